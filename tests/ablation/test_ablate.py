@@ -29,7 +29,7 @@ BASE = {
     "encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64},
     "features": {"text": False},
     "training": {
-        "batch": 16, "fresh": 16, "max_epochs": 2, "warmup": 5, "checkpoint_every": 4, "histories_per_user": 3,
+        "batch": 16, "fresh": 16, "max_epochs": 2, "warmup": 5, "checkpoint_every": 4,
         "validate_every": 1000,
     },
 }  # fmt: skip

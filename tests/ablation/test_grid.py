@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from listing_vibes.ablation.ablate import check_seeds
+from listing_vibes.ablation.controls import CONTROLS
 from listing_vibes.ablation.grid import (
     PACKAGED,
     Grid,
@@ -110,7 +111,9 @@ def test_whatever_a_market_lacks_references_stay_measured_variants(has):
         assert planned.reference is None or planned.reference in names[:place]
     assert set(plan.left_out) | set(names) == {v.name for v in load_grid("default").variants}
     keys = [
-        (str(effective(p.settings, has)), p.variant.serving) for p in plan.variants if p.settings is not None
+        (str(effective(p.settings, has)), p.variant.serving, p.variant.control)
+        for p in plan.variants
+        if p.settings is not None
     ]
     assert len(set(keys)) == len(keys)
 
@@ -170,13 +173,10 @@ def test_seeds_are_those_of_trainings(seeds, told):
 @pytest.mark.parametrize(
     "one, other, has",
     [
-        ({"text": False}, {"text": False, "text_control": "random", "own_bert_steps": 9}, EVERYTHING),
-        ({"meta": False}, {"meta": False, "meta_control": "permuted"}, EVERYTHING),
-        ({"photos": 0}, {"photos": 0, "photo_control": "shuffled"}, EVERYTHING),
+        ({"text": False}, {"text": False, "text_views": ["tfidf"]}, EVERYTHING),
+        ({"photos": 0}, {"photos": 0, "photo_join": "concat"}, EVERYTHING),
         ({"photos": 3}, {"photos": 9}, Inputs(3, True, True, True)),
         ({"photos": 1}, {"photos": 8}, Inputs(1, True, True, True)),
-        ({}, {"photo_control": "shuffled", "text_control": "random", "meta_control": "permuted"}, NOTHING),
-        ({}, {"control_seed": 5}, EVERYTHING),
     ],
 )
 def test_what_cannot_matter_does_not_make_a_variant(one, other, has):
@@ -189,8 +189,6 @@ def test_what_cannot_matter_does_not_make_a_variant(one, other, has):
     [
         ({}, {"photos": 1}, EVERYTHING),
         ({}, {"photos": 1}, Inputs(2, True, True, True)),
-        ({}, {"photo_control": "shuffled"}, Inputs(1, True, True, True)),
-        ({"text_control": "shuffled"}, {"text_control": "shuffled", "control_seed": 5}, EVERYTHING),
         ({"text": False}, {"text": False, "words": False}, EVERYTHING),
     ],
 )
@@ -216,10 +214,18 @@ def test_photos_end_to_end_need_photos():
     assert bare.left_out["photos end to end"].endswith("on a market without photos.")
 
 
-def test_how_photos_train_does_not_matter_where_they_do_not():
-    told = ({"photo_rate": 0.3, "live_photos": 7}, {})
-    same = [effective(Settings.model_validate({"training": one}), EVERYTHING) for one in told]
-    assert same[0] == same[1]
+def test_a_control_of_what_the_model_is_not_given_is_no_variant():
+    def kept(control: str, has: Inputs, **features) -> bool:
+        variants = [{"name": "full"}, {"name": "control", "control": control}]
+        plan = make_plan(Grid.model_validate({"base": {"features": features}, "variant": variants}), has)
+        return "control" in [planned.name for planned in plan.variants]
+
+    for control in CONTROLS:
+        assert kept(control, EVERYTHING) and not kept(control, NOTHING)
+    assert not kept("shuffled-photos", EVERYTHING, photos=0)
+    assert kept("random-texts", EVERYTHING, text=False)
+    assert not kept("random-texts", EVERYTHING, text=False, words=False)
+    assert not kept("permuted-meta", EVERYTHING, meta=False)
 
 
 def test_without_a_bank_its_settings_do_not_matter():

@@ -12,9 +12,8 @@ from listing_vibes.run.run import Run
 from listing_vibes.training.train import train
 
 VARIANTS = {
-    "wordpiece": {"tokenisation": "wordpiece", "listing_tokens": 24, "text": False},
+    "wordpiece": {"tokenisation": "wordpiece", "text": False},
     "views": {"text_views": ("minilm", "tfidf"), "photos": 1},
-    "controls": {"text": False, "photo_control": "random", "meta_control": "permuted"},
 }
 
 

@@ -34,7 +34,6 @@ WAYS: dict[str, dict] = {
     "live photos": {
         "history": "listing-vectors",
         "features": {"text": False, "photo_train_blocks": 1},
-        "training": {"live_photos": 4},
     },
 }
 

@@ -33,7 +33,6 @@ def quick() -> Settings:
             max_epochs=2,
             warmup=5,
             checkpoint_every=5,
-            histories_per_user=3,
             average=0.8,
             validate_every=19,
             recency_days=0,

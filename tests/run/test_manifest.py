@@ -30,11 +30,12 @@ def keep_removed(run, **features):
     """Let a run hold what versions of before stored: settings that are gone, in both files that have them."""
 
     def store(content):
-        content["settings"]["training"] |= {"token_dropout": 0.0, "positive_vectors": "fresh"}
-        content["settings"]["features"] |= {"photo_start": "identity", **features}
+        content["settings"]["training"] |= {"token_dropout": 0.0, "positive_vectors": "fresh", "clip": 0.5}
+        content["settings"]["features"] |= gone
 
+    gone = {"photo_start": "identity", "photo_control": "none", "bins": 4, "control_seed": 9, **features}
     vocabulary = json.loads((run / "vocabulary.json").read_text())
-    vocabulary["config"] |= {"photo_start": "identity", **features}
+    vocabulary["config"] |= gone
     (run / "vocabulary.json").write_text(json.dumps(vocabulary))
     resealed(run)
     changed(run, store)
@@ -64,6 +65,7 @@ def test_a_run_that_needs_a_setting_which_is_gone_is_refused_in_one_sentence(tra
     ("table", "key", "value"),
     [
         ("training", "token_dropout", 0.0), ("training", "positive_vectors", "bank"),
+        ("training", "clip", 1.0), ("features", "meta_control", "permuted"), ("features", "bins", 24),
         ("features", "photo_mode", "cover"), ("features", "photo_start", "identity"),
     ],
 )  # fmt: skip

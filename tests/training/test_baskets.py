@@ -114,7 +114,7 @@ def test_every_training_event_but_a_user_s_first_is_foretold(data):
                 expected.append((row, log.listing[row]))
         assert list(zip(examples.end, examples.positive[:, 0], strict=True)) == expected
         # so the histories of a step's windows are those of its examples
-        for one in window_batches(examples, now.inputs, 8, 64, 9, seed=0, epoch=epoch):
+        for one in window_batches(examples, now.inputs, 8, 64, seed=0, epoch=epoch):
             events = np.concatenate([np.arange(a, b) for a, b in zip(one.first, one.end, strict=True)])
             assert train[events].all() and (events[one.place] == examples.end[one.rows] - 1).all()
 

@@ -61,7 +61,7 @@ def frozen(market):
 @pytest.fixture(scope="module")
 def settings(quick) -> Settings:
     training = quick.training.model_dump(exclude_unset=True) | {
-        "bf16": False, "max_steps": 8, "bank_every": 3, "live_photos": 4, "photo_rate": 0.5, "fresh": 5,
+        "bf16": False, "max_steps": 8, "bank_every": 3, "fresh": 5,
         "validate_every": 4, "warmup": 1, "learning_rate": 5e-3, "max_epochs": 9,
     }  # fmt: skip
     features = {"text": False, "photo_train_blocks": 1}
@@ -136,7 +136,7 @@ def test_gradients_reach_the_stages_from_the_photos_of_a_step_alone(start):
 
 def test_the_stages_have_a_learning_rate_of_their_own(start):
     model = start[0]
-    optimizer = make_optimizer(model, 1e-3, 0.01, 0.1)
+    optimizer = make_optimizer(model, 1e-3)
     set_rate(optimizer, 2e-3)
     rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in model.named_parameters():
@@ -215,7 +215,6 @@ def test_an_interrupted_training_ends_with_the_same_weights(market, settings, fr
     [
         ({"photos": 0}, "photo_train_blocks' is 1: this needs a photo"),
         ({"photo_encoders": ["vae"]}, "only tf_efficientnet_lite0 can be trained"),
-        ({"photo_control": "random"}, "no photos to train on"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_sentence(tmp_path, change, words):

@@ -13,15 +13,18 @@ from helpers.training_pieces import changed, pieces
 from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.checkpoint import load_weights
+from listing_vibes.training import finetune as finetuning
+from listing_vibes.training import optimizer
 from listing_vibes.training.bank import ItemBank
 from listing_vibes.training.batches import history_batches
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.finetune import _Finetuning, finetune
+from listing_vibes.training.finetune import HISTORIES_PER_USER, _Finetuning, finetune
 from listing_vibes.training.mix import Mix
 from listing_vibes.training.optimizer import learning_rate
 from listing_vibes.training.step import step_loss
 
-STEPS, PER_USER, WIDTH = 12, 3, 32
+STEPS, WIDTH = 12, 32
+CLIP, DECAY = 0.05, 0.5
 
 
 def plain_loop(
@@ -33,17 +36,19 @@ def plain_loop(
     values = model.embedder.value.weight
     others = [one for one in model.parameters() if not any(one is known for known in (values, *matrices))]
     groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": matrices, "weight_decay": DECAY},
         {"params": others, "weight_decay": 0.0},
         {"params": [values], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+    plain = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
     lengths, tables = inputs.history_lengths(examples.start, examples.end), inputs.tensors("cpu")
     average: dict[str, torch.Tensor] = {}
     batches, bank = [], None
     for place, step in enumerate(steps):
         if not batches:
-            batches = list(history_batches(examples, lengths, config.batch, PER_USER, settings.seed, epoch))
+            batches = list(
+                history_batches(examples, lengths, config.batch, HISTORIES_PER_USER, settings.seed, epoch)
+            )
             epoch += 1
             encode = every is None and not frozen  # each epoch
         if bank is None or encode or (every is not None and place % every == 0):
@@ -52,12 +57,12 @@ def plain_loop(
         step_loss(model, data, bank, batches.pop(0), step, config, tables, frozen).loss.backward()
         trained = [one for one in model.parameters() if one.grad is not None]
         length = math.sqrt(sum(float(one.grad.square().sum()) for one in trained))
-        assert length > config.clip
+        assert length > CLIP
         for one in trained:
-            one.grad *= config.clip / length
-        for group in optimizer.param_groups:
+            one.grad *= CLIP / length
+        for group in plain.param_groups:
             group["lr"] = rate * (config.value_rate if group["params"][0] is values else 1)
-        optimizer.step()
+        plain.step()
         model.zero_grad()
         for name, tensor in model.state_dict().items():
             before = average.get(name, tensor)
@@ -67,7 +72,9 @@ def plain_loop(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["single-stage", "two-stage"])
-def test_the_weights_are_those_of_a_plain_loop(small_market, quick, tmp_path, recipe):
+def test_the_weights_are_those_of_a_plain_loop(small_market, quick, tmp_path, monkeypatch, recipe):
+    monkeypatch.setattr(finetuning, "CLIP", CLIP)
+    monkeypatch.setattr(optimizer, "WEIGHT_DECAY", DECAY)
     settings = changed(
         quick,
         recipe=recipe,
@@ -75,8 +82,6 @@ def test_the_weights_are_those_of_a_plain_loop(small_market, quick, tmp_path, re
         max_epochs=9,
         bank_every=3,
         warmup=2,
-        clip=0.05,
-        weight_decay=0.5,
         value_rate=4.0,
         batch=60,
         bf16=False,

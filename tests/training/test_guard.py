@@ -6,28 +6,29 @@ import torch
 
 from listing_vibes.errors import VibesError
 from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.training import guard
 from listing_vibes.training.bank import ItemBank
-from listing_vibes.training.guard import check_bank, check_loss
+from listing_vibes.training.guard import COLLAPSE_AFTER, check_bank, check_loss
 from listing_vibes.training.state import TrainingState
 from listing_vibes.training.train import train
 
 
 def test_a_loss_above_knowing_nothing_is_borne_for_a_while_after_the_warm_up():
-    config, progress = TrainingConfig(warmup=10, collapse_after=5), TrainingState()
-    for step in range(1, 15):
+    config, progress = TrainingConfig(warmup=10), TrainingState()
+    for step in range(1, 10 + COLLAPSE_AFTER):
         progress.step = step
         check_loss(progress, 5.0, 100, config)  # ln 100 = 4.6
-    progress.step = 15
-    with pytest.raises(VibesError, match=r"for 5 steps .*ln of 100 candidates = 4.61"):
+    progress.step = 10 + COLLAPSE_AFTER
+    with pytest.raises(VibesError, match=rf"for {COLLAPSE_AFTER} steps .*ln of 100 candidates = 4.61"):
         check_loss(progress, 5.0, 100, config)
 
 
 def test_the_second_stage_warms_up_again():
-    config, rows = TrainingConfig(warmup=10, collapse_after=1), np.arange(9)
-    state = TrainingState(step=108, stage_step=100)
+    config, rows = TrainingConfig(warmup=10), np.arange(9)
+    state = TrainingState(step=108, stage_step=100, above=COLLAPSE_AFTER)
     check_loss(state, 5.0, 100, config)
     check_bank(state, ItemBank(rows, torch.ones(9, 4) / 2), config)
-    state.step = 111
+    state.step, state.above = 111, COLLAPSE_AFTER
     with pytest.raises(VibesError, match="knows nothing"):
         check_loss(state, 5.0, 100, config)
     with pytest.raises(VibesError, match="nothing tells them apart"):
@@ -35,7 +36,7 @@ def test_the_second_stage_warms_up_again():
 
 
 def test_one_good_step_begins_the_count_anew():
-    config, progress = TrainingConfig(warmup=0, collapse_after=5), TrainingState(step=1)
+    config, progress = TrainingConfig(warmup=0), TrainingState(step=1)
     for loss in [5.0, 5.0, 5.0, 5.0, 4.5, 5.0, 5.0, 5.0, 5.0]:
         progress.step += 1
         check_loss(progress, loss, 100, config)
@@ -61,10 +62,11 @@ def test_a_bank_of_listings_that_are_all_alike():
     )
 
 
-def test_a_real_training_that_collapses_is_stopped(small_market, quick, tmp_path):
+def test_a_real_training_that_collapses_is_stopped(small_market, quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "COLLAPSE_AFTER", 12)
     changed = {
         **quick.training.model_dump(exclude_unset=True),
-        **{"learning_rate": 3.0, "warmup": 0, "collapse_after": 12, "max_epochs": 30},
+        **{"learning_rate": 3.0, "warmup": 0, "max_epochs": 30},
     }
     settings = Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": changed})
     with pytest.raises(VibesError, match=r"collapsed|became"):

@@ -28,7 +28,7 @@ def test_after_the_warm_up_it_is_the_cosine_of_transformers_to_the_last_digit(pl
 def test_the_vectors_of_values_have_a_rate_of_their_own():
     embedder = TokenEmbedder(Vocabulary(attributes=[], size=5), 4)
     for share, value, key in ((1.0, 1e-3, 1e-3), (10.0, 1e-2, 1e-3)):
-        optimizer = make_optimizer(embedder, 1e-3, 0.01, value_rate=share)
+        optimizer = make_optimizer(embedder, 1e-3, value_rate=share)
         set_rate(optimizer, 1e-3)
         rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
         decay = {

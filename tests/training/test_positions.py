@@ -6,8 +6,10 @@ import torch
 from safetensors.numpy import load_file
 
 from listing_vibes.errors import VibesError
+from listing_vibes.features import featurizer as featurizing
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.tokens import wordpiece
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.listing_model import ListingModel
@@ -61,8 +63,10 @@ def test_the_longest_listing_is_one_that_has_everything(market, features):
     assert lengths.max() == expected
 
 
-def test_word_pieces_are_cut_at_what_the_longest_listing_has(market):
-    featurizer, found = fitted(market, {"tokenisation": "wordpiece", "listing_tokens": 9, "photos": 3})
+def test_word_pieces_are_cut_at_what_the_longest_listing_has(market, monkeypatch):
+    monkeypatch.setattr(wordpiece, "LISTING_TOKENS", 9)
+    monkeypatch.setattr(featurizing, "LISTING_TOKENS", 9)
+    featurizer, found = fitted(market, {"tokenisation": "wordpiece", "photos": 3})
     assert (1 + np.diff(found.tokens.offset)).max() == featurizer.longest_listing == 1 + 9 + 1 + 3
 
 
@@ -87,7 +91,7 @@ def test_rows_by_reader(market, history, max_listings, rows):
 
 
 def test_histories_have_no_more_rows_than_the_preset_but_one_listing_fits(market):
-    featurizer, features = fitted(market, {"tokenisation": "wordpiece", "listing_tokens": 200})
+    featurizer, features = fitted(market, {"tokenisation": "wordpiece"})
     settings = Settings(history="cls")
     assert with_positions(settings, market, featurizer, features).positions == 1024
     featurizer.vocabulary.attributes.extend([featurizer.vocabulary.attributes[0]] * 2000)

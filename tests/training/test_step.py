@@ -59,7 +59,7 @@ def case(request, small_market, quick):
         lengths = inputs.history_lengths(examples.start, examples.end)
         batch = history_batches(examples, lengths, 6, 3, 0, 0)[0]
     else:
-        batch = window_batches(examples, inputs, 6, 30, 9, 0, 0)[0]
+        batch = window_batches(examples, inputs, 6, 30, 0, 0)[0]
     stale = torch.nn.functional.normalize(torch.randn(len(data.warm), WIDTH), dim=1)
     return model.eval(), data, ItemBank(data.warm, stale), batch, settings.training
 

@@ -142,8 +142,7 @@ def test_epochs_that_read_a_part_of_each_user_are_more(small_market, quick, tmp_
         model, data = pieces(small_market, settings)
         return _Finetuning(model, data, settings, tmp_path, None, lambda update: None, resume=False)
 
-    whole, part = planned(windows_per_user=99), planned(windows_per_user=1, max_listings=2)
+    whole, part = planned(), planned(max_listings=2)
     assert whole.epochs == 4 and whole.planned == 4 * len(whole.batches(0))
     assert part.epochs > 4 and part.planned == part.epochs * len(part.batches(0))
-    assert planned(windows_per_user=99, max_listings=2).epochs == 4
-    assert planned(windows_per_user=99, max_steps=3).planned == 3
+    assert planned(max_steps=3).planned == 3

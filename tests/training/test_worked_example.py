@@ -70,7 +70,7 @@ def test_three_examples_in_two_windows(case):
     (alone,) = history_batches(examples, np.ones(3), batch=9, per_user=9, seed=0, epoch=0)
     assert len(alone) == len(alone.first) == 3
     inputs = Inputs(Features(tokens([1] * 10), NONE, NONE), log.listing, None, 50, 100)
-    (batch,) = window_batches(examples, inputs, batch=9, listings=99, per_user=9, seed=0, epoch=0)
+    (batch,) = window_batches(examples, inputs, batch=9, listings=99, seed=0, epoch=0)
     order = np.argsort(batch.first)
     assert batch.first[order].tolist() == [0, 4] and batch.end[order].tolist() == [3, 5]
     ends = np.concatenate([np.arange(f, e) for f, e in zip(batch.first, batch.end, strict=True)])  # (R,)

@@ -159,6 +159,7 @@ def _jobs(
             # What the grid leaves open is left to the market, as `vibes train` leaves it.
             "settings": settings.model_dump(mode="json", exclude_none=True, exclude_unset=True),
             "serving": planned.variant.serving,
+            "control": planned.variant.control,
             "photo_encoder": photo_encoder,
             "fingerprint": market.fingerprint,
         }

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from listing_vibes.ablation.controls import known_control
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.market.columns import Columns as C
@@ -50,6 +51,10 @@ class Variant(BaseModel):
     overrides: dict[str, Any] = Field(
         default_factory=dict, alias="set", description="as in --config of train"
     )
+    control: Annotated[str, AfterValidator(known_control)] | None = Field(
+        None,
+        description="content without meaning in the place of the market's; see `listing_vibes.ablation.controls`",
+    )
     serving: Literal["recency"] | None = Field(
         None,
         description="what the model alone is measured with, fitted as `vibes evaluate` fits it; none: what its lists add unasked",
@@ -64,8 +69,10 @@ class Variant(BaseModel):
     def _fits(self) -> "Variant":
         if (self.kind == "baseline") != (self.baseline is not None):
             raise ValueError('a baseline has kind = "baseline" and the key baseline, a model neither')
-        if self.kind == "baseline" and (self.overrides or self.serving):
-            raise ValueError("a baseline is tuned on validation and takes no settings and no serving")
+        if self.kind == "baseline" and (self.overrides or self.serving or self.control):
+            raise ValueError(
+                "a baseline is tuned on validation and takes no settings, no serving and no control"
+            )
         for name in FIXED:
             if name in self.overrides:
                 raise ValueError(
@@ -197,23 +204,11 @@ def effective(settings: Settings, has: Inputs) -> dict[str, Any]:
         features["words"] = False
     if not (has.text and features["text"]):
         features["text"] = False
-        reset("text_views", "text_control")
-    if "own-bert" not in features["text_views"]:
-        reset("own_bert_steps")
+        reset("text_views")
     if not (has.meta and features["meta"]):
         features["meta"] = False
-        reset("meta_control", "duration_buckets")
-    if all(features[f"{part}_control"] == "none" for part in ("photo", "text", "meta")):
-        reset("control_seed")
-    reset(
-        *(
-            ("bins", "words")
-            if features["tokenisation"] == "wordpiece"
-            else ("listing_tokens", "attribute_tokens")
-        )
-    )
-    if not features["photo_train_blocks"]:
-        training |= {"photo_rate": 0.0, "live_photos": 0}
+    if features["tokenisation"] == "wordpiece":
+        reset("words")
     if not has.timestamps:
         training["recency_days"] = 0
     if not settings.training.needs_bank:
@@ -272,7 +267,8 @@ def make_plan(
                 stand_in[variant.name] = reference
                 continue
         else:
-            key = json.dumps([effective(decide(settings), has), variant.serving], sort_keys=True)
+            control = variant.control if _told(settings, variant.control, has) else None
+            key = json.dumps([effective(decide(settings), has), variant.serving, control], sort_keys=True)
             if key in trained:
                 name, twin = trained[key]
                 left_out[variant.name] = (
@@ -283,6 +279,18 @@ def make_plan(
             trained[key] = variant.name, settings
         kept.append(Planned(variant, reference, settings))
     return Plan(kept, left_out)
+
+
+def _told(settings: Settings, control: str | None, has: Inputs) -> bool:
+    """Whether the model is given, on this market, the content that a control takes the meaning of."""
+    features = effective(settings, has)["features"]
+    content = (control or "").rpartition("-")[2]
+    told = {
+        "photos": features["photos"],
+        "texts": features["text"] or features["words"],
+        "meta": features["meta"],
+    }
+    return bool(told.get(content))
 
 
 def _alike_by(one: Settings, two: Settings, has: Inputs) -> str:

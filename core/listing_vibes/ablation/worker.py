@@ -48,6 +48,7 @@ def work(folder: Path) -> None:
     Raises:
         VibesError: nothing to train on, a training that fails, or a folder that cannot be written.
     """
+    from listing_vibes.ablation.controls import control_content
     from listing_vibes.evaluation.protocol import evaluate
     from listing_vibes.features.photos.of_market import market_photos
     from listing_vibes.features.photos.vectors import JOIN, load_photo_vectors
@@ -73,6 +74,8 @@ def work(folder: Path) -> None:
             photos = market_photos(market, own, report=_tell)
         elif job["photo_encoder"]:
             photos = load_photo_vectors(market.path, market.photos, job["photo_encoder"])
+    if job["control"]:
+        market, photos = control_content(job["control"], market, photos)
     if job["kind"] == "model":
         _train(market, folder / RUN, settings, photos)
         run = Run.open(folder / RUN, market)

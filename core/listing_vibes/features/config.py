@@ -19,42 +19,27 @@ TextView = Annotated[str, AfterValidator(TEXT_SOURCES.known)]
 
 
 class FeatureConfig(BaseModel):
-    """Table `[features]` of a configuration file.
-
-    The three `*_control` keys replace content by something without meaning, to tell what the content is worth from
-    what any fingerprint of a listing would be worth; `control_seed` decides the draw.
-    """
+    """Table `[features]` of a configuration file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tokenisation: Literal["tabular", "wordpiece"] = "tabular"
     attributes: bool = True
-    bins: int = Field(24, ge=2, le=256, description="tabular: quantile bins of a number")
-    listing_tokens: int = Field(64, ge=8, le=512, description="wordpiece: word tokens a listing, at most")
-    attribute_tokens: int = Field(32, ge=2, le=512, description="wordpiece: tokens an attribute, at most")
-    piece_start: Literal["minilm", "random"] = "minilm"  # wordpiece: vectors of the pieces before training
 
     photos: int = Field(4, ge=0, le=32, description="photo tokens a listing, 0 = none, 1 = the cover")
     photo_encoders: tuple[str, ...] = Field((), description="empty = what --encoder says")
     photo_join: Literal["tokens", "concat"] = "tokens"  # several encoders: a token each, or one of all
-    photo_control: Literal["none", "shuffled", "random"] = "none"
     photo_train_blocks: int = Field(
         0, ge=0, le=3, description="last stages of EfficientNet-Lite0 that train with the model; 0 = frozen"
     )
 
     text: bool = True  # sentence vectors of each text attribute
     text_views: tuple[TextView, ...] = Field(("minilm-whitened",), min_length=1)  # one token each
-    own_bert_steps: int = Field(300, ge=1, description="own-bert: steps of its further pre-training")
     words: bool = True  # tabular: the set of known words of each text attribute
-    text_control: Literal["none", "shuffled", "random"] = "none"
 
     vectors: bool = True  # tokens of the market's own vectors, where market.toml says so
 
     meta: bool = True  # action and duration tokens in histories
-    duration_buckets: int = Field(8, ge=2, le=64, description="quantile buckets of a duration")
-    meta_control: Literal["none", "permuted"] = "none"
-
-    control_seed: int = Field(0, ge=0)
 
     @field_validator("text_views", "photo_encoders")
     @classmethod
@@ -80,8 +65,6 @@ class FeatureConfig(BaseModel):
             raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoders or set this to 0")
         if stages and not found.get("photos"):
             raise ValueError("this needs a photo, and photos is 0; set it to 0 as well")
-        if stages and found.get("photo_control") == "random":
-            raise ValueError("photo_control 'random' has no photos to train on; set one of both back")
         return stages
 
     @property

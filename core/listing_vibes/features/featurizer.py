@@ -13,7 +13,6 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.controls import permuted, random_like, random_texts, shuffled_texts
 from listing_vibes.features.own_vectors import fit_vectors, with_vectors
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.photos.views import fit_photos, tell_photos
@@ -24,7 +23,7 @@ from listing_vibes.features.texts.views import TextVectorsView, readable
 from listing_vibes.features.tokens.extended import extended
 from listing_vibes.features.tokens.tabular import Tokens, tokenise
 from listing_vibes.features.tokens.vocabulary import Vocabulary, fit_vocabulary
-from listing_vibes.features.tokens.wordpiece import fit_pieces, tokenise_pieces
+from listing_vibes.features.tokens.wordpiece import LISTING_TOKENS, fit_pieces, tokenise_pieces
 from listing_vibes.features.within import Within, inside
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.documents import write_json
@@ -68,11 +67,11 @@ class Featurizer:
         """Tokens of a listing that has everything the model can be told of one, `[CLS]` included.
 
         No listing of these columns, now or later, has more: an attribute is one token (a text one more for each view,
-        and one for its words), word pieces are at most `listing_tokens`, and photos at most `photo_tokens` an encoder.
+        and one for its words), word pieces are at most `LISTING_TOKENS`, and photos at most `photo_tokens` an encoder.
         """
         config, texts = self.config, sum(entry.kind == "text" for entry in self.vocabulary.attributes)
         if config.tokenisation == "wordpiece":
-            attributes = config.listing_tokens if self.vocabulary.attributes else 0
+            attributes = LISTING_TOKENS if self.vocabulary.attributes else 0
         else:
             attributes = len(self.vocabulary.attributes) - texts + texts * config.words
         return (
@@ -137,18 +136,13 @@ class Featurizer:
         config, vocabulary = self.config, self.vocabulary
         names = vocabulary.sentences
         listings = self.seen(market).listings
-        if config.text_control == "shuffled":
-            listings = shuffled_texts(listings, names, config.control_seed)
         text_rows, text = self._texts(listings, names, text_cache(market), report)
-        if config.text_control == "random":
-            text = random_like(text, config.control_seed)
-            listings = random_texts(listings, names, self._known_words(), config.control_seed)
         photo_rows, photo = self._photos(market, photos)
         if self.vectors:
             photo_rows = photo_rows or [[] for _ in self.photo_reducers]
             photo_rows, photo = with_vectors(market, self.vectors, photo_rows, photo)
         if config.tokenisation == "wordpiece":
-            tokens = tokenise_pieces(vocabulary, listings, photo_rows, text_rows, config)
+            tokens = tokenise_pieces(vocabulary, listings, photo_rows, text_rows)
         else:
             tokens = tokenise(vocabulary, listings, photo_rows, text_rows, config.words)
         return Features(tokens, photo, text)
@@ -186,11 +180,7 @@ class Featurizer:
         """What histories of `log` tell beside their listings; None where the model is told none of it."""
         if not self.config.meta:
             return None
-        meta = Meta.of(self.vocabulary, log.actions, log.action, log.duration)
-        if self.config.meta_control == "permuted":
-            other = permuted(len(log), self.config.control_seed)
-            meta = replace(meta, action=meta.action[other], duration=meta.duration[other])
-        return meta
+        return Meta.of(self.vocabulary, log.actions, log.action, log.duration)
 
     def _photos(
         self, market: Market, photos: PhotoVectors | None
@@ -225,12 +215,6 @@ class Featurizer:
                 of - np.asarray(mean, np.float32) for of, mean in zip(vectors, self.within.text, strict=True)
             ]
         return shifted, np.concatenate(vectors)
-
-    def _known_words(self) -> list[str]:
-        if self.vocabulary.pieces:
-            return [piece for piece in self.vocabulary.pieces if piece.isalnum()]
-        told = self.vocabulary.sentences
-        return [word for entry in self.vocabulary.attributes if entry.name in told for word in entry.values]
 
     def save(self, run: Path) -> None:
         """Write `vocabulary.json` and `features.safetensors` into a run folder."""
@@ -306,9 +290,8 @@ def _vocabulary(market: Market, config: FeatureConfig, rows: np.ndarray, duratio
     actions = market.actions if config.meta else []
     durations = durations if config.meta else durations[:0]
     if config.tokenisation == "wordpiece":
-        return fit_pieces(market.listings, attributes, rows, actions, durations, config)
-    bins, buckets = config.bins, config.duration_buckets
-    return fit_vocabulary(market.listings, attributes, rows, actions, durations, bins, buckets=buckets)
+        return fit_pieces(market.listings, attributes, rows, actions, durations)
+    return fit_vocabulary(market.listings, attributes, rows, actions, durations)
 
 
 def _text_views(
@@ -323,9 +306,9 @@ def _text_views(
     texts = distinct_texts(market.listings.iloc[rows], names) if config.text and names else []
     if len(texts) < 2:
         return []
-    cache, steps = text_cache(market), config.own_bert_steps
+    cache = text_cache(market)
     views = readable(config.text_views, texts)
-    return [TextVectorsView.fit(view, texts, width, cache, steps, report=report) for view in views]
+    return [TextVectorsView.fit(view, texts, width, cache, report=report) for view in views]
 
 
 def _sized(

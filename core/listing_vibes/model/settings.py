@@ -125,41 +125,26 @@ class TrainingConfig(Forbidding):
         description="steps between two encodings of the item bank; more where it would take a quarter of the time",
     )
     bank_size: int = Field(16384, ge=0, description="negatives from the bank a step, at most; 0 = no bank")
-    windows_per_user: int = Field(
-        1, ge=1, description="pieces of max_listings events an epoch from one user, at most (not with cls)"
-    )
     window_listings: int = Field(
         1024, ge=1, description="events in the histories of a step, at most (not with cls)"
     )
-    histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
     learning_rate: float = Field(1e-3, gt=0)
     value_rate: Annotated[float, Field(gt=0)] | Auto = Field(
         "auto",
         description="times learning_rate for the vectors of attribute values, of which each hears only the steps that show it; "
         "auto = 20 where 262,144 training events are of users with two or more, else 1; pre-training, which shows values at random, has 1",
     )
-    photo_rate: float = Field(
-        0.1, gt=0, description="share of it for the stages of features.photo_train_blocks"
-    )
-    live_photos: int = Field(
-        128, ge=1, description="photos a step that pass these stages with gradient, at most"
-    )
     warmup: int = Field(100, ge=0, description="steps until the full learning rate")
-    weight_decay: float = Field(0.01, ge=0)
-    clip: float = Field(1.0, gt=0)
     average: float = Field(
         0.98,
         ge=0,
         lt=1,
         description="decay of the averaged weights, which are the run's; 0 = the last weights",
     )
-    collapse_after: int = Field(
-        300, ge=1, description="steps in a row with a loss above knowing nothing until the training stops"
-    )
     max_epochs: int = Field(
         50,
         ge=1,
-        description="times the training events are read, at most: an epoch takes only windows_per_user pieces of a user's, so that "
+        description="times the training events are read, at most: an epoch takes only one piece of a user's, so that "
         "where users have more there are more of them (with cls: epochs)",
     )
     max_steps: int = Field(1500, ge=1)
@@ -178,7 +163,6 @@ class TrainingConfig(Forbidding):
     validations: int = Field(
         20, ge=1, description="of a training that runs to its end, at least: a short one validates oftener"
     )
-    validation_queries: int = Field(1000, ge=1)
     max_listings: int = Field(
         50,
         ge=1,
@@ -186,7 +170,7 @@ class TrainingConfig(Forbidding):
         description="the newest listings of a history that are read; its table of places grows with it",
     )
     bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
-    checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
+    checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints, at most")
 
     @property
     def dtype(self) -> "torch.dtype | None":

@@ -149,10 +149,6 @@ class Engine:
     ) -> tuple[EventLog, np.ndarray, np.ndarray]:
         """Log and bounds with the events that a model reads of these histories alone: what is made ready for each event of a
         log would be most of the time of one request to a market of many."""
-        if (
-            self.featurizer.config.meta_control == "permuted"
-        ):  # an event's meta is that of another one of the log
-            return log, start, end
         first = np.maximum(start, end - self.settings.training.max_listings)
         count = end - first
         if 2 * int(count.sum()) > len(log):

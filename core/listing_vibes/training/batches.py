@@ -109,19 +109,18 @@ def window_batches(
     inputs: Inputs,
     batch: int,
     listings: int,
-    per_user: int,
     seed: int,
     epoch: int,
     mix: Mix | None = None,
 ) -> Plan:
     """One epoch for models that embed every prefix of a window: windows of similar length (in tokens), shuffled.
 
-    A user gives at most `per_user` windows of at most `inputs.max_listings` events. Where the training history is
-    longer it is cut at places drawn anew each epoch; which windows of many are taken is drawn, too. A step has at
+    A user gives one window of at most `inputs.max_listings` events. Where the training history is longer it is cut at
+    places drawn anew each epoch; which window of many is taken is drawn, too. A step has at
     most `batch` windows, and at most `listings` events (or one window).
     """
     rng = np.random.default_rng([seed, epoch])
-    first, end = _cut_windows(examples, inputs.max_listings, per_user, rng)
+    first, end = _cut_windows(examples, inputs.max_listings, rng)
     first = inputs.newest(first, end)
     # The examples are sorted by user and time, so those of a window are a run: their histories end inside it.
     low = np.searchsorted(examples.end, first, side="right")
@@ -141,12 +140,11 @@ def window_batches(
     return Plan(first, end, bounds, lambda g: _batch(examples, first[g], end[g], low[g], high[g]))
 
 
-def share_read(examples: Examples, size: int, per_user: int) -> float:
-    """The share of the events in the examples' histories that an epoch of `window_batches` reads, where it takes `per_user`
-    windows of at most `size` events."""
+def share_read(examples: Examples, size: int) -> float:
+    """The share of the events in the examples' histories that an epoch of `window_batches` reads, of windows of `size` events."""
     low, high = _read_of_users(examples)
     count = high - low
-    return float(np.minimum(count, size * per_user).sum() / max(1, count.sum()))
+    return float(np.minimum(count, size).sum() / max(1, count.sum()))
 
 
 def _read_of_users(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
@@ -155,10 +153,8 @@ def _read_of_users(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     return examples.start[last], examples.end[last]
 
 
-def _cut_windows(
-    examples: Examples, size: int, per_user: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Windows (first, end) of every user with an example, at most `size` events and `per_user` windows each."""
+def _cut_windows(examples: Examples, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A window (first, end) of every user with an example, of at most `size` events."""
     low, high = _read_of_users(examples)
     # Cuts at multiples of `size` from a drawn start: each epoch other events are first in their window, with no history.
     shift = np.where(high - low > size, rng.integers(0, size, len(low)), 0)
@@ -167,7 +163,7 @@ def _cut_windows(
     first = (low - shift)[owner] + number * size
     first, end = np.maximum(first, low[owner]), np.minimum(first + size, high[owner])
     order = np.lexsort((rng.random(len(owner)), owner))
-    chosen = np.sort(order[number < per_user])  # the drawn order, `per_user` of each owner
+    chosen = np.sort(order[number == 0])  # the first of each owner in the drawn order
     return first[chosen], end[chosen]
 
 

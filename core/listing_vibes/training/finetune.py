@@ -20,7 +20,7 @@ from listing_vibes.training.batches import Batch, Plan, history_batches, share_r
 from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.codes import redrawn
 from listing_vibes.training.guard import check_bank, check_finite, check_loss
-from listing_vibes.training.optimizer import learning_rate, make_optimizer, set_rate
+from listing_vibes.training.optimizer import CLIP, learning_rate, make_optimizer, set_rate
 from listing_vibes.training.processes import Processes
 from listing_vibes.training.state import Lines, TrainingState
 from listing_vibes.training.step import StepData, step_loss
@@ -28,6 +28,8 @@ from listing_vibes.training.step import StepData, step_loss
 #: Recall@30 of a model on validation, and its smooth form.
 Validate = Callable[[ListingModel], tuple[float, float]]
 
+#: Histories an epoch from one user, at most, of a reader of sequences.
+HISTORIES_PER_USER = 10
 #: Before the names of the averaged weights in a checkpoint.
 AVERAGE = "average/"
 
@@ -87,9 +89,7 @@ class _Finetuning:
         self.device = self.processes.device
         model.to(self.device)
         config = self.config
-        self.optimizer = make_optimizer(
-            model, config.learning_rate, config.weight_decay, config.photo_rate, config.rate_of_values
-        )
+        self.optimizer = make_optimizer(model, config.learning_rate, config.rate_of_values)
         self.tables = data.inputs.tensors(self.device)
         self.state, self.bank = TrainingState(), None
         self.state_file = run / ".training" / "state.safetensors"
@@ -168,7 +168,7 @@ class _Finetuning:
         config, data = self.config, self.source
         if self.model.reads == "sequence":
             return config.max_epochs
-        share = share_read(data.examples, data.inputs.max_listings, config.windows_per_user)
+        share = share_read(data.examples, data.inputs.max_listings)
         return round(config.max_epochs / share)
 
     def batches(self, epoch: int) -> Plan:
@@ -179,14 +179,13 @@ class _Finetuning:
         if self.model.reads == "sequence":
             lengths = inputs.history_lengths(examples.start, examples.end)
             return history_batches(
-                examples, lengths, config.batch, config.histories_per_user, seed, epoch, self.data.mix
+                examples, lengths, config.batch, HISTORIES_PER_USER, seed, epoch, self.data.mix
             )
         return window_batches(
             examples,
             inputs,
             config.batch,
             config.window_listings,
-            config.windows_per_user,
             seed,
             epoch,
             self.data.mix,
@@ -252,7 +251,7 @@ class _Finetuning:
         if now.loss.requires_grad:  # a process may have no history of a small batch
             now.loss.backward()
         self.processes.sum_gradients(self.model.parameters())
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:

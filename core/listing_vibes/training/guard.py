@@ -9,19 +9,21 @@ from listing_vibes.training.state import TrainingState
 
 #: Mean cosine of two listings from which on embeddings no longer tell listings apart.
 ALIKE = 0.995
+#: Steps in a row with a loss above knowing nothing until the training stops.
+COLLAPSE_AFTER = 300
 
 
 def check_loss(state: TrainingState, loss: float, candidates: float, config: TrainingConfig) -> None:
     """Count steps whose loss is above ln(candidates), after the warm-up; call after `state.step` has grown.
 
     Raises:
-        VibesError: the loss is not a number, or has been above for `collapse_after` steps in a row.
+        VibesError: the loss is not a number, or has been above for `COLLAPSE_AFTER` steps in a row.
     """
     check_finite("loss", loss, state.step, config)
     knowing_nothing = math.log(max(candidates, 1.0))
     late = state.step - state.stage_step > config.warmup
     state.above = state.above + 1 if late and loss > knowing_nothing else 0
-    if state.above >= config.collapse_after:
+    if state.above >= COLLAPSE_AFTER:
         raise VibesError(
             f"The training collapsed: for {state.above} steps the loss ({loss:.2f} at step {state.step}) has been "
             f"above that of a model that knows nothing (ln of {candidates:.0f} candidates = {knowing_nothing:.2f}); "

@@ -1,7 +1,7 @@
 """Photo vectors that train: the last stages of the photo encoder learn with the transformer (end to end).
 
 The frozen trunk's maps are at hand, so that a step costs what the last stages cost, forward and backward, for each of
-`training.live_photos` photos: with one stage 8 ms of a core a photo in float32, 4 in bfloat16 (with two 27). All other
+`PHOTOS` photos: with one stage 8 ms of a core a photo in float32, 4 in bfloat16 (with two 27). All other
 vectors that a step reads are those of the last `refresh`, as stale as the item bank, which is encoded anew at the same
 steps; a refresh costs 3 ms of a core for each photo that the model reads.
 """
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Photos that pass the stages at once without gradient.
 CHUNK = 32
+#: Photos a step that pass them with gradient, at most.
+PHOTOS = 128
 
 
 @dataclass(eq=False)
@@ -143,7 +145,7 @@ def start_live(
         )
     maps = photo_maps(market, photos_used(market, settings.features, photos), stages, report)
     mean, matrix = (torch.from_numpy(array) for array in (featurizer.photo.mean, featurizer.photo.matrix))
-    return LivePhotos(maps, mean, matrix, training.live_photos, training.dtype), PhotoTail.pretrained(stages)
+    return LivePhotos(maps, mean, matrix, PHOTOS, training.dtype), PhotoTail.pretrained(stages)
 
 
 def with_trained_photos(

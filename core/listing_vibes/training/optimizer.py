@@ -8,13 +8,17 @@ import torch
 from listing_vibes.features.photos.trainable import PREFIX
 from listing_vibes.model.embeddings import TokenEmbedder
 
+WEIGHT_DECAY = 0.01
+#: Share of the learning rate for the stages of a photo encoder that train.
+PHOTO_RATE = 0.1
+#: Norm that gradients are clipped to.
+CLIP = 1.0
 
-def make_optimizer(
-    model: torch.nn.Module, rate: float, weight_decay: float, photo_rate: float = 1.0, value_rate: float = 1.0
-) -> torch.optim.AdamW:
+
+def make_optimizer(model: torch.nn.Module, rate: float, value_rate: float = 1.0) -> torch.optim.AdamW:
     """AdamW; weight decay for matrices of linear layers, none for biases, norms and embedding tables.
 
-    Stages of a photo encoder have a group of their own, without decay: `set_rate` gives it the share `photo_rate`; the tables
+    Stages of a photo encoder have a group of their own, without decay: `set_rate` gives it the share `PHOTO_RATE`; the tables
     of attribute values (`listing_vibes.model.embeddings.TokenEmbedder`) have `value_rate` times the rate of the rest.
     """
     values: list[torch.nn.Parameter] = []
@@ -32,13 +36,13 @@ def make_optimizer(
         else:
             (decayed if is_matrix else plain).append(parameter)
     groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": weight_decay},
+        {"params": decayed, "weight_decay": WEIGHT_DECAY},
         {"params": plain, "weight_decay": 0.0},
     ]
     if values:
         groups.append({"params": values, "weight_decay": 0.0, "share": value_rate})
     if blocks:
-        groups.append({"params": blocks, "weight_decay": 0.0, "share": photo_rate})
+        groups.append({"params": blocks, "weight_decay": 0.0, "share": PHOTO_RATE})
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 

@@ -22,7 +22,7 @@ from listing_vibes.progress import Notice, Report, Trained
 from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.codes import redrawn
 from listing_vibes.training.examples import exclusions
-from listing_vibes.training.optimizer import learning_rate, make_optimizer
+from listing_vibes.training.optimizer import CLIP, learning_rate, make_optimizer
 from listing_vibes.training.processes import Processes
 from listing_vibes.training.step import StepData
 from listing_vibes.training.token_chance import token_uniforms
@@ -155,7 +155,7 @@ def pretrain(
     processes = Processes.launched()
     device = processes.device
     whole = Pretraining(model).to(device)
-    optimizer = make_optimizer(whole, config.learning_rate, config.weight_decay)
+    optimizer = make_optimizer(whole, config.learning_rate)
     tables, step = data.inputs.tensors(device), 0
     state_file = run / ".training" / "pretrain.safetensors"
     if resume and state_file.is_file():
@@ -180,7 +180,7 @@ def pretrain(
             loss = pretraining_loss(whole, coded, known, step, settings, tables, processes)
             loss.backward()
             processes.sum_gradients(whole.parameters())
-            torch.nn.utils.clip_grad_norm_(whole.parameters(), config.clip)
+            torch.nn.utils.clip_grad_norm_(whole.parameters(), CLIP)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             step += 1

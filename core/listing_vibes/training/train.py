@@ -68,6 +68,8 @@ from listing_vibes.training.state import TrainingState
 from listing_vibes.training.step import StepData
 from listing_vibes.training.unwanted import not_kept_away
 
+VALIDATION_QUERIES = 1000
+
 
 @settings_of_torch()
 def train(
@@ -173,7 +175,7 @@ def _train(
     inputs = make_inputs(featurizer, features, read, settings)
     torch.manual_seed(settings.seed)
     model = ListingModel.of(featurizer.vocabulary, settings)
-    if featurizer.vocabulary.pieces and settings.features.piece_start == "minilm":
+    if featurizer.vocabulary.pieces:
         model.embedder.start_words(word_vectors(featurizer.vocabulary, featurizer.width))
         model.sync_listing_side()
     if begun is not None:
@@ -350,13 +352,13 @@ def _validation(
     live: LivePhotos | None = None,
     recent: RecentEvents | None = None,
 ) -> Validate | None:
-    """recall@30, and its smooth form, over at most `validation_queries` of the validation queries, drawn once by the
+    """recall@30, and its smooth form, over at most `VALIDATION_QUERIES` of the validation queries, drawn once by the
     seed; None without any. Where the loss knows what is `recent`, so does validation, by the same weight. `inputs` are those
     of `log`, without what is not wanted where the model has not learned that."""
     queries = split.valid
     if not len(queries):
         return None
-    limit = settings.training.validation_queries
+    limit = VALIDATION_QUERIES
     if len(queries) > limit:
         rng = np.random.default_rng([settings.seed, 2])
         queries = queries.take(np.sort(rng.choice(len(queries), limit, replace=False)))

@@ -60,29 +60,6 @@ def test_none_tells_no_photo(market):
     assert (features.tokens.photo == -1).all() and features.photo.shape == (0, WIDTH)
 
 
-def test_shuffled_sets_move_whole(market):
-    photos = eye(market, "a", 24, 0)
-    _, real = told(market, photos)
-    _, shuffled = told(market, photos, photo_control="shuffled", control_seed=4)
-    sets = [of_listing(real, row)[1] for row in range(20)]
-    moved = [of_listing(shuffled, row)[1] for row in range(20)]
-    assert sorted(s.tobytes() for s in sets) == sorted(s.tobytes() for s in moved)
-    assert all(a.tobytes() != b.tobytes() for a, b in zip(sets, moved, strict=True))
-    _, again = told(market, photos, photo_control="shuffled", control_seed=4)
-    np.testing.assert_array_equal(shuffled.tokens.photo, again.tokens.photo)
-
-
-def test_random_vectors_stand_where_the_real_ones_stood(market):
-    photos = eye(market, "a", 24, 0)
-    _, real = told(market, photos)
-    _, random = told(market, photos, photo_control="random")
-    np.testing.assert_array_equal(real.tokens.photo, random.tokens.photo)
-    np.testing.assert_allclose(
-        np.linalg.norm(real.photo, axis=1), np.linalg.norm(random.photo, axis=1), rtol=1e-4
-    )
-    assert abs((real.photo * random.photo).sum(axis=1).mean()) < 0.2
-
-
 def test_two_encoders_have_tokens_of_their_own(market, tmp_path):
     a, b = eye(market, "a", 24, 0), eye(market, "b", 10, 1, broken=(1,))
     featurizer, features = told(market, combine([a, b]), photos=2)

@@ -80,28 +80,6 @@ def test_a_file_of_another_version_is_refused_with_the_mend(market, tmp_path, mi
         Featurizer.load(tmp_path)
 
 
-def test_shuffled_texts_are_another_listings(market):
-    real, shuffled = (
-        fit(market, text_control=control).transform(market, None) for control in ("none", "shuffled")
-    )
-    row = [tokens.text[tokens.text >= 0] for tokens in (real.tokens, shuffled.tokens)]
-    np.testing.assert_array_equal(np.sort(row[0]), np.sort(row[1]))
-    assert (row[0] != row[1]).sum() == 20
-    assert sorted(real.tokens.set_member) == sorted(shuffled.tokens.set_member)
-    assert not np.array_equal(real.tokens.set_member, shuffled.tokens.set_member)
-
-
-def test_random_texts_have_no_meaning_left(market):
-    real, random = (
-        fit(market, text_control=control).transform(market, None) for control in ("none", "random")
-    )
-    np.testing.assert_array_equal(real.tokens.text, random.tokens.text)
-    norms = [np.linalg.norm(features.text, axis=1) for features in (real, random)]
-    np.testing.assert_allclose(norms[0], norms[1], rtol=1e-4)
-    assert abs((real.text * random.text).sum(axis=1).mean()) < 0.2
-    assert not np.array_equal(real.tokens.set_member, random.tokens.set_member)
-
-
 def test_a_view_is_named_once_and_known():
     with pytest.raises(ValidationError, match="'tfidf' is there twice"):
         FeatureConfig(text_views=("tfidf", "tfidf"))

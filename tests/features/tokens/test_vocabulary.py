@@ -111,16 +111,15 @@ def test_duration_buckets_are_quantiles(listings):
     assert vocabulary.total == vocabulary.size + 1 + 8
 
 
-@pytest.mark.parametrize("buckets", [2, 8, 20])
-def test_durations_fall_into_as_many_buckets_as_asked(listings, buckets):
+def test_durations_fall_into_buckets_alike(listings):
     durations = np.append(np.random.default_rng(0).exponential(60, 4000), np.nan)
-    vocabulary = fit_vocabulary(listings, [], np.arange(40), ["view"], durations, buckets=buckets)
-    assert len(vocabulary.duration_edges) == buckets - 1 and vocabulary.total == 1 + 1 + buckets
+    vocabulary = fit_vocabulary(listings, [], np.arange(40), ["view"], durations)
+    assert len(vocabulary.duration_edges) == 7 and vocabulary.total == 1 + 1 + 8
     share = np.bincount(np.searchsorted(vocabulary.duration_edges, durations[:-1], "right")) / 4000
-    np.testing.assert_allclose(share, 1 / buckets, atol=0.01)
+    np.testing.assert_allclose(share, 1 / 8, atol=0.01)
 
 
 def test_equal_durations_share_a_bucket_and_no_durations_have_none(listings):
-    equal = fit_vocabulary(listings, [], np.arange(40), [], np.array([5.0] * 9 + [60.0]), buckets=4)
+    equal = fit_vocabulary(listings, [], np.arange(40), [], np.array([5.0] * 99 + [60.0]))
     assert equal.duration_edges == [5.0]
     assert fit_vocabulary(listings, [], np.arange(40), [], np.full(3, np.nan)).duration_edges == []

@@ -11,6 +11,7 @@ from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.sequences import history_sequences, listing_sequences
 from listing_vibes.features.texts.encoder import minilm_folder
+from listing_vibes.features.tokens import wordpiece
 from listing_vibes.features.tokens.tabular import (
     TYPE_ATTRIBUTE,
     TYPE_CONTENT,
@@ -44,8 +45,8 @@ LISTINGS = pd.DataFrame(
 CONFIG = FeatureConfig(tokenisation="wordpiece")
 
 
-def vocabulary_of(rows=(0, 1, 2), config=CONFIG):
-    return fit_pieces(LISTINGS, ATTRIBUTES, np.array(rows), ["view"], np.arange(5.0), config)
+def vocabulary_of(rows=(0, 1, 2)):
+    return fit_pieces(LISTINGS, ATTRIBUTES, np.array(rows), ["view"], np.arange(5.0))
 
 
 def said(vocabulary, tokens, row):
@@ -60,7 +61,7 @@ def said(vocabulary, tokens, row):
 
 def test_each_known_attribute_is_told_by_its_name_and_its_value():
     vocabulary = vocabulary_of()
-    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [], CONFIG)
+    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [])
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder(), local_files_only=True)
     texts = [
         [
@@ -84,7 +85,7 @@ def test_each_known_attribute_is_told_by_its_name_and_its_value():
 
 def test_pieces_that_training_never_saw_share_one_id():
     vocabulary = vocabulary_of(rows=(1,))
-    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [], CONFIG)
+    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [])
     assert ("value", "[UNK]") in said(vocabulary, tokens, 0)
     assert said(vocabulary, tokens, 1) == [
         ("name", "city"),
@@ -97,10 +98,11 @@ def test_pieces_that_training_never_saw_share_one_id():
     assert tokens.value.max() < vocabulary.size and tokens.key.max() < key_count(vocabulary)
 
 
-def test_an_attribute_and_a_listing_have_their_budgets():
-    config = FeatureConfig(tokenisation="wordpiece", attribute_tokens=3, listing_tokens=8)
-    vocabulary = vocabulary_of(config=config)
-    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [], config)
+def test_an_attribute_and_a_listing_have_their_budgets(monkeypatch):
+    monkeypatch.setattr(wordpiece, "ATTRIBUTE_TOKENS", 3)
+    monkeypatch.setattr(wordpiece, "LISTING_TOKENS", 8)
+    vocabulary = vocabulary_of()
+    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [])
     assert np.diff(tokens.offset).tolist() == [8, 5, 8]
     assert said(vocabulary, tokens, 1)[-3:] == [("name", "pets"), ("name", "allowed"), ("value", "no")]
 
@@ -155,13 +157,3 @@ def test_saved_and_loaded_gives_the_same(tiny_market, tmp_path):
     one, two = featurizer.transform(market, None), Featurizer.load(tmp_path).transform(market, None)
     np.testing.assert_array_equal(one.tokens.value, two.tokens.value)
     np.testing.assert_array_equal(one.tokens.key, two.tokens.key)
-
-
-def test_random_words_are_words_of_the_market(tiny_market):
-    market = Market.open(tiny_market(listings=12, photos=0))
-    config = CONFIG.model_copy(update={"text_control": "random", "text": False})
-    featurizer = Featurizer.fit(market, config, 16, np.arange(12), np.empty(0), None)
-    features = featurizer.transform(market, None)
-    real = Featurizer.fit(market, CONFIG, 16, np.arange(12), np.empty(0), None).transform(market, None)
-    assert (features.tokens.value > 1).all()  # none unknown
-    assert not np.array_equal(features.tokens.value[:20], real.tokens.value[:20])

@@ -73,7 +73,7 @@ def test_several_photo_views_go_through_their_own_layers(market):
 
 
 def test_word_pieces(market):
-    features = FeatureConfig(text=False, tokenisation="wordpiece", piece_start="random")
+    features = FeatureConfig(text=False, tokenisation="wordpiece")
     compare(*case(market, None, history="cls", features=features))
 
 

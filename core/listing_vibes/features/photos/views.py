@@ -4,7 +4,6 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.controls import donors, random_like
 from listing_vibes.features.photos.vectors import JOIN, PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.market.columns import Columns as C
@@ -69,12 +68,7 @@ def tell_photos(
         for position, into in enumerate(rows):
             mine = np.flatnonzero(place[taken] == position)
             into[owner[taken[mine]]] = first + mine
-        if config.photo_control == "shuffled":
-            donor = donors(rows[0] >= 0, config.control_seed)
-            rows = [into[donor] for into in rows]
         table = reducer.transform(np.asarray(vectors[taken], np.float32))
-        if config.photo_control == "random":
-            table = random_like(table, config.control_seed)
         told.append(rows)
         tables.append(table)
         first += len(table)

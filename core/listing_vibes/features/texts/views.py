@@ -41,12 +41,11 @@ class TextVectorsView:
         texts: Sequence[str],
         width: int,
         cache: Path,
-        steps: int,
         seed: int = 0,
         report: Report | None = None,
     ) -> TextVectorsView:
-        """Fit on distinct `texts` of the training period; `steps` of further pre-training for `own-bert`."""
-        source = TEXT_SOURCES[name].fit_source(texts, FitOptions(width, cache, steps, seed, report))
+        """Fit on distinct `texts` of the training period."""
+        source = TEXT_SOURCES[name].fit_source(texts, FitOptions(width, cache, seed, report))
         wide = source.vectors(texts, cache, report)
         return cls(name, source, Reducer.fit(wide, width, whiten=source.whiten))
 

@@ -10,6 +10,8 @@ from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 from listing_vibes.market.market import Attribute
 
 MIN_COUNT = 2  # listings that must have a value for it to be known
+BINS = 24  # quantile bins of a number
+BUCKETS = 8  # quantile buckets of a duration
 
 
 class Vocabulary(BaseModel):
@@ -56,8 +58,7 @@ def fit_vocabulary(
     rows: np.ndarray,
     actions: list[str],
     durations: np.ndarray,
-    bins: int = 24,
-    buckets: int = 8,
+    bins: int = BINS,
 ) -> Vocabulary:
     """Fit on the listings `rows` (n,) and on the training events' `durations` (seconds, NaN unknown)."""
     known = listings.iloc[rows]
@@ -67,7 +68,7 @@ def fit_vocabulary(
         entry.first = following
         following += entry.size
         entries.append(entry)
-    edges = duration_edges(durations, buckets)
+    edges = duration_edges(durations, BUCKETS)
     return Vocabulary(attributes=entries, actions=actions, duration_edges=edges, size=following)
 
 

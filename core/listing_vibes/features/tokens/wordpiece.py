@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import needs
-from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.texts.encoder import minilm_folder
 from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, piece_keys
-from listing_vibes.features.tokens.vocabulary import Vocabulary, duration_edges
+from listing_vibes.features.tokens.vocabulary import BUCKETS, Vocabulary, duration_edges
 from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 from listing_vibes.market.market import Attribute
 
 UNKNOWN = "[UNK]"
+#: Word tokens of a listing, and tokens of an attribute, at most.
+LISTING_TOKENS, ATTRIBUTE_TOKENS = 64, 32
 Pieces = list[np.ndarray]  # of each listing, numbers of the tokenizer
 
 
@@ -29,7 +30,6 @@ def fit_pieces(
     rows: np.ndarray,
     actions: list[str],
     durations: np.ndarray,
-    config: FeatureConfig,
 ) -> Vocabulary:
     """The pieces that occur in the listings `rows` (n,), the actions, and buckets of the durations (seconds)."""
     entries = [
@@ -41,11 +41,11 @@ def fit_pieces(
     found: set[int] = set()
     for entry in entries:
         found.update(_label(entry).tolist())
-        for pieces in _values(entry, known, config.attribute_tokens):
+        for pieces in _values(entry, known, ATTRIBUTE_TOKENS):
             found.update(pieces.tolist())
     found.discard(tokenizer.unk_token_id)
     names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(found))]
-    edges = duration_edges(durations, config.duration_buckets)
+    edges = duration_edges(durations, BUCKETS)
     return Vocabulary(
         attributes=entries, actions=actions, duration_edges=edges, size=1 + len(names), pieces=names
     )
@@ -56,15 +56,14 @@ def tokenise_pieces(
     listings: pd.DataFrame,
     photo_rows: list[list[np.ndarray]],
     text_rows: list[dict[str, np.ndarray]],
-    config: FeatureConfig,
 ) -> Tokens:
     """Tokens of all `listings`: the words of each known attribute, then the text views, then the photos."""
     tokenizer = _tokenizer()
     ours = np.ones(len(tokenizer), np.int32)  # by the tokenizer's number; 1 = unknown
     ours[tokenizer.convert_tokens_to_ids(vocabulary.pieces[1:])] = np.arange(2, 1 + len(vocabulary.pieces))
-    spoken = [_spoken(entry, listings, config.attribute_tokens) for entry in vocabulary.attributes]
+    spoken = [_spoken(entry, listings, ATTRIBUTE_TOKENS) for entry in vocabulary.attributes]
     lengths = np.array([[len(ids) for ids in column] for column, _ in spoken]).reshape(-1, len(listings)).T
-    kept = fair_cut(lengths, config.listing_tokens)  # (L, A)
+    kept = fair_cut(lengths, LISTING_TOKENS)  # (L, A)
     key_word, value_word = piece_keys(vocabulary)
     columns = TokenColumns()
     for number, (column, names) in enumerate(spoken):

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from listing_vibes.errors import VibesError
 from listing_vibes.features.merging import replaced
 from listing_vibes.features.photos.pipeline import Encoder
 from listing_vibes.features.photos.trainable import trained_weights
@@ -44,24 +43,12 @@ class Counts:
 
 
 class Bench:
-    """The model, the features and the vectors of a run's listings, brought forward with its market.
-
-    Raises:
-        VibesError: the run was trained on shuffled or random features, which new listings cannot join.
-    """
+    """The model, the features and the vectors of a run's listings, brought forward with its market."""
 
     def __init__(self, run: Run, tick: Tick) -> None:
         self.run, self.counts, self._tick = run, Counts(), tick
         self._engine: Engine | None = run.engine if run.has_model else None
         self._encoders: dict[str, _Counting] = {}
-        if self._engine is not None:
-            config = self._engine.featurizer.config
-            controls = {config.photo_control, config.text_control, config.meta_control} - {"none"}
-            if controls:
-                raise VibesError(
-                    f"{run.path} was trained on {controls.pop()} features to measure what they are worth; "
-                    "refresh a run without such a control."
-                )
 
     def spaces(self, market: Market, changed: set[str]) -> dict[str, np.ndarray]:
         """Vectors (L, d) by space of all listings of `market`: those of `changed` are encoded, the others as they were.

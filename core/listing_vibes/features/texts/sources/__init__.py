@@ -22,7 +22,6 @@ class FitOptions:
 
     width: int  # of the model
     cache: Path  # the market's folder of text vectors
-    steps: int  # of further pre-training
     seed: int = 0
     report: Report | None = None
 

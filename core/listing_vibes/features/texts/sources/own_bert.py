@@ -32,6 +32,7 @@ from listing_vibes.progress import Counted, Report
 NAME = "own-bert"
 BATCH, TOKENS = 32, 64  # texts a step, word pieces of each
 RATE, MASKED = 5e-5, 0.15
+STEPS = 300
 WEIGHTS = "model.safetensors"
 #: What a transformers folder needs beside its weights.
 BESIDE = (
@@ -89,8 +90,8 @@ class OwnBert(TextSource):
 
     @classmethod
     def fit_source(cls, texts: Sequence[str], options: FitOptions) -> OwnBert:
-        """Train for `options.steps` on the distinct `texts`."""
-        return cls.fit(texts, options.cache, options.steps, options.seed, options.report)
+        """Train for `STEPS` on the distinct `texts`."""
+        return cls.fit(texts, options.cache, STEPS, options.seed, options.report)
 
     def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """(N, 384) float32, mean-pooled and L2-normalised."""
