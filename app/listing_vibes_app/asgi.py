@@ -3,6 +3,7 @@
 Started by `streamlit run app/listing_vibes_app/asgi.py -- RUN [RUN ...]`; see `listing_vibes_app.server.launch`.
 """
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ import streamlit as st
 from listing_vibes_app.registry import PAGES
 from listing_vibes_app.server import access, boundary, photo_route, report_route
 from listing_vibes_app.server.photos import base_path
+
+# Ctrl+C ends the server once it has closed; as Python's KeyboardInterrupt it would have `streamlit run` print "Aborted!".
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @asynccontextmanager

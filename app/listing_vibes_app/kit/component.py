@@ -28,23 +28,22 @@ export default (given) => {
 """
 
 
-def component(module: str, html: str, *parts: str, styles: tuple[str, ...] = ()) -> Callable[..., Any]:
+def component(module: str, html: str, *parts: str) -> Callable[..., Any]:
     """The Streamlit component of a module's `__file__`: the `.js` and `.css` of the same name, after those of `shared`. It is
     called with its `key`, the `data` that its script draws (JSON), and whatever else Streamlit takes.
 
     Args:
         module: `__file__` of the module that draws the component; its name is the component's.
         html: what the script fills.
-        parts: names of more scripts beside the component's own, which come before it.
-        styles: names of styles in `WEB` that come before the component's own.
+        parts: names of scripts and styles in `WEB` that come before the component's own.
     """
     own = Path(module).with_suffix("")
     folder = own.parent if own.with_suffix(".js").is_file() else WEB
-    scripts = [WEB / "shared", *(folder / part for part in (*parts, own.name))]
+    scripts = [*(WEB / part for part in ("shared", *parts)), folder / own.name]
     mount = st.components.v2.component(
         f"listing_vibes_{own.name}",
         html=html,
-        css=read("css", [scripts[0], *(WEB / name for name in styles), scripts[-1]]),
+        css=read("css", scripts),
         js=drawing(scripts) + IN_ORDER,
     )
 

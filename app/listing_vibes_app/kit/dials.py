@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from listing_vibes.errors import VibesError
 from listing_vibes.run.dials import Dial, read_dial
 from listing_vibes.run.rules import Rules
-from listing_vibes_app.kit.examples import SIDES, examples, field_of, make, making, take_field
+from listing_vibes_app.kit.examples import PARAMS, SIDES, begin_dial, examples, is_making, take_field
 from listing_vibes_app.kit.spaces import in_order, label_of, meaning_of
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun
@@ -24,13 +24,13 @@ HELP = (
 
 def dial_button() -> None:
     """The button that begins a dial: from then on cards of lists are its examples by a click; another click ends that."""
-    now = making()
+    now = is_making()
     with st.container(key="dial-place", width=160):
         st.button(
             "No new dial" if now else "Vibe dial",
             icon=":material/close:" if now else ":material/tune:",
             key="open-dial",
-            on_click=make,
+            on_click=begin_dial,
             args=(not now,),
             width="stretch",
         )
@@ -70,7 +70,7 @@ def dial_sliders(opened: OpenRun, rules: Rules) -> DeltaGenerator:
 def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules: Rules) -> None:
     """What a dial that is being made has: a name, a space, and its examples, which are clicked on cards, chosen among the
     listings of this list (rows of the market) or typed as ids."""
-    if not making():
+    if not is_making():
         return
     ids = [opened.view.ids[row] for row in rows]
     names = {
@@ -112,18 +112,18 @@ def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules:
                 args=(opened, list(rules.dial)),
             )
         for (side, label), column in zip(SIDES.items(), st.columns(2), strict=True):
-            key, shown = field_of(side)
+            key = f"dial-{side}"
+            st.session_state[key] = examples(side)
             with column, st.container(key=f"labelled-dial-{side}"):
                 st.multiselect(
                     label,
-                    list(dict.fromkeys([*ids, *picked, *shown])),
-                    default=shown,
+                    list(dict.fromkeys([*ids, *picked])),
                     key=key,
                     format_func=lambda one: names.get(one) or _named(opened, one),
                     accept_new_options=True,
                     placeholder="Click on cards, or choose here",
                     on_change=take_field,
-                    args=(side, key),
+                    args=(side,),
                 )
 
 
@@ -138,8 +138,9 @@ def _make(opened: OpenRun, dials: list[str]) -> None:
     if not more and not less:
         return
     name = " ".join(st.session_state.get("dial-name", "").replace(";", " ").split()) or "like these"
-    make(False)
-    _write([*dials, str(Dial(name, BEGUN, st.session_state["dial-space"], more, less))])
+    _write(
+        [*dials, str(Dial(name, BEGUN, st.session_state["dial-space"], more, less))], **dict.fromkeys(PARAMS)
+    )
 
 
 def _moved(dials: list[str], number: int, dial: Dial, key: str) -> None:
@@ -148,8 +149,8 @@ def _moved(dials: list[str], number: int, dial: Dial, key: str) -> None:
     _write(dials)
 
 
-def _write(dials: list[str]) -> None:
-    set_params(dial="; ".join(dials) or None)
+def _write(dials: list[str], **more: None) -> None:
+    set_params(dial="; ".join(dials) or None, **more)
 
 
 def _told(opened: OpenRun, ids: Sequence[str]) -> str:

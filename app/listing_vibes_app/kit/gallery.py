@@ -68,7 +68,7 @@ def gallery(
         least: smallest width of a card in pixels; on a phone two cards stand side by side.
         examples: whether a click makes a card an example of a vibe dial, while one is being made.
     """
-    marks, callback = example_marks(key) if examples else (None, {})
+    marks = example_marks() if examples else None
     dividers = any(card.divider for card in cards)
     height = MOSAIC if layout == "mosaic" else _strip_height(cards, BOXES[box], photos, least, dividers)
     height += HIGH * (marks is not None)
@@ -85,7 +85,7 @@ def gallery(
         "scoreHelp": score_help,
         "examples": marks,
     }
-    _component(key=key, data=data, height="content" if layout == "grid" else height, **callback)
+    _component(key=key, data=data, height="content" if layout == "grid" else height)
 
 
 def _strip_height(cards: list[Card], ratio: float, photos: bool, width: int, dividers: bool) -> int:

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,7 @@ import streamlit as st
 
 from listing_vibes import Run
 from listing_vibes.errors import VibesError
+from listing_vibes.run.market_state import MarketChanged
 from listing_vibes_app.server.params import chosen
 from listing_vibes_app.view.formats import numbered
 from listing_vibes_app.view.market import MarketView
@@ -64,6 +66,7 @@ def _stamps(path: Path) -> tuple[int, ...]:
 @st.cache_resource(show_spinner=False, max_entries=KEPT)
 def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stamps are part of the key
     run = Run.open(Path(path))
+    warnings.simplefilter("ignore", MarketChanged)  # `kit.market_notice` says it on every page
     view = MarketView(run.market, lambda: run.log)
     opened = OpenRun(name, run, view, photo_box(view))
     if opened.number >= KEPT:

@@ -19,6 +19,10 @@ class MarketMismatch(VibesError):
     """The market no longer has the listings of a run, so that nothing can be said of them."""
 
 
+class MarketChanged(VibesWarning):
+    """The market of a run changed since the run was made."""
+
+
 def changed_sentence(run: RunFolder) -> str:
     """Return what to tell of a run whose market changed."""
     return (
@@ -42,7 +46,7 @@ def market_of_run(run: RunFolder) -> Market:
             f"{market.path} no longer has {count(len(missing), 'listing')} of the {len(known):,} that {run.path} was made from (such "
             f"as '{missing[0]}'); put its tables back, or bring the run up to date with `{_embed_again(run)}`."
         )
-    warnings.warn(changed_sentence(run), VibesWarning, stacklevel=4)
+    warnings.warn(changed_sentence(run), MarketChanged, stacklevel=4)
     if list(market.listing_row) == known:
         return market
     rows = [market.listing_row[one] for one in known]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 WEB = Path(__file__).with_name("web")
 MAP = ("map_draw", "map_labels", "map_photos", "map_days", "map_unmet", "vibe_map")
-GALLERY = ("lightbox", "gallery")
+GALLERY = ("lightbox", "cards", "gallery")
 MAP_HTML = """
 <section class="vibe-map">
   <div class="tools" role="toolbar" aria-label="Map tools"></div>

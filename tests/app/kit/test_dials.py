@@ -4,7 +4,6 @@ import pytest
 from looking import components, texts
 
 from listing_vibes import Run, selection
-from listing_vibes_app.kit.examples import sided
 
 pytestmark = pytest.mark.slow
 
@@ -31,11 +30,11 @@ def test_a_dial_is_made_moved_and_taken_away(show, trained, where, params, label
     page.button(key="open-dial").click().run()
     assert page.button(key="make-dial").disabled
     page.text_input(key="dial-name").set_value("more; rustic")
-    page.multiselect(key="dial-more-1").set_value(plain[4:6]).run()
-    page.multiselect(key="dial-less-1").set_value([plain[0], plain[5]]).run()
-    assert marks(page, label) == {"more": [plain[4]], "less": [plain[0], plain[5]], "answered": 0}
-    assert page.multiselect(key="dial-more-2").value == [plain[4]]
-    page.multiselect(key="dial-more-2").set_value(plain[4:6]).run()
+    page.multiselect(key="dial-more").set_value(plain[4:6]).run()
+    page.multiselect(key="dial-less").set_value([plain[0], plain[5]]).run()
+    assert marks(page, label) == {"more": [plain[4]], "less": [plain[0], plain[5]]}
+    assert page.multiselect(key="dial-more").value == [plain[4]]
+    page.multiselect(key="dial-more").set_value(plain[4:6]).run()
     page.button(key="make-dial").click().run()
     made = page.query_params["dial"]
     made = made[0] if isinstance(made, list) else made
@@ -71,7 +70,7 @@ def test_the_place_of_a_new_dial_is_there_where_the_list_is_empty(show, trained,
         why in texts(page)
         for why in ("passes the", "has nothing in the space", "No listing of the market fulfils")
     )
-    assert "Click on cards" in page.multiselect(key="dial-more-1").placeholder
+    assert "Click on cards" in page.multiselect(key="dial-more").placeholder
     page.button(key="open-dial").click().run()
     assert "make-dial" not in [one.key for one in page.button]
 
@@ -92,11 +91,21 @@ def test_two_lists_of_which_rules_leave_nothing_have_a_way_out_each(show, traine
     assert len([one for one in page.button if "nothing-recommended" in str(one.key)]) == 2
 
 
-def test_a_click_puts_a_listing_on_a_side_takes_it_off_or_to_the_other():
-    now = {"more": ["a", "b"], "less": ["c"]}
-    clicks = [(1, "d", "less"), (2, "a", ""), (3, "c", "more"), (4, "b", "less"), (5, "b", "more")]
-    assert sided(now, clicks) == {"more": ["c", "b"], "less": ["d"]}
-    assert now == {"more": ["a", "b"], "less": ["c"]}
+def test_a_link_opens_a_dial_that_is_being_made(show, trained):
+    page = show(
+        "similar", trained, **{"listing": "l05", "new-dial": "1", "more": "l01,l02,l01", "less": "l03,nobody"}
+    )
+    assert [page.multiselect(key=f"dial-{side}").value for side in ("more", "less")] == [
+        ["l01", "l02"],
+        ["l03", "nobody"],
+    ]
+    page.button(key="make-dial").click().run()
+    assert not page.exception
+    assert page.query_params["dial"] in (
+        "like these 1 model +l01 +l02 -l03",
+        ["like these 1 model +l01 +l02 -l03"],
+    )
+    assert not {"new-dial", "more", "less"} & set(page.query_params)
 
 
 def test_a_dial_moves_what_a_made_up_history_gets(show, trained):

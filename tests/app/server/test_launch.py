@@ -103,6 +103,21 @@ def test_the_explorer_prints_one_line_also_where_the_folder_shadows_modules(even
 
 
 @pytest.mark.slow
+def test_ctrl_c_ends_the_explorer_without_a_word(eventless):
+    port = launch.free_port()
+    server = subprocess.Popen(
+        launch.command([eventless], port, browser=False),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    answer_of(f"http://127.0.0.1:{port}/_stcore/health", server)
+    server.stdout.readline()
+    os.killpg(server.pid, signal.SIGINT)
+    assert server.communicate(timeout=30)[0].decode().strip() == "" and server.returncode == -signal.SIGINT
+
+
+@pytest.mark.slow
 def test_an_error_of_the_start_is_still_seen(eventless, tmp_path, monkeypatch):
     monkeypatch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "none")  # Streamlit cannot read it
     done = subprocess.run(

@@ -12,6 +12,7 @@ from listing_vibes_app.app_pages.similar.lineup import lineup
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.cards import address, album, listing_card
 from listing_vibes_app.kit.empty import empty
+from listing_vibes_app.kit.examples import PARAMS
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.kit.list_options import RULES, clear_rules, put_there
 from listing_vibes_app.kit.score_help import MOVED, SIMILAR
@@ -19,7 +20,7 @@ from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import count
 
-KEPT = ("space", "k", "view", *NAMES, *RULES)
+KEPT = ("space", "k", "view", *NAMES, *RULES, *PARAMS)
 
 
 def kept() -> dict[str, str | None]:

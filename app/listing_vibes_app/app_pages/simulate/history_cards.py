@@ -8,6 +8,7 @@ import numpy as np
 
 from listing_vibes.insight.selection.histories import MOST, token
 from listing_vibes.run.asking import Event
+from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
 from listing_vibes_app.app_pages.simulate.history import Simulated
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.component import component
@@ -17,9 +18,7 @@ from listing_vibes_app.view.formats import words
 from listing_vibes_app.view.photo_box import BOXES
 
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
-_component = component(
-    __file__, '<p class="spoken" aria-live="polite"></p><ul class="cards"></ul>', styles=("gallery",)
-)
+_component = component(__file__, f'<p class="spoken" aria-live="polite"></p>{GALLERY_HTML}', *GALLERY[:-1])
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
     cards = [
         _card(opened, ids[event.listing], token(event), step=f"Event {number}")
         | {"at": at, "token": history.text.split(",")[at], "facts": []}
+        | {"first": number == 1, "last": number == len(history.events)}
         for number, (at, event) in enumerate(history.events, start=1)
     ]
     actions = [{"token": quote(action, safe=""), "label": words(action)} for action in market.known_actions]
@@ -134,7 +134,7 @@ def _card(opened: OpenRun, row: int, event: str, **more: str) -> dict:
 def _show(
     opened: OpenRun, key: str, cards: list[dict], *, height: int | None, dials: bool, **data: object
 ) -> None:
-    marks, callback = example_marks(key) if dials else (None, {})
+    marks = example_marks() if dials else None
     height = None if height is None else height + HIGH * (marks is not None)
     whole = {
         "actions": [],
@@ -146,6 +146,7 @@ def _show(
         "photos": opened.view.has_photos,
         "box": opened.box,
         "most": MOST,
+        "dividers": False,
         "examples": marks,
     }
-    _component(key=key, data=whole, height="content" if height is None else height, **callback)
+    _component(key=key, data=whole, height="content" if height is None else height)

@@ -98,27 +98,35 @@ function markChosen(list, chosen) {
   }
 }
 
-// Draws a list whose cards may be examples of a dial: by `show`, where what is told changed, and then its marks, as the server
-// told them and as clicks since have it.
-function showWithExamples(list, { examples, ...told }, send, show) {
-  const data = examples ? { ...told, choices: SIDES } : told
-  const shown = JSON.stringify(data)
-  if (list.shown !== shown) show(data)
-  list.shown = shown
-  if (examples) markExamples(list, examples, send)
+// Parts of the address, each escaped, that it keeps as a list.
+const listed = (name) => (new URLSearchParams(location.search).get(name) || "").split(",").filter(Boolean)
+
+// Change lists of the address by a new one, as a click on a link would, so that the browser's back button takes it back.
+function keepLists(lists) {
+  const url = new URL(location.href)
+  for (const [name, parts] of Object.entries(lists)) {
+    if (parts.length) url.searchParams.set(name, parts.join(","))
+    else url.searchParams.delete(name)
+  }
+  go(url)
 }
 
-// Each click goes with those that are not answered yet, so that none is lost where several come at once.
-function markExamples(list, examples, send) {
-  const chosen = new Map(SIDES.flatMap(({ side }) => examples[side].map((id) => [id, side])))
-  list.clicks = (list.clicks ?? []).filter(([number]) => number > examples.answered)
-  for (const [, id, side] of list.clicks) chosen.set(id, side)
-  list.choose = (id, side) => {
-    const number = Math.max(Date.now(), (list.clicks.at(-1)?.[0] ?? examples.answered) + 1)
-    list.clicks.push([number, id, chosen.get(id) === side ? "" : side])
-    chosen.set(id, list.clicks.at(-1)[2])
-    markChosen(list, chosen)
-    send("example", list.clicks)
+function decoded(part) {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
   }
-  markChosen(list, chosen)
+}
+
+// The examples of a dial that is being made lie in the address: marks them on the cards of a list, and lets clicks change them.
+function markExamples(list) {
+  list.choose = (id, side) => {
+    const had = listed(side).some((part) => decoded(part) === id)
+    const lists = Object.fromEntries(SIDES.map((one) => [one.side, listed(one.side).filter((part) => decoded(part) !== id)]))
+    if (!had) lists[side].push(encodeURIComponent(id))
+    keepLists(lists)
+    markExamples(list)
+  }
+  markChosen(list, new Map(SIDES.flatMap(({ side }) => listed(side).map((part) => [decoded(part), side]))))
 }

@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 
 import pandas as pd
 import pytest
 from looking import texts
 
 from browser.painted import embed_run, paint_market, vectors
+from listing_vibes.errors import VibesWarning
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.market import Market
@@ -111,13 +113,16 @@ def test_a_model_that_was_trained_on_every_event_has_nothing_to_be_measured_on(s
         assert ("nothing is left to measure it on" in texts(page)) is not measurable
 
 
-def test_a_market_that_changed_since_is_told(show, tmp_path):
+def test_a_market_that_changed_since_is_told_on_the_page_and_not_in_the_log(show, tmp_path):
     market = paint_market(tmp_path / "market", listings=4, users=0)
     run = embed_run(market, tmp_path / "run")
     opened = Market.open(market)
     write_market(market, opened.config, opened.listings.assign(price=1.0), opened.photos)
-    for page in ("overview", "similar"):
-        assert "changed since" in show(page, run).warning[0].value
+    with warnings.catch_warnings(record=True) as logged:
+        warnings.simplefilter("always")
+        for page in ("overview", "similar"):
+            assert "changed since" in show(page, run).warning[0].value
+    assert not [one for one in logged if issubclass(one.category, VibesWarning)]
 
 
 def test_a_run_without_a_model_says_that_there_is_nothing_to_measure(show, eventless):

@@ -1,0 +1,134 @@
+// Listing cards: a grid, a strip to scroll, or a mosaic of one listing's photos. `data.extend` adds to a card what one kind has.
+function words(card, data) {
+  const all = element("div", "words")
+  if (card.step) all.append(element("p", "step", card.step))
+  if (card.title) all.append(element("p", "title", card.title))
+  if (card.badge) {
+    const badge = element("p", "badge")
+    const sign = element("span", "", "✓")
+    sign.setAttribute("aria-hidden", "true")
+    badge.append(sign, ` ${card.badge}`)
+    all.append(badge)
+  }
+  if (card.facts.length) all.append(facts(card))
+  if (card.same) all.append(kinship("✓", "Same: ", card.same))
+  if (card.differs) all.append(kinship("≠", "Differs: ", card.differs))
+  if (card.reasons.length) all.append(reasons(card))
+  if (card.score) {
+    const score = element("p", "score", card.score)
+    if (data.scoreHelp) score.title = data.scoreHelp
+    all.append(score)
+  }
+  return all
+}
+
+// What a neighbour has in common with the listing that is compared, or has not.
+function kinship(sign, label, told) {
+  const line = element("p", "kinship")
+  const mark = element("span", "sign", sign)
+  mark.setAttribute("aria-hidden", "true")
+  line.append(mark, element("span", "label", label), told)
+  line.title = told
+  return line
+}
+
+// What carried a recommendation: events, each with its listing's cover, and an attribute or a photo.
+function reasons(card) {
+  const list = element("ul", "reasons")
+  list.setAttribute("aria-label", "Carried by")
+  for (const one of card.reasons) {
+    const row = element("li")
+    if (one.photo) {
+      const image = element("img")
+      image.src = one.photo
+      image.alt = ""
+      image.loading = "lazy"
+      row.append(image)
+    }
+    const told = element("span", "told")
+    told.append(element("span", "name", one.title), element("span", "note", one.note))
+    row.append(told)
+    row.title = `${one.title}, ${one.note}`
+    list.append(row)
+  }
+  return list
+}
+
+// What a card is drawn from, to tell whether it changed.
+const drawnFrom = (list, card, place) => list.frame + JSON.stringify(card) + (list.classList.contains("mosaic") ? place : "")
+
+function build(card, data, place, root, list) {
+  const item = element("li", `card ${card.tone}`)
+  const whole = data.layout === "mosaic"
+  if (data.dividers) item.append(element("p", "divider", card.divider))
+  const body = card.href && !data.extend ? link(card, "body") : element(whole ? "button" : "div", "body")
+  const album = card.photos.map((address, number) => ({ photo: address, alt: `Photo ${number + 1} of ${card.title}` }))
+  if (data.photos) body.append(photo(album.length ? { ...card, count: 0 } : card))
+  const text = words(card, data)
+  if (text.childElementCount) body.append(text)
+  item.append(body)
+  if (whole) {
+    body.type = "button"
+    body.addEventListener("click", () => openLightbox(root, data.cards, place))
+  } else if (album.length) {
+    const [label, all] = album.length === 1 ? ["1 photo", "the photo"] : [`${album.length} photos`, `all ${album.length} photos`]
+    item.append(button(label, () => openLightbox(root, album, card.start), `See ${all} of ${card.title}`, "album"))
+  }
+  if (data.choices && card.id) item.append(chooser(list, card, data.choices))
+  if (card.why) {
+    item.append(button("Why?", () => go(card.why), `Why is ${card.title} here?`, "why"))
+  }
+  data.extend?.(item, card)
+  return item
+}
+
+// Draws what changed: a card that stays as it was is the same node, and one of the same listing keeps its photo.
+function draw(list, data, root) {
+  const { cards, ...around } = data
+  list.frame = JSON.stringify(around)
+  const same = new Map()
+  const photos = new Map()
+  for (const node of list.children) {
+    same.set(node.told, [...(same.get(node.told) ?? []), node])
+    if (node.photo) photos.set(node.photo, node)
+  }
+  const told = cards.map((card, place) => drawnFrom(list, card, place))
+  const nodes = told.map((one) => same.get(one)?.shift())
+  const kept = new Set(nodes)
+  cards.forEach((card, place) => {
+    if (nodes[place]) return
+    const node = build(card, data, place, root, list)
+    node.told = told[place]
+    node.photo = data.photos && card.photo ? [data.box, card.photo, card.alt, card.count, card.photos.length].join(" ") : ""
+    nodes[place] = node
+    const old = photos.get(node.photo)
+    if (!old || kept.has(old)) return
+    photos.delete(node.photo)
+    node.querySelector(".photo").replaceWith(old.querySelector(".photo"))
+  })
+  const wanted = new Set(nodes)
+  for (const node of [...list.children]) if (!wanted.has(node)) node.remove()
+  nodes.forEach((node, place) => {
+    if (list.children[place] !== node) list.insertBefore(node, list.children[place] ?? null)
+  })
+}
+
+function showCards(list, { examples, ...told }, root, extend) {
+  const data = { ...told, choices: examples ? SIDES : told.choices, extend }
+  const shown = JSON.stringify(data)
+  if (list.shown !== shown) {
+    list.shown = shown
+    list.className = `gallery ${data.layout}`
+    list.style.setProperty("--box", data.box)
+    list.style.setProperty("--ratio", data.ratio)
+    list.style.setProperty("--least", `${data.least}px`)
+    list.style.setProperty("--height", data.height ? `${data.height}px` : "auto")
+    list.style.setProperty("--rows", data.cards.length > 3 ? 3 : 2)
+    list.setAttribute("aria-label", data.label)
+    if (data.layout !== "grid") list.tabIndex = 0
+    draw(list, data, root)
+    const start = list.querySelector(".start")
+    if (start) list.scrollLeft = start.offsetLeft - list.offsetLeft - (list.clientWidth - start.clientWidth) / 2
+  }
+  if (examples) markExamples(list)
+}
