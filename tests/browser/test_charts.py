@@ -6,6 +6,7 @@ import pytest
 from contrast import THEME
 from playwright.sync_api import expect
 
+from browser.mapped import write_map
 from browser.measured import forget_measured, write_measured
 from browser.seeing import turn, wait_until_quiet
 
@@ -67,7 +68,15 @@ def test_a_chart_follows_the_theme(page, measured):
         expect(chart.locator(".point").first).to_have_css("fill", rgb(series[5]))
 
 
-def test_a_dot_of_the_picture_shows_its_listing(page, explorer):
+@pytest.fixture
+def mapped(explorer):
+    """A map in the run's folder."""
+    write_map(explorer.run)
+    yield
+    (explorer.run / "map.parquet").unlink()
+
+
+def test_a_dot_of_the_picture_shows_its_listing(page, mapped):
     chart = chart_of(page, "/cold?listing=l05")
     expect(chart.locator(".legendtext")).to_have_text(["Other listings", "Neighbours", "This listing"])
     chart.locator(".trace").nth(1).locator(".point").first.click(force=True)

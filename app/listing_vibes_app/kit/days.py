@@ -4,19 +4,15 @@ import streamlit as st
 
 from listing_vibes.insight.days import MarketDays
 from listing_vibes_app.server.params import in_vain, quoted
-from listing_vibes_app.server.runs import OpenRun, RunKey, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 
 NAME = "day"  # in the URL
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _days(key: RunKey, _opened: OpenRun) -> MarketDays | None:
-    return MarketDays.of(_opened.run.log, _opened.run.catalogue) if _opened.view.has_events else None
-
-
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
 def market_days(opened: OpenRun) -> MarketDays | None:
     """The days of a run's market; None where its events have no times."""
-    return _days(run_key(opened), opened)
+    return MarketDays.of(opened.run.log, opened.run.catalogue) if opened.view.has_events else None
 
 
 def day_chosen(opened: OpenRun) -> int | None:

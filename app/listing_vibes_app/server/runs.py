@@ -3,17 +3,19 @@
 import gc
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from listing_vibes import Run
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.market_state import MarketChanged
 from listing_vibes_app.server.params import chosen
 from listing_vibes_app.view.formats import numbered
@@ -160,15 +162,18 @@ def run_key(opened: OpenRun) -> RunKey:
     return str(opened.run.path), opened.run.manifest.fingerprint, opened.number
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _embedded(key: RunKey, _opened: OpenRun) -> np.ndarray:
-    known = _opened.run.listing_row
-    return np.array([listing in known for listing in _opened.view.ids], bool)
+#: How Streamlit's caches tell the arguments of a function apart: opened runs by their key, lists by the code that gives them.
+BY_RUN: dict[str | type[Any], Callable[[Any], object]] = {
+    OpenRun: run_key,
+    Selection: lambda one: one.python(""),
+}
 
 
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
 def embedded(opened: OpenRun) -> np.ndarray:
     """(L,) which listings of the market the run knows: the market may have changed since."""
-    return _embedded(run_key(opened), opened)
+    known = opened.run.listing_row
+    return np.array([listing in known for listing in opened.view.ids], bool)
 
 
 def known_rows(opened: OpenRun, listings: Iterable[str]) -> list[tuple[int, int]]:

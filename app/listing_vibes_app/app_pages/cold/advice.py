@@ -22,11 +22,11 @@ CAUTION = (
 )
 
 
-def advised(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes]) -> None:
+def advised(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> None:
     """Changes and covers, and all of it as code."""
     st.header("Which change gains most", anchor=False)
     with st.spinner("Trying one change at a time …"):
-        found = launched(opened, draft, cells, photos, advise=True)
+        found = launched(opened, cells, photos, advise=True)
     changes(opened, found)
     covers(opened, found)
     own = begun_with(opened)

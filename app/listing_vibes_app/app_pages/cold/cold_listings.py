@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from listing_vibes import Run
 from listing_vibes.insight.audience import USERS, Audience
 from listing_vibes.insight.launch.crowd import Crowd
 from listing_vibes.insight.launch.drafts import Draft
 from listing_vibes.insight.launch.launch import Launch, launch
 from listing_vibes.run.newcomers import Newcomer, Newcomers
-from listing_vibes_app.server.runs import OpenRun, RunKey, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 
 
 def training_end(opened: OpenRun) -> int | None:
@@ -53,87 +52,48 @@ def later_users(opened: OpenRun, row: int) -> set[str]:
     return {log.users[number] for number in log.user[rows]}
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _audience(key: RunKey, before: int | None, _run: Run) -> Audience:
-    return Audience.of(_run, USERS, before)
-
-
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
 def audience(opened: OpenRun, before: int | None) -> Audience:
     """The users active last, as of a moment or of the last event.
 
     Raises:
         VibesError: no model, or no history before that moment.
     """
-    return _audience(run_key(opened), before, opened.run)
+    return Audience.of(opened.run, USERS, before)
 
 
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _crowd(key: RunKey, _run: Run) -> Crowd:
-    return Crowd.of(_run)
-
-
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=BY_RUN)
 def crowd(opened: OpenRun) -> Crowd:
     """All users who may be reached.
 
     Raises:
         VibesError: no model, or nobody has a history.
     """
-    return _crowd(run_key(opened), opened.run)
+    return Crowd.of(opened.run)
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _launched(
-    key: RunKey, draft: str, photos: tuple[bytes, ...], advise: bool, _opened: OpenRun, _cells: Any
-) -> Launch:
-    made = _newcomers(key, _opened.run)
-    return launch(_opened.run, Draft(_cells, photos), advise=advise, crowd=crowd(_opened), newcomers=made)
-
-
-def launched(
-    opened: OpenRun, draft: str, cells: dict[str, Any], photos: Sequence[bytes], advise: bool
-) -> Launch:
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
+def launched(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes], advise: bool) -> Launch:
     """What an entered listing would find; with `advise` also what each single change would do.
 
     Raises:
         VibesError: a value that cannot be read, or an encoder that is not at hand.
     """
-    return _launched(run_key(opened), draft, tuple(photos), advise, opened, cells)
+    made, asked = newcomers(opened), crowd(opened)
+    return launch(opened.run, Draft(cells, tuple(photos)), advise=advise, crowd=asked, newcomers=made)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _newcomers(key: RunKey, _run: Run) -> Newcomers:
-    return Newcomers(_run)
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def newcomers(opened: OpenRun) -> Newcomers:
+    """What encodes listings that the run does not have."""
+    return Newcomers(opened.run)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _encoded(
-    key: RunKey, space: str, draft: str, photos: tuple[bytes, ...], _opened: OpenRun, _cells: Any
-) -> Newcomer:
-    return _newcomers(key, _opened.run).encode(_cells, photos, [space])
-
-
-def encoded(
-    opened: OpenRun, space: str, draft: str, cells: dict[str, Any], photos: Sequence[bytes]
-) -> Newcomer:
-    """An entered listing in one space; `draft` is `cells` as text.
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
+def encoded(opened: OpenRun, space: str, cells: dict[str, Any], photos: Sequence[bytes]) -> Newcomer:
+    """An entered listing in one space.
 
     Raises:
         VibesError: a value that cannot be read, or an encoder that is not at hand.
     """
-    return _encoded(run_key(opened), space, draft, tuple(photos), opened, cells)
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def _plane(key: RunKey, space: str, _run: Run) -> tuple[np.ndarray, np.ndarray, float]:
-    index = _run.index(space)
-    known = index.vectors[index.known]
-    mean = known.mean(axis=0)
-    spread, directions = np.linalg.eigh(
-        np.cov((known - mean).T) if len(known) > 1 else np.eye(known.shape[1])
-    )
-    return mean, directions[:, ::-1][:, :2], float(spread[::-1][:2].sum() / max(spread.sum(), 1e-12))
-
-
-def plane(opened: OpenRun, space: str) -> tuple[np.ndarray, np.ndarray, float]:
-    """The mean (d,) of a space, its two widest directions (d, 2), and the share of all spread that they hold."""
-    return _plane(run_key(opened), space, opened.run)
+    return newcomers(opened).encode(cells, tuple(photos), [space])

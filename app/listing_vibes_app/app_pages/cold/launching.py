@@ -16,7 +16,6 @@ from listing_vibes_app.app_pages.cold.listing_form import (
     begun_with,
     cells_of,
     change_cells,
-    draft_of,
     is_whole,
 )
 from listing_vibes_app.app_pages.cold.placement import NEIGHBOURS, TABLE, show_people
@@ -33,11 +32,11 @@ STEPS = 100
 COVER = "which-cover"  # begins otherwise than the keys of sliders, which end in the name of a column
 
 
-def reach(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes]) -> Launch:
+def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch:
     """The audience of an entered listing, and its place with them."""
     with st.spinner("Asking the users …"):
-        found = launched(opened, draft, cells, photos, advise=False)
-        begun = _begun(opened, draft, bool(photos))
+        found = launched(opened, cells, photos, advise=False)
+        begun = _begun(opened, cells, bool(photos))
     share = 100 * len(found.audience) / max(found.users, 1)
     left, right = st.columns(2)
     more = None if begun is None else len(found.audience) - len(begun.audience)
@@ -121,16 +120,16 @@ def _form(step: float) -> str:
     return f"%.{max(0, math.ceil(-math.log10(step) - 1e-9))}f"
 
 
-def _begun(opened: OpenRun, draft: str, pictured: bool) -> Launch | None:
+def _begun(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | None:
     """What the listing that it began with would find, entered as it is; None where there is none, or it is the same."""
     row = begun_with(opened)
     if row is None:
         return None
     cells = cells_of(opened, row)
-    if draft_of(cells) == draft and "cover" not in st.query_params and "photos" not in st.query_params:
+    if cells == now and "cover" not in st.query_params and "photos" not in st.query_params:
         return None
     photos = originals(opened.view.market, opened.view.photos(row)) if pictured else []
-    return launched(opened, draft_of(cells), cells, [content for _, content in photos], advise=False)
+    return launched(opened, cells, [content for _, content in photos], advise=False)
 
 
 def people(opened: OpenRun, found: Launch) -> None:

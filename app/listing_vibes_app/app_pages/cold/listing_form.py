@@ -141,12 +141,11 @@ def drafted(opened: OpenRun) -> dict[str, Any]:
     return read_draft(opened, st.query_params.get("draft", ""))
 
 
-def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str, bytes]]]:
-    """Show the form, of which every change goes to the address at once; the draft as text and as values, and the photos
+def newcomer_form(opened: OpenRun) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
+    """Show the form, of which every change goes to the address at once; the values, and the photos
     (name, content): those uploaded, else those of the listing that it began with."""
     cells = drafted(opened)
-    draft = draft_of(cells)
-    _load(opened, draft, cells)
+    _load(opened, draft_of(cells), cells)
     with st.container(border=True):
         shown = fields(opened)
         title = opened.view.market.title
@@ -177,7 +176,7 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
         else:
             st.caption("This run was made without photos, so none can be added.")
     files = st.session_state.get(PHOTOS) or []
-    return draft, cells, [(file.name, file.getvalue()) for file in files] or _photos_of(opened)
+    return cells, [(file.name, file.getvalue()) for file in files] or _photos_of(opened)
 
 
 def change_cells(opened: OpenRun, **changed: Any) -> None:

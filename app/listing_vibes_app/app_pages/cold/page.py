@@ -196,9 +196,9 @@ def entered(opened: OpenRun) -> None:
         st.button("Empty the form", icon=":material/delete_sweep:", on_click=fill_form, args=(opened, None))
     left, right = st.columns([2, 3], gap="large")
     with left:
-        draft, cells, photos = newcomer_form(opened)
+        cells, photos = newcomer_form(opened)
     with right, boundary():
-        landing(opened, draft, cells, photos)
+        landing(opened, cells, photos)
 
 
 def beginning(opened: OpenRun) -> None:
@@ -235,7 +235,7 @@ def _fill_in(opened: OpenRun, label: str) -> None:
     )
 
 
-def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tuple[str, bytes]]) -> None:
+def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, bytes]]) -> None:
     """Where an entered listing lands."""
     title = str(cells.get(opened.view.market.title or "", "")) or "The new listing"
     st.header(plain(title), anchor=False)
@@ -254,19 +254,19 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
     told, place, reached, advice = st.container(), st.container(), st.container(), st.container()
     with told, st.spinner("Encoding the listing …"):
         try:
-            found = encoded(opened, space, draft, cells, contents)
+            found = encoded(opened, space, cells, contents)
         except VibesError as error:
             if st.session_state.get(PHOTOS):
                 raise
             photos, contents = [], []  # those that it began with: it goes on without them
-            found = encoded(opened, space, draft, cells, [])
+            found = encoded(opened, space, cells, [])
             st.caption(plain(f"Its photos do not count here. {sentence_of(error)}"))
     for number, reason in found.broken:
         told.warning(plain(f"{photos[number][0]} is left out: {reason}."), icon=":material/broken_image:")
     if can_launch:
         with top:
             sliders(opened, cells, len(contents))
-            launched = reach(opened, draft, cells, contents)  # first: it is what a value is dragged for
+            launched = reach(opened, cells, contents)  # first: it is what a value is dragged for
     if space not in found.vectors:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         empty(f"The listing has nothing in the space “{label_of(space)}”", why)
@@ -281,7 +281,7 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
             competing(opened, launched)
     if can_launch:
         with advice:  # last: what is asked for first is seen first
-            advised(opened, draft, cells, contents)
+            advised(opened, cells, contents)
 
 
 def _before(opened: OpenRun, row: int, end: int) -> bool:

@@ -10,7 +10,7 @@ import streamlit as st
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.fits import NOTHING
-from listing_vibes_app.app_pages.cold.cold_listings import audience, plane
+from listing_vibes_app.app_pages.cold.cold_listings import audience
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.cards import address, listing_card
@@ -70,7 +70,7 @@ def neighbours(opened: OpenRun, placed: Placement, least: int = 190, begun_with:
 
 
 def place_among_all(opened: OpenRun, placed: Placement) -> None:
-    """The listing among all others: on the map of the space where that is drawn, else along two directions of it."""
+    """The listing among all others, on the map of the space."""
     st.header("Where it lands", anchor=False)
     if placed.space == "attributes" and placed.row is None:
         st.caption(
@@ -80,7 +80,9 @@ def place_among_all(opened: OpenRun, placed: Placement) -> None:
         return
     one = (load_maps(opened) or {}).get(placed.space)
     if one is None:
-        _along_directions(opened, placed)
+        st.markdown(
+            f"Once the [vibe map]({address(opened, 'map', space=placed.space)}) is drawn, its place there is shown here."
+        )
         return
     at, group = (one.standing(placed.row) if placed.row is not None else None) or one.landing(placed.vector)
     if group >= 0:
@@ -89,33 +91,16 @@ def place_among_all(opened: OpenRun, placed: Placement) -> None:
     else:
         said = f"Between the groups of the [vibe map]({address(opened, 'map', space=placed.space)})."
     st.markdown(said)
-    _show(opened, placed, dots(opened, placed, one.run_rows, one.places.astype(float), at), even=True)
+    _show(opened, placed, dots(opened, placed, one.run_rows, one.places.astype(float), at))
     st.caption(
         "Each dot is a listing at its place on the vibe map, where what is alike lies near to one another. "
         "Click a dot to see its listing."
     )
 
 
-def _along_directions(opened: OpenRun, placed: Placement) -> None:
-    mean, directions, share = plane(opened, placed.space)
-    if directions.shape[1] < 2:
-        st.caption("This space has one direction only, so there is no picture of it.")
-        return
-    index = opened.run.index(placed.space)
-    rows = np.flatnonzero(index.known)
-    where = index.vectors[rows] @ directions - mean @ directions  # (n, 2)
-    _show(opened, placed, dots(opened, placed, rows, where, (placed.vector - mean) @ directions))
-    st.caption(
-        f"Each dot is a listing, at its place along the two directions in which listings differ most; these hold "
-        f"{100 * share:.0f}\u00a0% of all difference, so two dots that touch may still differ. Once the "
-        f"[vibe map]({address(opened, 'map')}) is drawn, the listing is shown there. Click a dot to see its listing."
-    )
-
-
-def _show(opened: OpenRun, placed: Placement, table: pd.DataFrame, even: bool = False) -> None:
+def _show(opened: OpenRun, placed: Placement, table: pd.DataFrame) -> None:
     figure = _chart(table)
-    if even:  # as the map stands: both axes at one scale
-        figure.update_yaxes(scaleanchor="x")
+    figure.update_yaxes(scaleanchor="x")  # as the map stands: both axes at one scale
     chosen = charts.show_chart(
         figure,
         key=f"place-{placed.space}",

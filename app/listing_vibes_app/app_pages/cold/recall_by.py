@@ -20,26 +20,14 @@ from listing_vibes_app.view.formats import MISSING, count
 
 METRIC = "recall@30"
 COLUMNS = ["Group", "Method", "value", "low", "high", "Queries"]
-#: How the names of slices begin, in evaluations from before there was a finer table.
-PATTERNS = {"history": re.compile(r"^history (\d.*)$"), "week": re.compile(r"^week (\d+)$")}
-COARSE = {"cold listings": "None", "warm listings": "1 or more"}
 
 
 def tables(metrics: dict[str, Any], methods: list[str]) -> dict[str, pd.DataFrame]:
     """Recall by `events`, `history` and `week`: one line a group and method, with the columns `COLUMNS`."""
-    if metrics.get("stability"):
-        rows = [
-            (one["by"], one["group"], one["scorer"], one["value"], one["low"], one["high"], one["queries"])
-            for one in metrics["stability"]
-        ]
-    else:
-        rows = [
-            (by, label, method, *(estimate.get(part) for part in ("value", "low", "high")), one["queries"])
-            for name, one in metrics.get("slices", {}).items()
-            for by, label in _coarse(name)
-            for method in methods
-            if one.get("queries") and (estimate := one["results"].get(method, {}).get(METRIC))
-        ]
+    rows = [
+        (one["by"], one["group"], one["scorer"], one["value"], one["low"], one["high"], one["queries"])
+        for one in metrics["stability"]
+    ]
     found = {}
     for key in ("events", "history", "week"):
         mine = [row[1:] for row in rows if row[0] == key and row[2] in methods and row[3] is not None]
@@ -51,13 +39,6 @@ def tables(metrics: dict[str, Any], methods: list[str]) -> dict[str, pd.DataFram
     return found
 
 
-def _coarse(name: str) -> list[tuple[str, str]]:
-    """(by, group) of a slice."""
-    if name in COARSE:
-        return [("events", COARSE[name])]
-    return [(by, match.group(1)) for by, pattern in PATTERNS.items() if (match := pattern.match(name))]
-
-
 def _first_number(label: str) -> int:
     found = re.match(r"\d+", label)
     return int(found.group()) if found else -1
@@ -66,7 +47,7 @@ def _first_number(label: str) -> int:
 def recall_by(opened: OpenRun) -> None:
     """Three pictures with their tables, or why there are none."""
     metrics = opened.run.metrics
-    if not metrics or not (metrics.get("stability") or metrics.get("slices")):
+    if not metrics or not metrics.get("stability"):
         if not opened.run.has_model:
             empty("There is nothing to measure", missing_spaces(opened)[0])
             to_similar()
@@ -76,7 +57,6 @@ def recall_by(opened: OpenRun) -> None:
     other = hardest_rival(metrics.get("results", {}))
     methods = [DEFAULT_RANKING, *([other] if other else [])]
     found = tables(metrics, methods)
-    after = "validation" if metrics.get("stability") else "training"
     parts = {
         "events": (
             "By training events of the listing",
@@ -90,7 +70,7 @@ def recall_by(opened: OpenRun) -> None:
         ),
         "week": (
             "Over the weeks after training",
-            f"Week after {after} ended",
+            "Week after validation ended",
             "This evaluation has no weeks: its events have no dates, or it foretells each user's last event.",
         ),
     }
@@ -100,11 +80,6 @@ def recall_by(opened: OpenRun) -> None:
         if table.empty:
             st.caption(why)
             continue
-        if key == "events" and not metrics.get("stability"):
-            st.caption(
-                "This evaluation tells only listings without a training event from all others; measured anew with "
-                "vibes evaluate, it tells more."
-            )
         columns = table["Group"].nunique()
         charts.show_chart(
             _chart(table, axis),

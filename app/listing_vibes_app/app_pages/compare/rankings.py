@@ -14,7 +14,7 @@ from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes_app.kit.measures import method_name
 from listing_vibes_app.server.boundary import told
-from listing_vibes_app.server.runs import OpenRun, RunKey, open_run, run_key, run_paths
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, RunKey, open_run, run_key, run_paths
 from listing_vibes_app.view.formats import plain
 
 #: Scorers that are made again in a few seconds, on a market of up to so many events.
@@ -80,7 +80,7 @@ def lists_of(opened: OpenRun, scorer: str, asked: pd.DataFrame, k: int) -> list[
     Raises:
         VibesError: it cannot be made again, or the market changed since.
     """
-    split, found = _scorer(run_key(opened), scorer, opened)
+    split, found = _scorer(opened, scorer)
     _made().add((run_key(opened), scorer))
     return first_places(opened.run, found, queries_of(opened.run, split, asked), k)
 
@@ -90,15 +90,15 @@ def _made() -> set[tuple[RunKey, str]]:
     return set()
 
 
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _scorer(key: RunKey, scorer: str, _opened: OpenRun) -> tuple[Split, Scorer]:
-    split = _split(key, _opened)
-    return split, scorer_of(_opened.run, split, scorer)
+@st.cache_resource(show_spinner=False, max_entries=12, hash_funcs=BY_RUN)
+def _scorer(opened: OpenRun, scorer: str) -> tuple[Split, Scorer]:
+    split = _split(opened)
+    return split, scorer_of(opened.run, split, scorer)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _split(key: RunKey, _opened: OpenRun) -> Split:
-    return split_of(_opened.run)
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _split(opened: OpenRun) -> Split:
+    return split_of(opened.run)
 
 
 def places(listings: Sequence[str]) -> dict[str, int]:

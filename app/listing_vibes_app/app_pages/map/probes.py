@@ -10,7 +10,7 @@ from listing_vibes.insight.probes import Probes, probe_run
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.params import chosen, keep
-from listing_vibes_app.server.runs import OpenRun, RunKey, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view import formats
 
 SCORE_HELP = "The share of the differences that is told right: 1 is perfect, 0 is no better than the mean for all (R²)."
@@ -59,19 +59,15 @@ def probes(opened: OpenRun) -> None:
     plot(predictions(opened, found, question), numbers[question], opened.view.unit(item))
 
 
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
 def probed(opened: OpenRun, question: str) -> Probes:
     """What is told of a question; kept for all sessions.
 
     Raises:
         VibesError: something that it needs is not installed.
     """
-    return _probed(run_key(opened), question, opened)
-
-
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _probed(key: RunKey, question: str, _opened: OpenRun) -> Probes:
     with needs("Asking"):
-        return probe_run(_opened.run, [question])
+        return probe_run(opened.run, [question])
 
 
 def scores(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.map_points import SpaceMap, address
 from listing_vibes_app.server.params import in_vain, quoted, set_params, whole
-from listing_vibes_app.server.runs import OpenRun, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain, shorten
 
 MOST = 9  # places that are shown, the surest
@@ -31,14 +31,14 @@ def offered(opened: OpenRun) -> bool:
     return opened.run.has_model and opened.view.has_events
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _found(key: object, space: str, at: int | None, by_month: bool, _opened: OpenRun) -> Demand:
-    return demand(_opened.run, at, "month" if by_month else None, space)
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
+def _found(opened: OpenRun, space: str, at: int | None, by_month: bool) -> Demand:
+    return demand(opened.run, at, "month" if by_month else None, space)
 
 
 def unmet(one: SpaceMap, at: int | None, by_month: bool = False) -> Demand:
     """Unmet demand in a map's space at a moment (None: after the last event); kept for all sessions."""
-    return _found(run_key(one.opened), one.space, at, by_month, one.opened)
+    return _found(one.opened, one.space, at, by_month)
 
 
 def codes(one: SpaceMap, at: int | None) -> np.ndarray:

@@ -13,7 +13,7 @@ from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import in_vain, set_params
 from listing_vibes_app.server.photos import photo_url
-from listing_vibes_app.server.runs import OpenRun, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
 
 MEANING = (
@@ -39,15 +39,15 @@ def why_dialog(opened: OpenRun, row: int, space: str) -> None:
     shown()
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _why(key: object, listings: tuple[str, str], space: str, _opened: OpenRun) -> SimilarityExplanation:
-    return explain_similarity(_opened.run, *listings, space)
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
+def _why(opened: OpenRun, listings: tuple[str, str], space: str) -> SimilarityExplanation:
+    return explain_similarity(opened.run, *listings, space)
 
 
 def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     view = opened.view
     with st.spinner("Encoding the two without each part …"):
-        found = _why(run_key(opened), (view.ids[rows[0]], view.ids[rows[1]]), space, opened)
+        found = _why(opened, (view.ids[rows[0]], view.ids[rows[1]]), space)
     st.markdown(f"**Similarity by {label_of(space).lower()}: {found.similarity:.3f}**")
     if found.note:
         st.caption(plain(found.note))

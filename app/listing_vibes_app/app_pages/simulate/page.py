@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import streamlit as st
 
-from listing_vibes import Run
 from listing_vibes.insight.selection.histories import MOST
 from listing_vibes.insight.selection.params import adds_its_own
 from listing_vibes.insight.selection.selection import Selection
@@ -26,7 +25,7 @@ from listing_vibes_app.kit.switch import how_many, switch
 from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import chosen, set_params, whole
-from listing_vibes_app.server.runs import OpenRun, RunKey, current_run, known_rows, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, known_rows
 from listing_vibes_app.view.formats import count, moment, plain
 
 SHOWN = [6, 12, 30]
@@ -171,9 +170,9 @@ def selection(history: Simulated, options: ListOptions, side: str = "") -> Selec
     )
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
-def _asked(key: RunKey, asked: str, _run: Run, _selection: Selection) -> list[tuple[str, float, str]]:
-    found = _selection.frame(_run)
+@st.cache_data(show_spinner=False, max_entries=256, hash_funcs=BY_RUN)
+def _asked(opened: OpenRun, selection: Selection) -> list[tuple[str, float, str]]:
+    found = selection.frame(opened.run)
     ruled = [put_there(found, place) for place in range(len(found))]
     return list(zip(found["listing_id"], found["score"], ruled, strict=True))
 
@@ -186,7 +185,7 @@ def asked(opened: OpenRun, history: Simulated, options: ListOptions) -> list[tup
     shown = selection(history, options)
     deep = shown if options.rules.diversity else replace(shown, k=DEEP)
     with st.spinner("Ranking listings …"):
-        return _asked(run_key(opened), deep.python(opened.name), opened.run, deep)
+        return _asked(opened, deep)
 
 
 def recommended(

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes import Run
 from listing_vibes.insight.personas import Persona, personas
 from listing_vibes.run.histories import read_history
 from listing_vibes_app.app_pages.simulate.history import from_frame
 from listing_vibes_app.server.boundary import told
 from listing_vibes_app.server.params import set_params
-from listing_vibes_app.server.runs import OpenRun, RunKey, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
 
 IN_ROW = 3  # personas
@@ -21,15 +20,15 @@ LEAST = 3  # events of a user drawn by chance
 PROBLEM = "simulate-problem"
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _personas(key: RunKey, _run: Run) -> list[Persona]:
-    return personas(_run)
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _personas(opened: OpenRun) -> list[Persona]:
+    return personas(opened.run)
 
 
 def start_from(opened: OpenRun, name: str, target: str) -> None:
     """Ways to fill the history that the address keeps as `name`."""
     with st.spinner("Looking for typical users …"):
-        found = _personas(run_key(opened), opened.run)
+        found = _personas(opened)
     if found:
         of_users = found[0].user is not None
         source = "groups of users with like histories" if of_users else "groups of like listings"

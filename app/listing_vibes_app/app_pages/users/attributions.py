@@ -8,7 +8,7 @@ from listing_vibes.insight.explain.reasons import Reasons, explain
 from listing_vibes_app.kit.gallery import Reason
 from listing_vibes_app.kit.list_options import ListOptions
 from listing_vibes_app.server.photos import cover_url, photo_url
-from listing_vibes_app.server.runs import OpenRun, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import ordinal, words
 from listing_vibes_app.view.history import history_frame
 
@@ -17,20 +17,12 @@ LEAST = 0.001  # what a part must add to be told
 BUDGET = 4.0  # seconds; on a busy machine the last cards have events alone
 
 
-@st.cache_data(show_spinner=False, max_entries=32)
+@st.cache_data(show_spinner=False, max_entries=32, hash_funcs={**BY_RUN, ListOptions: lambda one: one.key})
 def _reasons(
-    key: object,
-    user: int,
-    at: int,
-    moment: Any,
-    listings: tuple[str, ...],
-    told: str,
-    _opened: OpenRun,
-    _options: ListOptions,
+    opened: OpenRun, user: int, at: int, moment: Any, listings: list[str], options: ListOptions
 ) -> list[Reasons]:
-    view = _opened.view
-    history = history_frame(view, user, at)
-    return explain(_opened.run, history, listings, moment, _options.rules, _options.beside, BUDGET)
+    history = history_frame(opened.view, user, at)
+    return explain(opened.run, history, listings, moment, options.rules, options.beside, BUDGET)
 
 
 def attributions(
@@ -42,7 +34,7 @@ def attributions(
     Raises:
         VibesError: see `listing_vibes.insight.explain.reasons.explain`.
     """
-    found = _reasons(run_key(opened), user, at, moment, tuple(listings), options.key, opened, options)
+    found = _reasons(opened, user, at, moment, listings, options)
     return [
         [_event(opened, one, event) for event in one.events[:MOST] if event["adds"] >= LEAST]
         + _part(opened, one)

@@ -24,7 +24,7 @@ from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import set_params
-from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, run_key
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, known_rows
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.history import touched_later
 
@@ -180,7 +180,7 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
     place_of_dial = dial_sliders(opened, options.rules)
     with st.spinner("Ranking listings …"):
         asked = selection(opened, user, known, k, options)
-        found = _recommended(run_key(opened), asked.python(opened.name), opened, asked)
+        found = _recommended(opened, asked)
     rows = known_rows(opened, found["listing_id"])
     new_dial(opened, place_of_dial, [row for _, row in rows], options.rules)
     if not rows:
@@ -265,9 +265,9 @@ def _of_day(known: Known, rows: list[tuple[int, int]], later: set[int], today: s
     return line + (f"; {more} more {'was' if more == 1 else 'were'} touched later." if later - today else ".")
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
-def _recommended(key: object, asked: str, _opened: OpenRun, _selection: Selection) -> pd.DataFrame:
-    return _selection.frame(_opened.run)
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
+def _recommended(opened: OpenRun, selection: Selection) -> pd.DataFrame:
+    return selection.frame(opened.run)
 
 
 with boundary():

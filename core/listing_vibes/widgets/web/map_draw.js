@@ -164,12 +164,19 @@ function paintPoints(context, map, ratio, ground, ink) {
   context.drawImage(over, 0, 0)
 }
 
+// Where a place of the grid lies on the canvas.
+function onCanvas({ canvas }, map, ratio, x, y) {
+  const unit = map.unit * ratio
+  return [(x - map.x) * unit + canvas.width / 2, (map.y - y) * unit + canvas.height / 2]
+}
+
+// Where a listing lies on the canvas.
+const listingOn = (context, map, ratio, i) => onCanvas(context, map, ratio, map.places[2 * i], map.places[2 * i + 1])
+
 function paintOutline(context, map, ratio, line, ink) {
   if (line.length < 2) return
-  const { width, height } = context.canvas
   context.beginPath()
-  for (const [x, y] of line)
-    context.lineTo((x - map.x) * map.unit * ratio + width / 2, (map.y - y) * map.unit * ratio + height / 2)
+  for (const [x, y] of line) context.lineTo(...onCanvas(context, map, ratio, x, y))
   context.closePath()
   context.lineWidth = 2 * ratio
   context.setLineDash([6 * ratio, 4 * ratio])
@@ -179,9 +186,7 @@ function paintOutline(context, map, ratio, line, ink) {
 }
 
 function paintRing(context, map, ratio, i, ink, ground) {
-  const { width, height } = context.canvas
-  const x = (map.places[2 * i] - map.x) * map.unit * ratio + width / 2
-  const y = (map.y - map.places[2 * i + 1]) * map.unit * ratio + height / 2
+  const [x, y] = listingOn(context, map, ratio, i)
   for (const [size, colour, line] of [[9, ground, 5], [9, ink, 2.5]]) {
     context.beginPath()
     context.arc(x, y, size * ratio, 0, 2 * Math.PI)

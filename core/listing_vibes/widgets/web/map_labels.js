@@ -37,8 +37,7 @@ function paintLabels(context, map, ratio, ink, ground, font) {
   const said = new Set()
   const whole = new Set(map.labels.map((label) => saying(label.text)))
   for (const label of map.labels) {
-    const x = (label.x - map.x) * map.unit * ratio + width / 2
-    const y = (map.y - label.y) * map.unit * ratio + height / 2
+    const [x, y] = onCanvas(context, map, ratio, label.x, label.y)
     if (x < 0 || y < 0 || x > width || y > height) continue
     const text = labelText(context, label.text, width * 0.22 * Math.min(4, map.zoom), said, whole)
     const half = context.measureText(text).width / 2 + 4 * ratio

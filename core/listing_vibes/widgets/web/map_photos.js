@@ -77,15 +77,13 @@ async function fetchPhoto(map, i) {
 
 function paintPhotos(context, map, ratio) {
   if (!showsPhotos(map)) return
-  const { width, height } = context.canvas
   const side = sideOf(map)
   const room = Math.round(Math.min(side * map.unit, LARGEST) * 0.94 * ratio)
   const rim = Math.max(1, Math.round(1.5 * ratio))
   for (const i of map.photos.tiles) {
     const image = map.photos.shown.get(i)
     if (!image) continue
-    const [x, y] = photoAt(map, i, side)
-    const [left, top] = [Math.round((x - map.x) * map.unit * ratio + width / 2 - room / 2), Math.round((map.y - y) * map.unit * ratio + height / 2 - room / 2)]
+    const [left, top] = onCanvas(context, map, ratio, ...photoAt(map, i, side)).map((middle) => Math.round(middle - room / 2))
     context.fillStyle = map.palette[map.codes[i]]
     context.fillRect(left, top, room, room)
     context.drawImage(sized(map.photos, i, image, room - 2 * rim), left + rim, top + rim)

@@ -15,15 +15,13 @@ async function loadUnmet(map, data) {
 // Under the points: where halos of one place meet they are one region.
 function paintHalos(context, map, ratio, dark) {
   if (!map.unmet) return
-  const { width, height } = context.canvas
   const { colours, chosen, places } = map.data.unmet
   context.fillStyle = colours[dark ? "dark" : "light"]
   for (let place = places.length; place >= 1; place--) {
     const path = new Path2D()
     for (let i = 0; i < map.n; i++) {
       if (map.unmet[i] !== place) continue
-      const x = (map.places[2 * i] - map.x) * map.unit * ratio + width / 2
-      const y = (map.y - map.places[2 * i + 1]) * map.unit * ratio + height / 2
+      const [x, y] = listingOn(context, map, ratio, i)
       path.moveTo(x, y)
       path.arc(x, y, HALO * ratio, 0, 2 * Math.PI)
     }
@@ -36,7 +34,6 @@ function paintHalos(context, map, ratio, dark) {
 // The number of each place at the middle of its listings.
 function paintNumbers(context, map, ratio, dark, font) {
   if (!map.unmet) return
-  const { width, height } = context.canvas
   const { colours, places } = map.data.unmet
   const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]
   context.font = `700 ${13 * ratio}px ${font}`
@@ -46,8 +43,7 @@ function paintNumbers(context, map, ratio, dark, font) {
     const members = []
     for (let i = 0; i < map.n; i++) if (map.unmet[i] === place) members.push(i)
     if (!members.length) continue
-    const x = (middle(members.map((i) => map.places[2 * i])) - map.x) * map.unit * ratio + width / 2
-    const y = (map.y - middle(members.map((i) => map.places[2 * i + 1]))) * map.unit * ratio + height / 2
+    const [x, y] = onCanvas(context, map, ratio, ...[0, 1].map((axis) => middle(members.map((i) => map.places[2 * i + axis]))))
     context.beginPath()
     context.arc(x, y, 11 * ratio, 0, 2 * Math.PI)
     context.fillStyle = colours[dark ? "dark" : "light"]
