@@ -4,8 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from listing_vibes_app.kit.asked_in_vain import asked_in_vain
-from listing_vibes_app.kit.market_notice import market_notice
+from listing_vibes_app.kit.notices import asked_in_vain, market_notice
 from listing_vibes_app.kit.presenter import presenter
 from listing_vibes_app.kit.run_selector import run_selector
 from listing_vibes_app.registry import PAGES, PROBLEMS

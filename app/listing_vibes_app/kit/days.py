@@ -1,9 +1,9 @@
-"""The day of the market that pages are looked at as of, kept in the URL."""
+"""The day of the market that pages are looked at as of, and the event of a history, both kept in the URL."""
 
 import streamlit as st
 
 from listing_vibes.insight.days import MarketDays
-from listing_vibes_app.server.params import in_vain, quoted
+from listing_vibes_app.server.params import in_vain, keep, quoted, whole
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 
 NAME = "day"  # in the URL
@@ -27,3 +27,12 @@ def day_chosen(opened: OpenRun) -> int | None:
         )
         in_vain(f"The link asks for {quoted(NAME, text)}, but {known}; it is left out.")
     return found
+
+
+def as_of_event(total: int, help: str) -> int:
+    """A slider over a history of `total` events, kept in the URL; how many of them are known, by default four fifths."""
+    at = whole("at", max(1, total - max(1, total // 5)), 1, total)
+    if total > 1:
+        st.session_state["at"] = at
+        st.slider("As of event", 1, total, key="at", on_change=keep, args=("at", "at"), help=help)
+    return at

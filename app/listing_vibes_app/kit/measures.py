@@ -1,7 +1,9 @@
-"""Measures on the screen: names of methods, shares as percentages, intervals."""
+"""Measures on the screen: names of methods, shares as percentages, intervals, and what the number beside a listing means."""
 
 from listing_vibes.report.text import NAMES
+from listing_vibes.run.fits import NOTHING, unasked_fit
 from listing_vibes.words import percent
+from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import MISSING, words
 
 RECALL_HELP = "Of the next listings people touched, how many were in our 30."
@@ -15,3 +17,28 @@ def method_name(name: str) -> str:
 def interval(low: float | None, high: float | None) -> str:
     """An interval of shares; "—" where there were too few users for one."""
     return MISSING if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+
+_ENDS = "1 is the same direction, 0 is nothing in common"
+#: Of two listings.
+SIMILAR = f"How alike the two are in this space, the cosine of their vectors: {_ENDS}."
+#: Of a list whose rules add to scores.
+MOVED = "The similarity and what rules add to it or take from it, in standard deviations: it tells the order and nothing else."
+ADDED = "The model's similarity and what serving adds to it, weighed: it tells the order and nothing else."
+
+
+def user_score_help(opened: OpenRun, beside: str | None = None, moved: bool = False) -> str:
+    """Of a listing and a history, as this run's lists score them, or with what serving adds, where `beside` names some, or with
+    what rules add, where scores are `moved`."""
+    own = unasked_fit(opened.run.manifest.settings) is not None
+    if own if beside is None else beside != NOTHING:
+        return ADDED
+    if moved:
+        return MOVED
+    weight = opened.run.late_interaction.weight if opened.run.has_model else 0
+    if not weight:
+        return f"How near the listing lies to the history, the cosine of their vectors: {_ENDS}."
+    return (
+        "How near the listing lies to the history: the mean of its cosine to the history as a whole and of its greatest "
+        f"cosine to one listing of it, weighted {weight:g}; {_ENDS}."
+    )

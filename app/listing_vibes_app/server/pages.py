@@ -1,8 +1,9 @@
-"""What the explorer knows of a page: its name in the URL, its place in the navigation, and what its file draws."""
+"""What the explorer knows of a page: its name in the URL, its place in the navigation, what its file draws; numbers in addresses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.routing import Route
 
 
@@ -27,3 +28,13 @@ class PageEntry:
     def file(self) -> str:
         """Its script."""
         return self.script or page_file(self.name)
+
+
+NUMBER = "number"
+
+
+class _Number(IntegerConvertor):
+    regex = "[0-9]{1,9}"  # Python refuses to read several thousand
+
+
+register_url_convertor(NUMBER, _Number())

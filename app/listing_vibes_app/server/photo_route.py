@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from listing_vibes.run.thumbs import thumbnail
 from listing_vibes_app.server.boundary import answering
-from listing_vibes_app.server.numbers import NUMBER
+from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import SIZES, base_path
 from listing_vibes_app.server.runs import open_run, run_paths
 

@@ -68,7 +68,7 @@ def _stamps(path: Path) -> tuple[int, ...]:
 @st.cache_resource(show_spinner=False, max_entries=KEPT)
 def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stamps are part of the key
     run = Run.open(Path(path))
-    warnings.simplefilter("ignore", MarketChanged)  # `kit.market_notice` says it on every page
+    warnings.simplefilter("ignore", MarketChanged)  # `kit.notices` says it on every page
     view = MarketView(run.market, lambda: run.log)
     opened = OpenRun(name, run, view, photo_box(view))
     if opened.number >= KEPT:

@@ -3,13 +3,13 @@
 import errno
 import logging
 
+import listing_vibes_app.server.numbers
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-import listing_vibes_app.server.numbers
 from listing_vibes.errors import DEBUG, VibesError
 from listing_vibes_app.server.boundary import answering
 
@@ -76,7 +76,5 @@ def test_numbers_in_addresses_are_short(number, status):
 
         return PlainTextResponse(str(request.path_params["at"]))
 
-    client = TestClient(
-        Starlette(routes=[Route(f"/{{at:{listing_vibes_app.server.numbers.NUMBER}}}", serve)])
-    )
+    client = TestClient(Starlette(routes=[Route(f"/{{at:{listing_vibes_app.server.pages.NUMBER}}}", serve)]))
     assert client.get(f"/{number}").status_code == status

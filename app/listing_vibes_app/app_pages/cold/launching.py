@@ -21,7 +21,7 @@ from listing_vibes_app.app_pages.cold.listing_form import (
 from listing_vibes_app.app_pages.cold.placement import NEIGHBOURS, TABLE, show_people
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import gallery
-from listing_vibes_app.kit.score_help import SIMILAR, user_score_help
+from listing_vibes_app.kit.measures import SIMILAR, user_score_help
 from listing_vibes_app.server.params import set_params, whole
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import count, plain

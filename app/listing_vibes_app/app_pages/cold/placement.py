@@ -17,8 +17,8 @@ from listing_vibes_app.kit.cards import address, listing_card
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.map_points import load_maps
+from listing_vibes_app.kit.measures import SIMILAR, user_score_help
 from listing_vibes_app.kit.people import people_table
-from listing_vibes_app.kit.score_help import SIMILAR, user_score_help
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import count, plain

@@ -13,8 +13,8 @@ from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name
+from listing_vibes_app.kit.notices import unmeasured
 from listing_vibes_app.kit.spaces import missing_spaces
-from listing_vibes_app.kit.unmeasured import unmeasured
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import MISSING, count
 

@@ -16,7 +16,7 @@ from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.kit.measures import method_name
-from listing_vibes_app.kit.unmeasured import unmeasured
+from listing_vibes_app.kit.notices import unmeasured
 from listing_vibes_app.server.boundary import told
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import chosen, keep, set_params, whole

@@ -8,12 +8,12 @@ from listing_vibes.insight.selection.params import adds_its_own
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes_app.app_pages.compare.rankings import places
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.as_of import as_of_event
 from listing_vibes_app.kit.cards import listing_card
+from listing_vibes_app.kit.days import as_of_event
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.list_options import ListOptions
-from listing_vibes_app.kit.score_help import SIMILAR, user_score_help
+from listing_vibes_app.kit.measures import SIMILAR, user_score_help
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.kit.switch import switch
 from listing_vibes_app.server.boundary import told

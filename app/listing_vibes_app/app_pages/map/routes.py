@@ -17,7 +17,7 @@ from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.map_points import load_maps
 from listing_vibes_app.server.boundary import answering
-from listing_vibes_app.server.numbers import NUMBER
+from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photo_route import picture
 from listing_vibes_app.server.photos import SMALL, base_path
 from listing_vibes_app.server.runs import OpenRun, open_run, run_paths

@@ -11,8 +11,8 @@ from listing_vibes_app.app_pages.overview.stair import show_stair
 from listing_vibes_app.app_pages.overview.still_good import crossed_notice, show_still_good
 from listing_vibes_app.app_pages.overview.task_cards import show_tasks
 from listing_vibes_app.kit.kept_ablation import load_ablation
+from listing_vibes_app.kit.notices import unmeasured
 from listing_vibes_app.kit.spaces import in_order, label_of, missing_spaces
-from listing_vibes_app.kit.unmeasured import unmeasured
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import OpenRun, current_run
 from listing_vibes_app.view.formats import moment, plain

@@ -15,7 +15,7 @@ from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.examples import PARAMS
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.kit.list_options import RULES, clear_rules, put_there
-from listing_vibes_app.kit.score_help import MOVED, SIMILAR
+from listing_vibes_app.kit.measures import MOVED, SIMILAR
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import count

@@ -18,11 +18,11 @@ from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.dials import dial_button, dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
+from listing_vibes_app.kit.measures import user_score_help
 from listing_vibes_app.kit.nothing_listed import nothing_listed
+from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.kit.popular import FALLBACK, popular_rows
-from listing_vibes_app.kit.score_help import user_score_help
 from listing_vibes_app.kit.switch import how_many, switch
-from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import chosen, set_params, whole
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, known_rows

@@ -7,8 +7,7 @@ from typing import Any
 import streamlit as st
 
 from listing_vibes.insight.days import MarketDays
-from listing_vibes_app.kit.as_of import as_of_event
-from listing_vibes_app.kit.days import NAME, day_chosen, market_days
+from listing_vibes_app.kit.days import NAME, as_of_event, day_chosen, market_days
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view import formats

@@ -16,11 +16,11 @@ from listing_vibes_app.kit.dials import dial_button, dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.gallery import Card, Reason, gallery
 from listing_vibes_app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
+from listing_vibes_app.kit.measures import user_score_help
 from listing_vibes_app.kit.nothing_listed import nothing_listed
+from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.kit.popular import popular
-from listing_vibes_app.kit.score_help import user_score_help
 from listing_vibes_app.kit.switch import how_many
-from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import set_params

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes_app.kit.score_help import ADDED, user_score_help
+from listing_vibes_app.kit.measures import ADDED, user_score_help
 
 
 def of(weight, **training):
