@@ -6,6 +6,11 @@ def count(value: int, singular: str, plural: str = "") -> str:
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
+def enumerated(names: list[str]) -> str:
+    """Names in a sentence: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def cut(text: str, length: int) -> str:
     """A text of at most `length` characters, the last of them an ellipsis where there were more."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

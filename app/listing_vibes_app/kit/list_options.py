@@ -19,6 +19,7 @@ from listing_vibes.insight.selection.params import (
 )
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.rules import Rules, declared
+from listing_vibes.words import enumerated
 from listing_vibes_app.kit.switch import switch
 from listing_vibes_app.server.params import in_vain, keep, quoted, set_params, whole
 from listing_vibes_app.server.runs import OpenRun
@@ -72,7 +73,7 @@ def _named(added: str, fits: Collection[str]) -> str:
     parts = added.split("+")
     if set(parts) == {"neighbors", "recency"} <= set(fits):
         return "Both"
-    text = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+    text = enumerated(parts)
     return text[:1].upper() + text[1:]
 
 

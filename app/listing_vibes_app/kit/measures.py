@@ -1,5 +1,9 @@
 """Measures on the screen: names of methods, shares as percentages, intervals, and what the number beside a listing means."""
 
+from math import isnan
+
+import pandas as pd
+
 from listing_vibes.report.text import NAMES
 from listing_vibes.run.fits import NOTHING, unasked_fit
 from listing_vibes.words import percent
@@ -16,7 +20,15 @@ def method_name(name: str) -> str:
 
 def interval(low: float | None, high: float | None) -> str:
     """An interval of shares; "—" where there were too few users for one."""
-    return MISSING if low is None or high is None else f"{percent(low)} to {percent(high)}"
+    return (
+        MISSING if low is None or high is None or isnan(low + high) else f"{percent(low)} to {percent(high)}"
+    )
+
+
+def recall_columns(table: pd.DataFrame) -> dict[str, list[str]]:
+    """The columns "Recall@30" and "95 % interval" of lines with `value`, `low` and `high`."""
+    ends = zip(table["low"], table["high"], strict=True)
+    return {"Recall@30": [*map(percent, table["value"])], "95 % interval": [interval(*one) for one in ends]}
 
 
 _ENDS = "1 is the same direction, 0 is nothing in common"

@@ -12,11 +12,11 @@ from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import empty, to_similar
-from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name
+from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name, recall_columns
 from listing_vibes_app.kit.notices import unmeasured
 from listing_vibes_app.kit.spaces import missing_spaces
 from listing_vibes_app.server.runs import OpenRun
-from listing_vibes_app.view.formats import MISSING, count
+from listing_vibes_app.view.formats import count
 
 METRIC = "recall@30"
 COLUMNS = ["Group", "Method", "value", "low", "high", "Queries"]
@@ -97,11 +97,7 @@ def _shown(table: pd.DataFrame, axis: str) -> pd.DataFrame:
         {
             axis: table["Group"],
             "Method": table["Method"],
-            "Recall@30": table["value"].map(percent),
-            "95 % interval": [
-                MISSING if pd.isna(low) or pd.isna(high) else interval(low, high)
-                for low, high in zip(table["low"], table["high"], strict=True)
-            ],
+            **recall_columns(table),
             "Queries": table["Queries"].map("{:,}".format),
         }
     )
@@ -114,7 +110,7 @@ def _chart(table: pd.DataFrame, axis: str) -> go.Figure:
     kinds = [charts.Kind(name, *sign) for name, sign in zip(methods, signs, strict=False)]
     hover = [
         f"<b>{charts.escaped(line.Method)}</b>, {charts.escaped(line.Group)}<br>Recall@30 {percent(line.value)}<br>"
-        f"95 %: {interval(*(None if pd.isna(end) else end for end in (line.low, line.high)))}<br>"
+        f"95 %: {interval(line.low, line.high)}<br>"
         f"{count(line.Queries, 'query', 'queries')}"
         for line in table.itertuples()
     ]

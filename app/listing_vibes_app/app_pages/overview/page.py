@@ -5,6 +5,7 @@ import streamlit as st
 from listing_vibes.ablation.stair import stair
 from listing_vibes.market.profile import MarketProfile, profile
 from listing_vibes.run.describe import reader_sentence
+from listing_vibes.words import enumerated
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
 from listing_vibes_app.app_pages.overview.quality import show_figures
 from listing_vibes_app.app_pages.overview.stair import show_stair
@@ -74,7 +75,7 @@ def counts(opened: OpenRun) -> None:
         lines.append("Events are ordered but have no dates")
     spaces = [label_of(name).lower() for name in in_order(opened.run.spaces)]
     if spaces:
-        lines.append(f"Listings can be compared by {_listed(spaces)}")
+        lines.append(f"Listings can be compared by {enumerated(spaces)}")
     st.caption("  ·  ".join(lines))
     if opened.run.has_model:
         st.caption(reader_sentence(opened.run.manifest.settings))
@@ -133,10 +134,6 @@ def odd(opened: OpenRun) -> None:
 @st.cache_data(show_spinner=False, max_entries=8)
 def _profile(fingerprint: str, _opened: OpenRun) -> MarketProfile:
     return profile(_opened.view.market, keep=True)
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 with boundary():

@@ -9,9 +9,9 @@ import streamlit as st
 from listing_vibes.report.paired import beside, hardest_rival
 from listing_vibes.report.text import CEILING, also_told, rivals
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
-from listing_vibes.words import percent
+from listing_vibes.words import enumerated, percent
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name
+from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name, recall_columns
 from listing_vibes_app.view.formats import count
 
 PROTOCOLS = {
@@ -38,7 +38,7 @@ def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.Data
 def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
     """Which methods the model is above and below, by paired tests corrected for their number."""
     groups = rivals(differences, metric)
-    told = [f"{word} {_listed([*map(method_name, names)])}" for word, names in groups.items() if names]
+    told = [f"{word} {enumerated([*map(method_name, names)])}" for word, names in groups.items() if names]
     return f"The default ranking is {'; '.join(told)}." if told else ""
 
 
@@ -80,20 +80,8 @@ def show_figures(metrics: dict[str, Any]) -> None:
             height=charts.rows_height(len(table)),
         )
     with st.expander("The figures behind it"):
-        shown = pd.DataFrame(
-            {
-                "Method": table["Method"],
-                "Recall@30": table["value"].map(percent),
-                "95 % interval": [
-                    interval(low, high) for low, high in zip(table["low"], table["high"], strict=True)
-                ],
-            }
-        )
+        shown = pd.DataFrame({"Method": table["Method"], **recall_columns(table)})
         charts.show_table(shown, alt="Recall@30 by method with its interval")
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def _chart(table: pd.DataFrame) -> go.Figure:
