@@ -101,18 +101,8 @@ function extend(item, card, data) {
 export default function ({ data, parentElement }) {
   const list = parentElement.querySelector(".gallery")
   const grew = data.kind === "history" && data.cards.length > list.childElementCount
-  const root = list.getRootNode()
-  const keyed = () => [...list.querySelectorAll("[data-key]")]
-  const held = list.contains(root.activeElement) ? root.activeElement.dataset.key : null
-  const place = keyed().indexOf(root.activeElement)
   showCards(list, data, parentElement, (item, card) => extend(item, card, data))
   if (grew) list.scrollLeft = list.scrollWidth
-  if (held && !list.contains(root.activeElement)) {
-    // The keyboard stays where it was: on the same control, or on the one that took its place.
-    const same = keyed().find((node) => node.dataset.key === held && !node.disabled)
-    const next = same ?? keyed().slice(0, place + 1).reverse().find((node) => !node.disabled)
-    next?.focus({ preventScroll: true })
-  }
   const spoken = parentElement.querySelector(".spoken")
   if (spoken.textContent !== data.spoken) spoken.textContent = data.spoken
 }

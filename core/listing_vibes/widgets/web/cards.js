@@ -113,6 +113,19 @@ function draw(list, data, root) {
   })
 }
 
+// The keyboard stays where it was: on the same control, or on the one that took its place.
+function keepFocus(list, redraw) {
+  const focused = () => list.getRootNode().activeElement
+  const keyed = () => [...list.querySelectorAll("[data-key]")]
+  const place = keyed().indexOf(focused())
+  const key = focused()?.dataset.key
+  redraw()
+  if (place < 0 || list.contains(focused())) return
+  const all = keyed()
+  const next = [...all.filter((node) => node.dataset.key === key), ...all.slice(0, place + 1).reverse()].find((node) => !node.disabled)
+  next?.focus({ preventScroll: true })
+}
+
 function showCards(list, { examples, ...told }, root, extend) {
   const data = { ...told, choices: examples ? SIDES : told.choices, extend }
   const shown = JSON.stringify(data)
@@ -126,7 +139,7 @@ function showCards(list, { examples, ...told }, root, extend) {
     list.style.setProperty("--rows", data.cards.length > 3 ? 3 : 2)
     list.setAttribute("aria-label", data.label)
     if (data.layout !== "grid") list.tabIndex = 0
-    draw(list, data, root)
+    keepFocus(list, () => draw(list, data, root))
     const start = list.querySelector(".start")
     if (start) list.scrollLeft = start.offsetLeft - list.offsetLeft - (list.clientWidth - start.clientWidth) / 2
   }
