@@ -44,8 +44,11 @@ def dial_sliders(opened: OpenRun, rules: Rules) -> DeltaGenerator:
         except VibesError:
             continue  # the list says what is wrong with it
         with st.container(horizontal=True, vertical_alignment="bottom", key=f"labelled-dial-{number}"):
-            key = f"dial-{number}"
-            st.session_state[key] = max(-FAR, min(FAR, dial.weight))
+            key, weight = f"dial-{number}", max(-FAR, min(FAR, dial.weight))
+            if (
+                st.session_state.get(key) != weight
+            ):  # set again, it would go back to where it was some key presses ago
+                st.session_state[key] = weight
             st.slider(
                 plain(dial.name[:1].upper() + dial.name[1:]),
                 -FAR,
