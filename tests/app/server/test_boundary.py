@@ -3,7 +3,7 @@
 import errno
 import logging
 
-import listing_vibes_app.server.numbers
+import listing_vibes_app.server.pages
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
