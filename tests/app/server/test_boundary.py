@@ -3,13 +3,13 @@
 import errno
 import logging
 
-import listing_vibes_app.server.pages
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+import listing_vibes_app.server.pages
 from listing_vibes.errors import DEBUG, VibesError
 from listing_vibes_app.server.boundary import answering
 

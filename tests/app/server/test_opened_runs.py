@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from listing_vibes_app.app_pages.map import probes
-from listing_vibes_app.server import look_search, runs
+from listing_vibes_app.server import photo_search, runs
 from listing_vibes_app.server.runs import OpenRun, run_key
 
 
@@ -43,9 +43,9 @@ def test_probes_are_those_of_the_state_that_is_shown(monkeypatch):
 
 
 def test_searches_of_states_that_are_gone_are_not_kept(monkeypatch):
-    monkeypatch.setattr(look_search.PhotoSearch, "open", classmethod(lambda cls, run: cls(run, None)))
-    states = [opened() for _ in range(3 * look_search.KEPT)]
+    monkeypatch.setattr(photo_search.PhotoSearch, "open", classmethod(lambda cls, run: cls(run, None)))
+    states = [opened() for _ in range(3 * photo_search.KEPT)]
     for state in states:
-        assert look_search.look_search(state).run is state.run
-    assert len(look_search._held()[0]) == look_search.KEPT
-    assert look_search.look_search(states[0]).run is states[0].run  # looked up again where it is asked for
+        assert photo_search.look_search(state).run is state.run
+    assert len(photo_search._held()[0]) == photo_search.KEPT
+    assert photo_search.look_search(states[0]).run is states[0].run  # looked up again where it is asked for
