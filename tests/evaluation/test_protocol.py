@@ -244,7 +244,7 @@ def test_an_empty_slice_says_so(make_log, always_live):
     split = make_split(log, catalogue, "temporal", 5, 5)
     found = evaluate([Modulo(2)], log, split, catalogue)
     assert found.slices["history 10+"] == {"queries": 0, "users": 0, "results": {}}
-    assert "10+" in found.slice_table()  # the heads are broken into lines
+    assert "history 10+" in found.slice_table()
 
 
 def test_one_user_has_no_interval(make_log, always_live):
@@ -267,10 +267,10 @@ def test_the_table_shows_every_scorer_and_metric(setting):
         "recall@10", "recall@30", "recall@100", "NDCG@10", "NDCG@30", "MRR", "coverage@30"
     ]  # fmt: skip
     estimate = found.results["popularity"]["recall@10"]
-    assert lines[3].split()[:2] == ["popularity", f"{estimate['value']:.3f}"]
-    assert f"{estimate['low']:.3f}-{estimate['high']:.3f}".replace("0.", ".") in lines[4]
-    assert "popularity - modulo" in lines[-1] and "p " in lines[-1]
-    assert max(map(len, lines)) <= 110
+    between = f"{estimate['low']:.3f}-{estimate['high']:.3f}".replace("0.", ".")
+    assert lines[3].split()[:3] == ["popularity", f"{estimate['value']:.3f}", between]
+    assert any(line.startswith("popularity - modulo") for line in lines)
+    assert max(map(len, lines)) <= 160
 
 
 def test_queries_of_an_unknown_scorer_are_refused(crowded_market):

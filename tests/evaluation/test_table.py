@@ -1,47 +1,53 @@
-"""Results as text: every figure in its place, and lines that fit a screen."""
+"""Results as frames: every figure in its place; and the one renderer of tables."""
 
-from listing_vibes.evaluation.table import slices_table
+import pandas as pd
 
-SCORERS = ["model", "attribute neighbors"]
+from listing_vibes.evaluation.table import differences_frame, results_frame, slices_frames
+from listing_vibes.tables import WIDTH, render_table
+
+SCORERS = ["model", "model + recency"]
+
+
+def estimate(value, low=0.1, high=0.2):
+    return {"value": value, "low": low, "high": high, "p_holm": 0.0001}
 
 
 def slices(names):
-    value = {name: round(0.01 * (at + 1), 3) for at, name in enumerate(names)}
     return {
         name: {
-            "queries": 1000 + at,
+            "queries": 1000 * (place + 1),
             "results": {
-                scorer: {"recall@30": {"value": value[name] + 0.5 * place}}
-                for place, scorer in enumerate(SCORERS)
+                scorer: {"recall@30": {"value": (place + row) / 1000}} for row, scorer in enumerate(SCORERS)
             },
         }
-        for at, name in enumerate(names)
+        for place, name in enumerate(names)
     }
 
 
-def test_slices_are_columns_a_few_at_a_time():
-    names = ["cold listings", "warm listings", "cold users", "warm users", "history 1", "history 2-3"]
-    weeks = [f"week {number}" for number in range(1, 12)]
-    text = slices_table(slices([*names, *weeks]), SCORERS, "recall@30")
-    assert max(map(len, text.splitlines())) <= 110
-    first, second, third = text.removeprefix("recall@30\n").split("\n\n")
-    assert [line.split() for line in first.splitlines()] == [
-        ["cold", "warm", "cold", "warm", "history", "history"],
-        ["listings", "listings", "users", "users", "1", "2-3"],
-        ["queries", "1,000", "1,001", "1,002", "1,003", "1,004", "1,005"],
-        ["model", "0.010", "0.020", "0.030", "0.040", "0.050", "0.060"],
-        ["attribute", "neighbors", "0.510", "0.520", "0.530", "0.540", "0.550", "0.560"],
-    ]
-    assert second.splitlines()[1].split() == list("12345678")
-    assert third.splitlines()[3].split() == ["model", "0.150", "0.160", "0.170"]
+def test_slices_have_a_column_each_and_weeks_a_frame_of_their_own_where_they_are_few():
+    names = ["cold listings", "warm listings", "history 1", "history 10+"]
+    others, weeks = slices_frames(slices([*names, "week 1", "week 2"]), SCORERS, "recall@30")
+    assert others.columns.tolist() == ["", *names] and weeks.columns.tolist() == ["", "week 1", "week 2"]
+    assert others["history 1"].tolist() == ["3,000", "0.002", "0.003"]
+    many = slices([f"week {number}" for number in range(1, 14)])
+    many["cold users"] = {"queries": 0, "results": {}}
+    (only,) = slices_frames(many, SCORERS, "recall@30")
+    assert only["cold users"].tolist() == ["0", "-", "-"]
 
 
-def test_many_weeks_are_left_to_the_document_and_an_empty_slice_has_no_figure():
-    table = slices([f"week {number}" for number in range(1, 14)])
-    table["cold users"] = {"queries": 0, "results": {}}
-    text = slices_table(table, SCORERS, "recall@30")
-    assert (
-        "The 13 weeks after training: vibes evaluate RUN --json, under slices." in text
-        and "0.010" not in text
-    )
-    assert ["model", "-"] in [line.split() for line in text.splitlines()]
+def test_results_and_differences_have_their_intervals():
+    results = results_frame({"model": {"recall@30": estimate(0.15), "ndcg@30": estimate(0.05, None, None)}})
+    assert results.to_numpy().tolist() == [["model", "0.150 .100-.200", "0.050 one user"]]
+    assert results.columns.tolist() == ["", "recall@30", "NDCG@30"]
+    pairs = differences_frame({"model - ease": {"recall@30": estimate(0.15)}}, "recall@30")
+    assert pairs.to_numpy().tolist() == [["model - ease", "+0.150", "+0.100 to +0.200", "< .001"]]
+
+
+def test_a_table_aligns_numbers_to_the_right_keeps_every_text_and_fits_the_screen():
+    frame = pd.DataFrame({"id": ["a[b]", ":smile:"], "score": [0.5, 12], "missing": [None, "x"]})
+    lines = render_table(frame).splitlines()
+    assert len({len(line) for line in lines}) <= 3 and lines[1].split() == ["a[b]", "0.5", "-"]
+    assert lines[2].split() == [":smile:", "12.0", "x"] and lines[1].index("0.5") > lines[2].index("12.0")
+    wide = pd.DataFrame({f"a long heading {place}": ["word " * 9] for place in range(9)})
+    text = render_table(wide)
+    assert max(map(len, text.splitlines())) <= WIDTH and text.count("word") == 81

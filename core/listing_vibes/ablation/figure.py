@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from listing_vibes.ablation.table import ALL, Measured
-from listing_vibes.ablation.text import SIGNIFICANT, figures_of, p_text
+from listing_vibes.ablation.text import SIGNIFICANT, figures_of
 from listing_vibes.defaults import K
 from listing_vibes.errors import needs
 from listing_vibes.market.caches import user_cache
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.tables import write_p
 
 ROW, TITLE_ROWS = 0.26, 1.4  # inches a variant; rows of air that a question's name takes
 BETTER, WORSE, PLAIN = "#0b7a75", "#b5452c", "#5f6b76"
@@ -108,6 +109,6 @@ def _draw(axes: Any, place: float, row: Mapping[str, Any], seeds: list[float]) -
         axes.text(
             1.07,
             place,
-            f"{row['difference']:+.3f}  {p_text(row['p_value'])}  to {row['reference']}",
+            f"{row['difference']:+.3f}  p {write_p(row['p_value'])}  to {row['reference']}",
             **beside,
         )

@@ -7,6 +7,7 @@ import pandas as pd
 
 from listing_vibes.ablation.table import ALL, Measured
 from listing_vibes.defaults import K
+from listing_vibes.tables import render_table, write_interval, write_p
 
 HEADLINE = ("recall", K)
 SHOWN = (("recall", 10), ("recall", 30), ("ndcg", 10), ("ndcg", 30))
@@ -69,43 +70,28 @@ def ablation_text(
 ) -> str:
     """The figures of all variants, grouped by question; then what was left out and what failed."""
     found = {pair: figures_of(table, *pair) for pair in SHOWN}
-    main = found[HEADLINE]
-    width = max(18, *(len(one.name) + 2 for one in measured))
-    titles = "".join(f"{metric.replace('ndcg', 'NDCG')}@{k}".rjust(11) for metric, k in SHOWN)
-    lines = [headline, "", " " * width + titles + "  recall@30: 95 %      seeds    difference to reference"]
-    question = ""
+    lines, rows = [headline, ""], []
     for one in measured:
-        if one.question != question:
-            question = one.question
-            lines.append(f"{question}:")
-        row = main.loc[one.name]
-        cells = "".join(f"{found[pair].loc[one.name, 'value']:11.3f}" for pair in SHOWN)
-        spread = "" if row["lowest"] == row["highest"] else f"{row['lowest']:.3f}-{row['highest']:.3f}"
-        text = f"{'  ' + one.name:<{width}}{cells}  {bounds(row):>11}  {spread:>11}"
-        lines.append((text + _difference(row)).rstrip())
-        if one.name in notes:
-            lines.append(f"    {notes[one.name]}")
+        row = found[HEADLINE].loc[one.name]
+        has_difference = pd.notna(row["difference"])
+        rows.append(
+            {
+                "question": one.question,
+                "variant": one.name,
+                **{f"{metric}@{k}": f"{found[metric, k].loc[one.name, 'value']:.3f}" for metric, k in SHOWN},
+                "95 %": write_interval(row),
+                "seeds": ""
+                if row["lowest"] == row["highest"]
+                else f"{row['lowest']:.3f}-{row['highest']:.3f}",
+                "difference": f"{row['difference']:+.3f}" if has_difference else "",
+                "to": row["reference"] if has_difference else "",
+                "p": write_p(row["p_value"]) if has_difference else "",
+            }
+        )
+    lines += [render_table(pd.DataFrame(rows)), *(f"{name}: {note}" for name, note in notes.items())]
     lines += ["", "p-values after Holm's correction for all differences of the grid; intervals over users."]
     lines += list(left_out.values()) + [f"'{name}' failed: {reason}" for name, reason in failed.items()]
     return "\n".join(lines)
-
-
-def bounds(row: Mapping[str, Any]) -> str:
-    """The interval without leading zeros."""
-    if pd.isna(row["low"]):
-        return "one user"
-    return f"{row['low']:.3f}-{row['high']:.3f}".replace("0.", ".")
-
-
-def p_text(value: float) -> str:
-    """A p-value as people write it."""
-    return "p < .001" if value < 0.001 else f"p {value:.3f}".replace("0.", ".")
-
-
-def _difference(row: Mapping[str, Any]) -> str:
-    if pd.isna(row["difference"]):
-        return ""
-    return f"    {row['difference']:+.3f} to '{row['reference']}', {p_text(row['p_value'])}"
 
 
 def _plain(value: Any) -> float | None:

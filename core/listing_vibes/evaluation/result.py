@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +12,14 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import Estimate, estimates, paired
 from listing_vibes.evaluation.slices import slice_masks
 from listing_vibes.evaluation.stability import stability
-from listing_vibes.evaluation.table import results_html, results_table, slices_table
+from listing_vibes.evaluation.table import differences_frame, results_frame, slices_frames
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries, Split
 from listing_vibes.scoring.metrics import Coverage, Cutoffs, per_query, user_means
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from listing_vibes.run.fits import Fit
 
 Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric
+
+NOTE = "Means over users, not over queries, with 95 % intervals over users; ties count against a scorer."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -199,20 +203,26 @@ class Evaluation:
         return self.table()
 
     def _repr_html_(self) -> str:
-        return results_html(self.headline, self.results, self.notes)
+        return f"<p>{escape(self.headline)}</p>{results_frame(self.results).to_html(index=False)}"
 
     def table(self) -> str:
-        """Every scorer and metric with its interval, the differences, and what was fitted, as plain text."""
-        parts = [results_table(self.headline, self.results, self.differences)]
-        if self.notes:
-            parts.append("\n".join(f"{k} = {v}" for k, v in self.notes.items()))
-        if self.new is not None:
-            parts.append(results_table(self.new.headline, self.new.results, self.new.differences))
-        return "\n\n".join(parts)
+        """Return every scorer and metric with its interval, the differences, and what was fitted, as plain text."""
+        parts = self._tables()
+        parts += [f"{name} = {note}" for name, note in self.notes.items()]
+        return "\n".join(parts + ([] if self.new is None else ["", *self.new._tables()]))
 
     def slice_table(self, metric: str = "recall@30") -> str:
-        """One metric of every scorer in every slice, as plain text."""
-        return slices_table(self.slices, self.names, metric)
+        """Return one metric of every scorer in every slice, as plain text."""
+        frames = slices_frames(self.slices, self.names, metric)
+        return "\n\n".join([metric, *map(render_table, frames)])
+
+    def _tables(self) -> list[str]:
+        parts = [self.headline, "", render_table(results_frame(self.results)), "", NOTE]
+        if self.differences:
+            metric = "recall@30" if "recall@30" in self.cutoffs.names else self.cutoffs.names[0]
+            pairs = render_table(differences_frame(self.differences, metric))
+            parts += ["", f"Paired differences of {metric} (p-values with Holm's correction):", pairs, ""]
+        return parts
 
     @property
     def headline(self) -> str:

@@ -13,12 +13,14 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import Estimate, estimates, paired
 from listing_vibes.evaluation.slices import WEEK, slice_masks
-from listing_vibes.insight.comparison_text import comparison_text
+from listing_vibes.evaluation.table import MOST_WEEKS
 from listing_vibes.insight.rankings import KEY, differing, load_rankings, rankers, shared
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
 from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, current_name
+from listing_vibes.tables import render_table, write_interval, write_p
+from listing_vibes.words import count
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 SIDES = ("first", "second")
 #: Queries of either side in the document and in the text.
 TOLD = 5
+#: The metric of slices.
+MAIN = "recall@30"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,7 +119,45 @@ class Comparison:
         }
 
     def __repr__(self) -> str:
-        return comparison_text(self.to_dict())
+        one, two = (f"{name} of {run}" for run, name in self.names)
+        lines = [
+            f"First: {one}; second: {two}.",
+            f"{count(len(self.queries), 'query', 'queries')} of {count(self.users, 'user')} that both ranked; "
+            f"{self.alone[0]:,} only the first, {self.alone[1]:,} only the second.",
+        ]
+        if self.other_candidates:
+            lines.append(
+                f"In {self.other_candidates:,} of them the two chose from different numbers of listings."
+            )
+        whole = [
+            _row(metric, self.results, metric, found, "p_value") for metric, found in self.differences.items()
+        ]
+        lines += ["", render_table(pd.DataFrame(whole))]
+        weeks = [name for name in self.slices if name.startswith("week ")]
+        shown = {
+            name: part for name, part in self.slices.items() if len(weeks) <= MOST_WEEKS or name not in weeks
+        }
+        if shown:
+            parts = [
+                _row(name, part["results"], MAIN, part["differences"][MAIN], "p_holm")
+                | {"queries": f"{part['queries']:,}"}
+                for name, part in shown.items()
+            ]
+            lines += [
+                "",
+                f"{MAIN} by slice (p-values with Holm's correction):",
+                render_table(pd.DataFrame(parts)),
+            ]
+        for side, sign in zip(SIDES, (1, -1), strict=True):
+            rows = self.apart[self.apart["gain"] * sign > 0]
+            rows = (rows if sign > 0 else rows[::-1]).head(TOLD)
+            if len(rows):
+                lines += ["", f"The {side} ranked better:", render_table(rows[[*KEY, *SIDES]].astype(str))]
+        lines += [
+            "",
+            "Means over users; a difference is the first minus the second, with a sign-flip test over users.",
+        ]
+        return "\n".join(lines)
 
     @cached_property
     def _user(self) -> np.ndarray:
@@ -149,6 +191,18 @@ class Comparison:
             week = (at.dt.as_unit("ns").astype("int64").to_numpy() - self.t1) // WEEK + 1
         listing, user = frame["cold_listing"].to_numpy(bool), frame["cold_user"].to_numpy(bool)
         return slice_masks(listing, user, frame["history_length"].to_numpy(), week)
+
+
+def _row(
+    name: str, results: dict[str, dict[str, Estimate]], metric: str, difference: Estimate, p: str
+) -> dict[str, str]:
+    return {
+        "": name,
+        **{side: f"{results[side][metric]['value']:.3f}" for side in SIDES},
+        "difference": f"{difference['value']:+.3f}",
+        "95 % interval": write_interval(difference, signed=True),
+        "p": write_p(difference[p]),
+    }
 
 
 def compare(

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from listing_vibes.ablation.table import read_ablation
-from listing_vibes.ablation.text import figures_of, p_text
+from listing_vibes.ablation.text import figures_of
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.report.figures import Curve, Row, Rows
 from listing_vibes.report.paired import beside, hardest_rival
 from listing_vibes.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.tables import write_p
 from listing_vibes.words import count, percent
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def ablation(run: Run) -> Rows | None:
         paired = not pd.isna(row["difference"])
         sure = paired and row["p_value"] < SURE
         note = (
-            f"{100 * row['difference']:+.1f} points to {row['reference']}, {p_text(row['p_value'])}"
+            f"{100 * row['difference']:+.1f} points to {row['reference']}, p {write_p(row['p_value'])}"
             if paired
             else ""
         )

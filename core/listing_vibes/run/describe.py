@@ -19,6 +19,7 @@ from listing_vibes.run.fits import unasked_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.tables import render_table
 from listing_vibes.words import cut
 
 
@@ -123,4 +124,4 @@ def _short(value: Any, grouped: bool) -> str:
 
 def table(frame: pd.DataFrame) -> str:
     """The frame as text with aligned columns."""
-    return frame.to_string(index=False) if len(frame) else "No listing found."
+    return render_table(frame) if len(frame) else "No listing found."

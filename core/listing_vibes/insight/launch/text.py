@@ -12,6 +12,7 @@ from listing_vibes.insight.launch.launch import Launch
 from listing_vibes.market.market import Market
 from listing_vibes.run.describe import described, table
 from listing_vibes.run.run import Run
+from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
 MOST = 8  # attributes told
@@ -59,7 +60,8 @@ def _with_interval(frame: pd.DataFrame, columns: list[str]) -> str:
         f"{gain:+,} ({low:+,} to {high:+,})"
         for gain, low, high in zip(frame["gain"], frame["low"], frame["high"], strict=True)
     ]
-    return frame[[*columns, "audience"]].assign(gain=between).to_string(index=False)
+    shown = frame[[*columns, "audience"]].assign(gain=between)
+    return render_table(shown)
 
 
 def told(value: Any) -> str:

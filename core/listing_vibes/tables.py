@@ -1,0 +1,50 @@
+"""The one renderer of tables for the screen, and how an estimate is written in a cell; notebooks show pandas' own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns of text that a table may take; beyond, its headings and cells are broken into lines.
+WIDTH = 160
+
+
+def render_table(frame: pd.DataFrame) -> str:
+    """Return a frame as text with aligned columns: numbers, and texts that begin with a number, to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    texts = frame.map(_cell).to_numpy(object) if len(frame) else frame.to_numpy(object)
+    for place, name in enumerate(frame.columns):
+        is_right = bool(len(texts)) and all(text[:1] in "0123456789.-+<" for text in texts[:, place])
+        table.add_column(Text(str(name)), justify="right" if is_right else "left", overflow="fold")
+    for row in texts:
+        table.add_row(*map(Text, row))
+    out = StringIO()
+    Console(file=out, width=WIDTH, color_system=None, emoji=False).print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None or value != value else str(value)
+
+
+def write_interval(estimate: Mapping[str, Any], signed: bool = False) -> str:
+    """Return the 95 % interval of an estimate, `low` to `high`; "one user" where there is none."""
+    low, high = estimate["low"], estimate["high"]
+    if low is None or low != low:
+        return "one user"
+    return f"{low:+.3f} to {high:+.3f}" if signed else f"{low:.3f}-{high:.3f}".replace("0.", ".")
+
+
+def write_p(value: float | None) -> str:
+    """Return a p-value as papers write it."""
+    if value is None:
+        return "-"
+    return "< .001" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)
