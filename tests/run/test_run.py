@@ -12,8 +12,6 @@ from listing_vibes.errors import NotThere, VibesError, VibesWarning
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.describe import described
-from listing_vibes.run.recommender import Recommender
-from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 
@@ -183,34 +181,6 @@ def test_damaged_files_are_named(trained, tmp_path, name):
 def test_no_run_folder(tmp_path):
     with pytest.raises(VibesError, match="no run folder"):
         Run.open(tmp_path)
-
-
-class Forgetful(dict):
-    """Another thread asks for much else: what is put here is forgotten at once."""
-
-    def __setitem__(self, key, value):
-        super().__setitem__(key, value)
-        self.clear()
-
-
-def test_lists_are_made_though_another_thread_makes_room_for_its_own(trained):
-    rules = Rules(boost=("fresh 1 3d",))
-    run = Run.open(trained.path)
-    expected = [run.recommend("user-0001", 5, rules=rules, beside=beside) for beside in (None, "nothing")]
-    crowded = Run.open(trained.path)
-    crowded.__dict__["_recommenders"] = Forgetful()
-    made = Recommender.__init__
-
-    def forgetting(self, *given, **options):
-        made(self, *given, **options)
-        self._boosted, self._eligible, self._indexes, self._gains = (Forgetful() for _ in range(4))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recommender, "__init__", forgetting)
-        for beside, whole in zip((None, "nothing"), expected, strict=True):
-            pd.testing.assert_frame_equal(
-                crowded.recommend("user-0001", 5, rules=rules, beside=beside), whole
-            )
 
 
 def test_of_several_listings_those_without_a_photo_are_left_out_and_named(tmp_path):

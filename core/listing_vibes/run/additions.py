@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.fits import Fit
@@ -20,6 +21,9 @@ from listing_vibes.scoring.recency import RecentEvents, recency_prior
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.search.index import ExactIndex
 
+#: Moments whose gains, masks and indexes are cached.
+MOMENTS = 5
+
 
 class Additions:
     """The parts of one `Fit` over one run; each is made at its first use and kept.
@@ -31,9 +35,9 @@ class Additions:
 
     def __init__(self, run: RunFolder, fit: Fit, train: np.ndarray | None = None) -> None:
         self.run, self.fit, self._train = run, fit, train
-        #: What makers of lists have made of `gain`, by the moment it counts at; they keep a few.
-        self.gains: dict[int | None, np.ndarray | None] = {}
-        self.indexes: dict[int | None, ExactIndex] = {}
+        #: What makers of lists have made of `gain`, by the moment it counts at.
+        self.gains: Cache[int, np.ndarray | None] = Cache(MOMENTS)
+        self.indexes: Cache[int | None, ExactIndex] = Cache(MOMENTS)
 
     @property
     def score_all(self) -> bool:

@@ -6,10 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from listing_vibes.cache import Cache
+from listing_vibes.run.additions import MOMENTS
 from listing_vibes.run.boosts import read_boost
 from listing_vibes.run.dials import position, read_dial
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.moments import keep_some
 from listing_vibes.run.rules import Rules
 from listing_vibes.scoring.unwanted import NOT, likeness
 
@@ -25,7 +26,7 @@ class ScoreMoves:
         self.run, self.space, self._unlike = run, space, unlike
         self._boosts = [read_boost(run.market, text) for text in rules.boost]
         self._dials = [dial for text in rules.dial if (dial := read_dial(text)).weight]
-        self._gains: dict[int | None, np.ndarray] = {}
+        self._gains: Cache[int | None, np.ndarray] = Cache(MOMENTS)
 
     @property
     def any(self) -> bool:
@@ -51,7 +52,7 @@ class ScoreMoves:
             gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
             return np.asarray(np.sum([*gains, *self._lasting], axis=0, dtype=np.float32))
 
-        return keep_some(self._gains, when, make)
+        return self._gains.get(when, make)
 
     @cached_property
     def _lasting(self) -> list[np.ndarray]:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from listing_vibes.cache import Cache
 from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.kept_with import kept_with
+from listing_vibes.run.additions import MOMENTS
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.moments import keep_some
 from listing_vibes.scoring.recency import RecentEvents
 
 #: What scores a list without a history.
@@ -35,11 +36,11 @@ class _Counts:
         self._recent = RecentEvents.of(log, log.wanted, days, last)
         self._time, self._listing = log.time[log.wanted], log.listing[log.wanted]
         self._published, _ = run.market.live_interval()
-        self._made: dict[int, Popular] = {}
+        self._made: Cache[int, Popular] = Cache(MOMENTS)
 
     def at(self, moment: int) -> Popular:
         """See `popular_at`."""
-        return keep_some(self._made, moment, lambda: self._make(moment))
+        return self._made.get(moment, lambda: self._make(moment))
 
     def _make(self, moment: int) -> Popular:
         listings = len(self._published)

@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from listing_vibes.cache import Cache
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
-from listing_vibes.run.additions import Additions
+from listing_vibes.run.additions import MOMENTS, Additions
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.gained import asking, gained_index, with_gain
 from listing_vibes.run.groups import Groups
-from listing_vibes.run.moments import keep_some
 from listing_vibes.run.moves import ScoreMoves
 from listing_vibes.run.popular import popular_at
 from listing_vibes.run.queries import named_rows
@@ -111,10 +111,11 @@ class Recommender:
         unlike = named_rows(run, rules.unlike, "--not")
         self._blocked = np.append(named_rows(run, rules.block, "--block"), unlike)
         self.moves = ScoreMoves(run, space, rules, unlike)
-        self._eligible: dict[tuple[int | None, bool], np.ndarray] = {}
+        self._eligible: Cache[tuple[int | None, bool], np.ndarray] = Cache(MOMENTS)
         # What is recent is the same under all rules, so that its indexes, as large as the vectors, are shared by them.
-        self._indexes: dict[int | None, ExactIndex] = {} if additions is None else additions.indexes
-        self._gains: dict[int | None, np.ndarray | None] = {} if additions is None else additions.gains
+        self._indexes: Cache[int | None, ExactIndex] = (
+            Cache(MOMENTS) if additions is None else additions.indexes
+        )
 
     def similar(
         self, rows: np.ndarray, at: int | None = None, k: int | None = None, allowed: np.ndarray | None = None
@@ -322,7 +323,7 @@ class Recommender:
                 found[self._blocked] = False
             return found
 
-        return keep_some(self._eligible, key, made)
+        return self._eligible.get(key, made)
 
     @property
     def _all(self) -> ExactIndex:
@@ -332,7 +333,7 @@ class Recommender:
     def index(self, at: int | None) -> ExactIndex:
         """The index of the space; at a moment beside what is recent then, where that is added."""
         key = self._when(at)
-        return keep_some(self._indexes, key, lambda: self._built(self.gain(key)))
+        return self._indexes.get(key, lambda: self._built(self.gain(key)))
 
     def gain(self, when: int | None) -> np.ndarray | None:
         """(L,) float32: what every listing's score gains at a moment that `_when` gave."""
@@ -340,7 +341,7 @@ class Recommender:
             return None if when is None else self._gain
         additions = self.additions
         assert additions is not None
-        return keep_some(self._gains, when, lambda: additions.gain(when))
+        return additions.gains.get(when, lambda: additions.gain(when))
 
     def _when(self, at: int | None) -> int | None:
         """The moment at which recent events are counted, None where none are: after the last event by the minute, so that what

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from listing_vibes.cache import Cache
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, VibesWarning
 from listing_vibes.market.columns import Columns as C
@@ -177,19 +178,17 @@ class Run(RunFolder):
             update={"k": K}
         )  # a length is asked each time
         additions = self.additions(beside) if for_users else None
-        key = (space, plain, for_users, additions)
-        maker = self._recommenders.get(key)
-        if maker is None:  # another thread may forget it by the next line
-            for old in list(self._recommenders)[: max(0, len(self._recommenders) + 1 - RECOMMENDERS)]:
-                self._recommenders.pop(old, None)
+
+        def make() -> Recommender:
             asks = plain.ask_attributes  # else a run without its market at hand serves as well
             resolved = resolve_rules(plain, self.market, for_users) if asks else plain.decided(for_users)
-            maker = self._recommenders[key] = Recommender(self, space, resolved, additions)
-        return maker
+            return Recommender(self, space, resolved, additions)
+
+        return self._recommenders.get((space, plain, for_users, additions), make)
 
     @cached_property
-    def _recommenders(self) -> dict[tuple[Any, ...], Recommender]:
-        return {}
+    def _recommenders(self) -> Cache[tuple[Any, ...], Recommender]:
+        return Cache(RECOMMENDERS)
 
     def additions(self, beside: str | None = None) -> Additions | None:
         """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbors+recency"; opened once.
