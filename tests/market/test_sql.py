@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 from sqlalchemy import create_engine, text
 
-import listing_vibes.market.importers.sql as module
+import listing_vibes.market.database as module
 from helpers.commands import vibes
 from helpers.postgres import postgres
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.database import read_frames
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
 
@@ -137,20 +138,17 @@ def test_a_market_of_postgresql_has_its_types_and_one_snapshot(tmp_path, monkeyp
                 )
             )
 
-        def late(*_):  # a row that comes while the others are read
-            with database.begin() as connection:
-                connection.execute(
-                    text(
-                        "INSERT INTO events (user_id, listing_id, happened) SELECT 1, id, now() FROM shop.homes"
+        def frames(connection, statement, what):
+            yield from read_frames(connection, statement, what)
+            if "--listings" in what:  # rows that come before the events are read
+                with database.begin() as writing:
+                    writing.execute(
+                        text(
+                            "INSERT INTO events (user_id, listing_id, happened) SELECT 1, id, now() FROM shop.homes"
+                        )
                     )
-                )
 
-        real = module._stream
-        monkeypatch.setattr(
-            module,
-            "_stream",
-            lambda *told: (real(*told), late())[0] if told[1] == "listings" else real(*told),
-        )
+        monkeypatch.setattr("listing_vibes.market.importers.sql.read_frames", frames)
         import_market(
             "sql", address, tmp_path / "market",
             listings="SELECT id AS listing_id, price, pets, tags, added AS published_at FROM shop.homes",

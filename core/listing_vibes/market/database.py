@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from listing_vibes.errors import VibesError, needs
 
 #: What a query begins with, behind comments; anything else names a table.
 QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\s", re.IGNORECASE | re.DOTALL)
+#: Rows that are held at once.
+CHUNK = 20_000
 #: Lines at its end that are comments.
 _REMARKS = re.compile(r"(?:\n\s*--[^\n]*|\s)+\Z")
 
@@ -72,3 +78,79 @@ def failed(engine: Any, what: str, error: Exception) -> VibesError:
     reason = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
     where = engine.url.render_as_string(hide_password=True)
     return VibesError(f"{what} failed on {where} ({reason}); mend the query or the database.")
+
+
+@contextmanager
+def connected(engine: Any) -> Iterator[Any]:
+    """Yield a connection that reads one snapshot where the database has such, a part of the rows at a time.
+
+    Raises:
+        VibesError: there is no connection.
+    """
+    import sqlalchemy as sql
+
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    try:
+        connection = engine.connect().execution_options(stream_results=True, max_row_buffer=CHUNK, **level)
+    except sql.exc.SQLAlchemyError as error:
+        raise failed(engine, "Connecting", error) from error
+    with connection:
+        yield connection
+
+
+def column_names(connection: Any, statement: Any, what: str) -> list[str]:
+    """Return the names of the columns that a SELECT gives, without reading rows.
+
+    Raises:
+        VibesError: the database refuses the statement.
+    """
+    import sqlalchemy as sql
+
+    return list(_result(connection, statement.where(sql.false()), what).keys())
+
+
+def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a SELECT, `CHUNK` at a time; one frame without rows where there are none.
+
+    Raises:
+        VibesError: the database refuses the statement, or fails on the way.
+    """
+    import sqlalchemy as sql
+
+    result = _result(connection, statement, what)
+    columns, is_empty = list(result.keys()), True
+    try:
+        for rows in result.partitions(CHUNK):
+            is_empty = False
+            yield _frame([tuple(row) for row in rows], columns)
+    except sql.exc.SQLAlchemyError as error:
+        raise failed(connection.engine, what, error) from error
+    if is_empty:
+        yield pd.DataFrame(columns=columns)
+
+
+def select_all(source: Any) -> Any:
+    """Return a SELECT of all columns and rows of a table, or of what `queried` gives."""
+    import sqlalchemy as sql
+
+    return sql.select(sql.text("*")).select_from(source)
+
+
+def _result(connection: Any, statement: Any, what: str) -> Any:
+    import sqlalchemy as sql
+
+    try:
+        return connection.execute(statement)
+    except sql.exc.SQLAlchemyError as error:
+        raise failed(connection.engine, what, error) from error
+
+
+def _frame(rows: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
+    """Rows as a frame, in which whole numbers stay such where some are missing, instead of floats that would damage large ids."""
+    frame = pd.DataFrame.from_records(rows, columns=columns)
+    for place, name in enumerate(columns):
+        if columns.count(name) == 1 and frame[name].dtype.kind == "f" and frame[name].isna().any():
+            cells = [row[place] for row in rows]
+            if all(cell is None or type(cell) is int for cell in cells):
+                frame[name] = pd.Series(cells, dtype=object)
+    return frame

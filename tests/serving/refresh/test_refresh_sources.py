@@ -159,6 +159,13 @@ def test_a_query_without_a_cursor_is_read_whole(shop):
     assert look(source, state)[0] == ["u1"]
 
 
+def test_a_missing_user_of_a_query_leaves_large_ids_as_they_are(shop):
+    with shop.begin() as connection:
+        connection.execute(text("CREATE TABLE clicks (user_id INTEGER)"))
+        connection.execute(text("INSERT INTO clicks VALUES (9007199254740993), (NULL)"))
+    assert look(SqlSource(str(shop.url), "SELECT * FROM clicks", "events"), {})[0] == [2**53 + 1, None]
+
+
 def test_what_is_wrong_with_a_source_is_told_without_a_password(shop, tmp_path):
     with pytest.raises(VibesError, match="no such table: nowhere"):
         SqlSource(str(shop.url), "SELECT * FROM nowhere", "events").look({})

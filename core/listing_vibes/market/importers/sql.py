@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,14 +14,21 @@ import pyarrow.parquet as pq
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.database import QUERY, engine_of, failed, queried, query_of
+from listing_vibes.market.database import (
+    QUERY,
+    column_names,
+    connected,
+    engine_of,
+    queried,
+    query_of,
+    read_frames,
+    select_all,
+)
 from listing_vibes.market.frames import as_table, photo_paths
 from listing_vibes.market.importers._three_tables import ThreeTables
 from listing_vibes.market.io import TABLES
 from listing_vibes.market.writer import write_market
 
-#: Rows that are held at once.
-CHUNK = 20_000
 NEEDED = {
     "listings": (C.LISTING,),
     "photos": (C.LISTING, C.PATH),
@@ -45,7 +50,7 @@ class Sql(ThreeTables):
     def write(self, path: Path | str, target: Path) -> None:
         engine = engine_of(str(path), "PATH")
         try:
-            with _connected(engine) as connection:
+            with connected(engine) as connection:
                 sources = self._sources(connection)
                 photos = self._photos(connection, sources) if "photos" in sources else None
                 table, root = (None, None) if photos is None else photos
@@ -84,7 +89,7 @@ class Sql(ThreeTables):
                         "or write a query."
                     )
                 source = sql.table(table, schema=schema or None)
-            columns = list(_asked(connection, name, source, empty=True).keys())
+            columns = column_names(connection, select_all(source), f"What --{name} selects")
             for needed in NEEDED[name]:
                 if needed not in columns and not (needed == C.PATH and C.URL in columns):
                     raise VibesError(
@@ -100,66 +105,16 @@ class Sql(ThreeTables):
         return found
 
     def _photos(self, connection: Any, sources: dict[str, Any]) -> tuple[pd.DataFrame, Path]:
-        frames = list(_frames(connection, "photos", sources["photos"]))
+        frames = list(read_frames(connection, select_all(sources["photos"]), "What --photos selects"))
         return photo_paths(pd.concat(frames, ignore_index=True), self.photo_root)
-
-
-@contextmanager
-def _connected(engine: Any) -> Iterator[Any]:
-    """A connection that reads one snapshot where the database has such, a part of the rows at a time."""
-    import sqlalchemy as sql
-
-    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
-    try:
-        connection = engine.connect().execution_options(stream_results=True, max_row_buffer=CHUNK, **level)
-    except sql.exc.SQLAlchemyError as error:
-        raise failed(engine, "Connecting", error) from error
-    with connection:
-        yield connection
-
-
-def _asked(connection: Any, name: str, source: Any, empty: bool = False) -> Any:
-    import sqlalchemy as sql
-
-    every = sql.select(sql.text("*")).select_from(source)
-    try:
-        return connection.execute(every.where(sql.false()) if empty else every)
-    except sql.exc.SQLAlchemyError as error:
-        raise failed(connection.engine, f"What --{name} selects", error) from error
-
-
-def _frames(connection: Any, name: str, source: Any) -> Iterator[pd.DataFrame]:
-    """The rows, `CHUNK` at a time; one frame without rows where there are none."""
-    import sqlalchemy as sql
-
-    result = _asked(connection, name, source)
-    columns, some = list(result.keys()), False
-    try:
-        for rows in result.partitions(CHUNK):
-            some = True
-            yield _frame([tuple(row) for row in rows], columns)
-    except sql.exc.SQLAlchemyError as error:
-        raise failed(connection.engine, f"What --{name} selects", error) from error
-    if not some:
-        yield pd.DataFrame(columns=columns)
-
-
-def _frame(rows: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
-    """Rows as a frame, in which whole numbers stay such where some are missing, instead of floats that would damage large ids."""
-    frame = pd.DataFrame.from_records(rows, columns=columns)
-    for place, name in enumerate(columns):
-        if columns.count(name) == 1 and frame[name].dtype.kind == "f" and frame[name].isna().any():
-            cells = [row[place] for row in rows]
-            if all(cell is None or type(cell) is int for cell in cells):
-                frame[name] = pd.Series(cells, dtype=object)
-    return frame
 
 
 def _stream(connection: Any, name: str, source: Any, file: Path) -> None:
     """Write a table, a part at a time: what type a column has is known when the last part was seen."""
     with TemporaryDirectory(dir=file.parent) as folder:
         parts, schema = [], pa.schema([])
-        for number, frame in enumerate(_frames(connection, name, source)):
+        frames = read_frames(connection, select_all(source), f"What --{name} selects")
+        for number, frame in enumerate(frames):
             part = pa.Table.from_pandas(as_table(frame, name), preserve_index=False).replace_schema_metadata(
                 None
             )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.database import engine_of, failed, queried
+from listing_vibes.market.database import column_names, connected, engine_of, queried, read_frames, select_all
 from listing_vibes.serving.refresh.sources import Frame, News, State
 
 CURSOR = "cursor"
@@ -37,15 +37,10 @@ class SqlSource:
 
     def look(self, state: State) -> News:
         """See `Source`."""
-        import sqlalchemy as sql
-
         started = time.time()
         state = state if state.get("query") == self.query else {"query": self.query}
-        try:
-            with self.engine.connect() as connection:
-                rows = self._read(connection, _loaded(state.get("since")))
-        except sql.exc.SQLAlchemyError as error:
-            raise failed(self.engine, f"The query of --{self.name}", error) from error
+        with connected(self.engine) as connection:
+            rows = self._read(connection, _loaded(state.get("since")))
         mark: State = {"looked": started}
         if CURSOR in rows:
             values = rows.pop(CURSOR).dropna()
@@ -63,14 +58,13 @@ class SqlSource:
     def _read(self, connection: Any, since: Any) -> pd.DataFrame:
         import sqlalchemy as sql
 
-        every = sql.select(sql.text("*")).select_from(queried(self.query))
-        cursor: Any = sql.column(CURSOR)
-        names = connection.execute(every.where(sql.false())).keys()
-        if CURSOR in names:
+        what, every = f"The query of --{self.name}", select_all(queried(self.query))
+        if CURSOR in column_names(connection, every, what):
+            cursor: Any = sql.column(CURSOR)
             every = every.order_by(cursor)
             if since is not None:
                 every = every.where(cursor >= since)
-        return pd.read_sql_query(every, connection)
+        return pd.concat(read_frames(connection, every, what), ignore_index=True)
 
 
 def _stored(value: Any) -> Any:
