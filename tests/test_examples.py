@@ -40,7 +40,7 @@ FACES = [
     "listing_vibes.run.run:Run.similar",
     "listing_vibes.run.run:Run.recommend",
     "listing_vibes.model.longformer:Longformer.from_transformers",
-    "listing_vibes.features.photos.opening:load_photo_encoder",
+    "listing_vibes.features.photos.tail:load_photo_encoder",
     "listing_vibes.features.texts.encoder:load_text_encoder",
 ]
 

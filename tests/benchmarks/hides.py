@@ -32,7 +32,7 @@ from listing_vibes.demo.bundle import ENCODER, SHIPPED
 from listing_vibes.demo.shipped import ROOT, bundled_run
 from listing_vibes.demo.simulate import simulate
 from listing_vibes.evaluation.intervals import bootstrap_means, interval
-from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos, load_photo_vectors
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig

@@ -25,7 +25,7 @@ from PIL import Image
 from helpers.machine import machine
 from listing_vibes.features.photos import files as photo_files
 from listing_vibes.features.photos.encoder import LITE0
-from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.market.market import Market
 

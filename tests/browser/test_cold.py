@@ -18,7 +18,7 @@ from browser.seeing import (
 )
 from browser.test_axe import troubles
 from listing_vibes import Run, launch
-from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.insight.audience import Audience
 from listing_vibes.market.market import Market

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.attribute_space import attribute_vectors, photo_space
+from listing_vibes.features.content_spaces import attribute_vectors, photo_space
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.log import EventLog

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from listing_vibes.features.photos.encoder import PhotoEncoder
-from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
 
 pytestmark = pytest.mark.real

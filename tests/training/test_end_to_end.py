@@ -17,7 +17,7 @@ from listing_vibes.cli.training import embed
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.of_market import market_photos
-from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.trainable import PREFIX, is_trained
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.market.config import MarketConfig

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.features.units import unit_rows

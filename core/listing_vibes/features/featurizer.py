@@ -20,9 +20,8 @@ from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.removed import stored_settings
 from listing_vibes.features.sequences import Meta
 from listing_vibes.features.texts.views import TextVectorsView, readable
-from listing_vibes.features.tokens.extended import extended
 from listing_vibes.features.tokens.tabular import Tokens, tokenise
-from listing_vibes.features.tokens.vocabulary import Vocabulary, fit_vocabulary
+from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary, fit_vocabulary
 from listing_vibes.features.tokens.wordpiece import LISTING_TOKENS, fit_pieces, tokenise_pieces
 from listing_vibes.features.within import Within, inside
 from listing_vibes.market.caches import writable_cache
@@ -114,7 +113,7 @@ class Featurizer:
         config, width, here = self.config, self.width, self.at_work(market)
         market = here.seen(market)
         fresh = _vocabulary(market, config, rows, durations)
-        vocabulary = extended(self.vocabulary, fresh, market.listings.iloc[rows])
+        vocabulary = extend_vocabulary(self.vocabulary, fresh, market.listings.iloc[rows])
         # Behind photos stand the views of the market's own vectors, which keep their place.
         reducers = self.photo_reducers
         if not reducers and not self.vectors:

@@ -15,8 +15,7 @@ import pandas as pd
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.features.attribute_space import attribute_vectors
-from listing_vibes.features.content_spaces import attribute_featurizer
+from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.merging import joined
 from listing_vibes.features.photos.pipeline import Encoder

@@ -127,8 +127,7 @@ def start_live(
         VibesError: the market has no photos, they are of another encoder, or the recipe freezes the listings.
     """
     from listing_vibes.features.photos.maps import photo_maps
-    from listing_vibes.features.photos.opening import load_photo_encoder
-    from listing_vibes.features.photos.tail import PhotoTail
+    from listing_vibes.features.photos.tail import PhotoTail, load_photo_encoder
 
     stages, training = settings.features.photo_train_blocks, settings.training
     option = f"features.photo_train_blocks = {stages}"

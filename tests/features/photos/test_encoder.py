@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import encoder as photo_encoder
 from listing_vibes.features.photos.encoder import LITE0, PhotoEncoder, rename_by_order
-from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.tail import load_photo_encoder
 
 TINY = "test_efficientnet.r160_in1k"
 TINY_HUB = "models--timm--test_efficientnet.r160_in1k"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from listing_vibes.features.photos import engine as photo_engine
 from listing_vibes.features.photos.encoder import LITE0, MANY
-from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.tail import load_photo_encoder
 
 pytestmark = pytest.mark.slow
 

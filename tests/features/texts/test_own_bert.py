@@ -38,7 +38,9 @@ def test_it_moved_and_the_same_seed_moves_it_alike(kept, tmp_path):
 
 def test_the_second_run_reads_what_the_first_one_left(kept, monkeypatch):
     cache, view = kept
-    monkeypatch.setattr(own_bert, "_trained", None)  # training again would fail
+    monkeypatch.setattr(
+        "transformers.AutoModelForMaskedLM.from_pretrained", None
+    )  # training again would fail
     again = OwnBert.fit(TEXTS, cache, STEPS)
     np.testing.assert_array_equal(again.vectors(TEXTS, cache), view.vectors(TEXTS, cache))
 
@@ -63,22 +65,25 @@ def test_a_run_brings_it_to_another_market(kept, tmp_path):
 @pytest.mark.slow
 def test_the_loss_falls_on_what_repeats(tmp_path):
     import torch
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoModelForMaskedLM, AutoTokenizer, DataCollatorForLanguageModeling
 
     folder = load_text_encoder().folder
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     torch.manual_seed(0)
     model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True).eval()
-    batch = tokenizer(TEXTS, padding=True, return_tensors="pt", return_special_tokens_mask=True)
+    encoded = [tokenizer(text, return_special_tokens_mask=True) for text in TEXTS]
+    batch = DataCollatorForLanguageModeling(tokenizer)(encoded)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
     losses = []
     for _ in range(12):
-        loss = own_bert._masked_loss(model, tokenizer, batch, np.random.default_rng(0))
+        loss = own_bert.masked_loss(model, batch)
         losses.append(float(loss.detach()))
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
     assert losses[-1] < 0.8 * losses[0]
+    nothing = {**batch, "labels": torch.full_like(batch["labels"], own_bert.IGNORED)}
+    assert float(own_bert.masked_loss(model, nothing).detach()) == 0.0
 
 
 def test_nothing_to_read_is_said(tmp_path):

@@ -13,7 +13,7 @@ from helpers.commands import vibes
 from helpers.serving import serving
 from listing_vibes.demo.shipped import ROOT
 from listing_vibes.errors import VibesError
-from listing_vibes.features.attribute_space import photo_space
+from listing_vibes.features.content_spaces import photo_space
 from listing_vibes.insight.explain.photo_pairs import photo_pairs
 from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.insight.explain.similarity import BOTH, explain_similarity

@@ -157,7 +157,7 @@ class PhotoEncoder:
 
 
 def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:
-    """An encoder that no run has trained, see `listing_vibes.features.photos.opening.load_photo_encoder`.
+    """An encoder that no run has trained, see `listing_vibes.features.photos.tail.load_photo_encoder`.
 
     Raises:
         VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.

@@ -56,6 +56,6 @@ def encoder_of(
     if custom is not None:
         return custom
     # timm, of which a training on a market without photos is spared the import.
-    from listing_vibes.features.photos.opening import load_photo_encoder
+    from listing_vibes.features.photos.tail import load_photo_encoder
 
     return load_photo_encoder(name, weights)

@@ -14,7 +14,7 @@ from torch import nn
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoder import LITE0_SIZE, PhotoEncoder, load_frozen
-from listing_vibes.features.photos.trainable import LITE0, PREFIX, STORED
+from listing_vibes.features.photos.trainable import LITE0, PREFIX, STORED, is_trained
 
 
 class PhotoTail(nn.Module):
@@ -80,6 +80,28 @@ def load_trunk(stages: int) -> tuple[PhotoEncoder, tuple[int, int, int]]:
         shape = trunk.forward_features(torch.zeros(1, 3, *whole.size)).shape[1:]
     name = f"{whole.name}@before-{stages}"
     return PhotoEncoder(trunk, name, whole.size, (0.5,) * 3, (0.5,) * 3), (shape[0], shape[1], shape[2])
+
+
+def load_photo_encoder(
+    name: str = "auto", weights: Path | None = None, device: str | None = None
+) -> PhotoEncoder:
+    """Load a photo encoder from what is on this machine.
+
+    >>> from PIL import Image
+    >>> encoder = load_photo_encoder("tf_efficientnet_lite0")
+    >>> encoder.encode([Image.new("RGB", (640, 480))]).shape
+    (1, 1280)
+
+    Args:
+        name: "auto" (EVA-02 where its weights are at hand, otherwise the offline default), any timm name, or
+            the name that a loaded encoder gave itself.
+        weights: a weights file (.safetensors, or .pth without code) for that model.
+        device: see `PhotoEncoder`.
+
+    Raises:
+        VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.
+    """
+    return load_trained(name, weights, device) if is_trained(name) else load_frozen(name, weights, device)
 
 
 def load_trained(name: str, weights: Path | None, device: str | None = None) -> PhotoEncoder:

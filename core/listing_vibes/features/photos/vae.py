@@ -8,7 +8,6 @@ vector of a photo is the mean of its latent, pooled to a coarse grid.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from pathlib import Path
@@ -36,7 +35,6 @@ GRID = 4  # the latent's mean is pooled to 4 x 4: (256,)
 STEPS, BATCH, RATE = 600, 16, 1e-3
 KL_WEIGHT = 1e-3  # of a latent number's divergence beside a pixel's absolute error
 SAMPLE = 10_000  # photos that training looks at, at most
-CHECKPOINT_EVERY = 50  # steps
 
 
 class VaeEncoder:
@@ -147,16 +145,14 @@ def _pictures(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Report | None) -> None:
-    """Train and leave `folder/vae.safetensors`; a checkpoint beside it lets a stopped training go on as if it had not."""
+    """Train and leave `folder/vae.safetensors`; a training that is stopped starts again."""
     from safetensors.torch import save_file
 
     with seeded(seed):
         model = _model().train().to(device())
         optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
-        checkpoint, head = folder / "training.safetensors", json.dumps([seed, steps, len(pictures)])
-        begun = _resume(checkpoint, model, optimizer, head)
         start = time.monotonic()
-        for step in range(begun, steps):
+        for step in range(steps):
             torch.manual_seed(seed * 1_000_003 + step)
             rng = np.random.default_rng([seed, step])
             batch = pictures[rng.integers(len(pictures), size=BATCH)]
@@ -170,13 +166,10 @@ def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Re
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             if report is not None:
-                left = (time.monotonic() - start) / (step + 1 - begun) * (steps - step - 1)
+                left = (time.monotonic() - start) / (step + 1) * (steps - step - 1)
                 report(Counted("training the autoencoder", step + 1, steps, left))
-            if (step + 1) % CHECKPOINT_EVERY == 0 and step + 1 < steps:
-                _checkpoint(checkpoint, model, optimizer, step + 1, head)
     with atomic_path(folder / "vae.safetensors") as temporary:
         save_file({k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, temporary)
-    checkpoint.unlink(missing_ok=True)
 
 
 def loss_of(model: Any, pixels: torch.Tensor) -> torch.Tensor:
@@ -184,42 +177,6 @@ def loss_of(model: Any, pixels: torch.Tensor) -> torch.Tensor:
     latent = model.encode(pixels).latent_dist
     again = model.decode(latent.sample()).sample  # (N, 3, S, S)
     return F.l1_loss(again, pixels) + KL_WEIGHT * latent.kl().mean() / latent.mean[0].numel()
-
-
-def _checkpoint(path: Path, model: Any, optimizer: torch.optim.Optimizer, step: int, head: str) -> None:
-    from safetensors.torch import save_file
-
-    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
-    whole = {name: tensor.detach().contiguous().cpu().clone() for name, tensor in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(whole, temporary, metadata={"head": head, "step": str(step)})
-
-
-def _resume(path: Path, model: Any, optimizer: torch.optim.Optimizer, head: str) -> int:
-    """The step to go on from; 0 where there is no checkpoint of this very training, or a torn one."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        return 0
-    try:
-        with safe_open(path, "pt") as opened:
-            told = opened.metadata()
-            if told["head"] != head:
-                return 0
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError):
-        return 0
-    weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = tensor
-    model.load_state_dict(weights)
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(told["step"])
 
 
 def _load(file: Path, model: Any) -> None:

@@ -63,7 +63,7 @@ def embed_photos(
     Args:
         market_path: the market's folder; no path of `photos` may leave it.
         photos: table with a column `path`.
-        encoder: see `opening.load_photo_encoder`.
+        encoder: see `tail.load_photo_encoder`.
         batch_size: photos an encoder call.
         workers: threads that read and decode; None takes one a processor, at most 8.
         report: gets the paths done after each batch.

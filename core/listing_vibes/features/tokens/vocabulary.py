@@ -78,3 +78,46 @@ def duration_edges(durations: np.ndarray, buckets: int) -> list[float]:
     if not len(durations):
         return []
     return np.unique(np.quantile(durations, np.linspace(0, 1, buckets + 1)[1:-1])).tolist()
+
+
+def extend_vocabulary(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) -> Vocabulary:
+    """Return `old` with what only `new` has; known values keep their order, and numbers' bins and locations' grids stay.
+
+    An attribute whose values lie mostly beyond those bins or grids (see `Kind.outgrown`) gets those of `new`.
+
+    Args:
+        new: fitted on the new market alone, its attributes of the kinds that they have in `old`.
+        listings: of the new market, those that `new` was fitted on.
+    """
+    brought = {entry.name: entry for entry in new.attributes}
+    entries = [_merge_entries(entry, brought.pop(entry.name, None), listings) for entry in old.attributes]
+    entries += [entry.model_copy() for entry in brought.values()]
+    pieces = old.pieces + _new_in(new.pieces, old.pieces)
+    following = 1
+    for entry in entries:
+        entry.first = following if entry.size else entry.first
+        following += entry.size
+    return Vocabulary(
+        attributes=entries,
+        actions=old.actions + _new_in(new.actions, old.actions),
+        duration_edges=old.duration_edges or new.duration_edges,
+        size=1 + len(pieces) if pieces else following,
+        pieces=pieces,
+    )
+
+
+def _merge_entries(
+    old: AttributeVocabulary, new: AttributeVocabulary | None, listings: pd.DataFrame
+) -> AttributeVocabulary:
+    if new is None:
+        return old.model_copy()
+    changed: dict[str, object] = {"values": old.values + _new_in(new.values, old.values)}
+    if kind_of(old.kind).outgrown(old, listings):
+        changed |= {"edges": new.edges, "grids": new.grids}
+    return old.model_copy(update=changed)
+
+
+def _new_in(values: list[str], known: list[str]) -> list[str]:
+    """Return those of `values` that are not known, in their order."""
+    known_values = set(known)
+    return [value for value in values if value not in known_values]

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.attribute_space import attribute_vectors
-from listing_vibes.features.content_spaces import attribute_featurizer
+from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.merging import joined
 from listing_vibes.insight.explain.parts import Part, parts_of, picked
@@ -133,7 +132,7 @@ def _photos_of(run: Run, rows: tuple[int, int], space: str) -> tuple[ListingPhot
 
 
 def _without_photos(photos: tuple[ListingPhotos, ListingPhotos]) -> tuple[float, Left]:
-    """In the photo space a listing is the mean of its photos, see `listing_vibes.features.attribute_space.photo_space`."""
+    """In the photo space a listing is the mean of its photos, see `listing_vibes.features.content_spaces.photo_space`."""
     means = [one.vectors.mean(axis=0) for one in photos]
     found: Left = {}
     for side, one in enumerate(photos):

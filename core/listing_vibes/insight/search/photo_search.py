@@ -59,7 +59,7 @@ class PhotoSearch:
             raise VibesError(f"{market.path} has no photos, so none can be searched.")
         with needs("Looking at photos"):
             from listing_vibes.features.photos.of_market import market_photos
-            from listing_vibes.features.photos.opening import load_photo_encoder
+            from listing_vibes.features.photos.tail import load_photo_encoder
         photos = market_photos(market, ENCODER, report=report)
         assert photos is not None  # it has photos
         looks = look_at(photos.vectors, photos.ok, load_photo_encoder(ENCODER), _text_encoder())

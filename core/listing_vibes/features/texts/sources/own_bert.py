@@ -33,6 +33,7 @@ NAME = "own-bert"
 BATCH, TOKENS = 32, 64  # texts a step, word pieces of each
 RATE, MASKED = 5e-5, 0.15
 STEPS = 300
+IGNORED = -100  # label of a piece that is not hidden
 WEIGHTS = "model.safetensors"
 #: What a transformers folder needs beside its weights.
 BESIDE = (
@@ -131,7 +132,12 @@ def _trained(
 ) -> dict[str, np.ndarray]:
     """float16 weights after `steps` steps."""
     import torch
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+    from transformers import (
+        AutoModelForMaskedLM,
+        AutoTokenizer,
+        DataCollatorForLanguageModeling,
+        get_linear_schedule_with_warmup,
+    )
 
     from listing_vibes.device import device, seeded
 
@@ -140,26 +146,22 @@ def _trained(
         raise VibesError("There is no text to train own-bert on; leave it out of features.text_views.")
     with seeded(seed):
         tokenizer = AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
+        collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED)
         model = AutoModelForMaskedLM.from_pretrained(base.folder, local_files_only=True, dtype=torch.float32)
         model.train().to(device())
         optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-        warmup = max(1, steps // 10)
-        rates = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
-        )
+        rates = get_linear_schedule_with_warmup(optimizer, max(1, steps // 10), steps)
         rng, start = np.random.default_rng([seed, 21]), time.monotonic()
         for step in range(steps):
-            chosen = [texts[row] for row in rng.integers(len(texts), size=BATCH)]
-            batch = tokenizer(
-                chosen,
-                padding=True,
+            rows = rng.integers(len(texts), size=BATCH)
+            encoded = tokenizer(
+                [texts[row] for row in rows],
                 truncation=True,
                 max_length=TOKENS,
-                return_tensors="pt",
                 return_special_tokens_mask=True,
             )
-            loss = _masked_loss(model, tokenizer, batch, rng)
-            loss.backward()
+            batch = collate([{name: cells[row] for name, cells in encoded.items()} for row in range(BATCH)])
+            masked_loss(model, batch.to(device())).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -171,27 +173,14 @@ def _trained(
     return {name: tensor.detach().cpu().half().numpy() for name, tensor in state.items()}
 
 
-def _masked_loss(model: Any, tokenizer: Any, batch: Any, rng: np.random.Generator) -> Any:
-    """Cross-entropy of the hidden pieces: 15 %, of which 80 % read `[MASK]`, 10 % another piece, 10 % themselves."""
-    import torch
+def masked_loss(model: Any, batch: Any) -> Any:
+    """Return the mean cross-entropy of the hidden pieces of a collated batch, 0 where none is hidden."""
+    from torch.nn.functional import cross_entropy
 
-    from listing_vibes.device import device_of
-
-    where = device_of(model)
-    ids = batch["input_ids"].clone()  # (B, T)
-    ordinary = (batch["special_tokens_mask"] == 0).numpy()
-    chance, kind = rng.random(ids.shape), rng.random(ids.shape)
-    hidden = ordinary & (chance < MASKED)
-    if not hidden.any():
-        hidden = ordinary & (chance == chance[ordinary].min(initial=2.0))
-    other = torch.from_numpy(rng.integers(len(tokenizer), size=ids.shape))
-    target = ids[torch.from_numpy(hidden)].to(where)  # (m,)
-    ids[torch.from_numpy(hidden & (kind < 0.8))] = tokenizer.mask_token_id
-    swap = torch.from_numpy(hidden & (kind >= 0.8) & (kind < 0.9))
-    ids[swap] = other[swap]
+    hidden = batch["labels"] != IGNORED  # (B, T)
     states = model.base_model(
-        input_ids=ids.to(where), attention_mask=batch["attention_mask"].to(where)
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
     ).last_hidden_state  # (B, T, 384)
-    # The 30,000-way head only where something is hidden: a seventh of the work.
-    scores = model.cls(states[torch.from_numpy(hidden).to(where)])  # (m, V)
-    return torch.nn.functional.cross_entropy(scores.float(), target)
+    # The model's own loss makes the 30,000-way scores of all pieces: seven times the work.
+    scores = model.cls(states[hidden])  # (m, V)
+    return cross_entropy(scores.float(), batch["labels"][hidden], reduction="sum") / hidden.sum().clamp(min=1)
