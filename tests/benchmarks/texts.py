@@ -25,7 +25,6 @@ from helpers.machine import machine
 from listing_vibes.device import has_bf16, multiplies_bf16
 from listing_vibes.features.texts.encoder import embed_texts, load_text_encoder
 from listing_vibes.market.market import Market
-from listing_vibes.packed.machine import keep_memory
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 WORDS = "the bright quiet flat by the harbour with a view of the old town and its garden has two rooms"
@@ -111,7 +110,6 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    keep_memory()
     rows = [measure(given.market.name, of_market(given.market, given.texts), given.repeat)]
     rows += [measure(f"{words} words", made(words, BATCH), given.repeat) for words in given.words]
     if given.json:
