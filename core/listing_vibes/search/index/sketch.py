@@ -5,6 +5,10 @@ few of them, turned at random (so that one scale fits every axis) and rounded to
 at about five times the speed of float32 on a processor with VNNI, and fewer axes cost less. Groups of neighbouring
 rows compete by their best row, so that only one score in `GROUP` is sorted; all rows of the best groups are then
 ranked by their float32 vectors. How often that finds what a full search finds is measured, see `choose.py`.
+
+It stays beside FAISS because of 128 axes on one thread it answers 1.9 times (100,000 listings) and 4.8 times (1,000,000) as
+many queries as FAISS Flat at a recall@30 above 0.998; of FAISS's own, PQ64 with fast scan and 64 candidates a place answers
+2.6 times as many at 1,000,000 with a recall of 0.967, and SQ8 a third as many.
 """
 
 from __future__ import annotations
