@@ -61,12 +61,10 @@ def commands(folder: Path) -> dict[str, list[list[object]]]:
         "launch": [[run, "--listing", "l01"]],
         "explain": [[run, "u1", "l01"]],
         "demand": [[run]],
-        "film": [[run, folder / "days.gif"]],
         "report": [[run, folder / "report.html"]],
         "refresh": [[run, "--events", folder / "news"]],
         "forget": [[run, "u2"]],
         "monitor": [[run]],
-        "cost": [[run]],
         "export": [[run]],
         "explore": [],  # below, as a process of its own
         "demo": [],
