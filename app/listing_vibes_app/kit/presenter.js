@@ -5,7 +5,7 @@ const AT = "listing-vibes-presenting"
 // What steers a page and is nothing to look at.
 const CLEAN = `
   [data-testid="stHeader"], [data-testid="stSidebar"], [data-testid="stFileUploader"],
-  .stMain [class*="st-key-labelled-"], .stMain [class*="st-key-fitted-"], .stMain .stButton, .stMain .stDownloadButton, .stMain .stPopover, .stMain .stExpander,
+  .stMain .st-key-new-dial, .stMain [class*="st-key-labelled-"], .stMain [class*="st-key-fitted-"], .stMain .stButton, .stMain .stDownloadButton, .stMain .stPopover, .stMain .stExpander,
   .stMain .stPagination { display: none !important }
   .stMainBlockContainer.block-container { padding-top: 1.5rem !important; padding-bottom: 7rem !important }
 `
