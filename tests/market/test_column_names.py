@@ -114,8 +114,9 @@ def test_issues_name_the_columns_of_the_file(tmp_path):
     (tmp_path / "market.toml").write_text(
         "[columns.listings]\nlisting_id = 'ID'\nlatitude = 'Breite'\n[columns.events]\nlisting_id = 'ID'\nuser_id = 'wer'\n"
     )
-    issues = {(issue.file, issue.column) for issue in Market.open(tmp_path).defects}
-    assert issues == {("listings.csv", "Breite"), ("events.csv", "ID")}
+    issues = {(issue.column, issue.file_column) for issue in Market.open(tmp_path).defects}
+    assert issues == {("latitude", "Breite"), ("listing_id", "ID")}
+    assert "listings.csv, column Breite, row 1" in vibes("check", tmp_path).stdout
 
 
 def test_a_table_that_has_the_usual_names_by_now_is_taken_as_it_is(tmp_path):

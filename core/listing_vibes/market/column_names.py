@@ -43,7 +43,7 @@ def with_file_names(
 ) -> list[Defect]:
     """Return defects of a table, each under the name that the file has for its column."""
     names = {name: told for told, name in names_in(columns, source, config).items()}
-    return [replace(defect, column=names.get(defect.column, defect.column)) for defect in defects]
+    return [replace(defect, file_column=names.get(defect.column, "")) for defect in defects]
 
 
 def names_in(

@@ -21,9 +21,11 @@ class Defect:
     count: int = 1
     #: (count,) int64, 0-based rows of the table as it was read; None where no single rows are meant.
     rows: np.ndarray | None = field(default=None, compare=False, repr=False)
+    #: What the file calls the column, where market.toml maps it.
+    file_column: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.file}, column {self.column}" if self.column else self.file
+        where = f"{self.file}, column {self.file_column or self.column}" if self.column else self.file
         if self.row:
             where += f", row {self.row}"
         times = f" ({self.count} rows)" if self.count > 1 else ""

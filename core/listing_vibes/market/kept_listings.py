@@ -161,7 +161,10 @@ def _cells(column: pa.ChunkedArray) -> np.ndarray:
 def _plain(defect: Defect) -> dict[str, Any]:
     rows = None if defect.rows is None else defect.rows.tolist()
     return {
-        **{name: getattr(defect, name) for name in ("file", "column", "row", "value", "message", "count")},
+        **{
+            name: getattr(defect, name)
+            for name in ("file", "column", "row", "value", "message", "count", "file_column")
+        },
         "rows": rows,
     }
 

@@ -31,7 +31,9 @@ def rejects(raw: pd.DataFrame, defects: Sequence[Defect], names: UserNames) -> p
         if names.hashed and C.USER in some:
             some = some.assign(**{C.USER: names.shown(as_ids(some[C.USER]))})
         for row, cells in zip(defect.rows, _cells(some), strict=True):
-            found.append((defect.file, int(row) + 1, defect.column, defect.message, cells))
+            found.append(
+                (defect.file, int(row) + 1, defect.file_column or defect.column, defect.message, cells)
+            )
     return pd.DataFrame(found, columns=list(REJECT_COLUMNS))
 
 
