@@ -69,6 +69,7 @@ def test_the_numbers_of_a_rule_and_of_a_draft_are_written_as_in_the_table(tmp_pa
     (tmp_path / "listings.csv").write_text(
         'listing_id,Preis\na,"12.990,00 €"\nb,"20.000,50 €"\nc,"20,50 €"\n'
     )
+    (tmp_path / "market.toml").write_text('[attributes.Preis]\ndecimal = ","\n')
     market = Market.open(tmp_path)
     for text, value in [
         ("20.000", 20_000),

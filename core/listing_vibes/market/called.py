@@ -18,25 +18,9 @@ if TYPE_CHECKING:
 
 #: What a column that names listings is called where market.toml does not say, the surest first. Words that say "name" as well may
 #: say whose: they count where they tell listings apart.
-NAMES = (
-    "name",
-    "naam",
-    "navn",
-    "namn",
-    "nazwa",
-    "nombre",
-    "nome",
-    "название",
-    "назва",
-    "名称",
-    "名前",
-    "이름",
-    "ชื่อ",
-)
+NAMES = ("name",)
 TITLES = (
-    "title", "name", "headline", "listing_title", "listing_name", "product_title", "product_name", "item_title", "item_name",
-    "titel", "überschrift", "titre", "título", "titulo", "titolo", "tytuł", "otsikko", "rubrik", "başlık", "заголовок", "τίτλος",
-    "العنوان", "عنوان", "כותרת", "标题", "標題", "商品名称", "商品名", "タイトル", "제목", "상품명", *NAMES[1:],
+    "title", *NAMES, "headline", "listing_title", "listing_name", "product_title", "product_name", "item_title", "item_name",
 )  # fmt: skip
 LETTERS = 60  # of a title on one line
 LOOKED_AT = 20_000  # listings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -55,12 +54,10 @@ class Notes:
             value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
             self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
 
-    def unread(
-        self, raw: pd.DataFrame, read: tuple[str, ...], hint: Callable[[str], str] = lambda name: ""
-    ) -> None:
-        """Record the columns of `raw` that a table of this kind has no use for; `hint` says of one what else it may be."""
+    def unread(self, raw: pd.DataFrame, read: tuple[str, ...]) -> None:
+        """Record the columns of `raw` that a table of this kind has no use for."""
         for name in map(str, raw.columns):
             if name not in read:
                 self.defects.append(
-                    Defect(self.file, name, 0, "", f"is no column of this table; it is not used{hint(name)}")
+                    Defect(self.file, name, 0, "", "is no column of this table; it is not used")
                 )

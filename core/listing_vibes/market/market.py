@@ -14,7 +14,6 @@ from listing_vibes.market.called import NAMES, TITLES, name_of, telling
 from listing_vibes.market.column_names import rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
-from listing_vibes.market.decimals import with_point
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.event_stream import event_frames, no_events
 from listing_vibes.market.fingerprint import Source, files_digest, tables_digest, with_files
@@ -26,6 +25,7 @@ from listing_vibes.market.kinds import Shown, kind_of
 from listing_vibes.market.photo_folders import root_defects
 from listing_vibes.market.tables import events_table, listings_table, photos_table
 from listing_vibes.market.user_names import UserNames
+from listing_vibes.market.values import with_point
 from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count
 

@@ -10,48 +10,23 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.column_hints import (
-    holds_places,
-    note_degrees,
-    note_durations,
-    note_members,
-    note_moments,
-    note_refusals,
-    what_events_say,
-    why_unused,
-)
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
-from listing_vibes.market.decimals import (
-    has_decimal_comma,
-    has_decimal_point,
-    may_be_thousands,
-    says_comma,
-    with_points,
-)
 from listing_vibes.market.defects import Defect, Notes
+from listing_vibes.market.hints import note_thousands, note_unparsed, why_unused
 from listing_vibes.market.ids import by_user_and_time, rows_in
 from listing_vibes.market.in_vain import excluded_in_vain
 from listing_vibes.market.io import TABLES
 from listing_vibes.market.kinds import infer_kind, kind_of
 from listing_vibes.market.moments import to_moments
-from listing_vibes.market.number_hints import (
-    note_decimal_commas,
-    note_form,
-    note_thousands,
-    note_units,
-    note_words_for_nothing,
-)
 from listing_vibes.market.photo_urls import with_paths
-from listing_vibes.market.values import SEPARATOR, as_ids, of_bytes, to_numbers
+from listing_vibes.market.values import SEPARATOR, as_ids, of_bytes, to_numbers, with_points
 
 #: What pandas calls a column without a name; one that it read and wrote again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
 #: Of no column of moments it is known whether the day or the month comes first.
 NO_ORDER: Mapping[str, bool] = {}
-#: Events before it are likely none of Unix time.
-_EARLY = pd.Timestamp("1970-01-11", tz="UTC")
 
 
 def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
@@ -122,7 +97,6 @@ def listings_table(
         raise VibesError(
             f"{path}, column {id_column}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."
         )
-    placeless = C.PLACE not in config.excluded and not set(MAX_COORDINATE) <= set(raw.columns)
     columns: dict[str, pd.Series] = {C.LISTING: ids.reset_index(drop=True)}
     kinds: dict[str, AttributeConfig] = {}
     for name in map(str, raw.columns):
@@ -131,7 +105,7 @@ def listings_table(
         column = of_bytes(raw[name]).reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
             columns[name], bad = to_moments(column, True, whole, day_first.get(name))
-            note_moments(name, bad, column, notes, "is no date", "read as unknown")
+            notes.add(name, bad, column, "is no date; read as unknown")
         elif name not in config.attributes and _counts_rows(name, column):
             notes.defects.append(
                 Defect(path.name, name, 0, "", "has no name in the file and counts the rows; it is not used")
@@ -149,40 +123,24 @@ def listings_table(
                     f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
                 )
             kind = setting.kind or ("multi" if setting.separator else None)
-            told, comma = column, _decimal_comma(name, column, kind, setting)
-            if comma:
+            told = column
+            if setting.decimal == "," and kind in (None, "number"):
                 column = with_points(column)
             kind = kind or ("number" if setting.decimal else None)
             kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )
-            inferred = setting.kind is None and (kind is None or kind_of(kind).written)
-            if placed := inferred and placeless and holds_places(column):
-                message = "holds a latitude and a longitude in each cell, which are no place so; part it into latitude and longitude"
-                notes.defects.append(Defect(path.name, name, 0, "", message))
-            formed = placed or ((inferred or kind == "multi") and note_form(name, column, kind, notes))
-            if inferred and not formed:
-                note_decimal_commas(name, column, notes)
-                note_words_for_nothing(name, column, notes)
-                if kind == "category":
-                    note_members(name, column, notes)
+            unsure = setting.kind is None and (kind is None or kind_of(kind).written)
+            hinted = unsure and note_unparsed(name, column, notes)
             if kind is None:
-                if not formed:
+                if not hinted:
                     notes.defects.append(Defect(path.name, name, 0, "", why_unused(name, column, raw)))
                 continue
-            if kind_of(kind).binned:
-                note_units(name, column, notes)
-                if whole and not setting.decimal and not comma and may_be_thousands(column):
-                    if _comma_elsewhere(raw, config):
-                        column, comma = with_points(column), True
-                    else:
-                        note_thousands(name, column, notes)
+            if kind_of(kind).binned and whole and not setting.decimal:
+                note_thousands(name, column, notes)
             columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
             notes.add(name, bad, told, problem)
-            update = {"kind": kind, "label": setting.label or label_of(name)}
-            kinds[name] = setting.model_copy(update=update | ({"decimal": ","} if comma else {}))
-    if placeless:
-        note_degrees(raw, [name for name, one in kinds.items() if name not in config.attributes], notes)
+            kinds[name] = setting.model_copy(update={"kind": kind, "label": setting.label or label_of(name)})
     if C.PUBLISHED in columns and C.EXPIRES in columns:
         never = (columns[C.EXPIRES] <= columns[C.PUBLISHED]).to_numpy(bool)
         notes.add(C.EXPIRES, never, raw[C.EXPIRES], "is not after published_at, so the listing is never live")
@@ -198,25 +156,6 @@ def _counts_rows(name: str, column: pd.Series) -> bool:
         return False
     numbers = to_numbers(column)[0]
     return bool((numbers == np.arange(len(numbers)) + numbers[0]).all()) and numbers[0] in (0, 1)
-
-
-def _decimal_comma(name: str, column: pd.Series, kind: str | None, setting: AttributeConfig) -> bool:
-    """Whether a comma parts the decimals of a column's numbers, as market.toml or else its cells say."""
-    if setting.decimal or kind not in (None, "number") or (kind is None and name == C.DESCRIPTION):
-        # Rows that come later may be from elsewhere.
-        return setting.decimal == "," and not has_decimal_point(column)
-    return has_decimal_comma(column) and (kind or infer_kind(name, with_points(column))) == "number"
-
-
-def _comma_elsewhere(raw: pd.DataFrame, config: MarketConfig) -> bool:
-    """Whether a comma parts the decimals for sure in any column of numbers: who writes 5,8 there means thousands by 1.198."""
-    for name in map(str, raw.columns):
-        if name == C.LISTING or name in config.unread:
-            continue
-        column, setting = of_bytes(raw[name]), config.attributes.get(name, AttributeConfig())
-        if _decimal_comma(name, column, setting.kind, setting) and column.map(says_comma).any():
-            return True
-    return False
 
 
 def label_of(name: str) -> str:
@@ -255,18 +194,6 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
     return table.reset_index(drop=True), notes.defects
 
 
-def _why_strange(ids: pd.Series, known: pd.Index) -> str:
-    """What to say of events on `ids`, which are not `known`."""
-    why = "is no listing of this market; the event is skipped"
-    if ids.empty or not ids.str.fullmatch(r"\d+").any():
-        return why
-    bare = {one.lstrip("0"): one for one in known if isinstance(one, str) and one.isdecimal()}
-    meant = ids.str.lstrip("0").map(bare)
-    if meant.notna().mean() < 0.5:
-        return why
-    return f"{why}, though there is '{meant.dropna().iloc[0]}': write ids with the same zeros in front in both tables"
-
-
 def leaves_market(text: str) -> bool:
     """True where a photo's path is absolute (on any system) or climbs out of the market folder."""
     path = PureWindowsPath(text)  # reads / as \\ and knows drives: stricter than any one system
@@ -279,17 +206,6 @@ def may_be_photo(path: str) -> bool:
     hidden = any(part.startswith(".") for part in parts)
     reserved = len(parts) < 2 and path.lower().endswith((".toml", ".parquet", ".csv", ".csv.gz", ".absent"))
     return bool(parts) and not (hidden or reserved or leaves_market(path))
-
-
-def _note_early(when: pd.Series, cells: pd.Series, path: Path) -> list[Defect]:
-    """Numbers that are taken for seconds since 1970 and may be years, months or a spreadsheet's days; seconds since some start of
-    one's own are as good as any others."""
-    latest = when.max()
-    if pd.isna(latest) or latest >= _EARLY or when.min() < pd.Timestamp(0, tz="UTC"):
-        return []
-    row = int(when.notna().to_numpy().argmax())
-    message = "is a moment of the first days of 1970, as all others are; where these are no seconds of a start of your own, write dates such as 2024-01-31"
-    return [Defect(path.name, C.TIMESTAMP, row + 1, str(cells.iloc[row]), message)]
 
 
 def events_table(
@@ -317,13 +233,12 @@ def events_table(
     require(raw, path, (C.USER, C.LISTING))
     raw, notes = raw.reset_index(drop=True), Notes(path.name)
     read = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)
-    notes.unread(raw, read, lambda name: what_events_say(name, raw.columns))
+    notes.unread(raw, read)
     if C.TIMESTAMP in raw.columns:
         when: pd.Series
         when, bad = to_moments(raw[C.TIMESTAMP], whole=whole, day_first=day_first.get(C.TIMESTAMP))
         bad |= raw[C.TIMESTAMP].isna().to_numpy()
-        note_moments(C.TIMESTAMP, bad, raw[C.TIMESTAMP], notes, "is no date or time", "the event is skipped")
-        notes.defects += _note_early(when, raw[C.TIMESTAMP], path)
+        notes.add(C.TIMESTAMP, bad, raw[C.TIMESTAMP], "is no date or time; the event is skipped")
         future = (when > now).to_numpy()
         notes.add(C.TIMESTAMP, future, raw[C.TIMESTAMP], "lies in the future; the event is skipped")
         bad |= future
@@ -340,7 +255,7 @@ def events_table(
         )
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
     strange = rows_in(listings, known) < 0
-    notes.add(C.LISTING, strange, raw[C.LISTING], _why_strange(listings[strange], known))
+    notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; the event is skipped")
     nobody = users.isna().to_numpy() | (users == "").to_numpy()
     notes.add(C.USER, nobody, raw[C.USER], "is empty; the event is skipped")
     time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION
@@ -355,16 +270,12 @@ def events_table(
         notes.add(
             C.ACTION, unknown, words, f"is no action of market.toml ({', '.join(actions)}); read as unknown"
         )
-        if config.unwanted:
-            note_refusals(words, [name for name in actions if name not in config.unwanted], notes)
         table[C.ACTION] = words.where(~unknown)
     if C.DURATION in raw.columns:
         seconds, wrong = to_numbers(raw[C.DURATION])
         wrong |= np.nan_to_num(seconds) < 0
         notes.add(C.DURATION, wrong, raw[C.DURATION], "is no duration in seconds; read as unknown")
         table[C.DURATION] = np.where(wrong, np.nan, seconds)
-        if whole:
-            note_durations(table[C.DURATION], raw[C.DURATION], notes)
     if beside:
         table = table.assign(**{name: raw[name] for name in beside})
     out = bad | strange | nobody

@@ -4,7 +4,6 @@ import ast
 import csv
 import json
 import re
-import unicodedata
 import warnings
 from collections.abc import Iterable
 from decimal import Decimal
@@ -17,16 +16,8 @@ from listing_vibes.market.garbage import none_meanwhile
 
 #: What parts the members of a set in a cell, where market.toml does not say.
 SEPARATOR = "|"
-#: What else may part them, of which `check` tells.
-SEPARATORS = (";", ",", "/", "、", "，")
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
-#: Other words for yes and no; of these both have to be there, as one alone may mean anything ("no" and "ja" are languages).
-PAIRS = (
-    ("ja", "nein"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("sí", "no"), ("si", "no"), ("on", "off"),
-)  # fmt: skip
-_YES_OR_NO = {
-    **{yes: True for yes, _ in PAIRS}, **{no: False for _, no in PAIRS}, **FLAGS, "1": True, "0": False, "1.0": True, "0.0": False,
-}  # fmt: skip
+_YES_OR_NO = {**FLAGS, "1": True, "0": False, "1.0": True, "0.0": False}
 #: Codes of the signs that are of one currency alone.
 SIGNS = {
     "€": "EUR",
@@ -42,48 +33,19 @@ SIGNS = {
     "ZŁ": "PLN",
 }
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
-# Codes ("A12", "12B") and multiples that may be something else ("10k", "3 million") are no such numbers.
+# Codes ("A12", "12B"), multiples ("10k", "3 million") and units that no market had are no such numbers: `hints` says what to do.
 CURRENCY = r"(?:[A-Z]{0,3}\s?[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|AED|SAR|TRY|MYR|IDR|THB|PHP|zł|ZŁ|Rs\.?)"
-#: Money as cells call it; as a unit in market.toml these may be spoons, metres and rooms.
-_MONEY = rf"(?:{CURRENCY}|TL|RM|Rp\.?|[Kk]r\.?)"
 _NUMBER = r"(?:\d{1,3}(?:[,'’\s]\d{2,3})*[,'’\s]\d{3}(?:\.\d+)?|\d++(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-#: Units of other scripts: money, areas, spans of time, people and rooms, as they stand right behind a number.
-_UNITS = (
-    r"(?:円|元|块|圆|원|руб\.?|р\.|грн\.?|บาท|坪|평|㎡|㎥|平米|平方米|平方メートル|ตร\.?ม\.?|кв\.?\s?м\.?|к?м[²2³]?|кг|分[钟鐘間]?|분|時間|小[时時]|시간"
-    r"|日|天|일|泊|晚|박|年|년|[ヶか个個]?月|개월|人|名|명|位|室|間|间|个|個|개|件|階|楼|樓|层|層|층|岁|歳|台|đ(?:ồng)?|ر\.?\s?س\.?|د\.?\s?إ\.?|ريال|درهم|دينار|جنيه|م[²2]?|كم)(?:/\s?\w{1,8}[²³]?)?"
-)
-#: What a number is multiplied by: 1.2万円 are 12,000 yen, 1億2,800万円 are 128 million.
-_TIMES = {
-    "千": 1e3, "천": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4, "億": 1e8, "亿": 1e8, "억": 1e8,
-    "พัน": 1e3, "หมื่น": 1e4, "แสน": 1e5, "ล้าน": 1e6,
-}  # fmt: skip
-#: The same as words: 5 tỷ 600 triệu are 5,600 million.
-_TIMES_WORDS = {
-    "tr": 1e6, "trieu": 1e6, "triệu": 1e6, "ty": 1e9, "tỷ": 1e9, "tỉ": 1e9, "ribu": 1e3, "jt": 1e6, "juta": 1e6, "miliar": 1e9, "milyar": 1e9,
-    "lac": 1e5, "lacs": 1e5, "lakh": 1e5, "lakhs": 1e5, "cr": 1e7, "crore": 1e7, "crores": 1e7,
-}  # fmt: skip
-#: The same beside a currency alone, as 14k are gold, 4K a screen and 500 m a way.
-_TIMES_OF_MONEY = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "bn": 1e9}
-_FACTORS = {**_TIMES, **_TIMES_WORDS, **_TIMES_OF_MONEY}
-#: Units with capitals. They are named, as any two to four capitals may be a multiple ("2 MM"), a state ("12 NY") or half a day ("3 PM");
-#: sizes of packages ("3 OZ", "1 LB", "12 CT") differ within a column, and say more as words.
-_CAPITALS = (
-    r"(?:\s?[kM]Wh?|\s?[kMG]Hz|\s?[MGT]B|\s(?:KM|CM|MM|KB|KG|CC|B?HP|PS|CV|KWH?|MP|MAH|mAh|RPM|BHK|SQM|SQFT|SQ\.?\s?FT)"
-    r"|\s(?:Jahre?n?|Monate?n?|Wochen?|Tage?n?|Stunden?|Zimmer|Personen|Years?|Months?|Weeks?|Days?|Hours?|Minutes?|Minuten|Miles)(?:\sold)?)"
-)
-_UNIT = (
-    rf"(?:{_UNITS}|{_CAPITALS}|"
-    r"%|°[CF]?|\smi(?:les?)?\.?|\s(?:years?|months?)\sold|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|mrd|bill|bn|thou|tsd|tis|tys)[a-z]{2,8}|\s?(?:l|L|kWh)\s?/\s?100\s?km|/\s?[a-z]{1,8}[23²³]?)"
-)
-_BY_WORDS = rf"(?i:{'|'.join(_TIMES_WORDS)})(?![^\W\d_])"
-_BY_MONEY = "|".join(_TIMES_OF_MONEY)
-_BY = rf"{'|'.join(_TIMES)}|{_BY_WORDS}|(?(money)(?:{_BY_MONEY})|(?:{_BY_MONEY})(?=\s?{CURRENCY}))"
+#: A unit in small letters; in capitals it may be a multiple ("2 MM"), a state ("12 NY") or half a day ("3 PM").
+_UNIT = r"(?:%|°[CF]?|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|mrd|bill|bn|thou|tsd|tis|tys)[a-z]{2,8}|/\s?[a-z]{1,8}[23²³]?)"
 _AMOUNT = re.compile(
-    rf"^(?P<sign>[-+]?)\s*(?:(?P<money>{CURRENCY}|TL|RM|[Kk]r\.?)|Rp\.?)?\s*(?:(?P<over>\d++)\s?(?P<by>[億亿억]|{_BY_WORDS})\s?)?"
-    rf"(?P<bare>[-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?(?P<times>{_BY})?(?:\s?{_MONEY})?(?:\s?{_UNIT})?$"
+    rf"^(?P<sign>[-+]?)\s*(?:{CURRENCY})?\s*(?P<bare>[-+]?{_NUMBER})(?:\.-)?\s?(?:{CURRENCY})?(?:\s?{_UNIT})?$"
 )
-#: As the figures of Arabic are parted, and a minus is set.
-_SIGNS = str.maketrans("٬٫−", ",.-")
+#: Comma and point in each other's place.
+_SWAP = str.maketrans(",.", ".,")
+#: A point that cannot part thousands, as in 20.5 and 1,234.50.
+_PARTED = re.compile(r"\d[.,][\d-]")
+_DECIMAL_POINT = re.compile(r"\d\.(?:\d{1,2}|\d{4,})(?!\d|\.)")
 _TEXT = {str}
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 #: A tuple or set of words as Python writes it; what it holds is in the order of the text once it is read as a list.
@@ -158,7 +120,7 @@ def _all_whole(numbers: pd.Series) -> bool:
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a column, reading `$1,200.00`, `1 200 m2`, `95%` and `1.2万円`; spans of time are seconds, dates no numbers.
+    """Numbers of a column, reading `$1,200.00`, `1 200 m2` and `95%`; spans of time are seconds, dates no numbers.
 
     Returns:
         values (N,) float64 with NaN where missing, and bad (N,) bool: a cell was there but held no finite number.
@@ -189,43 +151,33 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     unread = np.flatnonzero(present & np.isnan(values))
     for row, cell in zip(unread.tolist(), column.iloc[unread], strict=True):
         text = str(cell).strip()
-        match = _AMOUNT.match(text if text.isascii() else text.translate(_SIGNS))
-        if match:
-            sign, over, bare = match["sign"], match["over"], match["bare"]
-            if (sign or over) and bare[0] in "+-":  # "--5"
+        if match := _AMOUNT.match(text.replace("−", "-")):
+            sign, bare = match["sign"], match["bare"]
+            if sign and bare[0] in "+-":  # "--5"
                 continue
-            number = float(re.sub(r"[,'’\s]", "", bare)) * _factor(match["times"])
-            number += int(over) * _factor(match["by"]) if over else 0
+            number = float(re.sub(r"[,'’\s]", "", bare))
             values[row] = -number if sign == "-" else number
     return values, (present & np.isnan(values)) | np.isinf(values)
 
 
-def _factor(times: str | None) -> float:
-    if not times:
-        return 1
-    return _FACTORS.get(times) or _FACTORS.get(times.casefold(), np.nan)  # a dotless i passes for an i
+def with_point(cell: str) -> str:
+    """Return a number that is written with a decimal comma as one with a point; one whose point cannot part thousands as it is.
 
-
-def unit_said(cell: str) -> str:
-    """In what a cell that `to_numbers` reads counts, "" where it does not say: `m2`, `EUR`, `hour` (of "2 hours"), in small letters but for money.
-
-    >>> unit_said("1,200 m²"), unit_said("€ 5"), unit_said("2 hours"), unit_said("1.2万円"), unit_said("7")
-    ('m2', 'EUR', 'hour', '円', '')
+    >>> with_point("1.234,50"), with_point("1.200"), with_point("20.5")
+    ('1,234.50', '1,200', '20.5')
     """
-    match = _AMOUNT.match(cell.strip())
-    if not match:
-        return ""
-    first, last = "over" if match["over"] else "bare", "times" if match["times"] else "bare"
-    around = match[0][: match.start(first)] + match[0][match.end(last) :]
-    unit = re.sub(r"[\s+.,-]", "", unicodedata.normalize("NFKC", around)).upper()
-    unit = SIGNS.get(unit, unit)
-    if re.fullmatch(CURRENCY, unit):
-        return unit
-    return unit.lower().removesuffix("s") if len(unit) > 2 else unit.lower()
+    return cell if _DECIMAL_POINT.search(cell) or not _PARTED.search(cell) else cell.translate(_SWAP)
+
+
+def with_points(column: pd.Series) -> pd.Series:
+    """Return a column with `with_point` of its cells of text."""
+    if not is_textual(column):
+        return column
+    return column.map(lambda cell: with_point(cell) if isinstance(cell, str) else cell)
 
 
 def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Booleans of a column (t/f, yes/no, true/false, 0/1, ja/nein); also which cells were there but held none."""
+    """Booleans of a column (t/f, yes/no, true/false, 0/1); also which cells were there but held none."""
     if pd.api.types.is_bool_dtype(column.dtype):
         return column.astype("boolean"), np.zeros(len(column), bool)
     words = column.astype("str").str.strip().str.lower().map(_YES_OR_NO)
@@ -272,18 +224,6 @@ def named(members: Iterable[Any]) -> list[Any]:
         return found
     key = next((key for key in _CALLED if all(isinstance(member.get(key), str) for member in found)), None)
     return found if key is None else [member[key] for member in found]
-
-
-def holds_objects(cell: Any) -> bool:
-    """Whether a cell is an object, or a list of objects that are not all called something."""
-    if isinstance(cell, str):
-        text = cell.strip()
-        if text.startswith("{"):
-            return _is_object(text)
-        cell = (_listed(text) or []) if text.startswith("[") and "{" in text else []
-    return isinstance(cell, dict) or (
-        isinstance(cell, list | tuple | np.ndarray) and any(isinstance(one, dict) for one in named(cell))
-    )
 
 
 def _listed(text: str) -> list[Any] | None:

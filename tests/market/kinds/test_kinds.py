@@ -109,10 +109,8 @@ def test_groups_are_told_apart_by_values_in_words(name):
     assert set(place) <= set(known.index) and all(value and piece for value, piece in words)
 
 
-@pytest.mark.parametrize(
-    "label, first", [("Year", "until 1999"), ("Année", "until 1999"), ("Built", "built early")]
-)
-def test_a_year_is_told_by_itself_in_any_language(label, first):
+@pytest.mark.parametrize("label, first", [("Year", "until 1999"), ("Built", "built early")])
+def test_a_year_is_told_by_itself(label, first):
     words = kind_of("number").portrait(label, "", pd.Series(np.arange(1990.0, 2020)))[1]
     assert words[0] == ("the lowest third", first)
 

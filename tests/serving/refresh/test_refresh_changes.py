@@ -250,7 +250,7 @@ def test_cells_of_the_market_that_were_not_read_stay_as_they_are(tmp_path):
     rows = "".join(f'a{i},"{i}.200,50",yes,2024-01-{i:02d}\n' for i in range(1, 20))
     rows += "b1,gratis,tak,soon\nb2,,nie,\n"
     (tmp_path / "listings.csv").write_text("listing_id,price,free,expires_at\n" + rows)
-    (tmp_path / "market.toml").write_text('attributes.free.kind = "flag"\n')
+    (tmp_path / "market.toml").write_text('attributes.free.kind = "flag"\nattributes.price.decimal = ","\n')
     market = Market.open(tmp_path)
     given = pd.DataFrame({C.LISTING: ["a1", "b2", "c"], "price": ["2.000,25", "3,5", "dear"], "free": "no"})
     table, changes = merged(market, given.assign(expires_at=["2024-03-01", None, "later"]))
@@ -258,7 +258,7 @@ def test_cells_of_the_market_that_were_not_read_stay_as_they_are(tmp_path):
     kept = with_unread(
         table, "listings", market.listings, raw_table(market, "listings"), market, pinned(market)
     )
-    assert kept["price"].tolist()[:1] + kept["price"].tolist()[-3:-1] == ["2000,25", "gratis", "3,5"]
+    assert kept["price"].tolist()[:1] + kept["price"].tolist()[-3:-1] == ["2000.25", "gratis", "3.5"]
     assert kept["free"].tolist()[-3:] == ["tak", "False", "False"]
     assert kept["expires_at"].tolist()[-3] == "soon" and kept.tail(1).isna().sum(axis=1).item() == 2
     (tmp_path / "listings.csv").unlink()
@@ -285,9 +285,8 @@ def test_new_rows_do_not_say_whether_the_day_comes_first(market):
     rows = pd.DataFrame({C.LISTING: ["a"], C.PUBLISHED: ["04/01/2024"]})
     table, changes = merged(market, rows)
     assert table[C.PUBLISHED].isna().iloc[-1]
-    assert [str(defect) for _, defect in changes.defects] == [
-        "new.csv, column published_at, row 1: '04/01/2024' may begin with the day or the month, which nothing tells; write dates such "
-        "as 2024-01-31; read as unknown"
+    assert [(defect.column, defect.value) for _, defect in changes.defects] == [
+        ("published_at", "04/01/2024")
     ]
 
 
@@ -362,6 +361,7 @@ def test_the_first_events_of_a_market_decide_how_they_are_ordered(tiny_market, o
 def test_new_rows_are_read_with_the_decimal_comma_that_the_market_was_read_with(tmp_path):
     rows = "".join(f'a{i},"1.{100 + i},50 EUR",Ulm\n' for i in range(9))
     (tmp_path / "listings.csv").write_text("listing_id,price,town\n" + rows)
+    (tmp_path / "market.toml").write_text('attributes.price.decimal = ","\n')
     market = Market.open(tmp_path)
     given = pd.DataFrame({C.LISTING: ["b1", "b2"], "price": ["2.500", "900"]})
     table, changes = merged(market, given)

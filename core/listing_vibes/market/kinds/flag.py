@@ -9,7 +9,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told, ids_of
 from listing_vibes.market.kinds._portrait import inside
-from listing_vibes.market.values import FLAGS, PAIRS, SEPARATOR, to_flags
+from listing_vibes.market.values import FLAGS, SEPARATOR, to_flags
 
 
 def _looks_so(cells: Cells) -> bool:
@@ -19,7 +19,7 @@ def _looks_so(cells: Cells) -> bool:
         return False
     if not cells.textual:
         return set(cells.present.unique()) <= {0, 1}
-    return cells.some <= set(FLAGS) or cells.some <= {"0", "1"} or cells.some in map(set, PAIRS)
+    return cells.some <= set(FLAGS) or cells.some <= {"0", "1"}
 
 
 class Flag(Kind):

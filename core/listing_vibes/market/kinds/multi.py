@@ -10,7 +10,7 @@ import pandas as pd
 from listing_vibes.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told
 from listing_vibes.market.kinds._portrait import coded_values
 from listing_vibes.market.kinds._told import MOST_VALUES, frequent, member_ids, members_count
-from listing_vibes.market.values import SEPARATOR, SEPARATORS, to_set, to_sets
+from listing_vibes.market.values import SEPARATOR, to_set, to_sets
 
 _ENOUGH = 1_000  # different cells that tell whether members return
 _BRACES = re.compile(r"\{[^{}:]*\}")  # an object of JSON is no set
@@ -47,7 +47,7 @@ class Multi(Kind):
     )
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
-        return pd.Series(to_sets(column, separator), dtype=object), *_other_separator(column, separator)
+        return pd.Series(to_sets(column, separator), dtype=object), np.zeros(len(column), bool), ""
 
     def parse(self, value: Any, label: str, column: str) -> Any:
         return to_set(value)
@@ -78,23 +78,3 @@ class Multi(Kind):
 
 def _members(column: pd.Series) -> list[Any]:
     return [cell if isinstance(cell, list | tuple | np.ndarray) else [] for cell in column]
-
-
-def _other_separator(column: pd.Series, separator: str) -> tuple[np.ndarray, str]:
-    """Where no cell is ever parted, and many hold what parts sets elsewhere: which do (N,) bool, and what to say."""
-    nothing = np.zeros(len(column), bool)
-    words = np.fromiter((isinstance(cell, str) for cell in column), bool, len(column))  # (N,)
-    if not words.any():
-        return nothing, ""
-    cells = column.where(words).str.strip()
-    cells = cells.where(~cells.str.startswith(("[", "{"), na=False))
-    if cells.isna().all() or cells.str.contains(separator, regex=False, na=False).any():
-        return nothing, ""
-    for other in SEPARATORS:
-        found = cells.str.contains(other, regex=False, na=False).to_numpy(bool)
-        if found.sum() > 0.2 * cells.notna().sum():
-            return found, (
-                f"holds no '{separator}', so each cell is one member of the set; if '{other}' parts them, say "
-                f'separator = "{other}" in market.toml'
-            )
-    return nothing, ""

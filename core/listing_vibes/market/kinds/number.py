@@ -15,31 +15,6 @@ from listing_vibes.market.values import SEPARATOR, to_numbers
 
 FEW = 8  # a number with at most so many different values is told by its values
 YEARS = (1500, 2100)
-#: What a column of nothing but the year is called.
-YEAR = frozenset(
-    [
-        "year",
-        "jahr",
-        "jaar",
-        "année",
-        "annee",
-        "año",
-        "anno",
-        "ano",
-        "år",
-        "rok",
-        "yıl",
-        "год",
-        "рік",
-        "έτος",
-        "سنة",
-        "عام",
-        "שנה",
-        "年",
-        "年份",
-        "연도",
-    ]
-)
 #: What the lowest and the highest third of numbers in such units are called.
 ENDS = (
     (frozenset({"m²", "m2", "sqm", "sq m", "sq ft", "sqft", "ft²", "ha", "acres"}), ("small", "large")),
@@ -111,7 +86,7 @@ class Number(Kind):
         where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
         texts, place = ["the lowest third", "the highest third"], known.index.to_numpy()
         told, codes = np.flatnonzero(where >= 0), where[where >= 0]
-        if year and label.casefold() in YEAR:
+        if year and label.casefold() == "year":
             pieces = [f"until {np.floor(low):.0f}", f"{np.ceil(high):.0f} or later"]
             years, of = np.unique(known, return_inverse=True)
             texts += [f"{one:.0f}" for one in years]

@@ -10,7 +10,6 @@ import pandas as pd
 from listing_vibes.market.column_names import read_market_table
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
-from listing_vibes.market.decimals import with_points
 from listing_vibes.market.durable import copy_file
 from listing_vibes.market.io import TABLES, find_table
 from listing_vibes.market.kinds import kind_of
@@ -18,7 +17,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.moments import says_day_first, to_moments
 from listing_vibes.market.photo_urls import with_paths
 from listing_vibes.market.tables import listings_table
-from listing_vibes.market.values import as_ids, of_bytes, to_numbers
+from listing_vibes.market.values import as_ids, of_bytes, to_numbers, with_points
 
 
 def pinned(market: Market) -> MarketConfig:
