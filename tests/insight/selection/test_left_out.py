@@ -78,7 +78,7 @@ def test_names_and_values_with_the_signs_that_part_them_come_back_from_an_addres
 def test_a_band_of_prices_means_the_same_where_tables_have_decimal_commas(tmp_path):
     rows = 'a,"1,20 €"\nb,"20,50 €"\nc,"1.400,00 €"\n'
     (tmp_path / "listings.csv").write_text(f"listing_id,price\n{rows}")
-    (tmp_path / "market.toml").write_text('[attributes.price]\nunit = "EUR"\n')
+    (tmp_path / "market.toml").write_text('[attributes.price]\nunit = "EUR"\ndecimal = ","\n')
     market = Market.open(tmp_path)
     assert Filters.read(market, {"price": "1.234-20.5"}).mask(market).tolist() == [False, True, False]
     assert Filters.read(market, {"price": "1.199-1400"}).mask(market).tolist() == [True, True, True]
