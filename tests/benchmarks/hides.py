@@ -40,7 +40,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.market.writer import write_market
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import model_scorer
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
@@ -92,7 +92,7 @@ def main(work: Path, seeds: list[int], steps: int) -> None:
             run = work / f"{name.replace(' ', '-')}-{seed}"
             if not (run / "run.toml").is_file():
                 began = time.process_time()
-                settings = Settings.of(
+                settings = Resolved.of(
                     {
                         **SHIPPED,
                         "seed": seed,

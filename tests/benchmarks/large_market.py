@@ -19,7 +19,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.contents import seal
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.prepared import save_prepared
@@ -47,10 +47,10 @@ def make_large_run(
     market = _write(folder / "market", rng, group, users, events, looked_at)
     run = folder / "run"
     near = {} if looked_at else {"neighbours_served": 0.0}  # which are found in the space of attributes
-    settings = Settings(
+    settings = Resolved(
         preset="tiny",
         features=FeatureConfig(text=False),
-        training=TrainingConfig(max_epochs=1, warmup=1, **near),
+        training=ResolvedTraining(max_epochs=1, warmup=1, **near),
     )
     photos = None
     if looked_at:

@@ -27,7 +27,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.training.train import train
 
 FIRST_DAY = pd.Timestamp("2025-01-06", tz="UTC")
@@ -132,11 +132,11 @@ def make(folder: Path, listings: int, users: int) -> dict[str, float]:
     if not (folder / "small-run" / "run.toml").is_file():
         write_market(folder / "small", config("Some homes"), homes(rng, SMALL[0]), None, None)
         events(rng, folder / "small" / "events.parquet", *SMALL)
-        settings = Settings(
+        settings = Resolved(
             preset="tiny",
             history="listing-vectors",
             features=FeatureConfig(text=False),
-            training=TrainingConfig(max_steps=60, warmup=10, validate_every=30),
+            training=ResolvedTraining(max_steps=60, warmup=10, validate_every=30),
         )
         train(Market.open(folder / "small"), folder / "small-run", settings, None)
     return {"listings": listings, "users": users}

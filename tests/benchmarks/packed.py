@@ -26,7 +26,7 @@ from listing_vibes.packed.batches import TOKENS, batches_by_length
 from listing_vibes.packed.machine import keep_memory
 
 #: Rows of each preset: enough for a second or so.
-LISTINGS = {"tiny": 4096, "mini": 2048, "small": 1024, "base": 128}
+LISTINGS = {"tiny": 4096, "mini": 2048, "small": 1024, "base": 32}
 
 
 def readable(model: Longformer, lengths: np.ndarray, tokens: int, kind: torch.dtype) -> Callable[[], object]:
@@ -46,7 +46,7 @@ def measure(preset: str, repeat: int) -> list[str]:
     rng = np.random.default_rng(0)
     rows = {
         "listings": rng.integers(10, 31, LISTINGS[preset]),
-        "histories": history_lengths(max(LISTINGS[preset] // 8, 32)),
+        "histories": history_lengths(max(LISTINGS[preset] // 8, 4)),
     }
     work: dict[tuple[str, str, str], Callable[[], object]] = {}
     for name, kind in TYPES.items():

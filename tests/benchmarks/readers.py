@@ -30,7 +30,7 @@ from listing_vibes.features.units import unit_rows
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.packed.machine import keep_memory
 from listing_vibes.run.engine import Engine
 
@@ -73,7 +73,7 @@ def histories(length: int) -> EventLog:
 
 def engine_of(market: Market, preset: str, reader: str) -> Engine:
     """An untrained model over the market."""
-    settings = Settings.model_validate(
+    settings = Resolved.model_validate(
         {"preset": preset, "history": reader, "features": {"photos": 0, "text": False}}
     )
     torch.manual_seed(0)

@@ -37,7 +37,7 @@ from listing_vibes.market.writer import write_market
 from listing_vibes.model.convert import PADDING
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.longformer import Longformer
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Trained, Update
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.examples import make_examples
@@ -92,7 +92,7 @@ class Theirs(nn.Module):
 class Side:
     """One training, step by step."""
 
-    def __init__(self, market: Market, settings: Settings, theirs: bool, run: Path) -> None:
+    def __init__(self, market: Market, settings: Resolved, theirs: bool, run: Path) -> None:
         log, catalogue = EventLog.from_market(market), Catalogue.of(market)
         split = make_split(log, catalogue)
         warm = np.flatnonzero(log.counts(split.train) > 0)
@@ -131,9 +131,9 @@ class Side:
         self.seconds.append(time.process_time() - begun)
 
 
-def settings(preset: str, batch: int, fresh: int, bf16: bool, dropout: float) -> Settings:
+def settings(preset: str, batch: int, fresh: int, bf16: bool, dropout: float) -> Resolved:
     """Those of `vibes train`, with the sizes asked for."""
-    return Settings.model_validate(
+    return Resolved.model_validate(
         {
             "preset": preset,
             "history": "cls",

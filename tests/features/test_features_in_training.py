@@ -6,7 +6,7 @@ import pytest
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.features.photos.vectors import PhotoVectors, combine
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
 from listing_vibes.training.train import train
@@ -29,10 +29,10 @@ def photos_of(market: Market) -> PhotoVectors:
 @pytest.mark.parametrize("name", list(VARIANTS))
 def test_a_run_opens_as_it_was_trained(tiny_market, tmp_path, name):
     market = Market.open(tiny_market(listings=40, users=30, photos=1))
-    settings = Settings(
+    settings = Resolved(
         encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
         features=FeatureConfig.model_validate(VARIANTS[name]),
-        training=TrainingConfig(batch=16, fresh=16, max_steps=3, warmup=1),
+        training=ResolvedTraining(batch=16, fresh=16, max_steps=3, warmup=1),
     )
     photos = photos_of(market)
     train(market, tmp_path / "run", settings, photos)

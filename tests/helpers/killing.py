@@ -10,7 +10,7 @@ from types import ModuleType
 from unittest import mock
 
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Update
 
 
@@ -19,20 +19,20 @@ def weights(run: Path) -> bytes:
     return (run / "model.safetensors").read_bytes()
 
 
-def kill_at(market: Market, run: Path, settings: Settings, step: int, after: type = object) -> None:
+def kill_at(market: Market, run: Path, settings: Resolved, step: int, after: type = object) -> None:
     """Train in a process of its own that kills itself, as `kill -9` would, once it tells an `after` of `step`."""
     code, told = _apart(market, run, settings, step, after, False)
     assert code == -9, told
 
 
-def train_apart(market: Market, run: Path, settings: Settings, resume: bool = False) -> None:
+def train_apart(market: Market, run: Path, settings: Resolved, resume: bool = False) -> None:
     """Train in a process of its own, as the one that is killed: libraries that other tests load change no sum there."""
     code, told = _apart(market, run, settings, -1, object, resume)
     assert code == 0, told
 
 
 def _apart(
-    market: Market, run: Path, settings: Settings, step: int, after: type, resume: bool
+    market: Market, run: Path, settings: Resolved, step: int, after: type, resume: bool
 ) -> tuple[int | None, str]:
     """Exit code and words of such a process. It is forked from one that did nothing but load the libraries, once for all."""
     apart = multiprocessing.get_context("forkserver")
@@ -73,5 +73,5 @@ def _train(
     from listing_vibes.training.train import train
 
     train(
-        Market.open(market), run, Settings.model_validate_json(settings), None, resume=resume, report=report
+        Market.open(market), run, Resolved.model_validate_json(settings), None, resume=resume, report=report
     )

@@ -15,7 +15,7 @@ from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vecto
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.newcomers import Newcomers
@@ -59,7 +59,7 @@ def photo_market(path: Path) -> Market:
     return Market.open(path)
 
 
-def settings_of(way: str, bf16: bool | None = False) -> Settings:
+def settings_of(way: str, bf16: bool | None = False) -> Resolved:
     """A training of a few steps."""
     base = {
         "preset": "tiny",
@@ -70,12 +70,12 @@ def settings_of(way: str, bf16: bool | None = False) -> Settings:
         },
     }  # fmt: skip
     given = WAYS[way]
-    return Settings.model_validate(
+    return Resolved.model_validate(
         {**base, **given, "training": {**base["training"], **given.get("training", {})}}
     )
 
 
-def trained_on(name: str, market: Market, run: Path, settings: Settings, photos: PhotoVectors | None) -> Run:
+def trained_on(name: str, market: Market, run: Path, settings: Resolved, photos: PhotoVectors | None) -> Run:
     """A run that was trained, and is opened, on the device of this name."""
     with on(name):
         train(market, run, settings, photos)

@@ -8,7 +8,7 @@ from helpers.once import once
 from helpers.small_market import generate
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.training.train import train
@@ -21,11 +21,11 @@ def trained(tmp_path_factory) -> Run:
 
 def _train(folder: Path) -> None:
     generate(folder / "market", listings=120, users=80, seed=2)
-    settings = Settings(
+    settings = Resolved(
         preset="tiny",
         encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
         features=FeatureConfig(text=False),
-        training=TrainingConfig(batch=32, fresh=16, max_epochs=1, warmup=5, recency_days=0),
+        training=ResolvedTraining(batch=32, fresh=16, max_epochs=1, warmup=5, recency_days=0),
     )
     train(Market.open(folder / "market"), folder / "run", settings, None)
 

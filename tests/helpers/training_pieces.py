@@ -6,16 +6,16 @@ from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.examples import make_examples
 from listing_vibes.training.step import StepData
 
 
-def changed(settings: Settings, **training) -> Settings:
+def changed(settings: Resolved, **training) -> Resolved:
     """The settings with other ones of training."""
     training = settings.training.model_dump(exclude_unset=True) | training
-    return Settings.model_validate({**settings.model_dump(exclude_unset=True), "training": training})
+    return Resolved.model_validate({**settings.model_dump(exclude_unset=True), "training": training})
 
 
 def pieces(market, settings):

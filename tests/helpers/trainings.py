@@ -8,7 +8,7 @@ from helpers.once import once
 from helpers.small_market import generate
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.training.state import TrainingState
 from listing_vibes.training.train import train
 
@@ -20,13 +20,13 @@ def small_market(tmp_path_factory) -> Market:
 
 
 @pytest.fixture(scope="session")
-def quick() -> Settings:
-    return Settings(
+def quick() -> Resolved:
+    return Resolved(
         preset="tiny",
         history="cls",
         encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
         features=FeatureConfig(text=False),
-        training=TrainingConfig(
+        training=ResolvedTraining(
             batch=16,
             fresh=16,
             bank_every=7,

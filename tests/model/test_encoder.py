@@ -10,7 +10,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
 from listing_vibes.model.encoder import ListingModel, encode_histories, encode_listings
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.packed.batches import batches_by_length
 from listing_vibes.run.engine import make_inputs
 
@@ -19,7 +19,7 @@ from listing_vibes.run.engine import make_inputs
 def case(request, tiny_market):
     market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
     log = EventLog.from_market(market)
-    settings = Settings(preset="tiny", history=request.param, features=FeatureConfig(text=False))
+    settings = Resolved(preset="tiny", history=request.param, features=FeatureConfig(text=False))
     featurizer = Featurizer.fit(market, settings.features, 128, np.arange(30), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
     torch.manual_seed(0)

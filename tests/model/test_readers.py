@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from listing_vibes.model.readers import READERS
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 
 
 def test_every_reader_says_what_it_feeds_on_and_how():
@@ -17,9 +17,9 @@ def test_every_reader_says_what_it_feeds_on_and_how():
 
 
 def test_settings_name_a_reader_and_refuse_another():
-    assert Settings.model_validate({"history": "cls"}).history == "cls"
+    assert Resolved.model_validate({"history": "cls"}).history == "cls"
     with pytest.raises(ValidationError, match=r"Input should be .*'cls'.*'listing-vectors'"):
-        Settings.model_validate({"history": "backwards"})
+        Resolved.model_validate({"history": "backwards"})
 
 
 def test_the_names_are_known_without_torch():

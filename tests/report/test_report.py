@@ -17,7 +17,7 @@ from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.notes import RIVALS, WITHIN
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.report.measured import name_of
 from listing_vibes.report.page import context, render, report_html, write_report
 from listing_vibes.report.text import USED_UP, cold_sentence, limits, method
@@ -254,20 +254,20 @@ def test_no_word_of_a_market_or_a_run_becomes_markup(tmp_path):
 
 def test_the_method_is_that_of_the_run():
     assert "each listing alone through the Longformer, then a causal pass over the vectors" in " ".join(
-        method(Settings())
+        method(Resolved())
     )
-    assert "one sequence of all its listings' tokens" in " ".join(method(Settings(history="cls")))
+    assert "one sequence of all its listings' tokens" in " ".join(method(Resolved(history="cls")))
 
 
 def test_of_the_methods_beside_it_only_what_was_measured_is_told():
     assert "beside it" not in " ".join(
-        method(Settings(), {"results": {"default ranking": {}, "model only": {}}})
+        method(Resolved(), {"results": {"default ranking": {}, "model only": {}}})
     )
-    assert "tuned on the validation weeks, and asked" in method(Settings(), METRICS)[-1]
+    assert "tuned on the validation weeks, and asked" in method(Resolved(), METRICS)[-1]
     untuned = METRICS | {"notes": {"baselines": "their first settings"}}
-    assert "They are asked exactly" in method(Settings(), untuned)[-1]
+    assert "They are asked exactly" in method(Resolved(), untuned)[-1]
     refit = METRICS | {"notes": {RIVALS: WITHIN}}
-    assert "tuned on the last eighth of what trained, and asked" in method(Settings(), refit)[-1]
+    assert "tuned on the last eighth of what trained, and asked" in method(Resolved(), refit)[-1]
 
 
 def test_what_cold_means_for_a_model_of_another_market_is_told():

@@ -11,7 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run, with_serving
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.splits import Queries, make_split
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.asking import of_users
 from listing_vibes.run.describe import added_sentence
@@ -195,7 +195,7 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
     ],
 )  # fmt: skip
 def test_what_lists_add_unasked_is_said_as_it_is(training, holds, told):
-    settings = Settings.of({"training": training})
+    settings = Resolved.of({"training": training})
     fit = unasked_fit(settings)
     assert ("" if fit is None else fit.holds) == holds
     assert added_sentence(settings) == told

@@ -9,7 +9,7 @@ from listing_vibes.insight.explain.occlusion import without_each
 from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.asking import Event, of_histories
 from listing_vibes.run.fits import Fit, save_fits
 from listing_vibes.run.manifest import Manifest
@@ -128,7 +128,7 @@ def test_a_market_without_any_is_trained_and_listed_as_if_the_word_were_unknown(
         text = (market / "market.toml").read_text("utf-8")
         if not name:
             (market / "market.toml").write_text(f"unwanted = []\n{text}", "utf-8")
-        train(Market.open(market), tmp_path / f"run{name}", Settings(**settings.model_dump()), None)
+        train(Market.open(market), tmp_path / f"run{name}", Resolved(**settings.model_dump()), None)
         run = Run.open(tmp_path / f"run{name}")
         assert not run.manifest.settings.training.unwanted_learned
         lists = run.recommend(run.log.users[:30], 20)

@@ -52,6 +52,18 @@ def test_a_run_that_stores_settings_which_are_gone_opens_as_before(trained, tmp_
         assert run.manifest.settings == trained.manifest.settings
 
 
+def test_what_a_user_says_and_what_training_chose_stand_apart(trained, tmp_path):
+    content = tomllib.loads((trained.path / "run.toml").read_text())
+    assert Settings.of(content["settings"]).preset == trained.manifest.settings.preset  # may be given again
+    assert content["resolved"]["positions"] == trained.manifest.settings.positions
+    old = {**content.pop("resolved")}
+    for table in ("training", "split"):  # as versions of before stored it
+        content["settings"][table] |= old.pop(table)
+    content["settings"] |= old
+    (tmp_path / "run.toml").write_text(tomli_w.dumps(content))
+    assert Manifest.load(tmp_path) == trained.manifest
+
+
 def test_a_run_that_needs_a_setting_which_is_gone_is_refused_in_one_sentence(trained, tmp_path):
     shutil.copytree(trained.path, tmp_path / "run")
     keep_removed(tmp_path / "run", photo_mode="mean")
@@ -65,12 +77,15 @@ def test_a_run_that_needs_a_setting_which_is_gone_is_refused_in_one_sentence(tra
     ("table", "key", "value"),
     [
         ("training", "token_dropout", 0.0), ("training", "positive_vectors", "bank"),
-        ("training", "clip", 1.0), ("features", "meta_control", "permuted"), ("features", "bins", 24),
+        ("training", "clip", 1.0), ("features", "meta_control", "permuted"), ("features", "bins", 24), ("split", "t1", 3),
+        ("training", "recency_served", True),
         ("features", "photo_mode", "cover"), ("features", "photo_start", "identity"),
     ],
 )  # fmt: skip
 def test_who_gives_a_setting_that_is_gone_reads_what_to_do(table, key, value):
-    with pytest.raises(VibesError, match=rf"^Settings: {table}\.{key} was removed: [^\n]+\.$"):
+    with pytest.raises(
+        VibesError, match=rf"^Settings: {table}\.{key} (was removed:|is chosen by training;) [^\n]+\.$"
+    ):
         Settings.of({table: {key: value}})
     with pytest.raises(VibesError, match=r"^Settings: history = 'readout' was removed: [^\n]+\.$"):
         Settings.of(history="readout")

@@ -13,7 +13,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.training.baskets import drawn_order, in_epoch, simultaneous
@@ -48,7 +48,7 @@ def data(request, tmp_path) -> StepData:
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, request.param)
     featurizer = Featurizer.fit(market, FeatureConfig(), 32, np.arange(40), log.duration, None)
-    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Settings())
+    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Resolved())
     masked = split.protocol == "temporal"
     examples = make_examples(log, split, 3, within=True)
     return StepData(examples, log, catalogue, inputs, np.arange(40), masked, 0, baskets=split)

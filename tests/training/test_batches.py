@@ -13,7 +13,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.inputs import Inputs
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.bank import ItemBank
 from listing_vibes.training.batches import history_batches, share_read, window_batches
@@ -39,7 +39,7 @@ def case(request, tmp_path):
     log = EventLog.from_market(market)
     split = make_split(log, Catalogue.of(market), request.param)
     featurizer = Featurizer.fit(market, FeatureConfig(), 32, np.arange(25), log.duration, None)
-    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Settings())
+    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Resolved())
     return log, split, make_examples(log, split, 3), replace(inputs, max_listings=7)
 
 
@@ -129,7 +129,7 @@ def test_listings_of_many_attributes_shorten_no_history_of_their_vectors(tmp_pat
     split = make_split(log, Catalogue.of(market), "leave-one-out")
     featurizer = Featurizer.fit(market, FeatureConfig(text=False), 32, np.arange(30), log.duration, None)
     features, examples = featurizer.transform(market, None), make_examples(log, split, 3)
-    settings = Settings(encoder={"max_tokens": 256})
+    settings = Resolved(encoder={"max_tokens": 256})
     settings = settings.model_copy(update={"training": decided(settings, log, split)})
     inputs = make_inputs(featurizer, features, log, settings)
     start, end = log.start[:-1], log.start[1:]

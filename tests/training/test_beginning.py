@@ -20,7 +20,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.progress import Notice
 from listing_vibes.run.fits import repeated
 from listing_vibes.run.manifest import Manifest
@@ -96,15 +96,15 @@ def test_what_is_known_keeps_its_weights_and_bedrooms_start_as_rooms(trained, ne
 
 def test_settings_are_those_of_the_run_but_shorter_and_once_only(trained):
     begun, own = Beginning.of(trained.path), trained.manifest.settings
-    found = begun.settings(Settings.of(seed=4, training={"learning_rate": 2e-4}), trained.market)
+    found = begun.settings(Resolved.of(seed=4, training={"learning_rate": 2e-4}), trained.market)
     assert (found.seed, found.training.learning_rate, found.encoder) == (4, 2e-4, own.encoder)
-    given = Settings.of(own, training={"max_steps": 33})
+    given = Resolved.of(own, training={"max_steps": 33})
     begun = replace(begun, manifest=begun.manifest.model_copy(update={"settings": given}))
-    assert begun.settings(Settings(), trained.market).training.max_steps == math.ceil(33 / SHORTER)
+    assert begun.settings(Resolved(), trained.market).training.max_steps == math.ceil(33 / SHORTER)
     assert found.split.t1 is None and found.training.bf16 is None
 
 
-USUAL = TrainingConfig()
+USUAL = ResolvedTraining()
 LARGE = LARGE_STEPS | {"max_steps": 600, "value_rate": VALUE_RATE}
 SMALL = {name: getattr(USUAL, name) for name in LARGE} | {"value_rate": 1.0}
 
@@ -124,13 +124,13 @@ def test_what_a_market_decides_by_its_size_the_new_one_decides_anew(
     if now_large:
         events = repeated(np.bincount(log.user[split.train]))
         monkeypatch.setattr(decided_module, "LARGE_EVENTS", events)
-    found = decided(begun.settings(Settings(), trained.market), log, split, shorter=SHORTER)
+    found = decided(begun.settings(Resolved(), trained.market), log, split, shorter=SHORTER)
     expected = LARGE_STEPS if now_large else SMALL
     assert {name: getattr(found, name) for name in SIZES} == {name: expected[name] for name in SIZES}
     assert found.value_rate == (VALUE_RATE if now_large else 1.0)
     assert found.max_steps == math.ceil((LEAST_STEPS if now_large else USUAL.max_steps) / SHORTER)
     assert (found.warmup, found.validations) == (10, 8)
-    by_hand = begun.settings(Settings.of(training={"batch": 77, "max_steps": 9}), trained.market)
+    by_hand = begun.settings(Resolved.of(training={"batch": 77, "max_steps": 9}), trained.market)
     found = decided(by_hand, log, split, shorter=SHORTER)
     assert (found.batch, found.max_steps, found.fresh) == (77, 9, expected["fresh"])
 
@@ -139,10 +139,10 @@ def test_what_was_given_to_the_run_by_hand_stays(trained, random_log, always_liv
     log = random_log(0, users=60, listings=30, events=900, timed=True)
     split = make_split(log, always_live(log))
     own = LARGE | {"batch": 64, "value_rate": 3.0, "max_steps": 40}
-    found = decided(_of(trained, own).settings(Settings(), trained.market), log, split, shorter=SHORTER)
+    found = decided(_of(trained, own).settings(Resolved(), trained.market), log, split, shorter=SHORTER)
     assert (found.batch, found.value_rate, found.max_steps) == (64, 3.0, 8)
     own = SMALL | {"bank_size": LARGE_STEPS["bank_size"], "max_steps": 300}
-    found = decided(_of(trained, own).settings(Settings(), trained.market), log, split, shorter=SHORTER)
+    found = decided(_of(trained, own).settings(Resolved(), trained.market), log, split, shorter=SHORTER)
     assert (found.bank_size, found.max_steps, found.batch) == (4096, 60, USUAL.batch)
 
 
@@ -167,19 +167,19 @@ def test_what_lists_add_is_weighed_anew_unless_it_is_given_by_hand(
         "neighbours_served": 0.45, "neighbours_weighed": True,
     }  # fmt: skip
     begun = _of(trained, own)
-    found = decided(begun.settings(Settings.of(training=by_hand), trained.market), log, split)
+    found = decided(begun.settings(Resolved.of(training=by_hand), trained.market), log, split)
     left_open = found.recency_fit is not None and not found.recent_days
     assert (left_open, left_open and found.neighbours_weighed) == weighs
     if by_hand:  # what goes with it is not what was weighed beside another
-        nothing = decided(Settings.of(training=by_hand), log, split)
+        nothing = decided(Resolved.of(training=by_hand), log, split)
         assert found.of_recency == nothing.of_recency
     else:
-        assert found.of_recency == TrainingConfig(**own).of_recency
+        assert found.of_recency == ResolvedTraining(**own).of_recency
 
 
 def test_a_model_of_several_markets_that_adds_by_fixed_weights_adds_as_much_as_is_given(trained):
     own = {"recency_days": 0, "recency_served": True, "neighbours_served": 0.5}
-    given = Settings.of(training={"neighbours_served": 0.3})
+    given = Resolved.of(training={"neighbours_served": 0.3})
     found = _of(trained, own).settings(given, trained.market).training
     assert (found.recency_served, found.neighbours_served) == (True, 0.3)
 
@@ -213,7 +213,7 @@ def test_what_is_unwanted_is_learned_once_there_is_enough_of_it(trained, random_
         (early[:0], {"unwanted_learned": True}, True),
     ):
         some = make_log(log.user, log.listing, log.time, log.listings, 60, hides=hides)
-        settings = begun.settings(Settings.of(training=given), trained.market)
+        settings = begun.settings(Resolved.of(training=given), trained.market)
         assert decided(settings, some, make_split(some, always_live(some))).unwanted_learned == learned
 
 
@@ -230,7 +230,7 @@ def test_what_is_unwanted_is_learned_once_there_is_enough_of_it(trained, random_
 )
 def test_a_model_of_another_shape_is_refused(trained, given, says):
     with pytest.raises(VibesError, match=says):
-        Beginning.of(trained.path).settings(Settings.of(given), trained.market)
+        Beginning.of(trained.path).settings(Resolved.of(given), trained.market)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.settings import CandidateSet, TrainingConfig
+from listing_vibes.model.settings import CandidateSet, ResolvedTraining
 from listing_vibes.training.candidates import candidate_masks, draw_candidates, inclusion_probability
 from listing_vibes.training.examples import make_examples
 
@@ -144,7 +144,7 @@ def test_a_whole_bank_needs_no_correction(case):
 
 def test_negatives_from_no_bank_are_refused():
     with pytest.raises(ValidationError, match="bank_size is 0"):
-        TrainingConfig(negatives="bank", bank_size=0)
+        ResolvedTraining(negatives="bank", bank_size=0)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_negatives_from_no_bank_are_refused():
     ],
 )
 def test_which_losses_a_step_averages(changes, wanted):
-    training = TrainingConfig.model_validate({"negatives": "apart", "fresh": 6, **changes})
+    training = ResolvedTraining.model_validate({"negatives": "apart", "fresh": 6, **changes})
     found = training.candidate_sets()
     assert [(one.negatives, one.stale_positives, one.fresh) for one in found] == wanted
     (frozen,) = training.candidate_sets(frozen=True)
@@ -169,7 +169,7 @@ def test_apart_no_candidate_of_the_bank_is_compared_with_a_fresh_one(case):
     own = examples.positive[:9]
     fresh, bank = (
         draw_candidates(own, warm, one, np.random.default_rng(0))
-        for one in TrainingConfig(fresh=6).candidate_sets()
+        for one in ResolvedTraining(fresh=6).candidate_sets()
     )
     assert len(fresh.bank_rows) == 0 and fresh.fresh == len(fresh.listing) >= 6
     assert bank.fresh == 0 and (bank.listing == warm).all() and bank.negative.all()

@@ -26,7 +26,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.model.encoder import encode_listings
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Trained
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.run.manifest import Manifest
@@ -59,14 +59,14 @@ def frozen(market):
 
 
 @pytest.fixture(scope="module")
-def settings(quick) -> Settings:
+def settings(quick) -> Resolved:
     training = quick.training.model_dump(exclude_unset=True) | {
         "bf16": False, "max_steps": 8, "bank_every": 3, "fresh": 5,
         "validate_every": 4, "warmup": 1, "learning_rate": 5e-3, "max_epochs": 9,
     }  # fmt: skip
     features = {"text": False, "photo_train_blocks": 1}
     whole = quick.model_dump(exclude_unset=True) | {"history": "listing-vectors"}
-    return Settings.model_validate(whole | {"features": features, "training": training})
+    return Resolved.model_validate(whole | {"features": features, "training": training})
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +221,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(tmp_path, change, wor
     file = tmp_path / "c.toml"
     file.write_text(tomli_w.dumps({"features": {"photo_train_blocks": 1, **change}}))
     with pytest.raises(VibesError, match=words):
-        Settings.load(file)
+        Resolved.load(file)
 
 
 @pytest.mark.slow

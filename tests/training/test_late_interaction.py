@@ -6,7 +6,7 @@ import torch
 
 from helpers.logs import build_log
 from listing_vibes.errors import VibesError
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.late_interaction import LateInteraction
@@ -48,12 +48,12 @@ def test_a_step_scores_as_serving_does_and_the_nearest_listing_learns(compared):
 
 def test_only_a_reader_of_listing_vectors_has_it():
     with pytest.raises(VibesError, match="needs history = 'listing-vectors', not 'cls'"):
-        Settings.of({"history": "cls", "training": {"late_interaction": 0.5}})
+        Resolved.of({"history": "cls", "training": {"late_interaction": 0.5}})
 
 
 @pytest.mark.slow
 def test_a_run_is_trained_and_served_by_the_same_scores(trained, tmp_path):
-    settings = Settings.of(
+    settings = Resolved.of(
         {
             "preset": "tiny",
             "inference": "plain",

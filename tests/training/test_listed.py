@@ -7,7 +7,7 @@ import pytest
 
 import listing_vibes.scoring.blends as blends_module
 from listing_vibes.market.splits import make_split
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.fits import NEAR, RECENT, STANDARD, unasked_fit
 from listing_vibes.scoring.blends import WINDOWS
 from listing_vibes.training.listed import ENOUGH, fit_blend
@@ -43,14 +43,14 @@ def first(split, count):
     return replace(split, valid=split.valid.take(slice(0, count)))
 
 
-def fit_of(training: TrainingConfig):
+def fit_of(training: ResolvedTraining):
     """What lists add, in units of the blend's scores."""
-    return unasked_fit(Settings(training=training))
+    return unasked_fit(Resolved(training=training))
 
 
 def test_with_enough_queries_validation_chooses_neighbors_that_tell_something(market):
     log, split, catalogue, groups = market
-    found = fit_blend(TrainingConfig(**OPEN), Guess(300), groups, log, split, catalogue, 0)
+    found = fit_blend(ResolvedTraining(**OPEN), Guess(300), groups, log, split, catalogue, 0)
     fit = fit_of(found)
     assert found.recency_served and fit.share == found.neighbours_served > NEAR
     assert (fit.days or found.recency_fit[0], fit.weight) == found.recency_fit
@@ -64,7 +64,7 @@ def test_a_fixed_weight_that_validation_contradicts_is_not_served(market):
     model.score = lambda batch: np.array(  # the target is far ahead of all other listings
         [np.where(np.arange(300) == target, 10, model.scores) for target in batch.target], np.float32
     )
-    found = fit_blend(TrainingConfig(**OPEN), model, noise, log, split, catalogue, 0)
+    found = fit_blend(ResolvedTraining(**OPEN), model, noise, log, split, catalogue, 0)
     assert (found.neighbours_served, found.recency_served) == (0, False)
     assert found.recency_fit[1] == 0 and fit_of(found) is None
 
@@ -72,7 +72,7 @@ def test_a_fixed_weight_that_validation_contradicts_is_not_served(market):
 @pytest.mark.parametrize("nearest", [False, True])
 def test_fewer_queries_move_the_fixed_weights_in_proportion(market, nearest):
     log, split, catalogue, groups = market
-    training = TrainingConfig(**OPEN, baskets="set" if nearest else "order")
+    training = ResolvedTraining(**OPEN, baskets="set" if nearest else "order")
 
     def weights(count):
         fit = fit_of(fit_blend(training, Guess(300), groups, log, first(split, count), catalogue, 0))
@@ -90,10 +90,10 @@ def test_the_share_of_the_way_is_the_share_of_the_queries(market, monkeypatch):
     log, split, catalogue, _groups = market
     monkeypatch.setattr(blends_module, "WEIGHTS", (3.0,))
     found = [
-        fit_blend(TrainingConfig(), Guess(300), None, log, first(split, count), catalogue, 0).recency_fit[1]
+        fit_blend(ResolvedTraining(), Guess(300), None, log, first(split, count), catalogue, 0).recency_fit[1]
         for count in (0, 60, 240, ENOUGH)
     ]
-    fixed = TrainingConfig().temperature  # as the loss has it
+    fixed = ResolvedTraining().temperature  # as the loss has it
     assert found[0] == pytest.approx(fixed)
     best = [
         (weight - fixed) / (count / ENOUGH)
@@ -107,7 +107,7 @@ def test_weights_do_not_depend_on_the_scale_of_the_models_scores(market, monkeyp
     log, split, catalogue, groups = market
     few = first(split, 150)
     one, other = (
-        fit_of(fit_blend(TrainingConfig(**OPEN), Guess(300, scale), groups, log, few, catalogue, 0))
+        fit_of(fit_blend(ResolvedTraining(**OPEN), Guess(300, scale), groups, log, few, catalogue, 0))
         for scale in (1.0, 0.01)
     )
     assert (one.share, one.weight) == pytest.approx((other.share, other.weight), rel=1e-3)
@@ -117,7 +117,7 @@ def test_weights_do_not_depend_on_the_scale_of_the_models_scores(market, monkeyp
 def test_recency_is_weighted_beside_as_much_of_neighbors_as_is_given_by_hand(market, monkeypatch, nearest):
     log, split, catalogue, groups = market
     monkeypatch.setattr(blends_module, "WEIGHTS", (0.3,))
-    given = TrainingConfig(neighbours_served=0.2, neighbours_nearest=nearest)
+    given = ResolvedTraining(neighbours_served=0.2, neighbours_nearest=nearest)
     found, alone = (fit_blend(given, Guess(300), near, log, split, catalogue, 0) for near in (groups, None))
     assert (found.neighbours_served, found.neighbours_nearest) == (0.2, nearest)
     # Of standardized scores, which spread wider than those of the guess (0.29).

@@ -14,7 +14,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.pretrained import start_from
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
 from listing_vibes.training.positions import STEP, with_positions
@@ -84,7 +84,7 @@ def test_word_pieces_are_cut_at_what_the_longest_listing_has(market, monkeypatch
 def test_rows_by_reader(market, history, max_listings, rows):
     featurizer, features = fitted(market, {})
     assert featurizer.longest_listing == 12
-    settings = Settings.model_validate({"history": history, "training": {"max_listings": max_listings}})
+    settings = Resolved.model_validate({"history": history, "training": {"max_listings": max_listings}})
     found = with_positions(settings, market, featurizer, features)
     assert found.positions == -(-rows // STEP) * STEP == found.encoder_config().max_tokens
     assert found.asked_encoder_config().max_tokens == 1024
@@ -92,7 +92,7 @@ def test_rows_by_reader(market, history, max_listings, rows):
 
 def test_histories_have_no_more_rows_than_the_preset_but_one_listing_fits(market):
     featurizer, features = fitted(market, {"tokenisation": "wordpiece"})
-    settings = Settings(history="cls")
+    settings = Resolved(history="cls")
     assert with_positions(settings, market, featurizer, features).positions == 1024
     featurizer.vocabulary.attributes.extend([featurizer.vocabulary.attributes[0]] * 2000)
     wide = with_positions(settings, market, *fitted_wide(featurizer, features))
@@ -109,10 +109,10 @@ def fitted_wide(featurizer, features):
 def test_max_tokens_by_hand_stands_and_is_refused_where_a_listing_does_not_fit(market):
     featurizer, features = fitted(market, {})
     longest = 1 + int(np.diff(features.tokens.offset).max())
-    by_hand = Settings(encoder={"max_tokens": longest})
+    by_hand = Resolved(encoder={"max_tokens": longest})
     found = with_positions(by_hand, market, featurizer, features)
     assert found.positions is None and found.encoder_config().max_tokens == longest
-    short = Settings(encoder={"max_tokens": longest - 1})
+    short = Resolved(encoder={"max_tokens": longest - 1})
     with pytest.raises(
         VibesError, match=f"max_tokens is {longest - 1}, but .*market has a listing of {longest} tokens"
     ):
@@ -127,7 +127,7 @@ def test_a_shorter_table_draws_the_same_weights_beside_it(market):
     models = []
     for positions in (None, 16, 2000):
         torch.manual_seed(3)
-        settings = Settings(preset="tiny", positions=positions, training={"recipe": "two-stage"})
+        settings = Resolved(preset="tiny", positions=positions, training={"recipe": "two-stage"})
         models.append((ListingModel.of(featurizer.vocabulary, settings), torch.rand(1)))
     (whole, drawn), *others = models
     table = "longformer.token_position.weight"
@@ -183,7 +183,7 @@ def test_a_shorter_table_learns_the_same(tiny_market, quick, tmp_path, history):
 
 def test_a_run_from_before_opens_with_the_table_of_its_preset(market):
     featurizer, _ = fitted(market, {})
-    before = Settings.model_validate(Settings(preset="tiny").model_dump(exclude={"positions"}))
+    before = Resolved.model_validate(Resolved(preset="tiny").model_dump(exclude={"positions"}))
     assert before.positions is None
     assert len(ListingModel.of(featurizer.vocabulary, before).longformer.token_position.weight) == 1024
 
@@ -197,7 +197,7 @@ def test_a_published_model_with_fewer_positions_than_the_preset_is_enough(market
         max_position_embeddings=82, type_vocab_size=1, vocab_size=30,
     )  # fmt: skip
     transformers.LongformerModel(config).save_pretrained(tmp_path, safe_serialization=True)
-    settings = Settings(preset="tiny")
+    settings = Resolved(preset="tiny")
     with pytest.raises(VibesError, match="80 positions"):
         start_from(tmp_path, ListingModel.of(featurizer.vocabulary, settings).longformer)
     settings = with_positions(settings, market, featurizer, features)
@@ -207,7 +207,7 @@ def test_a_published_model_with_fewer_positions_than_the_preset_is_enough(market
 @pytest.mark.parametrize("history", ["listing-vectors", "cls"])
 def test_a_longer_history_gets_a_place_for_each_of_its_listings(history):
     places = {
-        most: Settings.model_validate({"history": history, "training": {"max_listings": most}})
+        most: Resolved.model_validate({"history": history, "training": {"max_listings": most}})
         .encoder_config()
         .max_items
         for most in (3, 50, 200)
@@ -216,6 +216,6 @@ def test_a_longer_history_gets_a_place_for_each_of_its_listings(history):
 
 
 def test_too_few_places_by_hand_are_refused():
-    settings = Settings.model_validate({"encoder": {"max_items": 51}, "training": {"max_listings": 60}})
+    settings = Resolved.model_validate({"encoder": {"max_items": 51}, "training": {"max_listings": 60}})
     with pytest.raises(VibesError, match="max_items is 51, which leaves places for 50 of the 60 listings"):
         settings.encoder_config()

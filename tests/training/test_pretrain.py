@@ -14,7 +14,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.embeddings import TokenBatch
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.examples import make_examples
 from listing_vibes.training.mix import Mix
@@ -27,11 +27,11 @@ from listing_vibes.training.token_chance import token_uniforms
 def case(request, tiny_market):
     market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    settings = Settings(
+    settings = Resolved(
         history=request.param,
         encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64, "dropout": 0.0},
         features=FeatureConfig(text=False),
-        training=TrainingConfig(batch=8, fresh=8),
+        training=ResolvedTraining(batch=8, fresh=8),
     )
     featurizer = Featurizer.fit(market, settings.features, 32, np.arange(30), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)

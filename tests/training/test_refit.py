@@ -11,7 +11,7 @@ from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.carried import Carried
 from listing_vibes.market.log import EventLog
-from listing_vibes.model.settings import SplitConfig, TrainingConfig
+from listing_vibes.model.settings import ResolvedSplit, ResolvedTraining
 from listing_vibes.run.fits import carry_fits, load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
@@ -103,8 +103,8 @@ def test_everything_leaves_nothing_to_test_on(small_market, whole, tmp_path):
     [
         ({"steps": 0}, "does not say for how many steps"),
         ({"steps": 0, "carried": CARRIED}, "No step of the training of .* so there is none to repeat"),
-        ({"split": SplitConfig(protocol="leave-one-out")}, "protocol leave-one-out, which knows no time"),
-        ({"training": TrainingConfig(recipe="two-stage")}, "in two stages"),
+        ({"split": ResolvedSplit(protocol="leave-one-out")}, "protocol leave-one-out, which knows no time"),
+        ({"training": ResolvedTraining(recipe="two-stage")}, "in two stages"),
     ],
 )
 def test_what_cannot_be_refitted_is_said(small_market, whole, tmp_path, change, why):
@@ -119,7 +119,7 @@ def test_what_cannot_be_refitted_is_said(small_market, whole, tmp_path, change, 
 
 def test_a_two_stage_training_has_no_early_end():
     with pytest.raises(ValueError, match="stop_after goes with recipe = 'single-stage'"):
-        TrainingConfig(recipe="two-stage", stop_after=5)
+        ResolvedTraining(recipe="two-stage", stop_after=5)
 
 
 @pytest.mark.parametrize(

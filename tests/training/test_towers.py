@@ -8,7 +8,7 @@ from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training import towers as towers_module
 from listing_vibes.training.batches import Batch
@@ -24,7 +24,7 @@ def history() -> str:
 def towers(tiny_market, history) -> Towers:
     market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
     log = EventLog.from_market(market)
-    settings = Settings(history=history, preset="tiny", features=FeatureConfig(text=False))
+    settings = Resolved(history=history, preset="tiny", features=FeatureConfig(text=False))
     featurizer = Featurizer.fit(market, settings.features, 32, np.arange(30), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
     torch.manual_seed(0)

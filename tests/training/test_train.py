@@ -14,7 +14,7 @@ from listing_vibes.features.config import FeatureConfig
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Trained, Validated
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
@@ -123,7 +123,7 @@ def test_an_unfinished_training_is_not_begun_anew_by_accident_nor_resumed_with_o
         train(small_market, run, quick, None)
     with pytest.raises(VibesError, match="seed = 0, not 9"):
         train(small_market, run, quick.model_copy(update={"seed": 9}), None, resume=True)
-    named = Settings(preset="mini")  # the default, and not what was asked for then
+    named = Resolved(preset="mini")  # the default, and not what was asked for then
     with pytest.raises(VibesError, match="preset = tiny, not mini; resume it without that option"):
         train(small_market, run, named, None, resume=True)
     with pytest.raises(
@@ -143,7 +143,7 @@ def test_a_training_that_an_earlier_version_began_goes_on_as_it_began(
         tmp_path / "run" / ".training"
     )
     monkeypatch.setattr(decided_module, "LARGE_EVENTS", 1)  # by now any market is large
-    train(small_market, tmp_path / "run", Settings(), None, resume=True)
+    train(small_market, tmp_path / "run", Resolved(), None, resume=True)
     assert weights(tmp_path / "run") == weights(whole[0])
 
 
@@ -167,7 +167,7 @@ def test_what_is_unwanted_and_not_learned_is_not_read(quick, tmp_path, history):
     settings = quick.model_copy(
         update={"features": FeatureConfig(text=False, meta=False), "history": history}
     )
-    settings = Settings.of(settings, split={"protocol": "temporal", "t1": t1, "t2": t2})
+    settings = Resolved.of(settings, split={"protocol": "temporal", "t1": t1, "t2": t2})
     losses, recalls = {}, {}
     for name, told in (("with", events), ("without", events[events["action"] == "view"])):
         market = Market.from_frames(

@@ -8,7 +8,7 @@ import pytest
 
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.training.train import train
@@ -33,7 +33,7 @@ def trained(path, refused_is: str) -> tuple[bool, list[str]]:
     listings = pd.DataFrame({"listing_id": [f"l{row}" for row in range(60)], "kind": list("abcd") * 15})
     listings["price"] = rng.integers(1, 100, 60)
     market = Market.from_frames(listings, events, path=path / "market")
-    settings = Settings.of(
+    settings = Resolved.of(
         preset="tiny",
         encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
         features=FeatureConfig(text=False),

@@ -10,7 +10,7 @@ from helpers.killing import kill_at, train_apart, weights
 from helpers.training_pieces import changed, pieces
 from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Trained, Update, Validated
 from listing_vibes.run.run import Run
 from listing_vibes.training.finetune import finetune
@@ -39,7 +39,7 @@ WAYS = {
 
 
 @pytest.fixture(params=WAYS)
-def way(request, quick) -> Settings:
+def way(request, quick) -> Resolved:
     top, training = WAYS[request.param]
     return changed(quick.model_copy(update=top), **training)
 

@@ -12,7 +12,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Split
 from listing_vibes.model.inputs import Inputs
-from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.model.settings import ResolvedTraining
 from listing_vibes.training.batches import history_batches, window_batches
 from listing_vibes.training.candidates import candidate_masks, draw_candidates
 from listing_vibes.training.examples import make_examples
@@ -84,7 +84,7 @@ def test_what_each_softmax_compares(case):
     assert warm.tolist() == [3, 5, 7, 8, 9]
     fresh, bank = (
         draw_candidates(examples.positive, warm, one, Drawing())
-        for one in TrainingConfig(fresh=1).candidate_sets()
+        for one in ResolvedTraining(fresh=1).candidate_sets()
     )
     assert fresh.listing.tolist() == [5, 7, 8, 9] and fresh.fresh == 4
     assert bank.listing.tolist() == [3, 5, 7, 8, 9] and bank.fresh == 0

@@ -31,7 +31,7 @@ from listing_vibes.market.io import write_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Queries, Split, make_split
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.words import count
@@ -93,12 +93,13 @@ def ablate(
 
     check_seeds(seeds)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    asked = _base(grid).split
+    asked = Resolved.of(_base(grid)).split
     split = make_split(log, catalogue, asked.protocol, asked.t1, asked.t2)
 
     def decide(settings: Settings) -> Settings:
-        training = decided(settings, log, split, attributes=bool(market.attributes))
-        return settings.model_copy(update={"training": training})
+        resolved = Resolved.of(settings)
+        training = decided(resolved, log, split, attributes=bool(market.attributes))
+        return resolved.model_copy(update={"training": training})
 
     plan = make_plan(grid, Inputs.of(market), oracle is not None, decide)
     for sentence in plan.left_out.values():

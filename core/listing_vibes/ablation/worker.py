@@ -55,7 +55,7 @@ def work(folder: Path) -> None:
     from listing_vibes.market.log import EventLog
     from listing_vibes.market.market import Market
     from listing_vibes.market.splits import Catalogue, make_split
-    from listing_vibes.model.settings import Settings
+    from listing_vibes.model.settings import Resolved, Settings
     from listing_vibes.run.run import Run
     from listing_vibes.run.scorer import as_served, model_scorer
     from listing_vibes.scoring.blends import RecencyPrior
@@ -65,7 +65,7 @@ def work(folder: Path) -> None:
     began = time.monotonic()
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     market = Market.open(job["market"])
-    settings = Settings.model_validate(job["settings"])
+    settings = Resolved.of(Settings.model_validate(job["settings"]))
     scorer: Scorer
     photos, note = None, ""
     if len(market.photos) and (job["kind"] == "baseline" or settings.features.photo_tokens):

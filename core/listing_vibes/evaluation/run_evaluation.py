@@ -14,7 +14,7 @@ from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.evaluation.saved import Baselines, EvaluationRequest, frozen_test
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Report, Stage
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import NOTHING, fit_of, load_fits, unasked_fit
@@ -176,7 +176,7 @@ def _of_drawn_users(queries: Queries, users: int) -> Queries:
     return queries.take(np.isin(queries.user, drawn))
 
 
-def _default_blend(settings: Settings) -> str:
+def _default_blend(settings: Resolved) -> str:
     """Return what the default ranking consists of."""
     days, fit = settings.training.recent_days, unasked_fit(settings)
     trained = f", trained beside the events of the last {days} days" if days else ""

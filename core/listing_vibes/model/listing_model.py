@@ -12,7 +12,7 @@ from listing_vibes.model.config import EncoderConfig
 from listing_vibes.model.embeddings import TokenBatch, TokenEmbedder
 from listing_vibes.model.longformer import Longformer
 from listing_vibes.model.readers import READERS
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.model.windows import VectorBatch
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class ListingModel(nn.Module):
             self.sync_listing_side()
 
     @classmethod
-    def of(cls, vocabulary: Vocabulary, settings: Settings) -> ListingModel:
+    def of(cls, vocabulary: Vocabulary, settings: Resolved) -> ListingModel:
         """The model that `settings` describe, untrained."""
         two_towers = settings.training.recipe == "two-stage"
         # Of the size asked for and then cut, so that a shorter table of positions draws the same weights beside it.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -62,11 +62,6 @@ class TrainingConfig(Forbidding):
         "vector; 0 = none; auto = 1 where events come in baskets, and in leave-one-out unless the market is large "
         "(listing-vectors alone)",
     )
-    late_itself: bool | Auto = Field(
-        "auto",
-        description="whether late interaction compares a listing of the history with itself, too; auto = not in leave-one-out "
-        "where fewer than 2 % of the training events return to what was touched, so that lists of it have nothing to gain",
-    )
     temperature: float = Field(0.05, gt=0)
     batch: int = Field(256, ge=2, description="histories (or windows of them) a step, at most")
     fresh: int = Field(
@@ -82,42 +77,6 @@ class TrainingConfig(Forbidding):
         description="log(1 + events in so many days before each moment) joins the scores that the loss compares, so that "
         "the model learns what recency does not tell; 0 = none; auto = 60 in a small market with timestamps",
     )
-    recency_served: bool = Field(
-        False,
-        description="filled in by training: lists add something without being asked, what the loss added or what recency_fit and "
-        "neighbours_served say",
-    )
-    recency_fit: tuple[int, float] | None = Field(
-        None,
-        description="filled in by training: days and weight of the recency that lists add, as validation weighed it beside the "
-        "finished model; where the loss knew no recency and there are enough queries to weigh it by",
-    )
-    neighbours_served: float = Field(
-        0.0,
-        ge=0,
-        description="filled in by training: beside that recency, or alone where its weight is 0, lists add so much of attribute "
-        "neighbours, both standardised",
-    )
-    neighbours_weighed: bool = Field(
-        False,
-        description="filled in by training: beside recency_fit validation said, too, whether lists add attribute neighbors, and how "
-        "much of them",
-    )
-    neighbours_nearest: bool = Field(
-        False,
-        description="filled in by training: these neighbours go by the nearest listing of a history, as in a market of baskets, and "
-        "not by the mean of all",
-    )
-    unwanted_learned: bool = Field(
-        False,
-        description="filled in by training: the model reads what a history calls unwanted, and has learned what that means; else it "
-        "does not read it, and what is like it loses in lists",
-    )
-    whole_histories: bool = Field(
-        False,
-        description="filled in by training: max_listings alone says how much of a history is read; of a run of before also "
-        "[encoder] max_tokens, as if a reader of vectors had a place for every token",
-    )
     logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
     bank_every: int = Field(
         50,
@@ -129,11 +88,6 @@ class TrainingConfig(Forbidding):
         1024, ge=1, description="events in the histories of a step, at most (not with cls)"
     )
     learning_rate: float = Field(1e-3, gt=0)
-    value_rate: Annotated[float, Field(gt=0)] | Auto = Field(
-        "auto",
-        description="times learning_rate for the vectors of attribute values, of which each hears only the steps that show it; "
-        "auto = 20 where 262,144 training events are of users with two or more, else 1; pre-training, which shows values at random, has 1",
-    )
     warmup: int = Field(100, ge=0, description="steps until the full learning rate")
     average: float = Field(
         0.98,
@@ -148,9 +102,6 @@ class TrainingConfig(Forbidding):
         "where users have more there are more of them (with cls: epochs)",
     )
     max_steps: int = Field(1500, ge=1)
-    stop_after: int | None = Field(
-        None, ge=1, description="steps after which a single-stage training ends, whatever its schedule plans"
-    )
     patience: int = Field(
         6, ge=1, description="times validate_every steps without a better recall@30 before stopping"
     )
@@ -184,23 +135,6 @@ class TrainingConfig(Forbidding):
         """How many days before a moment the loss knew, 0: none, as of a run that left it open."""
         return 0 if self.recency_days == "auto" else self.recency_days
 
-    @property
-    def of_recency(self) -> dict[str, Any]:
-        """What the loss and the lists know of what is recent, for a training that is to have it as this run; also where it left it open."""
-        served = (
-            "recency_served",
-            "recency_fit",
-            "neighbours_served",
-            "neighbours_weighed",
-            "neighbours_nearest",
-        )
-        return {"recency_days": self.recent_days} | {name: getattr(self, name) for name in served}
-
-    @property
-    def rate_of_values(self) -> float:
-        """Times `learning_rate` for the vectors of attribute values; 1 of a run that left it open."""
-        return 1.0 if self.value_rate == "auto" else self.value_rate
-
     def candidate_sets(self, frozen: bool = False) -> list["CandidateSet"]:
         """The sets of candidates of which a step averages the losses; `frozen`: in the second of two stages.
 
@@ -225,22 +159,85 @@ class TrainingConfig(Forbidding):
     def _something_to_compare(self) -> "TrainingConfig":
         if self.negatives == "bank" and not self.bank_size:
             raise ValueError("negatives = 'bank' needs a bank, but bank_size is 0; give it a size")
-        if self.recipe == "two-stage" and self.stop_after is not None:
-            raise ValueError("stop_after goes with recipe = 'single-stage'; leave it out")
-        if self.recipe == "two-stage" and self.unwanted_learned:
-            raise ValueError(
-                "recipe = 'two-stage' knows in its second stage only listings that somebody wanted, so it learns nothing of unwanted "
-                "events; leave unwanted_learned out"
-            )
         if self.recipe == "two-stage" and not self.bank_size:
             raise ValueError("recipe = 'two-stage' needs a bank, but bank_size is 0; give it a size")
         return self
 
 
+class ResolvedTraining(TrainingConfig):
+    """How a model was trained: what its settings left open is decided, and what its lists add to it is weighed."""
+
+    late_itself: bool | Auto = Field(
+        "auto",
+        description="whether late interaction compares a listing of the history with itself, too: not in leave-one-out where "
+        "fewer than 2 % of the training events return to what was touched, so that lists of it have nothing to gain",
+    )
+    value_rate: Annotated[float, Field(gt=0)] | Auto = Field(
+        "auto",
+        description="times learning_rate for the vectors of attribute values, of which each hears only the steps that show it: "
+        "20 where 262,144 training events are of users with two or more, else 1; pre-training, which shows values at random, has 1",
+    )
+    recency_served: bool = Field(
+        False,
+        description="lists add something without being asked: what the loss added, or what recency_fit and neighbours_served say",
+    )
+    recency_fit: tuple[int, float] | None = Field(
+        None,
+        description="days and weight of the recency that lists add, as validation weighed it beside the finished model",
+    )
+    neighbours_served: float = Field(
+        0.0,
+        ge=0,
+        description="beside that recency, or alone where its weight is 0, lists add so much of attribute neighbors, both standardized",
+    )
+    neighbours_weighed: bool = Field(
+        False, description="whether validation weighed these neighbors, too, beside recency_fit"
+    )
+    neighbours_nearest: bool = Field(
+        False,
+        description="these neighbors go by the nearest listing of a history, as in a market of baskets, and not by the mean of all",
+    )
+    unwanted_learned: bool = Field(
+        False,
+        description="the model reads what a history calls unwanted, and has learned what that means; else it does not read it, and "
+        "what is like it loses in lists",
+    )
+    whole_histories: bool = Field(
+        False,
+        description="max_listings alone says how much of a history is read; of a run of before also [encoder] max_tokens, as if a "
+        "reader of vectors had a place for every token",
+    )
+    stop_after: int | None = Field(
+        None, ge=1, description="of a refit: the steps after which it ends, whatever its schedule plans"
+    )
+
+    @property
+    def of_recency(self) -> dict[str, Any]:
+        """What the loss and the lists know of what is recent, for a training that is to have it as this run; also where it left it open."""
+        served = (
+            "recency_served",
+            "recency_fit",
+            "neighbours_served",
+            "neighbours_weighed",
+            "neighbours_nearest",
+        )
+        return {"recency_days": self.recent_days} | {name: getattr(self, name) for name in served}
+
+    @property
+    def rate_of_values(self) -> float:
+        """Times `learning_rate` for the vectors of attribute values; 1 of a run that left it open."""
+        return 1.0 if self.value_rate == "auto" else self.value_rate
+
+
 class SplitConfig(Forbidding):
-    """Where training ends and the test begins; nanoseconds UTC, filled in by training."""
+    """How events are divided into those that train, validate and test."""
 
     protocol: Literal["temporal", "leave-one-out"] | None = None
+
+
+class ResolvedSplit(SplitConfig):
+    """Where training ends and the test begins, too; nanoseconds UTC."""
+
     t1: int | None = None
     t2: int | None = None
 
@@ -253,12 +250,6 @@ class Settings(Forbidding):
     encoder: dict[str, int | float] = Field(
         default_factory=dict, description="sizes that differ from the preset"
     )
-    positions: int | None = Field(
-        None,
-        ge=1,
-        description="rows of the table of token positions, filled in by training: what the market needs; [encoder] max_tokens "
-        "given by hand stands instead",
-    )
     init: str | None = Field(None, description="folder of a transformers Longformer to start from")
     history: History = Field("listing-vectors", description="how a history becomes a vector")
     inference: Literal["auto", "plain", "float32", "bf16"] = Field(
@@ -268,15 +259,6 @@ class Settings(Forbidding):
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
     split: SplitConfig = SplitConfig()
-
-    def encoder_config(self) -> EncoderConfig:
-        """The preset with its changes, and with as many token positions as training found to be needed.
-
-        Raises:
-            VibesError: an unknown size or sizes that do not fit together.
-        """
-        found = self.asked_encoder_config()
-        return found if self.positions is None else found.model_copy(update={"max_tokens": self.positions})
 
     def asked_encoder_config(self) -> EncoderConfig:
         """The preset with its changes: how many tokens of a history are read at most.
@@ -301,10 +283,17 @@ class Settings(Forbidding):
             )
         return found
 
+    def encoder_config(self) -> EncoderConfig:
+        """As `asked_encoder_config`; once resolved, with as many token positions as the market needs."""
+        return self.asked_encoder_config()
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_removed(cls, given: Any) -> Any:
         check_removed(given)
+        if cls is Settings and isinstance(given, Mapping):
+            for table, key in chosen_keys(given):
+                raise ValueError(f"{table}{key} is chosen by training; leave it out")
         return given
 
     @model_validator(mode="after")
@@ -317,9 +306,7 @@ class Settings(Forbidding):
         return self
 
     @classmethod
-    def of(
-        cls, given: "Settings | Mapping[str, Any] | Path | str | None" = None, **changes: Any
-    ) -> "Settings":
+    def of(cls, given: "Settings | Mapping[str, Any] | Path | str | None" = None, **changes: Any) -> Self:
         """Settings as they are given: whole, by their keys, or in a file; `changes` other than None replace single keys.
 
         >>> Settings.of({"preset": "tiny", "training": {"batch": 64}}, training={"max_steps": 100}).training.batch
@@ -333,12 +320,12 @@ class Settings(Forbidding):
         content = given.model_dump(exclude_unset=True) if isinstance(given, Settings) else dict(given or {})
         changes = {key: value for key, value in changes.items() if value is not None}
         try:
-            return cls.model_validate(_merged(content, changes))
+            return cls.model_validate(merged(content, changes))
         except ValidationError as error:
             raise VibesError(f"Settings: {first_problem(error, cls)}") from error
 
     @classmethod
-    def load(cls, path: Path) -> "Settings":
+    def load(cls, path: Path) -> Self:
         """Read a configuration file.
 
         Raises:
@@ -350,7 +337,57 @@ class Settings(Forbidding):
             raise VibesError(f"{path}: {first_problem(error, cls)}") from error
 
 
-def _merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+class Resolved(Settings):
+    """The settings of a training with what it chose: all that a run needs to know of how its model came about."""
+
+    positions: int | None = Field(
+        None,
+        ge=1,
+        description="rows of the table of token positions: what the market needs; [encoder] max_tokens given by hand stands instead",
+    )
+    training: ResolvedTraining = ResolvedTraining()
+    split: ResolvedSplit = ResolvedSplit()
+
+    def encoder_config(self) -> EncoderConfig:
+        """The preset with its changes, and with as many token positions as training found to be needed.
+
+        Raises:
+            VibesError: an unknown size or sizes that do not fit together.
+        """
+        found = self.asked_encoder_config()
+        return found if self.positions is None else found.model_copy(update={"max_tokens": self.positions})
+
+
+#: What `Resolved` has beside `Settings`, by table; "" = the settings themselves.
+CHOSEN: dict[str, frozenset[str]] = {
+    "": frozenset(Resolved.model_fields.keys() - Settings.model_fields.keys()),
+    "training": frozenset(ResolvedTraining.model_fields.keys() - TrainingConfig.model_fields.keys()),
+    "split": frozenset(ResolvedSplit.model_fields.keys() - SplitConfig.model_fields.keys()),
+}
+
+
+def chosen_keys(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Table (with its dot) and key of what of `given` training chooses."""
+    found = [("", key) for key in given if key in CHOSEN[""]]
+    for table in ("training", "split"):
+        part = given.get(table)
+        found += (
+            [(f"{table}.", key) for key in part if key in CHOSEN[table]] if isinstance(part, Mapping) else []
+        )
+    return found
+
+
+def apart(settings: Resolved) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a user says and what training chose, as `run.toml` has them."""
+    said: dict[str, Any] = settings.model_dump(exclude_none=True)
+    chosen: dict[str, Any] = {key: said.pop(key) for key in CHOSEN[""] & said.keys()}
+    for table in ("training", "split"):
+        part = said[table]
+        chosen[table] = {key: part.pop(key) for key in list(part) if key in CHOSEN[table]}
+    return said, chosen
+
+
+def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`content` with `changes`, of a part such as [training] its single keys."""
     found = dict(content)
     for key, value in changes.items():
@@ -358,5 +395,5 @@ def _merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
         inner = found.get(key)
         inner = inner.model_dump(exclude_unset=True) if isinstance(inner, BaseModel) else inner
         both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        found[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+        found[key] = merged(inner, value) if both else value  # type: ignore[arg-type]
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from listing_vibes.evaluation.notes import DRAWN, LEFT_OUT, RIVALS, WITHIN
 from listing_vibes.market.leaks import leaks_by_name
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.describe import reader_sentence
 from listing_vibes.scoring.baselines import in_order
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
@@ -76,7 +76,7 @@ UNTRAINED = (
 )
 
 
-def method(settings: Settings | None, metrics: dict[str, Any] | None = None) -> tuple[str, ...]:
+def method(settings: Resolved | None, metrics: dict[str, Any] | None = None) -> tuple[str, ...]:
     """How the model of these settings works, in plain words, and what it was measured beside; without a model, what listings are
     compared by."""
     if settings is None:

@@ -14,7 +14,7 @@ from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.money import price, said_unit
 from listing_vibes.model.readers import READERS
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.fits import unasked_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
@@ -23,7 +23,7 @@ from listing_vibes.tables import render_table
 from listing_vibes.words import cut
 
 
-def reader_sentence(settings: Settings) -> str:
+def reader_sentence(settings: Resolved) -> str:
     """How a trained run reads a history, "A history is read so: each listing alone ...", and what its lists add to that."""
     late = LateInteraction.of(settings.training).weight
     more = (
@@ -32,7 +32,7 @@ def reader_sentence(settings: Settings) -> str:
     return f"A history is read so: {READERS[settings.history].sentence}{more}.{added_sentence(settings)}"
 
 
-def added_sentence(settings: Settings) -> str:
+def added_sentence(settings: Resolved) -> str:
     """What every list of a run adds to its model, behind a space; empty where that is nothing."""
     fit = unasked_fit(settings)
     if fit is None:

@@ -16,7 +16,7 @@ from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vecto
 from listing_vibes.features.sequences import Meta
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Report
 from listing_vibes.run.contents import DERIVED, check_loaded, damaged, is_sound
 from listing_vibes.run.model_files import check_model, fit_each_other
@@ -35,7 +35,7 @@ class Engine:
     model: ListingModel
     featurizer: Featurizer
     features: Features
-    settings: Settings
+    settings: Resolved
     #: What encodes, by the path asked for; made at the first use, shared by copies with other features.
     made: dict[str, tuple[ListingModel | FastModel, Inference]] = field(default_factory=dict, repr=False)
 
@@ -44,7 +44,7 @@ class Engine:
         cls,
         run: Path,
         market: Market,
-        settings: Settings,
+        settings: Resolved,
         photos: PhotoVectors | None = None,
         anew: bool = False,
     ) -> Engine:
@@ -174,12 +174,12 @@ class EncodedOnce:
         return self.vectors[rows]
 
 
-def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Settings) -> Inputs:
+def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Resolved) -> Inputs:
     """Sequences of the listings of `features` and the histories of `log`."""
     return _inputs(features, log.listing, featurizer.meta(log), settings)
 
 
-def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Settings) -> Inputs:
+def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Resolved) -> Inputs:
     from listing_vibes.model.encoder import Inputs
 
     # How much of a history is read is what was asked for, not how long the table of positions came out.

@@ -14,7 +14,7 @@ from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.generations import results_of
 from listing_vibes.scoring.blends import Blend, RecencyPrior, Remembered
 from listing_vibes.scoring.interactions import IdModel
@@ -76,7 +76,7 @@ class Fit(BaseModel):
         return self.ids is not None or self.space == "text"
 
 
-def unasked_fit(settings: Settings) -> Fit | None:
+def unasked_fit(settings: Resolved) -> Fit | None:
     """What every list of a model adds without being asked: the recency that its loss added to the scores, and attribute
     neighbours, where there are few events; both to a model of other markets; else recency, neighbours or both, as validation
     weighed them. None: nothing.
@@ -103,7 +103,7 @@ def unasked_fit(settings: Settings) -> Fit | None:
     return Fit(name=DEFAULT_RANKING, days=days, weight=weight)
 
 
-def serving_fit(run: Path, settings: Settings, beside: str | None) -> Fit | None:
+def serving_fit(run: Path, settings: Resolved, beside: str | None) -> Fit | None:
     """What a list adds to the model of a run: `unasked_fit`, unless `beside` asks for another row, as `fitted` gives it, or for
     "nothing".
 

@@ -11,7 +11,7 @@ from listing_vibes.features.carried import Carried
 from listing_vibes.features.removed import stored_settings
 from listing_vibes.market.documents import first_problem, read_toml, write_text
 from listing_vibes.market.io import find_table
-from listing_vibes.model.settings import Forbidding, Settings
+from listing_vibes.model.settings import Forbidding, Resolved, apart, merged
 
 #: Raised whenever an older run folder can no longer be read.
 RUN_FORMAT = 1
@@ -65,7 +65,7 @@ class Manifest(Forbidding):
     default_space: DefaultSpace | None = None  # None: the first of `contents.SPACES` that the run has
     carried: Carried | None = None  # what the model brought from the run that it came from
     versions: dict[str, str] = Field(default_factory=dict)
-    settings: Settings = Settings()
+    settings: Resolved = Resolved()  # on disk in two parts: [settings] and, what training chose, [resolved]
     markets: list[KnownMarket] | None = None  # of a model of several
     files: dict[str, FileFacts] = Field(default_factory=dict)  # empty: of a version that kept none
 
@@ -105,8 +105,8 @@ class Manifest(Forbidding):
             )
         try:
             settings = content.get("settings")
-            if isinstance(settings, Mapping):
-                content["settings"] = stored_settings(settings)
+            if isinstance(settings, Mapping):  # of a version of before it holds what was chosen, too
+                content["settings"] = merged(stored_settings(settings), content.pop("resolved", {}))
             found = cls.model_validate(content)
             found.settings.encoder_config()
         except (ValidationError, VibesError) as error:
@@ -117,4 +117,6 @@ class Manifest(Forbidding):
 
     def save(self, run: Path) -> None:
         """Write `run/run.toml`, atomically."""
-        write_text(run / "run.toml", tomli_w.dumps(self.model_dump(exclude_none=True)))
+        content = self.model_dump(exclude_none=True, exclude={"settings"})
+        content["settings"], content["resolved"] = apart(self.settings)
+        write_text(run / "run.toml", tomli_w.dumps(content))

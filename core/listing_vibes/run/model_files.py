@@ -10,14 +10,14 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.tokens.tabular import key_count
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.contents import damaged, heads_of
 
 #: How safetensors calls the types that weights may have.
 FLOATS = ("F16", "BF16", "F32", "F64")
 
 
-def check_model(weights: Path, featurizer: Featurizer, settings: Settings) -> None:
+def check_model(weights: Path, featurizer: Featurizer, settings: Resolved) -> None:
     """Compare what the weights' head says with the vocabulary and the settings; not a weight is read.
 
     Raises:

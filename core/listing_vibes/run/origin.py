@@ -9,7 +9,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.model.readers import READERS
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import LITTLE, NEAR, repeated
 from listing_vibes.run.generations import reading
@@ -58,7 +58,7 @@ def of_another_market(run: Path, market: Market) -> bool:
     return not (here or took_part(kept, market) or shares_listings(market, run))
 
 
-def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
+def at_home(kept: Manifest, market: Market) -> tuple[Resolved, str]:
     """The settings of a model at work in `market`, and the fingerprint of what it was trained on.
 
     In one of several markets that it was trained on these are that market's own T1, T2 and fingerprint, so that no test

@@ -21,7 +21,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import atomic_path, copy_file, only_writer
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report
 from listing_vibes.run.contents import REFRESH, WAITING, is_sound, read_spaces, seal
 from listing_vibes.run.default_space import default_space
@@ -199,7 +199,7 @@ def _embed(
 
     `before` is where the earlier state of the run lies.
     """
-    engine, settings, trained_on, carried = None, Settings(), "", None
+    engine, settings, trained_on, carried = None, Resolved(), "", None
     known: dict[bytes, np.ndarray] = {}
     if source is not None and model_run is not None:
         kept = Manifest.load(source)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from listing_vibes.market.log import EventLog, ranges
-from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.model.settings import ResolvedTraining
 from listing_vibes.scoring.unwanted import taken
 
 #: Cosines of events and listings that are held at once.
@@ -34,7 +34,7 @@ class LateInteraction:
     itself: bool = True  # whether a listing of the history is compared with itself, too
 
     @classmethod
-    def of(cls, config: TrainingConfig) -> LateInteraction:
+    def of(cls, config: ResolvedTraining) -> LateInteraction:
         """As a model was trained; one of before this was known, or that left it open, has none."""
         weight = config.late_interaction
         return cls(

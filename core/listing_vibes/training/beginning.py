@@ -21,7 +21,7 @@ from listing_vibes.features.seen import SeenMarket, load_seen
 from listing_vibes.features.texts.encoder import embed_texts
 from listing_vibes.market.market import Market
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings, SplitConfig, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedSplit, ResolvedTraining, Settings
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
@@ -87,7 +87,7 @@ class Beginning:
             weights = load_file(folder / "model.safetensors")
             return cls(run, manifest, featurizer, weights, weights_digest(folder), load_seen(folder))
 
-    def settings(self, given: Settings, market: Market) -> Settings:
+    def settings(self, given: Settings, market: Market) -> Resolved:
         """Those of the run at work in `market`, shorter and gentler, with what is `given` by hand in their place. What the run's
         market decided by its size is left for `market` to decide.
 
@@ -121,10 +121,10 @@ class Beginning:
         weighed = own.training.recency_fit is not None
         if "recency_days" in by_hand or (weighed and recency.keys() & by_hand.keys()):
             again |= recency.keys()  # the rest of it is decided as in a training from nothing
-        training = TrainingConfig.model_validate(
+        training = ResolvedTraining.model_validate(
             training.model_dump(exclude_unset=True, exclude=again - by_hand.keys())
         )
-        open_ = {"split": SplitConfig(), "init": None, "seed": given.seed}
+        open_ = {"split": ResolvedSplit(), "init": None, "seed": given.seed}
         return own.model_copy(update=open_ | named | {"training": training})
 
     def check(self, given: Settings) -> None:
@@ -181,7 +181,7 @@ class Beginning:
         start_from_weights(model, self.weights, self.featurizer.vocabulary, now, sentences, seed)
 
 
-def _shorter(training: TrainingConfig) -> dict[str, Any]:
+def _shorter(training: ResolvedTraining) -> dict[str, Any]:
     """What a training that goes on changes of the one that it goes on from; steps that are left open `decided` shortens."""
     found = SHORT | {
         "max_epochs": min(training.max_epochs, max(LEAST_EPOCHS, math.ceil(training.max_epochs / SHORTER)))

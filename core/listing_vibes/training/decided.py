@@ -9,7 +9,7 @@ from listing_vibes.device import has_bf16
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Split
 from listing_vibes.model.readers import READERS
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.fits import LITTLE, NEAR, RECENT, repeated
 from listing_vibes.training.baskets import REAL_SHARE, simultaneous
 from listing_vibes.training.examples import training_ends
@@ -49,13 +49,13 @@ SIZES = ("batch", "window_listings", "fresh", "bank_size")
 EPOCHS, PASSES, LEAST_STEPS = 5, 5, 140
 
 
-def reopened(training: TrainingConfig, shorter: int = 1) -> TrainingConfig:
+def reopened(training: ResolvedTraining, shorter: int = 1) -> ResolvedTraining:
     """The training of a run with what its market decided by its size left open again, for another market to decide.
 
     What a market would not have decided was given by hand, and stays. `shorter`: so many times fewer steps than from nothing the
     run was trained for.
     """
-    usual = {name: TrainingConfig.model_fields[name].default for name in (*SIZES, "max_steps")}
+    usual = {name: ResolvedTraining.model_fields[name].default for name in (*SIZES, "max_steps")}
     large = sum(getattr(training, name) == LARGE_STEPS[name] for name in SIZES) > len(SIZES) // 2
     sizes = LARGE_STEPS if large else usual
     left = {name for name in SIZES if getattr(training, name) == sizes[name]}
@@ -64,17 +64,17 @@ def reopened(training: TrainingConfig, shorter: int = 1) -> TrainingConfig:
         left.add("max_steps")
     if training.value_rate in (1.0, VALUE_RATE):
         left.add("value_rate")
-    return TrainingConfig.model_validate(training.model_dump(exclude_unset=True, exclude=left))
+    return ResolvedTraining.model_validate(training.model_dump(exclude_unset=True, exclude=left))
 
 
 def decided(
-    settings: Settings,
+    settings: Resolved,
     log: EventLog,
     split: Split,
     many: bool = False,
     attributes: bool = True,
     shorter: int = 1,
-) -> TrainingConfig:
+) -> ResolvedTraining:
     """The training of `settings` with nothing left open; what was given by hand stays. `many`: `log` is of several markets;
     `attributes`: there are some to find neighbours by; `shorter`: so many times fewer steps than from nothing."""
     training = settings.training

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from listing_vibes.errors import VibesError
 from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report, Trained, Validated
 from listing_vibes.training.bank import ItemBank
 from listing_vibes.training.baskets import in_epoch
@@ -37,7 +37,7 @@ AVERAGE = "average/"
 def finetune(
     model: ListingModel,
     data: StepData,
-    settings: Settings,
+    settings: Resolved,
     run: Path,
     validate: Validate | None,
     resume: bool,
@@ -75,7 +75,7 @@ class _Finetuning:
         self,
         model: ListingModel,
         data: StepData,
-        settings: Settings,
+        settings: Resolved,
         run: Path,
         validate: Validate | None,
         report: Report,

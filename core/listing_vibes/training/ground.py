@@ -11,7 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import RETURNING, Catalogue, Queries, Split, make_split, returning
-from listing_vibes.model.settings import SplitConfig
+from listing_vibes.model.settings import ResolvedSplit
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Ground:
     known: np.ndarray  # (K,) listings that were published, or touched, before training ends
 
     @classmethod
-    def of(cls, market: Market, asked: SplitConfig) -> Ground:
+    def of(cls, market: Market, asked: ResolvedSplit) -> Ground:
         """That of one market.
 
         Raises:

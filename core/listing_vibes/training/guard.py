@@ -3,7 +3,7 @@
 import math
 
 from listing_vibes.errors import VibesError
-from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.model.settings import ResolvedTraining
 from listing_vibes.training.bank import ItemBank
 from listing_vibes.training.state import TrainingState
 
@@ -13,7 +13,7 @@ ALIKE = 0.995
 COLLAPSE_AFTER = 300
 
 
-def check_loss(state: TrainingState, loss: float, candidates: float, config: TrainingConfig) -> None:
+def check_loss(state: TrainingState, loss: float, candidates: float, config: ResolvedTraining) -> None:
     """Count steps whose loss is above ln(candidates), after the warm-up; call after `state.step` has grown.
 
     Raises:
@@ -32,7 +32,7 @@ def check_loss(state: TrainingState, loss: float, candidates: float, config: Tra
         )
 
 
-def check_finite(what: str, value: float, step: int, config: TrainingConfig) -> None:
+def check_finite(what: str, value: float, step: int, config: ResolvedTraining) -> None:
     """Raises:
     VibesError: the `value` of `what`, found after so many steps, is not a number, so that no later one will be.
     """
@@ -42,7 +42,7 @@ def check_finite(what: str, value: float, step: int, config: TrainingConfig) -> 
         )
 
 
-def check_bank(state: TrainingState, bank: ItemBank, config: TrainingConfig) -> None:
+def check_bank(state: TrainingState, bank: ItemBank, config: ResolvedTraining) -> None:
     """Look at a freshly encoded bank, after the warm-up.
 
     Raises:

@@ -6,7 +6,7 @@ import numpy as np
 
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Split
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.fits import DECAY, NEAR, RECENT, Fit, fit_of, unasked_fit
 from listing_vibes.scoring.blends import BATCH, SHARES, WINDOWS, Blend, RecencyPrior, Remembered, score_spread
 from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
@@ -19,14 +19,14 @@ ENOUGH = 300
 
 
 def fit_blend(
-    training: TrainingConfig,
+    training: ResolvedTraining,
     model: Scorer,
     near: np.ndarray | None,
     log: EventLog,
     split: Split,
     catalogue: Catalogue,
     seed: int,
-) -> TrainingConfig:
+) -> ResolvedTraining:
     """Return `training` with the recency and the attribute neighbors that lists add to the finished `model`.
 
     With `ENOUGH` validation queries these choose the window, the form of neighbors and both weights, 0 among them. With fewer,
@@ -53,20 +53,20 @@ def fit_blend(
     )
 
 
-def _fixed_fit(training: TrainingConfig, has_neighbors: bool) -> Fit:
+def _fixed_fit(training: ResolvedTraining, has_neighbors: bool) -> Fit:
     """What lists add where nothing is validated: `NEAR` and `STANDARD` of `listing_vibes.run.fits`, or shares given by hand."""
     changes: dict[str, Any] = {"recency_served": True, "recency_fit": None}
     if not has_neighbors:
         changes["neighbours_served"] = 0.0
     elif training.neighbours_weighed:
         changes |= {"neighbours_served": NEAR, "neighbours_nearest": training.baskets == "set"}
-    found = unasked_fit(Settings(training=training.model_copy(update=changes)))
+    found = unasked_fit(Resolved(training=training.model_copy(update=changes)))
     assert found is not None
     return found
 
 
 def _candidate_scorers(
-    training: TrainingConfig,
+    training: ResolvedTraining,
     model: Remembered,
     near: np.ndarray | None,
     log: EventLog,

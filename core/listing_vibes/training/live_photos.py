@@ -23,7 +23,7 @@ from listing_vibes.features.photos.views import photos_used
 from listing_vibes.market.market import Market
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Report
 from listing_vibes.training.processes import Processes
 
@@ -116,7 +116,7 @@ def photos_of(features: Features, listings: np.ndarray) -> np.ndarray:
 
 def start_live(
     market: Market,
-    settings: Settings,
+    settings: Resolved,
     featurizer: Featurizer,
     photos: PhotoVectors | None,
     report: Report | None = None,

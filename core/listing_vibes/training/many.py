@@ -16,7 +16,7 @@ from listing_vibes.features.seen import SeenMarket, save_seen
 from listing_vibes.market.durable import copy_file
 from listing_vibes.market.market import Market
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Report, Stage
 from listing_vibes.run.contents import seal
 from listing_vibes.run.generations import forget
@@ -27,7 +27,7 @@ from listing_vibes.training.finetune import Validate
 from listing_vibes.training.ground import Ground
 
 
-def check_many(markets: Sequence[Market], settings: Settings) -> None:
+def check_many(markets: Sequence[Market], settings: Resolved) -> None:
     """Raises:
     VibesError: one of them stands there twice, or a setting goes with one market alone.
     """

@@ -6,15 +6,15 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.market.market import Market
 from listing_vibes.model.readers import READERS
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 
 #: Tables have a multiple of so many rows: room beyond the rule below, and shapes that kernels and exports like.
 STEP = 16
 
 
 def with_positions(
-    settings: Settings, market: Market, featurizer: Featurizer, features: Features
-) -> Settings:
+    settings: Resolved, market: Market, featurizer: Featurizer, features: Features
+) -> Resolved:
     """`settings` with the positions that a model of `market` needs, unless `[encoder] max_tokens` was given by hand.
 
     A row of a reader of vectors ("listing-vectors") is one listing, and the longest that the market's columns allow is

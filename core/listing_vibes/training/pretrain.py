@@ -17,7 +17,7 @@ from listing_vibes.model.dropout import Draw
 from listing_vibes.model.embeddings import TokenBatch
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.losses import LOSSES
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report, Trained
 from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.codes import redrawn
@@ -77,7 +77,7 @@ def pretraining_loss(
     data: StepData,
     known: np.ndarray,
     step: int,
-    settings: Settings,
+    settings: Resolved,
     tables: tuple[torch.Tensor, torch.Tensor],
     processes: Processes | None = None,
 ) -> torch.Tensor:
@@ -139,7 +139,7 @@ def pretrain(
     model: ListingModel,
     data: StepData,
     known: np.ndarray,
-    settings: Settings,
+    settings: Resolved,
     run: Path,
     resume: bool,
     report: Report,

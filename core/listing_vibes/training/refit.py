@@ -6,14 +6,14 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.trainable import TRAINABLE, is_trained
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Settings, SplitConfig
+from listing_vibes.model.settings import Resolved, ResolvedSplit
 from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.origin import of_another_market
 
 
-def refit_settings(run: Path, market: Market, everything: bool = False) -> Settings:
-    """Settings that train on `market` as `run` was trained, for as many steps as its weights had, without validation.
+def refit_settings(run: Path, market: Market, everything: bool = False) -> Resolved:
+    """Resolved that train on `market` as `run` was trained, for as many steps as its weights had, without validation.
 
     What `run` was validated on trains as well, so that the model knows the market until the test begins; with
     `everything` the test's events do too, and only events still to come can measure the result.
@@ -56,7 +56,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
         until = int(log.time.max()) + 1 if len(log) else until
     return settings.model_copy(
         update={
-            "split": SplitConfig(protocol="temporal", t1=until, t2=until),
+            "split": ResolvedSplit(protocol="temporal", t1=until, t2=until),
             "positions": None,  # the market may have other columns now
             # Trained and served as the run that it repeats, also where that is of before a setting was known.
             "training": training.model_copy(

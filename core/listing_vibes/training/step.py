@@ -21,7 +21,7 @@ from listing_vibes.market.splits import Catalogue, Split
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.losses import LOSSES
-from listing_vibes.model.settings import CandidateSet, TrainingConfig
+from listing_vibes.model.settings import CandidateSet, ResolvedTraining
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.recency import RecentEvents, recency_prior
 from listing_vibes.training.bank import ItemBank
@@ -94,7 +94,7 @@ def step_loss(
     bank: ItemBank | None,
     batch: Batch,
     step: int,
-    config: TrainingConfig,
+    config: ResolvedTraining,
     tables: tuple[torch.Tensor, torch.Tensor],
     frozen: bool = False,
     processes: Processes | None = None,
@@ -156,7 +156,7 @@ def _softmax(
     data: StepData,
     bank: ItemBank | None,
     batch: Batch,
-    config: TrainingConfig,
+    config: ResolvedTraining,
     chosen: CandidateSet,
     candidates: Candidates,
     user: torch.Tensor,

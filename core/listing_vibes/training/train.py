@@ -29,7 +29,7 @@ from listing_vibes.market.splits import Catalogue, Queries, Split
 from listing_vibes.model.checkpoint import load_weights
 from listing_vibes.model.encoder import Inputs, ListingModel, encode_histories, encode_listings
 from listing_vibes.model.pretrained import start_from
-from listing_vibes.model.settings import Settings, SplitConfig
+from listing_vibes.model.settings import Resolved, ResolvedSplit, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.run.contents import seal
 from listing_vibes.run.engine import Engine, make_inputs
@@ -96,19 +96,19 @@ def train(
     markets = [market] if isinstance(market, Market) else list(market)
     shots = list(photos) if isinstance(photos, Sequence) else [photos]
     if not state.is_main_process:
-        return _train(markets, run, settings, shots, resume, report, repeats, state, begun)
+        return _train(markets, run, Resolved.of(settings), shots, resume, report, repeats, state, begun)
     with only_writer(run, "vibes train"):
         for folder in (run, run / ".training"):
             sweep_left(folder)
         if (run / "run.toml").exists():  # what a writer left that was killed when all was done
             shutil.rmtree(run / ".training", ignore_errors=True)
-        return _train(markets, run, settings, shots, resume, report, repeats, state, begun)
+        return _train(markets, run, Resolved.of(settings), shots, resume, report, repeats, state, begun)
 
 
 def _train(
     markets: list[Market],
     run: Path,
-    settings: Settings,
+    settings: Resolved,
     shots: list[PhotoVectors | None],
     resume: bool,
     report: Report,
@@ -131,7 +131,7 @@ def _train(
     log, catalogue, split, counts, known = (
         ground.log, ground.catalogue, ground.split, ground.counts, ground.known,
     )  # fmt: skip
-    split_config = SplitConfig(protocol=split.protocol, t1=split.t1, t2=split.t2)
+    split_config = ResolvedSplit(protocol=split.protocol, t1=split.t1, t2=split.t2)
     if many:
         check_many(markets, settings)
         split_config = settings.split.model_copy(update={"protocol": split.protocol})
@@ -273,7 +273,7 @@ def _train(
 
 def _features(
     markets: list[Market],
-    settings: Settings,
+    settings: Resolved,
     grounds: list[Ground],
     photos: list[PhotoVectors | None],
     work: Path,
@@ -294,7 +294,7 @@ def _features(
     return featurizer, [featurizer.at_work(one).transform(one, shown, report) for one, shown in both]
 
 
-def _resumed(work: Path, markets: list[Market], settings: Settings) -> Settings:
+def _resumed(work: Path, markets: list[Market], settings: Resolved) -> Resolved:
     """The settings of the training that was interrupted; those that are given must agree with them, but for what they leave open."""
     if not (work / "run.toml").is_file():
         raise VibesError(f"{work.parent} holds no interrupted training; start one without --resume.")
@@ -348,7 +348,7 @@ def _validation(
     split: Split,
     catalogue: Catalogue,
     inputs: Inputs,
-    settings: Settings,
+    settings: Resolved,
     live: LivePhotos | None = None,
     recent: RecentEvents | None = None,
 ) -> Validate | None:

@@ -2,14 +2,14 @@
 
 from types import SimpleNamespace
 
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes_app.kit.measures import ADDED, user_score_help
 
 
 def of(weight, **training):
-    settings = Settings.of({"training": training})
+    settings = Resolved.of({"training": training})
     return SimpleNamespace(
         run=SimpleNamespace(
             has_model=True,

@@ -11,7 +11,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.encoder import ListingModel, encode_histories, encode_listings
 from listing_vibes.model.export.graph import graphs_of
 from listing_vibes.model.export.inputs import history_inputs, listing_inputs
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.engine import make_inputs
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ def eye(market: Market, name: str, seed: int) -> PhotoVectors:
 def case(market: Market, photos: PhotoVectors | None, **settings):
     """A model away from the silent start of its layers, what it reads, and the market's events."""
     log = EventLog.from_market(market)
-    chosen = Settings.model_validate({"preset": "tiny"} | settings)
+    chosen = Resolved.model_validate({"preset": "tiny"} | settings)
     featurizer = Featurizer.fit(market, chosen.features, WIDTH, np.arange(LISTINGS), log.duration, photos)
     inputs = make_inputs(featurizer, featurizer.transform(market, photos), log, chosen)
     torch.manual_seed(0)

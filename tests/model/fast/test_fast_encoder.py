@@ -16,7 +16,7 @@ from listing_vibes.model.fast import choose
 from listing_vibes.model.fast.model import FastLongformer, FastModel
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.longformer import Longformer
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.packed import attention, linear
 from listing_vibes.packed.rows import Rows
 from listing_vibes.run.engine import Engine, make_inputs
@@ -130,7 +130,7 @@ def engine(request, tiny_market):
     market = Market.open(tiny_market(listings=40, users=25, events_per_user=12))
     log = EventLog.from_market(market)
     two = request.param == "two-stage"
-    settings = Settings.model_validate(
+    settings = Resolved.model_validate(
         {
             "preset": "tiny",
             "history": "cls" if two else request.param,

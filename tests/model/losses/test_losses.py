@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from listing_vibes.model.losses import LOSSES
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 
 
 @pytest.fixture
@@ -71,9 +71,9 @@ def test_a_row_without_negatives_costs_nothing_and_stays_finite(name, case):
 
 
 def test_settings_name_a_loss_and_refuse_another():
-    assert Settings.model_validate({"training": {"loss": "log_out"}}).training.loss == "log_out"
+    assert Resolved.model_validate({"training": {"loss": "log_out"}}).training.loss == "log_out"
     with pytest.raises(ValidationError, match=r"Input should be .*'log_in', 'log_out'"):
-        Settings.model_validate({"training": {"loss": "none such"}})
+        Resolved.model_validate({"training": {"loss": "none such"}})
 
 
 def test_the_names_are_known_without_torch():

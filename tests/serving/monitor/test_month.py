@@ -21,7 +21,7 @@ from listing_vibes.features.photos.of_market import market_photos
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.run import Run
 from listing_vibes.serving.monitor.checks import Monitored
@@ -37,7 +37,7 @@ QUICK = {
     "preset": "tiny",
     "encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64},
     "features": FeatureConfig(text=False),
-    "training": TrainingConfig(batch=64, fresh=16, max_epochs=1, warmup=5, recency_days=0),
+    "training": ResolvedTraining(batch=64, fresh=16, max_epochs=1, warmup=5, recency_days=0),
 }
 
 
@@ -55,7 +55,7 @@ def before(tmp_path_factory):
         market.events[market.events[C.TIMESTAMP] >= CUT].to_parquet(folder / "events.parquet", index=False)
         from listing_vibes.training.train import train
 
-        train(Market.open(folder / "market"), folder / "run", Settings(**QUICK), None)
+        train(Market.open(folder / "market"), folder / "run", Resolved(**QUICK), None)
         run = Run.open(folder / "run")
         save_metrics(run, evaluate_run(run, baselines="none"))
 
@@ -189,7 +189,7 @@ def pictured(tmp_path_factory):
             **{C.PATH: lambda rows: [str(demo.path / path) for path in rows[C.PATH]]}
         ).to_parquet(folder / "photos.parquet")
         market = Market.open(folder / "market")
-        train(market, folder / "run", Settings(**QUICK), market_photos(market))
+        train(market, folder / "run", Resolved(**QUICK), market_photos(market))
 
     return once(tmp_path_factory, "pictured", make)
 

@@ -11,7 +11,7 @@ import listing_vibes.serving.monitor.newest as newest_module
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.market.splits import make_split
-from listing_vibes.model.settings import Settings
+from listing_vibes.model.settings import Resolved
 from listing_vibes.scoring.metrics import DEFAULT
 from listing_vibes.serving.monitor.checks import Check, Thresholds
 from listing_vibes.serving.monitor.evidence import no_queries, write_evidence
@@ -81,7 +81,7 @@ def run(random_log, always_live):
     split = make_split(log, always_live(log))
     return SimpleNamespace(
         path=None, log=log, split=lambda: split, has_model=True, trained_on_everything=False,
-        manifest=SimpleNamespace(settings=Settings()), market=SimpleNamespace(timed=True),
+        manifest=SimpleNamespace(settings=Resolved()), market=SimpleNamespace(timed=True),
     )  # fmt: skip
 
 
