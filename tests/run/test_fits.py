@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from browser.painted import paint_market, train_run
+from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run, with_serving
 from listing_vibes.evaluation.saved import save_metrics
@@ -80,7 +81,10 @@ def test_what_is_recent_is_counted_by_the_minute_and_never_without_the_last_even
     run = SimpleNamespace(after_last_event=after, market=SimpleNamespace(timed=timed))
     run.counted_at = MethodType(RunFolder.counted_at, run)
     maker = Recommender(
-        run, "model", Rules(), SimpleNamespace(has_recent=True, indexes={}, gains={}, gain=lambda at: at)
+        run,
+        "model",
+        Rules(),
+        SimpleNamespace(has_recent=True, indexes=Cache(4), gains=Cache(4), gain=lambda at: at),
     )
     for at, counted in (
         (after - 3, after - 3), (after, after), (after + 1, after), (11 * MINUTE - 1, after), (11 * MINUTE, 11 * MINUTE),
