@@ -220,7 +220,15 @@ def test_a_process_that_crashes_says_how(tmp_path):
 
 def test_leaving_ends_the_processes(small_market, tmp_path):
     (tmp_path / "job.json").write_text(
-        json.dumps({"market": str(small_market.path), "kind": "model", "settings": BASE, "photo_encoder": ""})
+        json.dumps(
+            {
+                "market": str(small_market.path),
+                "kind": "model",
+                "settings": BASE,
+                "photo_encoder": "",
+                "control": "",
+            }
+        )
     )
     job = Job("full", 0, tmp_path)
 
@@ -229,5 +237,6 @@ def test_leaving_ends_the_processes(small_market, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run_jobs([job], 1, stop)
-    assert job.process is not None and job.process.returncode == -signal.SIGTERM
+    assert job.process is not None  # ended before or after the training took the signal over
+    assert job.process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
     assert not job.finished and os.path.isdir(tmp_path)

@@ -19,7 +19,9 @@ def recorded(folder: Path, *line: object) -> list[str]:
     (folder / "home").mkdir()
     places = [RECORDER, ROOT / "tests", ROOT / "core", ROOT / "app"]
     left = {
-        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "LISTING_VIBES_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("XDG_", "LISTING_VIBES_", "TORCH"))
     }
     with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # the names of Ray's sockets have to be short
         own = {

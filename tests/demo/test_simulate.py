@@ -302,5 +302,8 @@ def test_a_wrong_parameter_file_is_named(tmp_path, old, new, told):
 def test_parameters_change_the_market(tmp_path):
     p = default_parameters()
     calm = replace(p, choice=replace(p.choice, clicks=1.0))
-    made = [simulate(tmp_path / "m", listings=80, users=80, parameters=each).events for each in (p, calm)]
+    made = [
+        simulate(tmp_path / str(each.choice.clicks), listings=80, users=80, parameters=each).events
+        for each in (p, calm)
+    ]
     assert len(made[1]) < 0.6 * len(made[0])

@@ -88,8 +88,8 @@ def test_the_command_prints_one_document_and_writes_the_queries(runs, tmp_path):
     text = CliRunner().invoke(app, ["compare", *map(str, runs)]).stdout
     assert (
         "52 queries" in text
-        and "(3 only the first, 5 only the second)" in text
-        and "The first knew better:" in text
+        and "3 only the first, 5 only the second" in text
+        and "The first ranked better:" in text
     )
 
 

@@ -39,7 +39,9 @@ def towns(tmp_path_factory):
         one = opened[name]
         one.config.model_copy(update={"name": title}).save(one.path / "market.toml")
         opened[name] = Market.open(one.path)
-    opened["b"] = Market.from_frames(listings, other.events, path=root / "b", config=config.model_dump())
+    opened["b"] = Market.from_frames(
+        listings, other.events, path=root / "b", config=config.model_dump(), overwrite=True
+    )
     return opened
 
 

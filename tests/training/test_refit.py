@@ -117,11 +117,6 @@ def test_what_cannot_be_refitted_is_said(small_market, whole, tmp_path, change, 
         refit_settings(tmp_path, small_market)
 
 
-def test_a_two_stage_training_has_no_early_end():
-    with pytest.raises(ValueError, match="stop_after goes with recipe = 'single-stage'"):
-        ResolvedTraining(recipe="two-stage", stop_after=5)
-
-
 @pytest.mark.parametrize(
     "encoder, begins",
     [("", "auto"), ("eye", "eye"), ("tf_efficientnet_lite0-tail1-288-0123abcd", "tf_efficientnet_lite0")],

@@ -69,6 +69,10 @@ class TableBudget:
                 f"{VARIABLE} where there is more memory."
             )
 
+    def reset(self) -> None:
+        """Count from the beginning."""
+        self.left, self._text, self._cells = self._limit, 0, 0
+
     def take_batch(self, batch: pa.RecordBatch) -> None:
         """Count a part of a table, as Arrow holds it; raises as `take`."""
         self.take(batch.nbytes, batch.num_rows * batch.num_columns)
@@ -77,6 +81,11 @@ class TableBudget:
 def _count_parquet(path: Path, budget: TableBudget) -> None:
     """Take what a Parquet file holds: by its metadata, and of text that may recur by its dictionaries, which write it once."""
     with pq.ParquetFile(path) as file:
+        for group in range(file.metadata.num_row_groups):
+            budget.take(file.metadata.row_group(group).total_byte_size)
+            # Metadata of damaged columns ends the process in `column` below; reading the first row raises OSError.
+            next(file.iter_batches(1, row_groups=[group]), None)
+        budget.reset()
         chunks = [
             file.metadata.row_group(group).column(number)
             for group in range(file.metadata.num_row_groups)

@@ -159,12 +159,12 @@ def test_values_given_as_text_are_changed_as_what_they_say():
         {
             "listing_id": [f"l{row}" for row in range(30)],
             "skills": [["sql", "python"], ["sql"], ["c"]] * 10,
-            "price": [f"{900 + 10 * row},50 zł" for row in range(30)],
+            "price": [f"{900 + 10 * row}.50" for row in range(30)],
             "remote": ["yes", "no", "yes"] * 10,
         }
     )
     market = Market.from_frames(listings, attributes={"skills": {"kind": "multi"}})
-    draft = Draft.of_mapping(market, {"skills": "python|sql", "price": "1.000,50 zł", "remote": "yes"})
+    draft = Draft.of_mapping(market, {"skills": "python|sql", "price": "1000.50", "remote": "yes"})
     assert draft.cells == {"skills": ["python", "sql"], "price": 1000.5, "remote": True}
     assert "skills" not in Draft.of_mapping(market, {"like": "l1", "skills": " "}).cells
     changes = list(single_changes(market, draft, np.ones(30, bool)))

@@ -410,7 +410,7 @@ def test_a_job_of_now_goes_on_at_its_own_moment_and_a_file_that_was_removed_is_m
         (["{t}/o", "--blend", "recency"], "--blend is not for"),
         (["{t}/o", "--same", "quarter"], "give one of: .*district"),
         (["{t}/o", "--same", "amenities"], "--same names 'amenities'"),
-        (["{t}/o", "--at-most", "0", "district"], "--at-most is 0"),
+        (["{t}/o", "--at-most", "0", "district"], "at_most. is 0"),
         (["{t}/o", "--at", "noon"], "--at is 'noon'"),
         (["{t}/taken", "-k", "4"], r"rules|k was 3, now 4"),
         (["{t}/strange"], "holds mine.parquet"),
