@@ -14,7 +14,8 @@ from listing_vibes.market.codes import is_code
 from listing_vibes.words import cut
 
 if TYPE_CHECKING:
-    from listing_vibes.market.market import Attribute, Market
+    from listing_vibes.market.attribute import Attribute
+    from listing_vibes.market.market import Market
 
 #: What a column that names listings is called where market.toml does not say, the surest first. Words that say "name" as well may
 #: say whose: they count where they tell listings apart.

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
+from listing_vibes.market.attribute import Attribute
 from listing_vibes.market.called import NAMES, TITLES, name_of, telling
 from listing_vibes.market.column_names import rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C
@@ -21,35 +22,13 @@ from listing_vibes.market.frames import as_table, config_of, photo_paths, source
 from listing_vibes.market.in_vain import unwanted_in_vain
 from listing_vibes.market.io import TABLES, find_table, read_table
 from listing_vibes.market.kept_listings import Listings, Parts, kept_listings
-from listing_vibes.market.kinds import Shown, kind_of
 from listing_vibes.market.photo_folders import root_defects
 from listing_vibes.market.tables import events_table, listings_table, photos_table
 from listing_vibes.market.user_names import UserNames
-from listing_vibes.market.values import with_point
 from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count
 
 _PARTS = "_parts"
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """One attribute of a listing, as the model and the screen know it."""
-
-    name: str
-    kind: str
-    label: str
-    unit: str = ""
-    decimal: str = ""  # "," where a comma parts the decimals in the table as it was read
-
-    @property
-    def shown_as(self) -> Shown:
-        """In which form screens show and edit it; see `listing_vibes.market.kinds.Kind`."""
-        return kind_of(self.kind).shown_as
-
-    def typed(self, value: Any) -> Any:
-        """A value as somebody typed it, as the table writes it too, for its kind to read."""
-        return with_point(value) if self.decimal == "," and isinstance(value, str) else value
 
 
 @dataclass(frozen=True, eq=False, repr=False)
