@@ -1,4 +1,4 @@
-"""`python -m tests.coverage_by_room`: branch coverage of each room of `core`, of the last `pytest --cov`; exit code 1 below 90 % in all."""
+"""`python -m tests.coverage_by_room`: branch coverage of each room of `core`, as `.ci/coverage` measured it; exit code 1 below 90 % in all."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def recorded(folder: Path, *line: object) -> list[str]:
     left = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("XDG_", "LISTING_VIBES_", "TORCH"))
+        if not name.startswith(("XDG_", "LISTING_VIBES_", "TORCH", "MPL", "RAY_"))
     }
     with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # the names of Ray's sockets have to be short
         own = {

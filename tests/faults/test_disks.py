@@ -25,7 +25,7 @@ COMMANDS = {
     "embed": ["embed", "{}/market", "{}/fresh", "--model", "{}/run"],
     "embed again": ["embed", "{}/market", "{}/run", "--model", "{}/other"],
     "evaluate": ["evaluate", "{}/run", "--json"],
-    "compare": ["compare", "{}/run", "{}/run", "--other", "popularity", "--queries", "{}/queries.parquet"],
+    "compare": ["compare", "{}/run", "{}/run", "--other", "model only", "--queries", "{}/queries.parquet"],
     "demand": ["demand", "{}/run", "--out", "{}/demand.csv"],
     "explain": ["explain", "{}/run", "user-0001", "home-0003"],
     "ablate": ["ablate", "{}/market", "{}/ablation", "--seeds", "0", "--grid", "{}/grid.toml"],

@@ -64,7 +64,7 @@ def stage(folder: Path) -> None:
         train(market, folder / name, settings(seed), None)
         # A copy of all this has its market beside it.
         Manifest.load(folder / name).model_copy(update={"market": "../market"}).save(folder / name)
-    save_metrics(Run.open(folder / "run"), evaluate_run(Run.open(folder / "run"), baselines="fast"))
+    save_metrics(Run.open(folder / "run"), evaluate_run(Run.open(folder / "run"), baselines="none"))
     for name, rows in (
         ("listings", new_listings(market, 3)),
         ("events", new_events(market, ["fresh-0"], 20, 5)),
