@@ -48,6 +48,12 @@ class Source:
         return self.stamps == _stamps(self.folder)
 
 
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def files_digest(folder: Path) -> str:
     """Return the sha256 over `market.toml` and the three tables as they lie in a folder."""
     digest = hashlib.sha256()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,6 +10,7 @@ import numpy as np
 
 from listing_vibes.features.featurizer import Features
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.fingerprint import file_sha256
 
 FILE = "prepared.safetensors"
 MADE_OF = "made of"  # fingerprint of the market, digest of the weights
@@ -29,10 +29,7 @@ def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
 def weights_digest(run: Path) -> str:
     """sha256 of the weights in a run folder; "" without any."""
     path = run / "model.safetensors"
-    if not path.is_file():
-        return ""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return file_sha256(path) if path.is_file() else ""
 
 
 def embedded_with(run: Path) -> str:

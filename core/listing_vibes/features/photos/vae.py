@@ -7,7 +7,6 @@ vector of a photo is the mean of its latent, pooled to a coarse grid.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from listing_vibes.features.photos.files import PhotoProblem
 from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.progress import Counted, Report
 
 VAE = "vae"
@@ -91,8 +91,7 @@ def market_vae(
         _train(folder, _pictures(Path(market_path), photos, seed), seed, steps or STEPS, report)
     model = _model()
     _load(file, model)
-    with open(file, "rb") as stream:
-        found = f"{VAE}-{SIZE}-{hashlib.file_digest(stream, 'sha256').hexdigest()[:8]}"
+    found = f"{VAE}-{SIZE}-{file_sha256(file)[:8]}"
     if name not in (VAE, found):
         raise VibesError(
             f"The autoencoder in {file} is '{found}', not '{name}'; give the other one's file with --weights."

@@ -18,6 +18,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.vector_cache import VectorCache, folder_name
+from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.progress import Counted, Report, Stage
 
 if TYPE_CHECKING:
@@ -187,14 +188,9 @@ def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
 def _minilm(folder: Path) -> TextEncoder:
     """Return the packaged encoder, cached for processes that embed a few texts many times."""
     weights = folder / "model.safetensors"
-    if not weights.is_file() or _sha256(weights) != MINILM_SHA256:
+    if not weights.is_file() or file_sha256(weights) != MINILM_SHA256:
         raise VibesError(f"{weights} is not the known weights file; reinstall {MINILM_PACKAGE}.")
     return TextEncoder(folder, MINILM)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def minilm_folder() -> Path:

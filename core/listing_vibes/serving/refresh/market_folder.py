@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import copy_file, sweep_left
+from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.io import TABLES, find_table, table_files
 from listing_vibes.run.run import Run
 
@@ -98,9 +98,9 @@ class MarketFolder:
             files, ours = table_files(self.path, name), find_table(self._run.market.tables, name)
             if len(files) < 2 or ours is None or self.path / ours.name not in files:
                 continue
-            if _digest(self.path / ours.name) == _digest(ours):
+            if file_sha256(self.path / ours.name) == file_sha256(ours):
                 for file in files:
-                    if file.name != ours.name and _digest(file) == self._replaced.get(name):
+                    if file.name != ours.name and file_sha256(file) == self._replaced.get(name):
                         file.unlink(missing_ok=True)
 
     def _stamps(self) -> list[Stat | None]:
@@ -122,13 +122,8 @@ def digests(folder: Path) -> Digests:
     for name in NAMES:
         file = _file(folder, name)
         if file is not None:
-            found[name] = _digest(file)
+            found[name] = file_sha256(file)
     return found
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _file(folder: Path, name: str) -> Path | None:
