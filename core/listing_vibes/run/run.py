@@ -1,4 +1,4 @@
-"""A run, opened: what is similar in every space, and recommendations where there is a model."""
+"""A run, opened: what is similar in every space, and recommendations, by its model or without one by untrained neighbors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ class Run(RunFolder):
         asked, single = read_listings(listings)
         space = self.spaces[0] if space is None else space
         rows, known = np.array([self.row(one) for one in asked], np.int64), self.index(space).known
-        without = [one for one, row in zip(asked, rows, strict=True) if not known[row]]
+        has_vector = known[rows]  # (Q,)
+        without = [one for one, has in zip(asked, has_vector, strict=True) if not has]
         if without and len(without) == len(asked):
             raise VibesError(
                 f"Listing '{without[0]}' has nothing in the space '{space}'; choose another space."
@@ -84,7 +85,8 @@ class Run(RunFolder):
                 VibesWarning,
                 stacklevel=2,
             )
-            rows, asked = rows[known[rows]], [one for one in asked if one not in without]
+            rows = rows[has_vector]
+            asked = [one for one, has in zip(asked, has_vector, strict=True) if has]
         if allowed is not None and (np.shape(allowed) != known.shape or np.asarray(allowed).dtype != bool):
             raise VibesError(
                 f"allowed has the shape {np.shape(allowed)} and the type {np.asarray(allowed).dtype}; give a True or False for each "
