@@ -1,17 +1,15 @@
 """What a page says as code gives the rows that it shows: Python, command and link, under filters, rules and additions."""
 
 import json
-import shlex
 import shutil
 from urllib.parse import urlencode
 
 import pytest
 from looking import components
-from typer.testing import CliRunner
 
 from browser.painted import paint_market, train_run
+from helpers.commands import run_script
 from listing_vibes import Run, selection
-from listing_vibes.cli import app
 from listing_vibes.run.fits import Fit, save_fits
 
 
@@ -41,14 +39,8 @@ def python_of(text):
     return names["found"]["listing_id"].tolist()
 
 
-def command_of(text, folder, monkeypatch):
-    if "<<'END'" in text:
-        (folder / "history.json").write_text(text.split("<<'END'\n")[1].split("\nEND\n")[0])
-    monkeypatch.chdir(folder)
-    words = shlex.split(text.splitlines()[-1])
-    done = CliRunner().invoke(app, [words[1], "--json", *words[2:]])
-    assert done.exit_code == 0, done.stderr
-    return [row["listing_id"] for row in json.loads(done.stdout)]
+def command_of(text, folder):
+    return [row["listing_id"] for row in json.loads(run_script(text, folder).stdout)]
 
 
 CASES = {
@@ -73,7 +65,7 @@ QUICK = {"filtered", "history"}
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in CASES]
 )
-def test_the_code_of_a_page_gives_its_rows(show, run, name, tmp_path, monkeypatch):
+def test_the_code_of_a_page_gives_its_rows(show, run, name, tmp_path):
     where, params, labels = CASES[name]
     page = show(where, run, **params)
     shown = lists(page, *labels)
@@ -83,13 +75,13 @@ def test_the_code_of_a_page_gives_its_rows(show, run, name, tmp_path, monkeypatc
     commands = commands[-len(shown) :]  # before them, those of the files that are kept
     assert shown and all(shown) and len(python) == len(commands) == len(shown)
     assert [python_of(text) for text in python] == shown
-    assert [command_of(text, tmp_path, monkeypatch) for text in commands] == shown
+    assert [command_of(text, tmp_path) for text in commands] == shown
     found = selection(Run.open(run), f"/{where}?{urlencode(params)}")
     assert found["listing_id"].tolist() == [one for each in shown for one in each]
 
 
 @pytest.mark.slow
-def test_two_runs_side_by_side_have_code_each(show, run, tmp_path, monkeypatch):
+def test_two_runs_side_by_side_have_code_each(show, run, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run, other)
     (tmp_path / "market").symlink_to(run.parent / "market")

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from looking import components
 
-from helpers.commands import vibes
+from helpers.commands import rules_file, vibes
 from helpers.serving import serving
 from listing_vibes import Run
 from listing_vibes.demo.shipped import ROOT as DEMO
@@ -43,7 +43,6 @@ class Case:
     """A rule: what Python is told, the command's options and the page's address."""
 
     rules: dict[str, Any] = field(default_factory=dict)
-    options: tuple[str, ...] = ()
     page: dict[str, str] = field(default_factory=dict)
     at: str | None = None
     beside: str | None = None
@@ -54,8 +53,7 @@ class Case:
 
 def rule(name: str, *values: str, page: str | None = None, **more: Any) -> Case:
     """A rule that may be given several times, each time with one value."""
-    options = tuple(word for value in values for word in (f"--{name}", value))
-    return Case({name: list(values)}, options, {name: page or ";".join(values)}, **more)
+    return Case({name: list(values)}, {name: page or ";".join(values)}, **more)
 
 
 def cases(run: Run) -> dict[str, Case]:
@@ -69,23 +67,23 @@ def cases(run: Run) -> dict[str, Case]:
     day = "2025-03-20"
     return {
         "none": Case(as_usual=tuple(KINDS)),
-        "`--blend recency`": Case({}, ("--blend", "recency"), {"with": "recency"}, beside="recency", not_for=NO_ADDITION),
-        "`--blend nothing`": Case({}, ("--blend", "nothing"), {"with": "nothing"}, beside="nothing", not_for=NO_ADDITION, as_usual=("recommend",)),
-        "`--at`, live then": Case({"live_only": True}, ("--live-only", "--at", day), {"live": "1", "day": day}, at=day, no_page=NO_MOMENT),
-        "`--live-only`": Case({"live_only": True}, ("--live-only",), {"live": "1"}, as_usual=("recommend",)),
-        "`--not-only-live`": Case({"live_only": False}, ("--not-only-live",), {"live": "0"}, as_usual=("similar",)),
-        "`--keep-seen`": Case({"drop_seen": False}, ("--keep-seen",), {"seen": "1"}, not_for=NO_HISTORY),
-        "`--where`": rule("where", "price<=1200", "rooms=2|3"),
-        "`--same`": rule("same", "building"),
-        "`--at-most`": Case({"at_most": 1, "seller": "district"}, ("--at-most", "1", "district"), {"most": "1", "per": "district"}),
-        "`--diversity`": Case({"diversity": 0.5}, ("--diversity", "0.5"), {"variety": "5"}),
-        "`--pin`": rule("pin", ids[700], ids[30]),
-        "`--block`": rule("block", best[0], near[0]),
-        "`--not`": rule("not", best[0], near[0]),
-        "`--boost 'fresh ...'`": rule("boost", "fresh 1 14d"),
-        "`--boost 'near ...'`": rule("boost", f"near {place} 1 500m"),
-        "`--dial`": rule("dial", f"mine 1.5 model +{ids[5]} +{ids[9]} -{ids[14]}"),
-        "`--fill`": Case({"where": ["price<=400"], "fill": True}, ("--where", "price<=400", "--fill"), {"where": "price<=400", "fill": "1"}),
+        "`--blend recency`": Case({}, {"with": "recency"}, beside="recency", not_for=NO_ADDITION),
+        "`--blend nothing`": Case({}, {"with": "nothing"}, beside="nothing", not_for=NO_ADDITION, as_usual=("recommend",)),
+        "`--at`, live then": Case({"live_only": True}, {"live": "1", "day": day}, at=day, no_page=NO_MOMENT),
+        "`live_only: true`": Case({"live_only": True}, {"live": "1"}, as_usual=("recommend",)),
+        "`live_only: false`": Case({"live_only": False}, {"live": "0"}, as_usual=("similar",)),
+        "`drop_seen: false`": Case({"drop_seen": False}, {"seen": "1"}, not_for=NO_HISTORY),
+        "`where`": rule("where", "price<=1200", "rooms=2|3"),
+        "`same`": rule("same", "building"),
+        "`at_most`": Case({"at_most": 1, "seller": "district"}, {"most": "1", "per": "district"}),
+        "`diversity`": Case({"diversity": 0.5}, {"variety": "5"}),
+        "`pin`": rule("pin", ids[700], ids[30]),
+        "`block`": rule("block", best[0], near[0]),
+        "`not`": rule("not", best[0], near[0]),
+        "`boost: fresh ...`": rule("boost", "fresh 1 14d"),
+        "`boost: near ...`": rule("boost", f"near {place} 1 500m"),
+        "`dial`": rule("dial", f"mine 1.5 model +{ids[5]} +{ids[9]} -{ids[14]}"),
+        "`fill`": Case({"where": ["price<=400"], "fill": True}, {"where": "price<=400", "fill": "1"}),
     }  # fmt: skip
 
 
@@ -113,7 +111,10 @@ class Faces:
 
     def command(self, kind: str, case: Case) -> list[tuple[str, str]]:
         of = USER if kind == "recommend" else LISTING
-        return named(json.loads(vibes(kind, RUN, of, "-k", K, *case.options, "--json").stdout))
+        options = rules_file(self.folder.parent, **case.rules)
+        options += ["--at", case.at] if case.at else []
+        options += ["--blend", case.beside] if case.beside else []
+        return named(json.loads(vibes(kind, RUN, of, "-k", K, *options, "--json").stdout))
 
     def service(self, kind: str, case: Case) -> list[tuple[str, str]]:
         more = {"at": case.at, "with": case.beside}

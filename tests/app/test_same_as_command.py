@@ -7,6 +7,7 @@ from looking import components
 from typer.testing import CliRunner
 
 from browser.painted import paint_market, train_run
+from helpers.commands import rules_file
 from listing_vibes import Run
 from listing_vibes.cli import app
 from listing_vibes.run.fits import FILE, Fit, save_fits
@@ -31,15 +32,15 @@ FITS = [
     ),
     Fit(name="model only + ids", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
 ]
-#: Rules as a page's address has them, and as options of the command.
+#: Rules as a page's address has them, and as the command's file has them.
 RULES = [
-    ({}, []),
-    ({"same": "room_type"}, ["--same", "room_type"]),
-    ({"per": "room_type", "most": "3"}, ["--at-most", "3", "room_type"]),
-    ({"variety": "5", "live": "0"}, ["--diversity", "0.5", "--not-only-live"]),
+    ({}, {}),
+    ({"same": "room_type"}, {"same": ["room_type"]}),
+    ({"per": "room_type", "most": "3"}, {"at_most": 3, "seller": "room_type"}),
+    ({"variety": "5", "live": "0"}, {"diversity": 0.5, "live_only": False}),
     ({"where": "price<=150; room_type=Shared room|Private room"},
-     ["--where", "price<=150", "--where", "room_type=Shared room|Private room"]),
-    ({"seen": "1"}, ["--keep-seen"]),
+     {"where": ["price<=150", "room_type=Shared room|Private room"]}),
+    ({"seen": "1"}, {"drop_seen": False}),
 ]  # fmt: skip
 BESIDE = [None, "recency", "neighbors", "neighbors+recency", "ids"]
 
@@ -125,21 +126,25 @@ def test_under_every_rule_and_addition_users_and_their_histories_get_what_the_co
         page.query_params.update(asked)
         return page.run()
 
-    for params, options in RULES:
-        expected = told(fitted, "u3", *options, *option)
+    for params, rules in RULES:
+        expected = told(fitted, "u3", *rules_file(tmp_path, **rules), *option)
         lists.add(tuple(expected))
         assert recommended(anew(users, user="u3", at=str(EVENTS), **params, **added)) == expected
-        expected = told(fitted, "--history", tmp_path / "history.json", *options, *option)
+        expected = told(
+            fitted, "--history", tmp_path / "history.json", *rules_file(tmp_path, **rules), *option
+        )
         assert simulated(anew(simulation, h=text, **params, **added)) == expected
     assert len(lists) > 3  # the rules do tell lists apart
 
 
 @pytest.mark.slow
-def test_under_every_rule_similar_listings_are_those_of_the_command(show, run):
-    for params, options in RULES:
+def test_under_every_rule_similar_listings_are_those_of_the_command(show, run, tmp_path):
+    for params, rules in RULES:
         if {"same", "seen"} & set(params):
             continue  # a filter of the page, and nothing for listings
         page = show("similar", run, listing="l05", space="attributes", **params)
         found = next(one for one in components(page, "gallery") if "neighbours by" in one["label"])
-        options = [one for one in options if one != "--not-only-live"]  # all, unless asked otherwise
-        assert shown(found["cards"]) == rows_of("similar", run, "l05", "--space", "attributes", *options)
+        given = {name: value for name, value in rules.items() if name != "live_only"}
+        assert shown(found["cards"]) == rows_of(
+            "similar", run, "l05", "--space", "attributes", *rules_file(tmp_path, **given)
+        )

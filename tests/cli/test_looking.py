@@ -23,32 +23,33 @@ class Asked(Exception):
     ("words", "called", "told", "named"),
     [
         (
-            ["search", "a bed", "-k", "3", "--live-only", "--where", "price<=900", "--where", "rooms=2",
-             "--block", "home-0001", "--block", "home-0002", *AT],
+            ["search", "a bed", "-k", "3", "--rules", "{rules}", "--where", "price<=900", "--where", "rooms=2",
+             "--exclude", "home-0001", "--exclude", "home-0002", *AT],
             "listing_vibes.insight.search.search:search_photos", ("a bed", None, MOMENT, RULES), {},
         ),
         (
-            ["explain", "user-0001", "home-0003", *AT, "--blend", "recency", "--budget", "2.5"],
-            "listing_vibes.insight.explain.reasons:explain_listing", ("user-0001", "home-0003", MOMENT, "recency", 2.5), {},
+            ["explain", "user-0001", "home-0003", *AT, "--blend", "recency"],
+            "listing_vibes.insight.explain.reasons:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
         ),
         (
-            ["demand", *AT, "--by", "month", "--space", "model", "--least", "2"],
-            "listing_vibes.insight.demand.demand:demand", (MOMENT, "month", "model", 2.0), {},
+            ["demand", *AT, "--by", "month", "--space", "model"],
+            "listing_vibes.insight.demand.demand:demand", (MOMENT, "month", "model"), {},
         ),
         (
-            ["launch", "--listing", "home-0003", "--no-advise"],
-            "listing_vibes.insight.launch.launch:launch", ("home-0003",), {"advise": False},
+            ["launch", "home-0003"],
+            "listing_vibes.insight.launch.launch:launch", ("home-0003",), {},
         ),
     ],
     ids=lambda one: one[0] if isinstance(one, list) else "",
 )  # fmt: skip
-def test_every_option_reaches_what_it_is_about(trained, monkeypatch, words, called, told, named):
+def test_every_option_reaches_what_it_is_about(trained, tmp_path, monkeypatch, words, called, told, named):
     def asked(run, *given, **more):
         raise Asked(run, given, more)
 
     module, name = called.split(":")
     monkeypatch.setattr(importlib.import_module(module), name, asked)
-    command, *rest = words
+    (tmp_path / "rules.toml").write_text("live_only = true\nwhere = ['price<=1']")  # which an option replaces
+    command, *rest = [word.format(rules=tmp_path / "rules.toml") for word in words]
     error = CliRunner().invoke(app, [command, str(trained.path), *rest]).exception
     assert isinstance(error, Asked), error
     run, given, more = error.args

@@ -144,19 +144,6 @@ def test_a_place_without_the_demo_is_told_how_to_get_it(tmp_path, monkeypatch):
         shipped.bundled_run()
 
 
-def test_a_rebuilt_demo_is_compared_figure_by_figure():
-    def metrics(**values: float) -> dict:
-        return {"results": {name: {"recall@30": {"value": value}} for name, value in values.items()}}
-
-    table = shipped.compare(metrics(first=0.5, als=0.25, gone=0.1), metrics(als=0.25, first=0.375))
-    assert table.to_dict("list") == {
-        "ranking": ["first", "als"],
-        "bundled": [0.5, 0.25],
-        "rebuilt": [0.375, 0.25],
-        "difference": [-0.125, 0.0],
-    }
-
-
 @pytest.mark.slow
 def test_building_makes_market_truth_and_run_from_the_photos(tmp_path, demo):
     stages = []

@@ -32,7 +32,7 @@ COMMANDS = {
     "similar": ["similar", "{}/run", "home-0003"],
     "batch": ["batch", "{}/run", "{}/lists"],
     "batch of listings": ["batch", "{}/run", "{}/lists", "--kind", "listings"],
-    "launch": ["launch", "{}/run", "--listing", "home-0003"],
+    "launch": ["launch", "{}/run", "home-0003"],
     "search": ["search", "{}/run", "canopy bed"],
     "recommend": ["recommend", "{}/run", "user-0001"],
     "report": ["report", "{}/run", "{}/report.html"],

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 import listing_vibes_app
-from helpers.commands import vibes
+from helpers.commands import rules_file, vibes
 from helpers.serving import serving
 from listing_vibes import Run
 from listing_vibes.serving.service.api import make_app
@@ -28,7 +29,7 @@ DEMO = HERE.parents[1] / "assets" / "demo"
 ROWS = 4
 PAGES = ("overview", "similar", "users", "simulate", "map", "cold", "compare")
 
-#: Options of lists by run: every rule and every blend that the market allows.
+#: Rules of lists by run, each as name and value: every rule and every blend that the market allows.
 RULES = {
     "demo": [
         ["--where", "price<=1500"], ["--same", "district"], ["--at-most", "2", "district"], ["--diversity", "0.5"],
@@ -71,8 +72,10 @@ def answers(name: str, run: Path) -> Iterator[tuple[str, Any]]:
         yield f"similar {space}", _list("similar", run, listing, "--space", space)
     yield "recommend", _list("recommend", run, user)
     for rule in RULES[name]:
-        yield f"similar {' '.join(rule)}", _list("similar", run, listing, *rule)
-        yield f"recommend {' '.join(rule)}", _list("recommend", run, user, *rule)
+        with tempfile.TemporaryDirectory() as folder:
+            options = rules_file(Path(folder), **_rules(rule))
+            yield f"similar {' '.join(rule)}", _list("similar", run, listing, *options)
+            yield f"recommend {' '.join(rule)}", _list("recommend", run, user, *options)
     yield "check", _check(run)
     yield "evaluate", _evaluate(run, name)  # which fits the blends
     for blend in BLENDS[name]:
@@ -82,6 +85,22 @@ def answers(name: str, run: Path) -> Iterator[tuple[str, Any]]:
         yield "batch", _batch(run)
     for page in PAGES:
         yield f"page {page}", _page(page, run)
+
+
+def _rules(words: list[str]) -> dict[str, Any]:
+    """Return what `--NAME VALUE...` says as rules."""
+    rules: dict[str, Any] = {}
+    for text in " ".join(words).split("--")[1:]:
+        name, _, value = text.strip().partition(" ")
+        if name == "not-only-live":
+            rules["live_only"] = False
+        elif name == "at-most":
+            rules["at_most"], rules["seller"] = int(value.split()[0]), value.split()[1]
+        elif name == "fill":
+            rules["fill"] = True
+        else:
+            rules[name] = float(value) if name == "diversity" else [value]
+    return rules
 
 
 def _vectors(run: Path) -> Iterator[tuple[str, Any]]:

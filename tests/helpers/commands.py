@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,23 @@ from unittest import mock
 from listing_vibes import cli
 
 ROOT = Path(__file__).parents[2]
+
+
+def rules_file(folder: Path, **rules: object) -> list[str]:
+    """Write rules as a file, as `--rules` takes it; returns the option."""
+    path = folder / "rules.json"
+    path.write_text(json.dumps(rules), encoding="utf-8")
+    return ["--rules", str(path)]
+
+
+def run_script(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run what a page shows as a command, with `--json`: the lines that write its files, and its last line."""
+    for name, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)\nEND$", text, re.DOTALL | re.MULTILINE):
+        (folder / name).write_text(content, encoding="utf-8")
+    program, command, *words = shlex.split(text.splitlines()[-1])
+    assert program == "vibes"
+    with contextlib.chdir(folder):
+        return vibes(command, "--json", *words)
 
 
 def vibes(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:

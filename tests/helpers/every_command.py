@@ -58,7 +58,7 @@ def commands(folder: Path) -> dict[str, list[list[object]]]:
         "recommend": [[run, "u1"]],
         "batch": [[run, folder / "alike", "--kind", "listings"], [run, folder / "lists", "--engine", "ray"]],
         "search": [[run, "canopy bed"]],
-        "launch": [[run, "--listing", "l01"]],
+        "launch": [[run, "l01"]],
         "explain": [[run, "u1", "l01"]],
         "demand": [[run]],
         "report": [[run, folder / "report.html"]],

@@ -1,11 +1,10 @@
-"""A rule that is declared once is in every face: options, requests, addresses of pages and the guide."""
+"""A rule that is declared once is in every face: requests, addresses of pages and the guide."""
 
 from pathlib import Path
 
 import pytest
-import typer
 
-from listing_vibes.cli import app
+from listing_vibes.cli.lists import read_rules
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.selection.params import WRITTEN
 from listing_vibes.run.rules import Declared, Rules, declared
@@ -16,21 +15,16 @@ GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "guide.md"
 
 def guide_row(rule: Declared) -> str:
     """Return the line of a rule in the guide's table."""
-    option = ", ".join(f"`{name}`" for name in f"{rule.option} {rule.written.metavar}".strip().split("/"))
-    return f"| {option} | {rule.description} |".replace("=2|3", "=2\\|3")
+    return f"| `{rule.name}` | {rule.description} |".replace("=2|3", "=2\\|3")
 
 
-def test_every_rule_is_an_option_a_field_of_requests_a_parameter_and_a_row_of_the_guide():
-    commands = typer.main.get_command(app).commands
-    options = {name for one in commands["recommend"].params for name in (*one.opts, *one.secondary_opts)}
+def test_every_rule_is_a_field_of_requests_a_parameter_and_a_row_of_the_guide():
     properties = PostedHistory.model_json_schema()["properties"]
     guide = GUIDE.read_text(encoding="utf-8")
     assert {rule.field for rule in declared()} == set(Rules.model_fields) - {"k"}
     for rule in declared():
         assert rule.parameter in WRITTEN | {"same"} and rule.name in properties
-        if rule.field != "seller":  # which is part of at_most
-            assert set(rule.option.split("/")) <= options
-            assert guide_row(rule) in guide, f"The guide's table should have: {guide_row(rule)}"
+        assert guide_row(rule) in guide, f"The guide's table should have: {guide_row(rule)}"
 
 
 def test_a_request_gives_the_rules_that_python_takes():
@@ -54,3 +48,20 @@ def test_a_request_gives_the_rules_that_python_takes():
 def test_rules_that_cannot_be_meant_are_refused(wrong):
     with pytest.raises(VibesError):
         Rules.of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("r.json", '{"same": ["district"], "at_most": 3, "seller": "host"}'), ("r.toml", 'same = "district"\nat_most = 3\nseller = "host"')],
+)  # fmt: skip
+def test_an_option_replaces_what_a_file_of_rules_says(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    rules = read_rules(tmp_path / name, at_most=(1, "city"), where=None, block=[])
+    assert rules == Rules(same=("district",), at_most=1, seller="city")
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"pins": []}', '{"diversity": 7}'])
+def test_a_file_that_holds_no_rules_is_refused(tmp_path, text):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(VibesError, match=r"r\.json"):
+        read_rules(tmp_path / "r.json")

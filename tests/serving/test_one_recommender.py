@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import listing_vibes.run.folder as folder_module
 import listing_vibes.run.recommender as recommender_module
 import listing_vibes.search.index.choose as choose_module
+from helpers.commands import rules_file
 from helpers.serving import serving
 from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
@@ -116,29 +117,15 @@ def client(run):
         yield client
 
 
-def options(rules: Rules, at: str | None, beside: str | None = None) -> list[str]:
+def options(folder: Path, rules: Rules, at: str | None, beside: str | None = None) -> list[str]:
     """The rules as the command line says them."""
-    told = ["-k", str(rules.k), "--diversity", str(rules.diversity)]
-    if rules.live_only is not None:
-        told.append("--live-only" if rules.live_only else "--not-only-live")
-    if rules.drop_seen is not None and beside != "similar":
-        told.append("--drop-seen" if rules.drop_seen else "--keep-seen")
-    for name in rules.same:
-        told += ["--same", name]
-    for condition in rules.where:
-        told += ["--where", condition]
-    for name in ("pin", "block", "boost", "dial"):
-        for value in getattr(rules, name):
-            told += [f"--{name}", value]
-    for value in rules.unlike:
-        told += ["--not", value]
-    if rules.fill:
-        told.append("--fill")
-    if rules.at_most:
-        told += ["--at-most", str(rules.at_most), str(rules.seller)]
+    given = rules.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if beside == "similar":
+        given.pop("drop_seen", None)
+    words = ["-k", str(rules.k), *rules_file(folder, **given)]
     if at is not None:
-        told += ["--at", at]
-    return told + (["--blend", beside] if beside not in (None, "similar") else [])
+        words += ["--at", at]
+    return words + (["--blend", beside] if beside not in (None, "similar") else [])
 
 
 def named(found: list[dict]) -> list[tuple[str, str]]:
@@ -213,7 +200,7 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     for user in users:
         assert asked(client, f"/recommend/{user}", rules, at, **with_) == alone[user]
     user = users[0]
-    assert command("recommend", str(run.path), user, *options(rules, at, beside)) == alone[user]
+    assert command("recommend", str(run.path), user, *options(out.parent, rules, at, beside)) == alone[user]
     start, end = run.log.history_at(run.user_number[user], None if at is None else moment)
     told = [{"listing_id": run.listing_ids[row]} for row in run.log.listing[start:end]]
     for event, code, seconds in zip(
@@ -254,7 +241,7 @@ def test_a_listing_gets_the_same_list_from_every_caller(run, client, tmp_path_fa
     assert {one: written.get(one, []) for one in listings} == alone
     for one in listings:
         assert asked(client, f"/similar/{one}", rules, at, space=space) == alone[one]
-    told = options(rules, at, "similar")
+    told = options(out.parent, rules, at, "similar")
     assert command("similar", str(run.path), listings[0], "--space", space, *told) == alone[listings[0]]
 
 

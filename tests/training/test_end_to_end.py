@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from helpers.killing import weights
 from helpers.tiny import tiny_events, tiny_listings, tiny_photos
-from listing_vibes.cli.training import embed
+from listing_vibes.cli.model import embed
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.of_market import market_photos

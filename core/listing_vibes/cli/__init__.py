@@ -10,11 +10,11 @@ import typer
 
 # Each registers its commands, in the order of the help.
 # isort: off
-from listing_vibes.cli import markets as _markets  # noqa: F401
-from listing_vibes.cli import training as _training  # noqa: F401
-from listing_vibes.cli import looking as _looking  # noqa: F401
+from listing_vibes.cli import data as _data  # noqa: F401
+from listing_vibes.cli import model as _model  # noqa: F401
+from listing_vibes.cli import use as _use  # noqa: F401
+from listing_vibes.cli import outputs as _outputs  # noqa: F401
 from listing_vibes.cli import production as _production  # noqa: F401
-from listing_vibes.cli import taking as _taking  # noqa: F401
 
 # isort: on
 from listing_vibes.cli.shared import app

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from listing_vibes.cli import batch as options
+from listing_vibes.cli import lists as options
 from listing_vibes.cli.shared import PRODUCTION, Count, Json, RunPath, Strict, app, progress_bar
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs, printable
@@ -250,14 +250,6 @@ def monitor(
     thresholds: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="thresholds that differ from the default ones")
     ] = None,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="one threshold, or none to turn it off; several times"),
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(metavar="ATTRIBUTE", help="who offers a listing; default: a column such as host_id"),
-    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="MOMENT", help="where the newest events begin; default: after the evaluation"),
@@ -285,12 +277,12 @@ def monitor(
     from listing_vibes.serving.monitor.monitor import look
 
     check_table_name(queries, "--queries")
-    limits = Thresholds.told(thresholds, threshold or [])
+    limits = Thresholds.of(thresholds)
     if memo is not None and memo.suffix not in (".md", ".html"):
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
     about: About = {}
     with progress_bar() as progress:
-        found, asked = look(run, limits, by, since, blend, progress=progress, about=about)
+        found, asked = look(run, limits, None, since, blend, progress=progress, about=about)
     if memo is not None:
         from listing_vibes.report.memo import evidence_folder, write_memo
         from listing_vibes.run.run import Run

@@ -18,6 +18,23 @@ OPTIONS = {
     "--rivals": "--baselines",
     "--from": "--init-from",
     "--all": "the command vibes batch RUN OUT --kind users|listings",
+    "--block": "--exclude",
+    "--listing": "vibes launch RUN LISTING",
+    **dict.fromkeys(
+        (
+            "--live-only",
+            "--not-only-live",
+            "--drop-seen",
+            "--keep-seen",
+            "--same",
+            "--pin",
+            "--not",
+            "--boost",
+            "--dial",
+            "--fill",
+        ),
+        "--rules FILE, which takes every rule",
+    ),
 }
 
 

@@ -1,6 +1,6 @@
 """How the demo that ships in `assets/demo` is made.
 
-`python -m listing_vibes.demo.bundle WORK` makes it from the photos; `vibes demo --rebuild` makes it afresh elsewhere and compares.
+`python -m listing_vibes.demo.bundle WORK` makes it from the photos.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from safetensors.torch import load_file, save_file
 
 from listing_vibes.ablation.ablate import ablate, folder_of
 from listing_vibes.ablation.grid import load_grid
 from listing_vibes.demo.oracle import Oracle
-from listing_vibes.demo.shipped import ROOT, RUN, TRUTH, bundled_run, compare
+from listing_vibes.demo.shipped import ROOT, RUN, TRUTH
 from listing_vibes.demo.simulate import simulate
 from listing_vibes.demo.world import World
 from listing_vibes.errors import VibesError
@@ -29,7 +28,6 @@ from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.insight.search.photo_search import PhotoSearch
-from listing_vibes.market.caches import user_cache
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
@@ -160,16 +158,6 @@ def bundle(work: Path, report: Report) -> Run:
     for suffix in (".parquet", ".png", ".svg"):
         shutil.copyfile(work / f"ablation{suffix}", run / f"ablation{suffix}")
     return finish(made, run, report)
-
-
-def rebuild_demo(report: Report) -> tuple[Run, pd.DataFrame]:
-    """Build the demo afresh in the cache folder; the run, and its figures beside the bundled ones.
-
-    The frame has the columns `ranking, bundled, rebuilt, difference`, recall@30 each.
-    """
-    bundled = Run.open(bundled_run()).metrics
-    run = build(user_cache() / "demo", ROOT, report)
-    return run, compare(bundled or {}, run.metrics or {})
 
 
 if __name__ == "__main__":

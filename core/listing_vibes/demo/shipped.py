@@ -6,9 +6,6 @@ In a clone of the project it lies in `assets/demo`; a wheel carries it in the fo
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.caches import DEMO
@@ -40,15 +37,3 @@ def bundled_runs() -> list[Path]:
         VibesError: the first is not there.
     """
     return [bundled_run(), *(ROOT / name for name in BESIDE if (ROOT / name / "run.toml").is_file())]
-
-
-def compare(bundled: dict[str, Any], rebuilt: dict[str, Any]) -> pd.DataFrame:
-    """recall@30 of two `metrics.json`: `ranking, bundled, rebuilt, difference`, for the rankings that both have."""
-    old, new = bundled.get("results", {}), rebuilt.get("results", {})
-    rows = [
-        (name, old[name]["recall@30"]["value"], new[name]["recall@30"]["value"])
-        for name in old
-        if name in new
-    ]
-    frame = pd.DataFrame(rows, columns=["ranking", "bundled", "rebuilt"])
-    return frame.assign(difference=frame["rebuilt"] - frame["bundled"])

@@ -17,7 +17,7 @@ SIDE, WEIGHT = re.compile(r"[+-]\S+"), re.compile(f"-?{NUMBER}")
 MOST = 10.0
 #: How far the covariance of a space is drawn towards a multiple of the identity before the direction is taken: 1 leaves the
 #: difference of the two means. In the model's space, where a few directions hold most of what differs (the price, the
-#: district), half of it finds a planted vibe best; photos have more directions than listings. See `assets/docs/figures.md`.
+#: district), half of it finds a planted vibe best; photos have more directions than listings. See `assets/docs/research/2026-11-30-figures.md`.
 SHRUNK = {"model": 0.5, "photos": 1.0, "attributes": 1.0}
 FARTHEST = 4.0  # standard deviations
 

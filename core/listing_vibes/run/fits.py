@@ -31,7 +31,7 @@ SPACES = {label: space for space, label in NEIGHBOURS.items()}
 #: days count as recent, and how much attribute neighbors count beside the model, both standardised; then what one unit of
 #: log(1 + recent events) weighs, in their deviations, and a listing of the history against the one touched after it. Few events
 #: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` lie where the validation of
-#: two towns is flat; how they were chosen and what others find is in `assets/docs/figures.md`. Markets on either side of
+#: two towns is flat; how they were chosen and what others find is in `assets/docs/research/2026-11-30-figures.md`. Markets on either side of
 #: `LITTLE` have 22,000 events and fewer (towns and baskets, all better so) and 77,000 (the simulated one, where serving adds little by it).
 LITTLE, RECENT, NEAR, STANDARD, DECAY = 32_768, RECENT_DAYS, 0.5, 1.2, 0.8
 

@@ -24,14 +24,10 @@ class Written:
     """How a rule is written elsewhere than in Python and JSON.
 
     Attributes:
-        metavar: what an option of a command takes; empty: nothing.
-        flags: the options of a rule that is on or off, "--yes/--no"; empty: the name with dashes.
         parameter: its name in the address of a page; empty: its name.
         label: of its field on a page, with an `example`; empty: it has no field of text.
     """
 
-    metavar: str = ""
-    flags: str = ""
     parameter: str = ""
     label: str = ""
     example: str = ""
@@ -47,57 +43,55 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     k: int = Field(default=K, gt=0, description="how many listings")
-    live_only: Annotated[bool | None, Written(flags="--live-only/--not-only-live", parameter="live")] = Field(
+    live_only: Annotated[bool | None, Written(parameter="live")] = Field(
         default=None,
         description="only listings live at the moment; default: for users, not for similar listings",
     )
-    drop_seen: Annotated[bool | None, Written(flags="--drop-seen/--keep-seen", parameter="seen")] = Field(
+    drop_seen: Annotated[bool | None, Written(parameter="seen")] = Field(
         default=None, description="nothing of the user's history; default: so"
     )
     #: A missing value is a value of its own.
-    same: Annotated[Texts, Written("ATTRIBUTE")] = Field(
+    same: Annotated[Texts, Written()] = Field(
         default=(),
         description="only listings equal in this attribute to the listing, or to the newest one of the history, e.g. the town",
     )
     #: Listings without a value are free.
-    at_most: Annotated[Annotated[int, Field(ge=1)] | None, Written("N ATTRIBUTE", parameter="most")] = Field(
+    at_most: Annotated[Annotated[int, Field(ge=1)] | None, Written(parameter="most")] = Field(
         default=None,
         description="at most so many with one value of an attribute (`seller`), e.g. of one host",
     )
     seller: Annotated[str | None, Written(parameter="per")] = Field(
         default=None, description="the attribute that at_most counts by"
     )
-    diversity: Annotated[float, Written("WEIGHT", parameter="variety")] = Field(
+    diversity: Annotated[float, Written(parameter="variety")] = Field(
         default=0.0,
         ge=0,
         lt=1,
         description="0 by score alone .. 1 by unlikeness (maximal marginal relevance)",
     )
-    where: Annotated[Texts, Written("CONDITION", label="Only where", example="price<=100; rooms=2|3")] = (
-        Field(
-            default=(),
-            description="only listings that fulfil it: price<=100 (or <, >=, >), rooms=2|3, pets=yes",
-        )
+    where: Annotated[Texts, Written(label="Only where", example="price<=100; rooms=2|3")] = Field(
+        default=(),
+        description="only listings that fulfil it: price<=100 (or <, >=, >), rooms=2|3, pets=yes",
     )
-    pin: Annotated[Texts, Written("LISTING", label="First", example="ids of listings")] = Field(
+    pin: Annotated[Texts, Written(label="First", example="ids of listings")] = Field(
         default=(),
         description="stands first, several in their order, as far as the other rules let them into the list",
     )
-    block: Annotated[Texts, Written("LISTING", label="Never", example="ids of listings")] = Field(
+    block: Annotated[Texts, Written(label="Never", example="ids of listings")] = Field(
         default=(), description="is in no list"
     )
-    unlike: Annotated[Texts, Written("LISTING", label="Not like", example="ids of listings")] = Field(
+    unlike: Annotated[Texts, Written(label="Not like", example="ids of listings")] = Field(
         default=(),
         alias="not",
         description="is in no list either, and what is like it falls, by 0.3 standard deviations of the scores for each one of "
         "the likeness",
     )
-    boost: Annotated[Texts, Written("BOOST", label="Boost", example="fresh 0.5 14d")] = Field(
+    boost: Annotated[Texts, Written(label="Boost", example="fresh 0.5 14d")] = Field(
         default=(),
         description="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': what is new or near gains 0.5 standard deviations of the "
         "scores, half of it after 14 days (12h: hours) or 2 km (500m) away",
     )
-    dial: Annotated[Texts, Written("DIAL")] = Field(
+    dial: Annotated[Texts, Written()] = Field(
         default=(),
         description="'lighter 1.5 photos +A +B -C': what is like A and B and unlike C gains; in model, photos or attributes, below "
         "0 the other way",
@@ -196,11 +190,6 @@ class Declared:
     def is_texts(self) -> bool:
         """Whether it may be given several times."""
         return isinstance(self.default, tuple)
-
-    @property
-    def option(self) -> str:
-        """The option of commands, both of a rule that is on or off."""
-        return self.written.flags or "--" + self.name.replace("_", "-")
 
     @property
     def parameter(self) -> str:

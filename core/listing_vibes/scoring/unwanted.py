@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 #: Standard deviations of a query's scores that a listing loses for each one of its likeness to what is not wanted. No log at
-#: hand has negatives to learn from, so it was chosen by its price, see `assets/docs/figures.md`.
+#: hand has negatives to learn from, so it was chosen by its price, see `assets/docs/research/2026-11-30-figures.md`.
 NOT = 0.3
 #: Cosines that are held at once: a user may have hidden very many.
 HELD = 16_000_000

@@ -128,7 +128,7 @@ def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
     assert launch(trained, call.document, **options).audience.equals(expected.audience)
     path = tmp_path / "listing.json"
     path.write_text(call.command("run").split("<<'END'\n")[1].split("\nEND\n")[0])
-    done = CliRunner().invoke(app, ["launch", str(trained.path), "--listing", str(path), "--json"])
+    done = CliRunner().invoke(app, ["launch", str(trained.path), str(path), "--json"])
     assert done.exit_code == 0, done.stderr
     told, all_users = json.loads(done.stdout), launch(trained, call.document, newcomers=newcomers)
     assert told["audience"] == len(all_users.audience) and told["changes"] == all_users.to_dict()["changes"]
@@ -150,7 +150,7 @@ def test_a_file_that_is_no_listing_is_one_sentence(trained, crowd, newcomers, tm
     with pytest.raises(VibesError, match=told):
         draft = Draft.of_file(trained.market, path)
         launch(trained, draft, advise=False, crowd=crowd, newcomers=newcomers)
-    done = CliRunner().invoke(app, ["launch", str(trained.path), "--listing", "nobody"])
+    done = CliRunner().invoke(app, ["launch", str(trained.path), "nobody"])
     assert done.exit_code and "neither a listing" in str(done.exception)
 
 

@@ -6,11 +6,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import listing_vibes_app as app_of_pages
+from helpers.commands import run_script
 from listing_vibes import Run, VibesError, selection
-from listing_vibes.cli import app
 from listing_vibes.insight.selection.address import selections
 from listing_vibes.insight.selection.filters import NAMES
 from listing_vibes.insight.selection.params import WRITTEN
@@ -41,12 +40,8 @@ def of_python(text: str) -> list[str]:
     return names["found"]["listing_id"].tolist()
 
 
-def of_command(text: str) -> list[str]:
-    words = shlex.split(text)
-    assert words[0] == "vibes"
-    done = CliRunner().invoke(app, [words[1], "--json", *words[2:]])
-    assert done.exit_code == 0, done.stderr
-    return [row["listing_id"] for row in json.loads(done.stdout)]
+def of_command(text: str, folder: Path) -> list[str]:
+    return [row["listing_id"] for row in json.loads(run_script(text, folder).stdout)]
 
 
 @pytest.mark.slow
@@ -61,21 +56,19 @@ def of_command(text: str) -> list[str]:
         Selection("recommend", "user-0002", 7, rules=RULES.model_copy(update={"same": ("district",)})),
     ],
 )
-def test_python_and_command_give_the_rows(trained, asked):
+def test_python_and_command_give_the_rows(trained, tmp_path, asked):
     run = Run.open(trained.path)
     expected = asked.frame(run)["listing_id"].tolist()
     assert 0 < len(expected) <= asked.k
     assert of_python(asked.python(str(run.path))) == expected
-    assert of_command(asked.command(str(run.path))) == expected
+    assert of_command(asked.command(str(run.path)), tmp_path) == expected
 
 
-def test_a_history_comes_with_the_file_that_the_command_reads(trained, tmp_path, monkeypatch):
+def test_a_history_comes_with_the_file_that_the_command_reads(trained, tmp_path):
     asked = Selection("recommend", "", 5, history=(Event("home-0003", "view", 30.5), Event("home-0004")))
     expected = asked.frame(trained)["listing_id"].tolist()
     text = asked.command(str(trained.path))
-    (tmp_path / "history.json").write_text(text.split("<<'END'\n")[1].split("\nEND\n")[0])
-    monkeypatch.chdir(tmp_path)
-    assert of_command(text.splitlines()[-1]) == expected
+    assert of_command(text, tmp_path) == expected
     assert of_python(asked.python(str(trained.path))) == expected
 
 

@@ -110,10 +110,11 @@ def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, befor
     samples = {(one.name, one.labels.get("of", "")): one.value for f in families for one in f.samples}
     assert samples["vibes_monitor_crossed", "price"] == 1 and samples["vibes_monitor_crossed", "rooms"] == 0
     assert len(pd.read_parquet(shop / "q.parquet")) == found.queries
-    again = json.loads(vibes("monitor", run, "--threshold", "attribute_shift=none", "--json").stdout)
+    (shop / "limits.toml").write_text('attribute_shift = "none"')
+    again = json.loads(vibes("monitor", run, "--thresholds", shop / "limits.toml", "--json").stdout)
     assert not any(check["crossed"] for check in again["checks"])
-    wrong = vibes("monitor", run, "--threshold", "price=2", check=2).stderr
-    assert "write NAME=VALUE with one of: recall_drop" in wrong
+    (shop / "wrong.toml").write_text("price = 2")
+    assert "'price'" in vibes("monitor", run, "--thresholds", shop / "wrong.toml", check=2).stderr
     behind = pd.read_csv(shop / "a-queries" / "attribute-price.csv", dtype=str)
     new = set(pd.read_parquet(before / "listings.parquet")["listing_id"].astype(str))
     assert (

@@ -188,7 +188,7 @@ def gains(
 
 
 def draft_named(run: Run, named: str) -> str | Draft:
-    """What a command's `--listing` names: the path of a JSON file, or the id of a listing.
+    """What a command's LISTING names: the path of a JSON file, or the id of a listing.
 
     Raises:
         VibesError: it is neither.
@@ -198,5 +198,5 @@ def draft_named(run: Run, named: str) -> str | Draft:
     if named.endswith(".json"):
         return Draft.of_file(run.market, Path(named))
     raise VibesError(
-        f"Option --listing is '{named}', which is neither a listing of {run.path} nor a JSON file; give one of them."
+        f"LISTING is '{named}', which is neither a listing of {run.path} nor a JSON file; give one of them."
     )

@@ -52,6 +52,4 @@ class LaunchCall:
     def command(self, run: str) -> str:
         """The lines that print the same."""
         text = json.dumps(dict(self.document), ensure_ascii=False, indent=1)
-        return f"cat > {FILE} <<'END'\n{text}\nEND\n" + shlex.join(
-            ["vibes", "launch", run, "--listing", FILE]
-        )
+        return f"cat > {FILE} <<'END'\n{text}\nEND\n" + shlex.join(["vibes", "launch", run, FILE])

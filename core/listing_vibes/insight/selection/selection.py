@@ -14,11 +14,11 @@ from listing_vibes.insight.search.search import search_photos
 from listing_vibes.insight.selection.histories import as_rows, document
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.asking import Event
-from listing_vibes.run.rules import Rules, declared
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 
 Kind = Literal["similar", "recommend", "search"]
-FILE = "history.json"
+FILE, RULES_FILE = "history.json", "rules.json"
 WIDTH = 96  # characters of a line of Python
 
 
@@ -82,7 +82,8 @@ class Selection:
         return f"from listing_vibes import {faces}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
 
     def command(self, run: str, file: str = "") -> str:
-        """The command that prints these rows; of a history, behind the lines that write its file, unless it has a `file`."""
+        """The command that prints these rows; of a history, behind the lines that write the files of a
+        history (unless it has a `file`) and of rules."""
         names, words = [run, *([] if self.history else [self.query])], ["-k", str(self.k)]
         before = ""
         if self.history and not file:
@@ -95,7 +96,9 @@ class Selection:
             words += ["--at", str(self.at)]
         if self.beside:
             words += ["--blend", self.beside]
-        words += _options(self.rules)
+        if rules := written(self.rules):
+            before += f"cat > {RULES_FILE} <<'END'\n{json.dumps(rules, ensure_ascii=False)}\nEND\n"
+            words += ["--rules", RULES_FILE]
         hidden = any(name.startswith("-") for name in names)  # would be read as an option
         words = [*words, "--", *names] if hidden else [*names, *words]
         return before + shlex.join(["vibes", self.kind, *words])
@@ -119,26 +122,6 @@ def written(rules: Rules) -> dict[str, Any]:
     """Rules by the keys that say something, but for the length of the list."""
     said = rules.model_dump(exclude_defaults=True, by_alias=True, exclude={"k"})
     return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
-
-
-def _options(rules: Rules) -> list[str]:
-    """Return rules as options of a command."""
-    words: list[str] = []
-    for rule in declared():
-        value = getattr(rules, rule.field)
-        if rule.field == "seller" or value == rule.default:  # the seller stands behind `at_most`
-            continue
-        if isinstance(value, bool):
-            yes, _, no = rule.option.partition("/")
-            words.append(yes if value else no)
-        elif rule.is_texts:  # one that begins with a minus would be read as an option
-            for text in value:
-                words += [f"{rule.option}={text}"] if text.startswith("-") else [rule.option, text]
-        elif rule.field == "at_most":
-            words += [rule.option, str(value), rules.seller or ""]
-        else:
-            words += [rule.option, f"{value:g}"]
-    return words
 
 
 def _literal(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,26 +60,11 @@ class Thresholds(BaseModel):
         if isinstance(given, Path | str):
             name, given = str(given), read_toml(Path(given), "give a TOML file with thresholds")
         try:
-            return cls.model_validate(dict(given or {}))
+            return cls.model_validate(
+                {name: None if value == "none" else value for name, value in (given or {}).items()}
+            )
         except ValidationError as error:
             raise VibesError(f"{name}: {first_problem(error, cls)}") from error
-
-    @classmethod
-    def told(cls, file: Path | None, options: Iterable[str]) -> Thresholds:
-        """Those of a file (None: the default ones), with some set by `NAME=VALUE`; "none" turns one off.
-
-        Raises:
-            VibesError: as `of`, or an option that is not so written.
-        """
-        keys: dict[str, Any] = cls.of(file).model_dump()
-        for option in options:
-            name, sign, value = (part.strip() for part in option.partition("="))
-            if not sign or name not in keys:
-                raise VibesError(
-                    f"Option --threshold is '{option}'; write NAME=VALUE with one of: {', '.join(keys)}."
-                )
-            keys[name] = None if value == "none" else value
-        return cls.of(keys)
 
 
 class Check(BaseModel):

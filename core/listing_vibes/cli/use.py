@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from listing_vibes.cli import batch as options
+from listing_vibes.cli import lists as options
 from listing_vibes.cli.shared import (
     USE,
     Browser,
@@ -19,16 +19,18 @@ from listing_vibes.cli.shared import (
     show,
 )
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.run.rules import Rules
 
 
 @app.command(rich_help_panel=USE)
-@options.with_rules(without=["drop_seen"])
 def similar(
     run: RunPath,
     listing: Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")] = None,
-    *,
-    rules: Rules,
+    k: options.Count = None,
+    where: options.Where = None,
+    at_most: options.AtMost = None,
+    diversity: options.Diversity = None,
+    exclude: options.Exclude = None,
+    rules: options.RulesFile = None,
     space: Annotated[
         str | None,
         typer.Option(help="model, photos, attributes, or vectors of market.toml; default: see vibes embed"),
@@ -41,18 +43,18 @@ def similar(
 
     if listing is None:
         raise VibesError("Give a LISTING; for all of them at once use `vibes batch RUN OUT --kind listings`.")
+    chosen = options.read_rules(rules, k=k, where=where, at_most=at_most, diversity=diversity, block=exclude)
     opened = Run.open(run, events_too=False)
     moment = options.moment_of(at, opened.market)
     default = opened.manifest.default_space if space is None else None
     space = space or opened.spaces[0]
-    found = opened.similar(listing, space=space, at=moment, rules=rules)
-    show(opened, found, json_, rules, moment, space=space)
+    neighbors = opened.similar(listing, space=space, at=moment, rules=chosen)
+    show(opened, neighbors, json_, chosen, moment, space=space)
     if default is not None and default.space == space:
         typer.echo(default.sentence, err=True)
 
 
 @app.command(rich_help_panel=USE)
-@options.with_rules()
 def recommend(
     run: RunPath,
     user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
@@ -61,8 +63,12 @@ def recommend(
         typer.Option(metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"),
     ] = None,
     at: options.At = None,
-    *,
-    rules: Rules,
+    k: options.Count = None,
+    where: options.Where = None,
+    at_most: options.AtMost = None,
+    diversity: options.Diversity = None,
+    exclude: options.Exclude = None,
+    rules: options.RulesFile = None,
     blend: options.Blend = None,
     json_: Json = False,
 ) -> None:
@@ -75,30 +81,34 @@ def recommend(
         raise VibesError(
             "Give a USER who has events, or a history by --history FILE, which needs none; for all users use `vibes batch RUN OUT`."
         )
+    chosen = options.read_rules(rules, k=k, where=where, at_most=at_most, diversity=diversity, block=exclude)
     opened = Run.open(run)
-    told = user if history is None else read_history(history)
-    assert told is not None
+    query = user if history is None else read_history(history)
+    assert query is not None
     moment = options.moment_of(at, opened.market)
-    found = opened.recommend(told, at=moment, rules=rules, beside=blend)
-    show(opened, found, json_, rules, moment, for_users=True)
-    if "fallback" in found:
+    recommended = opened.recommend(query, at=moment, rules=chosen, beside=blend)
+    show(opened, recommended, json_, chosen, moment, for_users=True)
+    if "fallback" in recommended:
         typer.echo(
             "There is no history to go by, so these are popular and recent listings; --history FILE gives one.",
             err=True,
         )
     elif not opened.has_model:
         typer.echo(untrained_sentence(opened), err=True)
-    elif (said := added_sentence(opened.manifest.settings).strip()) and blend is None and len(found):
-        typer.echo(f"{said} --blend nothing leaves it out.", err=True)
+    elif (
+        (sentence := added_sentence(opened.manifest.settings).strip()) and blend is None and len(recommended)
+    ):
+        typer.echo(f"{sentence} --blend nothing leaves it out.", err=True)
 
 
 @app.command(rich_help_panel=USE)
-@options.with_rules(only=["live_only", "where", "block"])
 def search(
     run: RunPath,
     words: Annotated[str, typer.Argument(metavar="WORDS", help="what a photo shows, such as 'canopy bed'")],
-    *,
-    rules: Rules,
+    k: options.Count = None,
+    where: options.Where = None,
+    exclude: options.Exclude = None,
+    rules: options.RulesFile = None,
     json_: Json = False,
     at: options.At = None,
 ) -> None:
@@ -106,11 +116,12 @@ def search(
     from listing_vibes.insight.search.search import search_photos
     from listing_vibes.run.run import Run
 
+    chosen = options.read_rules(rules, k=k, where=where, block=exclude)
     opened = Run.open(run, events_too=False)
     with progress_bar() as progress:
         moment = options.moment_of(at, opened.market)
-        found = search_photos(opened, words, None, moment, rules, progress)
-    show(opened, found, json_, rules, moment)
+        listings = search_photos(opened, words, None, moment, chosen, progress)
+    show(opened, listings, json_, chosen, moment)
 
 
 @app.command(rich_help_panel=USE)
@@ -118,14 +129,11 @@ def launch(
     run: RunPath,
     listing: Annotated[
         str,
-        typer.Option(
-            metavar="FILE.json|ID",
-            help="values by attribute, photos and like (a listing to begin with); or a listing",
+        typer.Argument(
+            metavar="LISTING|DRAFT.json",
+            help="a listing's id, or a file with values by attribute, photos and like (a listing to start from)",
         ),
     ],
-    advise: Annotated[
-        bool, typer.Option("--advise/--no-advise", help="try single changes and covers as well")
-    ] = True,
     json_: Json = False,
 ) -> None:
     """Who would get a listing if it were launched now, beside what, and which single change would reach more."""
@@ -138,7 +146,7 @@ def launch(
     opened = Run.open(run)
     asked = draft_named(opened, listing)
     with progress_bar() as progress:
-        found = launched(opened, asked, advise=advise, crowd=Crowd.of(opened, report=progress))
+        found = launched(opened, asked, crowd=Crowd.of(opened, report=progress))
     typer.echo(as_json(opened, found.to_dict()) if json_ else launch_text(opened, found))
 
 
@@ -155,9 +163,6 @@ def explain(
     ] = None,
     at: options.At = None,
     blend: options.Blend = None,
-    budget: Annotated[
-        float | None, typer.Option(min=0, metavar="SECONDS", help="then attributes and photos are left out")
-    ] = None,
     space: Annotated[
         str | None, typer.Option(help="of two listings: model, photos or attributes; default: that of lists")
     ] = None,
@@ -174,7 +179,7 @@ def explain(
     opened = Run.open(run)
     query = asked[0] if history is None else read_history(history)
     moment = options.moment_of(at, opened.market)
-    found = explain_listing(opened, query, asked[-1], moment, blend, budget, space)
+    found = explain_listing(opened, query, asked[-1], moment, blend, space=space)
     typer.echo(as_json(opened, found.to_dict()) if json_ else reasons_text(found))
 
 
@@ -186,9 +191,6 @@ def demand(
     space: Annotated[
         str | None, typer.Option(help="of which places are made: model, photos (default) or attributes")
     ] = None,
-    least: Annotated[
-        float, typer.Option(metavar="TIMES", help="so many times as many users to a live listing, surely")
-    ] = 1.5,
     out: Annotated[
         Path | None,
         typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a place and moment"),
@@ -204,7 +206,7 @@ def demand(
     opened = Run.open(run)
     moment = options.moment_of(at, opened.market)
     with progress_bar() as progress:
-        found = find_demand(opened, moment, by, space, least, report=progress)
+        found = find_demand(opened, moment, by, space, report=progress)
     if out is not None:
         write_table(out, found.frame())
     typer.echo(as_json(opened, found.to_dict()) if json_ else repr(found))
@@ -244,34 +246,11 @@ def report(
 
 
 @app.command(rich_help_panel=USE)
-def demo(
-    port: Port = 0,
-    browser: Browser = True,
-    rebuild: Annotated[
-        bool,
-        typer.Option(
-            "--rebuild", help="make the demo afresh from its photos, compare its figures, and open that"
-        ),
-    ] = False,
-) -> None:
+def demo(port: Port = 0, browser: Browser = True) -> None:
     """Open the explorer on a simulated market of homes, with rendered photos and a trained model."""
     from listing_vibes.demo.shipped import bundled_runs
 
-    runs = bundled_runs()
-    if rebuild:
-        from listing_vibes.demo.bundle import rebuild_demo
-
-        with progress_bar() as progress:
-            made, figures = rebuild_demo(progress)
-        typer.echo(figures.to_string(index=False, float_format="{:.4f}".format), err=True)
-        largest = figures.loc[figures["difference"].abs().idxmax()]
-        typer.echo(
-            f"Rebuilt in {made.path}; the largest difference of a recall@30 is {largest['difference']:+.4f} "
-            f"({largest['ranking']}).",
-            err=True,
-        )
-        runs = [made.path]
-    _explore(runs, port, browser)
+    _explore(bundled_runs(), port, browser)
 
 
 def _explore(runs: list[Path], port: int, browser: bool) -> None:

@@ -107,17 +107,6 @@ def check(
 @app.command(rich_help_panel=DATA)
 def download(
     market: MarketPath,
-    max_photo_mb: Annotated[float, typer.Option(min=0.001, help="size of one photo, at most")] = 25,
-    max_total_gb: Annotated[
-        float, typer.Option(min=0.000001, help="that are received by this call, at most")
-    ] = 20,
-    per_host: Annotated[int, typer.Option(min=1, max=64, help="connections to one host, at most")] = 2,
-    hosts: Annotated[int, typer.Option(min=1, max=64, help="hosts asked at the same time, at most")] = 8,
-    delay: Annotated[
-        float, typer.Option(min=0, max=60, help="seconds between two requests to a host, at least")
-    ] = 0.1,
-    timeout: Annotated[float, typer.Option(min=0.1, max=600, help="seconds of silence, at most")] = 20,
-    retries: Annotated[int, typer.Option(min=0, max=20, help="more attempts where one may help")] = 3,
     agent: Annotated[
         str | None, typer.Option(help="what hosts are told who asks, such as 'our-shop (it@example.com)'")
     ] = None,
@@ -137,13 +126,6 @@ def download(
     from listing_vibes.market.download.limits import Limits
 
     limits = Limits(
-        photo_bytes=int(max_photo_mb * 1e6),
-        total_bytes=int(max_total_gb * 1e9),
-        per_host=per_host,
-        hosts=hosts,
-        delay=delay,
-        timeout=timeout,
-        retries=retries,
         private=allow_private,
         robots=not ignore_robots,
         agent=Limits.agent if agent is None else agent,

@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 def train(
     folders: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="MARKET... RUN", help="market folders, and the run folder last unless --out says it"
-        ),
+        typer.Argument(metavar="MARKET... RUN", help="market folders, and the run folder last"),
     ],
-    out: Annotated[Path | None, typer.Option("--out", metavar="RUN", help="run folder")] = None,
     preset: Annotated[Preset | None, typer.Option(help="size of the model")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="how to split the events")] = None,
@@ -63,11 +60,11 @@ def train(
     from listing_vibes.market.io import find_table
     from listing_vibes.market.market import Market
 
-    markets, run = (folders, out) if out is not None else (folders[:-1], folders[-1])
+    markets, run = folders[:-1], folders[-1]
     if not markets:
         raise VibesError(f"There is one folder, {run}; give a market and a run: `vibes train MARKET RUN`.")
-    if out is None and find_table(run, "listings") is not None:
-        raise VibesError(f"{run} is a market; name the run's folder after the markets, or with --out RUN.")
+    if find_table(run, "listings") is not None:
+        raise VibesError(f"{run} is a market; name the run's folder after the markets.")
 
     with needs("Training"):
         from listing_vibes.training.start import begin, run_folders
@@ -161,14 +158,6 @@ def evaluate(
     queries: Annotated[
         Path | None, typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query")
     ] = None,
-    hide_history: Annotated[
-        bool | None,
-        typer.Option(
-            "--hide-history/--keep-history",
-            help="leave-one-out: recommend nothing that is in the history, or that as well, as papers do; default: nothing of it, "
-            "unless 2 % of the training events go back to a listing",
-        ),
-    ] = None,
     new_by: Annotated[
         str | None,
         typer.Option(
@@ -183,13 +172,6 @@ def evaluate(
         int | None,
         typer.Option(min=1, metavar="N", help="ask about so many users, drawn by chance; default: all"),
     ] = None,
-    new_test: Annotated[
-        bool,
-        typer.Option(
-            "--new-test",
-            help="also ask what came since an earlier evaluation, such as by a refresh; default: the test set stays",
-        ),
-    ] = False,
 ) -> None:
     """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
     from listing_vibes.evaluation.start import evaluate as measure
@@ -202,11 +184,9 @@ def evaluate(
         result = measure(
             opened,
             protocol,
-            hide_history=hide_history,
             new_by=new_by,
             baselines=baselines,
             users=users,
-            new_test=new_test,
             progress=progress,
         )
     if queries is not None:
