@@ -2,9 +2,7 @@
 
     python -m tests.benchmarks [--only startup texts ...] [--quick] [--out FILE.json]
 
-They run on the demo that comes with the project, whose photos are embedded before the first line that looks at them, or on
-what they make themselves. `--quick` asks each for less, to see that
-it runs. What each found, with the machine's load before and after it, is one JSON document: on stdout, or in `--out`,
+They run on the demo that comes with the project, or on what they make themselves. `--quick` asks each for less, to see that it runs. What each found, with the machine's load before and after it, is one JSON document: on stdout, or in `--out`,
 which is written anew after every line. A line that fails is named, and the others go on.
 """
 
@@ -15,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -28,8 +25,6 @@ RUN, MARKET = "RUN", "MARKET"  # stand for the demo's
 #: Of each line what it is asked, and what with `--quick`.
 LINES: dict[str, tuple[list[str], list[str]]] = {
     "encoder": (["--preset", "tiny", "mini", "small", "base"], ["--preset", "tiny", "--users", "16", "--repeat", "1"]),
-    "readers": ([], ["--preset", "tiny", "--lengths", "8", "--seconds", ".1", "--repeat", "1"]),
-    "encoder_growth": ([RUN], [RUN, "--most", "1000", "--listings", "10000", "--preset", "tiny"]),
     "growth": ([], ["--sizes", "200"]),
     "training": ([], ["--preset", "tiny", "--steps", "1", "--curve", "1"]),
     "processes": ([], ["--listings", "200", "--steps", "1", "2"]),
@@ -39,22 +34,12 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "photos": ([MARKET], [MARKET, "--photos", "8", "--repeat", "1"]),
     "retrieval": ([RUN], [RUN, "--listings", "20000", "--repeat", "1"]),
     "refresh": ([], ["--rounds", "1"]),
-    "rules": ([], ["--requests", "20"]),
-    "why": ([], ["--requests", "5", "--cases", "5"]),
 }  # fmt: skip
-
-
-#: Lines that look at the demo's photos.
-LOOKING = ("why",)
 
 
 def measured(name: str, given: list[str]) -> dict:
     """What a line found, and under which load."""
     run = bundled_run()
-    if name in LOOKING:  # at once where they are embedded
-        with tempfile.TemporaryDirectory() as folder:
-            embedding = [sys.executable, "-m", "listing_vibes", "embed", str(run.parent), f"{folder}/run"]
-            subprocess.run(embedding, stdout=sys.stderr)  # where that fails, the line says so
     places = {RUN: str(run), MARKET: str(run.parent)}
     command = [
         sys.executable,

@@ -2,10 +2,8 @@
 
 import random
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.benchmarks.experiment import drafted
 
 from listing_vibes.serving.experiment.draft import BOTH, draft
 from listing_vibes.serving.experiment.setup import A, Arm, B, Setup
@@ -50,38 +48,6 @@ def test_every_list_is_whole_and_swapping_the_captains_swaps_the_teams(one, two,
     assert swapped == named((one, two), draft((one, two), k, Coins(falls)))
     teams = [team for _, team in swapped]
     assert abs(teams.count(0) - teams.count(1)) <= 1
-
-
-def test_the_many_of_the_benchmark_are_drafted_as_the_one_of_the_service():
-    rng = np.random.default_rng(0)
-    one, two = (np.argsort(rng.random((300, 12)), axis=1) for _ in range(2))
-    two[:100] = one[:100]
-    two[50:100, :4] = two[50:100, 3::-1]
-    coins = rng.integers(0, 2, (300, 7))
-    listing, team = drafted(one, two, 7, coins)
-    for row in range(300):
-        lists = one[row].tolist(), two[row].tolist()
-        # The service tosses no coin where both agree; the benchmark throws that one away.
-        used = [
-            coin
-            for coin, agreed in zip(coins[row], agreements(*lists, coins[row]), strict=False)
-            if not agreed
-        ]
-        assert list(zip(listing[row].tolist(), team[row].tolist(), strict=True)) == named(
-            lists, draft(lists, 7, Coins(used))
-        )
-
-
-def agreements(one, two, coins) -> list[bool]:
-    """Round by round whether both would put in the same."""
-    there, found = set(), []
-    for _ in coins:
-        left = [[listing for listing in ranking if listing not in there] for ranking in (one, two)]
-        if not left[0]:
-            break
-        there |= {left[0][0], left[1][0]}
-        found.append(left[0][0] == left[1][0])
-    return found
 
 
 def test_users_keep_their_arm_and_shares_are_as_told():
