@@ -1,9 +1,8 @@
 """`vibes serve` under load: `python -m tests.benchmarks.serve [RUN] [--seconds 60] [--clients 200] [--workers N] [--json]`.
 
-Two servers over the same run, each a process of its own: one gathers requests, the other (`--batch 1`) answers them one
-at a time; with `--workers N` the other is N processes that gather. Told is the memory of each process after the load, too: what is
-its own alone (USS), and its share of all (PSS). `wrk` (Debian: `apt-get install wrk`), a third process, posts real histories of the run's market, first to
-both in turns (so that a busy machine slows both alike), then to the first one alone for the whole time.
+Two services over the same run: one of one process, one of N workers. The result has the memory of each process after the load:
+what is its own alone (USS), and its share of all (PSS). `wrk` (Debian: `apt-get install wrk`) posts real histories of the run's
+market, first to both in turns, so that a busy machine slows both alike, then to the first one alone for the whole time.
 """
 
 import argparse
@@ -53,10 +52,19 @@ def write_bodies(run: Run, path: Path, least: int) -> float:
 
 
 @contextmanager
-def serving(run: Path, batch: int, workers: int = 1) -> Iterator[tuple[str, int]]:
+def serving(run: Path, workers: int = 1) -> Iterator[tuple[str, int]]:
     """A server of its own; yields its address and process, and ends it in order."""
-    command = [sys.executable, "-m", "listing_vibes", "serve", str(run), "--port", "0", "--batch", str(batch)]
-    command += ["--workers", str(workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "listing_vibes",
+        "serve",
+        str(run),
+        "--port",
+        "0",
+        "--workers",
+        str(workers),
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
@@ -73,7 +81,7 @@ def serving(run: Path, batch: int, workers: int = 1) -> Iterator[tuple[str, int]
             process.kill()
             ended = process.wait()
         if ended:
-            print(f"the server with --batch {batch} ended with {ended}", file=sys.stderr)
+            print(f"the service of {workers} ended with {ended}", file=sys.stderr)
 
 
 def memory(process: int) -> list[dict[str, float]]:
@@ -109,10 +117,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5, help="turns on each server")
     parser.add_argument("--turn", type=int, default=6, help="seconds of a turn")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument(
-        "--workers", type=int, default=1, help="of the other server; 1: it takes one at a time"
-    )
+    parser.add_argument("--workers", type=int, default=2, help="of the other service")
     parser.add_argument("--least", type=int, default=1, help="events of a history, at least")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
@@ -121,8 +126,8 @@ def main() -> None:
         raise SystemExit("This needs wrk; install it with `apt-get install wrk`.")
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(told.run, told.batch) as (gathered, process),
-        serving(told.run, told.batch if told.workers > 1 else 1, told.workers) as (other, others),
+        serving(told.run) as (gathered, process),
+        serving(told.run, told.workers) as (other, others),
     ):
         bodies = Path(folder) / "bodies"
         events = write_bodies(Run.open(told.run), bodies, told.least)
@@ -142,7 +147,7 @@ def main() -> None:
         "events_a_history": round(events, 1),
         "under_load": whole,
         "batched_requests_per_s": round(rates[0], 1),
-        "other": f"{told.workers} workers" if told.workers > 1 else "one at a time",
+        "other": f"{told.workers} workers",
         "other_requests_per_s": round(rates[1], 1),
         "memory_mib": held,
         "times": round(rates[0] / max(rates[1], 1e-9), 2),

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from listing_vibes.serving.service.process import Server
+from listing_vibes.serving.service.server import server_config
 from listing_vibes.serving.store import EVENT, Store
 
 
@@ -29,12 +30,10 @@ def serving(app: FastAPI, **told: Any) -> TestClient:
 @contextmanager
 def listening(app: FastAPI, connections: int = 1024) -> Iterator[int]:
     """The port of the real server over an application, on a thread of its own."""
-    up = threading.Event()
     with socket.create_server(("127.0.0.1", 0), backlog=128) as bound:
-        server = Server(app, up.set, connections)
+        server = uvicorn.Server(server_config(app, connections))
         thread = threading.Thread(target=server.run, args=([bound],), daemon=True)
         thread.start()
-        assert up.wait(60)
         try:
             yield bound.getsockname()[1]
         finally:

@@ -27,7 +27,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.serving.impressions.tables import read_impressions
 from listing_vibes.serving.refresh.loop import REFRESHING
 from listing_vibes.serving.service.guard import TOKEN
-from listing_vibes.serving.service.workers import END_S
+from listing_vibes.serving.service.server import END_S
 
 yaml = pytest.importorskip("yaml")
 sql = pytest.importorskip("sqlalchemy")

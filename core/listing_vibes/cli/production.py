@@ -141,21 +141,12 @@ def serve(
         str, typer.Option(help="address to listen on; 0.0.0.0 = all of this machine")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")] = 8000,
-    batch: Annotated[
-        int, typer.Option(min=1, max=4096, help="requests that are answered together, at most")
-    ] = 64,
-    wait_ms: Annotated[
-        float, typer.Option(min=0, max=1000, help="milliseconds that a lone request waits for company")
-    ] = 2,
-    waiting: Annotated[
-        int, typer.Option(min=1, help="requests that may wait; more are refused with status 503")
-    ] = 1024,
     connections: Annotated[
         int, typer.Option(min=1, max=100_000, help="connections held at the same time, at most")
     ] = 1024,
     workers: Annotated[
         int,
-        typer.Option(min=1, max=256, help="processes that answer; --waiting and --connections hold for each"),
+        typer.Option(min=1, max=256, help="processes that answer; --connections holds for each"),
     ] = 1,
     blend: options.Blend = None,
     events: Annotated[
@@ -192,7 +183,8 @@ def serve(
     """
     with needs("Serving", "serve"):
         from listing_vibes.serving.service.guard import Access, exposure_warning
-    from listing_vibes.serving.service.server import serve as run_service
+        from listing_vibes.serving.service.server import ServiceSettings
+        from listing_vibes.serving.service.server import serve as run_service
 
     if other is not None and interleave == (split is not None):
         raise VibesError(
@@ -202,7 +194,6 @@ def serve(
         raise VibesError(
             "Options --interleave, --split and --other-blend are about two runs; give the second one, too."
         )
-    tried = None if other is None else (other, other_blend)
 
     def ready(address: str) -> None:
         typer.echo(
@@ -212,10 +203,10 @@ def serve(
         if warning := exposure_warning(host, Access.of_environment()):
             typer.echo(warning, err=True)
 
-    run_service(
-        run, host, port, ready, batch, wait_ms / 1000, waiting, blend, connections, events, impressions, hash_users,
-        tried, split, workers,
-    )  # fmt: skip
+    settings = ServiceSettings(
+        run, blend, events, impressions, hash_users, other, other_blend, split, connections, workers
+    )
+    run_service(settings, host, port, ready)
 
 
 @app.command(rich_help_panel=PRODUCTION)

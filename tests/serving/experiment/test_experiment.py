@@ -23,12 +23,11 @@ from listing_vibes.serving.experiment.verdict import experiment
 from listing_vibes.serving.impressions.answer import Maker, Shown
 from listing_vibes.serving.impressions.recorder import Impressions
 from listing_vibes.serving.impressions.tables import read_impressions
-from listing_vibes.serving.service.answering import Wanted
 from listing_vibes.serving.service.api import Options, make_app
 from listing_vibes.serving.service.desk import _scorer, _shown
 from listing_vibes.serving.service.newest import NewestState
 from listing_vibes.serving.service.requests import Found, Recommend
-from listing_vibes.serving.service.server import serve
+from listing_vibes.serving.service.server import ServiceSettings, serve
 from listing_vibes.serving.store import Store
 
 
@@ -306,9 +305,9 @@ def test_what_cannot_be_served_is_one_sentence(trained, second, tmp_path, argume
 
 
 def test_a_run_over_another_market_is_not_tried(trained, bare, tmp_path):
-    wanted = Wanted(trained.path, impressions=tmp_path / "shown", other=(bare.path, None), split=0.5)
+    settings = ServiceSettings(trained.path, impressions=str(tmp_path / "shown"), other=bare.path, split=0.5)
     with pytest.raises(VibesError, match=r"is over another market than .*vibes embed"):
-        wanted.answer(lambda: pytest.fail("it listens"), print)
+        serve(settings, ready=lambda url: pytest.fail("it listens"))
     assert not (tmp_path / "shown").exists() or setup_of(tmp_path / "shown") is None
 
 
@@ -317,7 +316,7 @@ def test_a_folder_without_an_experiment_is_one_sentence(trained, tmp_path):
     with pytest.raises(VibesError, match="begins one"):
         experiment(tmp_path)
     with pytest.raises(VibesError, match="say with --impressions"):
-        serve(trained.path, other=(trained.path, None))
+        serve(ServiceSettings(trained.path, other=trained.path))
 
 
 @pytest.mark.slow
@@ -325,7 +324,7 @@ def test_served_to_people_who_like_what_b_puts_there_b_is_found_better(trained, 
     """The real server, restarted half-way; its users open what recency put there four times of five."""
     rng = np.random.default_rng(0)
     options = (
-        str(second.path), "--other-blend", "recency", "--interleave", "--wait-ms", "0",
+        str(second.path), "--other-blend", "recency", "--interleave",
         "--events", str(tmp_path / "live"), "--impressions", str(tmp_path / "shown"),
     )  # fmt: skip
     for turn in range(2):

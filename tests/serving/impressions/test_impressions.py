@@ -28,7 +28,7 @@ from listing_vibes.serving.service import desk
 from listing_vibes.serving.service.api import REQUEST_ID, Options, make_app
 from listing_vibes.serving.service.newest import NewestState
 from listing_vibes.serving.service.requests import Recommend, Similar
-from listing_vibes.serving.service.server import serve
+from listing_vibes.serving.service.server import ServiceSettings, serve
 from listing_vibes.serving.store import Store
 
 A, B = Maker("a", 2, "model"), Maker("b", 0, "model only + recency")
@@ -202,7 +202,7 @@ def test_a_full_disk_costs_the_id_and_not_the_answer(trained, tmp_path):
 
 def test_what_cannot_be_is_one_sentence(trained, tmp_path, monkeypatch):
     with pytest.raises(VibesError, match="say with --impressions PLACE"):
-        serve(trained.path, hash_users=True)
+        serve(ServiceSettings(trained.path, hash_users=True))
     with pytest.raises(VibesError, match="There is no database"):
         read_impressions(tmp_path / "nowhere")
     (tmp_path / "impressions-1.parquet").touch()
@@ -216,7 +216,7 @@ def test_a_service_that_is_killed_under_load_loses_no_answer_and_no_event(traine
     and started again twice."""
     answered: dict[str, list[str]] = {}
     took: list[str] = []
-    options = ("--events", str(tmp_path / "live"), "--impressions", str(tmp_path / "shown"), "--wait-ms", "0")
+    options = ("--events", str(tmp_path / "live"), "--impressions", str(tmp_path / "shown"))
 
     def use(address: str, number: int) -> None:
         for n in itertools.count():

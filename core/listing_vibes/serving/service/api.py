@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -53,6 +55,9 @@ BODIES = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}
 POSTS, WAITING_POSTS = 256, 1024
 #: Seconds after which a post is refused; that `/health` waits for a list and for the locks of the stores, each.
 POST_S, HEALTH_S = 5.0, 2.0
+#: Seconds from the signal to stop to the end of the process, less than the ten after which Docker kills; and before that end at
+#: which requests without a response are refused.
+GRACE_S, REFUSE_S = 8.0, 2.0
 REQUEST_ID = "X-Request-Id"
 T = TypeVar("T")
 
@@ -94,9 +99,10 @@ def make_app(
     options: Options | None = None,
     impressions: Impressions | None = None,
     trial: Trial | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> FastAPI:
     """The service over an opened run; it takes events where `current` has a log of them, keeps what it shows where it is
-    told to, and recommends by a second run where that is tried."""
+    told to, and recommends by a second run where that is tried. `ready` is called once requests are answered."""
     live: LiveLog | None = current.live
     chosen, metrics = options or Options(), Metrics()
     desk = Desk(current, impressions, trial, metrics.unkept.inc)
@@ -130,7 +136,6 @@ def make_app(
             for one in batchers:
                 one.give_up()
 
-        app.state.give_up = give_up
         metrics.run = current.path
         _follow(metrics, current, lambda: sum(map(len, batchers)))
 
@@ -141,7 +146,10 @@ def make_app(
         following = [loop.create_task(one.follow(chosen.look_every, opened)) for one in states]
         if metrics.together:  # any of the processes may be asked for the numbers of this one
             following.append(loop.create_task(metrics.keep_looking()))
-        yield
+        with end_in_time(give_up):
+            if ready is not None:
+                ready()
+            yield
         for task in following:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -170,6 +178,34 @@ def make_app(
         add_events(app, *refused)
     add_docs(app, bool(chosen.access.token))
     return app
+
+
+@contextmanager
+def end_in_time(refuse: Callable[[], None]) -> Iterator[None]:
+    """End this process `GRACE_S` after SIGINT or SIGTERM, whatever its threads do, and call `refuse` shortly before that.
+
+    A thread that opens a run or encodes photos cannot be stopped, and uvicorn would wait for it.
+    """
+    if threading.current_thread() is not threading.main_thread():  # the process is not the service's own
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    handlers: dict[int, Any] = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+
+    def stop(number: int, frame: Any) -> None:
+        end = threading.Timer(GRACE_S, os._exit, (0,))
+        end.daemon = True
+        end.start()
+        loop.call_soon_threadsafe(loop.call_later, GRACE_S - REFUSE_S, refuse)
+        handler = handlers[number]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in handlers:
+        signal.signal(number, stop)
+    yield
 
 
 def _follow(metrics: Metrics, current: NewestState, waiting: Callable[[], float]) -> None:

@@ -1,117 +1,117 @@
-"""Connections: how many there are, and how long one is waited for.
-
-uvicorn has a limit of work (`limit_concurrency`) and a time for idle connections (`timeout_keep_alive`), but waits without
-end for a request that was begun, and its limit refuses everybody once it is reached. Here a begun request has to arrive in
-time, and a full house makes room by closing who has kept it waiting the longest.
-"""
+"""Bounds of connections that uvicorn lacks: it waits without end for a request that was begun, and at its limit refuses everybody."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 READ_S = 10.0  # for a request to arrive, and a second more for each `RATE` bytes of it
 RATE = 64 * 2**10
-WRITE_S = 30.0  # that a client may leave an answer unread
-MOST_HEAD = 64 * 2**10  # bytes of a request's first line and headers
-QUEUE = 1024  # connections that the system may hold until they are accepted
-SPARE = 64  # descriptors for the files of the run
+WRITE_S = 30.0  # that a client may leave a response unread
+MAX_HEAD = 64 * 2**10  # bytes of a request's first line and headers
+BACKLOG = 1024  # connections that the system may hold until they are accepted
+SPARE_FILES = 128  # descriptors for the run, the databases and the logs
+#: Seconds after the server was told to stop at which connections close whose client still sends or does not read.
+CLOSE_S = 6.5
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """HTTP/1.1 of uvicorn that waits for nobody without end.
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 of uvicorn with a deadline for each request, whose oldest waiting connection makes room for a new one.
 
     Attributes:
-        since: when the connection began to be waited for: made, answered, or a request begun; seconds of the loop's clock.
-        received: bytes of the request that is arriving.
+        waiting_since: when the server began to wait for the client, in seconds of the loop's clock.
     """
 
-    def __init__(self, *told: Any, **named: Any) -> None:
-        super().__init__(*told, **named)
-        self.since, self.received = self.loop.time(), 0
-        self._head, self._whole = True, False
-        self._stuck: float | None = None  # since when the client reads nothing
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.waiting_since, self._received = self.loop.time(), 0
+        self._reads_head, self._has_request = True, False
+        self._unread_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def working(self) -> bool:
-        """Whether a request has arrived whole and waits for our answer."""
-        return self._whole and self.cycle is not None and not self.cycle.response_complete
+    def is_working(self) -> bool:
+        """Whether a request has arrived whole and waits for its response."""
+        return self._has_request and self.cycle is not None and not self.cycle.response_complete
 
-    def late(self, now: float) -> bool:
-        """Whether the client has used up its time."""
-        if self._stuck is not None and now - self._stuck > WRITE_S:
-            return True
-        return not self.working and now - self.since > READ_S + self.received / RATE
+    def close_now(self) -> None:
+        """Close the connection, whatever was not yet read or written."""
+        self.connections.discard(self)
+        self.transport.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._timer = self.loop.call_later(1, self._close_if_late)
         if self.limit_concurrency is None or len(self.connections) < self.limit_concurrency:
             return
-        idle = [
-            one
-            for one in self.connections
-            if isinstance(one, PatientProtocol) and one is not self and not one.working
-        ]
-        if idle:
-            drop(min(idle, key=lambda one: one.since))
+        others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
+        if waiting := [one for one in others if not one.is_working]:
+            min(waiting, key=lambda one: one.waiting_since).close_now()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.loop.call_later(CLOSE_S, self.close_now)
+
+    def _close_if_late(self) -> None:
+        now = self.loop.time()
+        is_read_late = not self.is_working and now - self.waiting_since > READ_S + self._received / RATE
+        is_write_late = self._unread_since is not None and now - self._unread_since > WRITE_S
+        if is_read_late or is_write_late:
+            self.close_now()
+        else:
+            self._timer = self.loop.call_later(1, self._close_if_late)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self.received += len(data)
-        if self._head and self.received > MOST_HEAD and not self.transport.is_closing():
+        self._received += len(data)
+        if self._reads_head and self._received > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response("The headers are too large.")
 
     def on_message_begin(self) -> None:
-        self.since, self.received = self.loop.time(), 0
-        self._head, self._whole = True, False
+        self.waiting_since, self._received = self.loop.time(), 0
+        self._reads_head, self._has_request = True, False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._head = False
+        self._reads_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._whole = True
+        self._has_request = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        self.since = self.loop.time()
+        self.waiting_since = self.loop.time()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        self._stuck = self.loop.time()
+        self._unread_since = self.loop.time()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        self._stuck = None
+        self._unread_since = None
         super().resume_writing()
 
 
-def drop(connection: PatientProtocol) -> None:
-    """Close a connection at once, whatever was not yet read or written."""
-    connection.connections.discard(connection)
-    connection.transport.abort()
-
-
-def room(asked: int) -> tuple[int, int]:
-    """How many connections to hold and how many to queue: as many as asked, or as the descriptors of this process allow."""
+def connection_limits(wanted: int) -> tuple[int, int]:
+    """Return how many connections to hold and to queue: as many as wanted, or as open files are allowed."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit
-        return asked, QUEUE
+        return wanted, BACKLOG
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = asked + 2 * QUEUE
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY:
-        return asked, QUEUE
-    queue = min(QUEUE, soft // 4)  # all of them may be accepted before the first is closed
-    return max(1, min(asked, soft - queue - SPARE - _open_files())), queue
-
-
-def _open_files() -> int:
-    return len(os.listdir("/dev/fd")) if os.path.isdir("/dev/fd") else 0
+        return wanted, BACKLOG
+    enough = wanted + BACKLOG + SPARE_FILES
+    if soft < enough:
+        soft = enough if hard == resource.RLIM_INFINITY else min(hard, enough)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    backlog = min(BACKLOG, soft // 4)  # all of them may be accepted before the first is closed
+    return max(1, min(wanted, soft - backlog - SPARE_FILES)), backlog

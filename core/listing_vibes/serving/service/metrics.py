@@ -32,7 +32,7 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 #: Seconds between two looks at the numbers that other processes of the service tell as well.
 LOOK_S = 0.5
 #: Names a folder in which the processes of one service keep what they count; read by prometheus_client when it is imported.
-TOGETHER = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
@@ -45,7 +45,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.together = TOGETHER in os.environ
+        self.together = MULTIPROCESS_FOLDER in os.environ
         PlatformCollector(registry=self.registry)
         if self.together:
             MultiProcessCollector(self.registry)

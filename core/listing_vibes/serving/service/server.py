@@ -1,92 +1,308 @@
-"""The service on a port, until it is told to stop."""
+"""`vibes serve`: the application on uvicorn, in one process or several behind one address, until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from listing_vibes.errors import VibesError, needs
-from listing_vibes.serving.service.answering import Wanted
-from listing_vibes.serving.service.listening import listen
-from listing_vibes.serving.service.workers import answer_by_several
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client.multiprocess import mark_process_dead
+from uvicorn.supervisors import Multiprocess
+
+from listing_vibes.cores import cores
+from listing_vibes.errors import VibesError, sentence_of
+from listing_vibes.market.durable import scratch_folder
+from listing_vibes.run.origin import of_another_market
+from listing_vibes.run.run import Run
+from listing_vibes.run.shared import Shared
+from listing_vibes.serving.database import resolve_place
+from listing_vibes.serving.experiment.setup import Arm, Setup, begin
+from listing_vibes.serving.experiment.trial import Trial
+from listing_vibes.serving.impressions.recorder import Impressions
+from listing_vibes.serving.service.api import GRACE_S, Options, make_app
+from listing_vibes.serving.service.connections import BACKLOG, BoundedProtocol, connection_limits
+from listing_vibes.serving.service.guard import Access
+from listing_vibes.serving.service.metrics import MULTIPROCESS_FOLDER
+from listing_vibes.serving.service.newest import NewestState
+from listing_vibes.serving.store import Store
+
+#: Seconds that a worker process may take to open the run, that it may be silent, and to its end.
+START_S, SILENT_S, END_S = 600, 10, GRACE_S + 2
+THREADS = "OMP_NUM_THREADS"
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """What a service serves, and how.
+
+    Attributes:
+        blend: what is added to the model where a request does not say, see `Run.recommend`.
+        events: database that takes posted events, see `listing_vibes.serving.store.Store`; None: none are taken.
+        impressions: database in which every response is recorded; None: none is.
+        hash_users: whether users are recorded there as keyed hashes.
+        other: a second run, tried against the first, with `other_blend`.
+        split: share of the users that get the second run; None: every list is interleaved from both.
+        connections: at the same time for each process, at most; fewer where it may have fewer descriptors.
+        workers: processes that answer at one address.
+    """
+
+    run: Path
+    blend: str | None = None
+    events: str | None = None
+    impressions: str | None = None
+    hash_users: bool = False
+    other: Path | None = None
+    other_blend: str | None = None
+    split: float | None = None
+    connections: int = 1024
+    workers: int = 1
+
+    def check(self) -> None:
+        """Refuse settings that contradict each other.
+
+        Raises:
+            VibesError: they do.
+        """
+        if self.impressions is None and (self.other is not None or self.hash_users):
+            about = (
+                "An experiment is judged by what was shown"
+                if self.other
+                else "Option --hash-users is about it"
+            )
+            raise VibesError(f"{about}; say with --impressions PLACE where that is recorded.")
+        if self.split is not None and not 0 < self.split < 1:
+            raise VibesError(
+                f"Option --split is {self.split:g}; give the share of the users that get the second run, such as 0.5."
+            )
 
 
 def serve(
-    run: Path,
+    settings: ServiceSettings,
     host: str = "127.0.0.1",
     port: int = 8000,
-    ready: Callable[[str], None] | None = None,
-    most: int = 64,
-    pause: float = 0.002,
-    waiting: int = 1024,
-    beside: str | None = None,
-    connections: int = 1024,
-    events: str | None = None,
-    impressions: str | None = None,
-    hash_users: bool = False,
-    other: tuple[Path, str | None] | None = None,
-    split: float | None = None,
-    workers: int = 1,
+    ready: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve `run` until SIGINT or SIGTERM; it ends within `listing_vibes.serving.service.process.GRACE_S` seconds, in which requests that
-    are under way are answered.
+    """Serve until SIGINT or SIGTERM, then answer what is under way and end within `GRACE_S` seconds.
 
-    Who may ask is told by the environment, see `listing_vibes.serving.service.guard.Access`.
+    Who may ask is set in the environment, see `listing_vibes.serving.service.guard.Access`.
 
     Args:
-        port: 0 = any free one.
-        ready: is told the address as soon as requests are taken.
-        most, pause, waiting: see `listing_vibes.serving.service.api.Options`.
-        beside: what is added to the model where a request does not say, see `Run.recommend`.
-        connections: held at the same time, at most; fewer where this process may have fewer descriptors.
-        events: store that posted events are appended to, of this service or of several (see `listing_vibes.serving.store.Store`);
-            None: it takes none.
-        impressions: store in which every answer is recorded; None: none is.
-        hash_users: users are kept there as keyed hashes.
-        other: a second run, and what is added to its model, to be tried against the first; what came of it lies in
-            `impressions`, see `listing_vibes.serving.experiment.verdict.experiment`.
-        split: share of the users that get the other one; None: every list is interleaved of both.
-        workers: processes that answer at this address, each with `most`, `waiting` and `connections` of its own.
+        port: 0: any free one.
+        ready: called with the URL once the server accepts requests.
 
     Raises:
-        VibesError: a library is missing, the run cannot be opened, or the port is taken.
+        VibesError: the settings contradict each other, a run or database cannot be opened, or the port is taken.
     """
-    with needs("Serving", "serve"):
-        from listing_vibes.serving.service.guard import Access
-    Access.of_environment()  # says now what is wrong with it
-    if other is not None and impressions is None:
+    Access.of_environment()
+    settings.check()
+    experiment = prepare(settings)
+    if settings.workers > 1:
+        return _serve_by_workers(settings, experiment, host, port, ready)
+    with listen(host, port) as bound:
+        factory = AppFactory(settings, experiment, ready=lambda: ready(url_of(bound)))
+        config = server_config(factory, settings.connections)
+        # uvicorn raises the signal again after its shutdown; to stop when told to is no failure.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        uvicorn.Server(config).run([bound])
+
+
+def prepare(settings: ServiceSettings) -> Setup | None:
+    """Make the databases and begin or resume the experiment, once before several processes open them."""
+    run = Run.open(settings.run)
+    if settings.other is not None and of_another_market(settings.other, run.market):
         raise VibesError(
-            "An experiment is judged by what was shown; say with --impressions PLACE where that is kept."
+            f"{settings.other} is over another market than {settings.run}, of which it has no listing; make a run of it with "
+            f"`vibes embed {run.market.path} NEW --model {settings.other}`, and serve NEW."
         )
-    if split is not None and not 0 < split < 1:
-        raise VibesError(
-            f"Option --split is {split:g}; give the share of the users that get the second run, such as 0.5."
-        )
-    _open_stores(events, impressions, hash_users)
-    wanted = Wanted(
-        run, beside, most, pause, waiting, connections, events, impressions, hash_users, other, split
+    if settings.events is not None:
+        Store(settings.events, "--events", create=True).close()
+    if settings.impressions is None:
+        return None
+    Impressions(settings.impressions, settings.hash_users).close()
+    if settings.other is None:
+        return None
+    return begin(
+        settings.impressions,
+        Setup(
+            design="interleave" if settings.split is None else "split",
+            a=Arm(run=str(settings.run.resolve()), beside=settings.blend),
+            b=Arm(run=str(settings.other.resolve()), beside=settings.other_blend),
+            share=settings.split or 0.5,
+            events="" if settings.events is None else resolve_place(settings.events),
+        ),
     )
-    tell = ready or (lambda address: None)
-    if workers > 1:
-        answer_by_several(wanted, workers, host, port, tell)
-    else:
-        wanted.answer(lambda: listen(host, port), tell)
 
 
-def _open_stores(events: str | None, impressions: str | None, hash_users: bool) -> None:
-    """Make the stores, once before several processes open them.
+@dataclass(frozen=True)
+class AppFactory:
+    """Opens the runs and returns the application; uvicorn calls it in each process.
+
+    Attributes:
+        shared: folder of the vectors that the processes of this service map together.
+        ready: called once the application is up.
+    """
+
+    settings: ServiceSettings
+    experiment: Setup | None = None
+    shared: Path | None = None
+    ready: Callable[[], None] | None = None
+
+    def __call__(self) -> FastAPI:
+        parent = multiprocessing.parent_process()
+        if parent is None:
+            return self._open()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        try:
+            return self._open()
+        except VibesError as error:
+            logging.getLogger("uvicorn.error").error(sentence_of(error))
+            sys.exit(1)
+
+    def _open(self) -> FastAPI:
+        settings, shared = self.settings, None if self.shared is None else Shared(self.shared)
+        if Run.open(settings.run).has_model:
+            import listing_vibes.model.fast.choose  # noqa: F401 (torch, and all else that a model needs)
+        gc.freeze()  # libraries stay: walking them again and again would only make requests wait
+        current, trial = NewestState(settings.run, settings.blend, settings.events, shared), None
+        if self.experiment is not None and settings.other is not None:
+            second = NewestState(settings.other, settings.other_blend, shared=shared)
+            second.knows_of(current.live)
+            trial = Trial(self.experiment, current, second)
+        recorder = None
+        if settings.impressions is not None:
+            recorder = Impressions(settings.impressions, settings.hash_users)
+        return make_app(current, Options(access=Access.of_environment()), recorder, trial, self.ready)
+
+
+def server_config(app: Callable[..., object], connections: int, **options: object) -> uvicorn.Config:
+    """Return uvicorn's configuration for an application, or for an `AppFactory`."""
+    limit, backlog = connection_limits(connections)
+    return uvicorn.Config(
+        app,
+        factory=isinstance(app, AppFactory),
+        http=BoundedProtocol,
+        ws="none",
+        log_level="error",  # clients must not fill the log with what is wrong with their requests
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(GRACE_S) - 1,
+        limit_concurrency=limit + 1,  # uvicorn refuses the one that reaches it
+        backlog=backlog,
+        lifespan="on",
+        **options,  # type: ignore[arg-type]
+    )
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor of worker processes, which says when all of them answer.
+
+    Args:
+        counts: folder of what the processes count, see `listing_vibes.serving.service.metrics.Metrics`.
+        ready: called once all of them accept requests.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], counts: Path, ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config, sockets)
+        self._counts, self._ready = counts, ready
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        if all(process.wait_until_ready(START_S, self.should_exit) for process in self.processes):
+            return self._ready()
+        self.terminate_all()
+        self.join_all()
+        if not self.signal_queue:
+            raise VibesError(
+                f"A process of the service could not start; is there memory for {len(self.processes)} of them? Try fewer --workers."
+            )
+
+    def keep_subprocess_alive(self) -> None:
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            mark_process_dead(pid, str(self._counts))
+            logging.getLogger("uvicorn.error").error("Process %s of the service died and was replaced.", pid)
+
+    def join_all(self) -> None:
+        until = time.monotonic() + END_S
+        for process in self.processes:
+            process.process.join(max(0.0, until - time.monotonic()))
+            if process.process.is_alive():  # it was stopped: it cannot end by itself
+                process.kill()
+
+
+def _serve_by_workers(
+    settings: ServiceSettings, experiment: Setup | None, host: str, port: int, ready: Callable[[str], None]
+) -> None:
+    with (
+        listen(host, port) as bound,
+        scratch_folder() as folder,
+        _environment(folder, settings.workers),
+    ):
+        factory = AppFactory(settings, experiment, folder)
+        config = server_config(
+            factory, settings.connections, workers=settings.workers, timeout_worker_healthcheck=SILENT_S
+        )
+        Supervisor(config, [bound], folder, lambda: ready(url_of(bound))).run()
+
+
+@contextmanager
+def _environment(folder: Path, workers: int) -> Iterator[None]:
+    """Set what the processes inherit: where they count together, and their share of the processors."""
+    before = {name: os.environ.get(name) for name in (MULTIPROCESS_FOLDER, THREADS)}
+    os.environ[MULTIPROCESS_FOLDER] = str(folder)
+    if before[THREADS] in (None, str(cores())):  # else the user has said how many each has
+        os.environ[THREADS] = str(max(1, cores() // workers))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
 
     Raises:
-        VibesError: one cannot be made, or an option is of no use.
+        VibesError: the port is taken, or there is no such host.
     """
-    with needs("Serving", "serve"):
-        from listing_vibes.serving.impressions.recorder import Impressions
-        from listing_vibes.serving.store import Store
-    if hash_users and impressions is None:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError as error:
         raise VibesError(
-            "Option --hash-users is about what is shown; say with --impressions PLACE where that is kept."
-        )
-    if events is not None:
-        Store(events, "--events", create=True).close()
-    if impressions is not None:
-        Impressions(impressions, hash_users).close()
+            f"Cannot listen on {host} port {port} ({error.strerror}); choose another with --host and --port."
+        ) from error
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """Return the URL of a bound socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
