@@ -7,7 +7,7 @@ import pandas as pd
 
 from listing_vibes import Run
 from listing_vibes.insight.explain.occlusion import NEWEST, without_each
-from listing_vibes.run.asking import of_histories
+from listing_vibes.run.histories import of_histories
 
 
 def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: int = NEWEST) -> np.ndarray:

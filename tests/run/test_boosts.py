@@ -7,7 +7,7 @@ import pytest
 from listing_vibes import Market
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.boosts import read_boost
+from listing_vibes.run.score_moves import read_boost
 from listing_vibes.scoring.unwanted import NOT
 
 DAY = 86_400 * 10**9

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.run.dials import SHRUNK, Dial, position, read_dial
+from listing_vibes.run.score_moves import SHRUNK, Dial, position, read_dial
 
 MORE, LESS = ("home-0003", "home-0010"), ("home-0020", "home-0031", "home-0044")
 

@@ -14,11 +14,11 @@ from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.additions import Additions
-from listing_vibes.run.asking import of_users
 from listing_vibes.run.describe import added_sentence
 from listing_vibes.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits, unasked_fit
 from listing_vibes.run.folder import MINUTE, RunFolder
 from listing_vibes.run.generations import results_of
+from listing_vibes.run.histories import of_users
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
@@ -84,7 +84,7 @@ def test_what_is_recent_is_counted_by_the_minute_and_never_without_the_last_even
         run,
         "model",
         Rules(),
-        SimpleNamespace(has_recent=True, indexes=Cache(4), gains=Cache(4), gain=lambda at: at),
+        SimpleNamespace(has_recent=True, gains=Cache(4), gain=lambda at: at),
     )
     for at, counted in (
         (after - 3, after - 3), (after, after), (after + 1, after), (11 * MINUTE - 1, after), (11 * MINUTE, 11 * MINUTE),

@@ -10,8 +10,8 @@ from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.asking import Event, of_histories
 from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.histories import Event, of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.training.train import train

@@ -12,7 +12,7 @@ from listing_vibes import search_photos
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.market.market import Market
-from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import Event
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 

@@ -10,7 +10,7 @@ from helpers.commands import vibes
 from listing_vibes.errors import NotThere
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.asking import user_number
+from listing_vibes.run.histories import user_number
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 

@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import listing_vibes.run.folder as folder_module
 import listing_vibes.run.recommender as recommender_module
 import listing_vibes.search.index.choose as choose_module
 from helpers.commands import rules_file
@@ -277,31 +276,22 @@ def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(traine
     )
 
 
-def test_what_is_recent_is_indexed_once_for_all_rules(run):
-    at = run.after_last_event
-    makers = [run.recommender(rules=one, beside="recency") for one in (Rules(), Rules(where=("price<=900",)))]
-    assert makers[0] is not makers[1] and makers[0].index(at) is makers[1].index(at)
-    assert makers[0].index(at) is not run.recommender(beside="neighbors+recency").index(at)  # another fit
-
-
-def test_no_index_is_built_for_lists_that_score_every_listing(run, tmp_path, monkeypatch):
+def test_only_a_large_batch_builds_an_index_and_only_where_one_vector_says_it_all(run, tmp_path, monkeypatch):
     built, choose = [], choose_module.choose
-    for module in (folder_module, recommender_module):
-        monkeypatch.setattr(module, "EXACT_TO", 10)
+    monkeypatch.setattr(recommender_module, "EXACT_TO", 10)
     monkeypatch.setattr(
         choose_module, "choose", lambda *told, **more: built.append(told) or choose(*told, **more)
     )
     for beside in ("recency", "neighbors+recency"):
         built.clear()
         personal = beside != "recency" or bool(run.late_interaction.weight)
-        work = prepare(run.path, tmp_path / beside, "recommend", Rules(), chunk=30, beside=beside)
-        work.finish(0)
+        prepare(run.path, tmp_path / beside, "recommend", Rules(), chunk=30, beside=beside).finish(0)
         assert len(built) == (0 if personal else 1)
-        served = Run.open(run.path)
-        served.recommender(beside=beside).warm(served.after_last_event)
-        served.recommend(served.log.users[3], beside=beside)
-        assert bool(served.additions(beside).indexes) == (not personal)
     for number, rules in enumerate((Rules(boost=("fresh 0.5 14d",)), Rules())):
         built.clear()
         prepare(run.path, tmp_path / f"near{number}", "similar", rules, chunk=30).finish(0)
         assert len(built) == number
+    built.clear()
+    served = Run.open(run.path)
+    served.recommend(served.log.users[3])
+    assert not built

@@ -6,8 +6,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.errors import VibesError
-from listing_vibes.run.dials import Dial, read_dial
 from listing_vibes.run.rules import Rules
+from listing_vibes.run.score_moves import Dial, read_dial
 from listing_vibes_app.kit.examples import PARAMS, SIDES, begin_dial, examples, is_making, take_field
 from listing_vibes_app.kit.spaces import in_order, label_of, meaning_of
 from listing_vibes_app.server.params import set_params

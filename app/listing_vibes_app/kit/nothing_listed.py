@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from listing_vibes.market.moments import Moment
-from listing_vibes.run.nothing import never_met
+from listing_vibes.run.empty_lists import explain_unmet
 from listing_vibes.run.rules import Rules
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.list_options import clear_rules
@@ -38,7 +38,7 @@ def nothing_listed(
         if rules != Rules():
             action, on_click = "No rules", lambda: clear_rules(users=True)
         key = f"nothing-recommended{name}"
-        why = never_met(opened.run.market, rules) or why
+        why = explain_unmet(opened.run.market, rules) or why
         empty("There is nothing to recommend", why, action=action, on_click=on_click, key=key)
         return
     when, ended = f" on {said(time)}", catalogue.until[catalogue.until <= time]

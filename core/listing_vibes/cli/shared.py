@@ -124,9 +124,9 @@ def show(
     for_users: bool = False,
     space: str | None = None,
 ) -> None:
-    """Print what was `found` of a list; of an empty one why it is that, see `listing_vibes.run.nothing`."""
+    """Print what was `found` of a list; of an empty one why it is that, see `listing_vibes.run.empty_lists`."""
     from listing_vibes.run.describe import described, table
-    from listing_vibes.run.nothing import nothing_found
+    from listing_vibes.run.empty_lists import explain_empty
 
     if as_json:
         rows = found.drop(columns="title", errors="ignore").to_dict("records")
@@ -134,4 +134,4 @@ def show(
     elif len(found):
         typer.echo(table(described(run, found)))
     else:
-        typer.echo(nothing_found(run, rules, at, for_users, space))
+        typer.echo(explain_empty(run, rules, at, for_users, space))

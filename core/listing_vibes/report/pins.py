@@ -25,7 +25,7 @@ from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.money import said_unit
 from listing_vibes.report.figures import Map
 from listing_vibes.report.looks import Photo, listings_map, photo_of, thinned
-from listing_vibes.run.asking import user_number
+from listing_vibes.run.histories import user_number
 from listing_vibes.words import count
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.recency import RecentEvents, recency_prior
 from listing_vibes.scoring.text_space import text_vectors
-from listing_vibes.search.index import ExactIndex
 
 #: Moments whose gains, masks and indexes are cached.
 MOMENTS = 5
@@ -37,7 +36,6 @@ class Additions:
         self.run, self.fit, self._train = run, fit, train
         #: What makers of lists have made of `gain`, by the moment it counts at.
         self.gains: Cache[int, np.ndarray | None] = Cache(MOMENTS)
-        self.indexes: Cache[int | None, ExactIndex] = Cache(MOMENTS)
 
     @property
     def score_all(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json
 from listing_vibes.market.io import read_kept
@@ -26,17 +27,18 @@ from listing_vibes.run.generations import Place, folder_of, results_of, settle, 
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import market_of_run
 from listing_vibes.run.metrics_file import parse_metrics
-from listing_vibes.run.no_such_listing import no_such_listing
 from listing_vibes.run.origin import MARKETS
 from listing_vibes.run.shared import Shared
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.search.index import EXACT_TO, ExactIndex, normalise
+from listing_vibes.search.index import ExactIndex, normalise
 
 if TYPE_CHECKING:
     from listing_vibes.run.engine import Engine
 
 PUSHES = "pushes.parquet"
 MINUTE = 60 * 10**9  # nanoseconds
+#: Ids that are compared with one that is not there, while somebody waits.
+MOST_ALIKE = 3_000
 PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
 
 
@@ -158,19 +160,6 @@ class RunFolder:
                 )
             )
         return self._indexes[space]
-
-    def batch_index(self, space: str) -> ExactIndex:
-        """The index of one space for very many queries: by size and measured recall, see `listing_vibes.search.index.choose`.
-
-        Raises:
-            VibesError: this run has no such space.
-        """
-        exact = self.index(space)
-        if len(exact.vectors) <= EXACT_TO:
-            return exact
-        from listing_vibes.search.index.choose import choose
-
-        return choose(exact.vectors).index
 
     def vectors(self, space: str) -> np.ndarray:
         """(L, d) float32, L2-normalised; a zero row where the listing has nothing in this space."""
@@ -389,3 +378,12 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):  # a name that no system takes
         return False
+
+
+def no_such_listing(listing_id: str, known: Sequence[str], where: Path | str) -> NotThere:
+    """Return the error of an id that is not among those `known`, with the nearest one of those that begin alike."""
+    like = listing_id.strip()[:100].casefold()
+    alike = [one for one in known if one[:2].casefold() == like[:2]][:MOST_ALIKE]
+    near = get_close_matches(like, by_text := {one.casefold(): one for one in alike}, 1)
+    hint = f"did you mean '{by_text[near[0]]}'?" if near else "give one of its listing ids."
+    return NotThere(f"There is no listing '{listing_id}' in {where}; {hint}")

@@ -40,63 +40,58 @@ class Groups:
 
     @classmethod
     def of(cls, rules: Rules, market: Market) -> Groups:
-        """The columns that resolved `rules` name.
+        """Return the columns that resolved `rules` name.
 
         Raises:
             VibesError: a condition cannot be read.
         """
-        region = None
-        for name in rules.same:
-            codes = _codes(market, name)
-            joined = codes if region is None else region * (codes.max(initial=0) + 2) + codes + 1
-            region = np.unique(joined, return_inverse=True)[1].astype(np.int64)
-        fulfilling = None
-        for condition in rules.where:
-            one = read_condition(market, condition).fulfilled(market)
-            fulfilling = one if fulfilling is None else fulfilling & one
-        return cls(region, None if rules.seller is None else _codes(market, rules.seller), fulfilling)
+        region = fulfilling = seller = None
+        if rules.same:
+            table = pd.DataFrame({name: _column(market, name) for name in rules.same})
+            region = table.groupby(list(rules.same), dropna=False, observed=True).ngroup().to_numpy(np.int64)
+        if rules.where:
+            conditions = [read_condition(market, text).fulfilled(market) for text in rules.where]
+            fulfilling = np.logical_and.reduce(conditions)
+        if rules.seller is not None:
+            seller = pd.factorize(_column(market, rules.seller), sort=True)[0].astype(np.int64)
+        return cls(region, seller, fulfilling)
 
 
 def attribute_name(market: Market, given: str, option: str) -> str:
-    """The column that `given` means: an attribute's label or name, or any other column of the listings table.
+    """Return the column that `given` means: an attribute's label or name, or any other column of the listings table.
 
     Raises:
         VibesError: there is none, or it holds several values a listing.
     """
-    wanted, choices = given.strip().casefold(), []
-    for attribute in market.attributes:
-        if kind_of(attribute.kind).one_value:
-            choices.append(attribute.name)
-            if wanted in (attribute.name.casefold(), attribute.label.casefold()):
-                return attribute.name
-    several = {a.name for a in market.attributes if not kind_of(a.kind).one_value}
-    reserved = several | {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
-    others = [
-        name for name in market_columns(_table(market), market.config) if name not in reserved | set(choices)
-    ]
+    wanted = given.strip().casefold()
+    single = [one for one in market.attributes if kind_of(one.kind).one_value]
+    for attribute in single:
+        if wanted in (attribute.name.casefold(), attribute.label.casefold()):
+            return attribute.name
+    columns = market_columns(_listings_table(market), market.config)
+    reserved = {one.name for one in market.attributes} | {
+        C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE,
+    }  # fmt: skip
+    others = [name for name in columns if name not in reserved]
     if given in others:
         return given
     raise VibesError(
         f"Option {option} names '{given}', which is no attribute with one value a listing; "
-        f"give one of: {', '.join([*choices, *others])}."
+        f"give one of: {', '.join([*(one.name for one in single), *others])}."
     )
 
 
-def _codes(market: Market, name: str) -> np.ndarray:
-    """(L,) int64 numbers of the values of a column of the listings table, -1 where missing."""
+def _column(market: Market, name: str) -> pd.Series:
+    """Return (L,) a column of the listings table, also one that never reaches the model, such as the seller's id."""
     if name in market.listings:
-        column = market.listings[name]
-    else:  # a column that never reaches the model, such as the seller's id
-        raw = read_market_table(_table(market), market.config)
-        by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
-        column = by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)
-    return pd.factorize(column, sort=True)[0].astype(np.int64)
+        return market.listings[name]
+    raw = read_market_table(_listings_table(market), market.config)
+    by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
+    return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)
 
 
-def _table(market: Market) -> Path:
+def _listings_table(market: Market) -> Path:
     source = find_table(market.tables, "listings")
     if source is None:
-        raise VibesError(
-            f"{market.tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one."
-        )
+        raise VibesError(f"{market.tables} has no table of listings; add listings.parquet or listings.csv.")
     return source

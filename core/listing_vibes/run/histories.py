@@ -1,98 +1,210 @@
-"""Histories as people write them: a JSON or CSV file."""
+"""Histories that lists are made for: those of the market's users, and those that come as a table, as events or in a file."""
+
+from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_table
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import to_moments
+from listing_vibes.market.tables import as_ids
 from listing_vibes.market.values import to_numbers
+from listing_vibes.run.folder import RunFolder
+
+
+class Event(NamedTuple):
+    """An event of a history."""
+
+    listing: str
+    action: str | None = None
+    duration_s: float | None = None
+
+
+#: Events oldest first, or in the order of their `timestamp`: a table with `listing_id` and maybe that, `action` and `duration_s`, or
+#: a sequence of `Event`s.
+History: TypeAlias = "pd.DataFrame | Sequence[Event]"
+
+
+class HistoryBatch(NamedTuple):
+    """B histories as rows of a log."""
+
+    log: EventLog
+    start: np.ndarray  # (B,) int64
+    end: np.ndarray  # (B,) int64
+
+    @property
+    def empty(self) -> np.ndarray:
+        """(B,) bool: which histories have no event."""
+        return self.start == self.end
+
+
+def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> HistoryBatch:
+    """Return the histories of users, of their events before a moment (None: all of them); empty for an unknown user."""
+    log, known = run.log, run.user_number
+    ends = [log.history_at(known[user], before) if user in known else (0, 0) for user in users]
+    bounds = np.array(ends, np.int64).reshape(-1, 2)
+    return HistoryBatch(log, bounds[:, 0], bounds[:, 1])
+
+
+def user_number(run: RunFolder, user: str) -> int:
+    """Return the number of a user in the run's log.
+
+    Raises:
+        NotThere: there is no user of that id.
+    """
+    number = run.user_number.get(user)
+    if number is None:
+        raise NotThere(f"There is no user '{user}' in {run.path}; check the id.")
+    return number
+
+
+def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
+    """Return given histories, some of which may be empty.
+
+    Raises:
+        VibesError: an unknown listing or action.
+    """
+    events = [read_events(history) for history in histories]
+    length = np.array([len(one) for one in events], np.int64)
+    flat = [event for one in events for event in one]
+    names = run.market.known_actions
+    actions = {name: number for number, name in enumerate(names)}
+    end = np.cumsum(length)
+    start = end - length
+    log = EventLog(
+        user=np.repeat(np.arange(len(events), dtype=np.int32), length),
+        listing=np.array([run.row(event.listing) for event in flat], np.int32),
+        time=np.arange(len(flat)) - np.repeat(start, length),
+        action=np.array([_action_number(actions, event.action) for event in flat], np.int16),
+        duration=np.array([np.nan if e.duration_s is None else e.duration_s for e in flat], np.float32),
+        start=np.append(0, end),
+        users=[""] * len(events),
+        actions=names,
+        listings=len(run.market.listings),
+        timed=False,
+        unwanted=tuple(run.market.config.unwanted),
+    )
+    return HistoryBatch(log, start, end)
+
+
+def check_events(run: RunFolder, events: Sequence[Event]) -> None:
+    """Raises:
+    VibesError: a listing or an action that the run does not know.
+    """
+    of_histories(run, [events])
+
+
+def _action_number(actions: Mapping[str, int], action: str | None) -> int:
+    if action is None:
+        return -1
+    if action not in actions:
+        known = ", ".join(actions) or "none"
+        raise VibesError(f"The history has the action '{action}', which this market does not know ({known}).")
+    return actions[action]
+
+
+def read_events(history: History) -> Sequence[Event]:
+    """Return the events of a history.
+
+    Raises:
+        VibesError: see `clean_history`.
+    """
+    if not isinstance(history, pd.DataFrame):
+        return history
+    table = clean_history(history, "The history")
+    columns = [
+        table[name].astype(object).where(table[name].notna(), None).tolist()
+        if name in table.columns
+        else [None] * len(table)
+        for name in (C.LISTING, C.ACTION, C.DURATION)
+    ]
+    return [Event(*cells) for cells in zip(*columns, strict=True)]
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """A history file: a JSON list of events (or `{"history": [...]}`), or a table; oldest first, or in the order of its
-    `timestamp` where it has that.
+    """Read a history file: a JSON list of events or of ids (or `{"history": [...]}`), or a table, see `clean_history`.
 
     Raises:
-        VibesError: the file is missing, no history, or an event has no listing, no moment or an impossible duration.
+        VibesError: the file is missing or no history.
     """
-    if path.suffix == ".json":
+    if path.suffix != ".json":
+        return clean_history(read_table(path), str(path))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise VibesError(f"Cannot read the history {path}: {error.strerror}; check the path.") from error
+    except (ValueError, RecursionError) as error:
+        raise VibesError(f"{path} is no JSON ({error}); correct it there.") from error
+    events = content.get("history") if isinstance(content, dict) else content
+    if not isinstance(events, list) or not all(isinstance(event, dict | str) for event in events):
+        raise VibesError(
+            f'{path} holds no list of events; write [{{"listing_id": "..."}}, ...], oldest first.'
+        )
+    rows = [{C.LISTING: event} if isinstance(event, str) else event for event in events]
+    return clean_history(pd.DataFrame([_known_cells(path, row) for row in rows], dtype=object), str(path))
+
+
+def _known_cells(path: Path, event: dict[str, Any]) -> dict[str, str | float | None]:
+    """Return the cells of an event that are known as text and numbers; others are left out."""
+    cells = {name: event[name] for name in (C.LISTING, C.ACTION, C.DURATION, C.TIMESTAMP) if name in event}
+    for name, cell in cells.items():
         try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except OSError as error:
-            raise VibesError(f"Cannot read the history {path}: {error.strerror}; check the path.") from error
-        except (ValueError, RecursionError) as error:
-            raise VibesError(f"{path} is no JSON ({error}); mend that place.") from error
-        events = content.get("history") if isinstance(content, dict) else content
-        if not isinstance(events, list) or not all(isinstance(event, dict | str) for event in events):
+            if isinstance(cell, str):
+                cell.encode()  # a lone surrogate is no text
+            elif isinstance(cell, int | float) and not isinstance(cell, bool):
+                float(cell)
+            elif cell is not None:
+                raise ValueError
+        except (ValueError, OverflowError):
             raise VibesError(
-                f'{path} holds no list of events; write [{{"listing_id": "..."}}, ...], oldest first.'
-            )
-        rows = [{C.LISTING: event} if isinstance(event, str) else event for event in events]
-        table = pd.DataFrame([_plain(path, row) for row in rows], dtype=object)
-    else:
-        table = read_table(path)
-    if len(table) and (C.LISTING not in table.columns or table[C.LISTING].isna().any()):
-        raise VibesError(f"{path} has an event without 'listing_id'; give every event one.")
+                f"{path} has the {name} {ascii(cell)[:40]}; give {'seconds' if name == C.DURATION else 'a text'}."
+            ) from None
+    return cells
+
+
+def clean_history(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return a history with ids as text and durations as numbers, oldest first: in the order of its `timestamp`, where it has that.
+
+    Args:
+        name: what an error calls the history.
+
+    Raises:
+        VibesError: an event has no listing, no moment, an impossible duration, or the column `listing_id` is missing.
+    """
+    if not len(table):
+        return pd.DataFrame({C.LISTING: pd.Series(dtype="str")})
+    if C.LISTING not in table.columns:
+        raise VibesError(f"{name} has no column '{C.LISTING}'; give one row an event, oldest first.")
+    changed = {column: as_ids(table[column]) for column in (C.LISTING, C.ACTION) if column in table.columns}
+    missing = changed[C.LISTING].isna()
+    if missing.any():
+        row = int(missing.to_numpy().argmax()) + 1
+        raise VibesError(f"{name} has no '{C.LISTING}' in row {row}; give every event one.")
     if C.DURATION in table.columns:
         seconds, bad = to_numbers(table[C.DURATION])
         bad |= seconds < 0
         if bad.any():
-            value = str(table[C.DURATION].iloc[int(bad.argmax())])
-            raise VibesError(f"{path} has the {C.DURATION} '{value[:40]}'; give seconds, 0 or more.")
-        table[C.DURATION] = seconds
-    table = oldest_first(table, str(path))
-    if not len(table):
-        table = pd.DataFrame({C.LISTING: pd.Series(dtype="str")})
-    return table
-
-
-def oldest_first(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The events of a history in the order of their `timestamp`, without it; as they stand where they have none.
-
-    Raises:
-        VibesError: an event of the history, called `name`, has no moment there.
-    """
+            value = str(table[C.DURATION].iloc[int(bad.argmax())])[:40]
+            raise VibesError(f"{name} has the {C.DURATION} '{value}'; give seconds, 0 or more.")
+        changed[C.DURATION] = pd.Series(seconds, table.index)
+    table = table.assign(**changed)
     if C.TIMESTAMP not in table.columns:
-        return table
+        return table.reset_index(drop=True)
     moments, bad = to_moments(table[C.TIMESTAMP])
-    if table[C.TIMESTAMP].isna().any():
-        raise VibesError(
-            f"{name} has an event without '{C.TIMESTAMP}'; give every event one, or leave the column out and give the events "
-            "oldest first."
-        )
+    bad = bad | table[C.TIMESTAMP].isna()
     if bad.any():
         shown = ascii(table[C.TIMESTAMP].iloc[int(bad.argmax())])[:40]
         raise VibesError(
-            f"{name} has the {C.TIMESTAMP} {shown}, which is no date or time; mend it, or leave the column out and give the "
-            "events oldest first."
+            f"{name} has the {C.TIMESTAMP} {shown}, which is no date or time; give every event one, or leave the column out and "
+            "give the events oldest first."
         )
     order = moments.astype("int64").argsort(kind="stable")
     return table.iloc[order].drop(columns=C.TIMESTAMP).reset_index(drop=True)
-
-
-def _plain(path: Path, event: dict[str, Any]) -> dict[str, str | float | None]:
-    """The known cells of an event as text and numbers; others are left out.
-
-    Raises:
-        VibesError: a cell is neither.
-    """
-    found: dict[str, str | float | None] = {}
-    for name in (C.LISTING, C.ACTION, C.DURATION, C.TIMESTAMP):
-        cell = event.get(name)
-        try:
-            if cell is None or isinstance(cell, str):
-                found[name] = cell if cell is None else cell.encode().decode()  # a lone surrogate is no text
-            elif isinstance(cell, int | float) and not isinstance(cell, bool):
-                found[name] = float(cell) if name == C.DURATION else str(cell)
-            else:
-                raise ValueError
-        except (ValueError, OverflowError):
-            wanted = "seconds" if name == C.DURATION else "a text"
-            shown = f"{ascii(cell)[:40]}"
-            raise VibesError(f"{path} has the {name} {shown}; give {wanted}.") from None
-    return {name: cell for name, cell in found.items() if name in event}

@@ -36,13 +36,13 @@ class _Counts:
         self._recent = RecentEvents.of(log, log.wanted, days, last)
         self._time, self._listing = log.time[log.wanted], log.listing[log.wanted]
         self._published, _ = run.market.live_interval()
-        self._made: Cache[int, Popular] = Cache(MOMENTS)
+        self._by_moment: Cache[int, Popular] = Cache(MOMENTS)
 
     def at(self, moment: int) -> Popular:
         """See `popular_at`."""
-        return self._made.get(moment, lambda: self._make(moment))
+        return self._by_moment.get(moment, lambda: self._count(moment))
 
-    def _make(self, moment: int) -> Popular:
+    def _count(self, moment: int) -> Popular:
         listings = len(self._published)
         recent = np.array(self._recent.counts(np.array([moment]))[0])
         total = np.bincount(self._listing[self._time < moment], minlength=listings)
@@ -53,13 +53,11 @@ class _Counts:
         return Popular(order, recent)
 
 
-@kept_with(RUNS)
-def _counts(run: RunFolder) -> _Counts:
-    return _Counts(run)
+_counts = kept_with(RUNS)(_Counts)
 
 
 def popular_at(run: RunFolder, at: int) -> Popular:
-    """Return how the listings of a run stand at a moment, in the log's time, for whom nothing is known of.
+    """Return how popular the listings of a run are at a moment, in the log's time, where there is no history.
 
     Listings with more events in the last `RECENT_DAYS` days come first (without timestamps: among the last events of each
     user); of equal ones those with more events before the moment, then the newest published, then in the table's order.

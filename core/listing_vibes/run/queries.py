@@ -1,4 +1,4 @@
-"""What is asked of a run from Python: ids as text or numbers, one or several, and histories in whatever form they come."""
+"""What is requested of a run from Python: ids as text or numbers, one or several, and histories in whatever form they come."""
 
 from __future__ import annotations
 
@@ -12,47 +12,45 @@ import pandas as pd
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.tables import as_ids
-from listing_vibes.run.asking import Event, History
-from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.no_such_listing import no_such_listing
+from listing_vibes.run.folder import RunFolder, no_such_listing
+from listing_vibes.run.histories import Event, History
 
 EXPLICIT = 'a history is certain as [{"listing_id": ...}, ...], users are as a frame with the column user_id'
 
 
 class Queries(NamedTuple):
-    """Ids and histories, and whether it was one alone that was asked, not a list with one."""
+    """Users by id and histories, and whether there is only one, not a list with one."""
 
-    asked: list[str | History]
+    queries: list[str | History]
     single: bool
 
 
-def id_text(value: Any, what: str) -> str:
-    """An id as tables have it: 12, 12.0 and "12" are the same.
+def read_id(value: Any, what: str) -> str:
+    """Return an id as tables have it: 12, 12.0 and "12" are the same.
 
     Raises:
         VibesError: it is neither text nor a whole number.
     """
     if isinstance(value, str):
         return str(value).strip()
-    number = isinstance(value, Real) and not isinstance(value, bool)  # numpy's bool is no number
-    if number and (isinstance(value, Integral) or float(value).is_integer()):
+    is_number = isinstance(value, Real) and not isinstance(value, bool)  # numpy's bool is no number
+    if is_number and (isinstance(value, Integral) or float(value).is_integer()):
         return str(int(value))
     raise VibesError(f"{repr(value)[:40]} is no id of a {what}; give a text or a whole number.")
 
 
 def read_listings(listings: Any) -> tuple[list[str], bool]:
-    """The listings that `Run.similar` is asked of, and whether it is one alone.
+    """Return the listings that `Run.similar` is called with, and whether it is one, not a list.
 
     Raises:
         VibesError: something is no id.
     """
     members = _members(listings)
-    single = members is None
-    return [id_text(one, "listing") for one in ([listings] if members is None else members)], single
+    return [read_id(one, "listing") for one in ([listings] if members is None else members)], members is None
 
 
 def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
-    """(n,) int64 rows of the listings that a rule names, each once.
+    """Return (n,) int64 rows of the listings that a rule names, each once.
 
     Raises:
         VibesError: one is no listing of the run.
@@ -66,7 +64,7 @@ def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
 
 
 def read_queries(run: RunFolder, queries: Any) -> Queries:
-    """The users and histories that `Run.recommend` is asked of.
+    """Return the users and histories that `Run.recommend` is called with.
 
     A list of ids is several users where all are users, and one history where all are listings. In a list of lists each is
     a history.
@@ -75,51 +73,46 @@ def read_queries(run: RunFolder, queries: Any) -> Queries:
         VibesError: an id that is of neither or, in a list, of both; something that is no query.
     """
     if isinstance(queries, pd.DataFrame):
-        return _of_frame(queries)
+        return _read_frame(queries)
     members = _members(queries)
-    if members is None:
-        if isinstance(queries, Event | Mapping):
-            return Queries([_events([queries])], True)
-        return Queries([_user(run, id_text(queries, "user"))], True)
+    if members is None and not isinstance(queries, Event | Mapping):
+        user = read_id(queries, "user")
+        if user not in run.user_number and user in run.listing_row:
+            raise NotThere(
+                f"There is no user '{user}' in {run.path}, but a listing; ask for what is similar to it, or give the history "
+                f"['{user}']."
+            )
+        return Queries([user], True)
+    members = [queries] if members is None else members
     if all(isinstance(one, Event | Mapping) for one in members):  # an empty one is an empty history
-        return Queries([_events(members)], True)
+        return Queries([_read_history(members)], True)
     if any(_is_history(one) for one in members):
         return Queries(
-            [_history(one) if _is_history(one) else id_text(one, "user") for one in members], False
+            [_read_history(one) if _is_history(one) else read_id(one, "user") for one in members], False
         )
-    return _of_ids(run, [id_text(one, "user or listing") for one in members])
+    return _read_ids(run, [read_id(one, "user or listing") for one in members])
 
 
-def _user(run: RunFolder, user: str) -> str:
-    if user not in run.user_number and user in run.listing_row:
-        raise NotThere(
-            f"There is no user '{user}' in {run.path}, but a listing; ask for what is similar to it, or give the history "
-            f"['{user}']."
-        )
-    return user
-
-
-def _of_ids(run: RunFolder, ids: list[str]) -> Queries:
-    as_users = [one in run.user_number for one in ids]
-    as_listings = [one in run.listing_row for one in ids]
+def _read_ids(run: RunFolder, ids: list[str]) -> Queries:
+    users, listings = ([one for one in ids if one in known] for known in (run.user_number, run.listing_row))
     shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
-    if all(as_users) and all(as_listings):
+    if len(users) == len(listings) == len(ids):
         raise VibesError(f"[{shown}] may be users or listings of {run.path}; {EXPLICIT}.")
-    if all(as_users) or (any(as_users) and not any(as_listings)):
+    if len(users) == len(ids) or (users and not listings):
         return Queries(list(ids), False)
-    if all(as_listings):
+    if len(listings) == len(ids):
         return Queries([[Event(one) for one in ids]], True)
-    if any(as_users) and any(as_listings):
-        user, listing = ids[as_users.index(True)], ids[as_listings.index(True)]
+    if users:
         raise VibesError(
-            f"[{shown}] mixes users ('{user}') and listings ('{listing}'); give users, or the listings of one history."
+            f"[{shown}] mixes users ('{users[0]}') and listings ('{listings[0]}'); give users, or the listings of one history."
         )
-    if any(as_listings):
-        raise no_such_listing(ids[as_listings.index(False)], run.listing_ids, run.path)
+    if listings:
+        missing = next(one for one in ids if one not in run.listing_row)
+        raise no_such_listing(missing, run.listing_ids, run.path)
     raise NotThere(f"There is no user or listing '{ids[0]}' in {run.path}; {EXPLICIT}.")
 
 
-def _of_frame(frame: pd.DataFrame) -> Queries:
+def _read_frame(frame: pd.DataFrame) -> Queries:
     table = frame.reset_index() if {C.LISTING, C.USER} & set(frame.index.names) else frame
     if C.USER not in table.columns:
         return Queries([table], True)
@@ -127,9 +120,8 @@ def _of_frame(frame: pd.DataFrame) -> Queries:
     if C.LISTING not in table.columns:
         return Queries(users.tolist(), False)
     if users.nunique() > 1:
-        first, second = users.unique()[:2]
         raise VibesError(
-            f"The history has events of {users.nunique()} users ('{first}', '{second}', ...); give those of one."
+            f"The history has events of {users.nunique()} users ({', '.join(map(repr, users.unique()[:2]))}, ...); give those of one."
         )
     return Queries([table], True)
 
@@ -138,15 +130,11 @@ def _is_history(value: Any) -> bool:
     return isinstance(value, pd.DataFrame | Event | Mapping) or _members(value) is not None
 
 
-def _history(value: Any) -> History:
-    """One history of several: a table, events, or listing ids."""
+def _read_history(value: Any) -> History:
+    """Return one history: a table, an event, or a list of events, mappings and listing ids."""
     if isinstance(value, pd.DataFrame):
         return value
-    return _events([value] if isinstance(value, Event | Mapping) else _members(value) or [])
-
-
-def _events(members: list[Any]) -> History:
-    """Events, and bare ids of listings."""
+    members = [value] if isinstance(value, Event | Mapping) else _members(value) or []
     if all(isinstance(one, Event) for one in members):
         return members
     rows = [
@@ -154,13 +142,15 @@ def _events(members: list[Any]) -> History:
         if isinstance(one, Event)
         else dict(one)
         if isinstance(one, Mapping)
-        else {C.LISTING: id_text(one, "listing")}
+        else {C.LISTING: read_id(one, "listing")}
         for one in members
     ]
     return pd.DataFrame(rows, dtype=object)
 
 
 def _members(value: Any) -> list[Any] | None:
-    """What a list, tuple, array, series or index holds; None of what is one thing."""
-    one = isinstance(value, str | bytes | Mapping | pd.DataFrame | Event) or not isinstance(value, Iterable)
-    return None if one or (isinstance(value, np.ndarray) and value.ndim == 0) else list(value)
+    """Return what a list, tuple, array, series or index holds; None for a single value."""
+    is_single = isinstance(value, str | bytes | Mapping | pd.DataFrame | Event) or not isinstance(
+        value, Iterable
+    )
+    return None if is_single or (isinstance(value, np.ndarray) and value.ndim == 0) else list(value)

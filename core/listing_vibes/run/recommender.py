@@ -1,13 +1,12 @@
-"""THE maker of lists: what is similar to listings, and what to recommend to users, one or a million at a time.
+"""The one maker of lists: what is similar to listings, and what to recommend to users, one or a million at a time.
 
-Page, command, batch job, service and pushes all come here, so that one question has one answer wherever it is asked.
+Score, mask, one greedy pass for the rules, top k. Page, command, batch job, service and pushes all come here, so that one question
+has one answer wherever it is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,13 +15,12 @@ from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.additions import MOMENTS, Additions
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.gained import asking, gained_index, with_gain
 from listing_vibes.run.groups import Groups
-from listing_vibes.run.moves import ScoreMoves
 from listing_vibes.run.popular import popular_at
 from listing_vibes.run.queries import named_rows
+from listing_vibes.run.ranking import CandidateRanker, Lists, Requests, Search, search_scores
 from listing_vibes.run.rules import PINNED, RULED, Rules
-from listing_vibes.run.select import Selector
+from listing_vibes.run.score_moves import ScoreMoves
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbours import encode_untrained
 from listing_vibes.scoring.ranking import Scorer
@@ -35,62 +33,16 @@ HELD = 16_000_000
 UNTRAINED = "untrained neighbors"
 
 
-class Lists(NamedTuple):
-    """B lists of at most k listings."""
-
-    rows: np.ndarray  # (B, k) int64, -1 where there are fewer
-    scores: np.ndarray  # (B, k) float32, best first but for what a rule put there
-    ruled: np.ndarray  # (B, k) int8, which of `listing_vibes.run.rules.RULED` put it there; 0: its score
-
-    @classmethod
-    def joined(cls, parts: Sequence[Lists]) -> Lists:
-        """Lists of several calls, one below the other."""
-        if not parts:  # nobody was asked for
-            return cls(np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int8))
-        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-@dataclass(frozen=True, eq=False)
-class Requests:
-    """B lists that are to be made at one moment.
-
-    Attributes:
-        region_of: (B,) rows of the listings in whose regions (see `Rules.same`) the candidates are.
-        banned: (n,) rows, each of which the list `owner` (n,) must not hold.
-        at: the moment; None: there is none.
-        k: of each list, at most; None: that of the rules.
-        allowed: (L,) bool, which listings may be in a list beside what the rules say; None: all.
-    """
-
-    region_of: np.ndarray
-    banned: np.ndarray
-    owner: np.ndarray
-    at: int | None
-    k: int | None
-    allowed: np.ndarray | None = None
-
-    def take(self, lists: np.ndarray | slice) -> Requests:
-        """Return some of the lists."""
-        region_of, number = self.region_of[lists], np.full(len(self.region_of), -1)
-        number[lists] = np.arange(len(region_of))
-        mine = number[self.owner] >= 0
-        return replace(self, region_of=region_of, banned=self.banned[mine], owner=number[self.owner[mine]])
-
-    def ban(self, rows: np.ndarray, owner: np.ndarray) -> Requests:
-        """Return the same lists without the listings `rows` (n,) in the lists `owner` (n,)."""
-        return replace(self, banned=np.append(self.banned, rows), owner=np.append(self.owner, owner))
-
-
 class Recommender:
-    """Makes lists by one space of a run, under rules, for users maybe with what serving adds to the model.
+    """Makes lists by one space of a run, under rules, for users with or without a blend.
 
-    A history is encoded with the run's own vectors of its listings, by the model or, in another space, without one. Scores are cosines, or, with additions, numbers
-    that tell nothing but the order. Of equal scores the earlier listing comes first.
+    A history is encoded with the run's own vectors of its listings, by the model or, in another space, without one. Scores are
+    cosines, or, in a blend, numbers that say nothing but the order. Of equal scores the earlier listing comes first.
 
     Args:
         rules: resolved ones, see `Rules.resolved`.
-        additions: None: the model alone.
-        batch: for very many queries: the index is chosen by size and measured recall.
+        additions: the blend; None: the model only.
+        batch: for very many queries: of many listings, an approximate index of measured recall proposes the candidates.
         gain: (L,) what every score gains, in the place of what `additions` count as recent.
     """
 
@@ -103,92 +55,136 @@ class Recommender:
         batch: bool = False,
         gain: np.ndarray | None = None,
     ) -> None:
-        self.run, self.space, self.rules, self.additions, self._batch, self._gain = (
-            run, space, rules, additions, batch, gain,
-        )  # fmt: skip
-        self.groups = Groups.of(rules, run.market) if rules.ask_attributes else NO_GROUPS
+        self.run, self.space, self.rules, self.additions = run, space, rules, additions
+        self._batch, self._gain = batch, gain
+        self.groups = Groups.of(rules, run.market) if rules.ask_attributes else Groups(None, None, None)
         self.pins = named_rows(run, rules.pin, "--pin")
         unlike = named_rows(run, rules.unlike, "--not")
         self._blocked = np.append(named_rows(run, rules.block, "--block"), unlike)
         self.moves = ScoreMoves(run, space, rules, unlike)
         self._eligible: Cache[tuple[int | None, bool], np.ndarray] = Cache(MOMENTS)
-        # What is recent is the same under all rules, so that its indexes, as large as the vectors, are shared by them.
-        self._indexes: Cache[int | None, ExactIndex] = (
-            Cache(MOMENTS) if additions is None else additions.indexes
-        )
+        self._indexes: Cache[int | None, ExactIndex] = Cache(1)
 
     def similar(
         self, rows: np.ndarray, at: int | None = None, k: int | None = None, allowed: np.ndarray | None = None
     ) -> Lists:
-        """The listings nearest to each of `rows` (B,), never itself.
+        """Return the listings nearest to each of `rows` (B,), never itself.
 
         Args:
             at: the moment of `live_only` and of boosts.
             k: of each list, at most; None: that of the rules.
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
         """
-        requests, table = Requests(rows, rows, np.arange(len(rows)), at, k, allowed), self._all.vectors
-        if not self.moves.any:
-            return self._lists(self.index(None), table[rows], requests)
-
-        def scores(some: slice) -> np.ndarray:
-            return self.moves.add_to(table[rows[some]] @ table.T, at)
-
-        return self._scored(scores, requests)
+        vectors = self.run.vectors(self.space)
+        requests = Requests(rows, rows, np.arange(len(rows)), at, self._length(k), allowed)
+        if self._is_indexed and not self.moves.any:
+            return self._rank(self.index(None).search, vectors[rows], requests)
+        return self._rank_scores(
+            lambda some: self.moves.add_to(vectors[rows[some]] @ vectors.T, at), requests
+        )
 
     def recommend(
         self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
     ) -> Lists:
-        """Listings for the histories `start[q] : end[q]` (B,) of `log`, at one moment; of an empty one popular and recent listings.
+        """Return listings for the histories `start[q] : end[q]` (B,) of `log` at one moment; popular and recent ones for an empty one.
 
         What a history calls unwanted is in no list, and what is like it falls, unless the model has learned that.
         """
-        empty = start == end
-        if empty.all() and len(empty):
-            return self._popular(len(empty), at, k)
-        apart = empty  # the others' lists stay as they are beside anybody
-        if not empty.any() and self._takes(log) and not self.scores_all:
-            apart = np.isin(np.arange(len(start)), log.not_this(start, end)[0])
-        if apart.any() and not apart.all():
-            some, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
-            parts = [self.recommend(log, start[part], end[part], at, k) for part in (some, rest)]
-            order = np.argsort(np.append(some, rest))
-            return Lists(*(column[order] for column in Lists.joined(parts)))
+        lists = Lists.empty(len(start), self._length(k))
+        is_empty = start == end
+        is_scored = np.full(len(start), not self._is_indexed or self.scores_all)
+        if self._lowers_unwanted(log):
+            is_scored[log.not_this(start, end)[0]] = True
+        if is_empty.any():
+            lists.put(is_empty, self._popular(int(is_empty.sum()), at, k))
+        for some, indexed in ((~is_empty & is_scored, False), (~is_empty & ~is_scored, True)):
+            if some.any():
+                lists.put(some, self._personal(log, start[some], end[some], at, k, indexed))
+        return lists
+
+    def _personal(
+        self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None, indexed: bool
+    ) -> Lists:
+        """Return lists for histories with events, by the index of a batch or by the scores of all listings."""
         vectors = self._encode_histories(log, start, end)
         newest = log.listing[log.newest_wanted(start, end)].astype(np.int64)  # (B,)
         owner, banned = log.not_this(start, end)
-        score_all = self.scores_all or (self._takes(log) and len(owner) > 0)
         if self.rules.drop_seen:
-            length = end - start
-            banned, owner = (
-                log.listing[ranges(start, length)].astype(np.int64),
-                np.repeat(np.arange(len(start)), length),
-            )
-        requests = Requests(newest, banned, owner, at, k)
-        if not score_all:
-            return self._lists(
-                self.index(at), vectors if self._when(at) is None else asking(vectors), requests
-            )
+            banned = log.listing[ranges(start, end - start)].astype(np.int64)
+            owner = np.repeat(np.arange(len(start)), end - start)
+        requests = Requests(newest, banned, owner, at, self._length(k))
+        if indexed:
+            queries = vectors if self._when(at) is None else with_column(vectors, np.float32(1))
+            return self._rank(self.index(at).search, queries, requests)
 
-        def scores(some: slice) -> np.ndarray:
+        def score(some: np.ndarray) -> np.ndarray:
             return self.moves.add_to(self._scores(log, vectors[some], start[some], end[some], at), at)
 
-        return self._scored(scores, requests)
+        return self._rank_scores(score, requests)
 
     def _popular(self, count: int, at: int, k: int | None) -> Lists:
-        """The same popular and recent listings `count` times; their scores are their recent events."""
-        if self.rules.same:  # as what?
+        """Return the same popular and recent listings `count` times; their scores are their recent events."""
+        if self.rules.same:  # there is no listing that they could be the same as
             rules = self.rules.model_copy(update={"same": ()})
             return Recommender(self.run, self.space, rules)._popular(count, at, k)
         popular, none = popular_at(self.run, at), np.zeros(0, np.int64)
-        scores = self.moves.add_to(popular.order[None], at)
-        requests = Requests(np.zeros(1, np.int64), none, none, at, k)
-        rows, _, ruled = self._lists(self._all, scores, requests, scored=True)
-        found = Lists(rows, np.where(rows >= 0, popular.recent[rows], 0), ruled)
-        return Lists(*(np.repeat(column, count, axis=0) for column in found))
+        requests = Requests(np.zeros(1, np.int64), none, none, at, self._length(k))
+        rows, _, ruled = self._rank_scores(lambda _: self.moves.add_to(popular.order[None], at), requests)
+        lists = Lists(rows, np.where(rows >= 0, popular.recent[rows], 0), ruled)
+        return Lists(*(np.repeat(column, count, axis=0) for column in lists))
+
+    def _rank_scores(self, score: Callable[[np.ndarray], np.ndarray], requests: Requests) -> Lists:
+        """Return lists by the scores (b, L) of every listing, some lists (b,) at a time."""
+        step, count = max(1, HELD // max(len(self._known), 1)), len(requests.region_of)
+        parts = [np.arange(low, min(low + step, count)) for low in range(0, count, step)]
+        ranked = [self._rank(search_scores, score(part), requests.take(part)) for part in parts]
+        return Lists.joined(ranked) if ranked else Lists.empty(0, requests.k)
+
+    def _rank(self, search: Search, queries: np.ndarray, requests: Requests) -> Lists:
+        """Return lists under the rules, and where `fill` asks for it, short ones filled up under fewer and fewer of them."""
+        lists, code = Lists.empty(len(queries), requests.k), 0
+        for given_up in self._stages():
+            short = np.flatnonzero(lists.rows[:, -1] < 0)
+            if not len(short):
+                break
+            code = RULED.index(f"without {given_up[-1]}") if given_up else 0
+            rules = self.rules.without(*given_up) if given_up else self.rules
+            has = lists.rows[short] >= 0  # (b, k)
+            missing = requests.take(short).ban(lists.rows[short][has], np.nonzero(has)[0])
+            rows, scores = self._ranker(search, rules).rank(
+                queries[short], missing, self._allowed(rules, requests)
+            )
+            rank = has.sum(axis=1)[:, None] + np.arange(requests.k)  # (b, k)
+            line, column = np.nonzero((rows >= 0) & (rank < requests.k))
+            to = short[line], rank[line, column]
+            lists.rows[to], lists.scores[to] = rows[line, column], scores[line, column]
+            lists.ruled[to] = code if given_up else np.isin(rows[line, column], self.pins) * PINNED
+        return lists
+
+    def _stages(self) -> list[tuple[str, ...]]:
+        """Return the names of the rules that are given up, first none, then, with `fill`, one more each time."""
+        stages: list[tuple[str, ...]] = [()]
+        for name in ("at_most", "same", "where") if self.rules.fill else ():
+            if getattr(self.rules, name):
+                stages.append((*stages[-1], name))
+        return stages
+
+    def _ranker(self, search: Search, rules: Rules) -> CandidateRanker:
+        region = self.groups.region if rules.same else None
+        pins = self.pins if rules.pin else self.pins[:0]
+        return CandidateRanker(search, rules, self.run.vectors(self.space), region, self.groups.seller, pins)
+
+    def _allowed(self, rules: Rules, requests: Requests) -> np.ndarray:
+        """Return (L,) bool which listings may be in some of the lists."""
+        allowed = self.eligible(requests.at, bool(rules.where) or not self.rules.where)
+        return allowed if requests.allowed is None else allowed & requests.allowed
+
+    def _length(self, k: int | None) -> int:
+        """Return how long the lists are: there are no more listings than those of the run."""
+        return max(1, min(self.rules.k if k is None else k, len(self._known)))
 
     def _encode_histories(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """(B, d) the histories in the space: by the model, or in the other spaces without one."""
+        """Return (B, d) the histories in the space: by the model, or in the other spaces without one."""
         vectors = self.run.vectors(self.space)
         if self.space == "model":
             return self.run.engine.encode_histories(log, start, end, listings=vectors)
@@ -198,14 +194,6 @@ class Recommender:
     def late_interaction(self) -> LateInteraction:
         """How scores look at the listings of a history beside its vector; without a model they do not."""
         return self.run.late_interaction if self.space == "model" else LateInteraction()
-
-    def _scored(self, scores: Callable[[slice], np.ndarray], requests: Requests) -> Lists:
-        """Lists by the scores (b, L) of every listing, some lists at a time."""
-        step = max(1, HELD // max(len(self._all.vectors), 1))
-        parts = [slice(low, low + step) for low in range(0, len(requests.region_of), step)]
-        return Lists.joined(
-            [self._lists(self._all, scores(part), requests.take(part), scored=True) for part in parts]
-        )
 
     @property
     def scorer(self) -> str:
@@ -217,126 +205,37 @@ class Recommender:
         """Whether what is added to the model differs from user to user."""
         return self.additions is not None and self.additions.score_all
 
-    def gain_at(self, at: int) -> np.ndarray | None:
-        """(L,) float32: what recent events add to every listing's score at a moment; None: nothing."""
-        return self.gain(self._when(at))
-
     @property
     def scores_all(self) -> bool:
-        """Whether every listing has to be scored for every user: no one vector of theirs says it all."""
-        if (
-            self.moves.any
-        ):  # an index by vectors with this gain, as large as they are, would serve these rules alone
-            return True
-        return self.personal or bool(self.late_interaction.weight)
+        """Whether every listing has to be scored for every user: no one vector of theirs, and no index, says it all."""
+        return self.moves.any or self.personal or bool(self.late_interaction.weight)
 
-    def _takes(self, log: EventLog) -> bool:
-        """Whether what a history of `log` calls unwanted takes from scores of the model: of what is like it."""
+    def _lowers_unwanted(self, log: EventLog) -> bool:
+        """Whether what is like what a history of `log` calls unwanted loses scores of the model."""
         return self.late_interaction.takes and log.some_unwanted
 
     def _scores(
         self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int
     ) -> np.ndarray:
-        """(b, L) float32: every listing's score, with all that is added."""
+        """Return (b, L) float32: every listing's score in the blend."""
         table, late = self.run.vectors(self.space), self.late_interaction
-        return self.with_additions(
-            VectorScorer("model", table, lambda *_: vectors, log, late), log, start, end, at
-        )
+        model = VectorScorer("model", table, lambda *_: vectors, log, late)
+        return self.with_additions(model, log, start, end, at)
 
     def with_additions(
         self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
     ) -> np.ndarray:
-        """(b, L) float32: what `model` scores for the histories `start : end` (b,) of `log`, with what serving adds at a moment."""
-        count = len(start)
-        none = np.full(count, -1)
-        queries = Queries(none, np.zeros(count, np.int32), none, np.full(count, at), start, end, masked=True)
+        """Return (b, L) float32: what `model`, blended, scores for the histories `start : end` (b,) of `log` at a moment."""
+        none = np.full(len(start), -1)
+        moment = np.full(len(start), at)
+        queries = Queries(none, np.zeros(len(start), np.int32), none, moment, start, end, masked=True)
         scores = (model if self.additions is None else self.additions.personal(model, log)).score(queries)
-        gain = self.gain(self._when(at))
+        gain = self.gain_at(at)
         return scores if gain is None else scores + gain
 
-    def _lists(
-        self, index: ExactIndex, queries: np.ndarray, requests: Requests, scored: bool = False
-    ) -> Lists:
-        """Lists of queries (B, d), or (`scored`) of the scores (B, L) of all listings."""
-        most = min(self.rules.k if requests.k is None else requests.k, len(index.known))  # there are no more
-        rules = self.rules.model_copy(update={"k": max(most, 1)})
-        rows, found = self._select(index, rules, queries, requests, scored)
-        ruled = np.zeros(rows.shape, np.int8)
-        ruled[np.isin(rows, self.pins) & (rows >= 0)] = PINNED
-        for code, fewer in self._fewer(rules) if rules.fill else ():
-            short = np.flatnonzero(rows[:, -1] < 0)
-            if not len(short):
-                break
-            had = rows[short] >= 0  # (b, k)
-            missing = requests.take(short).ban(rows[short][had], np.nonzero(had)[0])
-            more, scores = self._select(index, fewer, queries[short], missing, scored)
-            rank = had.sum(axis=1)[:, None] + np.arange(more.shape[1])  # (b, k)
-            line, column = np.nonzero((more >= 0) & (rank < rows.shape[1]))
-            to = short[line], rank[line, column]
-            rows[to], found[to], ruled[to] = more[line, column], scores[line, column], code
-        return Lists(rows, found, ruled)
-
-    def _select(
-        self, index: ExactIndex, rules: Rules, queries: np.ndarray, requests: Requests, scored: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and scores (B, k) under `rules`, which may be fewer than those of this maker."""
-        eligible = self.eligible(requests.at, bool(rules.where) or not self.rules.where)
-        if requests.allowed is not None:
-            eligible = eligible & requests.allowed
-        width = self.run.vectors(self.space).shape[1]
-        groups = self.groups if rules.same else replace(self.groups, region=None)
-        pins = self.pins if rules.pin else self.pins[:0]
-        selector = Selector(index, rules, groups, eligible, width, pins)
-        region = None if groups.region is None else groups.region[requests.region_of]
-        return selector.lists(queries, region, requests.banned, requests.owner, scored)
-
-    def _fewer(self, rules: Rules) -> Iterator[tuple[int, Rules]]:
-        """Fewer and fewer rules, each with the code of what it gives up."""
-        given_up: list[str] = []
-        for name in ("at_most", "same", "where"):
-            if getattr(rules, name):
-                given_up.append(name)
-                yield RULED.index(f"without {name}"), rules.without(*given_up)
-
-    def warm(self, at: int) -> None:
-        """Open now what lists at a moment need, before threads share it."""
-        if not self.scores_all:
-            self.index(at)
-        self.eligible(at)
-        if self.moves.any:
-            self.moves.gain(at)
-        if self.additions is not None and self.additions.score_all:
-            self.additions.open()
-
-    def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
-        """(L,) bool: which listings may be in a list at a moment; without `where` also those that do not fulfil it."""
-        key = at if self.rules.live_only else None, where
-
-        def made() -> np.ndarray:
-            found = self._all.known
-            if where and self.groups.fulfilling is not None:
-                found = found & self.groups.fulfilling
-            if key[0] is not None:
-                found = found & self.run.catalogue.live(key[0])
-            if len(self._blocked):
-                found = found.copy()
-                found[self._blocked] = False
-            return found
-
-        return self._eligible.get(key, made)
-
-    @property
-    def _all(self) -> ExactIndex:
-        """The vectors of the space and which listings have one: nothing is built for lists that score every listing."""
-        return self.run.index(self.space)
-
-    def index(self, at: int | None) -> ExactIndex:
-        """The index of the space; at a moment beside what is recent then, where that is added."""
-        key = self._when(at)
-        return self._indexes.get(key, lambda: self._built(self.gain(key)))
-
-    def gain(self, when: int | None) -> np.ndarray | None:
-        """(L,) float32: what every listing's score gains at a moment that `_when` gave."""
+    def gain_at(self, at: int) -> np.ndarray | None:
+        """Return (L,) float32: what recent events add to every listing's score at a moment; None: nothing."""
+        when = self._when(at)
         if when is None or self._gain is not None:
             return None if when is None else self._gain
         additions = self.additions
@@ -344,23 +243,67 @@ class Recommender:
         return additions.gains.get(when, lambda: additions.gain(when))
 
     def _when(self, at: int | None) -> int | None:
-        """The moment at which recent events are counted, None where none are: after the last event by the minute, so that what
-        is counted for one request serves the next."""
-        if at is None or (self._gain is None and (self.additions is None or not self.additions.has_recent)):
-            return None
-        return at if self._gain is not None else self.run.counted_at(at)
+        """Return the moment at which recent events are counted, None where none are."""
+        if at is None or self._gain is not None:
+            return at
+        has_recent = self.additions is not None and self.additions.has_recent
+        return self.run.counted_at(at) if has_recent else None
 
-    def _built(self, gain: np.ndarray | None) -> ExactIndex:
-        if gain is None:
-            return self.run.batch_index(self.space) if self._batch else self.run.index(self.space)
-        vectors = self.run.vectors(self.space)
-        if not self._batch or len(vectors) <= EXACT_TO:
-            return gained_index(self.run, self.space, gain)
-        from listing_vibes.search.index.choose import SAMPLE, choose
+    def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
+        """Return (L,) bool: which listings may be in a list at a moment; without `where` also those that do not fulfil it."""
+        moment = at if self.rules.live_only else None
 
-        known = np.flatnonzero(vectors.any(axis=1))
-        rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
-        return choose(with_gain(vectors, gain), queries=asking(vectors[rows])).index
+        def make() -> np.ndarray:
+            eligible = self._known.copy()
+            if where and self.groups.fulfilling is not None:
+                eligible &= self.groups.fulfilling
+            if moment is not None:
+                eligible &= self.run.catalogue.live(moment)
+            eligible[self._blocked] = False
+            return eligible
+
+        return self._eligible.get((moment, where), make)
+
+    def warm(self, at: int | None) -> None:
+        """Open now what lists at a moment need, or (None) lists of similar listings, before threads share it."""
+        if self._is_indexed and not (self.moves.any if at is None else self.scores_all):
+            self.index(at)
+        if at is not None:
+            self.gain_at(at)
+            self.eligible(at)
+        if self.moves.any:
+            self.moves.gain(at)
+        if self.personal and self.additions is not None:
+            self.additions.open()
+
+    @property
+    def _known(self) -> np.ndarray:
+        """(L,) bool: which listings have a vector in the space."""
+        return self.run.index(self.space).known
+
+    @property
+    def _is_indexed(self) -> bool:
+        """Whether an approximate index proposes the candidates."""
+        return self._batch and len(self.run.vectors(self.space)) > EXACT_TO
+
+    def index(self, at: int | None) -> ExactIndex:
+        """Return the index of a batch; at a moment with what recent events add then as one column more."""
+
+        def make() -> ExactIndex:
+            from listing_vibes.search.index.choose import SAMPLE, choose
+
+            vectors, gain = self.run.vectors(self.space), None if at is None else self.gain_at(at)
+            if gain is None:
+                return choose(vectors).index
+            known = np.flatnonzero(self._known)
+            rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
+            table = with_column(vectors, np.where(self._known, gain, np.float32(0)))
+            return choose(table, queries=with_column(vectors[rows], np.float32(1))).index
+
+        return self._indexes.get(self._when(at), make)
 
 
-NO_GROUPS = Groups(None, None, None)
+def with_column(vectors: np.ndarray, values: np.ndarray | np.float32) -> np.ndarray:
+    """Return (B, d + 1): vectors (B, d) with one column more, such as 1 in queries and a gain in what they are compared with: the inner
+    products are those without it + the gain, so that every kind of index can search by it."""
+    return np.column_stack([vectors, np.broadcast_to(values, len(vectors))])

@@ -17,14 +17,15 @@ from listing_vibes.errors import VibesError, VibesWarning
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
 from listing_vibes.run.additions import Additions
-from listing_vibes.run.asking import of_histories, of_users
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.groups import resolve_rules
+from listing_vibes.run.histories import of_histories, of_users
 from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.queries import read_listings, read_queries
-from listing_vibes.run.recommender import Lists, Recommender
+from listing_vibes.run.ranking import Lists
+from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.words import count
 
@@ -207,7 +208,7 @@ class Run(RunFolder):
                     "`vibes train MARKET RUN`."
                 )
             return None
-        # Asked each time: a run may be evaluated while it is open.
+        # Read each time: a run may be evaluated while it is open.
         fit = serving_fit(self._fits_in, self.manifest.settings, beside)
         if fit is None:
             return None

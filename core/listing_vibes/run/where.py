@@ -1,60 +1,67 @@
-"""Conditions on listings, as people write them: `price<=100`, `rooms>2`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
-`within 3km of 48.14,11.58`, `live on 2025-03-03`; a value that has a | itself is written with \\|."""
+r"""Conditions on listings, as people write them: `price<=100`, `rooms>2`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
+`within 3km of 48.14,11.58`, `live on 2025-03-03`; a value that has a | itself is written with \|."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.splits import Catalogue
-from listing_vibes.run.places import KILOMETRES, NUMBER, PLACE, distance, read_place
 
-BOUNDS = {"<=": np.less_equal, ">=": np.greater_equal, "<": np.less, ">": np.greater}
-#: What parts a name from a value. A pattern of the whole would try each of many spaces as the end of the name.
+BOUNDS: dict[str, Callable[..., Any]] = {
+    "<=": np.less_equal, ">=": np.greater_equal, "<": np.less, ">": np.greater,
+}  # fmt: skip
+#: What separates a name from a value. A pattern of the whole would try each of many spaces as the end of the name.
 SIGN = re.compile("|".join([*BOUNDS, "="]))
 BETWEEN = re.compile(r"(?<!\\)\|")  # of several values
 MOST_VALUES = 1000
-WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<metre>km|m)\s+of\s+(?P<place>{PLACE})\s*")
+NUMBER = r"\d+(?:\.\d+)?"
+LOCATION = rf"-?{NUMBER}\s*,\s*-?{NUMBER}"
+KILOMETERS = {"km": 1.0, "m": 0.001}
+EARTH_RADIUS = 6371.0  # km
+WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<unit>km|m)\s+of\s+(?P<location>{LOCATION})\s*")
 LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")
 
 
 @dataclass(frozen=True)
 class LiveOn:
-    """Published by the end of a day, and not expired when it began; an end that nobody knows is open."""
+    """Published by the end of a day, and not expired when it began; an unknown end is open."""
 
     begin: int  # nanoseconds UTC
     end: int
 
     def fulfilled(self, market: Market) -> np.ndarray:
-        """(L,) bool: which listings of the market fulfil it."""
+        """Return (L,) bool: which listings of the market fulfil it."""
         return Catalogue(*market.live_interval()).during(self.begin, self.end)
 
 
 @dataclass(frozen=True)
 class Within:
-    """At most so many kilometres from a place (degrees) on the ground; what has no place is not."""
+    """At most so many kilometers from a location (degrees); a listing without a location is not."""
 
-    kilometres: float
-    place: tuple[float, float]
+    kilometers: float
+    location: tuple[float, float]
 
     def fulfilled(self, market: Market) -> np.ndarray:
-        """(L,) bool: which listings of the market fulfil it."""
-        return distance(market, self.place) <= self.kilometres
+        """Return (L,) bool: which listings of the market fulfil it."""
+        return measure_distance(market, self.location) <= self.kilometers
 
 
 @dataclass(frozen=True)
-class Condition:
-    """One condition; a missing value fulfils none.
+class Comparison:
+    """One condition on an attribute; a missing value fulfils none.
 
     Attributes:
         values: of which one has to be met: numbers within rounding, flags, categories without regard to case, members of a set, parts
@@ -66,17 +73,19 @@ class Condition:
     values: tuple[Any, ...]
 
     def fulfilled(self, market: Market) -> np.ndarray:
-        """(L,) bool: which listings of the market fulfil it."""
+        """Return (L,) bool: which listings of the market fulfil it."""
         column, kind = market.listings[self.attribute.name], kind_of(self.attribute.kind)
         if self.sign == "=":
             return kind.meets(column, self.values)
         number = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)  # (L,)
-        fulfilled: np.ndarray = BOUNDS[self.sign](number, self.values[0])
-        return fulfilled
+        return np.asarray(BOUNDS[self.sign](number, self.values[0]))
+
+
+Condition: TypeAlias = Comparison | Within | LiveOn
 
 
 def holding(name: str, value: str) -> str:
-    r"""The condition that an attribute has a value, whatever signs that holds.
+    r"""Return the condition that an attribute has a value, whatever signs that holds.
 
     >>> holding("type", "A|B")
     'type=A\\|B'
@@ -84,68 +93,94 @@ def holding(name: str, value: str) -> str:
     return f"{name}=" + value.replace("|", r"\|")
 
 
-def read_condition(market: Market, text: str) -> Condition | Within | LiveOn:
-    """A condition on an attribute, by its name or label, on the distance from a place, or on a day.
+def read_condition(market: Market, text: str) -> Condition:
+    """Read a condition on an attribute, by its name or label, on the distance from a location, or on a day.
 
     Raises:
-        VibesError: no condition, no such attribute, a value of another kind, or bounds on what has no order.
+        VibesError: no condition, no such attribute, a value of another type, or bounds on what has no order.
     """
-    if near := WITHIN.fullmatch(text):
-        place = read_place(market, near["place"], f"Option --where is '{text}'")
-        return Within(float(near["way"]) * KILOMETRES[near["metre"]], place)
-    if day := LIVE.fullmatch(text):
-        return _live_on(market, day["day"], text)
-    told = text.strip()
-    found = SIGN.search(told, 1)  # the name has a letter at least
-    text_too = not any(
+    option = f"Option --where is '{text}'"
+    if match := WITHIN.fullmatch(text):
+        location = read_location(market, match["location"], option)
+        return Within(float(match["way"]) * KILOMETERS[match["unit"]], location)
+    if match := LIVE.fullmatch(text):
+        if not {C.PUBLISHED, C.EXPIRES} & set(market.listings.columns):
+            raise VibesError(
+                f"{option}, but {market.path} does not say when listings are live; give {C.PUBLISHED} or {C.EXPIRES}, or leave it "
+                "out."
+            )
+        begin = moment_in_log(match["day"], True, "The day of --where")
+        return LiveOn(begin, begin + DAY)
+    return _read_comparison(market, text, option)
+
+
+def _read_comparison(market: Market, text: str, option: str) -> Comparison:
+    stripped = text.strip()
+    match = SIGN.search(stripped, 1)  # the name has a letter at least
+    value = "" if match is None else stripped[match.end() :].lstrip()
+    is_unicode = not any(
         "\ud800" <= letter <= "\udfff" for letter in text
-    )  # what a shell hands over need be none
-    if found is None or not (value := told[found.end() :].lstrip()) or not text_too:
+    )  # a shell may hand over what is not
+    if match is None or not value or not is_unicode:
         raise VibesError(
-            f"Option --where is '{text}'; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
+            f"{option}; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
         )
-    name = told[: found.start()].rstrip()
-    wanted = name.casefold()
-    asked = [
-        a
-        for a in market.attributes
-        if wanted in (a.name.casefold(), a.label.casefold()) and kind_of(a.kind).own_column
-    ]
-    if not asked and wanted in map(str.casefold, market.config.excluded):
-        raise VibesError(
-            f"Option --where asks for '{name}', which market.toml excludes; --same and --at-most may use such a column, conditions only "
-            "one that is not excluded."
-        )
-    if not asked:
-        known = ", ".join(a.name for a in market.attributes if kind_of(a.kind).own_column)
-        raise VibesError(f"Option --where asks for '{name}', which is no attribute; give one of: {known}.")
-    attribute, sign = asked[0], found[0]
+    attribute, sign = _find_attribute(market, stripped[: match.start()].rstrip()), match[0]
     if sign != "=" and not kind_of(attribute.kind).amount:
-        raise VibesError(
-            f"Option --where is '{text}', but {attribute.name} holds no numbers; use {attribute.name}=..."
-        )
+        raise VibesError(f"{option}, but {attribute.name} holds no numbers; use {attribute.name}=...")
     several = BETWEEN.split(value) if sign == "=" else [value]
-    parts = [part.replace(r"\|", "|").strip() for part in several]
-    if len(parts) > MOST_VALUES:
+    if len(several) > MOST_VALUES:
         raise VibesError(
-            f"Option --where asks for {len(parts):,} values of {attribute.name}; give at most {MOST_VALUES:,}."
+            f"Option --where has {len(several):,} values of {attribute.name}; give at most {MOST_VALUES:,}."
         )
-    return Condition(attribute, sign, tuple(_value(attribute, part, text) for part in parts))
-
-
-def _live_on(market: Market, day: str, text: str) -> LiveOn:
-    if not {C.PUBLISHED, C.EXPIRES} & set(market.listings.columns):
-        raise VibesError(
-            f"Option --where is '{text}', but {market.path} does not say when listings are live; give {C.PUBLISHED} or "
-            f"{C.EXPIRES}, or leave it out."
-        )
-    begin = moment_in_log(day, True, "The day of --where")
-    return LiveOn(begin, begin + DAY)
-
-
-def _value(attribute: Attribute, part: str, text: str) -> Any:
     kind = kind_of(attribute.kind)
     try:
-        return kind.wanted(attribute.typed(part))
+        values = [kind.wanted(attribute.typed(one.replace(r"\|", "|").strip())) for one in several]
     except VibesError as error:
-        raise VibesError(f"Option --where is '{text}'; {attribute.name} takes {kind.takes}.") from error
+        raise VibesError(f"{option}; {attribute.name} takes {kind.takes}.") from error
+    return Comparison(attribute, sign, tuple(values))
+
+
+def _find_attribute(market: Market, name: str) -> Attribute:
+    known = [one for one in market.attributes if kind_of(one.kind).own_column]
+    for attribute in known:
+        if name.casefold() in (attribute.name.casefold(), attribute.label.casefold()):
+            return attribute
+    if name.casefold() in map(str.casefold, market.config.excluded):
+        raise VibesError(
+            f"Option --where names '{name}', which market.toml excludes; --same and --at-most may use such a column, conditions only "
+            "one that is not excluded."
+        )
+    names = ", ".join(one.name for one in known)
+    raise VibesError(f"Option --where names '{name}', which is no attribute; give one of: {names}.")
+
+
+def read_location(market: Market, text: str, option: str) -> tuple[float, float]:
+    """Return (latitude, longitude) in degrees of what `LOCATION` matched; `option` begins the sentence of an error.
+
+    Raises:
+        VibesError: it is out of range, or the listings of the market have no location.
+    """
+    latitude, longitude = (float(part) for part in text.split(","))
+    for name, value in ((C.LATITUDE, latitude), (C.LONGITUDE, longitude)):
+        if abs(value) > MAX_COORDINATE[name]:
+            raise VibesError(
+                f"{option}; {name} goes from -{MAX_COORDINATE[name]:g} to {MAX_COORDINATE[name]:g}."
+            )
+        if name not in market.listings:
+            raise VibesError(f"{option}, but the listings of {market.path} have no {name}; leave it out.")
+    return latitude, longitude
+
+
+def measure_distance(market: Market, location: tuple[float, float]) -> np.ndarray:
+    """Return (L,) km on the sphere (haversine), NaN where a listing has no location."""
+    latitude, longitude = (
+        np.radians(market.listings[name].to_numpy(float, na_value=np.nan))
+        for name in (C.LATITUDE, C.LONGITUDE)
+    )
+    north, east = np.radians(location)
+    half = (
+        np.sin((latitude - north) / 2) ** 2
+        + np.cos(latitude) * np.cos(north) * np.sin((longitude - east) / 2) ** 2
+    )
+    return np.asarray(2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.minimum(half, 1))))

@@ -18,9 +18,9 @@ from listing_vibes.insight.explain.reasons import explain, explain_listing
 from listing_vibes.insight.explain.reasons_text import reasons_text
 from listing_vibes.insight.explain.variants import _OF_RUN
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.asking import of_histories
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.histories import of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.serving.service.api import make_app
 from listing_vibes.serving.service.newest import NewestState

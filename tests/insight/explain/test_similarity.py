@@ -18,8 +18,8 @@ from listing_vibes.insight.explain.photo_pairs import photo_pairs
 from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.insight.explain.similarity import BOTH, explain_similarity
 from listing_vibes.market.market import Market
-from listing_vibes.run.asking import of_histories
 from listing_vibes.run.engine import Engine
+from listing_vibes.run.histories import of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.serving.service.api import make_app

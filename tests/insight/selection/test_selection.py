@@ -14,7 +14,7 @@ from listing_vibes.insight.selection.address import selections
 from listing_vibes.insight.selection.filters import NAMES
 from listing_vibes.insight.selection.params import WRITTEN
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
 from listing_vibes_app.kit.days import NAME
 from listing_vibes_app.kit.list_options import RULES as PAGE_RULES

@@ -6,9 +6,8 @@ import pytest
 from helpers.index_vectors import like
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.errors import VibesError
-from listing_vibes.run.groups import Groups
+from listing_vibes.run.ranking import CandidateRanker, Requests
 from listing_vibes.run.rules import Rules
-from listing_vibes.run.select import Selector
 from listing_vibes.search.index import choose as choosing
 from listing_vibes.search.index.approximate import ApproximateIndex
 from listing_vibes.search.index.choose import choose, recall
@@ -73,8 +72,13 @@ def test_rows_that_lie_far_from_the_query_are_found_too(kind):
     for allowed in (np.isin(group, [1, 2, 3]), group != 0):  # 15 %, and all but the queries' own
         equal(index, some, queries, allowed, 0.9)
         assert (index.search(queries, 30, allowed)[0] >= 0).all()
-        selector = Selector(index, Rules(k=30), Groups(None, None, None), allowed)
-        assert (selector.lists(queries, None, np.zeros(0, int), np.zeros(0, int))[0] >= 0).all()
+        ranker, none = (
+            CandidateRanker(index.search, Rules(k=30), some, None, None, np.zeros(0, int)),
+            np.zeros(0, int),
+        )
+        assert (
+            ranker.rank(queries, Requests(np.zeros(20, int), none, none, None, 30), allowed)[0] >= 0
+        ).all()
 
 
 def test_numpy_and_faiss_agree(vectors, queries):

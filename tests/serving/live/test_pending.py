@@ -6,7 +6,7 @@ import pytest
 
 from helpers.serving import stored_events
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import Event
 from listing_vibes.serving.live import log as live_log
 from listing_vibes.serving.live import pending as module
 from listing_vibes.serving.live.log import LiveLog

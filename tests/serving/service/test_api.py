@@ -17,8 +17,8 @@ from helpers.newcomers import new_events, new_listings
 from helpers.serving import serving
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.asking import Event
 from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market

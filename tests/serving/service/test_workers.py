@@ -18,7 +18,6 @@ from helpers.copies import copied
 from helpers.serving import ask, running
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import Fit
-from listing_vibes.run.gained import asking, gained_index
 from listing_vibes.run.run import Run
 from listing_vibes.run.shared import Shared
 from listing_vibes.serving.impressions.tables import read_impressions
@@ -30,18 +29,14 @@ PATIENCE_S = 180  # of a busy machine
 
 
 def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path, monkeypatch):
-    own, gain = trained.index("model"), np.linspace(0, 1, len(trained.listing_ids), dtype=np.float32)
+    own = trained.index("model")
     first, second = Run.open(trained.path), Run.open(trained.path)
     first.shared = second.shared = Shared(tmp_path)
     queries = own.vectors[:3]
     for one in (first, second):
         np.testing.assert_array_equal(one.vectors("model"), own.vectors)
-        for index, asked, there in (
-            (one.index("model"), queries, own),
-            (gained_index(one, "model", gain), asking(queries), gained_index(trained, "model", gain)),
-        ):
-            for mine, theirs in zip(index.search(asked, 5), there.search(asked, 5), strict=True):
-                np.testing.assert_array_equal(mine, theirs)
+        for mine, theirs in zip(one.index("model").search(queries, 5), own.search(queries, 5), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
         monkeypatch.setattr(Shared, "_make", None)  # the second finds it
     monkeypatch.undo()
     near = Additions(first, Fit(name="near", space="attributes"))._near
@@ -49,9 +44,7 @@ def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path, monkeypatch)
         while isinstance(base.base, np.ndarray):
             base = base.base
         assert isinstance(base, np.memmap) and base.filename.parent == tmp_path
-    newer = gained_index(first, "model", gain * 2)  # the one of before is nobody's any more
-    np.testing.assert_array_equal(newer.vectors[:, -1], np.where(own.known, gain * 2, 0))
-    assert len(list(tmp_path.glob("*.npy"))) == 6 and not list(tmp_path.glob(".writing*"))
+    assert len(list(tmp_path.glob("*.npy"))) == 4 and not list(tmp_path.glob(".writing*"))
 
 
 def answered(address: str, by: int, path: str, body: object = None) -> dict:

@@ -8,7 +8,7 @@ import pandas as pd
 from listing_vibes.insight.selection import histories
 from listing_vibes.insight.selection.histories import EVENT, MOST, as_text, known_events, parse
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import Event
 from listing_vibes_app.server.runs import OpenRun
 
 

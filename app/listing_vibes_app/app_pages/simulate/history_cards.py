@@ -7,7 +7,7 @@ from urllib.parse import quote
 import numpy as np
 
 from listing_vibes.insight.selection.histories import MOST, token
-from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import Event
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
 from listing_vibes_app.app_pages.simulate.history import Simulated
 from listing_vibes_app.kit.cards import listing_card

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from listing_vibes.market.log import EventLog
-from listing_vibes.run.asking import Asked
+from listing_vibes.run.histories import HistoryBatch
 from listing_vibes.run.run import Run
 
 NEWEST = 30  # events that are left out one by one; older ones carry little
@@ -19,8 +19,8 @@ class Without(NamedTuple):
     scores: np.ndarray  # (1 + T, L) float32, the whole history first
     tried: np.ndarray  # (T,) rows of the log, the events that were left out
     vector: np.ndarray  # (1, d) of the whole history
-    whole: Asked  # the history
-    shorter: Asked | None  # the T histories that remain; None where nothing does
+    whole: HistoryBatch  # the history
+    shorter: HistoryBatch | None  # the T histories that remain; None where nothing does
 
 
 def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST) -> Without:
@@ -33,9 +33,9 @@ def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NE
     kept = _kept(log, start, end, run.manifest.settings.training.max_listings, late.learned)  # (E,)
     tried = kept[-newest:]
     engine = run.engine.in_float32()  # an event adds little: bfloat16 would blur it
-    asked = Asked(log, kept[:1], kept[-1:] + 1)
+    asked = HistoryBatch(log, kept[:1], kept[-1:] + 1)
     if len(kept) < kept[-1] + 1 - kept[0]:
-        asked = Asked(log.histories(kept, np.array([len(kept)])), np.array([0]), np.array([len(kept)]))
+        asked = HistoryBatch(log.histories(kept, np.array([len(kept)])), np.array([0]), np.array([len(kept)]))
     user = engine.encode_histories(*asked, listings=vectors)  # (1, d)
     whole = late.scores(user, vectors, vectors, *asked)  # (1, L)
     if end - start == 1:
@@ -45,7 +45,7 @@ def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NE
     starts, ends = part.start[:-1], part.start[1:]
     without = engine.encode_histories(part, starts, ends, listings=vectors)  # (T, d)
     scores = late.scores(without, vectors, vectors, part, starts, ends)
-    return Without(np.concatenate([whole, scores]), tried, user, asked, Asked(part, starts, ends))
+    return Without(np.concatenate([whole, scores]), tried, user, asked, HistoryBatch(part, starts, ends))
 
 
 def _kept(log: EventLog, start: int, end: int, most: int, learned: bool) -> np.ndarray:

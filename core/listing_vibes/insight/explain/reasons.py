@@ -21,7 +21,7 @@ from listing_vibes.insight.explain.similarity import SimilarityExplanation, expl
 from listing_vibes.insight.explain.variants import to_encode, variants_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
-from listing_vibes.run.asking import Asked, of_histories, of_users
+from listing_vibes.run.histories import HistoryBatch, of_histories, of_users
 from listing_vibes.run.queries import read_queries
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
@@ -70,7 +70,7 @@ class Reasons:
 def reasons(
     run: Run,
     maker: Recommender,
-    asked: Asked,
+    asked: HistoryBatch,
     at: int,
     rows: Sequence[int],
     budget: float | None = None,
@@ -259,7 +259,7 @@ def _gains(maker: Recommender, at: int, without: Without) -> np.ndarray | None:
     return np.concatenate(found)
 
 
-def _own_gain(maker: Recommender, at: int, scores: np.ndarray, asked: Asked) -> np.ndarray:
+def _own_gain(maker: Recommender, at: int, scores: np.ndarray, asked: HistoryBatch) -> np.ndarray:
     """(S, L) what is added to the model's `scores` (S, L), in their unit: beside neighbours lists standardise them."""
     whole = maker.with_additions(Made("model", scores), asked.log, asked.start, asked.end, at)
     spread = np.std(scores, axis=1, keepdims=True, dtype=np.float64)  # (S, 1)

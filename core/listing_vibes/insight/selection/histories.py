@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.asking import Event
 from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.histories import Event
 
 MOST = 50  # events; a model reads no more of a history
 EVENT, PART = ",", "*"  # between events, and between the parts of one; both are escaped within a part

@@ -13,7 +13,7 @@ from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import known_events
 from listing_vibes.insight.selection.params import read_beside, read_rules, whole
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.run.asking import Event, user_number
+from listing_vibes.run.histories import Event, user_number
 from listing_vibes.run.run import Run
 
 Params = Mapping[str, str]

@@ -13,7 +13,7 @@ import pandas as pd
 from listing_vibes.insight.search.search import search_photos
 from listing_vibes.insight.selection.histories import as_rows, document
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 

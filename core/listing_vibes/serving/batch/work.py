@@ -17,16 +17,16 @@ from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.progress import Report
 from listing_vibes.run.additions import Additions
-from listing_vibes.run.boosts import read_boost
-from listing_vibes.run.dials import position, read_dial
 from listing_vibes.run.fits import Fit, serving_fit
 from listing_vibes.run.generations import reading
 from listing_vibes.run.groups import resolve_rules
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.queries import named_rows
-from listing_vibes.run.recommender import Lists, Recommender
+from listing_vibes.run.ranking import Lists
+from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
+from listing_vibes.run.score_moves import position, read_boost, read_dial
 from listing_vibes.run.where import read_condition
 from listing_vibes.scoring.exposure import Exposure
 from listing_vibes.scoring.recency import RecentEvents, recency_prior
@@ -63,10 +63,7 @@ class Work:
                 f"{folder} was begun on a machine that encodes in {job.inference}, this one in {run.engine.path}; "
                 "set inference in run.toml to one that both have, or go on there."
             )
-        if job.kind == "recommend":
-            maker.warm(job.at)
-        elif not maker.moves.any:  # else every listing is scored
-            maker.index(None)
+        maker.warm(job.at if job.kind == "recommend" else None)
         return cls(job, folder, run, maker, order, pa.array(run.listing_ids, pa.string()))
 
     @classmethod

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.asking import Event
 from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.histories import Event
 from listing_vibes.serving.deadline import Deadline
 from listing_vibes.serving.live.pending import MOST_EVENTS, Pending, time_of
 from listing_vibes.serving.live.posted import as_text

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.asking import Event
 from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.histories import Event
 
 #: Events of all users and of one that are known before a refresh has taken them in; the oldest are let go of first.
 MOST_EVENTS, MOST_OF_USER = 200_000, 1000

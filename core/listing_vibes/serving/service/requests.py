@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
 
 
@@ -64,7 +64,7 @@ class Found(NamedTuple):
     scorer: str = ""  # what scored it where no model did, as `listing_vibes.run.recommender` names it
     fallback: bool = False  # there was no history to go by: popular and recent listings
     market_changed: bool = False  # since the run was made
-    nothing: str = ""  # of an empty list why it is that, see `listing_vibes.run.nothing`
+    nothing: str = ""  # of an empty list why it is that, see `listing_vibes.run.empty_lists`
     request_id: str = ""  # by which events tell what became of the answer; "": nobody keeps it
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import printable
-from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules, Texts, declared
 from listing_vibes.serving.live.posted import Duration, Id
 from listing_vibes.serving.service.budget import checked_cells, read_photos

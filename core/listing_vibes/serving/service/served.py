@@ -14,13 +14,14 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain.reasons import reasons
 from listing_vibes.insight.explain.similarity import explain_similarity
-from listing_vibes.run.asking import Asked, Event, check_events, of_histories, of_users
+from listing_vibes.run.empty_lists import explain_empty
 from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.folder import no_such_listing
+from listing_vibes.run.histories import Event, HistoryBatch, check_events, of_histories, of_users
 from listing_vibes.run.newcomers import Newcomers
-from listing_vibes.run.no_such_listing import no_such_listing
-from listing_vibes.run.nothing import nothing_found
 from listing_vibes.run.popular import POPULAR
-from listing_vibes.run.recommender import Lists, Recommender
+from listing_vibes.run.ranking import Lists
+from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.shared import Shared
@@ -129,7 +130,7 @@ class Served:
     def _nothing(self, query: _Query) -> str:
         """Why a list is empty."""
         space = None if query.row < 0 else query.maker.space
-        return nothing_found(self.run, query.maker.rules, query.at, query.row < 0, space)
+        return explain_empty(self.run, query.maker.rules, query.at, query.row < 0, space)
 
     def explain(self, requests: Sequence[Similar | Recommend]) -> list[Found | Exception]:
         """As `answer`, and why each listing is there, as far as the time that a request gives allows."""
@@ -164,7 +165,7 @@ class Served:
         query = self._recommend(0, request)
         assert query.at is not None
         told = of_histories(self.run, [query.history]) if query.history else None
-        asked = told or Asked(self.run.log, np.array(query.bounds[:1]), np.array(query.bounds[1:]))
+        asked = told or HistoryBatch(self.run.log, np.array(query.bounds[:1]), np.array(query.bounds[1:]))
         rows = [self.run.listing_row[one] for one in found.listings]
         left = max(0.0, (request.why or 0.0) - (time.monotonic() - began))
         told_why = reasons(self.run, query.maker, asked, query.at, rows, left, events=TRIED)

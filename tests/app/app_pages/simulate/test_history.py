@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from listing_vibes.insight.selection.histories import as_text, parse
-from listing_vibes.run.asking import Event
-from listing_vibes.run.histories import read_history
+from listing_vibes.run.histories import Event, read_history
 from listing_vibes_app.app_pages.simulate.history import Moves, document, frame, from_frame, moves
 
 EVENTS = [

@@ -1,0 +1,254 @@
+"""Lists of the best candidates under rules: one search for candidates by score, one greedy pass over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from listing_vibes.run.rules import Rules
+from listing_vibes.search.index.exact import best
+
+#: With diversity, a list of k is chosen from this many times k candidates.
+DIVERSITY_POOL = 4
+#: Candidates beyond those wanted that are looked at before the rules remove any.
+SPARE = 32
+#: Decimals that count of a score: twins are equal wherever they stand in a matrix product.
+DECIMALS = 5
+#: Numbers that are gathered at once, 64 MiB of float32.
+AT_ONCE = 1 << 24
+
+#: Returns for queries (b, ...) the rows and scores (b, p) of their p best listings among those allowed (L,), best first; the row
+#: is -1 where there are fewer. `ExactIndex.search` and `search_scores` are such.
+Search = Callable[[np.ndarray, int, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class Lists(NamedTuple):
+    """B lists of at most k listings."""
+
+    rows: np.ndarray  # (B, k) int64, -1 where there are fewer
+    scores: np.ndarray  # (B, k) float32, best first but for what a rule put there
+    ruled: np.ndarray  # (B, k) int8, which of `listing_vibes.run.rules.RULED` put it there; 0: its score
+
+    @classmethod
+    def empty(cls, count: int, k: int) -> Lists:
+        """`count` lists of length `k` with nothing in them."""
+        shape = count, k
+        return cls(np.full(shape, -1, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.int8))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Lists]) -> Lists:
+        """Lists of several calls, one below the other."""
+        if not parts:
+            return cls.empty(0, 0)
+        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def put(self, some: np.ndarray, lists: Lists) -> None:
+        """Set the lists `some` (b,)."""
+        for column, values in zip(self, lists, strict=True):
+            column[some] = values
+
+
+@dataclass(frozen=True, eq=False)
+class Requests:
+    """B lists that are to be made at one moment.
+
+    Attributes:
+        region_of: (B,) rows of the listings in whose regions (see `Rules.same`) the candidates are.
+        banned: (n,) rows, each of which the list `owner` (n,) must not hold.
+        at: the moment; None: there is none.
+        k: the length of each list.
+        allowed: (L,) bool, which listings may be in a list beside what the rules say; None: all.
+    """
+
+    region_of: np.ndarray
+    banned: np.ndarray
+    owner: np.ndarray
+    at: int | None
+    k: int
+    allowed: np.ndarray | None = None
+
+    def take(self, lists: np.ndarray) -> Requests:
+        """Return the lists at the numbers `lists` (b,)."""
+        number = np.full(len(self.region_of), -1)
+        number[lists] = np.arange(len(lists))
+        owner = number[self.owner]
+        return replace(
+            self, region_of=self.region_of[lists], banned=self.banned[owner >= 0], owner=owner[owner >= 0]
+        )
+
+    def ban(self, rows: np.ndarray, owner: np.ndarray) -> Requests:
+        """Return the same lists without the listings `rows` (n,) in the lists `owner` (n,)."""
+        return replace(self, banned=np.append(self.banned, rows), owner=np.append(self.owner, owner))
+
+
+def search_scores(scores: np.ndarray, k: int, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A `Search` whose queries are the scores (b, L) of all listings."""
+    some = None if allowed.all() else np.flatnonzero(allowed)
+    return best(scores if some is None else scores[:, some], k, some)
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateRanker:
+    """Makes lists of the first k candidates by score and then by row, after `at_most` removed some; with diversity, k of the first
+    4k by maximal marginal relevance.
+
+    A pool of candidates grows until no list depends on where it ends.
+
+    Attributes:
+        vectors: (L, d) what diversity compares.
+        region: (L,) codes; a list holds only listings with the code of its `Requests.region_of`. None: any.
+        seller: (L,) codes that `at_most` counts by, -1 missing. None: nothing is counted.
+        pins: (n,) rows that stand first, in this order, where the list may hold them.
+    """
+
+    search: Search
+    rules: Rules
+    vectors: np.ndarray
+    region: np.ndarray | None
+    seller: np.ndarray | None
+    pins: np.ndarray
+
+    def rank(
+        self, queries: np.ndarray, requests: Requests, allowed: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and scores (B, k) of the lists for `queries` (B, ...) among the listings `allowed` (L,)."""
+        lists = Lists.empty(len(queries), requests.k)
+        bans = np.unique(requests.owner * len(allowed) + requests.banned)
+        numbers = self.vectors.shape[1] if self.rules.diversity else 1  # of a candidate
+        for group, members in self._groups(requests, allowed):
+            size, wanted = int(members.sum()), self._wanted(requests.k, members)
+            pool = wanted + SPARE
+            while len(group) and size:
+                unfinished = []
+                step = max(1, AT_ONCE // (min(pool, size) * numbers))
+                for some in np.split(group, range(step, len(group), step)):
+                    rows, scores, pinned = self._candidates(queries[some], members, min(pool, size))
+                    free = (rows >= 0) & ~np.isin(some[:, None] * len(allowed) + rows, bans)
+                    chosen, complete = self._choose(rows, scores, free, wanted, requests.k, pinned)
+                    width = chosen.shape[1]
+                    lists.rows[some, :width] = _columns(rows, chosen, -1)
+                    lists.scores[some, :width] = _columns(scores, chosen, 0)
+                    unfinished.append(some[~complete & (pool < size)])
+                group, pool = np.concatenate(unfinished), pool * 4
+        return lists.rows, lists.scores
+
+    def _wanted(self, k: int, members: np.ndarray) -> int:
+        """Return how many candidates a list of k is chosen from, no more than `at_most` leaves of the `members` (L,)."""
+        wanted = k * (DIVERSITY_POOL if self.rules.diversity else 1)
+        if self.seller is None or self.rules.at_most is None:
+            return wanted
+        by_seller = np.bincount(self.seller[members] + 1, minlength=1)  # those without a seller first
+        return int(min(wanted, by_seller[0] + np.minimum(by_seller[1:], self.rules.at_most).sum()))
+
+    def _groups(self, requests: Requests, allowed: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the numbers (b,) of lists that have the same candidates, and these (L,)."""
+        if self.region is None:
+            yield np.arange(len(requests.region_of)), allowed
+            return
+        region = self.region[requests.region_of]
+        for one in np.unique(region):
+            yield np.flatnonzero(region == one), allowed & (self.region == one)
+
+    def _candidates(
+        self, queries: np.ndarray, members: np.ndarray, pool: int
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return rows and scores (b, p) of pins, in their order, and of the best others, and how many of them are pins."""
+        pins = self.pins[members[self.pins]]
+        if not len(pins):
+            return *_in_order(*self.search(queries, pool, members)), 0
+        is_pin = np.zeros(len(members), bool)
+        is_pin[pins] = True
+        rows, scores = _in_order(*self.search(queries, pool, members & ~is_pin))
+        pinned, worth = self.search(queries, len(pins), is_pin)
+        rank = np.full(len(members) + 1, len(pins))  # the last one is that of -1
+        rank[pins] = np.arange(len(pins))
+        order = np.argsort(rank[pinned], axis=1)
+        first = np.take_along_axis(pinned, order, 1), np.round(np.take_along_axis(worth, order, 1), DECIMALS)
+        return np.hstack([first[0], rows]), np.hstack([first[1], scores]), len(pins)
+
+    def _choose(
+        self, rows: np.ndarray, scores: np.ndarray, free: np.ndarray, wanted: int, k: int, pinned: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns (b, at most k) chosen of the candidates (b, p), -1 where there are fewer, and whether no candidate beyond
+        the pool could be in the list (b,)."""
+        if self.seller is not None and self.rules.at_most is not None:
+            free = free & (_occurrence(np.where(free, self.seller[rows], -1)) < self.rules.at_most)
+        column = np.argsort(~free, axis=1, kind="stable")[:, :wanted]  # the free ones, in order
+        is_free = np.take_along_axis(free, column, 1)
+        last = np.take_along_axis(scores, column[:, -1:], 1)[:, 0]
+        complete = (rows[:, -1] < 0) | (
+            is_free.all(axis=1) & (column.shape[1] == wanted) & (last > scores[:, -1])
+        )
+        if self.rules.diversity:
+            candidates = np.take_along_axis(rows, column, 1)
+            order = diversify(
+                np.take(self.vectors, candidates, axis=0),
+                np.take_along_axis(scores, column, 1),
+                is_free,
+                k,
+                self.rules.diversity,
+                column < pinned,
+            )
+            return _columns(column, order, -1), complete
+        return np.where(is_free, column, -1)[:, :k], complete
+
+
+def _columns(values: np.ndarray, column: np.ndarray, missing: int) -> np.ndarray:
+    """Return the cells of `values` (b, p) in the columns (b, k), `missing` for the column -1."""
+    return np.where(column < 0, missing, np.take_along_axis(values, np.maximum(column, 0), 1))
+
+
+def _in_order(rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return candidates (b, p) by their rounded scores and then by row."""
+    scores = np.round(scores, DECIMALS)
+    order = np.lexsort((rows, -scores), axis=1)
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+
+
+def diversify(
+    vectors: np.ndarray,
+    scores: np.ndarray,
+    is_free: np.ndarray,
+    k: int,
+    diversity: float,
+    is_pin: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the places (b, k) of m candidates by maximal marginal relevance, -1 where none is left (Carbonell and Goldstein 1998).
+
+    Args:
+        vectors: (b, m, d) float32, L2-normalised.
+        scores: (b, m), best first.
+        is_free: (b, m) bool, which of them may be chosen.
+        diversity: 0 by score alone .. 1 by unlikeness.
+        is_pin: (b, m) bool, which stand first, in their order.
+    """
+    count, m = scores.shape
+    picks, line = np.full((count, k), -1), np.arange(count)
+    nearest, left = np.full((count, m), -1.0), is_free.copy()
+    for turn in range(min(k, m)):
+        worth = (1 - diversity) * scores - (diversity * nearest if turn else 0)
+        choice = np.where(left, worth, -np.inf).argmax(axis=1)  # (b,) the first of equal ones
+        if is_pin is not None and (pins_left := left & is_pin).any():
+            choice = np.where(pins_left.any(axis=1), pins_left.argmax(axis=1), choice)
+        some = left[line, choice]
+        picks[some, turn] = choice[some]
+        left[line, choice] = False
+        like = np.einsum("bmd,bd->bm", vectors, vectors[line, choice], dtype=np.float64)
+        nearest = np.maximum(nearest, np.round(like, 6))
+    return picks
+
+
+def _occurrence(codes: np.ndarray) -> np.ndarray:
+    """Return how many earlier cells of the same line hold the same code, of codes (b, p); 0 for the code -1."""
+    order = np.argsort(codes, axis=1, kind="stable")
+    ordered = np.take_along_axis(codes, order, 1)
+    column = np.broadcast_to(np.arange(codes.shape[1]), codes.shape)
+    is_new = np.ones(codes.shape, bool)
+    is_new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    count = column - np.maximum.accumulate(np.where(is_new, column, 0), axis=1)
+    back = np.empty_like(order)
+    np.put_along_axis(back, order, count, 1)
+    return np.where(codes >= 0, back, 0)

@@ -1,0 +1,216 @@
+"""What rules add to scores and take from them: boosts that decay, style directions ("dials"), and the likeness to unwanted listings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from listing_vibes.cache import Cache
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.additions import MOMENTS
+from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.where import KILOMETERS, LOCATION, NUMBER, measure_distance, read_location
+from listing_vibes.scoring.unwanted import NOT, likeness
+
+BOOST = re.compile(
+    rf"\s*(?:fresh\s+(?P<new>{NUMBER})\s+(?P<age>{NUMBER})\s*(?P<clock>[dh])"
+    rf"|near\s+(?P<location>{LOCATION})\s+(?P<close>{NUMBER})\s+(?P<way>{NUMBER})\s*(?P<unit>km|m))\s*"
+)
+NANOSECONDS = {"d": 86_400e9, "h": 3_600e9}
+SIDE, WEIGHT = re.compile(r"[+-]\S+"), re.compile(f"-?{NUMBER}")
+#: The largest weight of a boost or a dial.
+MOST = 10.0
+#: How far the covariance of a space is drawn towards a multiple of the identity before the direction is taken: 1 leaves the
+#: difference of the two means. In the model's space, where a few directions hold most of what differs (the price, the
+#: district), half of it finds a planted vibe best; photos have more directions than listings. See
+#: `assets/docs/research/2026-11-30-figures.md`.
+SHRUNK = {"model": 0.5, "photos": 1.0, "attributes": 1.0}
+FARTHEST = 4.0  # standard deviations
+
+
+class ScoreMoves:
+    """The gains of one set of rules in one space of a run.
+
+    Args:
+        unlike: (n,) int64 rows of the listings of `rules.unlike`.
+    """
+
+    def __init__(self, run: RunFolder, space: str, rules: Rules, unlike: np.ndarray) -> None:
+        self.run, self.space, self._unlike = run, space, unlike
+        self._boosts = [read_boost(run.market, text) for text in rules.boost]
+        self._dials = [dial for text in rules.dial if (dial := read_dial(text)).weight]
+        self._gains: Cache[int | None, np.ndarray] = Cache(MOMENTS)
+
+    @property
+    def any(self) -> bool:
+        """Whether the rules move scores at all."""
+        return bool(self._boosts or self._dials or len(self._unlike))
+
+    def add_to(self, scores: np.ndarray, at: int | None) -> np.ndarray:
+        """Return (b, L) scores with the gains at a moment, in standard deviations of each query's scores."""
+        if not self.any:
+            return scores
+        finite = np.isfinite(scores) & self.run.index(self.space).known
+        spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
+        return scores + (spread * self.gain(at)).astype(np.float32)
+
+    def gain(self, at: int | None) -> np.ndarray:
+        """Return (L,) float32 what all boosts and dials give at a moment, less what unlike listings take."""
+        when = self.run.counted_at(at) if self._boosts and at is not None else None
+
+        def make() -> np.ndarray:
+            gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
+            return np.asarray(np.sum([*gains, *self._lasting], axis=0, dtype=np.float32))
+
+        return self._gains.get(when, make)
+
+    @cached_property
+    def _lasting(self) -> list[np.ndarray]:
+        """(L,) each: what unlike listings and dials give, the same at every moment."""
+        gains = [dial.weight * position(self.run, dial) for dial in self._dials]
+        if len(self._unlike):
+            gains.insert(0, -NOT * likeness(self.run.vectors(self.space), self._unlike))
+        return gains
+
+
+@dataclass(frozen=True)
+class Boost:
+    """A gain of `weight` that halves every `half` of age (nanoseconds) or, with a `location` (degrees), of distance (km)."""
+
+    weight: float
+    half: float
+    location: tuple[float, float] | None = None
+
+    def gain(self, market: Market, at: int) -> np.ndarray:
+        """Return (L,) float32 from 0 to `weight` at a moment; 0 for a listing without a publication date or a location."""
+        if self.location is None:
+            since, _ = market.live_interval()
+            away = np.maximum(at - since.astype(np.float64), 0)
+        else:
+            away = np.nan_to_num(measure_distance(market, self.location), nan=np.inf)
+        return (self.weight * np.exp2(-away / self.half)).astype(np.float32)
+
+
+def read_boost(market: Market, text: str) -> Boost:
+    """Read `fresh 0.5 14d` or `near 48.14,11.58 0.5 2km`: a weight, and after how much age or way half of it is left.
+
+    Raises:
+        VibesError: it is none of these, or the market has no such moments or locations.
+    """
+    option = f"Option --boost is '{text}'"
+    match = BOOST.fullmatch(text)
+    if match is None:
+        raise VibesError(
+            f"{option}; write for example 'fresh 0.5 14d' (half of it left after 14 days) or 'near 48.14,11.58 0.5 2km'."
+        )
+    weight, half = float(match["new"] or match["close"]), float(match["age"] or match["way"])
+    if not 0 < weight <= MOST or not half:
+        raise VibesError(f"{option}; give a weight above 0 and up to {MOST:g}, and a half above 0.")
+    if match["location"] is not None:
+        return Boost(
+            weight, half * KILOMETERS[match["unit"]], read_location(market, match["location"], option)
+        )
+    if not market.timed or C.PUBLISHED not in market.listings:
+        raise VibesError(
+            f"{option}, but {market.path} does not say when listings were published; give {C.PUBLISHED} and timestamps, or leave "
+            "the boost out."
+        )
+    return Boost(weight, half * NANOSECONDS[match["clock"]])
+
+
+@dataclass(frozen=True)
+class Dial:
+    """A style direction from `less` to `more` (ids of listings) in a space, its name, and how far lists are moved along it.
+
+    Attributes:
+        weight: what a listing gains a standard deviation of all listings along the direction, in standard deviations of the
+            scores for a query; below 0: the other way.
+    """
+
+    name: str
+    weight: float
+    space: str
+    more: tuple[str, ...]
+    less: tuple[str, ...]
+
+    def __str__(self) -> str:
+        sides = [
+            f"{sign}{quote(one, safe='')}"
+            for sign, ids in (("+", self.more), ("-", self.less))
+            for one in ids
+        ]
+        return f"{self.name} {self.weight:g} {self.space} {' '.join(sides)}"
+
+
+def read_dial(text: str) -> Dial:
+    """Read `lighter 1.5 photos +home-0003 +home-0007 -home-0100`: a name, a weight, a space, and listings; spaces and semicolons in
+    ids are escaped as in an address (%20, %3B).
+
+    Raises:
+        VibesError: it is no dial.
+    """
+    words = (
+        text.split()
+    )  # word by word: a pattern of the whole would try each of many spaces as the end of the name
+    listings = list(takewhile(SIDE.fullmatch, reversed(words)))[::-1]
+    *named, weight_text, space = ["", "", *words[: len(words) - len(listings)]]
+    name = " ".join(named).strip()
+    if not (listings and name and space in SHRUNK and WEIGHT.fullmatch(weight_text)) or ";" in name:
+        raise VibesError(
+            f"Option --dial is '{text}'; write for example 'lighter 1.5 photos +MORE-LIKE-THIS -LESS-LIKE-THAT'."
+        )
+    weight = float(weight_text)
+    if abs(weight) > MOST:
+        raise VibesError(f"Option --dial is '{text}'; give a weight from -{MOST:g} to {MOST:g}.")
+    sides: dict[str, list[str]] = {"+": [], "-": []}
+    for one in listings:
+        sides[one[0]].append(unquote(one[1:]))
+    more, less = (tuple(dict.fromkeys(sides[sign])) for sign in "+-")
+    return Dial(name, weight, space, more, less)
+
+
+def position(run: RunFolder, dial: Dial) -> np.ndarray:
+    """Return (L,) float32 where listings lie along a dial, in standard deviations from the mean of all; 0 without a vector there.
+
+    The direction is that of Fisher's discriminant with a covariance of all listings that is shrunk (Friedman 1989,
+    "Regularized Discriminant Analysis"); a side without a listing is the mean of all.
+
+    Raises:
+        VibesError: the run has no such space, or a listing is not in the run or has no vector there.
+    """
+    vectors, known = run.vectors(dial.space), run.index(dial.space).known
+    for one in (*dial.more, *dial.less):
+        if one not in run.listing_row:
+            raise VibesError(
+                f"The dial '{dial.name}' names '{one}', which is no listing of {run.path}; leave it out."
+            )
+        if not known[run.listing_row[one]]:
+            raise VibesError(
+                f"The dial '{dial.name}' names '{one}', which has nothing in the space '{dial.space}'; leave it out."
+            )
+    all_known = vectors[known].astype(np.float64)
+    mean = all_known.mean(axis=0)
+    more, less = (
+        vectors[[run.listing_row[one] for one in ids]].astype(np.float64).mean(axis=0) if ids else mean
+        for ids in (dial.more, dial.less)
+    )
+    direction = more - less
+    if (shrunk := SHRUNK[dial.space]) < 1:
+        centered = all_known - mean
+        covariance = centered.T @ centered / len(centered)
+        even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+        direction = np.linalg.solve((1 - shrunk) * covariance + shrunk * even, direction)
+    along = vectors @ direction
+    spread = float(along[known].std())
+    if not spread:
+        return np.zeros(len(vectors), np.float32)
+    deviations = np.clip((along - along[known].mean()) / spread, -FARTHEST, FARTHEST)
+    return np.where(known, deviations, 0).astype(np.float32)
