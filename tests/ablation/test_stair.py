@@ -1,4 +1,4 @@
-"""The stair of the method: a chain of variants, each compared with the one before it."""
+"""The ladder of the method: a chain of variants, each compared with the one before it."""
 
 from itertools import pairwise
 
@@ -13,36 +13,32 @@ CHAIN = ("popularity", "best id model", "attributes", "+ meta", "full", "oracle"
 
 
 def table(*names: str, without: str = ""):
-    kept = [name for name in names if name != without]
-    hits = {name: CHAIN.index(name) for name in kept}  # of ten queries, more the further up
-    measured = [
-        Measured(
-            name,
-            kept[at - 1] if at else None,
-            {0: np.where(np.arange(len(USER)) % 10 <= hits[name], 1, 99)},
-        )
-        for at, name in enumerate(kept)
-    ]
-    return ablation_table(measured, USER, {})
+    """An ablation in which each variant has one more hit in ten queries than the one before it in the chain."""
+    names = [name for name in names if name != without]
+    ranks = {name: np.where(np.arange(len(USER)) % 10 <= CHAIN.index(name), 1, 99) for name in names}
+    references = dict(zip(names[1:], names, strict=False))
+    return ablation_table(
+        [Measured(name, references.get(name), {0: ranks[name]}) for name in names], USER, {}
+    )
 
 
-def test_each_step_tells_what_it_adds_to_the_one_before():
+def test_each_rung_is_what_it_adds_to_the_one_before():
     steps = stair(table(*CHAIN))
-    assert [one.label for one in steps] == ["Ids alone", "Attributes", "+ actions", "+ photos", "Ceiling"]
+    assert [step.label for step in steps] == ["Ids alone", "Attributes", "+ actions", "+ photos", "Ceiling"]
     assert steps[0].gain is None
-    assert all(one.gain == pytest.approx(one.value - last.value) for last, one in pairwise(steps))
+    assert all(step.gain == pytest.approx(step.value - before.value) for before, step in pairwise(steps))
     assert steps[-1].low <= steps[-1].value <= steps[-1].high
 
 
 @pytest.mark.parametrize(
     "lacking, last", [("full", "+ actions"), ("+ meta", "+ photos"), ("oracle", "+ photos")]
 )
-def test_what_a_market_lacks_is_no_step(lacking, last):
-    steps = [one.label for one in stair(table(*CHAIN, without=lacking)) if one.label != "Ceiling"]
-    assert steps[-1] == last and len(steps) == (4 if lacking == "oracle" else 3)
+def test_what_a_market_lacks_is_no_rung(lacking, last):
+    labels = [step.label for step in stair(table(*CHAIN, without=lacking)) if step.label != "Ceiling"]
+    assert labels[-1] == last and len(labels) == (4 if lacking == "oracle" else 3)
 
 
-def test_a_grid_without_such_a_chain_has_no_stair():
+def test_a_grid_without_such_a_chain_has_no_ladder():
     assert stair(table(*CHAIN, without="best id model")) == []
     assert stair(table("popularity", "best id model", "oracle")) == []
     broken = table(*CHAIN)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from listing_vibes.evaluation.intervals import Difference, holm, paired_difference
+from listing_vibes.evaluation.intervals import Estimate, paired_estimates, with_holm
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.importers import import_market
@@ -161,22 +161,22 @@ def table(lines: list[dict]) -> str:
         with_both = [town for town, one in means.items() if a in one and b in one]
         if not with_both:
             continue
-        found = [paired_difference(means[town][a], means[town][b]) for town in with_both]
-        corrected = holm(np.array([d.p_value for d in found]))
-        ahead = sum(d.value > 0 for d in found)
+        deltas = [means[town][a] - means[town][b] for town in with_both]
+        found = with_holm([{"": paired_estimates(delta[:, None])[0]} for delta in deltas])
+        ahead = sum(one[""]["value"] > 0 for one in found)
         told.append(f"{a} - {b}: ahead in {ahead} of {len(found)}")
         told += [
-            f"  {town} {said(one)}, {p:.4f} after Holm"
-            for town, one, p in zip(with_both, found, corrected, strict=True)
+            f"  {town} {said(one[''])}, {one['']['p_holm']:.4f} after Holm"
+            for town, one in zip(with_both, found, strict=True)
         ]
-        pooled = [np.concatenate([means[town][name] for town in with_both]) for name in (a, b)]
-        told.append(f"  {len(pooled[0])} users of all: {said(paired_difference(pooled[0], pooled[1]))}")
+        pooled = np.concatenate(deltas)
+        told.append(f"  {len(pooled)} users of all: {said(paired_estimates(pooled[:, None])[0])}")
     return "\n".join(told)
 
 
-def said(one: Difference) -> str:
+def said(one: Estimate) -> str:
     """A difference in a line."""
-    return f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f}), p {one.p_value:.4f}"
+    return f"{one['value']:+.3f} ({one['low']:+.3f} to {one['high']:+.3f}), p {one['p_value']:.4f}"
 
 
 def over_seeds(lines: list[dict]) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from listing_vibes.evaluation import intervals as bootstrap
-from listing_vibes.evaluation.intervals import bootstrap_means, holm, interval, paired_difference, sign_flip_p
+from listing_vibes.evaluation.intervals import bootstrap_means, holm, interval, paired_estimates, sign_flip_p
 
 
 def test_interval_agrees_with_scipys_percentile_bootstrap():
@@ -56,7 +56,7 @@ def test_sign_flip_p_value_agrees_with_scipys_permutation_test():
     theirs = stats.permutation_test(
         (a, b), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=9999, rng=rng
     ).pvalue
-    assert paired_difference(a, b).p_value == pytest.approx(theirs, abs=0.02)
+    assert sign_flip_p((a - b)[:, None])[0] == pytest.approx(theirs, abs=0.02)
 
 
 def test_p_values_are_uniform_where_nothing_differs_and_small_where_something_does():
@@ -67,13 +67,11 @@ def test_p_values_are_uniform_where_nothing_differs_and_small_where_something_do
     assert sign_flip_p(np.zeros((5, 1)))[0] == 1.0
 
 
-def test_paired_difference_of_known_values():
-    found = paired_difference(np.array([1.0, 0.5, 0.5, 1.0]), np.array([0.5, 0.0, 0.0, 0.5]))
-    assert (found.value, found.low, found.high) == (0.5, 0.5, 0.5)
-    lone = paired_difference(np.array([1.0]), np.array([0.5]))
-    assert (lone.value, lone.low, lone.high, lone.p_value) == (0.5, None, None, 1.0)
-    with pytest.raises(ValueError, match="same users"):
-        paired_difference(np.zeros(3), np.zeros(4))
+def test_paired_estimates_of_known_values():
+    (found,) = paired_estimates(np.full((4, 1), 0.5))
+    assert (found["value"], found["low"], found["high"]) == (0.5, 0.5, 0.5)
+    (lone,) = paired_estimates(np.array([[0.5]]))
+    assert (lone["value"], lone["low"], lone["high"], lone["p_value"]) == (0.5, None, None, 1.0)
 
 
 def test_holm_is_the_hand_computed_one():

@@ -8,6 +8,7 @@ import pytest
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.new_by import NewBy
 from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
@@ -48,9 +49,7 @@ def test_ranks_among_the_new_agree_with_the_naive_evaluation(market, attribute):
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue)
     scorers = [Popularity.fit(log, split.train), RecentPopularity(RecentEvents.over_days(log, 9))]
-    plain = evaluate(scorers, log, split, catalogue, batch_size=7)
     found = evaluate(scorers, log, split, catalogue, batch_size=7, new_by=NewBy.of(market, attribute))
-    assert {**found.to_dict(), "new_by": None} == {**plain.to_dict(), "new_by": None}
     queries, train = naive.temporal(market.events, market.listings)
     values = values_of(market, attribute)
     asked = []
@@ -64,40 +63,23 @@ def test_ranks_among_the_new_agree_with_the_naive_evaluation(market, attribute):
         scorers, (naive.popularity(train), naive.recent_popularity(market.events, 9)), strict=True
     ):
         metrics, frame = naive.evaluate(asked, score, train)
-        ours = {metric: estimate["value"] for metric, estimate in found.new.results[scorer.name].items()}
+        ours = {metric: estimate["value"] for metric, estimate in found.results[scorer.name].items()}
         assert ours == pytest.approx(metrics, abs=1e-6)
         keys = ["user_id", "at", "target"]
         pd.testing.assert_frame_equal(
-            found.new.queries_frame(market, scorer.name).sort_values(keys, ignore_index=True),
+            found.queries_frame(market, scorer.name).sort_values(keys, ignore_index=True),
             frame.sort_values(keys, ignore_index=True),
             check_dtype=False,
         )
 
 
-def test_document_and_table_have_the_new_beside_the_rest(market):
-    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    split = make_split(log, catalogue)
-    scorers = [Popularity.fit(log, split.train), RecentPopularity(RecentEvents.over_days(log, 9))]
-    found = evaluate(scorers, log, split, catalogue, new_by=NewBy.of(market, "seller"))
+def test_an_evaluation_has_the_new_beside_the_rest(trained):
+    found = evaluate_run(trained, baselines="none", new_by="district")
     document = found.to_dict()["new_by"]
-    assert document["attribute"] == "seller"
+    assert document["attribute"] == "district"
     assert document["queries"] == len(found.new.queries) < len(found.queries)
-    assert document["results"]["popularity"]["recall@30"] == found.new.results["popularity"]["recall@30"]
-    assert list(document["differences"]) == ["popularity - recent popularity"]
-    assert f"temporal, what is new by seller: {document['queries']} queries" in found.table()
-    assert "new_by" not in evaluate(scorers, log, split, catalogue).to_dict()
-
-
-def test_where_no_target_is_new_a_note_says_so(market):
-    same = market.listings.assign(seller="the only one")
-    object.__setattr__(market, "listings", same)
-    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    split = make_split(log, catalogue)
-    found = evaluate(
-        [Popularity.fit(log, split.train)], log, split, catalogue, new_by=NewBy.of(market, "seller")
-    )
-    assert found.new is None and "new_by" not in found.to_dict()
-    assert "new by seller = no query, every target shares a value" in found.table()
+    assert document["results"] == found.new.results and document["differences"] == found.new.differences
+    assert "what is new by district" in found.table()
 
 
 def test_a_listing_without_a_value_shares_none(market):
@@ -106,8 +88,14 @@ def test_a_listing_without_a_value_shares_none(market):
     assert (np.asarray(by.member.sum(axis=1)).ravel() == ~missing).all()
 
 
-def test_another_name_than_an_attribute_s_is_one_sentence(market):
-    with pytest.raises(VibesError, match=r"--new-by is 'colour', which is no attribute of .*; choose one of"):
-        NewBy.of(market, "colour")
-    with pytest.raises(VibesError, match="--new-by is 'place'"):
-        NewBy.of(market, "place")
+def test_where_no_target_is_new_there_is_no_query(market):
+    object.__setattr__(market, "listings", market.listings.assign(seller="the only one"))
+    log = EventLog.from_market(market)
+    split = make_split(log, Catalogue.of(market))
+    assert not NewBy.of(market, "seller").has_new_target(log, split.test).any()
+
+
+@pytest.mark.parametrize("name", ["color", "place"])
+def test_another_name_than_an_attribute_is_refused(market, name):
+    with pytest.raises(VibesError, match="--new-by"):
+        NewBy.of(market, name)

@@ -119,9 +119,12 @@ def setting(random_log, always_live):
 
 def test_the_size_of_a_batch_changes_nothing(setting):
     log, split, _ = setting
-    scorers = [ItemKNN.fit(Interactions.of(log, split.train)), Popularity.fit(log, split.train)]
-    one, all_at_once = (evaluate(scorers, *setting, batch_size=size) for size in (1, 1000))
+    scorers, updates = [ItemKNN.fit(Interactions.of(log, split.train)), Popularity.fit(log, split.train)], []
+    one, all_at_once = (
+        evaluate(scorers, *setting, batch_size=size, report=updates.append) for size in (1, 1000)
+    )
     assert one.to_dict() == all_at_once.to_dict()
+    assert updates[-1] == Counted("evaluate", len(split.test), len(split.test))
 
 
 def test_a_constant_scorer_is_last_everywhere(setting):
@@ -130,19 +133,11 @@ def test_a_constant_scorer_is_last_everywhere(setting):
     assert (found.ranks["fixed"] == found.candidates).all()
 
 
-def test_progress_ends_at_the_number_of_queries(setting):
-    log, split, _ = setting
-    seen = []
-    evaluate([Modulo(log.listings)], *setting, batch_size=10, report=seen.append)
-    assert seen[-1] == Counted("evaluate", len(split.test), len(split.test))
-    assert [one.done for one in seen] == [*range(10, len(split.test), 10), len(split.test)]
-
-
 def test_bad_scorers_and_empty_tests_are_refused(setting):
     log, split, _ = setting
     scores = np.zeros(log.listings, np.float32)
     scores[7] = np.nan
-    with pytest.raises(ValueError, match=r"'fixed' gave NaN for listing row 7"):
+    with pytest.raises(ValueError, match="NaN"):
         evaluate([Fixed(scores)], *setting)
     with pytest.raises(ValueError, match="of shape"):
         evaluate([Fixed(np.zeros(3, np.float32))], *setting)
@@ -157,17 +152,12 @@ def test_bad_scorers_and_empty_tests_are_refused(setting):
         evaluate([Modulo(log.listings)], *setting, queries=seen)
 
 
-def test_a_recall_that_any_order_has_is_called_so(setting):
+@pytest.mark.parametrize("most, trivial", [(30, [30, 100]), (31, [100]), (101, [])])
+def test_a_recall_that_any_order_has_is_called_so(setting, most, trivial):
     found = evaluate([Modulo(setting[0].listings)], *setting)
-    for most, told in (
-        (30, "with 30 candidates at most, recall@30 and recall@100 are 1 in any order"),
-        (31, "with 31 candidates at most, recall@100 is 1 in any order"),
-        (101, ""),
-    ):
-        same = np.full(len(found.queries), most)
-        same[1:] = 5
-        size, _, said = replace(found, candidates=same).headline.partition("; ")
-        assert size.endswith(" users") and said == told
+    candidates = np.full(len(found.queries), most)
+    headline = replace(found, candidates=candidates).headline
+    assert [k for k in (10, 30, 100) if f"recall@{k} " in f"{headline} "] == trivial
 
 
 def test_a_hidden_history_is_no_candidate_in_leave_one_out(crowded_market):
@@ -238,32 +228,23 @@ def test_the_document_has_the_shape_of_the_design(setting):
     assert slices["cold listings"]["results"]["default ranking"]["mrr"]["value"] == pytest.approx(by_hand)
 
 
-def test_an_empty_slice_says_so(make_log, always_live):
-    log = make_log([0, 0, 1, 1], [0, 1, 1, 0], [1, 5, 1, 6], 2, 2)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue, "temporal", 5, 5)
-    found = evaluate([Modulo(2)], log, split, catalogue)
-    assert found.slices["history 10+"] == {"queries": 0, "users": 0, "results": {}}
-    assert "history 10+" in found.slice_table()
-
-
-def test_one_user_has_no_interval(make_log, always_live):
+def test_one_user_has_no_interval_and_an_empty_slice_no_results(make_log, always_live):
     log = make_log([0, 0], [0, 1], [1, 5], 3, 1)
     catalogue = always_live(log)
     split = make_split(log, catalogue, "temporal", 5, 5)
     found = evaluate([Modulo(3), Popularity.fit(log, split.train)], log, split, catalogue)
     for estimate in found.results["modulo"].values():
         assert (estimate["low"], estimate["high"]) == (None, None)
-    assert "one user" in found.table()
+    assert all(row["low"] is None for row in found.stability)
+    assert "one user" in found.table() and "history 10+" in found.slice_table()
+    assert found.slices["history 10+"] == {"queries": 0, "users": 0, "results": {}}
 
 
 def test_the_table_shows_every_scorer_and_metric(setting):
     log, split, _ = setting
-    scorers = [Popularity.fit(log, split.train), Modulo(log.listings)]
-    found = evaluate(scorers, *setting)
+    found = evaluate([Popularity.fit(log, split.train), Modulo(log.listings)], *setting)
     lines = found.table().splitlines()
-    assert lines[0].startswith(f"temporal: {len(split.test):,} queries of {len(found.users):,} users; with ")
-    assert lines[2].split() == [
+    assert lines[0] == found.headline and lines[2].split() == [
         "recall@10", "recall@30", "recall@100", "NDCG@10", "NDCG@30", "MRR", "coverage@30"
     ]  # fmt: skip
     estimate = found.results["popularity"]["recall@10"]
@@ -278,7 +259,5 @@ def test_queries_of_an_unknown_scorer_are_refused(crowded_market):
     log, catalogue = EventLog.from_market(market), Catalogue(*market.live_interval())
     split = make_split(log, catalogue)
     found = evaluate([Popularity.fit(log, split.train)], log, split, catalogue)
-    with pytest.raises(
-        VibesError, match=r"No scorer 'default ranking' was evaluated; choose one of popularity\."
-    ):
+    with pytest.raises(VibesError, match="No scorer"):
         found.queries_frame(market)

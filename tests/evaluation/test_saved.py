@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.copies import copied
-from listing_vibes.evaluation.start import evaluate
+from listing_vibes.evaluation.run_evaluation import evaluate
 from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.progress import Notice
 from listing_vibes.run.generations import RESULTS, folders_of

@@ -1,9 +1,16 @@
-"""Slices by hand."""
+"""Slices by hand, and groups of stability by loops."""
+
+import json
 
 import numpy as np
+import pytest
 
+from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.slices import cold_listing, cold_user, slice_masks, week_after_training
 from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.interactions import Interactions
 
 DAY = 24 * 3600 * 10**9
 
@@ -39,3 +46,43 @@ def test_slices_share_out_all_queries():
         "week 1": [0, 1], "week 2": [3, 4, 5], "week 4": [2],
     }  # fmt: skip
     assert {name: np.flatnonzero(mask).tolist() for name, mask in masks.items()} == expected
+
+
+EVENTS = {
+    "0": (0, 0),
+    "1-2": (1, 2),
+    "3-5": (3, 5),
+    "6-10": (6, 10),
+    "11-20": (11, 20),
+    "21-50": (21, 50),
+    "51+": (51, 10**9),
+}
+LENGTHS = {**{str(n): (n, n) for n in range(1, 6)}, "6-10": (6, 10), "11-20": (11, 20), "21+": (21, 10**9)}
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_groups_of_stability_are_those_of_a_loop(random_log, always_live, timed):
+    log = random_log(2, users=60, listings=50, events=900, timed=timed)
+    catalogue = always_live(log)
+    split = make_split(log, catalogue)
+    scorers = [ItemKNN.fit(Interactions.of(log, split.train)), Popularity.fit(log, split.train)]
+    found = evaluate(scorers, log, split, catalogue)
+    expected: dict[tuple[str, str], dict[int, list[bool]]] = {}
+    counts = np.bincount(log.listing[split.train], minlength=log.listings)
+    queries = split.test
+    for row in range(len(queries)):
+        groups = [("events", n) for n, (a, b) in EVENTS.items() if a <= counts[queries.target[row]] <= b]
+        groups += [("history", n) for n, (a, b) in LENGTHS.items() if a <= queries.length[row] <= b]
+        if timed:
+            groups.append(("week", str((int(queries.at[row]) - split.t2) // (7 * DAY) + 1)))
+        for group in groups:
+            hits = expected.setdefault(group, {}).setdefault(int(queries.user[row]), [])
+            hits.append(found.ranks["itemknn"][row] <= 30)
+    rows = json.loads(json.dumps(found.to_dict(), allow_nan=False))["stability"]
+    mine = {(row["by"], row["group"]): row for row in rows if row["scorer"] == "itemknn"}
+    assert {row["scorer"] for row in rows} == {"itemknn", "popularity"} and set(mine) == set(expected)
+    for group, users in expected.items():
+        row = mine[group]
+        assert row["value"] == pytest.approx(np.mean([np.mean(hits) for hits in users.values()]))
+        assert (row["queries"], row["users"]) == (sum(map(len, users.values())), len(users))
+        assert row["low"] is None or row["low"] <= row["value"] <= row["high"]

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from listing_vibes import compare
 from listing_vibes.cli import app
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.intervals import paired_difference
-from listing_vibes.evaluation.queries_file import FILE
+from listing_vibes.evaluation.intervals import paired_estimates
+from listing_vibes.evaluation.saved import QUERIES as FILE
 
 QUERIES = 60
 
@@ -51,16 +51,8 @@ def test_the_figures_are_those_of_a_count_by_hand(runs):
         frame.assign(hit=frame["rank of model"] <= 30).groupby("user_id")["hit"].mean().to_numpy(float)
         for frame in (one, two)
     ]
-    slow = paired_difference(*hits)
-    assert found.differences["recall@30"] == pytest.approx(
-        {
-            "value": slow.value,
-            "low": slow.low,
-            "high": slow.high,
-            "p_value": slow.p_value,
-            "p_holm": slow.p_value,
-        }
-    )
+    (slow,) = paired_estimates((hits[0] - hits[1])[:, None])
+    assert found.differences["recall@30"] == pytest.approx(slow | {"p_holm": slow["p_value"]})
     assert [found.results[side]["recall@30"]["value"] for side in ("first", "second")] == pytest.approx(
         [part.mean() for part in hits]
     )
@@ -78,19 +70,16 @@ def test_the_figures_are_those_of_a_count_by_hand(runs):
 @pytest.mark.slow
 def test_the_command_prints_one_document_and_writes_the_queries(runs, tmp_path):
     out = tmp_path / "queries.parquet"
-    told = ["compare", *map(str, runs), "--ranking", "ease", "--json", "--queries", str(out)]
-    done = CliRunner().invoke(app, told)
+    done = CliRunner().invoke(
+        app, ["compare", *map(str, runs), "--ranking", "ease", "--json", "--queries", str(out)]
+    )
     assert done.exit_code == 0, done.exception
     document, found = json.loads(done.stdout), compare(*runs, ranking="ease")
     assert document == json.loads(json.dumps(found.to_dict()))
     assert document["first"]["ranking"] == "ease" and document["second"]["ranking"] == "default ranking"
     assert document["queries"] == len(pd.read_parquet(out)) == 52
     text = CliRunner().invoke(app, ["compare", *map(str, runs)]).stdout
-    assert (
-        "52 queries" in text
-        and "3 only the first, 5 only the second" in text
-        and "The first ranked better:" in text
-    )
+    assert "52 queries" in text and "The first ranked better:" in text
 
 
 def test_what_each_knew_better_and_where_they_chose_from_others_is_told(runs):
@@ -105,18 +94,13 @@ def test_what_each_knew_better_and_where_they_chose_from_others_is_told(runs):
     assert told["first"] == pytest.approx(gain[::-1][:5]) and told["second"] == pytest.approx(gain[:5])
 
 
-def test_what_cannot_be_compared_is_told(runs, bare):
-    with pytest.raises(VibesError, match="no ranking 'als'; give one of: default ranking, model only, ease"):
+def test_what_cannot_be_compared_is_one_sentence(runs, bare):
+    with pytest.raises(VibesError, match="'als'"):
         compare(*runs, ranking="als")
-    with pytest.raises(VibesError, match=r"has no events.*add an events table"):
+    with pytest.raises(VibesError, match="no events"):
         compare(runs[0], bare)
-
-
-def test_a_run_is_not_judged_on_what_it_learned_from(runs):
     for run, protocol in zip(runs, ("leave-one-out", "temporal"), strict=True):
         (run / "metrics.json").write_text(json.dumps({"protocol": protocol, "results": {}}))
-    with pytest.raises(
-        VibesError, match=r"one was tested as leave-one-out and .*two as temporal, so one learned from"
-    ):
+    with pytest.raises(VibesError, match="--protocol"):  # one learned from queries of the other
         compare(*runs)
     assert compare(runs[0], runs[0], other="ease").users

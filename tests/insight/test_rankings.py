@@ -31,28 +31,18 @@ def frame(**ranks):
     )
 
 
-def test_the_first_places_count_most_and_equal_ranks_are_left_out():
+def test_only_shared_queries_with_different_ranks_differ_and_the_first_ranks_count_most():
     table = frame(default_ranking=[1, 500, 7, 40, 2], ease=[3, 900, 7, 2, 1])
     found = differing(shared(table, "default ranking", table, "ease"))
     assert found["user_id"].tolist() == ["u0", "u1", "u4", "u3"]
     assert found["first"].tolist() == [1, 500, 2, 40] and found["second"].tolist() == [3, 900, 1, 2]
     assert np.allclose(found["gain"], 1 / np.log2(found["first"] + 1) - 1 / np.log2(found["second"] + 1))
-
-
-def test_only_queries_that_both_were_asked_count():
     one, two = frame(default_ranking=[1, 2, 3]), frame(default_ranking=[4, 5, 6]).iloc[1:]
-    assert differing(shared(one, "default ranking", two, "default ranking"))["user_id"].tolist() == [
-        "u1",
-        "u2",
-    ]
-
-
-def test_runs_without_a_common_query_are_refused():
-    one = frame(default_ranking=[1, 2])
-    with pytest.raises(VibesError, match="not asked the same queries"):
-        shared(one, "default ranking", one.assign(at=99), "default ranking")
-    with pytest.raises(VibesError, match="not asked the same queries"):  # positions and moments
-        shared(one, "default ranking", one.assign(at=pd.Timestamp("2025-01-01", tz="UTC")), "default ranking")
+    both = differing(shared(one, "default ranking", two, "default ranking"))
+    assert both["user_id"].tolist() == ["u1", "u2"]
+    for at in (99, pd.Timestamp("2025-01-01", tz="UTC")):  # another position, and moments
+        with pytest.raises(VibesError, match="not asked the same queries"):
+            shared(one, "default ranking", one.assign(at=at), "default ranking")
 
 
 def test_no_user_and_no_target_comes_twice():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.notes import WITHIN
+from listing_vibes.evaluation.result import WITHIN
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.carried import Carried

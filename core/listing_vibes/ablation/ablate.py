@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +14,20 @@ import pandas as pd
 from pydantic import ValidationError
 
 from listing_vibes.ablation.figure import save_figure
-from listing_vibes.ablation.grid import Grid, Inputs, Plan, Planned, make_plan
+from listing_vibes.ablation.grid import ORACLE, Grid, Inputs, Plan, Planned, make_plan
 from listing_vibes.ablation.jobs import Job, run_jobs
-from listing_vibes.ablation.table import Measured, ablation_table
-from listing_vibes.ablation.text import ablation_document, ablation_text
-from listing_vibes.ablation.worker import OUTCOME, RANKS, keep
+from listing_vibes.ablation.table import Measured, ablation_table, render_ablation, variant_results
+from listing_vibes.ablation.worker import JOB, OUTCOME, RANKS, JobSettings, save_ranks
 from listing_vibes.cores import cores
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, needs
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.slices import slice_masks, week_after_training
 from listing_vibes.market.documents import first_problem, read_json, write_json
+from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.splits import Catalogue, Queries, Split, make_split
+from listing_vibes.market.splits import Catalogue, Split, make_split
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.scoring.ranking import Scorer
@@ -41,26 +38,43 @@ OracleOf = Callable[[EventLog], Scorer]
 
 @dataclass(frozen=True, eq=False)
 class Ablation:
-    """What `ablate` found; it lies in `ablation.parquet` and in the figure as well."""
+    """What `ablate` measured; it is in `ablation.parquet` and in the figure as well."""
 
     table: pd.DataFrame
     measured: list[Measured]
     head: dict[str, Any]  # market, protocol, queries, users, seeds
-    left_out: dict[str, str]  # variant: sentence
+    left_out: dict[str, str]  # by variant a sentence
     failed: dict[str, str]
     notes: dict[str, str]
 
     def document(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        return ablation_document(self.table, self.measured, self.head, self.left_out, self.failed, self.notes)
+        """Return the document of `vibes ablate --json`; slices are in `ablation.parquet`."""
+        variants = [
+            {
+                "name": variant.name,
+                "question": variant.question,
+                "reference": variant.reference,
+                "results": variant_results(self.table, variant.name),
+            }
+            | ({"note": self.notes[variant.name]} if variant.name in self.notes else {})
+            for variant in self.measured
+        ]
+        return {**self.head, "variants": variants, "left_out": self.left_out, "failed": self.failed}
 
     def text(self) -> str:
-        """The same for a person."""
-        return ablation_text(self.table, self.measured, self.headline, self.left_out, self.failed, self.notes)
+        """Return the table of all variants, then what was left out and what failed."""
+        lines = [self.headline, "", render_ablation(self.table, self.measured)]
+        lines += [f"{name}: {note}" for name, note in self.notes.items()]
+        lines += [
+            "",
+            "p-values after Holm's correction for all differences of the grid; intervals over users.",
+        ]
+        lines += list(self.left_out.values())
+        return "\n".join(lines + [f"'{name}' failed: {reason}" for name, reason in self.failed.items()])
 
     @property
     def headline(self) -> str:
-        """Market, protocol and size in one line."""
+        """Return market, protocol and size in one line."""
         seeds = ", ".join(map(str, self.head["seeds"]))
         size = f"{count(self.head['queries'], 'query', 'queries')} of {count(self.head['users'], 'user')}"
         return f"{self.head['market']}, {self.head['protocol']}: {size}, seeds {seeds}"
@@ -78,45 +92,49 @@ def ablate(
 ) -> Ablation:
     """Train and measure the variants of `grid` that `market` allows; write `ablation.parquet`, `.png` and `.svg`.
 
-    What is in `out` already is kept: a finished variant and seed is not trained again, one that was interrupted goes
-    on from its checkpoint. A variant that fails is named in `failed` and the others go on. `photo_encoder` names the
-    encoder that the market's photos have been embedded with ("" without photos), `oracle` makes the scorer of a
-    simulated market; `processes` None takes one a core, each with one thread.
+    What is in `out` already stays: a finished variant and seed is not trained again, one that was interrupted goes
+    on from its checkpoint. A variant that fails is named in `failed` and the others go on.
+
+    Args:
+        processes: trainings at a time, each with one thread; None: as many as there are cores.
+        photo_encoder: the encoder that the market's photos have been embedded with; "" without photos.
+        oracle: makes the scorer of a simulated market.
 
     Raises:
         VibesError: nothing to train on, another ablation at work in `out`, `out` made of another market or of other
             settings under the same names, or no variant that could be measured.
     """
-    if importlib.util.find_spec("torch") is None:
-        raise VibesError("Training needs torch; install it with `pip install 'listing-vibes[train]'`.")
-    from listing_vibes.training.decided import decided
+    with needs("Training"):
+        from listing_vibes.training.decided import decided
 
     check_seeds(seeds)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    asked = Resolved.of(_base(grid)).split
-    split = make_split(log, catalogue, asked.protocol, asked.t1, asked.t2)
+    base = Resolved.of(Settings.of(grid.base))
+    split = make_split(log, catalogue, base.split.protocol, base.split.t1, base.split.t2)
+    if not len(split.test):
+        raise VibesError(f"{market.path} has no test query, so there is nothing to compare variants on.")
 
-    def decide(settings: Settings) -> Settings:
+    def resolve(settings: Settings) -> Settings:
         resolved = Resolved.of(settings)
         training = decided(resolved, log, split, attributes=bool(market.attributes))
         return resolved.model_copy(update={"training": training})
 
-    plan = make_plan(grid, Inputs.of(market), oracle is not None, decide)
+    plan = make_plan(grid, Inputs.of(market), oracle is not None, resolve)
     for sentence in plan.left_out.values():
         report(Notice(sentence))
-    if not len(split.test):
-        raise VibesError(f"{market.path} has no test query, so there is nothing to compare variants on.")
     out.mkdir(parents=True, exist_ok=True)
-    with _alone(out):
-        jobs = {p.name: _jobs(p, market, out, grid, seeds, photo_encoder) for p in plan.variants}
-        if oracle is not None:
-            for variant in plan.variants:
-                if variant.variant.baseline == "oracle" and not jobs[variant.name][0].finished:
-                    report(Stage("oracle"))
-                    _rank_oracle(jobs[variant.name][0].folder, oracle, market, log, split, catalogue)
-        everything = [job for own in jobs.values() for job in own]
-        run_jobs(everything, processes or cores(), report)
-        found = _gather(plan, jobs, market, log, split)
+    with only_writer(out, "vibes ablate"):
+        jobs = {
+            planned.name: _make_jobs(planned, market, out, base, seeds, photo_encoder)
+            for planned in plan.variants
+        }
+        for planned in plan.variants:
+            (job, *_) = jobs[planned.name]
+            if planned.variant.baseline == ORACLE and oracle is not None and not job.finished:
+                report(Stage("oracle"))
+                save_ranks(job.folder, evaluate([oracle(log)], log, split, catalogue), market, "")
+        run_jobs([job for group in jobs.values() for job in group], processes or cores(), report)
+        found = _gather(plan, jobs, market, split)
         path = out / "ablation.parquet"
         write_table(path, found.table)
         save_figure(found.table, found.measured, path, found.headline)
@@ -124,8 +142,10 @@ def ablate(
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Raises:
-    VibesError: there are none, one comes twice, or one is no seed of a training.
+    """Check the seeds of an ablation.
+
+    Raises:
+        VibesError: there are none, one comes twice, or one is no seed of a training.
     """
     if len(set(seeds)) != len(seeds) or not seeds:
         raise VibesError(f"The seeds {list(seeds)} are not distinct whole numbers; give for example 0,1,2.")
@@ -136,140 +156,84 @@ def check_seeds(seeds: Sequence[int]) -> None:
             raise VibesError(f"The seeds {list(seeds)}: {first_problem(error)}") from error
 
 
-def _base(grid: Grid) -> Settings:
-    return Settings.model_validate(grid.base)
-
-
 def folder_of(out: Path, name: str, seed: int) -> Path:
-    """Where a variant and seed lies: readable, and different for names that differ in a sign only."""
+    """Return the folder of a variant and seed: readable, and different for names that differ in a sign only."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return out / "variants" / f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}" / str(seed)
 
 
-def _jobs(
-    planned: Planned, market: Market, out: Path, grid: Grid, seeds: Sequence[int], photo_encoder: str
+def _make_jobs(
+    planned: Planned, market: Market, out: Path, base: Settings, seeds: Sequence[int], photo_encoder: str
 ) -> list[Job]:
-    """A job a seed; a baseline, which no seed changes much, has the first one only."""
-    found = []
+    """Return a job a seed; a baseline, which no seed changes much, has the first one only."""
+    jobs = []
     for seed in seeds if planned.settings is not None else seeds[:1]:
-        settings = (planned.settings or _base(grid)).model_copy(update={"seed": seed})
+        settings = (planned.settings or base).model_copy(update={"seed": seed})
         folder = folder_of(out, planned.name, seed)
-        wanted = {
-            "kind": planned.variant.kind,
-            "baseline": planned.variant.baseline,
+        job = JobSettings(
+            market=str(market.path.resolve()),
+            fingerprint=market.fingerprint,
+            baseline=planned.variant.baseline,
             # What the grid leaves open is left to the market, as `vibes train` leaves it.
-            "settings": settings.model_dump(mode="json", exclude_none=True, exclude_unset=True),
-            "serving": planned.variant.serving,
-            "control": planned.variant.control,
-            "photo_encoder": photo_encoder,
-            "fingerprint": market.fingerprint,
-        }
-        path = folder / "job.json"
-        if (was := read_json(path, f"remove {folder}")) is not None:
-            _same(planned.name, was, wanted, market, out)
-        write_json(path, {"market": str(market.path.resolve()), **wanted})
-        found.append(Job(planned.name, seed, folder))
-    return found
-
-
-def _same(name: str, was: dict[str, Any], wanted: dict[str, Any], market: Market, out: Path) -> None:
-    if was["fingerprint"] != wanted["fingerprint"]:
-        raise VibesError(f"{out} was made from another state of {market.path}; choose another folder.")
-    for key, value in wanted.items():
-        if was.get(key) != value:
+            settings=settings.model_dump(mode="json", exclude_none=True, exclude_unset=True),
+            serving=planned.variant.serving,
+            control=planned.variant.control,
+            photo_encoder=photo_encoder,
+        )
+        before = read_json(folder / JOB, f"remove {folder}", JobSettings.model_validate)
+        if before is not None and before.model_copy(update={"market": job.market}) != job:
             raise VibesError(
-                f"{out} holds '{name}' with another {key} than the grid asks for now; choose another folder or give the "
-                "variant another name."
+                f"{out} holds '{planned.name}' of another state of {market.path} or with other settings than the grid has "
+                "now; choose another folder, or give the variant another name."
             )
+        write_json(folder / JOB, job.model_dump())
+        jobs.append(Job(planned.name, seed, folder))
+    return jobs
 
 
-def _rank_oracle(
-    folder: Path, oracle: OracleOf, market: Market, log: EventLog, split: Split, catalogue: Catalogue
-) -> None:
-    scorer = oracle(log)
-    found = evaluate([scorer], log, split, catalogue)
-    keep(folder, found, market, "")
-
-
-def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, log: EventLog, split: Split) -> Ablation:
-    """Put the kept ranks together; a reference that failed is replaced by its own reference."""
+def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, split: Split) -> Ablation:
+    """Put the saved ranks together; a reference that failed is replaced by its own reference."""
     measured: list[Measured] = []
     failed: dict[str, str] = {}
     notes: dict[str, str] = {}
-    stand_in: dict[str, str | None] = {}
-    frame: pd.DataFrame | None = None
+    instead: dict[str, str | None] = {}
+    queries: pd.DataFrame | None = None
     for planned in plan.variants:
-        own, reference = jobs[planned.name], planned.reference
-        while reference in stand_in:
-            reference = stand_in[reference]
-        broken = [job for job in own if not job.finished]
-        if broken:
-            failed[planned.name] = f"seed {broken[0].seed}: {broken[0].error}"
-        done = [job for job in own if job.finished]
-        if not done:
-            stand_in[planned.name] = reference
+        reference = instead.get(planned.reference or "", planned.reference)
+        for job in jobs[planned.name]:
+            if not job.finished:
+                failed.setdefault(planned.name, f"seed {job.seed}: {job.state.error}")
+        finished = [job for job in jobs[planned.name] if job.finished]
+        if not finished:
+            instead[planned.name] = reference
             continue
-        frames = {job.seed: pd.read_parquet(job.folder / RANKS) for job in done}
-        outcomes: dict[int, dict[str, Any]] = {
-            job.seed: read_json(job.folder / OUTCOME, f"remove {job.folder}") or {} for job in done
-        }
-        for job in done:
-            frame = frames[job.seed] if frame is None else frame
-            if not frames[job.seed][["user_id", "target"]].equals(frame[["user_id", "target"]]):
+        ranks, coverage = {}, {}
+        for job in finished:
+            frame = pd.read_parquet(job.folder / RANKS)
+            queries = frame if queries is None else queries
+            if not frame[["user_id", "target"]].equals(queries[["user_id", "target"]]):
                 raise VibesError(
                     f"{job.folder / RANKS} holds other queries than the rest; remove {job.folder}."
                 )
-        note = next((outcome["note"] for outcome in outcomes.values() if outcome["note"]), "")
-        if note:
-            notes[planned.name] = note
-        measured.append(
-            Measured(
-                name=planned.name,
-                reference=reference,
-                ranks={seed: one["rank"].to_numpy(np.int64) for seed, one in frames.items()},
-                question=planned.variant.question,
-                coverage={seed: tuple(outcome["coverage"]) for seed, outcome in outcomes.items()},
-            )
-        )
-    if frame is None:
+            outcome: dict[str, Any] = read_json(job.folder / OUTCOME, f"remove {job.folder}") or {}
+            ranks[job.seed], coverage[job.seed] = frame["rank"].to_numpy(np.int64), tuple(outcome["coverage"])
+            if outcome["note"]:
+                notes.setdefault(planned.name, outcome["note"])
+        measured.append(Measured(planned.name, reference, ranks, planned.variant.question, coverage))
+    if queries is None:
         raise VibesError(f"No variant could be measured; the first one failed: {next(iter(failed.values()))}")
-    queries: Queries = split.test
     masks = slice_masks(
-        frame["cold_listing"].to_numpy(bool),
-        frame["cold_user"].to_numpy(bool),
-        frame["history_length"].to_numpy(),
-        week_after_training(split, queries),
+        queries["cold_listing"].to_numpy(bool),
+        queries["cold_user"].to_numpy(bool),
+        queries["history_length"].to_numpy(),
+        week_after_training(split, split.test),
     )
-    seeds = sorted({seed for one in measured for seed in one.ranks})
     head = {
         "market": market.name,
         "protocol": split.protocol,
-        "queries": len(queries),
-        "users": len(np.unique(queries.user)),
-        "seeds": seeds,
+        "queries": len(split.test),
+        "users": len(np.unique(split.test.user)),
+        "seeds": sorted({seed for variant in measured for seed in variant.ranks}),
     }
-    table = ablation_table(measured, queries.user, masks)
+    table = ablation_table(measured, split.test.user, masks)
     return Ablation(table, measured, head, plan.left_out, failed, notes)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Only one ablation at a time works in a folder; processes that outlive their parent count, too.
-
-    Raises:
-        VibesError: another one is at work.
-    """
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system
-        yield
-        return
-    with (out / ".lock").open("w") as lock:
-        os.set_inheritable(lock.fileno(), True)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise VibesError(
-                f"Another ablation is at work in {out}; wait for it, or choose another folder."
-            ) from error
-        yield

@@ -1,7 +1,7 @@
-"""Content without meaning: what shuffled or random content still gives is worth of a fingerprint, not of content.
+"""Content without meaning: what shuffled or random content still gains comes from telling listings apart, not from content.
 
-A model may recognise a listing by its photo without seeing anything on it. Beside a model that is given another
-listing's photos, or random vectors, the share that real content has in a figure shows.
+A model may recognise a listing by its photo without seeing anything on it. A model that is given another listing's photos,
+or random vectors, shows how much of a gain is of that kind.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.registry import one_of
 
-#: The draw of every control.
 SEED = 0
-
 Content = tuple[Market, PhotoVectors | None]
 
 
 def control_content(name: str, market: Market, photos: PhotoVectors | None) -> Content:
-    """Return `market` and its photo vectors with the content that the control `name` of `CONTROLS` takes the meaning of.
+    """Return `market` and its photo vectors with the content that the control `name` replaces.
 
     Raises:
         VibesError: photos of several encoders, whose order controls do not know.
@@ -41,11 +39,12 @@ def known_control(name: str) -> str:
 
 
 def donors(has: np.ndarray, seed: int = SEED) -> np.ndarray:
-    """Whose content each listing gets: (L,) int64 rows, a cycle through all listings with content in random order.
+    """Return the row (L,) int64 whose content each listing gets: a cycle in random order through the listings that have some.
 
-    Nobody keeps its own (where two have content), and who has no content keeps none.
+    No listing keeps its content (where two have some), and one without keeps none.
 
-    has: (L,) bool, whether a listing has content.
+    Args:
+        has: (L,) bool, whether a listing has content.
     """
     donor = np.arange(len(has))
     order = np.random.default_rng([seed, 11]).permutation(np.flatnonzero(has))
@@ -54,20 +53,21 @@ def donors(has: np.ndarray, seed: int = SEED) -> np.ndarray:
 
 
 def random_like(vectors: np.ndarray, seed: int = SEED) -> np.ndarray:
-    """Random directions with the norms of `vectors` (N, width), float32; equal rows stay equal."""
-    rows = np.ascontiguousarray(vectors, np.float32)
-    if not len(rows):
-        return rows
-    _, same = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))), return_inverse=True)
-    drawn = np.random.default_rng([seed, 12]).standard_normal((int(same.max()) + 1, rows.shape[1]))
-    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-    return (drawn[same.ravel()] * np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    """Return random directions with the norms of `vectors` (N, width), float32; equal rows stay equal."""
+    if not len(vectors):
+        return vectors.astype(np.float32)
+    distinct, row = np.unique(vectors, axis=0, return_inverse=True)
+    drawn = np.random.default_rng([seed, 12]).standard_normal(distinct.shape)
+    drawn *= np.linalg.norm(distinct.astype(np.float32), axis=1, keepdims=True) / np.linalg.norm(
+        drawn, axis=1, keepdims=True
+    )
+    return drawn[row.ravel()].astype(np.float32)
 
 
 def _shuffled_photos(market: Market, photos: PhotoVectors | None) -> Content:
     owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
     rows = [np.flatnonzero(owner == row) for row in range(len(market.listings))]
-    donor = donors(np.array([len(mine) > 0 for mine in rows]))
+    donor = donors(np.array([len(photo_rows) > 0 for photo_rows in rows]))
     order = np.concatenate([rows[giver] for giver in donor])
     taker = np.repeat(np.arange(len(donor)), [len(rows[giver]) for giver in donor])
     table = market.photos.iloc[order].reset_index(drop=True)
@@ -84,39 +84,39 @@ def _random_photos(market: Market, photos: PhotoVectors | None) -> Content:
 
 
 def _shuffled_texts(market: Market, photos: PhotoVectors | None) -> Content:
-    names, listings = _texts(market), market.listings
-    donor = donors(listings[names].notna().any(axis=1).to_numpy())
-    moved = {name: listings[name].to_numpy()[donor] for name in names}
-    return replace(market, listings=listings.assign(**moved)), photos
+    names = _text_attributes(market)
+    donor = donors(market.listings[names].notna().any(axis=1).to_numpy())
+    moved = {name: market.listings[name].to_numpy()[donor] for name in names}
+    return replace(market, listings=market.listings.assign(**moved)), photos
 
 
 def _random_texts(market: Market, photos: PhotoVectors | None) -> Content:
-    """As many random words of the market instead of each text; equal texts stay equal."""
-    names, listings = _texts(market), market.listings
-    texts = pd.concat([listings[name] for name in names]).dropna().unique() if names else []
-    words = np.array(sorted({word for text in texts for word in str(text).split()}))
+    """Replace each text by as many random words of the market; equal texts stay equal."""
+    texts = market.listings[_text_attributes(market)].astype(object)
+    distinct = [
+        text for text in pd.unique(texts.to_numpy().ravel()) if isinstance(text, str) and text.split()
+    ]
+    words = sorted({word for text in distinct for word in text.split()})
     rng = np.random.default_rng([SEED, 14])
-    instead = {text: " ".join(rng.choice(words, len(text.split()))) for text in texts if text.split()}
-    drawn = {name: listings[name].astype(object).map(instead) for name in names}
-    return replace(market, listings=listings.assign(**drawn)), photos
+    drawn = {text: " ".join(rng.choice(words, len(text.split()))) for text in distinct}
+    random = {name: texts[name].map(drawn) for name in texts}
+    return replace(market, listings=market.listings.assign(**random)), photos
 
 
 def _permuted_meta(market: Market, photos: PhotoVectors | None) -> Content:
-    """Events trade action and duration; what is not wanted stays so, since it decides what a model learns from."""
-    events = market.events.copy()
-    names = [name for name in (C.ACTION, C.DURATION) if name in events]
-    wanted = ~events[C.ACTION].isin(market.config.unwanted).to_numpy() if C.ACTION in events else slice(None)
-    at = np.arange(len(events))[wanted]
-    order = np.random.default_rng([SEED, 13]).permutation(at)
-    for name in names:
-        column = events[name].array.copy()
-        column[at] = events[name].array[order]
-        events[name] = column
-    return replace(market, events=events), photos
+    """Exchange action and duration between events; unwanted ones stay, since they decide what a model learns from."""
+    names = [name for name in (C.ACTION, C.DURATION) if name in market.events]
+    wanted = np.ones(len(market.events), bool)
+    if C.ACTION in names:
+        wanted = ~market.events[C.ACTION].isin(market.config.unwanted).to_numpy()
+    order = np.arange(len(market.events))
+    order[wanted] = np.random.default_rng([SEED, 13]).permutation(order[wanted])
+    permuted = {name: market.events[name].array[order] for name in names}
+    return replace(market, events=market.events.assign(**permuted)), photos
 
 
-def _texts(market: Market) -> list[str]:
-    return [one.name for one in market.attributes if one.kind == "text"]
+def _text_attributes(market: Market) -> list[str]:
+    return [attribute.name for attribute in market.attributes if attribute.kind == "text"]
 
 
 #: By the name that a variant gives as `control`.

@@ -1,20 +1,12 @@
-"""The grid of an ablation: variants in TOML, each a few settings that differ, and what of it a market allows."""
+"""The grid of an ablation: variants in TOML, each a few settings that differ, and which of them a market allows."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from listing_vibes.ablation.controls import known_control
 from listing_vibes.errors import VibesError
@@ -28,14 +20,13 @@ from listing_vibes.registry import one_of
 from listing_vibes.scoring.named import baseline_names
 
 PACKAGED = ("default", "ladder")
-#: What the command sets for all variants alike; a variant of its own would be asked other queries.
+ORACLE = "oracle"
+#: Settings that the command sets for all variants alike: a variant with its own would be measured on other queries.
 FIXED = ("seed", "split")
-MANY = 32  # photos of a listing, more than any variant tells apart
 
 
-def _baseline(name: str) -> str:
-    """Scorers without a training of their own that a variant may name."""
-    return one_of(name, (*baseline_names(), "oracle"))
+def _known_baseline(name: str) -> str:
+    return one_of(name, (*baseline_names(), ORACLE))
 
 
 class Variant(BaseModel):
@@ -46,33 +37,22 @@ class Variant(BaseModel):
     name: str = Field(min_length=1, max_length=60)
     question: str = Field("", description="what it helps to answer; tables and the figure group by it")
     reference: str | None = Field(None, description="the variant that it is compared with")
-    kind: Literal["model", "baseline"] = "model"
-    baseline: Annotated[str, AfterValidator(_baseline)] | None = None
+    baseline: Annotated[str, AfterValidator(_known_baseline)] | None = None
     overrides: dict[str, Any] = Field(
         default_factory=dict, alias="set", description="as in --config of train"
     )
     control: Annotated[str, AfterValidator(known_control)] | None = Field(
         None,
-        description="content without meaning in the place of the market's; see `listing_vibes.ablation.controls`",
+        description="content without meaning instead of the market's, see `listing_vibes.ablation.controls`",
     )
     serving: Literal["recency"] | None = Field(
-        None,
-        description="what the model alone is measured with, fitted as `vibes evaluate` fits it; none: what its lists add unasked",
+        None, description="what the model is blended with, fitted on validation; none: its default blend"
     )
 
-    @field_validator("overrides")
-    @classmethod
-    def _nested(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return nested(given)
-
     @model_validator(mode="after")
-    def _fits(self) -> "Variant":
-        if (self.kind == "baseline") != (self.baseline is not None):
-            raise ValueError('a baseline has kind = "baseline" and the key baseline, a model neither')
-        if self.kind == "baseline" and (self.overrides or self.serving or self.control):
-            raise ValueError(
-                "a baseline is tuned on validation and takes no settings, no serving and no control"
-            )
+    def _check(self) -> "Variant":
+        if self.baseline is not None and (self.overrides or self.serving or self.control):
+            raise ValueError("a baseline takes no settings, no serving and no control")
         for name in FIXED:
             if name in self.overrides:
                 raise ValueError(
@@ -89,79 +69,51 @@ class Grid(BaseModel):
     base: dict[str, Any] = Field(default_factory=dict)
     variants: list[Variant] = Field(alias="variant", min_length=1)
 
-    @field_validator("base")
-    @classmethod
-    def _nested(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return nested(given)
-
     @model_validator(mode="after")
-    def _fits(self) -> "Grid":
-        seen: list[str] = []
+    def _check(self) -> "Grid":
+        if "seed" in self.base:
+            raise ValueError("'seed' is given to the command, not in [base]")
+        names: list[str] = []
         for variant in self.variants:
-            if variant.name in seen:
+            if variant.name in names:
                 raise ValueError(f"two variants are called '{variant.name}'")
-            if variant.reference is not None and variant.reference not in seen:
+            if variant.reference is not None and variant.reference not in names:
                 raise ValueError(
                     f"the reference '{variant.reference}' of '{variant.name}' is no variant above it"
                 )
             self.settings(variant)
-            seen.append(variant.name)
-        if "seed" in self.base:
-            raise ValueError("'seed' is given to the command, not in [base]")
+            names.append(variant.name)
         return self
 
     def settings(self, variant: Variant) -> Settings | None:
-        """The whole configuration of a variant; None of a baseline."""
-        if variant.kind == "baseline":
+        """Return the configuration of a variant; None of a baseline.
+
+        Raises:
+            ValueError: a setting does not exist, or sizes do not fit together.
+        """
+        if variant.baseline is not None:
             return None
         try:
-            settings = Settings.model_validate(merged(self.base, variant.overrides))
+            settings = Settings.of(self.base, **variant.overrides)
             settings.encoder_config()
-        except (ValidationError, VibesError) as error:
-            reason = first_problem(error, Settings) if isinstance(error, ValidationError) else str(error)
-            raise ValueError(f"variant '{variant.name}': {reason.rstrip('.')}") from error
+        except VibesError as error:
+            raise ValueError(f"variant '{variant.name}': {str(error).rstrip('.')}") from error
         return settings
 
 
 def load_grid(source: str | Path) -> Grid:
-    """A packaged grid by name, or one in a TOML file.
+    """Load a packaged grid by its name, or one from a TOML file.
 
     Raises:
         VibesError: there is no such file, it is no TOML, or it names a setting that does not exist.
     """
     packaged = Path(__file__).parent / "grids" / f"{source}.toml"
+    path = packaged if str(source) in PACKAGED else Path(source)
     try:
-        path = packaged if str(source) in PACKAGED else Path(source)
         return Grid.model_validate(read_toml(path, f"give a TOML file, or one of: {', '.join(PACKAGED)}"))
     except ValidationError as error:
-        raise VibesError(f"{source}: {_problem(error)}.") from error
-
-
-def _problem(error: ValidationError) -> str:
-    """The first problem; those that this page raises itself are sentences already."""
-    first = error.errors()[0]
-    own = first.get("ctx", {}).get("error")
-    return str(own) if own is not None else first_problem(error).rstrip(".")
-
-
-def nested(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys opened: `{"features.photos": 0}` is `{"features": {"photos": 0}}`."""
-    found: dict[str, Any] = {}
-    for key, value in given.items():
-        head, _, tail = key.partition(".")
-        inner = nested({tail: value}) if tail else value
-        both = isinstance(found.get(head), dict) and isinstance(inner, dict)
-        found[head] = merged(found[head], inner) if both else inner
-    return found
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the leaves of `over` in the place of its own."""
-    found = dict(base)
-    for key, value in over.items():
-        both = isinstance(found.get(key), dict) and isinstance(value, dict)
-        found[key] = merged(found[key], value) if both else value
-    return found
+        own = error.errors()[0].get("ctx", {}).get("error")  # the sentence of a validator above
+        raise VibesError(f"{source}: {str(own or first_problem(error)).rstrip('.')}.") from error
 
 
 @dataclass(frozen=True)
@@ -176,44 +128,37 @@ class Inputs:
     @classmethod
     def of(cls, market: Market) -> "Inputs":
         """Look at the tables: photos, attributes of free text, actions or durations, times of the events."""
-        told = [market.events[name].notna().any() for name in (C.ACTION, C.DURATION) if name in market.events]
+        features = [name for name in (C.ACTION, C.DURATION) if name in market.events]
         return cls(
             photos=int(market.photos[C.LISTING].value_counts().max()) if len(market.photos) else 0,
             text=any(kind_of(attribute.kind).sentences for attribute in market.attributes),
-            meta=any(map(bool, told)),
+            meta=bool(market.events[features].notna().any(axis=None)) if features else False,
             timestamps=market.timed,
         )
 
 
-def effective(settings: Settings, has: Inputs) -> dict[str, Any]:
-    """The settings with everything reset that cannot matter: two variants that agree here train the same model."""
-    whole = settings.model_dump(mode="json")
-    features, training = whole["features"], whole["training"]
-    plain = FeatureConfig().model_dump(mode="json")
-
-    def reset(*keys: str) -> None:
-        features.update({key: plain[key] for key in keys})
-
-    told = min(settings.features.photo_tokens, has.photos)
-    if told == 0:
-        reset(*(key for key in plain if key.startswith("photo")))
-    elif has.photos == 1:
-        reset("photos")
-    features["photos"] = min(features["photos"], told)
-    if not has.text:
+def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
+    """Return the settings without what cannot matter on a market: two variants that agree here train the same model."""
+    found = settings.model_dump(mode="json")
+    features, training = found["features"], found["training"]
+    default = FeatureConfig().model_dump(mode="json")
+    photos = min(settings.features.photo_tokens, inputs.photos)
+    if not photos:
+        features |= {key: value for key, value in default.items() if key.startswith("photo")}
+    features["photos"] = min(features["photos"], photos)
+    features["meta"] &= inputs.meta
+    features["text"] &= inputs.text
+    if not features["text"]:
+        features["text_views"] = default["text_views"]
+    if not inputs.text:
         features["words"] = False
-    if not (has.text and features["text"]):
-        features["text"] = False
-        reset("text_views")
-    if not (has.meta and features["meta"]):
-        features["meta"] = False
-    if features["tokenisation"] == "wordpiece":
-        reset("words")
-    if not has.timestamps:
+    elif features["tokenisation"] == "wordpiece":
+        features["words"] = default["words"]
+    if not inputs.timestamps:
         training["recency_days"] = 0
     if not settings.training.needs_bank:
         training |= {"bank_every": 0, "bank_size": 0}
-    return whole
+    return found
 
 
 @dataclass(frozen=True)
@@ -226,13 +171,13 @@ class Planned:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Return the name of the variant."""
         return self.variant.name
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What of a grid is measured on a market, and in one sentence each why the rest is not."""
+    """The variants of a grid that are measured on a market, and by name a sentence why another is not."""
 
     variants: list[Planned]
     left_out: dict[str, str]
@@ -240,78 +185,61 @@ class Plan:
 
 def make_plan(
     grid: Grid,
-    has: Inputs,
-    oracle: bool = False,
-    decide: Callable[[Settings], Settings] = lambda given: given,
+    inputs: Inputs,
+    has_oracle: bool = False,
+    resolve: Callable[[Settings], Settings] = lambda settings: settings,
 ) -> Plan:
-    """Leave out what the market has no inputs for; whoever refers to it refers to what it would have been.
+    """Leave out what the market has no inputs for, and what on this market would train the same model as a variant above it.
 
-    A variant that on this market would train the same model as one above it is not trained twice; `decide` fills in what the
-    market decides of settings.
+    A variant that refers to one that is left out refers to what that one would have been compared with, or is the same as.
+
+    Args:
+        resolve: fills in what the market decides of settings.
     """
-    kept: list[Planned] = []
+    measured: list[Planned] = []
     left_out: dict[str, str] = {}
-    stand_in: dict[
-        str, str | None
-    ] = {}  # of those left out: the variant that others are compared with instead
-    trained: dict[str, tuple[str, Settings]] = {}  # effective settings: name and settings
+    instead: dict[str, str | None] = {}  # of a variant that is left out, the one that others refer to
+    trained: dict[str, str] = {}  # name of a variant by its effective settings
     for variant in grid.variants:
-        reference = variant.reference
-        while reference in stand_in:
-            reference = stand_in[reference]
+        reference = instead.get(variant.reference or "", variant.reference)
         settings = grid.settings(variant)
         if settings is None:
-            reason = _unavailable(variant.baseline or "", has, oracle)
-            if reason:
+            if reason := _missing_input(variant.baseline or "", inputs, has_oracle):
                 left_out[variant.name] = f"'{variant.name}' is left out: {reason}."
-                stand_in[variant.name] = reference
+                instead[variant.name] = reference
                 continue
         else:
-            control = variant.control if _told(settings, variant.control, has) else None
-            key = json.dumps([effective(decide(settings), has), variant.serving, control], sort_keys=True)
-            if key in trained:
-                name, twin = trained[key]
+            trains = effective(resolve(settings), inputs)
+            control = variant.control if _is_given(trains["features"], variant.control) else None
+            key = json.dumps([trains, variant.serving, control], sort_keys=True)
+            twin = trained.setdefault(key, variant.name)
+            if twin != variant.name:
                 left_out[variant.name] = (
-                    f"'{variant.name}' is left out: it is the same as '{name}'{_alike_by(settings, twin, has)}."
+                    f"'{variant.name}' is left out: on this market it is the same as '{twin}'."
                 )
-                stand_in[variant.name] = name
+                instead[variant.name] = twin
                 continue
-            trained[key] = variant.name, settings
-        kept.append(Planned(variant, reference, settings))
-    return Plan(kept, left_out)
+        measured.append(Planned(variant, reference, settings))
+    return Plan(measured, left_out)
 
 
-def _told(settings: Settings, control: str | None, has: Inputs) -> bool:
-    """Whether the model is given, on this market, the content that a control takes the meaning of."""
-    features = effective(settings, has)["features"]
-    content = (control or "").rpartition("-")[2]
-    told = {
-        "photos": features["photos"],
-        "texts": features["text"] or features["words"],
-        "meta": features["meta"],
-    }
-    return bool(told.get(content))
+def _is_given(features: dict[str, Any], control: str | None) -> bool:
+    """Return whether a model with these effective features reads the content that a control replaces."""
+    match (control or "").rpartition("-")[2]:
+        case "photos":
+            return features["photos"] > 0
+        case "texts":
+            return features["text"] or features["words"]
+        case "meta":
+            return features["meta"]
+    return False
 
 
-def _alike_by(one: Settings, two: Settings, has: Inputs) -> str:
-    """What of a market makes the same of two settings: the inputs with which they would differ, or what it decides; "" for none."""
-    everything = {"photos": MANY, "text": True, "meta": True, "timestamps": True}
-
-    def differ(has: Inputs) -> bool:
-        return effective(one, has) != effective(two, has)
-
-    if differ(has):
-        return " by what this market decides"
-    absent = [name for name, there in vars(has).items() if not there]
-    lacking = [name for name in absent if differ(replace(has, **{name: everything[name]}))]  # type: ignore[arg-type]
-    return f" on a market without {' or '.join(lacking)}" if lacking else ""
-
-
-def _unavailable(baseline: str, has: Inputs, oracle: bool) -> str:
-    if baseline == "photo-neighbors" and not has.photos:
+def _missing_input(baseline: str, inputs: Inputs, has_oracle: bool) -> str:
+    if baseline == "photo-neighbors" and not inputs.photos:
         return "the market has no photos"
-    if baseline == "text-neighbors" and not has.text:
+    if baseline == "text-neighbors" and not inputs.text:
         return "the market has no text"
-    if baseline == "oracle" and not oracle:
+    if baseline == ORACLE and not has_oracle:
         return "only a simulated market has an oracle"
     return ""

@@ -1,36 +1,25 @@
-"""What an ablation found: every variant's figures, and its paired difference to the variant it refers to."""
+"""What an ablation measured: every variant's figures, and its paired difference to the variant that it refers to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from listing_vibes.evaluation.intervals import bootstrap_means, holm, interval, sign_flip_p
+from listing_vibes.defaults import K
+from listing_vibes.evaluation.intervals import with_holm
+from listing_vibes.evaluation.ranked_queries import RankedQueries
 from listing_vibes.market.io import read_kept, require_numbers
-from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
+from listing_vibes.scoring.metrics import DEFAULT
+from listing_vibes.tables import render_table, write_interval, write_p
 
 COLUMNS = (
     "variant", "seed", "slice", "metric", "k", "value", "low", "high", "queries", "reference", "difference", "p_value",
 )  # fmt: skip
 ALL = "all"
-
-
-def read_ablation(path: Path) -> pd.DataFrame | None:
-    """The table that `vibes ablate` wrote; None where there is none.
-
-    Raises:
-        VibesError: it is damaged, or lacks a column.
-    """
-    mend = "make it again with vibes ablate"
-    table = read_kept(path, COLUMNS, mend)
-    if table is not None:
-        require_numbers(table, path, ("value", "queries"), mend)
-        require_numbers(
-            table, path, ("seed", "k", "low", "high", "difference", "p_value"), mend, missing=True
-        )
-    return table
+SHOWN = (("recall", 10), ("recall", 30), ("ndcg", 10), ("ndcg", 30))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,102 +28,131 @@ class Measured:
 
     name: str
     reference: str | None  # another measured variant
-    ranks: Mapping[int, np.ndarray] = field(repr=False)  # seed: (Q,) int64, 1-based
+    ranks: Mapping[int, np.ndarray] = field(repr=False)  # by seed (Q,) int64, 1-based
     question: str = ""
-    coverage: Mapping[int, tuple[float, float | None, float | None]] = field(
-        default_factory=dict
-    )  # value, low, high
+    coverage: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)  # by seed value, low, high
+
+
+def read_ablation(path: Path) -> pd.DataFrame | None:
+    """Read the table that `vibes ablate` wrote; None where there is none.
+
+    Raises:
+        VibesError: it is damaged, or lacks a column.
+    """
+    hint = "make it again with vibes ablate"
+    table = read_kept(path, COLUMNS, hint)
+    if table is not None:
+        require_numbers(table, path, ("value", "queries"), hint)
+        require_numbers(
+            table, path, ("seed", "k", "low", "high", "difference", "p_value"), hint, missing=True
+        )
+    return table
 
 
 def ablation_table(
-    measured: Sequence[Measured],
-    user: np.ndarray,
-    slices: Mapping[str, np.ndarray],
+    measured: Sequence[Measured], user: np.ndarray, slices: Mapping[str, np.ndarray]
 ) -> pd.DataFrame:
-    """The rows of `ablation.parquet`.
+    """Return the rows of `ablation.parquet`.
 
-    Of each variant: one row a metric and seed for the slice `all`; and with a missing seed the mean over its seeds, a
-    user's values being averaged first, for `all` and for each of `slices` (name: (Q,) bool). `user` (Q,) says whose
-    query each is. The interval is a bootstrap over users (95 %). `difference` is `value` minus that of `reference` on
-    the same queries and (where it has it) the same seed; `p_value` is a sign-flip test over users, after Holm's
-    correction for all differences of the grid in the same slice, metric, k and seed. An empty slice has no rows.
+    Of each variant: one row a metric and seed for the slice `all`; and with a missing seed the mean over its seeds (a
+    user's values are averaged first), for `all` and for each of `slices` (name: (Q,) bool) that has queries. `user` (Q,) says
+    whose query each is. The interval is a bootstrap over users (95 %). `difference` is `value` minus that of `reference`
+    on the same queries and (where it has it) the same seed; `p_value` is a sign-flip test over users, after Holm's
+    correction for all differences of the grid in the same slice, metric and seed.
     """
-    rows: list[tuple] = []
     everything = np.ones(len(user), bool)
-    seeds = sorted({number for one in measured for number in one.ranks})
-    for number in (None, *seeds):
-        rows += _of_slice(measured, number, ALL, everything, user)
-        for one in measured:
-            rows += _coverage(one, number, len(user))
+    rows: list[dict[str, Any]] = []
+    for seed in (None, *sorted({seed for variant in measured for seed in variant.ranks})):
+        rows += _rows(measured, user, everything, {"seed": seed, "slice": ALL})
+        for variant in measured:
+            rows += _coverage_rows(variant, seed, len(user))
     for name, mask in slices.items():
         if mask.any():
-            rows += _of_slice(measured, None, name, mask, user)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table["k"] = table["k"].astype("Int64")
-    table["seed"] = table["seed"].astype("Int64")
+            rows += _rows(measured, user, mask, {"seed": None, "slice": name})
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"k": "Int64", "seed": "Int64"})
     table["reference"] = table["reference"].astype("str").where(table["reference"].notna(), None)
-    order = {one.name: place for place, one in enumerate(measured)}
+    order = {variant.name: number for number, variant in enumerate(measured)}
     return table.sort_values("variant", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def _of_slice(
-    measured: Sequence[Measured],
-    number: int | None,
-    name: str,
-    mask: np.ndarray,
-    user: np.ndarray,
-) -> Iterator[tuple]:
-    """The rows of one slice and one seed (None: the mean over seeds); all variants share one set of draws."""
-    width = len(DEFAULT.names)
-    values = {one.name: _values(one, number, mask, user) for one in measured}  # (U, M) each
-    shown = [one for one in measured if number is None or number in one.ranks]
-    paired = [one for one in shown if one.reference is not None]
-    own = np.hstack([values[one.name] for one in shown])  # (U, V * M)
-    low, high = _bounds(own)
-    differences, corrected = np.zeros((0, width)), np.zeros((0, width))
-    if paired:
-        delta = np.hstack([values[one.name] - values[one.reference or ""] for one in paired])  # (U, P * M)
-        differences = delta.mean(axis=0).reshape(-1, width)
-        corrected = np.apply_along_axis(holm, 0, sign_flip_p(delta).reshape(-1, width))
-    place = {one.name: row for row, one in enumerate(paired)}
-    for row, one in enumerate(shown):
-        for column, label in enumerate(DEFAULT.names):
+def _rows(
+    measured: Sequence[Measured], user: np.ndarray, mask: np.ndarray, head: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one slice and one seed (None: the mean over seeds)."""
+    seed = head["seed"]
+    # A baseline has one seed alone, which stands beside each seed of the variants that refer to it.
+    ranks = {
+        variant.name: variant.ranks[seed] if seed in variant.ranks else np.stack([*variant.ranks.values()])
+        for variant in measured
+    }
+    shown = [variant for variant in measured if seed is None or seed in variant.ranks]
+    pairs = [(variant.name, variant.reference) for variant in shown if variant.reference is not None]
+    queries = RankedQueries(user, ranks)
+    means = queries.means(mask)
+    found = dict(zip(pairs, with_holm([*queries.differences(pairs, mask).values()]), strict=True))
+    for variant in shown:
+        difference = found.get((variant.name, variant.reference or ""), {})
+        for label in DEFAULT.names:
             metric, _, k = label.partition("@")
-            at = row * width + column
-            pair = place.get(one.name)
-            yield (
-                one.name, number, name, metric, int(k) if k else None, float(own[:, at].mean()), low[at], high[at],
-                int(mask.sum()), one.reference,
-                None if pair is None else float(differences[pair, column]),
-                None if pair is None else float(corrected[pair, column]),
-            )  # fmt: skip
+            one = difference.get(label, {})
+            yield {
+                **head, **means[variant.name][label], "variant": variant.name, "metric": metric, "k": int(k) if k else None,
+                "queries": int(mask.sum()), "reference": variant.reference, "difference": one.get("value"), "p_value": one.get("p_holm"),
+            }  # fmt: skip
 
 
-def _values(one: Measured, number: int | None, mask: np.ndarray, user: np.ndarray) -> np.ndarray:
-    """(U, M) the metrics of each user; a variant that does not know the seed (a baseline) gives its mean."""
-    chosen = list(one.ranks) if number is None or number not in one.ranks else [number]
-    parts = [user_means(per_query(one.ranks[each][mask]), user[mask]) for each in chosen]
-    return np.mean(parts, axis=0)
+def _coverage_rows(variant: Measured, seed: int | None, queries: int) -> Iterator[dict[str, Any]]:
+    """Yield catalogue coverage, which is no mean over users and so has no difference; of several seeds it is their mean."""
+    seeds = list(variant.coverage) if seed is None else [seed]
+    values = [variant.coverage[one] for one in seeds if one in variant.coverage]
+    if values:
+        means = [None if None in parts else float(np.mean(parts)) for parts in zip(*values, strict=True)]
+        yield {
+            "variant": variant.name, "seed": seed, "slice": ALL, "metric": "coverage", "k": DEFAULT.coverage,
+            **dict(zip(("value", "low", "high"), means, strict=True)), "queries": queries, "reference": variant.reference,
+        }  # fmt: skip
 
 
-def _bounds(values: np.ndarray) -> tuple[list[float | None], list[float | None]]:
-    if len(values) < 2:
-        return [None] * values.shape[1], [None] * values.shape[1]
-    low, high = interval(bootstrap_means(values))
-    return low.tolist(), high.tolist()
+def figures_of(table: pd.DataFrame, metric: str = "recall", k: int | None = K) -> pd.DataFrame:
+    """Return one row a variant: the mean over seeds of one metric on all queries, and `lowest`, `highest`: its seeds."""
+    rows = table[(table["slice"] == ALL) & (table["metric"] == metric)]
+    rows = rows[rows["k"] == k] if k is not None else rows[rows["k"].isna()]
+    seeds = rows[rows["seed"].notna()].groupby("variant")["value"].agg(["min", "max"])
+    means = rows[rows["seed"].isna()].set_index("variant")
+    return means.join(seeds.rename(columns={"min": "lowest", "max": "highest"}))
 
 
-def _coverage(one: Measured, number: int | None, queries: int) -> Iterator[tuple]:
-    """Catalogue coverage is no mean over users, so it has no difference; of several seeds it is their mean."""
-    found = (
-        list(one.coverage.values())
-        if number is None
-        else [one.coverage[n] for n in (number,) if n in one.coverage]
-    )
-    if not found:
-        return
-    means = [
-        None if any(part is None for part in parts) else float(np.mean(parts))
-        for parts in zip(*found, strict=True)
-    ]
-    yield (one.name, number, ALL, "coverage", DEFAULT.coverage, *means, queries, one.reference, None, None)
+def variant_results(table: pd.DataFrame, variant: str) -> dict[str, dict[str, Any]]:
+    """Return by metric value, low, high, each seed's value, and the difference to the reference, on all queries."""
+    rows = table[(table["slice"] == ALL) & (table["variant"] == variant)]
+    names = ["value", "low", "high", "difference", "p_value"]
+    results = {}
+    for (metric, k), group in rows.groupby(["metric", "k"], dropna=False, sort=False):
+        mean, seeds = group[group["seed"].isna()].iloc[0], group[group["seed"].notna()]
+        found: dict[str, Any] = {name: None if pd.isna(mean[name]) else float(mean[name]) for name in names}
+        found["seeds"] = {str(seed): float(v) for seed, v in zip(seeds["seed"], seeds["value"], strict=True)}
+        results[metric if pd.isna(k) else f"{metric}@{k}"] = found
+    return results
+
+
+def render_ablation(table: pd.DataFrame, measured: Sequence[Measured]) -> str:
+    """Return the figures of all variants as a text table, in the order of the grid."""
+    figures = {pair: figures_of(table, *pair) for pair in SHOWN}
+    rows = []
+    for variant in measured:
+        row = figures["recall", K].loc[variant.name]
+        has_difference = pd.notna(row["difference"])
+        has_seeds = row["lowest"] != row["highest"]
+        rows.append(
+            {
+                "question": variant.question,
+                "variant": variant.name,
+                **{f"{name}@{k}": f"{frame.loc[variant.name, 'value']:.3f}" for (name, k), frame in figures.items()},
+                "95 %": write_interval(row),
+                "seeds": f"{row['lowest']:.3f}-{row['highest']:.3f}" if has_seeds else "",
+                "difference": f"{row['difference']:+.3f}" if has_difference else "",
+                "to": row["reference"] if has_difference else "",
+                "p": write_p(row["p_value"]) if has_difference else "",
+            }
+        )  # fmt: skip
+    return render_table(pd.DataFrame(rows))

@@ -1,48 +1,53 @@
-"""One variant and seed of an ablation, in a process of its own: train (or go on), rank the test queries, keep the ranks.
+"""One variant and seed of an ablation, measured in a process of its own.
 
-`python -m listing_vibes.ablation.worker FOLDER`, where `FOLDER/job.json` says what to do. On stdout it says with a `Line` each
-where it stands. Once nobody reads them any more, the next line ends this process: whoever started it is gone.
+`python -m listing_vibes.ablation.worker FOLDER`, where `FOLDER/job.json` says what to do. Each line on stdout is a `JobState`. Once
+nobody reads them any more, the next line ends this process: the process that started it is gone.
 """
 
-import json
 import shutil
 import sys
-import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
+
 from listing_vibes.errors import VibesError
-from listing_vibes.market.documents import write_json
+from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.io import write_table
-from listing_vibes.progress import Stage, Trained, Update
+from listing_vibes.progress import Trained, Update
 
 if TYPE_CHECKING:
     from listing_vibes.evaluation.result import Evaluation
+    from listing_vibes.features.photos.vectors import PhotoVectors
     from listing_vibes.market.market import Market
+    from listing_vibes.model.settings import Resolved
 
-RANKS, OUTCOME, RUN = "ranks.parquet", "outcome.json", "run"
+JOB, RANKS, OUTCOME, RUN = "job.json", "ranks.parquet", "outcome.json", "run"
 
 
-@dataclass(frozen=True)
-class Line:
-    """What the process says of itself: the step of its training, or why it failed."""
+class JobState(BaseModel):
+    """A line of a worker: how far its training is, or why it failed."""
 
-    step: int = 0
-    planned: int = 0  # steps; 0 where it does not train just now
+    share: float = 0.0  # of the steps
     left: float | None = None  # seconds
     error: str = ""
 
-    @classmethod
-    def read(cls, line: str) -> "Line | None":
-        """The inverse of `say`; None for what a library prints."""
-        try:
-            return cls(**json.loads(line))
-        except (ValueError, TypeError):
-            return None
+
+class JobSettings(BaseModel):
+    """What `job.json` says of a variant and seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    market: str
+    fingerprint: str
+    baseline: str | None
+    settings: dict[str, Any]
+    serving: str | None
+    control: str | None
+    photo_encoder: str
 
 
-def work(folder: Path) -> None:
+def measure_variant(folder: Path) -> None:
     """Fill `folder` with `ranks.parquet` (one row a test query) and, last, `outcome.json`.
 
     Raises:
@@ -50,8 +55,6 @@ def work(folder: Path) -> None:
     """
     from listing_vibes.ablation.controls import control_content
     from listing_vibes.evaluation.protocol import evaluate
-    from listing_vibes.features.photos.of_market import market_photos
-    from listing_vibes.features.photos.vectors import JOIN, load_photo_vectors
     from listing_vibes.market.log import EventLog
     from listing_vibes.market.market import Market
     from listing_vibes.market.splits import Catalogue, make_split
@@ -62,81 +65,82 @@ def work(folder: Path) -> None:
     from listing_vibes.scoring.named import named_baseline
     from listing_vibes.scoring.ranking import Scorer
 
-    began = time.monotonic()
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    market = Market.open(job["market"])
-    settings = Resolved.of(Settings.model_validate(job["settings"]))
-    scorer: Scorer
-    photos, note = None, ""
-    if len(market.photos) and (job["kind"] == "baseline" or settings.features.photo_tokens):
-        own = JOIN.join(settings.features.photo_encoders)  # a variant with encoders of its own
-        if own:
-            photos = market_photos(market, own, report=_tell)
-        elif job["photo_encoder"]:
-            photos = load_photo_vectors(market.path, market.photos, job["photo_encoder"])
-    if job["control"]:
-        market, photos = control_content(job["control"], market, photos)
-    if job["kind"] == "model":
+    job = read_json(folder / JOB, "remove the folder", JobSettings.model_validate)
+    if job is None:
+        raise VibesError(f"{folder / JOB} does not exist; start the ablation again.")
+    market, settings = Market.open(job.market), Resolved.of(Settings.of(job.settings))
+    photos = _load_photos(market, settings, job)
+    if job.control:
+        market, photos = control_content(job.control, market, photos)
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    scorer: Scorer | None = None
+    if job.baseline is None:
         _train(market, folder / RUN, settings, photos)
         run = Run.open(folder / RUN, market)
         settings, scorer = run.manifest.settings, model_scorer(run)
-        if job["serving"] != "recency":
+        if job.serving is None:
             scorer = as_served(run, scorer)
-    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
-    if job["kind"] == "baseline":
-        _tell(Stage("tuning"))
-        scorer = named_baseline(job["baseline"], market, log, split, catalogue, photos, settings.seed)
-        note = f"It is {scorer.name}." if job["baseline"] == "best-id" else ""
-    elif job["serving"] == "recency":
-        _tell(Stage("tuning"))
+    note = ""
+    if scorer is None:
+        scorer = named_baseline(job.baseline or "", market, log, split, catalogue, photos, settings.seed)
+        note = f"It is {scorer.name}." if job.baseline == "best-id" else ""
+    elif job.serving == "recency":
         prior = RecencyPrior.tune([scorer], log, split, catalogue, settings.seed)
         scorer, note = prior, f"It is {prior.note}."
-    found = evaluate([scorer], log, split, catalogue, seed=settings.seed, report=_tell)
-    keep(folder, found, market, note, round(time.monotonic() - began, 1))
+    found = evaluate([scorer], log, split, catalogue, seed=settings.seed, report=_report_update)
+    save_ranks(folder, found, market, note)
 
 
-def keep(
-    folder: Path, found: "Evaluation", market: "Market", note: str, seconds: float | None = None
-) -> None:
-    """Write the ranks of the one scorer that was measured and, last, the outcome."""
+def save_ranks(folder: Path, found: "Evaluation", market: "Market", note: str) -> None:
+    """Write the ranks of the one scorer that was measured and, last, the outcome: with it the job has finished."""
     name = found.names[0]
     write_table(folder / RANKS, found.queries_frame(market, name))
     coverage = found.coverage[name]
-    told = {"note": note, "coverage": [coverage.value, *coverage.interval(found.users)]}
-    write_json(folder / OUTCOME, told | ({} if seconds is None else {"seconds": seconds}))
+    write_json(
+        folder / OUTCOME, {"note": note, "coverage": [coverage.value, *coverage.interval(found.users)]}
+    )
 
 
-def _train(market: Any, run: Path, settings: Any, photos: Any) -> None:
-    """Train into `run`, from its checkpoint where one is there; a finished run is kept as it is."""
+def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "PhotoVectors | None":
+    """Return the photo vectors of the encoders that the variant names, else of the one of the whole ablation."""
+    from listing_vibes.features.photos.of_market import market_photos
+    from listing_vibes.features.photos.vectors import JOIN, load_photo_vectors
+
+    if not len(market.photos) or (job.baseline is None and not settings.features.photo_tokens):
+        return None
+    if encoders := JOIN.join(settings.features.photo_encoders):
+        return market_photos(market, encoders, report=_report_update)
+    return load_photo_vectors(market.path, market.photos, job.photo_encoder) if job.photo_encoder else None
+
+
+def _train(market: "Market", run: Path, settings: "Resolved", photos: "PhotoVectors | None") -> None:
+    """Train into `run`, from its checkpoint where there is one; a finished run stays as it is."""
     from listing_vibes.training.train import train
 
     if (run / "run.toml").is_file():
         return
     resume = (run / ".training" / "run.toml").is_file()
-    if not resume and run.exists():  # stopped before it knew what it is
+    if not resume and run.exists():  # it was stopped before its first checkpoint
         shutil.rmtree(run)
-    train(market, run, settings, photos, resume, _tell)
+    train(market, run, settings, photos, resume, _report_update)
 
 
-def say(line: Line) -> None:
-    """Tell whoever started this process."""
-    sys.stdout.write(json.dumps(asdict(line)) + "\n")
+def _report_update(update: Update) -> None:
+    training = isinstance(update, Trained) and update.what == "training" and update.planned
+    _write_state(JobState(share=update.step / update.planned, left=update.left) if training else JobState())  # type: ignore[union-attr]
+
+
+def _write_state(state: JobState) -> None:
+    sys.stdout.write(state.model_dump_json() + "\n")
     sys.stdout.flush()
-
-
-def _tell(update: Update) -> None:
-    if isinstance(update, Trained) and update.what == "training":
-        say(Line(update.step, update.planned, update.left))
-    else:
-        say(Line())  # it is alive, and so is whoever reads
 
 
 if __name__ == "__main__":
     try:
-        work(Path(sys.argv[1]))
+        measure_variant(Path(sys.argv[1]))
     except VibesError as error:
-        say(Line(error=str(error)))
+        _write_state(JobState(error=str(error)))
         sys.exit(2)
     except BrokenPipeError:
         sys.stdout = None  # nothing is left to flush to

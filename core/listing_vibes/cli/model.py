@@ -174,7 +174,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
-    from listing_vibes.evaluation.start import evaluate as measure
+    from listing_vibes.evaluation.run_evaluation import evaluate as measure
     from listing_vibes.market.io import check_table_name, write_table
     from listing_vibes.run.run import Run
 

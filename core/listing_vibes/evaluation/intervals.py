@@ -1,16 +1,17 @@
 """Intervals, paired tests and their correction; the unit that is resampled is always the user."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 Estimate = dict[str, float | None]  # value, low, high; of a difference also p_value and p_holm
+Results = dict[str, dict[str, Estimate]]  # by scorer (or pair of scorers) and metric
 CELLS = 4_000_000  # how many (resample, user) weights are held at once
+SIGNIFICANT = 0.05  # p-value, after Holm's correction, below which a difference is significant
 
 
 def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> np.ndarray:
-    """(R, M): means of `values` (U, M) over R samples of U users drawn with replacement (Efron 1979).
+    """Return the means (R, M) of `values` (U, M) over R samples of U users drawn with replacement (Efron 1979).
 
     All columns share the draws, so that the difference of two columns is a paired one.
     """
@@ -25,13 +26,13 @@ def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) ->
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval (low (M,), high (M,)) of bootstrap draws (R, M)."""
+    """Return the percentile interval (low (M,), high (M,)) of bootstrap draws (R, M)."""
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
 
 
 def sign_flip_p(differences: np.ndarray, flips: int = 10_000, seed: int = 0) -> np.ndarray:
-    """(M,) two-sided p-values that the mean of paired `differences` (U, M) is zero.
+    """Return two-sided p-values (M,) that the mean of paired `differences` (U, M) is zero.
 
     Fisher's randomisation test: under the null a user's difference might as well have had the other sign. Recommended
     over t-test alternatives by Smucker, Allan & Carterette (CIKM 2007). The observed signs count as one of the flips,
@@ -52,8 +53,18 @@ def sign_flip_p(differences: np.ndarray, flips: int = 10_000, seed: int = 0) -> 
     return (1 + reached) / (1 + flips)
 
 
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Return p-values (K,) corrected for K comparisons (Holm 1979): the family-wise error stays below the level."""
+    p_values = np.asarray(p_values, np.float64)
+    order = np.argsort(p_values)
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected
+
+
 def estimates(values: np.ndarray, seed: int = 0) -> list[Estimate]:
-    """Mean and 95 % interval of each column of `values` (U, M); no interval with fewer than two users."""
+    """Return mean and 95 % interval of each column of `values` (U, M); no interval with fewer than two users."""
     means = values.mean(axis=0)
     if len(values) < 2:
         return [{"value": float(mean), "low": None, "high": None} for mean in means]
@@ -64,53 +75,23 @@ def estimates(values: np.ndarray, seed: int = 0) -> list[Estimate]:
     ]
 
 
-def paired(deltas: Sequence[np.ndarray], seed: int = 0) -> list[list[Estimate]]:
-    """Of each of C paired differences (U, M), their U maybe different: by metric mean, interval, `p_value` of the sign-flip
-    test, and `p_holm`, corrected for the C comparisons of the metric."""
-    if not deltas:
+def paired_estimates(deltas: np.ndarray, seed: int = 0) -> list[Estimate]:
+    """Return `estimates` of paired differences `deltas` (U, M), each with the `p_value` of the sign-flip test."""
+    p_values = sign_flip_p(deltas, seed=seed)
+    return [one | {"p_value": float(p)} for one, p in zip(estimates(deltas, seed), p_values, strict=True)]
+
+
+def with_holm(comparisons: Sequence[Mapping[str, Estimate]]) -> list[dict[str, Estimate]]:
+    """Return comparisons, each by metric, with `p_holm`: the p-value corrected for the number of comparisons."""
+    if not comparisons:
         return []
-    p_values = np.stack([sign_flip_p(delta, seed=seed) for delta in deltas])  # (C, M)
-    corrected = np.apply_along_axis(holm, 0, p_values)
+    corrected = {
+        metric: holm(np.array([one[metric]["p_value"] for one in comparisons])) for metric in comparisons[0]
+    }
     return [
-        [
-            estimate | {"p_value": float(raw), "p_holm": float(safe)}
-            for estimate, raw, safe in zip(estimates(delta, seed), p_values[row], corrected[row], strict=True)
-        ]
-        for row, delta in enumerate(deltas)
+        {metric: found | {"p_holm": float(corrected[metric][row])} for metric, found in one.items()}
+        for row, one in enumerate(comparisons)
     ]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A paired difference of means over users; the interval is None with fewer than two users."""
-
-    value: float
-    low: float | None
-    high: float | None
-    p_value: float
-
-
-def paired_difference(a: np.ndarray, b: np.ndarray, resamples: int = 2000, seed: int = 0) -> Difference:
-    """`a - b`, two scorers' means of the same U users (U,): percentile bootstrap interval and sign-flip p-value."""
-    if a.shape != b.shape:
-        raise ValueError(f"paired values have shapes {a.shape} and {b.shape}; they must be of the same users")
-    delta = (a - b)[:, None]  # (U, 1)
-    low, high = interval(bootstrap_means(delta, resamples, seed))
-    known = len(delta) > 1
-    p_value = float(sign_flip_p(delta, seed=seed)[0])
-    return Difference(
-        float(delta.mean()), float(low[0]) if known else None, float(high[0]) if known else None, p_value
-    )
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """(K,) p-values corrected for K comparisons (Holm 1979): the family-wise error stays below the level."""
-    p_values = np.asarray(p_values, np.float64)
-    order = np.argsort(p_values)
-    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
-    corrected = np.empty_like(p_values)
-    corrected[order] = np.minimum(stepped, 1.0)
-    return corrected
 
 
 def _chunks(count: int, users: int) -> Iterator[tuple[int, int]]:

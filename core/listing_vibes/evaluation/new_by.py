@@ -1,6 +1,6 @@
 """Rankings of what is new in some respect: without the candidates that share an attribute with the history.
 
-The same article in another colour, another flat of the same host: such a next listing is easy to foretell, and a figure
+The same article in another color, another flat of the same host: such a next listing is easy to predict, and a figure
 that rests on it says little about taste.
 """
 
@@ -14,46 +14,50 @@ from scipy import sparse
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import ranges
+from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries
 
 
 @dataclass(frozen=True, eq=False)
 class NewBy:
-    """Which listings have which values of one attribute, as a table of listings by values."""
+    """Which listings have which values of one attribute."""
 
     attribute: str
     member: sparse.csr_matrix = field(repr=False)  # (L, V) 1 where a listing has a value
 
     @classmethod
     def of(cls, market: Market, attribute: str) -> NewBy:
-        """By an attribute of `market`; of a `multi` one a single common member makes two listings alike.
+        """Read an attribute of `market`; of a `multi` one a single common member makes two listings alike.
 
         Raises:
-            VibesError: the market has no such attribute, or it is its place.
+            VibesError: the market has no such attribute, or it is its location.
         """
-        names = [one.name for one in market.attributes if one.name != C.PLACE]
+        names = [item.name for item in market.attributes if item.name != C.PLACE]
         if attribute not in names:
             raise VibesError(
                 f"Option --new-by is '{attribute}', which is no attribute of {market.path}; choose one of "
                 f"{', '.join(names)}."
             )
-        cells = market.listings[attribute]
-        members = cells.reset_index(drop=True).explode().dropna()  # of a set each member has a row
-        column, known = pd.factorize(members)
+        members = market.listings[attribute].reset_index(drop=True).explode().dropna()
+        column, values = pd.factorize(members)
+        shape = (len(market.listings), max(1, len(values)))
         ones = np.ones(len(members), np.int32)
-        shape = (len(cells), max(1, len(known)))
         return cls(attribute, sparse.csr_matrix((ones, (members.index.to_numpy(), column)), shape))
 
-    def candidates(self, listing: np.ndarray, batch: Queries) -> np.ndarray:
-        """(B, L) bool: the listings that share no value with one of the history; `listing` (N,) of the log's events.
-
-        A listing without a value shares none.
-        """
-        owner = np.repeat(np.arange(len(batch)), batch.length)
-        told = listing[ranges(batch.start, batch.length)]
-        shape = (len(batch), self.member.shape[0])
-        history = sparse.csr_matrix((np.ones(len(told), np.int32), (owner, told)), shape)  # (B, L)
-        shared = (history @ self.member) @ self.member.T  # (B, L)
+    def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
+        """Return which listings share no value with one of the history, (Q, L) bool."""
+        shared = self._history_values(log, queries) @ self.member.T
         return np.asarray(shared.todense()) == 0
+
+    def has_new_target(self, log: EventLog, queries: Queries) -> np.ndarray:
+        """Return which queries have such a listing as their target, (Q,) bool."""
+        shared = self._history_values(log, queries).multiply(self.member[queries.target])
+        return np.asarray(shared.sum(axis=1)).ravel() == 0
+
+    def _history_values(self, log: EventLog, queries: Queries) -> sparse.csr_matrix:
+        """Return how often each value is in each history, (Q, V)."""
+        query = np.repeat(np.arange(len(queries)), queries.length)
+        listing = log.listing[ranges(queries.start, queries.length)]
+        shape = (len(queries), self.member.shape[0])
+        return sparse.csr_matrix((np.ones(len(listing), np.int32), (query, listing)), shape) @ self.member

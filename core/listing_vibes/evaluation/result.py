@@ -1,6 +1,6 @@
-"""What an evaluation found: ranks, and on demand means, intervals, differences and slices."""
+"""The result of an evaluation: ranks, and on demand means, intervals, differences and slices."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING
@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.intervals import Estimate, estimates, paired
-from listing_vibes.evaluation.slices import slice_masks
-from listing_vibes.evaluation.stability import stability
+from listing_vibes.evaluation.intervals import Results, with_holm
+from listing_vibes.evaluation.ranked_queries import RankedQueries
+from listing_vibes.evaluation.slices import (
+    cold_listing,
+    cold_user,
+    slice_masks,
+    stability_masks,
+    week_after_training,
+)
 from listing_vibes.evaluation.table import differences_frame, results_frame, slices_frames
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries, Split
-from listing_vibes.scoring.metrics import Coverage, Cutoffs, per_query, user_means
+from listing_vibes.scoring.metrics import Coverage, Cutoffs
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.tables import render_table
 from listing_vibes.words import count
@@ -26,114 +33,110 @@ if TYPE_CHECKING:
     from listing_vibes.evaluation.saved import EvaluationRequest
     from listing_vibes.run.fits import Fit
 
-Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric
-
-NOTE = "Means over users, not over queries, with 95 % intervals over users; ties count against a scorer."
+#: Keys of `notes`: baselines that were not measured, users that were drawn, a test set that stays as it was when newer events came,
+#: and how baselines were tuned where the split validates nothing (of a refit, or of a log whose T1 is its T2).
+LEFT_OUT, DRAWN, FROZEN, TUNED = "left out", "drawn", "test set", "baselines"
+WITHIN = "tuned on the last eighth of what trains, as nothing validates, and fitted on all of it"
+MEANS = "Means over users, not over queries, with 95 % intervals over users; ties count against a scorer."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """S scorers on the same Q queries and candidates; the first scorer is the subject of the comparison."""
 
-    protocol: str
     log: EventLog
     split: Split
     queries: Queries
-    ranks: dict[str, np.ndarray]  # scorer: (Q,) int64, 1-based, pessimistic
+    ranks: dict[str, np.ndarray]  # by scorer (Q,) int64, 1-based, pessimistic
     coverage: dict[str, Coverage]
     candidates: np.ndarray  # (Q,) int64, how many listings were ranked
-    cold_listing: np.ndarray  # (Q,) bool
-    cold_user: np.ndarray  # (Q,) bool
-    week: np.ndarray | None  # (Q,) int64, 1 is the first after training
     cutoffs: Cutoffs
     seed: int
-    notes: dict[str, str] = field(default_factory=dict)  # scorer: what was fitted, where it says so
-    request: "EvaluationRequest | None" = None  # what was asked for, where a run was evaluated
-    fits: "list[Fit]" = field(default_factory=list)  # what serving adds, as it was fitted on validation
-    new_by: str | None = None  # the attribute that no candidate shares with the history
-    new: "Evaluation | None" = (
-        None  # the same scores among such candidates alone, of the queries whose target is one
-    )
+    notes: dict[str, str] = field(default_factory=dict)  # by scorer or subject
+    request: "EvaluationRequest | None" = None
+    fits: "list[Fit]" = field(default_factory=list)  # the blends, as they were fitted on validation
+    new_by: str | None = None  # the attribute by which all candidates are new to the history
+    new: "Evaluation | None" = None  # the same scorers among such candidates alone
+
+    @property
+    def protocol(self) -> str:
+        """Return the protocol of the split."""
+        return self.split.protocol
 
     @property
     def names(self) -> list[str]:
-        """The scorers, the subject first."""
+        """Return the scorers, the subject first."""
         return list(self.ranks)
-
-    @property
-    def history_length(self) -> np.ndarray:
-        """(Q,) int64: events in each history."""
-        return self.queries.length
 
     @cached_property
     def users(self) -> np.ndarray:
-        """(U,) int32: the distinct users of the queries, ascending."""
+        """Return the distinct users of the queries, (U,) int32 ascending."""
         return np.unique(self.queries.user)
 
-    def user_values(self, name: str, mask: np.ndarray | None = None) -> np.ndarray:
-        """(U, M) the metrics `cutoffs.names` of each user, of the queries where `mask` (Q,) holds."""
-        rows = slice(None) if mask is None else mask
-        return user_means(per_query(self.ranks[name][rows], self.cutoffs), self.queries.user[rows])
+    @cached_property
+    def cold_listing(self) -> np.ndarray:
+        """Return which queries (Q,) bool have a target without an event in training."""
+        return cold_listing(self.log, self.split.train, self.queries)
 
-    def taken(self, mask: np.ndarray) -> "Evaluation":
-        """The queries where `mask` (Q,) holds; the coverage stays that of all."""
-        return replace(
-            self,
-            queries=self.queries.take(mask),
-            ranks={name: ranks[mask] for name, ranks in self.ranks.items()},
-            candidates=self.candidates[mask],
-            cold_listing=self.cold_listing[mask],
-            cold_user=self.cold_user[mask],
-            week=None if self.week is None else self.week[mask],
-        )
+    @cached_property
+    def cold_user(self) -> np.ndarray:
+        """Return which queries (Q,) bool have a user without an event in training."""
+        return cold_user(self.log, self.split.train, self.queries)
+
+    @property
+    def _ranked(self) -> RankedQueries:
+        return RankedQueries(self.queries.user, self.ranks, self.cutoffs, self.seed)
+
+    def user_values(self, name: str) -> np.ndarray:
+        """Return the metrics `cutoffs.names` of each user, (U, M)."""
+        return self._ranked.user_values(name)
 
     @cached_property
     def results(self) -> Results:
-        """value, low and high of every metric of every scorer, coverage among them."""
-        results = self._means(None)
+        """Return value, low and high of every metric of every scorer, coverage among them."""
+        results = self._ranked.means()
         for name, coverage in self.coverage.items():
             low, high = coverage.interval(self.users)
-            results[name][f"coverage@{self.cutoffs.coverage}"] = {
-                "value": coverage.value,
-                "low": low,
-                "high": high,
-            }
+            estimate = {"value": coverage.value, "low": low, "high": high}
+            results[name][f"coverage@{self.cutoffs.coverage}"] = estimate
         return results
 
     @cached_property
     def differences(self) -> Results:
-        """The subject minus each other scorer: value, interval, p-value, and the p-value after Holm's correction
-        for the number of other scorers."""
+        """Return the subject minus each other scorer: value, interval, p-value, and the p-value after Holm's correction."""
         subject, *others = self.names
-        if not others:
-            return {}
-        found = paired([self.user_values(subject) - self.user_values(other) for other in others], self.seed)
-        return {
-            f"{subject} - {other}": dict(zip(self.cutoffs.names, one, strict=True))
-            for other, one in zip(others, found, strict=True)
-        }
+        found = self._ranked.differences([(subject, other) for other in others])
+        return dict(zip(found, with_holm([*found.values()]), strict=True))
 
     @cached_property
     def slices(self) -> dict[str, dict]:
-        """Of each slice its numbers of queries and users and, where it has any, the results of every scorer."""
-        found: dict[str, dict] = {}
-        masks = slice_masks(self.cold_listing, self.cold_user, self.history_length, self.week)
-        for name, mask in masks.items():
-            found[name] = {
+        """Return of each slice its numbers of queries and users and, where it has any, the results of every scorer."""
+        week = week_after_training(self.split, self.queries)
+        masks = slice_masks(self.cold_listing, self.cold_user, self.queries.length, week)
+        return {
+            name: {
                 "queries": int(mask.sum()),
                 "users": len(np.unique(self.queries.user[mask])),
-                "results": self._means(mask) if mask.any() else {},
+                "results": self._ranked.means(mask) if mask.any() else {},
             }
-        return found
+            for name, mask in masks.items()
+        }
 
     @cached_property
     def stability(self) -> list[dict]:
-        """recall@30 by week after validation, by training events of the target, by length of history."""
-        found = stability(self.log, self.split, self.queries, self.ranks, self.seed).astype(object)
-        return found.where(found.notna(), None).to_dict("records")  # JSON knows no NaN
+        """Return recall@30 of every scorer by week after validation, by training events of the target, by length of history."""
+        ranked = RankedQueries(self.queries.user, self.ranks, Cutoffs(recall=(K,), ndcg=()), self.seed)
+        rows = []
+        for by, group, mask in stability_masks(self.log, self.split, self.queries):
+            size = {"queries": int(mask.sum()), "users": len(np.unique(self.queries.user[mask]))}
+            rows += [
+                {"by": by, "group": group, "scorer": name, **found[f"recall@{K}"], **size}
+                for name, found in ranked.means(mask).items()
+            ]
+        return rows
 
     def to_dict(self) -> dict:
-        """The document of `vibes evaluate --json`; plain numbers only, None for an interval of fewer than two users."""
+        """Return the document of `vibes evaluate --json`; None for an interval of fewer than two users."""
         document = {
             "protocol": self.protocol,
             "history_hidden": self.queries.masked,
@@ -157,7 +160,7 @@ class Evaluation:
         return document
 
     def queries_frame(self, market: Market, name: str = DEFAULT_RANKING) -> pd.DataFrame:
-        """One row a query: user_id, at, target, rank (of scorer `name`), candidates, history_length, cold flags.
+        """Return one row a query: user_id, at, target, rank (of scorer `name`), candidates, history_length, cold flags.
 
         Raises:
             VibesError: no scorer has that name.
@@ -173,14 +176,14 @@ class Evaluation:
                 "target": listings[self.queries.target],
                 "rank": self.ranks[name],
                 "candidates": self.candidates,
-                "history_length": self.history_length,
+                "history_length": self.queries.length,
                 "cold_listing": self.cold_listing,
                 "cold_user": self.cold_user,
             }
         )
 
     def frame(self, slices: bool = False) -> pd.DataFrame:
-        """One row a figure: `scorer, metric, value, low, high`, the interval one of 95 % over users.
+        """Return one row a figure: `scorer, metric, value, low, high`, the interval one of 95 % over users.
 
         >>> evaluate(run).frame().query("scorer == 'default ranking'")["metric"].tolist()[:3]
         ['recall@10', 'recall@30', 'recall@100']
@@ -206,43 +209,27 @@ class Evaluation:
         return f"<p>{escape(self.headline)}</p>{results_frame(self.results).to_html(index=False)}"
 
     def table(self) -> str:
-        """Return every scorer and metric with its interval, the differences, and what was fitted, as plain text."""
-        parts = self._tables()
+        """Return every scorer and metric with its interval, the differences, and the notes, as plain text."""
+        parts = [self.headline, "", render_table(results_frame(self.results)), "", MEANS]
+        if self.differences:
+            metric = "recall@30" if "recall@30" in self.cutoffs.names else self.cutoffs.names[0]
+            pairs = render_table(differences_frame(self.differences, metric))
+            parts += ["", f"Paired differences of {metric} (p-values with Holm's correction):", pairs, ""]
         parts += [f"{name} = {note}" for name, note in self.notes.items()]
-        return "\n".join(parts + ([] if self.new is None else ["", *self.new._tables()]))
+        return "\n".join(parts if self.new is None else [*parts, "", self.new.table()])
 
     def slice_table(self, metric: str = "recall@30") -> str:
         """Return one metric of every scorer in every slice, as plain text."""
         frames = slices_frames(self.slices, self.names, metric)
         return "\n\n".join([metric, *map(render_table, frames)])
 
-    def _tables(self) -> list[str]:
-        parts = [self.headline, "", render_table(results_frame(self.results)), "", NOTE]
-        if self.differences:
-            metric = "recall@30" if "recall@30" in self.cutoffs.names else self.cutoffs.names[0]
-            pairs = render_table(differences_frame(self.differences, metric))
-            parts += ["", f"Paired differences of {metric} (p-values with Holm's correction):", pairs, ""]
-        return parts
-
     @property
     def headline(self) -> str:
-        """Protocol and size in one line."""
+        """Return protocol and size in one line, and which recalls tell nothing because so few listings were ranked."""
         hidden = ", history hidden" if self.queries.masked and self.protocol == "leave-one-out" else ""
         new = f", what is new by {self.new_by}" if self.new_by else ""
-        most = int(self.candidates.max(initial=0))
-        idle = [f"recall@{k}" for k in self.cutoffs.recall if len(self.queries) and k >= most]
-        told = ""
-        if idle:
-            are = "is" if len(idle) == 1 else "are"
-            told = f"; with {count(most, 'candidate')} at most, {' and '.join(idle)} {are} 1 in any order"
         size = f"{count(len(self.queries), 'query', 'queries')} of {count(len(self.users), 'user')}"
-        return f"{self.protocol}{hidden}{new}: {size}{told}"
-
-    def _means(self, mask: np.ndarray | None) -> Results:
-        width = len(self.cutoffs.names)
-        values = np.hstack([self.user_values(name, mask) for name in self.names])  # (U, S * M)
-        flat = estimates(values, self.seed)
-        return {
-            name: dict(zip(self.cutoffs.names, flat[row * width : (row + 1) * width], strict=True))
-            for row, name in enumerate(self.names)
-        }
+        most = int(self.candidates.max(initial=0))
+        trivial = " and ".join(f"recall@{k}" for k in self.cutoffs.recall if k >= most)
+        note = f"; with {count(most, 'candidate')} at most, {trivial} is 1 in any order" if trivial else ""
+        return f"{self.protocol}{hidden}{new}: {size}{note}"

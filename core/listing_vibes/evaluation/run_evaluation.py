@@ -1,21 +1,22 @@
 """`vibes evaluate`: a run's model beside the baselines, on the same queries and candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.better import BETTER, surely_better
+from listing_vibes.evaluation.intervals import SIGNIFICANT, Results
 from listing_vibes.evaluation.new_by import NewBy
-from listing_vibes.evaluation.notes import DRAWN, FIRST_SETTINGS, FROZEN, LEFT_OUT, RIVALS, WITHIN
-from listing_vibes.evaluation.protocol import evaluate
-from listing_vibes.evaluation.result import Evaluation
-from listing_vibes.evaluation.saved import Baselines, EvaluationRequest, frozen_test
+from listing_vibes.evaluation.protocol import evaluate as rank_queries
+from listing_vibes.evaluation.result import DRAWN, FROZEN, LEFT_OUT, TUNED, WITHIN, Evaluation
+from listing_vibes.evaluation.saved import Baselines, EvaluationRequest, frozen_test, save_metrics
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
 from listing_vibes.model.settings import Resolved
-from listing_vibes.progress import Report, Stage
+from listing_vibes.progress import Notice, Report, Stage, shown, silent
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import NOTHING, fit_of, load_fits, unasked_fit
 from listing_vibes.run.run import Run
@@ -26,6 +27,66 @@ from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, blend_name
+
+METRIC = "recall@30"
+
+
+def evaluate(
+    run: Run | Path | str,
+    protocol: str | None = None,
+    *,
+    hide_history: bool | None = None,
+    new_by: str | None = None,
+    baselines: str = "all",
+    users: int | None = None,
+    new_test: bool = False,
+    also: Sequence[Scorer] = (),
+    save: bool = True,
+    progress: Report | bool = False,
+) -> Evaluation:
+    """Measure a run on its test queries, beside the baselines: what `vibes evaluate` does.
+
+    >>> found = evaluate(run, save=False)
+    >>> found.headline
+    'temporal: ... queries of ... users...'
+
+    Measured are the model, its blends, the baselines, neighbors by attributes, photos and text, the best of these blended with
+    recency, and the scorers `also`. Of a refit, which has no validation, blends are weighed as for the run that it repeats, and
+    baselines are tuned within what trains (`listing_vibes.market.splits.choosing`).
+
+    Args:
+        run: a run, or its folder.
+        protocol: "temporal" or "leave-one-out"; None: that of the training. Another one would test the model on what it has seen.
+        hide_history: in leave-one-out recommend nothing that is in the history; False: that as well, as papers do; None: nothing of it
+            unless 2 % of the training events go back to a listing.
+        new_by: an attribute; rankings also without the listings that share its value with the history.
+        baselines: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (the model and its
+            blends alone); a note of the evaluation says what was left out.
+        users: at most so many users, drawn by chance and the same for every run of a market, where all would take too long; None: all.
+        new_test: also use events from after the test of an earlier evaluation of the same model, as after a refresh; by default the
+            test set stays as it was, so that figures can be compared.
+        also: more scorers for the table.
+        save: keep figures, queries and the weights of blends in the run's folder, where pages, reports and lists find them. One with
+            fewer baselines or users is kept beside a fuller one, which they go on reading.
+        progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
+
+    Raises:
+        VibesError: no events, another protocol than that of the training, an unknown word for the baselines, no user, or nothing left to test on.
+    """
+    if protocol not in (None, *get_args(Protocol)):
+        raise VibesError(f"The protocol is '{protocol}'; use {' or '.join(get_args(Protocol))}.")
+    if baselines not in get_args(Baselines):
+        raise VibesError(f"The baselines are '{baselines}'; use {', '.join(get_args(Baselines))}.")
+    opened = run if isinstance(run, Run) else Run.open(run)
+    with shown(progress) as report:
+        found = evaluate_run(opened, protocol, report, also, hide_history, new_by, baselines, users, new_test)  # type: ignore[arg-type]
+        if save and not save_metrics(opened, found):
+            report(
+                Notice(
+                    f"{opened.path} has a fuller evaluation, which pages and reports go on showing; this one is kept beside it."
+                )
+            )
+    return found
 
 
 def evaluate_run(
@@ -39,41 +100,81 @@ def evaluate_run(
     users: int | None = None,
     new_test: bool = False,
 ) -> Evaluation:
-    """The model, what serving adds to it, the first-level baselines, neighbours by attributes, photos and text, the best of
-    these beside what is recent, and the scorers `also`.
+    """Measure an open run and save nothing; see `evaluate`."""
+    tell = report or silent
+    _check_request(run, protocol, users, baselines != "none" or bool(also))
+    new = None if new_by is None else NewBy.of(run.market, new_by)
+    log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
+    split, newer = _frozen_split(run, protocol, new_test)
+    split = split.with_history(hide_history)
+    left_out: dict[str, str] = {}
+    first: list[Baseline] = []
+    if baselines == "none":
+        left_out["popularity, id models and neighbors"] = "not asked for"
+    else:
+        first = first_level(log, split, catalogue, report, seed, baselines == "all", left_out)
+    tell(Stage("neighbors, chosen on validation"))
+    near: list[Scorer] = [Remembered(scorer) for scorer in untrained_neighbours(run, split, report)]
+    blends: list[Scorer] = []
+    scorers: list[Scorer] = []
+    if run.has_model:
+        model = Remembered(model_scorer(run))
+        if len(split.valid):
+            tell(Stage("blends, weighed on validation"))
+            blends = with_serving(model, first, near, log, split, catalogue, seed)[1:]
+        else:
+            blends = [Additions(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
+        scorers = [as_served(run, model), model, *blends]
+    tuned_on = choosing(split, log, catalogue)
+    if baselines != "none":
+        scorers += [*first, *near]
+        if near and len(tuned_on.valid):
+            scorers.append(RecencyPrior.tune(near, log, tuned_on, catalogue, seed, NEAR_RECENT))
+    scorers += also
+    queries = split.test if users is None else _of_drawn_users(split.test, users)
+    found = rank_queries(scorers, log, split, catalogue, queries, seed=seed, report=report)
+    notes = dict(found.notes)
+    if new is not None and new.has_new_target(log, queries).any():
+        among = rank_queries(scorers, log, split, catalogue, queries, seed=seed, report=report, new_by=new)
+        found = replace(found, new=replace(among, new_by=new_by, notes={}))
+    elif new is not None:
+        notes[f"new by {new_by}"] = "no query, every target shares a value with the history"
+    if newer:
+        notes[FROZEN] = f"as it was, without {newer:,} newer queries; --new-test adds them"
+    if len(queries) < len(split.test):
+        every = len(np.unique(split.test.user))
+        notes[DRAWN] = f"{users:,} of the {every:,} users who have a test query, by chance"
+    if run.has_model:
+        notes[DEFAULT_RANKING] = _describe_default(run.manifest.settings)
+    if run.transferred and run.manifest.carried is not None:
+        notes["transfer"] = f"the model {run.manifest.carried.sentence}"
+    if left_out:
+        notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
+    fits = [fit for blend in blends if (fit := fit_of(blend)) and fit.added] if len(split.valid) else []
+    if not len(split.valid):
+        notes[TUNED] = (
+            "their first settings, as there is nothing to tune them on" if tuned_on is split else WITHIN
+        )
+    elif fits and (better := better_blend(found.differences, {fit.name: fit.added for fit in fits})):
+        notes["significantly better"] = better
+    return replace(found, notes=notes, fits=fits, request=_request(run, found, baselines, users, new_by))
 
-    With the `baselines` "fast" the baselines that take long are left out, so that what serving adds knows fewer id models to
-    choose from; with "none" all baselines and neighbours are, but for what stands beside the model.
 
-    Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats, and what needs no
-    model is tuned within what trains (`listing_vibes.market.splits.choosing`), then fitted on all of it. The split is
-    the one that the model was trained with; another protocol than that of the training would test the
-    model on what it has seen; of another market's model see `RunFolder.split`. With `hide_history` what is in the history is never
-    recommended, in leave-one-out as well, with False it stays among the candidates there, by default as the split has it.
-    With the attribute `new_by` all are also ranked among the listings that share none of its values with the history. Of more than
-    so many `users` with a test query as many are asked, drawn by chance: the same ones for every run of a market. The test ends
-    where that of an earlier evaluation of the model did, unless a `new_test` is asked for.
-
-    Raises:
-        VibesError: the market has no events or no attribute `new_by`, `protocol` is not that of the training, without
-            baselines there is nothing to measure, or fewer than one of the `users` is asked.
-    """
+def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_baselines: bool) -> None:
+    """Raise a VibesError where there is nothing to measure, or the model would be tested on what it learned from."""
     if users is not None and users < 1:
         raise VibesError(f"{users} users are to be asked; give 1 or more.")
-    if baselines == "none" and not run.has_model and not also:
+    if not has_baselines and not run.has_model:
         raise VibesError(
             f"{run.path} has no trained model, so without baselines there is nothing to measure; use fast or all."
         )
-    among = None if new_by is None else NewBy.of(run.market, new_by)
-    log, catalogue, settings = run.log, run.catalogue, run.manifest.settings
-    if not len(log):
+    if not len(run.log):
         raise VibesError(
             f"{run.market.path} has no events, so there is nothing to evaluate on; add an events table. Without one, "
             f"`vibes similar {run.path} LISTING` and `vibes recommend {run.path} --history FILE` make lists."
         )
-    trained = settings.split.protocol
-    own = run.has_model and not run.transferred
-    if own and protocol is not None and trained is not None and protocol != trained:
+    trained = run.manifest.settings.split.protocol
+    if run.has_model and not run.transferred and None not in (protocol, trained) and protocol != trained:
         raise VibesError(
             f"{run.path} was trained for the protocol {trained}; evaluated as {protocol} it would be asked about events "
             f"that it learned from. Train another run with --protocol {protocol}."
@@ -83,63 +184,9 @@ def evaluate_run(
             f"{run.path} was trained on every event of {run.market.path}, so there is nothing left to test it on; evaluate "
             "the run that it repeats, or bring newer events."
         )
-    split, later = _split(run, protocol, new_test)
-    split = split.with_history(hide_history)
-    left_out: dict[str, str] = {}
-    if baselines == "none":
-        left_out["popularity, id models and neighbours"] = "not asked for"
-        first: list[Baseline] = []
-    else:
-        first = first_level(log, split, catalogue, report, settings.seed, baselines == "all", left_out)
-    if report is not None:
-        report(Stage("neighbours, chosen on validation"))
-    near: list[Scorer] = [Remembered(one) for one in untrained_neighbours(run, split, report)]
-    scorers: list[Scorer] = []
-    fitted: list[Scorer] = []
-    if run.has_model and len(split.valid):
-        kept = Remembered(model_scorer(run))
-        if report is not None:
-            report(Stage("what serving adds, weighed on validation"))
-        added = with_serving(kept, first, near, log, split, catalogue, settings.seed)
-        fitted = added[1:]
-        scorers += [as_served(run, kept), kept, *fitted]
-    elif run.has_model:
-        kept = Remembered(model_scorer(run))
-        scorers += [
-            as_served(run, kept),
-            kept,
-            *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
-        ]
-    scorers += [*first, *([] if baselines == "none" else near)]
-    tuned_by = choosing(split, log, catalogue)
-    if baselines != "none" and near and len(tuned_by.valid):
-        scorers.append(RecencyPrior.tune(near, log, tuned_by, catalogue, settings.seed, NEAR_RECENT))
-    scorers += also
-    queries = split.test if users is None else _of_drawn_users(split.test, users)
-    found = evaluate(scorers, log, split, catalogue, queries, seed=settings.seed, report=report, new_by=among)
-    found = replace(found, request=_request(run, found, baselines, users, new_by))
-    if later:
-        found.notes[FROZEN] = f"as it was, without {later:,} newer queries; --new-test adds them"
-    if len(queries) < len(split.test):
-        every = len(np.unique(split.test.user))
-        found.notes[DRAWN] = f"{users:,} of the {every:,} users who have a test query, by chance"
-    if run.has_model:
-        found.notes[DEFAULT_RANKING] = _default_blend(settings)
-    if run.transferred and run.manifest.carried is not None:
-        found.notes["carried over"] = f"the model {run.manifest.carried.sentence}"
-    if left_out:
-        found.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
-    if len(split.valid):
-        found = replace(found, fits=[fit for scorer in fitted if (fit := fit_of(scorer)) and fit.added])
-        asked = {fit.name: fit.added for fit in found.fits} | {MODEL_ONLY: NOTHING}
-        if found.fits and (better := surely_better(found.differences, asked, found.names[0])):
-            found.notes[BETTER] = better
-        return found
-    found.notes[RIVALS] = FIRST_SETTINGS if tuned_by is split else WITHIN
-    return found
 
 
-def _split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[Split, int]:
+def _frozen_split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[Split, int]:
     """Return the split, and how many newer queries its test leaves out: those from after an earlier evaluation's test."""
     frozen = None if new_test else frozen_test(run, protocol)
     split = run.split(protocol)
@@ -171,18 +218,35 @@ def _request(
 
 
 def _of_drawn_users(queries: Queries, users: int) -> Queries:
-    """The queries of so many users drawn by chance, who are among those that a larger number would draw; all where there are no more."""
+    """Return the queries of so many users drawn by chance, who are among those that a larger number would draw."""
     drawn = np.random.default_rng(0).permutation(np.unique(queries.user))[:users]
     return queries.take(np.isin(queries.user, drawn))
 
 
-def _default_blend(settings: Resolved) -> str:
+def _describe_default(settings: Resolved) -> str:
     """Return what the default ranking consists of."""
     days, fit = settings.training.recent_days, unasked_fit(settings)
     trained = f", trained beside the events of the last {days} days" if days else ""
     if fit is None or not fit.holds:
         return f"the model only{trained}"
     return f"the model{trained}, blended with {fit.holds.replace('+', ' and ')}"
+
+
+def better_blend(differences: Results, blends: Mapping[str, str]) -> str:
+    """Return the ranking that is furthest and significantly ahead of the default one, and its `--blend`; "" where none is.
+
+    Args:
+        blends: what `--blend` takes, by ranking.
+    """
+    behind = {}
+    for name, blend in {**blends, MODEL_ONLY: NOTHING}.items():
+        found = differences.get(f"{DEFAULT_RANKING} - {name}", {}).get(METRIC)
+        if found and (found["value"] or 0) < 0 and (found["p_holm"] or 0) < SIGNIFICANT:
+            behind[name] = (found["value"], blend)
+    if not behind:
+        return ""
+    name, (value, blend) = min(behind.items(), key=lambda item: item[1])
+    return f"{name}, by {-(value or 0):.3f} of {METRIC}: ask for such lists with `--blend {blend}`"
 
 
 def with_serving(

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from listing_vibes.evaluation.notes import DRAWN, LEFT_OUT
-from listing_vibes.evaluation.queries_file import FILE as QUERIES
-from listing_vibes.evaluation.queries_file import save_queries
-from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file, only_writer
-from listing_vibes.market.io import read_kept
+from listing_vibes.market.io import write_table
 from listing_vibes.market.splits import Protocol
 from listing_vibes.run.fits import carry_fits, save_fits
 from listing_vibes.run.generations import RESULTS, building, folders_of, publish, results_of, sweep
 from listing_vibes.run.run import Run
 
-FILE = "request.json"
+if TYPE_CHECKING:
+    from listing_vibes.evaluation.result import Evaluation
+    from listing_vibes.market.market import Market
+
+FILE, QUERIES = "request.json", "queries.parquet"
+RANK = "rank of "  # before the name of the scorer, in a column of `QUERIES`
 Baselines = Literal["all", "fast", "none"]
 
 
@@ -47,7 +48,7 @@ class EvaluationRequest(BaseModel):
 
     @property
     def fullness(self) -> tuple[bool, int]:
-        """How much was measured: all users before a draw of them, more baselines before fewer."""
+        """Return how much was measured: all users before a draw of them, more baselines before fewer."""
         return self.users is None, ("none", "fast", "all").index(self.baselines)
 
 
@@ -70,19 +71,18 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
     Returns:
         Whether this evaluation is the one that is shown.
     """
-    asked = evaluation.request
+    request = evaluation.request
     with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
-        earlier = _requests(run)
-        current = earlier.get(results_of(run.path, run.stamp))
-        is_shown = asked is None or current is None or asked.fullness >= current.fullness
+        current = _requests(run).get(results_of(run.path, run.stamp))
+        is_shown = request is None or current is None or request.fullness >= current.fullness
         with building(run.path, RESULTS) as built:
             save_queries(built, evaluation, run.market)
             if evaluation.fits:
                 save_fits(built, evaluation.fits)
             else:  # of a refit: as the run was that it repeats
                 carry_fits(run.path, built)
-            if asked is not None:
-                write_json(built / FILE, asked.model_dump(), indent=1)
+            if request is not None:
+                write_json(built / FILE, request.model_dump(), indent=1)
             write_json(built / "metrics.json", evaluation.to_dict(), indent=1)
             publish(run.path, built, RESULTS, of=run.stamp, is_current=is_shown)
         if is_shown:
@@ -93,46 +93,24 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
     return is_shown
 
 
+def save_queries(folder: Path, evaluation: Evaluation, market: Market) -> None:
+    """Write `queries.parquet`: the columns of `Evaluation.queries_frame`, one rank a scorer."""
+    frame = evaluation.queries_frame(market, evaluation.names[0]).drop(columns="rank")
+    ranks = {RANK + name: ranks for name, ranks in evaluation.ranks.items()}
+    write_table(folder / QUERIES, frame.assign(**ranks))
+
+
 def _requests(run: Run) -> dict[Path, EvaluationRequest]:
     """Return the requests of all evaluations of the run's present model by their folders, the oldest first."""
     shown = results_of(run.path, run.stamp)
-    found = {}
+    state = {"base": run.stamp.base, "model": run.stamp.model}
+    requests = {}
     for folder in dict.fromkeys([*([shown] if shown == run.path else []), *folders_of(run.path, RESULTS)]):
         request = read_json(
             folder / FILE, "remove it and evaluate the run again", EvaluationRequest.model_validate
         )
-        if request is None and folder == shown:
-            request = _request_of_earlier_version(run)
-        if request is not None and (request.base, request.model) == (run.stamp.base, run.stamp.model):
-            found[folder] = request
-    return found
-
-
-def _request_of_earlier_version(run: Run) -> EvaluationRequest | None:
-    """Return the request of the evaluation that is shown, which was saved before requests were."""
-    metrics = run.metrics
-    if metrics is None:
-        return None
-    notes = metrics.get("notes", {})
-    left_out = notes.get(LEFT_OUT, "")
-    split = run.manifest.settings.split
-    return EvaluationRequest(
-        protocol=metrics.get("protocol") or "temporal",
-        history_hidden=bool(metrics.get("history_hidden")),
-        new_by=(metrics.get("new_by") or {}).get("attribute"),
-        baselines="none" if "not asked for" in left_out else "fast" if left_out else "all",
-        users=metrics.get("users") or None if DRAWN in notes else None,
-        t1=split.t1,
-        t2=split.t2,
-        test_until=None if DRAWN in notes else _last_query(run),
-        base=run.stamp.base,
-        model=run.stamp.model,
-    )
-
-
-def _last_query(run: Run) -> int | None:
-    """Return the moment of the last query of the evaluation that is shown, in the time of the log."""
-    frame = read_kept(results_of(run.path, run.stamp) / QUERIES, ["at"], "evaluate the run again")
-    if frame is None or not len(frame) or frame["at"].dtype.kind != "M":
-        return None
-    return int(frame["at"].dt.as_unit("ns").astype("int64").max())
+        if request is None and folder == shown and run.metrics is not None:  # saved without its request: full
+            request = EvaluationRequest(protocol=run.metrics.get("protocol") or "temporal", **state)
+        if request is not None and {"base": request.base, "model": request.model} == state:
+            requests[folder] = request
+    return requests

@@ -1,4 +1,6 @@
-"""Slices of the queries: where a scorer is strong, and where its mean hides a weakness."""
+"""Slices of the queries: where a scorer is strong, where its mean hides a weakness, and how it ages."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -6,21 +8,24 @@ from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Queries, Split
 
 WEEK = 7 * DAY
-LENGTHS = (("history 1", 1, 1), ("history 2-3", 2, 3), ("history 4-9", 4, 9), ("history 10+", 10, None))
+#: Lower ends of the groups of history lengths and of training events of the target.
+LENGTHS = (1, 2, 4, 10)
+FINE_LENGTHS = (1, 2, 3, 4, 5, 6, 11, 21)
+EVENTS = (0, 1, 3, 6, 11, 21, 51)
 
 
 def cold_listing(log: EventLog, train: np.ndarray, queries: Queries) -> np.ndarray:
-    """(Q,) bool: the target has no event in training."""
+    """Return which queries (Q,) bool have a target without an event in training."""
     return log.counts(train)[queries.target] == 0
 
 
 def cold_user(log: EventLog, train: np.ndarray, queries: Queries) -> np.ndarray:
-    """(Q,) bool: the user has no event in training."""
+    """Return which queries (Q,) bool have a user without an event in training."""
     return np.bincount(log.user[train], minlength=len(log.users))[queries.user] == 0
 
 
 def week_after_training(split: Split, queries: Queries) -> np.ndarray | None:
-    """(Q,) int64: 1 in the first seven days after training ended, and so on; None for leave-one-out."""
+    """Return the week (Q,) int64, 1 in the first seven days after training ended; None for leave-one-out."""
     if split.t1 is None:
         return None
     return (queries.at - split.t1) // WEEK + 1
@@ -29,15 +34,38 @@ def week_after_training(split: Split, queries: Queries) -> np.ndarray | None:
 def slice_masks(
     cold_listing: np.ndarray, cold_user: np.ndarray, length: np.ndarray, week: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """The named slices as (Q,) bool masks; weeks only where they hold queries, the others even when empty."""
+    """Return the named slices as (Q,) bool masks; weeks only where they hold queries, the others even when empty."""
     masks = {
         "cold listings": cold_listing,
         "warm listings": ~cold_listing,
         "cold users": cold_user,
         "warm users": ~cold_user,
     }
-    for name, low, high in LENGTHS:
-        masks[name] = (length >= low) & (length <= high) if high is not None else length >= low
+    masks |= {f"history {name}": mask for name, mask in _groups(length, LENGTHS)}
     if week is not None:
         masks |= {f"week {number}": week == number for number in np.unique(week)}
     return masks
+
+
+def stability_masks(log: EventLog, split: Split, queries: Queries) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield (by, group, (Q,) bool) of each group of queries that is not empty.
+
+    By `week` (1 is the first after validation ended, so that a model that is never trained again grows older from group to
+    group; none in leave-one-out), by `events` of the target in training and by `history`, the events in it.
+    """
+    if split.t2 is not None:
+        week = (queries.at - split.t2) // WEEK + 1  # (Q,)
+        for number in np.unique(week):
+            yield "week", str(number), week == number
+    events = log.counts(split.train)[queries.target]  # (Q,)
+    for by, values, ends in (("events", events, EVENTS), ("history", queries.length, FINE_LENGTHS)):
+        for name, mask in _groups(values, ends):
+            if mask.any():
+                yield by, name, mask
+
+
+def _groups(values: np.ndarray, ends: tuple[int, ...]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name of each group, such as `2-3` or `10+`, and which of `values` (Q,) are in it."""
+    for low, above in zip(ends, (*ends[1:], None), strict=True):
+        name = f"{low}+" if above is None else str(low) if above == low + 1 else f"{low}-{above - 1}"
+        yield name, (values >= low) & ((values < above) if above is not None else True)

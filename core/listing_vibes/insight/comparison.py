@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.intervals import Estimate, estimates, paired
+from listing_vibes.evaluation.intervals import Estimate, Results, with_holm
+from listing_vibes.evaluation.ranked_queries import RankedQueries
 from listing_vibes.evaluation.slices import WEEK, slice_masks
 from listing_vibes.evaluation.table import MOST_WEEKS
 from listing_vibes.insight.rankings import KEY, differing, load_rankings, rankers, shared
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
-from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, current_name
 from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count
@@ -25,11 +25,10 @@ from listing_vibes.words import count
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-SIDES = ("first", "second")
-#: Queries of either side in the document and in the text.
-TOLD = 5
-#: The metric of slices.
-MAIN = "recall@30"
+FIRST, SECOND = SIDES = ("first", "second")
+PAIR = f"{FIRST} - {SECOND}"
+EXAMPLES = 5  # queries of either side in the document and in the text
+MAIN = "recall@30"  # of slices
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,64 +48,52 @@ class Comparison:
     alone: tuple[int, int]
     other_candidates: int
     t1: int | None = None
-    seed: int = 0
 
     @property
     def users(self) -> int:
-        """Of the shared queries."""
+        """Return the number of users of the shared queries."""
         return int(self.queries[C.USER].nunique())
 
     @cached_property
-    def results(self) -> dict[str, dict[str, Estimate]]:
-        """By side, "first" and "second", value, low and high of every metric: means over users with 95 % intervals."""
-        return self._results(None)
+    def results(self) -> Results:
+        """Return by side value, low and high of every metric: means over users with 95 % intervals."""
+        return self._ranked.means()
 
     @cached_property
     def differences(self) -> dict[str, Estimate]:
-        """By metric value, low, high and `p_value` of the paired difference, as `vibes evaluate` gives those of scorers."""
-        (found,) = paired([self._delta(None)], self.seed)
-        return dict(zip(DEFAULT.names, found, strict=True))
+        """Return by metric value, low, high and `p_value` of the paired difference, as those of `vibes evaluate`."""
+        return with_holm([self._ranked.differences([SIDES])[PAIR]])[0]
 
     @cached_property
     def slices(self) -> dict[str, dict[str, Any]]:
-        """Of each slice with queries: `queries`, `users`, `results` and `differences`, whose `p_holm` is corrected for
+        """Return of each slice with queries: `queries`, `users`, `results` and `differences`, whose `p_holm` is corrected for
         the number of slices."""
         masks = {name: mask for name, mask in self._masks().items() if mask.any()}
-        deltas = paired([self._delta(mask) for mask in masks.values()], self.seed)
+        pairs = with_holm([self._ranked.differences([SIDES], mask)[PAIR] for mask in masks.values()])
         return {
             name: {
                 "queries": int(mask.sum()),
                 "users": int(self.queries[C.USER][mask].nunique()),
-                "results": self._results(mask),
-                "differences": dict(zip(DEFAULT.names, delta, strict=True)),
+                "results": self._ranked.means(mask),
+                "differences": differences,
             }
-            for (name, mask), delta in zip(masks.items(), deltas, strict=True)
+            for (name, mask), differences in zip(masks.items(), pairs, strict=True)
         }
 
     @cached_property
     def apart(self) -> pd.DataFrame:
-        """The queries with different ranks, see `listing_vibes.insight.rankings.differing`."""
+        """Return the queries with different ranks, see `listing_vibes.insight.rankings.differing`."""
         return differing(self.queries)
 
     def frame(self) -> pd.DataFrame:
-        """One row a shared query, those most in favour of the first on top: `rank_first, rank_second, gain` behind what
-        the query is."""
+        """Return one row a shared query, those most in favor of the first on top, with `rank_first, rank_second, gain`."""
         ordered = self.queries.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
         return ordered.rename(columns={side: f"rank_{side}" for side in SIDES})
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `vibes compare --json`."""
-        head = {
-            side: {"run": run, "ranking": name} for side, (run, name) in zip(SIDES, self.names, strict=True)
-        }
-        apart = self.apart.assign(at=self.apart["at"].astype(str)) if len(self.apart) else self.apart
-        best = {
-            "first": apart[apart["gain"] > 0].head(TOLD),
-            "second": apart[apart["gain"] < 0][::-1].head(TOLD),
-        }
-        columns = [*KEY, *SIDES, "gain"]
+        """Return the document of `vibes compare --json`."""
         return {
-            **head,
+            **{side: {"run": run, "ranking": name} for side, (run, name) in zip(SIDES, self.names, strict=True)},
             "queries": len(self.queries),
             "users": self.users,
             "only_first": self.alone[0],
@@ -115,8 +102,8 @@ class Comparison:
             "results": self.results,
             "differences": self.differences,
             "slices": self.slices,
-            "apart": {side: rows[columns].to_dict("records") for side, rows in best.items()},
-        }
+            "apart": {side: self._examples(side).to_dict("records") for side in SIDES},
+        }  # fmt: skip
 
     def __repr__(self) -> str:
         one, two = (f"{name} of {run}" for run, name in self.names)
@@ -129,58 +116,40 @@ class Comparison:
             lines.append(
                 f"In {self.other_candidates:,} of them the two chose from different numbers of listings."
             )
-        whole = [
-            _row(metric, self.results, metric, found, "p_value") for metric, found in self.differences.items()
+        metrics = [
+            _row(metric, self.results, metric, difference, "p_value")
+            for metric, difference in self.differences.items()
         ]
-        lines += ["", render_table(pd.DataFrame(whole))]
+        lines += ["", render_table(pd.DataFrame(metrics))]
         weeks = [name for name in self.slices if name.startswith("week ")]
-        shown = {
-            name: part for name, part in self.slices.items() if len(weeks) <= MOST_WEEKS or name not in weeks
-        }
-        if shown:
-            parts = [
-                _row(name, part["results"], MAIN, part["differences"][MAIN], "p_holm")
-                | {"queries": f"{part['queries']:,}"}
-                for name, part in shown.items()
-            ]
-            lines += [
-                "",
-                f"{MAIN} by slice (p-values with Holm's correction):",
-                render_table(pd.DataFrame(parts)),
-            ]
-        for side, sign in zip(SIDES, (1, -1), strict=True):
-            rows = self.apart[self.apart["gain"] * sign > 0]
-            rows = (rows if sign > 0 else rows[::-1]).head(TOLD)
+        slices = [
+            _row(name, part["results"], MAIN, part["differences"][MAIN], "p_holm")
+            | {"queries": f"{part['queries']:,}"}
+            for name, part in self.slices.items()
+            if len(weeks) <= MOST_WEEKS or name not in weeks
+        ]
+        if slices:
+            title = f"{MAIN} by slice (p-values with Holm's correction):"
+            lines += ["", title, render_table(pd.DataFrame(slices))]
+        for side in SIDES:
+            rows = self._examples(side)
             if len(rows):
                 lines += ["", f"The {side} ranked better:", render_table(rows[[*KEY, *SIDES]].astype(str))]
-        lines += [
-            "",
-            "Means over users; a difference is the first minus the second, with a sign-flip test over users.",
-        ]
-        return "\n".join(lines)
+        note = (
+            "Means over users; a difference is the first minus the second, with a sign-flip test over users."
+        )
+        return "\n".join([*lines, "", note])  # fmt: skip
 
     @cached_property
-    def _user(self) -> np.ndarray:
-        return np.unique(self.queries[C.USER].to_numpy(str), return_inverse=True)[1]  # (Q,)
+    def _ranked(self) -> RankedQueries:
+        ranks = {side: self.queries[side].to_numpy() for side in SIDES}
+        return RankedQueries(self.queries[C.USER].to_numpy(str), ranks)
 
-    @cached_property
-    def _values(self) -> dict[str, np.ndarray]:
-        return {side: per_query(self.queries[side].to_numpy()) for side in SIDES}  # (Q, M) each
-
-    def _means(self, side: str, mask: np.ndarray | None) -> np.ndarray:
-        rows = slice(None) if mask is None else mask
-        return user_means(self._values[side][rows], self._user[rows])  # (U, M)
-
-    def _delta(self, mask: np.ndarray | None) -> np.ndarray:
-        return self._means("first", mask) - self._means("second", mask)
-
-    def _results(self, mask: np.ndarray | None) -> dict[str, dict[str, Estimate]]:
-        width = len(DEFAULT.names)
-        both = estimates(np.hstack([self._means(side, mask) for side in SIDES]), self.seed)
-        parts = both[:width], both[width:]
-        return {
-            side: dict(zip(DEFAULT.names, part, strict=True)) for side, part in zip(SIDES, parts, strict=True)
-        }
+    def _examples(self, side: str) -> pd.DataFrame:
+        """Return the queries that one side ranked better by most."""
+        gain = self.apart["gain"]
+        rows = self.apart[gain > 0] if side == FIRST else self.apart[gain < 0][::-1]
+        return rows.head(EXAMPLES)[[*KEY, *SIDES, "gain"]].astype({"at": str})
 
     def _masks(self) -> dict[str, np.ndarray]:
         frame = self.queries
@@ -193,9 +162,7 @@ class Comparison:
         return slice_masks(listing, user, frame["history_length"].to_numpy(), week)
 
 
-def _row(
-    name: str, results: dict[str, dict[str, Estimate]], metric: str, difference: Estimate, p: str
-) -> dict[str, str]:
+def _row(name: str, results: Results, metric: str, difference: Estimate, p: str) -> dict[str, str]:
     return {
         "": name,
         **{side: f"{results[side][metric]['value']:.3f}" for side in SIDES},
@@ -223,24 +190,14 @@ def compare(
     """
     from listing_vibes.run.run import Run
 
-    runs = [one if isinstance(one, Run) else Run.open(one, events_too=False) for one in (first, second)]
-    frames = [load_rankings(run) for run in runs]
-    names = []
-    for run, frame, asked in zip(runs, frames, (ranking, other), strict=True):
-        if frame is None and find_table(run.market.tables, "events") is None:
-            raise VibesError(
-                f"{run.market.path} has no events, so {run.path} cannot be evaluated and there is nothing to compare; "
-                "add an events table."
-            )
-        if frame is None:
-            raise VibesError(
-                f"{run.path} was not evaluated, so there is nothing to compare; run `vibes evaluate {run.path}`."
-            )
-        names.append((str(run.path), _ranking(run, rankers(frame), asked)))
-    one, two = frames
-    assert one is not None and two is not None
+    runs = [run if isinstance(run, Run) else Run.open(run, events_too=False) for run in (first, second)]
+    frames = [_require_rankings(run) for run in runs]
+    names = [
+        (str(run.path), _choose_ranking(run, rankers(frame), name))
+        for run, frame, name in zip(runs, frames, (ranking, other), strict=True)
+    ]
     require_one_protocol(*runs)
-    return compared(one, two, (names[0], names[1]), runs[0].trained_until)
+    return compared(frames[0], frames[1], (names[0], names[1]), runs[0].trained_until)
 
 
 def compared(
@@ -249,13 +206,13 @@ def compared(
     names: tuple[tuple[str, str], tuple[str, str]],
     t1: int | None = None,
 ) -> Comparison:
-    """The comparison of two tables of `load_rankings` by `names`, (run, ranking) each.
+    """Compare two tables of `load_rankings` by `names`, (run, ranking) each.
 
     Raises:
         VibesError: they share no query.
     """
     both = shared(one, names[0][1], two, names[1][1])
-    alone = tuple(len(table.drop_duplicates(KEY)) - len(both) for table in (one, two))
+    alone = [len(table.drop_duplicates(KEY)) - len(both) for table in (one, two)]
     different = 0
     if "candidates" in one.columns and "candidates" in two.columns:
         beside = both[KEY].merge(two.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
@@ -264,28 +221,39 @@ def compared(
 
 
 def require_one_protocol(first: Run, second: Run) -> None:
-    """Two temporal runs, or two of leave-one-out, learned from none of the queries that both were asked.
+    """Check that both runs are temporal or both leave-one-out: then neither learned from the queries that both were asked.
 
     Raises:
-        VibesError: of one each: the run of leave-one-out trained on most of what the other is asked.
+        VibesError: they are not; the run of leave-one-out trained on most of what the other is asked.
     """
     one, two = (
         (run.metrics or {}).get("protocol") or run.manifest.settings.split.protocol for run in (first, second)
     )
-    if None not in (one, two) and one != two:  # of a model that nothing trained there is none to tell
+    if None not in (one, two) and one != two:  # an untrained run has none
         raise VibesError(
             f"{first.path} was tested as {one} and {second.path} as {two}, so one learned from events that the other is asked "
             f"about; train and evaluate both with the same --protocol."
         )
 
 
-def _ranking(run: Run, known: list[str], asked: str | None) -> str:
-    """Raises:
-    VibesError: the evaluation of `run` has no such ranking.
-    """
-    if asked is None:
+def _require_rankings(run: Run) -> pd.DataFrame:
+    frame = load_rankings(run)
+    if frame is not None:
+        return frame
+    if find_table(run.market.tables, "events") is None:
+        raise VibesError(
+            f"{run.market.path} has no events, so {run.path} cannot be evaluated and there is nothing to compare; "
+            "add an events table."
+        )
+    raise VibesError(
+        f"{run.path} was not evaluated, so there is nothing to compare; run `vibes evaluate {run.path}`."
+    )
+
+
+def _choose_ranking(run: Run, known: list[str], name: str | None) -> str:
+    """Return the ranking of that name; for None the default one, else the first."""
+    if name is None:
         return DEFAULT_RANKING if DEFAULT_RANKING in known else known[0]
-    asked = current_name(asked)
-    if asked not in known:
-        raise VibesError(f"{run.path} has no ranking '{asked}'; give one of: {', '.join(known)}.")
-    return asked
+    if current_name(name) not in known:
+        raise VibesError(f"{run.path} has no ranking '{name}'; give one of: {', '.join(known)}.")
+    return current_name(name)

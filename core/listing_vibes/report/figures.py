@@ -7,7 +7,7 @@ import numpy as np
 
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # between two ticks of an axis
 TICKS = 5  # at most, beside 0
-#: Colours of the map's groups, readable on light and dark ground.
+#: Colors of the map's groups, readable on light and dark ground.
 GROUPS = ("#1f86c7", "#cf6a1e", "#1b9e77", "#a66bc4", "#9a7b12", "#d6478b", "#6f7d84")
 
 
@@ -24,7 +24,7 @@ class Row:
 
     @property
     def bounded(self) -> bool:
-        """Whether there is an interval."""
+        """Return whether there is an interval."""
         return self.low is not None and self.high is not None
 
 
@@ -37,14 +37,14 @@ class Rows:
 
     @property
     def ticks(self) -> list[float]:
-        """Where the axis has a line, from 0 to its end."""
+        """Return where the axis has a line, from 0 to its end."""
         top = max((row.value if row.high is None else row.high for row in self.rows), default=0) or 1
         step = next((size for size in STEPS if top / size <= TICKS), STEPS[-1])
         end = np.ceil(top / step - 1e-9) * step
         return np.arange(0, end + step / 2, step).tolist()
 
     def at(self, value: float) -> str:
-        """Where a value stands, as a share of the axis's length."""
+        """Return where a value stands, as a share of the axis's length."""
         return f"{100 * value / self.ticks[-1]:.2f}%"
 
 
@@ -58,13 +58,10 @@ class Curve:
 
     @property
     def points(self) -> str:
-        """The line in a square of 100, as SVG writes it."""
-        x, y = np.asarray(self.steps, float), np.asarray(self.values, float)
-        across, up = max(float(np.ptp(x)), 1e-9), max(float(np.ptp(y)), 1e-9)
-        return " ".join(
-            f"{a:.2f},{b:.2f}"
-            for a, b in zip(100 * (x - x.min()) / across, 95 - 90 * (y - y.min()) / up, strict=True)
-        )
+        """Return the line in a square of 100, as SVG writes it."""
+        x = np.interp(self.steps, (min(self.steps), max(self.steps)), (0, 100))
+        y = np.interp(self.values, (min(self.values), max(self.values)), (95, 5))
+        return " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x, y, strict=True))
 
 
 @dataclass(frozen=True)
@@ -73,12 +70,12 @@ class Group:
 
     name: str
     size: int
-    colour: str
+    color: str
 
 
 @dataclass(frozen=True)
 class Map:
-    """Listings as dots of a colour a group.
+    """Listings as dots of a color a group.
 
     Attributes:
         places: (n, 2) on the grid 0..1000.
@@ -93,33 +90,33 @@ class Map:
 
     @property
     def box(self) -> str:
-        """The part of the picture that has dots, as SVG's viewBox."""
+        """Return the part of the picture that has dots, as SVG's viewBox."""
         x, y = self.places[:, 0], 1000 - self.places[:, 1]
         return f"{x.min() - 20} {y.min() - 20} {np.ptp(x) + 40} {np.ptp(y) + 40}"
 
     @property
     def dots(self) -> list[tuple[str, str]]:
-        """Colour and SVG path of each group's dots, those between groups beneath all others."""
+        """Return color and SVG path of each group's dots, those between groups beneath all others."""
         drawn = []
         for number in [-1, *range(len(self.groups))]:
-            colour = "var(--line)" if number < 0 else GROUPS[min(number, len(GROUPS) - 1)]
+            color = "var(--line)" if number < 0 else GROUPS[min(number, len(GROUPS) - 1)]
             path = "".join(f"M{x} {1000 - y}h0" for x, y in self.places[self.cluster == number])
             if path:
-                drawn.append((colour, path))
+                drawn.append((color, path))
         return drawn
 
     @property
     def numbers(self) -> list[tuple[int, str, str]]:
-        """The legend's number of each group and the place in its middle; of those that have a dot."""
+        """Return the legend's number of each group that has a dot, and the middle of its dots."""
         middles = []
         for number in range(min(len(self.groups), len(GROUPS))):
-            mine = self.places[self.cluster == number]
-            if len(mine):
-                x, y = np.median(mine, axis=0)
+            places = self.places[self.cluster == number]
+            if len(places):
+                x, y = np.median(places, axis=0)
                 middles.append((number + 1, f"{x:.0f}", f"{1000 - y:.0f}"))
         return middles
 
     @property
     def legend(self) -> list[Group]:
-        """The groups that have a colour of their own."""
-        return [Group(*group, colour) for group, colour in zip(self.groups, GROUPS, strict=False)]
+        """Return the groups that have a color."""
+        return [Group(*group, color) for group, color in zip(self.groups, GROUPS, strict=False)]

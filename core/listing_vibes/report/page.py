@@ -11,15 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from listing_vibes.errors import printable
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.report.looks import photo_grids, vibe_map
-from listing_vibes.report.measured import Quality, ablation, quality, slices_of, training
-from listing_vibes.report.pins import Pin, RunOf, only, pinned_views
-from listing_vibes.report.text import NO_QUERY, SPACES, USED_UP, bounds, cold_sentence, limits, method
+from listing_vibes.report.measured import ablation, quality, slices_of, training
+from listing_vibes.report.pins import Pin, RunOf, pinned_views
+from listing_vibes.report.text import (
+    SPACES,
+    USED_UP,
+    bounds,
+    describe_cold,
+    describe_limits,
+    describe_method,
+)
 from listing_vibes.words import percent
 
 if TYPE_CHECKING:
@@ -36,27 +42,40 @@ def write_report(run: Run, out: Path, pins: Sequence[Pin] = ()) -> None:
 
 
 def report_html(run: Run, pins: Sequence[Pin] = (), run_of: RunOf | None = None) -> str:
-    """The report as one document that needs nothing else; the same run gives the same document.
+    """Return the report as one self-contained document; the same run gives the same document.
 
     Args:
         pins: views that were pinned in the explorer, each a section.
         run_of: opens the run that a pin names, where there is more than this one.
     """
-    return render({**context(run), "pins": pinned_views(pins, run_of or only(run))})
-
-
-def render(shown: dict[str, Any]) -> str:
-    """The document of what `context` found."""
-    return environment().get_template("page.html").render(shown)
+    metrics = run.metrics or {}
+    context = {
+        "head": _head(run),
+        "pins": pinned_views(
+            pins, run_of or (lambda name: run if name in (None, run.path.resolve().name) else None)
+        ),
+        "quality": _quality(run),
+        "slices": slices_of(metrics) if metrics.get("results") else None,
+        "cold": describe_cold(run),
+        "training": training(run),
+        "ablation": ablation(run),
+        "map": vibe_map(run),
+        "photos": photo_grids(run),
+        "method": describe_method(run.manifest.settings if run.has_model else None, metrics),
+        "limits": describe_limits(run),
+    }
+    return environment().get_template("page.html").render(context)
 
 
 def environment() -> Environment:
-    """Every word is escaped and shown as it is, also one with control characters; a name that the context lacks is an error."""
+    """Return the templates: every word is escaped, with control characters shown, and an unknown name is an error."""
     environment = Environment(
         loader=PackageLoader("listing_vibes.report"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_as_it_is,
+        finalize=lambda shown: (
+            printable(shown) if isinstance(shown, str) and not hasattr(shown, "__html__") else shown
+        ),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -65,31 +84,8 @@ def environment() -> Environment:
     return environment
 
 
-def _as_it_is(shown: Any) -> Any:
-    return printable(shown) if isinstance(shown, str) and not isinstance(shown, Markup) else shown
-
-
-def context(run: Run) -> dict[str, Any]:
-    """What the templates show, by section; None or empty where the run has nothing for one."""
-    metrics = run.metrics or {}
-    return {
-        "head": _head(run),
-        "pins": [],
-        "quality": _quality(run),
-        "slices": slices_of(metrics) if metrics.get("results") else None,
-        "cold": cold_sentence(run),
-        "training": training(run),
-        "ablation": ablation(run),
-        "map": vibe_map(run),
-        "photos": photo_grids(run),
-        "method": method(run.manifest.settings if run.has_model else None, metrics),
-        "limits": limits(run),
-    }
-
-
 def _head(run: Run) -> dict[str, Any]:
     market, settings = run.market, run.manifest.settings
-    users = market.events[C.USER].nunique() if len(market.events) else 0
     when = None
     if len(market.events) and market.timed:
         times = market.events[C.TIMESTAMP]
@@ -107,17 +103,17 @@ def _head(run: Run) -> dict[str, Any]:
         "counts": {
             "listings": len(market.listings),
             "photos": len(market.photos),
-            "users": users,
+            "users": market.events[C.USER].nunique() if len(market.events) else 0,
             "events": len(market.events),
         },
     }
 
 
-def _quality(run: Run) -> Quality | str:
-    """The figures, or why there are none."""
+def _quality(run: Run) -> dict[str, Any] | str:
+    """Return the figures, or why there are none."""
     metrics = run.metrics
     if metrics and metrics.get("results"):
-        return quality(metrics) or NO_QUERY
+        return quality(metrics) or "There was no query to test on."
     if run.trained_on_everything:
         return USED_UP
     if not len(run.market.events):

@@ -1,10 +1,12 @@
-"""The report's words: names of scorers, the method in plain words, and its limits."""
+"""The report's words: names of scorers, how two compare, the method in plain words, and its limits."""
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from listing_vibes.evaluation.notes import DRAWN, LEFT_OUT, RIVALS, WITHIN
+from listing_vibes.evaluation.intervals import SIGNIFICANT
+from listing_vibes.evaluation.result import DRAWN, LEFT_OUT, TUNED, WITHIN
 from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.describe import reader_sentence
@@ -16,126 +18,176 @@ if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
 NAMES = {
-    **{one.name: one.label for one in in_order().values() if one.label},
+    **{baseline.name: baseline.label for baseline in in_order().values() if baseline.label},
     "oracle": "Ceiling: knows the simulated tastes",
 }
-CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
+CEILING = "oracle"  # of a simulated market: no baseline, but what the best model could reach
+METRIC = "recall@30"
 NAMED = 6  # columns that are named in a sentence
-SURE = 0.05  # corrected p-value from which a difference counts
 USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
     "has the figures."
 )
-NO_QUERY = "There was no query to test on."
 SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}
 PROTOCOLS = {
     "temporal": "Trained on earlier events and tested on later ones: for each test event, the model sees what the user did "
-    "before it, ranks all listings that were live then and not yet touched, and is right where the one touched next is "
+    "before it, ranks all listings that were active then and new to the user, and is right where the next one is "
     "among the first 30.",
-    "leave-one-out": "Each user's last event is foretold from those before it, among all listings.",
+    "leave-one-out": "Each user's last event is predicted from those before it, among all listings.",
 }
 
 
-def rivals(differences: dict[str, Any], metric: str) -> dict[str, list[str]]:
-    """The scorers that the model is above, below and not told apart from, by paired tests corrected for their number."""
-    groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
-    for pair, one in differences.items():
+def method_name(scorer: str) -> str:
+    """Return what the report calls a scorer."""
+    return NAMES.get(scorer, scorer[:1].upper() + scorer[1:])
+
+
+def best_baseline(results: dict[str, Any], metric: str = METRIC) -> str | None:
+    """Return the best method that uses no model; the ceiling is none."""
+    measured = {
+        name: estimates[metric]["value"]
+        for name, estimates in results.items()
+        if name != CEILING and not uses_model(name) and estimates.get(metric, {}).get("value") is not None
+    }
+    return max(measured, key=lambda name: measured[name], default=None)
+
+
+def describe_difference(metrics: dict[str, Any], baseline: str, metric: str = METRIC) -> str:
+    """Return the difference of the default ranking to a baseline in words, with its corrected interval."""
+    found = metrics.get("differences", {}).get(f"{DEFAULT_RANKING} - {baseline}", {}).get(metric)
+    if not found or found.get("low") is None:
+        return ""
+    low, high = corrected_interval(found)
+    points = [f"{100 * share:+.1f}".replace("-", "−") for share in (found["value"], low, high)]
+    is_corrected = (low, high) != (found["low"], found["high"])
+    several = ", corrected for the number of methods" if is_corrected else ""
+    verdict = {
+        "better": "the default ranking is significantly better",
+        "worse": "the default ranking is significantly worse",
+        "not significantly different": "not significantly different",
+    }[_verdict(found)]
+    return f"Difference: {points[0]} points ({points[1]} to {points[2]}{several}), {verdict}."
+
+
+def corrected_interval(found: dict[str, Any]) -> tuple[float, float]:
+    """Return the interval of a difference, as much wider than its 95 % as Holm's correction made its p-value larger.
+
+    Each side grows by the ratio of the normal quantiles, so the interval holds 0 where the corrected p-value is at least
+    5 %, as far as the normal curve goes; where it goes no further, it ends at 0.
+    """
+    p_value, p_holm = found.get("p_value"), found.get("p_holm")
+    times = max(1.0, p_holm / p_value) if p_value and p_holm is not None else 1.0
+    quantile = NormalDist().inv_cdf
+    wider = quantile(1 - SIGNIFICANT / 2 / times) / quantile(1 - SIGNIFICANT / 2)
+    value = found["value"]
+    low, high = value - wider * (value - found["low"]), value + wider * (found["high"] - value)
+    is_significant = p_holm is None or p_holm < SIGNIFICANT
+    return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
+
+
+def compare_methods(differences: dict[str, Any], metric: str = METRIC) -> dict[str, list[str]]:
+    """Return the baselines that the default ranking is better than, worse than and not significantly different from."""
+    groups: dict[str, list[str]] = {"better": [], "worse": [], "not significantly different": []}
+    for pair, found in differences.items():
         subject, _, other = pair.partition(" - ")
-        if subject != DEFAULT_RANKING or other == CEILING or uses_model(other) or metric not in one:
-            continue
-        sure = one[metric].get("p_holm", 1.0) < SURE
-        word = "not told apart from" if not sure else "above" if one[metric]["value"] > 0 else "below"
-        groups[word].append(other)
-    return groups
+        if subject == DEFAULT_RANKING and other != CEILING and not uses_model(other) and metric in found:
+            groups[_verdict(found[metric])].append(other)
+    words = ("significantly better than", "significantly worse than", "not significantly different from")
+    return dict(zip(words, groups.values(), strict=True))
 
 
-def also_told(metrics: dict[str, Any]) -> str:
-    """Sentences, each with a space before it: where a leave-one-out evaluation hid the histories, and what there is to
-    know of how the model was trained, whether all users were asked, which rivals were left out."""
-    hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
+def _verdict(found: dict[str, Any]) -> str:
+    if found.get("p_holm", 1.0) >= SIGNIFICANT:
+        return "not significantly different"
+    return "better" if found["value"] > 0 else "worse"
+
+
+def describe_notes(metrics: dict[str, Any]) -> str:
+    """Return sentences, each with a space before it: whether histories were hidden, which users were drawn, which baselines
+    were left out, and what the default ranking is."""
     notes = metrics.get("notes", {})
-    told = " What they had touched before was not recommended." if hidden else ""
-    if drawn := notes.get(DRAWN):
-        told += f" Asked were {drawn}."
-    if left_out := notes.get(LEFT_OUT):
-        told += f" Not measured beside it: {left_out}."
-    return f"{told} The {DEFAULT_RANKING} is {blend}." if (blend := notes.get(DEFAULT_RANKING)) else told
+    hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
+    sentences = [
+        "What users had seen before was not recommended." if hidden else "",
+        f"Users: {notes[DRAWN]}." if notes.get(DRAWN) else "",
+        f"Not measured: {notes[LEFT_OUT]}." if notes.get(LEFT_OUT) else "",
+        f"The {DEFAULT_RANKING} is {notes[DEFAULT_RANKING]}." if notes.get(DEFAULT_RANKING) else "",
+    ]
+    return "".join(f" {sentence}" for sentence in sentences if sentence)
 
 
 def bounds(low: float | None, high: float | None) -> str:
-    """An interval of shares; empty where there is none."""
+    """Return an interval of shares; empty where there is none."""
     return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
 PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."
-BESIDE = "The methods beside it are popularity and models that count who touched what together. They {tuned}asked exactly the same questions."
 UNTRAINED = (
     f"Listings are compared by their attributes and by their photos. {PHOTOS_READ}",
-    "No model was trained here, so nothing is learned from what people touched: what lies near to a listing looks like it "
-    "or has the like attributes.",
+    "No model was trained here, so nothing is learned from what people did: what is near a listing looks like it "
+    "or has similar attributes.",
 )
 
 
-def method(settings: Resolved | None, metrics: dict[str, Any] | None = None) -> tuple[str, ...]:
-    """How the model of these settings works, in plain words, and what it was measured beside; without a model, what listings are
-    compared by."""
+def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple[str, ...]:
+    """Return how the model of these settings works, in plain words; without a model, what listings are compared by."""
     if settings is None:
         return UNTRAINED
-    return (
-        "Every listing is read as a short text of its own: its attributes, its photos and its description. "
-        + PHOTOS_READ,
-        "A user is the sequence of the listings that they touched, in their order, with what they did and for how long. "
+    sentences = (
+        f"Every listing is read as a short text: its attributes, its photos and its description. {PHOTOS_READ}",
+        "A user is the sequence of the listings that they interacted with, in order, with what they did and for how long. "
         + reader_sentence(settings),
-        "So listings and users become points in the same space. The model is trained so that a user lies near to the "
-        "listings that they touched next. What lies near to a user is recommended; what lies near to a listing is alike.",
-        "The model knows no listing and no user by name. So it can place a listing that nobody has touched yet, and a user "
-        "whom it has never seen.",
-        *_measured_beside(metrics or {}),
+        "So listings and users become points in the same space. The model is trained so that a user is near the "
+        "listings that they interacted with next. What is near a user is recommended; what is near a listing is similar.",
+        "The model knows no listing and no user by name. So it can place a new listing and a new user.",
     )
-
-
-def _measured_beside(metrics: dict[str, Any]) -> list[str]:
-    others = [name for name in metrics.get("results", {}) if not uses_model(name)]
-    if set(others) <= {CEILING}:
-        return []
+    if (
+        not set(metrics.get("results", {}))
+        - {CEILING}
+        - {name for name in metrics.get("results", {}) if uses_model(name)}
+    ):
+        return sentences
+    note = metrics.get("notes", {}).get(TUNED)
     part = "validation weeks" if metrics.get("protocol") == "temporal" else "validation"
-    note = metrics.get("notes", {}).get(RIVALS)
-    if note == WITHIN:
-        part = "last eighth of what trained"
-    return [BESIDE.format(tuned="are " if note not in (None, WITHIN) else f"are tuned on the {part}, and ")]
+    part = "last eighth of what trained" if note == WITHIN else part
+    tuned = f"tuned on the {part}, and " if note in (None, WITHIN) else ""
+    baselines = "The baselines are popularity and models that count which users did what together."
+    return (*sentences, f"{baselines} They are {tuned}asked exactly the same questions.")
 
 
-def cold_sentence(run: Run) -> str:
-    """What a cold listing or user is among the queries of this run."""
+def describe_cold(run: Run) -> str:
+    """Return what a cold listing or user is among the queries of this run."""
     if run.transferred:
         return "Cold means: in none of the events of this market that a training on it would have had; the model was trained on another."
     return "Cold means: not seen in training."
 
 
-def limits(run: Run) -> list[str]:
-    """What to keep in mind when reading the figures of a run."""
+def describe_limits(run: Run) -> list[str]:
+    """Return what to keep in mind when reading the figures of a run."""
     market, lines = run.market, list(LIMITS)
     if run.metrics and run.metrics.get("protocol") == "leave-one-out":
         lines.append(
-            "The test foretells each user's last event from those before, so it says nothing about the weeks to come."
+            "The test predicts each user's last event from those before, so it says nothing about the weeks to come."
         )
     if not len(market.photos):
         lines.append("This market has no photos, so nothing here is about how listings look.")
     if not len(market.events):
-        lines.append("This market has no events, so nothing here is about what people touched.")
-    if number := len(market.config.excluded):
-        told = leaks_by_name(market.config.excluded)
-        named = f": {', '.join(told[:NAMED])}{' and others' if len(told) > NAMED else ''}" if told else ""
+        lines.append("This market has no events, so nothing here is about what people did.")
+    if excluded := market.config.excluded:
+        leaks = leaks_by_name(excluded)
+        names = ", ".join(leaks[:NAMED]) + (" and others" if len(leaks) > NAMED else "")
         why = (
-            f", {len(told)} of them because by name they tell the future or the answer{named}" if told else ""
+            f", {len(leaks)} of them because their names tell the future or the answer: {names}"
+            if leaks
+            else ""
         )
-        lines.append(f"{count(number, 'column was', 'columns were')} kept from the model{why}.")
+        lines.append(f"{count(len(excluded), 'column was', 'columns were')} kept from the model{why}.")
     return lines
 
 
 LIMITS = (
-    "A touch is not a purchase: the figures say how well the next touched listing is foretold, not how satisfied people were.",
-    "People could only touch what they were shown then, so what was rarely shown is rarely right.",
+    "A view is not a purchase: the figures say how well the next listing is predicted, not how satisfied people were.",
+    "People could only choose among what they were shown then, so what was rarely shown is rarely right.",
     "Intervals are over users of this market; another market or another season may differ.",
     "Photos and attributes can stand for things that must not decide, such as who lives in a quarter. Look at the groups "
     "before you act on them.",

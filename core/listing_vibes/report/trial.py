@@ -27,37 +27,36 @@ def write_experiment(found: Experiment, out: Path) -> None:
 
 
 def experiment_html(found: Experiment) -> str:
-    """The page as one document that needs nothing else; photos are those of A's market, where that is at hand."""
-    told = found.to_dict()
+    """Return the page as one self-contained document; photos are those of A's market, where that is at hand."""
+    document = found.to_dict()
     try:
         market = Run.open(Path(found.setup.a.run), events_too=False).market
     except VibesError:
         market = None
-    verdict, *more = sentences(told)
     lost = {
         arm: [
             {
-                "who": row[C.USER] or "nobody known",
+                "who": row[C.USER] or "unknown user",
                 "at": row["at"][:16],
-                "request_id": row["request_id"],
                 "photos": [
-                    _photo(market, row["chosen"], "chosen"),
-                    *([] if row["own"] is None else [_photo(market, row["own"], f"the best of {arm}")]),
+                    _photo(market, row[key], label)
+                    for key, label in (("chosen", "chosen"), ("own", f"the best of {arm}"))
+                    if row[key] is not None
                 ],
             }
             for row in rows
         ]
-        for arm, rows in told["lost"].items()
+        for arm, rows in document["lost"].items()
         if rows
     }
-    split = told["design"] == "split"
+    verdict, *more = sentences(document)
     return environment().get_template("trial.html").render(
-        arms=arm_lines(told), verdict=verdict, more=more, lost=lost, split=split
+        arms=arm_lines(document), verdict=verdict, more=more, lost=lost, split=document["design"] == "split"
     )  # fmt: skip
 
 
-def _photo(market: Market | None, one: Mapping[str, Any], what: str) -> Photo:
-    line = f"{what}, place {one['position']}"
-    if market is None or one[C.LISTING] not in market.listing_row:
-        return Photo(None, one[C.LISTING], line)
-    return photo_of(market, one[C.LISTING], line)
+def _photo(market: Market | None, listing: Mapping[str, Any], label: str) -> Photo:
+    line = f"{label}, rank {listing['position']}"
+    if market is None or listing[C.LISTING] not in market.listing_row:
+        return Photo(None, listing[C.LISTING], line)
+    return photo_of(market, listing[C.LISTING], line)

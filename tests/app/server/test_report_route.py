@@ -36,4 +36,7 @@ def test_only_json_of_pinned_views_that_is_not_too_long_makes_a_report_of_a_run_
     assert ask(pinned, run="other")[0] == 404
     status, told = ask(b'{"url": 1}')
     assert status == 400 and "What the browser sent holds no pinned views" in told
-    assert ask(pinned) == (200, report_html(Run.open(eventless), [Pin("Mine", PINS[0]["url"], "Look")]))
+    assert ask(pinned) == (
+        200,
+        report_html(Run.open(eventless), [Pin(title="Mine", url=PINS[0]["url"], note="Look")]),
+    )

@@ -15,7 +15,8 @@ from tests.fuzz.mutate import mutated
 from tests.fuzz.targets.market_files import CSV, HOSTILE, TOML
 
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.queries_file import FILE, RANK
+from listing_vibes.evaluation.saved import QUERIES as FILE
+from listing_vibes.evaluation.saved import RANK
 from listing_vibes.insight.rankings import KEY, rankers
 from listing_vibes.market.importers.inside_airbnb import bathrooms, without_rating
 from listing_vibes.market.io import read_kept

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from listing_vibes.report.paired import hardest_rival
+from listing_vibes.report.text import best_baseline
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
@@ -54,7 +54,7 @@ def recall_by(opened: OpenRun) -> None:
         else:
             unmeasured(opened)
         return
-    other = hardest_rival(metrics.get("results", {}))
+    other = best_baseline(metrics.get("results", {}))
     methods = [DEFAULT_RANKING, *([other] if other else [])]
     found = tables(metrics, methods)
     parts = {

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.ablation.table import ALL
-from listing_vibes.report.text import NAMES, SURE
+from listing_vibes.evaluation.intervals import SIGNIFICANT
+from listing_vibes.report.text import NAMES
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.measures import RECALL_HELP, interval
@@ -90,7 +91,7 @@ def rows_of(table: pd.DataFrame, metric: str, k: str | None, part: str) -> pd.Da
 def _verdict(row: dict[str, Any]) -> str:
     if pd.isna(row["difference"]) or pd.isna(row["p_value"]):
         return VERDICTS[3]
-    if row["p_value"] >= SURE:
+    if row["p_value"] >= SIGNIFICANT:
         return VERDICTS[2]
     return VERDICTS[0] if row["difference"] > 0 else VERDICTS[1]
 

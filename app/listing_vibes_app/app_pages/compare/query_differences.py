@@ -8,7 +8,7 @@ import streamlit as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.rankings import unlike
-from listing_vibes.report.paired import hardest_rival
+from listing_vibes.report.text import best_baseline
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes_app.app_pages.compare.measures_apart import measures_apart
 from listing_vibes_app.app_pages.compare.rankings import contestants, lists_of, quick, two_rankings
@@ -105,7 +105,7 @@ def _rival(options: dict[str, tuple[str, str]], first: str) -> str:
     model = next((label for label in models if _asked_alike(options[first], options[label])), None)
     if model is not None:
         return model
-    hardest = hardest_rival((open_run(options[first][0]).run.metrics or {}).get("results", {}))
+    hardest = best_baseline((open_run(options[first][0]).run.metrics or {}).get("results", {}))
     own = [label for label in others if options[label][0] == options[first][0]]
     rivals = [label for label in own if options[label][1] == hardest]
     baselines = [label for label in own if not uses_model(options[label][1])]

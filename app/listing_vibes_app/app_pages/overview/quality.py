@@ -6,8 +6,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from listing_vibes.report.paired import beside, hardest_rival
-from listing_vibes.report.text import CEILING, also_told, rivals
+from listing_vibes.report.text import (
+    CEILING,
+    best_baseline,
+    compare_methods,
+    describe_difference,
+    describe_notes,
+)
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
 from listing_vibes.words import enumerated, percent
 from listing_vibes_app.kit import charts
@@ -37,7 +42,7 @@ def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.Data
 
 def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
     """Which methods the model is above and below, by paired tests corrected for their number."""
-    groups = rivals(differences, metric)
+    groups = compare_methods(differences, metric)
     told = [f"{word} {enumerated([*map(method_name, names)])}" for word, names in groups.items() if names]
     return f"The default ranking is {'; '.join(told)}." if told else ""
 
@@ -51,7 +56,7 @@ def show_figures(metrics: dict[str, Any]) -> None:
         return
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
-        rival = hardest_rival(results)
+        rival = best_baseline(results)
         named = {
             DEFAULT_RANKING: method_name(DEFAULT_RANKING),
             **({rival: f"Hardest rival: {method_name(rival)}"} if rival else {}),
@@ -64,13 +69,13 @@ def show_figures(metrics: dict[str, Any]) -> None:
                         st.metric(label, percent(one["value"]), help=RECALL_HELP, height=84)
                         st.caption(f"95 %: {interval(one['low'], one['high'])}")
         st.markdown("**Recall@30**: of the next listings people touched, the share that was in our 30.")
-        if rival and (told := beside(metrics, rival)):
+        if rival and (told := describe_difference(metrics, rival)):
             st.markdown(told)
         st.caption(verdict(metrics.get("differences", {})))
         st.caption(
             f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}. "
             + PROTOCOLS.get(metrics.get("protocol", ""), "")
-            + also_told(metrics)
+            + describe_notes(metrics)
         )
     with right:
         charts.show_chart(

@@ -149,7 +149,7 @@ def test_a_hidden_history_is_told(show, trained, tmp_path):
         (run / "metrics.json").write_text(json.dumps(metrics | {"history_hidden": hidden}))
         told = texts(show("overview", run))
         assert "(leave-one-out)." in told
-        assert ("What they had touched before was not recommended." in told) == hidden
+        assert ("What users had seen before was not recommended." in told) == hidden
 
 
 def test_damaged_metrics_are_told_in_one_sentence(show, trained, tmp_path):
@@ -197,7 +197,10 @@ def test_the_verdict_counts_only_what_is_sure():
             "default ranking - als": against(0.1, 0.2),
         }
     )
-    assert told == "The default ranking is above Popularity; below EASE; not told apart from Implicit ALS."
+    assert told == (
+        "The default ranking is significantly better than Popularity; significantly worse than EASE; not significantly "
+        "different from Implicit ALS."
+    )
     assert verdict({}) == ""
 
 

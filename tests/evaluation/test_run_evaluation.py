@@ -1,0 +1,127 @@
+"""`listing_vibes.evaluate`: what the command measures and keeps, as a frame and as a table in a notebook."""
+
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.copies import copied
+from listing_vibes import Run, evaluate
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import better_blend, evaluate_run
+from listing_vibes.report.text import describe_notes
+
+
+@pytest.fixture(scope="module")
+def measured(trained, tmp_path_factory):
+    run = copied(trained, tmp_path_factory.mktemp("measured")).path
+    return run, evaluate(run)
+
+
+@pytest.mark.slow
+def test_it_measures_what_the_command_does_and_saves_it(measured, trained):
+    run, found = measured
+    assert found.to_dict() == evaluate_run(trained).to_dict()
+    assert json.loads((run / "metrics.json").read_text()) == json.loads(json.dumps(found.to_dict()))
+    assert (run / "queries.parquet").is_file() and (run / "serving.json").is_file()
+    assert not (trained.path / "metrics.json").exists()
+
+
+@pytest.mark.slow
+def test_its_frame_and_its_html_have_every_figure_once(measured):
+    found = measured[1]
+    frame = found.frame()
+    table = frame.set_index(["scorer", "metric"])
+    assert frame.columns.tolist() == ["scorer", "metric", "value", "low", "high"] and table.index.is_unique
+    assert {key: table.loc[key].to_dict() for key in table.index} == {
+        (scorer, metric): estimate
+        for scorer, results in found.results.items()
+        for metric, estimate in results.items()
+    }
+    sliced = found.frame(slices=True)
+    everything = sliced[sliced["slice"] == "all"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(everything[frame.columns], frame)
+    assert set(everything["queries"]) == {len(found.queries)} and set(everything["users"]) == {
+        len(found.users)
+    }
+    name, part = next((name, part) for name, part in found.slices.items() if part["results"])
+    rows = sliced[(sliced["slice"] == name) & (sliced["metric"] == "recall@30")].set_index("scorer")
+    assert rows["value"].to_dict() == {
+        scorer: results["recall@30"]["value"] for scorer, results in part["results"].items()
+    }
+    assert set(rows["queries"]) == {part["queries"]}
+    html = found._repr_html_()
+    body = ElementTree.fromstring(html[html.index("<table") :]).findall("tbody/tr")
+    shown = [[cell.text for cell in row] for row in body]
+    assert repr(found) == found.table() and [row[0] for row in shown] == found.names
+    for name, *cells in shown:
+        values = [f"{estimate['value']:.3f}" for estimate in found.results[name].values()]
+        assert [cell.split()[0] for cell in cells] == values
+
+
+def test_what_cannot_be_measured_is_one_sentence(trained, bare, tmp_path):
+    for run, options in (
+        (trained, {"protocol": "guess"}),
+        (trained, {"baselines": "some"}),
+        (trained, {"users": 0}),
+        (trained.path, {"protocol": "leave-one-out"}),  # it learned from these queries
+        (Run.open(bare.path), {}),  # no events
+        (tmp_path, {}),
+    ):
+        with pytest.raises(VibesError):
+            evaluate(run, save=False, **options)
+
+
+@pytest.mark.slow
+def test_baselines_that_take_long_are_left_out_and_it_says_so(trained, measured):
+    everything, fast = measured[1], evaluate(trained, baselines="fast", save=False)
+    assert set(everything.ranks) - set(fast.ranks) == {"ease", "als"} and "left out" not in everything.notes
+    for name in ("popularity", "itemknn", "attribute neighbors", "default ranking", "model only + recency"):
+        assert np.array_equal(everything.ranks[name], fast.ranks[name])
+    assert "EASE" in fast.notes["left out"] and "EASE" in describe_notes(fast.to_dict())
+
+
+def test_without_baselines_the_model_and_its_blends_are_measured(trained):
+    alone = evaluate(trained, baselines="none", save=False)
+    assert {"default ranking", "model only", "model only + recency", "model only + neighbors"} <= set(
+        alone.ranks
+    )
+    assert not {"popularity", "itemknn", "attribute neighbors", "model only + ids"} & set(alone.ranks)
+    assert alone.notes["left out"]
+
+
+@pytest.mark.slow
+def test_of_drawn_users_each_query_is_ranked_as_it_was(measured, trained):
+    everybody = measured[1]
+    ten = evaluate(trained, baselines="none", users=10, save=False)
+    assert len(ten.users) == 10 and set(ten.users) < set(everybody.users)
+    theirs = np.isin(everybody.queries.user, ten.users)
+    assert ten.queries.event.tolist() == everybody.queries.event[theirs].tolist()
+    assert ten.ranks["default ranking"].tolist() == everybody.ranks["default ranking"][theirs].tolist()
+    assert f"10 of the {len(everybody.users)} users" in describe_notes(ten.to_dict())
+    five = evaluate(trained, baselines="none", users=5, save=False)
+    assert set(five.users) < set(ten.users)  # a larger number draws the same ones again
+    every = evaluate(trained, baselines="none", users=len(everybody.users), save=False)
+    assert "drawn" not in every.notes
+    assert every.ranks["default ranking"].tolist() == everybody.ranks["default ranking"].tolist()
+
+
+@pytest.mark.parametrize(
+    "recency, neighbors, model_only, blend",
+    [
+        ((-0.2, 0.06), (-0.095, 0.001), (-0.05, 0.04), "neighbors"),
+        ((-0.2, 0.06), (0.1, 0.0), (-0.05, 0.04), "nothing"),
+        ((0.05, 0.0), (-0.05, 0.05), (0.0, 1.0), ""),
+    ],
+)
+def test_the_blend_that_is_furthest_and_significantly_ahead_is_named(recency, neighbors, model_only, blend):
+    names = {"model only + recency": recency, "model only + neighbors": neighbors, "model only": model_only}
+    differences = {
+        f"default ranking - {name}": {"recall@30": {"value": value, "p_holm": p}}
+        for name, (value, p) in {**names, "popularity": (-0.9, 0.0)}.items()
+    }
+    blends = {"model only + recency": "recency", "model only + neighbors": "neighbors"}
+    found = better_blend(differences, blends)
+    assert f"`--blend {blend}`" in found if blend else not found
