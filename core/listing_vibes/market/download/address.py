@@ -1,13 +1,22 @@
-"""Addresses of photos: which are asked at all, and a connection to none but a public one."""
+"""Connections to public addresses only: the address that was checked is the one that is connected to."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
-from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+import threading
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
 
-from listing_vibes.market.download.limits import Failed
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Url, parse_url
+from urllib3.util.connection import create_connection
+
+from listing_vibes.market.download.limits import Failed, Limits
 
 #: Refused whatever the standard library says of them: the host of a cloud's machine, protocol assignments, site-local addresses,
 #: NAT64 of local use (RFC 8215), and IPv4 addresses in the last bytes of an IPv6 address without a prefix (RFC 4291, 2.5.5.1).
@@ -18,90 +27,117 @@ _DENIED = [
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address in its last four bytes (RFC 6052)
 
 
-@dataclass(frozen=True)
-class Address:
-    """An http or https address, taken apart: `target` is its path and query as a request names them."""
+def parse_photo_url(url: str) -> Url:
+    """Parse the address of a photo.
 
-    scheme: str
-    host: str
-    port: int
-    target: str
-
-    @classmethod
-    def of(cls, url: str) -> Address:
-        """Take an address apart.
-
-        Raises:
-            Failed: it is no http or https address, or carries a user or password.
-        """
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as error:
-            raise Failed("is no address that can be read") from error
-        if parts.scheme not in ("http", "https"):
-            raise Failed("is no http or https address")
-        if parts.username is not None or parts.password is not None:
-            raise Failed("carries a user or a password, which are not sent; give an address without them")
-        try:
-            name = (host or "").encode("ascii" if (host or "").isascii() else "idna").decode()
-        except UnicodeError as error:
-            raise Failed("names a host that cannot be one") from error
-        if not name or any(character in name for character in " %\\"):
-            raise Failed("names no host")
-        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-        if parts.query:
-            target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
-        return cls(parts.scheme, name, port or (443 if parts.scheme == "https" else 80), target)
+    Raises:
+        Failed: it is no http or https address, or carries a user or password.
+    """
+    try:
+        parsed = parse_url(url)
+    except (LocationParseError, UnicodeError) as error:
+        raise Failed("is no address that can be read") from error
+    if parsed.scheme not in ("http", "https"):
+        raise Failed("is no http or https address")
+    if parsed.auth is not None:
+        raise Failed("carries a user or a password, which are not sent; give an address without them")
+    if not parsed.host:
+        raise Failed("names no host")
+    return parsed
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open network: not of this machine, a private network, a link, or a group."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo[1] if found.teredo else None)
-        if inner is None and found in _NAT64:
-            inner = ipaddress.IPv4Address(found.packed[-4:])
+    """Return whether an IP address is of the open network: not of this machine, a private network, a link, or a group."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
+        if inner is None and parsed in _NAT64:
+            inner = ipaddress.IPv4Address(parsed.packed[-4:])
         if inner is not None and not is_public(str(inner)):
             return False
-    denied = any(found.version == network.version and found in network for network in _DENIED)
-    return found.is_global and not found.is_multicast and not denied
+    denied = any(parsed.version == network.version and parsed in network for network in _DENIED)
+    return parsed.is_global and not parsed.is_multicast and not denied
 
 
-def connected(host: str, port: int, timeout: float, private: bool) -> socket.socket:
-    """A socket to a host: the very address that was judged is connected to, so that a name cannot change in between.
+@dataclass(frozen=True, eq=False)
+class Guard:
+    """What the connections of one download keep to."""
 
-    Raises:
-        Failed: the host is not known or not reached, or has no address that may be asked.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise Failed(f"its host {host} is not known", again=True) from error
-    allowed = [one for one in found if private or is_public(str(one[4][0]))]
-    if not allowed:
-        raise Failed(
-            f"its host {host} is this machine or in a private network, which is only asked with --allow-private"
-        )
-    problem: OSError | None = None
-    for family, kind, protocol, _, place in allowed:
+    limits: Limits
+    sockets: weakref.WeakSet[socket.socket] = field(default_factory=weakref.WeakSet)
+
+    def connect(self, connection: HTTPConnection) -> socket.socket:
+        """Resolve a host once, and connect to an address that `is_public` allowed.
+
+        Raises:
+            Failed: the host is not known or not reached, or has no address that may be asked.
+        """
+        host, port = connection.host, connection.port
         try:
-            opened = socket.socket(family, kind, protocol)
-        except OSError as error:  # no IPv6 here
-            problem = error
-            continue
+            resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise Failed(f"its host {host} is not known", again=True) from error
+        addresses = [str(entry[4][0]) for entry in resolved]
+        allowed = [address for address in addresses if self.limits.private or is_public(address)]
+        if not allowed:
+            raise Failed(
+                f"its host {host} is this machine or in a private network, which is only asked with --allow-private"
+            )
+        problem: OSError | None = None
+        for address in allowed:
+            try:
+                return create_connection((address, port), connection.timeout)
+            except OSError as error:
+                problem = error
+        reason = problem and (problem.strerror or problem)
+        raise Failed(f"its host {host} is not reached ({reason})", again=True) from problem
+
+    def shut_down(self) -> None:
+        """End all that waits on a connection, from any thread."""
+        for opened in list(self.sockets):
+            _shut_down(opened)
+
+    def pool_manager(self) -> PoolManager:
+        """Return a urllib3 manager whose connections are guarded; it knows no proxy."""
+        manager = PoolManager(num_pools=1000, maxsize=self.limits.per_host, block=True)
+        manager.pool_classes_by_scheme = {
+            "http": _guarded_pool(HTTPConnectionPool, _GuardedHTTP, self),
+            "https": _guarded_pool(HTTPSConnectionPool, _GuardedHTTPS, self),
+        }
+        return manager
+
+
+class _GuardedHTTP(HTTPConnection):
+    guard: Guard
+
+    def _new_conn(self) -> socket.socket:
+        return self.guard.connect(self)
+
+    def connect(self) -> None:
+        super().connect()
+        if self.sock is not None:
+            self.guard.sockets.add(self.sock)
+
+    def getresponse(self) -> Any:
+        """Return the response; headers that trickle in are bounded as a whole, not by their silences alone."""
+        watch = threading.Timer(self.guard.limits.photo_seconds, _shut_down, [self.sock])
+        watch.daemon = True
+        watch.start()
         try:
-            opened.settimeout(timeout)
-            opened.connect(place)
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return opened
-        except OSError as error:
-            opened.close()
-            problem = error
-    raise Failed(f"its host {host} is not reached ({_said(problem)})", again=True) from problem
+            return super().getresponse()
+        finally:
+            watch.cancel()
 
 
-def _said(error: OSError | None) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return (error.strerror or str(error)) if error is not None else "no address"
+class _GuardedHTTPS(_GuardedHTTP, HTTPSConnection):
+    """`HTTPSConnection` over the socket that `_GuardedHTTP` connects: the certificate is checked for the host's name."""
+
+
+def _guarded_pool(pool: type, connection: type, guard: Guard) -> Any:
+    bound = type(connection.__name__, (connection,), {"guard": guard})
+    return type(pool.__name__, (pool,), {"ConnectionCls": bound})
+
+
+def _shut_down(opened: socket.socket) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        opened.shutdown(socket.SHUT_RDWR)

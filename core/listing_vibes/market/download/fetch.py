@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import http.client
-import zlib
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urljoin
 
-from listing_vibes.market.download.address import Address
-from listing_vibes.market.download.connection import Connection
-from listing_vibes.market.download.hosts import Host, Web
-from listing_vibes.market.download.limits import Failed, Stopped
-from listing_vibes.market.download.robots import Robots
+from urllib3 import BaseHTTPResponse, Retry, Timeout
+from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError, SSLError
+from urllib3.util import Url
+
+from listing_vibes.market.download.address import Guard, parse_photo_url
+from listing_vibes.market.download.hosts import Host, Robots
+from listing_vibes.market.download.limits import Failed, Limits, Stopped
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_check import undecodable
 from listing_vibes.market.photo_ending import end_with_image
@@ -21,168 +25,211 @@ from listing_vibes.market.photo_ending import end_with_image
 REDIRECTS, AGAIN = (301, 302, 303, 307, 308), (408, 425, 429, 500, 502, 503, 504)
 PICTURES, ANY = "image/avif,image/webp,image/*,*/*;q=0.5", "*/*"
 ROBOTS_BYTES = 500 * 1024  # that RFC 9309 wants to be read at least
-LONGEST_BACKOFF = 30.0
+CHUNK = 65_536
+Result = TypeVar("Result")
 
 
-def fetch(web: Web, url: str, file: Path) -> int:
-    """Fetch a photo into `file`, which is there whole or not at all; returns its size in bytes.
+class Fetcher:
+    """What all photos of one download share: connections, hosts, the bytes that are left, and the sign to stop.
 
-    Raises:
-        Failed: with the reason.
-        Stopped: the download ends meanwhile.
-        VibesError: the file cannot be written.
+    Attributes:
+        used_up: whether `total_bytes` were received.
     """
-    for attempt in range(web.limits.retries + 1):
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits, self.stop, self.used_up = limits, threading.Event(), False
+        self._guard = Guard(limits)
+        self._pools = self._guard.pool_manager()
+        self._hosts: dict[tuple[str | None, str | None, int | None], Host] = {}
+        self._received, self._lock = 0, threading.Lock()
+
+    def fetch(self, url: str, file: Path) -> int:
+        """Fetch a photo into `file`, which appears complete or not at all; return its size in bytes.
+
+        Raises:
+            Failed: with the reason.
+            Stopped: the download ends meanwhile.
+            VibesError: the file cannot be written.
+        """
+        return self._retry(url, lambda: self._store(url, file))
+
+    def end(self) -> None:
+        """Stop all that waits or reads."""
+        self.stop.set()
+        self._guard.shut_down()
+
+    def close(self) -> None:
+        """Close the connections that are kept for later requests."""
+        self._pools.clear()
+
+    def _retry(self, url: str, action: Callable[[], Result]) -> Result:
+        limits = self.limits
+        retry = Retry(
+            limits.retries, backoff_factor=limits.backoff, backoff_jitter=limits.backoff, backoff_max=30
+        )
+        while True:
+            try:
+                return action()
+            except Failed as failed:
+                if self.stop.is_set():  # the connection was broken from here
+                    raise Stopped from failed
+                if not failed.again or not retry.total:
+                    raise
+                retry = retry.increment("GET", url, error=failed)
+                if self.stop.wait(retry.get_backoff_time()):
+                    raise Stopped from failed
+
+    def _store(self, url: str, file: Path) -> int:
+        most, size = self.limits.photo_bytes, 0
+        with self._open(url, PICTURES, self.limits.robots) as response, atomic_path(file) as temporary:
+            with temporary.open("wb") as out:
+                for part in self._chunks(response):
+                    size += len(part)
+                    if size > most:
+                        raise Failed(f"is larger than {most:,} bytes")
+                    out.write(part)
+            problem = undecodable(temporary)
+            if problem is not None:
+                kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+                hint = f" (its host calls it {kind[:60]})" if kind and not kind.startswith("image/") else ""
+                raise Failed(f"{problem}{hint}")
+            end_with_image(temporary)
+            return temporary.stat().st_size
+
+    @contextmanager
+    def _open(self, url: str, accept: str, robots: bool) -> Iterator[BaseHTTPResponse]:
+        """Yield the response of status 200 to which the redirects of `url` lead; each host on the way is asked in its turn."""
+        for _ in range(self.limits.redirects + 1):
+            parsed = parse_photo_url(url)
+            host = self._host(parsed)
+            if robots:
+                self._check_robots(host, parsed)
+            host.wait_turn()
+            with self._request(host, parsed, accept) as response:
+                if response.status not in REDIRECTS:
+                    _check_status(host, response)
+                    yield response
+                    return
+                location = response.headers.get("Location")
+            if not location:
+                raise Failed(f"is redirected (status {response.status}) without an address")
+            try:
+                url = urljoin(url, location)
+            except ValueError as error:
+                raise Failed("is redirected to what is no address") from error
+        raise Failed(f"is redirected more than {self.limits.redirects} times")
+
+    @contextmanager
+    def _request(self, host: Host, url: Url, accept: str) -> Iterator[BaseHTTPResponse]:
+        headers = {"User-Agent": self.limits.agent, "Accept": accept, "Accept-Encoding": "identity"}
+        answered = False
         try:
-            return _fetched(web, url, file)
-        except Failed as failed:
-            if web.stop.is_set():  # the connection was broken from here
-                raise Stopped from failed
-            if not failed.again or attempt == web.limits.retries:
-                raise
-            wait = _backoff(web, url, attempt)
-            if failed.after is None or failed.after < wait:  # otherwise the host waits as a whole
-                web.sleep(wait)
-    raise AssertionError  # the last attempt raises
+            with self._network_errors():
+                response = self._pools.urlopen(
+                    "GET",
+                    url.url,
+                    redirect=False,
+                    retries=False,
+                    headers=headers,
+                    preload_content=False,
+                    decode_content=False,
+                    timeout=Timeout(connect=self.limits.timeout, read=self.limits.timeout),
+                )
+            answered = True
+        finally:
+            host.count_attempt(answered)
+        try:
+            yield response
+        finally:
+            response.close()  # a connection whose response was read is in its pool already
+            response.release_conn()
+
+    def _chunks(self, response: BaseHTTPResponse) -> Iterator[bytes]:
+        """Yield the body of a response within the limits of time and of all bytes."""
+        length, most = response.headers.get("Content-Length", ""), self.limits.photo_bytes
+        if length.isdecimal() and int(length) > most:
+            raise Failed(f"is larger than {most:,} bytes ({int(length):,})")
+        end = time.monotonic() + self.limits.photo_seconds
+        while True:
+            with self._network_errors():
+                part = response.read1(CHUNK)
+            if not part:
+                return
+            if time.monotonic() > end:
+                raise Failed(f"took longer than {self.limits.photo_seconds:g} s", again=True)
+            with self._lock:
+                self._received += len(part)
+                self.used_up |= self._received > self.limits.total_bytes
+            if self.used_up:
+                self.end()
+                raise Stopped
+            yield part
+
+    @contextmanager
+    def _network_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ReadTimeoutError as error:
+            raise Failed(f"sent nothing for {self.limits.timeout:g} s", again=True) from error
+        except SSLError as error:
+            reason = error.args[0] if error.args else error
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise Failed(f"its host has no valid certificate ({reason.verify_message})") from error
+            raise Failed(f"the connection broke ({str(reason)[:120]})", again=True) from error
+        except (HTTPError, OSError, ValueError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise Failed(f"the connection broke ({reason[:120]})", again=True) from error
+
+    def _host(self, url: Url) -> Host:
+        with self._lock:
+            return self._hosts.setdefault((url.scheme, url.host, url.port), Host(self.limits, self.stop))
+
+    def _check_robots(self, host: Host, url: Url) -> None:
+        """Read a host's robots.txt once.
+
+        Raises:
+            Failed: it does not allow the address, or cannot be read for now.
+        """
+        with host.robots_lock:
+            if host.problem is not None:
+                raise Failed(host.problem)
+            if host.robots is None:
+                try:
+                    text = self._retry(str(url), lambda: self._read_robots(url))
+                except Failed as failed:
+                    host.problem = f"its host's robots.txt cannot be read: {failed}"
+                    raise Failed(host.problem) from failed
+                host.robots = Robots(text, self.limits.agent)
+                host.delay = max(host.delay, host.robots.delay or 0.0)
+                if host.delay > self.limits.longest_wait:
+                    host.postpone(host.delay)
+        if not host.robots.allows(url.request_uri):
+            raise Failed("its host's robots.txt does not allow it (--ignore-robots, where the host is yours)")
+
+    def _read_robots(self, url: Url) -> str:
+        """Return a host's robots.txt; nothing where it has none (RFC 9309, 2.3.1: any status 4xx)."""
+        content = b""
+        try:
+            with self._open(url._replace(path="/robots.txt", query=None).url, ANY, robots=False) as response:
+                for part in self._chunks(response):
+                    content += part
+                    if len(content) >= ROBOTS_BYTES:
+                        break
+        except _NotFound:
+            return ""
+        return content.decode("utf-8", "replace")
 
 
-def _backoff(web: Web, url: str, attempt: int) -> float:
-    """Doubled each time, and drawn out by the address, so that many that failed together do not come back together."""
-    spread = 1 + zlib.crc32(f"{attempt} {url}".encode("utf-8", "surrogatepass")) / 2**32
-    return float(min(LONGEST_BACKOFF, web.limits.backoff * 2**attempt * spread))
+class _NotFound(Failed):
+    """A status 4xx that does not change soon."""
 
 
-def _fetched(web: Web, url: str, file: Path) -> int:
-    for _ in range(web.limits.redirects + 1):
-        address = Address.of(url)
-        host = web.host(address)
-        if web.limits.robots:
-            _ask_robots(web, host, address)
-        with host.connection(address) as connection, connection.asked(address, PICTURES) as answer:
-            if answer.status in REDIRECTS:
-                url = _onward(connection, answer, url)
-                continue
-            _check_status(web, host, answer)
-            return _kept(web, connection, answer, file)
-    raise Failed(f"leads on more than {web.limits.redirects} times")
-
-
-def _onward(connection: Connection, answer: http.client.HTTPResponse, url: str) -> str:
-    place = answer.getheader("Location")
-    if not place:
-        raise Failed(f"leads on (status {answer.status}) without saying where")
-    connection.close()  # its body is not worth reading
-    try:
-        return urljoin(url, place)
-    except ValueError as error:
-        raise Failed("leads on to what is no address") from error
-
-
-def _check_status(web: Web, host: Host, answer: http.client.HTTPResponse) -> None:
-    if answer.status == 200:
+def _check_status(host: Host, response: BaseHTTPResponse) -> None:
+    if response.status == 200:
         return
-    if answer.status not in AGAIN:
-        raise Failed(f"status {answer.status}")
-    after = _retry_after(answer.getheader("Retry-After"))
-    if after is not None and after > web.limits.longest_wait:
-        host.leave(f"its host asks to come back in {after:,.0f} s (status {answer.status})")
-        raise Failed(f"its host asks to come back in {after:,.0f} s (status {answer.status})")
-    if after is not None:
-        host.pause(after)
-    raise Failed(f"status {answer.status}", again=True, after=after)
-
-
-def _retry_after(told: str | None) -> float | None:
-    """Seconds to wait by a Retry-After header, of seconds or a date (RFC 9110, 10.2.3); None where it says nothing."""
-    if not told:
-        return None
-    if told.strip().isdecimal():
-        return min(float(told), 1e9)
-    try:
-        moment = parsedate_to_datetime(told)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def _kept(web: Web, connection: Connection, answer: http.client.HTTPResponse, file: Path) -> int:
-    most, size = web.limits.photo_bytes, 0
-    if answer.length is not None and answer.length > most:
-        raise Failed(f"is larger than {most:,} bytes ({answer.length:,})")
-    with atomic_path(file) as temporary:
-        with temporary.open("wb") as out:
-            for part in connection.chunks(answer):
-                size += len(part)
-                if size > most:
-                    raise Failed(f"is larger than {most:,} bytes")
-                web.take(len(part))
-                out.write(part)
-        problem = undecodable(temporary)
-        if problem is not None:
-            kind = (answer.getheader("Content-Type") or "").partition(";")[0].strip()
-            said = f" (its host calls it {kind[:60]})" if kind and not kind.startswith("image/") else ""
-            raise Failed(f"{problem}{said}")
-        end_with_image(temporary)
-        size = temporary.stat().st_size
-    return size
-
-
-def _ask_robots(web: Web, host: Host, address: Address) -> None:
-    """Raises:
-    Failed: the host's robots.txt does not allow the address, or cannot be read for now.
-    """
-    with host.robots_lock:
-        if host.robots is None:
-            host.robots = _robots(web, host, address)
-            delay = host.robots.delay
-            if delay is not None and delay > web.limits.longest_wait:
-                host.leave(f"its host's robots.txt asks for {delay:g} s between two requests")
-            elif delay is not None:
-                host.delay = max(host.delay, delay)
-    if not host.robots.allows(address.target):
-        raise Failed("its host's robots.txt does not allow it (--ignore-robots where the host is yours)")
-
-
-def _robots(web: Web, host: Host, address: Address) -> Robots:
-    failed = Failed("")
-    for attempt in range(web.limits.retries + 1):
-        try:
-            return Robots(_robots_text(web, address), web.limits.agent)
-        except Failed as error:
-            failed = error
-            if web.stop.is_set():
-                raise Stopped from error
-            if not error.again or attempt == web.limits.retries:
-                break
-            if error.after is None:
-                web.sleep(_backoff(web, address.host, attempt))
-    if not failed.again:
-        raise failed
-    host.leave(f"its host's robots.txt cannot be read: {failed}")
-    raise Failed(f"its host's robots.txt cannot be read: {failed}")
-
-
-def _robots_text(web: Web, address: Address) -> str:
-    """Return a host's robots.txt; nothing where it has none (RFC 9309, 2.3.1: any status 4xx)."""
-    url = f"{address.scheme}://{f'[{address.host}]' if ':' in address.host else address.host}:{address.port}/robots.txt"
-    for _ in range(web.limits.redirects + 1):
-        here = Address.of(url)
-        host = web.host(here)
-        with host.connection(here) as connection, connection.asked(here, ANY) as answer:
-            if answer.status in REDIRECTS:
-                url = _onward(connection, answer, url)
-                continue
-            if 400 <= answer.status < 500 and answer.status not in AGAIN:
-                connection.close()
-                return ""
-            _check_status(web, host, answer)
-            content = b""
-            for part in connection.chunks(answer):
-                web.take(len(part))
-                content += part
-                if len(content) >= ROBOTS_BYTES:
-                    connection.close()
-                    break
-            return content.decode("utf-8", "replace")
-    return ""
+    if response.status not in AGAIN:
+        is_client_error = 400 <= response.status < 500
+        raise (_NotFound if is_client_error else Failed)(f"status {response.status}")
+    with suppress(InvalidHeader):
+        host.postpone(Retry().get_retry_after(response) or 0.0)
+    raise Failed(host.problem or f"status {response.status}", again=host.problem is None)

@@ -17,11 +17,11 @@ class Limits:
         photo_bytes, total_bytes: of one photo, and of all that is received in one call.
         per_host, hosts: connections to one host at the same time, and hosts that are asked at the same time.
         delay: between the beginnings of two requests to a host; a host's robots.txt may ask for more.
-        timeout: of silence; photo_seconds: of one request as a whole, however slowly it trickles.
-        retries: how often a photo is asked for again where that may help; backoff: before the first of them, doubled each time.
+        timeout: of silence; photo_seconds: of one response, however slowly it trickles.
+        retries: how often a photo is asked for again where that may help; backoff: the factor of urllib3's `Retry`.
         longest_wait: a host that asks for a longer one (Retry-After, Crawl-delay) is left for another time.
         redirects: that are followed for one photo.
-        strikes: attempts in a row that reach no answer, after which a host is left alone.
+        strikes: attempts in a row that reach no response, after which a host is left alone.
         private: also addresses of this machine and of private networks.
         robots: keep to the hosts' robots.txt (RFC 9309).
         agent: what the hosts are told who asks.
@@ -44,25 +44,25 @@ class Limits:
     agent: str = "listing-vibes (vibes download)"
 
     @classmethod
-    def of(cls, given: Limits | Mapping[str, Any] | None) -> Limits:
-        """Limits as they are given: whole, some by their names, or none.
+    def of(cls, limits: Limits | Mapping[str, Any] | None) -> Limits:
+        """Return limits that are given as such, by some of their names, or not at all.
 
         Raises:
-            VibesError: one that there is not.
+            VibesError: an unknown name.
         """
-        if isinstance(given, Limits):
-            return given
-        known = [one.name for one in fields(cls)]
-        for name in given or {}:
+        if isinstance(limits, Limits):
+            return limits
+        known = [field.name for field in fields(cls)]
+        for name in limits or {}:
             if name not in known:
                 raise VibesError(
                     f"There is no limit '{name}' of a download; choose one of {', '.join(known)}."
                 )
-        return cls(**(given or {}))
+        return cls(**(limits or {}))
 
     def __post_init__(self) -> None:
         """Raises:
-        VibesError: what hosts are told who asks is no line of printable ASCII.
+        VibesError: the agent is no line of printable ASCII.
         """
         if not (self.agent.strip() and self.agent.isascii() and self.agent.isprintable()):
             raise VibesError(
@@ -75,13 +75,12 @@ class Failed(Exception):
 
     Args:
         again: whether it may help to ask once more.
-        after: seconds that the host asked to wait.
     """
 
-    def __init__(self, reason: str, again: bool = False, after: float | None = None) -> None:
+    def __init__(self, reason: str, again: bool = False) -> None:
         super().__init__(reason)
-        self.again, self.after = again, after
+        self.again = again
 
 
 class Stopped(Exception):
-    """The download ends: it was told to, or its bytes are used up."""
+    """The download ends: it was interrupted, or its bytes are used up."""

@@ -18,7 +18,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.files import PhotoProblem, locate, read
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.defects import Defect, Notes
-from listing_vibes.market.download.job import bring
+from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_check import photo_problem
@@ -187,7 +187,7 @@ def _fetched(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str
     raw.loc[addressed, C.PATH] = raw.loc[addressed, C.URL].map(path_of)
     wanted = dict(zip(raw.loc[addressed, C.PATH], raw.loc[addressed, C.URL], strict=True))
     if limits is not None:
-        failed = bring(market, wanted, limits).failed
+        failed = fetch_photos(market, wanted, limits).failed
         return {path: failed.get(path, "") for path in wanted}
     said = "it is not fetched; `vibes refresh --download` fetches photos by their addresses"
     return {path: "" if (market / path).is_file() else said for path in wanted}
