@@ -17,13 +17,13 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoders import PHOTO_ENCODERS
 from listing_vibes.features.photos.of_market import encoder_of
 from listing_vibes.features.texts.sources import TEXT_SOURCES
+from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.importers import IMPORTERS
-from listing_vibes.market.kinds import KINDS
 from listing_vibes.model.losses import LOSSES
 from listing_vibes.scoring.baselines import BASELINES
 
 ADDED = [
-    (BASELINES, "newest"), (LOSSES, "hinge"), (KINDS, "month"), (IMPORTERS, "json-lines"),
+    (BASELINES, "newest"), (LOSSES, "hinge"), (ATTRIBUTE_TYPES, "month"), (IMPORTERS, "json-lines"),
     (TEXT_SOURCES, "letters"), (PHOTO_ENCODERS, "colors"),
 ]  # fmt: skip
 

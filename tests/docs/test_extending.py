@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from helpers.pages import ROOT, blocks
-from listing_vibes.market.kinds import KINDS
+from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.export.formats import FORMATS
@@ -48,7 +48,7 @@ def test_there_is_one_example_of_each_extension():
     folders = {path.rsplit("/", 1)[0] for path in FILES}
     assert len(folders) == len(FILES) == 6
     assert not {path for path in FILES if (ROOT / path).exists()}
-    assert all(len(one) for one in (BASELINES, LOSSES, KINDS, READERS, FORMATS))
+    assert all(len(one) for one in (BASELINES, LOSSES, ATTRIBUTE_TYPES, READERS, FORMATS))
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -77,10 +77,10 @@ def test_the_loss_is_that_of_its_formula(example):
 
 
 def test_the_kind_reads_and_tells(example):
-    kind = example("core/listing_vibes/market/kinds/month.py")()
+    kind = example("core/listing_vibes/market/attribute_types/month.py")()
     values, bad, _ = kind.read(pd.Series(["2024-02-03", "soon", None]))
     assert values[0] == "Feb" and bad.tolist() == [False, True, False]
-    (told,) = kind.tell(kind.fit(pd.DataFrame({"x": values}), "x", 8, 1), pd.DataFrame({"x": values}))
+    (told,) = kind.tokenize(kind.fit(pd.DataFrame({"x": values}), "x", 8, 1), pd.DataFrame({"x": values}))
     assert told.listing.tolist() == [0] and told.value.tolist() == [1]
 
 

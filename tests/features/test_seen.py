@@ -8,12 +8,12 @@ import pytest
 
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread, load_seen, save_seen
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 
 
 def spread(kind: str, values: list[object]) -> tuple[Spread, pd.DataFrame]:
     frame = pd.DataFrame({"x": pd.Series(values, dtype=None if kind == "number" else object)})
-    return Spread.of("x", kind, frame, kind_of(kind).fit(frame, "x", 10, 1)), frame
+    return Spread.of("x", kind, frame, type_of(kind).fit(frame, "x", 10, 1)), frame
 
 
 @pytest.mark.parametrize(

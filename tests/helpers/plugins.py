@@ -18,7 +18,7 @@ FILES = {
     "pyproject.toml": "toml pyproject.toml",
     "acme_vibes/newest.py": "python core/listing_vibes/scoring/baselines/newest.py",
     "acme_vibes/hinge.py": "python core/listing_vibes/model/losses/hinge.py",
-    "acme_vibes/month.py": "python core/listing_vibes/market/kinds/month.py",
+    "acme_vibes/month.py": "python core/listing_vibes/market/attribute_types/month.py",
     "acme_vibes/json_lines.py": "python core/listing_vibes/market/importers/json_lines.py",
     "acme_vibes/encoders.py": "python acme_vibes/encoders.py",
     "acme_vibes/words/__init__.py": "python app/listing_vibes_app/app_pages/words/__init__.py",

@@ -95,9 +95,9 @@ def test_a_folder_of_mapped_tables_is_imported(both, tmp_path):
 @pytest.mark.parametrize(
     ("columns", "told", "says"),
     [
-        ("Id,price", "listing_id = 'ID'", r"lacks the column 'ID' .*\[columns\.listings\].* for 'listing_id' \(it has: Id, price\)"),
+        ("Id,price", "listing_id = 'ID'", r"\[columns\.listings\].* maps the column 'ID' to 'listing_id', and .* has Id, price"),
         ("ID,price\na,2", "listing_id = 'ID'", "column ID, row 2: 'a' is there twice"),
-        ("ID,listing_id", "listing_id = 'ID'", "has the columns 'ID' and 'listing_id'"),
+        ("ID,listing_id", "listing_id = 'ID'", "has both of them"),
         ("ID,price", "listing_id = 'ID'\nprice = 'ID'", "'ID' stands for two columns"),
     ],
 )  # fmt: skip

@@ -142,7 +142,7 @@ def test_when_listings_are_live(folder):
 def test_a_misspelt_exclusion_is_refused_since_the_column_would_reach_the_model(tiny_market, name):
     path = tiny_market()
     (path / "market.toml").write_text(f"excluded = ['{name}']")
-    with pytest.raises(VibesError, match=f"excludes '{name}'.*while 'review_scores_rating' would reach"):
+    with pytest.raises(VibesError, match=f"lists '{name}' as excluded.* not 'review_scores_rating'"):
         Market.open(path)
     (path / "market.toml").write_text(f"excluded = ['review_scores_rating', '{name}', 'host_id']")
     assert [defect.value for defect in Market.open(path).defects] == [name, "host_id"]  # in vain, but named

@@ -7,8 +7,8 @@ from collections import Counter
 import pandas as pd
 import pytest
 
+from listing_vibes.market.attribute_types import infer_type
 from listing_vibes.market.importers import import_market
-from listing_vibes.market.kinds import infer_kind
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile
@@ -52,7 +52,7 @@ def test_next_basket_queries_of_the_week(week):
 
 def test_titles_are_texts_though_nobody_says_so(week):
     raw = pd.read_parquet(week.path / "listings.parquet")
-    kinds = {name: infer_kind(name, raw[name]) for name in raw.columns if name != "listing_id"}
+    kinds = {name: infer_type(name, raw[name]) for name in raw.columns if name != "listing_id"}
     assert (kinds["prod_name"], kinds["description"]) == ("text", "text")
     named = [name for name in kinds if name.endswith("_name") and name != "prod_name"]
     assert {kinds[name] for name in named} == {"category"}

@@ -16,7 +16,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks, save_looks
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.search.photo_search import FILE, photos_of
-from listing_vibes.market.called import title_of
+from listing_vibes.market.titles import title_of
 from listing_vibes.report import pins
 from listing_vibes.report.looks import listings_map
 from listing_vibes.report.page import report_html

@@ -7,7 +7,7 @@ import numpy as np
 from listing_vibes.features.featurizer import Features
 from listing_vibes.features.tokens.tabular import Tokens
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.market.kinds import AttributeVocabulary
+from listing_vibes.market.attribute_types import AttributeVocabulary
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.training.codes import codes_of, redrawn

@@ -8,10 +8,10 @@ import pandas as pd
 
 from listing_vibes.errors import printable
 from listing_vibes.market.amounts import MISSING as MISSING
-from listing_vibes.market.amounts import is_money as is_money
+from listing_vibes.market.amounts import is_currency as is_currency
 from listing_vibes.market.amounts import number as number
 from listing_vibes.market.amounts import with_unit as with_unit
-from listing_vibes.market.called import identity as identity
+from listing_vibes.market.titles import identity as identity
 from listing_vibes.words import count as count
 
 #: Of a number in a field, with all that was typed: Streamlit's own has two decimals, by which 0.0005 reads 0.00.

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import printable
-from listing_vibes.market.amounts import years_of
-from listing_vibes.market.codes import is_code
+from listing_vibes.market.amounts import said_unit, years_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.money import said_unit
+from listing_vibes.market.titles import is_code
 from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes_app.view import formats
 
@@ -62,8 +61,8 @@ class MarketView:
     # titles
 
     def title(self, row: int) -> str:
-        """The listing's title, or what to call it by its values or its id."""
-        called = self.market.called(row)
+        """The listing's title, or what to call it by its id."""
+        called = self.market.title_text(row)
         return (
             formats.identity(self.ids[row], "Listing", row) if called is None else formats.shorten(called, 90)
         )
@@ -166,7 +165,7 @@ class MarketView:
     def headline(self) -> list[Attribute]:
         """The attributes of a card: a price first, then the short ones that most listings have, in their order, and codes
         where too few remain."""
-        priced = [item for item in self.attributes if formats.is_money(self.unit(item))][:1]
+        priced = [item for item in self.attributes if formats.is_currency(self.unit(item))][:1]
         known = {
             name: float(self.market.listings[name].notna().mean())
             for name in self._columns
@@ -176,7 +175,7 @@ class MarketView:
             item
             for item in self.attributes
             if item.shown_as in ("number", "category") and known[item.name] >= 0.5
-            and item not in (*priced, *self.market.named_by)
+            and item not in priced
         ]  # fmt: skip
         codes = [item for item in short if item.name in self.codes]
         words = [item for item in short if item not in codes]
@@ -186,9 +185,6 @@ class MarketView:
         return (priced + short)[:HEADLINE]
 
     def facts(self, row: int, attributes: list[Attribute] | None = None) -> list[tuple[str, str]]:
-        """(label, value) of a listing's attributes, missing ones as "—"; of all of them behind its id where it is called by some."""
+        """(label, value) of a listing's attributes, missing ones as "—"."""
         chosen = self.attributes if attributes is None else attributes
-        found = [(item.label, self.text(row, item)) for item in chosen]
-        if attributes is None and self.market.named_by:
-            found.append(("Listing id", printable(self.ids[row])))
-        return found
+        return [(item.label, self.text(row, item)) for item in chosen]

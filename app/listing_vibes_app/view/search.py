@@ -103,8 +103,12 @@ class SearchIndex:
 
 
 def _titles(view: MarketView) -> Told:
-    called = enumerate(view.market.all_called())
-    texts = [view.title(row) if name is None else printable(name) for row, name in called]
+    title = view.market.title
+    cells = view.market.column(title).tolist() if title is not None else [None] * len(view)
+    texts = [
+        printable(cell) if isinstance(cell, str) and cell.strip() else view.title(row)
+        for row, cell in enumerate(cells)
+    ]
     rows = np.arange(len(view))
     return texts, rows, rows
 

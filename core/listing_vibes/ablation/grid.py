@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from listing_vibes.ablation.controls import known_control
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import first_problem, read_toml
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.registry import one_of
@@ -131,7 +131,7 @@ class Inputs:
         features = [name for name in (C.ACTION, C.DURATION) if name in market.events]
         return cls(
             photos=int(market.photos[C.LISTING].value_counts().max()) if len(market.photos) else 0,
-            text=any(kind_of(attribute.kind).sentences for attribute in market.attributes),
+            text=any(type_of(attribute.kind).sentences for attribute in market.attributes),
             meta=bool(market.events[features].notna().any(axis=None)) if features else False,
             timestamps=market.timed,
         )

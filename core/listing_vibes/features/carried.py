@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.within import inside
+from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.photo_folders import PhotoFolders
 
@@ -92,7 +92,7 @@ class Carried(BaseModel):
                 name: share
                 for name in known
                 if not featurizer.vocabulary.pieces
-                and (share := kind_of(entries[name].kind).outgrown(entries[name], seen))
+                and (share := type_of(entries[name].kind).outgrown(entries[name], seen))
             },
             photos=("known" if shown else "gone")
             if reads

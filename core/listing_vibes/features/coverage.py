@@ -9,7 +9,7 @@ from listing_vibes.features.carried import Carried
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.seen import read_by
 from listing_vibes.features.within import inside
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 
 
@@ -38,12 +38,12 @@ def values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
 
 
 def _share_known(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
-    kind = kind_of(entry.kind)
+    kind = type_of(entry.kind)
     if entry.edges or entry.grids:
         return 1.0 - kind.outgrown(entry, listings)
     told = kind.fit(listings, entry.name, 2, 1)
     counts = np.zeros(1 + told.size)
-    for one in kind.tell(told.model_copy(update={"first": 1, "buckets": 0}), listings):
+    for one in kind.tokenize(told.model_copy(update={"first": 1, "buckets": 0}), listings):
         counts += np.bincount(one.ids, minlength=len(counts))
     there = set(entry.values)
     mine = [counts[1 + place] for place, value in enumerate(told.values) if value in there]

@@ -19,11 +19,11 @@ from listing_vibes.features.texts.encoder import carry_vectors
 from listing_vibes.features.texts.views import readable
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.within import Within, inside, places
+from listing_vibes.market.amounts import is_ambiguous, is_currency, unit_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.money import is_ambiguous, is_currency, unit_of
 from listing_vibes.progress import Report
 
 #: Buckets of a category whose values most markets have for themselves, such as districts and sellers: a market that the
@@ -53,7 +53,7 @@ def fit_many(
             each other, or photos by different encoders.
     """
     shared = shared_attributes(markets)
-    numbers = [one.name for one in shared if kind_of(one.kind).binned]
+    numbers = [one.name for one in shared if type_of(one.kind).binned]
     within = Within(
         numbers={name: [] for name in numbers},
         place=places() if any(a.name == C.PLACE for a in shared) else {},
@@ -70,7 +70,7 @@ def fit_many(
     whole, vectors = _whole(markets, frames, told, photos, work)
     first = np.cumsum([0, *(len(frame) for frame in frames)])
     every = np.concatenate([start + mine for start, mine in zip(first, rows, strict=False)])
-    sentences = [one.name for one in told if kind_of(one.kind).sentences]
+    sentences = [one.name for one in told if type_of(one.kind).sentences]
     if config.text:
         said = [distinct_texts(frame, [name for name in sentences if name in frame]) for frame in frames]
         views = readable(config.text_views, list(chain.from_iterable(said)))
@@ -134,7 +134,7 @@ def same_unit(name: str, markets: Sequence[Market]) -> bool:
 def _known(market: Market, shared: Sequence[Attribute]) -> pd.DataFrame:
     """The columns of `shared` that a market has, by their shared names."""
     listings = market.shared().listings
-    columns = [column for one in shared for column in kind_of(one.kind).columns(one.name)]
+    columns = [column for one in shared for column in type_of(one.kind).columns(one.name)]
     return listings[[name for name in dict.fromkeys([C.LISTING, *columns]) if name in listings]]
 
 
@@ -177,7 +177,7 @@ def _common(vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Vocabulary
     """`vocabulary` with those values alone that two of the markets have, of which `parts` are the listings."""
     entries, following = [], 1
     for entry in vocabulary.attributes:
-        kind, kept = kind_of(entry.kind), entry.values
+        kind, kept = type_of(entry.kind), entry.values
         if entry.values:
             have = [set(kind.fit(part, entry.name, 2, 1).values) for part in parts if entry.name in part]
             kept = [value for value in entry.values if sum(value in one for one in have) > 1]

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.documents import read_json, write_json
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 from listing_vibes.market.market import Market
 
 FILE = "seen.json"
@@ -38,7 +38,7 @@ class Spread(_Part):
     def of(cls, name: str, kind: str, listings: pd.DataFrame, known: AttributeVocabulary) -> Spread:
         """Of the attribute `name` of `listings`; of its values none that the model does not hold in `known` anyway."""
         least = max(LEAST, round(LEAST_SHARE * len(listings)))
-        entry = kind_of(kind).fit(listings, name, BINS, least)
+        entry = type_of(kind).fit(listings, name, BINS, least)
         held = set(known.values)
         values = [value for value in entry.values if value in held][:MOST]
         small = {"values": values, "buckets": 0, "grids": entry.grids[:1], "first": 1}
@@ -47,9 +47,9 @@ class Spread(_Part):
     @classmethod
     def by(cls, entry: AttributeVocabulary, listings: pd.DataFrame) -> Spread:
         """Of `listings`, by the values, bins or cells of `entry`."""
-        kind, counts = kind_of(entry.kind), np.zeros(entry.size)
+        kind, counts = type_of(entry.kind), np.zeros(entry.size)
         single, single_there = 0, kind.missing(listings, entry.name)
-        for told in kind.tell(entry, listings):
+        for told in kind.tokenize(entry, listings):
             ids = told.ids
             ids = ids[(ids >= 1) & (ids <= entry.size)]
             counts += np.bincount(ids - 1, minlength=entry.size)

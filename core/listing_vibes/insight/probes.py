@@ -16,8 +16,8 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import bootstrap_means, interval
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def probe_run(
 def _answers(
     market: Market, questions: Sequence[str] | None, truth: pd.DataFrame | None
 ) -> Iterator[tuple[str, pd.Series]]:
-    kinds = {attribute.name: kind_of(attribute.kind) for attribute in market.attributes}
+    kinds = {attribute.name: type_of(attribute.kind) for attribute in market.attributes}
     if truth is not None and C.LISTING not in truth:
         raise VibesError(f"The truth table has the columns {list(truth)}; it needs 'listing_id'.")
     told = [] if truth is None else [str(name) for name in truth if name != C.LISTING]

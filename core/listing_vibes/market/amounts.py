@@ -1,52 +1,50 @@
-"""Amounts as people read them: numbers with their unit, and years."""
+"""Amounts as people read them: numbers with their unit, years, prices; and whether two markets mean the same money by a unit."""
 
 import math
 import re
 
+from listing_vibes.errors import VibesError, printable
 from listing_vibes.kept_with import kept_with
-from listing_vibes.market.kinds.number import YEARS
-from listing_vibes.market.market import Market
+from listing_vibes.market.attribute_types.number import YEARS
+from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.values import CURRENCY, SIGNS
 
 #: A value that is missing.
 MISSING = "—"
-LEAST, DECIMALS = 0.01, 8  # what two decimals tell, and how many are written out below that
-_CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "SGD": "S$", "AUD": "A$", "CAD": "C$"}
-_SIGNS = {"$", "€", "£", "¥", *_CURRENCY_SIGNS.values()}
+#: Stands in `market.toml` for the market's currency.
+OWN = "currency"
+LEAST, DECIMALS = 0.01, 8  # what two decimals show, and how many are written out below that
+_SIGN_OF = {code: sign for sign, code in SIGNS.items()} | {"USD": "$", "JPY": "¥"}
+#: Signs of several currencies.
+_AMBIGUOUS = {"$", "¥"}
 _PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²
 
 
 def number(value: float, unit: str = "", grouped: bool = True) -> str:
-    """A number with its unit, at most two decimals, fewer the larger it is, and two figures of what these would not tell;
+    """Return a number with its unit, at most two decimals, fewer the larger it is, and two digits of what these would not show;
     `grouped=False` for years."""
     if value is None or not math.isfinite(value):
         return MISSING
-    value += 0.0  # nothing has no sign
+    value += 0.0  # zero has no sign
     if 0 < abs(value) < LEAST:
         decimals = 1 - math.floor(math.log10(abs(value)))
         text = f"{value:.{decimals}f}".rstrip("0") if decimals <= DECIMALS else f"{value:.1e}"
         return with_unit(text, unit)
     decimals = 0 if abs(value) >= 1000 or float(value).is_integer() else 1 if abs(value) >= 100 else 2
     text = f"{value:,.{decimals}f}" if grouped else f"{value:.{decimals}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return with_unit(text, unit)
+    return with_unit(text.rstrip("0").rstrip(".") if "." in text else text, unit)
 
 
 def with_unit(text: str, unit: str) -> str:
-    """`text` with its unit: currency signs stand before it, everything else behind it; `1 night`, `2 nights`."""
-    sign = _CURRENCY_SIGNS.get(unit.upper(), unit)
+    """Return `text` with its unit: currency signs stand before it, everything else behind it; `1 night`, `2 nights`."""
+    sign = _SIGN_OF.get(unit.upper(), unit)
     if not sign:
         return text
-    if sign in _SIGNS:
+    if sign in SIGNS or sign in _AMBIGUOUS:
         return f"-{sign}{text[1:]}" if text.startswith("-") else f"{sign}{text}"
     if text.lstrip("-") == "1" and _PLURAL.fullmatch(sign):
         sign = re.sub(r"(?<=inch)es$|s$", "", sign)
     return f"{text}%" if sign == "%" else f"{text} {sign}"
-
-
-def is_money(unit: str) -> bool:
-    """True for a currency code or sign."""
-    return unit.upper() in _CURRENCY_SIGNS or unit in _SIGNS
 
 
 @kept_with(8)
@@ -59,3 +57,52 @@ def years_of(market: Market) -> frozenset[str]:
         for name, known in columns
         if len(known) and known.between(*YEARS).all() and (known % 1 == 0).all()
     )
+
+
+def is_currency(unit: str) -> bool:
+    """Return whether a unit is a currency, or one for something, as in EUR/month."""
+    return re.fullmatch(CURRENCY, _currency(unit)) is not None
+
+
+def is_ambiguous(unit: str) -> bool:
+    """Return whether it is the sign of several currencies, which does not say that two markets count in the same one."""
+    return _currency(unit) in _AMBIGUOUS
+
+
+def said_unit(market: Market, attribute: Attribute) -> str:
+    """Return the unit of an attribute as people read it: as `market.toml` has it, the market's currency for its own."""
+    return printable(market.config.currency) if attribute.unit == OWN else attribute.unit
+
+
+@kept_with(8)
+def price(market: Market) -> Attribute | None:
+    """Return the attribute that is a price: a number in a currency, or else one of that name; None where there is none."""
+    numbers = [item for item in market.attributes if item.shown_as == "number"]
+    named = (item for item in numbers if "price" in (item.name.casefold(), item.label.casefold()))
+    return next((item for item in numbers if is_currency(said_unit(market, item))), next(named, None))
+
+
+def unit_of(market: Market, attribute: Attribute) -> str:
+    """Return the unit of an attribute, with the code of its currency; where the sign alone does not say which, the market does.
+
+    Raises:
+        VibesError: it is a currency, and not the market's.
+    """
+    unit, own = attribute.unit.strip(), _currency(market.config.currency)
+    if unit == OWN:
+        return own
+    if not is_currency(unit):
+        return unit
+    currency = _currency(unit)
+    if own and currency != own and not {currency, own} & _AMBIGUOUS:
+        raise VibesError(
+            f"{market.path / 'market.toml'} has currency = \"{market.config.currency}\", and counts '{attribute.name}' in {unit}; "
+            "correct one of them."
+        )
+    sign = re.split(r"[\s/]", unit)[0]
+    return (own if own and currency in _AMBIGUOUS else currency) + unit[len(sign) :].replace(" ", "")
+
+
+def _currency(unit: str) -> str:
+    sign = re.split(r"[\s/]", unit.strip())[0].upper()
+    return SIGNS.get(sign, sign)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from listing_vibes.market.kinds import Shown, kind_of
+from listing_vibes.market.attribute_types import Shown, type_of
 from listing_vibes.market.values import with_point
 
 
@@ -19,8 +19,8 @@ class Attribute:
 
     @property
     def shown_as(self) -> Shown:
-        """In which form screens show and edit it; see `listing_vibes.market.kinds.Kind`."""
-        return kind_of(self.kind).shown_as
+        """In which form screens show and edit it; see `listing_vibes.market.attribute_types.AttributeType`."""
+        return type_of(self.kind).shown_as
 
     def typed(self, value: Any) -> Any:
         """A value as somebody typed it, as the table writes it too, for its kind to read."""

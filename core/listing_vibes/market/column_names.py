@@ -1,7 +1,8 @@
-"""Columns that `market.toml` maps, so that a table need not be rewritten: `[columns.events] user_id = "customer"`."""
+"""Names in market.toml and in the tables: columns that it maps (`[columns.events] user_id = "customer"`), and names that it misspells."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,15 +35,14 @@ def rename_columns(
     raw: pd.DataFrame, source: Path, config: MarketConfig, strict: bool = True
 ) -> pd.DataFrame:
     """Return a table, which was read from `source`, under the names that the market uses; `strict` as in `names_in`."""
-    names = names_in(list(map(str, raw.columns)), source, config, strict)
-    return raw.rename(columns=names) if names else raw
+    return raw.rename(columns=names_in(list(map(str, raw.columns)), source, config, strict))
 
 
 def with_file_names(
     defects: Sequence[Defect], columns: Sequence[str], source: Path, config: MarketConfig
 ) -> list[Defect]:
     """Return defects of a table, each under the name that the file has for its column."""
-    names = {name: told for told, name in names_in(columns, source, config).items()}
+    names = {name: in_file for in_file, name in names_in(columns, source, config).items()}
     return [replace(defect, file_column=names.get(defect.column, "")) for defect in defects]
 
 
@@ -60,23 +60,35 @@ def names_in(
     Raises:
         VibesError: a column that is mapped is there under both names or, where `strict`, under none.
     """
-    found: dict[str, str] = {}
-    table, mapped = next(
-        ((name, names) for name, names in config.columns.items() if source.name.startswith(name)), ("", {})
+    table = next((name for name in config.columns if source.name.startswith(name)), None)
+    names = {in_file: name for name, in_file in config.columns.get(table, {}).items() if in_file != name} if table else {}  # fmt: skip
+    for in_file, name in names.items():
+        if (in_file in columns) == (name in columns) and (strict or in_file in columns):
+            has = "has both of them" if in_file in columns else f"has {', '.join(columns[:8])}"
+            raise VibesError(
+                f"market.toml ([columns.{table}]) maps the column '{in_file}' to '{name}', and {source} {has}; correct it there."
+            )
+    return {in_file: name for in_file, name in names.items() if in_file in columns}
+
+
+def check_names(
+    key: str, names: Sequence[str], known: Sequence[str], others: Sequence[str], source: Path
+) -> list[Defect]:
+    """Check the names that market.toml lists under `key` against the `known` ones of a table.
+
+    Returns:
+        the defects of names that are not known.
+
+    Raises:
+        VibesError: one of them is spelled nearly as one of the `others`, which would reach the model.
+    """
+    unknown, spelled = (
+        [name for name in names if name not in known],
+        {name.casefold(): name for name in others},
     )
-    for name, told in mapped.items():
-        if told == name:
-            continue
-        if told in columns and name in columns:
+    for name in unknown:
+        for near in difflib.get_close_matches(name.casefold(), spelled, 1, 0.8):
             raise VibesError(
-                f"{source} has the columns '{told}' and '{name}', of which market.toml ([columns.{table}]) makes one; remove one, or "
-                "that line."
+                f"market.toml lists '{name}' as {key}, which {source} does not have, and not '{spelled[near]}', which it has; correct the name."
             )
-        if told in columns:
-            found[told] = name
-        elif strict and name not in columns:
-            raise VibesError(
-                f"{source} lacks the column '{told}' that market.toml ([columns.{table}]) names for '{name}' (it has: "
-                f"{', '.join(columns[:8])}); correct it there."
-            )
-    return found
+    return [Defect("market.toml", key, 0, name, f"is not in {source.name}; remove it") for name in unknown]

@@ -9,8 +9,8 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import TypeName, type_of
 from listing_vibes.market.documents import first_problem, read_toml, write_text
-from listing_vibes.market.kinds import KindName, kind_of
 
 #: The action that says "not this" unless a market has others; it may be asked for before the first event has it.
 HIDE = "hide"
@@ -24,7 +24,7 @@ class AttributeConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: KindName | None = None  # None: inferred from the values
+    kind: TypeName | None = None  # None: inferred from the values
     label: str = ""
     unit: str = ""
     separator: str = ""  # of a `multi`; "" = |
@@ -39,7 +39,7 @@ class AttributeConfig(BaseModel):
 
     @model_validator(mode="after")
     def _separates_a_set(self) -> "AttributeConfig":
-        if self.separator and self.kind is not None and not kind_of(self.kind).separated:
+        if self.separator and self.kind is not None and not type_of(self.kind).separated:
             raise ValueError(f"separator goes with kind 'multi', not '{self.kind}'; leave it out")
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,12 +32,11 @@ class Defect:
         shown = f": '{self.value[:60]}'" if self.value else ""
         return f"{where}{shown} {self.message}{times}"
 
-    def within(self, places: np.ndarray) -> Defect:
-        """The same defect of the whole table, where what was looked at is its rows `places` (n,)."""
+    def within(self, rows: np.ndarray) -> Defect:
+        """Return the same defect of the whole table, of which only the `rows` (n,) were read."""
         if self.rows is None:
             return self
-        rows = places[self.rows]
-        return replace(self, row=int(rows[0]) + 1, rows=rows)
+        return replace(self, row=int(rows[self.rows[0]]) + 1, rows=rows[self.rows])
 
 
 @dataclass
@@ -54,10 +54,12 @@ class Notes:
             value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
             self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
 
-    def unread(self, raw: pd.DataFrame, read: tuple[str, ...]) -> None:
+    def add_column(self, column: str, message: str) -> None:
+        """Record a defect of a whole column."""
+        self.defects.append(Defect(self.file, column, 0, "", message))
+
+    def unread(self, raw: pd.DataFrame, read: Collection[str]) -> None:
         """Record the columns of `raw` that a table of this kind has no use for."""
         for name in map(str, raw.columns):
             if name not in read:
-                self.defects.append(
-                    Defect(self.file, name, 0, "", "is no column of this table; it is not used")
-                )
+                self.add_column(name, "is no column of this table; it is not used")

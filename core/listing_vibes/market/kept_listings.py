@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.defects import Defect
@@ -29,7 +30,6 @@ from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.garbage import none_meanwhile
 from listing_vibes.market.kept import stamp
-from listing_vibes.market.kinds import KINDS
 
 #: Listings from which on reading and checking takes longer than to look whether the file changed.
 FEWEST = 20_000
@@ -90,7 +90,9 @@ def _passport(source: Path, config: MarketConfig) -> str:
     """sha256 over the file, the configuration and what reads them."""
     digest = hashlib.sha256(f"{source.name} {pd.__version__} {pa.__version__} ".encode())
     digest.update(config.model_dump_json().encode())
-    digest.update(repr([one.distribution for found in KINDS.plugins.values() for one in found]).encode())
+    digest.update(
+        repr([one.distribution for found in ATTRIBUTE_TYPES.plugins.values() for one in found]).encode()
+    )
     for path in (*READERS, source):
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -11,7 +11,6 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.attribute import Attribute
-from listing_vibes.market.called import NAMES, TITLES, name_of, telling
 from listing_vibes.market.column_names import rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
@@ -19,11 +18,11 @@ from listing_vibes.market.defects import Defect
 from listing_vibes.market.event_stream import event_frames, no_events
 from listing_vibes.market.fingerprint import Source, files_digest, tables_digest, with_files
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
-from listing_vibes.market.in_vain import unwanted_in_vain
 from listing_vibes.market.io import TABLES, find_table, read_table
 from listing_vibes.market.kept_listings import Listings, Parts, kept_listings
 from listing_vibes.market.photo_folders import root_defects
-from listing_vibes.market.tables import events_table, listings_table, photos_table
+from listing_vibes.market.tables import check_unwanted, events_table, listings_table, photos_table
+from listing_vibes.market.titles import find_title
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count
@@ -195,7 +194,7 @@ class Market:
         if events_too and "events" in sources:
             moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
             events, actions, found = events_table(renamed(source), source, known, config, moment)
-            defects = defects + named(found, source) + unwanted_in_vain(events, actions, source, config)
+            defects = defects + named(found, source) + check_unwanted(events, actions, source, config)
             names = UserNames(path, config.privacy.users == "hashed")
             events = events.assign(**{C.USER: names.shown(events[C.USER])}) if names.hashed else events
         else:
@@ -251,41 +250,16 @@ class Market:
 
     @cached_property
     def title(self) -> str | None:
-        """The column of the listings that names them: that of `market.toml`, or else one that is called so; None where there is none."""
+        """The column of the listings that titles them: that of `market.toml`, else see `find_title`; None where there is none."""
         name = self.config.title
-        if name is not None:
-            return name if name in self.plain or any(one.name == name for one in self.attributes) else None
-        called = {one.name.strip().lower().replace(" ", "_"): one for one in self.attributes}
-        likely = [called[name] for name in TITLES if name in called]
-        told = [one for one in likely if one.kind == "text" or self._mostly_different(one)]
-        names = [called.get(name) for name in NAMES]
-        sure = [one for one in likely if one.kind == "category" and one not in names]
-        return next((one.name for one in told + sure), None)
+        if name is None:
+            return find_title(self)
+        return name if name in self.plain or any(one.name == name for one in self.attributes) else None
 
-    @cached_property
-    def named_by(self) -> list[Attribute]:
-        """The attributes whose values call a listing where no column titles it, see `listing_vibes.market.called`; else none."""
-        return telling(self.plain, self.attributes) if self.title is None else []
-
-    def called(self, row: int) -> str | None:
-        """What a listing is called: its title, or what tells it from most others; None where neither is known."""
-        return name_of([column.iat[row] for column in self._calling])
-
-    def all_called(self) -> list[str | None]:
-        """What each listing is called, see `called`, at once."""
-        if not self._calling:
-            return [None] * len(self.plain)
-        return list(map(name_of, zip(*(column.tolist() for column in self._calling), strict=True)))
-
-    @cached_property
-    def _calling(self) -> list[pd.Series]:
-        """The columns that listings are called by."""
-        by = [item.name for item in self.named_by] if self.title is None else [self.title]
-        return [self.column(name) for name in by]
-
-    def _mostly_different(self, attribute: Attribute) -> bool:
-        """Whether a category has more values than half the listings: a column `name` may also be what many have."""
-        return attribute.kind == "category" and 2 * self.column(attribute.name).nunique() > len(self.plain)
+    def title_text(self, row: int) -> str | None:
+        """Return the title of a listing; None where it has none."""
+        title = None if self.title is None else self.column(self.title).iat[row]
+        return title.strip() or None if isinstance(title, str) else None
 
     def column(self, name: str) -> pd.Series:
         """One column of the listings."""

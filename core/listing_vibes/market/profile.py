@@ -1,33 +1,32 @@
-"""The profile of a market: what it holds, how much of it is missing, what looks wrong or like a leak."""
+"""The profile of a market: what it holds, how much of it is missing, and what looks wrong or like a leak."""
+
+from __future__ import annotations
 
 import os
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import PIL
 from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market import photo_check
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.io import find_table
-from listing_vibes.market.kept import content, kept, stamp
-from listing_vibes.market.kept_listings import READERS
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
-from listing_vibes.market.log import DAY, EventLog
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.own_vectors import own_vectors
 from listing_vibes.market.photo_check import MISSING, OUTSIDE, photo_problem
 from listing_vibes.market.photo_folders import PhotoFolders
 from listing_vibes.market.photo_urls import FETCHED
-from listing_vibes.market.splits import Catalogue, make_split, returning
+from listing_vibes.market.splits import Catalogue, Split, make_split, returning
+from listing_vibes.words import count
 
-MOST_PHOTOS = 20_000  # so many files are opened at most, evenly spread; all are looked up
+MOST_PHOTOS = 20_000  # files that are opened at most, evenly spread; that they are there is checked of all
 
 
 class _Part(BaseModel):
@@ -42,10 +41,10 @@ class Spread(_Part):
     max: int
 
     @classmethod
-    def of(cls, counts: np.ndarray) -> "Spread":
-        """The spread of counts (N,), at least one."""
-        middle, high = np.quantile(counts, [0.5, 0.9])
-        return cls(median=float(middle), p90=float(high), max=int(counts.max()))
+    def of(cls, counts: np.ndarray) -> Spread:
+        """Return the spread of counts (N,), at least one."""
+        median, p90 = np.quantile(counts, [0.5, 0.9])
+        return cls(median=float(median), p90=float(p90), max=int(counts.max()))
 
 
 class AttributeProfile(_Part):
@@ -57,7 +56,7 @@ class AttributeProfile(_Part):
     unit: str
     missing: float
     distinct: int
-    decimal: str  # "," where a comma parts the decimals of the numbers in the table
+    decimal: str  # "," where a comma stands before the decimals of the numbers in the table
 
 
 class EventsProfile(_Part):
@@ -69,14 +68,12 @@ class EventsProfile(_Part):
     last: str | None
     actions: list[str]
     per_user: Spread
-    busiest: str  # the user with the most events
     users_with_two: float  # share of users with two events or more
     returning: float  # share of the events after a user's first that go back to a listing of theirs
     per_listing: Spread
     listings_without: float  # share of listings without any event
     repeated: int  # events that repeat user, listing and time of another
     unwanted: int  # events that say "not this"
-    unwanted_actions: list[str]  # by which of the actions
 
 
 class SplitProfile(_Part):
@@ -88,20 +85,17 @@ class SplitProfile(_Part):
     train_events: int
     valid_queries: int
     test_queries: int
-    at_once: bool  # no user has events at two moments
-    apart: float | None  # days between two moments, at least; None where fewer are known
     cold_listings: float | None  # None without test queries
     cold_users: float | None
 
 
 class LiveProfile(_Part):
-    """When listings are live, in a market whose events have timestamps."""
+    """When listings are active, in a market whose events have timestamps."""
 
     published: bool  # any listing says since when
     expires: bool  # any listing says until when
-    at_end: int  # listings live just after the last event
-    all_touched: bool  # every listing has an event, as where the table was made of the log
-    outside: float  # share of the events on a listing that was not live then
+    at_end: int  # listings active just after the last event
+    outside: float  # share of the events on a listing that was not active then
 
 
 class PhotosProfile(_Part):
@@ -116,72 +110,45 @@ class PhotosProfile(_Part):
     broken: int
 
 
-class _Counted(_Part):
-    """What of a profile rests on the tables alone."""
-
-    attributes: list[AttributeProfile]
-    events: EventsProfile | None
-    live: LiveProfile | None  # None without timestamps
-    split: SplitProfile | None
-    split_problem: str | None  # why there is no split
-    leaks: dict[str, str]  # attribute -> why it looks like a leak
-
-
-class _Opened(_Part):
-    """What was found in photo files."""
-
-    problems: dict[str, str]  # by their paths
-
-
-class MarketProfile(_Counted):
-    """All that `vibes check` tells; `to_dict` is its JSON document."""
+class MarketProfile(_Part):
+    """All that `vibes check` shows; `to_dict` is its JSON document."""
 
     name: str
     path: str
     fingerprint: str
     listings: int
+    attributes: list[AttributeProfile]
+    events: EventsProfile | None
+    live: LiveProfile | None  # None without timestamps
+    split: SplitProfile | None
+    split_problem: str | None  # why there is no split
     photos: PhotosProfile
     title: str | None  # the column that names listings
-    named_by: list[str] = []  # where there is none, the attributes whose values do, by their labels
     excluded: list[str]  # excluded columns that are in the file
+    notes: list[str]  # what the numbers mean for lists and measurements
+    leaks: dict[str, str]  # attribute -> why it looks like a leak
     defects: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """The profile as plain JSON values."""
+        """Return the profile as plain JSON values."""
         return self.model_dump(mode="json")
 
 
-def profile(market: Market, keep: bool = False) -> MarketProfile:
-    """Count, measure and look for leaks and defects; reads the headers of the photo files.
-
-    Args:
-        keep: what rests on the tables alone, and what was found in photos, is kept in the market's cache, and read from there
-            where neither they nor the photos' files have changed.
-    """
-    if keep:
-        of = [
-            market.fingerprint,
-            len(market.events),
-            *map(content, READERS),
-        ]  # future events are not there yet
-        counted = kept(market.path, "profile", of, _Counted, lambda: _counted(market))
-    else:
-        counted = _counted(market)
-    photos, found = _photos(market, keep)
-    events = counted.events
-    defects = market.defects + found
+def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
+    """Count, measure and look for leaks and defects; reads the headers of at most `most_photos` photo files."""
+    log = EventLog.from_market(market)
+    events = _profile_events(market, log) if len(log) else None
+    live = _profile_live(market, log) if events is not None and log.timed else None
+    split = split_problem = None
+    try:
+        split = _profile_split(log, make_split(log, Catalogue(*market.live_interval())))
+    except VibesError as error:
+        split_problem = str(error)
+    photos, photo_defects = _profile_photos(market, most_photos)
+    defects = [*market.defects, *photo_defects, *_vector_defects(market)]
     if events is not None and events.repeated:
-        file = _file(market, "events")
-        defects.append(
-            Defect(
-                file,
-                "",
-                0,
-                "",
-                "repeats user, listing and time of an earlier event; kept",
-                events.repeated,
-            )
-        )
+        message = "repeats user, listing and time of an earlier event; kept"
+        defects.append(Defect(_file(market, "events"), "", 0, "", message, events.repeated))
     source = find_table(market.tables, "listings")
     columns = market_columns(source, market.config) if source is not None else []
     return MarketProfile(
@@ -189,26 +156,17 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
         path=str(market.path),
         fingerprint=market.fingerprint,
         listings=len(market.plain),
+        attributes=[_profile_attribute(market, attribute) for attribute in market.attributes],
+        events=events,
+        live=live,
+        split=split,
+        split_problem=split_problem,
         photos=photos,
         title=market.title,
-        named_by=[one.label for one in market.named_by],
         excluded=[name for name in market.config.excluded if name in columns],
-        defects=[str(defect) for defect in defects],
-        **{name: getattr(counted, name) for name in _Counted.model_fields},
-    )
-
-
-def _counted(market: Market) -> _Counted:
-    log = EventLog.from_market(market)
-    events = _events(market, log) if len(log) else None
-    split, problem = _split(market, log)
-    return _Counted(
-        attributes=[_attribute(market, attribute) for attribute in market.attributes],
-        events=events,
-        live=_live(market, log) if events is not None and log.timed else None,
-        split=split,
-        split_problem=problem,
+        notes=_notes(market, events, live, split),
         leaks=_leaks(market, log),
+        defects=[str(defect) for defect in defects],
     )
 
 
@@ -217,8 +175,8 @@ def _file(market: Market, table: str) -> str:
     return source.name if source is not None else table
 
 
-def _attribute(market: Market, attribute: Attribute) -> AttributeProfile:
-    kind = kind_of(attribute.kind)
+def _profile_attribute(market: Market, attribute: Attribute) -> AttributeProfile:
+    kind = type_of(attribute.kind)
     return AttributeProfile(
         name=attribute.name,
         kind=attribute.kind,
@@ -230,25 +188,22 @@ def _attribute(market: Market, attribute: Attribute) -> AttributeProfile:
     )
 
 
-def _events(market: Market, log: EventLog) -> EventsProfile:
+def _profile_events(market: Market, log: EventLog) -> EventsProfile:
     per_user, per_listing = np.diff(log.start), log.counts()
-    ends = (int(log.time.min()), int(log.time.max())) if log.timed else (None, None)
     keys = [C.USER, C.LISTING, C.TIMESTAMP if log.timed else C.POSITION]
     return EventsProfile(
         count=len(log),
         users=len(log.users),
-        first=_date(ends[0]),
-        last=_date(ends[1]),
+        first=_date(log.time.min()) if log.timed else None,
+        last=_date(log.time.max()) if log.timed else None,
         actions=log.actions,
         per_user=Spread.of(per_user),
-        busiest=log.users[int(per_user.argmax())],
         users_with_two=float((per_user >= 2).mean()),
         returning=returning(log, np.ones(len(log), bool)),
         per_listing=Spread.of(per_listing),
         listings_without=float((per_listing == 0).mean()),
         repeated=int(market.events.duplicated(keys).sum()),
         unwanted=int((~log.wanted).sum()),
-        unwanted_actions=[name for name in log.actions if name in log.unwanted],
     )
 
 
@@ -256,22 +211,20 @@ def _date(moment: int | None) -> str | None:
     return None if moment is None else pd.Timestamp(moment, unit="ns").date().isoformat()
 
 
-def _live(market: Market, log: EventLog) -> LiveProfile:
-    catalogue, said = Catalogue.of(market), market.listings
+def _profile_live(market: Market, log: EventLog) -> LiveProfile:
+    catalogue = Catalogue.of(market)
+    published, expires = (
+        name in market.plain and bool(market.plain[name].notna().any()) for name in (C.PUBLISHED, C.EXPIRES)
+    )
     return LiveProfile(
-        published=C.PUBLISHED in said and bool(said[C.PUBLISHED].notna().any()),
-        expires=C.EXPIRES in said and bool(said[C.EXPIRES].notna().any()),
+        published=published,
+        expires=expires,
         at_end=int(catalogue.live(int(log.time.max()) + 1).sum()),
-        all_touched=len(np.unique(log.listing)) == log.listings,
         outside=float((~catalogue.live(log.time, log.listing)).mean()),
     )
 
 
-def _split(market: Market, log: EventLog) -> tuple[SplitProfile | None, str | None]:
-    try:
-        split = make_split(log, Catalogue(*market.live_interval()))
-    except VibesError as error:
-        return None, str(error)
+def _profile_split(log: EventLog, split: Split) -> SplitProfile:
     cold: list[float | None] = [None, None]
     if len(split.test):
         known = log.counts(split.train) > 0  # (L,)
@@ -284,87 +237,98 @@ def _split(market: Market, log: EventLog) -> tuple[SplitProfile | None, str | No
         train_events=int(split.train.sum()),
         valid_queries=len(split.valid),
         test_queries=len(split.test),
-        apart=_apart(log),
-        at_once=not (log.before > log.start[log.user]).any(),
         cold_listings=cold[0],
         cold_users=cold[1],
-    ), None
+    )
 
 
-def _apart(log: EventLog) -> float | None:
-    moments = np.unique(log.time) if log.timed else log.time[:0]
-    return float(np.diff(moments).min() / DAY) if len(moments) > 1 else None
-
-
-def _photos(market: Market, keep: bool) -> tuple[PhotosProfile, list[Defect]]:
-    times = market.photos[C.PATH].value_counts(sort=False)  # rows of a file, in the order of their first
-    paths = times.index.tolist()
-    chosen = np.linspace(0, len(paths) - 1, min(MOST_PHOTOS, len(paths))).astype(int)
-    folders = PhotoFolders.of(market.path)
-    opened = _opened(folders, [paths[row] for row in chosen], keep)
+def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Defect]]:
+    rows = market.photos[C.PATH].value_counts(sort=False)  # rows of a file, in the order of their first
+    paths, folders = rows.index.tolist(), PhotoFolders.of(market.path)
+    opened = {paths[row] for row in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)}
     problems: dict[str, list[str]] = defaultdict(list)
-    for name in paths:
-        # Twice as quick as by Path, and there may be a million.
-        there = os.path.isfile(folders.file(name))
-        if problem := opened.problems.get(name) if there else MISSING:
+    for name in paths:  # by `os.path` twice as fast as by Path, and there may be a million
+        problem = photo_problem(name, folders) if name in opened else None
+        if problem is None and name not in opened and not os.path.isfile(folders.file(name)):
+            problem = MISSING
+        if problem == MISSING and name.startswith(FETCHED):
+            problem = f"is not fetched yet (`vibes download {market.path}`)"
+        if problem is not None:
             problems[problem].append(name)
-
-    def rows(names: list[str]) -> int:
-        return int(times[names].sum())
-
-    missing = rows(problems[MISSING])
-    outside = rows(problems.get(OUTSIDE, []))
-    broken = sum(map(rows, problems.values())) - missing - outside
-    each = market.photos.groupby(C.LISTING).size().to_numpy()
-    away = [name for name in problems[MISSING] if name.startswith(FETCHED)]
-    if away:
-        problems[MISSING] = [name for name in problems[MISSING] if not name.startswith(FETCHED)]
-        problems[f"is not fetched yet (`vibes download {market.path}`)"] = away
-    if outside:
-        problems[f"{OUTSIDE} (name its folder as photo_root in market.toml)"] = problems.pop(OUTSIDE)
+    counts = {problem: int(rows[names].sum()) for problem, names in problems.items()}
+    missing = sum(number for problem, number in counts.items() if problem == MISSING or "fetched" in problem)
+    outside = counts.get(OUTSIDE, 0)
+    per_listing = market.photos.groupby(C.LISTING).size().to_numpy()
+    hint = {OUTSIDE: " (name its folder as photo_root in market.toml)"}
     defects = [
-        Defect(_file(market, "photos"), C.PATH, 0, names[0], f"{what}; the photo is skipped", rows(names))
-        for what, names in problems.items()
-        if names
-    ]
+        Defect(_file(market, "photos"), C.PATH, 0, problems[problem][0], f"{problem}{hint.get(problem, '')}; the photo is skipped", number)
+        for problem, number in counts.items()
+    ]  # fmt: skip
     return PhotosProfile(
-        count=int(times.sum()),
-        listings_with=len(each) / len(market.plain),
-        per_listing=Spread.of(each) if len(each) else None,
-        opened=len(chosen),
+        count=int(rows.sum()),
+        listings_with=len(per_listing) / len(market.plain),
+        per_listing=Spread.of(per_listing) if len(per_listing) else None,
+        opened=len(opened),
         missing=missing,
         outside=outside,
-        broken=broken,
+        broken=sum(counts.values()) - missing - outside,
     ), defects
 
 
-def _opened(folders: PhotoFolders, names: list[str], keep: bool) -> _Opened:
-    """What is wrong with the photos `names`; none is opened again that is as it was, where that is kept."""
+def _vector_defects(market: Market) -> list[Defect]:
+    """Return what is wrong with the vectors that market.toml names, and how many listings have none."""
+    defects = []
+    for name in market.config.vectors:
+        try:
+            vectors = own_vectors(market, name)
+        except VibesError as error:
+            defects.append(Defect("market.toml", f"vectors.{name}", 0, "", f"cannot be used: {error}"))
+            continue
+        without = 0 if vectors is None else int((~vectors.any(axis=1)).sum())
+        if without:
+            message = (
+                f"has no vector of {count(without, 'listing')}; in that space nothing is similar to them"
+            )
+            defects.append(Defect("market.toml", f"vectors.{name}", 0, "", message))
+    return defects
 
-    def look() -> _Opened:
-        found = ((name, photo_problem(name, folders)) for name in names)
-        return _Opened(problems={name: problem for name, problem in found if problem})
 
-    if not keep:
-        return look()
-    readers = content(Path(photo_check.__file__)), PIL.__version__
-    stamps = [stamp(folders.file(name)) for name in names]
-    return kept(folders.market, "opened-photos", [*readers, names, stamps], _Opened, look)
+def _notes(
+    market: Market, events: EventsProfile | None, live: LiveProfile | None, split: SplitProfile | None
+) -> list[str]:
+    """Return what the numbers mean for lists and measurements, a sentence each."""
+    notes = []
+    if market.title is None:
+        notes.append('No column names listings, so ids stand for them: say title = "..." in market.toml.')
+    if events is not None and events.unwanted:
+        notes.append(
+            f'{count(events.unwanted, "event")} say "not this"; no user is after what they are about.'
+        )
+    if events is not None and events.returning >= 0.2:
+        notes.append(
+            "Many events go back to a listing of their user, while lists offer only what is new to a user, and tests by time ask "
+            "for nothing else."
+        )
+    if live is not None and not live.published:
+        notes.append(
+            "There is no published_at, so all listings count as active from the start: tests rank what nobody could see yet."
+        )
+    elif live is not None and not live.expires:
+        notes.append("There is no expires_at, so no listing ends, and what is gone stays a candidate.")
+    if split is not None and not split.valid_queries:
+        notes.append(
+            "No query lies between T1 and T2, so training cannot choose its best weights; give times that tell more moments apart, or "
+            "train with --protocol leave-one-out."
+        )
+    return notes
 
 
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:
-    amounts = [a.name for a in market.attributes if kind_of(a.kind).amount]
-    words = [a.name for a in market.attributes if kind_of(a.kind).written]
+    amounts = [a.name for a in market.attributes if type_of(a.kind).amount]
+    words = [a.name for a in market.attributes if type_of(a.kind).written]
     # What was measured says more than a name: it comes last.
-    found = dict.fromkeys(
-        leaks_by_name([attribute.name for attribute in market.attributes]),
-        "is named like what is known only later",
-    )
-    found |= dict.fromkeys(
-        leaks_by_text(market.listings[words]), "tells ratings or numbers of reviews in its text"
-    )
-    found |= dict.fromkeys(
-        leaks_by_counts(market.listings[amounts], log.counts()),
-        "foretells how many events a listing has",
-    )
-    return found
+    return {
+        **dict.fromkeys(leaks_by_name([a.name for a in market.attributes]), "is named like what is known only later"),
+        **dict.fromkeys(leaks_by_text(market.plain[words]), "has ratings or numbers of reviews in its text"),
+        **dict.fromkeys(leaks_by_counts(market.plain[amounts], log.counts()), "predicts how many events a listing has"),
+    }  # fmt: skip

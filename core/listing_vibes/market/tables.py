@@ -10,32 +10,36 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import Sample, infer_type, type_of
+from listing_vibes.market.column_names import check_names
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.config import HIDE, AttributeConfig, MarketConfig
 from listing_vibes.market.defects import Defect, Notes
-from listing_vibes.market.hints import note_thousands, note_unparsed, why_unused
 from listing_vibes.market.ids import by_user_and_time, rows_in
-from listing_vibes.market.in_vain import excluded_in_vain
 from listing_vibes.market.io import TABLES
-from listing_vibes.market.kinds import infer_kind, kind_of
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_urls import with_paths
-from listing_vibes.market.values import SEPARATOR, as_ids, of_bytes, to_numbers, with_points
+from listing_vibes.market.values import SEPARATOR, as_ids, infer_decimal, of_bytes, to_numbers, with_points
 
-#: What pandas calls a column without a name; one that it read and wrote again has a second number.
-_NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
 #: Of no column of moments it is known whether the day or the month comes first.
 NO_ORDER: Mapping[str, bool] = {}
+#: What pandas calls a column without a name; one that it read and wrote again has a second number.
+_NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
+#: An amount that is written in any way, such as 45k-60k or ~110 kW, but no code such as 3fa9c2, and no address.
+_FIGURE = re.compile(r"(?!.*[a-wyzA-WYZ]\d)(?!(?:[\W\d_]*[^\W\d_]){9})\W*\d.*", re.DOTALL)
+_DATE = "is no date that can be read for sure, such as 2024-01-31"
 
 
 def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
     """Raise a sentence that names the columns of `names` that `table` lacks."""
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise VibesError(
-            f"{path} lacks the column '{missing[0]}' (it has: {_first(table)}); rename or add it{mapping_hint(path, missing[0], list(map(str, table.columns)))}."
-        )
+    columns = list(map(str, table.columns))
+    for name in names:
+        if name not in columns:
+            raise VibesError(
+                f"{path} lacks the column '{name}' (it has: {', '.join(columns[:8])}); rename or add it"
+                f"{mapping_hint(path, name, columns)}."
+            )
     duplicated = table.columns[table.columns.duplicated()]
     if len(duplicated):
         raise VibesError(f"{path} has the column '{duplicated[0]}' twice; remove one.")
@@ -46,122 +50,162 @@ def mapping_hint(path: Path, name: str, columns: Sequence[str]) -> str:
     table = path.name.partition(".")[0]
     if table not in TABLES or not len(columns):
         return ""
-    near = difflib.get_close_matches(
-        name, by_small := {column.casefold(): column for column in columns}, 1, 0.2
-    )
-    column = by_small[near[0]] if near else columns[0]
-    return f", or name it in market.toml: [columns.{table}] {name} = {json.dumps(column, ensure_ascii=False)}"
-
-
-def _first(table: pd.DataFrame) -> str:
-    return ", ".join(map(str, list(table.columns)[:8]))
+    spelled = {column.casefold(): column for column in columns}
+    near = spelled[(difflib.get_close_matches(name, spelled, 1, 0.2) or list(spelled))[0]]
+    return f", or name it in market.toml: [columns.{table}] {name} = {json.dumps(near, ensure_ascii=False)}"
 
 
 def listings_table(
-    raw: pd.DataFrame,
-    path: Path,
-    config: MarketConfig,
-    whole: bool = True,
-    day_first: Mapping[str, bool] = NO_ORDER,
+    raw: pd.DataFrame, path: Path, config: MarketConfig, day_first: Mapping[str, bool] = NO_ORDER
 ) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Defect]]:
-    """Validate `listings`: typed columns, the attributes with their kinds, and what was repaired.
+    """Validate `listings`: typed columns, the attributes with their types, and what was repaired.
 
     Args:
-        whole: `raw` is a table of its own, so that its columns tell how it is written; single rows of one do not.
-        day_first: by columns of moments, what single rows do not tell, if it is known; see `to_moments`.
+        day_first: by columns of moments, whether the day comes first in 01/03/2024, if it is known; see `to_moments`.
 
     Raises:
-        VibesError: no `listing_id` column, an empty or duplicate id, no listing at all.
+        VibesError: no `listing_id` column, an empty or duplicate id, no listing at all, or an attribute of market.toml is not there.
     """
     require(raw, path, (C.LISTING,))
-    unknown = [name for name in config.attributes if name != C.PLACE and name not in raw.columns]
-    if unknown:
-        raise VibesError(
-            f"{path} lacks the column '{unknown[0]}' that the market's attributes (market.toml) describe; add it or remove it there."
-        )
-    if config.title is not None and config.title not in raw.columns:
-        raise VibesError(
-            f"{path} lacks the column '{config.title}' that the market's title (market.toml) names; add it or name another."
-        )
-    if raw.empty:
-        raise VibesError(f"{path} has no listing; a market needs at least one row.")
-    notes, ids = Notes(path.name), as_ids(raw[C.LISTING])
-    notes.defects += excluded_in_vain(list(map(str, raw.columns)), path, config)
-    empty, id_column = ids.isna() | (ids == ""), config.columns.get("listings", {}).get(C.LISTING, C.LISTING)
-    if empty.any():
-        raise VibesError(
-            f"{path}, column {id_column}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
-        )
-    if ids.nunique() < len(ids):
-        row = int(ids.duplicated().argmax())
-        raise VibesError(
-            f"{path}, column {id_column}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."
-        )
-    columns: dict[str, pd.Series] = {C.LISTING: ids.reset_index(drop=True)}
-    kinds: dict[str, AttributeConfig] = {}
-    for name in map(str, raw.columns):
+    names = list(map(str, raw.columns))
+    _check_described(names, path, config)
+    reached = [name for name in names if name not in config.excluded]
+    notes = Notes(path.name, check_names("excluded", config.excluded, [*names, C.PLACE], reached, path))
+    columns = {C.LISTING: _listing_ids(raw, path, config)}
+    attributes: dict[str, AttributeConfig] = {}
+    for name in names:
         if name == C.LISTING or name in config.unread:
             continue
         column = of_bytes(raw[name]).reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
-            columns[name], bad = to_moments(column, True, whole, day_first.get(name))
-            notes.add(name, bad, column, "is no date; read as unknown")
-        elif name not in config.attributes and _counts_rows(name, column):
-            notes.defects.append(
-                Defect(path.name, name, 0, "", "has no name in the file and counts the rows; it is not used")
-            )
+            columns[name], bad = to_moments(column, day_first.get(name))
+            notes.add(name, bad, column, f"{_DATE}; read as unknown")
         elif name in MAX_COORDINATE:
             values, bad = to_numbers(column)
             bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
             notes.add(name, bad, column, "is no coordinate in degrees; read as missing")
             columns[name] = pd.Series(np.where(bad, np.nan, values))
+        elif name not in config.attributes and _counts_rows(name, column):
+            notes.add_column(name, "has no name in the file and counts the rows; it is not used")
         else:
-            setting = config.attributes.get(name, AttributeConfig())
-            elsewhere = setting.kind is not None and not kind_of(setting.kind).own_column
-            if elsewhere or (name == C.PLACE and set(MAX_COORDINATE) <= set(raw.columns)):
-                raise VibesError(
-                    f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
-                )
-            kind = setting.kind or ("multi" if setting.separator else None)
-            told = column
-            if setting.decimal == "," and kind in (None, "number"):
-                column = with_points(column)
-            kind = kind or ("number" if setting.decimal else None)
-            kind = kind or (
-                "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
-            )
-            unsure = setting.kind is None and (kind is None or kind_of(kind).written)
-            hinted = unsure and note_unparsed(name, column, notes)
-            if kind is None:
-                if not hinted:
-                    notes.defects.append(Defect(path.name, name, 0, "", why_unused(name, column, raw)))
-                continue
-            if kind_of(kind).binned and whole and not setting.decimal:
-                note_thousands(name, column, notes)
-            columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
-            notes.add(name, bad, told, problem)
-            kinds[name] = setting.model_copy(update={"kind": kind, "label": setting.label or label_of(name)})
-    if C.PUBLISHED in columns and C.EXPIRES in columns:
+            setting = _resolve_attribute(name, column, config.attributes.get(name, AttributeConfig()), notes)
+            if setting.kind is not None:
+                attributes[name] = setting
+                cells = with_points(column) if setting.decimal == "," else column
+                columns[name], bad, issue = type_of(setting.kind).read(cells, setting.separator or SEPARATOR)
+                notes.add(name, bad, column, issue)
+    if {C.PUBLISHED, C.EXPIRES} <= set(columns):
         never = (columns[C.EXPIRES] <= columns[C.PUBLISHED]).to_numpy(bool)
-        notes.add(C.EXPIRES, never, raw[C.EXPIRES], "is not after published_at, so the listing is never live")
-    if C.LATITUDE in columns and C.LONGITUDE in columns and C.PLACE not in config.excluded:
+        notes.add(
+            C.EXPIRES, never, raw[C.EXPIRES], "is not after published_at, so the listing is never active"
+        )
+    if set(MAX_COORDINATE) <= set(columns) and C.PLACE not in config.excluded:
         setting = config.attributes.get(C.PLACE, AttributeConfig())
-        kinds[C.PLACE] = setting.model_copy(update={"kind": "place", "label": setting.label or "Location"})
-    return pd.DataFrame(columns), kinds, notes.defects
+        attributes[C.PLACE] = setting.model_copy(
+            update={"kind": "place", "label": setting.label or "Location"}
+        )
+    return pd.DataFrame(columns), attributes, notes.defects
+
+
+def _check_described(names: list[str], path: Path, config: MarketConfig) -> None:
+    """Raise a sentence where market.toml describes columns that are not there, or a place in one column."""
+    described = {name: "attributes" for name in config.attributes if name != C.PLACE}
+    if config.title is not None:
+        described[config.title] = "title"
+    for name, key in described.items():
+        if name not in names:
+            raise VibesError(
+                f"{path} lacks the column '{name}' that the market's {key} (market.toml) names; add it or remove it there."
+            )
+    for name in names:
+        kind = config.attributes.get(name, AttributeConfig()).kind
+        is_place = kind is not None and not type_of(kind).own_column
+        if is_place or (name == C.PLACE and set(MAX_COORDINATE) <= set(names)):
+            raise VibesError(
+                f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
+            )
+
+
+def _listing_ids(raw: pd.DataFrame, path: Path, config: MarketConfig) -> pd.Series:
+    """Return the ids of the listings; raise a sentence where there is none, one is empty or there twice."""
+    if raw.empty:
+        raise VibesError(f"{path} has no listing; a market needs at least one row.")
+    ids, column = as_ids(raw[C.LISTING]), config.columns.get("listings", {}).get(C.LISTING, C.LISTING)
+    empty = ids.isna() | (ids == "")
+    if empty.any():
+        raise VibesError(
+            f"{path}, column {column}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
+        )
+    if ids.nunique() < len(ids):
+        row = int(ids.duplicated().argmax())
+        raise VibesError(
+            f"{path}, column {column}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."
+        )
+    return ids.reset_index(drop=True)
+
+
+def _resolve_attribute(
+    name: str, column: pd.Series, setting: AttributeConfig, notes: Notes
+) -> AttributeConfig:
+    """Return the setting of an attribute with its label and what is inferred of the column; it has no type where that is not used."""
+    kind, doubtful = setting.kind, np.zeros(len(column), bool)
+    decimal: str = setting.decimal
+    if kind is None:
+        kind = "multi" if setting.separator else "number" if decimal else None
+    if not decimal and (kind is None or type_of(kind).binned):
+        decimal, doubtful = infer_decimal(column)
+    key = f"[attributes.{json.dumps(name, ensure_ascii=False)}]"
+    if kind is None:
+        kind = infer_type(name, with_points(column) if decimal == "," else column)
+        if name == C.DESCRIPTION and column.notna().any():
+            kind = "text"
+        if (kind is None or type_of(kind).written) and (shown := _unparsed_cells(column)):
+            notes.add_column(
+                name,
+                f'is read as words, since cells such as {shown} are no numbers; if they are meant as such, say {key} kind = "number" '
+                "in market.toml (what cannot be read is missing then)",
+            )
+        elif kind is None:
+            notes.add_column(name, _unused(column))
+    if kind is not None and type_of(kind).binned:
+        message = (
+            f'is read with "{decimal}" before the decimals; say {key} decimal = "," or "." in market.toml'
+        )
+        notes.add(name, doubtful, column, message)
+    has_comma = decimal == "," and kind is not None and type_of(kind).binned
+    label = name.replace("_", " ").strip()
+    changes = {
+        "kind": kind,
+        "label": setting.label or label[:1].upper() + label[1:],
+        "decimal": "," if has_comma else setting.decimal,
+    }
+    return setting.model_copy(update=changes)
+
+
+def _unparsed_cells(column: pd.Series) -> str:
+    """Return three cells that are no numbers, of a column that mostly holds figures and in over a tenth of its cells no numbers; else ""."""
+    sample = Sample("", column)
+    if sample.present.empty or not sample.is_textual or sample.is_date:
+        return ""
+    bad = to_numbers(sample.some)[1]
+    if bad.mean() < 0.1 or np.mean([_FIGURE.fullmatch(cell) is not None for cell in sample.some]) <= 0.5:
+        return ""
+    return ", ".join(f"'{cell[:40]}'" for cell in sample.some[bad].unique()[:3])
+
+
+def _unused(column: pd.Series) -> str:
+    """Return why a column is no attribute."""
+    if not column.notna().any():
+        return "is empty; it is not used"
+    return "holds only identifiers or dates; it is not used (a date since or until when a listing can be had: call it published_at or expires_at)"
 
 
 def _counts_rows(name: str, column: pd.Series) -> bool:
-    """Whether a column is the index that pandas wrote into a CSV, which says nothing but in which order the file is."""
+    """Return whether a column is the index that pandas wrote into a CSV, which says nothing but the order of the file."""
     if not _NAMELESS.fullmatch(name):
         return False
     numbers = to_numbers(column)[0]
     return bool((numbers == np.arange(len(numbers)) + numbers[0]).all()) and numbers[0] in (0, 1)
-
-
-def label_of(name: str) -> str:
-    """A readable label for a column without one in `market.toml`."""
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
 
 
 def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:
@@ -169,25 +213,24 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
 
     A photo that is named by its address has the path that its file has once it is fetched (`listing_vibes.market.photo_urls`).
     """
-    raw = with_paths(raw)
+    raw = with_paths(raw).reset_index(drop=True)
     require(raw, path, (C.LISTING, C.PATH))
-    raw, notes = raw.reset_index(drop=True), Notes(path.name)
+    notes = Notes(path.name)
     notes.unread(raw, (C.LISTING, C.PATH, C.URL, C.POSITION))
     ids, paths = as_ids(raw[C.LISTING]), raw[C.PATH].astype("str").str.strip()
     empty = raw[C.PATH].isna().to_numpy() | (paths == "").to_numpy()
     notes.add(C.PATH, empty, raw[C.PATH], "is empty; the photo is skipped")
     strange = known.get_indexer(ids) < 0
     notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; its photo is skipped")
-    # Only what could lead out is taken apart: of a million plain paths that alone would take a minute.
+    # Only what could lead out is parsed: of a million plain paths that alone would take a minute.
     leaving = paths.str.contains(r"\.\.|:|^[/\\]").to_numpy(bool, na_value=False) & ~empty
     leaving[leaving] = [leaves_market(text) for text in paths[leaving]]
     notes.add(C.PATH, leaving, paths, "leaves the market folder; the photo is skipped (use a path inside it)")
+    order = np.arange(len(raw), dtype=float)
     if C.POSITION in raw.columns:
         position, bad = to_numbers(raw[C.POSITION])
         notes.add(C.POSITION, bad, raw[C.POSITION], "is no number; the photo goes last")
         order = np.nan_to_num(position, nan=np.inf)
-    else:
-        order = np.arange(len(raw), dtype=float)
     table = pd.DataFrame({C.LISTING: ids, C.POSITION: order, C.PATH: paths})[~(empty | strange | leaving)]
     table = table.drop_duplicates([C.LISTING, C.PATH]).sort_values([C.LISTING, C.POSITION], kind="stable")
     table[C.POSITION] = table.groupby(C.LISTING).cumcount().astype("int32")
@@ -195,7 +238,7 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
 
 
 def leaves_market(text: str) -> bool:
-    """True where a photo's path is absolute (on any system) or climbs out of the market folder."""
+    """Return whether a photo's path is absolute (on any system) or climbs out of the market folder."""
     path = PureWindowsPath(text)  # reads / as \\ and knows drives: stricter than any one system
     return bool(path.drive or path.root) or ".." in path.parts
 
@@ -214,15 +257,14 @@ def events_table(
     known: pd.Index,
     config: MarketConfig,
     now: pd.Timestamp,
-    whole: bool = True,
     day_first: Mapping[str, bool] = NO_ORDER,
     beside: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[str], list[Defect]]:
     """Validate `events`; what cannot be placed in time or on a listing is counted and skipped.
 
     Args:
-        whole, day_first: as in `listings_table`.
-        beside: columns that nobody reads and that the events have all the same, as they are.
+        day_first: as in `listings_table`.
+        beside: columns that nothing reads and that the events have all the same, as they are.
 
     Returns:
         events sorted by user, then time, then original order; the actions, weakest first; the defects.
@@ -232,56 +274,76 @@ def events_table(
     """
     require(raw, path, (C.USER, C.LISTING))
     raw, notes = raw.reset_index(drop=True), Notes(path.name)
-    read = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)
-    notes.unread(raw, read)
-    if C.TIMESTAMP in raw.columns:
-        when: pd.Series
-        when, bad = to_moments(raw[C.TIMESTAMP], whole=whole, day_first=day_first.get(C.TIMESTAMP))
-        bad |= raw[C.TIMESTAMP].isna().to_numpy()
-        notes.add(C.TIMESTAMP, bad, raw[C.TIMESTAMP], "is no date or time; the event is skipped")
-        future = (when > now).to_numpy()
-        notes.add(C.TIMESTAMP, future, raw[C.TIMESTAMP], "lies in the future; the event is skipped")
-        bad |= future
-    elif C.POSITION in raw.columns:
-        values, bad = to_numbers(raw[C.POSITION])
-        values[bad] = np.nan
-        bad = np.isnan(values) | (values != np.floor(values)) | (np.abs(values) > 2**53)
-        notes.add(C.POSITION, bad, raw[C.POSITION], "is no whole number; the event is skipped")
-        when = pd.Series(np.where(bad, 0, values)).astype("int64")
-    else:
-        raise VibesError(
-            f"{path} has neither 'timestamp' nor 'position' (it has: {_first(raw)}); rename the column that says when, or add one, "
-            "so that events have an order."
-        )
+    notes.unread(raw, (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION))
+    time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION
+    when, bad = _times(raw, path, time_name, now, day_first, notes)
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
     strange = rows_in(listings, known) < 0
     notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; the event is skipped")
-    nobody = users.isna().to_numpy() | (users == "").to_numpy()
-    notes.add(C.USER, nobody, raw[C.USER], "is empty; the event is skipped")
-    time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION
+    unnamed = users.isna().to_numpy() | (users == "").to_numpy()
+    notes.add(C.USER, unnamed, raw[C.USER], "is empty; the event is skipped")
     table = pd.DataFrame({C.USER: users, C.LISTING: listings, time_name: when})
     actions = list(config.actions)
     if C.ACTION in raw.columns:
         words = as_ids(raw[C.ACTION])
         actions = actions or list(words.value_counts().index)  # the most frequent action is the weakest
-        # What is not wanted is known whatever else market.toml calls actions.
+        # What is unwanted is known whatever else market.toml calls actions.
         actions += [name for name in config.unwanted if name not in actions and (words == name).any()]
         unknown = words.notna().to_numpy() & ~words.isin(actions).to_numpy()
-        notes.add(
-            C.ACTION, unknown, words, f"is no action of market.toml ({', '.join(actions)}); read as unknown"
-        )
+        message = f"is no action of market.toml ({', '.join(actions)}); read as unknown"
+        notes.add(C.ACTION, unknown, words, message)
         table[C.ACTION] = words.where(~unknown)
     if C.DURATION in raw.columns:
         seconds, wrong = to_numbers(raw[C.DURATION])
         wrong |= np.nan_to_num(seconds) < 0
         notes.add(C.DURATION, wrong, raw[C.DURATION], "is no duration in seconds; read as unknown")
         table[C.DURATION] = np.where(wrong, np.nan, seconds)
-    if beside:
-        table = table.assign(**{name: raw[name] for name in beside})
-    out = bad | strange | nobody
-    if out.any():
-        table = table[~out]
+    table = table.assign(**{name: raw[name] for name in beside})
+    skipped = bad | strange | unnamed
+    if skipped.any():
+        table = table[~skipped]
     order = by_user_and_time(table[C.USER], table[time_name].astype("int64").to_numpy())
     if order is not None:
         table = table.take(order)
     return table.reset_index(drop=True), actions, notes.defects
+
+
+def _times(
+    raw: pd.DataFrame, path: Path, name: str, now: pd.Timestamp, day_first: Mapping[str, bool], notes: Notes
+) -> tuple[pd.Series, np.ndarray]:
+    """Return when events happened, moments or positions (N,), and which rows (N,) bool are skipped since they do not say it."""
+    if name not in raw.columns:
+        raise VibesError(
+            f"{path} has neither 'timestamp' nor 'position' (it has: {', '.join(map(str, raw.columns[:8]))}); rename the column that "
+            "says when, or add one, so that events have an order."
+        )
+    if name == C.TIMESTAMP:
+        moments, bad = to_moments(raw[name], day_first.get(name))
+        bad |= raw[name].isna().to_numpy()
+        notes.add(name, bad, raw[name], f"{_DATE}; the event is skipped")
+        future = (moments > now).to_numpy()
+        notes.add(name, future, raw[name], "lies in the future; the event is skipped")
+        return moments, bad | future
+    values = to_numbers(raw[name])[0]
+    bad = np.isnan(values) | (values != np.floor(values)) | (np.abs(values) > 2**53)
+    notes.add(name, bad, raw[name], "is no whole number; the event is skipped")
+    return pd.Series(np.where(bad, 0, values)).astype("int64"), bad
+
+
+def check_unwanted(
+    events: pd.DataFrame, actions: list[str], path: Path, config: MarketConfig
+) -> list[Defect]:
+    """Check the actions that market.toml calls unwanted against those of the events.
+
+    Raises:
+        VibesError: they are all that there are, or one is misspelled.
+    """
+    if "unwanted" not in config.model_fields_set:
+        return []
+    defects = check_names("unwanted", config.unwanted, [*actions, HIDE], actions, path)
+    if actions and set(actions) <= set(config.unwanted) and len(events) and events[C.ACTION].notna().all():
+        raise VibesError(
+            f"market.toml lists all actions of {path} as unwanted ({', '.join(actions)}), so that no event says what users are after; "
+            "leave one out there."
+        )
+    return defects

@@ -1,81 +1,56 @@
-"""Cells to values: identifiers, numbers, flags, sets, moments."""
+"""Cells to values: identifiers, numbers, flags and sets."""
 
 import ast
 import csv
 import json
 import re
+import sys
 import warnings
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.market.garbage import none_meanwhile
 
-#: What parts the members of a set in a cell, where market.toml does not say.
+#: Separates the members of a set in a cell, where market.toml does not say.
 SEPARATOR = "|"
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 _YES_OR_NO = {**FLAGS, "1": True, "0": False, "1.0": True, "0.0": False}
-#: Codes of the signs that are of one currency alone.
-SIGNS = {
-    "€": "EUR",
-    "£": "GBP",
-    "US$": "USD",
-    "S$": "SGD",
-    "A$": "AUD",
-    "C$": "CAD",
-    "₹": "INR",
-    "₺": "TRY",
-    "฿": "THB",
-    "₱": "PHP",
-    "ZŁ": "PLN",
-}
-# An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
-# Codes ("A12", "12B"), multiples ("10k", "3 million") and units that no market had are no such numbers: `hints` says what to do.
-CURRENCY = r"(?:[A-Z]{0,3}\s?[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|AED|SAR|TRY|MYR|IDR|THB|PHP|zł|ZŁ|Rs\.?)"
-_NUMBER = r"(?:\d{1,3}(?:[,'’\s]\d{2,3})*[,'’\s]\d{3}(?:\.\d+)?|\d++(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-#: A unit in small letters; in capitals it may be a multiple ("2 MM"), a state ("12 NY") or half a day ("3 PM").
-_UNIT = r"(?:%|°[CF]?|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|mrd|bill|bn|thou|tsd|tis|tys)[a-z]{2,8}|/\s?[a-z]{1,8}[23²³]?)"
-_AMOUNT = re.compile(
-    rf"^(?P<sign>[-+]?)\s*(?:{CURRENCY})?\s*(?P<bare>[-+]?{_NUMBER})(?:\.-)?\s?(?:{CURRENCY})?(?:\s?{_UNIT})?$"
-)
+#: Codes of the signs that belong to one currency alone.
+SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD"}
+#: A currency before or behind an amount.
+CURRENCY = r"(?:[A-Z]{0,2}\$|[€£¥]|USD|EUR|GBP|CHF|JPY|AUD|CAD|SGD)"
+#: What may separate thousands beside the point: a comma, an apostrophe, a space.
+_GROUP = "[,'’ \u00a0\u202f]"
+_GROUPED = rf"[-+]?\d{{1,3}}(?:{_GROUP}\d{{3}})+(?:\.\d*)?"
 #: Comma and point in each other's place.
 _SWAP = str.maketrans(",.", ".,")
-#: A point that cannot part thousands, as in 20.5 and 1,234.50.
-_PARTED = re.compile(r"\d[.,][\d-]")
-_DECIMAL_POINT = re.compile(r"\d\.(?:\d{1,2}|\d{4,})(?!\d|\.)")
-_TEXT = {str}
+#: A point that can only stand before decimals: 20.5, 0.125, 1,234.500; and commas that can only separate thousands: 1,234,567.
+_DECIMAL_POINT = r"\d\.\d{1,2}(?:\D|$)|\d\.\d{4}|(?:^|\D)0?\.\d|\d,\d{3}\.\d|\d,\d{3},\d{3}"
+#: Thousands or three decimals: 1,234 and 1.234.
+_AMBIGUOUS = r"\D*[1-9]\d{0,2}[.,]\d{3}\D*"
+_LONGEST = 40  # characters of a number
 _WHOLE = re.compile(r"(-?\d+)\.0+")
-#: A tuple or set of words as Python writes it; what it holds is in the order of the text once it is read as a list.
-_OF_PYTHON = re.compile(r"\((['\"]).*\1,?\)|\{'[^{}]*['\"]\}|\{\"[^{}]*'\}", re.DOTALL)
-#: Where a member of a list begins with a quotation mark.
-_QUOTED = re.compile(r"[\[,]\s*['\"]")
-#: Between the words of an array.
-_APART = re.compile(r"(?<=['\"])\s+(?=['\"])")
-#: A member of a list as numpy writes it, np.str_('a b') or np.int64(1); and nothing, as Python does not read it.
-_OF_NUMPY = re.compile(r"""\bnp\.\w+\(('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^()'"]*)\)""")
-_NAN = re.compile(r"(?<=[\[,\s])nan(?=\s*[,\]])")
-#: What calls an object of a list.
-_CALLED = ("name", "label", "title")
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
 
 
 def is_textual(column: pd.Series) -> bool:
-    """True for columns of strings (or of mixed objects that are not lists)."""
+    """Return whether a column holds strings (or mixed objects)."""
     return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
 
 
 def of_bytes(column: pd.Series) -> pd.Series:
-    """The same column; of cells of bytes, as Parquet holds them, the text that they are, or else their hexadecimal figures."""
+    """Return the column with cells of bytes, as Parquet holds them, as the text that they are, or else as hexadecimal figures."""
     if column.dtype != object or pd.api.types.infer_dtype(column, skipna=True) not in ("bytes", "mixed"):
         return column
-    told = column.map(_text_of, na_action="ignore")
-    return told.astype("str") if pd.api.types.infer_dtype(told, skipna=True) == "string" else told
+    decoded = column.map(_decode, na_action="ignore")
+    return decoded.astype("str") if pd.api.types.infer_dtype(decoded, skipna=True) == "string" else decoded
 
 
-def _text_of(cell: Any) -> Any:
+def _decode(cell: Any) -> Any:
     if not isinstance(cell, bytes):
         return cell
     try:
@@ -93,80 +68,78 @@ def id_text(cell: object) -> str | None:
         return None
     if isinstance(cell, Decimal) and cell.is_finite() and cell % 1 == 0:
         return str(int(cell))
-    text = str(_text_of(cell)).strip()
+    text = str(_decode(cell)).strip()
     whole = _WHOLE.fullmatch(text)
     return whole[1] if whole else text
 
 
 def as_ids(column: pd.Series) -> pd.Series:
-    """Return identifiers as strings: `id_text` of each cell, whatever the other cells hold."""
+    """Return identifiers as strings: `id_text` of each cell."""
     if column.dtype == object:
         return column.map(id_text).astype("str")
-    present = column.notna()
-    if pd.api.types.is_float_dtype(column.dtype) and _all_whole(column[present]):
-        column = column.astype("Int64")  # the same words, in a third of the time
-    words = column if column.dtype == "str" else column.astype("str").where(present).astype("str")
-    if not pd.api.types.is_integer_dtype(column.dtype):
-        words = words.str.strip()
-        decimals = words.str.endswith("0").fillna(False).to_numpy(bool, copy=True)
-        if decimals.any():
-            decimals[decimals] = words[decimals].str.fullmatch(_WHOLE).to_numpy(bool)
-            words = words.where(~decimals, words.str.rstrip("0").str.removesuffix("."))
-    return words
-
-
-def _all_whole(numbers: pd.Series) -> bool:
-    return bool(((numbers % 1 == 0) & (numbers.abs() < 2**53)).all())
+    if pd.api.types.is_integer_dtype(column.dtype):
+        return column.astype("str").where(column.notna()).astype("str")
+    codes, distinct = pd.factorize(column)  # (N,) -1 where missing
+    texts = pd.array([*map(id_text, pd.Series(distinct).astype("str")), None], dtype="str")
+    return pd.Series(texts.take(codes), index=column.index, name=column.name)
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a column, reading `$1,200.00`, `1 200 m2` and `95%`; spans of time are seconds, dates no numbers.
+    """Return the numbers of a column: those of `pandas.to_numeric` without currency and separators of thousands; spans of time in seconds.
 
     Returns:
         values (N,) float64 with NaN where missing, and bad (N,) bool: a cell was there but held no finite number.
     """
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        values, bad = np.full(len(column), np.nan), column.notna().to_numpy(copy=True)
+        values = np.full(len(column), np.nan)
     elif pd.api.types.is_timedelta64_dtype(column.dtype):
-        values, bad = column.dt.total_seconds().to_numpy(copy=True), np.zeros(len(column), bool)
+        values = column.dt.total_seconds().to_numpy(copy=True)
     elif not is_textual(column):
         values = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
-        bad = np.isinf(values)
-    elif column.dtype == object:
-        values, bad = _amounts(column)
-    else:  # what a city or a colour is called need not be tried a hundred thousand times
-        of, distinct = pd.factorize(column)  # (N,) -1 where missing
-        values, bad = (
-            np.append(found, nothing)[of]
-            for found, nothing in zip(_amounts(pd.Series(distinct)), (np.nan, False), strict=True)
-        )
+    else:  # each distinct text once
+        codes, distinct = pd.factorize(column.astype("str").where(column.notna()))
+        values = np.append(_parse_amounts(pd.Series(distinct, dtype="str")), np.nan)[codes]
+    bad = column.notna().to_numpy(bool) & ~np.isfinite(values)
     values[bad] = np.nan
     return values, bad
 
 
-def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Cells of words, one by one; see `to_numbers`."""
-    values = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
-    present = column.notna().to_numpy()
-    unread = np.flatnonzero(present & np.isnan(values))
-    for row, cell in zip(unread.tolist(), column.iloc[unread], strict=True):
-        text = str(cell).strip()
-        if match := _AMOUNT.match(text.replace("−", "-")):
-            sign, bare = match["sign"], match["bare"]
-            if sign and bare[0] in "+-":  # "--5"
-                continue
-            number = float(re.sub(r"[,'’\s]", "", bare))
-            values[row] = -number if sign == "-" else number
-    return values, (present & np.isnan(values)) | np.isinf(values)
+def _parse_amounts(texts: pd.Series) -> np.ndarray:
+    texts = texts.where(texts.str.len() <= _LONGEST).str.strip().str.replace("−", "-", regex=False)
+    texts = texts.str.replace(rf"^([-+]?)\s*{CURRENCY}\s*", r"\1", regex=True)
+    texts = texts.str.replace(rf"\s*(?:{CURRENCY}|%)$", "", regex=True)
+    grouped = texts.str.fullmatch(_GROUPED).to_numpy(bool, na_value=False)
+    texts = texts.mask(grouped, texts.str.replace(_GROUP, "", regex=True))
+    return pd.to_numeric(texts, errors="coerce").to_numpy("float64", copy=True)
+
+
+def infer_decimal(column: pd.Series) -> tuple[Literal[".", ","], np.ndarray]:
+    """Return the decimal mark that the numbers of a column are written with, "," or ".", and the cells that the user should confirm.
+
+    The mark is a comma where cells say so, as 1.234,50 and 1,5 do, and none says otherwise.
+
+    Returns:
+        the mark, and (N,) bool: the cells that have a decimal comma, or, where none decides, such as 1,234 and 1.234.
+    """
+    doubtful = np.zeros(len(column), bool)
+    if not is_textual(column):
+        return ".", doubtful
+    texts = column.astype("str").where(column.notna(), "").str.strip()
+    texts = texts.where(texts.str.len() <= _LONGEST, "")
+    if texts.str.contains(_DECIMAL_POINT).any():
+        return ".", doubtful
+    has_comma = texts.str.translate(_SWAP).str.contains(_DECIMAL_POINT).to_numpy(bool)
+    return (",", has_comma) if has_comma.any() else (".", texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool))
 
 
 def with_point(cell: str) -> str:
-    """Return a number that is written with a decimal comma as one with a point; one whose point cannot part thousands as it is.
+    """Return a number that is written with a decimal comma as one with a point; one that already has a decimal point as it is.
 
     >>> with_point("1.234,50"), with_point("1.200"), with_point("20.5")
     ('1,234.50', '1,200', '20.5')
     """
-    return cell if _DECIMAL_POINT.search(cell) or not _PARTED.search(cell) else cell.translate(_SWAP)
+    has_point = re.search(r"\d\.(?:\d{1,2}|\d{4,})(?!\d|\.)", cell)
+    return cell if has_point or not re.search(r"\d[.,]\d", cell) else cell.translate(_SWAP)
 
 
 def with_points(column: pd.Series) -> pd.Series:
@@ -177,7 +150,7 @@ def with_points(column: pd.Series) -> pd.Series:
 
 
 def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Booleans of a column (t/f, yes/no, true/false, 0/1); also which cells were there but held none."""
+    """Return the booleans of a column (t/f, yes/no, true/false, 0/1), and which cells were there but held none."""
     if pd.api.types.is_bool_dtype(column.dtype):
         return column.astype("boolean"), np.zeros(len(column), bool)
     words = column.astype("str").str.strip().str.lower().map(_YES_OR_NO)
@@ -186,106 +159,51 @@ def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 
 def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
-    """Members of a `multi` cell: a list, a JSON list, {a,"b c"} as of PostgreSQL, or words parted by `separator`; None where missing."""
-    if cell is None or _is_nan(cell) or cell is pd.NA:
-        return None
+    """Return the members of a set: of a list, of one written as JSON or Python does, of {a,"b c"} as PostgreSQL writes it, or of
+    texts with a separator between them; None where it is missing."""
     if isinstance(cell, str):
-        text = cell.strip()
-        if text.startswith("["):
-            cell = _listed(text)
-            if cell is None:
-                cell = text.strip("[]").replace("'", "").replace('"', "").split(",")
-        elif _OF_PYTHON.fullmatch(text) and (found := _listed(f"[{text[1:-1]}]")) is not None:
-            cell = found
-        elif _IN_BRACES.fullmatch(text) and not _is_object(text):
-            quote = '"' if '"' in text else "'"
-            cell = next(csv.reader([text[1:-1]], quotechar=quote, escapechar="\\", skipinitialspace=True), [])
-        else:
-            cell = text.split(separator)
-    elif not isinstance(cell, Iterable):
-        cell = [cell]
-    there = [one for one in cell if one is not None and one is not pd.NA and not _is_nan(one)]
-    members = dict.fromkeys(str(member).strip() for member in named(there))
-    return [member for member in members if member]
-
-
-def _is_nan(cell: Any) -> bool:
-    return isinstance(cell, float | np.floating) and bool(np.isnan(cell))
-
-
-def named(members: Iterable[Any]) -> list[Any]:
-    """The members of a list; of objects their names, where all have one.
-
-    >>> named([{"name": "Pool", "paid": True}, {"name": "Lift"}]), named([{"paid": True}])
-    (['Pool', 'Lift'], [{'paid': True}])
-    """
-    found = list(members)
-    if not found or not all(isinstance(member, dict) for member in found):
-        return found
-    key = next((key for key in _CALLED if all(isinstance(member.get(key), str) for member in found)), None)
-    return found if key is None else [member[key] for member in found]
-
-
-def _listed(text: str) -> list[Any] | None:
-    """What stands in a list as JSON or Python writes it, or pandas an array; None where it is none.
-
-    >>> _listed("['cut, then fry', 'salt']"), _listed("['a' 'b']"), _listed("[hot, cold]")
-    (['cut, then fry', 'salt'], ['a', 'b'], None)
-    """
-    if (found := _of_json(text)) is not None:
-        return found
-    if not _QUOTED.search(text):  # words without quotes, which Python need not be asked about
-        if "np." in text and (bare := _OF_NUMPY.sub(r"\1", text)) != text:
-            return _listed(bare)
-        return _of_json(_NAN.sub("NaN", text)) if "nan" in text else None
-    text = _APART.sub(", ", text)  # which Python would read as one word
-    # Most lists of Python differ from JSON by their quotes alone, and which is quicker than to parse Python.
-    if '"' not in text and "\\" not in text and (found := _of_json(text.replace("'", '"'))) is not None:
-        return found
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a backslash that means nothing
-            found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        bare = _NAN.sub("None", text)
-        bare = _OF_NUMPY.sub(r"\1", text) if bare == text else bare
-        return None if bare == text else _listed(bare)
-    return found if isinstance(found, list) else None
-
-
-def _of_json(text: str) -> list[Any] | None:
-    try:
-        return list(json.loads(text))
-    except (ValueError, RecursionError):
+        members = _split_text(cell.strip(), separator)
+    elif isinstance(cell, Iterable):
+        members = list(cell)
+    elif pd.isna(cell):
         return None
+    else:
+        members = [cell]
+    # The members of a million sets are few: each is one string in memory.
+    texts = [sys.intern(str(member).strip()) for member in members if not _is_missing(member)]
+    return [text for text in dict.fromkeys(texts) if text]
 
 
-def _is_object(text: str) -> bool:
-    try:
-        return bool(json.loads(text))
-    except (ValueError, RecursionError):
-        return False
+def _is_missing(member: Any) -> bool:
+    return member is None or member is pd.NA or (isinstance(member, float) and np.isnan(member))
+
+
+def _split_text(text: str, separator: str) -> list[Any]:
+    if text.startswith("["):
+        for parse in (json.loads, ast.literal_eval):
+            try:
+                with warnings.catch_warnings(action="ignore"):  # of a backslash that means nothing
+                    members = parse(text)
+            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+                continue
+            if isinstance(members, list):
+                return members
+        return text.strip("[]").split(",")
+    if _IN_BRACES.fullmatch(text) and ":" not in text:  # an object of JSON is one member
+        return next(csv.reader([text[1:-1]], escapechar="\\", skipinitialspace=True), [])
+    return text.split(separator)
 
 
 def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str] | None]:
-    """`to_set` of many cells: what several of them say alike is read once, and each has a list of its own."""
-    read: dict[Any, list[str]] = {}  # of text, and of tuples of text alone
-    found: list[list[str] | None] = []
+    """Return `to_set` of each cell; equal texts are parsed once, and each cell has a list of its own."""
+    parsed: dict[str, list[str]] = {}
+    sets: list[list[str] | None] = []
     with none_meanwhile():
         for cell in column:
-            members = cell.tolist() if isinstance(cell, np.ndarray) and cell.ndim == 1 else cell
-            key = tuple(members) if isinstance(members, list) else members
-            try:
-                known = read.get(key)
-            except TypeError:  # a list in a list
-                known = None
-            if known is None:
-                # Only text reads alike where it is equal; 1, 1.0 and True do not.
-                if not isinstance(key, str) and not (
-                    isinstance(key, tuple) and _TEXT.issuperset(map(type, key))
-                ):
-                    found.append(to_set(cell, separator))
-                    continue
-                known = read[key] = to_set(key, separator) or []
-            found.append(known.copy())
-    return found
+            if isinstance(cell, str):
+                if cell not in parsed:
+                    parsed[cell] = to_set(cell, separator) or []
+                sets.append(parsed[cell].copy())
+            else:
+                sets.append(to_set(cell, separator))
+    return sets

@@ -15,9 +15,9 @@ from listing_vibes.insight.map.region import SIZE, grid_places
 from listing_vibes.insight.map.tones import COLUMNS, LABEL
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.search.photo_search import PhotoSearch
-from listing_vibes.market.called import title_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.titles import title_of
 from listing_vibes.report.figures import Map
 from listing_vibes.report.text import SPACES
 from listing_vibes.run.thumbs import data_address, thumbnail

@@ -19,11 +19,10 @@ from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.selection.address import page_of, selections
 from listing_vibes.insight.selection.params import whole
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.market.amounts import number, years_of
+from listing_vibes.market.amounts import number, said_unit, years_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.moments import moment_in_log
-from listing_vibes.market.money import said_unit
 from listing_vibes.report.figures import Map
 from listing_vibes.report.looks import Photo, listings_map, photo_of, thinned
 from listing_vibes.run.histories import user_number

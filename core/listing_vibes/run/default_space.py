@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import DefaultSpace
 
@@ -56,5 +56,5 @@ def default_space(
 def mean_attributes(market: Market) -> float:
     """Return how many attributes a listing has a value of, on average."""
     return float(
-        sum(1 - kind_of(one.kind).missing(market.listings, one.name).mean() for one in market.attributes)
+        sum(1 - type_of(one.kind).missing(market.listings, one.name).mean() for one in market.attributes)
     )

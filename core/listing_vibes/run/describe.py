@@ -7,12 +7,11 @@ from typing import Any
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.market.amounts import number, years_of
-from listing_vibes.market.codes import is_code
+from listing_vibes.market.amounts import number, price, said_unit, years_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
-from listing_vibes.market.money import price, said_unit
+from listing_vibes.market.titles import is_code
 from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.fits import unasked_fit
@@ -64,10 +63,8 @@ def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.Da
     table = pd.DataFrame({"listing": [printable(str(listing)) for listing in found[C.LISTING]]})
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
     title = market.title
-    short = [a for a in market.attributes if kind_of(a.kind).short and a.name != title]
-    # What calls a listing first, codes last.
-    order = {a.name: (a not in market.named_by, is_code(market.column(a.name))) for a in short}
-    shown = sorted(short, key=lambda a: order[a.name])[:attributes]
+    short = [a for a in market.attributes if type_of(a.kind).short and a.name != title]
+    shown = sorted(short, key=lambda a: is_code(market.column(a.name)))[:attributes]  # codes last
     columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
     if (cost := price(market)) is not None:
         unit = said_unit(market, cost)

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.column_names import market_columns, read_market_table
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.tables import as_ids
 from listing_vibes.run.rules import Rules
@@ -64,7 +64,7 @@ def attribute_name(market: Market, given: str, option: str) -> str:
         VibesError: there is none, or it holds several values a listing.
     """
     wanted = given.strip().casefold()
-    single = [one for one in market.attributes if kind_of(one.kind).one_value]
+    single = [one for one in market.attributes if type_of(one.kind).one_value]
     for attribute in single:
         if wanted in (attribute.name.casefold(), attribute.label.casefold()):
             return attribute.name

@@ -30,8 +30,8 @@ from listing_vibes.features.photos.vectors import (
 )
 from listing_vibes.features.units import unit_rows
 from listing_vibes.kept_with import kept_with
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import load_photo_center
@@ -222,14 +222,14 @@ def new_listings(
     Raises:
         VibesError: an unknown attribute or a value that cannot be read.
     """
-    names = {name for item in market.attributes for name in kind_of(item.kind).columns(item.name)}
+    names = {name for item in market.attributes for name in type_of(item.kind).columns(item.name)}
     strange = sorted({name for cells in drafts for name in cells} - names)
     if strange:
         raise VibesError(f"The market has no attribute '{strange[0]}'; it has: {', '.join(sorted(names))}.")
     ids = [NEW if len(drafts) == 1 else f"{NEW}-{number}" for number in range(len(drafts))]
     columns = {C.LISTING: pd.Series(ids, dtype=market.listings[C.LISTING].dtype)}
     for item in market.attributes:
-        for name in kind_of(item.kind).columns(item.name):
+        for name in type_of(item.kind).columns(item.name):
             read: dict[
                 str, Any
             ] = {}  # drafts of one listing differ in a value or two, and reading one takes long
@@ -264,7 +264,7 @@ def read_cell(attribute: Attribute, name: str, value: Any) -> Any:
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    return kind_of(attribute.kind).parse(attribute.typed(value), attribute.label, name)
+    return type_of(attribute.kind).parse(attribute.typed(value), attribute.label, name)
 
 
 def _photo_vector(photos: PhotoVectors, centre: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Split
 from listing_vibes.progress import Report
@@ -52,6 +52,6 @@ def untrained_neighbours(run: Run, split: Split, report: Report | None = None) -
         for space, label in NEIGHBOURS.items()
         if space in run.spaces
     ]
-    if any(kind_of(attribute.kind).sentences for attribute in run.market.attributes):
+    if any(type_of(attribute.kind).sentences for attribute in run.market.attributes):
         found.append(neighbours("text", run.market, log, split, catalogue, seed=seed, report=report))
     return found

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.moments import moment_in_log
@@ -74,7 +74,7 @@ class Comparison:
 
     def fulfilled(self, market: Market) -> np.ndarray:
         """Return (L,) bool: which listings of the market fulfil it."""
-        column, kind = market.listings[self.attribute.name], kind_of(self.attribute.kind)
+        column, kind = market.listings[self.attribute.name], type_of(self.attribute.kind)
         if self.sign == "=":
             return kind.meets(column, self.values)
         number = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)  # (L,)
@@ -126,14 +126,14 @@ def _read_comparison(market: Market, text: str, option: str) -> Comparison:
             f"{option}; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
         )
     attribute, sign = _find_attribute(market, stripped[: match.start()].rstrip()), match[0]
-    if sign != "=" and not kind_of(attribute.kind).amount:
+    if sign != "=" and not type_of(attribute.kind).amount:
         raise VibesError(f"{option}, but {attribute.name} holds no numbers; use {attribute.name}=...")
     several = BETWEEN.split(value) if sign == "=" else [value]
     if len(several) > MOST_VALUES:
         raise VibesError(
             f"Option --where has {len(several):,} values of {attribute.name}; give at most {MOST_VALUES:,}."
         )
-    kind = kind_of(attribute.kind)
+    kind = type_of(attribute.kind)
     try:
         values = [kind.wanted(attribute.typed(one.replace(r"\|", "|").strip())) for one in several]
     except VibesError as error:
@@ -142,7 +142,7 @@ def _read_comparison(market: Market, text: str, option: str) -> Comparison:
 
 
 def _find_attribute(market: Market, name: str) -> Attribute:
-    known = [one for one in market.attributes if kind_of(one.kind).own_column]
+    known = [one for one in market.attributes if type_of(one.kind).own_column]
     for attribute in known:
         if name.casefold() in (attribute.name.casefold(), attribute.label.casefold()):
             return attribute

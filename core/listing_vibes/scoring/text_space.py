@@ -7,10 +7,10 @@ from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.texts.encoder import embed_texts
 from listing_vibes.features.texts.sources.tfidf import Tfidf
 from listing_vibes.features.units import unit_rows
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.caches import writable_cache
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
-from listing_vibes.market.words import latin
+from listing_vibes.market.words import is_latin
 from listing_vibes.progress import Report
 
 #: Numbers of a text's vector by its words: as many as the sentence encoder gives.
@@ -29,7 +29,7 @@ def text_vectors(
     Raises:
         VibesError: the text encoder is not at hand.
     """
-    names = [attribute.name for attribute in market.attributes if kind_of(attribute.kind).sentences]
+    names = [attribute.name for attribute in market.attributes if type_of(attribute.kind).sentences]
     if not names:
         return None
     total: np.ndarray | None = None
@@ -51,7 +51,7 @@ def _of_column(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The vectors (L, WIDTH) of a column's texts, and which listings have one (L,)."""
     column = market.listings[name]
-    if latin(column.dropna()):
+    if is_latin(column.dropna()):
         found = embed_texts(column, writable_cache(market.path) / "text", report)
         return found.vectors, found.ok
     texts = [cell.strip() if isinstance(cell, str) else "" for cell in column]

@@ -10,7 +10,7 @@ import torch
 from listing_vibes.features.texts.likely import likely_rows
 from listing_vibes.features.tokens.rows import Meaning, Rows, places
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.model.listing_model import ListingModel
 
 #: Sentence vectors (N, w) of N names.
@@ -79,7 +79,7 @@ def _fill(
     for (
         entry
     ) in now.attributes:  # bins follow each other: what stands where in them, not what they are called
-        if kind_of(entry.kind).binned and (sources := _binned(before, entry.name, sentences)):
+        if type_of(entry.kind).binned and (sources := _binned(before, entry.name, sentences)):
             ids: list[Meaning] = [("bin", entry.name, str(number)) for number in range(entry.size)]
             into = places(ids, wanted)
             if (into >= 0).all() and len(into) and (entry.edges != _edges(before, entry.name)):
@@ -107,7 +107,7 @@ def _edges(vocabulary: Vocabulary, name: str) -> list[float]:
 
 def _binned(before: Vocabulary, name: str, sentences: Sentences) -> dict[str, tuple[int, float]]:
     """Numbers whose bins those of `name` start from: how many bins each has, and its weight; itself where it is known."""
-    sizes = {one.name: one.size for one in before.attributes if kind_of(one.kind).binned and one.size}
+    sizes = {one.name: one.size for one in before.attributes if type_of(one.kind).binned and one.size}
     if name in sizes:
         return {name: (sizes[name], 1.0)}
     if not sizes:

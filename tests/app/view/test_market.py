@@ -140,20 +140,6 @@ def test_words_stand_before_codes_on_a_card_and_in_a_table(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_listing_without_a_title_is_called_by_its_words_and_its_card_repeats_none(tmp_path):
-    sorts = ["gelatin", "tinned soup", "rye bread", "cat food", "apple sauce"]
-    frame = pd.DataFrame({"listing_id": [f"{28_000 + row}" for row in range(300)]})
-    frame["maker"] = [str(row % 150) for row in range(300)]
-    frame["sort"], frame["shelf"] = [sorts[row % 5] for row in range(300)], ["left", "right", "left"] * 100
-    config = MarketConfig(attributes={name: AttributeConfig(kind="category") for name in frame.columns[1:]})
-    write_market(tmp_path / "shop", config, frame)
-    view = view_of(tmp_path / "shop")
-    assert view.title(1) == "tinned soup, right"
-    assert [item.name for item in view.headline] == ["maker"]
-    assert view.facts(1)[-1] == ("Listing id", "28001")
-    assert view.facts(1, view.headline) == [("Maker", "1")]
-
-
 def test_photos_are_in_their_order_and_titles_in_full(tmp_path):
     view = view_of(paint_market(tmp_path / "market", listings=3, photos=2))
     assert view.photos(1) == ["photos/l01_0.png", "photos/l01_1.png"]

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from listing_vibes.features.tokens.vocabulary import fit_vocabulary
-from listing_vibes.market.kinds import kind_of
-from listing_vibes.market.kinds.category import category_ids
-from listing_vibes.market.kinds.number import number_bins
-from listing_vibes.market.kinds.place import place_ids
+from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.attribute_types.category import category_ids
+from listing_vibes.market.attribute_types.number import number_bins
+from listing_vibes.market.attribute_types.place import place_ids
 from listing_vibes.market.market import Attribute
 
 ATTRIBUTES = [
@@ -88,11 +88,11 @@ def test_sets_keep_known_members(listings):
     cells = pd.DataFrame(
         {"amenities": [["pool", "wifi", "unknown"], None, []], "title": ["A sunny, QUIET flat!", None, ""]}
     )
-    (told,) = kind_of("multi").tell(amenities, cells)
+    (told,) = type_of("multi").tokenize(amenities, cells)
     assert told.listing.tolist() == [0] and told.sets == [[pool, wifi]]
-    (told,) = kind_of("text").tell(title, cells)
+    (told,) = type_of("text").tokenize(title, cells)
     assert told.listing.tolist() == [0] and len(told.sets[0]) == 3 and told.key == 1
-    assert kind_of("text").tell(title, cells, use_words=False) == []
+    assert type_of("text").tokenize(title, cells, use_words=False) == []
 
 
 def test_near_places_share_more_cells(listings):

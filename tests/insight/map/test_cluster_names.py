@@ -5,21 +5,10 @@ import pandas as pd
 import pytest
 
 from listing_vibes.insight.map.cluster_names import apart, coded_attributes, most_typical, portraits
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.config import AttributeConfig, MarketConfig
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-
-
-def test_words_of_a_script_without_spaces_are_whole(tmp_path):
-    titles = [f"静かな{'別荘地' if row < 20 else '駅近く'}です{row}" for row in range(40)]
-    table = pd.DataFrame({"listing_id": range(40), "title": titles})
-    write_market(
-        tmp_path, MarketConfig(attributes={"title": AttributeConfig(kind="text", label="題")}), table
-    )
-    one, other = portraits(Market.open(tmp_path), np.arange(40), GROUPS)
-    assert any("別荘地" in word for word in one.words) and any("駅近く" in word for word in other.words)
-    assert not any("静か" in word for word in one.words + other.words)
 
 
 @pytest.fixture
@@ -42,7 +31,7 @@ def market(tmp_path):
     )
     labels = {
         "title": AttributeConfig(kind="text", label="Title"),
-        "kind": AttributeConfig(kind="category", label="Kind"),
+        "kind": AttributeConfig(kind="category", label="AttributeType"),
         "price": AttributeConfig(kind="number", label="Price", unit="EUR"),
         "amenities": AttributeConfig(kind="multi", label="Amenities"),
         "host": AttributeConfig(kind="category", label="Host"),
@@ -60,7 +49,7 @@ def test_traits_are_frequent_here_and_rare_elsewhere(market):
     boats, lofts = portraits(market, np.arange(40), GROUPS)
     found = {(trait.label, trait.text): (trait.inside, trait.outside) for trait in boats.traits}
     assert (
-        found[("Kind", "Houseboat")]
+        found[("AttributeType", "Houseboat")]
         == found[("Amenities", "Sauna")]
         == found[("Pets allowed", "Yes")]
         == (1, 0)
@@ -91,38 +80,8 @@ def test_a_bare_number_is_told_with_what_it_counts(market):
 
 
 def test_half_a_number_is_told_so_too():
-    _, pieces, _, _ = kind_of("number").portrait("Bathrooms", "", pd.Series([1.0, 1.5, 1.5, 2.5]))
+    _, pieces, _, _ = type_of("number").traits("Bathrooms", pd.Series([1.0, 1.5, 1.5, 2.5]))
     assert [piece for _, piece in pieces] == ["Bathrooms 1.5", "Bathrooms 1", "Bathrooms 2.5"]
-
-
-@pytest.mark.parametrize(
-    ("label", "unit", "start", "told"),
-    [
-        ("Area", "m²", 40, ["small area", "large area"]),
-        ("Living area", "sq ft", 400, ["small living area", "large living area"]),
-        ("Running time", "min", 80, ["short running time", "long running time"]),
-        ("Price", "EUR", 90, ["low price", "high price"]),
-        ("Guests", "", 1, ["few guests", "many guests"]),
-        ("Floor", "", 1, ["low floor", "high floor"]),
-        ("Built in", "", 1950, ["built in early", "built in late"]),
-        ("Year", "", 1950, ["until 1959", "1970 or later", *map(str, range(1950, 1980))]),
-    ],
-)
-def test_the_lowest_and_the_highest_are_called_as_a_person_would(label, unit, start, told):
-    _, pieces, _, _ = kind_of("number").portrait(label, unit, pd.Series(np.arange(start, start + 30)))
-    assert [piece for _, piece in pieces] == told
-
-
-def test_a_year_that_most_have_says_more_than_its_third_and_the_third_is_not_told_beside_it(tmp_path):
-    rows = np.arange(60)
-    mixed = np.where(rows % 2, 1998, 1950 + rows % 20)
-    years = np.where(rows < 20, 1997, np.where(rows < 40, mixed, 1910 + rows % 20))
-    table = pd.DataFrame({"listing_id": range(60), "year": years})
-    write_market(
-        tmp_path, MarketConfig(attributes={"year": AttributeConfig(kind="number", label="Year")}), table
-    )
-    every = portraits(Market.open(tmp_path), np.arange(60), np.arange(60) // 20)
-    assert every[0].name == "1997" and [trait.text for trait in every[0].traits] == ["1997"]
 
 
 def test_no_two_names_are_alike(market):

@@ -9,7 +9,7 @@ import pytest
 from helpers.small_market import generate
 from listing_vibes.errors import VibesError
 from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.report.memo import memo_html, memo_markdown
 from listing_vibes.run.spaces import embed_market
@@ -33,7 +33,7 @@ def seen_of(market, rows):
     known = market.listings.iloc[rows].reset_index(drop=True)
 
     def vocabulary(one) -> AttributeVocabulary:
-        return kind_of(one.kind).fit(known, one.name, 10, 1)
+        return type_of(one.kind).fit(known, one.name, 10, 1)
 
     spreads = {one.name: Spread.of(one.name, one.kind, known, vocabulary(one)) for one in market.attributes}
     return SeenMarket(name="then", listings=len(rows), attributes=spreads)

@@ -133,7 +133,7 @@ def odd(opened: OpenRun) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _profile(fingerprint: str, _opened: OpenRun) -> MarketProfile:
-    return profile(_opened.view.market, keep=True)
+    return profile(_opened.view.market, most_photos=1_000)
 
 
 with boundary():

@@ -15,7 +15,7 @@ from listing_vibes.insight.selection.filters import (
     has_place,
     values,
 )
-from listing_vibes.market.money import price
+from listing_vibes.market.amounts import price
 from listing_vibes_app.app_pages.similar.filters import days, shown, told
 from listing_vibes_app.server.params import in_vain, quoted, set_params
 from listing_vibes_app.server.runs import OpenRun

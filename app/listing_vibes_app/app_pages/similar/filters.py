@@ -9,7 +9,7 @@ import pandas as pd
 
 from listing_vibes.insight.selection.filters import Filters, choices
 from listing_vibes.kept_with import kept_with
-from listing_vibes.market.money import price
+from listing_vibes.market.amounts import price
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView
 

@@ -14,14 +14,14 @@ import numpy as np
 
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.texts.sources import TEXT_SOURCES, FitOptions, TextSource
-from listing_vibes.market.words import latin
+from listing_vibes.market.words import is_latin
 from listing_vibes.progress import Report
 
 
 def readable(views: Sequence[str], texts: Sequence[str]) -> list[str]:
     """The views that tell something of such texts: the packaged sentence encoder was trained on English, and of other scripts knows
     letters at best, so that words and letters tell more."""
-    if latin(texts):
+    if is_latin(texts):
         return list(views)
     return list(dict.fromkeys("tfidf" if view.startswith("minilm") else view for view in views))
 

@@ -13,7 +13,7 @@ from listing_vibes.features.tokens.tabular import (
     text_key,
 )
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 
 #: What tells a row of one table from all others: such as ("value", "district", "Harbour").
 Meaning = tuple[str, ...]
@@ -47,7 +47,7 @@ def _keys(vocabulary: Vocabulary) -> list[Meaning]:
         found[key] = ("every model", name)
     for entry in vocabulary.attributes:
         first = attribute_keys(vocabulary)[entry.name]
-        for key in range(kind_of(entry.kind).keys):
+        for key in range(type_of(entry.kind).keys):
             found[first + key] = ("key", entry.name, entry.kind, str(key))
     for view in range(1, vocabulary.text_views):
         for name in vocabulary.sentences:

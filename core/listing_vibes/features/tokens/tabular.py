@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.log import ranges
 
 # Keys every model has; attribute keys follow.
@@ -129,7 +129,7 @@ def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
     keys, following = {}, FIRST_ATTRIBUTE_KEY
     for entry in vocabulary.attributes:
         keys[entry.name] = following
-        following += kind_of(entry.kind).keys
+        following += type_of(entry.kind).keys
     return keys
 
 
@@ -139,7 +139,7 @@ def first_extra_key(vocabulary: Vocabulary) -> int:
     if not keys:
         return FIRST_ATTRIBUTE_KEY
     last = vocabulary.attributes[-1]
-    return keys[last.name] + max(2, kind_of(last.kind).keys)  # as if the last were a text, whatever it is
+    return keys[last.name] + max(2, type_of(last.kind).keys)  # as if the last were a text, whatever it is
 
 
 def text_key(vocabulary: Vocabulary, name: str, view: int) -> int:
@@ -185,7 +185,7 @@ def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
     """Where the bins of each attribute that has some begin among all bins (the first is 1; 0 means none)."""
     offsets, following = {}, 1
     for entry in vocabulary.attributes:
-        if kind_of(entry.kind).binned:
+        if type_of(entry.kind).binned:
             offsets[entry.name] = following
             following += entry.size
     return offsets
@@ -207,12 +207,12 @@ def tokenise(
     """
     columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
     for entry in vocabulary.attributes:
-        kind = kind_of(entry.kind)
+        kind = type_of(entry.kind)
         if not set(kind.columns(entry.name)) <= set(listings):
             continue
         if kind.sentences:
             columns.add_texts(vocabulary, entry.name, text_rows or [])
-        for told in kind.tell(entry, listings, use_words):
+        for told in kind.tokenize(entry, listings, use_words):
             parts = {"value": told.value, "fraction": told.fraction}
             parts["bin"] = None if told.bin is None else bins[entry.name] + told.bin
             given = {name: part for name, part in parts.items() if part is not None}

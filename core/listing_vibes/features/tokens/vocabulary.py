@@ -1,4 +1,4 @@
-"""Attribute values to numbers, fitted on the training period only; what each kind becomes says `listing_vibes.market.kinds`."""
+"""Attribute values to numbers, fitted on the training period only; what each kind becomes says `listing_vibes.market.attribute_types`."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Attribute
 
 MIN_COUNT = 2  # listings that must have a value for it to be known
@@ -45,7 +45,7 @@ class Vocabulary(BaseModel):
     @property
     def sentences(self) -> list[str]:
         """The attributes that are embedded by the sentence encoders."""
-        return [entry.name for entry in self.attributes if kind_of(entry.kind).sentences]
+        return [entry.name for entry in self.attributes if type_of(entry.kind).sentences]
 
     def attribute(self, name: str) -> AttributeVocabulary | None:
         """The vocabulary of one attribute."""
@@ -64,7 +64,7 @@ def fit_vocabulary(
     known = listings.iloc[rows]
     entries, following = [], 1
     for attribute in attributes:
-        entry = kind_of(attribute.kind).fit(known, attribute.name, bins, MIN_COUNT)
+        entry = type_of(attribute.kind).fit(known, attribute.name, bins, MIN_COUNT)
         entry.first = following
         following += entry.size
         entries.append(entry)
@@ -83,7 +83,7 @@ def duration_edges(durations: np.ndarray, buckets: int) -> list[float]:
 def extend_vocabulary(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) -> Vocabulary:
     """Return `old` with what only `new` has; known values keep their order, and numbers' bins and locations' grids stay.
 
-    An attribute whose values lie mostly beyond those bins or grids (see `Kind.outgrown`) gets those of `new`.
+    An attribute whose values lie mostly beyond those bins or grids (see `AttributeType.outgrown`) gets those of `new`.
 
     Args:
         new: fitted on the new market alone, its attributes of the kinds that they have in `old`.
@@ -112,7 +112,7 @@ def _merge_entries(
     if new is None:
         return old.model_copy()
     changed: dict[str, object] = {"values": old.values + _new_in(new.values, old.values)}
-    if kind_of(old.kind).outgrown(old, listings):
+    if type_of(old.kind).outgrown(old, listings):
         changed |= {"edges": new.edges, "grids": new.grids}
     return old.model_copy(update=changed)
 

@@ -15,7 +15,7 @@ from listing_vibes.errors import needs
 from listing_vibes.features.texts.encoder import minilm_folder
 from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, piece_keys
 from listing_vibes.features.tokens.vocabulary import BUCKETS, Vocabulary, duration_edges
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Attribute
 
 UNKNOWN = "[UNK]"
@@ -134,7 +134,7 @@ def _values(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> Pi
 
 def _words(entry: AttributeVocabulary, listings: pd.DataFrame) -> list[str]:
     """Each listing's value in words; "" where it is missing."""
-    kind = kind_of(entry.kind)
+    kind = type_of(entry.kind)
     if not set(kind.columns(entry.name)) <= set(listings):
         return [""] * len(listings)
     return kind.words(listings, entry.name)

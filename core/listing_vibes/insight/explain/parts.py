@@ -12,7 +12,7 @@ from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.within import inside
-from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.attribute_types import type_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
     keys = attribute_keys(vocabulary)
     found = {}
     for entry in vocabulary.attributes:
-        kind = kind_of(entry.kind)
+        kind = type_of(entry.kind)
         mine = [] if vocabulary.pieces else [keys[entry.name] + key for key in range(kind.keys)]
         if kind.sentences:
             mine += [text_key(vocabulary, entry.name, view) for view in range(vocabulary.text_views)]

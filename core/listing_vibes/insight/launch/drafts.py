@@ -13,8 +13,8 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.launch.comparable import comparable
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.photo_check import undecodable
 from listing_vibes.run.newcomers import read_cell
@@ -44,7 +44,7 @@ class Draft:
     def of_listing(cls, market: Market, listing: str) -> Draft:
         """The values and photos of a listing of the market."""
         row = market.listings.iloc[market.listing_row[listing]]
-        names = [name for item in market.attributes for name in kind_of(item.kind).columns(item.name)]
+        names = [name for item in market.attributes for name in type_of(item.kind).columns(item.name)]
         cells = {name: row[name] for name in names if isinstance(row[name], list) or not pd.isna(row[name])}
         paths = market.photos[C.PATH][market.photos[C.LISTING] == listing].tolist()
         return cls(cells, tuple(content for _, content in originals(market, paths)), listing)
@@ -76,7 +76,7 @@ class Draft:
         Raises:
             VibesError: a value or a photo cannot be read, there is none to be the cover, or `like` is no listing.
         """
-        columns = {name: item for item in market.attributes for name in kind_of(item.kind).columns(item.name)}
+        columns = {name: item for item in market.attributes for name in type_of(item.kind).columns(item.name)}
         own = {name: value for name, value in content.items() if name in OWN}
         for name in [name for name in own if name in columns and not _is_own(market, name, own[name])]:
             del own[name]  # a market may have a column of that name
@@ -94,7 +94,7 @@ class Draft:
         begun = cls({}) if like is None else cls.of_listing(market, str(like))
         cells = {name: value for name, value in {**begun.cells, **cells}.items() if value is not None}
         for item in market.attributes:
-            parts = kind_of(item.kind).columns(item.name)
+            parts = type_of(item.kind).columns(item.name)
             missing = [name for name in parts if name not in cells]
             given = [name for name in parts if name in content and name in cells]
             if given and missing:

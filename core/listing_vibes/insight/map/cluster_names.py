@@ -12,9 +12,9 @@ import numpy as np
 
 from listing_vibes.insight.map.naming import names_of
 from listing_vibes.insight.map.traits import Held, Trait
-from listing_vibes.market.kinds import Coded, kind_of
+from listing_vibes.market.attribute_types import Coded, type_of
 from listing_vibes.market.market import Market
-from listing_vibes.market.words import joined, unspaced, words
+from listing_vibes.market.words import unspaced, words
 
 TEXTS = 300  # texts read of each group
 _MOST = 6  # telling words of a group
@@ -105,18 +105,18 @@ def coded_among(coded: Sequence[Coded], kept: np.ndarray) -> list[Coded]:
 
 def _coded_attributes(market: Market, rows: np.ndarray) -> Iterator[Coded]:
     for item in market.attributes:
-        kind = kind_of(item.kind)
-        if not kind.portrayed or item.name == market.title:
+        kind = type_of(item.kind)
+        if not kind.has_traits or item.name == market.title:
             continue
         values = market.listings[item.name].iloc[rows].reset_index(drop=True)
         known = values[values.notna()]
         if len(known):
-            yield kind.portrait(item.label, item.unit, known)
+            yield kind.traits(item.label, known)
 
 
 def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, seed: int) -> list[list[str]]:
     """The telling words of each group, the best first."""
-    names = [item.name for item in market.attributes if kind_of(item.kind).sentences]
+    names = [item.name for item in market.attributes if type_of(item.kind).sentences]
     if market.title is not None and market.title not in names:
         names.append(market.title)
     if not names or not count:
@@ -146,7 +146,7 @@ def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, see
             elsewhere = (everywhere[word] - times) / max(1, total - len(texts))
             if share >= WORD_SHARE and share >= WORD_LIFT * elsewhere and elsewhere <= WORD_COMMON:
                 scores[word] = share * np.log(1 + mean / everywhere[word]) * (1 - elsewhere / share)
-        found.append(joined(sorted(scores, key=lambda word: (-scores[word], word))[:_MOST], texts))
+        found.append(sorted(scores, key=lambda word: (-scores[word], word))[:_MOST])
     return found
 
 
@@ -154,7 +154,7 @@ def _valued(market: Market) -> set[str]:
     """The words in which categories and sets are told, which as traits say it better."""
     found: set[str] = set()
     for item in market.attributes:
-        if item.name == market.title or kind_of(item.kind).sentences or item.name not in market.listings:
+        if item.name == market.title or type_of(item.kind).sentences or item.name not in market.listings:
             continue
         values = market.listings[item.name].dropna()
         if values.map(type).isin((str, list)).all():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from listing_vibes.errors import printable
-from listing_vibes.market.kinds import Coded
+from listing_vibes.market.attribute_types import Coded
 
 COMMON, LIFT = (
     0.4,

@@ -14,9 +14,9 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.selection.params import escaped
 from listing_vibes.kept_with import kept_with
+from listing_vibes.market.amounts import price
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.money import price
 from listing_vibes.run.groups import Groups
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.where import holding, read_condition

@@ -67,7 +67,7 @@ def _listings(items: pd.DataFrame) -> pd.DataFrame:
     listings["year"] = numbers_or_text(items["year"].str.slice(0, 4))  # a series is written 1990–1991
     listings["genres"] = parted(items["ml_genres"], "|")
     listings["rated"] = items["rated"].replace(SPELLINGS)
-    listings["runtime"] = numbers_or_text(items["runtime"])
+    listings["runtime"] = numbers_or_text(items["runtime"].str.removesuffix(" min"))
     for name in (*PEOPLE, "language", "country", "production"):
         words = items[name].str.replace(r"\s*\([^)]*\)", "", regex=True)  # "(screenplay by)"
         listings[name] = parted(words, ", ", MOST_PEOPLE if name in PEOPLE else None)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from listing_vibes.errors import printable
 from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread
-from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.market import Market
 from listing_vibes.serving.monitor.checks import Check, Thresholds
 from listing_vibes.words import count
@@ -103,7 +103,7 @@ def _moved(
     drawn = 0.5 * np.abs(one - two).sum(axis=1)  # (DRAWS,)
     chance, floor = float(drawn.mean()), float(np.quantile(drawn, max(1 - level, 0)))
     gone = []
-    if limits.gone_share is not None and not kind_of(spread.entry.kind).sentences:
+    if limits.gone_share is not None and not type_of(spread.entry.kind).sentences:
         for place, name in enumerate(spread.entry.values):
             had = before[place]
             if had >= limits.gone_share and now.shares[place] == 0 and (1 - had) ** number < level / 10:

@@ -111,7 +111,7 @@ def _typed_listings(
         return raw, notes.defects
     described = {name: s for name, s in config.attributes.items() if name in raw.columns}
     there = config.model_copy(update={"attributes": described, "title": None, "excluded": []})
-    table, _, defects = listings_table(raw, path, there, whole=False, day_first=day_first)
+    table, _, defects = listings_table(raw, path, there, day_first=day_first)
     more = {name: frame.rows[name].iloc[places].array for name in frame.rows.columns if name in beside}
     return table.assign(**more), notes.defects + [defect.within(places) for defect in defects]
 
@@ -300,6 +300,6 @@ def _typed_events(
     everything = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
     beside = [name for name in beside if name in frame.rows]
     table, _, defects = events_table(
-        frame.rows, path, everything, config, _NEVER, whole=False, day_first=day_first, beside=beside
+        frame.rows, path, everything, config, _NEVER, day_first=day_first, beside=beside
     )
     return table, defects

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.search.store.milvus_store import MilvusStore
@@ -74,7 +74,7 @@ class Follower:
 
 def filterable(market: Market) -> pd.DataFrame:
     """The attributes that a store can filter by, one row a listing."""
-    names = [attribute.name for attribute in market.attributes if kind_of(attribute.kind).short]
+    names = [attribute.name for attribute in market.attributes if type_of(attribute.kind).short]
     return market.listings[[name for name in names if name != C.LISTING]]
 
 

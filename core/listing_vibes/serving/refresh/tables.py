@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.column_names import read_market_table
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.durable import copy_file
 from listing_vibes.market.io import TABLES, find_table
-from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
-from listing_vibes.market.moments import says_day_first, to_moments
+from listing_vibes.market.moments import infer_day_first, to_moments
 from listing_vibes.market.photo_urls import with_paths
 from listing_vibes.market.tables import listings_table
 from listing_vibes.market.values import as_ids, of_bytes, to_numbers, with_points
@@ -28,7 +28,7 @@ def pinned(market: Market) -> MarketConfig:
             update={"kind": a.kind, "decimal": a.decimal}
         )
         for a in market.attributes
-        if kind_of(a.kind).own_column
+        if type_of(a.kind).own_column
     }
     source = find_table(market.tables, "listings")
     assert source is not None  # the market was read from it
@@ -54,7 +54,7 @@ def raw_table(market: Market, name: str) -> pd.DataFrame | None:
 def day_first(raw: pd.DataFrame | None) -> dict[str, bool]:
     """By the columns of moments of a table, whether the day or the month comes first in dates with slashes, where it tells."""
     there = [name for name in (C.PUBLISHED, C.EXPIRES, C.TIMESTAMP) if raw is not None and name in raw]
-    found = {name: says_day_first(raw[name]) for name in there} if raw is not None else {}
+    found = {name: infer_day_first(raw[name]) for name in there} if raw is not None else {}
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -91,7 +91,7 @@ def whole_events(market: Market, raw: pd.DataFrame | None) -> pd.DataFrame:
 
 def _of_events(name: str, column: pd.Series) -> pd.Series:
     if name == C.TIMESTAMP:
-        return to_moments(column, whole=True)[0]
+        return to_moments(column)[0]
     if name in (C.POSITION, C.DURATION):
         numbers = pd.Series(to_numbers(column)[0])
         return numbers.where(numbers % 1 == 0).astype("Int64") if name == C.POSITION else numbers

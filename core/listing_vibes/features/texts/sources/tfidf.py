@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from listing_vibes.features.texts.sources import FitOptions, TextSource
-from listing_vibes.market.words import unusual, words
+from listing_vibes.market.words import unspaced, words
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -95,7 +95,7 @@ def _maker(kind: int, **more: Any) -> TfidfVectorizer:
     common: dict[str, Any] = {"sublinear_tf": True, "dtype": np.float32, **more}
     if kind == 0:
         usual = TfidfVectorizer().build_analyzer()
-        return TfidfVectorizer(analyzer=lambda text: words(text) if unusual(text) else usual(text), **common)
+        return TfidfVectorizer(analyzer=lambda text: words(text) if unspaced(text) else usual(text), **common)
     return TfidfVectorizer(analyzer="char_wb", ngram_range=NGRAM_RANGE, **common)
 
 

@@ -1,11 +1,11 @@
-"""What an attribute becomes for a model: a vocabulary fitted on the training period, and numbers for tokens."""
+"""What an attribute becomes for a model: a vocabulary fitted on the training period, and the ids of tokens."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Annotated
 
 import numpy as np
@@ -15,10 +15,8 @@ from listing_vibes.market.garbage import none_meanwhile
 
 #: Known members of a set, or words of a text, at most.
 MOST_VALUES = 4000
-#: Different cells, at most, that are kept to tell which say the same.
-ALIKE = 100_000
 #: Share of values beyond what a vocabulary can tell apart, above which it no longer serves.
-MOST = 0.5
+MOST_BEYOND = 0.5
 
 
 class AttributeVocabulary(BaseModel):
@@ -45,12 +43,12 @@ class AttributeVocabulary(BaseModel):
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class Tokens:
     """n tokens of one slot, at most one a listing.
 
     Attributes:
         listing: (n,) rows, ascending.
-        key: which of the kind's `keys` they have.
+        key: which of the type's `keys` they have.
         value: (n,) ids; None: none.
         bin, fraction: (n,) the bin of a piecewise-linear encoding, from 0, and how far through it in [0, 1]; None: none.
         sets: the ids of each token's set; None: no sets.
@@ -71,51 +69,25 @@ class Told:
         return np.fromiter(chain.from_iterable(self.sets or ()), np.int64)
 
     @classmethod
-    def of_sets(cls, sets: list[list[int]], key: int = 0) -> Told:
-        """A token for each of the L `sets` that is not empty."""
-        present = np.flatnonzero([len(one) > 0 for one in sets])
+    def of_sets(cls, sets: list[list[int]], key: int = 0) -> Tokens:
+        """Return a token for each of the L `sets` that is not empty."""
+        present = np.flatnonzero([len(ids) > 0 for ids in sets])
         return cls(present, key, sets=[sets[row] for row in present])
 
 
-def frequent(counts: Mapping[str, int], min_count: int) -> list[str]:
-    """The values that occur at least `min_count` times, the frequent ones first."""
-    kept = [(value, count) for value, count in counts.items() if count >= min_count]
-    return [value for value, _ in sorted(kept, key=lambda item: (-item[1], item[0]))]
-
-
-def members_count(cells: Iterable[Iterable[str]]) -> Counter[str]:
-    """In how many cells each member occurs; cells that say the same are taken apart once."""
-    found: Counter[str] = Counter()
-    left = iter(cells)
-    while some := list(islice(left, ALIKE)):
-        for cell, count in Counter(map(tuple, some)).items():
-            for member in set(cell):
-                found[member] += count
-    return found
+def frequent(values: Iterable[str], min_count: int) -> list[str]:
+    """Return the values that occur at least `min_count` times, the frequent ones first."""
+    counts = [(value, count) for value, count in Counter(values).items() if count >= min_count]
+    return [value for value, _ in sorted(counts, key=lambda item: (-item[1], item[0]))]
 
 
 def ids_of(entry: AttributeVocabulary) -> dict[str, int]:
-    """Id of each known value."""
+    """Return the id of each known value."""
     return {value: entry.first + position for position, value in enumerate(entry.values)}
 
 
-def member_ids(
-    entry: AttributeVocabulary, cells: Iterable[Iterable[str]], alike: bool = True
-) -> list[list[int]]:
-    """Ids of the known members of each cell, each once; empty where there is none. Where many cells are `alike`, those that say
-    the same are looked up once and share a list."""
+def member_ids(entry: AttributeVocabulary, cells: Iterable[Iterable[str]]) -> list[list[int]]:
+    """Return the ids of the known members of each cell, each once; empty where there is none."""
     known = ids_of(entry)
     with none_meanwhile():
-        if not alike:
-            return [[known[member] for member in dict.fromkeys(cell) if member in known] for cell in cells]
-        read: dict[tuple[str, ...], list[int]] = {}
-        found = []
-        for cell in cells:
-            key = tuple(cell)
-            ids = read.get(key)
-            if ids is None:
-                ids = [known[member] for member in dict.fromkeys(key) if member in known]
-                if len(read) < ALIKE:
-                    read[key] = ids
-            found.append(ids)
-        return found
+        return [[known[member] for member in dict.fromkeys(cell) if member in known] for cell in cells]

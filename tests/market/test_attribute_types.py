@@ -9,12 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES, Sample, infer_type, type_of
 from listing_vibes.market.config import AttributeConfig, MarketConfig
-from listing_vibes.market.kinds import KINDS, Cells, _told, infer_kind, kind_of
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.words import unusual, words
 
-#: Cells of a file, the third of them missing.
+#: Sample of a file, the third of them missing.
 FILES = {
     "category": {"x": ["A", "B", None, "A", "B"]},
     "number": {"x": ["$1,200", "13", None, "7.5", "7.5"]},
@@ -27,7 +26,7 @@ FILES = {
 
 def read(name):
     """The listings table of the kind's cells."""
-    kind = kind_of(name)
+    kind = type_of(name)
     raw = {column: pd.Series(cells) for column, cells in FILES[name].items()}
     if not kind.own_column:
         return pd.DataFrame({column: cells.astype(float) for column, cells in raw.items()})
@@ -36,11 +35,11 @@ def read(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_told_are_ids_of_the_attribute_and_nothing_where_it_is_missing(name):
-    kind, listings = kind_of(name), read(name)
+    kind, listings = type_of(name), read(name)
     entry = kind.fit(listings, "x", bins=3, min_count=1)
     entry.first = 7
     assert (entry.kind, entry.name) == (name, "x") and entry.size > 0
-    told = kind.tell(entry, listings)
+    told = kind.tokenize(entry, listings)
     assert {row for one in told for row in one.listing} == {0, 1, 3, 4}
     ids = [one.value for one in told if one.value is not None]
     ids += [np.concatenate([np.array(s) for s in one.sets]) for one in told if one.sets is not None]
@@ -55,7 +54,7 @@ def test_what_is_told_are_ids_of_the_attribute_and_nothing_where_it_is_missing(n
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_value_is_counted_and_has_no_words(name):
-    kind, listings = kind_of(name), read(name)
+    kind, listings = type_of(name), read(name)
     assert kind.missing(listings, "x").tolist() == [False, False, True, False, False]
     spoken = kind.words(listings, "x")
     assert spoken[2] == "" and all(spoken[row] for row in (0, 1, 3, 4))
@@ -64,7 +63,7 @@ def test_a_missing_value_is_counted_and_has_no_words(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_typed_is_what_the_file_holds(name):
-    kind, listings = kind_of(name), read(name)
+    kind, listings = type_of(name), read(name)
     for column, cells in FILES[name].items():
         for row, cell in enumerate(cells):
             if cell is not None:
@@ -81,7 +80,7 @@ def test_what_is_typed_is_what_the_file_holds(name):
 )
 def test_what_cannot_be_read_is_one_sentence(kind, value, column, said):
     with pytest.raises(VibesError, match=said):
-        kind_of(kind).parse(value, "X", column)
+        type_of(kind).parse(value, "X", column)
 
 
 @pytest.mark.parametrize(
@@ -96,37 +95,35 @@ def test_what_cannot_be_read_is_one_sentence(kind, value, column, said):
     ],
 )
 def test_a_condition_is_met_by_the_values_it_asks_for_and_by_no_missing_one(name, asked, rows):
-    kind, listings = kind_of(name), read(name)
+    kind, listings = type_of(name), read(name)
     found = kind.meets(listings["x"], [kind.wanted(part) for part in asked])
     assert found.dtype == bool and np.flatnonzero(found).tolist() == rows
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if kind_of(name).portrayed])
+@pytest.mark.parametrize("name", [name for name in FILES if type_of(name).has_traits])
 def test_groups_are_told_apart_by_values_in_words(name):
-    kind, known = kind_of(name), read(name)["x"].dropna()
-    label, words, place, code = kind.portrait("Label", "", known)
+    kind, known = type_of(name), read(name)["x"].dropna()
+    label, words, place, code = kind.traits("Label", known)
     assert label == "Label" and len(place) == len(code) and code.max() < len(words)
     assert set(place) <= set(known.index) and all(value and piece for value, piece in words)
 
 
-@pytest.mark.parametrize("label, first", [("Year", "until 1999"), ("Built", "built early")])
-def test_a_year_is_told_by_itself(label, first):
-    words = kind_of("number").portrait(label, "", pd.Series(np.arange(1990.0, 2020)))[1]
-    assert words[0] == ("the lowest third", first)
-
-
-@pytest.mark.parametrize("part, words", [(0, "many guests"), (0.5, "high guests")])
-def test_only_what_is_counted_is_few_or_many(part, words):
-    found = kind_of("number").portrait("Guests", "", pd.Series(np.arange(30.0) + part))[1]
-    assert found[1] == ("the highest third", words)
+@pytest.mark.parametrize(
+    ("low", "pieces"), [(1990, ["built until 1999", "built from 2010"]), (0, ["low built", "high built"])]
+)
+def test_the_thirds_of_a_number_are_traits_of_groups(low, pieces):
+    words = type_of("number").traits("Built", pd.Series(np.arange(30.0) + low))[1]
+    assert [piece for _, piece in words] == pieces
 
 
 def test_the_strongest_claim_decides_and_no_two_kinds_claim_alike():
-    strengths = [claim.strength for name in KINDS for claim in KINDS[name].claims]
+    strengths = [claim.strength for name in ATTRIBUTE_TYPES for claim in ATTRIBUTE_TYPES[name].claims]
     assert len(strengths) == len(set(strengths))
     column = pd.Series(["t", "f", None])  # a flag, and as good a category
-    holding = [n for n in KINDS for claim in KINDS[n].claims if claim.holds(Cells("x", column))]
-    assert {"flag", "category"} <= set(holding) and infer_kind("x", column) == "flag"
+    holding = [
+        n for n in ATTRIBUTE_TYPES for claim in ATTRIBUTE_TYPES[n].claims if claim.holds(Sample("x", column))
+    ]
+    assert {"flag", "category"} <= set(holding) and infer_type("x", column) == "flag"
 
 
 def test_an_attribute_is_shown_as_its_kind_says():
@@ -147,39 +144,14 @@ def test_a_kind_without_a_column_of_its_own_is_refused_for_a_column(tmp_path):
 
 @pytest.mark.slow
 def test_kinds_need_no_torch():
-    code = "import sys; from listing_vibes.market.kinds import KINDS; [KINDS[n] for n in KINDS]; print('torch' in sys.modules)"
+    code = "import sys; from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES; [ATTRIBUTE_TYPES[n] for n in ATTRIBUTE_TYPES]; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
-
-
-def test_words_of_a_text_are_what_stands_between_all_else():
-    signs = "".join(
-        sign for sign in map(chr, (*range(0x3000), 0x1D7D8, 0x10FFFF)) if not unusual(sign.lower())
-    )
-    for text in (f"Zwei_Zimmer, 3½ m² ünd  {signs}", *(f"a{sign}b" for sign in signs)):
-        plain = "".join(letter if letter.isalnum() else " " for letter in text.lower())
-        assert words(text) == plain.split()
-
-
-def test_cells_that_say_the_same_are_told_as_cells_of_their_own(monkeypatch):
-    monkeypatch.setattr(_told, "ALIKE", 2)  # different cells that are kept
-    rng = np.random.default_rng(0)
-    members = np.array(["wifi", "pool", "lift", "new"])
-    cells = [members[rng.random(4) < 0.5].tolist() if rng.random() < 0.9 else None for _ in range(60)]
-    listings = pd.DataFrame({"x": pd.Series(cells, dtype=object)})
-    entry = kind_of("multi").fit(listings, "x", 2, 3)
-    often = {name: sum(name in (cell or []) for cell in cells) for name in members}
-    assert entry.values == sorted(often, key=lambda name: (-often[name], name))
-    known = {name: place for place, name in enumerate(entry.values)}
-    (one,) = kind_of("multi").tell(entry, listings)
-    assert one.listing.tolist() == [row for row, cell in enumerate(cells) if cell]
-    assert one.sets == [[known[name] for name in cell] for cell in cells if cell]
-    assert one.ids.tolist() == [known[name] for cell in cells for name in cell or []]
 
 
 @pytest.mark.parametrize("way", [(20, 0), (-20, 0), (0, 20), (0, -20)])
 def test_places_of_another_town_are_outgrown_wherever_that_lies(way):
     rng = np.random.default_rng(0)
-    kind = kind_of("place")
+    kind = type_of("place")
     home = pd.DataFrame({"latitude": rng.normal(50, 0.1, 200), "longitude": rng.normal(9, 0.1, 200)})
     entry = kind.fit(home, "place", 3, 1)
     for share, told in ((0.0, 0.0), (0.4, 0.0), (0.6, 0.6)):  # most are elsewhere, or it still serves

@@ -7,27 +7,35 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told, ids_of
-from listing_vibes.market.kinds._portrait import inside
+from listing_vibes.market.attribute_types import (
+    AttributeType,
+    AttributeVocabulary,
+    Claim,
+    Sample,
+    Tokens,
+    ids_of,
+)
+from listing_vibes.market.attribute_types._traits import Coded, inside
 from listing_vibes.market.values import FLAGS, SEPARATOR, to_flags
 
 
-def _looks_so(cells: Cells) -> bool:
-    if pd.api.types.is_bool_dtype(cells.column.dtype):
+def _is_flag(sample: Sample) -> bool:
+    if pd.api.types.is_bool_dtype(sample.column.dtype):
         return True
-    if cells.listed:
+    if sample.has_lists:
         return False
-    if not cells.textual:
-        return set(cells.present.unique()) <= {0, 1}
-    return cells.some <= set(FLAGS) or cells.some <= {"0", "1"}
+    if not sample.is_textual:
+        return set(sample.present.unique()) <= {0, 1}
+    values = set(sample.texts.str.lower().unique()[:50])
+    return values <= set(FLAGS) or values <= {"0", "1"}
 
 
-class Flag(Kind):
+class Flag(AttributeType):
     """One token with the id of no or yes."""
 
     shown_as = "flag"
     takes = "yes or no"
-    claims = (Claim(100, _looks_so),)
+    claims = (Claim(100, _is_flag),)
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
         flags, bad = to_flags(column)
@@ -48,18 +56,18 @@ class Flag(Kind):
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return ["" if pd.isna(value) else "yes" if value else "no" for value in listings[name]]
 
-    def portrait(self, label: str, unit: str, known: pd.Series) -> Coded:
+    def traits(self, label: str, known: pd.Series) -> Coded:
         yes = known[known.astype(bool)].index.to_numpy()
         return label, [("Yes", inside(label))], yes, np.zeros(len(yes), int)
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         return AttributeVocabulary(name=name, kind="flag", values=["no", "yes"])
 
-    def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
-        known, column = ids_of(entry), listings[entry.name]
-        no, yes = (known.get(word, 0) for word in ("no", "yes"))
-        flags = column.astype("boolean")
-        values = np.where(flags.fillna(False).to_numpy(bool), yes, no).astype(np.int32)
-        values[column.isna().to_numpy()] = 0
+    def tokenize(
+        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
+    ) -> list[Tokens]:
+        ids = ids_of(entry)
+        values = listings[entry.name].map({False: ids.get("no", 0), True: ids.get("yes", 0)})
+        values = values.fillna(0).to_numpy(np.int32)
         present = np.flatnonzero(values > 0)
-        return [Told(present, value=values[present])]
+        return [Tokens(present, value=values[present])]

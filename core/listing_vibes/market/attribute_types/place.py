@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens
+from listing_vibes.market.attribute_types._vocabulary import MOST_BEYOND
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.kinds import AttributeVocabulary, Kind, Told
-from listing_vibes.market.kinds._told import MOST
 from listing_vibes.market.values import to_numbers
 
 PLACE_GRIDS = (4, 8, 16)  # cells a side, at quantiles of the training listings' coordinates
 
 
-class Place(Kind):
+class Place(AttributeType):
     """One token with a set of three map cells, coarse to fine."""
 
-    one_value = short = portrayed = own_column = False
+    one_value = short = has_traits = own_column = False
     shown_as = "place"
 
     def columns(self, name: str) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ class Place(Kind):
         return AttributeVocabulary(name=name, kind="place", grids=grids)
 
     def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
-        """Places outside the inner edges of the finest grid by more than their own width: of another town."""
+        """Count locations outside the inner edges of the finest grid by more than their own width: of another town."""
         beyond = np.zeros(len(listings), bool)
         for axis, edges in zip((C.LATITUDE, C.LONGITUDE), (entry.grids or [[[], []]])[-1], strict=True):
             degrees = listings[axis].to_numpy(float)
@@ -56,17 +56,19 @@ class Place(Kind):
             beyond |= known & ((degrees < low) | (degrees > high))
         there = listings[[C.LATITUDE, C.LONGITUDE]].notna().all(axis=1).to_numpy()
         share = float(beyond[there].mean()) if there.any() else 0.0
-        return share if share > MOST else 0.0
+        return share if share > MOST_BEYOND else 0.0
 
-    def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
+    def tokenize(
+        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
+    ) -> list[Tokens]:
         degrees = (listings[axis].to_numpy(float) for axis in (C.LATITUDE, C.LONGITUDE))
         cells = place_ids(entry, *degrees)
         present = np.flatnonzero(cells[:, 0] > 0)
-        return [Told(present, sets=cells[present].tolist())]
+        return [Tokens(present, sets=cells[present].tolist())]
 
 
 def place_ids(entry: AttributeVocabulary, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """(L, grids) int32 ids of the map cells, coarse to fine; 0 where the place is unknown."""
+    """Return the ids (L, grids) int32 of the map cells, coarse to fine; 0 where the location is unknown."""
     known = np.isfinite(latitude) & np.isfinite(longitude)
     columns, following = [], entry.first
     for lat_edges, lon_edges in entry.grids:

@@ -1,0 +1,96 @@
+"""A column as attribute types see it where market.toml does not say which type it has."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.values import is_textual, to_numbers
+from listing_vibes.market.words import gaps
+
+#: A day, maybe with a time: 2024-01-31, 2024-01-31T18:05:00Z, 31.01.2024 18:05, 1/31/2024.
+_DAY = r"(?:\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2}/\d{1,2}/\d{4})(?:[T\s]\s*\d{1,2}:\d{2}.{0,24})?"
+#: Zeros in front are of codes: of postcodes of one length, of phone numbers.
+_PADDED = re.compile(r"0\d{2,}")
+_SOME = 5_000  # cells by which dates and numbers are recognized
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A test by which a column is inferred to have a type, and its strength; the built-in ones have 10 to 100."""
+
+    strength: int
+    holds: Callable[["Sample"], bool]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A column of which at least one cell is there; what several types ask for is computed once."""
+
+    name: str
+    column: pd.Series
+
+    @cached_property
+    def present(self) -> pd.Series:
+        """The cells that are there."""
+        return self.column.dropna()
+
+    @cached_property
+    def has_lists(self) -> bool:
+        """Whether cells are lists."""
+        return isinstance(self.present.iloc[0], list | tuple | np.ndarray)
+
+    @cached_property
+    def is_textual(self) -> bool:
+        """Whether cells are strings."""
+        return is_textual(self.column) and not self.has_lists
+
+    @cached_property
+    def texts(self) -> pd.Series:
+        """The cells as text without white space around it."""
+        return self.present.astype("str").str.strip()
+
+    @cached_property
+    def some(self) -> pd.Series:
+        """At most 5,000 of the texts, evenly spread."""
+        return self.texts.iloc[np.linspace(0, len(self.texts) - 1, min(_SOME, len(self.texts))).astype(int)]
+
+    @cached_property
+    def gaps(self) -> pd.Series:
+        """How often one word ends and another begins in each cell."""
+        return self.texts.map(gaps).astype(int)
+
+    @cached_property
+    def distinct(self) -> int:
+        """How many different cells there are."""
+        return int(self.texts.nunique())
+
+    @property
+    def is_identifying(self) -> bool:
+        """Whether nearly every cell differs from all others, as identifiers do."""
+        return self.distinct > 0.95 * len(self.texts) and len(self.texts) > 20
+
+    @cached_property
+    def is_date(self) -> bool:
+        """Whether nine in ten cells are dates."""
+        if pd.api.types.is_datetime64_any_dtype(self.column.dtype):
+            return True
+        return self.is_textual and bool(self.some.str.fullmatch(_DAY).mean() >= 0.9)
+
+    @cached_property
+    def unparsed(self) -> float:
+        """The share of cells that are no numbers."""
+        return float(to_numbers(self.some if self.is_textual else self.present)[1].mean())
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether digits are codes, as zeros stand in front."""
+        padded = self.some.str.fullmatch(_PADDED).mean()
+        return bool(padded > 0.5 or (padded >= 0.01 and self.some.str.len().nunique() == 1))
+
+    def share_with(self, part: str) -> float:
+        """The share of cells in which `part` stands."""
+        return float(self.texts.str.contains(part, regex=False).mean())

@@ -1,0 +1,46 @@
+"""One of a few names: a district, a seller, a color."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Tokens, ids_of
+from listing_vibes.market.attribute_types._vocabulary import frequent
+
+#: A value outside the vocabulary falls into one of these, so that two listings of one new seller still match.
+UNSEEN_BUCKETS = 32
+
+
+class Category(AttributeType):
+    """One token with the value's id; what no other type claims, unless it looks like an identifier or a date."""
+
+    written = True
+    claims = (Claim(10, lambda sample: not sample.is_identifying and not sample.is_date),)
+
+    def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
+        values = frequent(listings[name].dropna(), min_count)
+        return AttributeVocabulary(name=name, kind="category", values=values, buckets=UNSEEN_BUCKETS)
+
+    def tokenize(
+        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
+    ) -> list[Tokens]:
+        values = category_ids(entry, listings[entry.name])
+        present = np.flatnonzero(values > 0)
+        return [Tokens(present, value=values[present])]
+
+
+def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
+    """Return the ids (L,) int32 of the values, 0 where missing; unseen values share hashed buckets."""
+    known = ids_of(entry)
+
+    def lookup(value: object) -> int:
+        text = str(value)
+        if text in known or not entry.buckets:
+            return known.get(text, 0)
+        digest = hashlib.blake2b(f"{entry.name}={text}".encode(), digest_size=4).digest()
+        return entry.first + len(entry.values) + int.from_bytes(digest) % entry.buckets
+
+    code, values = pd.factorize(column)  # (L,), -1 where missing; each value once
+    ids = np.array([*map(lookup, values), 0], np.int32)
+    return ids[code]

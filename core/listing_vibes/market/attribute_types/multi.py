@@ -1,0 +1,75 @@
+"""A set of names: amenities, genres, actors."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Sample, Tokens
+from listing_vibes.market.attribute_types._traits import Coded, coded_values
+from listing_vibes.market.attribute_types._vocabulary import MOST_VALUES, frequent, member_ids
+from listing_vibes.market.values import SEPARATOR, to_set, to_sets
+
+#: A list as JSON or Python writes it, or a set of PostgreSQL; an object of JSON is none.
+_LIST = r"\[.*\]|\{[^{}:]*\}"
+
+
+def _is_set(sample: Sample) -> bool:
+    """Return whether cells are lists, or texts with separators of which the parts recur: of titles such as "Attic | Bergen" they do not."""
+    if not sample.is_textual:
+        return sample.has_lists
+    if sample.some.str.fullmatch(_LIST).mean() > 0.9:
+        return True
+    if sample.share_with(SEPARATOR) <= 0.2:
+        return False
+    parts = sample.some.drop_duplicates().map(to_set).explode().dropna()
+    return bool(parts.duplicated(keep=False).mean() > 0.9)
+
+
+class Multi(AttributeType):
+    """One token with the set of the members' ids."""
+
+    one_value = short = False
+    separated = True
+    shown_as = "multi"
+    claims = (
+        Claim(90, _is_set),
+        Claim(60, lambda sample: sample.is_textual and sample.share_with(SEPARATOR) > 0.2),  # and no text
+    )
+
+    def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
+        return pd.Series(to_sets(column, separator), dtype=object), np.zeros(len(column), bool), ""
+
+    def parse(self, value: Any, label: str, column: str) -> Any:
+        return to_set(value)
+
+    def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
+        """Return where one of the values is a member."""
+        wanted = {value.casefold() for value in values}
+        return np.array(
+            [any(member.casefold() in wanted for member in cell) for cell in _members(column)], bool
+        )
+
+    def distinct(self, listings: pd.DataFrame, name: str) -> int:
+        return int(listings[name].explode().nunique())
+
+    def words(self, listings: pd.DataFrame, name: str) -> list[str]:
+        return [", ".join(cell) for cell in _members(listings[name])]
+
+    def traits(self, label: str, known: pd.Series) -> Coded:
+        return coded_values(label, known.explode().dropna())
+
+    def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
+        members = chain.from_iterable(_members(listings[name]))
+        return AttributeVocabulary(name=name, kind="multi", values=frequent(members, min_count)[:MOST_VALUES])
+
+    def tokenize(
+        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
+    ) -> list[Tokens]:
+        return [Tokens.of_sets(member_ids(entry, _members(listings[entry.name])))]
+
+
+def _members(column: pd.Series) -> list[Any]:
+    return [cell if isinstance(cell, list | tuple | np.ndarray) else [] for cell in column]

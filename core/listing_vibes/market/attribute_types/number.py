@@ -1,0 +1,106 @@
+"""An amount: a price, an area, a year."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Sample, Tokens
+from listing_vibes.market.attribute_types._traits import Coded, coded_values, inside
+from listing_vibes.market.attribute_types._vocabulary import MOST_BEYOND
+from listing_vibes.market.values import SEPARATOR, to_numbers
+
+FEW = 8  # a number with at most so many different values has them as traits
+YEARS = (1500, 2100)
+#: Whole numbers in such a column name something: brand_id, ID, categoryId, zip_code.
+_NAMES = re.compile(
+    r"(?i:(.*[_\W])?(?:id|zip(?:[_\s]?code)?|post(?:al)?[_\s]?code|phone(?:[_\s]?number)?|ean|gtin|sku))|.*[a-z]I[dD]"
+)
+
+
+def _is_number(sample: Sample) -> bool:
+    if sample.has_lists or (sample.is_textual and (sample.unparsed >= 0.1 or sample.has_codes)):
+        return False
+    return _NAMES.fullmatch(sample.name) is None or bool((to_numbers(sample.some)[0] % 1 > 0).any())
+
+
+class Number(AttributeType):
+    """One token with the id of its quantile bin and a piecewise-linear encoding (Gorishniy et al. 2022, "On Embeddings
+    for Numerical Features in Tabular Deep Learning", section 3.2.1)."""
+
+    amount = binned = True
+    takes = "a number"
+    shown_as = "number"
+    claims = (Claim(80, _is_number),)
+
+    def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
+        values, bad = to_numbers(column)
+        return pd.Series(values), bad, "is no finite number; read as missing"
+
+    def parse(self, value: Any, label: str, column: str) -> Any:
+        number, bad = to_numbers(pd.Series([value], dtype=object))
+        if bad.any():
+            raise VibesError(f"{label} is '{value}'; give a number.")
+        return number[0]
+
+    def wanted(self, part: str) -> Any:
+        return self.parse(part, "", "")
+
+    def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+        return np.logical_or.reduce([np.isclose(numbers, value) for value in values])
+
+    def words(self, listings: pd.DataFrame, name: str) -> list[str]:
+        return ["" if pd.isna(value) else f"{value:.6g}" for value in listings[name]]
+
+    def traits(self, label: str, known: pd.Series) -> Coded:
+        """Return the lowest and the highest third; of few different values, or values mostly alike, these themselves."""
+        known = known.astype(float)
+        low, high = np.quantile(known, [1 / 3, 2 / 3])
+        if known.nunique() <= FEW or low == high:
+            return coded_values(label, known.map(lambda value: f"{value:g}"))
+        pieces = [f"low {inside(label)}", f"high {inside(label)}"]
+        if known.between(*YEARS).all():
+            pieces = [
+                f"{inside(label)} until {np.floor(low):.0f}",
+                f"{inside(label)} from {np.ceil(high):.0f}",
+            ]
+        code = np.where(known <= low, 0, np.where(known >= high, 1, -1))
+        words = list(zip(["the lowest third", "the highest third"], pieces, strict=True))
+        return label, words, known.index.to_numpy()[code >= 0], code[code >= 0]
+
+    def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
+        numbers = listings[name].dropna().to_numpy(float)
+        edges = np.unique(np.quantile(numbers, np.linspace(0, 1, bins + 1))) if len(numbers) else np.empty(0)
+        if len(edges) == 1:
+            edges = np.array([edges[0], np.nextafter(edges[0], np.inf)])
+        return AttributeVocabulary(name=name, kind="number", edges=edges.tolist())
+
+    def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
+        numbers = listings[entry.name].dropna().to_numpy(float)
+        if not len(numbers):
+            return 0.0
+        beyond = np.mean((numbers < entry.edges[0]) | (numbers > entry.edges[-1])) if entry.edges else 1.0
+        return float(beyond) if beyond > MOST_BEYOND else 0.0
+
+    def tokenize(
+        self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
+    ) -> list[Tokens]:
+        bins, fraction = number_bins(entry, listings[entry.name].to_numpy(float))
+        present = np.flatnonzero(bins >= 0)
+        return [Tokens(present, 0, entry.first + bins[present], bins[present], fraction[present])]
+
+
+def number_bins(entry: AttributeVocabulary, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bins (L,) int32 (0-based, -1 missing) and the fraction (L,) float32 of the way through the bin, in [0, 1]."""
+    if entry.size == 0:
+        return np.full(len(numbers), -1, np.int32), np.zeros(len(numbers), np.float32)
+    edges = np.asarray(entry.edges)
+    known = np.isfinite(numbers)
+    clipped = np.clip(np.where(known, numbers, edges[0]), edges[0], edges[-1])
+    bins = np.clip(np.searchsorted(edges, clipped, side="right") - 1, 0, entry.size - 1)
+    fraction = (clipped - edges[bins]) / (edges[bins + 1] - edges[bins])
+    return np.where(known, bins, -1).astype(np.int32), np.where(known, fraction, 0).astype(np.float32)
