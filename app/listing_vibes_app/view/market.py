@@ -157,7 +157,7 @@ class MarketView:
 
     @cached_property
     def codes(self) -> set[str]:
-        """Names of the categories whose values are codes, see `listing_vibes.market.codes`."""
+        """Names of the categories whose values are codes, see `is_code`."""
         categories = [item.name for item in self.attributes if item.shown_as == "category"]
         return {name for name in categories if is_code(self.market.listings[name])}
 
