@@ -170,7 +170,6 @@ def explain(
 ) -> None:
     """Explain why a listing was recommended: events, attributes and photos that carried it, and its place without each."""
     from listing_vibes.insight.explain.reasons import explain_listing
-    from listing_vibes.insight.explain.reasons_text import reasons_text
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 
@@ -180,7 +179,7 @@ def explain(
     query = asked[0] if history is None else read_history(history)
     moment = options.moment_of(at, opened.market)
     found = explain_listing(opened, query, asked[-1], moment, blend, space=space)
-    typer.echo(as_json(opened, found.to_dict()) if json_ else reasons_text(found))
+    typer.echo(as_json(opened, found.to_dict()) if json_ else found.to_text())
 
 
 @app.command(rich_help_panel=USE)

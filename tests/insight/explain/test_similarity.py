@@ -14,7 +14,7 @@ from helpers.serving import serving
 from listing_vibes.demo.shipped import ROOT
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import photo_space
-from listing_vibes.insight.explain.photo_pairs import photo_pairs
+from listing_vibes.insight.explain.listing_photos import compare_photos, listing_photos
 from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.insight.explain.similarity import BOTH, explain_similarity
 from listing_vibes.market.market import Market
@@ -121,17 +121,19 @@ def test_in_the_photo_space_it_is_the_mean_of_the_other_photos(run):
     rest = unit[owner == 2][[0, 2]].mean(axis=0)
     expected = float(rest @ space[5] / np.linalg.norm(rest))
     assert line(found, side=0, photo=1)["without"] == pytest.approx(expected, abs=1e-3)
-    np.testing.assert_allclose(found.pairs, unit[owner == 2] @ unit[owner == 5].T, atol=1e-3)
-    assert [places.tolist() for places in found.photos] == [[0, 1, 2], [0, 1, 2]]
+    alike, positions = compare_photos(run, "l02", "l05")
+    np.testing.assert_allclose(alike, unit[owner == 2] @ unit[owner == 5].T, atol=1e-3)
+    assert [places.tolist() for places in positions] == [[0, 1, 2], [0, 1, 2]]
 
 
 def test_photos_go_by_their_places_also_behind_one_that_cannot_be_read(tmp_path):
     market = paint_market(tmp_path / "market", photos=3, users=0)
     (market / "photos" / "l05_0.png").write_bytes(b"no picture")
-    found = explain_similarity(Run.open(embed_run(market, tmp_path / "run")), "l02", "l05", "photos")
+    run = Run.open(embed_run(market, tmp_path / "run"))
+    found = explain_similarity(run, "l02", "l05", "photos")
     by_side = found.left_out.groupby("side")["photo"].agg(sorted)
     assert (by_side[0], by_side[1]) == ([0, 1, 2], [1, 2])
-    assert [places.tolist() for places in found.photos] == [[0, 1, 2], [1, 2]]
+    assert [places.tolist() for places in compare_photos(run, "l02", "l05")[1]] == [[0, 1, 2], [1, 2]]
 
 
 def test_in_the_attribute_space_a_shared_value_makes_alike_and_another_one_does_not(run):
@@ -140,7 +142,7 @@ def test_in_the_attribute_space_a_shared_value_makes_alike_and_another_one_does_
     assert found.similarity == pytest.approx(float(space[2] @ space[5]), abs=2e-3)
     assert line(found, name="room_type")["change"] < 0
     assert line(explain_similarity(run, "l02", "l04", "attributes"), name="room_type")["change"] > 0
-    assert found.pairs.size == 0 and (found.left_out["kind"] == "attribute").all()
+    assert (found.left_out["kind"] == "attribute").all()
 
 
 def test_a_run_without_a_model_explains_by_photos_and_attributes(tmp_path):
@@ -219,8 +221,9 @@ def test_a_fresh_copy_of_the_demo_explains_the_space_of_photos_with_its_photos(t
         found = explain_similarity(demo, "home-0003", listing, "photos")
         assert found.similarity == pytest.approx(score, abs=1e-4) and not found.note
         sides = [demo.market.photos["listing_id"].eq(name).sum() for name in ("home-0003", listing)]
-        assert found.pairs.shape == tuple(sides) and len(found.left_out) == sum(sides)
-        unit = [pair / np.linalg.norm(pair) for pair in _means(demo, ("home-0003", listing))]
+        assert len(found.left_out) == sum(sides)
+        means = [listing_photos(demo, demo.row(name)).vectors.mean(axis=0) for name in ("home-0003", listing)]
+        unit = [mean / np.linalg.norm(mean) for mean in means]
         assert float(unit[0] @ unit[1]) == pytest.approx(score, abs=1e-4)
     assert not (tmp_path / "demo" / ".cache" / "photos").exists()
     (demo.path / "photo_center.npy").unlink()
@@ -228,11 +231,6 @@ def test_a_fresh_copy_of_the_demo_explains_the_space_of_photos_with_its_photos(t
     found = explain_similarity(bare, "home-0003", near["listing_id"][0], "photos")
     assert found.similarity == pytest.approx(near["score"][0], abs=1e-4)
     assert found.left_out.empty and found.note
-
-
-def _means(run, listings):
-    pair = photo_pairs(run, tuple(run.listing_row[name] for name in listings), of_encoder=True)
-    return [listing.vectors.mean(axis=0) for listing in pair]
 
 
 def test_command_http_and_python_explain_a_neighbor_in_the_same_space(run):

@@ -5,6 +5,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.explain.listing_photos import compare_photos
 from listing_vibes.insight.explain.similarity import SimilarityExplanation, explain_similarity
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.cards import listing_card
@@ -44,6 +46,16 @@ def _why(opened: OpenRun, listings: tuple[str, str], space: str) -> SimilarityEx
     return explain_similarity(opened.run, *listings, space)
 
 
+@st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
+def _photo_pairs(
+    opened: OpenRun, listings: tuple[str, str]
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    try:
+        return compare_photos(opened.run, *listings)
+    except VibesError:  # the photo encoder is not at hand
+        return np.zeros((0, 0), np.float32), (np.arange(0), np.arange(0))
+
+
 def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     view = opened.view
     with st.spinner("Encoding the two without each part …"):
@@ -55,12 +67,13 @@ def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     gallery(cards, key="why-two", box=opened.box, label="The two listings", photos=view.has_photos, least=230)
     _attributes(opened, rows, found.left_out[found.left_out["kind"] == "attribute"])
     _photos(opened, rows, found.left_out[found.left_out["kind"] == "photo"])
-    if found.pairs.size:
+    alike, positions = _photo_pairs(opened, found.listings)
+    if alike.size:
         st.subheader(
             "Photo against photo", anchor=False, help="How alike two photos look: 1 is the same (cosine)"
         )
         st.dataframe(
-            photo_pairs(opened, rows, found.pairs, found.photos),
+            photo_pairs(opened, rows, alike, positions),
             hide_index=True,
             row_height=96,
             column_config={name: st.column_config.ImageColumn(width="medium") for name in STEPS},

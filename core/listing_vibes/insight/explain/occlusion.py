@@ -1,58 +1,165 @@
-"""Which events of a history carried a recommendation: how its score falls when one event is left out."""
+"""Listings without one of their parts and histories without one of their events, encoded again.
+
+What remains is encoded as the space encodes any listing, so an explanation is that of the space itself and no approximation of
+it (occlusion: Zeiler and Fergus 2014, arXiv 1311.2901).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
+from listing_vibes.features.featurizer import Features, Featurizer
+from listing_vibes.features.merging import joined
+from listing_vibes.features.units import unit_rows
+from listing_vibes.insight.explain.listing_photos import listing_photos
+from listing_vibes.insight.explain.parts import Part, parts_of, take_tokens
+from listing_vibes.kept_with import kept_with
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.histories import HistoryBatch
 from listing_vibes.run.run import Run
 
-NEWEST = 30  # events that are left out one by one; older ones carry little
+NEWEST = 30  # events that are left out one by one; older ones add little
+CACHED = 2_000  # listings of a run whose vectors without each part are cached
 
 
-class Without(NamedTuple):
-    """The model's scores of all listings for a history, whole and without each of T events."""
+@dataclass(frozen=True, eq=False)
+class OccludedListing:
+    """A listing in a space: its vector (d,), and its vector without each part, zeros where nothing remains."""
 
-    scores: np.ndarray  # (1 + T, L) float32, the whole history first
-    tried: np.ndarray  # (T,) rows of the log, the events that were left out
-    vector: np.ndarray  # (1, d) of the whole history
-    whole: HistoryBatch  # the history
-    shorter: HistoryBatch | None  # the T histories that remain; None where nothing does
+    vector: np.ndarray
+    without: dict[Part, np.ndarray]
 
 
-def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST) -> Without:
-    """The model's scores of all listings for the history `start : end` of `log`, whole and without each of its newest events.
+def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[OccludedListing]:
+    """Encode listings of a run in a space, and without each of their attributes and photos.
+
+    A space of the market's vectors has no parts.
+
+    Raises:
+        VibesError: see `parts_of` (model) and `listing_photos` (photos).
+    """
+    match space:
+        case "model":
+            return _occlude_in_model(run, rows)
+        case "attributes":
+            featurizer, features = _attribute_features(run)
+            known = features.tokens.listings
+
+            def encode(chosen: Features) -> np.ndarray:
+                return attribute_vectors(featurizer, joined(features, chosen), fitted=known)[known:]
+
+            return _occlude(featurizer, features, rows, encode)
+        case "photos":
+            return [_occlude_photos(run, row) for row in rows]
+    return [OccludedListing(run.index(space).vectors[row], {}) for row in rows]
+
+
+def _occlude_in_model(run: Run, rows: Sequence[int]) -> list[OccludedListing]:
+    """Return occluded listings, which are the same for every history, so they are cached."""
+    cache = _model_cache(run)
+    new = [row for row in dict.fromkeys(rows) if row not in cache]
+    found = {row: cache[row] for row in rows if row in cache}
+    if new:
+        engine = run.engine.in_float32()  # a part changes little: bfloat16 would blur it
+        occluded = _occlude(
+            engine.featurizer,
+            engine.features,
+            new,
+            lambda chosen: replace(engine, features=chosen).encode_listings(),
+        )
+        found |= zip(new, occluded, strict=True)
+        cache.update(found)
+        while len(cache) > CACHED:
+            cache.pop(next(iter(cache)), None)
+    return [found[row] for row in rows]
+
+
+@kept_with(2)
+def _model_cache(run: Run) -> dict[int, OccludedListing]:
+    return {}
+
+
+@kept_with(2)
+def _attribute_features(run: Run) -> tuple[Featurizer, Features]:
+    featurizer = attribute_featurizer(run.market)
+    return featurizer, featurizer.transform(run.market, None)
+
+
+def _occlude(
+    featurizer: Featurizer, features: Features, rows: Sequence[int], encode: Callable[[Features], np.ndarray]
+) -> list[OccludedListing]:
+    """Encode listings and their variants in one pass."""
+    parts = [parts_of(featurizer, features.tokens, row) for row in rows]
+    chosen: list[tuple[int, np.ndarray]] = []
+    for row, masks in zip(rows, parts, strict=True):
+        count = int(features.tokens.offset[row + 1] - features.tokens.offset[row])
+        chosen += [(row, np.ones(count, bool)), *((row, ~mask) for mask in masks.values() if not mask.all())]
+    vectors = iter(encode(replace(features, tokens=take_tokens(features.tokens, chosen))))
+    found = []
+    for masks in parts:
+        vector = next(vectors)
+        without = {
+            part: np.zeros_like(vector) if mask.all() else next(vectors) for part, mask in masks.items()
+        }
+        found.append(OccludedListing(vector, without))
+    return found
+
+
+def _occlude_photos(run: Run, row: int) -> OccludedListing:
+    """Return a listing of the photo space, where it is the mean of its photos, without each of them."""
+    vectors = listing_photos(run, row).vectors
+    total = vectors.sum(axis=0)
+    units = unit_rows(np.stack([total, *(total - vectors)]))  # of sums as of means
+    units[1:] *= len(vectors) > 1
+    return OccludedListing(units[0], {Part("photo", number=n): unit for n, unit in enumerate(units[1:])})
+
+
+class OccludedHistory(NamedTuple):
+    """The model's scores of all listings for a history, and without each of T events."""
+
+    scores: np.ndarray  # (1 + T, L) float32, the history first
+    events: np.ndarray  # (T,) rows of the log, the events that were left out
+    vector: np.ndarray  # (1, d) of the history
+    history: HistoryBatch
+    shorter: HistoryBatch | None  # the T histories that remain; None where no event does
+
+
+def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST) -> OccludedHistory:
+    """Return the model's scores of all listings for the history `start : end` of `log`, and without each of its newest events.
 
     A history is encoded with the run's own vectors of its listings, as lists are. Without its only event nothing is known,
     and all scores are 0.
     """
     vectors, late = run.vectors("model"), run.late_interaction
-    kept = _kept(log, start, end, run.manifest.settings.training.max_listings, late.learned)  # (E,)
-    tried = kept[-newest:]
-    engine = run.engine.in_float32()  # an event adds little: bfloat16 would blur it
-    asked = HistoryBatch(log, kept[:1], kept[-1:] + 1)
-    if len(kept) < kept[-1] + 1 - kept[0]:
-        asked = HistoryBatch(log.histories(kept, np.array([len(kept)])), np.array([0]), np.array([len(kept)]))
-    user = engine.encode_histories(*asked, listings=vectors)  # (1, d)
-    whole = late.scores(user, vectors, vectors, *asked)  # (1, L)
+    rows = _read_events(log, start, end, run.manifest.settings.training.max_listings, late.learned)  # (E,)
+    events = rows[-newest:]
+    engine = run.engine.in_float32()
+    history = HistoryBatch(log, rows[:1], rows[-1:] + 1)
+    if len(rows) < rows[-1] + 1 - rows[0]:
+        count = np.array([len(rows)])
+        history = HistoryBatch(log.histories(rows, count), np.array([0]), count)
+    vector = engine.encode_histories(*history, listings=vectors)  # (1, d)
+    scores = late.scores(vector, vectors, vectors, *history)  # (1, L)
     if end - start == 1:
-        return Without(np.concatenate([whole, np.zeros_like(whole)]), tried, user, asked, None)
-    rows = np.concatenate([kept[kept != event] for event in tried])
-    part = log.histories(rows, np.full(len(tried), len(kept) - 1))
-    starts, ends = part.start[:-1], part.start[1:]
-    without = engine.encode_histories(part, starts, ends, listings=vectors)  # (T, d)
-    scores = late.scores(without, vectors, vectors, part, starts, ends)
-    return Without(np.concatenate([whole, scores]), tried, user, asked, HistoryBatch(part, starts, ends))
+        return OccludedHistory(np.concatenate([scores, np.zeros_like(scores)]), events, vector, history, None)
+    remaining = np.concatenate([rows[rows != event] for event in events])
+    part = log.histories(remaining, np.full(len(events), len(rows) - 1))
+    shorter = HistoryBatch(part, part.start[:-1], part.start[1:])
+    without = engine.encode_histories(*shorter, listings=vectors)  # (T, d)
+    scores = np.concatenate([scores, late.scores(without, vectors, vectors, *shorter)])
+    return OccludedHistory(scores, events, vector, history, shorter)
 
 
-def _kept(log: EventLog, start: int, end: int, most: int, learned: bool) -> np.ndarray:
-    """(E,) the rows of the history `start : end` that its scores rest on, where a model reads the newest `most`.
+def _read_events(log: EventLog, start: int, end: int, most: int, learned: bool) -> np.ndarray:
+    """Return the rows (E,) of the history `start : end` that its scores rest on, where a model reads the newest `most`.
 
-    One more than it reads, so that an older event moves up as it would; and all that says "not this", which weighs however old
-    it is. Unless the model has `learned` what that means, it reads the newest of the others.
+    One more than it reads, so that an older event moves up as it would; and all unwanted ones, which weigh however old they
+    are. Unless the model has `learned` what these mean, it reads the newest of the others.
     """
     rows = np.arange(start, end)
     if not log.some_unwanted:

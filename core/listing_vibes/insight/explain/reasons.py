@@ -1,8 +1,8 @@
-"""Why a listing was recommended: which events, attributes and photos carried it, and where it would stand without them.
+"""Why a listing was recommended: which events, attributes and photos add to its score, and its rank without them.
 
-Each is left out alone and what remains is encoded anew (occlusion: Zeiler and Fergus 2014, arXiv 1311.2901): an event of the
-history, an attribute or a photo of the recommended listing. The other listings stay as they are, and so does which of them
-may be in the list, so that a place without a part differs from the place with it by that part alone.
+Each is left out alone and what remains is encoded again, see `listing_vibes.insight.explain.occlusion`. The other listings stay
+as they are, and so does which of them may be in the list, so that a rank without a part differs from the rank with it by that
+part alone.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain.occlusion import NEWEST, Without, without_each
-from listing_vibes.insight.explain.photo_pairs import photo_places
-from listing_vibes.insight.explain.similarity import SimilarityExplanation, explain_similarity
-from listing_vibes.insight.explain.variants import to_encode, variants_of
+from listing_vibes.insight.explain.listing_photos import photo_positions
+from listing_vibes.insight.explain.occlusion import NEWEST, OccludedHistory, occlude_listings, without_each
+from listing_vibes.insight.explain.similarity import SHOWN, SimilarityExplanation, explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
 from listing_vibes.run.histories import HistoryBatch, of_histories, of_users
@@ -27,23 +27,23 @@ from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.scorer import Made
+from listing_vibes.tables import render_table
 
-#: Variants of listings that are encoded together at first; a whole listing has some fifteen.
-AT_ONCE = 24
+AT_ONCE = 4  # listings whose variants are encoded together; a listing has some fifteen
 
 
 @dataclass(frozen=True)
 class Reasons:
-    """What carried one listing, those that add most first.
+    """What adds to the score of one listing, the parts that add most first.
 
     Attributes:
-        place: from 1, among the listings that may be in the list, by the score that is explained.
-        score: of the model alone.
+        place: rank among the listings that may be in the list, from 1.
+        score: of the model only.
         events: `event` (its number in the history, from 1), `listing_id`, `action`, `adds` (how much lower the score is
-            without it), `place_without` (None: without it nothing is known, and no place differs from another).
+            without it), `place_without` (None: without it nothing is known, and all listings are equal).
         attributes: `name`, `adds`, `place_without`; None where the time was up.
-        photos: `photo` (its place in the listing, 0 is the cover, -1: all of them), `adds`, `place_without`; None likewise.
-        counts: what places count, see `counted`.
+        photos: `photo` (its position in the listing, 0 is the cover), `adds`, `place_without`; None likewise.
+        counts: what ranks count, see `describe_ranking`.
     """
 
     listing: str
@@ -55,220 +55,171 @@ class Reasons:
     counts: str = "model"
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
-        """As it is told, of each kind the `most` that add most (None: all)."""
-        parts = {"attributes": self.attributes, "photos": self.photos}
+        """Return the document of `vibes explain` and HTTP, of each kind the `most` that add most (None: all)."""
         return {
             "listing_id": self.listing,
             "place": self.place,
             "score": self.score,
             "counts": self.counts,
             "events": self.events[:most],
-            **{name: None if part is None else part[:most] for name, part in parts.items()},
+            "attributes": None if self.attributes is None else self.attributes[:most],
+            "photos": None if self.photos is None else self.photos[:most],
         }
+
+    def to_text(self) -> str:
+        """Return what adds to the score, and the rank without each part."""
+        rows = [
+            (
+                f"event {event['event']}, {event['listing_id']}"
+                + (f" ({event['action']})" if event["action"] else ""),
+                event,
+            )
+            for event in self.events[:SHOWN]
+        ]
+        rows += [(attribute["name"], attribute) for attribute in (self.attributes or [])[:SHOWN]]
+        rows += [(f"photo {photo['photo'] + 1}", photo) for photo in (self.photos or [])[:SHOWN]]
+        table = pd.DataFrame(
+            {
+                "adds": [f"{part['adds']:+.3f}" for _, part in rows],
+                "part": [name for name, _ in rows],
+                "rank without it": [part["place_without"] for _, part in rows],
+            },
+            dtype=object,
+        )
+        head = f"{self.listing} has rank {self.place:,} by the {self.counts}; score {self.score:.3f} by the model."
+        return f"{head}\n\n{render_table(table)}"
 
 
 def reasons(
     run: Run,
-    maker: Recommender,
+    recommender: Recommender,
     asked: HistoryBatch,
     at: int,
     rows: Sequence[int],
     budget: float | None = None,
     events: int = NEWEST,
 ) -> list[Reasons]:
-    """Why each of the listings `rows` was recommended for one history.
+    """Explain why each of the listings `rows` was recommended for one history.
 
-    The score is the model's. Places count what `maker` adds, as lists do; neighbours of the history fall with an event, but stay
-    as they are where an attribute or a photo of the listing is left out. Ids are not taken apart: beside them places are
-    those of the model alone, as `counted` says.
+    The score is the model's. Ranks count the blend, as lists do; neighbors of the history fall with an event, but stay
+    as they are where an attribute or a photo of the listing is left out. Ids are not taken apart: blended with them ranks are
+    those of the model only.
 
     Args:
         asked: one history.
         at: the moment of the list.
-        budget: seconds after which no more listings are encoded anew: those that come late have events alone. None: all the
-            time that it takes.
+        budget: seconds after which no more listings are encoded again: the rest have events alone. None: no limit.
         events: how many events are left out one by one, from the newest on.
     """
     if not len(rows):
         return []
-    began = time.monotonic()
+    until = np.inf if budget is None else time.monotonic() + budget
     log, start, end = asked.log, int(asked.start[0]), int(asked.end[0])
-    without = without_each(run, log, start, end, events)
-    scores, tried, vector = without[:3]  # (1 + T, L), (T,), (1, d)
-    placing = _Placing(_candidates(maker, log, start, end, at), _gains(maker, at, without))
-    base = placing.places(scores, rows)  # (1 + T, K)
-    nothing_left = without.shorter is None and placing.level(scores)
-    found, counts = [], counted(maker)
-    for column, row in enumerate(rows):
-        adds = scores[0, row] - scores[1:, row]
+    occluded = without_each(run, log, start, end, events)
+    order = _order_scores(recommender, at, occluded)  # (1 + T, L)
+    candidates = _candidates(recommender, log, start, end, at)
+    ranks = 1 + np.stack([(order[:, candidates] > order[:, [row]]).sum(axis=1) for row in rows], axis=1)
+    is_known = occluded.shorter is not None or len(np.unique(order[-1, candidates])) > 1
+    found = []
+    for row, (rank, *without) in zip(rows, ranks.T.tolist(), strict=True):
+        adds = occluded.scores[0, row] - occluded.scores[1:, row]
         told = [
             {
                 "event": int(event) - start + 1,
                 "listing_id": run.listing_ids[log.listing[event]],
                 "action": log.actions[log.action[event]] if log.action[event] >= 0 else None,
                 "adds": float(added),
-                "place_without": None if nothing_left else int(place),
+                "place_without": place if is_known else None,
             }
-            for event, added, place in zip(tried, adds, base[1:, column], strict=True)
+            for event, added, place in zip(occluded.events, adds, without, strict=True)
         ]
+        score = float(occluded.scores[0, row])
         found.append(
             Reasons(
-                run.listing_ids[row],
-                int(base[0, column]),
-                float(scores[0, row]),
-                _most(told),
-                None,
-                None,
-                counts,
+                run.listing_ids[row], rank, score, _by_adds(told), None, None, describe_ranking(recommender)
             )
         )
-    user = _Asking(run, vector, log, start, end)
-    done, step = 0, 1
-    while done < len(rows) and (budget is None or time.monotonic() - began < budget):
-        # As many as the time that is left allows, by what those took that had to be encoded before.
-        new = np.cumsum(to_encode(run, rows[done:]))
-        end_of = done + max(1, int(np.searchsorted(new, step, "right")))
-        before, some = time.monotonic(), rows[done:end_of]
-        for place, parts in enumerate(_parts(run, user, placing, scores[0], some), start=done):
-            found[place] = replace(found[place], attributes=parts[0], photos=parts[1])
-        encoded = int(new[end_of - done - 1])
-        done = end_of
-        if encoded:
-            each = (time.monotonic() - before) / encoded
-            left = np.inf if budget is None else (budget - (time.monotonic() - began)) / max(each, 1e-6)
-            if left < 1 and done < len(rows) and to_encode(run, rows[done : done + 1])[0]:
-                break
-            step = int(max(1, min(left, AT_ONCE)))
+    # Scores of a blend with neighbors are in standard deviations of the model's.
+    unit = float(np.std(occluded.scores[0], dtype=np.float64)) if _is_personal(recommender) else 1.0
+    for first in range(0, len(rows), AT_ONCE):
+        if time.monotonic() >= until:
+            break
+        some = rows[first : first + AT_ONCE]
+        for number, parts in enumerate(_parts(run, occluded, order[0] * unit, candidates, some), start=first):
+            found[number] = replace(found[number], attributes=parts[0], photos=parts[1])
     return found
 
 
-def counted(maker: Recommender) -> str:
-    """What places count: the model, or the model and what is added to it."""
-    more = maker.rules.boost or maker.rules.dial or maker.additions
-    return "model and what is added" if more and not _by_ids(maker) else "model"
-
-
-@dataclass(frozen=True, eq=False)
-class _Placing:
-    """Places among the candidates (L,) bool, by scores and what is gained (S, L), or (1, L) by all scores alike."""
-
-    candidates: np.ndarray
-    gain: np.ndarray | None
-
-    def places(self, scores: np.ndarray, rows: Sequence[int]) -> np.ndarray:
-        """(S, K) from 1: the places of K listings by scores (S, L)."""
-        whole = scores if self.gain is None else scores + self.gain
-        others = whole[:, self.candidates]  # (S, C)
-        return np.stack([1 + (others > whole[:, row, None]).sum(axis=1) for row in rows], axis=1)
-
-    def level(self, scores: np.ndarray) -> bool:
-        """Whether by the last of the scores (S, L) all candidates are alike."""
-        last = scores[-1] if self.gain is None else scores[-1] + self.gain[-1]  # (L,)
-        return len(np.unique(last[self.candidates])) < 2
-
-    def others(self, scores: np.ndarray) -> np.ndarray:
-        """(C,) scores (L,) of the candidates with what they gain by the first, the lowest first, to find many places among."""
-        return np.sort((scores if self.gain is None else scores + self.gain[0])[self.candidates])
-
-    def among(self, others: np.ndarray, scores: np.ndarray, row: int, own: np.ndarray) -> np.ndarray:
-        """(V,) from 1: the places of one listing by other scores (V,) than its own of `scores` (L,), whose `others` these are."""
-        gain = 0.0 if self.gain is None else self.gain[0, row]
-        mine = own + gain
-        above = len(others) - np.searchsorted(others, mine, "right")
-        if self.candidates[row]:  # which is not above itself
-            above -= scores[row] + gain > mine
-        return 1 + above
-
-
-@dataclass(frozen=True, eq=False)
-class _Asking:
-    """Whose list it is, by the vector (1, d): scores of listings that have other vectors than the run's."""
-
-    run: Run
-    vector: np.ndarray
-    log: EventLog
-    start: int
-    end: int
-
-    def scores(self, vectors: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """(V,) of the listings `of` (V,), had they the vectors (V, d)."""
-        start, end, table = np.array([self.start]), np.array([self.end]), self.run.vectors("model")
-        late = self.run.late_interaction
-        return late.scores(self.vector, vectors, table, self.log, start, end, of=of)[0]
+def describe_ranking(recommender: Recommender) -> str:
+    """Return what ranks count: the model only, or the model and what is added to it."""
+    has_more = recommender.rules.boost or recommender.rules.dial or recommender.additions
+    return "model and what is added" if has_more and not _has_ids(recommender) else "model"
 
 
 def _parts(
-    run: Run, user: _Asking, placing: _Placing, scores: np.ndarray, rows: Sequence[int]
+    run: Run, occluded: OccludedHistory, order: np.ndarray, candidates: np.ndarray, rows: Sequence[int]
 ) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """Of each of K listings its attributes and photos, all variants encoded together."""
-    found, others = [], placing.others(scores)
-    variants = variants_of(run, rows)
-    counts = [len(one.vectors) for one in variants]
-    told = np.split(
-        user.scores(np.concatenate([one.vectors for one in variants]), np.repeat(rows, counts)),
-        np.cumsum(counts)[:-1],
+    """Return what each attribute and each photo of listings adds, and their ranks without it by `order` (L,)."""
+    listings = occlude_listings(run, "model", rows)
+    vectors = np.concatenate([[listing.vector, *listing.without.values()] for listing in listings])
+    of = np.repeat(rows, [1 + len(listing.without) for listing in listings])
+    scores = iter(
+        run.late_interaction.scores(occluded.vector, vectors, run.vectors("model"), *occluded.history, of=of)[
+            0
+        ]
     )
-    for row, one, own in zip(rows, variants, told, strict=True):
-        lower = own[0] - own[1:]  # (V,)
-        places, photos = placing.among(others, scores, row, scores[row] - lower), photo_places(run, row)
+    others = np.sort(order[candidates])
+    found = []
+    for row, listing in zip(rows, listings, strict=True):
+        positions, score = photo_positions(run, row), float(next(scores))
         by_kind: dict[str, list[dict[str, Any]]] = {"attribute": [], "photo": []}
-        for part, less, place in zip(one.parts, lower, places, strict=True):
-            shown = photos[part.place] if 0 <= part.place < len(photos) else part.place
-            what = {"name": part.name} if part.kind == "attribute" else {"photo": int(shown)}
-            by_kind[part.kind].append(what | {"adds": float(less), "place_without": int(place)})
-        found.append((_most(by_kind["attribute"]), _most(by_kind["photo"])))
+        for part in listing.without:
+            adds = score - float(next(scores))
+            lower = order[row] - adds
+            above = len(others) - np.searchsorted(others, lower, "right")
+            above -= candidates[row] and order[row] > lower  # the listing itself
+            number = part.number if positions is None else int(positions[part.number])
+            name = {"name": part.name} if part.kind == "attribute" else {"photo": number}
+            by_kind[part.kind].append(name | {"adds": adds, "place_without": 1 + int(above)})
+        found.append((_by_adds(by_kind["attribute"]), _by_adds(by_kind["photo"])))
     return found
 
 
-def _candidates(maker: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:
-    """(L,) bool: what may be in the list."""
-    allowed = maker.eligible(at).copy()
-    if maker.rules.drop_seen:
+def _candidates(recommender: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:
+    """Return which listings may be in the list, (L,) bool."""
+    allowed = recommender.eligible(at).copy()
+    if recommender.rules.drop_seen:
         allowed[log.listing[start:end]] = False
     allowed[log.not_this(np.array([start]), np.array([end]))[1]] = False
     return allowed
 
 
-def _by_ids(maker: Recommender) -> bool:
-    return maker.additions is not None and maker.additions.fit.ids is not None
+def _has_ids(recommender: Recommender) -> bool:
+    return recommender.additions is not None and recommender.additions.fit.ids is not None
 
 
-def _gain(maker: Recommender, at: int | None, scores: np.ndarray) -> np.ndarray | None:
-    """(1, L) what every listing's score of `scores` (L,) gains whoever asks."""
-    gain = None if at is None else maker.gain_at(at)
-    whole = scores[None] if gain is None else scores[None] + gain
-    whole = maker.moves.add_to(whole, at)
-    moved = maker.rules.boost or maker.rules.unlike or maker.rules.dial or gain is not None
-    return whole - scores if moved else None
+def _is_personal(recommender: Recommender) -> bool:
+    return recommender.personal and not _has_ids(recommender)
 
 
-def _gains(maker: Recommender, at: int, without: Without) -> np.ndarray | None:
-    """(1 + T, L) or (1, L): what the scores of `without` gain, so that their sum has the order of the lists."""
-    scores = without.scores
-    if _by_ids(maker):
-        return None
-    if not maker.personal:
-        return _gain(maker, at, scores[0])
-    found = [_own_gain(maker, at, scores[:1], without.whole)]
-    if without.shorter is not None:
-        found.append(_own_gain(maker, at, scores[1:], without.shorter))
-    elif (gain := maker.gain_at(at)) is not None:  # nothing is near to no history
-        found.append(gain[None])
-    else:
-        found.append(np.zeros_like(scores[1:]))
-    return np.concatenate(found)
+def _order_scores(recommender: Recommender, at: int, occluded: OccludedHistory) -> np.ndarray:
+    """Return what lists are ordered by (1 + T, L), for the history and without each event."""
+    if _has_ids(recommender):
+        return occluded.scores
+
+    def order(scores: np.ndarray, histories: HistoryBatch) -> np.ndarray:
+        blended = recommender.with_additions(Made("model", scores), *histories, at)
+        return recommender.moves.add_to(blended, at)
+
+    first = order(occluded.scores[:1], occluded.history)
+    if occluded.shorter is not None:
+        return np.concatenate([first, order(occluded.scores[1:], occluded.shorter)])
+    gain = recommender.gain_at(at)  # nothing is near an empty history
+    return np.concatenate([first, occluded.scores[1:] if gain is None else gain[None]])
 
 
-def _own_gain(maker: Recommender, at: int, scores: np.ndarray, asked: HistoryBatch) -> np.ndarray:
-    """(S, L) what is added to the model's `scores` (S, L), in their unit: beside neighbours lists standardise them."""
-    whole = maker.with_additions(Made("model", scores), asked.log, asked.start, asked.end, at)
-    spread = np.std(scores, axis=1, keepdims=True, dtype=np.float64)  # (S, 1)
-    found: np.ndarray = spread * maker.moves.add_to(whole, at) - scores
-    return found
-
-
-def _most(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(told, key=lambda one: -one["adds"])
+def _by_adds(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(parts, key=lambda part: -part["adds"])
 
 
 def explain(
@@ -280,7 +231,7 @@ def explain(
     beside: str | None = None,
     budget: float | None = None,
 ) -> list[Reasons]:
-    """Why listings were recommended to a user or for a history, as `Run.recommend` is asked: what `vibes explain` does.
+    """Explain why listings are recommended to a user or for a history, as by `Run.recommend`: what `vibes explain` does.
 
     >>> found = explain(run, "user-0001", run.recommend("user-0001", k=2)["listing_id"].tolist())
     >>> [one.place for one in found], found[0].attributes[0]["place_without"] >= 1
@@ -294,22 +245,21 @@ def explain(
         VibesError: as `Run.recommend`, or an unknown listing.
     """
     run.needs_model()
-    rows = [run.row(one) for one in ([listings] if isinstance(listings, str) else listings)]
+    rows = [run.row(listing) for listing in ([listings] if isinstance(listings, str) else listings)]
     (asked, *more), single = read_queries(run, query)
     if more or not single:
         raise VibesError("Reasons are those of one user or one history; ask for one at a time.")
-    moment, maker = run.moment(at), run.recommender("model", Rules.of(rules), beside=beside)
-    told = (
-        of_users(run, [asked], None if at is None else moment)
-        if isinstance(asked, str)
-        else of_histories(run, [asked])
-    )
-    if told.empty[0]:
+    moment, recommender = run.moment(at), run.recommender("model", Rules.of(rules), beside=beside)
+    if isinstance(asked, str):
+        history = of_users(run, [asked], None if at is None else moment)
+    else:
+        history = of_histories(run, [asked])
+    if history.empty[0]:
         raise VibesError(
             "There is no history to go by before that moment, so the list holds popular and recent listings, which nothing else "
             "explains; give a user with events, or a history."
         )
-    return reasons(run, maker, told, moment, rows, budget)
+    return reasons(run, recommender, history, moment, rows, budget)
 
 
 def explain_listing(
@@ -321,7 +271,7 @@ def explain_listing(
     budget: float | None = None,
     space: str | None = None,
 ) -> Reasons | SimilarityExplanation:
-    """As `explain`, of one listing; `query` may be a listing as well: then why the other is like it in a `space`.
+    """Explain one listing; `query` is a user or a history, as for `explain`, or a listing: then why the other is similar to it.
 
     Raises:
         VibesError: `query` is neither, or both a user and a listing, or the listing itself, or an option is given that only lists
@@ -337,12 +287,11 @@ def explain_listing(
         raise VibesError(
             f"'{query}' is a user and a listing of {run.path}; give the user's history with --history."
         )
-    asked = {"--at": at, "--blend": beside, "--budget": budget}
-    if given := [name for name, value in asked.items() if value is not None]:
+    options = {"--at": at, "--blend": beside, "--budget": budget}
+    if given := [name for name, value in options.items() if value is not None]:
         raise VibesError(
-            f"'{query}' is a listing, and why another lies near to it depends on no moment and on nothing beside the model; leave "
-            f"out {' and '.join(given)}."
+            f"'{query}' is a listing, and why another is similar depends on no moment and no blend; leave out {' and '.join(given)}."
         )
     if query == listing:
-        raise VibesError(f"'{query}' is given twice, and no listing is a neighbour of its own; give another.")
+        raise VibesError(f"'{query}' is given twice, and no listing is a neighbor of itself; give another.")
     return explain_similarity(run, query, listing, space)

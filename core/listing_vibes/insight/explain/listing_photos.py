@@ -1,0 +1,97 @@
+"""The photos of a listing as the photo space compares them: centered vectors of the encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.vectors import (
+    JOIN,
+    PhotoVectors,
+    combine,
+    embed_photos,
+    load_photo_vectors,
+    photo_center,
+)
+from listing_vibes.features.units import unit_rows
+from listing_vibes.kept_with import kept_with
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.newcomers import load_run_encoder
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import load_photo_center
+
+
+@dataclass(frozen=True, eq=False)
+class ListingPhotos:
+    """The m photos of a listing that have a vector."""
+
+    position: np.ndarray  # (m,) int64, among the listing's photos, 0 is the cover
+    vectors: np.ndarray  # (m, w) float32, centered at the mean of the market and L2-normalized
+
+
+def listing_photos(run: Run, row: int) -> ListingPhotos:
+    """Return the photos of the listing `row`: vectors that are cached beside the market, else they are embedded.
+
+    Raises:
+        VibesError: the photos have to be embedded, and the run's encoder or the center of its photo space is not at hand.
+    """
+    cached, rows = _cached_vectors(run), _photo_rows(run).get(run.listing_ids[row], np.arange(0))
+    if not len(rows):
+        return ListingPhotos(rows, np.zeros((0, 1), np.float32))
+    center = load_photo_center(run.folder)
+    if center is None:
+        center = photo_center(cached)
+    if center is None:
+        raise VibesError(
+            "The vectors of the photos are not at hand; `vibes embed` makes a run that has what each photo adds."
+        )
+    if cached is not None:
+        vectors, ok = cached.vectors[rows], cached.ok[rows]
+    else:
+        table = run.market.photos.iloc[rows]
+        with TemporaryDirectory(prefix="vibes-") as folder:
+            embedded = combine(
+                [
+                    embed_photos(run.market.path, table, load_run_encoder(run, name), cache=Path(folder))
+                    for name in run.manifest.photo_encoder.split(JOIN)
+                ]
+            )
+            vectors, ok = np.asarray(embedded.vectors), embedded.ok
+    return ListingPhotos(np.flatnonzero(ok), unit_rows(np.asarray(vectors[ok], np.float32) - center))
+
+
+def photo_positions(run: Run, row: int) -> np.ndarray | None:
+    """Return which of the photos of the listing `row` have a cached vector, (m,) int64; None where none are cached."""
+    cached = _cached_vectors(run)
+    rows = _photo_rows(run).get(run.listing_ids[row], np.arange(0))
+    return None if cached is None else np.flatnonzero(cached.ok[rows])
+
+
+def compare_photos(run: Run, first: str, second: str) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Return the cosine of each photo of a listing with each of another, (m, n), and the positions of these photos.
+
+    Raises:
+        VibesError: an unknown listing, or see `listing_photos`.
+    """
+    one, two = (listing_photos(run, run.row(listing)) for listing in (first, second))
+    if not len(one.position) or not len(two.position):
+        return np.zeros((0, 0), np.float32), (np.arange(0), np.arange(0))
+    return one.vectors @ two.vectors.T, (one.position, two.position)
+
+
+@kept_with(2)
+def _photo_rows(run: Run) -> dict[str, np.ndarray]:
+    """Return the rows of the photos table by listing."""
+    groups = run.market.photos.groupby(C.LISTING, sort=False).indices
+    return {str(name): rows for name, rows in groups.items()}
+
+
+@kept_with(2)
+def _cached_vectors(run: Run) -> PhotoVectors | None:
+    market, name = run.market, run.manifest.photo_encoder
+    photos = load_photo_vectors(market.path, market.photos, name) if name and len(market.photos) else None
+    return None if photos is None or not photos.ok.any() else photos
