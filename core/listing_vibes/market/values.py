@@ -77,11 +77,9 @@ def as_ids(column: pd.Series) -> pd.Series:
     """Return identifiers as strings: `id_text` of each cell."""
     if column.dtype == object:
         return column.map(id_text).astype("str")
-    if pd.api.types.is_integer_dtype(column.dtype):
-        return column.astype("str").where(column.notna()).astype("str")
-    codes, distinct = pd.factorize(column)  # (N,) -1 where missing
-    texts = pd.array([*map(id_text, pd.Series(distinct).astype("str")), None], dtype="str")
-    return pd.Series(texts.take(codes), index=column.index, name=column.name)
+    texts = column.astype("str").where(column.notna()).astype("str").str.strip()
+    whole = texts.str.fullmatch(_WHOLE.pattern).fillna(False).astype(bool)
+    return texts.mask(whole, texts.str.replace(r"\.0+$", "", regex=True)) if whole.any() else texts
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -124,6 +122,8 @@ def infer_decimal(column: pd.Series) -> tuple[Literal[".", ","], np.ndarray]:
     doubtful = np.zeros(len(column), bool)
     if not is_textual(column):
         return ".", doubtful
+    if column.dtype == object:  # of lists nothing is spelled out
+        column = column.map(lambda cell: cell if isinstance(cell, str) else None)
     texts = column.astype("str").where(column.notna(), "").str.strip()
     texts = texts.where(texts.str.len() <= _LONGEST, "")
     if texts.str.contains(_DECIMAL_POINT).any():
