@@ -20,7 +20,6 @@ from listing_vibes.market.io import (
     check_table_name,
     find_table,
     read_table,
-    row_count,
     table_columns,
     write_table,
 )
@@ -64,7 +63,7 @@ def test_a_csv_is_read_whatever_stands_between_its_columns(tmp_path, mark):
     path.write_text("".join(mark.join(row) + "\n" for row in rows))
     table = read_table(path)
     assert table["town"].tolist() == ["Ulm; Bonn", "a\tb"] and table["price"].tolist() == ["1,5", "2"]
-    assert table_columns(path) == rows[0] and row_count(path) == 2
+    assert table_columns(path) == rows[0]
     (tmp_path / "market.toml").write_text('[attributes.price]\ndecimal = ","\n')
     assert Market.open(tmp_path).listings["price"].tolist() == [1.5, 2]
 

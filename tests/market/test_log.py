@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,15 +55,11 @@ def test_a_history_holds_exactly_what_the_user_did_strictly_before(log_of_days, 
         assert log.history_at(int(log.user[row]), int(log.time[row])) == (start, end)
 
 
-@given(EVENTS, st.integers(1, 8))
-def test_a_touch_is_the_first_where_no_event_before_has_the_listing(log_of_days, rows, part):
-    log = log_of_days(rows)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("listing_vibes.market.log.PART", part)  # a log of several parts
-        found = log.first_touch
-    seen: set = set()
+@given(EVENTS)
+def test_a_touch_is_the_first_where_no_event_before_has_the_listing(log_of_days, rows):
+    log, seen = log_of_days(rows), set()
     for row, touch in enumerate(zip(log.user, log.listing, strict=True)):
-        assert found[row] == (touch not in seen)
+        assert log.first_touch[row] == (touch not in seen)
         seen.add(touch)
 
 

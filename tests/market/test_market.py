@@ -155,7 +155,7 @@ def test_a_fingerprint_is_that_of_the_tables_which_the_object_holds(tiny_market)
     on_disk = Market.open(path).fingerprint
     fewer = replace(market, events=market.events.iloc[:-1])
     assert fewer.fingerprint not in (on_disk, replace(market, photos=market.photos.iloc[:0]).fingerprint)
-    assert market.renamed({}).fingerprint == on_disk == replace(market, defects=[]).fingerprint
+    assert market.renamed({}).fingerprint == on_disk
     table.to_parquet(path / "listings.parquet", index=False, compression="gzip")  # the same in another file
     assert Market.open(path).fingerprint != on_disk
     table.iloc[:-1].to_parquet(path / "listings.parquet", index=False)

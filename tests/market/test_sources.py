@@ -338,7 +338,7 @@ def test_a_market_is_imported_again_only_with_overwrite(houses, tmp_path):
     import_market("houses", houses, tmp_path / "market")
     before = Market.open(tmp_path / "market").fingerprint
     done = vibes("import", "houses", houses, tmp_path / "market", check=2)
-    assert "holds a market of 1 listing" in done.stderr and "--overwrite" in done.stderr
+    assert "holds a market" in done.stderr and "--overwrite" in done.stderr
     assert Market.open(tmp_path / "market").fingerprint == before
     vibes("import", "houses", houses, tmp_path / "market", "--overwrite")
     assert len(Market.open(tmp_path / "market").photos) == 4

@@ -1,4 +1,4 @@
-"""Sample to values: ids, numbers, flags, sets, and the inferred types."""
+"""Cells to values: ids, numbers, flags, sets, and the inferred types."""
 
 import numpy as np
 import pandas as pd

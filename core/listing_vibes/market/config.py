@@ -32,13 +32,9 @@ class AttributeConfig(BaseModel):
     same_as: str = ""  # what other markets, and models trained on them, call it; "" = the same
 
     @model_validator(mode="after")
-    def _parts_a_number(self) -> "AttributeConfig":
+    def _check_options(self) -> "AttributeConfig":
         if self.decimal and self.kind not in (None, "number"):
             raise ValueError(f"decimal goes with kind 'number', not '{self.kind}'; leave it out")
-        return self
-
-    @model_validator(mode="after")
-    def _separates_a_set(self) -> "AttributeConfig":
         if self.separator and self.kind is not None and not type_of(self.kind).separated:
             raise ValueError(f"separator goes with kind 'multi', not '{self.kind}'; leave it out")
         return self
@@ -90,7 +86,7 @@ class MarketConfig(BaseModel):
 
     @field_validator("vectors")
     @classmethod
-    def _names_are_free(cls, vectors: dict[str, VectorsConfig]) -> dict[str, VectorsConfig]:
+    def _check_names(cls, vectors: dict[str, VectorsConfig]) -> dict[str, VectorsConfig]:
         for name in vectors:
             if name in BUILT_IN or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                 raise ValueError(
@@ -100,33 +96,29 @@ class MarketConfig(BaseModel):
 
     @field_validator("actions", "unwanted", "excluded")
     @classmethod
-    def _once(cls, names: list[str]) -> list[str]:
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise ValueError(f"'{twice[0]}' is there twice")
+    def _check_repeated(cls, names: list[str]) -> list[str]:
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"'{repeated[0]}' is there twice")
         return names
 
     @field_validator("columns")
     @classmethod
-    def _one_for_each(cls, columns: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-        """No column of a file stands for two."""
-        for names in columns.values():
-            twice = [told for told in names.values() if list(names.values()).count(told) > 1]
-            if twice:
-                raise ValueError(f"'{twice[0]}' stands for two columns")
+    def _check_mapped(cls, columns: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        for names in map(list, map(dict.values, columns.values())):
+            if repeated := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"'{repeated[0]}' stands for two columns")
         return columns
 
     @field_validator("photo_root")
     @classmethod
-    def _below_the_root(cls, folder: str) -> str:
+    def _check_root(cls, folder: str) -> str:
         if PurePath(folder).anchor and PurePath(folder) == PurePath(PurePath(folder).anchor):
             raise ValueError("all files of this machine lie below it; name the folder of the photos")
         return folder
 
     @field_validator("attributes")
     @classmethod
-    def _one_of_each(cls, attributes: dict[str, AttributeConfig]) -> dict[str, AttributeConfig]:
-        """No two attributes are the same one elsewhere."""
+    def _check_shared(cls, attributes: dict[str, AttributeConfig]) -> dict[str, AttributeConfig]:
         known = set(attributes)
         for name, setting in attributes.items():
             if setting.same_as in known - {name}:

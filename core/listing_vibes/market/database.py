@@ -43,10 +43,8 @@ def engine_of(address: Any, told: str, **options: Any) -> Any:
             "postgresql+psycopg://user@host/name."
         ) from error
     file = engine.url.database
-    in_memory = not file or file.startswith((":memory:", "file:"))
-    if (
-        file and engine.dialect.name == "sqlite" and not in_memory and not Path(file).is_file()
-    ):  # to connect would make an empty one
+    is_file = engine.dialect.name == "sqlite" and not (file or ":memory:").startswith((":memory:", "file:"))
+    if file and is_file and not Path(file).is_file():  # to connect would make an empty one
         raise VibesError(f"There is no database {file}; check the address of {told}.")
     return engine
 
@@ -106,7 +104,8 @@ def column_names(connection: Any, statement: Any, what: str) -> list[str]:
     """
     import sqlalchemy as sql
 
-    return list(_result(connection, statement.where(sql.false()), what).keys())
+    with _one_sentence(connection, what):
+        return list(connection.execute(statement.where(sql.false())).keys())
 
 
 def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataFrame]:
@@ -115,16 +114,12 @@ def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataF
     Raises:
         VibesError: the database refuses the statement, or fails on the way.
     """
-    import sqlalchemy as sql
-
-    result = _result(connection, statement, what)
-    columns, is_empty = list(result.keys()), True
-    try:
+    with _one_sentence(connection, what):
+        result = connection.execute(statement)
+        columns, is_empty = list(result.keys()), True
         for rows in result.partitions(CHUNK):
             is_empty = False
             yield _frame([tuple(row) for row in rows], columns)
-    except sql.exc.SQLAlchemyError as error:
-        raise failed(connection.engine, what, error) from error
     if is_empty:
         yield pd.DataFrame(columns=columns)
 
@@ -136,11 +131,12 @@ def select_all(source: Any) -> Any:
     return sql.select(sql.text("*")).select_from(source)
 
 
-def _result(connection: Any, statement: Any, what: str) -> Any:
+@contextmanager
+def _one_sentence(connection: Any, what: str) -> Iterator[None]:
     import sqlalchemy as sql
 
     try:
-        return connection.execute(statement)
+        yield
     except sql.exc.SQLAlchemyError as error:
         raise failed(connection.engine, what, error) from error
 

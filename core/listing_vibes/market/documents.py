@@ -36,7 +36,7 @@ def write_json(path: Path, content: Any, **options: Any) -> None:
 
 
 def read_json(path: Path, mend: str, parse: Callable[[Any], T] = lambda content: content) -> T | None:
-    """What `parse` makes of a JSON file; None where there is no file.
+    """Return what `parse` makes of a JSON file; None where there is no file.
 
     Args:
         mend: what to do about a damaged one: "evaluate the run again".
@@ -54,7 +54,7 @@ def read_json(path: Path, mend: str, parse: Callable[[Any], T] = lambda content:
 
 
 def read_toml(path: Path, mend: str, encoding: str = "utf-8") -> dict[str, Any]:
-    """The content of a TOML file.
+    """Return the content of a TOML file.
 
     Args:
         mend: what to do where the file cannot be opened: "check the path".
@@ -71,7 +71,7 @@ def read_toml(path: Path, mend: str, encoding: str = "utf-8") -> dict[str, Any]:
 
 
 def parse_toml(text: str, name: object) -> dict[str, Any]:
-    """The content of TOML; `name` is what an error calls it."""
+    """Return the content of TOML; `name` is what an error calls it."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError alone
@@ -85,41 +85,40 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
         model: the model that was validated; of an unknown key its nearest key is named.
     """
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        near = _nearest_key(model, problem["loc"]) if model is not None else None
+        near = _nearest_key(model, key) if model is not None else None
         fix = f"did you mean '{near}'?" if near else "remove it or correct its spelling."
         return f"unknown key '{key}'; {fix}"
     raised = problem.get("ctx", {}).get("error")
     message = str(raised) if raised is not None else problem["msg"].lower()
     if isinstance(
         problem["input"], Mapping | BaseModel
-    ):  # of a table as a whole the message says what does not fit
+    ):  # a whole table, of which the message says what does not fit
         return f"'{key}': {message}." if key else f"{message}."
     return f"'{key or 'the file'}' is {cut(repr(problem['input']), LONGEST_VALUE)}: {message}."
 
 
-def _nearest_key(model: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
+def _nearest_key(model: type[BaseModel], key: str) -> str | None:
     """Return the key of `model` that an unknown key was meant for, in its own table or in another one; None: none is near."""
+    table, _, name = key.rpartition(".")
     known = keys_of(model)
-    *table, name = map(str, location)
-    parent = ".".join(table)
-    own = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == parent}
-    anywhere = {key.rpartition(".")[2]: key for key in known}
-    for keys, likeness in ((own, 0.55), (anywhere, 0.8)):
-        if near := get_close_matches(name, keys, 1, likeness):
-            return keys[near[0]]
+    same_table = [other for other in known if other.rpartition(".")[0] == table]
+    for keys, likeness in ((same_table, 0.55), (known, 0.8)):
+        names = {other.rpartition(".")[2]: other for other in keys}
+        if near := get_close_matches(name, names, 1, likeness):
+            return names[near[0]]
     return None
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:
     """Return the dotted keys of a model, those of its tables included."""
-    found = []
+    keys = []
     for name, field in model.model_fields.items():
-        found.append(name)
+        keys.append(name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found += [f"{name}.{key}" for key in keys_of(field.annotation)]
-    return found
+            keys += [f"{name}.{key}" for key in keys_of(field.annotation)]
+    return keys
 
 
 def _reason(error: Exception) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.arrow import to_frame
@@ -19,25 +18,17 @@ from listing_vibes.market.io import check_text, find_table, read_header, read_ta
 from listing_vibes.market.tables import events_table
 from listing_vibes.market.user_names import UserNames
 
-if TYPE_CHECKING:
-    import pyarrow.dataset as ds
-
 #: Rows of the events table that are in memory at once.
 ROWS = 500_000
 
 
 def event_frames(
-    path: Path,
-    listings: pd.Series,
-    config: MarketConfig,
-    names: UserNames,
-    rows: int = ROWS,
+    path: Path, listings: pd.Series, config: MarketConfig, names: UserNames, rows: int = ROWS
 ) -> Iterator[pd.DataFrame]:
-    """The validated events of the market folder `path`, at most `rows` of the table at a time.
+    """Yield the validated events of the market folder `path`, at most `rows` of the table at a time.
 
-    A parquet table is read as a pyarrow dataset, a CSV whole, and so is one with dates such as 01/03/2024, of which only all together
-    tell whether the day or the month comes first. Each part is sorted by user and time in itself; rows
-    that cannot be used are skipped as `Market.open` skips them.
+    Each part is sorted by user and time in itself; rows that cannot be used are skipped as `Market.open` skips them. A CSV is read
+    whole, and so is a Parquet file with times as text, of which only all together decide how they are written.
 
     Args:
         listings: ids of the market's listings, in listing order.
@@ -53,61 +44,41 @@ def event_frames(
     for part in _parts(source, rows, config):
         raw = rename_columns(part, source, config)
         table = events_table(raw, source, known, config, now)[0]
-        yield table.assign(**{C.USER: names.shown(table[C.USER])}) if names.hashed else table
+        yield table.assign(**{C.USER: names.shown(table[C.USER])})
 
 
 def no_events(source: Path | None, config: MarketConfig) -> tuple[pd.DataFrame, list[str]]:
-    """The events of a market that nobody read: an empty table with the columns of the file `source`, and the actions."""
+    """Return the events of a market that were not read: an empty table with the columns of the file `source`, and the actions."""
     if source is None:
-        columns = {C.USER: "str", C.LISTING: "str", C.POSITION: "int64"}
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()}), list(
-            config.actions
-        )
-    raw = rename_columns(read_header(source), source, config)
-    events, actions, _ = events_table(raw, source, pd.Index([]), config, pd.Timestamp.now("UTC"))
-    return events, actions
+        raw, source = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []}), Path("events")
+    else:
+        raw = rename_columns(read_header(source), source, config)
+    return events_table(raw, source, pd.Index([]), config, pd.Timestamp.now("UTC"))[:2]
 
 
 def event_count(path: Path) -> int | None:
-    """Rows of the events table of the market folder `path`; None where only reading it would tell."""
+    """Return the rows of the events table of the market folder `path`; None where only reading it would count them."""
     source = find_table(path, "events")
     if source is None:
         return 0
-    if source.suffix != ".parquet":
-        return None
-    import pyarrow.dataset as ds
-
-    return ds.dataset(source, format="parquet").count_rows()
+    return pq.read_metadata(source).num_rows if source.suffix == ".parquet" else None
 
 
 def _parts(source: Path, rows: int, config: MarketConfig) -> Iterator[pd.DataFrame]:
     if source.suffix != ".parquet":
         yield read_table(source)
         return
-    import pyarrow.dataset as ds
-
+    header = read_header(source)
+    column = rename_columns(header, source, config).get(C.TIMESTAMP)
+    if column is not None and pd.api.types.is_string_dtype(column.dtype):
+        yield read_table(source)
+        return
+    yield header  # so that a table without rows has its columns checked, too
     try:
-        dataset = ds.dataset(source, format="parquet")
-        if _has_slashes(dataset, config.columns.get("events", {}).get(C.TIMESTAMP, C.TIMESTAMP)):
-            yield read_table(source)
-            return
-        yield dataset.schema.empty_table().to_pandas()  # so that a table without rows has its columns checked, too
-        for batch in dataset.to_batches(batch_size=rows, batch_readahead=1, fragment_readahead=1):
-            if batch.num_rows:
+        with pq.ParquetFile(source) as file:
+            for batch in file.iter_batches(rows):
                 for name, column in zip(batch.schema.names, batch.columns, strict=True):
                     check_text(column, f"{source}, column {name}")
                 yield to_frame(batch)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise VibesError(f"{source} cannot be read as a table ({error}); export it again.") from error
-
-
-def _has_slashes(dataset: ds.Dataset, mapped: str) -> bool:
-    """Whether moments, which may stand in a `mapped` column, are written with slashes."""
-    name = mapped if mapped in dataset.schema.names else C.TIMESTAMP
-    if name not in dataset.schema.names:
-        return False
-    kind = dataset.schema.field(name).type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return False
-    parts = dataset.to_batches(columns=[name])
-    return any(pc.any(pc.match_substring(part.column(0), "/")).as_py() for part in parts)

@@ -35,12 +35,8 @@ def find_table(folder: Path, name: str) -> Path | None:
     """
     files = table_files(folder, name)
     if len(files) > 1:
-        newest = max(files, key=lambda path: path.stat().st_mtime_ns)
-        old = " and ".join(path.name for path in files if path != newest)
-        raise VibesError(
-            f"{folder} has {' and '.join(path.name for path in files)} for one table; remove the one that is out of date "
-            f"({newest.name} was written last, so likely {old})."
-        )
+        names = " and ".join(path.name for path in files)
+        raise VibesError(f"{folder} has {names} for one table; remove the one that is out of date.")
     return files[0] if files else None
 
 
@@ -50,14 +46,14 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         VibesError: the file is no table of its kind, its header does not fit its rows, or it is too large for the memory.
     """
-    with _told(path):
+    with _one_sentence(path):
         check_table_size(path)
         return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """What goes wrong while a table is read, in one sentence."""
+def _one_sentence(path: Path) -> Iterator[None]:
+    """Raise what goes wrong while a table is read as one sentence."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -70,9 +66,7 @@ def _told(path: Path) -> Iterator[None]:
         raise VibesError(
             f"{path} is empty; export it again, with the names of its columns in the first row."
         ) from error
-    except (
-        Exception
-    ) as error:  # a damaged file makes pandas and pyarrow raise anything: KeyError, ArrowException
+    except Exception as error:  # of a damaged file pandas and pyarrow raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise VibesError(
             f"{path} cannot be read as a table ({reason.rstrip('.')}); export it again."
@@ -80,7 +74,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def read_kept(path: Path, columns: Iterable[str], mend: str) -> pd.DataFrame | None:
-    """A table that was kept beside a run; None where there is none.
+    """Read a table that lies beside a run; None where there is none.
 
     Args:
         columns: those that it must have.
@@ -140,25 +134,8 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
             frame.to_parquet(temporary, index=False)
 
 
-def row_count(path: Path) -> int:
-    """Return the number of rows of a table, of a Parquet file by its metadata.
-
-    Raises:
-        VibesError: the file is no table of its kind.
-    """
-    with _told(path):
-        if path.suffix == ".parquet":
-            return int(pq.read_metadata(path).num_rows)
-        return sum(
-            len(rows)
-            for rows in pd.read_csv(
-                path, usecols=[0], dtype="str", sep=csv_separator(path), chunksize=1_000_000
-            )
-        )
-
-
 def table_columns(path: Path) -> list[str]:
-    """The column names of a table, without reading its rows."""
+    """Return the column names of a table, without reading its rows."""
     if path.suffix == ".parquet":
         return [str(name) for name in pq.read_schema(path).names]
     header = pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False, sep=csv_separator(path))
@@ -166,14 +143,14 @@ def table_columns(path: Path) -> list[str]:
 
 
 def read_header(path: Path) -> pd.DataFrame:
-    """A table without its rows.
+    """Read a table without its rows.
 
     Raises:
         VibesError: as `read_table`.
     """
     if path.suffix != ".parquet":
         return read_table(path).iloc[:0]
-    with _told(path):
+    with _one_sentence(path):
         return without_categories(pq.read_schema(path).empty_table().to_pandas())
 
 

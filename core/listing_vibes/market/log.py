@@ -1,6 +1,5 @@
 """The events of a market as arrays: users and listings by number, sorted by user and time."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,8 +10,6 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.ids import order_of, rows_in
 from listing_vibes.market.market import Market
 
-#: Events that are sorted at once where users can be looked at one by one.
-PART = 1 << 20
 DAY = 24 * 3600 * 10**9  # nanoseconds, as the times of a log
 
 
@@ -173,20 +170,10 @@ class EventLog:
     def first_touch(self) -> np.ndarray:
         """(N,) bool: the user has no earlier event on this listing; of several at one time only one counts."""
         first = np.zeros(len(self), bool)
-        for low, high in self._whole_users():  # a sort of a part of the log at a time
-            user = self.user[low:high].astype(np.int64) - self.user[low]
-            pair = user * self.listings + self.listing[low:high]
-            first[low + np.unique(pair, return_index=True)[1]] = True
+        first[np.unique(self.user.astype(np.int64) * self.listings + self.listing, return_index=True)[1]] = (
+            True
+        )
         return first
-
-    def _whole_users(self) -> Iterator[tuple[int, int]]:
-        """Rows (low, high) of all users, of so many at a time as have about `PART` events."""
-        low = 0
-        while low < len(self):
-            user = np.searchsorted(self.start, low + PART, side="right") - 1
-            high = max(int(self.start[user]), int(self.start[self.user[low] + 1]))
-            yield low, high
-            low = high
 
     def history_at(self, user: int, at: int | None = None) -> tuple[int, int]:
         """Rows (start, end) of a user's events strictly before `at` (None: all of them)."""

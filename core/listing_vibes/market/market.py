@@ -16,7 +16,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.event_stream import event_frames, no_events
-from listing_vibes.market.fingerprint import Source, files_digest, tables_digest, with_files
+from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.io import TABLES, find_table, read_table
 from listing_vibes.market.kept_listings import Listings, Parts, kept_listings
@@ -47,7 +47,8 @@ class Market:
     attributes: list[Attribute]
     defects: list[Defect] = field(default_factory=list)
     tables_in: Path | None = None  # see `tables`
-    source: Source | None = None  # what it was read from; None: it was put together in memory
+    #: Of the files that it was read from; None: it was put together in memory, as by `dataclasses.replace`.
+    stamps: list[Any] | None = field(default=None, init=False)
 
     @classmethod
     def open(
@@ -82,7 +83,7 @@ class Market:
             ) from None
         finish_writing(path)
         tables = path if tables is None else tables
-        files = Source.of(tables, events_too)
+        stamps = file_stamps(tables)
         config = MarketConfig.load(tables / "market.toml")
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
         if "listings" not in sources and (path / "run.toml").is_file():
@@ -92,7 +93,7 @@ class Market:
         if "listings" not in sources:
             raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
         market = cls._checked(path, config, sources, read_table, now, events_too, tables, keep=True)
-        return market._made_of(files)
+        return market._with_stamps(stamps)
 
     @classmethod
     def from_frames(
@@ -147,7 +148,7 @@ class Market:
             write_market(
                 folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root
             )
-            return market._made_of(Source.of(folder))
+            return market._with_stamps(file_stamps(folder))
 
     @classmethod
     def _checked(
@@ -201,10 +202,8 @@ class Market:
             events, actions = no_events(sources.get("events"), config)
         return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects, tables)
 
-    def _made_of(self, source: Source) -> "Market":
-        """This market, which was read from the files of `source`."""
-        listings = self.__dict__.get(_PARTS, self.__dict__.get("listings"))
-        object.__setattr__(self, "source", source.made(listings, self.photos, self.events))
+    def _with_stamps(self, stamps: list[Any] | None) -> "Market":
+        object.__setattr__(self, "stamps", stamps)
         return self
 
     def __post_init__(self) -> None:
@@ -230,13 +229,10 @@ class Market:
         )
 
     def renamed(self, names: Mapping[str, str]) -> "Market":
-        """The same market in memory, its attributes called by `names`; those that are not named keep theirs."""
+        """Return the same market in memory, its attributes called by `names`; those that are not named keep theirs."""
         attributes = [replace(one, name=names.get(one.name, one.name)) for one in self.attributes]
         listings = self.listings.rename(columns=dict(names))
-        source = self.source
-        if source is not None and self._is_as_on_disk():
-            source = replace(source, listings=listings)
-        return replace(self, listings=listings, attributes=attributes, source=source)
+        return replace(self, listings=listings, attributes=attributes)._with_stamps(self.stamps)
 
     def shared(self) -> "Market":
         """The same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
@@ -325,32 +321,12 @@ class Market:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over `market.toml` and the three tables as they were read from disk, and over files of vectors.
+        """sha256 over `market.toml`, the three tables and files of vectors.
 
-        Where the files were replaced since, or tables of this object were, it is one over what this object holds: never that of
-        another state of the market.
+        Where the files were replaced since they were read, or tables of this object were, it is one over what this object holds:
+        never that of another state of the market.
         """
-        tables = files_digest(self.tables) if self._is_as_on_disk() else tables_digest(self)
-        files = [self.path / one.path for one in self.config.vectors.values() if one.path]
-        return with_files(tables, files)
-
-    def _is_as_on_disk(self) -> bool:
-        if (source := self.source) is None:
-            return True
-        listings = self.__dict__.get(_PARTS, self.__dict__.get("listings"))
-        if (
-            source.listings is not listings
-            or source.photos is not self.photos
-            or source.events is not self.events
-        ):
-            return False
-        if source.is_unchanged:
-            return True
-        try:  # other files may hold the same
-            there = Market.open(self.path, None, source.has_events, self.tables_in)
-        except VibesError:
-            return False
-        return tables_digest(there) == tables_digest(self)
+        return fingerprint_of(self)
 
 
 def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:

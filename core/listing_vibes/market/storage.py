@@ -17,13 +17,7 @@ from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.io import read_table
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:// is a drive
-#: The package of a protocol, where fsspec itself does not say it.
-_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "http": "aiohttp", "https": "aiohttp"}  # fmt: skip
 _USER, _QUERY = re.compile(r"(?<=://)[^/@\s]*@"), re.compile(r"\?[^\s'\"]*")
-_REFUSED = re.compile(
-    r"credential|forbidden|denied|unauthori[sz]ed|signature|\b40[13]\b|token|not authenticated", re.IGNORECASE
-)
-_UNREACHED = re.compile(r"connect|endpoint|timed? ?out|resolve|network", re.IGNORECASE)
 
 
 def is_address(text: object) -> bool:
@@ -56,21 +50,20 @@ class Place:
         """
         with needs("Storage by its address", "sources"):
             import fsspec
-        protocol = address.partition("://")[0].lower() if is_address(address) else "file"
-        with asked(replace(_NOWHERE, shown=shown(address), told=told)):
-            try:
-                files, path = fsspec.core.url_to_fs(address)
-            except ImportError as error:
-                package = _PACKAGES.get(protocol)
-                which = (
-                    f"the Python package {package}; install it with pip" if package else printable(str(error))
-                )
-                raise VibesError(f"The address of {told} ({protocol}://) needs {which}.") from error
-            except ValueError as error:
-                raise VibesError(
-                    f"The address of {told} begins with '{protocol}://', which fsspec does not know; give for example "
-                    "s3://bucket/folder or gs://bucket/folder."
-                ) from error
+        try:
+            files, path = fsspec.core.url_to_fs(address)
+        except (
+            ImportError,
+            ValueError,
+        ) as error:  # a package that is not installed, or a protocol that fsspec does not know
+            protocol = address.partition("://")[0]
+            raise VibesError(
+                f"The address of {told} begins with '{protocol}://', which cannot be opened ({shown(str(error))}); give for example "
+                "s3://bucket/folder or gs://bucket/folder."
+            ) from error
+        except Exception as error:
+            with asked(cls(None, "", shown(address), told)):
+                raise error
         return cls(files, path.rstrip("/") if path.strip("/") else path, shown(address).rstrip("/"), told)
 
     def __truediv__(self, name: str) -> Place:
@@ -152,12 +145,9 @@ def shown(address: str) -> str:
     return printable(_QUERY.sub("", _USER.sub("", address)))
 
 
-_NOWHERE = Place(None, "", "", "")
-
-
 @contextmanager
 def asked(place: Place, what: str = "read") -> Iterator[None]:
-    """Around whatever asks a storage: its many kinds of errors become one sentence.
+    """Raise the many kinds of errors of a storage as one sentence.
 
     Raises:
         VibesError: instead of them.
@@ -169,18 +159,8 @@ def asked(place: Place, what: str = "read") -> Iterator[None]:
     except FileNotFoundError as error:
         raise VibesError(f"There is no {place.shown}; check the address of {place.told}.") from error
     except Exception as error:  # each storage raises classes of its own library
-        reason = shown(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)[
-            :200
-        ]
-        told = f"{type(error).__name__} {error}"
+        reason = shown((str(error).strip() or type(error).__name__).splitlines()[0])[:200].rstrip(".")
+        fix = "check its address, the network, and the credentials (environment, profile, role)"
         if isinstance(error, pa.ArrowException):
-            mend = "export it again, a column of one type in all of its files"
-        elif isinstance(error, PermissionError) or _REFUSED.search(told):
-            mend = (
-                "give credentials as its library takes them (environment, profile, role), not in the address"
-            )
-        elif isinstance(error, ConnectionError | TimeoutError) or _UNREACHED.search(told):
-            mend = "check the network and the address of the storage"
-        else:
-            mend = f"check the address of {place.told}"
-        raise VibesError(f"{place.shown} cannot be {what} ({reason.rstrip('.')}); {mend}.") from error
+            fix = "export it again, a column of one type in all of its files"
+        raise VibesError(f"{place.shown} cannot be {what} ({reason}); {fix}.") from error

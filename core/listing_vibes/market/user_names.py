@@ -7,6 +7,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class UserNames:
         self.market, self.hashed = Path(market), hashed
 
     def shown(self, users: pd.Series) -> pd.Series:
-        """The names of ids (n,) str; what is missing stays so.
+        """Return the names of ids (n,) str; what is missing stays so.
 
         Raises:
             VibesError: the key is too short, or can be neither read nor made.
@@ -45,7 +46,7 @@ class UserNames:
         return pd.Series(names[codes], index=users.index, name=users.name).astype(users.dtype)
 
     def of(self, user: str) -> str:
-        """The name of one id."""
+        """Return the name of one id."""
         if not self.hashed:
             return user
         digest = hmac.digest(self._key, user.encode("utf-8", "surrogatepass"), "sha256")[:10]
@@ -53,30 +54,27 @@ class UserNames:
 
     @cached_property
     def _key(self) -> bytes:
-        told = os.environ.get(VARIABLE)
-        place = f"The environment variable {VARIABLE}" if told else str(self.market / FILE)
-        key = told or self._kept()
+        key, where = os.environ.get(VARIABLE), f"The environment variable {VARIABLE}"
+        if not key:
+            key, where = self._key_of_file(), str(self.market / FILE)
         if len(key) < LEAST_KEY:
             raise VibesError(
-                f"{place} holds a key of {len(key)} characters; give {LEAST_KEY} or more, at random."
+                f"{where} holds a key of {len(key)} characters; give {LEAST_KEY} or more, at random."
             )
         return key.encode()
 
-    def _kept(self) -> str:
-        """The key beside the tables; made at its first use, by whoever comes first."""
+    def _key_of_file(self) -> str:
+        """Return the key beside the tables; made at its first use, by whichever process comes first."""
         path = self.market / FILE
         try:
             if not path.exists():
                 self.market.mkdir(parents=True, exist_ok=True)
-                own = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
-                with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+                new = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
+                with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                     stream.write(secrets.token_hex(32))
-                try:
-                    os.link(own, path)  # never replaces the key that another process made meanwhile
-                except FileExistsError:
-                    pass
-                finally:
-                    own.unlink()
+                with suppress(FileExistsError):
+                    os.link(new, path)  # never replaces the key that another process made meanwhile
+                new.unlink()
             return path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"

@@ -4,7 +4,7 @@ import filecmp
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,9 +24,8 @@ from listing_vibes.market.durable import (
     sync_all,
     write_error,
 )
-from listing_vibes.market.io import TABLES, row_count, table_files
+from listing_vibes.market.io import TABLES, table_files
 from listing_vibes.market.tables import may_be_photo
-from listing_vibes.words import count
 
 #: Rows in memory, or what writes them into a Parquet file.
 Table: TypeAlias = pd.DataFrame | Callable[[Path], None]
@@ -70,17 +69,8 @@ def _check_folder(path: Path, overwrite: bool) -> None:
         raise VibesError(f"{path} is not empty and holds no market; name a new folder for the market.")
     if not overwrite:
         raise VibesError(
-            f"{path} holds a market{_size(path)}; choose another folder or pass overwrite=True (command: --overwrite)."
+            f"{path} holds a market; choose another folder or pass overwrite=True (command: --overwrite)."
         )
-
-
-def _size(path: Path) -> str:
-    """Return " of 300 listings and 4,000 events" as far as the tables can be counted."""
-    parts = []
-    for name in ("listings", "events"):
-        with suppress(VibesError, OSError):
-            parts += [count(row_count(file), name[:-1]) for file in table_files(path, name)[:1]]
-    return f" of {' and '.join(parts)}" if parts else ""
 
 
 def write_market(
