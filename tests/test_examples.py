@@ -33,7 +33,7 @@ FACES = [
     "listing_vibes.insight.market_shift:measure_shift",
     "listing_vibes.insight.search.search:search_photos",
     "listing_vibes.insight.launch.launch:launch",
-    "listing_vibes.insight.selection.address:selection",
+    "listing_vibes.insight.selection.pages:selection",
     "listing_vibes.serving.monitor.monitor:monitor",
     "listing_vibes.evaluation.result:Evaluation.frame",
     "listing_vibes.run.folder:RunFolder.open",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from listing_vibes.insight.launch.launch import launch
     from listing_vibes.insight.market_shift import measure_shift
     from listing_vibes.insight.search.search import search_photos
-    from listing_vibes.insight.selection.address import selection
+    from listing_vibes.insight.selection.pages import selection
     from listing_vibes.market.download.job import download
     from listing_vibes.market.market import Market
     from listing_vibes.run.run import Run
@@ -59,7 +59,7 @@ _FACES = {
     "search_photos": "listing_vibes.insight.search.search",
     "measure_shift": "listing_vibes.insight.market_shift",
     "monitor": "listing_vibes.serving.monitor.monitor",
-    "selection": "listing_vibes.insight.selection.address",
+    "selection": "listing_vibes.insight.selection.pages",
     "explain": "listing_vibes.insight.explain.reasons",
 }
 

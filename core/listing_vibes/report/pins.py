@@ -16,7 +16,7 @@ from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.launch.launch import launch
 from listing_vibes.insight.launch.written import LaunchCall
 from listing_vibes.insight.map.region import inside, read_outline
-from listing_vibes.insight.selection.address import page_of, selections
+from listing_vibes.insight.selection.pages import page_of, selections
 from listing_vibes.insight.selection.params import whole
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.amounts import number, said_unit, years_of

@@ -10,8 +10,8 @@ import pytest
 import listing_vibes_app as app_of_pages
 from helpers.commands import run_script
 from listing_vibes import Run, VibesError, selection
-from listing_vibes.insight.selection.address import selections
 from listing_vibes.insight.selection.filters import NAMES
+from listing_vibes.insight.selection.pages import selections
 from listing_vibes.insight.selection.params import WRITTEN
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.histories import Event
@@ -92,18 +92,14 @@ def test_a_link_gives_what_it_names(trained):
 
 
 @pytest.mark.parametrize(
-    ("link", "told"),
+    "link",
     [
-        ("/map?group=0", "of no page that shows a list"),
-        ("/similar", "names no listing"),
-        ("/similar?listing=home-9999", "There is no listing"),
-        ("/users?user=nobody", "There is no user"),
-        ("/simulate?h=nothing", "has no history"),
-        ("/similar?listing=home-0003&where=colour%3Dred", "which is no attribute"),
+        "/map?group=0", "/similar", "/similar?listing=home-9999", "/users?user=nobody", "/simulate?h=nothing",
+        "/similar?listing=home-0003&where=colour%3Dred", "//[x",
     ],
-)
-def test_a_link_that_names_nothing_is_a_sentence(trained, link, told):
-    with pytest.raises(VibesError, match=told):
+)  # fmt: skip
+def test_a_link_that_names_nothing_is_refused(trained, link):
+    with pytest.raises(VibesError):
         selection(trained, link)
 
 
@@ -139,7 +135,7 @@ def test_the_table_has_the_rows_and_all_attributes(trained):
     ],
 )
 def test_what_of_a_link_cannot_be_used_is_told(trained, url, said):
-    with pytest.raises(VibesError, match=f"The link asks for {said}, which .* take it out"):
+    with pytest.raises(VibesError, match=said):
         selection(trained, url)
 
 

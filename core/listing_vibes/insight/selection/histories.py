@@ -1,4 +1,4 @@
-"""Histories made by hand: as a text in an address, as the document that `vibes recommend --history` reads, as events."""
+"""Histories made by hand: as a parameter of a URL, and as the JSON that `vibes recommend --history` reads."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EVENT, PART = ",", "*"  # between events, and between the parts of one; both are
 
 
 def token(event: Event) -> str:
-    """An event as a part of an address; what is not told is empty."""
+    """Return an event as a part of a URL; an unknown action or duration is empty."""
     seconds = "" if event.duration_s is None else f"{event.duration_s:g}"
     parts = (quote(event.listing, safe=""), quote(event.action or "", safe=""), seconds)
     return PART.join(parts).rstrip(PART)
 
 
 def parse(text: str) -> Event:
-    """The event of a part of an address; a duration that is no number of seconds is left out."""
+    """Return the event of a part of a URL; a duration that is no number of seconds is left out."""
     listing, action, seconds, *_ = *text.split(PART), "", ""
     try:
         value = float(seconds)
@@ -33,22 +33,22 @@ def parse(text: str) -> Event:
 
 
 def as_text(events: Iterable[Event]) -> str:
-    """Events as text for an address, at most the newest `MOST`."""
+    """Return events as text for a URL, at most the newest `MOST`."""
     return EVENT.join([token(event) for event in events][-MOST:])
 
 
 def known_events(run: RunFolder, text: str) -> list[tuple[int, Event]]:
-    """(place, event) of an address's events on listings that run and market have; an unknown action is left out."""
-    tokens = text.split(EVENT)[:MOST] if text else []
-    known, actions = [], set(run.market.known_actions)
-    for place, event in enumerate(map(parse, tokens)):
-        if event.listing in run.market.listing_row and event.listing in run.listing_row:
-            known.append((place, event if event.action in actions else event._replace(action=None)))
-    return known
+    """Return (position, event) of a URL's events on listings that run and market have; an unknown action is left out."""
+    actions = set(run.market.known_actions)
+    return [
+        (position, event if event.action in actions else event._replace(action=None))
+        for position, event in enumerate(map(parse, text.split(EVENT)[:MOST] if text else []))
+        if event.listing in run.market.listing_row and event.listing in run.listing_row
+    ]
 
 
 def as_rows(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Events as mappings without what they do not tell, oldest first."""
+    """Return events as mappings without unknown parts, oldest first."""
     names = (C.LISTING, C.ACTION, C.DURATION)
     return [
         {name: cell for name, cell in zip(names, event, strict=True) if cell not in (None, "")}
@@ -57,5 +57,5 @@ def as_rows(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def document(events: Sequence[Event]) -> str:
-    """A history as the JSON that `vibes recommend --history FILE` reads."""
+    """Return a history as the JSON that `vibes recommend --history FILE` reads."""
     return json.dumps({"history": as_rows(events)}, ensure_ascii=False, indent=1)

@@ -1,112 +1,168 @@
-"""What each page of the explorer asks for, from its address: one list, or several beside each other."""
+"""The lists that the URL of a page of the explorer asks for: one, or several side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, printable
 from listing_vibes.insight.days import MarketDays
-from listing_vibes.insight.selection.filters import Filters
+from listing_vibes.insight.selection.filters import NAMES, Filters
 from listing_vibes.insight.selection.histories import known_events
-from listing_vibes.insight.selection.params import read_beside, read_rules, whole
+from listing_vibes.insight.selection.params import WRITTEN, Unused, read_beside, read_rules, whole
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.histories import Event, user_number
 from listing_vibes.run.run import Run
+from listing_vibes.words import cut
 
 Params = Mapping[str, str]
-#: Is told what of an address was left out, (name, value) each.
-Left = list[tuple[str, str]]
 USUAL, MOST = 12, 100  # how long lists are
-LOOKS = 24  # listings on a page of those found by a look
+LOOKS = 24  # listings on a page of those found by a search of photos
 SPACES = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
 SIDES = {"h": "History A", "h2": "History B"}
 
 
-def similar(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
-    """Similar listings: by one space, or by each side by side; without a listing, those found by a look."""
-    if "listing" not in params:
-        if params.get("by") == "look" and params.get("q", "").strip():
-            return [search(run, params, left)]
-        raise VibesError("The link names no listing; choose one on the page first.")
-    listing, market = params["listing"], run.market
-    filters, row = Filters.read(market, params, left), market.listing_row.get(listing)
-    rules = filters.rules(market, row, read_rules(market, params, False, left))
-    chosen, place = space(run, params, left), run.row(listing)
-    spaces = [name for name in run.spaces if np.any(run.vectors(name)[place])]
-    k = whole(params, "k", USUAL, 1, MOST)
-    return [
-        Selection("similar", listing, k, SPACES.get(name, name), name, rules=rules)
-        for name in (spaces if params.get("view") == "spaces" else [chosen])
-    ]
+def selection(run: Run, url: str) -> pd.DataFrame:
+    """Return the rows that a page of the explorer shows at a URL: a link that somebody sent, opened in a notebook.
+
+    >>> found = selection(run, "http://127.0.0.1:8501/similar?listing=home-0003&k=6&space=attributes")
+    >>> found["listing_id"].tolist() == run.similar("home-0003", 6, space="attributes")["listing_id"].tolist()
+    True
+
+    Args:
+        run: the run that the link was made on; its URL does not say where that is.
+        url: of the pages Similar, Users, Simulate, Cold start or Compare (there the list of `run`), complete or from `/` on.
+
+    Returns:
+        What `Run.similar`, `Run.recommend` or `listing_vibes.search_photos` gives; several lists side by side are one below the
+        other, behind a column `list` with what the page calls each.
+
+    Raises:
+        VibesError: the URL is of no such page, names nothing that the run knows, or has a filter or a rule that the run does
+            not have or that cannot be read.
+    """
+    lists = selections(run, url)
+    if len(lists) == 1:
+        return lists[0].frame(run)
+    frames = [one.frame(run) for one in lists]
+    for one, frame in zip(lists, frames, strict=True):
+        frame.insert(0, "list", one.label)
+    return pd.concat(frames, ignore_index=True)
 
 
-def search(run: Run, params: Params, left: Left | None = None) -> Selection:
-    """The listings found by a search, up to the page that is shown."""
-    filters = Filters.read(run.market, params, left)
+def selections(run: Run, url: str) -> list[Selection]:
+    """Return the lists that the page at a URL asks for.
+
+    Raises:
+        VibesError: see `selection`.
+    """
+    name, params = page_of(url)
+    if name not in PAGES:
+        raise VibesError(
+            f"The link '{url[:80]}' is of no page that shows a list; give one of {', '.join(PAGES)}, such as "
+            "'/similar?listing=ID'."
+        )
+    unused = [part for part in params.items() if part[0] not in {*WRITTEN, *NAMES}]
+    lists = PAGES[name](run, params, unused)
+    if unused:
+        parts = (f"“{printable(key)}={cut(printable(value), 60)}”" for key, value in dict.fromkeys(unused))
+        raise VibesError(
+            f"The link asks for {' and '.join(parts)}, which the page {name} does not know or {run.path} does not have; take it "
+            "out of the link, or open the run that the link was made on."
+        )
+    return lists
+
+
+def page_of(url: str) -> tuple[str, dict[str, str]]:
+    """Return the page of a URL ("" the first), and its parameters.
+
+    Raises:
+        VibesError: it is no URL.
+    """
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError as error:  # such as `//[x`, a host that does not end
+        raise VibesError(
+            f"The link '{url[:80]}' is no URL ({error}); copy it from the explorer again."
+        ) from error
+    return parts.path.rstrip("/").rpartition("/")[2], dict(parse_qsl(parts.query))
+
+
+def similar(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
+    """Similar listings: in one space, or in each side by side; without a listing, those found by a search of photos."""
+    if params.get("by") == "look" and params.get("q", "").strip() and "listing" not in params:
+        return [search(run, params, left_out)]
+    listing, market = _required(params, "listing"), run.market
+    row = run.row(listing)
+    filters = Filters.read(market, params, left_out)
+    rules = filters.rules(
+        market, market.listing_row.get(listing), read_rules(market, params, False, left_out)
+    )
+    spaces, k = [space(run, params, left_out)], whole(params, "k", USUAL, 1, MOST)
+    if params.get("view") == "spaces":
+        spaces = [name for name in run.spaces if np.any(run.vectors(name)[row])]
+    return [Selection("similar", listing, k, SPACES.get(name, name), name, rules=rules) for name in spaces]
+
+
+def search(run: Run, params: Params, left_out: Unused | None = None) -> Selection:
+    """The listings found by a search of photos, up to the page that is shown."""
+    filters = Filters.read(run.market, params, left_out)
     rules = filters.rules(run.market, None, read_rules(run.market, {}, users=False))
-    k = LOOKS * whole(params, "page", 1, 1, 10_000)
-    return Selection("search", params.get("q", "").strip(), k, rules=rules)
+    return Selection(
+        "search", params.get("q", "").strip(), LOOKS * whole(params, "page", 1, 1, 10_000), rules=rules
+    )
 
 
-def cold(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
+def cold(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
     """The listings nearest to a cold one."""
-    if "listing" not in params:
-        raise VibesError("The link names no listing; choose one on the page first.")
-    run.row(params["listing"])
-    return [Selection("similar", params["listing"], USUAL, space=space(run, params, left))]
+    listing = _required(params, "listing")
+    run.row(listing)
+    return [Selection("similar", listing, USUAL, space=space(run, params, left_out))]
 
 
-def users(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
+def users(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
     """What a user is recommended as of an event of their history, or as of the morning of a day."""
-    if "user" not in params:
-        raise VibesError("The link names no user; choose one on the page first.")
-    k, number = whole(params, "k", USUAL, 1, MOST), user_number(run, params["user"])
-    asked, at, history = as_of(run, number, known_here(run, number, params))
+    number = user_number(run, _required(params, "user"))
+    user, at, history = as_of(run, number, known_here(run, number, params))
     days = MarketDays.of(run.log, run.catalogue) if "day" in params else None
     day = None if days is None else days.number(params["day"])
     if days is not None and day is not None:
-        asked, at, history = run.log.users[number], days.date(day), ()
-    rules = read_rules(run.market, params, True, left)
+        user, at, history = run.log.users[number], days.date(day), ()
+    return [_recommended(run, params, left_out, user, at=at, history=history)]
+
+
+def simulate(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
+    """What histories made by hand are recommended."""
+    two = params.get("two") == "1"
+    histories = {
+        name: tuple(event for _, event in known_events(run, params.get(name, "")))
+        for name in (SIDES if two else ("h",))
+    }
+    if not any(histories.values()):
+        raise VibesError("The link has no history; add a listing on the page first.")
     return [
-        Selection(
-            "recommend", asked, k, at=at, history=history, rules=rules, beside=read_beside(run, params, left)
-        )
+        _recommended(run, params, left_out, "", label=SIDES[name] if two else "", history=history)
+        for name, history in histories.items()
+        if history
     ]
 
 
-def simulate(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
-    """What histories made by hand are recommended."""
-    names = list(SIDES) if params.get("two") == "1" else ["h"]
-    found = []
-    for name in names:
-        events = tuple(event for _, event in known_events(run, params.get(name, "")))
-        if events:
-            rules, beside = read_rules(run.market, params, True, left), read_beside(run, params, left)
-            label = SIDES[name] if len(names) > 1 else ""
-            k = whole(params, "k", USUAL, 1, MOST)
-            found.append(Selection("recommend", "", k, label, history=events, rules=rules, beside=beside))
-    if not found:
-        raise VibesError("The link has no history; add a listing on the page first.")
-    return found
-
-
-def compare(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
+def compare(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
     """The list of one of two runs that stand side by side."""
     if params.get("part") == "runs" and params.get("of", "listing") == "user" and params.get("user"):
         number = user_number(run, params["user"])
-        asked, at, history = as_of(run, number, known_here(run, number, params))
-        return [Selection("recommend", asked, USUAL, at=at, history=history)]
+        user, at, history = as_of(run, number, known_here(run, number, params))
+        return [Selection("recommend", user, USUAL, at=at, history=history)]
     if params.get("part") == "runs" and "listing" in params:
-        run.row(params["listing"])
-        return [Selection("similar", params["listing"], USUAL, space=space(run, params, left))]
+        return cold(run, params, left_out)
     raise VibesError("The link shows no list of a run; choose a listing or a user under “Two runs” first.")
 
 
-#: The pages with lists, by their names in an address.
-PAGES: dict[str, Callable[[Run, Params, Left | None], list[Selection]]] = {
+#: The pages with lists, by their names in a URL; each adds to the last argument what of the URL means nothing.
+PAGES: dict[str, Callable[[Run, Params, Unused | None], list[Selection]]] = {
     "similar": similar,
     "users": users,
     "simulate": simulate,
@@ -115,47 +171,67 @@ PAGES: dict[str, Callable[[Run, Params, Left | None], list[Selection]]] = {
 }
 
 
-def space(run: Run, params: Params, left: Left | None = None) -> str:
-    """The space that an address compares by: the run's first, where it says none that the run has.
+def _required(params: Params, name: str) -> str:
+    if name not in params:
+        raise VibesError(f"The link names no {name}; choose one on the page first.")
+    return params[name]
+
+
+def _recommended(
+    run: Run,
+    params: Params,
+    left_out: Unused | None,
+    user: str,
+    label: str = "",
+    at: str | int | None = None,
+    history: tuple[Event, ...] = (),
+) -> Selection:
+    rules, beside = read_rules(run.market, params, True, left_out), read_beside(run, params, left_out)
+    k = whole(params, "k", USUAL, 1, MOST)
+    return Selection("recommend", user, k, label, at=at, history=history, rules=rules, beside=beside)
+
+
+def space(run: Run, params: Params, left_out: Unused | None = None) -> str:
+    """Return the space of a URL: the run's first, where it names none that the run has.
 
     Raises:
-        VibesError: the run has none at all.
+        VibesError: the run has none.
     """
     if not run.spaces:
         raise VibesError(f"{run.path} holds no embedding; make one with `vibes train` or `vibes embed`.")
     chosen = params.get("space", "")
-    if left is not None and chosen and chosen not in run.spaces:
-        left.append(("space", chosen))
+    if left_out is not None and chosen and chosen not in run.spaces:
+        left_out.append(("space", chosen))
     return chosen if chosen in run.spaces else run.spaces[0]
 
 
 def known_here(run: Run, user: int, params: Params) -> int:
-    """How many events of a user's history an address lets the recommender know; by default four fifths."""
+    """Return how many events of a user's history the recommender knows by a URL; by default four fifths."""
     total = int(run.log.start[user + 1] - run.log.start[user])
     return whole(params, "at", max(1, total - max(1, total // 5)), 1, total)
 
 
 def as_of(run: Run, user: int, at: int) -> tuple[str, str | int | None, tuple[Event, ...]]:
-    """(user, moment, history) that ask as of the first `at` events of a user: by the user's name and the moment of the event
-    after them, or, where that moment does not tell these events from others, by the events themselves."""
+    """Return (user, moment, history) for a list as of the first `at` events of a user.
+
+    That is the user's id and the moment of the event after them; where other events have that moment as well, the events
+    themselves instead of the id.
+    """
     log = run.log
     start, end = int(log.start[user]), int(log.start[user + 1])
-    moment: str | int | None = None
-    if start + at < end:
-        time = int(log.time[start + at])
-        moment = pd.Timestamp(time, unit="ns").isoformat() if log.timed else time
-        if log.history_at(user, time) != (start, start + at):
-            return "", moment, _events(run, start, start + at)
-    return log.users[user], moment, ()
-
-
-def _events(run: Run, start: int, end: int) -> tuple[Event, ...]:
-    log, ids = run.log, run.market.listings["listing_id"]
-    return tuple(
+    if start + at >= end:
+        return log.users[user], None, ()
+    time = int(log.time[start + at])
+    moment = pd.Timestamp(time, unit="ns").isoformat() if log.timed else time
+    if log.history_at(user, time) == (start, start + at):
+        return log.users[user], moment, ()
+    ids = run.market.listings["listing_id"]
+    history = tuple(
         Event(
             str(ids.iat[int(log.listing[row])]),
             log.actions[log.action[row]] if log.action[row] >= 0 else None,
             float(log.duration[row]) if np.isfinite(log.duration[row]) else None,
         )
-        for row in range(start, end)
+        for row in range(start, start + at)
     )
+    return "", moment, history

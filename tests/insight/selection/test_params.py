@@ -1,10 +1,14 @@
-"""What an address cannot mean is left out and told, by the reading itself."""
+"""Rules, filters and moments of a URL; what means nothing for the market is left out and named."""
+
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from listing_vibes.insight.selection.filters import Filters
+from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.insight.selection.params import escaped, read_rules
+from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
 
 
@@ -55,7 +59,7 @@ def test_filters(market, params, filters, left):
     assert Filters.read(market, params) == filters
 
 
-def test_names_and_values_with_the_signs_that_part_them_come_back_from_an_address():
+def test_names_and_values_with_separators_survive_a_url():
     homes = pd.DataFrame(
         {
             "listing_id": list("abcdef"),
@@ -82,3 +86,14 @@ def test_a_band_of_prices_means_the_same_where_tables_have_decimal_commas(tmp_pa
     market = Market.open(tmp_path)
     assert Filters.read(market, {"price": "1.234-20.5"}).mask(market).tolist() == [False, True, False]
     assert Filters.read(market, {"price": "1.199-1400"}).mask(market).tolist() == [True, True, True]
+
+
+def test_events_that_share_a_moment_with_others_are_the_history_themselves(make_log):
+    log = make_log([0] * 4, [0, 1, 2, 3], [DAY, 2 * DAY, 2 * DAY, 3 * DAY], 4, 1)
+    run = SimpleNamespace(
+        log=log, market=SimpleNamespace(listings=pd.DataFrame({"listing_id": list("abcd")}))
+    )
+    users, moments, histories = zip(*(as_of(run, 0, at) for at in (1, 2, 3, 4)), strict=True)
+    assert users == ("u0", "", "u0", "u0")
+    assert moments == ("1970-01-03T00:00:00", "1970-01-03T00:00:00", "1970-01-04T00:00:00", None)
+    assert [[event.listing for event in history] for history in histories] == [[], ["a", "b"], [], []]
