@@ -25,10 +25,10 @@ import torch
 from tests.helpers.index_vectors import like
 
 from helpers.machine import machine
+from listing_vibes.defaults import K
 from listing_vibes.run.run import Run
-from listing_vibes.search.index.choose import K, choose, recall
-from listing_vibes.search.index.exact import ExactIndex
-from listing_vibes.search.index.sketch import SketchIndex
+from listing_vibes.search.approximate import SketchIndex, choose_index, recall
+from listing_vibes.search.index import ExactIndex
 
 AS_IT_COMES = faiss.cvar.distance_compute_blas_threshold
 
@@ -40,7 +40,7 @@ def measure(run: Path, listings: int, width: int, asked: int, repeat: int) -> di
     vectors = like(Run.open(run).vectors("model"), listings + asked, width)
     vectors, queries = vectors[:listings], vectors[listings:]
     start = time.thread_time()
-    chosen = choose(vectors, "sketch" if listings > 1000 else "exact")
+    chosen = choose_index(vectors)
     choosing = time.thread_time() - start
     flat = faiss.IndexFlatIP(width)
     flat.add(vectors)
@@ -54,9 +54,9 @@ def measure(run: Path, listings: int, width: int, asked: int, repeat: int) -> di
 
     sides: dict[str, Callable[[], np.ndarray]] = {
         "FAISS Flat, matrix product": faiss_flat(20),
-        "chosen": lambda: chosen.index.search(queries, K)[0],
+        "chosen": lambda: chosen.search(queries, K)[0],
     }
-    if isinstance(chosen.index, SketchIndex):
+    if isinstance(chosen, SketchIndex):
         whole = SketchIndex(vectors, width)
         sides["int8, all axes"] = lambda: whole.search(queries, K)[0]
     best: dict[str, float] = {}
@@ -80,8 +80,7 @@ def measure(run: Path, listings: int, width: int, asked: int, repeat: int) -> di
         "machine": machine(),
         "listings": listings,
         "width": width,
-        "kind": chosen.kind,
-        "tried": dict(chosen.tried),
+        "index": type(chosen).__name__,
         "seconds_to_choose_and_build": choosing,
         "single_query_ms": 1e3 * (time.thread_time() - start) / 8,
         "sides": {

@@ -11,8 +11,8 @@ from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.progress import Notice
 from listing_vibes.run.generations import RESULTS, folders_of
 from listing_vibes.run.run import Run
-from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
 
 
 def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp_path):
@@ -53,7 +53,7 @@ def test_events_that_a_refresh_brings_are_no_part_of_the_test_until_asked_for(tr
     )
     new.mkdir()
     later.to_parquet(new / "later.parquet", index=False)
-    look = Refresher(run.path, {"events": FileSource(new)}).look()
+    look = Refresher(run.path, {"events": FileSource(new)}).refresh()
     assert look.published and look.events == len(later)
     again = evaluate(run.path, baselines="none")
     assert len(again.queries) == len(first.queries) and again.results == first.results

@@ -32,8 +32,8 @@ from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.batch.local import score_here
 from listing_vibes.serving.batch.work import prepare
 from listing_vibes.serving.forget.forget import forget
-from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.training.train import train
 
 NOTHING = "nothing"
@@ -154,7 +154,7 @@ def _before_evaluation(folder: Path) -> None:
 
 def _refresh(folder: Path) -> None:
     sources = {name: FileSource(folder / "new" / name) for name in ("events", "listings")}
-    Refresher(folder / "run", sources).look()
+    Refresher(folder / "run", sources).refresh()
 
 
 def _forget(folder: Path) -> None:

@@ -26,8 +26,7 @@ from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
 from listing_vibes.market.storage import Place, asked, shown
 from listing_vibes.market.table_limit import VARIABLE
-from listing_vibes.serving.refresh.files import FileSource
-from listing_vibes.serving.refresh.sources import advanced
+from listing_vibes.serving.refresh.sources import FileSource
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -205,23 +204,23 @@ def test_what_storages_raise_is_one_sentence_without_secrets(error, says):
 def test_a_refresh_reads_what_is_new_on_a_storage_and_no_file_twice(memory):
     source = FileSource("memory://news", "--events")
     with pytest.raises(VibesError, match="There is no memory://news"):
-        source.look({})
+        source.poll({})
     put(memory, "/news/a.parquet", HOMES)
     memory.pipe_file("/news/day=2/b.csv", b"listing_id,rooms\nd,4\n")
     memory.pipe_file("/news/_temporary/c.csv", b"listing_id\nx\n")
     memory.pipe_file("/news/bad.parquet", b"no table")
-    found = source.look({})
+    found = source.poll({})
     assert [frame.name for frame in found.frames] == ["memory://news/a.parquet", "memory://news/day=2/b.csv"]
     assert found.frames[1].rows["rooms"].tolist() == ["4"] and len(found.problems) == 1
     assert (
         found.problems[0].startswith("memory://news/bad.parquet cannot be read")
         and "/tmp" not in found.problems[0]
     )
-    state = advanced(found.state, [frame.mark for frame in found.frames])
+    marks = found.marks | {frame.key: frame.mark for frame in found.frames}
     memory.pipe_file("/news/bad.parquet", b"")
-    assert not source.look(state).frames
+    assert not source.poll(marks).frames
     memory.pipe_file("/news/day=2/b.csv", b"listing_id,rooms\nd,4\ne,5\n")
-    assert [len(frame.rows) for frame in source.look(state).frames] == [2]
+    assert [len(frame.rows) for frame in source.poll(marks).frames] == [2]
 
 
 @pytest.mark.slow
@@ -264,7 +263,7 @@ def test_a_folder_of_its_own_name_and_the_root_are_told_apart(memory, tmp_path):
         put(memory, f"{place}listings/a.parquet", HOMES.iloc[:1])
     import_market("tables", "memory://", tmp_path / "m")
     assert Market.open(tmp_path / "m").listings["listing_id"].tolist() == ["a"]
-    names = [frame.name for frame in FileSource("memory://news", "--listings").look({}).frames]
+    names = [frame.name for frame in FileSource("memory://news", "--listings").poll({}).frames]
     assert names == ["memory://news/x/news/listings/a.parquet"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import listing_vibes.run.recommender as recommender_module
-import listing_vibes.search.index.choose as choose_module
+import listing_vibes.search.approximate as approximate
 from helpers.commands import rules_file
 from helpers.serving import serving
 from listing_vibes.cli import app
@@ -26,7 +26,7 @@ from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.local import score_here
 from listing_vibes.serving.batch.work import prepare
-from listing_vibes.serving.refresh.pushes import renewed
+from listing_vibes.serving.refresh.pushes import updated_pushes
 from listing_vibes.serving.service.api import make_app
 from listing_vibes.serving.service.newest import NewestState
 
@@ -221,7 +221,7 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
 def test_what_is_pushed_is_what_a_user_is_recommended(run, beside):
     users = run.log.users[3:60:19]
     before = run.pushes
-    pushed = renewed(before, run, users, 8, "name", beside)
+    pushed = updated_pushes(before, run, users, 8, "name", beside).to_pandas()
     for user in users:
         mine = pushed[pushed[C.USER] == user].sort_values("rank")["candidate_id"].tolist()
         assert mine == run.recommend(user, 8, beside=beside)[C.LISTING].tolist()
@@ -277,10 +277,10 @@ def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(traine
 
 
 def test_only_a_large_batch_builds_an_index_and_only_where_one_vector_says_it_all(run, tmp_path, monkeypatch):
-    built, choose = [], choose_module.choose
+    built, choose = [], approximate.choose_index
     monkeypatch.setattr(recommender_module, "EXACT_TO", 10)
     monkeypatch.setattr(
-        choose_module, "choose", lambda *told, **more: built.append(told) or choose(*told, **more)
+        approximate, "choose_index", lambda *told, **more: built.append(told) or choose(*told, **more)
     )
     for beside in ("recency", "neighbors+recency"):
         built.clear()

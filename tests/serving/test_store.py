@@ -21,8 +21,7 @@ from listing_vibes.serving.impressions.recorder import Impressions
 from listing_vibes.serving.impressions.tables import read_impressions
 from listing_vibes.serving.live import log as live_log
 from listing_vibes.serving.live.log import LiveLog
-from listing_vibes.serving.refresh.loop import source_of
-from listing_vibes.serving.refresh.sources import advanced
+from listing_vibes.serving.refresh.sources import source_of
 from listing_vibes.serving.service.api import POST_S, Options, make_app
 from listing_vibes.serving.service.newest import NewestState
 from listing_vibes.serving.store import Store
@@ -115,13 +114,13 @@ def test_a_clock_that_is_hours_ahead_hides_no_event_of_another(place, trained, m
 def test_a_refresh_reads_what_was_posted_once(place):
     store = Store(place, "--events", create=True)
     store.append_events([[event(1), event(2), {C.LISTING: "a", "request_id": "of nobody"}]])
-    source, state = source_of("events", place, None), {}
+    source, marks = source_of("events", place, None), {}
 
     def look() -> list[str]:
-        nonlocal state
-        news = source.look(state)
-        state = advanced(news.state, [frame.mark for frame in news.frames])
-        return [user for frame in news.frames if len(frame.rows) for user in frame.rows[C.USER]]
+        nonlocal marks
+        found = source.poll(marks)
+        marks = found.marks | {frame.key: frame.mark for frame in found.frames}
+        return [user for frame in found.frames if len(frame.rows) for user in frame.rows[C.USER]]
 
     assert look() == ["u", "u"] and look() == []
     store.append_events([[event(3, "v")]])

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
+from helpers.copies import copied as copied_run
 from helpers.killing import weights
 from helpers.tiny import tiny_events, tiny_listings, tiny_photos
 from listing_vibes.cli.model import embed
@@ -32,7 +33,8 @@ from listing_vibes.run.engine import make_inputs
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
-from listing_vibes.serving.refresh.encode import Bench
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.training.live_photos import photos_of, start_live
 from listing_vibes.training.optimizer import make_optimizer, set_rate
 from listing_vibes.training.processes import Processes
@@ -185,15 +187,14 @@ def test_a_new_listing_and_another_market_are_read_by_the_trained_stages(run, ma
 
 @pytest.mark.slow
 def test_a_refresh_embeds_new_photos_by_the_trained_stages(run, market, tmp_path):
-    shutil.copytree(market.path, tmp_path / "market")
-    shot = market.photos["path"][0]
-    Image.new("RGB", (48, 32), (200, 40, 40)).save(tmp_path / "market" / shot)
-    changed = Market.open(tmp_path / "market")
-    bench = Bench(run, lambda: None)
-    space = bench.spaces(changed, {"l000"})["model"]
-    assert bench.counts.photos == 1
-    np.testing.assert_allclose(space[1:], run.vectors("model")[1:], atol=2e-3)
-    assert np.abs(space[0] - run.vectors("model")[0]).max() > 1e-3
+    copied, new = copied_run(run, tmp_path), tmp_path / "new"
+    new.mkdir()
+    Image.new("RGB", (48, 32), (200, 40, 40)).save(new / "red.png")
+    pd.DataFrame({"listing_id": ["l000"], "path": ["red.png"]}).to_csv(new / "photos.csv", index=False)
+    assert Refresher(copied.path, {"photos": FileSource(new)}).refresh().changed == 1
+    vectors = Run.open(copied.path).vectors("model")
+    np.testing.assert_allclose(vectors[1:], run.vectors("model")[1:], atol=2e-3)
+    assert np.abs(vectors[0] - run.vectors("model")[0]).max() > 1e-3
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def _export_vectors(run: "Run", folder: Path | None, milvus: str | None) -> dict
             rows = export_vectors(run, folder, progress)
         written |= {str(folder / name): count for name, count in rows.items()}
     if milvus is not None:
-        from listing_vibes.serving.refresh.store import Follower
+        from listing_vibes.serving.refresh.milvus import MilvusFollower
 
-        written[milvus], _ = Follower(milvus).follow(run)
+        written[milvus], _ = MilvusFollower(milvus).follow(run)
     return written

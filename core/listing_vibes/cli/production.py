@@ -12,7 +12,7 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs, printable
 
 if TYPE_CHECKING:
-    from listing_vibes.serving.refresh.refresher import Look
+    from listing_vibes.serving.refresh.refresher import RefreshResult
 
 New = Annotated[
     str | None,
@@ -37,7 +37,7 @@ def refresh(
         ),
     ] = None,
     every: Annotated[
-        str | None, typer.Option(help="time between two looks, such as 10m; default: look once")
+        str | None, typer.Option(help="time between two polls, such as 10m; default: poll once")
     ] = None,
     store: Annotated[
         str | None,
@@ -53,44 +53,46 @@ def refresh(
     ] = False,
     strict: Strict = False,
     json_: Annotated[
-        bool, typer.Option("--json", help="one JSON document a look on stdout, nothing else")
+        bool, typer.Option("--json", help="one JSON document a poll on stdout, nothing else")
     ] = False,
 ) -> None:
     """Take in new events and listings without retraining, and publish the run's next generation."""
     import signal
     import threading
+    from dataclasses import asdict
     from datetime import datetime
 
     from listing_vibes.market.download.limits import Limits
-    from listing_vibes.serving.refresh.loop import document, keep_fresh, seconds_of, source_of, status
-    from listing_vibes.serving.refresh.store import Follower
+    from listing_vibes.serving.refresh.loop import keep_fresh, seconds_of, status
+    from listing_vibes.serving.refresh.milvus import MilvusFollower
+    from listing_vibes.serving.refresh.sources import source_of
 
-    told = {"events": events, "listings": listings, "photos": photos}
-    sources = {name: source_of(name, new, database) for name, new in told.items() if new is not None}
+    given = {"events": events, "listings": listings, "photos": photos}
+    sources = {name: source_of(name, new, database) for name, new in given.items() if new is not None}
     if not sources:
-        raise VibesError("Nothing to look at; give --events NEW, --listings NEW or both.")
-    pause = None if every is None else seconds_of(every)
-    follow = Follower(store).follow if store is not None else lambda run: None
+        raise VibesError("Nothing to read; give --events NEW, --listings NEW or both.")
+    interval = None if every is None else seconds_of(every)
+    follow = MilvusFollower(store).follow if store is not None else lambda run: None
     failed: list[str] = []
     stop = threading.Event()
 
-    def report(look: "Look | VibesError") -> None:
-        if isinstance(look, VibesError):
-            found, line = {"error": str(look)}, f"problem: {look}"
+    def report(result: "RefreshResult | VibesError") -> None:
+        if isinstance(result, VibesError):
+            document, line = {"error": str(result)}, f"problem: {result}"
         else:
-            found, line = document(look), status(look)
-            failed[:] = look.problems if strict else look.problems[: look.unread]
+            document, line = asdict(result), status(result)
+            failed[:] = result.problems if strict else result.problems[: result.unread]
         if json_:
-            typer.echo(json.dumps(found))
+            typer.echo(json.dumps(document))
         else:
             typer.echo(f"{datetime.now():%H:%M:%S} {printable(line)}", err=True)
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        keep_fresh(run, sources, pause, stop, report, k, follow, blend, Limits() if download else None)
+        keep_fresh(run, sources, interval, stop, report, k, follow, blend, Limits() if download else None)
     finally:
         signal.signal(signal.SIGTERM, before)
-    if pause is None and failed:
+    if interval is None and failed:
         raise VibesError(failed[0])
 
 
@@ -108,11 +110,13 @@ def forget(
     json_: Json = False,
 ) -> None:
     """Remove users from a run, its market and what was made of them, and say what stays in the weights."""
+    from dataclasses import asdict
+
     from listing_vibes.serving.forget.forget import forget as forget_users
 
     done = forget_users(run, users, also or [])
     if json_:
-        typer.echo(json.dumps(done.document()))
+        typer.echo(json.dumps(asdict(done)))
         return
     for place, rows in done.rows.items():
         typer.echo(f"{rows:,} rows removed from {place}")

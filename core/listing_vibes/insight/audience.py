@@ -11,7 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.run import Run
-from listing_vibes.search.index.exact import best
+from listing_vibes.search.index import best
 
 USERS = 100
 CHUNK = 64  # users whose scores to all listings are held at once

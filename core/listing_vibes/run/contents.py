@@ -18,14 +18,10 @@ from listing_vibes.errors import VibesError
 from listing_vibes.run.manifest import FileFacts, Manifest
 from listing_vibes.run.npz import places_of, read_npz
 
-#: What could not be taken in yet: events whose listing or time is to come, photos.
-WAITING = ("waiting.parquet", "waiting-photos.parquet")
-#: How far a refresh has read its sources.
-REFRESH = "refresh.json"
-#: The files that make a state; pushes and what is waiting belong to a refreshed one.
+#: The files that make a state; pushes belong to a refreshed one.
 FILES = (
     "listings.npz", "model.safetensors", "vocabulary.json", "features.safetensors", "prepared.safetensors",
-    "pushes.parquet", REFRESH, *WAITING, "seen.json",
+    "pushes.parquet", "seen.json",
 )  # fmt: skip
 #: Made of the others where it is missing or damaged.
 DERIVED = "prepared.safetensors"
@@ -203,7 +199,7 @@ def _other(path: Path, reason: str) -> VibesError:
 def _mend(name: str) -> str:
     if name == "listings.npz":
         return "embed the run again with `vibes embed MARKET RUN --model RUN`, or copy it again from where it is whole"
-    if name in ("pushes.parquet", REFRESH, *WAITING):
+    if name == "pushes.parquet":
         return "embed the run again, and refresh it"
     return "copy the run again from where it is whole, or train it again"
 

@@ -30,7 +30,7 @@ from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.origin import MARKETS
 from listing_vibes.run.shared import Shared
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.search.index import ExactIndex, normalise
+from listing_vibes.search.index import ExactIndex, normalize
 
 if TYPE_CHECKING:
     from listing_vibes.run.engine import Engine
@@ -156,17 +156,17 @@ class RunFolder:
                 ExactIndex.of_stored(stored)
                 if self.shared is None
                 else self.shared.index(
-                    f"{self.path.resolve()} {space}", self.stamp, stored.shape, partial(normalise, stored)
+                    f"{self.path.resolve()} {space}", self.stamp, stored.shape, partial(normalize, stored)
                 )
             )
         return self._indexes[space]
 
     def vectors(self, space: str) -> np.ndarray:
-        """(L, d) float32, L2-normalised; a zero row where the listing has nothing in this space."""
+        """(L, d) float32, L2-normalized; a zero row where the listing has nothing in this space."""
         return self.index(space).vectors
 
     def stored(self, space: str) -> np.ndarray:
-        """(L, d) the vectors as the run keeps them; `vectors` are these, normalised anew."""
+        """(L, d) the vectors as the run keeps them; `vectors` are these, normalized anew."""
         self.index(space)
         return self._arrays[space]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from listing_vibes.run.rules import Rules
-from listing_vibes.search.index.exact import best
+from listing_vibes.search.index import best
 
 #: With diversity, a list of k is chosen from this many times k candidates.
 DIVERSITY_POOL = 4

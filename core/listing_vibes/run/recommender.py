@@ -290,15 +290,15 @@ class Recommender:
         """Return the index of a batch; at a moment with what recent events add then as one column more."""
 
         def make() -> ExactIndex:
-            from listing_vibes.search.index.choose import SAMPLE, choose
+            from listing_vibes.search.approximate import QUERIES, choose_index
 
             vectors, gain = self.run.vectors(self.space), None if at is None else self.gain_at(at)
             if gain is None:
-                return choose(vectors).index
+                return choose_index(vectors)
             known = np.flatnonzero(self._known)
-            rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
+            rows = np.random.default_rng(0).choice(known, min(QUERIES, len(known)), replace=False)
             table = with_column(vectors, np.where(self._known, gain, np.float32(0)))
-            return choose(table, queries=with_column(vectors[rows], np.float32(1))).index
+            return choose_index(table, with_column(vectors[rows], np.float32(1)))
 
         return self._indexes.get(self._when(at), make)
 

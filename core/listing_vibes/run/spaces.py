@@ -6,7 +6,6 @@ import platform
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,12 +17,11 @@ from listing_vibes.features.digests import content_digests
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import atomic_path, copy_file, only_writer
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report
-from listing_vibes.run.contents import REFRESH, WAITING, is_sound, read_spaces, seal
+from listing_vibes.run.contents import is_sound, read_spaces, seal
 from listing_vibes.run.default_space import default_space
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.generations import building, drop_results, forget, publish, reading, sweep
@@ -147,9 +145,7 @@ def embed_market(
 
     Listings whose content `model_run`, or an earlier state of `run`, has embedded already are not encoded again.
 
-    A run that is there already is left as it is until the new state is whole; then that is published in its place. What waited in
-    it for a listing still waits; the next refresh reads all that its sources have, and of files that were read before takes
-    only listings that are not there. What was measured with another model than that of the new state goes with the old one.
+    A run that is there already is left as it is until the new state is whole; then that is published in its place. What was measured with another model than that of the new state goes with the old one.
 
     Raises:
         VibesError: `model_run` has no model or does not fit the market's photo encoder, or `run` is being written.
@@ -165,25 +161,12 @@ def embed_market(
         with building(run) as built:
             manifest = _embed(market, built, photos, source, before, report, model_run)
             manifest.save(built)
-            if (before / Manifest.load(before).market).resolve() == market.path.resolve():
-                _leave_for_refresh(before, built)
             other = weights_digest(built) != weights_digest(before)
             publish(run, built, anew=True, other_model=other)
         if other:
             drop_results(run)
         sweep(run)
         return manifest
-
-
-def _leave_for_refresh(before: Path, built: Path) -> None:
-    """What the next refresh has to know of those that the state in `before` has behind it."""
-    for name in WAITING:  # their files may be gone
-        if (before / name).is_file():
-            copy_file(before / name, built / name)
-    state: dict[str, Any] = read_json(before / REFRESH, "remove the run, and embed it again") or {}
-    if state:
-        read = {**state.get("read", {}), **state.get("sources", {})}
-        write_json(built / REFRESH, {"day_first": state.get("day_first", {}), "read": read})
 
 
 def _embed(

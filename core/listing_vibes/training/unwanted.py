@@ -4,7 +4,7 @@ import numpy as np
 
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.engine import Engine
-from listing_vibes.search.index.exact import best
+from listing_vibes.search.index import best
 from listing_vibes.training.examples import training_ends
 
 #: Standard errors by which lists have to hold more of what is unwanted.

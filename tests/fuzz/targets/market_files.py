@@ -34,11 +34,6 @@ CSV = {
     "events": b"user_id,listing_id,timestamp,action,duration_s\n"
     b"u1,a1,2024-02-01 10:00:00,view,10.5\nu1,a2,2024-02-01 11:00:00,save,\nu2,a3,1706781600,view,3\n",
 }
-LOG = (
-    b'{"user_id":"u1","listing_id":"a1","timestamp":"2024-02-01T10:00:00.000001+00:00","action":"view","duration_s":10.5}\n'
-    b'{"listing_id":"a2","timestamp":"2024-02-01T10:00:01+00:00","request_id":"r1"}\n'
-    b'{"user_id":"u2","listing_id":"a2","timestamp":"2024-02-01T10:00:02Z","event_id":"e1","request_id":"r1"}\n'
-)
 
 
 @target("market-toml", seeds=lambda: [TOML, b'name = "x"\n', b'[attributes.place]\nkind = "place"\n'])
@@ -69,22 +64,6 @@ def _table(name: str, suffix: str) -> Callable[[Path], Callable[[bytes], object]
         return feed
 
     return make
-
-
-@target("event-log", seeds=lambda: [LOG])
-def event_log(folder: Path) -> Callable[[bytes], object]:
-    """Events as lines of JSON, read as a refresh reads them."""
-    from listing_vibes.serving.refresh.logged import rows_of_log, whole_lines
-
-    path, config, known = folder / "events-1.jsonl", MarketConfig(), pd.Index(["a1", "a2", "a3"])
-    now = pd.Timestamp("2024-06-01", tz="UTC")
-
-    def feed(content: bytes) -> object:
-        path.write_bytes(content)
-        rows, problems = rows_of_log(path, whole_lines(path))
-        return problems, len(rows) and events_table(rows, path, known, config, now)
-
-    return feed
 
 
 @target("market", seeds=lambda: [b"\0".join((TOML, *CSV.values()))])

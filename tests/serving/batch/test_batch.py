@@ -28,7 +28,7 @@ from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.search.index import ExactIndex
-from listing_vibes.search.index.sketch import SketchIndex
+from listing_vibes.search.approximate import SketchIndex
 from listing_vibes.serving.batch.histories import cut_histories, read_histories
 from listing_vibes.serving.batch.job import part_path
 from listing_vibes.serving.batch.local import score_here
@@ -132,7 +132,7 @@ def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tm
 
 
 def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_recent(monkeypatch):
-    monkeypatch.setattr("listing_vibes.search.index.choose.EXACT_TO", 100)
+    monkeypatch.setattr("listing_vibes.search.approximate.EXACT_TO", 100)
     monkeypatch.setattr("listing_vibes.run.recommender.EXACT_TO", 100)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(6000, 32)).astype(np.float32)

@@ -3,7 +3,6 @@
 import http.client
 import itertools
 import json
-import os
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +17,12 @@ from helpers.copies import copied
 from helpers.serving import ask, locked, running, serving, stored_events
 from helpers.traces import traces
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.run import Run
 from listing_vibes.serving.database import FILE
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.live.log import LiveLog
-from listing_vibes.serving.refresh.files import FileSource
-from listing_vibes.serving.refresh.loop import source_of
 from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import source_of
 from listing_vibes.serving.service.api import POST_S, Options, make_app
 from listing_vibes.serving.service.newest import NewestState
 
@@ -113,15 +112,12 @@ def test_a_refresh_takes_the_log_in_and_nothing_counts_twice(trained, tmp_path):
         client.post("/events", json={"user_id": "later", "listing_id": "not-there-yet"})
         client.post("/events", json={"listing_id": run.listing_ids[0], "request_id": "of-nobody"})
         before = found(client, user)
-        path = folder / "events-20240101T000000-0badcafe.jsonl"  # of a service that was killed
-        path.write_text(f'{{"user_id":"torn","listing_id":"{run.listing_ids[1]}')
-        os.utime(path, (1e9, 1e9))  # nobody has written to it for long
         refresher = Refresher(run.path, {"events": source_of("events", str(folder), None)})
-        look = refresher.look()
+        look = refresher.refresh()
         assert (look.events, look.users, look.waiting, look.problems) == (3, 1, 1, [])
-        rows = slice(*refresher.run.log.history_at(refresher.run.user_number[user]))
-        assert len(refresher.run.log.listing[rows]) == len(run.log.listing[slice(*run.log.history_at(3))]) + 3
-        assert "torn" not in refresher.run.log.users
+        refreshed = Run.open(run.path)
+        rows = slice(*refreshed.log.history_at(refreshed.user_number[user]))
+        assert len(refreshed.log.listing[rows]) == len(run.log.listing[slice(*run.log.history_at(3))]) + 3
         until = time.monotonic() + 20
         while state.served.run.generation == 0 and time.monotonic() < until:
             time.sleep(0.05)
@@ -131,20 +127,7 @@ def test_a_refresh_takes_the_log_in_and_nothing_counts_twice(trained, tmp_path):
         client.post("/events", json={"user_id": user, "listing_id": before[0]})
         assert len(state.live.history(state.served.run, user, None)) == rows.stop - rows.start + 1
         assert before[0] not in found(client, user)  # the state that took the place knows of it
-    assert refresher.look().events == 1
-
-
-def test_only_new_lines_of_a_log_are_read(tmp_path):
-    path, source = tmp_path / "events-x.jsonl", FileSource(tmp_path)
-    line = '{"user_id":"u%d","listing_id":"a","timestamp":"2024-05-01T00:00:0%dZ"}\n'
-    path.write_text(line % (1, 1) + (line % (2, 2))[:20])
-    news = source.look({})
-    assert news.frames[0].rows[C.USER].tolist() == ["u1"] and not news.problems
-    state = {**news.state, "files": news.frames[0].mark["files"]}
-    assert not source.look(state).frames
-    path.write_text(line % (1, 1) + line % (2, 2) + '[1]\n{no\n{"user_id": {}}\n')
-    news = source.look(state)
-    assert news.frames[0].rows[C.USER].tolist() == ["u2"] and "3 lines that are no events" in news.problems[0]
+    assert refresher.refresh().events == 1
 
 
 @pytest.mark.slow
@@ -306,7 +289,7 @@ def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained
         assert ask(address, "/events", again) == {
             "accepted": 0, "repeated": took[-900:], "unknown": ["a"]
         }  # fmt: skip
-    frames = source_of("events", place, None).look({}).frames
+    frames = source_of("events", place, None).poll({}).frames
     assert sum(len(frame.rows) for frame in frames) == len(there)
 
 

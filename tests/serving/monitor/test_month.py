@@ -27,8 +27,8 @@ from listing_vibes.run.run import Run
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.serving.monitor.monitor import look, monitor
 from listing_vibes.serving.monitor.newest import newest, recall_check
-from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +75,7 @@ def month(shop, before, change=lambda listings: listings):
         (shop / "new" / name).mkdir(parents=True)
         (change(rows) if name == "listings" else rows).to_parquet(shop / "new" / name / "a.parquet")
     sources = {name: FileSource(shop / "new" / name) for name in ("listings", "events")}
-    assert Refresher(shop / "run", sources).look().new > 70
+    assert Refresher(shop / "run", sources).refresh().new > 70
     return shop / "run"
 
 
@@ -158,7 +158,7 @@ def test_a_drift_after_an_honest_refresh_is_named_at_the_next_one(shop, before):
     assert not monitor(run).crossed
     late = rows[first:].assign(price=2 * rows["price"][first:])
     late.to_parquet(shop / "new" / "listings" / "b.parquet")
-    Refresher(run, {"listings": FileSource(shop / "new" / "listings")}).look()
+    Refresher(run, {"listings": FileSource(shop / "new" / "listings")}).refresh()
     (named,) = monitor(run).crossed
     assert (named.of, named.group) == ("price", "newest")
     assert monitor(run).crossed == [named]  # nothing came since: the same listings are looked at again
@@ -210,6 +210,6 @@ def test_blurred_photos_are_named(pictured, tmp_path, blurred):
     )
     shutil.copy(pictured / "listings.parquet", tmp_path / "new" / "listings" / "a.parquet")
     sources = {name: FileSource(tmp_path / "new" / name) for name in ("listings", "photos")}
-    Refresher(tmp_path / "run", sources).look()
+    Refresher(tmp_path / "run", sources).refresh()
     found = monitor(tmp_path / "run")
     assert [check.name for check in found.crossed] == ["photos"] * blurred, found.text()

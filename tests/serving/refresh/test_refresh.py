@@ -20,10 +20,10 @@ from listing_vibes.run.folder import PUSH_COLUMNS
 from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.loop import keep_fresh
-from listing_vibes.serving.refresh.market_folder import MarketFolder
 from listing_vibes.serving.refresh.refresher import Refresher, Stopped
+from listing_vibes.serving.refresh.sources import FileSource
+from listing_vibes.serving.refresh.state import RefreshState
 
 
 @pytest.fixture
@@ -74,12 +74,10 @@ def test_what_is_new_is_visible_and_equals_a_full_rebuild_at_the_price_of_what_i
     shop.deliver("a", listings=pd.concat([fresh, other]))
     shop.deliver("a", events=new_events(shop.market, list(fresh[C.LISTING]), 40, 10))
 
-    look = shop.refresher().look()
+    look = shop.refresher().refresh()
 
     assert (look.generation, look.events, look.users, look.new, look.changed) == (1, 40, 10, 6, 2)
-    counts = look.encoded
-    assert (counts.listings, counts.histories) == (8, 10)
-    assert sum(networks) == counts.listings + counts.histories
+    assert sum(networks) == 8 + 10  # listings and histories
 
     opened, market = Run.open(shop.run), Market.open(shop.market.path)
     assert opened.generation == 1 and not opened.market_changed
@@ -104,7 +102,7 @@ def test_what_is_new_is_visible_and_equals_a_full_rebuild_at_the_price_of_what_i
 def test_the_features_that_were_put_together_read_as_those_made_of_the_whole_market(shop):
     fresh = new_listings(shop.market, 5)
     shop.deliver("a", listings=pd.concat([fresh, shop.market.listings.iloc[[7]].assign(price=99.0)]))
-    shop.refresher().look()
+    shop.refresher().refresh()
     engine = Run.open(shop.run).engine
     whole = engine.featurizer.transform(Run.open(shop.run).market, None)
     for name, array in vars(whole.tokens).items():
@@ -115,27 +113,28 @@ def test_the_features_that_were_put_together_read_as_those_made_of_the_whole_mar
 def test_rows_that_come_twice_change_nothing(shop):
     shop.deliver("a", events=new_events(shop.market, [], 12, 10))
     refresher = shop.refresher()
-    assert refresher.look().events == 12
-    assert not refresher.look().published
+    assert refresher.refresh().events == 12
+    assert not refresher.refresh().published
     shop.deliver("again", events=new_events(shop.market, [], 12, 10))
-    assert not refresher.look().published
-    assert not shop.refresher().look().published  # nor in another process
+    assert not refresher.refresh().published
+    assert not shop.refresher().refresh().published  # nor in another process
     assert stamp_of(shop.run).generation == 1
 
 
 @pytest.mark.slow
-def test_a_listing_that_expires_costs_no_encoding_and_is_pushed_no_more(shop):
+def test_a_listing_that_expires_costs_no_encoding_and_is_pushed_no_more(shop, networks):
     refresher = shop.refresher()
     shop.deliver("a", events=new_events(shop.market, [], 12, 10))
-    refresher.look()
+    refresher.refresh()
     pushed = Run.open(shop.run).pushes["candidate_id"].iloc[0]
     before = shop.market.listings.set_index(C.LISTING).loc[pushed]
     gone = pd.DataFrame({C.LISTING: [pushed], C.EXPIRES: [shop.market.events[C.TIMESTAMP].min()]})
     shop.deliver("gone", listings=gone)
+    networks.clear()
 
-    look = refresher.look()
+    look = refresher.refresh()
 
-    assert look.published and look.expired == 1 and look.encoded.listings == look.encoded.histories == 0
+    assert look.published and look.expired == 1 and not networks
     run = Run.open(shop.run)
     now = run.market.listings.set_index(C.LISTING).loc[pushed]
     assert now.drop(C.EXPIRES).equals(before.drop(C.EXPIRES))  # a column that was not told keeps its value
@@ -151,18 +150,18 @@ def test_events_wait_for_their_listing_and_for_their_time(shop):
     events.loc[0, C.LISTING] = shop.market.listings[C.LISTING].iloc[0]
     events.loc[0, C.TIMESTAMP] = pd.Timestamp.now("UTC").ceil("s") + pd.Timedelta(days=1)
     shop.deliver("a", events=events)
-    look = shop.refresher().look()
-    assert (look.published, look.events, look.waiting) == (True, 0, 6)
+    look = shop.refresher().refresh()
+    assert (look.published, look.events, look.waiting) == (False, 0, 6)
     (shop.folder / "events" / "a.parquet").unlink()  # it was read
-    assert not shop.refresher().look().published
+    assert not shop.refresher().refresh().published
     shop.deliver("a", listings=new_listings(shop.market, 1))
-    look = shop.refresher().look()
+    look = shop.refresher().refresh()
     assert (look.events, look.new, look.waiting) == (5, 1, 1)
-    assert not shop.refresher().look().published
+    assert not shop.refresher().refresh().published
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", [2, 5])  # with the tables written; with the new listings encoded
+@pytest.mark.parametrize("moment", [3, 6])  # with the tables written; with the new listings encoded
 def test_a_look_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(shop, moment):
     shop.deliver("a", listings=new_listings(shop.market, 3))
     before, calls = Market.open(shop.market.path).fingerprint, []
@@ -174,11 +173,11 @@ def test_a_look_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(shop
 
     refresher = shop.refresher(tick=stop)
     with pytest.raises(Stopped):
-        refresher.look()
+        refresher.refresh()
     assert stamp_of(shop.run).generation == 0 and not list((shop.run / "generations").iterdir())
     assert Market.open(shop.market.path).fingerprint == before
     shop.deliver("a", listings=new_listings(shop.market, 2))  # another file by now
-    assert refresher.look().new == 2
+    assert refresher.refresh().new == 2
     run = Run.open(shop.run)
     assert run.engine.features.tokens.listings == len(run.listing_ids) == len(shop.market.listings) + 2
 
@@ -187,15 +186,16 @@ def test_a_look_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(shop
 def test_what_an_interruption_left_undone_in_the_market_is_done_at_the_next_start(shop, monkeypatch):
     shop.deliver("a", listings=new_listings(shop.market, 3), events=new_events(shop.market, [], 12, 10))
 
-    def interrupted(folder: MarketFolder, run: Run) -> None:
-        copy_file(run.market.tables / "listings.parquet", folder.path / "listings.parquet")
-        raise KeyboardInterrupt
+    def interrupted(source: Path, target: Path) -> None:
+        copy_file(source, target)
+        if target.parent == shop.market.path:
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(MarketFolder, "extend", interrupted)
-        shop.refresher().look()
+        patch.setattr("listing_vibes.serving.refresh.market_tables.copy_file", interrupted)
+        shop.refresher().refresh()
     assert Run.open(shop.run).generation == 1  # readers have it already
-    assert not shop.refresher().look().published
+    assert not shop.refresher().refresh().published
     assert Market.open(shop.market.path).fingerprint == Run.open(shop.run).manifest.fingerprint
 
 
@@ -210,13 +210,14 @@ def test_a_refresh_of_csv_tables_leaves_one_file_for_each_table_also_after_its_d
 
     def die_after_the_copy(source: Path, target: Path) -> None:
         copy_file(source, target)
-        raise KeyboardInterrupt
+        if target.suffix == ".parquet" and target.parent == folder:
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("listing_vibes.serving.refresh.market_folder.copy_file", die_after_the_copy)
-        shop.refresher().look()
+        patch.setattr("listing_vibes.serving.refresh.market_tables.copy_file", die_after_the_copy)
+        shop.refresher().refresh()
     assert {"listings.csv", "listings.parquet"} <= {file.name for file in folder.iterdir()}
-    shop.refresher().look()
+    shop.refresher().refresh()
     assert {file.name for file in folder.glob("listings.*")} == {"listings.parquet"}
     assert len(Market.open(folder).listings) == len(shop.market.listings) + 1
 
@@ -227,14 +228,14 @@ def test_a_market_folder_that_could_not_be_written_follows_at_the_next_look(shop
     refresher = shop.refresher()
 
     def full(source: Path, target: Path) -> None:
-        if target.stem == "events":
+        if target == shop.market.path / "events.parquet":
             raise VibesError("The disk is full.")
         copy_file(source, target)
 
     with monkeypatch.context() as patch, pytest.raises(VibesError, match="disk is full"):
-        patch.setattr("listing_vibes.serving.refresh.market_folder.copy_file", full)
-        refresher.look()
-    assert Run.open(shop.run).generation == 1 and not refresher.look().published
+        patch.setattr("listing_vibes.serving.refresh.market_tables.copy_file", full)
+        refresher.refresh()
+    assert Run.open(shop.run).generation == 1 and not refresher.refresh().published
     assert Market.open(shop.market.path).fingerprint == Run.open(shop.run).manifest.fingerprint
 
 
@@ -242,26 +243,22 @@ def test_a_market_folder_that_could_not_be_written_follows_at_the_next_look(shop
 def test_a_market_that_somebody_else_changed_is_refused(shop):
     refresher = shop.refresher()
     shop.deliver("a", listings=new_listings(shop.market, 1))
-    refresher.look()
+    refresher.refresh()
     market = Market.open(shop.market.path)
     market.events.iloc[:-1].to_parquet(market.path / "events.parquet", index=False)
-    with pytest.raises(VibesError, match="changed by something else"):
-        refresher.look()
     with pytest.raises(VibesError, match="vibes embed"):
-        shop.refresher()
+        shop.refresher().refresh()
     embed_market(Market.open(market.path), shop.run, None, shop.run)
     assert Run.open(shop.run).generation == 0
-    with pytest.raises(VibesError, match="start this one again"):
-        refresher.look()
     shop.deliver("b", listings=new_listings(shop.market, 2))
-    assert shop.refresher().look().generation == 1
+    assert shop.refresher().refresh().generation == 1
 
 
 @pytest.mark.slow
 def test_a_run_that_is_embedded_again_leaves_its_generations_behind(shop):
     tables = {path: path.read_bytes() for path in shop.market.path.iterdir() if path.is_file()}
     shop.deliver("a", listings=new_listings(shop.market, 1))
-    shop.refresher().look()
+    shop.refresher().refresh()
     for path, content in tables.items():
         path.write_bytes(content)
     embed_market(
@@ -275,11 +272,11 @@ def test_a_run_that_is_embedded_again_leaves_its_generations_behind(shop):
 def test_events_that_wait_for_a_listing_do_so_where_the_run_is_embedded_again(shop):
     fresh = new_listings(shop.market, 1)
     shop.deliver("a", events=new_events(shop.market, list(fresh[C.LISTING]), 12, 10))
-    waiting = shop.refresher().look().waiting
+    waiting = shop.refresher().refresh().waiting
     (shop.folder / "events" / "a.parquet").unlink()
     embed_market(Market.open(shop.market.path), shop.run, None, shop.run)
     shop.deliver("b", listings=fresh)
-    look = shop.refresher().look()
+    look = shop.refresher().refresh()
     assert look.events == waiting > 0 and not look.waiting
 
 
@@ -291,7 +288,7 @@ def test_what_was_mended_by_hand_stays_where_the_run_is_embedded_again(shop, mon
         patched.setattr(
             "listing_vibes.serving.refresh.refresher.day_first", lambda raw: {"published_at": True}
         )
-        shop.refresher().look()
+        shop.refresher().refresh()
     folder, (mended, lost) = shop.market.path, fresh[C.LISTING]
     table = pd.read_parquet(folder / "listings.parquet")
     table.loc[table[C.LISTING] == mended, "title"] = "Mended"
@@ -299,18 +296,20 @@ def test_what_was_mended_by_hand_stays_where_the_run_is_embedded_again(shop, mon
     for _ in range(2):  # also after a second embedding
         embed_market(Market.open(folder), shop.run, None, shop.run)
     refresher = shop.refresher()
-    look = refresher.look()
-    assert (look.new, look.changed) == (1, 0) and refresher._state["day_first"] == {"published_at": True}
+    look = refresher.refresh()
+    assert (look.new, look.changed) == (1, 0) and RefreshState.load(shop.run).day_first == {
+        "published_at": True
+    }
     titles = pd.read_parquet(folder / "listings.parquet").set_index(C.LISTING)["title"]
     assert titles[mended] == "Mended" and titles[lost] == fresh["title"].iloc[1]
 
 
 @pytest.mark.slow
 def test_a_market_that_cannot_be_written_is_told_before_anything_is_published(shop, monkeypatch):
-    monkeypatch.setattr("listing_vibes.serving.refresh.market_folder.os.access", lambda *_: False)
+    monkeypatch.setattr("listing_vibes.serving.refresh.market_tables.os.access", lambda *_: False)
     shop.deliver("a", listings=new_listings(shop.market, 1))
     with pytest.raises(VibesError, match="cannot be written, and a refresh"):
-        shop.refresher()
+        shop.refresher().refresh()
     assert Run.open(shop.run).generation == 0
 
 
@@ -345,18 +344,18 @@ def test_a_generation_lives_as_long_as_somebody_reads_it(shop):
     refresher = shop.refresher()
     reader = Run.open(shop.run)
     shop.deliver("0", listings=new_listings(shop.market, 1))
-    refresher.look()
+    refresher.refresh()
     assert reader.outdated
     reader = Run.open(shop.run)
     assert not reader.outdated
     for number in range(3):
         shop.deliver(f"{number + 1}", listings=new_listings(shop.market, number + 2))
-        refresher.look()
+        refresher.refresh()
     assert _kept(shop.run) == [1, 3, 4]
     assert reader.outdated and len(reader.market.listings) == len(reader.listing_ids)  # read only now
     del reader
     shop.deliver("5", listings=new_listings(shop.market, 6))
-    refresher.look()
+    refresher.refresh()
     assert _kept(shop.run) == [4, 5]
 
 
@@ -402,7 +401,7 @@ def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
     for number in range(4):
         rows = new_listings(shop.market, 2 * (number + 1))
         shop.deliver(f"{number}", listings=rows, events=new_events(shop.market, [], 12, 10, seed=number))
-        refresher.look()
+        refresher.refresh()
     wait_for(4)
     done.set()
     thread.join()
@@ -417,7 +416,7 @@ def test_the_tables_of_a_state_that_was_replaced_are_not_taken_for_its_own(shop)
     read, late = Run.open(shop.run), Run.open(shop.run)
     assert len(read.market.listings) == len(read.listing_ids)
     shop.deliver("0", listings=new_listings(shop.market, 2))
-    shop.refresher().look()
+    shop.refresher().refresh()
     assert len(read.market.listings) == len(read.listing_ids)  # it was read before
     with pytest.raises(VibesError, match="was refreshed or embedded anew since it was opened; open it again"):
         late.market  # noqa: B018
@@ -428,11 +427,11 @@ def test_what_cannot_be_read_is_told_and_stops_nothing_else(shop):
     shop.deliver("a", listings=pd.DataFrame({"id": [1]}))
     (shop.folder / "listings" / "b.parquet").write_bytes(b"half")
     shop.deliver("c", listings=new_listings(shop.market, 2))
-    look = shop.refresher().look()
+    look = shop.refresher().refresh()
     assert look.new == 2 and len(look.problems) == 2
     assert "a.parquet" in look.problems[1] and "b.parquet" in look.problems[0]
     shop.deliver("b", listings=new_listings(shop.market, 3))  # whole by now
-    look = shop.refresher().look()
+    look = shop.refresher().refresh()
     assert look.new == 1 and len(look.problems) == 1
 
 
@@ -450,7 +449,7 @@ def test_what_was_inferred_at_first_stays_whatever_new_rows_hold(trained, tmp_pa
         if attribute.kind == "category":
             odd[attribute.name] = [f"{number}.5" for number in range(len(odd))]
     shop.deliver("a", listings=odd)
-    shop.refresher().look()
+    shop.refresher().refresh()
     kinds = {a.name: a.kind for a in Run.open(shop.run).market.attributes}
     assert kinds == {a.name: a.kind for a in market.attributes}
 
@@ -463,6 +462,6 @@ def test_what_came_first_in_dates_is_known_after_the_table_was_written_anew(tmp_
     embed_market(Market.open(market), tmp_path / "run", None, None)
     for name in ("c", "d"):
         (new / f"{name}.csv").write_text(f"listing_id,price,published_at\n{name},3,05/06/2024\n")
-        assert not Refresher(tmp_path / "run", {"listings": FileSource(new)}).look().problems
+        assert not Refresher(tmp_path / "run", {"listings": FileSource(new)}).refresh().problems
     told = Market.open(market).listings
     assert told[C.PUBLISHED].tolist()[2:] == [pd.Timestamp("2024-06-05", tz="UTC")] * 2

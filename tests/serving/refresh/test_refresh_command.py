@@ -37,7 +37,6 @@ def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):
             assert "error" not in look, look
             if look["published"]:
                 new, events = new + look["new"], events + look["events"]
-                assert look["lag_s"] >= look["seconds"] > 0
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 0
         assert process.stderr.read() == ""
@@ -54,7 +53,6 @@ def test_once_it_tells_in_one_line_what_it_did(trained, tmp_path):
     assert done.exit_code == 0
     (line,) = done.stderr.splitlines()
     assert "generation 1: 0 events of 0 users; listings 2 new, 0 changed" in line
-    assert "encoded 2 listings" in line and "; lag " in line
     (tmp_path / "listings" / "b.parquet").write_bytes(b"nothing")
     done = CliRunner().invoke(app, ["refresh", str(run.path), "--listings", str(tmp_path / "listings")])
     assert isinstance(done.exception, VibesError) and "b.parquet" in str(done.exception)
@@ -63,7 +61,7 @@ def test_once_it_tells_in_one_line_what_it_did(trained, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "Nothing to look at"),
+        ([], "Nothing to read"),
         (["--events", "nowhere"], "neither a folder nor a query"),
         (["--events", ".", "--every", "often"], "--every is 'often'"),
     ],

@@ -9,8 +9,8 @@ from helpers.newcomers import new_events, new_listings
 from helpers.postgres import postgres
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
-from listing_vibes.serving.refresh.loop import source_of
 from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import source_of
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ def test_new_rows_of_a_database_are_taken_in_once_whatever_the_order_they_become
                 "events": source_of("events", EVENTS, address),
                 "listings": source_of("listings", "SELECT updated AS cursor, l.* FROM listings l", address),
             }
-            return Refresher(run.path, sources).look()
+            return Refresher(run.path, sources).refresh()
 
         insert = text(
             "INSERT INTO events (user_id, listing_id, happened, action, duration_s) "

@@ -22,8 +22,8 @@ from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.serving.service.api import Options, make_app
 from listing_vibes.serving.service.newest import NewestState
 from listing_vibes.serving.service.requests import Recommend, Similar
@@ -355,7 +355,7 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
     with serving(make_app(NewestState(run.path), Options(look_every=0.02))) as client:
         name = fresh[C.LISTING].iloc[0]
         assert client.get(f"/similar/{name}").status_code == 404
-        refresher.look()
+        refresher.refresh()
         health = _until(client, lambda health: health["generation"] == 1)
         assert health["listings"] == len(trained.listing_ids) + 3 and health["problem"] == ""
         assert client.get(f"/similar/{name}").status_code == 200

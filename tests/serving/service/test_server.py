@@ -23,8 +23,8 @@ from helpers.newcomers import new_events
 from helpers.serving import ask, running
 from listing_vibes.run.generations import STATES
 from listing_vibes.serving.forget.forget import forget
-from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.serving.service.guard import TOKEN
 from listing_vibes.serving.service.server import END_S
 
@@ -184,7 +184,7 @@ def test_replaced_states_are_closed_so_that_users_are_forgotten_while_it_runs(tr
 
     def refresh(number: int) -> None:
         rows.iloc[4 * number : 4 * number + 4].to_parquet(new / f"{number}.parquet", index=False)
-        assert Refresher(run.path, {"events": FileSource(new)}).look().generation == number
+        assert Refresher(run.path, {"events": FileSource(new)}).refresh().generation == number
 
     refresh(1)
     with running(run.path) as (_, address):

@@ -21,8 +21,8 @@ from listing_vibes.run.fits import Fit
 from listing_vibes.run.run import Run
 from listing_vibes.run.shared import Shared
 from listing_vibes.serving.impressions.tables import read_impressions
-from listing_vibes.serving.refresh.loop import source_of
 from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import source_of
 from listing_vibes.serving.service.server import END_S
 
 PATIENCE_S = 180  # of a busy machine
@@ -124,7 +124,7 @@ def test_two_processes_are_one_service_and_one_that_is_killed_or_stopped_is_repl
         while psutil.pid_exists(one) and time.monotonic() < until:
             time.sleep(0.2)
         both = workers_of(address, 2, without=one)
-        Refresher(run.path, {"events": source_of("events", str(events), None)}).look()
+        Refresher(run.path, {"events": source_of("events", str(events), None)}).refresh()
         while counted(address, "vibes_run_generation") < 1 and time.monotonic() < until:
             time.sleep(0.2)
         assert [answered(address, by, "/health")["generation"] for by in both] == [1, 1]

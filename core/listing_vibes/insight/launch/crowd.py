@@ -10,7 +10,7 @@ from listing_vibes.insight.audience import CHUNK, Audience
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.progress import Report
 from listing_vibes.run.run import Run
-from listing_vibes.search.index.exact import best
+from listing_vibes.search.index import best
 
 USERS, FEWEST = 10_000, 500  # those active last are asked: as many, or, of very many listings, fewer
 SCORES = 300_000_000  # of a user and a listing that are made to have a crowd ready

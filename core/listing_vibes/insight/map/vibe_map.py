@@ -22,8 +22,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_kept, require_numbers, write_table
 from listing_vibes.progress import Report
 from listing_vibes.run.run import Run
-from listing_vibes.search.index.choose import choose
-from listing_vibes.search.index.exact import best
+from listing_vibes.search.approximate import choose_index
+from listing_vibes.search.index import best
 
 NEIGHBOURS = 15
 #: Rounds in which listings are moved, and those where there are more than `MANY` of them; as umap-learn chooses.
@@ -107,7 +107,7 @@ def neighbours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `k` nearest of each of `vectors` (n, d), L2-normalised, itself among them: rows (n, k) int32 and cosine distances
     (n, k) float32, the nearest first. Exact up to `listing_vibes.search.index.EXACT_TO`."""
-    index, size = choose(vectors).index, max(1, AT_ONCE // len(vectors))
+    index, size = choose_index(vectors), max(1, AT_ONCE // len(vectors))
     rows, away = np.empty((len(vectors), k), np.int32), np.empty((len(vectors), k), np.float32)
     for begin in range(0, len(vectors), size):
         tell(begin / len(vectors))

@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from listing_vibes.errors import NotThere, VibesError
-from listing_vibes.market.documents import read_json, write_json
-from listing_vibes.market.durable import WRITING, copy_file, only_writer, sweep_left
+from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.column_names import names_in
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.durable import WRITING, atomic_path, copy_file, only_writer, sweep_left
+from listing_vibes.market.io import TABLE_SUFFIXES, csv_separator, read_table, table_columns
 from listing_vibes.market.market import Market
+from listing_vibes.market.rejects import REJECT_COLUMNS
 from listing_vibes.market.user_names import FILE, VARIABLE, UserNames
-from listing_vibes.market.values import id_text
-from listing_vibes.run.contents import REFRESH, seal
+from listing_vibes.market.values import as_ids, id_text
+from listing_vibes.run.contents import seal
 from listing_vibes.run.folder import PUSHES
 from listing_vibes.run.generations import STATES, building, folder_of, publish, remove, stamp_of
-from listing_vibes.run.prepared import load_prepared, save_prepared
 from listing_vibes.run.run import Run
-from listing_vibes.serving.database import is_database_url, shown_place
-from listing_vibes.serving.forget.stores import stores_in, without_in_store
-from listing_vibes.serving.forget.tables import has_users, rows_of, tables_of, without
-from listing_vibes.serving.forget.who import Who
-from listing_vibes.serving.refresh.market_folder import digests
-from listing_vibes.serving.refresh.refresher import link_model, manifest_over
-from listing_vibes.serving.refresh.tables import write_tables
-from listing_vibes.serving.refresh.waiting import FILES as WAITING
+from listing_vibes.serving.database import FILE as DATABASE
+from listing_vibes.serving.database import is_database_url, is_store, shown_place
+from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
+from listing_vibes.serving.refresh.refresher import copy_state, manifest_over
+from listing_vibes.serving.refresh.sources import JSON_LINES
+from listing_vibes.serving.refresh.state import RefreshState
+from listing_vibes.serving.store import Store
 
 #: Seconds that a generation which is being read is waited for: a service looks every 2 for a newer state.
 PATIENCE_S = 30.0
@@ -51,15 +60,37 @@ class Forgotten:
     generations: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
 
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
+
+class UsersToForget:
+    """Some users, given by their ids or (where those are hashed) by their names.
+
+    Attributes:
+        found: those that some table had.
+    """
+
+    def __init__(self, users: Sequence[str], names: UserNames) -> None:
+        self._names, self.found = names, set[str]()
+        ids = [id_text(user) or "" for user in users]
+        self._given = {name: user for user in ids for name in (names.of(user), user)}
+
+    def also_named_by(self, names: UserNames) -> None:
+        """Users are also those whom these names call so, as they are named already or by their ids."""
+        self._given |= {names.of(name): user for name, user in list(self._given.items())}
+
+    def rows_in(self, users: pd.Series) -> np.ndarray:
+        """(n,) bool: which of these users they are."""
+        users = as_ids(users)
+        mine = users.map(self._given)
+        if self._names.hashed:
+            mine = mine.fillna(self._names.shown(users).map(self._given))
+        self.found |= set(mine.dropna())
+        return mine.notna().to_numpy(bool)
 
 
 def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> Forgotten:
     """Remove users from `run` and its market, and from the runs, lists and tables in the places `also`.
 
-    A run's state without them is published whole, as a refresh does; only then are the market's own tables replaced, each by
+    A run's state without them is published in full, as a refresh does; only then are the market's own tables replaced, each by
     a rename, and the generations that have them removed. Whatever interrupts it: the same again finishes it. The model stays
     as it is.
 
@@ -67,20 +98,20 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
         NotThere: some of them are nowhere (the others are removed).
         VibesError: a folder cannot be written, or a generation that has them is still being read.
     """
-    market, told = Run.open(run).market_on_disk, Forgotten()  # the run is let go of: it holds its generation
-    who = Who(list(users), market.names)
+    market, done = Run.open(run).market_on_disk, Forgotten()  # the run is let go of: it holds its generation
+    who = UsersToForget(users, market.names)
     named = [str(place) for place in also]
     databases = [place for place in named if is_database_url(place)]
     elsewhere = [Path(place) for place in named if not is_database_url(place)]
     if databases and VARIABLE in os.environ:
-        who.also_called(UserNames(Path(), True))
+        who.also_named_by(UserNames(Path(), True))
     for place in elsewhere:
         if not place.exists():
             raise VibesError(
                 f"There is no {place}; give a run, a folder or a table that may have these users."
             )
         if (place / FILE).is_file() or (place.is_dir() and VARIABLE in os.environ):
-            who.also_called(UserNames(place, True))  # of `vibes serve --hash-users`
+            who.also_named_by(UserNames(place, True))  # of `vibes serve --hash-users`
     sweep_left(Path(gettempdir()))  # of a refresh that was killed: copies of what it was reading
     places = [run, market.path, *elsewhere]
     runs = {one.resolve(): one for one in (run, *(found for place in elsewhere for found in _runs_in(place)))}
@@ -89,73 +120,82 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
         for _, one in sorted(runs.items()):
             locks.enter_context(only_writer(one, "vibes forget", wait=WAIT_S))
         for one in runs.values():
-            _forget_in_run(one, who, told)
+            _forget_in_run(one, who, done)
             places.append(Run.open(one).market_on_disk.path)
-        found = [(place, table) for place in places for table in tables_of(place)]
-        for path in dict.fromkeys(table.resolve() for place, table in found if not _of_a_state(table, place)):
-            _forget_in_table(path, who, told)
-        for store in (*databases, *(str(path) for place in places for path in stores_in(place))):
-            if count := without_in_store(store, who):
-                told.rows[shown_place(store)] = count
+        found = [(place, table) for place in places for table in _tables_in(place)]
+        for path in dict.fromkeys(
+            table.resolve() for place, table in found if not _is_of_state(table, place)
+        ):
+            _forget_in_table(path, who, done)
+        files = (path for place in places for path in (place.rglob(DATABASE) if place.is_dir() else [place]))
+        for database in (*databases, *(str(path) for path in files if is_store(str(path)))):
+            if count := _forget_in_database(database, who):
+                done.rows[shown_place(database)] = count
     for one in runs.values():
-        _remove_generations(one, who, told)
+        _remove_generations(one, who, done)
     missing = [user for user in users if id_text(user) not in who.found]
     if missing:
         others = "; the others are removed" if len(missing) < len(users) else ""
         raise NotThere(
             f"There is no trace of user '{missing[0]}' in {run} and its market{others}; check the id."
         )
-    return told
+    return done
 
 
 def _runs_in(place: Path) -> list[Path]:
     """The run folders at and below a place."""
     found = [path.parent for path in place.rglob("run.toml")] if place.is_dir() else []
-    return [folder for folder in found if not _of_a_state(folder, place)]
+    return [folder for folder in found if not _is_of_state(folder, place)]
 
 
-def _of_a_state(path: Path, place: Path) -> bool:
+def _is_of_state(path: Path, place: Path) -> bool:
     """Whether a path in a place belongs to a published state of a run there."""
     return STATES.folder in path.relative_to(place).parts
 
 
-def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
+def _tables_in(folder: Path) -> Iterator[Path]:
+    """Every table in a folder and those below it, hidden ones and links too; `folder` may be one file.
+
+    Raises:
+        VibesError: a journal of an earlier version, which is not read any more, names users.
+    """
+    for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
+        if path.name.endswith(JSON_LINES) and path.is_file() and f'"{C.USER}"'.encode() in path.read_bytes():
+            raise VibesError(
+                f"{path} names users in lines of JSON, which are not read any more; remove it, and run the same again."
+            )
+        if path.name.endswith(TABLE_SUFFIXES) and path.is_file():
+            yield path
+
+
+def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
     """Publish the state of a run that is locked without them, where it has tables of its own or its market is as it was."""
     run = Run.open(path)
     if run.has_model:
-        told.runs.append(str(path))
+        done.runs.append(str(path))
     market = run.market_on_disk
     for folder in (path, market.path):  # of a writer that was killed: it may tell of them
         sweep_left(folder)
     if market.tables != market.path:  # a state with tables of its own
-        states = list(tables_of(run.folder))
+        tables = list(_tables_in(run.folder))
     else:
-        states = [] if run.market_changed else [t for t in tables_of(market.path) if t.parent == market.path]
-    if not any(has_users(table) and rows_of(table, who).any() for table in states):
+        tables = [] if run.market_changed else [t for t in _tables_in(market.path) if t.parent == market.path]
+    if not any(rows_of(table, who).any() for table in tables):
         return
     with building(path) as built:
         config = market.config.model_copy(update={"actions": list(market.actions)})
-        write_tables(built / "market", market, config, None, None, None)
-        for name in (PUSHES, *WAITING.values()):
-            if (run.folder / name).is_file():
-                copy_file(run.folder / name, built / name)
-        for table in list(tables_of(built)):
-            if has_users(table) and (count := without(table, who)):
+        write_tables(built / "market", market, config, {})
+        if (run.folder / PUSHES).is_file():
+            copy_file(run.folder / PUSHES, built / PUSHES)
+        for table in list(_tables_in(built)):
+            if count := remove_rows(table, who):
                 place = folder_of(path, stamp_of(path).number + 1) / table.relative_to(built)
-                told.rows[str(place)] = count
-        link_model(run.folder, built)
-        copy_file(run.folder / "listings.npz", built / "listings.npz")
+                done.rows[str(place)] = count
         after = Market.open(market.path, tables=built / "market")
-        features = load_prepared(run.folder, run.manifest.fingerprint)
-        if features is not None:
-            save_prepared(built, features, after.fingerprint)
-        state: dict[str, Any] = read_json(run.folder / REFRESH, f"embed {path} again, and refresh it") or {}
-        # Of the market's tables it takes the place of those that are its own; another run's refresh may have extended them.
-        ours, was = digests(market.tables), state.get("replaced", {})
-        lie = {
-            name: one for name, one in digests(market.path).items() if one in (ours.get(name), was.get(name))
-        }
-        write_json(built / REFRESH, {**state, "replaced": lie})
+        copy_state(run, built, after)
+        state = RefreshState.load(path)
+        state.replaced = replaceable(run, state.replaced)
+        state.save(path)
         seal(built, manifest_over(run, after))
         publish(path, built)
     if config != market.config:
@@ -165,10 +205,10 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
         )
 
 
-def _forget_in_table(path: Path, who: Who, told: Forgotten) -> None:
+def _forget_in_table(path: Path, who: UsersToForget, done: Forgotten) -> None:
     try:
-        if has_users(path) and (count := without(path, who)):
-            told.rows[str(path)] = count
+        if count := remove_rows(path, who):
+            done.rows[str(path)] = count
     except VibesError:
         if path.name.startswith(WRITING):  # half a table, if its writer was killed
             sweep_left(path.parent)
@@ -176,13 +216,25 @@ def _forget_in_table(path: Path, who: Who, told: Forgotten) -> None:
             raise
 
 
-def _remove_generations(path: Path, who: Who, told: Forgotten) -> None:
+def _forget_in_database(place: str, who: UsersToForget) -> int:
+    """Delete their rows, also while services write others; returns how many there were."""
+    store = Store(place, "--also")
+    try:
+        users = store.users()
+        return store.delete_users(
+            [users[row] for row in np.flatnonzero(who.rows_in(pd.Series(users, dtype="str")))]
+        )
+    finally:
+        store.close()
+
+
+def _remove_generations(path: Path, who: UsersToForget, done: Forgotten) -> None:
     """Remove what else than the current state has them, and wait for those that read it."""
     current, until = stamp_of(path).number, time.monotonic() + PATIENCE_S
     for folder in sorted(path.joinpath(STATES.folder).glob("*")):
         if not folder.is_dir() or folder == folder_of(path, current):
             continue
-        if not any(has_users(table) and rows_of(table, who).any() for table in tables_of(folder)):
+        if not any(rows_of(table, who).any() for table in _tables_in(folder)):
             continue
         while not remove(folder):
             if time.monotonic() > until:
@@ -191,4 +243,84 @@ def _remove_generations(path: Path, who: Who, told: Forgotten) -> None:
                     "run the same again."
                 )
             time.sleep(0.2)
-        told.generations.append(str(folder))
+        done.generations.append(str(folder))
+
+
+def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
+    """(n,) bool: which rows of a table are theirs; none where it has no users.
+
+    Raises:
+        VibesError: it cannot be read, so that nobody knows.
+    """
+    try:
+        columns = table_columns(path)
+    except pd.errors.EmptyDataError:
+        return np.zeros(0, bool)
+    except Exception as error:  # of a damaged file pandas and pyarrow raise anything
+        raise VibesError(
+            f"{path} cannot be read as a table, so it may tell of them still; correct or remove it, and run the same again."
+        ) from error
+    if tuple(columns) == REJECT_COLUMNS:
+        return who.rows_in(read_table(path)["cells"].map(_user_in))
+    # The market beside it may map the column.
+    mapped = names_in(columns, path, MarketConfig.load(path.parent / "market.toml"), strict=False)
+    name = next((name for name in columns if mapped.get(name, name) == C.USER), None)
+    if name is None:
+        return np.zeros(0, bool)
+    is_parquet = path.suffix == ".parquet"
+    table = to_frame(pq.read_table(path, columns=[name])) if is_parquet else read_table(path)
+    return who.rows_in(table[name])
+
+
+def _user_in(cells: str) -> str | None:
+    """The user of a row that `listing_vibes.market.rejects` wrote as JSON."""
+    try:
+        return id_text(json.loads(cells).get(C.USER))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def remove_rows(path: Path, who: UsersToForget) -> int:
+    """Rewrite a table without their rows, where it has any; returns how many there were.
+
+    The new file replaces the old one by a rename. It has the same columns, types and order; values of dictionaries that only these rows
+    had are gone as well.
+
+    Raises:
+        VibesError: it is no table, the disk is full, or the folder cannot be written.
+    """
+    theirs = rows_of(path, who)
+    if theirs.any():
+        mode = path.stat().st_mode & 0o777
+        with atomic_path(path) as temporary:
+            if path.suffix == ".parquet":
+                _copy_parquet(path, temporary, ~theirs)
+            else:
+                _copy_csv(path, temporary, ~theirs)
+        path.chmod(mode)
+    return int(theirs.sum())
+
+
+def _copy_parquet(source: Path, target: Path, keep: np.ndarray) -> None:
+    with pa.OSFile(str(source)) as stream:
+        table = pq.ParquetFile(stream).read().filter(pa.array(keep))
+    columns = [_without_unused(column) for column in table.columns]
+    pq.write_table(pa.Table.from_arrays(columns, schema=table.schema), target, compression="zstd")
+
+
+def _without_unused(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of dictionary type without the values of rows that are gone."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    plain = column.cast(column.type.value_type).combine_chunks().dictionary_encode()
+    return pa.chunked_array(
+        [pa.DictionaryArray.from_arrays(plain.indices.cast(column.type.index_type), plain.dictionary)]
+    )
+
+
+def _copy_csv(source: Path, target: Path, keep: np.ndarray) -> None:
+    mark = csv_separator(source)
+    rows = pd.read_csv(source, dtype="str", na_filter=False, index_col=False, encoding="utf-8", sep=mark)
+    content = rows[keep].to_csv(index=False, lineterminator="\n", sep=mark).encode()
+    # No time in it, so that the same rows are the same bytes.
+    target.write_bytes(gzip.compress(content, mtime=0) if source.name.endswith(".gz") else content)

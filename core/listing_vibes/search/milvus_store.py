@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.search.store.checks import checked, checked_queries
-from listing_vibes.search.store.filters import Filter, milvus_expression, refuse_unknown
 
 ID, VECTOR = "listing_id", "vector"
 COLLECTION = "listings"
@@ -61,14 +59,14 @@ class MilvusStore:
                     f"'{place}' is neither the address of a Milvus server nor a file that ends in .db; give one of them."
                 )
             Path(place).absolute().parent.mkdir(parents=True, exist_ok=True)
-        with _told(f"Milvus at {place}"):
+        with _milvus_errors(f"Milvus at {place}"):
             client = MilvusClient(str(place), token=os.environ.get("MILVUS_TOKEN", ""))
             there = client.has_collection(collection)
             if not there and width is not None:
                 _create(client, collection, width)
         if not there and width is None:
             raise VibesError(f"Milvus at {place} has no collection '{collection}'; fill one first.")
-        with _told(f"Milvus at {place}"):
+        with _milvus_errors(f"Milvus at {place}"):
             client.load_collection(collection)
             fields = client.describe_collection(collection)["fields"]
         found = next((int(f["params"]["dim"]) for f in fields if f["name"] == VECTOR), None)
@@ -79,13 +77,13 @@ class MilvusStore:
         return cls(client, collection, found)
 
     def __len__(self) -> int:
-        with _told("Milvus"):
+        with _milvus_errors("Milvus"):
             return int(self._client.query(self._collection, output_fields=["count(*)"])[0]["count(*)"])
 
     def ids(self) -> list[str]:
         """Ids of all listings that can be found, in no order."""
         found: list[str] = []
-        with _told("Milvus"):
+        with _milvus_errors("Milvus"):
             pages = self._client.query_iterator(self._collection, batch_size=CHUNK, output_fields=[ID])
             while page := pages.next():
                 found += [row[ID] for row in page]
@@ -104,48 +102,60 @@ class MilvusStore:
         Raises:
             VibesError: shapes that do not fit, an id twice, a value that is not finite.
         """
-        names, rows, table = checked(ids, vectors, attributes, self.width)
-        some = np.any(rows != 0, axis=1)  # (n,)
-        self.delete(names[~some].tolist())
-        told = _records(table)
+        names, rows = list(map(str, ids)), np.ascontiguousarray(vectors, np.float32)
+        table = pd.DataFrame(index=range(len(names))) if attributes is None else attributes
+        if rows.shape != (len(names), self.width) or len(table) != len(names):
+            raise VibesError(
+                f"The store takes vectors ({len(names)}, {self.width}) and {len(names)} rows of attributes for {len(names)} listings, not "
+                f"{rows.shape} and {len(table)}; give one row a listing, of the store's width."
+            )
+        if len(set(names)) < len(names) or not np.isfinite(rows).all():
+            raise VibesError(
+                "A listing is there twice in one upsert, or a vector is not finite; give each once, and encode it again."
+            )
+        has_vector = np.any(rows != 0, axis=1)  # (n,)
+        self.delete([names[row] for row in np.flatnonzero(~has_vector)])
+        cells = _records(table)
         records = [
-            {**told[row], ID: str(names[row]), VECTOR: rows[row].tolist()} for row in np.flatnonzero(some)
+            {**cells[row], ID: names[row], VECTOR: rows[row].tolist()} for row in np.flatnonzero(has_vector)
         ]
         for start in range(0, len(records), CHUNK):
-            with _told("Milvus"):
+            with _milvus_errors("Milvus"):
                 self._client.upsert(self._collection, records[start : start + CHUNK])
 
     def delete(self, ids: Sequence[str]) -> None:
         """Take listings out; ids that are not there are passed over."""
         for start in range(0, len(ids), CHUNK):
-            with _told("Milvus"):
+            with _milvus_errors("Milvus"):
                 # As JSON quotes them: the library's own quotes end at one that an id has.
                 some = json.dumps(list(ids[start : start + CHUNK]), ensure_ascii=False)
                 self._client.delete(self._collection, filter=f"{ID} in {some}")
 
-    def search(self, queries: np.ndarray, k: int, filter: Filter | None = None) -> Found:
+    def search(self, queries: np.ndarray, k: int, filter: str = "") -> Found:
         """Return the `k` nearest of each query by cosine.
 
         Args:
             queries: (B, width) float32, L2-normalized.
-            filter: conditions that a listing must fulfil, applied before the `k` are taken.
+            filter: an expression in Milvus' language that a listing must fulfil, such as `kind == "flat" and price < 300`; it is applied
+                before the `k` are taken.
 
         Raises:
-            VibesError: queries of another width, or a condition on an attribute that is not kept here.
+            VibesError: queries of another width, or no expression of Milvus.
         """
-        queries = checked_queries(queries, self.width)
+        queries = np.ascontiguousarray(queries, np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.width:
+            raise VibesError(
+                f"The store is searched by vectors (B, {self.width}), not {queries.shape}; use its own space."
+            )
         ids = np.full((len(queries), k), None, object)
         scores = np.full((len(queries), k), -np.inf, np.float32)
-        expression = milvus_expression(filter or {})
-        if filter:
-            self._refuse_unknown(filter)
         for start in range(0, len(queries), ASKED):
-            with _told("Milvus"):
+            with _milvus_errors("Milvus"):
                 answers = self._client.search(
                     self._collection,
                     data=list(queries[start : start + ASKED]),
                     limit=k,
-                    filter=expression,
+                    filter=filter,
                     anns_field=VECTOR,
                     search_params={"metric_type": "IP"},
                 )
@@ -154,16 +164,9 @@ class MilvusStore:
                 scores[row, : len(hits)] = [hit["distance"] for hit in hits]
         return Found(ids, scores)
 
-    def _refuse_unknown(self, filter: Filter) -> None:
-        """Every row has every attribute (see `_records`), so any one tells which there are."""
-        with _told("Milvus"):
-            rows = self._client.query(self._collection, limit=1, output_fields=["*"])
-        if rows:
-            refuse_unknown(filter, {str(name) for name in rows[0]} - {ID, VECTOR})
-
     def save(self) -> None:
         """Have Milvus write all changes to its disk."""
-        with _told("Milvus"):
+        with _milvus_errors("Milvus"):
             self._client.flush(self._collection)
 
     def close(self) -> None:
@@ -193,8 +196,8 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _told(where: str) -> Iterator[None]:
-    """What Milvus raises, in one sentence."""
+def _milvus_errors(where: str) -> Iterator[None]:
+    """Raise what Milvus raises as one sentence."""
     from pymilvus.exceptions import MilvusException
 
     try:

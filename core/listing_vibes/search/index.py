@@ -12,12 +12,8 @@ AT_ONCE = 4_000_000
 EXACT_TO = 100_000
 #: Vectors that are brought to length 1 at once.
 PIECE = 512
-#: From so many scores on, the best of a row are sought by heaps of so many.
-MANY, FOLDS = 20_000, 64
-#: Below this share of allowed rows these are copied together first.
-FEW = 0.5
-#: The same for one query, which reads all vectors once, while a copy is written and read again.
-FEW_OF_ONE = 0.1
+#: Below this share of allowed rows these are copied together first; for one query, which reads all vectors once, a copy pays later.
+FEW, FEW_OF_ONE = 0.5, 0.1
 
 
 def nearest(
@@ -36,19 +32,13 @@ def nearest(
         some = np.flatnonzero(allowed)
         rows, scores = nearest(vectors[some], queries, k)
         return (np.where(rows >= 0, some[rows], -1) if len(some) else rows), scores
-    if len(queries) * len(vectors) <= AT_ONCE:
-        return _by_numpy(vectors, queries, k, allowed)
-    return _by_faiss(np.ascontiguousarray(vectors, np.float32), queries, k, allowed)
-
-
-def _by_numpy(
-    vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    some = None if allowed is None or allowed.all() else np.flatnonzero(allowed)
+    if len(queries) * len(vectors) > AT_ONCE:
+        return _nearest_by_faiss(np.ascontiguousarray(vectors, np.float32), queries, k, allowed)
     scores = queries @ vectors.T  # (B, L)
-    if some is not None:
-        scores = scores[:, some]
-    return best(scores, k, some)
+    if allowed is None or allowed.all():
+        return best(scores, k)
+    some = np.flatnonzero(allowed)
+    return best(scores[:, some], k, some)
 
 
 def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -61,42 +51,20 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
         names (B, k) int64, -1 where there are fewer, and scores (B, k) float32, -inf where there are fewer.
     """
     count = min(k, scores.shape[1])
-    if not count:
-        column = np.zeros((len(scores), 0), int)
-    elif scores.shape[1] < MANY or not len(scores):
-        column = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-        edge = np.take_along_axis(scores, column, axis=1).min(axis=1, keepdims=True)  # (B, 1)
-        several = (np.count_nonzero(scores >= edge, axis=1) > count) & (edge[:, 0] > -np.inf)
-        for row in np.flatnonzero(several):
-            column[row] = _first_of(scores[row], edge[row], count)  # where partition takes any of equal ones
-    else:
-        column = np.stack([_largest(row, count) for row in scores])
+    rows = np.full((len(scores), k), -1, np.int64)
+    found = np.full((len(scores), k), -np.inf, np.float32)
+    if not count or not len(scores):
+        return rows, found
+    edge = np.partition(scores, scores.shape[1] - count, axis=1)[:, scores.shape[1] - count]  # (B,)
+    column = np.stack([_first_of(row, least, count) for row, least in zip(scores, edge, strict=True)])
     column.sort(axis=1)
     value = np.take_along_axis(scores, column, axis=1)
     order = np.argsort(-value, axis=1, kind="stable")
     column, value = np.take_along_axis(column, order, axis=1), np.take_along_axis(value, order, axis=1)
-    rows = np.full((len(scores), k), -1, np.int64)
-    found = np.full((len(scores), k), -np.inf, np.float32)
-    named = (
-        column if name is None else name[column] if name.ndim == 1 else np.take_along_axis(name, column, 1)
-    )
-    rows[:, :count], found[:, :count] = np.where(np.isneginf(value), -1, named), value
+    if name is not None:
+        column = name[column] if name.ndim == 1 else np.take_along_axis(name, column, 1)
+    rows[:, :count], found[:, :count] = np.where(np.isneginf(value), -1, column), value
     return rows, found
-
-
-def _largest(row: np.ndarray, count: int) -> np.ndarray:
-    """(count,) the places of the largest of many numbers (n,), in any order.
-
-    Folded into so many heaps, each heap's largest number is one of its own: the `count`-th largest of these is a bound that at
-    least `count` numbers reach and few others, which one pass finds.
-    """
-    heaps = len(row) // FOLDS
-    if count <= heaps:
-        most = row[: heaps * FOLDS].reshape(FOLDS, heaps).max(axis=0)
-        some = np.flatnonzero(row >= np.partition(most, heaps - count)[heaps - count])
-        if count <= len(some) <= FOLDS * count:  # else many are equal
-            return some[np.argsort(-row[some], kind="stable")[:count]]
-    return _first_of(row, np.partition(row, len(row) - count)[len(row) - count], count)
 
 
 def _first_of(row: np.ndarray, edge: np.ndarray, count: int) -> np.ndarray:
@@ -105,7 +73,7 @@ def _first_of(row: np.ndarray, edge: np.ndarray, count: int) -> np.ndarray:
     return np.append(above, np.flatnonzero(row == edge)[: count - len(above)])
 
 
-def _by_faiss(
+def _nearest_by_faiss(
     vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     import faiss
@@ -126,7 +94,7 @@ def _by_faiss(
     return rows, scores
 
 
-def normalise(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def normalize(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Write `stored` (L, d) of any float type, brought to length 1, into `vectors` (L, d) float32; gives (L,) bool, which are not zero.
 
     Piece by piece, so that what is made on the way stays in the processor's cache: memory that was never touched before
@@ -143,7 +111,7 @@ def normalise(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 class ExactIndex:
-    """Inner product over L2-normalised vectors (L, d); zero rows (nothing known in this space) are never found.
+    """Inner product over L2-normalized vectors (L, d); zero rows (nothing known in this space) are never found.
 
     Args:
         known: (L,) bool, which rows are not zero, where that is known already.
@@ -156,7 +124,7 @@ class ExactIndex:
     def of_stored(cls, stored: np.ndarray) -> ExactIndex:
         """The index of vectors (L, d) of any float type, which are brought to length 1."""
         vectors = np.empty(stored.shape, np.float32)
-        return cls(vectors, normalise(stored, vectors))
+        return cls(vectors, normalize(stored, vectors))
 
     @cached_property
     def known(self) -> np.ndarray:
@@ -169,7 +137,7 @@ class ExactIndex:
         """The best listings of each query, best first.
 
         Args:
-            queries: (B, d) float32, L2-normalised.
+            queries: (B, d) float32, L2-normalized.
             allowed: (L,) bool, which listings may be found; None = all.
 
         Returns:

@@ -11,8 +11,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.run.run import Run
-from listing_vibes.serving.refresh.rejected import REJECTED, keep_rejected
+from listing_vibes.serving.refresh import state
 from listing_vibes.serving.refresh.sources import Frame
+from listing_vibes.serving.refresh.state import REJECTED, save_rejected
 
 
 @pytest.fixture
@@ -99,14 +100,14 @@ def test_a_cell_moves_no_cursor(shop):
 
 
 def test_only_the_newest_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("listing_vibes.serving.refresh.rejected.MOST_REJECTED", 2)
+    monkeypatch.setattr(state, "MOST_REJECTED", 2)
     from listing_vibes.market.defects import Notes
 
     for number in range(3):
-        frame = Frame("a.csv", pd.DataFrame({"price": [f"x{number}"]}), None, {}, 0.0)
+        frame = Frame("a.csv", pd.DataFrame({"price": [f"x{number}"]}))
         notes = Notes("a.csv")
         notes.add("price", pd.Series([True]).to_numpy(), frame.rows["price"], "is no number")
-        assert keep_rejected(tmp_path, [(frame, notes.defects[0])], UserNames(tmp_path, False)) == 1
+        assert save_rejected(tmp_path, [(frame, notes.defects[0])], UserNames(tmp_path, False)) == 1
     assert [json.loads(cells)["price"] for cells in pd.read_csv(tmp_path / REJECTED)["cells"]] == ["x1", "x2"]
 
 

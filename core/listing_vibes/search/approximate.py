@@ -1,21 +1,25 @@
-"""Batches of queries over many listings: an int8 sketch finds candidates, float32 ranks them.
+"""Batches of queries over many listings: an int8 sketch finds candidates, float32 ranks them; used where it finds what a full search does.
 
 The vectors are centred (which moves all scores of a query alike), turned to their principal axes, cut to the first
 few of them, turned at random (so that one scale fits every axis) and rounded to int8. Products of int8 matrices run
 at about five times the speed of float32 on a processor with VNNI, and fewer axes cost less. Groups of neighbouring
 rows compete by their best row, so that only one score in `GROUP` is sorted; all rows of the best groups are then
-ranked by their float32 vectors. How often that finds what a full search finds is measured, see `choose.py`.
+ranked by their float32 vectors. How often that finds what a full search finds is measured, see `choose_index`.
 
-It stays beside FAISS because of 128 axes on one thread it answers 1.9 times (100,000 listings) and 4.8 times (1,000,000) as
-many queries as FAISS Flat at a recall@30 above 0.998; of FAISS's own, PQ64 with fast scan and 64 candidates a place answers
-2.6 times as many at 1,000,000 with a recall of 0.967, and SQ8 a third as many.
+It stays beside FAISS because it pays at a size that ships: of 128 axes on one thread it answers 1.8 times as many queries as FAISS Flat at
+105,000 listings and 4.8 times as many at 1,000,000 (recall@30 above 0.998), where FAISS's IVF and HNSW are behind Flat at that recall.
 """
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
-from listing_vibes.search.index.exact import ExactIndex, best, nearest
+from listing_vibes.defaults import K
+from listing_vibes.search.index import EXACT_TO, ExactIndex, best, nearest
+
+_log = logging.getLogger(__name__)
 
 GROUP = 16  # rows
 TILE = 4096  # rows whose scores are held at once, for
@@ -23,6 +27,10 @@ CHUNK = 128  # queries: 2 MiB of int32, which stay in the processor's cache
 SAMPLE = 20_000  # rows that the axes and the scale are taken from
 #: Below this share of allowed rows the exact search of these rows alone is quicker, and groups would hide them.
 FEW = 0.1
+#: Sketches in the order in which they are tried: quarters of the axes, and groups of rows that are ranked by float32.
+TRIES = ((2, 64), (2, 96), (3, 64), (4, 64))
+#: Queries that a sketch is measured by, where none are given.
+QUERIES = 256
 
 
 class SketchIndex(ExactIndex):
@@ -100,3 +108,40 @@ class SketchIndex(ExactIndex):
         keep = (rows == there) & usable[there]
         exact = np.stack([self.vectors[mine] @ query for mine, query in zip(there, queries, strict=True)])
         return best(np.where(keep, exact, -np.inf), k, there)
+
+
+def choose_index(
+    vectors: np.ndarray, queries: np.ndarray | None = None, at_least: float = 0.998, seed: int = 0
+) -> ExactIndex:
+    """Return the quickest index for batches over `vectors` (L, d) float32 with a recall@30 of `at_least`, as measured on these vectors.
+
+    Args:
+        queries: (Q, d) such as users' vectors; None: a sample of the vectors themselves.
+    """
+    exact = ExactIndex(vectors)
+    if len(vectors) <= EXACT_TO:
+        return exact
+    if queries is None:
+        known = np.flatnonzero(exact.known)
+        rows = np.random.default_rng(seed).choice(known, min(QUERIES, len(known)), replace=False)
+        queries = exact.vectors[rows]
+    truth, _ = nearest(exact.vectors, queries, K, exact.known)
+    width = vectors.shape[1]
+    for quarters, groups in TRIES:
+        try:
+            index = SketchIndex(vectors, min(width, -(-width * quarters // 4 // 32) * 32), groups, seed)
+        except ImportError:
+            _log.warning("torch is not installed, so batches are searched exactly")
+            return exact
+        share = recall(truth, index.search(queries, K)[0])
+        _log.info("int8, %d axes, %d groups: recall@%d %.4f", index.axes, groups, K, share)
+        if share >= at_least:
+            return index
+    _log.warning("no sketch reaches a recall of %s; the search is exact", at_least)
+    return exact
+
+
+def recall(truth: np.ndarray, found: np.ndarray) -> float:
+    """Return the mean share of the rows `truth` (Q, k), of which -1 are none, that are among `found` (Q, k)."""
+    hits = sum(int(np.isin(t[t >= 0], f).sum()) for t, f in zip(truth, found, strict=True))
+    return hits / max(1, int((truth >= 0).sum()))

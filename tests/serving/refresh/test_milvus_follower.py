@@ -14,10 +14,10 @@ from listing_vibes.cli import app
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
-from listing_vibes.search.store.milvus_store import MilvusStore
-from listing_vibes.serving.refresh.files import FileSource
+from listing_vibes.search.milvus_store import MilvusStore
+from listing_vibes.serving.refresh.milvus import MilvusFollower
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.store import Follower
+from listing_vibes.serving.refresh.sources import FileSource
 
 pytest.importorskip("milvus_lite")
 pytestmark = pytest.mark.slow  # starts a server of its own
@@ -34,7 +34,7 @@ def test_a_store_loses_what_the_run_has_no_more(trained, tmp_path):
     ended = int(np.flatnonzero(~is_active)[0])
     before.upsert(["sold long ago", trained.listing_ids[ended]], vectors[is_active][:2])
     before.save()
-    put, out = Follower(place).follow(trained)
+    put, out = MilvusFollower(place).follow(trained)
     assert out == 2 and len(read_store(place)) == put == is_active.sum()
 
 
@@ -52,8 +52,8 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
     (tmp_path / "events").mkdir()
     sources = {name: FileSource(tmp_path / name) for name in ("listings", "events")}
     refresher = Refresher(run.path, sources)
-    follower = Follower(tmp_path / "store.db")
-    put, _ = follower.follow(refresher.run)
+    follower = MilvusFollower(tmp_path / "store.db")
+    put, _ = follower.follow(Run.open(run.path))
     is_live = run.catalogue.live(run.after_last_event)
     assert put == is_live.sum() == len(read_store(tmp_path / "store.db")) < len(run.listing_ids)
 
@@ -64,13 +64,13 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
         tmp_path / "listings" / "a.parquet"
     )
     gone.to_csv(tmp_path / "listings" / "b.csv", index=False)
-    refresher.look()
-    assert follower.follow(refresher.run) == (3, 1)
+    refresher.refresh()
+    assert follower.follow(Run.open(run.path)) == (3, 1)
     new_events(run.market, [], 6, 10).to_parquet(
         tmp_path / "events" / "a.parquet"
     )  # a day on: more have expired
-    refresher.look()
-    follower.follow(refresher.run)
+    refresher.refresh()
+    follower.follow(Run.open(run.path))
 
     opened = Run.open(run.path)
     now = opened.catalogue.live(opened.after_last_event) & opened.index("model").known
@@ -81,5 +81,5 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
     found = read.search(queries, 10)
     assert found.ids.tolist() == np.array(opened.listing_ids, object)[rows].tolist()
     np.testing.assert_allclose(found.scores, scores, atol=1e-5)
-    cheap = read.search(queries, 1, {"price": 5.0})
+    cheap = read.search(queries, 1, "price == 5.0")
     assert cheap.ids[0, 0] == alive[C.LISTING].iloc[1]

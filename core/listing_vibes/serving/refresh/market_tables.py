@@ -1,0 +1,206 @@
+"""The tables of a market as a refresh extends them, and the market's folder, which follows the published state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.column_names import read_market_table
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.durable import copy_file, sweep_left
+from listing_vibes.market.fingerprint import file_sha256
+from listing_vibes.market.io import TABLES, find_table, table_files
+from listing_vibes.market.market import Market
+from listing_vibes.market.moments import infer_day_first, to_moments
+from listing_vibes.market.photo_urls import with_paths
+from listing_vibes.market.values import as_ids, of_bytes, to_numbers, with_points
+from listing_vibes.run.run import Run
+
+NAMES = ("market.toml", *TABLES)
+MOMENTS = (C.PUBLISHED, C.EXPIRES, C.TIMESTAMP)
+EVENT_COLUMNS = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)
+
+
+def pinned_config(market: Market) -> MarketConfig:
+    """Return the configuration with all that was inferred from the market's rows, so that new rows change no meaning."""
+    config = market.config
+    kinds = {
+        one.name: config.attributes.get(one.name, AttributeConfig()).model_copy(
+            update={"kind": one.kind, "decimal": one.decimal}
+        )
+        for one in market.attributes
+        if type_of(one.kind).own_column
+    }
+    columns = raw_table(market, "listings").columns
+    unused = [str(name) for name in columns if name not in market.listings and name not in config.excluded]
+    update = {
+        "attributes": {**config.attributes, **kinds},
+        "actions": list(market.actions),
+        "excluded": [*config.excluded, *unused],
+    }
+    return config.model_copy(update=update)
+
+
+def raw_table(market: Market, name: str) -> pd.DataFrame:
+    """Return a table of the market as it lies on disk; one without columns where there is none."""
+    source = find_table(market.tables, name)
+    return pd.DataFrame() if source is None else read_market_table(source, market.config)
+
+
+def day_first(raw: pd.DataFrame) -> dict[str, bool]:
+    """Return, by the columns of moments that tell it, whether the day or the month comes first in dates with slashes."""
+    told = {name: infer_day_first(raw[name]) for name in MOMENTS if name in raw}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def typed_events(market: Market, raw: pd.DataFrame) -> pd.DataFrame:
+    """Return all rows of the events table, also those that the market skips, with the types of `Market.events`."""
+    read = [name for name in EVENT_COLUMNS if name in raw]
+    if C.TIMESTAMP in read and C.POSITION in read:
+        read.remove(C.POSITION)
+    return raw.assign(**{name: _typed_cells(name, raw[name]) for name in read}) if read else market.events
+
+
+def _typed_cells(name: str, column: pd.Series) -> pd.Series:
+    if name == C.TIMESTAMP:
+        return to_moments(column)[0]
+    if name in (C.POSITION, C.DURATION):
+        numbers = pd.Series(to_numbers(column)[0])
+        return numbers.where(numbers % 1 == 0).astype("Int64") if name == C.POSITION else numbers
+    return as_ids(column)
+
+
+def typed_photos(market: Market) -> pd.DataFrame:
+    """Return all rows of the photos table: `listing_id, path` and maybe `position`."""
+    raw = raw_table(market, "photos")
+    if raw.empty:
+        return market.photos
+    raw = with_paths(raw)
+    table = raw.assign(**{C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH].astype("str")})
+    if C.POSITION in raw:
+        table[C.POSITION] = to_numbers(raw[C.POSITION])[0]
+    return table
+
+
+def keep_unread_cells(
+    table: pd.DataFrame, raw: pd.DataFrame, before: pd.DataFrame, config: MarketConfig
+) -> pd.DataFrame:
+    """Return `table`, which extends what was read of `raw` as `before`, with the cells that could not be read as they were.
+
+    A column with such a cell (a price "on request") becomes text, so that the cell can still be corrected.
+    """
+    for name in before.columns.intersection(raw.columns):
+        if not pd.api.types.is_numeric_dtype(before[name]) and name not in MOMENTS:
+            continue
+        unread = np.zeros(len(table), bool)
+        unread[: len(raw)] = (raw[name].notna() & before[name].isna()).to_numpy(bool)
+        unread &= table[name].isna().to_numpy(bool)
+        if unread.any():
+            words = table[name].astype("str").where(table[name].notna()).astype("str")
+            if config.attributes.get(name, AttributeConfig()).decimal == ",":
+                words = with_points(words)
+            words[unread] = of_bytes(raw[name])[unread[: len(raw)]].astype("str").array
+            table = table.assign(**{name: words})
+    return table
+
+
+def write_tables(
+    folder: Path, market: Market, config: MarketConfig, tables: Mapping[str, pd.DataFrame]
+) -> None:
+    """Write `market.toml` and the three tables into `folder`; what is not in `tables` is copied from `market`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    toml = market.tables / "market.toml"
+    if config == market.config and toml.is_file():
+        copy_file(toml, folder / toml.name)
+    else:
+        config.save(folder / "market.toml")
+    for name in TABLES:
+        if name in tables:
+            tables[name].to_parquet(folder / f"{name}.parquet", index=False)
+        elif (source := find_table(market.tables, name)) is not None:
+            copy_file(source, folder / source.name)
+
+
+def table_digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of `market.toml` and of each table that a folder has, by its name."""
+    files = {name: _file(folder, name) for name in NAMES}
+    return {name: file_sha256(file) for name, file in files.items() if file is not None}
+
+
+def replaceable(run: Run, replaced: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests of what a next state of `run` may replace in the market's folder: the run's tables, and those of before."""
+    ours = table_digests(run.market.tables)
+    lie = table_digests(run.market_on_disk.path)
+    return {name: one for name, one in lie.items() if one in (ours.get(name), replaced.get(name))}
+
+
+def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str | None]:
+    """Have the market's folder hold the tables of the run's state, file by file; returns what was written, each with the file it replaced.
+
+    Readers of the run read its generation. The folder follows, so that every other command on the market sees what is new, too. What an
+    interruption left undone is done by the next call.
+
+    Args:
+        replaced: digests of the files that the state takes the place of, see `replaceable`.
+
+    Raises:
+        VibesError: something else changed a file, or nothing can be written there.
+    """
+    folder, tables = run.market_on_disk.path, run.market.tables
+    if not os.access(folder, os.W_OK):  # before anything is published
+        raise VibesError(
+            f"{folder} cannot be written, and a refresh brings the market's tables up to date, too; make the folder writable, "
+            "or embed the run over a copy of it that is."
+        )
+    sweep_left(folder)
+    if tables == folder:
+        if run.market_changed:
+            raise changed_market(run)
+        return {}
+    for name in TABLES:  # a refresh that was killed had copied the Parquet file, but not removed the CSV
+        if len(table_files(folder, name)) > 1:
+            _remove_others(folder, _file(tables, name), replaced.get(name))
+    ours, lie, written = table_digests(tables), table_digests(folder), dict[str, str | None]()
+    if any(lie.get(name) not in (ours.get(name), replaced.get(name)) for name in NAMES):
+        raise changed_market(run)
+    for name in ours:
+        source, before = _file(tables, name), _file(folder, name)
+        if source is None or lie.get(name) == ours[name]:
+            continue
+        copy_file(source, folder / source.name)
+        written[str(folder / source.name)] = None if before is None else before.name
+        if name in TABLES:
+            _remove_others(folder, source, lie.get(name))
+    return written
+
+
+def _remove_others(folder: Path, source: Path | None, replaced: str | None) -> None:
+    """Remove the file with the digest `replaced` of a table whose file is `source` by now."""
+    if source is None or not (folder / source.name).is_file():
+        return
+    if file_sha256(folder / source.name) != file_sha256(source):
+        return
+    for file in table_files(folder, source.name.partition(".")[0]):
+        if file.name != source.name and file_sha256(file) == replaced:
+            file.unlink(missing_ok=True)
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    if name in TABLES:
+        return find_table(folder, name)
+    return folder / name if (folder / name).is_file() else None
+
+
+def changed_market(run: Run) -> VibesError:
+    folder = run.market_on_disk.path
+    return VibesError(
+        f"The tables of {folder} were changed by something else since {run.path} was embedded or refreshed; "
+        f"bring the run up to date with `vibes embed {folder} {run.path} --model {run.path}`."
+    )

@@ -1,0 +1,276 @@
+"""New rows merged into the tables of a market, by listing, by photo and by event; told in `Changes`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.defects import Defect, Notes
+from listing_vibes.market.market import Market
+from listing_vibes.market.tables import as_ids, events_table, listings_table, require
+from listing_vibes.serving.refresh.market_tables import EVENT_COLUMNS
+from listing_vibes.serving.refresh.sources import Frame
+
+#: Events that wait for their listing or their time, and photos that wait for a file, at most: the newest.
+MOST_WAITING = 100_000
+_NEVER = pd.Timestamp.max.tz_localize("UTC")
+
+
+@dataclass
+class Changes:
+    """What new rows change.
+
+    Attributes:
+        tables: by name, those that changed, as they are from now on.
+        new, changed: ids of listings that were not there, and of those with another value or photo than before.
+        users: those with new events; events: how many events are new.
+        waiting: by table, what could not be taken in yet and is tried again.
+        taken: the frames that could be read, with their table.
+        problems: files and queries that could not be used, a sentence each.
+        defects: what `vibes check` would name of the rows that were taken in, each with the frame that has it.
+        day_first: by columns of moments, whether the day or the month comes first where the market's own rows tell.
+    """
+
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    new: list[str] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    users: list[str] = field(default_factory=list)
+    events: int = 0
+    waiting: dict[str, pd.DataFrame] = field(default_factory=dict)
+    taken: list[tuple[str, Frame]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    defects: list[tuple[Frame, Defect]] = field(default_factory=list)
+    day_first: dict[str, bool] = field(default_factory=dict)
+
+    def wait(self, name: str, rows: pd.DataFrame) -> None:
+        """Have the newest of `rows`, which are last, wait."""
+        self.waiting[name] = rows.tail(MOST_WAITING).reset_index(drop=True)
+        if len(rows) > MOST_WAITING:
+            self.problems.append(
+                f"More than {MOST_WAITING:,} {name} wait; the {len(rows) - MOST_WAITING:,} that wait longest are given up. Deliver "
+                "the listings and the photo files first."
+            )
+
+
+def merge_listings(
+    table: pd.DataFrame,
+    market: Market,
+    config: MarketConfig,
+    frames: Sequence[Frame],
+    changes: Changes,
+    known_frames: frozenset[str] = frozenset(),
+) -> None:
+    """Put the listings of `frames` into `table`: known ones in their rows, new ones behind.
+
+    A column that a frame lacks keeps its values in known listings and is missing in new ones; one that the table has and the
+    market does not read, such as an excluded one, comes as it is; one that the table lacks is passed over, but for `published_at`
+    and `expires_at`.
+
+    Args:
+        table: `market.listings` with the columns that are not read.
+        known_frames: keys of frames that were taken in before the run was embedded again: of these only listings count that are not
+            there, as of the others the market's own tables say what became of them.
+    """
+    content = [name for name in market.listings if name not in (C.LISTING, C.PUBLISHED, C.EXPIRES)]
+    for frame in frames:
+        try:
+            typed = _typed_listings(frame, table, market, config, changes)
+        except VibesError as error:
+            changes.problems.append(str(error))
+            continue
+        changes.taken.append(("listings", frame))
+        if frame.key in known_frames and len(typed):
+            typed = typed[~typed[C.LISTING].isin(market.listings[C.LISTING])]
+        if typed.empty:
+            continue
+        before, table = table, _upsert(table, typed)
+        ids, had = table[C.LISTING], table[: len(before)]
+        changes.changed |= set(ids[: len(before)][_differs(before[content], had[content])]) - set(changes.new)
+        changes.new.extend(ids[len(before) :])
+        has_other_cells = _differs(before, had[list(before.columns)]).any() or had.shape[1] > before.shape[1]
+        if len(table) > len(before) or has_other_cells:
+            changes.tables["listings"] = table
+
+
+def _typed_listings(
+    frame: Frame, table: pd.DataFrame, market: Market, config: MarketConfig, changes: Changes
+) -> pd.DataFrame:
+    """The last row of each listing of a frame, and the columns that the market does not read as they are."""
+    if frame.rows.empty:
+        return pd.DataFrame()
+    path, rows = Path(frame.name), frame.rows.reset_index(drop=True)
+    require(rows, path, (C.LISTING,))
+    readable = ({*market.listings.columns, C.PUBLISHED, C.EXPIRES}) - set(config.excluded)
+    unread = [name for name in rows.columns if name in table.columns and name not in readable]
+    notes = Notes(path.name)
+    notes.unread(rows, (*readable, *config.excluded))
+    ids = as_ids(rows[C.LISTING])
+    named = (ids.notna() & (ids != "")).to_numpy(bool)
+    notes.add(C.LISTING, ~named, rows[C.LISTING], "is empty; the row is skipped")
+    places = np.flatnonzero(named & ~ids.duplicated(keep="last").to_numpy(bool))
+    raw = rows.iloc[places][[name for name in rows.columns if name in readable]]
+    changes.defects += [(frame, defect) for defect in notes.defects]
+    if raw.empty:
+        return raw
+    described = {name: setting for name, setting in config.attributes.items() if name in raw.columns}
+    there = config.model_copy(update={"attributes": described, "title": None, "excluded": []})
+    typed, _, defects = listings_table(raw, path, there, day_first=changes.day_first)
+    changes.defects += [(frame, defect.within(places)) for defect in defects]
+    return typed.assign(**{name: rows[name].iloc[places].array for name in unread})
+
+
+def _upsert(table: pd.DataFrame, typed: pd.DataFrame) -> pd.DataFrame:
+    """The table with the cells of `typed` in the rows of known listings, and its new listings behind."""
+    for name in (C.PUBLISHED, C.EXPIRES):
+        if name in typed and name not in table:
+            table = table.assign(**{name: pd.Series(pd.NaT, table.index, dtype=typed[name].dtype)})
+    for name in typed.columns.drop(C.LISTING):
+        if name in table:
+            old, new = in_one_type(table[name], typed[name])
+            table, typed = table.assign(**{name: old}), typed.assign(**{name: new})
+    rows = typed.set_index(C.LISTING)
+    new = rows.index[~rows.index.isin(table[C.LISTING])]
+    untold = [name for name in table.columns.drop(C.LISTING) if name not in rows]
+    if len(new):  # whole numbers and flags with missing ones beside them stay such
+        kinds = {"i": "Int64", "u": "UInt64", "b": "boolean"}
+        table = table.astype({name: kinds.get(table[name].dtype.kind, table[name].dtype) for name in untold})
+    rows = rows.join(table.set_index(C.LISTING)[untold]).reset_index()[list(table.columns)]
+    merged = pd.concat([table, rows.astype(table.dtypes.to_dict())], ignore_index=True)
+    merged = merged.drop_duplicates(C.LISTING, keep="last").set_index(C.LISTING)
+    return merged.loc[[*table[C.LISTING], *new]].reset_index()
+
+
+def in_one_type(one: pd.Series, two: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return two columns that can lie one behind the other in Parquet: as text where their types differ."""
+    if one.dtype == two.dtype and (one.dtype != object or (_holds_lists(one) and _holds_lists(two))):
+        return one, two
+    return as_ids(one), as_ids(two)
+
+
+def _holds_lists(column: pd.Series) -> bool:
+    return all(
+        isinstance(cell, list | np.ndarray)
+        for cell in column
+        if not (pd.api.types.is_scalar(cell) and pd.isna(cell))
+    )
+
+
+def _differs(one: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: which rows of two tables with the same columns differ."""
+    texts = [name for name in one if one[name].dtype == object or one[name].dtype != two[name].dtype]
+    hashes = []
+    for table in (one, two):
+        table = table.assign(**{name: as_ids(table[name]) for name in texts})
+        hashes.append(pd.util.hash_pandas_object(table, index=False).to_numpy())
+    return np.asarray(hashes[0] != hashes[1])
+
+
+def merge_photos(table: pd.DataFrame, known: pd.Index, rows: pd.DataFrame, changes: Changes) -> None:
+    """Put the photos `rows` (listing_id, path) behind those that each listing has; those of listings to come stand ready for them."""
+    keys = [C.LISTING, C.PATH]
+    had = pd.MultiIndex.from_frame(table[keys])
+    rows = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(had)].drop_duplicates(keys)
+    if rows.empty:
+        return
+    if C.POSITION in table:
+        first = rows[C.LISTING].map(table.groupby(C.LISTING)[C.POSITION].max()).fillna(-1) + 1
+        rows = rows.assign(**{C.POSITION: first + rows.groupby(C.LISTING).cumcount()})
+        table = table.astype({C.POSITION: "float64"})
+    changes.changed |= set(rows[C.LISTING][rows[C.LISTING].isin(known)]) - set(changes.new)
+    columns = [name for name in table.columns if name in rows]
+    changes.tables["photos"] = pd.concat([table, rows[columns]], ignore_index=True)
+
+
+def merge_events(
+    table: pd.DataFrame,
+    timed: bool | None,
+    config: MarketConfig,
+    known: pd.Index,
+    frames: Sequence[Frame],
+    waiting: pd.DataFrame,
+    changes: Changes,
+    now: pd.Timestamp | None = None,
+) -> None:
+    """Put the events of `frames` and of those `waiting` behind `table`, but for those that are there already.
+
+    An event is there where one with the same user, listing, time, action and duration is.
+
+    Args:
+        table: all events of the market; timed: whether they have timestamps, None where there are none.
+        known: ids of all listings, new ones included.
+        now: later events wait.
+    """
+    unread = [name for name in table.columns if name not in EVENT_COLUMNS]
+    parts = [waiting] if len(waiting) else []
+    for frame in frames:
+        if timed is None and parts:  # the first events decide
+            timed = C.TIMESTAMP in parts[0]
+        try:
+            if len(frame.rows):
+                parts.append(_typed_events(frame, config, timed, unread, changes))
+        except VibesError as error:
+            changes.problems.append(str(error))
+            continue
+        changes.taken.append(("events", frame))
+    if not parts:
+        return
+    if table.empty:
+        table = pd.concat(parts, ignore_index=True)[:0]
+    elif C.ACTION not in table:
+        table, parts = _with_unwanted(table, parts, config.unwanted)
+    keys = [name for name in EVENT_COLUMNS if name in table]
+    rows = pd.concat([part.reindex(columns=[*keys, *unread]) for part in parts], ignore_index=True)
+    rows = rows.astype({name: table[name].dtype for name in keys})
+    for name in unread:
+        old, new = in_one_type(table[name], rows[name])
+        table, rows = table.assign(**{name: old}), rows.assign(**{name: new})
+    waits = ~rows[C.LISTING].isin(known).to_numpy(bool)
+    if C.TIMESTAMP in rows:
+        waits |= (rows[C.TIMESTAMP] > (now or pd.Timestamp.now("UTC"))).to_numpy(bool)
+    changes.wait("events", rows[waits].drop_duplicates(keys))
+    rows = rows[~waits]
+    mine = table[keys][table[C.USER].isin(rows[C.USER].unique())]
+    fresh = rows[~pd.concat([mine, rows[keys]]).duplicated().to_numpy()[len(mine) :]]
+    if len(fresh):
+        changes.tables["events"] = pd.concat([table, fresh], ignore_index=True)
+        changes.events, changes.users = len(fresh), sorted(fresh[C.USER].unique())
+
+
+def _with_unwanted(
+    table: pd.DataFrame, parts: list[pd.DataFrame], unwanted: Sequence[str]
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """Of new events in a market without actions, the actions that say "not this": these are no interest in any market."""
+    says = [C.ACTION in part and part[C.ACTION].isin(unwanted).any() for part in parts]
+    if not any(says):
+        return table, parts
+    parts = [
+        part.assign(**{C.ACTION: part[C.ACTION].where(part[C.ACTION].isin(unwanted))})
+        if C.ACTION in part
+        else part
+        for part in parts
+    ]
+    return table.assign(**{C.ACTION: pd.Series(None, table.index, dtype="str")}), parts
+
+
+def _typed_events(
+    frame: Frame, config: MarketConfig, timed: bool | None, unread: Sequence[str], changes: Changes
+) -> pd.DataFrame:
+    path = Path(frame.name)
+    require(frame.rows, path, (C.USER, C.LISTING))
+    if timed is not None and (C.TIMESTAMP in frame.rows) != timed:
+        needed = C.TIMESTAMP if timed else C.POSITION
+        raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
+    listings = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
+    there = [name for name in unread if name in frame.rows]
+    table, _, defects = events_table(
+        frame.rows, path, listings, config, _NEVER, day_first=changes.day_first, beside=there
+    )
+    changes.defects += [(frame, defect) for defect in defects]
+    return table

@@ -1,0 +1,255 @@
+"""What new rows change in the tables of a market, whatever the type of an attribute."""
+
+from datetime import date
+
+import pandas as pd
+import pytest
+
+import listing_vibes.serving.refresh.merge as merge
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.io import read_table
+from listing_vibes.market.market import Market
+from listing_vibes.serving.refresh.market_tables import (
+    day_first,
+    keep_unread_cells,
+    pinned_config,
+    raw_table,
+    typed_events,
+)
+from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings, merge_photos
+from listing_vibes.serving.refresh.sources import Frame
+
+NONE = pd.DataFrame()
+
+
+@pytest.fixture
+def market(tiny_market):
+    return Market.open(tiny_market(photos=0, lifetimes=True))
+
+
+def own_listings(market: Market) -> pd.DataFrame:
+    raw = raw_table(market, "listings")
+    return pd.concat([market.listings, raw[[name for name in raw if name not in market.listings]]], axis=1)
+
+
+def merged(market: Market, *tables: pd.DataFrame, known: frozenset[str] = frozenset()):
+    """The listings of a market with those of `tables`, and what changed."""
+    changes, table = Changes(day_first=day_first(raw_table(market, "listings"))), own_listings(market)
+    frames = [Frame("new.csv", rows, key=str(number)) for number, rows in enumerate(tables)]
+    merge_listings(table, market, pinned_config(market), frames, changes, known)
+    return changes.tables.get("listings", table), changes
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "read"),
+    [
+        ("title", "Another", "Another"),
+        ("room_type", "Boat", "Boat"),
+        ("price", "$1,250.00", 1250.0),
+        ("pets", "yes", True),
+        ("amenities", "Wifi|Moat", ["Wifi", "Moat"]),
+        ("latitude", "53.9", 53.9),
+        ("price", None, None),
+        ("pets", None, None),
+        ("amenities", None, None),
+    ],
+)
+def test_a_changed_cell_is_read_and_leaves_all_others(market, column, cell, read):
+    listing, before = market.listings[C.LISTING][3], own_listings(market)
+    table, changes = merged(
+        market, pd.DataFrame({C.LISTING: [listing], column: pd.Series([cell], dtype=object)})
+    )
+    value, old = table[column][3], before[column][3]
+    assert value == read if read is not None else pd.api.types.is_scalar(value) and pd.isna(value)
+    is_same = pd.api.types.is_scalar(old) and pd.isna(old) if read is None else old == read
+    assert changes.changed == (set() if is_same else {listing}) and not changes.new and not changes.problems
+    pd.testing.assert_frame_equal(table.drop(index=3), before.drop(index=3))
+    pd.testing.assert_frame_equal(table.drop(columns=column), before.drop(columns=column))
+
+
+def test_the_same_rows_as_text_change_nothing(market, tmp_path):
+    rows = market.listings.assign(amenities=market.listings["amenities"].map("|".join))
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    _, changes = merged(market, read_table(tmp_path / "a.csv"))
+    assert not changes.tables and not changes.changed and len(changes.taken) == 1
+
+
+def test_new_rows_come_behind_and_the_last_of_several_counts(market):
+    rows = pd.DataFrame({C.LISTING: ["a", "b", "a", "", None], "price": ["1", "2", "abc", "4", "x"]})
+    known = market.listings[C.LISTING][0]
+    rows = rows.assign(review_scores_rating="5", stranger="x")
+    second = pd.DataFrame({C.LISTING: ["b", known], "price": ["7", "12345"]})
+    table, changes = merged(market, rows, second)
+    assert (changes.new, changes.changed, changes.problems) == (["b", "a"], {known}, [])
+    assert [(defect.column, defect.row, defect.count) for _, defect in changes.defects] == [
+        ("stranger", 0, 1), (C.LISTING, 4, 2), ("price", 3, 1),
+    ]  # fmt: skip
+    assert table[C.LISTING].tolist() == [*market.listings[C.LISTING], "b", "a"]
+    assert table["price"].iloc[[-2, 0]].tolist() == [7, 12345] and pd.isna(table["price"].iloc[-1])
+    assert "stranger" not in table and table["pets"].dtype == "boolean"
+    assert table["review_scores_rating"].tolist()[-2:] == ["5", "5"]  # excluded, and yet in the table
+
+
+def test_a_file_that_was_read_before_an_embedding_brings_only_listings_that_are_not_there(market):
+    rows = market.listings.head(2).assign(title="as it was delivered")
+    rows[C.LISTING] = [market.listings[C.LISTING].iloc[0], "never there"]
+    table, changes = merged(market, rows, known=frozenset("0"))
+    assert (changes.new, changes.changed) == (["never there"], set())
+    assert table["title"].iloc[0] == market.listings["title"].iloc[0]
+    assert table["title"].iloc[-1] == "as it was delivered"
+
+
+def test_only_the_time_it_is_active_changes(market):
+    ids, moment = market.listings[C.LISTING].iloc[:2], market.listings[C.EXPIRES][0].isoformat()
+    table, changes = merged(market, pd.DataFrame({C.LISTING: ids, C.EXPIRES: [moment, "2024-01-05"]}))
+    assert not changes.changed and list(changes.tables) == ["listings"]
+    assert table[C.EXPIRES][1] == pd.Timestamp("2024-01-05", tz="UTC")
+
+
+@pytest.mark.parametrize(
+    ("had", "cells", "expected"),
+    [
+        ([2**60 + 1, 2**60 + 3], None, [2**60 + 1, 2**60 + 3]),
+        ([2**60 + 1, 2**60 + 3], [str(2**60 + 5), None], [str(2**60 + one) for one in (1, 3, 5)]),
+        (pd.Series([2**60 + 1, None], dtype="Int64"), [2**60 + 3, 4], [str(2**60 + 1), str(2**60 + 3), "4"]),
+        ([1.5, None], [True, False], ["1.5", "True", "False"]),
+        ([date(2024, 1, 1), None], [["x"], ["y"]], ["2024-01-01", "['x']", "['y']"]),
+        ([["x"], None], [["y"], ["z"]], [["x"], ["y"], ["z"]]),
+    ],
+    ids=["not told", "text", "missing numbers", "flags", "days and lists", "lists"],
+)
+def test_columns_that_are_not_read_come_along_whatever_their_type(tmp_path, had, cells, expected):
+    pd.DataFrame({C.LISTING: list("ab"), "price": [1, 2], "other": had}).to_parquet(
+        tmp_path / "listings.parquet"
+    )
+    (tmp_path / "market.toml").write_text('excluded = ["other"]\n')
+    rows = pd.DataFrame({C.LISTING: list("cd"), "price": [3, 4]})
+    rows = rows if cells is None else rows.assign(other=cells)
+    table, changes = merged(Market.open(tmp_path), rows)
+    values = [
+        list(one) if hasattr(one, "__len__") and not isinstance(one, str) else one
+        for one in table["other"].dropna()
+    ]
+    assert changes.new == ["c", "d"] and values == expected
+    table.to_parquet(tmp_path / "listings.parquet")
+    assert not merged(Market.open(tmp_path), rows)[1].tables
+
+
+def test_cells_of_the_market_that_were_not_read_stay_as_they_are(tmp_path):
+    rows = "".join(f'a{i},"{i}.200,50",yes,2024-01-{i:02d}\n' for i in range(1, 20))
+    rows += "b1,gratis,tak,soon\nb2,,nie,\n"
+    (tmp_path / "listings.csv").write_text("listing_id,price,free,expires_at\n" + rows)
+    (tmp_path / "market.toml").write_text('attributes.free.kind = "flag"\nattributes.price.decimal = ","\n')
+    market = Market.open(tmp_path)
+    given = pd.DataFrame({C.LISTING: ["a1", "b2", "c"], "price": ["2.000,25", "3,5", "dear"], "free": "no"})
+    table, changes = merged(market, given.assign(expires_at=["2024-03-01", None, "later"]))
+    assert changes.changed == {"a1", "b2"}
+    raw, config = raw_table(market, "listings"), pinned_config(market)
+    stored = keep_unread_cells(table, raw, market.listings, config)
+    assert stored["price"].tolist()[:1] + stored["price"].tolist()[-3:-1] == ["2000.25", "gratis", "3.5"]
+    (tmp_path / "listings.csv").unlink()
+    stored.to_parquet(tmp_path / "listings.parquet", index=False)
+    config.save(tmp_path / "market.toml")
+    again = Market.open(tmp_path)
+    pd.testing.assert_frame_equal(again.listings, table)
+    assert [one.value for one in again.defects] == ["gratis", "tak", "soon"]
+
+
+@pytest.mark.parametrize(("own", "day"), [("13/01/2024", 5), ("01/13/2024", 6), ("05/06/2024", None)])
+def test_new_rows_begin_with_the_day_where_the_markets_own_do(tmp_path, own, day):
+    (tmp_path / "listings.csv").write_text(f"listing_id,price,published_at\na,1,{own}\nb,2,\n")
+    rows = pd.DataFrame({C.LISTING: ["b", "c"], C.PUBLISHED: ["05/06/2024", "24/01/2024"]})
+    table, changes = merged(Market.open(tmp_path), rows)
+    unsure, sure = table[C.PUBLISHED].tolist()[1:]
+    assert sure == pd.Timestamp("2024-01-24", tz="UTC")
+    assert pd.isna(unsure) if day is None else unsure == pd.Timestamp(2024, 11 - day, day, tz="UTC")
+    assert len(changes.defects) == (day is None)
+
+
+def test_new_photos_come_behind_those_that_a_listing_has_each_once():
+    table = pd.DataFrame({C.LISTING: ["a", "a", "b"], C.POSITION: [0, 1, 4], C.PATH: ["a0", "a1", "b0"]})
+    rows = [("a", "a2"), ("new", "n0"), ("a", "a1"), ("new", "n1"), ("new", "n0"), ("later", "l0")]
+    rows, changes = pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), Changes(new=["new"])
+    merge_photos(table, pd.Index(["a", "b", "new"]), rows, changes)
+    assert list(changes.tables["photos"][3:].itertuples(index=False, name=None)) == [
+        ("a", 2, "a2"), ("new", 0, "n0"), ("new", 1, "n1"), ("later", 0, "l0"),
+    ]  # fmt: skip
+    assert changes.changed == {"a"}
+    again = Changes()
+    merge_photos(changes.tables["photos"], pd.Index(["a", "b", "new"]), rows, again)
+    assert not again.tables
+
+
+class Events:
+    """Events of a market, and new ones."""
+
+    def __init__(self, market: Market, events: pd.DataFrame | None = None) -> None:
+        self.market, self.config = market, pinned_config(market)
+        self.events = typed_events(market, raw_table(market, "events")) if events is None else events
+        self.known = pd.Index(market.listings[C.LISTING])
+
+    def merge(self, *tables: pd.DataFrame, waiting: pd.DataFrame = NONE, **config) -> Changes:
+        changes, timed = Changes(), self.market.timed if len(self.market.events) else None
+        frames = [Frame(f"{number}.csv", rows) for number, rows in enumerate(tables)]
+        given = self.config.model_copy(update=config)
+        merge_events(self.events, timed, given, self.known, frames, waiting, changes)
+        return changes
+
+
+def test_users_of_new_events_are_those_whose_events_were_not_there(market):
+    events = Events(market)
+    had = events.events
+    own, others = had[had[C.USER] == had[C.USER].iloc[0]], had[had[C.USER] != had[C.USER].iloc[0]].head(3)
+    later = own.head(2).assign(**{C.TIMESTAMP: own[C.TIMESTAMP].max() + pd.Timedelta(1, "h")})
+    changes = events.merge(pd.concat([others, own, later, later.head(1)], ignore_index=True))
+    assert (changes.events, changes.users) == (2, [own[C.USER].iloc[0]])
+    assert len(changes.tables["events"]) == len(had) + 2
+
+
+def test_columns_of_events_that_are_not_read_come_along(tmp_path):
+    (tmp_path / "listings.csv").write_text("listing_id,price\na,1\nb,2\n")
+    (tmp_path / "events.csv").write_text(
+        "user_id,listing_id,timestamp,duration_s,device\nu,a,2024-01-05,3,tv\nu,b,soon,soon,tv\n"
+    )
+    events = Events(Market.open(tmp_path))
+    rows = pd.DataFrame({C.USER: ["u", None, "v"], C.LISTING: "b", C.TIMESTAMP: "2024-01-06"})
+    table = events.merge(rows.assign(device=[1, 2, 3], other="x")).tables["events"]
+    assert table["device"].tolist() == ["tv", "tv", "1", "3"] and "other" not in table
+    stored = keep_unread_cells(table, raw_table(events.market, "events"), events.events, events.config)
+    assert stored["timestamp"].tolist()[1] == stored["duration_s"].tolist()[1] == "soon"
+    (tmp_path / "events.csv").unlink()
+    stored.to_parquet(tmp_path / "events.parquet", index=False)
+    assert len(Market.open(tmp_path).events) == 3
+
+
+def test_the_newest_events_wait_and_it_is_said_what_is_given_up(market, monkeypatch):
+    monkeypatch.setattr(merge, "MOST_WAITING", 2)
+    rows = pd.DataFrame({C.USER: list("abc"), C.LISTING: "not there yet", C.TIMESTAMP: "2024-01-05"})
+    changes = Events(market).merge(rows)
+    assert changes.waiting["events"][C.USER].tolist() == ["b", "c"] and len(changes.problems) == 1
+    again = Events(market).merge(rows[1:], waiting=changes.waiting["events"])  # as a query does at each poll
+    assert again.waiting["events"][C.USER].tolist() == ["b", "c"] and not again.problems
+
+
+def test_what_is_not_wanted_is_none_in_a_market_without_actions(market):
+    events = Events(market, market.events[[C.USER, C.LISTING, C.TIMESTAMP]])
+    rows = pd.DataFrame({C.USER: "new", C.LISTING: events.known[:3], C.TIMESTAMP: "2024-01-05"})
+    rows[C.ACTION] = ["view", "hide", None]
+    assert C.ACTION not in events.merge(rows[:1], actions=[]).tables["events"]
+    table = events.merge(rows, actions=[]).tables["events"]
+    actions = table[C.ACTION].astype(object).where(table[C.ACTION].notna(), None)
+    assert actions.tolist() == [None] * len(events.events) + [None, "hide", None]
+    assert not Events(market, table).merge(rows, actions=["hide"]).tables
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_first_events_of_a_market_decide_how_they_are_ordered(tiny_market, order):
+    market = Market.open(tiny_market(events_per_user=0))
+    one, two = market.listings[C.LISTING][:2]
+    tables = [
+        pd.DataFrame({C.USER: ["u"], C.LISTING: [one], C.TIMESTAMP: ["2024-01-01"]}),
+        pd.DataFrame({C.USER: ["u"], C.LISTING: [two], C.POSITION: ["1"]}),
+    ][::order]
+    changes = Events(market).merge(*tables)
+    assert changes.tables["events"][C.LISTING].tolist() == [one if order == 1 else two]
+    assert len(changes.problems) == len(changes.taken) == 1
