@@ -27,8 +27,8 @@ from listing_vibes.run.recommender import Recommender, with_column
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.search.index import ExactIndex
 from listing_vibes.search.approximate import SketchIndex
+from listing_vibes.search.index import ExactIndex
 from listing_vibes.serving.batch.histories import cut_histories, read_histories
 from listing_vibes.serving.batch.job import part_path
 from listing_vibes.serving.batch.local import score_here
@@ -366,8 +366,6 @@ def test_a_job_of_now_goes_on_at_its_own_moment_and_a_file_that_was_removed_is_m
     "options, sentence",
     [
         (["{t}/o", "--blend", "recency"], "--blend is not for"),
-        (["{t}/o", "--same", "quarter"], "give one of: .*district"),
-        (["{t}/o", "--same", "amenities"], "--same names 'amenities'"),
         (["{t}/o", "--at-most", "0", "district"], "at_most. is 0"),
         (["{t}/o", "--at", "noon"], "--at is 'noon'"),
         (["{t}/taken", "-k", "4"], r"rules|k was 3, now 4"),

@@ -188,3 +188,11 @@ def test_a_damaged_state_is_an_error(pictures):
     (pictures.run.path / STATE).write_text("{")
     with pytest.raises(VibesError, match="remove it, and refresh again"):
         Refresher(pictures.run.path, pictures.sources).refresh()
+
+
+def test_an_address_of_this_machine_is_not_fetched(pictures):
+    with hosting() as host:
+        table = pd.DataFrame({C.LISTING: [pictures.old], C.URL: [f"{host.url}/ok/a.jpg"]})
+        table.to_csv(pictures.folder / "a.csv", index=False)
+        result = Refresher(pictures.run.path, pictures.sources, limits=Limits()).refresh()
+        assert (result.published, result.photos_waiting, host.photos) == (False, 1, 0)
