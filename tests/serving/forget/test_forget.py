@@ -106,7 +106,7 @@ def test_a_table_that_is_a_link_and_a_folder_called_as_that_of_states(tiny_marke
     market = Market.open(tiny_market("generations/market", photos=0))
     (market.path / "events.parquet").rename(tmp_path / "kept.parquet")
     (market.path / "events.parquet").symlink_to(tmp_path / "kept.parquet")
-    embed_market(market, folder / "run", None)
+    embed_market(Market.open(market.path), folder / "run", None)
     forget(folder / "run", GONE)
     assert traces(tmp_path, GONE[0]) == [] and (market.path / "events.parquet").is_symlink()
     assert not Run.open(folder / "run").market_changed
