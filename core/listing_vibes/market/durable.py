@@ -1,21 +1,22 @@
-"""Files that are there whole or not at all, also after the power went; one writer a folder; what killed writers left."""
+"""Atomic writes that survive a power failure, one writer a folder, and removal of what killed writers left."""
 
 import contextlib
 import errno
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from listing_vibes.errors import VibesError
 
 try:
     import fcntl
-except ImportError:  # Windows: two writers are told apart by nothing
+except ImportError:  # Windows: what a killed writer left is swept while another one may write it
     fcntl = None  # type: ignore[assignment]
 
 WRITING, LOCK = ".writing-", ".writer"
@@ -35,7 +36,7 @@ def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary, held = _begun(target)
+        temporary, held = _create_temporary(target)
     except OSError as error:
         raise write_error(target, error) from error
     try:
@@ -73,26 +74,19 @@ def sync(path: Path) -> None:
         os.close(opened)
 
 
-def sync_all(files: Collection[Path]) -> None:
-    """`sync` of files and then of the folders that they are in, at once: the disk writes together what waits together.
+def sync_tree(folder: Path) -> None:
+    """Call `sync` for all files below a folder and then for the folders, many at once: the disk writes together what waits together.
 
     Raises:
         VibesError: the disk is full.
     """
-    with ThreadPoolExecutor(SYNCED) as pool:
-        for paths in (files, {path.parent for path in files}):
-            for path, done in [(path, pool.submit(sync, path)) for path in paths]:
-                try:
-                    done.result()
-                except OSError as error:
-                    raise write_error(path, error) from error
-
-
-def sync_tree(folder: Path) -> None:
-    """`sync` of all files below a folder, and of the folders."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        sync(path)
-    sync(folder)
+    paths = [*folder.rglob("*"), folder]
+    try:
+        with ThreadPoolExecutor(SYNCED) as pool:
+            list(pool.map(sync, [path for path in paths if not path.is_dir()]))
+            list(pool.map(sync, [path for path in paths if path.is_dir()]))
+    except OSError as error:
+        raise write_error(folder, error) from error
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -164,7 +158,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
     try:
         if not lock(opened, wait):
             raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(path))
-        if not is_named(opened, path):
+        if not _is_named(opened, path):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         yield
     finally:
@@ -172,42 +166,43 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def only_writer(folder: Path, doing: str, name: str = LOCK, wait: bool | float = False) -> Iterator[None]:
-    """Keeps a second writer away from a folder until this one ends, or dies; readers need no lock.
+def only_writer(folder: Path, command: str, name: str = LOCK, wait: bool | float = False) -> Iterator[None]:
+    """Keep a second writer away from a folder until this one ends or dies; readers need no lock.
 
     Args:
-        doing: what this writer is, as the other one is told: "vibes train".
-        name: of the lock; writers of different names do not mind each other.
+        command: what this writer is, for the message that a second one gets: "vibes train".
+        name: of the lock file; writers of different names do not exclude each other.
         wait: for so many seconds, or (True) until the other one has ended, instead of refusing at once.
 
     Raises:
         VibesError: there is another writer, or the folder cannot be written.
     """
-    new = not folder.is_dir()
+    new, path = not folder.is_dir(), folder / name
+    guard = FileLock(path, timeout=-1 if wait is True else float(wait))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = _taken(folder / name, wait)
+        guard.acquire(poll_interval=0.1)
+    except Timeout as error:
+        writer = path.read_text(encoding="utf-8", errors="replace")[:200] if path.is_file() else ""
+        raise VibesError(
+            f"{folder} is being written by {writer or 'another process'}; wait until that has ended, or stop it first."
+        ) from error
     except OSError as error:
         raise write_error(folder, error) from error
-    if held is None:
-        raise VibesError(
-            f"{folder} is being written by {_holder(folder / name)}; wait until that has ended, or stop it first."
-        )
     try:
-        os.truncate(held, 0)
-        os.write(held, f"`{doing}` (process {os.getpid()})".encode())
+        path.write_text(f"`{command}` (process {os.getpid()})", encoding="utf-8")
         yield
     finally:
         with contextlib.suppress(OSError):
-            (folder / name).unlink()  # while it is held: whoever waits for it looks again
-        os.close(held)
+            path.unlink()  # while it is held: filelock opens it again where the name is gone
+        guard.release()
         if new:
             with contextlib.suppress(OSError):  # only where nothing was written into it
                 folder.rmdir()
 
 
 def write_error(target: Path, error: OSError) -> VibesError:
-    """Why a file or a folder could not be written, in one sentence."""
+    """Return why a file or a folder could not be written, in one sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return VibesError(f"The disk is full while writing {target}; free some space and run the same again.")
     return VibesError(
@@ -215,8 +210,8 @@ def write_error(target: Path, error: OSError) -> VibesError:
     )
 
 
-def _begun(target: Path) -> tuple[Path, int | None]:
-    """A new file beside `target`, and the descriptor that says, by its lock, that its writer lives."""
+def _create_temporary(target: Path) -> tuple[Path, int | None]:
+    """Return a new file beside `target`, and the descriptor whose lock says that its writer lives."""
     suffix = "-" + target.name if len(os.fsencode(target.name)) < 200 else ""  # a name has 255 bytes at most
     while True:
         opened, name = tempfile.mkstemp(dir=target.parent, prefix=WRITING, suffix=suffix)
@@ -224,29 +219,13 @@ def _begun(target: Path) -> tuple[Path, int | None]:
             os.close(opened)
             return Path(name), None
         lock(opened, wait=True)
-        if is_named(opened, Path(name)):
+        if _is_named(opened, Path(name)):
             return Path(name), opened
         os.close(opened)  # it was swept before it was locked
 
 
-def _taken(path: Path, wait: bool | float) -> int | None:
-    """A descriptor that holds the lock; None where another one does."""
-    until = time.monotonic() + wait
-    while True:
-        opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not lock(opened, wait is True):
-            os.close(opened)
-            if time.monotonic() >= until:
-                return None
-            time.sleep(0.1)
-            continue
-        if fcntl is None or is_named(opened, path):
-            return opened
-        os.close(opened)  # the one before removed it
-
-
 def lock(opened: int, wait: bool = False) -> bool:
-    """Lock an open file for this process, until it closes it or dies; whether it was free."""
+    """Lock an open file for this process until it closes it or dies; return whether it was free."""
     if fcntl is None:
         return True
     try:
@@ -256,16 +235,9 @@ def lock(opened: int, wait: bool = False) -> bool:
     return True
 
 
-def is_named(opened: int, path: Path) -> bool:
-    """Whether a path still names the file that is open."""
+def _is_named(opened: int, path: Path) -> bool:
+    """Return whether a path still names the file that is open."""
     try:
         return os.path.samestat(os.fstat(opened), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _holder(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")[:200] or "another process"
-    except OSError:
-        return "another process"
