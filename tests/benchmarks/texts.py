@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from helpers.machine import machine
-from listing_vibes.device import has_bf16, multiplies_bf16
 from listing_vibes.features.texts.encoder import embed_texts, load_text_encoder
 from listing_vibes.market.market import Market
 
@@ -72,8 +71,6 @@ def measure(name: str, texts: list[str], repeat: int) -> dict[str, Any]:
         "length-sorted": lambda: plain(model, tokenizer, [texts[row] for row in order])[np.argsort(order)],
         "float32": lambda: embed_texts(texts, encoder=exact).vectors,
     }
-    if multiplies_bf16():
-        sides["bf16"] = lambda: embed_texts(texts, encoder=exact.halved).vectors
     best, vectors = dict.fromkeys(sides, np.inf), {}
     for turn in range(1 + repeat):  # the first turn warms up
         for side, run in sides.items():
@@ -86,7 +83,6 @@ def measure(name: str, texts: list[str], repeat: int) -> dict[str, Any]:
         "count": len(texts),
         "distinct": len(set(texts)),
         "tokens": {"mean": float(np.mean(pieces)), "most": max(pieces)},
-        "taken here": "bf16" if has_bf16() else "float32",
         "sides": {
             side: {
                 "ms": 1000 * seconds / len(texts),

@@ -136,7 +136,7 @@ class VectorCache:
         with self._connection() as database:
             for first in range(0, len(wanted), READ_ROWS):
                 part = wanted[first : first + READ_ROWS]
-                query = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(part))})"  # noqa: S608
+                query = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(part))})"
                 for key, vector in database.execute(query, part):
                     vectors[rows[key]] = np.frombuffer(vector, self.dtype)
         return vectors, known

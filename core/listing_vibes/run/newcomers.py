@@ -18,10 +18,10 @@ from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.merging import joined
-from listing_vibes.features.photos.pipeline import Encoder
 from listing_vibes.features.photos.trainable import trained_weights
 from listing_vibes.features.photos.vectors import (
     JOIN,
+    Encoder,
     PhotoVectors,
     combine,
     embed_photos,

@@ -43,8 +43,8 @@ HUB_FILES = (
 )
 #: Photos a thread encodes at once on the processor; more only thrash its cache.
 CPU_CHUNK = 2
-#: From so many photos on it pays to convert the model for OpenVINO, or to read the converted one.
-MANY = 16
+#: From so many encoded photos on it pays to convert the model for OpenVINO.
+MANY = 200
 
 
 class PhotoEncoder:
@@ -78,10 +78,11 @@ class PhotoEncoder:
         # kernels that wait for each other at every layer.
         threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1))
+        self._encoded = 0
         self.width = int(self._embed(torch.zeros(1, 3, *size, device=self.device)).shape[1])
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """The pixels of a photo as the model wants to see them: (height, width, 3) uint8."""
+        """Return a photo as the model takes it: (height, width, 3) uint8."""
         height, width = self.size
         squashed = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(squashed)
@@ -90,39 +91,28 @@ class PhotoEncoder:
         """Embed photos.
 
         Args:
-            images: PIL images, (N, height, width, 3) uint8 from `prepare`, or (N, 3, height, width) float,
-                normalised already.
+            images: PIL images, (N, height, width, 3) uint8 from `prepare`, or (N, 3, height, width) float, normalized.
 
         Returns:
-            (N, width) float32, not normalised.
+            (N, width) float32, not normalized.
         """
         if not isinstance(images, np.ndarray | torch.Tensor):
             images = np.array([self.prepare(image) for image in images], dtype=np.uint8)
         batch = torch.as_tensor(images)
         if len(batch) == 0:
             return np.zeros((0, self.width), dtype=np.float32)
-        if batch.dtype == torch.uint8:
-            batch = batch.permute(0, 3, 1, 2)  # (N, 3, H, W), in memory still channels last
-        if (
-            self.device.type == "cpu"
-            and len(batch) >= MANY
-            and batch.dtype == torch.uint8
-            and self._engine is not None
-        ):
-            return self._engine(np.ascontiguousarray(images))
-        if self.device.type == "cpu":
-            parts = list(self._pool.map(self._embed, batch.split(CPU_CHUNK)))
-        else:
-            parts = [self._embed(batch)]
-        return torch.cat(parts).float().cpu().numpy()
+        self._encoded += len(batch)
+        if self.device.type != "cpu":
+            return self._embed(batch).float().cpu().numpy()
+        if self._encoded > MANY and batch.dtype == torch.uint8 and self._engine is not None:
+            return self._engine(batch.contiguous().numpy())
+        return torch.cat(list(self._pool.map(self._embed, batch.split(CPU_CHUNK)))).float().numpy()
 
     @cached_property
     def _engine(self) -> "PhotoEngine | None":
-        """The model as OpenVINO runs it, twice as quick; None where it does not."""
-        from listing_vibes.features.photos.engine import fast_engine
+        from listing_vibes.features.photos.engine import compile_engine
 
-        threads = torch.get_num_threads()
-        return fast_engine(self.model, self._normalise, self._pooled, self.size, self.width, threads)
+        return compile_engine(self.model, self._forward, self.size, self.width, torch.get_num_threads())
 
     @property
     def classes(self) -> int:
@@ -143,16 +133,17 @@ class PhotoEncoder:
             return self.model.get_classifier()(features).softmax(dim=1).cpu().numpy()
 
     @torch.inference_mode()
-    def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) -> (N, width)
+    def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, H, W, 3) uint8 or (N, 3, H, W) -> (N, width)
         batch = batch.to(self.device)
         if batch.dtype == torch.uint8:
-            batch = self._normalise(batch)
-        return self._pooled(batch.float().contiguous(memory_format=torch.channels_last))
+            return self._forward(batch.permute(0, 3, 1, 2))
+        return self._pooled(batch.float())
 
-    def _normalise(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> float32
-        return batch.float() * self._scale - self._shift
+    def _forward(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> (N, width)
+        return self._pooled(batch.float() * self._scale - self._shift)
 
-    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) float32 -> (N, width)
+    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) float32, normalized -> (N, width)
+        batch = batch.contiguous(memory_format=torch.channels_last)
         return self.model.forward_head(self.model.forward_features(batch), pre_logits=True).flatten(1)
 
 

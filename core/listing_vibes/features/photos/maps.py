@@ -6,9 +6,8 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.files import PhotoProblem, locate, stamp
-from listing_vibes.features.photos.pipeline import PhotoJob
 from listing_vibes.features.photos.tail import load_trunk
-from listing_vibes.features.photos.vectors import cache_root, encode_photos
+from listing_vibes.features.photos.vectors import PhotoJob, cache_root, encode_photos
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -29,7 +28,7 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
     job = PhotoJob(market.path, VectorCache(root, encoder.name, encoder.width))
     encode_photos(job, table, encoder, report)
     if job.broken:
-        path, (_, reason) = next(iter(job.broken.items()))
+        path, reason = next(iter(job.broken.items()))
         raise VibesError(
             f"The photo {path} of {market.path} has a vector but cannot be read any more: {reason}; bring it back, or "
             f"run `vibes embed {market.path} NEW_RUN`."
@@ -56,8 +55,8 @@ def keep_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, ve
             mark = stamp(locate(market.path, path))
         except PhotoProblem:
             continue
-        key = known.recall(path, mark)
-        if key is not None:  # a photo that changed since is left to the encoder
-            store.add(key, vector)
-            store.remember(path, mark, key)
+        entry = known.recall(path, mark)
+        if entry is not None and entry.key is not None:  # a photo that changed since is left to the encoder
+            store.add(entry.key, vector)
+            store.remember(path, mark, entry.key)
     store.flush()

