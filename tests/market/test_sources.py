@@ -252,35 +252,31 @@ def test_unisrec_histories_are_put_together_again(tmp_path, order, most):
 
 def test_unisrec_rows_that_contradict_each_other_are_one_sentence(tmp_path):
     path = write_unisrec(tmp_path / "toy", [(0, [0], 1)], [(0, [0, 1], 2)], [(0, [0, 3, 2], 4)])
-    with pytest.raises(VibesError, match="the rows of user 0 are not one sequence"):
+    with pytest.raises(VibesError, match="user 0"):
         import_market("unisrec", path, tmp_path / "market")
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "says"),
+    ("file", "content", "named"),
     [
-        (
-            "Toy.train.inter",
-            "user\titem\n",
-            r"Toy\.train\.inter does not start with the header user_id:token",
-        ),
-        ("Toy.valid.inter", HEAD + "0\t1\n", r"Toy\.valid\.inter, line 2 has 2 columns, not 3"),
+        ("Toy.train.inter", "user\titem\n", r"Toy\.train\.inter"),
+        ("Toy.valid.inter", HEAD + "0\t1\n", r"Toy\.valid\.inter"),
         ("Toy.test.inter", HEAD + "0\t0 1 2\t99\n", r"Toy\.item2index lacks the number 99"),
         ("Toy.test.inter", HEAD + "7\t0 1 2\t3\n", r"Toy\.user2index lacks the number 7"),
-        ("Toy.item2index", "Z 0\n", r"Toy\.item2index, line 1 is not a name"),
-        ("Toy.text", b"item_id:token\ttext:token_seq\nZ\tcaf\xe9\n", r"Toy\.text is not UTF-8 text"),
-        ("Toy.text", None, r"Cannot read .*Toy\.text"),
-        ("Toy.train.inter", None, r"exactly one file \*\.train\.inter and holds none"),
-        ("Other.train.inter", HEAD, "holds several of them"),
+        ("Toy.item2index", "Z 0\n", r"Toy\.item2index"),
+        ("Toy.text", b"item_id:token\ttext:token_seq\nZ\tcaf\xe9\n", r"Toy\.text"),
+        ("Toy.text", None, r"Toy\.text"),
+        ("Toy.train.inter", None, r"none"),
+        ("Other.train.inter", HEAD, "Other, Toy"),
     ],
 )
-def test_a_garbled_unisrec_file_is_one_sentence(tmp_path, file, content, says):
+def test_a_garbled_unisrec_file_is_named(tmp_path, file, content, named):
     path = write_unisrec(tmp_path / "toy", [(0, [0], 1)], [(0, [0, 1], 2)], [(0, [0, 1, 2], 3)])
     if content is None:
         (path / file).unlink()
     else:
         (path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(VibesError, match=says):
+    with pytest.raises(VibesError, match=named):
         import_market("unisrec", path, tmp_path / "market")
     assert not (tmp_path / "market").exists()
 

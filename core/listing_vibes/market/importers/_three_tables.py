@@ -1,13 +1,118 @@
-"""What importers of three tables at an address are told."""
+"""Importers of sources that hold the three tables themselves: columns are checked first, then rows are copied a part at a time."""
 
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.column_names import names_in, rename_columns
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.durable import staging_folder
 from listing_vibes.market.importers import Importer
+from listing_vibes.market.io import check_text
+from listing_vibes.market.photo_urls import is_url
+from listing_vibes.market.storage import Place, asked
+from listing_vibes.market.table_limit import TableBudget
+from listing_vibes.market.tables import mapping_hint, may_be_photo
+from listing_vibes.market.writer import write_market
+
+#: Rows that are held at once, those of photos while they are counted, and photos that are copied at once.
+ROWS, FEW_ROWS, COPIES = 65_536, 1_024, 8
+NEEDED = {"listings": (C.LISTING,), "photos": (C.LISTING,), "events": (C.USER, C.LISTING)}
+ONE_OF = {"listings": (), "photos": (C.PATH, C.URL), "events": (C.TIMESTAMP, C.POSITION)}
+
+
+@dataclass
+class SourceTable:
+    """One table of a source.
+
+    Attributes:
+        shown: what messages call it.
+        columns: their names.
+        open: returns the rows, which are read only then.
+        errors: a context around reading that raises what goes wrong as `VibesError`.
+    """
+
+    shown: str
+    columns: list[str]
+    open: Callable[[], ds.Dataset]
+    errors: Callable[[], AbstractContextManager[None]]
+
+    def check(self, name: str, config: MarketConfig) -> None:
+        """Raises:
+        VibesError: it lacks a column that every such table has.
+        """
+        mapped = names_in(self.columns, Path(name), config, strict=False)
+        have = [mapped.get(column, column) for column in self.columns]
+        lacks = [column for column in NEEDED[name] if column not in have]
+        if not lacks and ONE_OF[name] and not set(ONE_OF[name]) & set(have):
+            lacks = [f"{ONE_OF[name][0]} or {ONE_OF[name][1]}"]
+        if lacks:
+            raise VibesError(
+                f"{self.shown} lacks the column {lacks[0]} (it has {', '.join(have[:8])}); rename or add it"
+                f"{mapping_hint(Path(name), lacks[0].partition(' ')[0], have)}."
+            )
+
+    def write(self, file: Path, may_be_empty: bool = True) -> None:
+        """Write all rows as one Parquet file.
+
+        Raises:
+            VibesError: they cannot be read, or there is none where one is needed.
+        """
+        with self.errors():
+            rows = self.open()
+        with pq.ParquetWriter(file, rows.schema.remove_metadata()) as out:
+            count = 0
+            for batch in self._batches(rows):
+                out.write_batch(batch)
+                count += batch.num_rows
+        if not count and not may_be_empty:
+            raise VibesError(f"{self.shown} has no row, so there is no market; check the table.")
+
+    def read(self) -> pd.DataFrame:
+        """Return all rows.
+
+        Raises:
+            VibesError: they take more memory than a table may.
+        """
+        with self.errors():
+            rows = self.open()
+        budget, batches = TableBudget(self.shown), []
+        for batch in self._batches(rows, FEW_ROWS):  # one text that recurs makes of few bytes many
+            budget.take_batch(batch)
+            batches.append(batch)
+        return to_frame(pa.Table.from_batches(batches, rows.schema.remove_metadata()))
+
+    def _batches(self, rows: ds.Dataset, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+        batches = iter(rows.to_batches(batch_size=size, batch_readahead=2, fragment_readahead=2))
+        while True:
+            with self.errors():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                check_text(column, f"{self.shown}, column {name}")
+            yield batch.replace_schema_metadata(None)
 
 
 class ThreeTables(Importer):
-    """A source whose address holds the tables themselves, each to be named where it is not called as the market calls it.
+    """A source whose address holds the tables, each to be named where it is not called as the market calls it.
+
+    A `market.toml` in the target stays.
 
     Args:
         listings, photos, events: which of the source's is this table; None: the one of that name.
@@ -23,5 +128,83 @@ class ThreeTables(Importer):
         events: str | None = None,
         photo_root: Path | str | None = None,
     ) -> None:
-        self.told = {"listings": listings, "photos": photos, "events": events}
+        self.names = {"listings": listings, "photos": photos, "events": events}
         self.photo_root = None if photo_root is None else str(photo_root)
+
+    @abstractmethod
+    @contextmanager
+    def open_tables(self, path: str, scratch: Path) -> Iterator[dict[str, SourceTable]]:
+        """Yield the tables that there are, listings always; `scratch` is a folder for what has to be copied.
+
+        Raises:
+            VibesError: there are no listings, or a table that was named is not there.
+        """
+
+    def load_config(self, path: str, scratch: Path) -> MarketConfig | None:
+        """Return the source's `market.toml`; None where it has none."""
+        return None
+
+    def find_photos(self, path: str) -> Place:
+        """Return the folder that paths of photos start at."""
+        return Place.of(self.photo_root or ".", "--photo-root")
+
+    def write(self, path: Path | str, target: Path) -> None:
+        """Check the columns of all tables, then copy rows and photos."""
+        with staging_folder(target) as scratch, self.open_tables(str(path), scratch) as tables:
+            config = None
+            if not (target / "market.toml").is_file():
+                config = self.load_config(str(path), scratch) or MarketConfig(name=target.resolve().name)
+            names = config or MarketConfig.load(target / "market.toml")
+            for name, table in tables.items():
+                table.check(name, names)
+            photos, copy = None, None
+            if "photos" in tables:
+                photos = rename_columns(tables["photos"].read(), Path("photos"), names)
+                copy = partial(_copy_photos, photos, self.find_photos(str(path)), target)
+            write_market(
+                target,
+                config,
+                partial(tables["listings"].write, may_be_empty=False),
+                photos,
+                tables["events"].write if "events" in tables else None,
+                copy,
+            )
+
+
+def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) -> None:
+    """Copy the files of paths that start at `root` into `target`, but for those that the market has in the same size.
+
+    Raises:
+        VibesError: not one of them is there.
+    """
+    if C.PATH not in photos:
+        return
+    names = [
+        name
+        for name in photos[C.PATH].dropna().astype("str").str.strip().unique()
+        if not is_url(name) and may_be_photo(name)
+    ]
+
+    def copy(name: str) -> bool:
+        present, source = market / name, root / name
+        with asked(source):
+            if not source.files.isfile(source.path):
+                return present.is_file()
+            if present.is_file() and present.stat().st_size == source.files.size(source.path):
+                return True
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        source.fetch(target / name)
+        return True
+
+    with ThreadPoolExecutor(COPIES) as pool:
+        copied = list(pool.map(copy, names))
+    if names and not any(copied) and C.URL not in photos:
+        raise VibesError(
+            f"Not one of {len(names):,} photos is there (the first would be {(root / names[0]).shown}); say with --photo-root "
+            "where their paths start."
+        )
+
+
+def unify_schemas(schemas: list[pa.Schema]) -> pa.Schema:
+    """Return a schema whose types hold what those of all parts of a table hold."""
+    return pa.unify_schemas(schemas, promote_options="permissive").remove_metadata()
