@@ -28,9 +28,9 @@ from listing_vibes.market.splits import FOREVER, Catalogue, make_split
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
 from listing_vibes.scoring.baselines.recent_popularity import RecentPopularity
-from listing_vibes.scoring.blends import WEIGHTS
+from listing_vibes.scoring.blend import WEIGHTS
 from listing_vibes.scoring.late_interaction import NEWEST, add_nearest
-from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.ranking import pessimistic_ranks, ranks_of_sums, top
 from listing_vibes.scoring.scorer import VectorScorer
 
@@ -141,7 +141,7 @@ def whole(listings: int, queries: int) -> dict[str, float]:
     model = VectorScorer("model", unit, lambda start, end: unit[log.listing[end - 1]], log)
     first = [one.tune(log, split, catalogue) for one in (Popularity, RecentPopularity, ItemKNN)]
     near = [
-        VectorNeighbours.of(vectors, log, name=name)
+        VectorNeighbors.of(vectors, log, name=name)
         for name, vectors in zip(("attribute neighbors", "photo neighbors"), space[1:], strict=True)
     ]
     begun = time.process_time()

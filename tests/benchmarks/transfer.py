@@ -32,11 +32,11 @@ from listing_vibes.progress import shown
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import DECAY, RECENT, STANDARD, Fit
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbours
+from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbors
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.scoring.blends import RecencyPrior
+from listing_vibes.scoring.blend import tune_recency
 from listing_vibes.scoring.named import NEAR_RECENT
-from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.scorer import Named
 from listing_vibes.training.start import train
 
@@ -56,7 +56,7 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 ZERO, FINE, OWN = "zero-shot", "fine-tuned", "own"
 UNFITTED = "neighbours + recency, unfitted"
-ATTRIBUTES = NEIGHBOURS["attributes"]
+ATTRIBUTES = NEIGHBORS["attributes"]
 
 
 def alone(name: str) -> str:
@@ -100,13 +100,13 @@ def both(name: str, run: Run) -> list[Named]:
 def without_model(run: Run, seed: int) -> list[Any]:
     """What needs none: attribute neighbors, the best neighbours with recency, and these by the weights of small markets."""
     log, catalogue, split = run.log, run.catalogue, run.split()
-    near = untrained_neighbours(run, split)
-    plain = VectorNeighbours.of(run.vectors("attributes"), log, DECAY)
+    near = untrained_neighbors(run, split)
+    plain = VectorNeighbors.of(run.vectors("attributes"), log, DECAY)
     # Without a share of neighbours, since these are the scorer itself.
     fit = Fit(name=UNFITTED, space="attributes", decay=DECAY, days=RECENT, weight=STANDARD)
     return [
         next(one for one in near if one.name == ATTRIBUTES),
-        RecencyPrior.tune(near, log, split, catalogue, seed, NEAR_RECENT),
+        tune_recency(near, log, split, catalogue, seed, NEAR_RECENT),
         Named(UNFITTED, Additions(run, fit).scorer(plain, log)),
     ]
 

@@ -19,6 +19,7 @@ from listing_vibes.evaluation import saved
 from listing_vibes.market import splits
 from listing_vibes.model.config import PRESETS
 from listing_vibes.model.settings import Settings
+from listing_vibes.run.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders, tmp_p
     ]  # fmt: skip
     hits = (queries["rank"] <= 30).groupby(queries["user_id"]).mean().mean()
     assert hits == pytest.approx(document["results"]["default ranking"]["recall@30"]["value"], abs=1e-12)
-    assert json.loads((run / "metrics.json").read_text()) == document
+    assert Run.open(run).metrics == document
 
 
 def test_another_protocol_than_that_of_the_training_is_refused(folders):

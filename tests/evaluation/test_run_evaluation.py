@@ -11,7 +11,9 @@ from helpers.copies import copied
 from listing_vibes import Run, evaluate
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import better_blend, evaluate_run
+from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.report.text import describe_notes
+from listing_vibes.run.fits import load_fits
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +26,10 @@ def measured(trained, tmp_path_factory):
 def test_it_measures_what_the_command_does_and_saves_it(measured, trained):
     run, found = measured
     assert found.to_dict() == evaluate_run(trained).to_dict()
-    assert json.loads((run / "metrics.json").read_text()) == json.loads(json.dumps(found.to_dict()))
-    assert (run / "queries.parquet").is_file() and (run / "serving.json").is_file()
-    assert not (trained.path / "metrics.json").exists()
+    assert Run.open(run).metrics == json.loads(json.dumps(found.to_dict()))
+    assert (
+        len(load_rankings(Run.open(run))) == len(found.queries) and load_fits(run) and trained.metrics is None
+    )
 
 
 @pytest.mark.slow

@@ -24,11 +24,11 @@ from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.fits import Fit, load_fits, save_fits
-from listing_vibes.run.generations import RESULTS, reading, results_of
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.versions import RESULTS, reading, results_of
 from listing_vibes.serving.batch.local import score_here
 from listing_vibes.serving.batch.work import prepare
 from listing_vibes.serving.forget.forget import forget

@@ -9,15 +9,15 @@ import pytest
 import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fuzz.targets.run_files import FIRST, METRICS
+from tests.fuzz.targets.run_files import METRICS, converted
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.documents import read_json
 from listing_vibes.run.fits import load_fits
-from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.metrics_file import Metrics, parse_metrics
+from listing_vibes.run.versions import stamp_of
 
 WORDS = st.sampled_from(
     ["results", "model", "recall@30", "value", "low", "high", "slices", "queries", "users", "name", "base", "generation", "days"]
@@ -76,7 +76,7 @@ def test_any_toml_is_taken_or_told(content):
         (path / "market.toml").write_text(tomli_w.dumps(content), encoding="utf-8", errors="replace")
         with contextlib.suppress(VibesError):
             MarketConfig.load(path / "market.toml")
-        whole = (FIRST / "run" / "run.toml").read_text()
+        whole = (converted() / "run" / "run.toml").read_text()
         for key, value in content.items():
             (path / "run.toml").write_text(
                 f"{tomli_w.dumps({key: value})}\n{whole}", encoding="utf-8", errors="replace"

@@ -29,7 +29,7 @@ def table(seed: int, rows: slice = slice(None)) -> pd.DataFrame:
         "history_length": about.integers(1, 14, QUERIES),
         "cold_listing": about.random(QUERIES) < 0.4,
         "cold_user": about.random(QUERIES) < 0.3,
-        "rank of model": ranks.integers(1, 60, QUERIES),
+        "rank of default ranking": ranks.integers(1, 60, QUERIES),
         "rank of ease": ranks.integers(1, 60, QUERIES),
     }
     return pd.DataFrame(frame).iloc[rows]
@@ -48,7 +48,10 @@ def test_the_figures_are_those_of_a_count_by_hand(runs):
     found = compare(*runs)
     one, two = table(5).iloc[3:55], table(6).iloc[3:55]
     hits = [
-        frame.assign(hit=frame["rank of model"] <= 30).groupby("user_id")["hit"].mean().to_numpy(float)
+        frame.assign(hit=frame["rank of default ranking"] <= 30)
+        .groupby("user_id")["hit"]
+        .mean()
+        .to_numpy(float)
         for frame in (one, two)
     ]
     (slow,) = paired_estimates((hits[0] - hits[1])[:, None])
@@ -62,7 +65,7 @@ def test_the_figures_are_those_of_a_count_by_hand(runs):
     corrected = [part["differences"]["mrr"] for part in found.slices.values()]
     assert all(part["p_holm"] >= part["p_value"] for part in corrected)
     frame = found.frame()
-    by_target = one.set_index("target")["rank of model"]
+    by_target = one.set_index("target")["rank of default ranking"]
     assert frame["rank_first"].tolist() == by_target[frame["target"]].tolist()
     assert frame["gain"].is_monotonic_decreasing and found.apart["gain"].iloc[0] == frame["gain"].iloc[0]
 
@@ -88,7 +91,7 @@ def test_what_each_knew_better_and_where_they_chose_from_others_is_told(runs):
     two.to_parquet(runs[1] / FILE)
     found = compare(*runs)
     assert found.other_candidates == (two["candidates"].loc[one.index] == 80).sum() == 8
-    ranks = zip(one["rank of model"], two["rank of model"].loc[one.index], strict=True)
+    ranks = zip(one["rank of default ranking"], two["rank of default ranking"].loc[one.index], strict=True)
     gain = sorted(1 / np.log2(first + 1) - 1 / np.log2(second + 1) for first, second in ranks)
     told = {side: [one["gain"] for one in rows] for side, rows in found.to_dict()["apart"].items()}
     assert told["first"] == pytest.approx(gain[::-1][:5]) and told["second"] == pytest.approx(gain[:5])

@@ -14,8 +14,8 @@ from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
 from listing_vibes.insight.rankings import differing, load_rankings, rankers, shared, unlike
 from listing_vibes.market.market import Market
-from listing_vibes.run.generations import results_of
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.versions import results_of
 
 
 def frame(**ranks):

@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
+from listing_vibes.run.contents import LISTINGS, read_spaces
+
 FIRST = Path(__file__).parent / "first_format"
 ESTIMATE = {"value": 0.3, "low": 0.2, "high": 0.4}
 
 
 def _arrays(change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> Callable[[Path], None]:
     def damage(run: Path) -> None:
-        with np.load(run / "listings.npz") as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        np.savez(run / "listings.npz", **change(arrays))
+        path = run / LISTINGS
+        save_file({name: np.ascontiguousarray(one) for name, one in change(load_file(path)).items()}, path)
 
     return damage
 
@@ -53,8 +54,7 @@ def _toml(old: str, new: str) -> Callable[[Path], None]:
 
 def _map(**columns: object) -> Callable[[Path], None]:
     def damage(run: Path) -> None:
-        with np.load(run / "listings.npz") as stored:
-            ids = stored["listing_id"].tolist()
+        ids = read_spaces(run / LISTINGS)["listing_id"].tolist()
         frame = pd.DataFrame(
             {"space": "model", "listing_id": ids, "x": 0.5, "y": 0.5, "cluster": 0} | columns
         )
@@ -84,26 +84,41 @@ def _nan(array: np.ndarray) -> np.ndarray:
     return spoiled
 
 
+def _claim(run: Path) -> None:
+    content = (run / LISTINGS).read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    head = json.loads(content[8 : 8 + size])
+    head["model"]["shape"] = [9_999_999, 99_999]
+    claimed = json.dumps(head).encode()
+    (run / LISTINGS).write_bytes(len(claimed).to_bytes(8, "little") + claimed + content[8 + size :])
+
+
 #: By name: the file that the sentence names, and the damage.
 DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "vectors: five for all ids": ("listings.npz", _arrays(lambda a: a | {"model": a["model"][:5]})),
-    "vectors: another width": ("listings.npz", _arrays(lambda a: a | {"model": a["model"][:, :3]})),
-    "vectors: NaN": ("listings.npz", _arrays(lambda a: a | {"model": _nan(a["model"])})),
+    "vectors: five for all ids": (LISTINGS, _arrays(lambda a: a | {"model": a["model"][:5]})),
+    "vectors: another width": (LISTINGS, _arrays(lambda a: a | {"model": a["model"][:, :3]})),
+    "vectors: NaN": (LISTINGS, _arrays(lambda a: a | {"model": _nan(a["model"])})),
     "vectors: one number each": (
-        "listings.npz",
+        LISTINGS,
         _arrays(lambda a: a | {"attributes": a["attributes"][:, 0]}),
     ),
-    "vectors: whole numbers": ("listings.npz", _arrays(lambda a: a | {"model": a["model"].astype(np.int8)})),
-    "vectors: none": ("listings.npz", _arrays(lambda a: {"listing_id": a["listing_id"]})),
-    "vectors: ids are numbers": ("listings.npz", _arrays(lambda a: a | {"listing_id": np.arange(24)})),
-    "vectors: an id twice": (
-        "listings.npz",
-        _arrays(lambda a: a | {"listing_id": np.repeat(a["listing_id"][:12], 2)}),
+    "vectors: whole numbers": (
+        LISTINGS,
+        _arrays(lambda a: a | {"model": a["model"].astype(np.int8)}),
     ),
-    "vectors: no ids": ("listings.npz", _arrays(lambda a: {"model": a["model"]})),
-    "vectors: empty file": ("listings.npz", _text("listings.npz", b"")),
-    "vectors: no zip": ("listings.npz", _text("listings.npz", b"PK\x03\x04" + b"\x00" * 80)),
-    "vectors: gone": ("listings.npz", _without("listings.npz")),
+    "vectors: none": (LISTINGS, _arrays(lambda a: {"listing_id": a["listing_id"]})),
+    "vectors: ids are numbers": (
+        LISTINGS,
+        _arrays(lambda a: a | {"listing_id": np.arange(24)}),
+    ),
+    "vectors: an id twice": (
+        LISTINGS,
+        _arrays(lambda a: a | {"listing_id": np.repeat(a["listing_id"][:12], 2, axis=0)}),
+    ),
+    "vectors: no ids": (LISTINGS, _arrays(lambda a: {"model": a["model"]})),
+    "vectors: empty file": (LISTINGS, _text(LISTINGS, b"")),
+    "vectors: a terabyte claimed": (LISTINGS, _claim),
+    "vectors: gone": (LISTINGS, _without(LISTINGS)),
     "weights: int8": ("model.safetensors", _weights(lambda a: a.astype(np.int8))),
     "weights: NaN": ("model.safetensors", _weights(_nan)),
     "weights: transposed": ("model.safetensors", _weights(lambda a: a.T)),
@@ -118,8 +133,11 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "run.toml: 5,000 digits": ("run.toml", _toml("seed = 0", "seed = " + "9" * 5000)),
     "run.toml: a larger model": ("run.toml", _toml("width = 8", "width = 800000")),
     "run.toml: many layers": ("run.toml", _toml("layers = 1", "layers = 100000000")),
-    "current.json: of another type": ("current.json", _json("current.json", {"base": 1, "generation": "x"})),
-    "current.json: no number": ("current.json", _json("current.json", {"base": "x", "generation": -3})),
+    "current.json: of another type": ("current.json", _json("current.json", {"base": 1, "version": "x"})),
+    "current.json: no number": (
+        "current.json",
+        _json("current.json", {"base": "x", "version": -3, "made": 0, "model": 0}),
+    ),
     "metrics: of another type": ("metrics.json", _json("metrics.json", {"results": {"model": [1]}})),
     "metrics: a figure is text": (
         "metrics.json",

@@ -17,14 +17,14 @@ from listing_vibes.run.additions import Additions
 from listing_vibes.run.describe import added_sentence
 from listing_vibes.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits, unasked_fit
 from listing_vibes.run.folder import MINUTE, RunFolder
-from listing_vibes.run.generations import results_of
 from listing_vibes.run.histories import of_users
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
+from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.interactions import Interactions
-from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.scorer import VectorScorer
 
 ROWS = ["recency", "neighbors", "neighbors+recency"]
@@ -38,7 +38,7 @@ def test_a_row_is_made_again_from_what_is_kept_of_it(random_log, always_live, tm
     vectors, own = rng.normal(size=(2, log.listings, 8)).astype(np.float32)
     histories = rng.normal(size=(len(log.users), 8)).astype(np.float32)
     model = VectorScorer("model", own, lambda start, end: histories[log.user[start]], log)
-    near = VectorNeighbours.of(vectors, log, 0.7, NEIGHBOURS["attributes"])
+    near = VectorNeighbors.of(vectors, log, 0.7, NEIGHBORS["attributes"])
     first = [Ease.fit(Interactions.of(log, split.train))]
     rows = with_serving(model, first, [near], log, split, always_live(log))
     fits = [fit_of(row) for row in rows]

@@ -1,16 +1,14 @@
 """What was measured belongs to a model: it goes with it, and stays where the same model is embedded again."""
 
-import shutil
-
 import pytest
 
 from helpers.copies import copied
 from listing_vibes.market.documents import write_json
 from listing_vibes.market.splits import make_split
-from listing_vibes.run.generations import RESULTS, building, publish, results_of
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.versions import RESULTS, building, publish_results
 
 
 @pytest.fixture
@@ -18,8 +16,7 @@ def measured(trained, tmp_path) -> Run:
     run = copied(trained, tmp_path)
     with building(run.path, RESULTS) as built:
         write_json(built / "metrics.json", {"results": {}, "queries": 5})
-        publish(run.path, built, RESULTS, of=run.stamp)
-    shutil.copy(results_of(run.path) / "metrics.json", run.path / "metrics.json")
+        publish_results(run.path, built, run.stamp)
     return run
 
 
@@ -28,12 +25,12 @@ def test_figures_go_with_the_model_that_they_are_of(measured, tmp_path):
     embed_market(market, path, None, path)
     assert Run.open(path).metrics == {"results": {}, "queries": 5}  # the same model
     embed_market(market, path, None)  # none
-    assert Run.open(path).metrics is None and not (path / "metrics.json").exists()
+    assert Run.open(path).metrics is None
     assert measured.metrics is not None  # who opened the run before still reads what belongs to it
     run = Run.open(path)
     with building(path, RESULTS) as built:
         write_json(built / "metrics.json", {"results": {}, "queries": 6})
-        publish(path, built, RESULTS, of=measured.stamp)  # an evaluation that was overtaken
+        publish_results(path, built, measured.stamp)  # an evaluation that was overtaken
     assert run.metrics is None
 
 

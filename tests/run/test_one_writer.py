@@ -7,6 +7,7 @@ import pytest
 
 from helpers.commands import vibes
 from listing_vibes.market.durable import only_writer
+from listing_vibes.run.convert import convert
 from listing_vibes.run.run import Run
 from run.damages import FIRST
 
@@ -14,6 +15,7 @@ from run.damages import FIRST
 @pytest.fixture
 def place(tmp_path):
     shutil.copytree(FIRST, tmp_path / "first")
+    convert(tmp_path / "first" / "run")
     return tmp_path / "first"
 
 

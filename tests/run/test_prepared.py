@@ -10,8 +10,9 @@ import pytest
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.market.market import Market
+from listing_vibes.run.contents import DERIVED as FILE
 from listing_vibes.run.engine import Engine
-from listing_vibes.run.prepared import FILE, load_prepared, save_prepared
+from listing_vibes.run.prepared import load_prepared, save_prepared
 
 
 def test_a_trained_run_keeps_its_features_and_needs_no_cache(trained, tmp_path):

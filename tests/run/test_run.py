@@ -161,7 +161,7 @@ def test_a_model_serves_a_market_it_never_saw(trained, tmp_path):
 def test_a_run_of_another_version(trained, tmp_path):
     run = copy(trained, tmp_path / "run")
     text = (run.path / "run.toml").read_text()
-    (run.path / "run.toml").write_text(text.replace("format = 1", "format = 99"))
+    (run.path / "run.toml").write_text(text.replace("format = 2", "format = 99"))
     with pytest.raises(VibesError, match="format 99"):
         Run.open(run.path)
     (run.path / "run.toml").write_text(text + "\nsurprise = 1\n")
@@ -169,7 +169,7 @@ def test_a_run_of_another_version(trained, tmp_path):
         Run.open(run.path)
 
 
-@pytest.mark.parametrize("name", ["listings.npz", "model.safetensors", "vocabulary.json"])
+@pytest.mark.parametrize("name", ["listings.safetensors", "model.safetensors", "vocabulary.json"])
 def test_damaged_files_are_named(trained, tmp_path, name):
     run = copy(trained, tmp_path / "run")
     whole = (run.path / name).read_bytes()

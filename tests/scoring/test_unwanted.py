@@ -14,7 +14,7 @@ from listing_vibes.market.splits import Catalogue, Queries, make_split
 from listing_vibes.scoring.baselines.popularity import Popularity
 from listing_vibes.scoring.interactions import Interactions, history_matrix
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.unwanted import NOT, likeness, taken
 from listing_vibes.training.examples import exclusions, make_examples
@@ -182,7 +182,7 @@ def test_the_model_loses_what_a_request_would_take_unless_it_has_learned(asked, 
 
 def test_neighbours_are_those_of_what_is_wanted_less_what_is_like_the_rest(asked):
     log, vectors, start, end = asked
-    near = VectorNeighbours.of(vectors, log, decay=0.5)
+    near = VectorNeighbors.of(vectors, log, decay=0.5)
     queries = Queries(*([np.array([-1, -1])] * 3), np.array([9, 9]), start, end, True)
     found = near.score(queries)
     mean = (vectors[5] + 0.5 * vectors[3]) / 1.5

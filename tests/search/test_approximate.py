@@ -5,6 +5,7 @@ import pytest
 
 from helpers.index_vectors import like
 from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.run.arrays import map_arrays
 from listing_vibes.search import approximate
 from listing_vibes.search.approximate import SketchIndex, choose_index, recall
 from listing_vibes.search.index import ExactIndex
@@ -14,8 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def vectors():
-    with np.load(bundled_run() / "listings.npz") as stored:
-        trained = stored["model"].astype(np.float32)
+    trained = map_arrays(bundled_run() / "listings.safetensors")["model"].astype(np.float32)
     found = like(trained / np.linalg.norm(trained, axis=1, keepdims=True), 20_000, 128)
     found[[5, 19_999]] = 0
     return found

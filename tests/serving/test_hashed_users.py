@@ -53,7 +53,7 @@ def test_a_refresh_compares_ids_and_keeps_rejected_rows_by_name(tiny_market, tmp
         assert ("1 event of 1 user" if not touched else "nothing new") in done.stderr
         assert "user-xyz" not in done.stderr
     name = Run.open(run.path).market.names.of("user-xyz")
-    events = "run/generations/000001/market/events.parquet"
+    events = "run/versions/000001/market/events.parquet"
     assert traces(tmp_path, "user-xyz") == ["market/events.parquet", "new/a.csv", events]
     assert traces(tmp_path, name) == ["run/rejected.csv"]
     users = Run.open(run.path).market.events[C.USER].unique()

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import listing_vibes.scoring.blends as blends_module
+import listing_vibes.scoring.blend as blends_module
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.fits import NEAR, RECENT, STANDARD, unasked_fit
-from listing_vibes.scoring.blends import WINDOWS
+from listing_vibes.scoring.blend import WINDOWS
 from listing_vibes.training.listed import ENOUGH, fit_blend
 
 OPEN = {"neighbours_served": NEAR, "neighbours_weighed": True}

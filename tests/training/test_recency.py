@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import listing_vibes.scoring.blends as blends_module
+import listing_vibes.scoring.blend as blends_module
 import listing_vibes.training.decided as decided_module
 import listing_vibes.training.listed as listed_module
 from helpers.training_pieces import changed, pieces
@@ -20,7 +20,7 @@ from listing_vibes.run.fits import NEAR, RECENT
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import model_scorer
-from listing_vibes.scoring.blends import RecencyPrior
+from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.exposure import Exposure
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
 from listing_vibes.scoring.recency import RecentEvents
@@ -75,7 +75,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
     valid = make_split(log, catalogue).valid
     recent = RecentEvents.over_days(log, DAYS, catalogue)
-    beside = RecencyPrior(model_scorer(run), recent, settings.training.temperature)
+    beside = Blend("beside", model_scorer(run), recent=recent, weight=settings.training.temperature)
     found = [recall(scorer, log, valid, catalogue) for scorer in (beside, model_scorer(run))]
     assert found[0] == pytest.approx(progress.best, abs=0.001)
     assert abs(found[1] - progress.best) > 0.005

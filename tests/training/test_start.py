@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 def test_it_writes_the_run_that_one_training_does(small_market, quick, whole, tmp_path):
     run = train(small_market.path, str(tmp_path / "run"), quick)
     assert isinstance(run, Run) and run.market.path == small_market.path
-    for name in ("model.safetensors", "listings.npz", "vocabulary.json", "run.toml", "train.jsonl"):
+    for name in ("model.safetensors", "listings.safetensors", "vocabulary.json", "run.toml", "train.jsonl"):
         assert (run.path / name).read_bytes() == (whole[0] / name).read_bytes(), name
 
 
@@ -34,7 +34,9 @@ def test_frames_are_trained_on_evaluated_and_asked(small_market, quick, whole, t
     )
     events: list[Update] = []
     run = train(market, tmp_path / "run", quick, progress=events.append)
-    assert (run.path / "listings.npz").read_bytes() == (whole[0] / "listings.npz").read_bytes()
+    assert (run.path / "listings.safetensors").read_bytes() == (
+        whole[0] / "listings.safetensors"
+    ).read_bytes()
     stages = [update.what for update in events if isinstance(update, Stage)]
     assert stages[0] == "features" and "embedding" in stages
     assert any(isinstance(update, Validated) for update in events)

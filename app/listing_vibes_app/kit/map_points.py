@@ -126,7 +126,8 @@ class SpaceMap:
 def stamp(opened: OpenRun) -> str:
     """Changes whenever the map, the embeddings or the market do."""
     times = "-".join(
-        f"{path.stat().st_mtime_ns:x}" for path in (map_file(opened.run), opened.run.made / "listings.npz")
+        f"{path.stat().st_mtime_ns:x}"
+        for path in (map_file(opened.run), opened.run.made / "listings.safetensors")
     )
     return f"{times}-{opened.view.market.fingerprint[:8]}"
 

@@ -61,7 +61,8 @@ def open_run(name: str) -> OpenRun:
 
 def _stamps(path: Path) -> tuple[int, ...]:
     """Change whenever a run is written, embedded, refreshed or measured anew."""
-    files = [path / name for name in ("run.toml", "current.json", "listings.npz", "metrics.json")]
+    names = ("run.toml", "current.json", "listings.safetensors", "measured.json", "metrics.json")
+    files = [path / name for name in names]
     return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
 
 

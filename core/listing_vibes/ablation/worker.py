@@ -61,7 +61,7 @@ def measure_variant(folder: Path) -> None:
     from listing_vibes.model.settings import Resolved, Settings
     from listing_vibes.run.run import Run
     from listing_vibes.run.scorer import as_served, model_scorer
-    from listing_vibes.scoring.blends import RecencyPrior
+    from listing_vibes.scoring.blend import tune_recency
     from listing_vibes.scoring.named import named_baseline
     from listing_vibes.scoring.ranking import Scorer
 
@@ -86,7 +86,7 @@ def measure_variant(folder: Path) -> None:
         scorer = named_baseline(job.baseline or "", market, log, split, catalogue, photos, settings.seed)
         note = f"It is {scorer.name}." if job.baseline == "best-id" else ""
     elif job.serving == "recency":
-        prior = RecencyPrior.tune([scorer], log, split, catalogue, settings.seed)
+        prior = tune_recency([scorer], log, split, catalogue, settings.seed)
         scorer, note = prior, f"It is {prior.note}."
     found = evaluate([scorer], log, split, catalogue, seed=settings.seed, report=_report_update)
     save_ranks(folder, found, market, note)

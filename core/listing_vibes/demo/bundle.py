@@ -28,16 +28,16 @@ from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.insight.search.photo_search import PhotoSearch
-from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.durable import atomic_path, copy_file
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Report, Stage
 from listing_vibes.progress.bar import ProgressBar
 from listing_vibes.run.contents import seal
-from listing_vibes.run.generations import RESULTS
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.versions import RESULTS, results_of
 from listing_vibes.training.train import train
 
 #: By name, not the best at hand: the same run on every machine.
@@ -130,6 +130,8 @@ def finish(made: Made, run: Path, report: Report) -> Run:
 def keep_measured(run: Run, found: Evaluation) -> None:
     """Write what was measured into a run that ships: it is of one state, and has it in one place."""
     save_metrics(run, found)
+    for path in results_of(run.path).glob("[!.]*"):
+        copy_file(path, run.path / path.name)
     shutil.rmtree(run.path / RESULTS.folder)
     (run.path / RESULTS.pointer).unlink()
 

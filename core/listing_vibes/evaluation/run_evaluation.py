@@ -20,9 +20,9 @@ from listing_vibes.progress import Notice, Report, Stage, shown, silent
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import NOTHING, fit_of, load_fits, unasked_fit
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbours
+from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbors
 from listing_vibes.scoring.baselines import Baseline, first_level
-from listing_vibes.scoring.blends import SHARES, Blend, RecencyPrior, Remembered
+from listing_vibes.scoring.blend import SHARES, Blend, Remembered, tune_partner, tune_recency
 from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.ranking import Scorer
@@ -67,7 +67,7 @@ def evaluate(
             test set stays as it was, so that figures can be compared.
         also: more scorers for the table.
         save: keep figures, queries and the weights of blends in the run's folder, where pages, reports and lists find them. One with
-            fewer baselines or users is kept beside a fuller one, which they go on reading.
+            fewer baselines or users than the saved one is not saved.
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 
     Raises:
@@ -83,7 +83,7 @@ def evaluate(
         if save and not save_metrics(opened, found):
             report(
                 Notice(
-                    f"{opened.path} has a fuller evaluation, which pages and reports go on showing; this one is kept beside it."
+                    f"{opened.path} has a fuller evaluation, which pages and reports go on showing; this one is not saved."
                 )
             )
     return found
@@ -114,7 +114,7 @@ def evaluate_run(
     else:
         first = first_level(log, split, catalogue, report, seed, baselines == "all", left_out)
     tell(Stage("neighbors, chosen on validation"))
-    near: list[Scorer] = [Remembered(scorer) for scorer in untrained_neighbours(run, split, report)]
+    near: list[Scorer] = [Remembered(scorer) for scorer in untrained_neighbors(run, split, report)]
     blends: list[Scorer] = []
     scorers: list[Scorer] = []
     if run.has_model:
@@ -129,7 +129,7 @@ def evaluate_run(
     if baselines != "none":
         scorers += [*first, *near]
         if near and len(tuned_on.valid):
-            scorers.append(RecencyPrior.tune(near, log, tuned_on, catalogue, seed, NEAR_RECENT))
+            scorers.append(tune_recency(near, log, tuned_on, catalogue, seed, NEAR_RECENT))
     scorers += also
     queries = split.test if users is None else _of_drawn_users(split.test, users)
     found = rank_queries(scorers, log, split, catalogue, queries, seed=seed, report=report)
@@ -212,8 +212,6 @@ def _request(
         t1=split.t1,
         t2=split.t2,
         test_until=int(test.at.max()) if split.t2 is not None and len(test) else None,
-        base=run.stamp.base,
-        model=run.stamp.model,
     )
 
 
@@ -267,20 +265,17 @@ def with_serving(
     are fitted together: beside a recency prior neighbours deserve another weight.
     """
     kept = model if isinstance(model, Remembered) else Remembered(model)
-    own: list[Scorer] = [kept]  # what an id model is blended with
-    found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
+    bases: list[Scorer] = [kept]  # what an id model is blended with
+    scorers: list[Scorer] = [kept, tune_recency([kept], log, split, catalogue, seed)]
     if near:
         partners = [one if isinstance(one, Remembered) else Remembered(one) for one in near]
-        blends: list[Scorer] = [Blend(kept, one, share) for one in partners for share in SHARES]
-        blend = Blend.tune([kept], near, log, split, catalogue, seed, blend_name("neighbors"))
-        own += [blend] if blend.weight else []
-        found += [
-            blend,
-            RecencyPrior.tune(
-                [kept, *blends], log, split, catalogue, seed, blend_name("neighbors", "recency")
-            ),
-        ]
+        blends = [Blend(kept.name, kept, one, share) for one in partners for share in SHARES]
+        blend = tune_partner([kept], near, log, split, catalogue, seed)
+        bases += [blend] if blend.share else []
+        name = blend_name("neighbors", "recency")
+        scorers += [blend, tune_recency([kept, *blends], log, split, catalogue, seed, name)]
     ids = [scorer for scorer in first if isinstance(scorer, IdModel)]
     if ids:
-        found.append(Blend.tune(own, ids, log, split, catalogue, seed, blend_name("ids")))
-    return found
+        name = blend_name("ids")
+        scorers.append(tune_partner(bases, ids, log, split, catalogue, seed, name, are_ids=True))
+    return scorers

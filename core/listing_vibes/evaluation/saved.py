@@ -1,4 +1,4 @@
-"""Evaluations that a run keeps: one for each request, of which the newest of the fullest is shown."""
+"""The evaluation that is saved with a run: the newest of the fullest."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.market.documents import read_json, write_json
-from listing_vibes.market.durable import copy_file, only_writer
+from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
 from listing_vibes.market.splits import Protocol
 from listing_vibes.run.fits import carry_fits, save_fits
-from listing_vibes.run.generations import RESULTS, building, folders_of, publish, results_of, sweep
 from listing_vibes.run.run import Run
+from listing_vibes.run.versions import RESULTS, building, publish_results, results_of, sweep
 
 if TYPE_CHECKING:
     from listing_vibes.evaluation.result import Evaluation
@@ -30,7 +30,6 @@ class EvaluationRequest(BaseModel):
     Attributes:
         t1, t2: the split, in the time of the log; None in leave-one-out.
         test_until: the moment of the last test query; later events are no part of the test.
-        base, model: the state of the run whose model was measured.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -43,8 +42,6 @@ class EvaluationRequest(BaseModel):
     t1: int | None = None
     t2: int | None = None
     test_until: int | None = None
-    base: str = ""
-    model: int = 0
 
     @property
     def fullness(self) -> tuple[bool, int]:
@@ -55,26 +52,25 @@ class EvaluationRequest(BaseModel):
 def frozen_test(run: Run, protocol: Protocol | None) -> EvaluationRequest | None:
     """Return the request whose split and last test query hold for this evaluation; None where none was made yet.
 
-    It is the one with the latest test among those of the same model and protocol. Leave-one-out has no moments.
+    It is that of the saved evaluation of the same model and protocol. Leave-one-out has no moments.
     """
-    requests = [one for one in _requests(run).values() if one.protocol == (protocol or one.protocol)]
-    temporal = [one for one in requests if one.test_until is not None and one.t2 is not None]
-    return max(temporal, key=lambda one: one.test_until or 0, default=None)
+    request = _saved_request(run)
+    if request is None or request.test_until is None or request.t2 is None:
+        return None
+    return request if protocol in (None, request.protocol) else None
 
 
 def save_metrics(run: Run, evaluation: Evaluation) -> bool:
-    """Save an evaluation with its run; `metrics.json`, `queries.parquet` and, where anything was fitted, `serving.json`.
-
-    Pages, reports and lists read the newest of the fullest evaluations, of which the run folder gets copies. One with
-    fewer baselines or users is kept beside it.
+    """Save an evaluation with its run: `metrics.json`, `queries.parquet` and, where anything was fitted, `serving.json`.
 
     Returns:
-        Whether this evaluation is the one that is shown.
+        Whether it was saved: one with fewer baselines or users than the saved one of the same model is not.
     """
     request = evaluation.request
     with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
-        current = _requests(run).get(results_of(run.path, run.stamp))
-        is_shown = request is None or current is None or request.fullness >= current.fullness
+        saved = _saved_request(run)
+        if request is not None and saved is not None and request.fullness < saved.fullness:
+            return False
         with building(run.path, RESULTS) as built:
             save_queries(built, evaluation, run.market)
             if evaluation.fits:
@@ -84,13 +80,9 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
             if request is not None:
                 write_json(built / FILE, request.model_dump(), indent=1)
             write_json(built / "metrics.json", evaluation.to_dict(), indent=1)
-            publish(run.path, built, RESULTS, of=run.stamp, is_current=is_shown)
-        if is_shown:
-            for path in sorted(results_of(run.path).glob("[!.]*")):
-                copy_file(path, run.path / path.name)
-        newest = {request.model_dump_json(): folder for folder, request in _requests(run).items()}
-        sweep(run.path, RESULTS, keep=newest.values())
-    return is_shown
+            publish_results(run.path, built, run.stamp)
+        sweep(run.path, RESULTS)
+    return True
 
 
 def save_queries(folder: Path, evaluation: Evaluation, market: Market) -> None:
@@ -100,17 +92,10 @@ def save_queries(folder: Path, evaluation: Evaluation, market: Market) -> None:
     write_table(folder / QUERIES, frame.assign(**ranks))
 
 
-def _requests(run: Run) -> dict[Path, EvaluationRequest]:
-    """Return the requests of all evaluations of the run's present model by their folders, the oldest first."""
-    shown = results_of(run.path, run.stamp)
-    state = {"base": run.stamp.base, "model": run.stamp.model}
-    requests = {}
-    for folder in dict.fromkeys([*([shown] if shown == run.path else []), *folders_of(run.path, RESULTS)]):
-        request = read_json(
-            folder / FILE, "remove it and evaluate the run again", EvaluationRequest.model_validate
-        )
-        if request is None and folder == shown and run.metrics is not None:  # saved without its request: full
-            request = EvaluationRequest(protocol=run.metrics.get("protocol") or "temporal", **state)
-        if request is not None and {"base": request.base, "model": request.model} == state:
-            requests[folder] = request
-    return requests
+def _saved_request(run: Run) -> EvaluationRequest | None:
+    """Return the request of the saved evaluation of the run's present model."""
+    path = results_of(run.path, run.stamp) / FILE
+    request = read_json(path, "remove it and evaluate the run again", EvaluationRequest.model_validate)
+    if request is None and run.metrics is not None:  # saved without its request: full
+        return EvaluationRequest(protocol=run.metrics.get("protocol") or "temporal")
+    return request

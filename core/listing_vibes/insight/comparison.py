@@ -18,7 +18,7 @@ from listing_vibes.evaluation.table import MOST_WEEKS
 from listing_vibes.insight.rankings import KEY, differing, load_rankings, rankers, shared
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, current_name
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count
 
@@ -254,6 +254,6 @@ def _choose_ranking(run: Run, known: list[str], name: str | None) -> str:
     """Return the ranking of that name; for None the default one, else the first."""
     if name is None:
         return DEFAULT_RANKING if DEFAULT_RANKING in known else known[0]
-    if current_name(name) not in known:
+    if name not in known:
         raise VibesError(f"{run.path} has no ranking '{name}'; give one of: {', '.join(known)}.")
-    return current_name(name)
+    return name

@@ -12,11 +12,11 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split, choosing
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import load_fits
-from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbours
+from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbors
 from listing_vibes.scoring.baselines import in_order
-from listing_vibes.scoring.blends import RecencyPrior
+from listing_vibes.scoring.blend import tune_recency
 from listing_vibes.scoring.named import BY_SPACE, NEAR_RECENT, named_baseline
-from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer, checked_scores
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
 
@@ -54,10 +54,10 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")
     space = BY_SPACE.get(spaced)
     if space is not None and space in run.spaces:
-        return VectorNeighbours.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
+        return VectorNeighbors.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
     if name == NEAR_RECENT:
-        near, asked = untrained_neighbours(run, split), choosing(split, run.log, run.catalogue)
-        return RecencyPrior.tune(near, run.log, asked, run.catalogue, seed, name)
+        near, asked = untrained_neighbors(run, split), choosing(split, run.log, run.catalogue)
+        return tune_recency(near, run.log, asked, run.catalogue, seed, name)
     kinds = {kind.name: key for key, kind in in_order().items()}
     key = kinds.get(name, spaced if space is not None else None)
     if key is None:

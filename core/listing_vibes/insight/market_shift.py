@@ -19,10 +19,10 @@ from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read
 from listing_vibes.features.within import inside
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import check_loaded
-from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.named import named_model
 from listing_vibes.run.run import Run
+from listing_vibes.run.versions import reading
 
 
 class AttributeShift(BaseModel):

@@ -11,8 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import QUERIES, RANK
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_kept, require_numbers
-from listing_vibes.run.generations import results_of
-from listing_vibes.scoring.ranking_names import current_names
+from listing_vibes.run.versions import results_of
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -30,10 +29,7 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
     path, hint = results_of(run.path) / QUERIES, "evaluate the run again"
     frame = read_kept(path, KEY, hint)
     if frame is not None:
-        names = current_names(rankers(frame))
-        ranks = {RANK + name: frame[RANK + stored] for name, stored in names.items()}
-        frame = frame.drop(columns=[RANK + name for name in rankers(frame)]).assign(**ranks)
-        require_numbers(frame, path, [*ranks], hint)
+        require_numbers(frame, path, [RANK + name for name in rankers(frame)], hint)
     return frame
 
 

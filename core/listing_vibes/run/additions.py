@@ -13,9 +13,9 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.run.fits import Fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.scoring.baselines import BASELINES
-from listing_vibes.scoring.blends import Blend, RecencyPrior
+from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.interactions import IdModel, Interactions
-from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.recency import RecentEvents, recency_prior
 from listing_vibes.scoring.text_space import text_vectors
@@ -48,18 +48,18 @@ class Additions:
         return self.fit.days is not None or self.fit.events is not None
 
     def scorer(self, model: Scorer, log: EventLog) -> Scorer:
-        """The whole row over `model`, for queries on `log`."""
-        found = self.personal(model, log)
-        return RecencyPrior(found, self.recent, self.fit.weight, self.fit.name) if self.recent else found
+        """Return the blend with `model`, for queries on `log`."""
+        return replace(self._blend(model, log), recent=self.recent, weight=self.fit.weight)
 
     def personal(self, model: Scorer, log: EventLog) -> Scorer:
-        """The row without recency, which is the same for all users of a moment."""
-        found = model
-        if self.fit.space is not None:
-            found = Blend(found, replace(self._near, log=log), self.fit.share, self.fit.name)
-        if self.fit.ids is not None:
-            found = Blend(found, self._ids.over(log), self.fit.id_share, self.fit.name)
-        return found
+        """Return the blend without recency, which is the same for all users of a moment."""
+        return self._blend(model, log)
+
+    def _blend(self, model: Scorer, log: EventLog) -> Blend:
+        fit = self.fit
+        neighbors = None if fit.space is None else replace(self._near, log=log)
+        ids = None if fit.ids is None else self._ids.over(log)
+        return Blend(fit.name, model, neighbors, fit.share, ids, fit.id_share)
 
     def gain(self, at: int) -> np.ndarray | None:
         """(L,) float32: what each listing's score gains at a moment; None where nothing is recent."""
@@ -86,12 +86,12 @@ class Additions:
         return self.run.log.wanted if self._train is None else self._train
 
     @cached_property
-    def _near(self) -> VectorNeighbours:
+    def _near(self) -> VectorNeighbors:
         assert self.fit.space is not None
         vectors = self._vectors(self.fit.space)
         # Of the market's log for now: `personal` gives each the log that is asked.
         log = _nobody(len(vectors))
-        return VectorNeighbours.of(vectors, log, self.fit.decay, NEIGHBOURS[self.fit.space], self.fit.nearest)
+        return VectorNeighbors.of(vectors, log, self.fit.decay, NEIGHBORS[self.fit.space], self.fit.nearest)
 
     @cached_property
     def _ids(self) -> IdModel:

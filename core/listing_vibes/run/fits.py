@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.generations import results_of
-from listing_vibes.scoring.blends import Blend, RecencyPrior, Remembered
+from listing_vibes.run.versions import results_of
+from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_parts, current_name
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_parts
 
 FILE = "serving.json"
 #: What a list is asked for by that is to be of the bare model.
 NOTHING = "nothing"
-SPACES = {label: space for space, label in NEIGHBOURS.items()}
+SPACES = {label: space for space, label in NEIGHBORS.items()}
 #: What lists add without being asked where a market has fewer training events of users with two or more than `LITTLE`: how many
 #: days count as recent, and how much attribute neighbors count beside the model, both standardised; then what one unit of
 #: log(1 + recent events) weighs, in their deviations, and a listing of the history against the one touched after it. Few events
@@ -47,7 +46,7 @@ class Fit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: Annotated[str, AfterValidator(current_name)]  # of the row
+    name: str  # of the ranking
     space: str | None = None  # whose neighbours; None: of none
     decay: float = 1.0  # weight of a listing of the history against the one touched after it
     nearest: bool = False  # neighbours by the nearest listing of the history instead
@@ -116,29 +115,21 @@ def serving_fit(run: Path, settings: Resolved, beside: str | None) -> Fit | None
 
 
 def fit_of(scorer: Scorer) -> Fit | None:
-    """How a scorer of `with_serving` was fitted; None of one that adds nothing."""
-    if not isinstance(scorer, RecencyPrior | Blend):
+    """Return the weights of a blend; None of a scorer that is none."""
+    if not isinstance(scorer, Blend):
         return None
-    found: dict[str, Any] = {"name": scorer.name}
-    inner: Scorer = scorer
-    if isinstance(inner, RecencyPrior):
-        found |= {"days": inner.recent.days, "events": inner.recent.events, "weight": inner.weight}
-        inner = inner.scorer
-    while isinstance(inner, Blend):
-        other = inner.other.scorer if isinstance(inner.other, Remembered) else inner.other
-        if isinstance(other, VectorNeighbours):
-            found |= {
-                "space": SPACES[other.name],
-                "decay": other.decay,
-                "nearest": other.nearest,
-                "share": inner.weight,
-            }
-        elif isinstance(other, IdModel):
-            found |= {"ids": other.name, "id_settings": other.settings, "id_share": inner.weight}
-        else:
-            return None
-        inner = inner.scorer
-    return Fit.model_validate(found)
+    weights: dict[str, Any] = {"name": scorer.name, "weight": scorer.weight}
+    if scorer.recent is not None:
+        weights |= {"days": scorer.recent.days, "events": scorer.recent.events}
+    neighbors, ids = (
+        getattr(one, "scorer", one) for one in (scorer.neighbors, scorer.ids)
+    )  # of a `Remembered`
+    if isinstance(neighbors, VectorNeighbors):
+        weights |= {"space": SPACES[neighbors.name], "decay": neighbors.decay, "nearest": neighbors.nearest}
+        weights["share"] = scorer.share
+    if isinstance(ids, IdModel):
+        weights |= {"ids": ids.name, "id_settings": ids.settings, "id_share": scorer.id_share}
+    return Fit.model_validate(weights)
 
 
 def telling(fits: Sequence[Fit]) -> list[Fit]:
@@ -159,26 +150,12 @@ def save_fits(run: Path, fits: Sequence[Fit]) -> None:
 
 
 def load_fits(run: Path) -> list[Fit]:
-    """What `vibes evaluate` fitted for a run, nothing where it fitted nothing.
+    """Return what `vibes evaluate` fitted for a run, nothing where it fitted nothing.
 
     Raises:
         VibesError: the file is damaged.
     """
     path = results_of(run) / FILE
-    try:
-        found = path.stat()
-    except OSError:  # where it is not, or cannot be read, the reading says so
-        return _read(path)
-    # A service asks this with every request: a look at the file tells whether it has to be read again.
-    return list(_kept(path, (found.st_mtime_ns, found.st_size, found.st_ino)))
-
-
-@lru_cache(maxsize=32)
-def _kept(path: Path, state: tuple[int, ...]) -> tuple[Fit, ...]:
-    return tuple(_read(path))
-
-
-def _read(path: Path) -> list[Fit]:
     return read_json(path, "evaluate the run again", TypeAdapter(list[Fit]).validate_python) or []
 
 

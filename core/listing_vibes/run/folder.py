@@ -22,13 +22,21 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment, moment_in_log
 from listing_vibes.market.splits import Catalogue, Protocol, Split, make_split
 from listing_vibes.market.user_names import NumberedUsers
-from listing_vibes.run.contents import SPACES, check_finite, check_loaded, check_opened, read_spaces, rows_of
-from listing_vibes.run.generations import Place, folder_of, results_of, settle, stamp_of
+from listing_vibes.run.contents import (
+    LISTINGS,
+    SPACES,
+    check_finite,
+    check_loaded,
+    check_opened,
+    read_spaces,
+    rows_of,
+)
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import market_of_run
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.origin import MARKETS
 from listing_vibes.run.shared import Shared
+from listing_vibes.run.versions import Lease, folder_of, lease_current, results_of, stamp_of
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.search.index import ExactIndex, normalize
 
@@ -66,7 +74,7 @@ class RunFolder:
         path: Path,
         manifest: Manifest,
         market: Market | None = None,
-        place: Place | None = None,
+        lease: Lease | None = None,
         events_too: bool = True,
         fits_in: Path | None = None,
     ) -> None:
@@ -74,11 +82,11 @@ class RunFolder:
         self._fits_in = (
             path if fits_in is None else fits_in
         )  # of a state that is not published yet, elsewhere
-        place = Place(stamp_of(path), path) if place is None else place
-        self.folder, self.stamp, self.generation = place.folder, place.stamp, place.stamp.generation
-        self.made = folder_of(path, place.stamp.made) if self.generation else place.folder
-        if place.lease is not None:  # what keeps the generation from being removed ends with this object
-            weakref.finalize(self, os.close, place.lease)
+        lease = Lease(stamp_of(path), path) if lease is None else lease
+        self.folder, self.stamp, self.generation = lease.folder, lease.stamp, lease.stamp.generation
+        self.made = folder_of(path, lease.stamp.made) if self.generation else lease.folder
+        if lease.lock is not None:  # what keeps the version from being removed ends with this object
+            weakref.finalize(self, os.close, lease.lock)
 
     @classmethod
     def open(cls, path: Path | str, market: Market | None = None, events_too: bool = True) -> Self:
@@ -96,8 +104,8 @@ class RunFolder:
             raise VibesError(
                 f"The training of {path} has not finished; go on with `vibes train MARKET {path} --resume`."
             )
-        place = settle(path)
-        run = cls(path, Manifest.load(place.folder), market, place, events_too)
+        lease = lease_current(path)
+        run = cls(path, Manifest.load(lease.folder), market, lease, events_too)
         if run.manifest.markets is not None and not run.manifest.market:
             runs = sorted(one.parent for one in (path / MARKETS).glob("*/run.toml"))
             mend = f"open one of its runs (as {runs[0]}), or " if runs else ""
@@ -105,19 +113,19 @@ class RunFolder:
                 f"{path} is a model of several markets, without listings of its own; {mend}put it to work in a market with "
                 f"`vibes embed MARKET RUN --model {path}`."
             )
-        if not (run.folder / "listings.npz").is_file():
+        if not (run.folder / LISTINGS).is_file():
             raise VibesError(
-                f"{path} lacks listings.npz; make it with `vibes embed MARKET {path} --model {path}`."
+                f"{path} lacks {LISTINGS}; make it with `vibes embed MARKET {path} --model {path}`."
             )
         check_opened(run.folder, run.manifest)
         return run
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
-        check_loaded(self.folder, "listings.npz")
+        check_loaded(self.folder, LISTINGS)
         model = {"model": self.manifest.settings.encoder_config().width}
         widths = model if self.has_model else {}
-        return read_spaces(self.folder / "listings.npz", widths, whole=False)
+        return read_spaces(self.folder / LISTINGS, widths, whole=False)
 
     @cached_property
     def listing_ids(self) -> list[str]:
@@ -127,7 +135,7 @@ class RunFolder:
     @cached_property
     def listing_row(self) -> dict[str, int]:
         """Row by listing id."""
-        return rows_of(self.folder / "listings.npz", self._arrays["listing_id"])
+        return rows_of(self.folder / LISTINGS, self._arrays["listing_id"])
 
     @property
     def spaces(self) -> list[str]:
@@ -150,7 +158,7 @@ class RunFolder:
         if space not in self.spaces:
             raise VibesError(f"{self.path} has no space '{space}'; it has: {', '.join(self.spaces)}.")
         if space not in self._indexes:
-            check_finite(self.folder / "listings.npz", space, self._arrays[space])
+            check_finite(self.folder / LISTINGS, space, self._arrays[space])
             stored = self._arrays[space]
             self._indexes[space] = (
                 ExactIndex.of_stored(stored)

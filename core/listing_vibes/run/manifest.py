@@ -14,7 +14,7 @@ from listing_vibes.market.io import find_table
 from listing_vibes.model.settings import Forbidding, Resolved, apart, merged
 
 #: Raised whenever an older run folder can no longer be read.
-RUN_FORMAT = 1
+RUN_FORMAT = 2
 
 
 class FileFacts(Forbidding):
@@ -22,9 +22,6 @@ class FileFacts(Forbidding):
 
     bytes: int
     sha256: str
-    arrays: dict[str, str] = Field(
-        default_factory=dict
-    )  # type and shape by name; of safetensors a digest of these
 
 
 class KnownMarket(Forbidding):
@@ -61,7 +58,9 @@ class Manifest(Forbidding):
     trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
     steps: int = 0  # of training until the weights that were kept; 0 = not recorded
     photo_encoder: str = ""
-    encoded_by: str = ""  # inference path of listings.npz, see listing_vibes.model.fast.choose; "" = no model
+    encoded_by: str = (
+        ""  # inference path of the listings' vectors, see listing_vibes.model.fast.choose; "" = no model
+    )
     default_space: DefaultSpace | None = None  # None: the first of `contents.SPACES` that the run has
     carried: Carried | None = None  # what the model brought from the run that it came from
     versions: dict[str, str] = Field(default_factory=dict)
@@ -83,40 +82,43 @@ class Manifest(Forbidding):
         """
         path = run / "run.toml"
         if not path.is_file():
-            if find_table(run, "listings") is not None:
-                raise VibesError(
-                    f"{run} is a market, not a run; make one of it with `vibes train {run} RUN`, or with `vibes embed {run} RUN` "
-                    "where it has no events, and name that folder."
-                )
-            if run.is_file():
-                inside = (run.parent / "run.toml").is_file()
-                mend = (
-                    f"give the folder that it lies in, {run.parent}" if inside else "give the folder of a run"
-                )
-                raise VibesError(f"{run} is a file, not a run; {mend}.")
-            raise VibesError(
-                f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
-            )
+            raise _no_run(run)
         content = read_toml(path, "check its permissions")
+        if content.get("format") == 1:
+            raise VibesError(
+                f"{run} is a run of format 1; convert it with `python -m listing_vibes.run.convert RUN`, which keeps all that it has."
+            )
         if content.get("format") != RUN_FORMAT:
             raise VibesError(
-                f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; "
-                "train the run again or use the version that wrote it."
+                f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; use the version that wrote it."
             )
         try:
             settings = content.get("settings")
-            if isinstance(settings, Mapping):  # of a version of before it holds what was chosen, too
+            if isinstance(settings, Mapping):
                 content["settings"] = merged(stored_settings(settings), content.pop("resolved", {}))
-            found = cls.model_validate(content)
-            found.settings.encoder_config()
+            manifest = cls.model_validate(content)
+            manifest.settings.encoder_config()
         except (ValidationError, VibesError) as error:
-            told = first_problem(error) if isinstance(error, ValidationError) else str(error)
-            mend = "" if ";" in told else "; set it right, or copy the run again from where it is whole"
-            raise VibesError(f"{path}: {told.rstrip('.')}{mend}.") from error
-        return found
+            problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
+            hint = "" if ";" in problem else "; correct it, or copy the run again from where it is whole"
+            raise VibesError(f"{path}: {problem.rstrip('.')}{hint}.") from error
+        return manifest
 
     def save(self, run: Path) -> None:
         """Write `run/run.toml`, atomically."""
         content = self.model_dump(exclude_none=True, exclude={"settings"})
         content["settings"], content["resolved"] = apart(self.settings)
         write_text(run / "run.toml", tomli_w.dumps(content))
+
+
+def _no_run(run: Path) -> VibesError:
+    if find_table(run, "listings") is not None:
+        return VibesError(
+            f"{run} is a market, not a run; make one of it with `vibes train {run} RUN`, or with `vibes embed {run} RUN` "
+            "where it has no events, and name that folder."
+        )
+    if run.is_file():
+        return VibesError(f"{run} is a file, not a run; give the folder of a run, such as {run.parent}.")
+    return VibesError(
+        f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
+    )

@@ -12,8 +12,8 @@ from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import LITTLE, NEAR, repeated
-from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import KnownMarket, Manifest
+from listing_vibes.run.versions import reading
 
 #: The folder with a run over each market, in the run folder of a model of several.
 MARKETS = "markets"
@@ -39,7 +39,7 @@ def shares_listings(market: Market, run: Path) -> bool:
     try:
         for one in [path.parent for path in many] or [run]:
             with reading(one) as folder:
-                ids = read_spaces(folder / "listings.npz")["listing_id"]
+                ids = read_spaces(folder / "listings.safetensors")["listing_id"]
             if market.plain[C.LISTING].isin(ids.tolist()).any():
                 return True
     except (VibesError, OSError):

@@ -22,7 +22,7 @@ from listing_vibes.run.ranking import CandidateRanker, Lists, Requests, Search, 
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.score_moves import ScoreMoves
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.neighbours import encode_untrained
+from listing_vibes.scoring.neighbors import encode_untrained
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.search.index import EXACT_TO, ExactIndex

@@ -12,7 +12,7 @@ from listing_vibes.run.fits import unasked_fit
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.named import neighbours
-from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.scoring.scorer import Named, VectorScorer
@@ -43,13 +43,13 @@ def as_served(run: Run, model: Scorer) -> Scorer:
     return Named(DEFAULT_RANKING, model if fit is None else Additions(run, fit).scorer(model, run.log))
 
 
-def untrained_neighbours(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbours]:
+def untrained_neighbors(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbors]:
     """Those by every space that the run's market has without a model, and by its texts, tuned on validation. `report` gets the
     progress of texts that were never embedded."""
     log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
     found = [
-        VectorNeighbours.tune(run.vectors(space), log, split, catalogue, label, seed)
-        for space, label in NEIGHBOURS.items()
+        VectorNeighbors.tune(run.vectors(space), log, split, catalogue, label, seed)
+        for space, label in NEIGHBORS.items()
         if space in run.spaces
     ]
     if any(type_of(attribute.kind).sentences for attribute in run.market.attributes):

@@ -21,15 +21,15 @@ from listing_vibes.market.durable import atomic_path, copy_file, only_writer
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report
-from listing_vibes.run.contents import is_sound, read_spaces, seal
+from listing_vibes.run.arrays import save_arrays
+from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, seal
 from listing_vibes.run.default_space import default_space
 from listing_vibes.run.engine import Engine
-from listing_vibes.run.generations import building, drop_results, forget, publish, reading, sweep
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.named import named_model
-from listing_vibes.run.npz import write_npz
 from listing_vibes.run.origin import at_home, shares_listings, took_part
 from listing_vibes.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
+from listing_vibes.run.versions import building, forget, publish, reading, sweep
 
 #: The files of a run that are its model.
 MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
@@ -78,25 +78,20 @@ def _model_space(engine: Engine, known: dict[bytes, np.ndarray], report: Report 
 
 
 def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.ndarray]:
-    """The stored vectors (d,) of the listings of `run` by the digest of their content.
+    """Return the stored vectors (d,) of the listings of `run` by the digest of their content.
 
-    Empty where they are not what `engine`, the model of `model_run`, would give: made by other weights, on another
-    inference path, or by a version that did not keep what it had read.
+    Empty where they are not what `engine`, the model of `model_run`, would give: made by other weights, or on another inference
+    path.
     """
-    if not (run / "run.toml").is_file() or not (run / "listings.npz").is_file():
-        return {}
-    if embedded_with(run) != weights_digest(model_run):
+    if not (run / "run.toml").is_file() or embedded_with(run) != weights_digest(model_run):
         return {}
     manifest = Manifest.load(run)
     features = load_prepared(run, manifest.fingerprint) if manifest.encoded_by == engine.path else None
+    if features is None or not is_sound(run, LISTINGS):
+        return {}
     try:
-        stored = read_spaces(run / "listings.npz")
-    except VibesError:  # damaged: to embed again is the mend
-        return {}
-    if features is None or "model" not in stored:
-        return {}
-    vectors = stored["model"].astype(np.float32)
-    if len(vectors) != features.tokens.listings or not is_sound(run, "listings.npz"):
+        vectors = read_spaces(run / LISTINGS)["model"].astype(np.float32)
+    except (VibesError, KeyError):  # damaged: they are embedded again
         return {}
     return dict(zip(content_digests(features).tolist(), vectors, strict=True))
 
@@ -104,14 +99,13 @@ def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.
 def save_spaces(
     run: Path, market: Market, spaces: dict[str, np.ndarray], photos: PhotoVectors | None = None
 ) -> None:
-    """Write `listings.npz`: ids and float16 embeddings, in listing order; and the center of `photos`, where given."""
+    """Write `listings.safetensors`: ids and float16 embeddings, in listing order; and the center of `photos`, where given."""
     if (center := photo_center(photos)) is not None:
         with atomic_path(run / CENTER) as temporary, temporary.open("wb") as stream:
             np.save(stream, center)
     ids = market.listings[C.LISTING].to_numpy(str)
-    with atomic_path(run / "listings.npz") as temporary, temporary.open("wb") as stream:
-        arrays = {name: vectors.astype(np.float16) for name, vectors in spaces.items()}
-        write_npz(stream, {"listing_id": ids} | arrays)
+    vectors = {name: one.astype(np.float16) for name, one in spaces.items()}
+    save_arrays(run / LISTINGS, {"listing_id": ids} | vectors)
 
 
 def load_photo_center(run: Path) -> np.ndarray | None:
@@ -162,9 +156,7 @@ def embed_market(
             manifest = _embed(market, built, photos, source, before, report, model_run)
             manifest.save(built)
             other = weights_digest(built) != weights_digest(before)
-            publish(run, built, anew=True, other_model=other)
-        if other:
-            drop_results(run)
+            publish(run, built, embedded=True, other_model=other)
         sweep(run)
         return manifest
 

@@ -10,13 +10,13 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Split, choosing
 from listing_vibes.progress import Report
 from listing_vibes.scoring.baselines import BASELINES, first_level, in_order, tuned
-from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import best, validation_sample
 
 #: Space by the name that grids give its neighbours.
-BY_SPACE = {label.replace(" ", "-"): space for space, label in NEIGHBOURS.items()}
+BY_SPACE = {label.replace(" ", "-"): space for space, label in NEIGHBORS.items()}
 
 #: What tables call the best of the untrained neighbours beside a recency prior: what is to be had without any model.
 NEAR_RECENT = "neighbors + recency"
@@ -62,7 +62,7 @@ def neighbours(
     photos: PhotoVectors | None = None,
     seed: int = 0,
     report: Report | None = None,
-) -> VectorNeighbours:
+) -> VectorNeighbors:
     """Nearest neighbours of the history by attributes, photos or text, the recency weight tuned on validation.
 
     Raises:
@@ -74,5 +74,5 @@ def neighbours(
     else:
         vectors = content_spaces(market, photos).get(space)
     if vectors is None:
-        raise VibesError(f"{market.path} has no {space}, so listings have no {NEIGHBOURS[space]}.")
-    return VectorNeighbours.tune(vectors, log, split, catalogue, NEIGHBOURS[space], seed)
+        raise VibesError(f"{market.path} has no {space}, so listings have no {NEIGHBORS[space]}.")
+    return VectorNeighbors.tune(vectors, log, split, catalogue, NEIGHBORS[space], seed)

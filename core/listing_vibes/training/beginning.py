@@ -23,12 +23,12 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.settings import Resolved, ResolvedSplit, ResolvedTraining, Settings
 from listing_vibes.run.contents import check_loaded
-from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.model_files import check_model
 from listing_vibes.run.origin import at_home
 from listing_vibes.run.prepared import weights_digest
 from listing_vibes.run.spaces import MODEL
+from listing_vibes.run.versions import reading
 from listing_vibes.training.decided import UNWEIGHED, reopened
 from listing_vibes.training.start_rows import start_from_weights
 

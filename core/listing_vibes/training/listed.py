@@ -8,8 +8,8 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Split
 from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.fits import DECAY, NEAR, RECENT, Fit, fit_of, unasked_fit
-from listing_vibes.scoring.blends import BATCH, SHARES, WINDOWS, Blend, RecencyPrior, Remembered, score_spread
-from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.blend import BATCH, SHARES, WINDOWS, Blend, Remembered, score_spread, tune_recency
+from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.tuning import validation_sample
 
@@ -40,7 +40,7 @@ def fit_blend(
     kept = Remembered(model)
     scorers = _candidate_scorers(training, kept, near, log, fixed, trust < 1)
     windows = WINDOWS if trust == 1 else (fixed.days or RECENT,)
-    best = fit_of(RecencyPrior.tune(scorers, log, split, catalogue, seed, windows=windows))
+    best = fit_of(tune_recency(scorers, log, split, catalogue, seed, windows=windows))
     assert best is not None
     found = best if trust == 1 else _shrink(fixed, best, trust, kept, log, split, catalogue, seed)
     return training.model_copy(
@@ -83,12 +83,12 @@ def _candidate_scorers(
     if only_fixed_form or not training.neighbours_weighed:
         forms = {fixed.nearest: forms[fixed.nearest]}
     partners = [
-        Remembered(VectorNeighbours.of(near, log, decay, NEIGHBOURS["attributes"], nearest))
+        Remembered(VectorNeighbors.of(near, log, decay, NEIGHBORS["attributes"], nearest))
         for nearest, decay in forms.items()
     ]
     if not training.neighbours_weighed:
-        return [Blend(model, partners[0], fixed.share)] if fixed.share else [model]
-    return [model, *(Blend(model, partner, share) for partner in partners for share in SHARES)]
+        return [Blend(model.name, model, partners[0], fixed.share)] if fixed.share else [model]
+    return [model, *(Blend(model.name, model, one, share) for one in partners for share in SHARES)]
 
 
 def _shrink(

@@ -7,9 +7,9 @@ from listing_vibes.features.photos.trainable import TRAINABLE, is_trained
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedSplit
-from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.origin import of_another_market
+from listing_vibes.run.versions import reading
 
 
 def refit_settings(run: Path, market: Market, everything: bool = False) -> Resolved:

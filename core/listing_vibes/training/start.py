@@ -12,11 +12,11 @@ from listing_vibes.features.photos.vectors import tell_broken
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Report, shown, silent
-from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.named import named_model
 from listing_vibes.run.origin import MARKETS
 from listing_vibes.run.run import Run
+from listing_vibes.run.versions import reading
 from listing_vibes.training.beginning import Beginning
 from listing_vibes.training.many import folder_names
 from listing_vibes.training.processes import launched

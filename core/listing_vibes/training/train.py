@@ -34,11 +34,11 @@ from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.run.contents import seal
 from listing_vibes.run.engine import Engine, make_inputs
 from listing_vibes.run.fits import carry_fits
-from listing_vibes.run.generations import forget
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.prepared import save_prepared
 from listing_vibes.run.scorer import engine_scorer
 from listing_vibes.run.spaces import library_versions, save_spaces, spaces_of
+from listing_vibes.run.versions import forget
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.metrics import smooth_recall, user_means
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks

@@ -26,7 +26,7 @@ def test_a_run_is_opened_once_and_again_when_it_was_written_anew(eventless, tmp_
     assert runs.open_run("run") is not first
 
 
-@pytest.mark.parametrize("name", ["run.toml", "current.json", "listings.npz", "metrics.json"])
+@pytest.mark.parametrize("name", ["run.toml", "current.json", "listings.safetensors", "measured.json"])
 def test_a_file_of_a_run_that_is_new_or_written_anew_has_it_opened_again(tmp_path, name):
     stamps = [runs._stamps(tmp_path)]
     for moment in (1e9, 2e9):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,11 +20,12 @@ from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.market.documents import read_json
 from listing_vibes.report.measured import training
 from listing_vibes.run.contents import read_spaces
+from listing_vibes.run.convert import convert
 from listing_vibes.run.fits import load_fits
-from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
+from listing_vibes.run.versions import stamp_of
 
 FIRST = Path(__file__).parents[2] / "run" / "first_format"
 METRICS = (
@@ -38,8 +41,18 @@ SERVING = (
 )
 
 
+@cache
+def converted() -> Path:
+    """A folder with a run and its market, of the present format."""
+    folder = Path(tempfile.mkdtemp(prefix="vibes-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(FIRST, folder, dirs_exist_ok=True)
+    convert(folder / "run")
+    return folder
+
+
 def _file(name: str) -> bytes:
-    return (FIRST / "run" / name).read_bytes()
+    return (converted() / "run" / name).read_bytes()
 
 
 @cache
@@ -74,7 +87,7 @@ def _of(name: str, read: Callable[[Path], object]) -> Callable[[Path], Callable[
     """Put one file into a copy of the run, and read that."""
 
     def make(folder: Path) -> Callable[[bytes], object]:
-        shutil.copytree(FIRST, folder / "first", dirs_exist_ok=True)
+        shutil.copytree(converted(), folder / "first", dirs_exist_ok=True)
         run = folder / "first" / "run"
 
         def feed(content: bytes) -> object:
@@ -101,13 +114,13 @@ def _answers(path: Path) -> object:
 
 for _name, _read, _seed in (
     ("run.toml", Manifest.load, lambda: _file("run.toml")),
-    ("current.json", stamp_of, lambda: b'{"base": "ab", "generation": 3, "made": 0}'),
+    ("current.json", stamp_of, lambda: b'{"base": "ab", "version": 3, "made": 0, "model": 0}'),
     ("metrics.json", _metrics, lambda: METRICS),
     ("serving.json", load_fits, lambda: SERVING),
     (
-        "listings.npz",
-        lambda run: read_spaces(run / "listings.npz", {"model": 8}),
-        lambda: _file("listings.npz"),
+        "listings.safetensors",
+        lambda run: read_spaces(run / "listings.safetensors", {"model": 8}),
+        lambda: _file("listings.safetensors"),
     ),
     ("map.parquet", lambda run: _opened(run, read_map), lambda: _table("map")),
     ("queries.parquet", lambda run: _opened(run, load_rankings), lambda: _table("queries")),
@@ -122,7 +135,7 @@ for _name, _read, _seed in (
 
 
 NAMES = (
-    "run.toml", "listings.npz", "vocabulary.json", "model.safetensors", "features.safetensors", "prepared.safetensors",
+    "run.toml", "listings.safetensors", "vocabulary.json", "model.safetensors", "features.safetensors", "prepared.safetensors",
 )  # fmt: skip
 
 
@@ -136,8 +149,8 @@ def _one_of(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
 def run_files(folder: Path) -> Callable[[bytes], object]:
     """Any file of a run, opened and asked."""
     run = folder / "run"
-    shutil.copytree(FIRST / "run", run)
-    shutil.copytree(FIRST / "market", folder / "market")
+    shutil.copytree(converted() / "run", run)
+    shutil.copytree(converted() / "market", folder / "market")
 
     def feed(content: bytes) -> object:
         name = NAMES[content[0] % len(NAMES)]

@@ -56,23 +56,6 @@ def test_drafts_in_one_pass_have_the_vectors_of_each_alone(trained, newcomers):
     np.testing.assert_allclose(base, trained.vectors("model")[trained.row("home-0003")], atol=5e-3)
 
 
-def test_a_draft_is_encoded_once_until_a_value_changes(trained, monkeypatch):
-    newcomers, encoded = Newcomers(trained), []
-    encode = newcomers._encode_models
-    monkeypatch.setattr(
-        newcomers, "_encode_models", lambda *given: encoded.append(given[0]) or encode(*given)
-    )
-    cells = Draft.of_listing(trained.market, "home-0003").cells
-    place = newcomers.encode(cells, spaces=["model"]).vectors["model"]
-    again = newcomers.encode_models([cells])[0]
-    np.testing.assert_array_equal(again, place)
-    again[:] = 0  # what is given away is nobody else's
-    np.testing.assert_array_equal(newcomers.encode_models([cells])[0], place)
-    assert len(encoded) == 1
-    other = newcomers.encode_models([{**cells, "price": 5000.0}])[0]
-    assert len(encoded) == 2 and np.abs(other - place).max() > 1e-3
-
-
 def test_a_change_changes_one_attribute_and_titles_and_places_stay(trained):
     draft = Draft.of_listing(trained.market, "home-0003")
     changes = list(single_changes(trained.market, draft, np.ones(len(trained.listing_ids), bool)))

@@ -9,7 +9,7 @@ from listing_vibes.evaluation.run_evaluation import with_serving
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.scoring.baselines import BASELINES, first_level
-from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.neighbors import VectorNeighbors
 
 CHANGES = ("removed", "altered", "added")
 
@@ -34,8 +34,8 @@ def scorers_of(log: EventLog, catalogue, t1: int, t2: int) -> list:
     split = make_split(log, catalogue, "temporal", t1, t2)
     vectors = np.random.default_rng(0).normal(size=(log.listings, 4))
     first = first_level(log, split, catalogue)
-    neighbours = VectorNeighbours.tune(vectors, log, split, catalogue)
-    other = VectorNeighbours.tune(vectors[:, ::-1] ** 3, log, split, catalogue, "others")
+    neighbours = VectorNeighbors.tune(vectors, log, split, catalogue)
+    other = VectorNeighbors.tune(vectors[:, ::-1] ** 3, log, split, catalogue, "others")
     stand_ins = [one.tune(log, split, catalogue) for one in BASELINES.values() if one.stands_in_for]
     return [*first, *stand_ins, *with_serving(neighbours, first, [other], log, split, catalogue)]
 

@@ -342,7 +342,7 @@ def test_a_folder_keeps_to_its_command(trained, tmp_path):
     changed = tmp_path / "run"
     shutil.copytree(trained.path, changed)
     prepare(changed, tmp_path / "new", "recommend", rules)
-    with (changed / "listings.npz").open("ab") as stream:
+    with (changed / "listings.safetensors").open("ab") as stream:
         stream.write(b" ")
     resealed(changed)
     with pytest.raises(VibesError, match="the run or its market changed since"):

@@ -28,9 +28,9 @@ from listing_vibes.market.durable import only_writer, scratch_folder
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.market.values import as_ids, id_text
-from listing_vibes.run.generations import settle, stamp_of
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.versions import lease_current, stamp_of
 from listing_vibes.serving.forget import forget as module
 from listing_vibes.serving.forget.forget import UsersToForget, forget, remove_rows
 from listing_vibes.serving.refresh import loop
@@ -101,9 +101,9 @@ def test_a_run_that_was_never_refreshed_and_its_tables_of_any_format(run, tmp_pa
 
 
 def test_a_table_that_is_a_link_and_a_folder_called_as_that_of_states(tiny_market, tmp_path):
-    folder = tmp_path / "generations"
+    folder = tmp_path / "versions"
     folder.mkdir()
-    market = Market.open(tiny_market("generations/market", photos=0))
+    market = Market.open(tiny_market("versions/market", photos=0))
     (market.path / "events.parquet").rename(tmp_path / "kept.parquet")
     (market.path / "events.parquet").symlink_to(tmp_path / "kept.parquet")
     embed_market(Market.open(market.path), folder / "run", None)
@@ -160,11 +160,11 @@ def test_who_is_nowhere_is_told_after_the_others_are_gone(run):
 @pytest.mark.slow
 def test_a_generation_that_is_read_is_waited_for_and_then_told(run, tmp_path, monkeypatch):
     refreshed(run, tmp_path, 2)
-    place = settle(run.path)
+    place = lease_current(run.path)
     monkeypatch.setattr(module, "PATIENCE_S", 0.3)
     with pytest.raises(VibesError, match="000002 has these users still, and somebody reads it"):
         forget(run.path, GONE)
-    os.close(place.lease)
+    os.close(place.lock)
     told = forget(run.path, GONE)  # nothing is left but what was read
     assert [Path(one).name for one in told.generations] == ["000002"] and traces(
         run.path.parent, GONE[0]
@@ -176,7 +176,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "generations" not in path.parts and path.name != "current.json"
+        if path.is_file() and "versions" not in path.parts and path.name != "current.json"
     }
 
 

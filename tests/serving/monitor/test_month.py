@@ -22,8 +22,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.model.settings import Resolved, ResolvedTraining
-from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.run import Run
+from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.serving.monitor.monitor import look, monitor
 from listing_vibes.serving.monitor.newest import newest, recall_check
@@ -84,9 +84,7 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     assert not found.crossed, found.text()
     assert found.generation == 1 and found.queries == len(asked.queries) > 100
     by_name = {check.name: check for check in found.checks}
-    metrics = json.loads((before / "run" / "metrics.json").read_text())["results"]["default ranking"][
-        "recall@30"
-    ]
+    metrics = Run.open(before / "run").metrics["results"]["default ranking"]["recall@30"]
     assert by_name["recall"].before == pytest.approx(metrics["value"])
     assert by_name["recall"].low < by_name["recall"].value < by_name["recall"].high
     assert asked.queries.at.min() >= int(found.since and pd.Timestamp(found.since, tz="UTC").value)

@@ -17,9 +17,9 @@ from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.market.garbage import none_meanwhile
 from listing_vibes.market.market import Market
 from listing_vibes.run.folder import PUSH_COLUMNS
-from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh.loop import keep_fresh
 from listing_vibes.serving.refresh.refresher import Refresher, Stopped
 from listing_vibes.serving.refresh.sources import FileSource
@@ -174,7 +174,7 @@ def test_a_look_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(shop
     refresher = shop.refresher(tick=stop)
     with pytest.raises(Stopped):
         refresher.refresh()
-    assert stamp_of(shop.run).generation == 0 and not list((shop.run / "generations").iterdir())
+    assert stamp_of(shop.run).generation == 0 and not list((shop.run / "versions").iterdir())
     assert Market.open(shop.market.path).fingerprint == before
     shop.deliver("a", listings=new_listings(shop.market, 2))  # another file by now
     assert refresher.refresh().new == 2
@@ -360,7 +360,7 @@ def test_a_generation_lives_as_long_as_somebody_reads_it(shop):
 
 
 def _kept(run: Path) -> list[int]:
-    return sorted(int(folder.name) for folder in (run / "generations").glob("0*"))
+    return sorted(int(folder.name) for folder in (run / "versions").glob("0*"))
 
 
 @pytest.mark.slow

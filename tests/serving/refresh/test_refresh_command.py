@@ -40,7 +40,7 @@ def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 0
         assert process.stderr.read() == ""
-    assert not list((run.path / "generations").glob(".building*"))
+    assert not list((run.path / "versions").glob(".building*"))
     assert len(Run.open(run.path).listing_ids) == len(run.listing_ids) + 3
 
 

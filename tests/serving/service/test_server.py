@@ -21,7 +21,7 @@ from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import new_events
 from helpers.serving import ask, running
-from listing_vibes.run.generations import STATES
+from listing_vibes.run.versions import STATES
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource

@@ -10,6 +10,7 @@ from listing_vibes.insight.comparison import Comparison, compared, require_one_p
 from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
 from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.splits import Split
+from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes_app.kit.measures import method_name
@@ -26,7 +27,7 @@ QUICK, EVENTS = (
 
 def rankings(opened: OpenRun) -> pd.DataFrame | None:
     """The ranks that the run's evaluation wrote down; None where it was not evaluated since they are."""
-    path = opened.run.path / "queries.parquet"
+    path = results_of(opened.run.path) / "queries.parquet"
     return _rankings(str(path), path.stat().st_mtime_ns, opened) if path.is_file() else None
 
 
@@ -37,7 +38,7 @@ def _rankings(path: str, stamp: int, _opened: OpenRun) -> pd.DataFrame | None:
 
 def two_rankings(one: OpenRun, first: str, two: OpenRun, second: str) -> Comparison:
     """The comparison of two rankings, as `vibes compare` makes it; both runs were evaluated."""
-    paths = [run.run.path / "queries.parquet" for run in (one, two)]
+    paths = [results_of(run.run.path) / "queries.parquet" for run in (one, two)]
     key = (first, second, *((str(path), path.stat().st_mtime_ns) for path in paths))
     return _compared(key, one, first, two, second)
 

@@ -6,7 +6,6 @@ UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426) and HDBSCAN (Campello,
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +20,8 @@ from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_kept, require_numbers, write_table
 from listing_vibes.progress import Report
+from listing_vibes.run.contents import LISTINGS
+from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.search.approximate import choose_index
 from listing_vibes.search.index import best
@@ -258,9 +259,8 @@ def place_among(alike: np.ndarray, places: np.ndarray, clusters: np.ndarray) -> 
 
 
 def embeddings_of(run: Run) -> str:
-    """What tells the run's own embeddings from any others: the checksums that lie in their file.
+    """Return what tells the run's own embeddings from any others: the digest of their file.
 
-    Not the file's date, which a copy or a checkout of the run changes. What a refresh adds to the run is not part of it.
+    What a refresh adds to the run is not part of it.
     """
-    with zipfile.ZipFile(run.made / "listings.npz") as arrays:
-        return " ".join(f"{one.filename}:{one.CRC:08x}" for one in arrays.infolist())
+    return Manifest.load(run.made).files[LISTINGS].sha256

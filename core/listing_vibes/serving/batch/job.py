@@ -156,7 +156,7 @@ def _difference(name: str, had: object, wanted: object, timed: bool) -> str:
 def fingerprint_of(run: Path, market: str) -> str:
     """sha256 of what the lists come from: vectors, weights and the fingerprint of the market."""
     digest = hashlib.sha256(market.encode())
-    for path in (run / "listings.npz", run / "model.safetensors"):
+    for path in (run / "listings.safetensors", run / "model.safetensors"):
         if path.is_file():
             with path.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())

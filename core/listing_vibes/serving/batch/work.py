@@ -18,7 +18,6 @@ from listing_vibes.market.splits import Catalogue
 from listing_vibes.progress import Report
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import Fit, serving_fit
-from listing_vibes.run.generations import reading
 from listing_vibes.run.groups import resolve_rules
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.queries import named_rows
@@ -27,6 +26,7 @@ from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.score_moves import position, read_boost, read_dial
+from listing_vibes.run.versions import reading
 from listing_vibes.run.where import read_condition
 from listing_vibes.scoring.exposure import Exposure
 from listing_vibes.scoring.recency import RecentEvents, recency_prior

@@ -30,8 +30,8 @@ from listing_vibes.market.user_names import FILE, VARIABLE, UserNames
 from listing_vibes.market.values import as_ids, id_text
 from listing_vibes.run.contents import seal
 from listing_vibes.run.folder import PUSHES
-from listing_vibes.run.generations import STATES, building, folder_of, publish, remove, stamp_of
 from listing_vibes.run.run import Run
+from listing_vibes.run.versions import STATES, building, folder_of, publish, remove, stamp_of
 from listing_vibes.serving.database import FILE as DATABASE
 from listing_vibes.serving.database import is_database_url, is_store, shown_place
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listing_vibes.errors import VibesError, escaped
 from listing_vibes.market.documents import first_problem, read_json, read_toml, write_text
-from listing_vibes.run.generations import stamp_of
+from listing_vibes.run.versions import stamp_of
 from listing_vibes.words import count
 
 FILE = "monitor.json"

@@ -61,4 +61,4 @@ def _made(run: Run) -> int:
     """How many listings the run was made over, before its refreshes."""
     if not run.generation:
         return len(run.listing_ids)
-    return len(read_spaces(run.made / "listings.npz")["listing_id"])
+    return len(read_spaces(run.made / "listings.safetensors")["listing_id"])

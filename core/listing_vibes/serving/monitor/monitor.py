@@ -250,7 +250,7 @@ def _actions(log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
     """How old the vectors and the newest event are."""
-    made = (time.time() - (run.folder / "listings.npz").stat().st_mtime) / 86_400
+    made = (time.time() - (run.folder / "listings.safetensors").stat().st_mtime) / 86_400
     found = [
         Check(
             name="vectors",

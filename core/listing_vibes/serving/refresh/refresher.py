@@ -30,11 +30,11 @@ from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.folder import PUSHES
-from listing_vibes.run.generations import building, publish, stamp_of, sweep
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.prepared import load_prepared, save_prepared
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, known_vectors, save_spaces, spaces_of
+from listing_vibes.run.versions import building, publish, stamp_of, sweep
 from listing_vibes.serving.batch.job import fingerprint_of
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
@@ -305,7 +305,7 @@ def copy_state(run: Run, built: Path, market: Market) -> None:
 
     Files of a run are only ever replaced, never changed, so that a link is as good as a copy.
     """
-    for name in (*MODEL, *ABOUT, CENTER, "listings.npz"):
+    for name in (*MODEL, *ABOUT, CENTER, "listings.safetensors"):
         if (run.folder / name).is_file():
             try:
                 os.link(run.folder / name, built / name)

@@ -19,7 +19,7 @@ from listing_vibes.market.io import read_kept, write_table
 from listing_vibes.market.rejects import REJECT_COLUMNS, rejects
 from listing_vibes.market.spreadsheet import neutralized
 from listing_vibes.market.user_names import UserNames
-from listing_vibes.run.generations import stamp_of
+from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh.sources import Frame, Marks
 
 STATE, REJECTED = "refresh.json", "rejected.csv"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from looking import components, texts
+from safetensors.numpy import load_file, save_file
 
 from browser.mapped import short_run, write_map
 from browser.painted import embed_run, paint_market
@@ -186,9 +187,8 @@ def test_a_drawing_that_fails_says_why_and_can_be_tried_again(show, trained, tmp
 
 def test_a_map_of_other_embeddings_is_drawn_anew(show, mapped, monkeypatch):
     monkeypatch.setattr(drawing_job, "_SCRIPT", "import time; time.sleep(60)")
-    with np.load(mapped / "listings.npz") as stored:
-        arrays = dict(stored)
-    np.savez(mapped / "listings.npz", **(arrays | {"photos": -arrays["photos"]}))
+    arrays = load_file(mapped / "listings.safetensors")
+    save_file(arrays | {"photos": -arrays["photos"]}, mapped / "listings.safetensors")
     resealed(mapped)
     page = show("map", mapped)
     assert page.status and not components(page, "vibe_map")
@@ -197,7 +197,7 @@ def test_a_map_of_other_embeddings_is_drawn_anew(show, mapped, monkeypatch):
 
 def test_a_copy_keeps_its_map_whatever_the_dates_of_its_files(show, mapped):
     later = (mapped / "map.parquet").stat().st_mtime + 10
-    os.utime(mapped / "listings.npz", (later, later))
+    os.utime(mapped / "listings.safetensors", (later, later))
     assert len(components(show("map", mapped), "vibe_map")) == 1
 
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours of the history in any space of vectors: attributes, photos, texts."""
+"""Nearest neighbors of the history in any space of vectors: attributes, photos, texts."""
 
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -12,14 +12,14 @@ from listing_vibes.scoring.late_interaction import add_nearest
 from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 from listing_vibes.scoring.unwanted import taken
 
-#: What the neighbours by each space are called.
-NEIGHBOURS = {"attributes": "attribute neighbors", "photos": "photo neighbors", "text": "text neighbors"}
+#: What the neighbors by each space are called.
+NEIGHBORS = {"attributes": "attribute neighbors", "photos": "photo neighbors", "text": "text neighbors"}
 #: By so much the length of a vector that was brought to one may differ from it in float32.
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class VectorNeighbours:
+class VectorNeighbors:
     """Scores a listing by its mean cosine to the listings of the history, weighed by `decay ** age`, or, `nearest`, by its
     greatest cosine to one of them, as late interaction does: who bought a coat and socks wants nothing in the middle.
 
@@ -41,10 +41,10 @@ class VectorNeighbours:
         vectors: np.ndarray,
         log: EventLog,
         decay: float = 0.8,
-        name: str = "neighbours",
+        name: str = "neighbors",
         nearest: bool = False,
-    ) -> "VectorNeighbours":
-        """Neighbours by `vectors` (L, d), a row a listing of `log`; they need not be normalised.
+    ) -> "VectorNeighbors":
+        """Return neighbors by `vectors` (L, d), a row a listing of `log`; they need not be normalised.
 
         Raises:
             ValueError: the number of rows is not that of the listings, or a value is not finite.
@@ -67,10 +67,10 @@ class VectorNeighbours:
         log: EventLog,
         split: Split,
         catalogue: Catalogue,
-        name: str = "neighbours",
+        name: str = "neighbors",
         seed: int = 0,
         means_alone: bool = False,
-    ) -> "VectorNeighbours":
+    ) -> "VectorNeighbors":
         """The recency weight with the best validation recall@30, or the nearest listing where that finds more (unless
         `means_alone`)."""
         base = cls.of(vectors, log, name=name)

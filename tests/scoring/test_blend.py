@@ -11,16 +11,17 @@ from listing_vibes.market.splits import Catalogue, Queries, make_split
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
-from listing_vibes.scoring.blends import (
+from listing_vibes.scoring.blend import (
     WEIGHTS,
     WINDOWS,
     Blend,
-    RecencyPrior,
     Remembered,
     standardised,
+    tune_partner,
+    tune_recency,
 )
 from listing_vibes.scoring.interactions import Interactions
-from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.tuning import recall
 
@@ -54,16 +55,25 @@ def test_standardised_rows_have_mean_0_and_deviation_1_over_what_is_known():
     assert found[1].tolist() == [0, 0, 0, 0] and (found[2] == -np.inf).all()
 
 
-def test_the_prior_adds_the_logarithm_of_what_was_touched_just_before(setting):
+def test_a_blend_is_a_weighted_sum_in_which_an_id_model_has_no_opinion_on_cold_listings(setting):
     log, split, _ = setting
-    model = Noise(log.listings, closed=4)
-    prior = RecencyPrior(model, RecentEvents.over_days(log, 9), 0.7)
-    scores, counts = prior.score(split.test), RecentEvents.over_days(log, 9).counts(split.test.at)
-    for row in range(len(split.test)):
-        for listing in range(log.listings):
-            expected = model.values[listing] + 0.7 * np.log(1 + counts[row, listing])
-            assert scores[row, listing] == pytest.approx(expected, abs=1e-5)
+    model, ease = Noise(log.listings, closed=4), Ease.fit(Interactions.of(log, split.train))
+    near = Noise(log.listings)
+    near.values = near.values[::-1].copy()
+    recent, batch = RecentEvents.over_days(log, 9), split.test.take(slice(0, 9))
+    cold = log.counts(split.train) == 0
+    assert cold.any()
+    scores = Blend("all", model, near, 0.5, ease, 2.0, recent, 0.7).score(batch)
+    ids = standardised(ease.score(batch))
+    ids[:, cold] = 0
+    expected = (
+        standardised(standardised(model.score(batch)) + 0.5 * standardised(near.score(batch))) + 2 * ids
+    )
+    expected += 0.7 * np.log1p(recent.counts(batch.at))
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
     assert (scores[:, :4] == -np.inf).all()
+    plain = Blend("recent", model, recent=recent, weight=0.7).score(batch)
+    np.testing.assert_allclose(plain, model.score(batch) + 0.7 * np.log1p(recent.counts(batch.at)), atol=1e-5)
 
 
 def reached(scorer, log, split, catalogue) -> float:
@@ -80,12 +90,12 @@ def reached(scorer, log, split, catalogue) -> float:
 def test_the_prior_is_the_best_window_and_weight_on_validation(setting):
     log, split, catalogue = setting
     model = Noise(log.listings)
-    tuned = RecencyPrior.tune([model], log, split, catalogue)
+    tuned = tune_recency([model], log, split, catalogue)
     assert tuned.recent.days in WINDOWS and tuned.weight > 0
     best = reached(tuned, log, split, catalogue)
     for days in WINDOWS:
         for weight in (0.0, tuned.weight):
-            other = RecencyPrior(model, RecentEvents.over_days(log, days), weight)
+            other = replace(tuned, recent=RecentEvents.over_days(log, days), weight=weight)
             assert best >= reached(other, log, split, catalogue)
 
 
@@ -93,7 +103,7 @@ def test_its_weight_is_the_best_in_the_units_of_the_scores(setting):
     log, split, catalogue = setting
     model = Noise(log.listings)
     model.values *= 50
-    tuned = RecencyPrior.tune([model], log, split, catalogue)
+    tuned = tune_recency([model], log, split, catalogue)
     best, counts = reached(tuned, log, split, catalogue), tuned.recent.counts(split.valid.at)
     unit = model.values.std() / np.log1p(counts).std(axis=1).mean()
     for weight in WEIGHTS:
@@ -106,7 +116,7 @@ def test_it_counts_for_listings_that_are_newer_than_the_days_what_lists_count_fo
     since = np.where(np.arange(log.listings) % 2, np.iinfo(np.int64).min, int(np.quantile(log.time, 0.6)))
     catalogue = Catalogue(since, np.full(log.listings, np.iinfo(np.int64).max))
     split = make_split(log, catalogue)
-    tuned, at = RecencyPrior.tune([Noise(log.listings)], log, split, catalogue), split.test.at
+    tuned, at = tune_recency([Noise(log.listings)], log, split, catalogue), split.test.at
     days = tuned.recent.days
     assert np.array_equal(tuned.recent.counts(at), RecentEvents.over_days(log, days, catalogue).counts(at))
     assert not np.array_equal(tuned.recent.counts(at), RecentEvents.over_days(log, days).counts(at))
@@ -115,12 +125,11 @@ def test_it_counts_for_listings_that_are_newer_than_the_days_what_lists_count_fo
 def test_of_several_scorers_the_prior_takes_the_best_with_it(setting):
     log, split, catalogue = setting
     noise, knn = Noise(log.listings), ItemKNN.fit(Interactions.of(log, split.train))
-    both = RecencyPrior.tune([noise, knn], log, split, catalogue)
+    both = tune_recency([noise, knn], log, split, catalogue)
     alone = [
-        reached(RecencyPrior.tune([one], log, split, catalogue), log, split, catalogue)
-        for one in (noise, knn)
+        reached(tune_recency([one], log, split, catalogue), log, split, catalogue) for one in (noise, knn)
     ]
-    assert both.scorer is (noise, knn)[int(np.argmax(alone))]
+    assert both.model is (noise, knn)[int(np.argmax(alone))]
     assert reached(both, log, split, catalogue) == pytest.approx(max(alone))
 
 
@@ -133,7 +142,7 @@ def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, alway
     catalogue = always_live(log)
     split = make_split(log, catalogue)
     model = Noise(log.listings)
-    tuned = RecencyPrior.tune([model], log, split, catalogue)
+    tuned = tune_recency([model], log, split, catalogue)
     assert tuned.weight > 0 and tuned.recent.days == min(WINDOWS)
     assert recall(tuned, log, split.test, catalogue) > 2 * recall(model, log, split.test, catalogue)
 
@@ -145,25 +154,13 @@ def test_nothing_is_fitted_on_the_test_queries(random_log, always_live, timed):
     split = make_split(log, catalogue)
     other = Ease.fit(Interactions.of(log, split.train))
     for tune in (
-        lambda s: RecencyPrior.tune([Noise(log.listings)], log, s, catalogue),
-        lambda s: Blend.tune([Noise(log.listings)], [other], log, s, catalogue),
+        lambda s: tune_recency([Noise(log.listings)], log, s, catalogue),
+        lambda s: tune_partner([Noise(log.listings)], [other], log, s, catalogue),
     ):
         blind, seeing = tune(replace(split, test=None)), tune(split)  # whoever looks at them fails
-        assert blind.weight == seeing.weight
+        assert (blind.weight, blind.share) == (seeing.weight, seeing.share)
         nothing = tune(replace(split, valid=split.valid.take(slice(0, 0))))
-        assert nothing.weight == 0
-
-
-def test_a_blend_is_a_weighted_sum_and_an_id_model_has_no_opinion_on_cold_listings(setting):
-    log, split, _ = setting
-    model, other = Noise(log.listings), Ease.fit(Interactions.of(log, split.train))
-    queries = split.test.take(slice(0, 9))
-    cold = log.counts(split.train) == 0
-    assert cold.any()
-    scores = Blend(model, other, 2.0).score(queries)
-    own, beside = standardised(model.score(queries)), standardised(other.score(queries))
-    assert scores[:, cold] == pytest.approx(own[:, cold])
-    assert scores[:, ~cold] == pytest.approx(own[:, ~cold] + 2 * beside[:, ~cold], abs=1e-5)
+        assert nothing.weight == nothing.share == 0
 
 
 @pytest.mark.slow
@@ -171,9 +168,9 @@ def test_a_blend_takes_the_best_partner_and_weight_on_validation(setting):
     log, split, catalogue = setting
     model, knn = Noise(log.listings), ItemKNN.fit(Interactions.of(log, split.train))
     ignorant = Noise(log.listings)
-    tuned = Blend.tune([model], [ignorant, knn], log, split, catalogue)
-    found = [reached(Blend(model, knn, weight), log, split, catalogue) for weight in WEIGHTS]
-    assert tuned.other is knn and tuned.weight == WEIGHTS[int(np.argmax(found))]
+    tuned = tune_partner([model], [ignorant, knn], log, split, catalogue, are_ids=True)
+    found = [reached(replace(tuned, id_share=weight), log, split, catalogue) for weight in WEIGHTS]
+    assert tuned.ids is knn and tuned.id_share == WEIGHTS[int(np.argmax(found))]
     assert max(found) > found[0]
 
 
@@ -195,7 +192,7 @@ def test_the_models_own_row_stays_what_it_is(setting):
     model = Noise(log.listings)
     together = np.zeros((log.listings, len(log.users)))  # who touched it: a space that knows something
     together[log.listing[split.train], log.user[split.train]] = 1
-    near = [VectorNeighbours.of(np.ones((log.listings, 1)), log), VectorNeighbours.of(together, log)]
+    near = [VectorNeighbors.of(np.ones((log.listings, 1)), log), VectorNeighbors.of(together, log)]
     rows = with_serving(model, first, near, log, split, catalogue)
     assert [row.name for row in rows] == [
         "model only",
@@ -207,13 +204,11 @@ def test_the_models_own_row_stays_what_it_is(setting):
     assert np.array_equal(rows[0].score(split.test), model.score(split.test))
     found = evaluate(rows, log, split, catalogue)
     assert f"model only + ids = {rows[4].note}" in found.table()
-    assert rows[4].scorer in (rows[0], rows[2])
-    assert rows[4].note.endswith(f"+ {rows[4].weight:.3g} x {rows[4].other.name}, both standardised")
+    assert rows[4].note.endswith(f"+ {rows[4].id_share:.3g} x {rows[4].ids.name}, both standardised")
     assert found.to_dict()["notes"]["model only + recency"].endswith(f"last {rows[1].recent.days} days)")
-    both = rows[3].scorer
-    assert both.other.scorer is near[1] and both.weight in SHARES
-    assert f"{both.weight:.3g} x {both.other.name}" in rows[3].note and "in the last" in rows[3].note
-    assert rows[2].other in near and rows[4].other in first[1:] and rows[4].weight > 0
+    both = rows[3]
+    assert both.neighbors.scorer is near[1] and both.share in SHARES and both.recent.days in WINDOWS
+    assert rows[2].neighbors in near and rows[4].ids in first[1:] and rows[4].id_share > 0
     assert [row.name for row in with_serving(model, first[:1], [], log, split, catalogue)] == [
         "model only", "model only + recency",
     ]  # fmt: skip

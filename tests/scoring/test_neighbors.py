@@ -8,9 +8,9 @@ import pytest
 
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.market.splits import make_split
-from listing_vibes.scoring.blends import Blend, Remembered
+from listing_vibes.scoring.blend import Blend, Remembered
 from listing_vibes.scoring.interactions import history_matrix
-from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.tuning import DECAYS, recall
 
 
@@ -19,7 +19,7 @@ def test_scores_are_weighted_mean_cosines_and_empty_rows_are_never_recommended(r
     queries = make_split(log, always_live(log)).test
     vectors = np.random.default_rng(0).normal(size=(log.listings, 5)) * 3
     vectors[[2, 5, 11]] = 0
-    scores = VectorNeighbours.of(vectors, log, 0.6).score(queries)
+    scores = VectorNeighbors.of(vectors, log, 0.6).score(queries)
     histories = history_matrix(log, queries.start, queries.end, 0.6).toarray()
     for row, history in enumerate(histories):
         for listing in range(log.listings):
@@ -38,7 +38,7 @@ def test_scores_are_weighted_mean_cosines_and_empty_rows_are_never_recommended(r
 def test_a_history_of_empty_rows_prefers_nothing(make_log, always_live):
     log = make_log([0, 0], [0, 1], [1, 5], 3, 1)
     queries = make_split(log, always_live(log), "temporal", 5, 5).test
-    scores = VectorNeighbours.of(np.array([[0.0, 0], [1, 0], [0, 1]]), log).score(queries)
+    scores = VectorNeighbors.of(np.array([[0.0, 0], [1, 0], [0, 1]]), log).score(queries)
     assert scores.tolist() == [[-np.inf, 0, 0]]
 
 
@@ -47,7 +47,7 @@ def test_the_nearest_listing_of_a_history_may_count_alone(random_log, always_liv
     queries = make_split(log, always_live(log)).test
     vectors = np.random.default_rng(0).normal(size=(log.listings, 5)) * 3
     vectors[[2, 5, 11]] = 0
-    scores = VectorNeighbours.of(vectors, log, nearest=True).score(queries)
+    scores = VectorNeighbors.of(vectors, log, nearest=True).score(queries)
     length = np.linalg.norm(vectors, axis=1)
     for row, (start, end) in enumerate(zip(queries.start, queries.end, strict=True)):
         speaks = [other for other in log.listing[start:end] if length[other]]
@@ -68,13 +68,13 @@ def test_nearest_is_chosen_where_a_history_holds_several_things(make_log, always
     user, time = np.repeat(np.arange(len(pairs)), 8), np.tile(np.arange(8), len(pairs))
     log = make_log(user, touched, time, len(vectors), len(pairs))
     split = make_split(log, always_live(log), "leave-one-out")
-    tuned = VectorNeighbours.tune(vectors, log, split, always_live(log))
+    tuned = VectorNeighbors.tune(vectors, log, split, always_live(log))
     assert tuned.nearest
     found = evaluate([Remembered(tuned)], log, split, always_live(log))
-    assert found.notes == {"neighbours": "by the nearest listing of a history"}
-    blend = Blend(replace(tuned, nearest=False), Remembered(tuned), 0.5)
+    assert found.notes == {"neighbors": "by the nearest listing of a history"}
+    blend = Blend("blend", replace(tuned, nearest=False), Remembered(tuned), 0.5)
     assert (
-        blend.note == "neighbours + 0.5 x neighbours (by the nearest listing of a history), both standardised"
+        blend.note == "neighbors + 0.5 x neighbors (by the nearest listing of a history), both standardised"
     )
     assert recall(tuned, log, split.valid, always_live(log)) == 1
     assert recall(replace(tuned, nearest=False), log, split.valid, always_live(log)) == 0
@@ -86,20 +86,20 @@ def test_the_recency_weight_is_the_one_that_validation_likes_best(random_log, al
     split = make_split(log, catalogue)
     vectors = np.random.default_rng(1).normal(size=(log.listings, 4))
     reached = {
-        decay: recall(VectorNeighbours.of(vectors, log, decay), log, split.valid, catalogue)
+        decay: recall(VectorNeighbors.of(vectors, log, decay), log, split.valid, catalogue)
         for decay in DECAYS
     }
     assert len(set(reached.values())) > 1
-    tuned = VectorNeighbours.tune(vectors, log, split, catalogue, "attributes")
+    tuned = VectorNeighbors.tune(vectors, log, split, catalogue, "attributes")
     assert (reached[tuned.decay], tuned.name) == (max(reached.values()), "attributes")
 
 
 def test_vectors_of_another_catalogue_are_refused(random_log):
     log = random_log(0)
     with pytest.raises(ValueError, match=f"have {log.listings} rows"):
-        VectorNeighbours.of(np.ones((3, 2)), log)
+        VectorNeighbors.of(np.ones((3, 2)), log)
     with pytest.raises(ValueError, match="must be finite"):
-        VectorNeighbours.of(np.full((log.listings, 2), np.nan), log)
+        VectorNeighbors.of(np.full((log.listings, 2), np.nan), log)
 
 
 def test_vectors_of_length_one_are_taken_as_they_are(random_log):
@@ -108,8 +108,8 @@ def test_vectors_of_length_one_are_taken_as_they_are(random_log):
     vectors[3] = 0
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     unit.setflags(write=False)  # as where processes share them
-    near = VectorNeighbours.of(unit, log)
+    near = VectorNeighbors.of(unit, log)
     assert near.vectors is unit and not near.present[3] and near.present.sum() == log.listings - 1
-    long = VectorNeighbours.of(3 * unit, log)
+    long = VectorNeighbors.of(3 * unit, log)
     assert long.vectors is not unit
     np.testing.assert_allclose(long.vectors, unit, atol=1e-6)
