@@ -70,6 +70,15 @@ def test_what_is_typed_is_what_the_file_holds(name):
                 assert kind.parse(cell, "X", column) == listings[column][row]
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_where_all_is_missing_there_are_no_tokens(name):
+    kind, listings = type_of(name), read(name)
+    entry = kind.fit(listings, "x", bins=3, min_count=1)
+    columns = list(kind.columns("x"))
+    nothing = listings.assign(**{column: listings[column].where(listings[column].isna()) for column in columns})
+    assert all(len(tokens.listing) == 0 for tokens in kind.tokenize(entry, nothing))
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "column", "said"),
     [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from listing_vibes.market.io import TABLES, find_table
-from listing_vibes.market.kept import stamp
+from listing_vibes.market.stamps import stamp
 
 if TYPE_CHECKING:
     from listing_vibes.market.market import Market

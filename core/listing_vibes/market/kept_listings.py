@@ -29,7 +29,7 @@ from listing_vibes.market.defects import Defect
 from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.garbage import none_meanwhile
-from listing_vibes.market.kept import stamp
+from listing_vibes.market.stamps import stamp
 
 #: Listings from which on reading and checking takes longer than to look whether the file changed.
 FEWEST = 20_000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.defects import Defect
-from listing_vibes.market.kept import stamp
+from listing_vibes.market.stamps import stamp
 
 
 @dataclass(frozen=True)

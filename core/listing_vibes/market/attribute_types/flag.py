@@ -67,7 +67,9 @@ class Flag(AttributeType):
         self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
     ) -> list[Tokens]:
         ids = ids_of(entry)
-        values = listings[entry.name].map({False: ids.get("no", 0), True: ids.get("yes", 0)})
-        values = values.fillna(0).to_numpy(np.int32)
+        flags = listings[entry.name].astype("boolean")
+        is_yes = flags.fillna(False).to_numpy(bool)
+        values = np.where(is_yes, ids.get("yes", 0), ids.get("no", 0)).astype(np.int32)
+        values[flags.isna().to_numpy(bool)] = 0
         present = np.flatnonzero(values > 0)
         return [Tokens(present, value=values[present])]
