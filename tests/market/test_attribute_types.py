@@ -75,7 +75,9 @@ def test_where_all_is_missing_there_are_no_tokens(name):
     kind, listings = type_of(name), read(name)
     entry = kind.fit(listings, "x", bins=3, min_count=1)
     columns = list(kind.columns("x"))
-    nothing = listings.assign(**{column: listings[column].where(listings[column].isna()) for column in columns})
+    nothing = listings.assign(
+        **{column: listings[column].where(listings[column].isna()) for column in columns}
+    )
     assert all(len(tokens.listing) == 0 for tokens in kind.tokenize(entry, nothing))
 
 

@@ -22,48 +22,45 @@ HOMES = pd.DataFrame({"listing_id": [11, 12, 13], "rooms": [2, 2, 4], "rent": [8
 CLICKS = pd.DataFrame({"user_id": [7, 7], "listing_id": [11, 13], "timestamp": ["2024-05-01", "2024-05-02"]})
 
 
-def same(one: Market, other: Market) -> None:
+def assert_same(one: Market, other: Market) -> None:
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name))
     assert (one.attributes, one.actions, one.name) == (other.attributes, other.actions, other.name)
     assert one.fingerprint == other.fingerprint
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("timed", [True, False])
 def test_frames_and_their_folder_are_one_market(tiny_market, tmp_path, timed):
-    folder = tiny_market(timed=timed, lifetimes=True)
+    folder, copied = tiny_market(timed=timed, lifetimes=True), tmp_path / "copy"
     tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
-    copied = tmp_path / "copy"
-    made = Market.from_frames(**tables, photo_root=folder, path=copied, config=folder / "market.toml")
-    assert made.defects == []
-    same(made, Market.open(copied))
-    same(made, Market.open(folder))
-    for path in made.photos["path"]:
+    market = Market.from_frames(**tables, photo_root=folder, path=copied, config=folder / "market.toml")
+    assert market.defects == []
+    assert_same(market, Market.open(copied))
+    assert_same(market, Market.open(folder))
+    for path in market.photos["path"]:
         assert (copied / path).read_bytes() == (folder / path).read_bytes()
 
 
 def test_ids_may_be_numbers_or_the_index_and_times_may_be_dates():
     text = Market.from_frames(HOMES.astype({"listing_id": "str"}), CLICKS)
-    clicks = CLICKS.assign(
-        timestamp=[dt.date(2024, 5, 1), dt.date(2024, 5, 2)], listing_id=CLICKS["listing_id"].astype(float)
-    )
+    days = [dt.date(2024, 5, 1), dt.date(2024, 5, 2)]
+    clicks = CLICKS.assign(timestamp=days, listing_id=CLICKS["listing_id"].astype(float))
     other = Market.from_frames(HOMES.set_index("listing_id"), clicks.set_index("user_id"))
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(text, name), getattr(other, name))
-    assert other.listings["listing_id"].tolist() == ["11", "12", "13"]
-    assert other.events["user_id"].tolist() == ["7", "7"]
-    same(other, Market.open(other.path))
+    assert other.listings["listing_id"].tolist() == ["11", "12", "13"] and set(other.events["user_id"]) == {
+        "7"
+    }
+    assert_same(other, Market.open(other.path))
 
 
-def test_what_is_wrong_is_told_of_the_frame():
+def test_what_is_wrong_is_an_issue_of_the_frame():
     homes = HOMES.assign(rent=["800", "dear", "900"])
     clicks = pd.concat([CLICKS, CLICKS.assign(listing_id=99)])
-    market = Market.from_frames(homes, clicks, attributes={"rent": "number"})
-    assert [str(defect) for defect in market.defects] == [
-        "listings frame, column rent, row 2: 'dear' is no finite number; read as missing",
-        "events frame, column listing_id, row 3: '99' is no listing of this market; the event is skipped (2 rows)",
-    ]
+    issues = Market.from_frames(homes, clicks, attributes={"rent": "number"}).defects
+    assert [(one.file, one.column, one.row, one.count) for one in issues] == [
+        ("listings frame", "rent", 2, 1), ("events frame", "listing_id", 3, 2),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -73,9 +70,10 @@ def test_what_is_wrong_is_told_of_the_frame():
         ({"listings": HOMES.assign(listing_id=[11, 12, 11])}, "listings frame, column listing_id, row 3: '11' is there twice"),
         ({"listings": HOMES.iloc[:0]}, "listings frame has no listing"),
         ({"listings": pd.concat([HOMES, HOMES[["rooms"]]], axis=1)}, "listings frame has the column 'rooms' twice"),
+        ({"listings": pd.DataFrame({("id", "listing_id"): [1], ("price", "mean"): [3.0]})}, "names of 2 levels"),
+        ({"listings": HOMES.assign(town=pd.Series(["Ulm", "a\ud83d", "Bonn"], dtype=object))}, "half of a letter"),
         ({"listings": "market"}, "listings is of the type str; give a pandas DataFrame .*Market.open"),
         ({"events": CLICKS.drop(columns="timestamp")}, "events frame has neither 'timestamp' nor 'position'"),
-        ({"events": CLICKS.drop(columns="user_id")}, "events frame lacks the column 'user_id'"),
         ({"photos": pd.DataFrame({"listing_id": [11]})}, "photos frame lacks the column 'path'"),
         ({"photos": pd.DataFrame({"listing_id": [11], "path": ["no.jpg"]})}, "not one of 1 files is there .* photo_root"),
         ({"nmae": "Town"}, "The market's settings: unknown key 'nmae'"),
@@ -87,154 +85,114 @@ def test_what_is_wrong_is_told_of_the_frame():
 def test_what_cannot_be_used_is_one_sentence_and_nothing_is_written(tmp_path, given, says):
     with pytest.raises(VibesError, match=says) as caught:
         Market.from_frames(**{"listings": HOMES, "events": CLICKS, "path": tmp_path / "new", **given})
-    assert "\n" not in str(caught.value)
-    assert not (tmp_path / "new").exists()
-
-
-def test_a_mistake_leaves_the_market_that_was_there(tmp_path):
-    Market.from_frames(HOMES, CLICKS, path=tmp_path / "market", name="First")
-    before = {file.name: file.read_bytes() for file in (tmp_path / "market").iterdir()}
-    with pytest.raises(VibesError):
-        Market.from_frames(HOMES, CLICKS.drop(columns="user_id"), path=tmp_path / "market", name="Second")
-    assert {file.name: file.read_bytes() for file in (tmp_path / "market").iterdir()} == before
-    second = Market.from_frames(HOMES.iloc[:2], path=tmp_path / "market", overwrite=True, name="Second")
-    assert (len(second.listings), len(second.events)) == (2, 0)
-    same(second, Market.open(tmp_path / "market"))
+    assert "\n" not in str(caught.value) and not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
-@pytest.mark.parametrize("also", [None, "market.toml"])
-def test_a_market_that_is_there_is_replaced_only_with_overwrite(tmp_path, ending, also):
+def test_a_market_that_is_there_is_replaced_only_with_overwrite_and_without_a_mistake(tmp_path, ending):
     folder = tmp_path / "market"
     folder.mkdir()
     for name, table in (("listings", HOMES), ("events", CLICKS)):
         file = folder / f"{name}{ending}"
         table.to_parquet(file) if ending == ".parquet" else table.to_csv(file, index=False)
-    if also:
-        (folder / also).write_text("name = 'Mine'")
+    (folder / "market.toml").write_text("name = 'Mine'")
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with pytest.raises(VibesError, match="holds a market; choose another folder or pass overwrite=True"):
         Market.from_frames(HOMES.iloc[:1], path=folder)
+    with pytest.raises(VibesError, match="lacks the column 'user_id'"):
+        Market.from_frames(HOMES, CLICKS.drop(columns="user_id"), path=folder, overwrite=True)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-    Market.from_frames(HOMES.iloc[:1], path=folder, overwrite=True)
+    market = Market.from_frames(HOMES.iloc[:1], path=folder, overwrite=True, name="Other")
     assert {file.name for file in folder.iterdir()} == {"listings.parquet", "market.toml"}
+    assert_same(market, Market.open(folder))
 
 
 @pytest.mark.parametrize("name", ["a.txt", "run.toml"])
 def test_a_folder_that_holds_something_else_is_refused_also_with_overwrite(tmp_path, name):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / name).write_text("a")
-    with pytest.raises(VibesError, match="name a new folder"):
-        Market.from_frames(HOMES, path=tmp_path / "notes", overwrite=True)
-    with pytest.raises(VibesError, match="is a file"):
-        Market.from_frames(HOMES, path=tmp_path / "notes" / name, overwrite=True)
+    for path, says in ((tmp_path / "notes", "name a new folder"), (tmp_path / "notes" / name, "is a file")):
+        with pytest.raises(VibesError, match=says):
+            Market.from_frames(HOMES, path=path, overwrite=True)
     assert [file.name for file in (tmp_path / "notes").iterdir()] == [name]
 
 
-def shots(folder: Path) -> list[Path]:
-    (folder / "deep" / "b").mkdir(parents=True)
-    made = [folder / "deep" / "a.jpg", folder / "deep" / "b" / "b.jpg"]
-    for number, file in enumerate(made):
-        file.write_bytes(bytes([number]))
-    return made
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["absolute", "from root", "from here", "climbing", "absolute below root"])
+@pytest.mark.parametrize("how", ["absolute", "from root", "from here", "climbing"])
 def test_photos_are_found_wherever_they_lie(tmp_path, monkeypatch, how):
-    files = shots(tmp_path)
-    root: Path | None = None
-    names: list[object] = list(files)
-    if how.endswith("root"):
-        root = tmp_path / "deep"
-    if how == "from root":
-        names = ["a.jpg", "b/b.jpg"]
-    elif how == "from here":
-        monkeypatch.chdir(tmp_path)
-        names = ["deep/a.jpg", "deep/b/b.jpg"]
-    elif how == "climbing":
-        (tmp_path / "notebooks").mkdir()
-        monkeypatch.chdir(tmp_path / "notebooks")
-        names = ["../deep/a.jpg", "../deep/b/b.jpg"]
+    files = [tmp_path / "deep" / "a.jpg", tmp_path / "deep" / "b" / "b.jpg"]
+    for number, file in enumerate(files):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes([number]))
+    root = tmp_path / "deep" if how == "from root" else None
+    names: list[object] = ["a.jpg", "b/b.jpg"] if how == "from root" else list(files)
+    if how in ("from here", "climbing"):
+        start = tmp_path / ("notebooks" if how == "climbing" else ".")
+        start.mkdir(exist_ok=True)
+        monkeypatch.chdir(start)
+        names = [("../" if how == "climbing" else "") + name for name in ("deep/a.jpg", "deep/b/b.jpg")]
     photos = pd.DataFrame({"listing_id": [11, 12], "path": names})
     market = Market.from_frames(HOMES, photos=photos, photo_root=root)
     assert [(market.path / path).read_bytes() for path in market.photos["path"]] == [b"\0", b"\1"]
     assert market.defects == []
-    same(market, Market.open(market.path))
-
-
-def test_a_photo_outside_the_root_is_named_and_skipped(tmp_path):
-    files = shots(tmp_path)
-    photos = pd.DataFrame({"listing_id": [11, 12], "path": files})
-    market = Market.from_frames(HOMES, photos=photos, photo_root=tmp_path / "deep" / "b")
-    assert market.photos["path"].tolist() == ["b.jpg"]
-    assert [defect.message for defect in market.defects] == [
-        "leaves the market folder; the photo is skipped (use a path inside it)"
-    ]
+    assert_same(market, Market.open(market.path))
+    inside = Market.from_frames(HOMES, photos=photos.assign(path=files), photo_root=tmp_path / "deep" / "b")
+    assert inside.photos["path"].tolist() == ["b.jpg"] and "leaves the market" in inside.defects[0].message
 
 
 def test_a_configuration_may_be_given_whole_or_in_keys():
-    whole = MarketConfig.model_validate(
-        {"name": "Town", "currency": "EUR", "attributes": {"rooms": {"kind": "category", "label": "Rooms"}}}
-    )
+    attributes = {"rooms": {"kind": "category", "label": "Rooms"}}
+    whole = MarketConfig.model_validate({"name": "Town", "currency": "EUR", "attributes": attributes})
     for config in (whole, whole.model_dump()):
-        market = Market.from_frames(HOMES, config=config, name="City")
+        market = Market.from_frames(HOMES, CLICKS, config=config, name="City")
         assert (market.name, market.config.currency) == ("City", "EUR")
-        assert [(a.name, a.kind, a.label) for a in market.attributes] == [
-            ("rooms", "category", "Rooms"), ("rent", "number", "Rent"),
-        ]  # fmt: skip
-    assert (
-        repr(Market.from_frames(HOMES, CLICKS, name="Town"))
-        == "Market 'Town': 3 listings, 2 attributes (rooms, rent), 0 photos, 2 events"
-    )
+        assert [(a.name, a.kind) for a in market.attributes] == [("rooms", "category"), ("rent", "number")]
+    assert repr(market) == "Market 'City': 3 listings, 2 attributes (rooms, rent), 0 photos, 2 events"
 
 
 CELLS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-5, 5),
-    st.floats(allow_nan=False, allow_infinity=False, width=16),
-    st.text("ab1 ", max_size=3),
-    st.dates(dt.date(2000, 1, 1), dt.date(2030, 1, 1)),
-    st.timedeltas(dt.timedelta(0), dt.timedelta(days=1)),
-    st.decimals(-5, 5, places=1),
-    st.sets(st.sampled_from("xyz")),
-    st.tuples(st.sampled_from([1, "a", None]), st.integers(0, 1)),
-)
+    st.none(), st.booleans(), st.integers(-5, 5), st.floats(allow_nan=False, allow_infinity=False, width=16), st.text("ab1 ", max_size=3),
+    st.dates(dt.date(2000, 1, 1), dt.date(2030, 1, 1)), st.timedeltas(dt.timedelta(0), dt.timedelta(days=1)), st.decimals(-5, 5, places=1),
+    st.sets(st.sampled_from("xyz")), st.tuples(st.sampled_from([1, "a", None]), st.integers(0, 1)),
+)  # fmt: skip
 
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5))
 def test_whatever_a_frame_holds_its_folder_reads_the_same(rows):
     columns = [pd.Series(cells, dtype=object) for cells in zip(*rows, strict=True)]
-    frame = pd.DataFrame({"listing_id": np.arange(len(rows)), "odd": columns[0], 7: columns[1]})
-    market = Market.from_frames(frame)
-    same(market, Market.open(market.path))
+    market = Market.from_frames(
+        pd.DataFrame({"listing_id": np.arange(len(rows)), "odd": columns[0], 7: columns[1]})
+    )
+    assert_same(market, Market.open(market.path))
 
 
 @pytest.mark.parametrize(
     "column",
     [
-        pd.Series(["x", "y", "x"], dtype="category"),
-        pd.cut(pd.Series([1, 2, 3]), 2),
-        pd.Series(pd.period_range("2024-01", periods=3, freq="M")),
-        pd.Series([1, None, 0], dtype="Int8"),
-        pd.Series([True, None, False], dtype="boolean"),
-        pd.Series(pd.to_timedelta([1, 2, 60], unit="s")),
-        pd.Series([Decimal("1.5"), Decimal("2.5"), None]),
-        pd.Series([Path("a"), Path("b"), None]),
-        pd.Series([{"a": 1}, {"b": 2}, None]),
+        pd.Series(["x", "y", "x"], dtype="category"), pd.cut(pd.Series([1, 2, 3]), 2), pd.Series(pd.period_range("2024-01", periods=3, freq="M")),
+        pd.Series([1, None, 0], dtype="Int8"), pd.Series([True, None, False], dtype="boolean"), pd.Series(pd.to_timedelta([1, 2, 60], unit="s")),
+        pd.Series([Decimal("1.5"), Decimal("2.5"), None]), pd.Series([Path("a"), Path("b"), None]), pd.Series([{"a": 1}, {"b": 2}, None]),
+        pd.Series([10**30, 10**31, 3]), pd.Series(pd.arrays.SparseArray([0, 0, 7])), pd.Series([1j, 2j, 1j]),
     ],
     ids=lambda column: str(column.dtype),
-)
-def test_every_kind_of_column_is_held(column):
+)  # fmt: skip
+def test_every_type_of_column_is_held(column):
     market = Market.from_frames(pd.DataFrame({"listing_id": [1, 2, 3], "odd": column}))
-    same(market, Market.open(market.path))
+    assert_same(market, Market.open(market.path))
 
 
-def test_a_span_of_time_is_so_many_seconds():
+def test_a_span_of_time_is_so_many_seconds_and_large_ids_stay_exact():
     clicks = CLICKS.assign(duration_s=pd.to_timedelta([90, 1.5], unit="s"))
     assert Market.from_frames(HOMES, clicks).events["duration_s"].tolist() == [90.0, 1.5]
+    large = 10**16
+    homes = pa.table({"listing_id": [large + 1, large + 3], "rooms": [1, 2]})
+    cells = {"user_id": [large + 5, None], "listing_id": [large + 3, None], "position": [1, 2]}
+    for clicks in (pa.table(cells), pd.DataFrame(cells, dtype=object)):
+        market = Market.from_frames(homes, clicks)
+        assert market.events[["user_id", "listing_id"]].to_numpy().tolist() == [
+            [str(large + 5), str(large + 3)]
+        ]
+        assert_same(market, Market.open(market.path))
 
 
 @pytest.mark.slow
@@ -246,44 +204,4 @@ def test_without_a_path_the_market_lasts_until_python_ends():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     path, listings = done.stdout.split()
-    assert listings == "2"
-    assert not Path(path).parent.exists()
-
-
-@pytest.mark.parametrize(
-    ("cells", "kind"),
-    [
-        ([10**30, 10**31, 3], "number"),  # beyond 64 bits
-        (pd.arrays.SparseArray([0, 0, 7]), "number"),
-        (pd.Series([1j, 2j, 1j]), "category"),
-    ],
-)
-def test_columns_that_parquet_does_not_know_are_held_all_the_same(tmp_path, cells, kind):
-    market = Market.from_frames(HOMES.assign(more=cells), path=tmp_path / "market")
-    assert [one.kind for one in market.attributes if one.name == "more"] == [kind]
-    same(market, Market.open(tmp_path / "market"))
-
-
-def test_names_of_several_levels_are_told():
-    pivoted = pd.DataFrame({("id", "listing_id"): [1, 2], ("price", "mean"): [3.0, 4.0]})
-    with pytest.raises(VibesError, match=r"listings frame has names of 2 levels"):
-        Market.from_frames(pivoted)
-
-
-def test_half_a_letter_is_told(tmp_path):
-    """As JSON of web pages has them: one half of a pair of surrogates."""
-    broken = HOMES.assign(town=pd.Series(["Ulm", "a\ud83d", "Bonn"], dtype=object))
-    with pytest.raises(VibesError, match=r"listings frame, column town, holds '.ud83d', half of a letter"):
-        Market.from_frames(broken, path=tmp_path / "market")
-
-
-def test_large_ids_stay_the_same_ones_where_some_are_missing():
-    large = 10**16
-    homes = pa.table({"listing_id": [large + 1, large + 3], "rooms": [1, 2]})
-    cells = {"user_id": [large + 5, None], "listing_id": [large + 3, None], "position": [1, 2]}
-    for clicks in (pa.table(cells), pd.DataFrame(cells, dtype=object)):
-        market = Market.from_frames(homes, clicks)
-        assert market.events[["user_id", "listing_id"]].to_numpy().tolist() == [
-            [str(large + 5), str(large + 3)]
-        ]
-        same(market, Market.open(market.path))
+    assert listings == "2" and not Path(path).parent.exists()

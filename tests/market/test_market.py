@@ -16,60 +16,46 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 
+TYPES = {"title": "text", "room_type": "category", "price": "number", "pets": "flag", "amenities": "multi", "place": "place"}  # fmt: skip
 
-def test_a_market_is_read_whole(tiny_market):
-    market = Market.open(tiny_market(listings=12, users=8, events_per_user=5, photos=2))
-    assert (len(market.listings), len(market.events), len(market.photos)) == (12, 40, 24)
-    kinds = {attribute.name: attribute.kind for attribute in market.attributes}
-    assert kinds == {
-        "title": "text", "room_type": "category", "price": "number", "pets": "flag", "amenities": "multi", "place": "place",
-    }  # fmt: skip
-    assert market.defects == []
-    assert market.timed
-    assert market.name == "Tiny town"
+
+def test_a_market_is_read_whole_and_its_types_are_the_same_when_inferred(tiny_market):
+    path = tiny_market(listings=40, users=8, events_per_user=5, photos=2)
+    market = Market.open(path)
+    assert (len(market.listings), len(market.events), len(market.photos)) == (40, 40, 80)
+    assert (market.defects, market.timed, market.name) == ([], True, "Tiny town")
     order = market.events.sort_values(["user_id", "timestamp"], kind="stable")
     assert order.index.equals(market.events.index)
-
-
-def test_an_excluded_column_is_neither_a_column_nor_an_attribute(tiny_market):
-    path = tiny_market()
     assert "review_scores_rating" in pd.read_parquet(path / "listings.parquet").columns
-    market = Market.open(path)
-    assert "review_scores_rating" not in market.listings.columns
-    assert "review_scores_rating" not in [attribute.name for attribute in market.attributes]
+    assert "review_scores_rating" not in market.listings  # it is excluded
+    (path / "market.toml").write_text("excluded = ['review_scores_rating']")
+    for opened in (market, Market.open(path)):
+        assert {attribute.name: attribute.kind for attribute in opened.attributes} == TYPES
+    assert {attribute.name: attribute.label for attribute in opened.attributes}["room_type"] == "Room type"
 
 
-@pytest.mark.parametrize("lacks", ["photos", "events", "both"])
-def test_a_market_without_photos_or_events_opens(tiny_market, lacks):
-    market = Market.open(
-        tiny_market(photos=0 if lacks != "events" else 2, users=0 if lacks != "photos" else 4)
-    )
-    assert (len(market.photos) == 0) == (lacks != "events")
-    assert (len(market.events) == 0) == (lacks != "photos")
+@pytest.mark.parametrize(
+    "lacks", [{"photos": 0}, {"users": 0}, {"photos": 0, "users": 0}, {"listings": 1}], ids=str
+)
+def test_a_market_that_lacks_something_opens(tiny_market, lacks):
+    market = Market.open(tiny_market(**lacks))
+    assert (len(market.photos) == 0, len(market.events) == 0) == ("photos" in lacks, "users" in lacks)
     assert {"listing_id", "position", "path"} <= set(market.photos.columns)
     log = EventLog.from_market(market)
-    assert len(log) == len(market.events)
-    assert log.counts().shape == (12,)
+    assert len(log) == len(market.events) and log.counts().shape == (len(market.listings),)
+    assert market.listing_row["l000"] == 0
 
 
-def test_a_market_of_one_listing_opens(tiny_market):
-    market = Market.open(tiny_market(listings=1, users=3))
-    assert len(market.listings) == 1
-    assert market.listing_row == {"l000": 0}
-
-
-def test_a_folder_that_is_none_is_one_sentence(tmp_path):
+def test_a_folder_that_is_none_is_one_sentence(tmp_path, tiny_market):
     with pytest.raises(VibesError, match="There is no market folder"):
         Market.open(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(VibesError, match=r"holds no listings\.parquet"):
-        Market.open(tmp_path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_a_folder_that_run_toml_could_not_name_is_one_sentence(tiny_market):
-    path = tiny_market(listings=1, users=0)
-    with pytest.raises(VibesError, match="name that is not UTF-8"):
-        Market.open(path.rename(path.with_name("m\udcff")))
+        Market.open(tmp_path / "empty")
+    if sys.platform == "linux":  # other systems have no such names
+        path = tiny_market(listings=1, users=0)
+        with pytest.raises(VibesError, match="name that is not UTF-8"):
+            Market.open(path.rename(path.with_name("m\udcff")))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
@@ -84,37 +70,43 @@ def test_csv_and_parquet_give_the_same_market(tiny_market, suffix):
         text = table.to_csv(index=False).encode()
         (path / f"{name}{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
     market = Market.open(path)
-    assert market.attributes == expected.attributes
-    assert market.defects == []
+    assert market.attributes == expected.attributes and market.defects == []
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(market, name), getattr(expected, name))
-
-
-def test_kinds_are_the_same_when_inferred(tiny_market):
-    path = tiny_market(listings=40)
-    expected = {attribute.name: attribute.kind for attribute in Market.open(path).attributes}
-    (path / "market.toml").write_text("excluded = ['review_scores_rating']")
-    market = Market.open(path)
-    assert {attribute.name: attribute.kind for attribute in market.attributes} == expected
-    assert {attribute.name: attribute.label for attribute in market.attributes}["room_type"] == "Room type"
 
 
 def test_an_empty_column_or_a_bare_identifier_is_no_attribute(folder):
     rows = "".join(f"l{n},x{n},,\n" for n in range(30))
     market = Market.open(folder(listings="listing_id,code,empty,description\n" + rows))
-    assert market.attributes == []
-    assert [(d.column, d.message.split(";")[0]) for d in market.defects] == [
-        ("code", "holds only identifiers or dates"),
-        ("empty", "is empty"),
-        ("description", "is empty"),
+    assert market.attributes == [] and [one.column for one in market.defects] == [
+        "code",
+        "empty",
+        "description",
     ]
 
 
-@pytest.mark.slow
+def test_when_listings_are_active(folder):
+    listings = "listing_id,published_at,expires_at\na,2024-01-01,2024-02-01\nb,,2024-02-01\nc,2024-01-01,9999-12-31\nd,,\n"
+    since, until = Market.open(folder(listings=listings)).live_interval()
+    low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    january, february = (pd.Timestamp(day).value for day in ("2024-01-01", "2024-02-01"))
+    assert since.tolist() == [january, low, january, low] and until.tolist()[:2] == [february, february]
+    assert until[2] > pd.Timestamp("2262-01-01").value and until[3] == high
+
+
+@pytest.mark.parametrize("name", ["review_score_rating", "Review_Scores_Rating", "review_scores_ratings"])
+def test_a_misspelled_exclusion_is_refused_since_the_column_would_reach_the_model(tiny_market, name):
+    path = tiny_market()
+    (path / "market.toml").write_text(f"excluded = ['{name}']")
+    with pytest.raises(VibesError, match=f"lists '{name}' as excluded.* not 'review_scores_rating'"):
+        Market.open(path)
+    (path / "market.toml").write_text(f"excluded = ['review_scores_rating', '{name}', 'host_id']")
+    assert [defect.value for defect in Market.open(path).defects] == [name, "host_id"]
+
+
 def test_the_fingerprint_changes_with_each_table_and_only_then(tiny_market):
     path = tiny_market()
-    seen = {Market.open(path).fingerprint}
-    assert Market.open(path).fingerprint in seen
+    seen = {Market.open(path).fingerprint, Market.open(path).fingerprint}
     for name in TABLES:
         table = pd.read_parquet(path / f"{name}.parquet")
         table.iloc[:-1].to_parquet(path / f"{name}.parquet", index=False)
@@ -123,32 +115,10 @@ def test_the_fingerprint_changes_with_each_table_and_only_then(tiny_market):
         stream.write("\n# a remark\n")
     seen.add(Market.open(path).fingerprint)
     (path / "events.parquet").unlink()
-    seen.add(Market.open(path).fingerprint)
-    assert len(seen) == 6
+    assert len(seen | {Market.open(path).fingerprint}) == 6
 
 
-def test_when_listings_are_live(folder):
-    listings = "listing_id,published_at,expires_at\na,2024-01-01,2024-02-01\nb,,2024-02-01\nc,2024-01-01,9999-12-31\nd,,\n"
-    since, until = Market.open(folder(listings=listings)).live_interval()
-    low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-    january, february = (pd.Timestamp(day).value for day in ("2024-01-01", "2024-02-01"))
-    assert since.tolist() == [january, low, january, low]
-    assert until.tolist()[:2] == [february, february]
-    assert until[2] > pd.Timestamp("2262-01-01").value
-    assert until[3] == high
-
-
-@pytest.mark.parametrize("name", ["review_score_rating", "Review_Scores_Rating", "review_scores_ratings"])
-def test_a_misspelt_exclusion_is_refused_since_the_column_would_reach_the_model(tiny_market, name):
-    path = tiny_market()
-    (path / "market.toml").write_text(f"excluded = ['{name}']")
-    with pytest.raises(VibesError, match=f"lists '{name}' as excluded.* not 'review_scores_rating'"):
-        Market.open(path)
-    (path / "market.toml").write_text(f"excluded = ['review_scores_rating', '{name}', 'host_id']")
-    assert [defect.value for defect in Market.open(path).defects] == [name, "host_id"]  # in vain, but named
-
-
-def test_a_fingerprint_is_that_of_the_tables_which_the_object_holds(tiny_market):
+def test_a_fingerprint_is_that_of_the_tables_which_the_object_holds(tiny_market, tmp_path):
     path = tiny_market()
     table = pd.read_parquet(path / "listings.parquet")
     market, again = Market.open(path), Market.open(path)
@@ -160,13 +130,8 @@ def test_a_fingerprint_is_that_of_the_tables_which_the_object_holds(tiny_market)
     assert Market.open(path).fingerprint != on_disk
     table.iloc[:-1].to_parquet(path / "listings.parquet", index=False)
     assert market.fingerprint == again.fingerprint != Market.open(path).fingerprint
-    assert Market.from_frames(table).fingerprint == Market.from_frames(table).fingerprint
-
-
-def test_a_run_has_the_fingerprint_of_the_market_that_it_was_made_of(tmp_path):
     homes = pd.DataFrame({"listing_id": [str(n) for n in range(20)], "rooms": [1, 2] * 10, "rent": range(20)})
-    market = Market.from_frames(homes, path=tmp_path / "market")
-    Market.from_frames(homes.assign(rent=5.0), path=tmp_path / "market", overwrite=True)
-    embed_market(market, tmp_path / "run", None)
-    assert Run.open(tmp_path / "run").market_changed
-    assert not Run.open(tmp_path / "run", market).market_changed
+    market = Market.from_frames(homes, path=tmp_path / "homes")
+    Market.from_frames(homes.assign(rent=5.0), path=tmp_path / "homes", overwrite=True)
+    embed_market(market, tmp_path / "run", None)  # a run has the fingerprint of what it was made of
+    assert Run.open(tmp_path / "run").market_changed and not Run.open(tmp_path / "run", market).market_changed

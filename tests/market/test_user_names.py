@@ -15,25 +15,27 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import FILE, VARIABLE, NumberedUsers, UserNames
 
-HASHED = '\n[privacy]\nusers = "hashed"\n'
-
 
 @pytest.fixture
 def path(tiny_market):
-    found = tiny_market(photos=0)
-    with (found / "market.toml").open("a") as stream:
-        stream.write(HASHED)
-    return found
+    folder = tiny_market(photos=0)
+    with (folder / "market.toml").open("a") as stream:
+        stream.write('\n[privacy]\nusers = "hashed"\n')
+    return folder
 
 
-def test_a_name_is_the_keyed_hash_that_anybody_with_the_key_can_make(path):
+def test_a_name_is_the_keyed_hash_that_whoever_has_the_key_can_make(path, monkeypatch):
     name = UserNames(path, True).of("u003")
     key = (path / FILE).read_text()
-    digest = hmac.new(key.encode(), b"u003", hashlib.sha256).digest()
-    assert len(key) == 64 and b32decode(name[2:].upper()) == digest[:10]
-    assert (path / FILE).stat().st_mode & 0o777 == 0o600
+    assert len(key) == 64 and (path / FILE).stat().st_mode & 0o777 == 0o600
+    assert b32decode(name[2:].upper()) == hmac.new(key.encode(), b"u003", hashlib.sha256).digest()[:10]
     assert UserNames(path, True).of("u003") == name != UserNames(path, True).of("u004")
     assert UserNames(path, False).of("u003") == "u003"
+    monkeypatch.setenv(VARIABLE, "a secret of twenty-six letters")  # is taken before the file
+    assert UserNames(path, True).of("u003") != name
+    monkeypatch.setenv(VARIABLE, "short")
+    with pytest.raises(VibesError, match=f"{VARIABLE} holds a key of 5 characters"):
+        Market.open(path)
 
 
 def test_a_market_has_names_in_the_order_of_the_ids(path, tiny_market):
@@ -43,26 +45,18 @@ def test_a_market_has_names_in_the_order_of_the_ids(path, tiny_market):
     pd.testing.assert_frame_equal(market.events.drop(columns=C.USER), plain.events.drop(columns=C.USER))
     parts = event_frames(path, market.listings[C.LISTING], market.config, market.names, rows=7)
     assert set(pd.concat(parts)[C.USER]) == set(market.events[C.USER])
-
-
-def test_a_user_is_found_by_name_and_by_id(path):
-    market = Market.open(path)
     users = EventLog.from_market(market).users
-    number = NumberedUsers(users, market.names)
-    assert number["u000"] == number[users[0]] == 0 and "u000" in number and "u999" not in number
-    assert number.get("u999") is None and list(number) == users and len(number) == len(users)
+    number = NumberedUsers(users, market.names)  # found by name and by id
+    assert number["u000"] == number[users[0]] == 0 and "u999" not in number and list(number) == users
+    shown = market.names.shown(pd.Series(["a", None, "a"], dtype="str", index=[4, 7, 9]))
+    assert (
+        shown.isna().tolist() == [False, True, False]
+        and shown.index.tolist() == [4, 7, 9]
+        and shown[4] == shown[9]
+    )
 
 
-def test_the_key_of_the_environment_is_taken_before_the_file(path, monkeypatch):
-    before = UserNames(path, True).of("u003")
-    monkeypatch.setenv(VARIABLE, "a secret of twenty-six letters")
-    assert UserNames(path, True).of("u003") != before
-    monkeypatch.setenv(VARIABLE, "short")
-    with pytest.raises(VibesError, match=f"{VARIABLE} holds a key of 5 characters; give 16 or more"):
-        Market.open(path)
-
-
-def test_a_key_that_cannot_be_made_is_told(tmp_path):
+def test_a_key_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(VibesError, match=f"cannot be read or made at .*; set {VARIABLE}"):
         UserNames(tmp_path / "file", True).of("u003")
@@ -75,19 +69,3 @@ def test_many_that_come_first_at_once_make_one_key(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         names = set(pool.map(lambda _: UserNames(tmp_path, True).of("u003"), range(24)))
     assert len(names) == 1 and [file.name for file in tmp_path.iterdir()] == [FILE]
-
-
-def test_what_is_missing_stays_missing(tmp_path):
-    shown = UserNames(tmp_path, True).shown(pd.Series(["a", None, "a"], dtype="str", index=[4, 7, 9]))
-    assert (
-        shown.isna().tolist() == [False, True, False]
-        and shown.index.tolist() == [4, 7, 9]
-        and shown[4] == shown[9]
-    )
-
-
-def test_another_word_in_market_toml_is_refused(path):
-    text = (path / "market.toml").read_text().replace('"hashed"', '"hidden"')
-    (path / "market.toml").write_text(text)
-    with pytest.raises(VibesError, match=r"'privacy\.users' is 'hidden'"):
-        Market.open(path)
