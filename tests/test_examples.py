@@ -13,7 +13,7 @@ import pytest
 import listing_vibes
 from helpers.copies import copied
 from listing_vibes import Market, Run, evaluate, train
-from listing_vibes.serving.experiment.setup import Arm, Setup, begin
+from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment
 
 PAGE = Path(__file__).resolve().parent.parent / "assets" / "docs" / "python.md"
 OPTIONS = doctest.ELLIPSIS
@@ -54,7 +54,7 @@ def known(trained: Run, tmp_path_factory) -> dict:
     """What the examples find at hand: a market, a run over it, and a folder to write to."""
     run = copied(trained, tmp_path_factory.mktemp("examples"))
     shown, arm = run.path.parent / "shown", Arm(run=str(run.path))
-    begin(shown, Setup(design="interleave", a=arm, b=arm, events=str(shown)))
+    begin_experiment(shown, Setup(design="interleave", a=arm, b=arm, events=str(shown)))
     return {
         "pd": pd, "Market": Market, "Run": Run, "train": train, "evaluate": evaluate,
         "market": run.market, "run": run, "folder": run.path.parent, "shown": shown,

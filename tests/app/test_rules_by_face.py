@@ -17,7 +17,7 @@ import pytest
 from looking import components
 
 from helpers.commands import rules_file, vibes
-from helpers.serving import serving
+from helpers.serving import app_of, serving
 from listing_vibes import Run
 from listing_vibes.demo.shipped import ROOT as DEMO
 from listing_vibes.market.columns import Columns as C
@@ -25,8 +25,6 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.batch import work
 from listing_vibes.serving.batch.job import HISTORIES, part_path
-from listing_vibes.serving.service.api import make_app
-from listing_vibes.serving.service.newest import NewestState
 
 GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "guide.md"
 RUN, USER, LISTING, K, CHUNK = DEMO / "run", "user-00016", "home-0100", 12, 256
@@ -184,7 +182,7 @@ def faces(show, tmp_path, monkeypatch) -> Iterator[Faces]:
 
     monkeypatch.setattr(Market, "open", classmethod(read_once))
     monkeypatch.setattr(work, "cut_histories", cut_once)
-    with serving(make_app(NewestState(RUN))) as client:
+    with serving(app_of(RUN)) as client:
         yield Faces(Run.open(RUN), client, show, tmp_path / "jobs")
 
 

@@ -18,10 +18,8 @@ from streamlit.testing.v1 import AppTest
 
 import listing_vibes_app
 from helpers.commands import rules_file, vibes
-from helpers.serving import serving
+from helpers.serving import app_of, serving
 from listing_vibes import Run
-from listing_vibes.serving.service.api import make_app
-from listing_vibes.serving.service.newest import NewestState
 
 HERE = Path(__file__).parent
 RUNS, EXPECTED = HERE / "markets_and_runs", HERE / "expected"
@@ -152,7 +150,7 @@ def _evaluate(run: Path, name: str) -> Any:
 
 
 def _responses(run: Path, listing: str, user: str) -> Iterator[tuple[str, Any]]:
-    with serving(make_app(NewestState(run))) as client:
+    with serving(app_of(run)) as client:
         yield "GET /similar", _ranked(client.get(f"/similar/{listing}?k=20").json()["results"])
         yield "GET /recommend", _ranked(client.get(f"/recommend/{user}?k=20").json()["results"])
         history = [{"listing_id": listing}]

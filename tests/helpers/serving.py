@@ -18,8 +18,31 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from listing_vibes.serving.database import Database
+from listing_vibes.serving.events import EVENT, EventLog, read_events
+from listing_vibes.serving.experiment.assignment import Setup
+from listing_vibes.serving.impressions import ImpressionLog
+from listing_vibes.serving.service.access import Access
+from listing_vibes.serving.service.app import FOLLOW_S, Service, make_app
+from listing_vibes.serving.service.current_run import CurrentRun
 from listing_vibes.serving.service.server import server_config
-from listing_vibes.serving.store import EVENT, Store
+
+
+def app_of(
+    run: Path,
+    events: Path | str | None = None,
+    impressions: Path | str | None = None,
+    hash_users: bool = False,
+    blend: str | None = None,
+    experiment: tuple[Setup, CurrentRun] | None = None,
+    access: Access | None = None,
+    follow_s: float = FOLLOW_S,
+) -> FastAPI:
+    """The application of a service over a run."""
+    current = CurrentRun(run, blend)
+    log = None if events is None else EventLog(events, lambda: current.state.run)
+    recorder = None if impressions is None else ImpressionLog(impressions, hash_users)
+    return make_app(Service(current, log, recorder, experiment), access, follow_s=follow_s)
 
 
 def serving(app: FastAPI, **told: Any) -> TestClient:
@@ -73,21 +96,19 @@ def ask(address: str, path: str, body: Any = None) -> Any:
 
 
 def stored_events(place: Path | str) -> list[dict[str, Any]]:
-    """The posted events of a store, in the order of their ids, without empty columns."""
-    store = Store(place, "--events")
-    _, rows = store.read_events()
-    store.close()
-    return [
-        {name: value for name, value in zip(EVENT, row[2:], strict=True) if value is not None} for row in rows
-    ]
+    """The posted events of a database, in the order of their ids, without empty columns."""
+    database = Database(place, "--events")
+    rows = read_events(database)
+    database.close()
+    return [{name: value for name in EVENT if (value := getattr(row, name)) is not None} for row in rows]
 
 
 @contextmanager
 def locked(place: Path | str) -> Iterator[subprocess.Popen[str]]:
-    """A process that has the write lock of a store, stopped by SIGSTOP until the end, when it is killed."""
+    """A process that has the write lock of a database, stopped by SIGSTOP until the end, when it is killed."""
     code = (
-        "import sys, time; from listing_vibes.serving.store import Store\n"
-        "with Store(sys.argv[1], '--events', create=True).write(): print('locked', flush=True); time.sleep(600)"
+        "import sys, time; from listing_vibes.serving.database import Database\n"
+        "with Database(sys.argv[1], '--events', create=True).write(): print('locked', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE, text=True)
     try:

@@ -8,15 +8,13 @@ import pytest
 
 from helpers.commands import vibes
 from helpers.copies import copied
-from helpers.serving import serving
+from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesWarning
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.service.api import make_app
-from listing_vibes.serving.service.newest import NewestState
 
 ASKED = "home-0003"
 
@@ -49,7 +47,7 @@ def test_every_answer_over_a_changed_market_says_so(trained, tmp_path, change):
         assert all(row["market_changed"] for row in json.loads(vibes(*words, "-k", 3, "--json").stdout))
     for words in (("evaluate", run.path, "--baselines", "none"), ("monitor", run.path)):
         assert json.loads(vibes(*words, "--json", check=None).stdout)["market_changed"] is True
-    with serving(make_app(NewestState(run.path))) as client:
+    with serving(app_of(run.path)) as client:
         assert client.get(f"/similar/{ASKED}").json()["market_changed"] is True
         assert client.get("/health").json()["market_changed"] is True
 

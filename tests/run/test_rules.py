@@ -8,7 +8,7 @@ from listing_vibes.cli.lists import read_rules
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.selection.params import WRITTEN
 from listing_vibes.run.rules import Declared, Rules, declared
-from listing_vibes.serving.service.schema import MOST_RULES, PostedHistory
+from listing_vibes.serving.service.models import MAX_RULES, PostedHistory
 
 GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "guide.md"
 
@@ -35,7 +35,7 @@ def test_a_request_gives_the_rules_that_python_takes():
     assert posted.rules == Rules.of(given)
     for wrong in (
         {"unlike": ["a"]},
-        {"pin": ["a"] * (MOST_RULES + 1)},
+        {"pin": ["a"] * (MAX_RULES + 1)},
         {"fill": 1},
         {"same": "a"},
         {"same": [1]},

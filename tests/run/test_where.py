@@ -5,14 +5,12 @@ import json
 import pytest
 
 from helpers.commands import vibes
-from helpers.serving import serving
+from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes.run.where import MOST_VALUES, read_condition
-from listing_vibes.serving.service.api import make_app
-from listing_vibes.serving.service.newest import NewestState
 
 
 @pytest.mark.parametrize(
@@ -36,7 +34,7 @@ def test_the_first_sign_parts_a_name_from_its_values(trained, text, name, sign, 
 def test_bounds_are_strict_or_not_in_command_service_and_python(trained):
     rooms = trained.market.listings.set_index(C.LISTING)["rooms"]
     asked = trained.listing_ids[0]
-    with serving(make_app(NewestState(trained.path))) as client:
+    with serving(app_of(trained.path)) as client:
         for text, fulfilled in (
             ("rooms<3", rooms < 3), ("rooms<=3", rooms <= 3), ("rooms>3", rooms > 3), ("rooms>=3", rooms >= 3),
         ):  # fmt: skip

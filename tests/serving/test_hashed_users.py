@@ -10,16 +10,14 @@ from fastapi.testclient import TestClient
 
 from helpers.commands import vibes
 from helpers.copies import copied
+from helpers.serving import app_of
 from helpers.traces import traces
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.impressions.recorder import Impressions
-from listing_vibes.serving.impressions.tables import read_impressions
-from listing_vibes.serving.service.api import make_app
-from listing_vibes.serving.service.newest import NewestState
+from listing_vibes.serving.impressions import read_impressions
 
 
 def hashed(run: Run) -> Run:
@@ -99,9 +97,7 @@ def test_no_face_shows_an_id_and_all_join_by_the_name(trained, tmp_path, caplog)
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(out),
         caplog.at_level(logging.DEBUG, "listing_vibes"),
-        TestClient(
-            make_app(NewestState(run.path)), "http://localhost", raise_server_exceptions=False
-        ) as client,
+        TestClient(app_of(run.path), "http://localhost", raise_server_exceptions=False) as client,
     ):
         answers = [client.get(f"/recommend/{one}") for one in (user, name)]
         unknown = client.get("/recommend/nobody").text
@@ -115,7 +111,7 @@ def test_no_face_shows_an_id_and_all_join_by_the_name(trained, tmp_path, caplog)
 def test_what_was_shown_is_kept_by_the_name_however_a_request_calls_whom_it_is_for(trained, tmp_path):
     run, shown = hashed(copied(trained, tmp_path)), tmp_path / "shown"
     known, of = trained.log.users[5], run.market.names.of
-    with TestClient(make_app(NewestState(run.path), None, Impressions(shown)), "http://localhost") as client:
+    with TestClient(app_of(run.path, impressions=shown), "http://localhost") as client:
         for user in (known, of(known)):
             assert client.get(f"/recommend/{user}?k=1").status_code == 200
         for user in (known, of(known), "of tomorrow"):

@@ -15,7 +15,7 @@ import pytest
 from websockets.sync.client import connect
 
 from browser.served import wait_for
-from listing_vibes.serving.service.guard import HOSTS, TOKEN
+from listing_vibes.serving.service.access import HOSTS, TOKEN
 from listing_vibes_app.server import launch
 
 pytestmark = pytest.mark.slow

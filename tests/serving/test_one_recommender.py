@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import listing_vibes.run.recommender as recommender_module
 import listing_vibes.search.approximate as approximate
 from helpers.commands import rules_file
-from helpers.serving import serving
+from helpers.serving import app_of, serving
 from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY
@@ -27,8 +27,6 @@ from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.local import score_here
 from listing_vibes.serving.batch.work import prepare
 from listing_vibes.serving.refresh.pushes import updated_pushes
-from listing_vibes.serving.service.api import make_app
-from listing_vibes.serving.service.newest import NewestState
 
 NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
 IDS = {"ids": "itemknn", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
@@ -112,7 +110,7 @@ def opened_once():
 
 @pytest.fixture(scope="module")
 def client(run):
-    with serving(make_app(NewestState(run.path))) as client:
+    with serving(app_of(run.path)) as client:
         yield client
 
 
@@ -195,7 +193,7 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     written = lists(out, users)
     assert {user: written.get(user, []) for user in users} == alone
 
-    with_ = {} if beside is None else {"with": beside}
+    with_ = {} if beside is None else {"blend": beside}
     for user in users:
         assert asked(client, f"/recommend/{user}", rules, at, **with_) == alone[user]
     user = users[0]

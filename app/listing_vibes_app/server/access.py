@@ -2,7 +2,7 @@
 
 from starlette.middleware import Middleware
 
-from listing_vibes.serving.service.guard import Access, Guarded
+from listing_vibes.serving.service.access import Access, AccessMiddleware
 
 #: A page loads from its own server alone: what a title or a label of a market smuggles in reaches no other machine.
 #: Streamlit writes scripts into its page and makes those of components from text, plotly draws with functions made from text.
@@ -35,4 +35,4 @@ def middleware() -> list[Middleware]:
     Raises:
         VibesError: see `Access.of_environment`.
     """
-    return [Middleware(Guarded, access=Access.of_environment(), headers=HEADERS, browser=True)]
+    return [Middleware(AccessMiddleware, access=Access.of_environment(), headers=HEADERS, browser=True)]

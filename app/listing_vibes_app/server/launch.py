@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
-from listing_vibes.serving.service.guard import Access
+from listing_vibes.serving.service.access import Access
 
 ADDRESS = "127.0.0.1"
 
@@ -15,7 +15,7 @@ def command(runs: list[Path], port: int | None = None, browser: bool = True) -> 
     """The command that serves `runs` on this machine only; theme and settings lie beside `app/listing_vibes_app/asgi.py`.
 
     A container, whose own network is apart, sets LISTING_VIBES_HOST to the address to listen on; who may ask is told by
-    the environment, see `listing_vibes.serving.service.guard.Access`.
+    the environment, see `listing_vibes.serving.service.access.Access`.
 
     Args:
         runs: one or more run folders.

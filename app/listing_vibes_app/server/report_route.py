@@ -9,7 +9,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.report.page import report_html
 from listing_vibes.report.pins import pins_of
 from listing_vibes.run.run import Run
-from listing_vibes.serving.service.guard import JSON, is_json
+from listing_vibes.serving.service.access import JSON, is_json
 from listing_vibes_app.server.boundary import told
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import open_run, run_paths

@@ -186,7 +186,7 @@ def serve(
     localhost and addresses in figures.
     """
     with needs("Serving", "serve"):
-        from listing_vibes.serving.service.guard import Access, exposure_warning
+        from listing_vibes.serving.service.access import Access, exposure_warning
         from listing_vibes.serving.service.server import ServiceSettings
         from listing_vibes.serving.service.server import serve as run_service
 

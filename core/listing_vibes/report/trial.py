@@ -13,7 +13,6 @@ from listing_vibes.market.market import Market
 from listing_vibes.report.looks import Photo, photo_of
 from listing_vibes.report.page import environment
 from listing_vibes.run.run import Run
-from listing_vibes.serving.experiment.text import arm_lines, sentences
 from listing_vibes.serving.experiment.verdict import Experiment
 
 
@@ -49,9 +48,10 @@ def experiment_html(found: Experiment) -> str:
         for arm, rows in document["lost"].items()
         if rows
     }
-    verdict, *more = sentences(document)
+    verdict, *more = found.sentences()
     return environment().get_template("trial.html").render(
-        arms=arm_lines(document), verdict=verdict, more=more, lost=lost, split=document["design"] == "split"
+        arms=[f"A: {found.setup.a}", f"B: {found.setup.b}"], verdict=verdict, more=more, lost=lost,
+        split=document["design"] == "split",
     )  # fmt: skip
 
 

@@ -1,84 +1,96 @@
-"""A database by its place, with a deadline for every lock: SQLite in WAL mode, or PostgreSQL.
+"""The database of a service through SQLAlchemy: posted events, impressions, the experiment; a deadline for every lock.
 
-SQLite is the embedded default: a file that the processes of one machine share, and whose readers and writer do not wait for each other.
-PostgreSQL, by its URL, is for services on several machines.
+SQLite in WAL mode is the embedded default: a file that the processes of one machine share, whose readers and writer do not wait
+for each other. PostgreSQL, by its URL, is for services on several machines. Whatever a method returned from is committed.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from listing_vibes.errors import VibesError, needs
+import sqlalchemy as sql
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.database import engine_of, failed
 from listing_vibes.market.durable import write_error
-from listing_vibes.serving.deadline import Late
+from listing_vibes.serving.places import database_file, is_database_url
 
-#: The database of a folder, and how a database file ends.
-FILE = "service.sqlite"
-SUFFIXES = (".sqlite", ".sqlite3", ".db")
 #: Seconds that a command waits for a lock; a service waits less.
 PATIENCE_S = 60.0
 #: A disk with less room is full.
 FULL_BYTES = 2**20
-
-_URL = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?://")
-#: The lock that writers hold in PostgreSQL until their transaction ends. SQLite has one writer anyway.
+#: Values in one condition of a statement.
+PART = 500
+#: The lock that writers of events hold in PostgreSQL until their transaction ends. SQLite has one writer anyway.
 _WRITERS = 0x1157_1165
+_IDENTITY = "identity"
+T = TypeVar("T")
+
+_number = sql.BigInteger().with_variant(sql.Integer(), "sqlite")
+metadata = sql.MetaData()
+events_table = sql.Table(
+    "vibes_events",  # the database may be that of a shop, with tables of its own
+    metadata,
+    sql.Column("id", _number, primary_key=True, autoincrement=True),
+    sql.Column("posted_at", _number, nullable=False),  # microseconds since 1970 UTC, for people
+    sql.Column(C.USER, sql.Text, index=True),
+    sql.Column(C.LISTING, sql.Text, nullable=False),
+    sql.Column(C.TIMESTAMP, sql.Text),
+    sql.Column(C.POSITION, _number),
+    sql.Column(C.ACTION, sql.Text),
+    sql.Column(C.DURATION, sql.Double),
+    sql.Column("event_id", sql.Text, unique=True),
+    sql.Column("request_id", sql.Text),
+    sqlite_autoincrement=True,  # the id of a deleted event is not given again
+)
+impressions_table = sql.Table(
+    "vibes_impressions",
+    metadata,
+    sql.Column("id", _number, primary_key=True, autoincrement=True),
+    sql.Column("request_id", sql.Text, nullable=False),
+    sql.Column("time", _number, nullable=False),  # microseconds since 1970 UTC
+    sql.Column("kind", sql.Text, nullable=False),
+    sql.Column(C.USER, sql.Text, index=True),
+    sql.Column("query", sql.Text),
+    sql.Column("arm", sql.Text),
+    sql.Column("answer", sql.Text, nullable=False),
+)
+state_table = sql.Table(
+    "vibes_state", metadata, sql.Column("name", sql.Text, primary_key=True), sql.Column("value", sql.Text)
+)
+
+
+class Busy(VibesError):
+    """A lock was held for too long, too many requests wait, or something did not answer in time."""
 
 
 class DiskFull(VibesError):
     """There is no room for what should be written."""
 
 
-def is_database_url(text: str) -> bool:
-    """Whether a place is a database by its URL, rather than a folder or a file."""
-    return _URL.match(text) is not None
-
-
-def is_store(place: str) -> bool:
-    """Whether a place is a database by itself: its URL, or its file."""
-    return is_database_url(place) or (Path(place).suffix in SUFFIXES and Path(place).is_file())
-
-
-def has_store(folder: Path) -> bool:
-    """Whether a folder has the database of a service."""
-    return (folder / FILE).is_file()
-
-
-def resolve_place(place: str | Path) -> str:
-    """Return a place as it is known from any working directory, without a password."""
-    if not is_database_url(str(place)):
-        return str(Path(place).resolve())
-    import sqlalchemy as sql
-
-    return sql.make_url(str(place))._replace(password=None).render_as_string()
-
-
-def shown_place(place: str | Path) -> str:
-    """Return a place as a sentence may show it, without a password."""
-    return re.sub(r"(?<=://)[^/@]*@", "", str(place))
-
-
 class Database:
     """The database of a place.
 
     Args:
-        place: a folder (its file is `FILE`), a database file, or a URL of SQLite or PostgreSQL.
-        option: what a sentence calls the place, such as "--events".
-        create: make the database where it is not there.
+        place: a folder, a database file, or a URL, see `listing_vibes.serving.places`.
+        option: what a message calls the place, such as "--events".
+        create: make the database where there is none.
         deadline_s: seconds that a lock is waited for.
-        durable: whether a commit waits for the disk. Without, what was committed outlives the process, and the loss of power but for
-            the last moments.
+        durable: whether a commit waits for the disk. Without, a commit outlives the process, and a loss of power except for the
+            last moments.
 
     Raises:
-        VibesError: SQLAlchemy or a driver is missing, there is no such database, or it cannot be opened or written.
+        VibesError: a driver is missing, there is no such database, or it cannot be opened or written.
     """
 
     def __init__(
@@ -89,15 +101,13 @@ class Database:
         deadline_s: float = PATIENCE_S,
         durable: bool = True,
     ) -> None:
-        with needs("A database of events and impressions", "serve"):
-            import sqlalchemy as sql
         self.deadline_s, self._durable = deadline_s, durable
         if is_database_url(str(place)):
             url = sql.make_url(str(place))
             if url.drivername in ("postgres", "postgresql"):
                 url = url.set(drivername="postgresql+psycopg")
         else:
-            url = sql.URL.create("sqlite", database=str(_file_of(str(place))))
+            url = sql.URL.create("sqlite", database=str(database_file(place)))
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.path = Path(url.database or "") if self.is_sqlite else None
         self.name = url.render_as_string() if self.path is None else str(self.path)
@@ -113,33 +123,38 @@ class Database:
         elif not durable:
             sql.event.listen(self.engine, "connect", _relax_postgres)
         self._inode = None if self.path is None else self.path.stat().st_ino
+        if create:
+            with self.write() as connection:
+                metadata.create_all(connection)
+            self.begin_state(_IDENTITY, secrets.token_hex(8))
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
     def check(self) -> None:
-        """Take the lock of a writer and let it go.
+        """Take the lock of a writer and release it.
 
         Raises:
-            Late: another process holds it.
+            Busy: another process holds it.
             VibesError: the database cannot be written.
         """
         with self.write():
             pass
 
     @contextmanager
-    def read(self, transaction: bool = True) -> Iterator[Any]:
-        """A connection for reading one snapshot, or without a transaction."""
+    def read(self) -> Iterator[sql.Connection]:
+        """Yield a connection that reads one snapshot."""
         with self._errors(), self.engine.connect() as connection:
-            if not transaction:
-                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             yield connection
 
     @contextmanager
-    def write(self, ordered: bool = True) -> Iterator[Any]:
-        """A transaction that others who write wait for (in PostgreSQL: only if it is `ordered`)."""
-        if self.path is not None and not _has_inode(self.path, self._inode):
+    def write(self, ordered: bool = True) -> Iterator[sql.Connection]:
+        """Yield a transaction that other writers wait for (in PostgreSQL: only if it is `ordered`).
+
+        Ids of ordered writers grow in the order of their commits: who reads all rows after an id misses none.
+        """
+        if self.path is not None and not (self.path.exists() and self.path.stat().st_ino == self._inode):
             raise VibesError(
                 f"{self.name} was removed or replaced while it was open; restart what writes it."
             )
@@ -150,47 +165,98 @@ class Database:
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
                 yield connection
 
+    def read_state(self, name: str) -> str | None:
+        """Return a value of the database, None where there is none of that name."""
+        with self.read() as connection:
+            return connection.scalar(sql.select(state_table.c.value).where(state_table.c.name == name))
+
+    def begin_state(self, name: str, value: str) -> str:
+        """Return the value of a name: the one that it has, else `value`, which it has from then on."""
+        with self.write() as connection:
+            current = connection.scalar(sql.select(state_table.c.value).where(state_table.c.name == name))
+            if current is None:
+                connection.execute(state_table.insert(), {"name": name, "value": value})
+            return current or value
+
+    @property
+    def identity(self) -> str:
+        """What tells this database from another one at the same place."""
+        return self.read_state(_IDENTITY) or ""
+
+    def users(self) -> list[str]:
+        """Return every user that some row names."""
+        names = [sql.select(table.c[C.USER]) for table in (events_table, impressions_table)]
+        with self.read() as connection:
+            return [name for name in connection.scalars(sql.union(*names)) if name is not None]
+
+    def delete_users(self, users: Collection[str]) -> int:
+        """Delete all rows of users, with what SQLite keeps of their bytes, and return how many there were.
+
+        Raises:
+            Busy: another process holds a lock, or reads so that SQLite cannot empty its log.
+            VibesError: the database cannot be written.
+        """
+        count = 0
+        with self.write() as connection:
+            for table in (events_table, impressions_table):
+                for part in parts(list(users)):
+                    count += connection.execute(table.delete().where(table.c[C.USER].in_(part))).rowcount
+        if self.is_sqlite and users:
+            with self._errors(), self.engine.connect() as connection:
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").first()
+            if row is not None and row[0]:
+                raise Busy(
+                    f"{self.name} is being read, so its log may hold these users still; run the same again."
+                )
+        return count
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        import sqlalchemy as sql
-
         try:
             yield
         except sql.exc.TimeoutError as error:
-            raise Late(f"{self.name} did not answer within {self.deadline_s:g} s.") from error
+            raise Busy(f"{self.name} did not answer within {self.deadline_s:g} s.") from error
         except sql.exc.SQLAlchemyError as error:
-            raise self._sentence(error) from error
+            raise self._translate(error) from error
 
-    def _sentence(self, error: Exception) -> VibesError:
+    def _translate(self, error: Exception) -> VibesError:
         reason = str(getattr(error, "orig", None) or error)
         if re.search(r"locked|lock timeout|statement timeout|timeout expired", reason):
-            return Late(f"{self.name} was locked by another process for more than {self.deadline_s:g} s.")
-        if re.search(r"is full|No space left", reason) or ("disk I/O" in reason and self._has_full_disk()):
+            return Busy(f"{self.name} was locked by another process for more than {self.deadline_s:g} s.")
+        # Of its log's index SQLite says no more than "disk I/O error" where the disk is full.
+        no_room = self.path is not None and shutil.disk_usage(self.path.parent).free < FULL_BYTES
+        if re.search(r"is full|No space left", reason) or ("disk I/O" in reason and no_room):
             return DiskFull(f"The disk is full while writing {self.name}; free some space.")
         if "readonly" in reason or "unable to open" in reason:
             return VibesError(f"Cannot write {self.name} ({reason}); choose a folder that can be written.")
-        return failed(self.engine, "What the service keeps", error)
-
-    def _has_full_disk(self) -> bool:
-        """Whether the disk has no room for SQLite's index of its log, of which it says no more than "disk I/O error"."""
-        return self.path is not None and shutil.disk_usage(self.path.parent).free < FULL_BYTES
+        return failed(self.engine, "The database of the service", error)
 
     def _prepare_sqlite(self, connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where `_begin_sqlite` says so
         cursor = connection.cursor()
-        _enter_wal(cursor, self.deadline_s)
+        until = time.monotonic() + self.deadline_s
+        while True:
+            try:
+                cursor.execute("PRAGMA journal_mode=WAL").fetchone()
+                break
+            except sqlite3.OperationalError:  # at once, where two begin together
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
         cursor.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
         cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
         cursor.close()
 
 
-def _file_of(place: str) -> Path:
-    path = Path(place)
-    return path if path.suffix in SUFFIXES and not path.is_dir() else path / FILE
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield the values, as many at a time as one condition of a statement may have."""
+    for first in range(0, len(values), PART):
+        yield values[first : first + PART]
 
 
 def _create_file(path: Path) -> None:
-    """Make an empty file that its owner alone can read: it tells of users."""
+    """Make an empty file that its owner alone can read, since it names users."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -198,28 +264,7 @@ def _create_file(path: Path) -> None:
         raise write_error(path, error) from error
 
 
-def _has_inode(path: Path, inode: int | None) -> bool:
-    try:
-        return path.stat().st_ino == inode
-    except FileNotFoundError:
-        return False
-
-
-def _enter_wal(cursor: Any, deadline_s: float) -> None:
-    """Write ahead, so that readers and a writer do not wait for each other. SQLite gives up at once where two begin together."""
-    import sqlite3
-
-    until = time.monotonic() + deadline_s
-    while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL").fetchone()
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-
-
-def _begin_sqlite(connection: Any) -> None:
+def _begin_sqlite(connection: sql.Connection) -> None:
     writes = connection.get_execution_options().get("vibes_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -231,9 +276,8 @@ def _relax_postgres(connection: Any, _: Any) -> None:
 
 
 def _postgres_options(deadline_s: float) -> dict[str, Any]:
-    """A lock has a deadline, and so has a client that holds one and does nothing, for example since it was frozen."""
-    milliseconds = max(1, int(1000 * deadline_s))
-    settings = {"lock_timeout": milliseconds, "idle_in_transaction_session_timeout": 10_000}
+    """Return a deadline for locks, and for a client that holds one and does nothing, for example since it was frozen."""
+    settings = {"lock_timeout": max(1, int(1000 * deadline_s)), "idle_in_transaction_session_timeout": 10_000}
     return {
         "connect_timeout": max(2, int(deadline_s)),
         "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),

@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from browser.served import wait_for
 from listing_vibes.errors import VibesError
-from listing_vibes.serving.service.guard import HOSTS, TOKEN
+from listing_vibes.serving.service.access import HOSTS, TOKEN
 from listing_vibes_app.server import launch
 
 SECRET = "a-token-of-many-characters"

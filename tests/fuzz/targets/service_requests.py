@@ -80,15 +80,9 @@ def _draw(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
 
 @target("service-requests", _seeds, _draw)
 def service_requests(folder: Path) -> Callable[[bytes], object]:
-    from listing_vibes.serving.impressions.recorder import Impressions
-    from listing_vibes.serving.service.api import Options, make_app
-    from listing_vibes.serving.service.newest import NewestState
+    from helpers.serving import app_of
 
-    app = make_app(
-        NewestState(DEMO, events=folder / "events"),
-        Options(pause=0, look_every=3600),
-        Impressions(folder / "shown"),
-    )
+    app = app_of(DEMO, folder / "events", folder / "shown", follow_s=3600)
     loop = asyncio.new_event_loop()
     # On a thread of its own: the caller's may have a loop already.
     threading.Thread(target=loop.run_forever, daemon=True).start()

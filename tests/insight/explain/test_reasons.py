@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from helpers.serving import serving
+from helpers.serving import app_of, serving
 from listing_vibes import Run
 from listing_vibes.cli import app
 from listing_vibes.errors import VibesError
@@ -20,8 +20,6 @@ from listing_vibes.run.engine import Engine
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.histories import of_histories
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.serving.service.api import make_app
-from listing_vibes.serving.service.newest import NewestState
 
 
 def place(scores: np.ndarray, row: int, allowed: np.ndarray) -> int:
@@ -176,14 +174,14 @@ def test_command_service_and_python_give_the_same_reasons(trained):
     assert {name: part[:3] if isinstance(part, list) else part for name, part in told.items()} == expected[1]
     text = CliRunner().invoke(app, ["explain", str(trained.path), user, listings[1]]).stdout
     assert text.startswith(f"{listings[1]} has rank 2")
-    with serving(make_app(NewestState(trained.path))) as client:
-        answer = client.get(f"/recommend/{user}", params={"k": 3, "why": 1, "why_ms": 10_000}).json()[
+    with serving(app_of(trained.path)) as client:
+        answer = client.get(f"/recommend/{user}", params={"k": 3, "explain": 1, "explain_ms": 10_000}).json()[
             "results"
         ]
-        assert [one["why"] for one in answer] == expected
+        assert [one["explanation"] for one in answer] == expected
         plain = client.get(f"/recommend/{user}", params={"k": 3}).json()["results"]
         assert [one["listing_id"] for one in answer] == [one["listing_id"] for one in plain] == listings
-        assert not any("why" in one for one in plain)
+        assert not any("explanation" in one for one in plain)
 
 
 def test_the_place_of_a_neighbour_is_that_in_the_list_of_what_is_alike(trained):

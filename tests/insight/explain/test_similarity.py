@@ -10,7 +10,7 @@ import pytest
 from browser.painted import embed_run, paint_market, train_run
 from helpers.carried import carried
 from helpers.commands import vibes
-from helpers.serving import serving
+from helpers.serving import app_of, serving
 from listing_vibes.demo.shipped import ROOT
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import photo_space
@@ -22,8 +22,6 @@ from listing_vibes.run.engine import Engine
 from listing_vibes.run.histories import of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.serving.service.api import make_app
-from listing_vibes.serving.service.newest import NewestState
 
 
 @pytest.fixture(scope="module")
@@ -238,11 +236,16 @@ def test_command_http_and_python_explain_a_neighbor_in_the_same_space(run):
     expected = [explain_similarity(run, "l02", listing, "photos").to_dict() for listing in near]
     done = vibes("explain", run.path, "l02", near[1], "--space", "photos", "--json")
     assert json.loads(done.stdout) == expected[1]
-    with serving(make_app(NewestState(run.path))) as client:
-        asked = {"k": 3, "space": "photos", "why": True, "why_ms": 10_000}
+    with serving(app_of(run.path)) as client:
+        asked = {"k": 3, "space": "photos", "explain": True, "explain_ms": 10_000}
         answer = client.get("/similar/l02", params=asked).json()["results"]
-        assert [one["why"]["score"] for one in answer] == pytest.approx([one["score"] for one in expected])
+        assert [one["explanation"]["score"] for one in answer] == pytest.approx(
+            [one["score"] for one in expected]
+        )
         for one, told in zip(answer, expected, strict=True):
-            assert one["why"]["photos"] == told["photos"][:3] and one["why"]["place"] == told["place"]
-        assert not any("why" in one for one in client.get("/similar/l02").json()["results"])
+            assert (
+                one["explanation"]["photos"] == told["photos"][:3]
+                and one["explanation"]["place"] == told["place"]
+            )
+        assert not any("explanation" in one for one in client.get("/similar/l02").json()["results"])
     assert vibes("explain", run.path, "u1", near[0], "--space", "photos", check=2).stderr

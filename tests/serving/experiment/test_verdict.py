@@ -8,8 +8,8 @@ import pytest
 
 from listing_vibes.evaluation.sequential import needed
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.serving.experiment.setup import A, Arm, B, Setup
-from listing_vibes.serving.experiment.verdict import TOLD, Experiment, _of
+from listing_vibes.serving.experiment.assignment import A, Arm, B, Setup
+from listing_vibes.serving.experiment.verdict import MAX_LOST, Experiment, judge
 
 
 def split_of(share: float = 0.5) -> Setup:
@@ -49,7 +49,7 @@ def test_of_split_users_each_counts_once_for_the_arm_that_they_have():
         rows, columns=["request_id", "time", "kind", C.USER, "position", C.LISTING, "arm", "tried"]
     )
     told = pd.DataFrame(events, columns=["request_id", C.LISTING, "acted_at", C.ACTION])
-    found = _of(split_of(), shown, told.sort_values("acted_at", kind="stable"))
+    found = judge(split_of(), shown, told.sort_values("acted_at", kind="stable"))
     # u by the first of two events, the two of nobody each; nothing of v was shown, and w acted before there was an answer
     assert found.decisions["request_id"].tolist() == ["r2", "r4", "r5"]
     assert found.outcomes.tolist() == [True, False, True] and found.units == {A: 2, B: 3}
@@ -66,7 +66,7 @@ def test_users_are_split_as_they_should_be_where_as_many_as_the_share_have_b(sha
     none = pd.DataFrame(
         {"request_id": [], C.LISTING: [], "acted_at": shown["time"][:0], C.ACTION: []}, dtype=object
     )
-    found = _of(split_of(share), shown, none.astype({"acted_at": shown["time"].dtype}))
+    found = judge(split_of(share), shown, none.astype({"acted_at": shown["time"].dtype}))
     assert (
         found.units == {A: 320, B: 80}
         and (found.balance > 0.1) == balanced
@@ -79,15 +79,15 @@ def test_of_the_answers_that_an_arm_lost_the_newest_are_told():
         Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b")),
         pd.Timestamp("2025-03-01", tz="UTC"),
     )
-    times = pd.date_range(at, periods=TOLD + 3, freq="min")
+    times = pd.date_range(at, periods=MAX_LOST + 3, freq="min")
     shown = pd.DataFrame(
         [(f"r{number}", time, "recommend", None, place, listing, arm, True) for number, time in enumerate(times)
          for place, (listing, arm) in enumerate(zip("xyz", (None, A, B), strict=True))],
         columns=["request_id", "time", "kind", C.USER, "position", C.LISTING, "arm", "tried"],
     )  # fmt: skip
     told = shown[shown[C.LISTING] == "z"].assign(acted_at=lambda rows: rows["time"], action=None)
-    found = _of(setup, shown, told[["request_id", C.LISTING, "acted_at", C.ACTION]])
-    assert [one["request_id"] for one in found.lost[A]] == [f"r{n}" for n in range(TOLD + 2, 2, -1)]
+    found = judge(setup, shown, told[["request_id", C.LISTING, "acted_at", C.ACTION]])
+    assert [one["request_id"] for one in found.lost[A]] == [f"r{n}" for n in range(MAX_LOST + 2, 2, -1)]
     assert not found.lost[B] and {
         (one["chosen"][C.LISTING], one["chosen"]["position"], one["own"][C.LISTING]) for one in found.lost[A]
     } == {("z", 2, "y")}

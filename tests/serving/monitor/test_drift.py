@@ -155,8 +155,7 @@ def test_a_memo_says_what_crossed_first_and_shows_every_name_as_it_is():
 
 
 def test_the_service_tells_the_last_look_and_nothing_where_there_is_none_or_a_damaged_one(tmp_path):
-    metrics = Metrics()
-    metrics.run = tmp_path
+    metrics = Metrics(tmp_path)
     assert b"vibes_monitor" not in metrics.text()
     check = Check(name="attribute", of='a "b"', value=0.5, crossed=True, sentence="It moved.")
     Monitored(run="r", market="M", generation=0, looked="2025-01-01 10:00", thresholds=LIMITS, checks=[check]).save(tmp_path)  # fmt: skip

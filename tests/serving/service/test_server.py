@@ -25,7 +25,7 @@ from listing_vibes.run.versions import STATES
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
-from listing_vibes.serving.service.guard import TOKEN
+from listing_vibes.serving.service.access import TOKEN
 from listing_vibes.serving.service.server import END_S
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,7 @@ from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import Fit
 from listing_vibes.run.run import Run
 from listing_vibes.run.shared import Shared
-from listing_vibes.serving.impressions.tables import read_impressions
+from listing_vibes.serving.impressions import read_impressions
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import source_of
 from listing_vibes.serving.service.server import END_S

@@ -1,4 +1,4 @@
-"""Which of two runs is better: impressions and events joined, and a test that may be looked at whenever one likes."""
+"""Which of two runs is better: impressions and events joined, and a test that may be looked at at any time."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, needs
 from listing_vibes.evaluation.sequential import LEVEL, POWER, AlwaysValid, always_valid, needed
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_folders import PhotoFolders
-from listing_vibes.serving.experiment.setup import A, B, Setup, setup_of
-from listing_vibes.serving.experiment.text import experiment_text
-from listing_vibes.serving.impressions.tables import of_experiment, read_feedback, read_impressions
+from listing_vibes.words import count, percent
 
-#: Differences for which the document says how long they would take to be seen, and lost queries that it tells of each.
-DIFFERENCES, TOLD = (0.02, 0.05, 0.1, 0.2), 10
+with needs("An experiment", "serve"):
+    from listing_vibes.serving.experiment.assignment import A, B, Setup, read_setup
+    from listing_vibes.serving.impressions import read_feedback, read_impressions
 
-_READ = ("request_id", "time", "kind", C.USER, "position", C.LISTING, "arm", "tried")
+#: Differences for which the document says how long they would take to be seen, and lost responses of each arm that it names.
+DIFFERENCES, MAX_LOST = (0.02, 0.05, 0.1, 0.2), 10
+#: Below this p-value the users are not split as they should be.
+UNBALANCED = 0.001
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,13 +34,13 @@ class Experiment:
     """What an experiment has shown so far.
 
     Attributes:
-        setup: what is tried against what.
-        units: how many could have decided: answers where lists are interleaved, else users; by arm where they are split.
+        setup: what is compared.
+        units: how many could have decided: responses where lists are interleaved, else users; by arm where they are split.
         outcomes: (n,) bool, of those that have decided, in the order in which they did: whether for B.
         decisions: (n rows) `request_id, user_id, acted_at, arm, listing_id, position`, in that order.
-        events: that are about an answer that was shown here, and all that name an answer.
+        events: that are about a response of this database, and all that name a response.
         balance: p-value, valid at every look, that the users are split as they should be; None where lists are interleaved.
-        lost: by arm the newest answers that it lost: what was chosen, and the best that this arm had put there.
+        lost: by arm the newest responses that it lost: what was chosen, and the best that this arm had put there.
     """
 
     setup: Setup
@@ -54,85 +56,123 @@ class Experiment:
         """The share of B among the decided where neither is better."""
         return self.setup.share if self.setup.design == "split" else 0.5
 
-    @property
-    def verdict(self) -> str | None:
-        """ "A" or "B"; None: nobody knows yet."""
-        found = self.tested
-        if found.p_value > 1 - LEVEL or found.value is None:
-            return None
-        return B if found.low >= self.null else A
-
     @cached_property
     def tested(self) -> AlwaysValid:
         """The share of B among those that have decided."""
         return always_valid(self.outcomes, self.null)
 
+    @property
+    def verdict(self) -> str | None:
+        """ "A" or "B", the better one; None: the difference is not significant yet."""
+        if self.tested.p_value > 1 - LEVEL or self.tested.value is None:
+            return None
+        return B if self.tested.low >= self.null else A
+
     def difference(self, share: float) -> float:
-        """What a share of B among the decided means: interleaved, B's minus A's; split, how much more of B's users act."""
+        """Return what a share of B among the decided means: interleaved, B's minus A's; split, how much more of B's users act."""
         if self.setup.design == "interleave":
             return 2 * share - 1
         odds = self.setup.share / (1 - self.setup.share)
         return float("inf") if share >= 1 else share / (1 - share) / odds - 1
 
     def share_at(self, difference: float) -> float:
-        """The share that a difference means."""
+        """Return the share that a difference means."""
         if self.setup.design == "interleave":
             return (1 + difference) / 2
         odds = (1 + difference) * self.setup.share / (1 - self.setup.share)
         return odds / (1 + odds)
 
     def more(self, share: float) -> int | None:
-        """How many more units it takes until the test ends with a chance of `POWER`, where this is the truth; None: nobody knows."""
-        rate, wanted = len(self.outcomes) / max(1, sum(self.units.values())), needed(share, self.null)
-        if not rate or wanted is None:
+        """Return how many more units the test needs for a power of `POWER`, where this is the true share; None: it is unknown."""
+        rate, total = len(self.outcomes) / max(1, sum(self.units.values())), needed(share, self.null)
+        if not rate or total is None:
             return None
-        return max(0, int(np.ceil((wanted - len(self.outcomes)) / rate)))
+        return max(0, int(np.ceil((total - len(self.outcomes)) / rate)))
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `vibes experiment --json`."""
-        found, decided = self.tested, len(self.outcomes)
-        wins = {A: int(decided - self.outcomes.sum()), B: int(self.outcomes.sum())}
-        seen = None if found.value is None else self.difference(found.value)
+        """Return the document of `vibes experiment --json`."""
+        tested, decided = self.tested, len(self.outcomes)
         return {
             "design": self.setup.design,
             "arms": {A: self.setup.a.model_dump(), B: self.setup.b.model_dump()},
             "share": self.setup.share,
             "units": {"of": "answers" if self.setup.design == "interleave" else "users", **self.units},
             "decided": decided,
-            "wins": wins,
+            "wins": {A: int(decided - self.outcomes.sum()), B: int(self.outcomes.sum())},
             "events": {"joined": self.events[0], "all": self.events[1]},
             "difference": {
-                "value": _finite(seen),
-                "low": _finite(self.difference(found.low)),
-                "high": _finite(self.difference(found.high)),
-                "p_value": found.p_value,
+                "value": None if tested.value is None else _finite(self.difference(tested.value)),
+                "low": _finite(self.difference(tested.low)),
+                "high": _finite(self.difference(tested.high)),
+                "p_value": tested.p_value,
             },
             "verdict": self.verdict,
             "balance_p": self.balance,
             "more": {
                 "power": POWER,
-                "as_seen": None if found.value is None or self.verdict else self.more(found.value),
+                "as_seen": None if tested.value is None or self.verdict else self.more(tested.value),
                 "at": {f"{one:g}": self.more(self.share_at(one)) for one in DIFFERENCES},
             },
             "lost": dict(self.lost),
         }
 
     def __repr__(self) -> str:
-        return experiment_text(self.to_dict())
+        lines = [f"A: {self.setup.a}", f"B: {self.setup.b}", "", *self.sentences()]
+        for arm, rows in self.lost.items():
+            lines += ["", f"Lost by {arm}, the newest:"] if rows else []
+            lines += [_lost_line(row) for row in rows]
+        method = "Interval and p are valid at every look (a mixture sequential test, Johari et al. 2017)."
+        return "\n".join([*lines, "", method])
+
+    def sentences(self) -> list[str]:
+        """Return the verdict, the figures, how many more units it takes, and what is not as it should be."""
+        document, units = self.to_dict(), self.units
+        wins, difference, more = document["wins"], document["difference"], document["more"]
+        interval = f"95 % interval {_percent(difference['low'])} to {_percent(difference['high'])}, p {difference['p_value']:.3g}"
+        lines = ["No verdict yet: the difference is not significant."]
+        if not len(self.outcomes):
+            lines = ["No verdict yet: nobody has done anything on what was shown."]
+        elif self.verdict is not None:
+            lines = [f"{self.verdict} is better than {A if self.verdict == B else B}."]
+        if self.setup.design == "split":
+            acted = "; ".join(f"{arm}: {wins[arm]:,} of {units[arm]:,} users acted" for arm in (A, B))
+            lines.append(f"{acted}. Of B's users {_percent(difference['value'])} more act ({interval}).")
+        else:
+            lines.append(
+                f"{len(self.outcomes):,} of {count(units['all'], 'response')} decided: {wins[A]:,} for A, {wins[B]:,} for B. "
+                f"B's share minus A's: {_percent(difference['value'])} ({interval})."
+            )
+        if more["as_seen"] is not None:
+            unit = "users" if self.setup.design == "split" else "responses"
+            sizes = ", ".join(f"{n:,} for {float(one):.0%}" for one, n in more["at"].items() if n is not None)
+            lines.append(
+                f"About {more['as_seen']:,} more {unit} are needed if the difference is as large as it seems (power {POWER:.0%}; {sizes})."
+            )
+        if self.balance is not None and self.balance < UNBALANCED:
+            lines.append(
+                f"The users are not split as they should be ({self.setup.share:.3g} to B; p {self.balance:.2g}): something loses users "
+                "of one arm. Find that first; until then the verdict is worth nothing."
+            )
+        joined, total = self.events
+        if joined < total:
+            lines.append(
+                f"{count(total - joined, 'event')} of {total:,} name a response or a listing that was not shown here."
+            )
+        return lines
 
 
 def experiment(
     folder: Path | str, events: Path | str | None = None, actions: Sequence[str] | None = None
 ) -> Experiment:
-    """What `vibes serve A B --interleave` or `--split` has shown so far: what `vibes experiment` does.
+    """Return what `vibes serve A B --interleave` or `--split` has shown so far: what `vibes experiment` does.
 
     >>> experiment(shown).verdict in ("A", "B", None)
     True
 
-    Interleaved, an answer decides for whoever put there the first listing of it that an event came for. Split, a user decides
-    for the arm that they have, at their first event on a listing that they were shown. Neither is taken back while the events stay where they
-    are and come in the order of their moments, and where
-    the arms are alike each is as likely as the coin was, so the test is exact, and stays so however often it is looked at.
+    Interleaved, a response decides for whoever put there the first listing of it that an event came for. Split, a user decides
+    for their arm, at their first event on a listing that they were shown. Neither is taken back while the events stay where they
+    are and come in the order of their moments, and where the arms are alike each is as likely as the coin was, so the test is
+    exact, and stays so however often it is looked at.
 
     Args:
         folder: that of `--impressions`.
@@ -142,107 +182,93 @@ def experiment(
     Raises:
         VibesError: the place has no experiment, or there are no events.
     """
-    shown, setup = read_impressions(folder, columns=_READ), setup_of(folder)
+    setup = read_setup(folder)
     if setup is None:
         raise VibesError(
             f"{folder} has no experiment; `vibes serve A B --interleave --impressions {folder}` begins one."
         )
-    place = events or setup.events
-    if not place:
+    if not (place := events or setup.events):
         raise VibesError(
             f"The experiment of {folder} had no --events; give the place that events were posted to."
         )
-    told = read_feedback(place)
-    if actions is not None:
-        known = [str(one) for one in told[C.ACTION].dropna().unique()]
-        for one in actions:
-            if one not in known and len(told):
-                raise VibesError(
-                    f"No event has the action '{one}'; give one of: {', '.join(known) or 'none'}."
-                )
-        told = told[told[C.ACTION].isin(actions)]
-    else:
-        market = _market(setup)
+    feedback, market = read_feedback(place), _market_of(setup)
+    if actions is None:
         unwanted = (MarketConfig() if market is None else market.config).unwanted
-        told = told[~told[C.ACTION].isin(unwanted)]
-    return _of(setup, shown, told)
+        feedback = feedback[~feedback[C.ACTION].isin(unwanted)]
+    else:
+        known = [str(action) for action in feedback[C.ACTION].dropna().unique()]
+        if len(feedback) and (wrong := [action for action in actions if action not in known]):
+            raise VibesError(
+                f"No event has the action '{wrong[0]}'; give one of: {', '.join(known) or 'none'}."
+            )
+        feedback = feedback[feedback[C.ACTION].isin(actions)]
+    return judge(setup, read_impressions(folder), feedback, _cover_photos(market))
 
 
-def _of(setup: Setup, shown: pd.DataFrame, told: pd.DataFrame) -> Experiment:
-    """What came of it: `shown` are all answers of the folder, of which those of the experiment count."""
-    joined = told.merge(
-        shown[["request_id", C.LISTING, C.USER, "position", "arm", "time"]],
-        on=["request_id", C.LISTING],
-        how="inner",
-    )
-    shown = shown[of_experiment(shown)]
+def judge(
+    setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame, photos: Mapping[str, str] | None = None
+) -> Experiment:
+    """Return what came of an experiment.
+
+    Args:
+        shown: all impressions of its database, of which those of the experiment count, see `read_impressions`.
+        feedback: see `read_feedback`.
+        photos: path of the first photo by listing.
+    """
+    columns = ["request_id", C.LISTING, C.USER, "position", "arm", "time"]
+    joined = feedback.merge(shown[columns], on=["request_id", C.LISTING])
+    shown = shown[shown["tried"]]
     counted = joined[joined["arm"].notna()]
-    # No answer is acted on before it is there; clocks may tell whole seconds only.
-    if counted["acted_at"].dtype.kind == "M":
+    if (
+        counted["acted_at"].dtype.kind == "M"
+    ):  # nothing is acted on before it is there; clocks may have whole seconds only
         counted = counted[~(counted["acted_at"] < counted["time"].dt.floor("s"))]
+    balance, lost = None, {A: list[dict[str, Any]](), B: list[dict[str, Any]]()}
     if setup.design == "interleave":
         decisions = counted.drop_duplicates("request_id")
         units = {"all": int(shown["request_id"].nunique())}
-        balance = None
+        lost = {A: _lost(A, shown, decisions, photos or {}), B: _lost(B, shown, decisions, photos or {})}
     else:
         unit = shown[C.USER].fillna(shown["request_id"])
-        arms = shown.assign(unit=unit)[shown["arm"].notna()].drop_duplicates("unit")["arm"]
+        arms = shown.assign(unit=unit).drop_duplicates("unit")["arm"]
         decisions = counted.assign(unit=counted[C.USER].fillna(counted["request_id"])).drop_duplicates("unit")
         units = {A: int((arms == A).sum()), B: int((arms == B).sum())}
         balance = always_valid((arms == B).to_numpy(), setup.share).p_value
+    decided = decisions[["request_id", C.USER, "acted_at", "arm", C.LISTING, "position"]]
     outcomes = (decisions["arm"] == B).to_numpy(bool)
-    lost = _lost(setup, shown, decisions) if setup.design == "interleave" else {A: [], B: []}
-    columns = ["request_id", C.USER, "acted_at", "arm", C.LISTING, "position"]
-    return Experiment(
-        setup,
-        units,
-        outcomes,
-        decisions[columns].reset_index(drop=True),
-        (len(joined), len(told)),
-        balance,
-        lost,
-    )
+    events = len(joined), len(feedback)
+    return Experiment(setup, units, outcomes, decided.reset_index(drop=True), events, balance, lost)
 
 
-def _lost(setup: Setup, shown: pd.DataFrame, decisions: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """By arm the newest answers in which a listing of the other was chosen, beside the best of its own."""
-    photos = _covers(setup)
-    found: dict[str, list[dict[str, Any]]] = {}
-    for arm, other in ((A, B), (B, A)):
-        rows = decisions[decisions["arm"] == other].tail(TOLD)[::-1]
-        best = shown[(shown["arm"] == arm) & shown["request_id"].isin(rows["request_id"])]
-        own = {
-            one.request_id: _shown(one.listing_id, one.position, photos)
-            for one in best.drop_duplicates("request_id").itertuples()
+def _lost(
+    arm: str, shown: pd.DataFrame, decisions: pd.DataFrame, photos: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the newest responses in which a listing of the other arm was chosen, with the best of this one."""
+    rows = decisions[decisions["arm"] != arm].tail(MAX_LOST)[::-1]
+    best = shown[(shown["arm"] == arm) & shown["request_id"].isin(rows["request_id"])]
+    best = best.drop_duplicates("request_id").set_index("request_id")
+
+    def describe(row: Any) -> dict[str, Any]:
+        return {
+            C.LISTING: row.listing_id,
+            "position": int(row.position),
+            "photo": photos.get(row.listing_id),
         }
-        found[arm] = [
-            {
-                "request_id": row.request_id,
-                C.USER: None if pd.isna(row.user_id) else row.user_id,
-                "at": str(row.acted_at),
-                "chosen": _shown(row.listing_id, row.position, photos),
-                "own": own.get(row.request_id),
-            }
-            for row in rows.itertuples()
-        ]
-    return found
+
+    return [
+        {
+            "request_id": row.request_id,
+            C.USER: None if pd.isna(row.user_id) else row.user_id,
+            "at": str(row.acted_at),
+            "chosen": describe(row),
+            "own": describe(best.loc[row.request_id]) if row.request_id in best.index else None,
+        }
+        for row in rows.itertuples()
+    ]
 
 
-def _shown(listing: str, position: int, photos: Mapping[str, str]) -> dict[str, Any]:
-    return {C.LISTING: listing, "position": int(position), "photo": photos.get(listing)}
-
-
-def _covers(setup: Setup) -> dict[str, str]:
-    """The path of the first photo of every listing, by the market of A; empty where that is not at hand."""
-    market = _market(setup)
-    if market is None:
-        return {}
-    folders = PhotoFolders.of(market.path)
-    return {listing: str(Path(folders.file(path)).resolve()) for listing, path in market.cover.items()}
-
-
-def _market(setup: Setup) -> Market | None:
-    """The market of A; None where it is not at hand."""
+def _market_of(setup: Setup) -> Market | None:
+    """Return the market of A; None where it is not at hand."""
     from listing_vibes.run.run import Run
 
     try:
@@ -251,5 +277,25 @@ def _market(setup: Setup) -> Market | None:
         return None
 
 
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not np.isfinite(number) else float(number)
+def _cover_photos(market: Market | None) -> dict[str, str]:
+    if market is None:
+        return {}
+    folders = PhotoFolders.of(market.path)
+    return {listing: str(Path(folders.file(path)).resolve()) for listing, path in market.cover.items()}
+
+
+def _lost_line(row: Mapping[str, Any]) -> str:
+    def describe(one: Mapping[str, Any]) -> str:
+        photo = f", {one['photo']}" if one["photo"] else ""
+        return f"{one['listing_id']} (rank {one['position']}{photo})"
+
+    own = "" if row["own"] is None else f" rather than {describe(row['own'])}"
+    return f"  {row['at'][:16]} {row['user_id'] or 'an unknown user'} ({row['request_id']}) chose {describe(row['chosen'])}{own}"
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else percent(value, unit=" %", signed=True)
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if np.isfinite(number) else None

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.errors import NotThere, VibesError, needs
 from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.column_names import names_in
 from listing_vibes.market.columns import Columns as C
@@ -32,13 +32,12 @@ from listing_vibes.run.contents import seal
 from listing_vibes.run.folder import PUSHES
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import STATES, building, folder_of, publish, remove, stamp_of
-from listing_vibes.serving.database import FILE as DATABASE
-from listing_vibes.serving.database import is_database_url, is_store, shown_place
+from listing_vibes.serving.places import FILE as DATABASE
+from listing_vibes.serving.places import is_database, is_database_url, shown_place
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
 from listing_vibes.serving.refresh.refresher import copy_state, manifest_over
 from listing_vibes.serving.refresh.sources import JSON_LINES
 from listing_vibes.serving.refresh.state import RefreshState
-from listing_vibes.serving.store import Store
 
 #: Seconds that a generation which is being read is waited for: a service looks every 2 for a newer state.
 PATIENCE_S = 30.0
@@ -128,7 +127,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
         ):
             _forget_in_table(path, who, done)
         files = (path for place in places for path in (place.rglob(DATABASE) if place.is_dir() else [place]))
-        for database in (*databases, *(str(path) for path in files if is_store(str(path)))):
+        for database in (*databases, *(str(path) for path in files if is_database(str(path)))):
             if count := _forget_in_database(database, who):
                 done.rows[shown_place(database)] = count
     for one in runs.values():
@@ -218,14 +217,17 @@ def _forget_in_table(path: Path, who: UsersToForget, done: Forgotten) -> None:
 
 def _forget_in_database(place: str, who: UsersToForget) -> int:
     """Delete their rows, also while services write others; returns how many there were."""
-    store = Store(place, "--also")
+    with needs("A database of events and impressions", "serve"):
+        from listing_vibes.serving.database import Database
+
+    database = Database(place, "--also")
     try:
-        users = store.users()
-        return store.delete_users(
+        users = database.users()
+        return database.delete_users(
             [users[row] for row in np.flatnonzero(who.rows_in(pd.Series(users, dtype="str")))]
         )
     finally:
-        store.close()
+        database.close()
 
 
 def _remove_generations(path: Path, who: UsersToForget, done: Forgotten) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, needs
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.database import (
     QUERY,
@@ -32,8 +32,7 @@ from listing_vibes.market.database import (
 )
 from listing_vibes.market.io import TABLE_SUFFIXES
 from listing_vibes.market.storage import Place, is_address
-from listing_vibes.serving.database import FILE, has_store, is_store, shown_place
-from listing_vibes.serving.store import Store
+from listing_vibes.serving.places import FILE, has_database, is_database, shown_place
 
 Marks = dict[str, Any]  # JSON
 #: A CSV without a newline at its end is being written until nobody has touched it for so long.
@@ -126,7 +125,7 @@ class FileSource:
                 found.frames.append(Frame(file.shown, file.read_table(), name, mark, root))
             except VibesError as error:
                 found.problems.append(str(error))
-        if here is not None and has_store(here):
+        if here is not None and has_database(here):
             found.frames += _posted_events(here, FILE, marks, found.marks)
         return found
 
@@ -166,7 +165,7 @@ def _refuse_unfinished(file: Place) -> None:
 
 
 class StoreSource:
-    """The events that services posted to a database, see `listing_vibes.serving.store.Store`; each once, by its id."""
+    """The events that services posted to a database, see `listing_vibes.serving.database.Database`; each once, by its id."""
 
     def __init__(self, place: str) -> None:
         self._database, self.place = place, shown_place(place)
@@ -180,13 +179,17 @@ class StoreSource:
 
 def _posted_events(place: Path | str, key: str, marks: Marks, unchanged: Marks) -> list[Frame]:
     """The events after the mark `key`, as a table of events has them, without those of no user."""
-    store = Store(place, "--events")
+    with needs("A database of events", "serve"):
+        from listing_vibes.serving.database import Database
+        from listing_vibes.serving.events import read_events
+
+    database = Database(place, "--events")
     try:
-        identity = store.identity()
+        identity = database.identity
         after, known = marks.get(key) or [0, identity]
-        _, events = store.read_events(after if known == identity else 0)
+        events = read_events(database, after if known == identity else 0)
     finally:
-        store.close()
+        database.close()
     if not events:
         unchanged[key] = [after, identity]
         return []
@@ -273,7 +276,7 @@ def source_of(name: str, given: str, database: str | None) -> Source:
     Raises:
         VibesError: a query without a database, or neither a folder nor a query.
     """
-    if name == "events" and is_store(given):
+    if name == "events" and is_database(given):
         return StoreSource(given)
     if is_address(given):
         return FileSource(given, f"--{name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -27,86 +26,69 @@ from listing_vibes.serving.monitor.prometheus import MonitorCollector
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-
-
-#: Seconds between two looks at the numbers that other processes of the service tell as well.
-LOOK_S = 0.5
-#: Names a folder in which the processes of one service keep what they count; read by prometheus_client when it is imported.
+#: Names a folder in which the processes of one service count; read by prometheus_client when it is imported.
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
     """The service's own registry, so that several services in one process do not mix.
 
-    Of a service of several processes each tells the same: counts and times of all of them added up, those of processes that
-    ended too; of numbers that come and go those of the living (the least of generation and listings, since a refresh has
-    arrived when all have it).
+    Of a service of several processes each reports the same: counts and times of all of them added up, those of processes that
+    ended too; gauges of those that live (the least of generation and listings, since a refresh has arrived when all have it).
+
+    Args:
+        run: whose last monitoring is reported, where `vibes monitor` has written one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run: Path) -> None:
         self.registry = CollectorRegistry()
-        self.together = MULTIPROCESS_FOLDER in os.environ
+        self.is_multiprocess = MULTIPROCESS_FOLDER in os.environ
         PlatformCollector(registry=self.registry)
-        if self.together:
+        if self.is_multiprocess:
             MultiProcessCollector(self.registry)
-        else:  # it tells of this process alone
+        else:
             ProcessCollector(registry=self.registry)
-        kept = None if self.together else self.registry
-        self.requests = Counter("vibes_requests", "Requests answered", ["path", "status"], registry=kept)
+        self._target = registry = None if self.is_multiprocess else self.registry
+        self.requests = Counter("vibes_requests", "Requests answered", ["path", "status"], registry=registry)
         self.seconds = Histogram(
-            "vibes_request_seconds", "From request to answer", ["path"], buckets=SECONDS, registry=kept
+            "vibes_request_seconds", "From request to response", ["path"], buckets=SECONDS, registry=registry
         )
         self.batch_size = Histogram(
-            "vibes_batch_requests", "Requests of a batch", buckets=SIZES, registry=kept
+            "vibes_batch_requests", "Requests of a batch", buckets=SIZES, registry=registry
         )
         self.batch_seconds = Histogram(
-            "vibes_batch_seconds", "Encoding and search of a batch", buckets=SECONDS, registry=kept
+            "vibes_batch_seconds", "Encoding and search of a batch", buckets=SECONDS, registry=registry
         )
-        self.openings = Counter("vibes_run_openings", "Newer states of the run", ["outcome"], registry=kept)
-        self.unkept = Counter(
-            "vibes_unkept_answers", "Answers that could not be kept as impressions", registry=kept
+        self.openings = Counter(
+            "vibes_run_openings", "Newer states of the run", ["outcome"], registry=registry
+        )
+        self.unrecorded = Counter(
+            "vibes_unkept_answers", "Responses that could not be recorded as impressions", registry=registry
         )
         self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
-        self.run: Path | None = None  # whose last look is told, where `vibes monitor` kept one
-        self.registry.register(MonitorCollector(self._monitored))
+        self.registry.register(MonitorCollector(lambda: _monitored(run)))
 
-    def follow(self, name: str, what: str, value: Callable[[], float], of_all: str = "livemin") -> None:
-        """Tell a number that `look` asks for.
+    def add_gauge(self, name: str, help: str, value: Callable[[], float], mode: str = "livemin") -> None:
+        """Report a value that `update` asks for.
 
         Args:
-            of_all: what is told of several processes: "livesum", "livemin", or "liveall" (each, by its number).
+            mode: what several processes report: "livesum", "livemin", or "liveall" (each, by its number).
         """
-        kept = None if self.together else self.registry
-        self._gauges.append((Gauge(name, what, registry=kept, multiprocess_mode=of_all), value))  # type: ignore[arg-type]
+        gauge = Gauge(name, help, registry=self._target, multiprocess_mode=mode)  # type: ignore[arg-type]
+        self._gauges.append((gauge, value))
 
-    def look(self) -> None:
-        """Ask for the numbers that `follow` named."""
+    def update(self) -> None:
+        """Ask for the values of all gauges."""
         for gauge, value in self._gauges:
             gauge.set(value())
 
-    async def keep_looking(self) -> None:
-        """Look for ever, so that whichever process is asked tells the numbers of this one."""
-        while True:
-            self.look()
-            await asyncio.sleep(LOOK_S)
-
-    def _monitored(self) -> Monitored | None:
-        with suppress(VibesError):  # a damaged file is no reason to tell nothing
-            return None if self.run is None else Monitored.load(self.run)
-        return None
-
-    def batch(self, size: int, seconds: float) -> None:
-        """Count a batch."""
-        self.batch_size.observe(size)
-        self.batch_seconds.observe(seconds)
-
     def text(self) -> bytes:
-        """All of it in Prometheus' format."""
-        self.look()
+        """Return all metrics in Prometheus' format."""
+        self.update()
         return generate_latest(self.registry)
 
 
-class Measured:
+class MetricsMiddleware:
     """ASGI middleware that counts and times requests, by the path of their route so that ids make no series."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -117,16 +99,22 @@ class Measured:
             return await self.app(scope, receive, send)
         begin, status = time.perf_counter(), 500
 
-        async def sending(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            await self.app(scope, receive, send_counted)
         finally:
             route = scope.get("route")
             path = "other" if route is None else route.path_format
             self.metrics.requests.labels(path, str(status)).inc()
             self.metrics.seconds.labels(path).observe(time.perf_counter() - begin)
+
+
+def _monitored(run: Path) -> Monitored | None:
+    with suppress(VibesError):  # a damaged file is no reason to report nothing
+        return Monitored.load(run)
+    return None

@@ -27,16 +27,16 @@ from listing_vibes.market.durable import scratch_folder
 from listing_vibes.run.origin import of_another_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.shared import Shared
-from listing_vibes.serving.database import resolve_place
-from listing_vibes.serving.experiment.setup import Arm, Setup, begin
-from listing_vibes.serving.experiment.trial import Trial
-from listing_vibes.serving.impressions.recorder import Impressions
-from listing_vibes.serving.service.api import GRACE_S, Options, make_app
+from listing_vibes.serving.database import Database
+from listing_vibes.serving.events import EventLog
+from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment
+from listing_vibes.serving.impressions import ImpressionLog
+from listing_vibes.serving.places import resolve_place
+from listing_vibes.serving.service.access import Access
+from listing_vibes.serving.service.app import GRACE_S, Service, make_app
 from listing_vibes.serving.service.connections import BACKLOG, BoundedProtocol, connection_limits
-from listing_vibes.serving.service.guard import Access
+from listing_vibes.serving.service.current_run import CurrentRun
 from listing_vibes.serving.service.metrics import MULTIPROCESS_FOLDER
-from listing_vibes.serving.service.newest import NewestState
-from listing_vibes.serving.store import Store
 
 #: Seconds that a worker process may take to open the run, that it may be silent, and to its end.
 START_S, SILENT_S, END_S = 600, 10, GRACE_S + 2
@@ -49,7 +49,7 @@ class ServiceSettings:
 
     Attributes:
         blend: what is added to the model where a request does not say, see `Run.recommend`.
-        events: database that takes posted events, see `listing_vibes.serving.store.Store`; None: none are taken.
+        events: database that takes posted events, see `listing_vibes.serving.database.Database`; None: none are taken.
         impressions: database in which every response is recorded; None: none is.
         hash_users: whether users are recorded there as keyed hashes.
         other: a second run, tried against the first, with `other_blend`.
@@ -96,7 +96,7 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then answer what is under way and end within `GRACE_S` seconds.
 
-    Who may ask is set in the environment, see `listing_vibes.serving.service.guard.Access`.
+    Who may ask is set in the environment, see `listing_vibes.serving.service.access.Access`.
 
     Args:
         port: 0: any free one.
@@ -128,18 +128,18 @@ def prepare(settings: ServiceSettings) -> Setup | None:
             f"`vibes embed {run.market.path} NEW --model {settings.other}`, and serve NEW."
         )
     if settings.events is not None:
-        Store(settings.events, "--events", create=True).close()
+        Database(settings.events, "--events", create=True).close()
     if settings.impressions is None:
         return None
-    Impressions(settings.impressions, settings.hash_users).close()
+    ImpressionLog(settings.impressions, settings.hash_users).close()
     if settings.other is None:
         return None
-    return begin(
+    return begin_experiment(
         settings.impressions,
         Setup(
             design="interleave" if settings.split is None else "split",
-            a=Arm(run=str(settings.run.resolve()), beside=settings.blend),
-            b=Arm(run=str(settings.other.resolve()), beside=settings.other_blend),
+            a=Arm(run=str(settings.run.resolve()), blend=settings.blend),
+            b=Arm(run=str(settings.other.resolve()), blend=settings.other_blend),
             share=settings.split or 0.5,
             events="" if settings.events is None else resolve_place(settings.events),
         ),
@@ -176,15 +176,16 @@ class AppFactory:
         if Run.open(settings.run).has_model:
             import listing_vibes.model.fast.choose  # noqa: F401 (torch, and all else that a model needs)
         gc.freeze()  # libraries stay: walking them again and again would only make requests wait
-        current, trial = NewestState(settings.run, settings.blend, settings.events, shared), None
-        if self.experiment is not None and settings.other is not None:
-            second = NewestState(settings.other, settings.other_blend, shared=shared)
-            second.knows_of(current.live)
-            trial = Trial(self.experiment, current, second)
-        recorder = None
+        current = CurrentRun(settings.run, settings.blend, shared)
+        events, impressions, experiment = None, None, None
+        if settings.events is not None:
+            events = EventLog(settings.events, lambda: current.state.run)
         if settings.impressions is not None:
-            recorder = Impressions(settings.impressions, settings.hash_users)
-        return make_app(current, Options(access=Access.of_environment()), recorder, trial, self.ready)
+            impressions = ImpressionLog(settings.impressions, settings.hash_users)
+        if self.experiment is not None and settings.other is not None:
+            experiment = self.experiment, CurrentRun(settings.other, settings.other_blend, shared)
+        service = Service(current, events, impressions, experiment)
+        return make_app(service, Access.of_environment(), self.ready)
 
 
 def server_config(app: Callable[..., object], connections: int, **options: object) -> uvicorn.Config:

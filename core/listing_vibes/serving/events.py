@@ -1,0 +1,311 @@
+"""Posted events: what one may hold, how they are committed, and the history of a user that they and the run have together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sql
+from pydantic import BaseModel, ConfigDict, Field
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.market.moments import moment_in_log
+from listing_vibes.market.values import id_text
+from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.histories import Event
+from listing_vibes.serving.database import Database, events_table, parts
+
+#: Columns of a posted event.
+EVENT = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION, "event_id", "request_id")
+#: The newest posted events of one user that a history has.
+MAX_USER_EVENTS = 1000
+#: Seconds that a clock may be ahead of this one's; that a post waits for other writers.
+AHEAD_S, WRITE_S = 60, 4.0
+#: Of a user, a listing, an event or a response. PostgreSQL keeps no text with a zero character.
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+#: Seconds of an event, 31 years at most: what is far larger is a fault of the sender, and infinite once it is a float32.
+Duration = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+class PostedEvent(BaseModel):
+    """One event: what a user did on a listing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    listing_id: Id
+    user_id: Id | None = Field(
+        None, description="its id, never a hash; may be left out where request_id names the list"
+    )
+    timestamp: str | None = Field(
+        None, description="a date and time, UTC where it names no zone; default: now"
+    )
+    position: int | None = Field(
+        None, description="in a market without timestamps; default: after the user's last event"
+    )
+    action: str | None = None
+    duration_s: Duration | None = None
+    event_id: Id | None = Field(None, description="an event with an id that is known is not taken again")
+    request_id: Id | None = Field(None, description="of the response that showed the listing")
+
+    def row(self, market: Market) -> dict[str, Any]:
+        """Return the columns of the event, without a time where it has none.
+
+        Raises:
+            VibesError: the market has no such action or no such time, or the event is of nobody.
+        """
+        row = self.model_dump(exclude_none=True)
+        for name in (C.USER, C.LISTING):
+            if name in row:
+                row[name] = id_text(row[name])  # as readers of tables take them
+                if not row[name]:
+                    raise VibesError(f"{name} is empty; give an id.")
+        if self.user_id is None and self.request_id is None:
+            raise VibesError(
+                f"{C.USER} is missing; give it, or the request_id of the response that this is about."
+            )
+        actions = market.known_actions
+        if self.action is not None and self.action not in actions:
+            hint = (
+                f"give one of: {', '.join(actions)}" if actions else "this market has none, so leave it out"
+            )
+            raise VibesError(f"action is '{self.action[:100]}'; {hint}.")
+        used, other = (C.TIMESTAMP, C.POSITION) if market.timed else (C.POSITION, C.TIMESTAMP)
+        if getattr(self, other) is not None:
+            raise VibesError(
+                f"{other} is of no use in this market, whose events have a {used}; leave it out."
+            )
+        if self.timestamp is not None:
+            at = moment_in_log(self.timestamp, True, C.TIMESTAMP)
+            if at > time.time_ns() + AHEAD_S * 10**9:
+                raise VibesError(
+                    f"{C.TIMESTAMP} is '{self.timestamp[:40]}', in the future; give when it happened."
+                )
+            row[C.TIMESTAMP] = _as_text(at)
+        if self.position is not None and not abs(self.position) <= 2**53:
+            raise VibesError(f"{C.POSITION} is {self.position}; give a whole number up to 2^53.")
+        return row
+
+
+class Posted(NamedTuple):
+    """What became of a post."""
+
+    accepted: int
+    repeated: list[str]
+    unknown: list[str]
+
+
+class EventLog:
+    """Appends posted events to a database that several services may share, and reads those of users.
+
+    Args:
+        place: see `Database`; made where there is none.
+        run: returns the state in use.
+
+    Raises:
+        VibesError: the database cannot be made or written.
+    """
+
+    def __init__(self, place: str | Path, run: Callable[[], RunFolder]) -> None:
+        self.database = Database(place, "--events", create=True, deadline_s=WRITE_S)
+        self._run, self._last_time = run, 0
+        self._ids: dict[str, str] = {}  # by the hashed name of a user
+        self._last_id = 0
+
+    def append(self, posts: Sequence[Sequence[Mapping[str, Any]]]) -> list[Posted]:
+        """Commit the events of some posts, all or none.
+
+        Raises:
+            Busy: another process held the lock.
+            VibesError: the disk is full, or the database cannot be written.
+        """
+        run = self._run()
+        dated = [[self._with_time(event, run) for event in post] for post in posts]
+        repeated = append_events(self.database, dated, None if run.market.timed else self._last_position)
+        unknown = [
+            [event[C.LISTING] for event in post if event[C.LISTING] not in run.listing_row] for post in posts
+        ]
+        return [
+            Posted(len(post) - len(again), again, list(dict.fromkeys(listings)))
+            for post, again, listings in zip(posts, repeated, unknown, strict=True)
+        ]
+
+    def read_users(self, users: Sequence[str]) -> list[list[sql.Row]]:
+        """Return for each user, by id or hashed name, the newest posted events."""
+        columns = [events_table.c[name] for name in EVENT]
+        found: dict[str, list[sql.Row]] = {}
+        with self.database.read() as connection:
+            ids = self._user_ids(connection, users)
+            for user in {*ids}:
+                newest = sql.select(*columns).where(events_table.c[C.USER] == user)
+                newest = newest.order_by(events_table.c.id.desc()).limit(MAX_USER_EVENTS)
+                found[user] = list(connection.execute(newest))[::-1]
+        return [found[user] for user in ids]
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def _user_ids(self, connection: sql.Connection, users: Sequence[str]) -> list[str]:
+        """Return the ids that events have for users, of whom hashed markets may know a hash."""
+        names = self._run().market.names
+        if not names.hashed:
+            return list(users)
+        new = sql.select(sql.func.max(events_table.c.id), events_table.c[C.USER])
+        new = new.where(events_table.c.id > self._last_id, events_table.c[C.USER].is_not(None))
+        for last, user in connection.execute(new.group_by(events_table.c[C.USER])):
+            self._ids[names.of(user)] = user
+            self._last_id = max(self._last_id, last)
+        return [self._ids.get(user, user) for user in users]
+
+    def _with_time(self, event: Mapping[str, Any], run: RunFolder) -> Mapping[str, Any]:
+        """Return an event with a time, no two of which are the same where it had none."""
+        if not run.market.timed or C.TIMESTAMP in event:
+            return event
+        self._last_time = max(time.time_ns() // 1000 * 1000, self._last_time + 1000)
+        return {**event, C.TIMESTAMP: _as_text(self._last_time)}
+
+    def _last_position(self, user: str) -> int:
+        """Return the position of a user's last event in the run, -1 where there is none."""
+        run = self._run()
+        number = run.user_number.get(user)
+        return -1 if number is None else int(run.log.time[run.log.start[number + 1] - 1])
+
+
+def append_events(
+    database: Database,
+    posts: Sequence[Sequence[Mapping[str, Any]]],
+    last_position: Callable[[str], int] | None = None,
+) -> list[list[str]]:
+    """Append the events of some posts in one transaction; an id that is there already is not taken again.
+
+    Args:
+        last_position: of a user in the run, -1 where there is none; an event without a position gets the next one. None: events
+            have timestamps.
+
+    Returns:
+        For each post the ids of its events that were there already.
+    """
+    ids = [event["event_id"] for post in posts for event in post if "event_id" in event]
+    column, now, rows = events_table.c.event_id, time.time_ns() // 1000, list[dict[str, Any]]()
+    repeated: list[list[str]] = [[] for _ in posts]
+    with database.write() as connection:
+        known = {
+            name
+            for part in parts(ids)
+            for name in connection.scalars(sql.select(column).where(column.in_(part)))
+        }
+        for post, again in zip(posts, repeated, strict=True):
+            for event in post:
+                if (name := event.get("event_id")) in known:
+                    again.append(str(name))
+                    continue
+                if name is not None:
+                    known.add(name)
+                rows.append({**dict.fromkeys(EVENT), **event, "posted_at": now})
+        if last_position is not None:
+            _number_events(connection, rows, last_position)
+        if rows:
+            connection.execute(events_table.insert(), rows)
+    return repeated
+
+
+def _number_events(
+    connection: sql.Connection, rows: Sequence[dict[str, Any]], last_position: Callable[[str], int]
+) -> None:
+    """Give events without a position the one after the last of their user."""
+    user_column, position_column = events_table.c[C.USER], events_table.c[C.POSITION]
+    last = {user: last_position(user) for user in {row[C.USER] or "" for row in rows}}
+    for part in parts(list(last)):
+        statement = sql.select(user_column, sql.func.max(position_column)).group_by(user_column)
+        for user, position in connection.execute(statement.where(user_column.in_(part))):
+            last[user] = max(last[user], -1 if position is None else position)
+    for row in rows:
+        user = row[C.USER] or ""
+        if row[C.POSITION] is None:
+            row[C.POSITION] = last[user] + 1
+        last[user] = max(last[user], row[C.POSITION])
+
+
+def read_events(database: Database, after: int = 0) -> Sequence[sql.Row]:
+    """Return the events that were appended after an id: rows with `id`, `posted_at` and the columns `EVENT`."""
+    columns = [events_table.c[name] for name in ("id", "posted_at", *EVENT)]
+    statement = sql.select(*columns).where(events_table.c.id > after).order_by(events_table.c.id)
+    with database.read() as connection:
+        return connection.execute(statement).all()
+
+
+class _Timed(NamedTuple):
+    """An event and when it was, in nanoseconds (or its position)."""
+
+    at: int
+    event: Event
+
+    def key(self, has_durations: bool) -> tuple[object, ...]:
+        """What tells an event from others, as a run stores it."""
+        listing, action, seconds = self.event
+        return (
+            self.at,
+            listing,
+            action,
+            float(np.float32(seconds)) if has_durations and seconds is not None else None,
+        )
+
+
+def join_history(run: RunFolder, user: str, posted: Sequence[sql.Row], before: int | None) -> list[Event]:
+    """Return all events of a user before a moment, oldest first; empty where the run has all of them already.
+
+    Events on listings that the run does not have are left out, and those that equal another event: a refresh drops them as well.
+
+    Args:
+        posted: see `EventLog.read_users`.
+    """
+    stored = _events_of_run(run, user, before)
+    has_durations = not stored or any(one.event.duration_s is not None for one in stored)
+    known, fresh = {one.key(has_durations) for one in stored}, list[_Timed]()
+    for row in posted:
+        with suppress(ValueError, OverflowError, TypeError):  # a row that nobody checked; a refresh names it
+            at = pd.Timestamp(row.timestamp).as_unit("ns").value if run.market.timed else int(row.position)
+            action = row.action if row.action in run.market.known_actions else None
+            one = _Timed(int(at), Event(row.listing_id, action, row.duration_s))
+            is_early = before is None or one.at < before
+            if (
+                is_early
+                and row.listing_id in run.listing_row
+                and (key := one.key(has_durations)) not in known
+            ):
+                known.add(key)
+                fresh.append(one)
+    if not fresh:
+        return []
+    return [one.event for one in sorted([*stored, *fresh], key=lambda one: one.at)]
+
+
+def _events_of_run(run: RunFolder, user: str, before: int | None) -> list[_Timed]:
+    log, number = run.log, run.user_number.get(user)
+    if number is None:
+        return []
+    rows, names = slice(*log.history_at(number, before)), run.listing_ids
+    columns = (log.time[rows], log.listing[rows], log.action[rows], log.duration[rows])
+    return [
+        _Timed(
+            at,
+            Event(
+                names[listing],
+                log.actions[action] if action >= 0 else None,
+                None if seconds != seconds else seconds,
+            ),
+        )
+        for at, listing, action, seconds in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _as_text(at: int) -> str:
+    """Return nanoseconds as a moment that every reader of tables understands."""
+    return pd.Timestamp(at, tz="UTC").isoformat()

@@ -1,0 +1,137 @@
+"""Lists of a service that answers by two runs: team-draft interleaving, or the users split."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from listing_vibes.serving.experiment.assignment import B, Setup
+from listing_vibes.serving.service.lists import ListRequest, RankedList, RecommendRequest, RunState
+
+#: The team of a listing that both would have put there.
+BOTH = -1
+Answer = RankedList | Exception
+
+
+class Pick(NamedTuple):
+    """A listing of the drafted list: its team (0, 1 or `BOTH`), and from which list and rank there it was taken."""
+
+    team: int
+    source: int
+    rank: int
+
+
+def draft(
+    lists: tuple[Sequence[str], Sequence[str]],
+    k: int,
+    coins: random.Random,
+    allows: Callable[[str], bool] = lambda listing: True,
+) -> list[Pick]:
+    """Interleave two lists of listings, best first, to one of `k` at most.
+
+    Team-draft interleaving of Radlinski, Kurup & Joachims (CIKM 2008, "How does clickthrough data reflect retrieval
+    quality?"): as captains pick players, a coin says each round who goes first, and both put in the best that is not there
+    yet. A click on a listing counts for its team. Where both would put in the same listing it has none: its click says nothing of
+    the two, and a coin would only add noise. What one of them still has when the other has nothing left has none as well. The two
+    are treated alike, so where neither is better each has half of the clicks.
+
+    Args:
+        coins: tossed once a round.
+        allows: whether a listing may join the list as it is; called once, just before it does.
+    """
+    picks: list[Pick] = []
+    seen: set[str] = set()
+    ranks = [0, 0]
+    while len(picks) < k:
+        for team in (0, 1):
+            while ranks[team] < len(lists[team]) and lists[team][ranks[team]] in seen:
+                ranks[team] += 1
+        best = [lists[team][rank] if rank < len(lists[team]) else None for team, rank in enumerate(ranks)]
+        if best == [None, None]:
+            break
+        if best[0] == best[1] or None in best:
+            turns = [(BOTH, 0 if best[0] is not None else 1)]
+        else:
+            first = coins.getrandbits(1)
+            turns = [(first, first), (1 - first, 1 - first)]
+        for team, source in turns:
+            listing = best[source]
+            if listing is not None and len(picks) < k:
+                seen.add(listing)  # also where it is not allowed: it is passed over for good
+                if allows(listing):
+                    picks.append(Pick(team, source, ranks[source]))
+    return picks
+
+
+def answer_by_both(
+    setup: Setup,
+    a: RunState,
+    b: RunState,
+    requests: Sequence[ListRequest],
+    make: Callable[[RunState, Sequence[ListRequest]], list[Answer]],
+) -> list[Answer]:
+    """Return the lists of an experiment; similar listings, and requests that name a blend, are of A alone.
+
+    Args:
+        make: `RunState.answer` or `RunState.explain`.
+    """
+    arms = [_arm_of(setup, a, request) for request in requests]
+    of_a = iter(make(a, [request for request, arm in zip(requests, arms, strict=True) if arm != B]))
+    by_b = [request for request, arm in zip(requests, arms, strict=True) if arm in (B, "both")]
+    of_b = iter(make(b, by_b))
+    answers: list[Answer] = []
+    for request, arm in zip(requests, arms, strict=True):
+        answer = next(of_b) if arm == B else next(of_a)
+        if arm == "both":
+            answers.append(_interleave(setup, a, request, answer, next(of_b)))
+        else:
+            answers.append(replace(answer, arm=arm) if isinstance(answer, RankedList) else answer)
+    return answers
+
+
+def _arm_of(setup: Setup, a: RunState, request: ListRequest) -> str | None:
+    if not isinstance(request, RecommendRequest) or request.blend is not None:
+        return None
+    if setup.design == "interleave":
+        return "both"
+    return setup.arm_of(a.name_of(request.user or request.about) or request.request_id)
+
+
+def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, of_b: Answer) -> Answer:
+    """Return the interleaved list, or the one that there is where the other run cannot answer."""
+    if isinstance(of_a, Exception) or isinstance(of_b, Exception):
+        return of_b if isinstance(of_a, Exception) and isinstance(of_b, RankedList) else of_a
+    lists, coins = (of_a, of_b), setup.coins(request.request_id)
+    picks = draft((of_a.listings, of_b.listings), request.rules.k, coins, _at_most(a, request))
+    chosen = [(lists[pick.source], pick.rank) for pick in picks]
+    ruled = [one.ruled[rank] if one.ruled else "" for one, rank in chosen]
+    is_explained = bool(of_a.explanations and of_b.explanations)
+    return replace(
+        of_a,
+        listings=[one.listings[rank] for one, rank in chosen],
+        scores=[one.scores[rank] for one, rank in chosen],
+        ruled=ruled if any(ruled) else (),
+        explanations=[one.explanations[rank] for one, rank in chosen] if is_explained else (),
+        makers=(*of_a.makers, *of_b.makers),
+        teams=[pick.team for pick in picks],
+    )
+
+
+def _at_most(state: RunState, request: ListRequest) -> Callable[[str], bool]:
+    """Return whether the rule `at_most` lets one more listing join: two lists that keep it may break it together."""
+    most, run = request.rules.at_most, state.run
+    sellers = None
+    if most is not None and not request.rules.fill:
+        sellers = run.recommender(None, request.rules).groups.seller
+    seen: Counter[int] = Counter()
+
+    def allows(listing: str) -> bool:
+        row = run.listing_row.get(listing)
+        seller = -1 if row is None or sellers is None else int(sellers[row])
+        seen[seller] += 1
+        return seller < 0 or most is None or seen[seller] <= most
+
+    return allows

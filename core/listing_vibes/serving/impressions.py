@@ -1,0 +1,213 @@
+"""Impressions: every response with its request id, recorded before it is given, and read back with what users did on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sql
+from pydantic_core import from_json, to_json
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.moments import to_moments
+from listing_vibes.market.user_names import VARIABLE, UserNames
+from listing_vibes.run.rules import Rules
+from listing_vibes.serving.database import Database, impressions_table
+from listing_vibes.serving.events import read_events
+
+ARMS = ("A", "B")
+#: Seconds that a record waits for other writers.
+WRITE_S = 0.5
+#: Of the table of impressions. `position` counts from 1; without one a response had no listings. `arm` is the one of an experiment
+#: that put the listing there, empty where there is none or both would have; `tried`: whether the response is of an experiment.
+COLUMNS = {
+    "request_id": "str", "time": "datetime64[us, UTC]", "kind": "str", C.USER: "str", "query": "str", "position": "Int16",
+    C.LISTING: "str", "score": "float32", "arm": "str", "run": "str", "generation": "int32", "scorer": "str", "rules": "str",
+    "tried": "bool",
+}  # fmt: skip
+_STORED = ("request_id", "time", "kind", C.USER, "query", "arm", "answer")
+
+
+class Maker(NamedTuple):
+    """What made a list: a run, how many refreshes it had behind it, and by what it scored."""
+
+    run: str
+    generation: int
+    scorer: str
+
+
+class Impression(NamedTuple):
+    """A response as it is recorded.
+
+    Attributes:
+        at: microseconds since 1970 UTC.
+        kind: "recommend" or "similar".
+        query: the listing that others are similar to.
+        makers: what made it; of an experiment both, A first.
+        arm: of an experiment with split users the half; None: of none, or of one that interleaves.
+        teams: for each listing which of `makers` put it there, -1: both would have; None: the first, all of them.
+    """
+
+    request_id: str
+    at: int
+    kind: str
+    user: str | None
+    query: str | None
+    rules: Rules
+    makers: Sequence[Maker]
+    listings: Sequence[str]
+    scores: Sequence[float]
+    arm: str | None = None
+    teams: Sequence[int] | None = None
+
+
+class ImpressionLog:
+    """Records responses in a database that several services may share.
+
+    Args:
+        place: see `Database`; made where there is none.
+        hash_users: whether users are recorded as keyed hashes, see `listing_vibes.market.user_names.UserNames`; the key is that of
+            the environment, else a random one beside the database file.
+
+    Raises:
+        VibesError: the database cannot be made or written, or the key is missing or too short.
+    """
+
+    def __init__(self, place: str | Path, hash_users: bool = False) -> None:
+        self.database = Database(place, "--impressions", create=True, deadline_s=WRITE_S, durable=False)
+        if hash_users and self.database.path is None and VARIABLE not in os.environ:
+            raise VibesError(
+                f"Option --hash-users needs a key where --impressions is a database of a server; set {VARIABLE}."
+            )
+        self.names = UserNames((self.database.path or Path()).parent, hash_users)
+        self.names.of("nobody")  # raises now if the key is of no use
+
+    def append(self, impressions: Sequence[Impression]) -> None:
+        """Commit some responses.
+
+        Raises:
+            Busy: another process held the lock.
+            VibesError: the disk is full, or the database cannot be written; then none is recorded.
+        """
+        with self.database.write(ordered=False) as connection:
+            connection.execute(impressions_table.insert(), [self._row(one) for one in impressions])
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def _row(self, one: Impression) -> dict[str, Any]:
+        answer = {
+            "rules": one.rules.model_dump_json(exclude_defaults=True),
+            "run": [maker.run for maker in one.makers],
+            "generation": [maker.generation for maker in one.makers],
+            "scorer": [maker.scorer for maker in one.makers],
+            "listings": one.listings,
+            "scores": one.scores,
+            "teams": one.teams,
+        }
+        user = None if one.user is None else self.names.of(one.user)
+        return dict(
+            zip(
+                _STORED,
+                (one.request_id, one.at, one.kind, user, one.query, one.arm, to_json(answer).decode()),
+                strict=True,
+            )
+        )
+
+
+def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.DataFrame:
+    """Return all that was shown, one row a listing (see `COLUMNS`), oldest first.
+
+    Args:
+        place: that of `vibes serve --impressions`: a folder, a database file or a URL.
+        events: that of `--events`: adds, for events with the `request_id` of a response, `acted_at` (the first on that listing) and
+            `actions` (all of them, in order; an event without one is "event").
+
+    Raises:
+        VibesError: there is no such database, or a response in it is damaged.
+    """
+    database = Database(place, "--impressions")
+    columns = [impressions_table.c[name] for name in _STORED]
+    statement = sql.select(*columns).order_by(impressions_table.c.time, impressions_table.c.id)
+    try:
+        with database.read() as connection:
+            rows = connection.execute(statement).all()
+        table = impressions_frame(rows)
+    except (ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise VibesError(
+            f"{database.name} holds a response that is damaged ({reason}); remove its row."
+        ) from error
+    finally:
+        database.close()
+    return table if events is None else _with_feedback(table, read_feedback(events))
+
+
+def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
+    """Return recorded responses as a table with the columns `COLUMNS`."""
+    answers = [from_json(row.answer) for row in rows]
+    teams = [answer["teams"] or [None] * len(answer["listings"]) for answer in answers]
+    responses = pd.DataFrame([row[:-1] for row in rows], columns=list(_STORED[:-1]), dtype=object).assign(
+        rules=[answer["rules"] for answer in answers],
+        listings=[answer["listings"] for answer in answers],
+        scores=[answer["scores"] for answer in answers],
+        teams=teams,
+        tried=[
+            row.arm is not None or answer["teams"] is not None
+            for row, answer in zip(rows, answers, strict=True)
+        ],
+    )
+    makers = ("run", "generation", "scorer")
+    for name in makers:  # of an experiment that interleaves there are two
+        responses[name] = [answer[name][0] for answer in answers]
+        responses[f"{name} of B"] = [answer[name][-1] for answer in answers]
+    shown = responses.explode(["listings", "scores", "teams"])
+    team = shown["teams"].map({-1: None, 0: ARMS[0], 1: ARMS[1]}).astype(object)
+    shown["arm"] = shown["arm"].where(shown["teams"].isna(), team)
+    for name in makers:
+        shown[name] = shown[name].where(shown["arm"] != ARMS[1], shown[f"{name} of B"])
+    shown["position"] = (shown.groupby(level=0).cumcount() + 1).where(shown["listings"].notna())
+    shown["time"] = pd.to_datetime(shown["time"].astype("int64"), unit="us", utc=True)
+    shown = shown.rename(columns={"listings": C.LISTING, "scores": "score"})
+    return shown[[*COLUMNS]].astype(COLUMNS).reset_index(drop=True)
+
+
+def read_feedback(place: Path | str) -> pd.DataFrame:
+    """Return the posted events that name a response: `request_id, listing_id, acted_at, action`, oldest first.
+
+    Without timestamps `acted_at` is the position, which orders the events on one response.
+
+    Args:
+        place: that of `vibes serve --events`.
+
+    Raises:
+        VibesError: there is no such database.
+    """
+    database = Database(place, "--events")
+    try:
+        rows = [row for row in read_events(database) if row.request_id is not None]
+    finally:
+        database.close()
+    columns = ["request_id", C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION]
+    frame = pd.DataFrame([[getattr(row, name) for name in columns] for row in rows], columns=columns)
+    if frame[C.TIMESTAMP].isna().all() and frame[C.POSITION].notna().any():
+        frame["acted_at"] = frame[C.POSITION].astype("Int64")
+        order = [frame.groupby("request_id", sort=False).ngroup(), frame["acted_at"]]
+        frame = frame.iloc[np.lexsort(order[::-1])]
+    else:
+        frame["acted_at"] = to_moments(frame[C.TIMESTAMP])[0]
+        frame = frame.sort_values("acted_at", kind="stable")
+    return frame[["request_id", C.LISTING, "acted_at", C.ACTION]].reset_index(drop=True)
+
+
+def _with_feedback(shown: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    keys = ["request_id", C.LISTING]
+    events = events.assign(action=events[C.ACTION].fillna("event"))
+    feedback = events.groupby(keys, sort=False).agg(acted_at=("acted_at", "min"), actions=(C.ACTION, list))
+    return shown.merge(feedback, how="left", left_on=keys, right_index=True)

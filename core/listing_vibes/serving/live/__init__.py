@@ -1,1 +1,0 @@
-"""Events as they happen: posted to the service, kept durably, known to the next request of their user."""

@@ -1,0 +1,46 @@
+"""Places where a service keeps its database: a folder, a file of SQLite, or a URL of SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+#: The database of a folder, and how a database file ends.
+FILE = "service.sqlite"
+SUFFIXES = (".sqlite", ".sqlite3", ".db")
+_URL = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?://")
+
+
+def is_database_url(text: str) -> bool:
+    """Return whether a place is the URL of a database, rather than a folder or a file."""
+    return _URL.match(text) is not None
+
+
+def is_database(place: str) -> bool:
+    """Return whether a place is a database itself: its URL, or its file."""
+    return is_database_url(place) or (Path(place).suffix in SUFFIXES and Path(place).is_file())
+
+
+def has_database(folder: Path) -> bool:
+    """Return whether a folder has the database of a service."""
+    return (folder / FILE).is_file()
+
+
+def database_file(place: str | Path) -> Path:
+    """Return the file of a place that is no URL."""
+    path = Path(place)
+    return path if path.suffix in SUFFIXES and not path.is_dir() else path / FILE
+
+
+def resolve_place(place: str | Path) -> str:
+    """Return a place as it is known from any working directory, without a password."""
+    if not is_database_url(str(place)):
+        return str(Path(place).resolve())
+    import sqlalchemy as sql
+
+    return sql.make_url(str(place))._replace(password=None).render_as_string()
+
+
+def shown_place(place: str | Path) -> str:
+    """Return a place as a message may show it, without a password."""
+    return re.sub(r"(?<=://)[^/@]*@", "", str(place))

@@ -1,0 +1,138 @@
+"""What a request may cost, which neither uvicorn nor FastAPI bounds: bytes of bodies, values of JSON, characters and pixels."""
+
+from __future__ import annotations
+
+import binascii
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.photo_decoding import readable
+
+#: Bytes of a request by its path, and where the path has no bound of its own; a body of so many counts for nothing.
+MAX_BODIES, SMALL = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}, 64 * 2**10
+#: Bytes of the larger bodies that are held at one moment.
+MAX_HELD = 256 * 2**20
+MAX_VALUES = 20_000  # of a body's JSON, about; a history of 1,000 events has 6,000
+MAX_CHARACTERS = 100_000
+MAX_PIXELS = 64_000_000  # thirty photos of 1600 x 1200 have 58 million
+MAX_INTEGER = 2**63
+
+
+class BodyLimit:
+    """ASGI middleware that reads the body of a request and refuses one that is too large, whether or not it says its length.
+
+    Args:
+        bodies: bytes by path.
+        held: bytes of all larger bodies that are being received or answered.
+    """
+
+    def __init__(self, app: ASGIApp, bodies: Mapping[str, int] = MAX_BODIES, held: int = MAX_HELD) -> None:
+        self.app, self.bodies, self.max_held, self.held = app, bodies, held, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            return await self.app(scope, receive, send)
+        limit = self.bodies.get(scope["path"], SMALL)
+        size = f"{limit / 2**20:g} MiB" if limit >= 2**20 else f"{limit / 2**10:g} KiB"
+        too_large = 413, f"The body is larger than {size}; send less, for example smaller photos."
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if length.isdigit() and (len(length) > 18 or int(length) > limit):
+            return await _refuse(scope, receive, send, *too_large)
+        body, held = bytearray(), 0
+        try:
+            message: Message = {"more_body": True}
+            while message.get("more_body", False):
+                message = await receive()
+                if message["type"] != "http.request":  # the client has gone
+                    return
+                body += message.get("body", b"")
+                if len(body) > limit:
+                    return await _refuse(scope, receive, send, *too_large)
+                if len(body) > SMALL:
+                    self.held += len(body) - held
+                    held = len(body)
+                if self.held > self.max_held and held:
+                    error = "There is no room for this request, since others send much; send it again in a moment."
+                    return await _refuse(scope, receive, send, 503, error)
+            # Counted before it is parsed: ten million empty lists fit into 30 MB, and take gigabytes as objects. Every value but
+            # the first of each list or mapping follows a comma; text may hold these, too, so this counts too many.
+            if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+                error = f"The body holds more than {MAX_VALUES} values; send less at once."
+                return await _refuse(scope, receive, send, 422, error)
+            messages: list[Message] = [{"type": "http.request", "body": bytes(body)}]
+
+            async def receive_body() -> Message:
+                return messages.pop() if messages else await receive()
+
+            await self.app(scope, receive_body, send)
+        finally:
+            self.held -= held
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, error: str) -> None:
+    # The rest of the body is not read, so the connection cannot be used again.
+    headers = {"connection": "close"} | ({"retry-after": "1"} if status == 503 else {})
+    await JSONResponse({"error": error}, status, headers)(scope, receive, send)
+
+
+def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a listing, each a text, a number, a flag or a list of these.
+
+    Raises:
+        VibesError: another kind of value, a number beyond what tables hold, or too much text.
+    """
+    characters = 0
+    for name, value in cells.items():
+        characters += len(name)
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str):
+                characters += len(one)
+            elif not isinstance(one, int | float | None):
+                raise VibesError(
+                    f"attributes.{name[:100]} is a {type(one).__name__}; give a text, a number, yes or no, or a list of these."
+                )
+            elif one is not None and not abs(one) < MAX_INTEGER:  # nor is it NaN
+                raise VibesError(f"attributes.{name[:100]} has too many digits; give a number below 2^63.")
+    if characters > MAX_CHARACTERS:
+        raise VibesError(f"The attributes have more than {MAX_CHARACTERS} characters; send less text.")
+    return dict(cells)
+
+
+def decode_photos(texts: Sequence[str]) -> list[bytes]:
+    """Return image files from base64.
+
+    Raises:
+        VibesError: one is no base64, or all have more than `MAX_PIXELS` pixels together.
+    """
+    photos, pixels = [], 0
+    for number, text in enumerate(texts):
+        try:
+            photos.append(binascii.a2b_base64(text, strict_mode=True))
+        except (binascii.Error, ValueError) as error:
+            raise VibesError(f"photos.{number} is no base64 ({error}); encode the file's bytes.") from error
+        pixels += _count_pixels(photos[-1])
+        if pixels > MAX_PIXELS:
+            raise VibesError(
+                f"The photos have more than {MAX_PIXELS // 10**6} megapixels together; send smaller ones."
+            )
+    return photos
+
+
+def _count_pixels(photo: bytes) -> int:
+    """Return the pixels of an image file by its header; 0 of what is none, which whoever decodes it reports."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(photo), formats=readable()) as image:
+                return image.width * image.height
+    except Image.DecompressionBombError:
+        return MAX_PIXELS + 1
+    except Exception:  # Pillow raises nearly anything on damaged bytes
+        return 0

@@ -1,0 +1,325 @@
+"""The responses of the service: those of the run, whoever else is in the batch; problems as sentences; the newest state."""
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from helpers.copies import copied
+from helpers.newcomers import new_events, new_listings
+from helpers.serving import app_of, listening, serving
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.histories import Event
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
+from listing_vibes.serving.service.access import Access
+from listing_vibes.serving.service.current_run import CurrentRun
+from listing_vibes.serving.service.lists import RecommendRequest, RunState, SimilarRequest
+
+EVENT = {"listing_id": "home-0001"}
+
+
+@pytest.fixture(scope="module")
+def client(trained):
+    with serving(app_of(trained.path), raise_server_exceptions=False) as client:
+        yield client
+
+
+def same(results: list[dict], frame: pd.DataFrame) -> None:
+    assert [row["listing_id"] for row in results] == frame[C.LISTING].tolist()
+    np.testing.assert_allclose([row["score"] for row in results], frame["score"], atol=2e-3)
+
+
+def test_lists_are_those_of_the_run(client, trained):
+    listing, user = trained.listing_ids[7], trained.log.users[3]
+    same(client.get(f"/similar/{listing}?k=5").json()["results"], trained.similar(listing, 5, "model"))
+    by_attributes = client.get(f"/similar/{listing}?k=5&space=attributes").json()["results"]
+    same(by_attributes, trained.similar(listing, 5, "attributes"))
+    same(client.get(f"/recommend/{user}?k=9").json()["results"], trained.recommend(user, 9))
+    at = pd.Timestamp(int(trained.log.time[trained.log.start[4] - 1]), tz="UTC")
+    response = client.get(f"/recommend/{user}", params={"k": 9, "at": at.isoformat()})
+    same(response.json()["results"], trained.recommend(user, 9, at))
+    history = [
+        {"listing_id": trained.listing_ids[2], "action": "view", "duration_s": 12.5},
+        "sold-long-ago",
+        trained.listing_ids[9],
+    ]
+    posted = client.post("/recommend", json={"history": history, "k": 6}).json()
+    expected = pd.DataFrame([history[0], {"listing_id": history[2]}])
+    same(posted["results"], trained.recommend(expected, 6))
+    assert posted["unknown"] == ["sold-long-ago"] and set(posted) == {"results", "unknown"}
+    empty = client.get(f"/recommend/{user}", params={"where": "price<=0"}).json()
+    assert empty["results"] == [] and "price<=0" in empty["empty_because"]
+
+
+@pytest.mark.slow
+def test_a_service_with_a_blend_lists_by_it(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    save_fits(run.path, [Fit(name="model only + recency", weight=0.4, days=20)])
+    listing, user = run.listing_ids[7], run.log.users[3]
+    with serving(app_of(run.path, blend="recency")) as client:
+        same(client.get(f"/similar/{listing}?k=5").json()["results"], run.similar(listing, 5, "model"))
+        blended = client.get(f"/recommend/{user}?k=9").json()["results"]
+        same(blended, run.recommend(user, 9, beside="recency"))
+        model_only = client.get(f"/recommend/{user}?k=9&blend=nothing").json()["results"]
+        same(model_only, run.recommend(user, 9, beside="nothing"))
+        posted = client.post("/recommend", json={"history": run.listing_ids[2:4], "k": 9}).json()
+        same(posted["results"], run.recommend(run.listing_ids[2:4], 9, beside="recency"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("history", ["cls", "listing-vectors"])
+def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history, with_history):
+    """Whatever user encoder the model has, and with bad requests between the good ones."""
+    state = RunState(with_history(trained, tmp_path, history))
+    users, ids = state.run.log.users, state.run.listing_ids
+    at = str(pd.Timestamp(int(state.run.log.time[state.run.log.start[1] - 1])))
+    requests = [
+        RecommendRequest(users[0], [], Rules(k=7)), SimilarRequest("nowhere", Rules(k=3)),
+        SimilarRequest(ids[1], Rules(k=40), "attributes"),
+        RecommendRequest(None, [Event(ids[5], "message", 99.0), Event(ids[6])], Rules(k=3)),
+        RecommendRequest("nobody", [], Rules(k=3)), RecommendRequest(users[1], [], Rules(k=12)),
+        SimilarRequest(ids[2], Rules(k=2)), RecommendRequest(users[0], [], Rules(k=4), at),
+    ]  # fmt: skip
+    together = state.answer(requests)
+    for request, answer in zip(requests, together, strict=True):
+        alone = state.answer([request])[0]
+        if isinstance(answer, Exception):
+            assert str(answer) == str(alone)
+            continue
+        assert answer.listings == alone.listings and len(answer.listings) == request.rules.k
+        np.testing.assert_allclose(answer.scores, alone.scores, atol=1e-5)
+    assert [isinstance(answer, Exception) for answer in together].count(True) == 1
+    assert [getattr(answer, "is_fallback", False) for answer in together].index(True) == 4
+
+
+def test_a_posted_listing_gets_the_vectors_of_the_run(client, trained):
+    market = trained.market
+    row = market.listings.iloc[4]
+    cells = {a.name: row[a.name] for a in market.attributes if a.kind != "place"}
+    cells = {name: value.item() if hasattr(value, "item") else value for name, value in cells.items()}
+    cells |= {name: float(row[name]) for name in (C.LATITUDE, C.LONGITUDE)}
+    response = client.post("/embed", json={"attributes": cells, "k": 3}).json()
+    assert set(response["vectors"]) == {"model"} and response["broken"] == {}
+    np.testing.assert_allclose(response["vectors"]["model"], trained.vectors("model")[4], atol=2e-3)
+    nearest = response["similar"]["model"]
+    assert nearest[0]["listing_id"] == trained.listing_ids[4] and len(nearest) == 3
+
+
+def test_without_a_history_the_list_is_popular_and_recent_listings(client, trained):
+    rules = {"where": "rooms>=3", "at_most": 2, "seller": "district"}
+    popular = trained.recommend([], 6, rules=rules)[C.LISTING].tolist()
+    query, body = "k=6&where=rooms>=3&at_most=2&seller=district", rules | {"where": ["rooms>=3"], "k": 6}
+    for response in (
+        client.get(f"/recommend/nobody?{query}"),
+        client.get(f"/recommend/nobody?{query}&explain=1"),
+        client.post("/recommend", json=body | {"history": []}),
+        client.post("/recommend", json=body | {"history": ["nowhere"]}),
+    ):
+        document = response.json()
+        assert response.status_code == 200 and document["fallback"] is True, document
+        assert document["scorer"] == "popular and recent listings"
+        assert [row["listing_id"] for row in document["results"]] == popular
+    known = client.get(f"/recommend/{trained.log.users[-1]}").json()
+    assert "fallback" not in known and "scorer" not in known
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "words"),
+    [
+        ("GET", "/similar/nowhere", None, 404, "'nowhere'"),
+        ("GET", "/similar/home-0001?space=sound", None, 422, "'sound'"),
+        ("GET", "/similar/home-0001?k=0", None, 422, "k is '0'"),
+        ("GET", "/similar/home-0001?top=3", None, 422, "top is unknown"),
+        ("GET", "/similar/home-0001?why=1", None, 422, "use explain."),
+        ("GET", "/recommend/user-0001?why_ms=9", None, 422, "use explain_ms."),
+        ("GET", "/recommend/user-0001?with=recency", None, 422, "use blend."),
+        ("GET", "/recommend/user-0001?at=noon", None, 422, "at is 'noon'"),
+        ("GET", "/recommend/user-0001?where=rooms", None, 422, "where is 'rooms'"),
+        ("GET", "/recommend/user-0001?blend=luck", None, 422, ""),
+        ("GET", "/health?surprise=1", None, 422, "surprise is unknown"),
+        ("GET", "/metrics?=1", None, 422, "without a name is unknown"),
+        ("POST", "/recommend?surprise=1", {"history": []}, 422, "surprise is unknown"),
+        ("POST", "/recommend", {"history": [EVENT] * 1001}, 422, "1000"),
+        ("POST", "/recommend", {}, 422, "history is missing"),
+        ("POST", "/recommend", {"history": [EVENT], "top": 3}, 422, "top is unknown"),
+        ("POST", "/recommend", {"history": [EVENT | {"action": "stare"}]}, 422, "'stare'"),
+        ("POST", "/recommend", {"history": [EVENT | {"duration_s": -1}]}, 422, "history.0.duration_s is -1"),
+        ("POST", "/recommend", {"history": ["home-0003", 4]}, 422, "history.1 is 4"),
+        ("POST", "/embed", {"attributes": {"colour": "red"}}, 422, "'colour'"),
+        ("POST", "/embed", {"attributes": {"price": "a lot"}}, 422, "'a lot'"),
+        ("POST", "/embed", {"photos": ["%"]}, 422, "photos.0"),
+        ("POST", "/embed", {"spaces": ["sound"]}, 422, "'sound'"),
+        ("POST", "/events", EVENT, 404, "/events"),
+        ("GET", "/nowhere", None, 404, "/nowhere"),
+        ("PUT", "/recommend", None, 405, "/recommend"),
+    ],
+)
+def test_a_problem_is_one_sentence(client, method, path, body, status, words):
+    response = client.request(method, path, json=body)
+    assert response.status_code == status and set(response.json()) == {"error"}
+    sentence = response.json()["error"]
+    assert words in sentence and sentence.endswith(".") and "\n" not in sentence
+
+
+def test_a_fault_is_answered_and_says_nothing_of_the_inside(client, monkeypatch):
+    def fail(state, requests):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(RunState, "embed", fail)
+    response = client.post("/embed", json={})
+    assert response.status_code == 500 and "secret" not in response.text
+    monkeypatch.undo()
+    assert client.get("/similar/home-0001").status_code == 200
+
+
+def test_metrics_count_requests_by_route_and_status(client):
+    def counts() -> dict[tuple[str, str], float]:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples]
+        assert {"vibes_batch_requests_count", "vibes_waiting_requests"} <= {one.name for one in samples}
+        return {
+            (one.labels["path"], one.labels["status"]): one.value
+            for one in samples
+            if one.name == "vibes_requests_total"
+        }
+
+    before = counts()
+    for listing in ("home-0001", "home-0002", "nowhere"):
+        client.get(f"/similar/{listing}")
+    after = counts()
+    path = "/similar/{listing_id}"
+    assert after[path, "200"] - before.get((path, "200"), 0) == 2
+    assert after[path, "404"] - before.get((path, "404"), 0) == 1
+    assert all("home" not in path for path, _ in after)
+
+
+def test_the_page_of_the_api_describes_every_route_and_loads_nothing(client):
+    document, response = client.get("/openapi.json").json(), client.get("/docs")
+    paths = {"/similar/{listing_id}", "/recommend/{user_id}", "/recommend", "/embed", "/health", "/metrics"}
+    assert set(document["paths"]) == paths
+    assert response.headers["content-security-policy"].startswith("default-src 'none';")
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert f"{method.upper()} {path}" in response.text and operation["description"]
+    for name in ("duration_s", "diversity", "explain_ms", "empty_because"):
+        assert f"<code>{name}</code>" in response.text
+    assert not re.search(r"<script|<link|<img|src=|url\(|https?://", response.text)
+
+
+@pytest.mark.slow
+def test_every_response_is_one_of_the_openapi_document(trained, tmp_path):
+    """schemathesis sends all it can think of."""
+    token = "a-token-of-many-characters"
+    app = app_of(trained.path, tmp_path / "events", tmp_path / "shown", access=Access(token.encode()))
+    with listening(app) as port:
+        command = [
+            sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json",
+            "--header", f"Authorization: Bearer {token}", "--max-examples", "30", "--generation-deterministic",
+            # No document can say which listings, attributes and moments a run has: what it allows may be refused.
+            "--exclude-checks", "positive_data_acceptance", "--suppress-health-check", "all",
+            "--request-timeout", "60", "--continue-on-failure", "--no-color",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 selected / 7 total" in done.stdout
+
+
+def test_ids_may_have_slashes(tmp_path):
+    (tmp_path / "market").mkdir()
+    table = "listing_id,price,town\nSKU/1,100,Ulm\nSKU/2,110,Ulm\nSKU/2/b?,300,Bonn\n"
+    (tmp_path / "market" / "listings.csv").write_text(table)
+    embed_market(Market.open(tmp_path / "market"), tmp_path / "run", None, None)
+    with serving(app_of(tmp_path / "run")) as client:
+        for listing in ("SKU/1", "SKU/2/b?"):
+            response = client.get(f"/similar/{quote(listing, safe='')}?k=2")
+            listings = [row["listing_id"] for row in response.json()["results"]]
+            assert (
+                listings == Run.open(tmp_path / "run").similar(listing, 2, "attributes")[C.LISTING].tolist()
+            )
+        assert client.get("/similar/SKU/3").status_code == 404
+        assert 'path="/similar/{listing_id}",status="404"' in client.get("/metrics").text
+        assert client.get("/recommend/a%2Fb").json()["fallback"] is True
+
+
+def test_a_run_without_a_model_serves_neighbors(bare):
+    with serving(app_of(bare.path)) as client:
+        assert client.get("/health").json()["model"] is False
+        listing = bare.listing_ids[0]
+        same(client.get(f"/similar/{listing}").json()["results"], bare.similar(listing, space="attributes"))
+        document = client.post("/recommend", json={"history": [listing]}).json()
+        same(document["results"], bare.recommend([listing]))
+        assert document["scorer"] == "untrained neighbors"
+        refused = client.post("/recommend", json={"history": [listing], "explain": True})
+        assert refused.status_code == 422
+        embedded = client.post("/embed", json={"attributes": {"price": 90}}).json()
+        assert set(embedded["vectors"]) == {"attributes"}
+
+
+@pytest.mark.slow
+def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    for name in ("events", "listings"):
+        (tmp_path / name).mkdir()
+    fresh = new_listings(run.market, 3)
+    fresh.to_parquet(tmp_path / "listings" / "a.parquet")
+    new_events(run.market, list(fresh[C.LISTING]), 12, 4).to_parquet(tmp_path / "events" / "a.parquet")
+    refresher = Refresher(run.path, {n: FileSource(tmp_path / n) for n in ("events", "listings")})
+
+    def health_when(is_reached) -> dict:
+        end = time.monotonic() + 30
+        while not is_reached(health := client.get("/health").json()):
+            assert time.monotonic() < end, health
+            time.sleep(0.02)
+        return health
+
+    with serving(app_of(run.path, follow_s=0.02)) as client:
+        name = fresh[C.LISTING].iloc[0]
+        assert client.get(f"/similar/{name}").status_code == 404
+        refresher.refresh()
+        health = health_when(lambda health: health["generation"] == 1)
+        assert health["listings"] == len(trained.listing_ids) + 3 and health["problem"] == ""
+        assert client.get(f"/similar/{name}").status_code == 200
+
+        pointer = run.path / "current.json"
+        content = pointer.read_bytes()
+        pointer.write_text("{")
+        assert "current.json" in health_when(lambda health: health["problem"])["problem"]
+        assert client.get(f"/similar/{name}").status_code == 200  # the state in use goes on
+        pointer.write_bytes(content)
+        health_when(lambda health: not health["problem"])
+
+
+def test_a_state_whose_opening_fails_in_an_unknown_way_is_tried_again(trained, tmp_path, monkeypatch):
+    current = CurrentRun(copied(trained, tmp_path).path)
+    opened, errors = current.state, [IndexError("index 80 is out of bounds")]
+
+    def open_state():
+        if errors:
+            raise errors.pop()
+        return opened
+
+    monkeypatch.setattr(type(opened.run), "outdated", property(lambda run: True))
+    monkeypatch.setattr(current, "_open", open_state)
+    observed: list[bool] = []
+
+    async def follow() -> None:
+        task = asyncio.create_task(current.follow(0.01, observed.append))
+        while len(observed) < 2 and not task.done():
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(follow())
+    assert observed[:2] == [False, True] and not current.problem

@@ -1,0 +1,240 @@
+"""Requests that mean harm: each is answered in one sentence, soon, and without a fault of ours; bodies are bounded."""
+
+import asyncio
+import base64
+import io
+import json
+import string
+import time
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from helpers.serving import app_of, serving
+from listing_vibes.errors import printable
+from listing_vibes.serving.service.limits import MAX_CHARACTERS, SMALL, BodyLimit
+
+JSON = {"content-type": "application/json"}
+HUGE = "9" * 5000
+
+
+@pytest.fixture(scope="module")
+def client(trained):
+    with serving(app_of(trained.path), raise_server_exceptions=False) as client:
+        yield client
+
+
+def refused(response, *statuses: int) -> str:
+    assert response.status_code in (statuses or (422,)), (response.status_code, response.text[:300])
+    sentence = response.json()["error"]
+    assert set(response.json()) == {"error"} and printable(sentence) == sentence and len(sentence) < 600
+    assert sentence.endswith("."), sentence
+    return sentence
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"listing_id": "\\ud800"}', '{"listing_id": "home-0001", "action": "\\udfff"}', '{"\\ud800": 1}',
+        '{"listing_id": "home-0001", "duration_s": ' + HUGE + "}", '{"listing_id": "home-0001", "duration_s": 1e400}',
+        '{"listing_id": "home-0001", "duration_s": ' + "9" * 400 + "}", '{"listing_id": "home-0001", "duration_s": NaN}',
+        '{"listing_id": ' + HUGE + "}", '{"listing_id": null}', '{"listing_id": ["home-0001"]}', "[]", "null", HUGE,
+        '{"listing_id": "home-0001", "action": "\\u202egnp"}', "{" * 5000, "[" * 5000,
+    ],
+)  # fmt: skip
+def test_an_event_of_a_history(client, event):
+    refused(client.post("/recommend", content=f'{{"history": [{event}]}}', headers=JSON))
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["[]", "1", '"x"', "null", "", "\x00", HUGE, "[" * 10**6, b"\xff\xfe{}", b"\xed\xa0\x80"],
+)
+@pytest.mark.parametrize("path", ["/recommend", "/embed"])
+def test_a_body_that_is_no_object(client, path, body):
+    for headers in (JSON, {}, {"content-type": "text/json; charset=utf-7"}):
+        refused(client.post(path, content=body, headers=headers))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [HUGE, "-" + HUGE, "1e9", "NaN", "", "%ED%A0%80", "%00", "%F0%9F%98%80", "1;2", "0x10", "--1", "١٢"],
+)
+@pytest.mark.parametrize(
+    "name", ["k", "at", "at_most", "diversity", "live_only", "space", "same", "where", "seller"]
+)
+def test_a_parameter(client, name, value):
+    for path in ("/similar/home-0001", "/recommend/user-0001"):
+        response = client.get(f"{path}?{name}={value}")
+        if response.status_code != 200:
+            refused(response, 422)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["%ED%A0%80", "%00", "..%2f..%2fetc%2fpasswd", "%F0%9F%98%80", "x" * 9000, "%1B%5B2J", "%E2%80%AE"],
+)
+def test_an_id_that_nothing_has(client, name):
+    refused(client.get(f"/similar/{name}"), 404)
+    assert client.get(f"/recommend/{name}").json()["fallback"] is True
+
+
+def test_rules_are_bounded(client):
+    refused(client.get("/similar/home-0001?" + "&".join(["where=price<=100"] * 30)))
+    refused(client.post("/recommend", json={"history": [], "block": ["a"] * 1001}))
+    assert client.post("/recommend", json={"history": [], "block": ["home-0001"] * 1000}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"price": 10**400}, {"price": -(10**30)}, {"price": {"a": 1}}, {"price": [[1]]}, {"x" * 500: 1}, {"price": "9" * 400},
+        {"price": "a" * (MAX_CHARACTERS + 1)}, {"latitude": 91, "longitude": 0}, {"price": [1] * 30_000}, {"\ud800": 1},
+    ],
+)  # fmt: skip
+def test_attributes(client, attributes):
+    body = json.dumps({"attributes": attributes})
+    refused(client.post("/embed", content=body, headers=JSON))
+
+
+def photo(width: int, height: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (width, height)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def text_bomb() -> bytes:
+    """A PNG of one pixel whose text chunk becomes 128 MB."""
+    content = photo(1, 1)
+    text = b"zTXtcomment\x00\x00" + zlib.compress(bytes(2**27), 9)
+    chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+    return content[:33] + chunk + content[33:]
+
+
+@pytest.mark.slow
+def test_photos_have_a_budget_of_pixels(client):
+    begin, bomb = time.process_time(), text_bomb()
+    large = base64.b64encode(photo(9000, 9000)).decode()
+    assert "64 megapixels" in refused(client.post("/embed", json={"photos": [large]}))
+    some = base64.b64encode(photo(2000, 2000)).decode()
+    assert "64 megapixels" in refused(client.post("/embed", json={"photos": [some] * 30}))
+    refused(client.post("/embed", json={"photos": [some] * 31}))
+    for number in range(20):  # whatever it claims, and however it is cut short
+        cut = base64.b64encode(bomb[: 40 + number]).decode()
+        assert client.post("/embed", json={"photos": [cut, cut]}).status_code in (200, 422)
+    assert client.post("/embed", json={"photos": [base64.b64encode(bomb).decode()]}).status_code == 200
+    assert time.process_time() - begin < 10
+
+
+def test_thirty_megabytes_of_empty_lists_hold_nobody_up(client):
+    body = b'{"photos": [' + b"[]," * (10 * 2**20) + b"[]]}"
+    begin = time.process_time()
+    refused(client.post("/embed", content=body, headers=JSON))
+    assert time.process_time() - begin < 3
+    refused(client.post("/recommend", content=body, headers=JSON), 413)
+    refused(client.post("/recommend", content=(b" " * 2**18 for _ in range(5)), headers=JSON), 413)
+
+
+def test_sentences_are_printable_and_bounded(client):
+    body = json.dumps({"history": [], "\u202e\x1b[2J": 1})
+    assert "\\u202e\\x1b" in refused(client.post("/recommend", content=body, headers=JSON))
+    assert "\\x1b" in refused(client.get("/nowhere%1B%5B2J"), 404)
+    assert " … " in refused(client.get("/" + "a " * 400), 404)
+
+
+leaf = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["home-0001", "view", "price"])
+)
+names = st.sampled_from(
+    ["history", "listing_id", "action", "duration_s", "k", "at", "blend", "where", "same", "diversity", "attributes", "photos", "spaces"]
+) | st.text(string.printable, max_size=5)  # fmt: skip
+tree = st.recursive(
+    leaf, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=5), max_leaves=12
+)
+events = st.fixed_dictionaries(
+    {"listing_id": st.sampled_from(["home-0001", "home-0002"])}, optional={"action": leaf, "duration_s": leaf}
+)
+histories = st.fixed_dictionaries(
+    {"history": st.lists(events, max_size=4)},
+    optional=dict.fromkeys(("k", "at", "blend", "seller", "at_most", "diversity", "live_only"), leaf)
+    | {"where": st.lists(leaf, max_size=2), "same": st.lists(leaf, max_size=2)},
+)
+
+
+@given(tree | histories, st.sampled_from(["/recommend", "/embed"]))
+def test_any_body_is_answered_or_refused(client, body: Any, path: str):
+    response = client.post(path, content=json.dumps(body), headers=JSON)
+    if response.status_code != 200:
+        refused(response)
+
+
+async def echo(scope, receive, send):
+    message = await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(len(message["body"])).encode()})
+
+
+class Client:
+    """A request whose parts come when they are sent."""
+
+    def __init__(self, app, path="/large", length=None):
+        self.parts: asyncio.Queue = asyncio.Queue()
+        self.response: list = []
+        headers = [] if length is None else [(b"content-length", str(length).encode())]
+        scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+        self.task = asyncio.ensure_future(app(scope, self.parts.get, self._send))
+
+    async def _send(self, message):
+        self.response.append(message)
+
+    async def sends(self, size, more=True):
+        await self.parts.put({"type": "http.request", "body": b"x" * size, "more_body": more})
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    @property
+    def status(self):
+        return self.response[0]["status"] if self.response else None
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/large", 10 * SMALL), ("/other", SMALL)])
+def test_each_path_has_its_bound(path, limit):
+    async def scene():
+        app = BodyLimit(echo, {"/large": 10 * SMALL})
+        fits, says, long, huge = (Client(app, path, length) for length in (None, limit + 1, None, "9" * 5000))
+        await fits.sends(limit, more=False)
+        await asyncio.gather(says.task, huge.task)
+        await long.sends(limit)
+        await long.sends(1)
+        assert [one.status for one in (fits, says, long, huge)] == [200, 413, 413, 413] and app.held == 0
+
+    asyncio.run(scene())
+
+
+def test_what_is_held_at_once_is_bounded_and_small_bodies_always_fit():
+    async def scene():
+        app = BodyLimit(echo, {"/large": 10 * SMALL}, held=12 * SMALL)
+        slow = Client(app)
+        await slow.sends(9 * SMALL)
+        other, small, gone = Client(app), Client(app), Client(app)
+        await other.sends(5 * SMALL, more=False)
+        await small.sends(SMALL, more=False)
+        assert (other.status, small.status) == (503, 200)
+        await gone.sends(2 * SMALL)
+        assert app.held == 11 * SMALL
+        await gone.parts.put({"type": "http.disconnect"})
+        await gone.task
+        assert app.held == 9 * SMALL and gone.status is None
+        await slow.sends(0, more=False)
+        assert slow.status == 200 and app.held == 0
+
+    asyncio.run(scene())

@@ -1,0 +1,153 @@
+"""The database of a service, on SQLite and on a real PostgreSQL: committed once, read once, and never waited for without end."""
+
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from helpers.copies import copied
+from helpers.postgres import postgres
+from helpers.serving import app_of, locked, serving, stored_events
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.serving.database import Busy, Database
+from listing_vibes.serving.events import append_events, read_events
+from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment, read_setup
+from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.impressions import read_impressions
+from listing_vibes.serving.places import resolve_place
+from listing_vibes.serving.refresh.sources import source_of
+from listing_vibes.serving.service.app import POST_S
+
+
+def event(number: int, user: str = "u") -> dict:
+    return {C.USER: user, C.LISTING: "a", C.TIMESTAMP: "2024-05-01", "event_id": f"e{number}"}
+
+
+def test_what_several_append_at_once_is_there_once_and_a_reader_misses_none(place):
+    databases = [Database(place, "--events", create=True) for _ in range(4)]
+    read: list[str] = []
+
+    def append(number: int) -> list[str]:
+        done = []
+        for n in range(40):
+            posts = [[event(100 * number + n)], [event(9000 + n)]]  # of the second all four have the same
+            repeated = append_events(databases[number], posts)
+            done += [post[0]["event_id"] for post, again in zip(posts, repeated, strict=True) if not again]
+        return done
+
+    with ThreadPoolExecutor(4) as pool:
+        appending, after, is_over = [pool.submit(append, number) for number in range(4)], 0, False
+        while not is_over:
+            is_over = all(one.done() for one in appending)
+            for row in read_events(databases[0], after):
+                after = row.id
+                read.append(row.event_id)
+    appended = [name for one in appending for name in one.result()]
+    assert len(read) == len(set(read)) == 200 and sorted(read) == sorted(appended)
+
+
+def test_positions_follow_the_last_of_their_user_whoever_appends(place):
+    post = [{C.USER: "u", C.LISTING: "a"}, {C.USER: "v", C.LISTING: "a"}, {C.USER: "u", C.LISTING: "b"}]
+    for _ in range(2):
+        database = Database(place, "--events", create=True)
+        append_events(database, [post], {"u": 4, "v": -1}.get)
+    append_events(database, [[post[0] | {C.POSITION: 20}], [post[0] | {C.POSITION: 3}, post[0]]], lambda _: 0)
+    assert [row[C.POSITION] for row in stored_events(place)] == [5, 0, 6, 7, 1, 8, 20, 3, 21]
+
+
+def test_a_frozen_holder_of_the_lock_costs_a_deadline(place):
+    database = Database(place, "--events", create=True, deadline_s=0.5)
+    with locked(place) as holder:
+        for write in (database.check, lambda: append_events(database, [[event(1)]])):
+            begin = time.monotonic()
+            with pytest.raises(Busy):
+                write()
+            assert time.monotonic() - begin < 5
+        assert read_events(database) == [] == read_events(Database(place, "--events"))
+        if not database.is_sqlite:  # the server ends the transaction of one who does nothing
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    database.check()
+                    break
+                except Busy:
+                    assert time.monotonic() < until
+        assert psutil.Process(holder.pid).status() == psutil.STATUS_STOPPED
+    assert append_events(database, [[event(1)]]) == [[]]
+
+
+def test_a_refresh_reads_what_was_posted_once(place):
+    database = Database(place, "--events", create=True)
+    append_events(database, [[event(1), event(2), {C.LISTING: "a", "request_id": "without a user"}]])
+    source, marks = source_of("events", place, None), {}
+
+    def poll() -> list[str]:
+        found = source.poll(marks)
+        marks.update(found.marks | {frame.key: frame.mark for frame in found.frames})
+        return [user for frame in found.frames for user in frame.rows[C.USER]]
+
+    assert poll() == ["u", "u"] and poll() == []
+    append_events(database, [[event(3, "v")]])
+    assert poll() == ["v"] and poll() == []
+
+
+def test_a_database_has_one_experiment_and_places_are_shown_without_a_password(place):
+    setup = Setup(design="split", a=Arm(run="a"), b=Arm(run="b"), events="x")
+    assert begin_experiment(place, setup) == read_setup(place) == setup
+    again = Setup(**setup.model_dump(exclude={"salt"}))
+    assert begin_experiment(place, again) == setup != again  # with the salt that it has
+    for other in ({"design": "interleave"}, {"events": "elsewhere"}, {"share": 0.2}):
+        with pytest.raises(VibesError):
+            begin_experiment(place, setup.model_copy(update=other))
+    assert resolve_place("postgresql://me:secret@host/db") == "postgresql://me@host/db"
+
+
+@contextmanager
+def frozen_server(address: str):
+    """Every process of a PostgreSQL server, stopped."""
+    folder = address.rpartition("host=")[2]
+    servers = [
+        one for one in psutil.process_iter(["cmdline"])
+        if one.info["cmdline"] and f"{folder}/data" in one.info["cmdline"]
+    ]  # fmt: skip
+    assert servers
+    processes = [each for one in servers for each in (one, *one.children(recursive=True))]
+    for one in processes:
+        one.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for one in processes:
+            one.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_a_service_over_postgres_keeps_what_it_took_and_a_server_that_hangs_costs_no_list(trained, tmp_path):
+    with postgres() as address, serving(app_of(trained.path, address, address)) as client:
+        path, event = f"/recommend/{trained.log.users[3]}?k=2", {"user_id": "me", "listing_id": "a"}
+        results = client.get(path).json()
+        clicked = {"listing_id": results["results"][0]["listing_id"], "request_id": results["request_id"]}
+        assert client.post("/events", json=event | clicked).json()["accepted"] == 1
+        assert "fallback" not in client.get("/recommend/me?k=1").json()
+        assert read_impressions(address, address)["actions"].notna().sum() == 1
+        assert sum(forget(copied(trained, tmp_path).path, ["me"], [address]).rows.values()) == 2
+        assert client.get("/recommend/me").json()["fallback"]
+        assert client.get("/health").status_code == 200
+        with frozen_server(address):
+            begin = time.monotonic()
+            assert client.post("/events", json=event).status_code == 503
+            for _ in range(5):
+                results = client.get(path).json()
+                assert len(results["results"]) == 2 and "request_id" not in results
+            assert client.get("/health").status_code == 503
+            assert time.monotonic() - begin < POST_S + 15
+        until = time.monotonic() + 60
+        while client.get("/health").status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert client.post("/events", json=event).status_code == 200
+        assert "request_id" in client.get(path).json()

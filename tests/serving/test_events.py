@@ -1,0 +1,310 @@
+"""Posted events: stored durably, known at once and in every service, once each, and read by a refresh."""
+
+import http.client
+import itertools
+import json
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sql
+
+from helpers.copies import copied
+from helpers.serving import app_of, ask, locked, running, serving, stored_events
+from helpers.traces import traces
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.histories import Event
+from listing_vibes.serving import events as module
+from listing_vibes.serving.events import AHEAD_S, EventLog, PostedEvent, join_history
+from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.places import FILE
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource, source_of
+from listing_vibes.serving.service.app import POST_S
+
+GOOD = {"user_id": "u", "listing_id": "a"}
+
+
+@pytest.fixture
+def service(trained, tmp_path):
+    with serving(app_of(trained.path, tmp_path / "events"), raise_server_exceptions=False) as client:
+        yield client
+
+
+def listings(client, user: str) -> list[str]:
+    response = client.get(f"/recommend/{user}?k=9&live_only=false")
+    return [row["listing_id"] for row in response.json()["results"]]
+
+
+def test_the_next_request_of_a_user_knows_what_was_posted(service, trained):
+    user, ids = trained.log.users[3], trained.listing_ids
+    before = listings(service, user)
+    seen = [before[0], before[4]]
+    posted = [{"user_id": user, "listing_id": one, "action": "view", "duration_s": 9.5} for one in seen]
+    assert service.post("/events", json=posted).json() == {"accepted": 2, "repeated": [], "unknown": []}
+    rows = slice(*trained.log.history_at(3))
+    columns = (trained.log.listing[rows], trained.log.action[rows], trained.log.duration[rows])
+    history = [
+        {"listing_id": ids[listing], "action": trained.log.actions[action], "duration_s": float(seconds)}
+        for listing, action, seconds in zip(*columns, strict=True)
+    ]
+    frame = pd.DataFrame([*history, *({k: v for k, v in one.items() if k != "user_id"} for one in posted)])
+    results = service.get(f"/recommend/{user}?k=9").json()["results"]
+    expected = trained.recommend(frame, 9)
+    assert [row["listing_id"] for row in results] == expected[C.LISTING].tolist()
+    np.testing.assert_allclose([row["score"] for row in results], expected["score"], atol=2e-3)
+    assert not set(seen) & set(listings(service, user))
+    hidden = listings(service, user)[0]
+    assert service.post("/events", json={"user_id": user, "listing_id": hidden, "action": "hide"}).is_success
+    assert hidden not in listings(service, user)
+    at = pd.Timestamp(int(trained.log.time[rows][-1]), tz="UTC").isoformat()  # before what was posted
+    earlier = service.get(f"/recommend/{user}", params={"k": 9, "at": at}).json()["results"]
+    assert [row["listing_id"] for row in earlier] == trained.recommend(user, 9, at)[C.LISTING].tolist()
+
+
+def test_a_user_that_was_unknown_has_a_list_from_the_first_event_on(service, trained):
+    assert service.get("/recommend/new").json()["fallback"] is True
+    service.post("/events", json={"user_id": "new", "listing_id": trained.listing_ids[5]})
+    results = service.get("/recommend/new?k=4&explain=1").json()["results"]
+    expected = trained.recommend([trained.listing_ids[5]], 4)[C.LISTING].tolist()
+    assert [row["listing_id"] for row in results] == expected
+    events = results[0]["explanation"]["events"]
+    assert [one["listing_id"] for one in events] == [trained.listing_ids[5]]
+
+
+@pytest.mark.slow
+def test_services_over_one_database_know_of_each_other(trained, tmp_path):
+    with serving(app_of(trained.path, tmp_path)) as one, serving(app_of(trained.path, tmp_path)) as two:
+        for n, client in enumerate((one, two, one)):
+            body = {"user_id": "new", "listing_id": trained.listing_ids[n], "event_id": f"e{n}"}
+            assert client.post("/events", json=body).json()["accepted"] == 1
+            assert listings(one, "new") == listings(two, "new")
+        assert not set(trained.listing_ids[:3]) & set(listings(two, "new"))
+        again = two.post("/events", json={"user_id": "new", "listing_id": "x", "event_id": "e0"}).json()
+        assert again == {"accepted": 0, "repeated": ["e0"], "unknown": ["x"]}
+    with serving(app_of(trained.path, tmp_path)) as later:  # started again
+        body = {"user_id": "new", "listing_id": trained.listing_ids[0], "event_id": "e0"}
+        assert later.post("/events", json=[body, body]).json()["repeated"] == ["e0", "e0"]
+        assert not set(trained.listing_ids[:3]) & set(listings(later, "new"))
+    assert len(stored_events(tmp_path)) == 3
+
+
+@pytest.mark.slow
+def test_a_refresh_takes_the_events_in_and_nothing_counts_twice(trained, tmp_path):
+    run, folder = copied(trained, tmp_path), tmp_path / "events"
+    user = run.log.users[3]
+    with serving(app_of(run.path, folder, follow_s=0.05)) as client:
+        for n in range(3):
+            event = {"user_id": user, "listing_id": run.listing_ids[n], "action": "view"}
+            client.post("/events", json=event)
+        client.post("/events", json={"user_id": user, "listing_id": "of tomorrow"})
+        before = listings(client, user)
+        refresher = Refresher(run.path, {"events": FileSource(folder)})
+        assert refresher.refresh().generation == 1
+        until = time.monotonic() + 30
+        while client.get("/health").json()["generation"] < 1:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert listings(client, user) == before
+        state = client.app.state.service.current.state
+        posted = client.app.state.service.events.read_users([user])[0]
+        assert len(posted) == 4 and join_history(state.run, user, posted, None) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"listing_id": "a"}, {"user_id": "u"}, {"user_id": " ", "listing_id": "a"}, {"user_id": "a\0b", "listing_id": "a"},
+        {"user_id": 7, "listing_id": "a"}, GOOD | {"action": "sing"}, GOOD | {"duration_s": -1}, GOOD | {"duration_s": 1e308},
+        GOOD | {"timestamp": "soon"}, GOOD | {"timestamp": "2200-01-01"}, GOOD | {"position": 3}, GOOD | {"color": 1},
+        [], "text", [GOOD] * 1001, [7], [GOOD, {"user_id": "u"}, GOOD], [GOOD, GOOD | {"action": "sing"}],
+    ],
+)  # fmt: skip
+def test_what_is_no_event_is_one_sentence_and_nothing_of_the_post_is_taken(service, tmp_path, body):
+    response = service.post("/events", json=body)
+    assert response.status_code == 422 and response.json()["error"].endswith(".")
+    assert not stored_events(tmp_path / "events")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "text/plain;x=json"},
+        {"content-type": "multipart/form-data; boundary=json"},
+        {"content-type": "application/json", "origin": "http://evil.example.com"},
+        {"content-type": "application/json", "sec-fetch-site": "cross-site"},
+    ],
+)
+def test_a_browser_on_a_page_of_another_site_stores_no_event(service, tmp_path, headers):
+    response = service.post("/events", content=json.dumps(GOOD), headers=headers)
+    assert response.status_code in (403, 422) and not stored_events(tmp_path / "events")
+
+
+def test_a_full_disk_is_said_and_lists_go_on(service, trained, tmp_path):
+    with sqlite3.connect(tmp_path / "events" / FILE) as base:
+        pages = base.execute("PRAGMA page_count").fetchone()[0]
+    engine = service.app.state.service.events.database.engine
+
+    @sql.event.listens_for(engine, "begin")
+    def limit(connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    response = service.post("/events", json=[{"user_id": "u" * 200, "listing_id": "a" * 200}] * 100)
+    assert response.status_code == 503 and "disk is full" in response.json()["error"]
+    assert service.get(f"/recommend/{trained.log.users[0]}").status_code == 200
+    assert not stored_events(tmp_path / "events")
+
+
+def test_a_frozen_holder_of_the_lock_costs_a_deadline_and_health_says_so(service, trained, tmp_path):
+    with locked(tmp_path / "events"):
+        begin = time.monotonic()
+        assert service.post("/events", json=GOOD).status_code == 503
+        assert time.monotonic() - begin < POST_S + 5
+        assert service.get(f"/recommend/{trained.log.users[0]}?k=2").status_code == 200
+        assert service.get("/health").status_code == 503
+    assert service.post("/events", json=GOOD).status_code == 200
+    until = time.monotonic() + 30
+    while service.get("/health").status_code != 200:  # the check that hung has yet to end
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert len(stored_events(tmp_path / "events")) == 1
+
+
+@pytest.mark.slow
+def test_a_forgotten_user_is_gone_while_services_go_on(trained, tmp_path):
+    run, folder = copied(trained, tmp_path), tmp_path / "events"
+    with serving(app_of(run.path, folder)) as client:
+        for user in ("gone", "kept", "gone"):
+            client.post("/events", json={"user_id": user, "listing_id": run.listing_ids[4]})
+        assert forget(run.path, ["gone"], [folder]).rows == {str(folder / FILE): 2}
+        client.post("/events", json={"user_id": "kept", "listing_id": run.listing_ids[5]})
+        assert [one["user_id"] for one in stored_events(folder)] == ["kept", "kept"]
+        assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
+        assert traces(folder, "gone") == []
+        assert client.get("/recommend/gone").json()["fallback"]
+        assert not set(run.listing_ids[4:6]) & set(listings(client, "kept"))
+
+
+@pytest.mark.slow
+def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained, place):
+    """Four clients post as fast as they can; the process, or one of two workers, is killed in the middle of it."""
+    taken: list[str] = []
+
+    def post(address: str, number: int) -> None:
+        for n in itertools.count():
+            body = [
+                {"user_id": f"u{number}", "listing_id": trained.listing_ids[n % 50], "event_id": f"{number}.{n}.{part}"}
+                for part in range(3)
+            ]  # fmt: skip
+            try:
+                ask(address, "/events", body)
+            except (OSError, http.client.HTTPException):
+                return
+            taken.extend(one["event_id"] for one in body)
+
+    for _ in range(3):
+        with running(trained.path, "--events", place) as (process, address), ThreadPoolExecutor(4) as pool:
+            before = len(taken)
+            posting = [pool.submit(post, address, number + 10 * before) for number in range(4)]
+            while len(taken) < before + 15 and not all(one.done() for one in posting):
+                time.sleep(0.01)
+            process.kill()
+            for one in posting:
+                one.result()
+    stored = [one["event_id"] for one in stored_events(place)]
+    assert len(taken) > 30 and set(taken) <= set(stored) and len(stored) == len(set(stored))
+    with running(trained.path, "--events", place) as (_, address):
+        again = [GOOD | {"event_id": one} for one in taken[-900:]]
+        expected = {"accepted": 0, "repeated": taken[-900:], "unknown": ["a"]}
+        assert ask(address, "/events", again) == expected
+    frames = source_of("events", place, None).poll({}).frames
+    assert sum(len(frame.rows) for frame in frames) == len(stored)
+
+
+USER = 3
+HOUR = 3600 * 10**9
+
+
+def events_of_run(run, before: int | None) -> list[tuple[int, Event]]:
+    log, rows = run.log, range(run.log.start[USER], run.log.start[USER + 1])
+    return [
+        (
+            int(log.time[row]),
+            Event(
+                run.listing_ids[log.listing[row]],
+                log.actions[log.action[row]] if log.action[row] >= 0 else None,
+                None if np.isnan(log.duration[row]) else float(log.duration[row]),
+            ),
+        )
+        for row in rows
+        if before is None or log.time[row] < before
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_history_is_what_the_run_has_and_what_was_posted_before_the_moment_each_once(
+    trained, seed, tmp_path
+):
+    """Against a slow twin, of events in any order, some at one moment, some on listings that the run does not have."""
+    rng = np.random.default_rng(seed)
+    log, user = EventLog(tmp_path, lambda: trained), trained.log.users[USER]
+    stored = events_of_run(trained, None)
+    moments = [at for at, _ in stored] + (stored[0][0] + rng.integers(-9, 900, 12) * HOUR).tolist()
+    posted = [(stored[0][0], *stored[0][1])]  # one that the run has
+    for _ in range(25):
+        listing = str(rng.choice([*trained.listing_ids[:6], "not there yet"]))
+        action = [None, "view", "an action of tomorrow"][rng.integers(3)]
+        posted.append((int(rng.choice(moments)), listing, action, [None, 9.5][rng.integers(2)]))
+    names = (C.TIMESTAMP, C.LISTING, C.ACTION, C.DURATION)
+    rows = [
+        {C.USER: user} | dict(zip(names, (str(pd.Timestamp(at)), *rest), strict=True)) for at, *rest in posted
+    ]
+    log.append([rows])
+    (read,) = log.read_users([user])
+    for before in (None, *sorted(moments)[::4]):
+        expected = events_of_run(trained, before)
+        count = len(expected)
+        for at, listing, action, seconds in sorted(posted, key=lambda one: one[0]):
+            event = Event(listing, action if action in trained.log.actions else None, seconds)
+            is_early = before is None or at < before
+            if is_early and listing in trained.listing_row and (at, event) not in expected:
+                expected.append((at, event))
+        expected = (
+            [event for _, event in sorted(expected, key=lambda one: one[0])] if len(expected) > count else []
+        )
+        assert join_history(trained, user, read, before) == expected
+
+
+def test_events_without_a_time_get_times_of_their_own_and_the_newest_count(trained, tmp_path, monkeypatch):
+    log, event = EventLog(tmp_path, lambda: trained), {C.USER: "v", C.LISTING: trained.listing_ids[0]}
+    now = time.time_ns()
+    monkeypatch.setattr(module.time, "time_ns", lambda: now)  # a clock that stands still
+    log.append([[event, event], [event | {"event_id": "e"}, event | {"event_id": "e"}]])
+    moments = [one[C.TIMESTAMP] for one in stored_events(tmp_path)]
+    assert len(set(moments)) == len(moments) == 3
+    monkeypatch.setattr(module, "MAX_USER_EVENTS", 2)
+    assert [row.timestamp for row in log.read_users(["v"])[0]] == moments[1:]
+
+
+def test_where_events_have_positions_a_new_one_comes_after_the_users_last(trained, tmp_path):
+    market = SimpleNamespace(timed=False, names=trained.market.names)
+    run = SimpleNamespace(market=market, log=trained.log, user_number={}, listing_row=trained.listing_row)
+    log = EventLog(tmp_path, lambda: run)
+    log.append([[GOOD, GOOD]])
+    log.append([[GOOD | {"position": 9}], [GOOD]])
+    assert [one["position"] for one in stored_events(tmp_path)] == [0, 1, 9, 10]
+
+
+@pytest.mark.parametrize("ahead", [0, AHEAD_S - 5, AHEAD_S + 60])
+def test_a_clock_may_be_ahead_by_a_minute(trained, ahead):
+    at = pd.Timestamp(time.time_ns() + ahead * 10**9, tz="UTC").isoformat()
+    event = PostedEvent(**GOOD, timestamp=at)
+    if ahead <= AHEAD_S:
+        assert pd.Timestamp(event.row(trained.market)[C.TIMESTAMP]) == pd.Timestamp(at)
+    else:
+        with pytest.raises(Exception, match="future"):
+            event.row(trained.market)

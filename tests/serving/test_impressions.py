@@ -1,0 +1,200 @@
+"""What is shown is recorded: every response, whatever happens to the service, with what users did on it."""
+
+import http.client
+import itertools
+import sqlite3
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pytest
+import sqlalchemy as sql
+
+from helpers.copies import copied
+from helpers.serving import app_of, ask, locked, running, serving, stored_events
+from helpers.traces import traces
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.user_names import VARIABLE, UserNames
+from listing_vibes.run.rules import Rules
+from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.impressions import COLUMNS, Impression, ImpressionLog, Maker, read_impressions
+from listing_vibes.serving.service.app import RECORD_S, REQUEST_ID
+
+A, B = Maker("a", 2, "model"), Maker("b", 0, "model only + recency")
+
+
+def impression(number: int, listings: list[str], **more) -> Impression:
+    given = {"makers": [A], "user": f"u{number}", "rules": Rules()} | more
+    return Impression(
+        request_id=f"r{number}", at=1_700_000_000_000_000 + number, kind="recommend", query=None,
+        listings=listings, scores=[0.5 - place / 10 for place in range(len(listings))], **given,
+    )  # fmt: skip
+
+
+def test_a_response_is_one_row_a_listing(tmp_path):
+    log = ImpressionLog(tmp_path)
+    assert read_impressions(tmp_path).empty
+    log.append([impression(1, ["x", "y"]), impression(2, [], user=None, rules=Rules(where=("rooms>=3",)))])
+    log.append([impression(3, ["x"], arm="B", makers=[B])])
+    log.append([impression(4, ["p", "q", "r"], teams=[1, -1, 0], makers=[A, B])])
+    assert log.database.path.stat().st_mode & 0o777 == 0o600  # it names users
+    log.close()
+    table = read_impressions(tmp_path)
+    assert {name: str(table[name].dtype) for name in table} == COLUMNS
+    assert table["request_id"].tolist() == ["r1", "r1", "r2", "r3", "r4", "r4", "r4"]
+    assert table[C.LISTING].fillna("-").tolist() == ["x", "y", "-", "x", "p", "q", "r"]
+    assert table["position"].fillna(0).tolist() == [1, 2, 0, 1, 1, 2, 3]
+    assert table["arm"].fillna("-").tolist() == ["-", "-", "-", "B", "B", "-", "A"]
+    assert table["tried"].tolist() == [False, False, False, True, True, True, True]
+    assert table["run"].tolist() == ["a", "a", "a", "b", "b", "a", "a"]
+    assert table["scorer"][3] == "model only + recency"
+    assert table["generation"].tolist() == [2, 2, 2, 0, 0, 2, 2]
+    assert table["rules"][2] == '{"where":["rooms>=3"]}' and pd.isna(table[C.USER][2])
+    assert table["time"][0] == pd.Timestamp("2023-11-14T22:13:20.000001Z")
+    assert abs(table["score"][1] - 0.4) < 1e-6
+    with sqlite3.connect(tmp_path / "service.sqlite") as base:
+        base.execute("UPDATE vibes_impressions SET answer = '{' WHERE request_id = 'r1'")
+    with pytest.raises(VibesError, match="damaged"):
+        read_impressions(tmp_path)
+
+
+def test_a_response_has_an_id_and_is_recorded_when_it_is_given(trained, tmp_path):
+    run, shown = trained, tmp_path / "shown"
+    with serving(app_of(run.path, tmp_path / "live", shown)) as client:
+        user, listing = run.log.users[3], run.listing_ids[7]
+        responses = [
+            client.get(f"/recommend/{user}?k=4&at_most=2&seller=building"),
+            client.get(f"/similar/{listing}?k=3&space=attributes"),
+            client.post("/recommend", json={"history": [listing], "user_id": "me", "k": 2}),
+            client.get(f"/recommend/{user}?k=1&explain=1"),
+        ]
+        table = read_impressions(shown)
+        for response in responses:
+            document = response.json()
+            assert response.headers[REQUEST_ID] == document["request_id"]
+            mine = table[table["request_id"] == document["request_id"]]
+            assert mine[C.LISTING].tolist() == [row["listing_id"] for row in document["results"]]
+            assert mine["run"].unique().tolist() == [str(run.path)]
+        assert table[C.USER].fillna("-").unique().tolist() == [user, "-", "me"]
+        assert set(table["scorer"]) == {"model only", "attributes"}
+        assert set(table["kind"]) == {"recommend", "similar"}
+        unknown = client.get("/recommend/nobody?k=1").json()
+        assert unknown["fallback"] and unknown["request_id"]
+        first = responses[0].json()
+        event = {"user_id": user, "listing_id": first["results"][1]["listing_id"]}
+        for action in ("view", "message"):
+            client.post("/events", json=event | {"action": action, "request_id": first["request_id"]})
+        joined = read_impressions(shown, tmp_path / "live")
+        acted = joined[joined["actions"].notna()]
+        assert len(joined) == len(table) + 1 and acted["position"].tolist() == [2]
+        assert acted["actions"].tolist() == [["view", "message"]]
+        assert (acted["acted_at"] >= acted["time"]).all()
+
+
+@pytest.mark.slow
+def test_hashed_users_are_forgotten_all_the_same(trained, tmp_path, monkeypatch):
+    run, folder = copied(trained, tmp_path), tmp_path / "shown"
+    with serving(app_of(run.path, impressions=folder, hash_users=True)) as client:
+        for user in run.log.users[:2]:
+            client.get(f"/recommend/{user}?k=2")
+    names = UserNames(folder, True)
+    hashes = [names.of(user) for user in run.log.users[:2]]
+    assert read_impressions(folder)[C.USER].unique().tolist() == hashes
+    rows = forget(run.path, [run.log.users[0]], [folder]).rows
+    assert [count for path, count in rows.items() if "shown" in path] == [1]
+    assert traces(folder, run.log.users[0]) == traces(folder, hashes[0]) == []
+    assert read_impressions(folder)[C.USER].unique().tolist() == hashes[1:]
+    monkeypatch.setenv(VARIABLE, "short")
+    with pytest.raises(VibesError):
+        ImpressionLog(folder, hash_users=True)
+
+
+def test_a_frozen_holder_of_the_lock_costs_the_id_and_not_the_response(trained, tmp_path):
+    with serving(app_of(trained.path, impressions=tmp_path)) as client:
+        path = f"/recommend/{trained.log.users[0]}?k=2"
+        assert "request_id" in client.get(path).json()
+        with locked(tmp_path):
+            for _ in range(3):
+                begin = time.monotonic()
+                response = client.get(path)
+                assert response.status_code == 200 and len(response.json()["results"]) == 2
+                assert "request_id" not in response.json() and REQUEST_ID not in response.headers
+                assert time.monotonic() - begin < RECORD_S + 2
+            assert "vibes_unkept_answers_total 3.0" in client.get("/metrics").text
+            assert client.get("/health").status_code == 503
+        until = time.monotonic() + 30
+        while "request_id" not in client.get(path).json():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_removed_database_and_a_full_disk_cost_the_id_and_not_the_response(trained, tmp_path, is_removed):
+    with serving(app_of(trained.path, impressions=tmp_path)) as client:
+        database = client.app.state.service.impressions.database
+        assert client.get("/health").status_code == 200
+        with sqlite3.connect(database.path) as base:
+            pages = base.execute("PRAGMA page_count").fetchone()[0]
+        if is_removed:
+            database.path.unlink()
+        else:
+
+            @sql.event.listens_for(database.engine, "begin")
+            def limit(connection) -> None:
+                connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+        path = f"/recommend/{trained.log.users[0]}?k=200&live_only=false"
+        responses = [client.get(path) for _ in range(5)]
+        assert {response.status_code for response in responses} == {200}
+        assert "request_id" not in responses[-1].json() and REQUEST_ID not in responses[-1].headers
+        assert "vibes_unkept_answers_total 0.0" not in client.get("/metrics").text
+        assert client.get("/health").status_code == (503 if is_removed else 200)
+
+
+@pytest.mark.slow
+def test_services_that_are_killed_under_load_lose_no_response_and_no_event(trained, tmp_path):
+    """Two services over the same databases, of which one has two workers; clients ask, and post what they did; the services are
+    killed in the middle of it, and started again."""
+    lists: dict[str, list[str]] = {}
+    taken: list[str] = []
+    options = ("--events", str(tmp_path / "live"), "--impressions", str(tmp_path / "shown"))
+
+    def use(address: str, number: int) -> None:
+        for n in itertools.count():
+            user = trained.log.users[(number + n) % 50]
+            try:
+                document = ask(address, f"/recommend/{user}?k=5&live_only=false")
+                listings = [row["listing_id"] for row in document["results"]]
+                lists[document["request_id"]] = listings
+                event = {"user_id": user, "listing_id": listings[0], "event_id": f"{number} {address} {n}"}
+                ask(address, "/events", event | {"request_id": document["request_id"]})
+            except (OSError, http.client.HTTPException):
+                return
+            taken.append(event["event_id"])
+
+    for _ in range(2):
+        with (
+            running(trained.path, *options) as one,
+            running(trained.path, *options, "--workers", "2") as two,
+            ThreadPoolExecutor(4) as pool,
+        ):
+            before = len(taken)
+            using = [pool.submit(use, (one, two)[number % 2][1], number) for number in range(4)]
+            while len(taken) < before + 25 and not all(each.done() for each in using):
+                time.sleep(0.01)
+            one[0].kill()
+            time.sleep(0.1)
+            two[0].kill()
+            for each in using:
+                each.result()
+    assert len(taken) > 40 and len(lists) >= len(taken)
+    with running(trained.path, *options) as (_, address):
+        assert urllib.request.urlopen(address + "/health").status == 200
+    table = read_impressions(tmp_path / "shown", tmp_path / "live")
+    recorded = table.groupby("request_id", sort=False)[C.LISTING].agg(list).to_dict()
+    assert {name: recorded.get(name) for name in lists} == lists
+    assert table["actions"].notna().sum() >= len(taken)
+    stored = [one["event_id"] for one in stored_events(tmp_path / "live")]
+    assert set(taken) <= set(stored) and len(stored) == len(set(stored))
