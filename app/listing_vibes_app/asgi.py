@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from listing_vibes_app.registry import PAGES
-from listing_vibes_app.server import access, boundary, photo_route, report_route
+from listing_vibes_app.server import access, boundary, routes
 from listing_vibes_app.server.photos import base_path
 
 # Ctrl+C ends the server once it has closed; as Python's KeyboardInterrupt it would have `streamlit run` print "Aborted!".
@@ -20,7 +20,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 @asynccontextmanager
 async def announce(_app: st.App) -> AsyncIterator[None]:
-    """Print the address of the explorer; Streamlit's own lines are switched off in `.streamlit/config.toml`."""
+    """Print the URL of the explorer; Streamlit's own lines are switched off in `.streamlit/config.toml`."""
     host, port = st.get_option("server.address"), st.get_option("server.port")
     print(f"Explorer at http://{host}:{port}{base_path()} (stop with Ctrl+C)", flush=True)
     yield
@@ -29,11 +29,7 @@ async def announce(_app: st.App) -> AsyncIterator[None]:
 app = st.App(
     Path(__file__).with_name("main.py"),
     lifespan=announce,
-    on_script_error=boundary.show,  # callbacks and fragments fail outside of what a page draws
-    routes=[
-        *photo_route.routes(),
-        *report_route.routes(),
-        *(route for page in PAGES for route in page.routes()),
-    ],
+    on_script_error=boundary.show_error,  # callbacks and fragments fail outside of what a page draws
+    routes=[*routes.routes(), *(route for page in PAGES for route in page.routes())],
     middleware=access.middleware(),
 )

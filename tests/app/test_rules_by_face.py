@@ -145,7 +145,7 @@ class Faces:
         name, label = (
             ("users", "Recommendations, the best first")
             if kind == "recommend"
-            else ("similar", "neighbours by")
+            else ("similar", "neighbors by")
         )
         of = {"user": USER} if kind == "recommend" else {"listing": LISTING, "space": "model"}
         if kind == "recommend" and case.at is None:  # as of all that is known of the user

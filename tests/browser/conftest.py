@@ -11,11 +11,10 @@ import pytest
 
 from browser.chromium import ARGUMENTS, executable
 from browser.painted import paint_market, train_run
-from browser.seeing import PATIENCE
+from browser.seeing import LISTINGS, PATIENCE
 from browser.served import served
-from browser.told import Told
 
-LISTINGS, PHOTOS = 24, 2
+PHOTOS = 2
 #: Walks a test on a wide screen and on a phone.
 WIDE_AND_PHONE = pytest.mark.parametrize(
     "page",
@@ -117,10 +116,10 @@ def is_probe(url: str) -> bool:
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, contexts, explorer, tmp_path_factory: pytest.TempPathFactory):
-    """A page of a fresh browser; any error on it fails the test, and a failed test leaves a screenshot and says what was told."""
+    """A page of a fresh browser; any error on it fails the test, and a failed test leaves a screenshot."""
     options = getattr(request, "param", {"viewport": {"width": 1440, "height": 900}})
     view = fresh_page(contexts(explorer.url, **options), explorer.url)
-    told, troubles = Told(view), []
+    troubles = []
     view.on(
         "console",
         lambda note: (
@@ -144,6 +143,6 @@ def page(request: pytest.FixtureRequest, contexts, explorer, tmp_path_factory: p
     if boxes or troubles or (report is not None and report.failed):
         shot = tmp_path_factory.mktemp("failed") / f"{request.node.name}.png"
         view.screenshot(path=shot, full_page=True)
-        troubles += [f"screenshot: {shot}", *told.lines(explorer.log)]
+        troubles += [f"screenshot: {shot}", *explorer.log.read_text(errors="replace").splitlines()[-20:]]
     view.close()
     assert not boxes and not troubles, "\n".join(troubles)

@@ -4,11 +4,13 @@ import io
 import re
 from urllib.parse import parse_qs, urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
 from browser.painted import colour_of
 
+LISTINGS = 24  # of the explorer's market; the last one has no photo
 PATIENCE = 180_000  # milliseconds that a busy machine may take to draw something
 QUIET = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
@@ -88,3 +90,31 @@ def assert_whole(page) -> None:
     )
     assert not broken, broken
     assert page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count() == 0
+
+
+def row_of(listing: str) -> int:
+    """The row of a listing of the explorer's market."""
+    return int(listing[1:])
+
+
+def covers(ids) -> list[tuple[int, int]]:
+    """(row, position) of the covers of listings, but of the one that has none."""
+    return [(row_of(listing), 0) for listing in ids if row_of(listing) < LISTINGS - 1]
+
+
+#: Half-way from one theme to the other a button has the letters of one and the ground of both.
+SETTLED = """() => !document.getAnimations().some(
+  (one) => one instanceof CSSTransition && one.playState === 'running'
+)"""
+
+
+def troubles(page, where: str, **options) -> list[str]:
+    """Serious and critical violations of accessibility as lines: rule, element, what to do."""
+    page.wait_for_function(SETTLED)
+    found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
+    return [
+        f"{where}: {one['id']}: {node['target']} {node['html'][:160]} {node['failureSummary']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

@@ -1,13 +1,21 @@
-"""Compare as a person uses it: from the ablation to a query's user, and the report in the end."""
+"""Compare as a person uses it: from the ablation to a query's user, and the report in the end; the demo without a network."""
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 
 import pytest
 from playwright.sync_api import expect
 
-from browser.conftest import WIDE_AND_PHONE
+from browser.conftest import WIDE_AND_PHONE, is_probe
 from browser.measured import forget_measured, write_measured
 from browser.seeing import assert_whole
+from browser.served import wait_for
 from listing_vibes import Run
 from listing_vibes.report.page import report_html
+from listing_vibes_app.server.launch import ADDRESS, free_port
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +29,9 @@ def measured(explorer):
 def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
     page.goto("/")
     page.get_by_test_id("stMain").get_by_role("link", name="Compare").first.click()
-    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
     expect(page.get_by_text("Recall@30 on 40 test queries")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
     assert_whole(page)
-
     page.get_by_role("radio", name="Where they differ").click()
     user = measured["user_id"].iloc[0]
     link = page.get_by_test_id("stMain").get_by_role("link", name=f"User {user}")
@@ -35,20 +41,53 @@ def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
     link.click()
     expect(page.get_by_role("heading", name=f"User {user}")).to_be_visible()
     expect(page).to_have_url(f"{explorer.url}/users?user={user}&at=8")
-
-    assert_whole(page)
-
     page.go_back()
-    expect(page.get_by_role("heading", name="Default ranking knew better")).to_be_visible()
+    expect(page.get_by_role("heading", name="Default ranking was better")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Report for others").click()
     html = download.value.path().read_text(encoding="utf-8")
     assert html == report_html(Run.open(explorer.run))
     page.set_content(html)
-    expect(page.get_by_role("heading", name="Tiny town")).to_be_visible()
-    loaded = page.locator("img").evaluate_all(
-        "images => images.every((one) => one.complete && one.naturalWidth > 0)"
-    )
-    assert loaded and page.locator("img").count() > 10
+    loaded = "images => images.every((one) => one.complete && one.naturalWidth > 0)"
+    assert page.locator("img").evaluate_all(loaded) and page.locator("img").count() > 10
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_demo_starts_by_its_command_and_asks_no_network(chromium):
+    port = free_port()
+    arguments = [sys.executable, "-m", "listing_vibes", "demo", "--no-browser", "--port", str(port)]
+    proxy = "http://127.0.0.1:9"  # a proxy that leads nowhere
+    environment = os.environ | {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "NO_PROXY": "127.0.0.1"}
+    server = subprocess.Popen(
+        arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://{ADDRESS}:{port}"
+    page, errors = chromium.new_page(viewport={"width": 1440, "height": 900}), []
+
+    def note(message):
+        if message.type == "error" and not is_probe(message.location["url"]):
+            errors.append(message.text)
+
+    page.on("console", note)
+    try:
+        wait_for(url + "/_stcore/health", server)
+        page.goto(url + "/similar?listing=home-0007")
+        photos = page.locator("img[src*='photo']")
+        expect(photos.nth(7)).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        assert not photos.evaluate_all("all => all.filter(one => one.complete && !one.naturalWidth).length")
+        page.goto(url + "/users?user=user-00007")
+        expect(page.locator("img[src*='photo']").nth(5)).to_be_visible()
+        page.goto(url + "/compare?part=runs&listing=home-0007")
+        expect(page.get_by_text("are in both lists")).to_be_visible()
+        expect(page.get_by_role("heading", name="without-photos")).to_be_visible()
+        page.get_by_text("Where they differ").click()
+        expect(page.get_by_text("that both answered")).to_be_visible()
+        assert page.locator("[data-testid=stException]").count() == 0 and errors == []
+    finally:
+        page.close()
+        server.terminate()
+        server.wait(30)
+    with pytest.raises(urllib.error.URLError):  # nothing is left behind
+        urllib.request.urlopen(url + "/_stcore/health", timeout=5)

@@ -1,8 +1,7 @@
-"""What stands on the screen as code: the Python and the command that give exactly these rows, and the link in a notebook."""
+"""What stands on the screen as code: the Python that gives exactly these rows, and the link for a notebook."""
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -15,73 +14,45 @@ from listing_vibes_app.view.formats import plain
 
 
 class Written(Protocol):
-    """What can be said as code."""
+    """What can be written as Python."""
 
     @property
     def label(self) -> str:
-        """What tells it from others on its page."""
+        """What distinguishes it from others on its page."""
         ...
 
     def python(self, run: str) -> str:
         """Lines of Python."""
         ...
 
-    def command(self, run: str) -> str:
-        """A command."""
-        ...
 
-
-def as_code(
-    opened: OpenRun,
-    selections: Sequence[Written],
-    runs: Sequence[OpenRun] = (),
-    key: str = "as-code",
-    link: bool = True,
-) -> None:
-    """A disclosure with each list as Python and as command.
-
-    Args:
-        runs: whose each list is, where they are of several; else all are of `opened`.
-        link: whether the page's address gives the same in a notebook.
-    """
+def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenRun] = ()) -> None:
+    """Draw an expander with each list as Python and as CSV; `runs` are the lists' runs where these differ."""
     owners = list(runs) or [opened] * len(selections)
-    # In one colour: those that Streamlit gives the words of a language are too pale to be read by everybody.
-    with st.expander("As code", icon=":material/code:", key=key):
+    with st.expander("As code", icon=":material/code:", key="as-code"):
         for number, (one, owner) in enumerate(zip(selections, owners, strict=True)):
-            folder = str(owner.run.path)
-            if len(selections) > 1:
-                st.markdown(f"**{plain(one.label)}**")
-            st.caption("Python" if not one.label or len(selections) == 1 else f"Python, {plain(one.label)}")
-            st.code(one.python(folder), language=None, wrap_lines=True)
-            st.caption("Command")
-            st.code(one.command(folder), language=None, wrap_lines=True)
+            several = len(selections) > 1
+            st.caption(f"Python, {plain(one.label)}" if several else "Python")
+            # In one color: Streamlit's colors for the words of a language are too pale for everybody to read.
+            st.code(one.python(str(owner.run.path)), language=None, wrap_lines=True)
             if isinstance(one, Selection):
-                name = plain(one.label) if len(selections) > 1 and one.label else "These rows"
-                st.download_button(
-                    f"{name} as CSV",
-                    partial(_csv, one, owner),
-                    f"{owner.name}-{one.kind}.csv",
-                    "text/csv",
-                    icon=":material/table:",
-                    on_click="ignore",
-                    key=f"{key}-{number}-csv",
-                )
-        if not link:
-            return
-        st.caption("This link in a notebook")
-        url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
-        st.code(
-            f"from listing_vibes import Run, selection\n\nselection(Run.open({_text(str(opened.run.path))}), {_text(url)})",
-            language=None,
-            wrap_lines=True,
-        )
+
+                def csv(one: Selection = one, owner: OpenRun = owner) -> bytes:
+                    return spreadsheet_csv(one.table(owner.run))
+
+                label = f"{plain(one.label)} as CSV" if several else "These rows as CSV"
+                download(label, csv, f"{owner.name}-{one.kind}.csv", key=f"as-code-{number}-csv")
+        if all(isinstance(one, Selection) for one in selections):
+            st.caption("This link in a notebook")
+            url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
+            call = f"selection(Run.open({_literal(str(opened.run.path))}), {_literal(url)})"
+            st.code(f"from listing_vibes import Run, selection\n\n{call}", language=None, wrap_lines=True)
 
 
-def _text(value: str) -> str:
-    """As Python writes it, in the quotes of the lines above it."""
-    return json.dumps(value, ensure_ascii=False)
+def download(label: str, content, name: str, key: str, mime: str | None = None) -> None:
+    """Draw a button that saves a file, whose content is made once it is clicked."""
+    st.download_button(label, content, name, mime, icon=":material/download:", on_click="ignore", key=key)
 
 
-def _csv(selection: Selection, owner: OpenRun) -> bytes:
-    """The rows with all attributes."""
-    return spreadsheet_csv(selection.table(owner.run))
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -22,25 +22,23 @@ GRAY = "#7d878b"  # readable on a light and on a dark ground
 
 
 def show_chart(figure: go.Figure, *, key: str, alt: str, height: int, **more: Any) -> Any:
-    """Draw a figure in the viewer's theme, at a height known beforehand; plots neither zoom nor move.
+    """Draw a figure in the viewer's theme; plots neither zoom nor move.
 
     Args:
         key: of the element; also the name of the picture's file.
-        alt: what the chart shows, for who cannot see it.
+        alt: what the chart shows, for screen readers.
         height: pixels.
         more: for `st.plotly_chart`, such as `on_select`.
     """
     margin = {"l": 8, "r": 12, "t": TOP, "b": 52} | figure.layout.margin.to_plotly_json()
-    shown = bool(figure.layout.showlegend)
-    legend = {
-        "orientation": "h",
-        "x": 0,
-        "y": 1,
-        "yanchor": "bottom",
-        "itemclick": False,
-        "itemdoubleclick": False,
-    }
-    figure.update_layout(height=height, margin=margin, dragmode=False, showlegend=shown, legend=legend)
+    legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False}
+    figure.update_layout(
+        height=height,
+        margin=margin,
+        dragmode=False,
+        showlegend=bool(figure.layout.showlegend),
+        legend=legend | {"itemdoubleclick": False},
+    )
     figure.update_xaxes(fixedrange=True)
     figure.update_yaxes(fixedrange=True)
     config = {
@@ -49,30 +47,29 @@ def show_chart(figure: go.Figure, *, key: str, alt: str, height: int, **more: An
         "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
     }
     # A chart keeps the colors of the theme in which it was first drawn; another key draws it again.
-    drawn = f"{key}-{st.context.theme.type}"
-    return st.plotly_chart(
-        figure, theme="streamlit", key=drawn, height=height, config=config, alt=alt, **more
-    )
+    key = f"{key}-{st.context.theme.type}"
+    return st.plotly_chart(figure, theme="streamlit", key=key, height=height, config=config, alt=alt, **more)
 
 
-def show_table(frame: pd.DataFrame, *, alt: str, **more: Any) -> None:
-    """Show the figures behind a chart; the table's toolbar saves them as CSV."""
-    st.dataframe(frame, hide_index=True, alt=alt, **more)
+def show_figures(table: pd.DataFrame, alt: str, label: str = "The figures behind it") -> None:
+    """Draw an expander with the figures of a chart as a table, whose toolbar saves them as CSV."""
+    with st.expander(label):
+        st.dataframe(table, hide_index=True, alt=alt)
 
 
 def escaped(text: str) -> str:
-    """A text that plotly does not read as markup."""
+    """Escape a text that plotly would read as markup."""
     return html.escape(text, quote=False)
 
 
 def label(text: str, width: int = LABEL) -> str:
-    """A text as a label of at most two lines."""
+    """Format a text as a label of at most two lines."""
     lines = textwrap.wrap(text, width, max_lines=2, placeholder=" …") or [text]
     return "<br>".join(map(escaped, lines))
 
 
 def axis_title(figure: go.Figure, text: str) -> None:
-    """Name the horizontal axis from its right end: a phone would cut a longer name off at both."""
+    """Name the horizontal axis from its right end: a phone would cut a longer name off at both ends."""
     figure.add_annotation(
         text=escaped(text), x=1, xref="paper", xanchor="right", y=0, yref="paper", yanchor="top", yshift=-26,
         showarrow=False, font={"size": SIZE},
@@ -80,12 +77,12 @@ def axis_title(figure: go.Figure, text: str) -> None:
 
 
 def rows_height(rows: int, legend: bool = False) -> int:
-    """Pixels of a chart with a line for each of `rows`."""
+    """Return the pixels of a chart with a line for each of `rows`."""
     return ROW * rows + TOP + 52 + (26 if legend else 0)
 
 
 def row_axis(figure: go.Figure, names: Sequence[str]) -> None:
-    """A vertical axis with a name for each line, the first on top; lines stand at 0, 1, ..."""
+    """Give the vertical axis a name for each line, the first on top; lines stand at 0, 1, ..."""
     figure.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=[label(name) for name in names],
@@ -97,24 +94,31 @@ def row_axis(figure: go.Figure, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Kind:
-    """One sort of point: its name in the legend, colour and sign."""
+    """A kind of point: its name in the legend, color and symbol."""
 
     name: str
-    colour: str
+    color: str
     symbol: str = "circle"
+
+
+def error_bar(table: pd.DataFrame, **style: Any) -> dict[str, Any]:
+    """Return plotly's error bar of `value`, `low` and `high`; none where an end is unknown."""
+    value, low, high = (table[name].to_numpy(float) for name in ("value", "low", "high"))
+    ends = {"array": _lengths(high - value), "arrayminus": _lengths(value - low)}
+    return {"type": "data", "symmetric": False, "thickness": 2, "width": 0, **ends, **style}
 
 
 def intervals(
     table: pd.DataFrame, kinds: Sequence[Kind], at: str, hover: Sequence[str], *, upright: bool = False
 ) -> go.Figure:
-    """A sign and its interval for each line of `table`.
+    """Return a figure with a point and its interval for each line of `table`.
 
     Args:
         table: columns `value`, `low`, `high` (shares; None where there is no interval), `kind`, and `at`.
         kinds: in the order of the legend; those without a line are left out.
-        at: the column with a line's place on the other axis.
-        hover: what is told of each line on hover.
-        upright: intervals stand, and several kinds at one place stand beside each other.
+        at: the column with a line's position on the other axis.
+        hover: the text of each line on hover.
+        upright: intervals stand, and several kinds at one position stand beside each other.
     """
     figure = go.Figure()
     table = table.assign(hover=list(hover))
@@ -122,24 +126,15 @@ def intervals(
         mine = table[table["kind"] == kind.name]
         if mine.empty:
             continue
-        value = mine["value"].to_numpy(float)
-        bar = {
-            "type": "data",
-            "symmetric": False,
-            "array": _length(mine["high"].to_numpy(float) - value),
-            "arrayminus": _length(value - mine["low"].to_numpy(float)),
-            "thickness": 2,
-            "width": 0,
-            "color": kind.colour,
-        }
+        value, position = mine["value"].to_numpy(float).tolist(), mine[at].tolist()
+        bar = error_bar(mine, color=kind.color)
         figure.add_scatter(
-            x=mine[at].tolist() if upright else value.tolist(),
-            y=value.tolist() if upright else mine[at].tolist(),
+            x=position if upright else value,
+            y=value if upright else position,
             mode="markers",
             name=kind.name,
-            marker={"color": kind.colour, "symbol": kind.symbol, "size": 11},
-            **{"error_y" if upright else "error_x": bar},
-            **({"offsetgroup": kind.name} if upright else {}),
+            marker={"color": kind.color, "symbol": kind.symbol, "size": 11},
+            **({"error_y": bar, "offsetgroup": kind.name} if upright else {"error_x": bar}),
             cliponaxis=False,
             text=mine["hover"].tolist(),
             hovertemplate="%{text}<extra></extra>",
@@ -153,6 +148,5 @@ def intervals(
     return figure
 
 
-def _length(values: np.ndarray) -> list[float | None]:
-    """Lengths of bars, none where the end is unknown."""
+def _lengths(values: np.ndarray) -> list[float | None]:
     return [None if np.isnan(value) else float(value) for value in values]

@@ -12,8 +12,8 @@ import streamlit as st
 from listing_vibes.widgets.scripts import WEB, drawing, read
 
 _TURNS = "component-turns"
-#: A browser calls a component's script once that is loaded, and then with what came meanwhile in any order: what is older than what
-#: is shown is passed over. What the script returned, which undoes what it did outside of its element, is called before the next.
+#: A browser calls a component's script once it is loaded, and then with what came meanwhile in any order: older data than what is
+#: shown is skipped. What the script returned, which undoes what it did outside of its element, is called before the next.
 IN_ORDER = """
 export default (given) => {
   const host = given.parentElement
@@ -29,7 +29,7 @@ export default (given) => {
 
 
 def component(module: str, html: str, *parts: str) -> Callable[..., Any]:
-    """The Streamlit component of a module's `__file__`: the `.js` and `.css` of the same name, after those of `shared`. It is
+    """Return the Streamlit component of a module: the `.js` and `.css` of the same name, after those of `shared`. It is
     called with its `key`, the `data` that its script draws (JSON), and whatever else Streamlit takes.
 
     Args:
@@ -41,10 +41,7 @@ def component(module: str, html: str, *parts: str) -> Callable[..., Any]:
     folder = own.parent if own.with_suffix(".js").is_file() else WEB
     scripts = [*(WEB / part for part in ("shared", *parts)), folder / own.name]
     mount = st.components.v2.component(
-        f"listing_vibes_{own.name}",
-        html=html,
-        css=read("css", scripts),
-        js=drawing(scripts) + IN_ORDER,
+        f"listing_vibes_{own.name}", html=html, css=read("css", scripts), js=drawing(scripts) + IN_ORDER
     )
 
     def show(*, key: str, data: Mapping[str, Any], **more: Any) -> Any:
@@ -53,16 +50,16 @@ def component(module: str, html: str, *parts: str) -> Callable[..., Any]:
     return show
 
 
-def happened(key: str, what: str) -> Any:
-    """What the user has just done to the component of a key, such as the `outline` drawn; None for nothing of that."""
+def read_event(key: str, name: str) -> Any:
+    """Return what the user has just done to the component of a key, such as the `outline` drawn; None for nothing."""
     value = st.session_state.get(key)
-    return value.get(what) if value else None
+    return value.get(name) if value else None
 
 
 def _turn(key: str, data: Mapping[str, Any]) -> int:
-    """A number that grows whenever a component is to draw something else, also past a restart of the server: milliseconds."""
-    turns, told = st.session_state.setdefault(_TURNS, {}), hash(json.dumps(data))
+    """Return a number that grows whenever a component draws something else, also past a restart of the server: milliseconds."""
+    turns, digest = st.session_state.setdefault(_TURNS, {}), hash(json.dumps(data))
     before, last = turns.get(key, (None, 0))
-    if told != before:
-        turns[key] = told, max(time.time_ns() // 1_000_000, last + 1)
+    if digest != before:
+        turns[key] = digest, max(time.time_ns() // 1_000_000, last + 1)
     return int(turns[key][1])

@@ -5,28 +5,56 @@ from typing import Any
 
 import streamlit as st
 
+from listing_vibes_app.kit.gallery import gallery, listing_card
 from listing_vibes_app.server.pages import page_file
+from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import plain
 
-
-def to_similar() -> None:
-    """The way on where a page cannot show anything of this run or market."""
-    st.page_link(page_file("similar"), label="Go to similar listings", icon=":material/grid_view:")
+FALLBACK = "There is no history to go by, so these are popular and recent listings."
 
 
 def empty(
     title: str,
     why: str,
-    *,
-    icon: str = ":material/info:",
     action: str = "",
-    on_click: Callable[..., Any] | None = None,
-    args: tuple[Any, ...] = (),
+    on_click: Callable[[], Any] | None = None,
     key: str = "way-out",
+    icon: str = "info",
 ) -> None:
-    """A calm box that says what is missing and why, with a button that leads on where `action` names one."""
+    """Show a calm box that says what is missing and why, with a button where `action` names one."""
     with st.container(border=True):
-        st.markdown(f"**{icon} {plain(title)}**")
+        st.markdown(f"**:material/{icon}: {plain(title)}**")
         st.markdown(plain(why))
         if action:
-            st.button(action, on_click=on_click, args=args, key=key)
+            st.button(action, on_click=on_click, key=key)
+
+
+def unknown(what: str, name: str, action: str, on_click: Callable[[], Any]) -> None:
+    """Say that a link names a listing or a user that this market does not have."""
+    why = f"The link may be of another market, or the {what} was removed since."
+    empty(f"There is no {what} “{name}” in this market", why, action, on_click, icon="link_off")
+
+
+def newer_than_run() -> None:
+    """Say that the run has no vectors of a listing."""
+    why = "The market changed since the run was made. Embed the market again with vibes embed."
+    empty("This listing is newer than the run", why)
+
+
+def to_similar() -> None:
+    """Link to similar listings, where a page cannot show anything of this run or market."""
+    st.page_link(page_file("similar"), label="Go to similar listings", icon=":material/grid_view:")
+
+
+def popular_rows(opened: OpenRun, **options: Any) -> list[int]:
+    """Return the rows of the market of what an empty history is recommended; `options` are those of `Run.recommend`."""
+    found = opened.run.recommend([], **options)
+    return [row for _, row in known_rows(opened, found["listing_id"])]
+
+
+def popular(opened: OpenRun) -> None:
+    """Show popular and recent listings."""
+    st.header("Recommended", anchor=False)
+    st.caption(FALLBACK)
+    cards = [listing_card(opened, row) for row in popular_rows(opened)]
+    gallery(opened, cards, key="popular", label="Popular and recent listings")

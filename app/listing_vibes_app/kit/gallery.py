@@ -1,20 +1,32 @@
-"""The photo grid: listing cards that are links, in boxes of one shape, so that nothing jumps while photos load."""
+"""The gallery: listings as cards in boxes of one shape, so that nothing moves while photos load."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+from urllib.parse import unquote, urlencode
+
+import streamlit as st
 
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
 from listing_vibes_app.kit.component import component
-from listing_vibes_app.kit.examples import HIGH, example_marks
+from listing_vibes_app.server.photos import LARGE, base_path, cover_url, photo_url
+from listing_vibes_app.server.runs import OpenRun, run_params
+from listing_vibes_app.view.formats import count, plain, shorten
 from listing_vibes_app.view.photo_box import BOXES
 
 MOSAIC = 320  # pixels high
+FACT = 60  # characters of a value on a card
+EXAMPLE_BUTTONS = 36  # pixels that they take on a card
+#: The sides of a style direction that is being made: listings, and a parameter each.
+SIDES = {"more": "More like these", "less": "Less like those"}
+MAKING = "new-dial"  # the parameter while a style direction is being made
+Layout = Literal["grid", "strip", "mosaic"]
 _component = component(__file__, GALLERY_HTML, *GALLERY[:-1])
 
 
 @dataclass(frozen=True)
 class Reason:
-    """An event, an attribute or a photo that carried a recommendation."""
+    """An event, an attribute or a photo that adds to a recommendation's score."""
 
     title: str
     note: str
@@ -23,7 +35,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Card:
-    """One card; what is empty is left out."""
+    """A card; what is empty is left out."""
 
     id: str = ""  # of the listing
     title: str = ""
@@ -32,27 +44,75 @@ class Card:
     count: int = 0  # photos of the listing
     alt: str = ""
     photos: list[str] = field(default_factory=list)  # all of the listing's; a button shows them large
-    start: int = 0  # the one of them that is shown first
+    start: int = 0  # which of them is shown first
     facts: list[tuple[str, str]] = field(default_factory=list)
     same: str = ""  # what it shares with the listing that is compared
     differs: str = ""
     reasons: list[Reason] = field(default_factory=list)
     score: str = ""
-    why: str = ""  # address of the explanation
+    why: str = ""  # URL of the explanation
     badge: str = ""  # shown with a tick
     step: str = ""  # a line above the title
     divider: str = ""  # a line above the card
-    tone: Literal["", "hit", "later", "start"] = ""  # `start` is scrolled into sight
+    tone: Literal["", "hit", "later", "start"] = ""  # `start` is scrolled into view
+
+
+def page_url(opened: OpenRun, page: str, **params: Any) -> str:
+    """Return a link within the explorer that keeps the current run."""
+    given = {name: value for name, value in params.items() if value is not None} | run_params(opened)
+    return f"{base_path()}/{page}" + (f"?{urlencode(given)}" if given else "")
+
+
+def listing_card(opened: OpenRun, row: int, params: dict[str, str | None] | None = None, **more: Any) -> Card:
+    """Return the card of a listing: cover, title and main attributes, with a link to similar listings.
+
+    Args:
+        row: of the market.
+        params: further parameters of the link.
+        more: other fields of the card.
+    """
+    view = opened.view
+    title = view.title(row)
+    card = Card(
+        id=view.ids[row],
+        title=title,
+        href=page_url(opened, "similar", **{"listing": view.ids[row], **(params or {})}),
+        photo=cover_url(opened.name, view, row),
+        count=len(view.photos(row)),
+        alt=f"Cover photo of {title}",
+        facts=[(label, shorten(value, FACT)) for label, value in view.facts(row, view.headline)],
+    )
+    return replace(card, **more)
+
+
+def album(opened: OpenRun, row: int) -> list[str]:
+    """Return the URLs of all photos of a listing, large."""
+    return [
+        photo_url(opened.name, opened.view, row, place, LARGE)
+        for place in range(len(opened.view.photos(row)))
+    ]
+
+
+def photo_mosaic(opened: OpenRun, row: int) -> bool:
+    """Show all photos of a listing; False where it has none."""
+    photos, title = album(opened, row), opened.view.title(row)
+    cards = [
+        Card(photo=photo, alt=f"Photo {place} of {len(photos)} of {title}", count=len(photos) * (place == 1))
+        for place, photo in enumerate(photos, 1)
+    ]
+    if cards:
+        gallery(opened, cards, key="photos", label="Photos of this listing", layout="mosaic")
+    return bool(cards)
 
 
 def gallery(
-    cards: list[Card],
+    opened: OpenRun,
+    cards: Sequence[Card],
     *,
     key: str,
-    box: str,
     label: str,
-    layout: Literal["grid", "strip", "mosaic"] = "grid",
-    photos: bool = True,
+    layout: Layout = "grid",
+    photos: bool | None = None,
     least: int = 190,
     score_help: str = "",
     examples: bool = False,
@@ -60,35 +120,48 @@ def gallery(
     """Show `cards`.
 
     Args:
-        box: CSS aspect ratio of the photo boxes, one of `app.photos.BOXES`.
         label: what the list is, for screen readers.
         layout: rows that wrap, one row to scroll, or one large photo with smaller ones beside it. The latter two have
-            a height known beforehand, so that what stands below does not move.
-        photos: whether cards have a photo box at all (a market without photos has none).
+            a known height, so that what stands below does not move.
+        photos: whether cards have a photo box; None: where the market has photos.
         least: smallest width of a card in pixels; on a phone two cards stand side by side.
-        examples: whether a click makes a card an example of a vibe dial, while one is being made.
+        examples: whether cards have buttons by which they become examples of a style direction.
     """
+    photos = opened.view.has_photos if photos is None else photos
     marks = example_marks() if examples else None
     dividers = any(card.divider for card in cards)
-    height = MOSAIC if layout == "mosaic" else _strip_height(cards, BOXES[box], photos, least, dividers)
-    height += HIGH * (marks is not None)
+    height = MOSAIC
+    if layout == "strip":  # photo, two lines of title, the line above it, the most facts, and the scroll bar
+        lines = max((len(card.facts) for card in cards), default=0)
+        height = round(least / BOXES[opened.box]) * photos + 24 * dividers + 120 + 20 * lines
     data = {
+        **frame_data(opened, label, layout, least, height + EXAMPLE_BUTTONS * (marks is not None)),
         "cards": [asdict(card) for card in cards],
-        "box": box,
-        "ratio": BOXES[box],
-        "label": label,
-        "layout": layout,
         "photos": photos,
-        "least": least,
-        "height": height,
         "dividers": dividers,
         "scoreHelp": score_help,
         "examples": marks,
     }
-    _component(key=key, data=data, height="content" if layout == "grid" else height)
+    _component(key=key, data=data, height="content" if layout == "grid" else data["height"])
 
 
-def _strip_height(cards: list[Card], ratio: float, photos: bool, width: int, dividers: bool) -> int:
-    """Pixels of a strip: photo, two lines of title, the line above it, the most facts, and the scroll bar."""
-    lines = max((len(card.facts) for card in cards), default=0)
-    return round(width / ratio) * photos + 24 * dividers + 100 + 20 * lines + 20
+def frame_data(opened: OpenRun, label: str, layout: Layout, least: int, height: int) -> dict[str, Any]:
+    """Return what the script of a gallery draws around its cards."""
+    box = {"box": opened.box, "ratio": BOXES[opened.box], "least": least, "height": height}
+    return {**box, "label": label, "layout": layout, "photos": opened.view.has_photos, "dividers": False}
+
+
+def example_marks() -> dict[str, list[str]] | None:
+    """Return the examples of each side of a style direction that is being made, None while none is."""
+    return {side: read_ids(side) for side in SIDES} if MAKING in st.query_params else None
+
+
+def read_ids(name: str) -> list[str]:
+    """Return the ids of a parameter that holds several, each once."""
+    parts = st.query_params.get(name, "").split(",")
+    return list(dict.fromkeys(unquote(part) for part in parts if part))
+
+
+def matches_line(number: int, query: str) -> str:
+    """Return `12 listings match "canopy bed"`."""
+    return f"{count(number, 'listing')} {'matches' if number == 1 else 'match'} “{plain(query)}”"

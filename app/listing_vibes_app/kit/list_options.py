@@ -1,15 +1,16 @@
-"""What a list goes by, kept in the URL: what is added to the model, and the rules of `listing_vibes.run.rules`."""
+"""What a list is made by, the same block on every page with lists: what is blended into the model, its length, its rules."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.insight.selection import pages
 from listing_vibes.insight.selection.params import (
     OWN,
     WIDEST,
-    beside_of,
+    adds_its_own,
     escaped,
     groupings,
     offered,
@@ -17,24 +18,29 @@ from listing_vibes.insight.selection.params import (
     read_rules,
     usual,
 )
+from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.run.empty_lists import explain_unmet
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.words import enumerated
-from listing_vibes_app.kit.switch import switch
-from listing_vibes_app.server.params import in_vain, keep, quoted, set_params, whole
+from listing_vibes_app.kit.controls import list_length, switch
+from listing_vibes_app.kit.dials import dial_button
+from listing_vibes_app.kit.empty import empty
+from listing_vibes_app.server.params import bind, quoted, read_number, report_unused, set_params
 from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view.formats import moment
 
 HELP = (
-    "**Recency**: what many touched lately comes first · **Neighbors**: what lies near the history by its attributes, photos "
-    "or texts, untrained, comes first · **Ids**: what users of this history's listings touched, known by their ids alone. Each "
-    "is weighed as it served best on validation."
+    "**Recency**: what many users interacted with lately comes first · **Neighbors**: what is near the history by its attributes, "
+    "photos or texts, untrained, comes first · **Ids**: what users of this history's listings interacted with, known by their ids "
+    "alone. The weights are those that were best on validation."
 )
-#: Parameters in the URL, beside `same`.
+#: Parameters of rules, beside `same`.
 RULES = tuple(rule.parameter for rule in declared() if rule.field != "same")
 #: Rules that are texts with semicolons between them.
 TEXTS = [rule for rule in declared() if rule.written.label]
 #: What a card says of a listing that a rule put into the list, see `listing_vibes.run.rules.RULED`.
-TOLD = {
+NOTES = {
     "pinned": "pinned",
     "without at_most": "beyond “at most”",
     "without same": "beyond “the same as”",
@@ -42,163 +48,155 @@ TOLD = {
 }
 
 
-@dataclass(frozen=True)
-class ListOptions:
-    """What `Run.recommend` takes beside the history."""
+def list_options(opened: OpenRun, users: bool, filters: Callable[[], None] = lambda: None) -> Rules:
+    """Draw the options of a list in one row and return its rules; each option is a query parameter.
 
-    rules: Rules
-    beside: str | None = None
-    own: bool = False  # whether lists of the run add something unasked
-
-    @property
-    def score(self) -> str:
-        """What the number at a listing is: of the model alone a cosine."""
-        alone = not self.own if self.beside is None else self.beside == NOTHING
-        return "Similarity" if alone and not self.rules.moves_scores else "Score"
-
-    @property
-    def key(self) -> str:
-        """As text, for caches."""
-        return f"{self.beside} {self.rules.model_dump_json()}"
+    Args:
+        users: a list for a user or a history, else one of similar listings.
+        filters: draws further options, before the rules.
+    """
+    if users:
+        blend_switch(opened)
+    list_length()
+    filters()
+    rules = rules_button(opened, users)
+    dial_button()
+    return rules
 
 
-def additions(opened: OpenRun) -> dict[str, str]:
-    """The names of what `vibes evaluate` fitted beside the model, by those of `Run.recommend`; none that changes nothing."""
-    fits = offered(opened.run)
-    return {added: _named(added, fits) for added in fits}
+def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection]:
+    """Return the lists that the URL of a page asks for, as a notebook and a report read them too; `params` replace some."""
+    left: list[tuple[str, str]] = []
+    found = pages.PAGES[page](opened.run, st.query_params.to_dict() | params, left)
+    for name, value in left:
+        part = quoted(name, value)
+        report_unused(f"The link asks for {part}, which means nothing for this market; it is left out.", part)
+    return found
 
 
-def _named(added: str, fits: Collection[str]) -> str:
-    """`neighbors+recency` as "Both" where each stands among the `fits` that are offered, else as "Neighbors and recency"."""
-    parts = added.split("+")
-    if set(parts) == {"neighbors", "recency"} <= set(fits):
-        return "Both"
-    text = enumerated(parts)
+def blend_switch(opened: OpenRun) -> None:
+    """Draw what may be blended into the model, where `vibes evaluate` fitted anything."""
+    own, additions = own_fit(opened.run), offered(opened.run)
+    if own is None and not additions:
+        return
+    options = {} if own is None else {OWN: _capitalized(own.holds)}
+    options |= {NOTHING: "Nothing", **{name: _capitalized(name) for name in additions}}
+    switch("Blend with", "with", options, usual(opened.run, additions), help=HELP)
+
+
+def _capitalized(blend: str) -> str:
+    text = enumerated(blend.split("+"))
     return text[:1].upper() + text[1:]
 
 
-def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
-    """What to add to the model, of what is offered as `named`, as `Run.recommend` takes it; the model alone is the first to be
-    shown but of a run whose lists add something unasked."""
-    fit = own_fit(opened.run)
-    own = {} if fit is None else {OWN: _named(fit.holds, named)}
-    if not named and not own:
-        if (asked := st.query_params.get("with", NOTHING)) != NOTHING:
-            in_vain(f"The link asks for {quoted('with', asked)}, and this run adds nothing to the model.")
-        return None
-    options, default = own | {NOTHING: "Nothing", **named}, usual(opened.run, list(named))
-    return beside_of(opened.run, switch("Add to the model", "with", options, default, help=HELP))
-
-
-def rules_button(opened: OpenRun, users: bool = True) -> Rules:
-    """The rules of a list behind a button, as `vibes recommend` and `vibes similar` take them."""
-    view = opened.view
-    params = st.query_params.to_dict()
-    left: list[tuple[str, str]] = []
-    now = read_rules(view.market, params, users, left)
-    for part in left:
-        in_vain(f"The link's rule {quoted(*part)} is none of this market's; it is left out.")
-    labels = {item.name: item.label for item in groupings(view.market)}
-    changed = len(
-        [name for name in RULES if name != "most" and st.query_params.get(name) is not None]
-    ) + bool(now.same)
+def rules_button(opened: OpenRun, users: bool) -> Rules:
+    """Draw the rules of a list behind a button and return them."""
+    market, params = opened.view.market, st.query_params.to_dict()
+    now = read_rules(market, params, users)
+    labels = {item.name: item.label for item in groupings(market)}
+    changed = sum(name in params for name in RULES if name != "most") + bool(now.same)
     with st.popover(f"Rules ({changed})" if changed else "Rules", icon=":material/rule:", width=150):
         if users and labels:
-            _same(now, labels)
+            st.multiselect(
+                "The same as the newest listing of the history",
+                list(labels),
+                format_func=labels.__getitem__,
+                placeholder="any",
+                **bind("same", list(now.same), [], write=lambda names: ",".join(map(escaped, names))),
+            )
         if labels:
-            _at_most(now, labels)
-        st.session_state["variety"] = round(10 * now.diversity)
-        st.slider(
-            "Variety",
-            0,
-            WIDEST,
-            key="variety",
-            on_change=keep,
-            args=("variety", "variety", 0),
-            help="0: by score alone; more: what is unlike the listings above it comes earlier",
-        )
-        for row in (TEXTS[:1], *(TEXTS[at : at + 2] for at in range(1, len(TEXTS), 2))):
-            for rule, column in zip(row, st.columns(len(row)), strict=True):
-                name = rule.parameter
-                st.session_state[name] = st.query_params.get(name, "")
-                column.text_input(
-                    rule.written.label,
-                    key=name,
-                    placeholder=rule.written.example,
-                    on_change=keep,
-                    args=(name, name, ""),
-                    help=f"{rule.description}; semicolons between several",
-                )
+            left, right = st.columns([1, 2])
+            most = bind("most", read_number("most", 2, 1, 99), 2)
+            left.number_input("At most", 1, 99, disabled=now.seller is None, **most)
+            per = bind("per", now.seller) | {"index": None, "placeholder": "any number"}
+            right.selectbox("of the same", list(labels), format_func=labels.__getitem__, **per)
+        help = "0: by score alone; more: what is unlike the listings above it comes earlier"
+        st.slider("Variety", 0, WIDEST, help=help, **bind("variety", round(10 * now.diversity), 0))
+        for rule in TEXTS:
+            written, name = rule.written, rule.parameter
+            help = f"{rule.description}; semicolons between several"
+            text = bind(name, params.get(name, ""), "")
+            st.text_input(written.label, placeholder=written.example, help=help, **text)
         live = users if now.live_only is None else now.live_only
-        _tick("Only listings live at that moment", "live", live, users)
+        st.checkbox("Only listings active at that moment", **bind("live", live, users, write=int))
         if users:
-            _tick("Also listings that are in the history", "seen", now.drop_seen is False, False)
-        _tick(
-            "Fill up where too few remain",
-            "fill",
-            now.fill,
-            False,
-            "Then without “at most”, then without “the same as”, then without “only where”; the cards say so",
+            seen = bind("seen", now.drop_seen is False, False, write=int)
+            st.checkbox("Also listings that are in the history", **seen)
+        help = (
+            "Then without “at most”, then without “the same as”, then without “only where”; the cards say so"
         )
-        st.button("No rules", on_click=clear_rules, args=(users,), disabled=not changed, key="no-rules")
+        st.checkbox("Fill up where too few remain", help=help, **bind("fill", now.fill, False, write=int))
+        st.button("No rules", key="no-rules", on_click=lambda: clear_rules(users), disabled=not changed)
     return now
 
 
 def clear_rules(users: bool) -> None:
-    """Take every rule out of the URL; what is added to the model stays, as does the filter `same` of similar listings."""
+    """Take every rule out of the URL; the blend stays, as does the filter `same` of similar listings."""
     set_params(**dict.fromkeys((*RULES, "same") if users else RULES))
 
 
-def put_there(found: pd.DataFrame, place: int) -> str:
-    """What a card says behind the score of a listing that a rule put into the list; empty where its score did."""
-    said = TOLD.get(str(found["rule"].iloc[place]), "") if "rule" in found else ""
-    return said and f" · {said}"
+def score_lines(opened: OpenRun, selection: Selection, found: pd.DataFrame) -> tuple[list[str], str]:
+    """Return a line for the card of each row, with its score and which rule put it there, and what the score means."""
+    word, meaning = describe_score(opened, selection)
+    rules = found["rule"] if "rule" in found else [""] * len(found)
+    notes = [f" · {NOTES[rule]}" if rule in NOTES else "" for rule in map(str, rules)]
+    return [f"{word} {score:.2f}{note}" for score, note in zip(found["score"], notes, strict=True)], meaning
 
 
-def _same(now: Rules, labels: dict[str, str]) -> None:
-    st.session_state["rule-same"] = list(now.same)
-    st.multiselect(
-        "The same as the newest listing of the history",
-        list(labels),
-        key="rule-same",
-        format_func=labels.__getitem__,
-        placeholder="any",
-        on_change=lambda: set_params(same=",".join(map(escaped, st.session_state["rule-same"])) or None),
+_ENDS = "1 is the same direction, 0 is nothing in common"
+
+
+def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
+    """Return what the score of a list is called, and what it means."""
+    run, added = opened.run, selection.beside
+    if selection.kind == "recommend" and (adds_its_own(run) if added is None else added != NOTHING):
+        return (
+            "Score",
+            "The model's similarity blended with other scores: it gives the order and nothing else.",
+        )
+    if selection.rules.moves_scores:
+        meaning = (
+            "The similarity and what rules add, in standard deviations: it gives the order and nothing else."
+        )
+        return "Score", meaning
+    if selection.kind != "recommend":
+        return "Similarity", f"The cosine of the two vectors in this space: {_ENDS}."
+    weight = run.late_interaction.weight if run.has_model else 0
+    near = "How near the listing is to the history: "
+    if not weight:
+        return "Similarity", f"{near}the cosine of their vectors; {_ENDS}."
+    return "Similarity", (
+        f"{near}the mean of its cosine to the history as a whole and of its greatest cosine to one listing of it, weighted "
+        f"{weight:g}; {_ENDS}."
     )
 
 
-def _at_most(now: Rules, labels: dict[str, str]) -> None:
-    st.session_state["per"] = now.seller
-    left, right = st.columns([1, 2])
-    with right:
-        st.selectbox(
-            "of the same",
-            list(labels),
-            key="per",
-            index=None,
-            format_func=labels.__getitem__,
-            placeholder="any number",
-            on_change=keep,
-            args=("per", "per"),
-        )
-    with left:
-        st.session_state["most"] = whole("most", 2, 1, 99)
-        st.number_input(
-            "At most",
-            1,
-            99,
-            key="most",
-            disabled=now.seller is None,
-            on_change=keep,
-            args=("most", "most", 2),
-        )
+def nothing_listed(
+    opened: OpenRun,
+    selection: Selection,
+    why: str,
+    way_out: tuple[str, Callable[[], Any]] | None = None,
+    name: str = "",
+) -> None:
+    """Say why a list for a user has no listing, with the way out: no rules, listings no longer active, or `way_out`.
 
-
-def _tick(label: str, name: str, now: bool, usual: bool, told: str | None = None) -> None:
-    st.session_state[name] = now
-
-    def change() -> None:
-        value = bool(st.session_state[name])
-        set_params(**{name: None if value == usual else int(value)})
-
-    st.checkbox(label, key=name, on_change=change, help=told)
+    Args:
+        why: the reason where some listing is active at that moment.
+        way_out: label of a button, and what a click calls.
+        name: of the list, where a page has several.
+    """
+    rules, catalogue = selection.rules, opened.run.catalogue
+    time = opened.run.moment(selection.at)
+    if rules.live_only is False or bool(catalogue.live(time).any()):
+        if rules != Rules():
+            way_out = "No rules", lambda: clear_rules(users=True)
+        why, key = explain_unmet(opened.run.market, rules) or why, f"nothing-recommended{name}"
+        action, on_click = way_out or ("", None)
+        empty("There is nothing to recommend", why, action, on_click, key)
+        return
+    when = f" on {moment(time)}" if opened.view.log.timed else ""
+    ended = catalogue.until[catalogue.until <= time]
+    last = f"; the last of them ended on {moment(int(ended.max()))}" if len(ended) else ""
+    why = f"Recommendations are of listings that are active{when}, and there is none{last}."
+    action, key = "Also listings no longer active", f"also-ended{name}"
+    empty("No listing is active at that moment", why, action, lambda: set_params(live=0), key)

@@ -1,6 +1,6 @@
-"""The drawn maps of a run: places, groups and colours of all listings of a space, and the addresses of each."""
+"""The drawn maps of a run: positions, groups and colors of all listings of a space, and their URLs."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote
 
@@ -9,27 +9,21 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.insight.map.cluster_looks import coded_map
-from listing_vibes.insight.map.cluster_names import (
-    Coded,
-    Portrait,
-    coded_among,
-    most_typical,
-    portraits,
-)
+from listing_vibes.insight.map.cluster_names import Coded, Portrait, most_typical, portraits
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import map_file, place_among, read_map
 from listing_vibes.market.columns import Columns as C
 from listing_vibes_app.kit.palettes import Colouring, colouring
-from listing_vibes_app.server.photo_search import look_search
+from listing_vibes_app.server.photo_search import photo_search
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import OpenRun
 
 
 @dataclass(frozen=True, eq=False)
 class SpaceMap:
-    """The n listings of one space on its map."""
+    """The n listings of a space on its map."""
 
     opened: OpenRun
     space: str
@@ -38,7 +32,6 @@ class SpaceMap:
     cluster: np.ndarray  # (n,) int16, -1 between clusters
     tones: pd.DataFrame  # n rows, see `listing_vibes.insight.map.tones`
     _colours: dict[str, Colouring] = field(default_factory=dict, repr=False)
-    _typical: dict[tuple[int, int], list[int]] = field(default_factory=dict, repr=False)
 
     @property
     def clusters(self) -> int:
@@ -57,8 +50,8 @@ class SpaceMap:
 
     @cached_property
     def coded(self) -> list[Coded]:
-        """The values of all attributes, and what is seen in photos where these were looked at, as numbers."""
-        search = look_search(self.opened)
+        """The values of all attributes, and what photos show where these were classified, as numbers."""
+        search = photo_search(self.opened)
         looks = None if search is None else search.looks
         return coded_map(self.opened.view.market, self.rows, self.tones, looks)
 
@@ -76,64 +69,42 @@ class SpaceMap:
         return np.array([place[ids[row]] for row in self.rows], np.int64)  # (n,)
 
     def standing(self, row: int) -> tuple[np.ndarray, int] | None:
-        """The place (2,) and the group of a listing of the run, by its row there; None where the map does not have it."""
+        """Return the position (2,) and the group of a listing of the run, by its row there; None where it is not on the map."""
         at = np.flatnonzero(self.run_rows == row)
         return (self.places[at[0]].astype(float), int(self.cluster[at[0]])) if len(at) else None
 
     def landing(self, vector: np.ndarray) -> tuple[np.ndarray, int]:
-        """The place (2,) and the group of a listing that is not on the map, by its `vector` (d,); nothing else moves."""
+        """Return the position (2,) and the group of a listing that is not on the map, by its `vector` (d,)."""
         alike = (self.opened.run.vectors(self.space) @ vector)[self.run_rows]  # (n,)
         return place_among(alike, self.places.astype(float), self.cluster)
 
     def typical(self, number: int, k: int) -> list[int]:
-        """Rows of the market of a cluster's most typical listings."""
-        if (number, k) not in self._typical:
-            members = np.flatnonzero(self.cluster == number)
-            vectors = self.opened.run.vectors(self.space)[self.run_rows[members]]  # (m, d)
-            typical = most_typical(vectors, k) if len(members) else members
-            self._typical[number, k] = self.rows[members[typical]].tolist()
-        return self._typical[number, k]
+        """Return rows of the market of a cluster's most typical listings."""
+        members = np.flatnonzero(self.cluster == number)
+        vectors = self.opened.run.vectors(self.space)[self.run_rows[members]]  # (m, d)
+        return self.rows[members[most_typical(vectors, k)]].tolist() if len(members) else []
 
     def colours(self, by: str) -> Colouring:
-        """The colours by an attribute, by `clusters`, or by one of the counts."""
+        """Return the colors by an attribute, by `clusters`, or by one of the counts."""
         if by not in self._colours:
-            self._colours[by] = colouring(
-                self.opened.view, self.rows, self.cluster, by, lambda: self.portraits
-            )
+            view = self.opened.view
+            self._colours[by] = colouring(view, self.rows, self.cluster, by, lambda: self.portraits)
         return self._colours[by]
 
-    def among(self, kept: np.ndarray) -> "SpaceMap":
-        """The same map with those listings alone where `kept` (n,) bool holds."""
-        found = replace(
-            self,
-            rows=self.rows[kept],
-            places=self.places[kept],
-            cluster=self.cluster[kept],
-            tones=self.tones[kept].reset_index(drop=True),
-            _colours={},
-            _typical={},
-        )
-        # A cached property: what is known of the values is not looked up again.
-        found.__dict__["coded"] = coded_among(self.coded, kept)
-        found.__dict__["portraits"] = self.portraits  # a group keeps its name from day to day
-        return found
-
     def points(self) -> bytes:
-        """x and y of each listing, then its cluster: uint16 and int16, little endian."""
+        """Return x and y of each listing, then its cluster: uint16 and int16, little endian."""
         return self.places.astype("<u2").tobytes() + self.cluster.astype("<i2").tobytes()
 
 
 def stamp(opened: OpenRun) -> str:
-    """Changes whenever the map, the embeddings or the market do."""
-    times = "-".join(
-        f"{path.stat().st_mtime_ns:x}"
-        for path in (map_file(opened.run), opened.run.made / "listings.safetensors")
-    )
+    """Return a text that changes whenever the map, the embeddings or the market do."""
+    files = (map_file(opened.run), opened.run.made / "listings.safetensors")
+    times = "-".join(f"{path.stat().st_mtime_ns:x}" for path in files)
     return f"{times}-{opened.view.market.fingerprint[:8]}"
 
 
 def load_maps(opened: OpenRun) -> dict[str, SpaceMap] | None:
-    """The maps of a run by space; None where they are not drawn yet, or were drawn of other embeddings.
+    """Return the maps of a run by space; None where they are not drawn yet, or were drawn of other embeddings.
 
     Raises:
         VibesError: the file is damaged.
@@ -142,9 +113,8 @@ def load_maps(opened: OpenRun) -> dict[str, SpaceMap] | None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _load(
-    path: str, key: str, _opened: OpenRun
-) -> dict[str, SpaceMap] | None:  # the key changes with the files
+def _load(path: str, key: str, _opened: OpenRun) -> dict[str, SpaceMap] | None:
+    # The key changes with the files.
     frame = read_map(_opened.run)
     if frame is None:
         return None
@@ -166,26 +136,25 @@ def _load(
     return found
 
 
-def address(opened: OpenRun, *parts: str, **query: str) -> str:
-    """Address of something of the map."""
-    where = "/".join(quote(part, safe="") for part in (opened.name, *parts))
-    told = "&".join(
+def map_url(opened: OpenRun, *parts: str, **query: str) -> str:
+    """Return the URL of something of the map; `{name}` in a part stays for the browser to fill in."""
+    path = "/".join(quote(part, safe="{}") for part in (opened.name, *parts))
+    params = "&".join(
         f"{name}={quote(value, safe='')}" for name, value in {**query, "v": stamp(opened)}.items()
     )
-    return f"{base_path()}/points/{where}?{told}"
+    return f"{base_path()}/points/{path}?{params}"
 
 
-def export_frame(one: SpaceMap, chosen: np.ndarray) -> pd.DataFrame:
-    """The `chosen` (n,) bool listings: id, place on the map, name of the cluster, and the market's own columns."""
-    rows = one.rows[chosen]
-    names = [portrait.name for portrait in one.portraits] if one.clusters else []
-    listings = one.opened.view.market.listings.iloc[rows].reset_index(drop=True)
+def export_frame(drawn: SpaceMap, chosen: np.ndarray) -> pd.DataFrame:
+    """Return the `chosen` (n,) bool listings: id, position on the map, name of the cluster, and the market's own columns."""
+    names = [portrait.name for portrait in drawn.portraits] if drawn.clusters else []
+    listings = drawn.opened.view.market.listings.iloc[drawn.rows[chosen]].reset_index(drop=True)
     head = pd.DataFrame(
         {
             C.LISTING: listings[C.LISTING],
-            "map_x": one.places[chosen, 0],
-            "map_y": one.places[chosen, 1],
-            "group": [names[number] if number >= 0 else None for number in one.cluster[chosen]],
+            "map_x": drawn.places[chosen, 0],
+            "map_y": drawn.places[chosen, 1],
+            "group": [names[number] if number >= 0 else None for number in drawn.cluster[chosen]],
         }
     )
     return pd.concat([head, listings.drop(columns=C.LISTING)], axis=1)

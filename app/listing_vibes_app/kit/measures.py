@@ -1,56 +1,53 @@
-"""Measures on the screen: names of methods, shares as percentages, intervals, and what the number beside a listing means."""
+"""Measures on the screen: names of methods, shares as percentages, intervals, and the ablation of a run."""
 
 from math import isnan
 
 import pandas as pd
+import streamlit as st
 
+from listing_vibes.ablation.table import read_ablation
+from listing_vibes.errors import VibesError
 from listing_vibes.report.text import NAMES
-from listing_vibes.run.fits import NOTHING, unasked_fit
 from listing_vibes.words import percent
-from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import MISSING, words
 
-RECALL_HELP = "Of the next listings people touched, how many were in our 30."
+RECALL_HELP = "Of the listings that users interacted with next, the share that was in our 30."
+ABLATION = "ablation.parquet"
 
 
 def method_name(name: str) -> str:
-    """A scorer's name on the screen."""
+    """Return a scorer's name on the screen."""
     return NAMES.get(name, words(name))
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """An interval of shares; "—" where there were too few users for one."""
-    return (
-        MISSING if low is None or high is None or isnan(low + high) else f"{percent(low)} to {percent(high)}"
-    )
+    """Format an interval of shares; "—" where there were too few users for one."""
+    if low is None or high is None or isnan(low + high):
+        return MISSING
+    return f"{percent(low)} to {percent(high)}"
 
 
 def recall_columns(table: pd.DataFrame) -> dict[str, list[str]]:
-    """The columns "Recall@30" and "95 % interval" of lines with `value`, `low` and `high`."""
+    """Return the columns "Recall@30" and "95 % interval" of lines with `value`, `low` and `high`."""
     ends = zip(table["low"], table["high"], strict=True)
     return {"Recall@30": [*map(percent, table["value"])], "95 % interval": [interval(*one) for one in ends]}
 
 
-_ENDS = "1 is the same direction, 0 is nothing in common"
-#: Of two listings.
-SIMILAR = f"How alike the two are in this space, the cosine of their vectors: {_ENDS}."
-#: Of a list whose rules add to scores.
-MOVED = "The similarity and what rules add to it or take from it, in standard deviations: it tells the order and nothing else."
-ADDED = "The model's similarity and what serving adds to it, weighed: it tells the order and nothing else."
+def load_ablation(opened: OpenRun) -> pd.DataFrame | None:
+    """Return the run's ablation, None where it has none.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+    path = opened.run.path / ABLATION
+    return _load(opened, path.stat().st_mtime_ns) if path.is_file() else None
 
 
-def user_score_help(opened: OpenRun, beside: str | None = None, moved: bool = False) -> str:
-    """Of a listing and a history, as this run's lists score them, or with what serving adds, where `beside` names some, or with
-    what rules add, where scores are `moved`."""
-    own = unasked_fit(opened.run.manifest.settings) is not None
-    if own if beside is None else beside != NOTHING:
-        return ADDED
-    if moved:
-        return MOVED
-    weight = opened.run.late_interaction.weight if opened.run.has_model else 0
-    if not weight:
-        return f"How near the listing lies to the history, the cosine of their vectors: {_ENDS}."
-    return (
-        "How near the listing lies to the history: the mean of its cosine to the history as a whole and of its greatest "
-        f"cosine to one listing of it, weighted {weight:g}; {_ENDS}."
-    )
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _load(opened: OpenRun, stamp: int) -> pd.DataFrame:
+    path = opened.run.path / ABLATION
+    table = read_ablation(path)
+    if table is None or table.empty:
+        raise VibesError(f"{path} is empty; make it again with vibes ablate.")
+    return table

@@ -1,4 +1,4 @@
-"""Users in a table, each with the cover of what they interacted with last."""
+"""Users in a table, each with the covers of the listings they interacted with last."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,18 +8,18 @@ import streamlit as st
 
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.photos import cover_url
-from listing_vibes_app.server.runs import OpenRun, run_paths
+from listing_vibes_app.server.runs import OpenRun, run_params
 
-SHOWN_LAST = 3  # listings of a history that a line shows
+LAST = 3  # listings of a history that a line shows
 
 
 def last_listings(opened: OpenRun, user: int, known: int) -> dict[str, str | None]:
-    """Covers, or titles where the market has no photos, of the newest listings among the first `known` events of a user."""
+    """Return covers, or titles in a market without photos, of the newest listings of a user's first `known` events."""
     log, view = opened.view.log, opened.view
-    start = int(log.start[user])
-    rows = list(dict.fromkeys(int(row) for row in log.listing[start : start + known][::-1]))[:SHOWN_LAST]
+    events = log.listing[log.start[user] : log.start[user] + known][::-1]
+    rows = list(dict.fromkeys(events.tolist()))[:LAST]
     shown = [cover_url(opened.name, view, row) if view.has_photos else view.title(row) for row in rows]
-    shown += [None] * (SHOWN_LAST - len(shown))
+    shown += [None] * (LAST - len(shown))
     return {"Last" if place == 0 else f"Last but {place}": one for place, one in enumerate(shown)}
 
 
@@ -32,42 +32,52 @@ def people_table(
     key: str,
     alt: str,
     config: dict[str, Any] | None = None,
-    on_choose: Callable[[int], None] | None = None,
 ) -> None:
-    """Show one line a user; choosing one leads to that user.
+    """Show a line for each user; choosing one leads to the page of that user as of what is known.
 
     Args:
-        table: what is said of each user.
+        table: further columns.
         users: their numbers.
         known: how many events of each are known.
-        config: of more columns.
-        on_choose: called with the line that was chosen; None: the page Users is shown as of what is known.
+        config: of the further columns.
     """
     last = pd.DataFrame([last_listings(opened, *one) for one in zip(users, known, strict=True)])
+    covers = {name: st.column_config.ImageColumn(width="small") for name in last}
     shown = pd.concat([table.reset_index(drop=True), last], axis=1)
-    columns: dict[str, Any] = dict(config or {})
-    if opened.view.has_photos:
-        columns |= {name: st.column_config.ImageColumn(width="small") for name in last}
-    height = 56 if opened.view.has_photos else 36
-    chosen = st.dataframe(
+    line = selectable_table(
         shown,
-        hide_index=True,
-        row_height=height,
-        height=min(520, 40 + height * len(shown)),
-        column_config=columns,
         key=key,
-        on_select=(lambda: _call(key, on_choose)) if on_choose else "rerun",
-        selection_mode="single-row",
         alt=alt,
+        row_height=56 if opened.view.has_photos else 36,
+        column_config=(config or {}) | (covers if opened.view.has_photos else {}),
     )
-    if on_choose is None and chosen.selection.rows:
-        line = chosen.selection.rows[0]
-        run = {"run": opened.name} if len(run_paths()) > 1 else {}
+    if line is not None:
         params = {"user": opened.view.log.users[users[line]], "at": str(max(1, known[line]))}
-        st.switch_page(page_file("users"), query_params={**params, **run})
+        st.switch_page(page_file("users"), query_params={**params, **run_params(opened)})
 
 
-def _call(key: str, on_choose: Callable[[int], None]) -> None:
-    lines = st.session_state[key].selection.rows
-    if lines:
-        on_choose(lines[0])
+def selectable_table(
+    table: pd.DataFrame,
+    *,
+    key: str,
+    row_height: int,
+    on_select: Callable[[int], None] | None = None,
+    **more: Any,
+) -> int | None:
+    """Show a table of which a line can be chosen; return its number, or call `on_select` with it."""
+
+    def select() -> None:
+        if (rows := st.session_state[key].selection.rows) and on_select is not None:
+            on_select(rows[0])
+
+    chosen = st.dataframe(
+        table,
+        hide_index=True,
+        row_height=row_height,
+        height=min(700, 40 + row_height * len(table)),
+        key=key,
+        on_select=select if on_select is not None else "rerun",
+        selection_mode="single-row",
+        **more,
+    )
+    return next(iter(chosen.selection.rows), None)

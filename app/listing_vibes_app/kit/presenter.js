@@ -188,7 +188,6 @@ export default function ({ parentElement, data }) {
       box.replaceChildren(element("h2", "", "Pinned views"), ...empty, rows, foot)
     }
     fill()
-    box.refill = fill
     box.addEventListener("close", () => { box.remove(); draw() })
     root.append(box)
     box.showModal()
@@ -234,24 +233,11 @@ export default function ({ parentElement, data }) {
   const left = () => {
     if (presentedAt() !== null && !document.fullscreenElement) show(null)
   }
-  // Another tab of this browser pinned a view, moved or removed one, or wrote a note.
-  const elsewhere = (event) => {
-    if (event.key !== PINS && event.key !== null) return
-    const box = root.querySelector("dialog"), at = presentedAt()
-    if (box) box.refill()
-    else if (at !== null && !read()[at]) show(at)
-    else {
-      draw()
-      walked()
-    }
-  }
   document.addEventListener("keydown", key)
   document.addEventListener("fullscreenchange", left)
   addEventListener("popstate", walked)
-  addEventListener("storage", elsewhere)
   draw()
   return () => {
-    removeEventListener("storage", elsewhere)
     document.removeEventListener("keydown", key)
     document.removeEventListener("fullscreenchange", left)
     removeEventListener("popstate", walked)

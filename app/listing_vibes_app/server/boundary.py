@@ -1,6 +1,6 @@
-"""The one boundary for errors in the explorer: whatever goes wrong is told as one sentence, on the page and by the routes.
+"""The one place where errors of the explorer become a sentence, on the page and in the responses of its routes.
 
-The log has the sentence, too, and the traceback where the server runs with --debug.
+The log has the sentence as well, with the traceback where the server runs with --debug.
 """
 
 import logging
@@ -17,42 +17,46 @@ from listing_vibes.errors import DEBUG, VibesError, sentence_of
 from listing_vibes_app.view.formats import plain
 
 _LOG = logging.getLogger("vibes.explorer")
-#: What Streamlit writes of an error before it asks `on_script_error`; here that is our work.
+#: What Streamlit logs of an error before it calls `on_script_error`; `describe_error` logs it instead.
 logging.getLogger("streamlit.error_util").addFilter(lambda record: bool(os.environ.get(DEBUG)))
 
 
-def told(error: Exception) -> str:
-    """The sentence of an error, also written to the log: with its traceback where that is asked for."""
+def describe_error(error: Exception) -> str:
+    """Return the sentence of an error, and log it unless it is an expected one."""
     sentence, debug = sentence_of(error), bool(os.environ.get(DEBUG))
     if debug or not isinstance(error, VibesError):
         _LOG.warning(sentence, exc_info=error if debug else None)
     return sentence
 
 
-def show(error: Exception) -> bool:
-    """Show an error as the sentence it is; True, so that nothing else shows it."""
-    st.error(plain(told(error)), icon=":material/error:")
+def show_error(error: Exception) -> bool:
+    """Show an error as a sentence; True, so that Streamlit does not show it again."""
+    st.error(plain(describe_error(error)), icon=":material/error:")
     return True
 
 
 @contextmanager
 def boundary() -> Iterator[None]:
-    """What fails within is told where it would have stood, and the rest of the page goes on."""
+    """Show an error of the block in its place, so that the rest of the page goes on."""
     try:
         yield
-    except Exception as error:  # Streamlit's own ways to stop or begin again are none
-        show(error)
+    except Exception as error:  # Streamlit's own ways to stop or start again are no `Exception`
+        show_error(error)
 
 
-def answering(serve: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    """A route that answers with a sentence where it fails: 404 where something was asked for that cannot be had."""
+def text_response(text: str, status: int = 404) -> Response:
+    """Return a response of plain text."""
+    return Response(text, status_code=status, media_type="text/plain")
+
+
+def catch_errors(serve: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Make a route answer with a sentence where it fails: 404 for an expected error, else 500."""
 
     @wraps(serve)
     def answer(request: Request) -> Response:
         try:
             return serve(request)
         except Exception as error:
-            status = 404 if isinstance(error, VibesError) else 500
-            return Response(told(error), status_code=status, media_type="text/plain")
+            return text_response(describe_error(error), 404 if isinstance(error, VibesError) else 500)
 
     return answer

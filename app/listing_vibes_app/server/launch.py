@@ -1,4 +1,4 @@
-"""Starting the explorer: the command line of its server, from any working directory."""
+"""The command line of the explorer's server."""
 
 import os
 import socket
@@ -12,10 +12,10 @@ ADDRESS = "127.0.0.1"
 
 
 def command(runs: list[Path], port: int | None = None, browser: bool = True) -> list[str]:
-    """The command that serves `runs` on this machine only; theme and settings lie beside `app/listing_vibes_app/asgi.py`.
+    """Return the command that serves `runs` to this machine only.
 
-    A container, whose own network is apart, sets LISTING_VIBES_HOST to the address to listen on; who may ask is told by
-    the environment, see `listing_vibes.serving.service.access.Access`.
+    A container, whose network is its own, sets LISTING_VIBES_HOST to the address to listen on; who has access is set by the
+    environment, see `listing_vibes.serving.service.access.Access`.
 
     Args:
         runs: one or more run folders.
@@ -23,7 +23,7 @@ def command(runs: list[Path], port: int | None = None, browser: bool = True) -> 
         browser: open a browser once the server is up.
 
     Raises:
-        VibesError: no run was given, one is no folder, the port is taken, or the token is short.
+        VibesError: no run was given, one is no folder of a run, the port is taken, or the token is short.
     """
     Access.of_environment()
     if not runs:
@@ -33,37 +33,27 @@ def command(runs: list[Path], port: int | None = None, browser: bool = True) -> 
             raise VibesError(
                 f"{run} is no run: it holds no run.toml; make one with vibes train or vibes embed."
             )
-    return [
-        sys.executable,
-        "-P",  # the working directory may hold modules named as ours or as a library
-        "-m",
-        "streamlit",
-        "run",
-        str(Path(__file__).parents[1] / "asgi.py"),
-        "--server.address",
-        os.environ.get("LISTING_VIBES_HOST") or ADDRESS,
-        "--server.port",
-        str(free_port() if port is None else _unused(port)),
-        "--server.headless",
-        "false" if browser else "true",
-        "--",
-        *(str(run.resolve()) for run in runs),
-    ]
+    script, host = Path(__file__).parents[1] / "asgi.py", os.environ.get("LISTING_VIBES_HOST") or ADDRESS
+    number, headless = free_port() if port is None else _check_port(port), str(not browser).lower()
+    # -P: the working directory may hold modules named as ours or as a library.
+    start = [sys.executable, "-P", "-m", "streamlit", "run", str(script), "--server.address", host]
+    options = ["--server.port", str(number), "--server.headless", headless]
+    return [*start, *options, "--", *(str(run.resolve()) for run in runs)]
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on at this moment."""
+    """Return a port on 127.0.0.1 that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
         return int(probe.getsockname()[1])
 
 
 def address(arguments: list[str]) -> str:
-    """Where the server that `command` returned will answer."""
+    """Return the URL of the server that `command` returned."""
     return f"http://{ADDRESS}:{arguments[arguments.index('--server.port') + 1]}"
 
 
-def _unused(port: int) -> int:
+def _check_port(port: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,9 +1,10 @@
-"""The state of a page in its URL: reading parameters, writing them from widgets, and what a link asks for in vain.
+"""The state of a page in its URL, so that every view is a link: reading parameters, and widgets that write them.
 
-Streamlit's `bind="query-params"` (1.67) cannot serve: it writes labels where links, reports and notebooks have values, drops an
-old `space=photos` or `unmet=1` without a word, and refuses every other writer of a parameter that is bound.
+Streamlit's `bind="query-params"` (1.67) writes the labels of options where links, reports and notebooks have values, and refuses
+every other writer of a bound parameter, such as a button that clears it.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,56 +12,83 @@ import streamlit as st
 from listing_vibes.insight.selection import params as address
 from listing_vibes_app.view.formats import shorten
 
-_IN_VAIN = "asked-in-vain"
-_LONGEST = 60  # characters of a link that are said again
+_UNUSED = "unused-parameters"
+_LONGEST = 60  # characters of a parameter that are repeated in a message
 
 
-def in_vain(sentence: str) -> None:
-    """Have the page say what its link asks for and does not get; the same sentence is said once."""
-    st.session_state.setdefault(_IN_VAIN, {})[sentence] = None
+def report_unused(sentence: str, part: str = "") -> None:
+    """Have the page say what of its link it cannot use; each `part`, as `quoted` writes it, once."""
+    st.session_state.setdefault(_UNUSED, {}).setdefault(part or sentence, sentence)
 
 
-def take_in_vain() -> list[str]:
-    """The sentences since they were last taken."""
-    return list(st.session_state.pop(_IN_VAIN, ()))
+def take_unused() -> list[str]:
+    """Return the sentences since they were last taken."""
+    return list(st.session_state.pop(_UNUSED, {}).values())
 
 
 def quoted(name: str, value: str) -> str:
-    """A part of a link as the address has it."""
+    """Format a parameter as it stands in the URL."""
     return f"“{name}={shorten(value, _LONGEST)}”"
 
 
-def chosen(name: str, options: list[str], default: str) -> str:
-    """A query parameter that must be one of `options`; anything else reads as `default`, and the page says so."""
+def read_choice(name: str, options: Sequence[str], default: str = "") -> str:
+    """Return a parameter that must be one of `options`; anything else reads as `default`, and the page says so."""
     value = st.query_params.get(name, default)
     if value in options or value == default:
         return value
-    shown = f"shown is {quoted(name, default)}" if default else "it is left out"
-    in_vain(f"The link asks for {quoted(name, value)}, which there is not here; {shown}.")
+    part, shown = quoted(name, value), f"shown is {quoted(name, default)}" if default else "it is left out"
+    report_unused(f"The link asks for {part}, which there is not here; {shown}.", part)
     return default
 
 
-def whole(name: str, default: int, low: int, high: int) -> int:
-    """A query parameter that must be a whole number, held within `low` and `high`; of anything else the page says so."""
-    given = dict(st.query_params)
-    if name in given and not address.is_whole(given[name]):
-        in_vain(f"The link asks for {quoted(name, given[name])}, which is no whole number; it is left out.")
-    return address.whole(given, name, default, low, high)
+def read_number(name: str, default: int, low: int, high: int) -> int:
+    """Return a parameter that must be a whole number, clipped to `low` and `high`; of anything else the page says so."""
+    params = st.query_params.to_dict()
+    if name in params and not address.is_whole(params[name]):
+        part = quoted(name, params[name])
+        report_unused(f"The link asks for {part}, which is no whole number; it is left out.", part)
+    return address.whole(params, name, default, low, high)
 
 
 def set_params(**values: Any) -> None:
     """Write query parameters; `None` removes one."""
-    params = dict(st.query_params)
-    for name, value in values.items():
-        if value is None:
-            params.pop(name, None)
-        else:
-            params[name] = str(value)
-    if params != dict(st.query_params):
+    params = st.query_params.to_dict() | {name: str(value) for name, value in values.items()}
+    params = {name: value for name, value in params.items() if values.get(name, value) is not None}
+    if params != st.query_params.to_dict():
         st.query_params.from_dict(params)
 
 
-def keep(key: str, name: str, default: Any = None) -> None:
-    """Callback of a widget: its value goes to the URL, where the next run of the page reads it."""
-    value = st.session_state.get(key)
-    set_params(**{name: None if value in (None, "", default) else value})
+def hold(key: str, value: Any, change: Callable[[Any], None], once: bool = False) -> dict[str, Any]:
+    """Return the arguments of a widget that shows `value`; `change` is called with what the user sets instead.
+
+    Args:
+        once: show `value` where the widget has another one, so that typing or dragging goes on while the page is drawn.
+    """
+    if not once or key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    return {"key": key, "on_change": lambda: change(st.session_state[key])}
+
+
+def bind(
+    name: str,
+    value: Any,
+    default: Any = None,
+    *,
+    clears: Sequence[str] = (),
+    write: Callable[[Any], Any] = str,
+) -> dict[str, Any]:
+    """Return the arguments of a widget that shows a query parameter and writes it.
+
+    Args:
+        name: of the parameter, and the widget's key.
+        value: what the widget shows, as it was read from the URL.
+        default: the value that a URL without the parameter has.
+        clears: other parameters that a change removes.
+        write: makes the text of a value.
+    """
+
+    def change(new: Any) -> None:
+        text = None if new is None or new in ("", default) else write(new)
+        set_params(**dict.fromkeys(clears), **{name: text})
+
+    return hold(name, value, change)

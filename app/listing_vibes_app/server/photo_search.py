@@ -1,4 +1,4 @@
-"""The search by look, opened once for all sessions; where photos were never looked at, that is done here, with progress."""
+"""The search of photos by words, opened once for all sessions."""
 
 import threading
 from collections.abc import Callable
@@ -7,51 +7,46 @@ import streamlit as st
 
 from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.progress import Counted, Update
-from listing_vibes_app.server.runs import OpenRun, RunKey, run_key
+from listing_vibes_app.server.runs import MOST, OpenRun
 from listing_vibes_app.view.formats import time_left
-
-#: Runs whose search is kept, with all that they hold: each refresh opens another.
-KEPT = 8
 
 
 @st.cache_resource(show_spinner=False)
-def _held() -> tuple[dict[RunKey, PhotoSearch], threading.Lock]:
+def _searches() -> tuple[dict[int, PhotoSearch], threading.Lock]:
     return {}, threading.Lock()
 
 
-def look_search(opened: OpenRun) -> PhotoSearch | None:
-    """The search of a run, None where `prepare` has to look at the photos first."""
-    found, _ = _held()
-    key = run_key(opened)
-    if key not in found and (search := PhotoSearch.open(opened.run)) is not None:
-        _keep(key, search)
-    return found.get(key)
+def photo_search(opened: OpenRun) -> PhotoSearch | None:
+    """Return the search of a run, None where `prepare_search` has to classify the photos first."""
+    searches, _ = _searches()
+    if opened.number not in searches and (search := PhotoSearch.open(opened.run)) is not None:
+        _add(opened, search)
+    return searches.get(opened.number)
 
 
-def _keep(key: RunKey, search: PhotoSearch) -> None:
-    found, _ = _held()
-    found[key] = search
-    for old in list(found)[:-KEPT]:
-        found.pop(old, None)
+def _add(opened: OpenRun, search: PhotoSearch) -> None:
+    searches, _ = _searches()
+    searches[opened.number] = search
+    for old in list(searches)[:-MOST]:
+        searches.pop(old, None)
 
 
-def prepare(opened: OpenRun, tell: Callable[[float, str], None]) -> None:
-    """Look at every photo of a run's market; leaving the page breaks it off, and what was done is kept.
+def prepare_search(opened: OpenRun, report: Callable[[float, str], object]) -> None:
+    """Classify every photo of a run's market; leaving the page stops it, and what is done is cached.
 
     Args:
-        tell: called with the share done and a line of progress.
+        report: called with the share done and a line of progress.
 
     Raises:
-        VibesError: the market has no photos, or an encoder is not at hand.
+        VibesError: the market has no photos, or an encoder is missing.
     """
-    found, lock = _held()
 
-    def report(update: Update) -> None:
+    def progress(update: Update) -> None:
         if isinstance(update, Counted):
             line = f"{update.done:,} of {update.total:,} photos{time_left(update.left)}"
-            tell(update.done / max(update.total, 1), line)
+            report(min(1.0, update.done / max(update.total, 1)), line)
 
-    tell(0.0, "Opening the photo encoder")
-    with lock:  # two sessions would do the same work side by side
-        if run_key(opened) not in found:
-            _keep(run_key(opened), PhotoSearch.make(opened.run, report))
+    report(0.0, "Opening the photo encoder")
+    with _searches()[1]:  # two sessions would do the same work side by side
+        if photo_search(opened) is None:
+            _add(opened, PhotoSearch.make(opened.run, progress))

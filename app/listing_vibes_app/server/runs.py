@@ -1,4 +1,4 @@
-"""The opened runs that pages share."""
+"""The opened runs, which all sessions share."""
 
 import gc
 import sys
@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from listing_vibes import Run
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.market_state import MarketChanged
-from listing_vibes_app.server.params import chosen
+from listing_vibes_app.server.params import read_choice
 from listing_vibes_app.view.formats import numbered
 from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.photo_box import photo_box
 from listing_vibes_app.view.search import SearchIndex
 
-KEPT = 8  # opened runs
+MOST = 8  # opened runs
 _opened = count()
 
 
@@ -35,22 +36,27 @@ class OpenRun:
     run: Run
     view: MarketView
     box: str  # CSS aspect ratio of its photos
-    number: int = field(default_factory=lambda: next(_opened))  # no other that was ever opened has it
+    number: int = field(default_factory=lambda: next(_opened))  # differs from that of every other opened run
 
 
 def run_paths() -> dict[str, Path]:
-    """The runs given on the command line by name: the folder's name, numbered where two share it."""
+    """Return the runs of the command line by name: the folder's name, numbered where two share it."""
     return dict(_named(*sys.argv[1:]))
 
 
-@cache  # each link of each card asks whether there are several
+@cache  # called for each link of each card
 def _named(*arguments: str) -> dict[str, Path]:
     paths = [Path(argument) for argument in arguments]
     return dict(zip(numbered((path.resolve().name or "run" for path in paths), "-"), paths, strict=True))
 
 
+def run_params(opened: OpenRun) -> dict[str, str]:
+    """Return the query parameters by which a link keeps the current run; none where there is only one."""
+    return {"run": opened.name} if len(run_paths()) > 1 else {}
+
+
 def open_run(name: str) -> OpenRun:
-    """Open one of `run_paths`, once for all sessions; again when it was written, embedded, refreshed or measured anew.
+    """Open one of `run_paths`, once for all sessions; again when it was written, embedded, refreshed or evaluated since.
 
     Raises:
         VibesError: the run or its market is missing or cannot be read.
@@ -60,124 +66,84 @@ def open_run(name: str) -> OpenRun:
 
 
 def _stamps(path: Path) -> tuple[int, ...]:
-    """Change whenever a run is written, embedded, refreshed or measured anew."""
     names = ("run.toml", "current.json", "listings.safetensors", "measured.json", "metrics.json")
     files = [path / name for name in names]
     return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
 
 
-@st.cache_resource(show_spinner=False, max_entries=KEPT)
+@st.cache_resource(show_spinner=False, max_entries=MOST)
 def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stamps are part of the key
     run = Run.open(Path(path))
     warnings.simplefilter("ignore", MarketChanged)  # `kit.notices` says it on every page
     view = MarketView(run.market, lambda: run.log)
     opened = OpenRun(name, run, view, photo_box(view))
-    if opened.number >= KEPT:
-        gc.collect()  # of runs that were let go, which may be large; nobody else looks so soon
+    if opened.number >= MOST:
+        gc.collect()  # runs that the cache dropped may be large
     return opened
 
 
 def run_label(name: str) -> str:
-    """What to call a run in few words: its market where there are several, what made it, what sets it apart, and as much more as
-    tells it from the others: its seed, its folder. One that cannot be opened is called by its folder."""
-    told = {one: _told(one) for one in run_paths()}
-    if not told[name]:
-        return name
-    several = len({words[0] for words in told.values() if words}) > 1
-    for parts in ((0, 1, 2, 4), (0, 1, 2, 3, 4)) if several else ((1, 2, 4), (1, 2, 3, 4)):
-        labels = {
-            one: ", ".join(words[part] for part in parts if words[part])
-            for one, words in told.items()
-            if words
-        }
-        if list(labels.values()).count(labels[name]) == 1:
-            return labels[name]
-    return f"{name}: {labels[name]}"
+    """Return the name of a run with its market and its preset; the name alone of one that cannot be opened."""
+    market, preset = run_facts(name)
+    return f"{name} ({market}, {preset})" if market else name
 
 
-def run_sentence(name: str) -> str:
-    """Everything by which a run is told apart, with the words for it."""
-    said = ("{}", "{}" if "without a model" in _told(name) else "preset {}", "reader {}", "{}", "{}")
-    words = [form.format(word) for form, word in zip(said, _told(name), strict=False) if word]
-    return ", ".join([*words, f"folder {name}"])
-
-
-def market_of(name: str) -> str:
-    """The name of a run's market; of a run that cannot be opened nothing."""
-    return next(iter(_told(name)), "")
-
-
-def _told(name: str) -> tuple[str, ...]:
-    """Market, preset, reader of histories and seed of a run, and what sets it apart beside these; nothing of one that cannot be opened."""
+def run_facts(name: str) -> tuple[str, str]:
+    """Return the market and the preset of a run, which is "untrained" without a model; empty where it cannot be opened."""
     path = run_paths()[name]
     try:
-        return _said(str(path), _stamps(path))
-    except Exception:  # the boundary tells why once it is looked at
-        return ()
+        return _facts(str(path), _stamps(path))
+    except Exception:  # the page says why once the run is chosen
+        return "", ""
 
 
-@st.cache_resource(
-    show_spinner=False, max_entries=64
-)  # `cache_data` warns where it is imported before the server
-def _said(path: str, stamps: tuple[int, ...]) -> tuple[str, ...]:
-    """`_told`, from what the run says of itself: its market is read once it is looked at."""
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _facts(path: str, stamps: tuple[int, ...]) -> tuple[str, str]:
     run = Run.open(Path(path), events_too=False)
-    settings, market = run.manifest.settings, run.manifest.market_name or run.path.resolve().name
-    if not run.has_model:
-        return market, "without a model", "", "", ""
-    apart = (
-        "trained elsewhere" if run.transferred else "without photos" if not settings.features.photos else ""
-    )
-    return market, settings.preset, settings.history, f"seed {settings.seed}", apart
+    preset = run.manifest.settings.preset if run.has_model else "untrained"
+    return run.manifest.market_name or run.path.resolve().name, preset
 
 
 def current_run() -> OpenRun:
-    """The run that the URL names, or the first one.
+    """Return the run that the URL names, or the first one.
 
     Raises:
         VibesError: no run was given, or it cannot be opened.
     """
-    paths = run_paths()
+    paths = list(run_paths())
     if not paths:
         raise VibesError("No run was given. Start the explorer with the folder of a run: vibes explore RUN")
-    name = chosen("run", list(paths), next(iter(paths)))
     with st.spinner("Opening the run …"):
-        return open_run(name)
+        return open_run(read_choice("run", paths, paths[0]))
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _index(fingerprint: str, _view: MarketView) -> SearchIndex:
-    return SearchIndex.build(_view)
-
-
-def search_index(opened: OpenRun) -> SearchIndex:
-    """The search index of a run's market, built on first use."""
-    return _index(opened.view.market.fingerprint, opened.view)
-
-
-RunKey = tuple[str, str, int]
-
-
-def run_key(opened: OpenRun) -> RunKey:
-    """What tells an opened run from any other, as a key of caches."""
-    return str(opened.run.path), opened.run.manifest.fingerprint, opened.number
-
-
-#: How Streamlit's caches tell the arguments of a function apart: opened runs by their key, lists by the code that gives them.
+#: How Streamlit's caches tell the arguments of a function apart: opened runs by their number, lists by the code that makes them.
 BY_RUN: dict[str | type[Any], Callable[[Any], object]] = {
-    OpenRun: run_key,
-    Selection: lambda one: one.python(""),
+    OpenRun: lambda opened: opened.number,
+    Selection: lambda selection: selection.python(""),
 }
 
 
-@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+@st.cache_resource(show_spinner=False, max_entries=MOST, hash_funcs=BY_RUN)
+def search_index(opened: OpenRun) -> SearchIndex:
+    """Return the search index of a run's market, built on first use."""
+    return SearchIndex.build(opened.view)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MOST, hash_funcs=BY_RUN)
 def embedded(opened: OpenRun) -> np.ndarray:
-    """(L,) which listings of the market the run knows: the market may have changed since."""
+    """Return (L,) bool: which listings of the market the run has vectors of; the market may have changed since."""
     known = opened.run.listing_row
     return np.array([listing in known for listing in opened.view.ids], bool)
 
 
+@st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=BY_RUN)
+def rank(opened: OpenRun, selection: Selection) -> pd.DataFrame:
+    """Return the rows of a list, best first."""
+    return selection.frame(opened.run)
+
+
 def known_rows(opened: OpenRun, listings: Iterable[str]) -> list[tuple[int, int]]:
-    """(place in `listings`, row in the market) of those that the market still has: it may have changed since the run."""
+    """Return (place in `listings`, row in the market) of those that the market still has."""
     rows = ((place, opened.view.market.listing_row.get(listing)) for place, listing in enumerate(listings))
     return [(place, row) for place, row in rows if row is not None]

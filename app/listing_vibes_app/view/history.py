@@ -1,4 +1,4 @@
-"""A user's history as of a moment: what the recommender is told, and what came later."""
+"""A user's history as of a moment: what the recommender knows, and what came later."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from listing_vibes_app.view.market import MarketView
 
 
 def history_frame(view: MarketView, user: int, at: int) -> pd.DataFrame:
-    """The first `at` events of a user, oldest first, as `Run.recommend` takes them."""
+    """Return the first `at` events of a user, oldest first, as `Run.recommend` takes them."""
     log = view.log
     rows = np.arange(log.start[user], log.start[user] + at)
     frame = pd.DataFrame({C.LISTING: [view.ids[row] for row in log.listing[rows]]})
@@ -22,7 +22,7 @@ def history_frame(view: MarketView, user: int, at: int) -> pd.DataFrame:
 
 
 def moment_of(view: MarketView, user: int, at: int) -> Any:
-    """The moment of the event after the first `at`: a UTC timestamp, or its position; None after the last."""
+    """Return the moment of the event after the first `at`: a UTC timestamp, or its position; None after the last."""
     log = view.log
     row = int(log.start[user]) + at
     if row >= log.start[user + 1]:
@@ -30,9 +30,9 @@ def moment_of(view: MarketView, user: int, at: int) -> Any:
     return pd.Timestamp(int(log.time[row]), unit="ns", tz="UTC") if log.timed else int(log.time[row])
 
 
-def touched_later(view: MarketView, user: int, at: int, events: int | None = None) -> set[int]:
-    """Rows of the listings that the user touched after the first `at` events and not before, in the `events` that came next
-    (None: ever since); what says "not this" is no touch."""
+def later_listings(view: MarketView, user: int, at: int, events: int | None = None) -> set[int]:
+    """Return rows of the listings that a user interacted with after the first `at` events and not before, in the next `events`
+    (None: ever since); refusals do not count."""
     log = view.log
     known = int(log.start[user]) + at
     later = slice(known, int(log.start[user + 1]) if events is None else known + events)

@@ -111,9 +111,12 @@ class MarketView:
         return None if pd.isna(value) else value
 
     def text(self, row: int, attribute: Attribute) -> str:
-        """The value as people read it."""
-        value = self.raw(row, attribute)
-        if value is None:
+        """Return a listing's value as people read it."""
+        return self.write(attribute, self.raw(row, attribute))
+
+    def write(self, attribute: Attribute, value: Any) -> str:
+        """Format a value of an attribute as people read it; "—" where it is missing."""
+        if value is None or (isinstance(value, float) and value != value):
             return formats.MISSING
         match attribute.shown_as:
             case "number":

@@ -7,10 +7,9 @@ import numpy as np
 from listing_vibes.words import cut
 
 LETTERS = 90  # of a name on the map, of which the zoom shows more or fewer
-HINT = (
-    "Point at a listing to see it here; click to keep it. With the keyboard: arrows go from listing to listing, "
-    "with Shift they move the map, + and − zoom, Enter opens what is like the listing."
-)
+HINT = "Point at a listing to see it here; click to keep it."
+#: For who cannot see the map.
+KEYS = "Arrows go from listing to listing, with Shift they move the map, + and − zoom, Enter opens what is like the listing."
 
 
 def labels(places: np.ndarray, cluster: np.ndarray, names: Sequence[str]) -> list[dict[str, object]]:

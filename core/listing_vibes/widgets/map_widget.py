@@ -21,7 +21,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.thumbs import thumbnail
 from listing_vibes.widgets.chosen import chosen_frame, facts_of
 from listing_vibes.widgets.colours import VALUES, by_value
-from listing_vibes.widgets.labels import HINT, labels
+from listing_vibes.widgets.labels import HINT, KEYS, labels
 from listing_vibes.widgets.scripts import MAP, MAP_HTML, notebook_module
 
 HEIGHT, TIME = 620, 48  # pixels, and those of the days
@@ -95,6 +95,7 @@ class MapWidget(anywidget.AnyWidget):
             "box": "4 / 3",
             "label": f"Map of {drawn.caption}",
             "hint": HINT,
+            "keys": KEYS,
         }
         points = places.astype("<u2").tobytes() + drawn.cluster.astype("<i2").tobytes()
         super().__init__(_data=data, _places=points, _codes=colours.codes.tobytes(), **more)

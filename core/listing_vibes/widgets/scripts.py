@@ -11,7 +11,7 @@ GALLERY = ("lightbox", "cards", "gallery")
 MAP_HTML = """
 <section class="vibe-map">
   <div class="tools" role="toolbar" aria-label="Map tools"></div>
-  <div class="stage"><canvas tabindex="0" role="application"></canvas><div class="tip" aria-hidden="true" hidden></div></div>
+  <div class="stage"><canvas tabindex="0" role="application"></canvas></div>
   <div class="below">
     <div class="aside">
       <div class="beside" role="region" aria-label="The listing pointed at" tabindex="0"></div>

@@ -12,10 +12,10 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.describe import described
-from listing_vibes_app.app_pages.map.region import against, summary, table_of
-from listing_vibes_app.app_pages.similar.attribute_match import match
-from listing_vibes_app.app_pages.similar.differences import same_and_different
+from listing_vibes_app.app_pages.map.region import against, summarize, table_of
+from listing_vibes_app.app_pages.similar.matching import match, same_and_different
 from listing_vibes_app.kit.palettes import choices, colouring
+from listing_vibes_app.view.history import later_listings
 from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.search import SearchIndex
 
@@ -110,7 +110,7 @@ def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):
         same_and_different(view, 3, 2)[0] == "the same host id"
         and "another host id" in same_and_different(view, 3, 0)[1]
     )
-    assert summary(view, host, np.arange(4)) == "no. 1 (50%)"
+    assert summarize(view, host, np.arange(4)) == "no. 1 (50%)"
     assert match(view, host, 3, 2).text == "no. 1"
     assert [name for name, _, _ in colouring(view, np.arange(4), np.zeros(4), "host_id", list).legend] == [
         "no. 1",
@@ -217,3 +217,9 @@ def test_the_table_of_a_region_keeps_columns_of_one_label_apart(named_alike):
     table = table_of(named_alike, np.arange(2))
     assert list(table) == ["Listing", "Building", "Building 2", "#clusters", "Listing 2"]
     assert table["Building 2"].tolist() == ["x", "y"] and table["Listing 2"].tolist() == ["rent", "sale"]
+
+
+def test_a_refusal_is_no_later_interaction(make_log):
+    view = SimpleNamespace(log=make_log([0, 0, 0, 0, 1], [0, 1, 2, 0, 4], range(5), 5, 2, hides=[1]))
+    assert later_listings(view, 0, 1) == {2}
+    assert later_listings(view, 0, 1, 1) == set() and later_listings(view, 0, 1, 2) == {2}

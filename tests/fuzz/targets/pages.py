@@ -29,11 +29,12 @@ from helpers.driver import scan_once
 from listing_vibes import Run
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.selection.filters import Filters
+from listing_vibes.insight.selection.histories import document
 from listing_vibes.run.histories import read_history
 from listing_vibes.run.newcomers import one_listing
 from listing_vibes.run.thumbs import preview
-from listing_vibes_app.app_pages.cold.listing_form import draft_of, read_draft
-from listing_vibes_app.app_pages.similar.filters import told
+from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
+from listing_vibes_app.app_pages.similar.filters import describe_filters
 from listing_vibes_app.app_pages.simulate import history
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.market import MarketView
@@ -147,7 +148,7 @@ def filters(folder: Path) -> Callable[[bytes], object]:
 
     def feed(content: bytes) -> object:
         found = Filters.read(view.market, dict(parse_qsl(content.decode(errors="replace"), errors="replace")))
-        told(found, view, 3)
+        describe_filters(found, view, 3)
         assert (
             Filters.read(view.market, {name: text for name, text in found.params().items() if text}) == found
         )
@@ -162,7 +163,7 @@ def draft(folder: Path) -> Callable[[bytes], object]:
     number = iter(range(1 << 60))
 
     def feed(content: bytes) -> object:
-        cells = read_draft(opened, content.decode(errors="replace"))
+        cells, _ = read_draft(opened, content.decode(errors="replace"))
         draft_of(cells).encode()  # as it goes to the browser
         place = folder / f"draft-{next(number)}"
         place.mkdir()
@@ -180,9 +181,8 @@ def history_of_an_address(folder: Path) -> Callable[[bytes], object]:
 
     def feed(content: bytes) -> object:
         found = history.read(opened, content.decode(errors="replace"))
-        found.known.encode()
-        history.document(found.known).encode()
-        assert len(history.frame(found.known)) == len(found) <= history.MOST
+        document(found.known).encode()
+        assert len(found.known) == len(found) <= history.MOST
         return found
 
     return feed

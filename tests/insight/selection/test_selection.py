@@ -143,8 +143,9 @@ def test_what_pages_write_into_their_addresses_is_known():
     written = set()
     for path in Path(app_of_pages.__file__).parent.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        written |= set(re.findall(r"\b(?:chosen|whole|query_params\.get)\(\s*\"(\w+)\"", text))
-        written |= set(re.findall(r"\bkeep\([^,()]+,\s*\"(\w+)\"", text))
+        reads = r"\b(?:read_choice|read_number|bind|search_box|query_params\.get)\(\s*\"(\w+)\""
+        written |= set(re.findall(reads, text))
+        written |= set(re.findall(r"\b(?:switch|select)\(\s*\"[^\"]*\",\s*\"(\w+)\"", text))
         for call in re.findall(r"\bset_params\(([^()]*)", text):
             written |= set(re.findall(r"\b(\w+)=", call))
     assert len(written) > 30 and written <= {*WRITTEN, *NAMES}

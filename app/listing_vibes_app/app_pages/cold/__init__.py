@@ -1,9 +1,5 @@
-"""Listings that nobody touched yet."""
+"""Listings without events."""
 
 from listing_vibes_app.server.pages import PageEntry
 
-PAGE = PageEntry(
-    "cold",
-    "Cold start",
-    ":material/ac_unit:",
-)
+PAGE = PageEntry("cold", "Cold start", ":material/ac_unit:")

@@ -1,107 +1,137 @@
-"""A listing on paper: what may be dragged, and at once whom it would reach."""
+"""The launch of a draft: the audience that it would reach, what sliders change of it, and which change gains most."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from listing_vibes.insight.launch.comparable import comparable
-from listing_vibes.insight.launch.launch import Launch
-from listing_vibes.market.columns import Columns as C
+from listing_vibes.insight.launch.crowd import Crowd
+from listing_vibes.insight.launch.drafts import Draft
+from listing_vibes.insight.launch.launch import Launch, launch
+from listing_vibes.insight.launch.written import LaunchCall
 from listing_vibes.market.market import Attribute
+from listing_vibes.run.newcomers import Newcomer, Newcomers
 from listing_vibes.run.thumbs import originals
-from listing_vibes_app.app_pages.cold.cold_listings import launched
-from listing_vibes_app.app_pages.cold.listing_form import (
-    begun_with,
-    cells_of,
-    change_cells,
-    is_whole,
-)
-from listing_vibes_app.app_pages.cold.placement import NEIGHBOURS, TABLE, show_people
-from listing_vibes_app.kit.cards import listing_card
-from listing_vibes_app.kit.gallery import gallery
-from listing_vibes_app.kit.measures import SIMILAR, user_score_help
-from listing_vibes_app.server.params import set_params, whole
-from listing_vibes_app.server.runs import OpenRun, known_rows
+from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, is_whole, start_row
+from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery
+from listing_vibes_app.kit.as_code import as_code
+from listing_vibes_app.kit.controls import button
+from listing_vibes_app.server.params import hold, read_number, set_params
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
+from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
-DRAGGED = 2  # amounts with a slider: the price, and the first other one
+SLIDERS = 2  # amounts with a slider
 ENDS = (0.01, 0.99)  # shares of listings that are below a slider's ends
 STEPS = 100
-COVER = "which-cover"  # begins otherwise than the keys of sliders, which end in the name of a column
+CHANGES = 8  # attributes of the advice
+CAUTION = (
+    "Each line changes one attribute and leaves the rest. It says what goes with what in the model, and not that users would "
+    "come because of it; the interval (95 %) is over users."
+)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _newcomers(opened: OpenRun) -> Newcomers:
+    return Newcomers(opened.run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
+def encode_draft(opened: OpenRun, space: str, cells: dict[str, Any], photos: Sequence[bytes]) -> Newcomer:
+    """Return a draft in one space.
+
+    Raises:
+        VibesError: a value that cannot be read, or an encoder that is missing.
+    """
+    return _newcomers(opened).encode(cells, tuple(photos), [space])
+
+
+@st.cache_resource(show_spinner=False, max_entries=4, hash_funcs=BY_RUN)
+def _crowd(opened: OpenRun) -> Crowd:
+    return Crowd.of(opened.run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
+def launch_draft(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes], advise: bool) -> Launch:
+    """Return the audience of a draft; with `advise` also what each single change would do.
+
+    Raises:
+        VibesError: a value that cannot be read, an encoder that is missing, or no user with a history.
+    """
+    made, crowd, draft = _newcomers(opened), _crowd(opened), Draft(cells, tuple(photos))
+    return launch(opened.run, draft, advise=advise, crowd=crowd, newcomers=made)
 
 
 def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch:
-    """The audience of an entered listing, and its place with them."""
-    with st.spinner("Asking the users …"):
-        found = launched(opened, cells, photos, advise=False)
-        begun = _begun(opened, cells, bool(photos))
+    """Show the size of the audience of a draft, against that of the listing it started from."""
+    with st.spinner("Ranking for the users …"):
+        found = launch_draft(opened, cells, photos, advise=False)
+        start = _start(opened, cells, bool(photos))
     share = 100 * len(found.audience) / max(found.users, 1)
+    more = None if start is None else len(found.audience) - len(start.audience)
     left, right = st.columns(2)
-    more = None if begun is None else len(found.audience) - len(begun.audience)
     left.metric(
         "Audience",
         f"{len(found.audience):,} of {count(found.users, 'user')}",
-        None if more is None else f"{more:+,} against the listing it began with",
+        None if more is None else f"{more:+,} against the listing it started from",
         delta_color="normal" if more else "off",
         help=f"Users who would have it among their first {found.k} recommendations, of those active last. {share:.1f} %.",
     )
-    place = "—" if found.median_rank is None else f"{found.median_rank:g}"
-    right.metric(
-        "Middle place with them", place, help="Half of the audience would have it higher up in their list"
-    )
+    rank = formats.MISSING if found.median_rank is None else f"{found.median_rank:g}"
+    right.metric("Median rank", rank, help="Half of the audience would have it higher up in their list")
     return found
 
 
-def sliders(opened: OpenRun, cells: dict[str, Any], photos: int) -> None:
-    """What is dragged: two amounts, and which photo is the cover."""
-    for item in dragged(opened):
-        low, high, step = _ends(opened, item, cells)
-        key, unit = f"drag-{item.name}", opened.view.unit(item)
-        known = isinstance(cells.get(item.name), int | float)
-        st.session_state[key] = float(cells[item.name]) if known else low
+def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | None:
+    """Return the launch of the listing that the draft started from; None where there is none, or nothing was changed."""
+    row = start_row(opened)
+    if row is None:
+        return None
+    cells = cells_of(opened, row)
+    if cells == now and not {"cover", "photos"} & set(st.query_params):
+        return None
+    photos = originals(opened.view.market, opened.view.photos(row)) if pictured else []
+    return launch_draft(opened, cells, [content for _, content in photos], advise=False)
 
-        def moved(name: str = item.name, key: str = key) -> None:
-            change_cells(opened, **{name: float(st.session_state[key])})
 
-        label = f"{item.label} ({unit})" if unit else item.label
+def sliders(opened: OpenRun, cells: dict[str, Any]) -> None:
+    """Draw a slider for the main amounts that are known; the audience follows while they are dragged."""
+    for item in amounts(opened):
+        value = cells.get(item.name)
+        if value is None:
+            continue
+        low, high, step = slider_range(opened, item, cells)
+        unit, name = opened.view.unit(item), item.name
+        decimals = max(0, math.ceil(-math.log10(step) - 1e-9))
+
+        def change(new: float, name: str = name) -> None:
+            change_cells(opened, **{name: new})
+
         st.slider(
-            plain(label if known else f"{label}, not known yet"),
+            plain(f"{item.label} ({unit})" if unit else item.label),
             low,
             high,
             step=step,
-            format=_form(step),
-            key=key,
-            on_change=moved,
-        )
-    if photos > 1:
-        st.session_state[COVER] = whole("cover", 1, 1, photos)
-        st.segmented_control(
-            "Cover photo",
-            list(range(1, photos + 1)),
-            key=COVER,
-            required=True,
-            on_change=lambda: set_params(cover=st.session_state[COVER]),
-            help="Which of its photos comes first",
+            format=f"%.{decimals}f",
+            **hold(f"drag-{name}", float(value), change, once=True),
         )
 
 
-def dragged(opened: OpenRun) -> list[Attribute]:
-    """The amounts that have a slider: those on the cards first; no years."""
+def amounts(opened: OpenRun) -> list[Attribute]:
+    """Return the amounts that have a slider: those on the cards first, then those with a unit; no years."""
     view = opened.view
-    amounts = [item for item in view.attributes if item.shown_as == "number" and not view.is_year(item)]
-    ordered = [item for item in view.headline if item in amounts]
-    with_unit = [item for item in amounts if item.unit and item not in ordered]
-    return [*ordered, *with_unit, *(item for item in amounts if not item.unit and item not in ordered)][
-        :DRAGGED
-    ]
+    found = [item for item in view.attributes if item.shown_as == "number" and not view.is_year(item)]
+    return sorted(found, key=lambda item: (item not in view.headline, not item.unit))[:SLIDERS]
 
 
-def _ends(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[float, float, float]:
-    """The ends of a slider and its step, 1, 2 or 5 of a power of ten, so that about a hundred lie between them; of a rent
-    those of rents, where the market has sales as well."""
-    market, now = opened.view.market, cells.get(item.name)
+def slider_range(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[float, float, float]:
+    """Return the ends of a slider and its step, 1, 2 or 5 of a power of ten, so that about a hundred lie between them; those of
+    comparable listings, such as rents."""
+    market, now = opened.view.market, float(cells.get(item.name, np.nan))
     known = market.listings[item.name][comparable(market, cells, item.name)].dropna().to_numpy(float)
     low, high = np.quantile(known, ENDS) if len(known) else (0.0, 1.0)
     rough = max((high - low) / STEPS, 1e-9)
@@ -110,55 +140,95 @@ def _ends(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[floa
     if is_whole(opened, item.name):
         step = max(step, 1.0)
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step + step * (high == low)
-    if isinstance(now, int | float):
-        low, high = min(low, float(now)), max(high, float(now))
-    return float(low), float(high), step
+    return float(np.nanmin([low, now])), float(np.nanmax([high, now])), step
 
 
-def _form(step: float) -> str:
-    """How a slider tells its value: with the decimals that a step moves."""
-    return f"%.{max(0, math.ceil(-math.log10(step) - 1e-9))}f"
-
-
-def _begun(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | None:
-    """What the listing that it began with would find, entered as it is; None where there is none, or it is the same."""
-    row = begun_with(opened)
-    if row is None:
-        return None
-    cells = cells_of(opened, row)
-    if cells == now and "cover" not in st.query_params and "photos" not in st.query_params:
-        return None
-    photos = originals(opened.view.market, opened.view.photos(row)) if pictured else []
-    return launched(opened, cells, [content for _, content in photos], advise=False)
-
-
-def people(opened: OpenRun, found: Launch) -> None:
-    """Some of the audience by what they touched last, those first with whom it stands highest."""
+def show_audience(opened: OpenRun, found: Launch) -> None:
+    """Show the first users of the audience, and the active listings nearest to the draft."""
     st.header("Who would get it", anchor=False)
-    if not len(found.audience):
-        st.caption(
-            f"Nobody would have it among the first {found.k}. Change a value, or see below what gains most."
-        )
-        return
-    show_people(opened, found.audience[:TABLE], set(), user_score_help(opened))
+    if len(found.audience):
+        show_users(opened, found.audience[:TABLE], set(), blended=True)
+    else:
+        st.caption(f"Nobody would have it among the first {found.k}. Change a value, or see what gains most.")
+    if len(found.competitors):
+        st.header("What it competes with", anchor=False)
+        label = "active and nearest to it"
+        similar_gallery(opened, found.competitors, "competitors", label, layout="strip", least=150)
 
 
-def competing(opened: OpenRun, found: Launch) -> None:
-    """The live listings nearest to it."""
-    rows = known_rows(opened, found.competitors[C.LISTING][:NEIGHBOURS])
-    if not rows:
+def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> None:
+    """Show what each single change would do, and all of it as code."""
+    st.header("Which change gains most", anchor=False)
+    with st.spinner("Trying one change at a time …"):
+        found = launch_draft(opened, cells, photos, advise=True)
+    _show_changes(opened, found)
+    if found.covers is not None:
+        _show_covers(found.covers)
+    row, cover = start_row(opened), read_number("cover", 1, 1, max(len(photos), 1))
+    like = None if row is None else opened.view.ids[row]
+    as_code(opened, [LaunchCall.of(opened.view.market, cells, like, bool(photos), cover)])
+
+
+def _gain(change: dict[str, Any]) -> str:
+    return f"{change['gain']:+,} ({change['low']:+,} to {change['high']:+,})"
+
+
+def _show_changes(opened: OpenRun, found: Launch) -> None:
+    if found.changes is None or not len(found.changes):
+        st.caption("There is no attribute to change.")
         return
-    st.header("What it competes with", anchor=False)
-    gallery(
-        [
-            listing_card(opened, row, score=f"Similarity {found.competitors['score'].iloc[at]:.2f}")
-            for at, row in rows
-        ],
-        key="competitors",
-        box=opened.box,
-        label=f"{count(len(rows), 'live listing')} nearest to it",
-        layout="strip",
-        photos=opened.view.has_photos,
-        score_help=SIMILAR,
-        least=150,
+    best = found.changes.drop_duplicates("attribute").head(CHANGES).to_dict("records")
+    items = {item.name: item for item in opened.view.market.attributes}
+
+    def write(change: dict[str, Any], side: str) -> str:
+        return opened.view.write(items[change["attribute"]], change[side])
+
+    lines = [
+        {
+            "Attribute": plain(items[change["attribute"]].label),
+            "Now": plain(write(change, "before")),
+            "Instead": plain(write(change, "after")),
+            "Audience": f"{change['audience']:,}",
+            "Gain": _gain(change),
+        }
+        for change in best
+    ]
+    alt = "The best value of each attribute and what it gains"
+    st.table(pd.DataFrame(lines), hide_index=True, border="horizontal", alt=alt)
+    st.caption(CAUTION)
+
+    def take(number: int | None) -> None:
+        if number is not None:
+            change_cells(opened, **{best[number]["attribute"]: best[number]["after"]})
+
+    st.pills(
+        "Take one into the draft",
+        range(len(best)),
+        format_func=lambda number: f"{lines[number]['Attribute']}: {lines[number]['Instead']}",
+        **hold("try-change", None, take),
     )
+
+
+def _show_covers(covers: pd.DataFrame) -> None:
+    st.header("The best cover", anchor=False)
+    now = read_number("cover", 1, 1, len(covers))
+    # The draft has its cover first; photos are numbered as in the form.
+    order = [now, *(number for number in range(1, len(covers) + 1) if number != now)]
+    table = covers.assign(photo=[order[place] for place in covers["photo"]])
+    table = table.sort_values(["audience", "photo"], ascending=[False, True])
+    lines = [
+        {
+            "Cover": f"Photo {change['photo']}" + (", now" if change["photo"] == now else ""),
+            "Audience": f"{change['audience']:,}",
+            "Gain": "" if change["photo"] == now else _gain(change),
+        }
+        for change in table.to_dict("records")
+    ]
+    alt = "The audience with each photo as the cover"
+    st.table(pd.DataFrame(lines), hide_index=True, border="horizontal", width="content", alt=alt)
+    best = table.iloc[0]
+    if int(best["photo"]) != now and best["low"] > 0:
+        label, number = f"Take photo {int(best['photo'])} as the cover", int(best["photo"])
+        button(label, "photo", lambda: set_params(cover=number), key="take-cover")
+    else:
+        st.caption("No other photo reaches significantly more.")

@@ -2,8 +2,4 @@
 
 from listing_vibes_app.server.pages import PageEntry
 
-PAGE = PageEntry(
-    "compare",
-    "Compare",
-    ":material/compare_arrows:",
-)
+PAGE = PageEntry("compare", "Compare", ":material/compare_arrows:")

@@ -1,25 +1,30 @@
-"""Compare: what each part of the method is worth, two runs side by side, and the queries on which they differ."""
+"""Compare: what each part of the method is worth, two runs side by side, where they differ, and what photos know."""
 
 from html import escape
-from shlex import quote
 
 import streamlit as st
 
 from listing_vibes.report.page import report_html
-from listing_vibes_app.app_pages.compare.ablation import ablation
-from listing_vibes_app.app_pages.compare.query_differences import queries_apart
-from listing_vibes_app.app_pages.compare.side_by_side import two_runs
+from listing_vibes_app.app_pages.compare.ablation import show_ablation
+from listing_vibes_app.app_pages.compare.probes import show_probes
+from listing_vibes_app.app_pages.compare.queries import show_queries
+from listing_vibes_app.app_pages.compare.runs import two_runs
+from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.kit.empty import empty, to_similar
-from listing_vibes_app.kit.kept_ablation import load_ablation
-from listing_vibes_app.kit.switch import switch
-from listing_vibes_app.server.boundary import boundary, told
+from listing_vibes_app.kit.measures import load_ablation
+from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.runs import OpenRun, current_run
 
-PARTS = {"ablation": "Each part's worth", "runs": "Two runs", "queries": "Where they differ"}
+PARTS = {
+    "ablation": "Each part's worth",
+    "runs": "Two runs",
+    "queries": "Where they differ",
+    "photos": "What photos know",
+}
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     opened = current_run()
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title("Compare", anchor=False, width="content")
@@ -37,43 +42,33 @@ def page() -> None:
         case "runs":
             two_runs(opened)
         case "queries":
-            queries_apart(opened)
+            show_queries(opened)
+        case "photos":
+            show_probes(opened)
         case _:
             parts_of_the_method(opened)
 
 
 def _report(opened: OpenRun) -> bytes:
-    """The report; where it cannot be made, a page that says why."""
+    """Return the report; where it cannot be made, a page that says why."""
     try:
         return report_html(opened.run).encode()
     except Exception as error:
-        return f"<!doctype html><meta charset=utf-8><p>{escape(told(error))}</p>".encode()
+        return f"<!doctype html><meta charset=utf-8><p>{escape(describe_error(error))}</p>".encode()
 
 
 def parts_of_the_method(opened: OpenRun) -> None:
-    """The ablation, or how to have one."""
+    """Show the ablation, or how to have one."""
     table = load_ablation(opened)
     if table is not None:
-        ablation(opened, table)
+        show_ablation(table)
         return
-    if not opened.view.has_events:
-        empty(
-            "There is no ablation",
-            "An ablation trains variants of the model. This market has no events to train on.",
-        )
-        to_similar()
-        return
-    empty(
-        "There is no ablation yet",
-        "It trains variants of the model, each with one part changed, and says what each part is worth. "
-        "It takes several trainings:",
+    why = "An ablation trains variants of the model, each with one part changed, and measures what each part is worth. "
+    why += (
+        "Make one with vibes ablate." if opened.view.has_events else "This market has no events to train on."
     )
-    st.code(
-        f"vibes ablate {quote(str(opened.view.market.path))} {quote(str(opened.run.path))}",
-        language=None,
-        wrap_lines=True,
-    )
+    empty("There is no ablation", why)
+    to_similar()
 
 
-with boundary():
-    page()
+page()

@@ -3,9 +3,4 @@
 from listing_vibes_app.app_pages.map.routes import routes
 from listing_vibes_app.server.pages import PageEntry
 
-PAGE = PageEntry(
-    "map",
-    "Vibe map",
-    ":material/scatter_plot:",
-    routes,
-)
+PAGE = PageEntry("map", "Vibe map", ":material/scatter_plot:", routes)

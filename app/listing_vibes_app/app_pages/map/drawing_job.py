@@ -19,85 +19,64 @@ import streamlit as st
 
 from listing_vibes.progress import Counted
 
-PHOTOS = "reading photos"  # before the drawing itself, where they were not looked at yet
+PHOTOS = "reading photos"  # the step before the drawing, where photos were not classified yet
 #: Writes each update of its progress as a line.
-_SCRIPT = (
-    "import json, os, sys, threading, time\n"
-    "def stay(parent):\n"
-    "    while os.getppid() == parent:\n"
-    "        time.sleep(1)\n"
-    "    os._exit(1)\n"
-    "threading.Thread(target=stay, args=(int(sys.argv[2]),), daemon=True).start()\n"
-    "from listing_vibes import Run\n"
-    "from listing_vibes.errors import sentence_of\n"
-    "from listing_vibes.insight.search.photo_search import prepare_looks\n"
-    "from listing_vibes.insight.map.vibe_map import save_map\n"
-    "from listing_vibes.progress import Counted, renamed\n"
-    "def told(update):\n"
-    "    if isinstance(update, Counted):\n"
-    "        print(json.dumps([update.what, update.done, update.total, update.left]), flush=True)\n"
-    "try:\n"
-    "    run = Run.open(sys.argv[1])\n"
-    f"    prepare_looks(run, renamed(told, {PHOTOS!r}))\n"
-    "    save_map(run, report=told)\n"
-    "except Exception as error:\n"
-    "    sys.exit(sentence_of(error))\n"
-)
+_SCRIPT = f"""
+import json, os, sys, threading, time
+def follow(parent):
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+threading.Thread(target=follow, args=(int(sys.argv[2]),), daemon=True).start()
+from listing_vibes import Run
+from listing_vibes.errors import sentence_of
+from listing_vibes.insight.search.photo_search import prepare_looks
+from listing_vibes.insight.map.vibe_map import save_map
+from listing_vibes.progress import Counted, renamed
+def report(update):
+    if isinstance(update, Counted):
+        print(json.dumps([update.what, update.done, update.total, update.left]), flush=True)
+try:
+    run = Run.open(sys.argv[1])
+    prepare_looks(run, renamed(report, {PHOTOS!r}))
+    save_map(run, report=report)
+except Exception as error:
+    sys.exit(sentence_of(error))
+"""
 
 
 @dataclass
 class Job:
-    """One drawing at work, or what became of it.
-
-    Attributes:
-        standing: the last that it told of its progress, and when.
-    """
+    """A drawing that is running, or its outcome."""
 
     process: subprocess.Popen
     log: IO[bytes]
     started: float = field(default_factory=time.monotonic)
-    standing: tuple[Counted, float] | None = None
+    progress: Counted | None = None  # the last update
 
     def __post_init__(self) -> None:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        """Read what the process tells until it ends."""
         assert self.process.stdout is not None  # a pipe
         with self.process.stdout as lines:
             for line in lines:
-                with contextlib.suppress(ValueError):  # what a library prints
-                    what, done, total, left = json.loads(line)
-                    self.standing = Counted(what, done, total, left), time.monotonic()
+                with contextlib.suppress(ValueError, TypeError):  # what a library prints
+                    self.progress = Counted(*json.loads(line))
 
     @property
-    def at_work(self) -> bool:
+    def is_running(self) -> bool:
         """True until the process has ended."""
         return self.process.poll() is None
 
     @property
-    def seconds(self) -> float:
-        """How long ago it began."""
-        return time.monotonic() - self.started
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that are left, None where nobody can say; between two updates the clock goes on."""
-        if self.standing is None or self.standing[0].left is None:
-            return None
-        told, when = self.standing
-        if told.done >= told.total:
-            return None  # a step is through, and of the next nothing is known
-        return max(1.0, (told.left or 0.0) - (time.monotonic() - when))
-
-    @property
-    def trouble(self) -> str:
+    def error(self) -> str:
         """Why it failed, empty where it did not."""
         if self.process.poll() in (None, 0):
             return ""
         self.log.seek(0)
-        told = self.log.read().decode(errors="replace").strip().splitlines()
-        return told[-1] if told else f"The drawing ended with code {self.process.returncode}."
+        lines = self.log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"The drawing ended with code {self.process.returncode}."
 
 
 @st.cache_resource(show_spinner=False)
@@ -106,27 +85,23 @@ def _jobs() -> tuple[dict[str, Job], threading.Lock]:
 
 
 def job_of(run: Path) -> Job | None:
-    """The drawing of a run's map, if one was started and not forgotten since."""
+    """Return the drawing of a run's map, if one was started and not forgotten since."""
     return _jobs()[0].get(str(run.resolve()))
 
 
-def start(run: Path) -> Job:
-    """Begin to draw the map of `run`, unless that is at work already."""
+def start(run: Path) -> None:
+    """Start to draw the map of a run, unless that is running already."""
     jobs, lock = _jobs()
     key = str(run.resolve())
     with lock:
-        if key in jobs and jobs[key].at_work:
-            return jobs[key]
-        log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _SCRIPT, key, str(os.getpid())], stdout=subprocess.PIPE, stderr=log
-        )
-        jobs[key] = Job(process, log)
-        return jobs[key]
+        if key not in jobs or not jobs[key].is_running:
+            log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job
+            arguments = [sys.executable, "-P", "-c", _SCRIPT, key, str(os.getpid())]
+            jobs[key] = Job(subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log), log)
 
 
 def forget(run: Path) -> None:
-    """Drop what is known of a finished drawing."""
+    """Forget a finished drawing."""
     jobs, lock = _jobs()
     with lock, contextlib.suppress(KeyError):
         jobs.pop(str(run.resolve())).log.close()

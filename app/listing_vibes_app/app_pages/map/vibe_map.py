@@ -1,71 +1,72 @@
 """The map itself: all listings as points, with photos on hover and beside it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from listing_vibes.widgets.colours import VALUES
-from listing_vibes.widgets.labels import HINT, labels
+from listing_vibes.widgets.labels import HINT, KEYS, labels
 from listing_vibes.widgets.scripts import MAP, MAP_HTML
 from listing_vibes_app.kit import palettes
-from listing_vibes_app.kit.component import component
-from listing_vibes_app.kit.map_points import SpaceMap, address
+from listing_vibes_app.kit.component import component, read_event
+from listing_vibes_app.kit.days import NAME as DAY
+from listing_vibes_app.kit.days import market_days, read_day
+from listing_vibes_app.kit.map_points import SpaceMap, map_url
+from listing_vibes_app.server.params import set_params
 from listing_vibes_app.view.formats import count
 
 _component = component(__file__, MAP_HTML, *MAP[:-1])
-HEIGHT = 760  # pixels, known beforehand, so that what stands below does not move
+KEY = "vibe-map"
+HEIGHT = 760  # pixels, so that what stands below does not move
 TIME = 48  # of these for the days
 
 
-def vibe_map(
-    one: SpaceMap,
-    by: str,
-    outline: str,
-    group: int | None,
-    days: dict[str, Any] | None = None,
-    unmet: dict[str, Any] | None = None,
-    *,
-    key: str,
-    on_outline: Callable[[], None],
-    on_day: Callable[[], None],
-) -> None:
-    """Show the map.
+def vibe_map(drawn: SpaceMap, by: str, outline: str, group: int | None, unmet: dict[str, Any] | None) -> None:
+    """Show the map; a region that the user draws and a day that they go to are written to the URL.
 
     Args:
-        by: what the points are coloured by, one of `palettes.choices`.
+        by: what the points are colored by, one of `palettes.choices`.
         outline: the region as `listing_vibes.insight.map.region.read_outline` reads it, or empty.
         group: the cluster that stands out.
-        days: the days to go through, see `listing_vibes_app.app_pages.map.days`; None: there are none.
         unmet: the layer of unmet demand, see `listing_vibes_app.app_pages.map.unmet`; None: it is off.
-        on_outline: called when a region was drawn; the component's value has it as `outline`.
-        on_day: called when the user went to a day; the value has its number as `day`, -1 for all days.
     """
-    opened = one.opened
-    colours = one.colours(by)
-    height = HEIGHT + (TIME if days else 0)
+    opened, space, colours = drawn.opened, drawn.space, drawn.colours(by)
+    days = market_days(opened)
+    height = HEIGHT + (TIME if days is not None else 0)
     data = {
-        "n": len(one.rows),
-        "places": address(opened, one.space, "places"),
-        "colours": address(opened, one.space, "colours", by=by),
-        "listing": address(opened, one.space, "listing", "0").replace("/listing/0?", "/listing/{number}?"),
+        "n": len(drawn.rows),
+        "places": map_url(opened, space, "places"),
+        "colours": map_url(opened, space, "colours", by=by),
+        "listing": map_url(opened, space, "listing", "{number}"),
+        "photo": map_url(opened, space, "photo", "{number}"),
         "legend": colours.legend,
-        "legendLabel": f"Colours by {palettes.choices(opened.view)[by].lower()}",
+        "legendLabel": f"Colors by {palettes.choices(opened.view)[by].lower()}",
         "palette": palettes.SCALE if colours.scale else VALUES,
-        "labels": labels(one.places, one.cluster, [portrait.name for portrait in one.portraits]),
+        "labels": labels(drawn.places, drawn.cluster, [portrait.name for portrait in drawn.portraits]),
         "outline": outline,
         "group": group,
         "photos": opened.view.has_photos,
-        "photo": address(opened, one.space, "photo", "0").replace("/photo/0?", "/photo/{number}?"),
-        "days": days,
+        "days": days
+        and {
+            "first": days.first,
+            "count": len(days),
+            "at": read_day(opened),
+            "address": map_url(opened, space, "day", "{day}"),
+        },
         "unmet": unmet,
         "height": height,
         "box": opened.box,
-        "label": f"Map of {count(len(one.rows), 'listing')}: near to one another lies what is alike",
+        "label": f"Map of {count(len(drawn.rows), 'listing')}: what is alike lies close together",
         "hint": HINT,
+        "keys": KEYS,
     }
-    _component(
-        key=key,
-        data=data,
-        height=height,
-        on_outline_change=on_outline,
-        on_day_change=on_day,
-    )
+
+    def draw_outline() -> None:
+        if outline := read_event(KEY, "outline"):
+            set_params(region=outline, group=None, place=None, page=None)
+
+    def go_to_day() -> None:
+        number = read_event(KEY, "day")
+        if isinstance(number, int) and days is not None:
+            set_params(**{DAY: days.date(number) if 0 <= number < len(days) else None, "place": None})
+
+    changes = {"on_outline_change": draw_outline, "on_day_change": go_to_day}
+    _component(key=KEY, data=data, height=height, **changes)

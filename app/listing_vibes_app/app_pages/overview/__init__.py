@@ -2,8 +2,4 @@
 
 from listing_vibes_app.server.pages import PageEntry
 
-PAGE = PageEntry(
-    "overview",
-    "Overview",
-    ":material/home:",
-)
+PAGE = PageEntry("overview", "Overview", ":material/home:")

@@ -1,140 +1,173 @@
 """Overview: what market and run this is, how good it is, and the ways into the tasks."""
 
+import numpy as np
 import streamlit as st
 
 from listing_vibes.ablation.stair import stair
 from listing_vibes.market.profile import MarketProfile, profile
-from listing_vibes.run.describe import reader_sentence
-from listing_vibes.words import enumerated
+from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
-from listing_vibes_app.app_pages.overview.quality import show_figures
-from listing_vibes_app.app_pages.overview.stair import show_stair
-from listing_vibes_app.app_pages.overview.still_good import crossed_notice, show_still_good
-from listing_vibes_app.app_pages.overview.task_cards import show_tasks
-from listing_vibes_app.kit.kept_ablation import load_ablation
-from listing_vibes_app.kit.notices import unmeasured
-from listing_vibes_app.kit.spaces import in_order, label_of, missing_spaces
+from listing_vibes_app.app_pages.overview.quality import show_evaluation, show_stair
+from listing_vibes_app.kit.measures import load_ablation
+from listing_vibes_app.kit.notices import not_evaluated
+from listing_vibes_app.kit.spaces import missing_spaces
 from listing_vibes_app.server.boundary import boundary
-from listing_vibes_app.server.runs import OpenRun, current_run
+from listing_vibes_app.server.pages import page_file
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, run_params
 from listing_vibes_app.view.formats import moment, plain
+
+STILL_GOOD = "Is it still good?"
+Links = list[tuple[str, str, dict[str, str]]]  # label, page and query parameters of each
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     opened = current_run()
     st.title(plain(opened.view.market.name), anchor=False)
-    notices(opened)
+    show_notices(opened)
+    show_counts(opened)
     with boundary():
-        crossed_notice(opened)
-    counts(opened)
+        st.header("How good are the recommendations?", anchor=False)
+        metrics = opened.run.metrics
+        if metrics and metrics.get("results"):
+            show_evaluation(metrics)
+        else:
+            not_evaluated(opened)
     with boundary():
-        quality(opened)
-    with boundary():
-        ingredients(opened)
+        table = load_ablation(opened)
+        if table is not None and (steps := stair(table)):
+            show_stair(steps)
     st.header("What do you want to do?", anchor=False)
     show_tasks(opened)
     with boundary():
-        show_still_good(opened)
+        show_monitoring(opened)
     with boundary():
-        odd(opened)
+        show_warnings(opened)
 
 
-def notices(opened: OpenRun) -> None:
-    """The market's own note, and whether the model is of another market."""
-    if opened.view.market.config.note:
-        st.info(plain(opened.view.market.config.note), icon=":material/info:")
+def show_notices(opened: OpenRun) -> None:
+    """Show the market's own note, whether the model is of another market, and a threshold that monitoring crossed."""
+    note, transfer = opened.view.market.config.note, opened.run.manifest.carried
+    if note:
+        st.info(plain(note), icon=":material/info:")
     if opened.run.transferred:
-        st.info(transfer(opened), icon=":material/swap_horiz:")
+        known = "" if transfer is None else f" It {transfer.sentence.replace(chr(96), chr(34))}."
+        line = f"The model was trained on another market and is used here as it is.{known}"
+        st.info(plain(line), icon=":material/swap_horiz:")
+    with boundary():
+        found = Monitored.load(opened.run.path)
+        if found is not None and found.crossed:
+            line = f"{plain(found.verdict)} See “{STILL_GOOD}” below."
+            st.warning(line, icon=":material/monitor_heart:")
 
 
-def transfer(opened: OpenRun) -> str:
-    """That the model is another market's, and what it knows of this one."""
-    carried = opened.run.manifest.carried
-    told = "The model was trained on another market and is used here as it is."
-    return told if carried is None else f"{told} It {plain(carried.sentence.replace(chr(96), chr(34)))}."
-
-
-def counts(opened: OpenRun) -> None:
-    """How large the market is and what the run offers."""
+def show_counts(opened: OpenRun) -> None:
+    """Show how large the market is and what the run lacks."""
     market, view = opened.view.market, opened.view
-    users = int(market.events["user_id"].nunique()) if view.has_events else 0
     numbers = {
-        "Listings": (len(market.plain), "Things on offer"),
-        "Photos": (len(market.photos), "Pictures of listings"),
-        "Users": (users, "People with at least one event"),
-        "Events": (len(market.events), "Times that a user touched a listing"),
+        "Listings": len(market.plain),
+        "Photos": len(market.photos),
+        "Users": int(market.events["user_id"].nunique()) if view.has_events else 0,
+        "Events": len(market.events),
     }
     with st.container(horizontal=True):
-        for label, (value, meaning) in numbers.items():
-            st.metric(label, f"{value:,}", help=meaning, border=True, width=170, height=104)
-    lines = [described(opened)]
+        for label, value in numbers.items():
+            st.metric(label, f"{value:,}", border=True, width=170, height=104)
+    lines = missing_spaces(opened)
     if view.has_events and market.timed:
         when = market.events["timestamp"]
-        lines.append(f"Events from {moment(when.min().value)} to {moment(when.max().value)}")
-    elif view.has_events:
-        lines.append("Events are ordered but have no dates")
-    spaces = [label_of(name).lower() for name in in_order(opened.run.spaces)]
-    if spaces:
-        lines.append(f"Listings can be compared by {enumerated(spaces)}")
-    st.caption("  ·  ".join(lines))
-    if opened.run.has_model:
-        st.caption(reader_sentence(opened.run.manifest.settings))
-    for reason in missing_spaces(opened):
-        st.caption(reason)
+        lines = [f"Events from {moment(when.min().value)} to {moment(when.max().value)}.", *lines]
+    if lines:
+        st.caption(" ".join(lines))
 
 
-def described(opened: OpenRun) -> str:
-    """Which run this is, in a few words."""
-    settings = opened.run.manifest.settings
-    if not opened.run.has_model:
-        return "A run without a model"
-    return f"A model of the preset {settings.preset}, reader {settings.history}, seed {settings.seed}"
+def show_tasks(opened: OpenRun) -> None:
+    """Show the tasks that the explorer is for, each with links that lead right into it."""
+    listing = _popular_listing(opened)
+    users = "What they interacted with, what they would get, and why; or play one yourself."
+    user_links: Links = [("Choose a user", "users", {})]
+    if not opened.view.has_events:
+        users, user_links = "This market has no events; play a user and see what they would get.", []
+    tasks: list[tuple[str, str, Links]] = [
+        (
+            ":material/grid_view: Find listings like one you know",
+            "Pick one by words, by its look or at random; see what is like it, and why.",
+            [("Choose a listing", "similar", {}), ("Start with an example", "similar", {"listing": listing})],
+        ),
+        (":material/group: Follow a user", users, [*user_links, ("Play a user", "simulate", {})]),
+        (
+            ":material/scatter_plot: See the whole market by vibe",
+            "All listings at once: groups and what sets them apart, any region as photos.",
+            [("Open the map", "map", {})],
+        ),
+        (
+            ":material/ac_unit: Check a listing without events",
+            "Where a new listing lands, who gets it first, and how well that works.",
+            [("Cold listings", "cold", {}), ("Add one of your own", "cold", {"view": "new"})],
+        ),
+        (
+            ":material/compare_arrows: Judge the model and show it",
+            "What each ingredient is worth, run beside run, and a report to hand on.",
+            [("Compare", "compare", {})],
+        ),
+    ]
+    for first in range(0, len(tasks), 3):
+        for column, (title, line, links) in zip(st.columns(3), tasks[first : first + 3], strict=False):
+            with column, st.container(border=True, height="stretch"):
+                st.markdown(f"**{title}**")
+                st.caption(line)
+                with st.container(horizontal=True, gap="small"):
+                    for label, page, params in links:
+                        query = {**params, **run_params(opened)} or None
+                        icon = ":material/arrow_forward:"
+                        st.page_link(page_file(page), label=label, icon=icon, query_params=query)
 
 
-def quality(opened: OpenRun) -> None:
-    """Recall@30 beside the baselines, or what to do to have it."""
-    st.header("How good are the recommendations?", anchor=False)
-    metrics = opened.run.metrics
-    if metrics and metrics.get("results"):
-        show_figures(metrics)
-    elif "model" not in opened.run.spaces:
-        st.markdown(f"This run has no trained model, so there is nothing to measure. {possible_next(opened)}")
-    else:
-        unmeasured(opened)
+def _popular_listing(opened: OpenRun) -> str:
+    """Return the listing with the most events, or with the most photos."""
+    view, ids = opened.view, opened.view.market.plain["listing_id"]  # not `view.ids`: one id of a million
+    counts = np.zeros(1, int)
+    if view.has_events:
+        counts = view.log.counts()
+    elif view.has_photos:
+        counts = np.bincount(view.market.photos["listing_id"].map(view.market.listing_row).to_numpy(int))
+    return str(ids.iat[int(counts.argmax())])
 
 
-def possible_next(opened: OpenRun) -> str:
-    """Return what a run without a model offers, and how to have a model."""
-    model = (
-        "train a model with `vibes train`"
-        if opened.view.has_events
-        else "take a model of another market with `vibes embed --model`"
+def show_monitoring(opened: OpenRun) -> None:
+    """Show what `vibes monitor` found last: what crossed a threshold, and the rest folded."""
+    found = Monitored.load(opened.run.path)
+    if found is None:
+        return
+    st.header(STILL_GOOD, anchor=False)
+    st.markdown(f"**{plain(found.verdict)}**" if found.crossed else plain(found.verdict))
+    for check in found.crossed:
+        st.markdown(f"- {plain(check.sentence)} Look at: {plain(check.look)}")
+    if found.quiet:
+        with st.expander("All other checks"):
+            for sentence in found.quiet:
+                st.markdown(f"- {plain(sentence)}")
+    behind = opened.run.generation - found.generation
+    since = (
+        f"{behind} {'refresh' if behind == 1 else 'refreshes'} ago" if behind > 0 else "of what is shown here"
     )
-    return f"Similar listings, the map and recommendations by untrained neighbors work; or {model}."
+    st.caption(f"Checked {found.looked} UTC, {since}.")
 
 
-def ingredients(opened: OpenRun) -> None:
-    """The stair of the method, where the run has an ablation that tells it."""
-    table = load_ablation(opened)
-    if table is not None and (steps := stair(table)):
-        show_stair(steps)
-
-
-def odd(opened: OpenRun) -> None:
-    """What is odd in the data; last on the page, since it is counted while the rest is read already."""
+def show_warnings(opened: OpenRun) -> None:
+    """Show what is odd in the data; last on the page, since it is counted while the rest is read already."""
     st.header("What is odd in the data", anchor=False)
     with st.spinner("Counting …"):
-        found = data_warnings(_profile(opened.view.market.fingerprint, opened))
+        found = data_warnings(_profile(opened))
     if not found:
         st.markdown("Nothing stands out: hardly a value is missing and no column looks like a leak.")
-    for one in found:
-        st.markdown(f"**{plain(one.what)}.** {plain(one.why)}")
+    for what, why in found:
+        st.markdown(f"**{plain(what)}.** {plain(why)}")
 
 
-@st.cache_data(show_spinner=False, max_entries=8)
-def _profile(fingerprint: str, _opened: OpenRun) -> MarketProfile:
-    return profile(_opened.view.market, most_photos=1_000)
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _profile(opened: OpenRun) -> MarketProfile:
+    return profile(opened.view.market, most_photos=1_000)
 
 
-with boundary():
-    page()
+page()

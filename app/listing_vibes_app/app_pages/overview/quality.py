@@ -1,11 +1,13 @@
-"""The honest figure: recall@30 of the model with its interval, beside the baselines."""
+"""How good the recommendations are: recall@30 beside the baselines, and what each ingredient of the method adds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from listing_vibes.ablation.stair import LABELS, Step
 from listing_vibes.report.text import (
     CEILING,
     best_baseline,
@@ -21,12 +23,27 @@ from listing_vibes_app.view.formats import count
 
 PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
-    "leave-one-out": "Each user's last event is foretold from those before (leave-one-out).",
+    "leave-one-out": "Each user's last event is predicted from those before (leave-one-out).",
 }
+#: Of each kind of method its color and its symbol.
+KINDS = {
+    "Model": (charts.SERIES[0], "circle"),
+    "Baseline": (charts.SERIES[1], "square"),
+    "Ceiling": (charts.SERIES[2], "cross"),
+    "Model, another blend": (charts.SERIES[3], "diamond"),
+}
+MEANINGS = {
+    "Ids alone": "the best of the methods that know listings by their ids only",
+    "Attributes": "the model with what a listing says about itself",
+    "+ actions": "and what a user did, and for how long",
+    "+ photos": "and how the listing looks",
+    "Ceiling": "knows the simulated tastes: nothing could predict more",
+}
+HEIGHT = 310  # pixels of the stair
 
 
 def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.DataFrame:
-    """One line a method, the best first: name, Method, value, low, high (shares; None where unknown)."""
+    """Return a line for each method, the best first: name, Method, value, low, high (shares; None where unknown)."""
     rows = [
         {
             "name": name,
@@ -41,14 +58,14 @@ def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.Data
 
 
 def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
-    """Which methods the model is above and below, by paired tests corrected for their number."""
+    """Return which methods the default ranking is above and below, by paired tests corrected for their number."""
     groups = compare_methods(differences, metric)
-    told = [f"{word} {enumerated([*map(method_name, names)])}" for word, names in groups.items() if names]
-    return f"The default ranking is {'; '.join(told)}." if told else ""
+    parts = [f"{word} {enumerated([*map(method_name, names)])}" for word, names in groups.items() if names]
+    return f"The default ranking is {'; '.join(parts)}." if parts else ""
 
 
-def show_figures(metrics: dict[str, Any]) -> None:
-    """The big figure beside the hardest rival, and all methods as a picture with the table behind it."""
+def show_evaluation(metrics: dict[str, Any]) -> None:
+    """Show recall@30 beside the best baseline, and all methods as a chart with the table behind it."""
     results = metrics["results"]
     table = figures_table(results)
     if table.empty:
@@ -56,66 +73,84 @@ def show_figures(metrics: dict[str, Any]) -> None:
         return
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
-        rival = best_baseline(results)
-        named = {
-            DEFAULT_RANKING: method_name(DEFAULT_RANKING),
-            **({rival: f"Hardest rival: {method_name(rival)}"} if rival else {}),
-        }
+        baseline = best_baseline(results)
+        shown = {DEFAULT_RANKING: method_name(DEFAULT_RANKING)}
+        shown |= {baseline: f"Best baseline: {method_name(baseline)}"} if baseline else {}
         with st.container(horizontal=True, gap="large"):
-            for name, label in named.items():
-                one = results.get(name, {}).get("recall@30")
-                if one is not None and one.get("value") is not None:
-                    with st.container(width="content", gap=None):
-                        st.metric(label, percent(one["value"]), help=RECALL_HELP, height=84)
-                        st.caption(f"95 %: {interval(one['low'], one['high'])}")
-        st.markdown("**Recall@30**: of the next listings people touched, the share that was in our 30.")
-        if rival and (told := describe_difference(metrics, rival)):
-            st.markdown(told)
-        st.caption(verdict(metrics.get("differences", {})))
+            for line in table[table["name"].isin(list(shown))].to_dict("records"):
+                with st.container(width="content", gap=None):
+                    st.metric(shown[line["name"]], percent(line["value"]), help=RECALL_HELP, height=84)
+                    st.caption(f"95 %: {interval(line['low'], line['high'])}")
+        st.markdown(
+            "**Recall@30**: of the listings that users interacted with next, the share that was in our 30."
+        )
+        if baseline and (sentence := describe_difference(metrics, baseline)):
+            st.markdown(sentence)
+        queries = count(metrics.get("queries", 0), "test query", "test queries")
         st.caption(
-            f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}. "
+            f"{verdict(metrics.get('differences', {}))} {queries} of {count(metrics.get('users', 0), 'user')}. "
             + PROTOCOLS.get(metrics.get("protocol", ""), "")
             + describe_notes(metrics)
         )
     with right:
-        charts.show_chart(
-            _chart(table),
-            key="recall-by-method",
-            alt="Recall at 30 by method with 95 percent intervals",
-            height=charts.rows_height(len(table)),
-        )
-    with st.expander("The figures behind it"):
-        shown = pd.DataFrame({"Method": table["Method"], **recall_columns(table)})
-        charts.show_table(shown, alt="Recall@30 by method with its interval")
+        alt, height = "Recall at 30 by method with 95 percent intervals", charts.rows_height(len(table))
+        charts.show_chart(_methods_chart(table), key="recall-by-method", alt=alt, height=height)
+    columns = {"Method": table["Method"], **recall_columns(table)}
+    charts.show_figures(pd.DataFrame(columns), "Recall@30 by method with its interval")
 
 
-def _chart(table: pd.DataFrame) -> go.Figure:
-    """A dot and its interval for each method."""
-    series = charts.SERIES
-    kinds = [
-        charts.Kind("Model", series[0]),
-        charts.Kind("Baseline", series[1], "square"),
-        charts.Kind("Ceiling", series[2], "cross"),
-        charts.Kind("Model, another blend", series[3], "diamond"),
-    ]
-    wide = table.assign(
-        kind=[
-            "Ceiling"
-            if name == CEILING
-            else "Baseline"
-            if not uses_model(name)
-            else "Model"
-            if name in (DEFAULT_RANKING, MODEL_ONLY)
-            else "Model, another blend"
-            for name in table["name"]
-        ],
-        row=range(len(table)),
-    )
+def _kind(name: str) -> str:
+    if name == CEILING:
+        return "Ceiling"
+    if not uses_model(name):
+        return "Baseline"
+    return "Model" if name in (DEFAULT_RANKING, MODEL_ONLY) else "Model, another blend"
+
+
+def _methods_chart(table: pd.DataFrame) -> go.Figure:
     hover = [
         f"<b>{charts.escaped(line.Method)}</b><br>Recall@30 {percent(line.value)}<br>95 %: {interval(line.low, line.high)}"
         for line in table.itertuples()
     ]
+    kinds = [charts.Kind(name, *style) for name, style in KINDS.items()]
+    wide = table.assign(kind=[_kind(name) for name in table["name"]], row=range(len(table)))
     figure = charts.intervals(wide, kinds, "row", hover)
     charts.row_axis(figure, table["Method"].tolist())
     charts.axis_title(figure, "Recall@30 with its 95 % interval")
+    return figure
+
+
+def show_stair(steps: Sequence[Step]) -> None:
+    """Show what each ingredient adds, from ids alone to the ceiling of a simulated market."""
+    st.header("What does each ingredient add?", anchor=False)
+    words = [f"{step.label} {percent(step.value)}" for step in steps]
+    alt = f"Recall at 30 by ingredient: {'; '.join(words)}"
+    charts.show_chart(_stair_chart(steps), key="stair", alt=alt, height=HEIGHT)
+    meanings = " · ".join(f"**{step.label}**: {MEANINGS[step.label]}" for step in steps)
+    st.caption(
+        f"Recall@30 in the ablation with its 95 % interval, and the difference to the step before. {meanings}."
+    )
+
+
+def gain(step: Step) -> str:
+    """Return the difference of a step to the one before it: `+7.4 points`, or that it is not significant."""
+    if step.gain is None:
+        return ""
+    points = f"{100 * step.gain:+.1f}".replace("-", "−")
+    return f"{points} points" if step.sure else f"{points}, not significant"
+
+
+def _stair_chart(steps: Sequence[Step]) -> go.Figure:
+    table = pd.DataFrame(
+        [(step.value, step.low, step.high, step.label) for step in steps],
+        columns=["value", "low", "high", "kind"],
+    )
+    table["name"] = [f"{step.label}<br>{gain(step)}" for step in steps]
+    colors = {LABELS["best id model"]: charts.SERIES[1], LABELS["oracle"]: charts.SERIES[2]}
+    kinds = [charts.Kind(step.label, colors.get(step.label, charts.SERIES[0]), "diamond") for step in steps]
+    hover = [
+        f"<b>{step.label}</b><br>{percent(step.value)}<br>{interval(step.low, step.high)}" for step in steps
+    ]
+    figure = charts.intervals(table, kinds, "name", hover, upright=True)
+    figure.update_layout(scattermode="overlay", margin={"l": 44, "r": 8, "b": 56})
     return figure

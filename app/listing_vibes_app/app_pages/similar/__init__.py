@@ -2,8 +2,4 @@
 
 from listing_vibes_app.server.pages import PageEntry
 
-PAGE = PageEntry(
-    "similar",
-    "Similar listings",
-    ":material/grid_view:",
-)
+PAGE = PageEntry("similar", "Similar listings", ":material/grid_view:")

@@ -9,79 +9,78 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain.listing_photos import compare_photos
 from listing_vibes.insight.explain.similarity import SimilarityExplanation, explain_similarity
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.cards import listing_card
-from listing_vibes_app.kit.gallery import Card, gallery
+from listing_vibes_app.kit.gallery import Card, gallery, listing_card
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.boundary import boundary
-from listing_vibes_app.server.params import in_vain, set_params
+from listing_vibes_app.server.params import report_unused, set_params
 from listing_vibes_app.server.photos import photo_url
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
 
 MEANING = (
     "How much lower the similarity gets when both listings are encoded without that attribute. A bar to the right: the "
-    "attribute makes them alike; to the left: it keeps them apart."
+    "attribute makes them alike; to the left: it makes them differ."
 )
+SIDES = ("This listing", "The neighbor")
 
 
 def why_dialog(opened: OpenRun, row: int, space: str) -> None:
     """Open the explanation that the URL asks for, if it asks for one."""
     other = st.query_params.get("why")
-    number = opened.view.market.listing_row.get(other) if other else None
-    if other and number is None:
-        in_vain(f"The link asks why “{other}” is here, which is no listing of this market.")
+    if other is None:
+        return
+    number = opened.view.market.listing_row.get(other)
+    if number is None:
+        report_unused(f"The link asks why “{other}” is here, which is no listing of this market.")
     if number is None or number == row:
         return
 
     @st.dialog("Why are these two alike?", width="large", on_dismiss=lambda: set_params(why=None))
-    def shown() -> None:
+    def show() -> None:
         with boundary():
-            _explained(opened, (row, number), space)
+            _show(opened, (row, number), space)
 
-    shown()
+    show()
 
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
-def _why(opened: OpenRun, listings: tuple[str, str], space: str) -> SimilarityExplanation:
+def _explain(opened: OpenRun, listings: tuple[str, str], space: str) -> SimilarityExplanation:
     return explain_similarity(opened.run, *listings, space)
 
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
-def _photo_pairs(
+def _compare_photos(
     opened: OpenRun, listings: tuple[str, str]
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     try:
         return compare_photos(opened.run, *listings)
-    except VibesError:  # the photo encoder is not at hand
+    except VibesError:  # the photo encoder is missing
         return np.zeros((0, 0), np.float32), (np.arange(0), np.arange(0))
 
 
-def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
+def _show(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     view = opened.view
     with st.spinner("Encoding the two without each part …"):
-        found = _why(opened, (view.ids[rows[0]], view.ids[rows[1]]), space)
+        found = _explain(opened, (view.ids[rows[0]], view.ids[rows[1]]), space)
     st.markdown(f"**Similarity by {label_of(space).lower()}: {found.similarity:.3f}**")
     if found.note:
         st.caption(plain(found.note))
-    cards = [listing_card(opened, row, facts=[], step=step) for row, step in zip(rows, STEPS, strict=True)]
-    gallery(cards, key="why-two", box=opened.box, label="The two listings", photos=view.has_photos, least=230)
-    _attributes(opened, rows, found.left_out[found.left_out["kind"] == "attribute"])
-    _photos(opened, rows, found.left_out[found.left_out["kind"] == "photo"])
-    alike, positions = _photo_pairs(opened, found.listings)
+    cards = [listing_card(opened, row, facts=[], step=side) for row, side in zip(rows, SIDES, strict=True)]
+    gallery(opened, cards, key="why-two", label="The two listings", least=230)
+    left_out = found.left_out
+    _show_attributes(opened, rows, left_out[left_out["kind"] == "attribute"])
+    _show_photos(opened, rows, left_out[(left_out["kind"] == "photo") & (left_out["photo"] >= 0)])
+    alike, positions = _compare_photos(opened, found.listings)
     if alike.size:
-        st.subheader(
-            "Photo against photo", anchor=False, help="How alike two photos look: 1 is the same (cosine)"
-        )
+        help = "How alike two photos look: 1 is the same (cosine)"
+        st.subheader("Photo against photo", anchor=False, help=help)
         st.dataframe(
             photo_pairs(opened, rows, alike, positions),
             hide_index=True,
             row_height=96,
-            column_config={name: st.column_config.ImageColumn(width="medium") for name in STEPS},
+            column_config={side: st.column_config.ImageColumn(width="medium") for side in SIDES},
             alt="Photos of this listing, each beside the nearest photo of the neighbor",
         )
-
-
-STEPS = ("This listing", "The neighbour")
 
 
 def photo_pairs(
@@ -96,65 +95,57 @@ def photo_pairs(
     """
     order = np.argsort(-alike.max(axis=1), kind="stable")  # (m,)
     positions = photos[0][order], photos[1][alike.argmax(axis=1)[order]]
-    addresses = [
+    urls = [
         [photo_url(opened.name, opened.view, row, int(position)) for position in side]
         for row, side in zip(rows, positions, strict=True)
     ]
-    return pd.DataFrame(
-        {**dict(zip(STEPS, addresses, strict=True)), "Alike": alike.max(axis=1)[order].round(2)}
-    )
+    return pd.DataFrame({**dict(zip(SIDES, urls, strict=True)), "Alike": alike.max(axis=1)[order].round(2)})
 
 
-def _attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
+def _show_attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
+    view = opened.view
+    known = {item.name: item for item in view.market.attributes}
+    left_out = left_out[left_out["name"].isin(list(known))]
     if left_out.empty:
         return
-    known = {item.name: item for item in opened.view.market.attributes}
-    items = [known[name] for name in left_out["name"] if name in known]
-    title = opened.view.market.title
+    items, title = [known[name] for name in left_out["name"]], view.market.title
     values = [
-        [opened.view.title(row) if item.name == title else opened.view.text(row, item) for item in items]
-        for row in rows
+        [view.title(row) if item.name == title else view.text(row, item) for item in items] for row in rows
     ]
     table = pd.DataFrame(
         {
             "Attribute": [item.label for item in items],
-            "This listing": values[0],
-            "The neighbour": values[1],
-            "adds": -left_out["change"].to_numpy(),
-            "without": left_out["without"].to_numpy(),
+            **{side: [text[:120] for text in texts] for side, texts in zip(SIDES, values, strict=True)},
+            "Similarity without it": [f"{value:.3f}" for value in left_out["without"]],
+            "Change": [signed(value) for value in left_out["change"]],
         }
     )
     st.subheader("Without one attribute", anchor=False)
     st.caption(MEANING)
     charts.show_chart(
-        _chart(table),
+        _chart(table, (-left_out["change"]).tolist()),
         key="without-attribute",
         alt="What each attribute adds to the similarity of the two listings",
         height=charts.rows_height(len(table)),
     )
-    with st.expander("The figures behind it"):
-        shown = table.drop(columns=["adds", "without"]).map(lambda cell: cell[:120])
-        shown["Similarity without it"] = [f"{value:.3f}" for value in table["without"]]
-        shown["Change"] = [signed(-value) for value in table["adds"]]
-        charts.show_table(shown, alt="Similarity without each attribute")
+    charts.show_figures(table, "Similarity without each attribute")
 
 
-def _chart(table: pd.DataFrame) -> go.Figure:
-    """A bar for each attribute."""
-    series = charts.SERIES
+def _chart(table: pd.DataFrame, adds: list[float]) -> go.Figure:
+    """Return a bar for each attribute."""
+    texts = [
+        f"<b>{charts.escaped(name)}</b><br>{charts.label(mine, 40)}<br>against {charts.label(theirs, 40)}<br>{signed(value)}"
+        for name, mine, theirs, value in zip(
+            table["Attribute"], *(table[side] for side in SIDES), adds, strict=True
+        )
+    ]
     figure = go.Figure()
     figure.add_bar(
-        x=table["adds"].tolist(),
-        y=list(range(len(table))),
+        x=adds,
+        y=list(range(len(adds))),
         orientation="h",
-        marker={"color": [series[0] if value > 0 else series[1] for value in table["adds"]]},
-        text=[
-            f"<b>{charts.escaped(name)}</b><br>{charts.label(mine, 40)}<br>against {charts.label(theirs, 40)}<br>"
-            f"{signed(value)}: {'makes them alike' if value > 0 else 'keeps them apart'}"
-            for name, mine, theirs, value in table[
-                ["Attribute", "This listing", "The neighbour", "adds"]
-            ].itertuples(index=False)
-        ],
+        marker={"color": [charts.SERIES[0] if value > 0 else charts.SERIES[1] for value in adds]},
+        text=texts,
         textposition="none",
         hovertemplate="%{text}<extra></extra>",
     )
@@ -165,36 +156,26 @@ def _chart(table: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def _photos(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
-    shown = left_out[left_out["photo"] >= 0]
-    if shown.empty:
+def _show_photos(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
+    if left_out.empty:
         return
-    st.subheader(
-        "Without one photo",
-        anchor=False,
-        help="The similarity when a listing is encoded without that photo, and how far that is from what it is with it",
-    )
+    help = "The similarity when a listing is encoded without that photo, and how far that is from what it is with it"
+    st.subheader("Without one photo", anchor=False, help=help)
     cards = []
-    for line in shown.itertuples():
+    for line in left_out.itertuples():
         photo, row = int(line.photo), rows[int(line.side)]
         cards.append(
             Card(
                 photo=photo_url(opened.name, opened.view, row, photo),
                 alt=f"Photo {photo + 1} of {opened.view.title(row)}",
-                step=STEPS[int(line.side)],
+                step=SIDES[int(line.side)],
                 score=f"Without it {line.without:.3f} ({signed(line.change)})",
             )
         )
-    gallery(
-        cards,
-        key="why-photos",
-        box=opened.box,
-        label=f"{count(len(cards), 'photo')} left out one by one",
-        layout="strip",
-        least=170,
-    )
+    label = f"{count(len(cards), 'photo')} left out one by one"
+    gallery(opened, cards, key="why-photos", label=label, layout="strip", least=170)
 
 
 def signed(value: float) -> str:
-    """`+0.031`, `−0.120`."""
+    """Format a change as `+0.031` or `−0.120`."""
     return f"{'−' if value < 0 else '+'}{abs(value):.3f}"

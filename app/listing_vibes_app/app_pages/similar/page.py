@@ -1,173 +1,256 @@
 """Similar listings: one listing, and what is like it in a space of your choice."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.insight.selection.filters import NAMES
+from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.rules import Rules
 from listing_vibes_app.app_pages.similar.explanation import why_dialog
-from listing_vibes_app.app_pages.similar.filter_bar import filters, filters_button, filters_line
-from listing_vibes_app.app_pages.similar.listing_picker import choose, choose_any, picker
-from listing_vibes_app.app_pages.similar.neighbours import asked, one_space, side_by_side
-from listing_vibes_app.kit.cards import photo_cards
-from listing_vibes_app.kit.dials import dial_button, dial_sliders, new_dial
-from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import gallery
-from listing_vibes_app.kit.list_options import rules_button
+from listing_vibes_app.app_pages.similar.filters import (
+    clear_filters,
+    filters_button,
+    filters_line,
+    read_filters,
+)
+from listing_vibes_app.app_pages.similar.matching import match, same_and_different
+from listing_vibes_app.app_pages.similar.picker import any_listing, choose, picker
+from listing_vibes_app.kit.as_code import as_code
+from listing_vibes_app.kit.controls import button, switch
+from listing_vibes_app.kit.dials import dial_sliders, new_dial
+from listing_vibes_app.kit.empty import empty, newer_than_run, unknown
+from listing_vibes_app.kit.gallery import (
+    MAKING,
+    SIDES,
+    Card,
+    album,
+    gallery,
+    listing_card,
+    page_url,
+    photo_mosaic,
+)
+from listing_vibes_app.kit.list_options import RULES, clear_rules, list_options, read_selections, score_lines
+from listing_vibes_app.kit.people import selectable_table
 from listing_vibes_app.kit.spaces import label_of, missing_spaces, space_switch
-from listing_vibes_app.kit.switch import how_many, switch
-from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import set_params
-from listing_vibes_app.server.photos import LARGE
-from listing_vibes_app.server.runs import OpenRun, current_run
-from listing_vibes_app.view.formats import count, plain
+from listing_vibes_app.server.photos import cover_url
+from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, rank
+from listing_vibes_app.view.formats import count, numbered, plain, shorten
 
-SHOWN = [6, 12, 24, 48]
-MANY = 8  # attributes that stand in one column where there are no photos
-MOST, FIRST = (
-    24,
-    16,
-)  # told at once; of more than MOST the FIRST, as all would push what is alike out of sight
+FACTS = 16  # attributes shown at once; all of them would push what is alike out of sight
 VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
+LEGEND = (
+    "✓ the same · ≈ close: numbers within a tenth, years within 5, locations within 2 km, half of a set · no sign: different. "
+    "Choose a line to see that listing."
+)
+SIGNS = {"same": "✓ ", "close": "≈ "}
+#: Parameters that a link to a neighbor keeps.
+KEPT = ("space", "k", "view", *NAMES, *RULES, MAKING, *SIDES)
 
 
 def page() -> None:
-    """The whole page."""
+    """Draw the page."""
     opened = current_run()
     listing = st.query_params.get("listing")
-    if listing is None:
-        st.title("Similar listings", anchor=False)
-        picker(opened)
-        return
-    row = opened.view.market.listing_row.get(listing)
+    row = opened.view.market.listing_row.get(listing or "")
     if row is None:
         st.title("Similar listings", anchor=False)
-        empty(
-            f"There is no listing “{listing}” in this market",
-            "The link may be of another market, or the listing was removed since.",
-            icon=":material/link_off:",
-            action="Choose a listing",
-            on_click=choose,
-            args=(None,),
-        )
+        if listing is None:
+            picker(opened)
+        else:
+            unknown("listing", listing, "Choose a listing", lambda: choose(None))
         return
-    query(opened, row)
-    neighbours(opened, row)
+    show_query(opened, row)
+    show_neighbors(opened, row)
 
 
-def query(opened: OpenRun, row: int) -> None:
-    """The listing that is compared: all photos, all attributes."""
+def show_query(opened: OpenRun, row: int) -> None:
+    """Show the listing that is compared: all photos, all attributes."""
     view = opened.view
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Choose another", icon=":material/arrow_back:", on_click=choose, args=(None,), key="another"
-        )
-        st.button(
-            "Any listing",
-            icon=":material/casino:",
-            on_click=choose_any,
-            args=(opened,),
-            help="One drawn by chance",
-        )
+        button("Choose another", "arrow_back", lambda: choose(None), key="another")
+        any_listing(opened)
     st.title(plain(view.title(row)), anchor=False)
-    cards, facts = photo_cards(opened, row, LARGE), view.facts(row)
-    shown = len(facts) if len(facts) <= MOST else FIRST
-    if cards:
-        left, right = st.columns([3, 2] if len(cards) > 1 else [2, 3], gap="large")
-        with left:
-            gallery(cards, key="photos", box=opened.box, label="Photos of this listing", layout="mosaic")
-        with right:
-            facts_table(facts[:shown])
-    else:
-        if view.has_photos:
+    facts, several = view.facts(row), len(view.photos(row)) > 1
+    left, right = (
+        st.columns([3, 2] if several else [2, 3], gap="large") if view.photos(row) else [st.container()] * 2
+    )
+    with left:
+        if not photo_mosaic(opened, row) and view.has_photos:
             st.caption("This listing has no photo.")
-        if len(facts) > MANY:
-            halves(facts[:shown])
-        else:
-            with st.container(width=620):  # a table of a width of its own would cut long texts off
-                facts_table(facts)
-    if facts[shown:]:
-        with st.expander(count(len(facts) - shown, "more attribute")):
-            halves(facts[shown:])
-
-
-def halves(facts: list[tuple[str, str]]) -> None:
-    """Attributes in two tables side by side, so that what is like the listing stays in sight."""
-    half = -(-len(facts) // 2)
-    for column, part in zip(st.columns(2, gap="large"), (facts[:half], facts[half:]), strict=True):
-        with column:
-            facts_table(part)
+    with right:
+        facts_table(facts[:FACTS])
+    if facts[FACTS:]:
+        with st.expander(count(len(facts) - FACTS, "more attribute")):
+            facts_table(facts[FACTS:])
 
 
 def facts_table(facts: list[tuple[str, str]]) -> None:
-    """Attributes of a listing (label, value with its unit)."""
+    """Show attributes of a listing (label, value with its unit)."""
     if facts:
         table = pd.DataFrame([plain(value) for _, value in facts], [plain(label) for label, _ in facts])
         st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
 
 
-def neighbours(opened: OpenRun, row: int) -> None:
-    """Controls, then the neighbours."""
-    view = opened.view
+def show_neighbors(opened: OpenRun, row: int) -> None:
+    """Draw the controls, then the neighbors."""
     st.header("What is like it", anchor=False)
-    if len(view) == 1:
-        empty(
-            "There are no neighbours",
-            "This market has one listing only, so there is nothing to compare it with.",
-        )
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-neighbours"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-neighbors"):
         space = space_switch(opened)
-        how = switch("Show as", "view", VIEWS, "cards")
-        k = how_many(SHOWN)
-        filters_button(opened, row)
-        rules = rules_button(opened, users=False)
-        dial_button()
-    place_of_dial = dial_sliders(opened, rules)
+        view = switch("Show as", "view", VIEWS, "cards")
+        rules = list_options(opened, users=False, filters=lambda: filters_button(opened, row))
+    dials = dial_sliders(opened, rules)
     for reason in missing_spaces(opened):
         st.caption(reason)
-    rows = listed(opened, row, space, how, k, rules) if space is not None else []
-    new_dial(opened, place_of_dial, rows, rules)
+    rows = list_neighbors(opened, row, space, view) if space is not None else []
+    new_dial(opened, dials, rows, rules)
 
 
-def listed(opened: OpenRun, row: int, space: str, how: str, k: int, rules: Rules) -> list[int]:
-    """The neighbours as they are to be shown, or why there are none; their rows."""
-    view = opened.view
-    place = opened.run.listing_row.get(view.ids[row])
+def list_neighbors(opened: OpenRun, row: int, space: str, view: str) -> list[int]:
+    """Show the neighbors, or why there are none; return their rows."""
+    place = opened.run.listing_row.get(opened.view.ids[row])
     if place is None:
-        empty(
-            "This listing is newer than the run",
-            "The market changed since the run was made. Embed the market anew with vibes embed.",
-        )
+        newer_than_run()
         return []
-    st.caption(filters_line(opened, filters(opened).mask(view.market, row), row))
-    rules = filters(opened).rules(view.market, row, rules)
-    if how == "spaces":
-        return side_by_side(opened, row, opened.run.spaces, k, rules)
-    if not np.any(opened.run.vectors(space)[place]):
-        other = [
-            name for name in opened.run.spaces if name != space and np.any(opened.run.vectors(name)[place])
+    if line := filters_line(opened, read_filters(opened).mask(opened.view.market, row), row):
+        st.caption(line)
+    known = [name for name in opened.run.spaces if np.any(opened.run.vectors(name)[place])]
+    if space not in known and view != "spaces":
+        action = f"Compare by {label_of(known[0]).lower()}" if known else ""
+        what = "None of its photos can be used." if space == "photos" else "None of its values is known."
+        title = f"This listing has nothing in the space “{label_of(space)}”"
+        empty(title, what, action, lambda: set_params(space=known[0]))
+        return []
+    selections = read_selections(opened, "similar")
+    if not any(len(rank(opened, selection)) for selection in selections):
+        nothing_similar(selections[0].rules if selections else Rules())
+        return []
+    if view == "spaces":
+        rows = side_by_side(opened, selections)
+    else:
+        rows = one_space(opened, row, selections[0], view)
+        why_dialog(opened, row, space)
+    as_code(opened, selections)
+    return rows
+
+
+def nothing_similar(rules: Rules) -> None:
+    """Say why there is no neighbor."""
+    if rules == Rules():
+        empty("There are no neighbors", "No other listing has anything in this space.")
+        return
+
+    def clear() -> None:
+        clear_filters()
+        clear_rules(users=False)
+
+    why = "Take one away, or choose another space."
+    empty("No neighbor passes the filters and the rules", why, "No filters", clear)
+
+
+def one_space(opened: OpenRun, row: int, selection: Selection, view: str) -> list[int]:
+    """Show the neighbors in a space, as cards or as a line-up; return their rows."""
+    near = rank(opened, selection)
+    lines, meaning = score_lines(opened, selection, near)
+    rows = known_rows(opened, near["listing_id"])
+    others, scores = [other for _, other in rows], [lines[place] for place, _ in rows]
+    if view == "lineup":
+        lineup(opened, row, others, scores)
+        return others
+    kept, ids = {name: st.query_params.get(name) for name in KEPT}, opened.view.ids
+    cards = []
+    for other, score in zip(others, scores, strict=True):
+        same, differs = same_and_different(opened.view, row, other)
+        why = page_url(opened, "similar", **{**kept, "listing": ids[row], "why": ids[other]})
+        facts = opened.view.facts(other, opened.view.headline[:1])  # the others are the same or differ
+        more: dict[str, Any] = {"facts": facts, "score": score, "same": same, "differs": differs, "why": why}
+        cards.append(listing_card(opened, other, kept, photos=album(opened, other), **more))
+    label = f"{count(len(others), 'neighbor')} by {selection.label.lower()}, the most alike first"
+    gallery(opened, cards, key="neighbors", label=label, score_help=meaning, examples=True)
+    return others
+
+
+def side_by_side(opened: OpenRun, selections: Sequence[Selection]) -> list[int]:
+    """Show the neighbors in each space, in columns, with those that are in several marked; return their rows."""
+    lists = {
+        one.label: [row for _, row in known_rows(opened, rank(opened, one)["listing_id"])]
+        for one in selections
+    }
+    labels_of: dict[int, list[str]] = {}
+    for label, rows in lists.items():
+        for row in rows:
+            labels_of.setdefault(row, []).append(label)
+    st.markdown(overlap(list(labels_of.values()), list(lists)))
+    kept = {name: st.query_params.get(name) for name in KEPT}
+    for column, (label, rows) in zip(st.columns(len(lists), gap="medium"), lists.items(), strict=True):
+        with column:
+            st.subheader(label, anchor=False)
+            cards: list[Card] = []
+            for row in rows:
+                others = [other.lower() for other in labels_of[row] if other != label]
+                badge = f"also by {' and '.join(others)}" if others else ""
+                tone = "hit" if others else ""
+                cards.append(
+                    listing_card(opened, row, kept, photos=album(opened, row), badge=badge, tone=tone)
+                )
+            title = f"{count(len(cards), 'neighbor')} by {label.lower()}, the most alike first"
+            gallery(opened, cards, key=f"neighbors-{label}", label=title, least=150, examples=True)
+    return list(labels_of)
+
+
+def overlap(labels_of: Sequence[Sequence[str]], labels: Sequence[str]) -> str:
+    """Return how many neighbors the spaces have in common; `labels_of` are the spaces of each neighbor."""
+    if len(labels) < 2:
+        return "Only one space knows this listing."
+    parts = []
+    if len(labels) > 2:
+        parts.append(f"**{sum(len(one) == len(labels) for one in labels_of)}** are in all {len(labels)}")
+    for number, first in enumerate(labels):
+        for second in labels[number + 1 :]:
+            shared = sum(first in one and second in one for one in labels_of)
+            parts.append(f"**{shared}** are by {first.lower()} and {second.lower()}")
+    return "In common: " + ", ".join(parts) + "."
+
+
+def lineup_table(opened: OpenRun, query: int, others: Sequence[int], scores: Sequence[str]) -> pd.DataFrame:
+    """Return a row for each listing, the query first: photo, title, score, how many attributes are the same, each attribute."""
+    view = opened.view
+    items = [item for item in view.attributes if item.shown_as != "text"]
+    rows = [["This listing", "", *(shorten(view.text(query, item), 90) for item in items)]]
+    for score, other in zip(scores, others, strict=True):
+        found = [match(view, item, query, other) for item in items]
+        known = sum(one.verdict != "unknown" for one in found)
+        same = sum(one.verdict == "same" for one in found)
+        cells = [
+            SIGNS.get(one.verdict, "") + one.text + (f" ({one.difference})" if one.difference else "")
+            for one in found
         ]
-        empty(
-            f"This listing has nothing in the space “{label_of(space)}”",
-            nothing_in(opened, row, space),
-            action=f"Compare by {label_of(other[0]).lower()}" if other else "",
-            on_click=lambda: set_params(space=other[0]),
-        )
-        return []
-    shown = one_space(opened, row, asked(opened, row, space, k, rules), rules, how)
-    why_dialog(opened, row, space)
-    return shown
+        rows.append([score, f"{same} of {known}", *cells])
+    table = pd.DataFrame(rows, columns=numbered(["Score", "The same", *(item.label for item in items)], " "))
+    table.insert(0, "Listing", [view.title(row) for row in (query, *others)])
+    if view.has_photos:
+        table.insert(0, "Photo", [cover_url(opened.name, view, row) for row in (query, *others)])
+    return table
 
 
-def nothing_in(opened: OpenRun, row: int, space: str) -> str:
-    """Why a listing has nothing in a space."""
-    if space != "photos":
-        return "None of its values is known."
-    if opened.view.photos(row):
-        return "None of its photos could be read, or nothing tells them from those of all other listings."
-    return "It has no photo."
+def lineup(opened: OpenRun, query: int, others: Sequence[int], scores: Sequence[str]) -> None:
+    """Show the line-up; choosing a line shows that listing."""
+    st.caption(LEGEND)
+    selectable_table(
+        lineup_table(opened, query, others, scores),
+        key="lineup",
+        row_height=64 if opened.view.has_photos else 36,
+        on_select=lambda line: choose(opened.view.ids[(query, *others)[line]]),
+        column_config={
+            "Photo": st.column_config.ImageColumn(width="small", pinned=True),
+            "Listing": st.column_config.TextColumn(width="medium", pinned=True),
+        },
+        alt="Attributes of this listing and of its neighbors",
+    )
 
 
-with boundary():
-    page()
+page()

@@ -2,8 +2,4 @@
 
 from listing_vibes_app.server.pages import PageEntry
 
-PAGE = PageEntry(
-    "simulate",
-    "Simulate a user",
-    ":material/draw:",
-)
+PAGE = PageEntry("simulate", "Simulate a user", ":material/draw:")

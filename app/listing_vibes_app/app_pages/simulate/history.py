@@ -1,57 +1,48 @@
-"""Simulated histories: as the address has them, as the frame that the recommender takes, and what moved when one changed."""
+"""Simulated histories: as the URL has them, their earlier states for Undo, and what a change moves in a list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+import streamlit as st
 
-from listing_vibes.insight.selection import histories
-from listing_vibes.insight.selection.histories import EVENT, MOST, as_text, known_events, parse
+from listing_vibes.insight.selection.histories import EVENT, MOST, as_text, known_events
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.histories import Event
+from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun
+
+STATES = 100  # that can be undone
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """A history as the address gives it, and what of it this run knows."""
+    """A history as the URL has it, and what this run knows of it."""
 
     text: str
-    events: list[tuple[int, Event]]  # place among the address's events, and the event
+    events: list[tuple[int, Event]]  # place among the URL's events, and the event
     unknown: int  # events on listings that the run or its market does not have
 
     def __len__(self) -> int:
         return len(self.events)
 
     @property
-    def known(self) -> str:
-        """The known events as text."""
-        return as_text(event for _, event in self.events)
+    def known(self) -> list[Event]:
+        """The known events, oldest first."""
+        return [event for _, event in self.events]
 
 
 def read(opened: OpenRun, text: str) -> Simulated:
-    """The history of an address; an action that the market does not know is left out."""
+    """Return the history of a URL; an action that the market does not have is left out."""
     tokens, known = text.split(EVENT)[:MOST] if text else [], known_events(opened.run, text)
     return Simulated(text, known, len(tokens) - len(known))
 
 
-def frame(text: str) -> pd.DataFrame:
-    """A history as `Run.recommend` takes it, oldest first."""
-    events = [parse(token) for token in text.split(EVENT)] if text else []
-    table = pd.DataFrame({C.LISTING: [event.listing for event in events]}, dtype="str")
-    if any(event.action for event in events):
-        table[C.ACTION] = [event.action for event in events]
-    if any(event.duration_s is not None for event in events):
-        table[C.DURATION] = [event.duration_s for event in events]
-        table[C.DURATION] = table[C.DURATION].astype(float)
-    return table
-
-
 def from_frame(table: pd.DataFrame) -> str:
-    """The newest events of a history frame as text; the inverse of `frame`."""
+    """Return the newest events of a history frame as text for the URL."""
     blank = [None] * len(table)
-    actions = table.get(C.ACTION, blank)
-    seconds = table.get(C.DURATION, blank)
+    actions, seconds = table.get(C.ACTION, blank), table.get(C.DURATION, blank)
     return as_text(
         Event(
             str(listing),
@@ -62,45 +53,76 @@ def from_frame(table: pd.DataFrame) -> str:
     )
 
 
-def document(text: str) -> str:
-    """A history as the JSON that `vibes recommend --history FILE` reads."""
-    return histories.document([parse(token) for token in text.split(EVENT)] if text else [])
-
-
 @dataclass(frozen=True)
 class Moves:
-    """How recommendations changed: a word for each one shown, and what is shown no longer, with where it went."""
+    """How a list changed: a word for each listing shown, and what is no longer shown, with its new rank in words."""
 
     marks: list[str]  # "new", "up 3", "down 2", or "" where nothing moved
     out: list[tuple[str, str]]
 
     @property
-    def came(self) -> int:
+    def new(self) -> int:
         """How many moved in."""
         return self.marks.count("new")
 
 
 def moves(before: list[str], now: list[str], k: int, history: Iterable[str] = ()) -> Moves:
-    """What changed among the first `k` of two rankings; a ranking that was empty before moves nothing."""
+    """Return what changed among the first `k` of two rankings; a ranking that was empty before moves nothing."""
     if not before:
         return Moves([""] * len(now[:k]), [])
     was = {listing: place for place, listing in enumerate(before[:k])}
-    marks = []
-    for place, listing in enumerate(now[:k]):
-        step = was[listing] - place if listing in was else None
-        marks.append(
-            "new" if step is None else f"up {step}" if step > 0 else f"down {-step}" if step < 0 else ""
-        )
-    place_now, held = {listing: place for place, listing in enumerate(now)}, set(history)
-    out = []
+    steps = [was[listing] - place if listing in was else None for place, listing in enumerate(now[:k])]
+    marks = [
+        "new" if step is None else f"up {step}" if step > 0 else f"down {-step}" if step else ""
+        for step in steps
+    ]
+    rank_now, chosen, out = {listing: rank for rank, listing in enumerate(now, 1)}, set(history), []
     for listing in before[:k]:
-        if place_now.get(listing, k) >= k:
-            where = (
-                "in the history now"
-                if listing in held
-                else f"now no. {place_now[listing] + 1}"
-                if listing in place_now
-                else f"beyond the first {len(now)}"
-            )
-            out.append((listing, where))
+        if listing in chosen:
+            out.append((listing, "in the history now"))
+        elif rank_now.get(listing, k + 1) > k:
+            rank = rank_now.get(listing)
+            out.append((listing, f"now no. {rank}" if rank else f"beyond the first {len(now)}"))
     return Moves(marks, out)
+
+
+def _states(page: str) -> dict[str, Any]:
+    empty: dict[str, Any] = {"now": None, "past": [], "last": {}}
+    states: dict[str, Any] = st.session_state.setdefault(f"undo-{page}", empty)
+    return states
+
+
+def remember(page: str, state: Mapping[str, str]) -> None:
+    """Note the state (parameters by name) that the page is in; a new one can be undone."""
+    states, state = _states(page), dict(state)
+    if states["now"] is None:
+        states["now"] = state
+    elif states["now"] != state:
+        states["past"] = [*states["past"], states["now"]][-STATES:]
+        _enter(states, state)
+
+
+def can_undo(page: str) -> bool:
+    """Whether there is an earlier state."""
+    return bool(_states(page)["past"])
+
+
+def undo(page: str) -> None:
+    """Go back to the state before; going back is itself no change that could be undone."""
+    states = _states(page)
+    if states["past"]:
+        state = states["past"].pop()
+        _enter(states, state)
+        set_params(**{name: value or None for name, value in state.items()})
+
+
+def before(page: str, name: str) -> str:
+    """Return what a parameter was before its last change; empty where it never changed."""
+    return str(_states(page)["last"].get(name, ""))
+
+
+def _enter(states: dict[str, Any], state: dict[str, str]) -> None:
+    for name, value in state.items():
+        if states["now"].get(name) != value:
+            states["last"][name] = states["now"].get(name, "")
+    states["now"] = state

@@ -8,7 +8,7 @@ function change(data, card, edit) {
   keepLists({ [data.name]: events })
 }
 
-// What is told of an event. The card knows it at once, so that the click that leaves the field counts as well, and is
+// Action and seconds of an event. The card has them at once, so that the click that leaves the field counts as well, and is
 // not drawn anew under the pointer when the page comes back with the same.
 function retell(data, card, control, part, value) {
   change(data, card, (events, at) => {
@@ -16,7 +16,7 @@ function retell(data, card, control, part, value) {
     parts[part] = value
     events[at] = card.token = parts.join("*").replace(/\*+$/, "")
     const item = control.closest(".card")
-    item.told = drawnFrom(item.parentElement, card)
+    item.key = keyOf(item.parentElement, card)
   })
 }
 
@@ -38,13 +38,13 @@ function controls(card, data) {
   const [listing, action = "", seconds = ""] = card.token.split("*")
   if (data.actions.length) {
     const select = element("select")
-    select.append(...[{ token: "", label: "Not told" }, ...data.actions].map((one) => new Option(one.label, one.token)))
+    select.append(...[{ token: "", label: "Unknown" }, ...data.actions].map((one) => new Option(one.label, one.token)))
     select.value = action
     select.addEventListener("change", () => retell(data, card, select, 1, select.value))
     box.append(field("Action", `${listing}:action`, select))
   }
   if (data.durations) {
-    const input = Object.assign(element("input"), { type: "number", min: 0, step: 1, value: seconds, placeholder: "Not told" })
+    const input = Object.assign(element("input"), { type: "number", min: 0, step: 1, value: seconds, placeholder: "Unknown" })
     input.addEventListener("change", () => {
       const told = input.value === "" ? "" : String(Math.max(0, Number(input.value)))
       if (told !== (card.token.split("*")[2] ?? "")) retell(data, card, input, 2, told)

@@ -1,7 +1,8 @@
 """Cards of a simulated history, each to change, move or remove, and cards of listings to add to it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -10,65 +11,46 @@ from listing_vibes.insight.selection.histories import MOST, token
 from listing_vibes.run.histories import Event
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
 from listing_vibes_app.app_pages.simulate.history import Simulated
-from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.component import component
-from listing_vibes_app.kit.examples import HIGH, example_marks
+from listing_vibes_app.kit.gallery import (
+    EXAMPLE_BUTTONS,
+    Layout,
+    example_marks,
+    frame_data,
+    listing_card,
+)
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import words
 from listing_vibes_app.view.photo_box import BOXES
 
+#: Of each kind of mark on a card, the sign before its words.
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
 _component = component(__file__, f'<p class="spoken" aria-live="polite"></p>{GALLERY_HTML}', *GALLERY[:-1])
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A short word on a card, with a sign."""
-
-    kind: str  # one of `SIGNS`
-    text: str
-    sign: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sign", SIGNS[self.kind])
+def mark(kind: str, text: str) -> dict[str, str]:
+    """Return a short text on a card, with the sign of its kind."""
+    return {"kind": kind, "text": text, "sign": SIGNS[kind]}
 
 
-def mark(move: str) -> list[Mark]:
-    """The mark of a move such as `up 3`; none where nothing moved."""
-    return [Mark(move.split()[0], move)] if move else []
+def move_mark(move: str) -> list[dict[str, str]]:
+    """Return the mark of a move such as `up 3`; none where nothing moved."""
+    return [mark(move.split()[0], move)] if move else []
 
 
 def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, spoken: str = "") -> None:
-    """The events of the history that the address keeps as `name`, oldest first."""
-    market = opened.view.market
-    ids = opened.view.market.listing_row
-    cards = [
-        _card(opened, ids[event.listing], token(event), step=f"Event {number}")
-        | {"at": at, "token": history.text.split(",")[at], "facts": []}
-        | {"first": number == 1, "last": number == len(history.events)}
-        for number, (at, event) in enumerate(history.events, start=1)
-    ]
+    """Show the events of the history that the URL has as `name`, oldest first."""
+    market, tokens = opened.view.market, history.text.split(",")
+    cards = []
+    for number, (at, event) in enumerate(history.events, start=1):
+        place = {"at": at, "token": tokens[at], "first": number == 1, "last": number == len(history)}
+        row = market.listing_row[event.listing]
+        cards.append(_card(opened, row, step=f"Event {number}", facts=[]) | place)
+    durations = opened.view.has_events and bool(np.isfinite(opened.view.log.duration).any())
     actions = [{"token": quote(action, safe=""), "label": words(action)} for action in market.known_actions]
-    durations = tells_durations(opened)
-    least = 150 if BOXES[opened.box] < 1 else 170
     height = 136 + 34 * bool(actions) + 34 * durations
-    if opened.view.has_photos:
-        height += round(least / BOXES[opened.box])
-    _show(
-        opened,
-        f"history-{name}",
-        cards,
-        kind="history",
-        layout="strip",
-        name=name,
-        label=label,
-        actions=actions,
-        durations=durations,
-        least=least,
-        height=height,
-        dials=False,
-        spoken=spoken,
-    )
+    data = {"kind": "history", "actions": actions, "durations": durations, "spoken": spoken, "target": ""}
+    _show(opened, f"history-{name}", cards, name, label, "strip", height, data)
 
 
 def choice(
@@ -79,74 +61,54 @@ def choice(
     name: str,
     target: str,
     label: str,
-    marks: Sequence[Iterable[Mark]] = (),
+    marks: Sequence[Iterable[dict[str, str]]] = (),
     scores: Sequence[str] = (),
     score_help: str = "",
     strip: bool = False,
     spoken: str = "",
-    dials: bool = True,
+    examples: bool = True,
 ) -> None:
-    """Listings (rows of the market) that a click adds to the history `name`, which people know as `target`; of recommended ones,
-    which have scores, another click says "not this".
+    """Show listings (rows of the market) that a click adds to a history; one of recommended listings says "not this".
 
-    `scores` are lines beneath them, and `score_help` says what these mean. With `dials` they are examples of one that is being
-    made, by a click.
+    Args:
+        name: of the history in the URL, which is called `target` on the page.
+        marks: of each card.
+        scores: a line beneath each card, whose meaning is `score_help`.
+        strip: in one row to scroll.
+        examples: whether cards have buttons by which they become examples of a style direction.
     """
+    unwanted = opened.view.market.config.unwanted if scores and not strip else []
     cards = []
     for place, row in enumerate(listings):
-        event = token(Event(opened.view.ids[row]))
-        score = scores[place] if scores else ""
-        shown = list(marks[place]) if marks else []
-        more = {"marks": [asdict(one) for one in shown], "unwanted": ""}
-        if unwanted := opened.view.market.config.unwanted if scores and not strip else []:
-            more["unwanted"] = token(Event(opened.view.ids[row], unwanted[0]))
-        cards.append(_card(opened, row, event, score=score) | more)
-    least = 150 if BOXES[opened.box] < 1 else 170
-    height = 190 + 18 * len(opened.view.headline)
-    if opened.view.has_photos:
-        height += round(least / BOXES[opened.box])
-    _show(
-        opened,
-        key,
-        cards,
-        kind="choice",
-        layout="strip" if strip else "grid",
-        name=name,
-        target=target,
-        label=label,
-        least=least,
-        height=height if strip else None,
-        dials=dials,
-        spoken=spoken,
-        scoreHelp=score_help,
-    )
+        listing, card = opened.view.ids[row], _card(opened, row, score=scores[place] if scores else "")
+        card |= {"token": token(Event(listing)), "marks": list(marks[place]) if marks else []}
+        card["unwanted"] = token(Event(listing, unwanted[0])) if unwanted else ""
+        cards.append(card)
+    example_ids = example_marks() if examples else None
+    height = 190 + 18 * len(opened.view.headline) + EXAMPLE_BUTTONS * (example_ids is not None)
+    data = {"kind": "choice", "target": target, "scoreHelp": score_help, "spoken": spoken}
+    layout: Layout = "strip" if strip else "grid"
+    _show(opened, key, cards, name, label, layout, height, data | {"examples": example_ids})
 
 
-def tells_durations(opened: OpenRun) -> bool:
-    """Whether the market's events say how long they took."""
-    return opened.view.has_events and bool(np.isfinite(opened.view.log.duration).any())
-
-
-def _card(opened: OpenRun, row: int, event: str, **more: str) -> dict:
-    return asdict(listing_card(opened, row, **more)) | {"token": event, "marks": [], "at": -1}
+def _card(opened: OpenRun, row: int, **more: Any) -> dict[str, Any]:
+    return asdict(listing_card(opened, row, **more)) | {"marks": [], "at": -1}
 
 
 def _show(
-    opened: OpenRun, key: str, cards: list[dict], *, height: int | None, dials: bool, **data: object
+    opened: OpenRun,
+    key: str,
+    cards: list[dict[str, Any]],
+    name: str,
+    label: str,
+    layout: Layout,
+    height: int,
+    data: dict[str, Any],
 ) -> None:
-    marks = example_marks() if dials else None
-    height = None if height is None else height + HIGH * (marks is not None)
-    whole = {
-        "actions": [],
-        "durations": False,
-        "target": "",
-        "scoreHelp": "",
-        **data,
-        "cards": cards,
-        "photos": opened.view.has_photos,
-        "box": opened.box,
-        "most": MOST,
-        "dividers": False,
-        "examples": marks,
-    }
-    _component(key=key, data=whole, height="content" if height is None else height)
+    least = 150 if BOXES[opened.box] < 1 else 170
+    if opened.view.has_photos:
+        height += round(least / BOXES[opened.box])
+    usual = {"actions": [], "durations": False, "scoreHelp": "", "examples": None, "most": MOST}
+    frame = frame_data(opened, label, layout, least, height if layout == "strip" else 0)
+    whole = {**usual, **frame, **data, "name": name, "cards": cards}
+    _component(key=key, data=whole, height="content" if layout == "grid" else height)

@@ -2,8 +2,4 @@
 
 from listing_vibes_app.server.pages import PageEntry
 
-PAGE = PageEntry(
-    "users",
-    "Users",
-    ":material/group:",
-)
+PAGE = PageEntry("users", "Users", ":material/group:")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 import pandas as pd
 
+from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.selection.filters import NAMES, Filters
@@ -19,7 +20,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.words import cut
 
 Params = Mapping[str, str]
-USUAL, MOST = 12, 100  # how long lists are
+USUAL, MOST = K, 100  # how long lists are
 LOOKS = 24  # listings on a page of those found by a search of photos
 SPACES = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
 SIDES = {"h": "History A", "h2": "History B"}

@@ -22,7 +22,7 @@ function words(card, data) {
   return all
 }
 
-// What a neighbour has in common with the listing that is compared, or has not.
+// What a neighbor has in common with the listing that is compared, or has not.
 function kinship(sign, label, told) {
   const line = element("p", "kinship")
   const mark = element("span", "sign", sign)
@@ -32,10 +32,10 @@ function kinship(sign, label, told) {
   return line
 }
 
-// What carried a recommendation: events, each with its listing's cover, and an attribute or a photo.
+// The reasons of a recommendation: events, each with its listing's cover, and an attribute or a photo.
 function reasons(card) {
   const list = element("ul", "reasons")
-  list.setAttribute("aria-label", "Carried by")
+  list.setAttribute("aria-label", "Reasons")
   for (const one of card.reasons) {
     const row = element("li")
     if (one.photo) {
@@ -53,9 +53,6 @@ function reasons(card) {
   }
   return list
 }
-
-// What a card is drawn from, to tell whether it changed.
-const drawnFrom = (list, card, place) => list.frame + JSON.stringify(card) + (list.classList.contains("mosaic") ? place : "")
 
 function build(card, data, place, root, list) {
   const item = element("li", `card ${card.tone}`)
@@ -82,32 +79,31 @@ function build(card, data, place, root, list) {
   return item
 }
 
-// Draws what changed: a card that stays as it was is the same node, and one of the same listing keeps its photo.
+// What a card is drawn from, to tell whether it changed.
+const keyOf = (list, card, place) => list.frame + JSON.stringify(card) + (list.classList.contains("mosaic") ? place : "")
+const photoOf = (card) => (card.photo ? [card.photo, card.count, card.photos.length].join(" ") : "")
+
+// Draws what changed: a card that stays as it was is the same node, and one with the same photo takes that over.
 function draw(list, data, root) {
   const { cards, ...around } = data
   list.frame = JSON.stringify(around)
-  const same = new Map()
-  const photos = new Map()
-  for (const node of list.children) {
-    same.set(node.told, [...(same.get(node.told) ?? []), node])
-    if (node.photo) photos.set(node.photo, node)
-  }
-  const told = cards.map((card, place) => drawnFrom(list, card, place))
-  const nodes = told.map((one) => same.get(one)?.shift())
-  const kept = new Set(nodes)
-  cards.forEach((card, place) => {
-    if (nodes[place]) return
-    const node = build(card, data, place, root, list)
-    node.told = told[place]
-    node.photo = data.photos && card.photo ? [data.box, card.photo, card.alt, card.count, card.photos.length].join(" ") : ""
-    nodes[place] = node
-    const old = photos.get(node.photo)
-    if (!old || kept.has(old)) return
-    photos.delete(node.photo)
-    node.querySelector(".photo").replaceWith(old.querySelector(".photo"))
+  const old = new Map([...list.children].map((node) => [node.key, node]))
+  const keys = cards.map((card, place) => keyOf(list, card, place))
+  const same = keys.map((key) => {
+    const node = old.get(key)
+    old.delete(key)
+    return node
   })
-  const wanted = new Set(nodes)
-  for (const node of [...list.children]) if (!wanted.has(node)) node.remove()
+  const photos = new Map([...old.values()].map((node) => [node.photo, node]))
+  const nodes = cards.map((card, place) => {
+    if (same[place]) return same[place]
+    const node = Object.assign(build(card, data, place, root, list), { key: keys[place], photo: photoOf(card) })
+    const spare = data.photos && node.photo && photos.get(node.photo)
+    photos.delete(node.photo)
+    if (spare) node.querySelector(".photo").replaceWith(spare.querySelector(".photo"))
+    return node
+  })
+  for (const node of [...list.children]) if (!nodes.includes(node)) node.remove()
   nodes.forEach((node, place) => {
     if (list.children[place] !== node) list.insertBefore(node, list.children[place] ?? null)
   })
@@ -136,7 +132,6 @@ function showCards(list, { examples, ...told }, root, extend) {
     list.style.setProperty("--ratio", data.ratio)
     list.style.setProperty("--least", `${data.least}px`)
     list.style.setProperty("--height", data.height ? `${data.height}px` : "auto")
-    list.style.setProperty("--rows", data.cards.length > 3 ? 3 : 2)
     list.setAttribute("aria-label", data.label)
     if (data.layout !== "grid") list.tabIndex = 0
     keepFocus(list, () => draw(list, data, root))

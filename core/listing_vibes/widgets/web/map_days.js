@@ -1,8 +1,8 @@
-// The days of the market: a slider and a play button; on a day the map shows what was live, and lights what was touched.
-const FLAG = 128 // of a listing's byte: it was live
+// The days of the market: a slider and a play button; on a day the map shows what was active, and lights what users interacted with.
+const FLAG = 128 // of a listing's byte: it was active
 const PACE = 160 // milliseconds of a frame, at least
-const FRAMES = 120 // of a whole film; longer times go in steps of several days
-const SETTLES = 450 // milliseconds until the page is told of a day
+const FRAMES = 120 // of all days; longer times go in steps of several days
+const SETTLES = 450 // milliseconds until the page hears of a day
 const MS_A_DAY = 86_400_000
 
 const dateOf = (days, number) =>
@@ -13,7 +13,6 @@ const dateOf = (days, number) =>
 function buildDays(map) {
   const row = map.host.querySelector(".time")
   const play = button("▶ Play", () => (map.playing ? stopDays(map) : playDays(map)), "", "tool play")
-  play.title = "Go through the days, one after the other"
   const slider = element("input", "slider")
   slider.type = "range"
   slider.min = "0"
@@ -21,20 +20,19 @@ function buildDays(map) {
   const date = element("output", "date")
   const rest = (number) => {
     map.playing = false
-    goToDay(map, number).then(() => tellDay(map))
+    goToDay(map, number).then(() => sendDay(map))
   }
   const all = button("All days", () => rest(-1), "", "tool all")
-  all.title = "Show all listings, whenever they were live"
   row.append(play, slider, date, all)
   Object.assign(map, { day: -1, now: null, playing: false, dayBytes: new Map(), dayParts: { row, play, slider, date, all } })
   slider.addEventListener("input", () => rest(Number(slider.value)))
 }
 
 // The page below follows once the user rests, so that its work does not hold up the map.
-function tellDay(map) {
-  clearTimeout(map.telling)
-  map.telling = setTimeout(() => {
-    map.telling = 0
+function sendDay(map) {
+  clearTimeout(map.sending)
+  map.sending = setTimeout(() => {
+    map.sending = 0
     if (map.playing || map.data.days.at === (map.day < 0 ? null : map.day)) return
     map.send("day", map.day)
   }, SETTLES)
@@ -44,9 +42,9 @@ function dayOf(map, number) {
   const url = map.data.days.address.replace("{day}", number)
   if (!map.dayBytes.has(url)) {
     if (map.dayBytes.size > 400) map.dayBytes.clear()
-    const asked = map.source.bytes(url).then((found) => new Uint8Array(found))
-    asked.catch(() => map.dayBytes.delete(url))
-    map.dayBytes.set(url, asked)
+    const fetched = map.source.bytes(url).then((found) => new Uint8Array(found))
+    fetched.catch(() => map.dayBytes.delete(url))
+    map.dayBytes.set(url, fetched)
   }
   return map.dayBytes.get(url)
 }
@@ -64,26 +62,19 @@ async function goToDay(map, number) {
 function showDay(map) {
   const { play, slider, date, all } = map.dayParts
   const { days } = map.data
+  const text = map.day < 0 ? "All days" : dateOf(days, map.day)
   slider.max = String(days.count - 1)
-  const last = map.day < 0 ? days.count - 1 : map.day
-  if (Number(slider.value) !== last) slider.value = String(last)
-  const said = map.day < 0 ? "All days" : dateOf(days, map.day)
-  date.textContent = said
-  slider.setAttribute("aria-valuetext", said)
+  slider.value = String(map.day < 0 ? days.count - 1 : map.day)
+  slider.setAttribute("aria-valuetext", text)
+  date.textContent = text
   play.textContent = map.playing ? "❚❚ Pause" : "▶ Play"
   all.disabled = map.day < 0
-  if (!map.now || map.day < 0) {
-    if (map.dayTold) map.told.textContent = ""
-    map.dayTold = false
-    return
-  }
-  let [live, touched] = [0, 0]
-  for (const one of map.now) {
-    live += one >> 7
-    touched += (one & (FLAG - 1)) > 0
-  }
-  map.dayTold = true
-  map.told.textContent = `${said}: ${live.toLocaleString("en")} of ${map.n.toLocaleString("en")} listings live, ${touched.toLocaleString("en")} touched that day.`
+  map.told.textContent = ""
+  if (!map.now || map.day < 0) return
+  const active = map.now.filter((one) => one >= FLAG).length
+  const events = map.now.filter((one) => one & (FLAG - 1)).length
+  const numbers = [active, map.n, events].map((number) => number.toLocaleString("en"))
+  map.told.textContent = `${text}: ${numbers[0]} of ${numbers[1]} listings active, ${numbers[2]} with events that day.`
 }
 
 async function playDays(map) {
@@ -94,9 +85,8 @@ async function playDays(map) {
   while (map.playing) {
     const began = performance.now()
     await goToDay(map, day)
-    const next = day + step
-    if (next >= count && day === count - 1) break
-    day = Math.min(next, count - 1)
+    if (day === count - 1) break
+    day = Math.min(day + step, count - 1)
     dayOf(map, day)
     await new Promise((done) => setTimeout(done, Math.max(20, PACE - (performance.now() - began))))
     if (!map.host.isConnected) return
@@ -107,18 +97,18 @@ async function playDays(map) {
 function stopDays(map) {
   map.playing = false
   showDay(map)
-  tellDay(map)
+  sendDay(map)
 }
 
-// What the page says of the day, when it was told by the link or by the user.
+// The day of the page, where the link or the user set one.
 async function loadDays(map, data) {
   const { row } = map.dayParts
   row.hidden = !data.days
   if (!data.days) return
-  const at = data.days.at === null ? -1 : data.days.at
+  const at = data.days.at ?? -1
   // A page that is drawn for the day before must not undo where the user went since.
-  const further = map.telling && map.dayFrom === data.days.address
-  if (map.playing || further || (map.day === at && (map.now || at < 0) && map.dayFrom === data.days.address)) return showDay(map)
+  const same = map.dayFrom === data.days.address
+  if (map.playing || (same && (map.sending || (map.day === at && (map.now || at < 0))))) return showDay(map)
   map.dayFrom = data.days.address
   await goToDay(map, at)
 }

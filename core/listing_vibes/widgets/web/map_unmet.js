@@ -1,4 +1,4 @@
-// The layer of unmet demand: halos around the listings of each place, and numbers.
+// The layer of unmet demand: halos around the listings of each region, and numbers.
 const HALO = 11 // pixels around a listing
 
 async function loadUnmet(map, data) {
@@ -12,43 +12,45 @@ async function loadUnmet(map, data) {
   }
 }
 
-// Under the points: where halos of one place meet they are one region.
-function paintHalos(context, map, ratio, dark) {
+// Calls `paint` with each region, from the last to the first, and where its listings lie on the canvas.
+function eachRegion(context, map, ratio, dark, paint) {
   if (!map.unmet) return
-  const { colours, chosen, places } = map.data.unmet
-  context.fillStyle = colours[dark ? "dark" : "light"]
-  for (let place = places.length; place >= 1; place--) {
-    const path = new Path2D()
-    for (let i = 0; i < map.n; i++) {
-      if (map.unmet[i] !== place) continue
-      const [x, y] = listingOn(context, map, ratio, i)
-      path.moveTo(x, y)
-      path.arc(x, y, HALO * ratio, 0, 2 * Math.PI)
-    }
-    context.globalAlpha = chosen === null ? 0.34 : chosen === place ? 0.5 : 0.14
-    context.fill(path, "nonzero")
+  context.fillStyle = map.data.unmet.colours[dark ? "dark" : "light"]
+  for (let region = map.data.unmet.places; region >= 1; region--) {
+    const points = []
+    map.unmet.forEach((one, i) => one === region && points.push(listingOn(context, map, ratio, i)))
+    if (points.length) paint(region, points)
   }
   context.globalAlpha = 1
 }
 
-// The number of each place at the middle of its listings.
+// Under the points: where halos of one region meet they are one.
+function paintHalos(context, map, ratio, dark) {
+  eachRegion(context, map, ratio, dark, (region, points) => {
+    const path = new Path2D()
+    for (const [x, y] of points) {
+      path.moveTo(x, y)
+      path.arc(x, y, HALO * ratio, 0, 2 * Math.PI)
+    }
+    const { chosen } = map.data.unmet
+    context.globalAlpha = chosen === null ? 0.34 : chosen === region ? 0.5 : 0.14
+    context.fill(path, "nonzero")
+  })
+}
+
+// The number of each region at the middle of its listings.
 function paintNumbers(context, map, ratio, dark, font) {
-  if (!map.unmet) return
-  const { colours, places } = map.data.unmet
-  const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]
   context.font = `700 ${13 * ratio}px ${font}`
   context.textAlign = "center"
   context.textBaseline = "middle"
-  for (let place = places.length; place >= 1; place--) {
-    const members = []
-    for (let i = 0; i < map.n; i++) if (map.unmet[i] === place) members.push(i)
-    if (!members.length) continue
-    const [x, y] = onCanvas(context, map, ratio, ...[0, 1].map((axis) => middle(members.map((i) => map.places[2 * i + axis]))))
-    context.beginPath()
-    context.arc(x, y, 11 * ratio, 0, 2 * Math.PI)
-    context.fillStyle = colours[dark ? "dark" : "light"]
-    context.fill()
+  eachRegion(context, map, ratio, dark, (region, points) => {
+    const [x, y] = [0, 1].map((axis) => points.map((point) => point[axis]).sort((a, b) => a - b)[points.length >> 1])
+    const disc = new Path2D()
+    disc.arc(x, y, 11 * ratio, 0, 2 * Math.PI)
+    context.fill(disc)
+    const color = context.fillStyle
     context.fillStyle = dark ? "#14191b" : "#ffffff"
-    context.fillText(String(place), x, y)
-  }
+    context.fillText(String(region), x, y)
+    context.fillStyle = color
+  })
 }

@@ -1,5 +1,6 @@
 // The vibe map: move, zoom, point at a listing, draw around some; everything by keyboard as well.
 const STEP = 1.5
+const CORNERS = 80 // of a line drawn around listings
 const TOOLS = [
   ["move", "Move", "Drag moves the map"],
   ["lasso", "Draw around", "Drag draws a line around listings"],
@@ -7,17 +8,17 @@ const TOOLS = [
   ["out", "−", "Zoom out"],
   ["whole", "Whole map", "Show all listings"],
   ["sight", "Choose what is in sight", "Make all listings within the frame the region"],
-  ["photos", "Photos", "Show photos instead of dots once zoomed in"],
+  ["photos", "Photos", "Photos instead of dots, close up"],
 ]
 const MAPS = new WeakMap()
 
 function themed(host) {
   const style = getComputedStyle(host)
-  const colour = (name, fallback) => style.getPropertyValue(name).trim() || fallback
-  const ground = colour("--st-background-color", "#ffffff")
+  const color = (name, fallback) => style.getPropertyValue(name).trim() || fallback
+  const ground = color("--st-background-color", "#ffffff")
   const [red, green, blue] = /^#[0-9a-f]{6}/i.test(ground) ? parts(ground) : [255, 255, 255]
   const dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
-  return { ground: ground.slice(0, 7), ink: colour("--st-text-color", "#000000"), dark, font: style.fontFamily }
+  return { ground: ground.slice(0, 7), ink: color("--st-text-color", "#000000"), dark, font: style.fontFamily }
 }
 
 function build(host) {
@@ -26,7 +27,7 @@ function build(host) {
     host, n: 0, x: SIZE / 2, y: SIZE / 2, zoom: 1, unit: 1, span: [SIZE, SIZE], mode: "move", picked: -1, hovered: -1, line: [],
     places: new Uint16Array(), codes: new Uint8Array(), clusters: new Int16Array(), lit: null, litOf: 0, labels: [], photos: photosOf(), withPhotos: true,
     palette: [], only: null, cards: new Map(), canvas: host.querySelector("canvas"), stage: host.querySelector(".stage"),
-    tip: host.querySelector(".tip"), beside: host.querySelector(".beside"), told: host.querySelector(".told"), data: null,
+    beside: host.querySelector(".beside"), told: host.querySelector(".told"), data: null,
   }
   map.context = map.canvas.getContext("2d")
   map.buttons = {}
@@ -43,7 +44,7 @@ function build(host) {
   return map
 }
 
-const hex = (colour) => (/^#[0-9a-f]{6}/i.test(colour) ? colour.slice(0, 7) : "#808080")
+const hex = (color) => (/^#[0-9a-f]{6}/i.test(color) ? color.slice(0, 7) : "#808080")
 
 function use(map, tool) {
   if (tool === "move" || tool === "lasso") {
@@ -51,9 +52,8 @@ function use(map, tool) {
     for (const name of ["move", "lasso"]) map.buttons[name].setAttribute("aria-pressed", String(name === tool))
     map.canvas.dataset.mode = tool
   } else if (tool === "photos") {
-    map.withPhotos = !map.withPhotos
-    map.buttons.photos.setAttribute("aria-pressed", String(map.withPhotos))
-    if (map.withPhotos && map.zoom < FROM) map.zoom = FROM
+    map.withPhotos = !showsPhotos(map)
+    if (map.withPhotos) map.zoom = Math.max(map.zoom, FROM)
   } else if (tool === "whole") {
     Object.assign(map, { x: SIZE / 2, y: SIZE / 2, zoom: 1 })
   } else if (tool === "sight") {
@@ -99,6 +99,7 @@ function draw(map) {
     const marked = map.hovered >= 0 ? map.hovered : map.picked
     if (marked >= 0) paintRing(map.context, map, ratio, marked, ink, ground)
     legend(map, dark)
+    map.buttons.photos.setAttribute("aria-pressed", String(showsPhotos(map)))
     map.host.dataset.drawn = String(map.n)
     map.host.dataset.photos = String(showsPhotos(map) ? map.photos.tiles.filter((i) => map.photos.shown.has(i)).length : 0)
     map.host.dataset.day = map.now || map.day < 0 ? String(map.day) : ""
@@ -132,11 +133,6 @@ function legend(map, dark) {
       return item
     })
   )
-  if (list.dataset.of !== map.data.colours) {
-    list.dataset.of = map.data.colours
-    list.style.removeProperty("--lines")
-    list.style.setProperty("--lines", `${list.offsetHeight}px`)
-  }
   if (focused >= 0) list.querySelectorAll("button")[focused]?.focus()
 }
 
@@ -175,24 +171,11 @@ async function beside(map, i) {
   map.beside.replaceChildren(...parts)
 }
 
-async function hover(map, i, x, y) {
+function hover(map, i) {
   if (map.hovered === i) return
   map.hovered = i
   draw(map)
-  if (i < 0) {
-    map.tip.hidden = true
-    return
-  }
-  beside(map, i)
-  const shown = await card(map, i)
-  if (map.hovered !== i || !shown) return
-  map.tip.replaceChildren()
-  if (map.data.photos) map.tip.append(photo({ ...shown, count: 0, alt: "" }))
-  map.tip.append(element("p", "", shown.title))
-  map.tip.hidden = false
-  const box = map.stage.getBoundingClientRect()
-  map.tip.style.left = `${Math.min(x + 14, box.width - 170)}px`
-  map.tip.style.top = `${y + 14 + map.tip.offsetHeight > box.height ? Math.max(0, y - 14 - map.tip.offsetHeight) : y + 14}px`
+  if (i >= 0) beside(map, i)
 }
 
 function pick(map, i) {
@@ -208,7 +191,7 @@ function pick(map, i) {
 
 // The listing nearest to the picked one in the direction of an arrow key.
 function walk(map, dx, dy) {
-  if (map.picked < 0) return pick(map, nearest(map.places, map.cells, map.x, map.y, SIZE))
+  if (map.picked < 0) return pick(map, nearest(map.places, map.x, map.y, SIZE))
   const [x, y] = [map.places[2 * map.picked], map.places[2 * map.picked + 1]]
   let best = -1
   let least = Infinity
@@ -230,12 +213,12 @@ function listen(map) {
   const onGrid = (event) => {
     const box = canvas.getBoundingClientRect()
     const [x, y] = [event.clientX - box.left, event.clientY - box.top]
-    return [map.x + (x - box.width / 2) / map.unit, map.y - (y - box.height / 2) / map.unit, x, y]
+    return [map.x + (x - box.width / 2) / map.unit, map.y - (y - box.height / 2) / map.unit]
   }
   // The listing of the photo that is pointed at, else of the nearest point.
   const at = (x, y, reach) => {
     const pictured = photoUnder(map, x, y)
-    return pictured >= 0 ? pictured : nearest(map.places, map.cells, x, y, reach / map.unit)
+    return pictured >= 0 ? pictured : nearest(map.places, x, y, reach / map.unit)
   }
   let from = null
   canvas.addEventListener("pointerdown", (event) => {
@@ -246,8 +229,8 @@ function listen(map) {
     map.line = map.mode === "lasso" ? [[x, y]] : []
   })
   canvas.addEventListener("pointermove", (event) => {
-    const [x, y, left, top] = onGrid(event)
-    if (!from) return void hover(map, at(x, y, 12), left, top)
+    const [x, y] = onGrid(event)
+    if (!from) return hover(map, at(x, y, 12))
     const [dx, dy] = [event.clientX - from.at[0], event.clientY - from.at[1]]
     from.moved ||= Math.hypot(dx, dy) > 4
     if (map.mode === "lasso") map.line.push([x, y])
@@ -265,15 +248,11 @@ function listen(map) {
       return pick(map, at(x, y, 16))
     }
     if (map.mode === "lasso") {
-      let near = 1.5 / map.unit
-      let line = map.line
-      for (; line.length > 80 || line === map.line; near *= 1.5) {
-        const half = Math.floor(map.line.length / 2)
-        // A closed line has no two ends, so each half is simplified for itself.
-        line = [...simplify(map.line.slice(0, half + 1), near).slice(0, -1), ...simplify(map.line.slice(half), near)]
-      }
+      // As many corners as an address can have.
+      const step = Math.ceil(map.line.length / CORNERS)
+      const line = map.line.filter((_, at) => at % step === 0).map((corner) => corner.map((part) => held(Math.round(part))))
       map.line = []
-      if (line.length >= 3) choose(map, (map.outline = line.map((corner) => corner.map((part) => held(Math.round(part))))))
+      if (line.length >= 3) choose(map, (map.outline = line))
     }
     draw(map)
   })
@@ -287,7 +266,10 @@ function listen(map) {
     "wheel",
     (event) => {
       // The wheel scrolls the page, unless the map has the focus or Ctrl is held.
-      if (!event.ctrlKey && canvas.getRootNode().activeElement !== canvas) return
+      if (!event.ctrlKey && canvas.getRootNode().activeElement !== canvas) {
+        map.told.textContent = "Click the map, or hold Ctrl, to zoom with the wheel."
+        return
+      }
       event.preventDefault()
       const [x, y] = onGrid(event)
       const before = map.zoom
@@ -321,7 +303,7 @@ async function bytes(url) {
   return answer.arrayBuffer()
 }
 
-// Where the map's bytes and cards come from: the explorer's server, unless whoever draws brings a source of its own.
+// Where the map's bytes and cards come from: the explorer's server, unless a notebook brings a source of its own.
 const SERVER = {
   bytes,
   card: (data, i) => fetch(data.listing.replace("{number}", i)).then((found) => (found.ok ? found.json() : null)),
@@ -338,7 +320,6 @@ async function load(map, data) {
     map.n = data.n
     map.places = new Uint16Array(places, 0, 2 * data.n)
     map.clusters = new Int16Array(places, 4 * data.n, data.n)
-    map.cells = cellsOf(map.places)
     map.span = spanOf(map.places)
     map.cards.clear()
     map.photos = photosOf()
@@ -372,9 +353,8 @@ export default function ({ data, parentElement, setTriggerValue, source = SERVER
   host.style.setProperty("--box", data.box)
   host.style.setProperty("--height", `${data.height}px`)
   map.buttons.photos.hidden = !pictured(map)
-  map.buttons.photos.setAttribute("aria-pressed", String(map.withPhotos))
   map.canvas.setAttribute("aria-label", data.label)
-  map.canvas.setAttribute("aria-description", data.hint)
+  map.canvas.setAttribute("aria-description", data.keys)
   map.host.querySelector(".legend").setAttribute("aria-label", data.legendLabel)
   load(map, data).catch((error) => {
     map.told.textContent = `The map could not be loaded: ${error.message}`

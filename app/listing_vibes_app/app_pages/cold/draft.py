@@ -1,0 +1,291 @@
+"""The draft of a new listing: its values in the URL, the form that changes them, and its photos."""
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from listing_vibes.errors import sentence_of
+from listing_vibes.kept_with import kept_with
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Attribute, Market
+from listing_vibes.run.thumbs import data_address, originals, preview
+from listing_vibes_app.kit.gallery import Card, gallery
+from listing_vibes_app.server.params import bind, hold, read_number, report_unused, set_params
+from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view.formats import FIELD, count, plain, printable, shorten
+
+MAIN = 4  # fields that are open from the start
+OPTIONS = 200  # values of a category or set to choose from, the most common
+PHOTOS = 30  # of one listing
+SMALL = 116  # pixels of a photo
+UPLOADS = "photos-of-new"  # key of the uploader; keys of fields start with "new-"
+
+
+def fields(opened: OpenRun) -> list[Attribute]:
+    """Return the attributes with a field: money first, then short ones by how many listings have them, then texts.
+
+    A draft has the location of the listing that it started from.
+    """
+    view = opened.view
+    known = view.market.listings.notna().mean()
+    items = [item for item in view.market.attributes if item.shown_as != "place"]
+    order = {
+        item.name: (item.shown_as == "text", item not in view.headline[:1], -known[item.name])
+        for item in items
+    }
+    return sorted(items, key=lambda item: order[item.name])
+
+
+def columns_of(item: Attribute) -> tuple[str, ...]:
+    """Return the columns of an attribute."""
+    return (C.LATITUDE, C.LONGITUDE) if item.shown_as == "place" else (item.name,)
+
+
+def cells_of(opened: OpenRun, row: int) -> dict[str, Any]:
+    """Return the values of a listing of the market, as the form has them."""
+    listing = opened.view.market.listings.iloc[row]
+    cells: dict[str, Any] = {}
+    for item in opened.view.market.attributes:
+        for name in columns_of(item):
+            value = listing[name]
+            if isinstance(value, list):
+                cells[name] = list(value)
+            elif not pd.isna(value):
+                make = {"number": float, "place": float, "flag": bool}.get(item.shown_as, str)
+                cells[name] = make(value)
+    return {name: cell for name, cell in cells.items() if _fits(opened, name, cell)}
+
+
+def draft_of(cells: dict[str, Any]) -> str:
+    """Return values as text for the URL."""
+    return json.dumps(cells, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def read_draft(opened: OpenRun, text: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of a draft in the URL, and the names of those for which this market has no field."""
+    try:
+        given = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        return {}, ["draft"]
+    cells = {name: value for name, value in given.items() if _fits(opened, name, value)}
+    return cells, [name for name in given if name not in cells]
+
+
+def _fits(opened: OpenRun, name: str, value: Any) -> bool:
+    """Whether the field of a column can hold a value."""
+    item = next((one for one in opened.view.market.attributes if name in columns_of(one)), None)
+    if item is None:
+        return False
+    if item.shown_as in ("number", "place"):
+        # Browsers count exactly up to 2 ** 53; nothing holds for NaN.
+        end = 90.0 if name == C.LATITUDE else 180.0 if name == C.LONGITUDE else 1e300
+        end = 2.0**53 - 1 if item.shown_as == "number" and is_whole(opened, name) else end
+        return isinstance(value, int | float) and not isinstance(value, bool) and -end <= value <= end
+    if item.shown_as == "flag":
+        return isinstance(value, bool)
+    if item.shown_as == "multi":
+        return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value)
+    return _is_text(value)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a text that can be sent: half of a surrogate pair cannot."""
+    return (
+        isinstance(value, str)
+        and bool(value.strip())
+        and not any("\ud800" <= sign <= "\udfff" for sign in value)
+    )
+
+
+def start_row(opened: OpenRun) -> int | None:
+    """Return the row of the market's listing that the draft started from."""
+    return opened.view.market.listing_row.get(st.query_params.get("like", ""))
+
+
+def read_cells(opened: OpenRun) -> dict[str, Any]:
+    """Return the values of the draft: those of the URL, else those of the listing that it started from."""
+    row = start_row(opened)
+    if "draft" not in st.query_params and row is not None:
+        return cells_of(opened, row)
+    return read_draft(opened, st.query_params.get("draft", ""))[0]
+
+
+def change_cells(opened: OpenRun, **changed: Any) -> None:
+    """Change values of the draft; None or an empty one takes it away."""
+    cells = {**read_cells(opened), **changed}
+    set_params(draft=draft_of({name: cell for name, cell in cells.items() if _fits(opened, name, cell)}))
+
+
+def start_draft(opened: OpenRun, row: int | None) -> None:
+    """Fill the form with the values and photos of a listing, or empty it."""
+    like, draft = (None, draft_of({})) if row is None else (opened.view.ids[row], None)
+    set_params(view="new", listing=None, like=like, draft=draft, photos=None, cover=None)
+
+
+def report_ignored(opened: OpenRun) -> None:
+    """Have the page say what of its link cannot be part of a draft here."""
+    like = st.query_params.get("like", "")
+    if like and start_row(opened) is None:
+        report_unused(f"The link starts from the listing “{like}”, which is none of this market.")
+    ignored = read_draft(opened, st.query_params.get("draft", ""))[1]
+    if ignored:
+        names = ", ".join(f"“{shorten(name, 30)}”" for name in ignored[:5])
+        report_unused(f"Of the link's values {names} left out: this market has no such field or value.")
+
+
+def draft_form(opened: OpenRun) -> tuple[dict[str, Any], list[tuple[str, bytes]]]:
+    """Draw the form, photos first; return the values and the photos (name, content), the cover first."""
+    cells = read_cells(opened)
+    with st.container(border=True):
+        photos = _photos(opened)
+        items = fields(opened)
+        title = next((item for item in items if item.name == opened.view.market.title), None)
+        if title is not None:
+            _field(opened, title, cells)
+        rest = [item for item in items if item is not title]
+        _pairs(opened, rest[:MAIN], cells)
+        if rest[MAIN:]:
+            with st.expander(count(len(rest) - MAIN, "more value")):
+                _pairs(opened, rest[MAIN:], cells)
+    return cells, photos
+
+
+def _pairs(opened: OpenRun, items: list[Attribute], cells: dict[str, Any]) -> None:
+    # By the pair, so that fields keep their order on a phone.
+    for first in range(0, len(items), 2):
+        for column, item in zip(st.columns(2, gap="medium"), items[first : first + 2], strict=False):
+            with column:
+                _field(opened, item, cells)
+
+
+def _field(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> None:
+    """Draw the field of an attribute. It is given its value twice: a browser that draws it late has not seen the first."""
+    market, unit, name = opened.view.market, opened.view.unit(item), item.name
+    label, value = plain(f"{item.label} ({unit})" if unit else item.label), cells.get(item.name)
+
+    def held(shown: Any) -> dict[str, Any]:
+        return hold(f"new-{name}", shown, lambda new: change_cells(opened, **{name: new}), once=True)
+
+    empty: dict[str, Any] = {"placeholder": "Not known"}
+    options: list[str] = []
+    if item.shown_as in ("category", "multi"):
+        more_values = [value] if isinstance(value, str) else value or []
+        options = list(dict.fromkeys([*_common(market, name), *more_values]))
+    match item.shown_as:
+        case "number":
+            whole = is_whole(opened, name)
+            value = None if value is None else round(value) if whole else float(value)
+            form: dict[str, Any] = {"step": 1 if whole else None, "format": "%d" if whole else FIELD}
+            st.number_input(label, value=value, **form, **empty, **held(value))
+        case "flag":
+            index = None if value is None else int(not value)
+            words = {True: "Yes", False: "No"}.__getitem__
+            st.selectbox(label, [True, False], index=index, format_func=words, **empty, **held(value))
+        case "category":
+            index = None if value is None else options.index(value)
+            more: dict[str, Any] = {
+                "accept_new_options": True,
+                "format_func": lambda word: opened.view.word(item, word),
+            }
+            st.selectbox(label, options, index=index, **more, **empty, **held(value))
+        case "multi":
+            more = {"accept_new_options": True, "format_func": printable, "default": value or []}
+            st.multiselect(label, options, **more, **empty, **held(value or []))
+        case _ if name == market.title:
+            st.text_input(label, value or "", **empty, **held(value or ""))
+        case _:
+            st.text_area(label, value or "", height=110, **empty, **held(value or ""))
+
+
+def is_whole(opened: OpenRun, name: str) -> bool:
+    """Whether all numbers of a column are whole."""
+    return _all_whole(opened.view.market, name)
+
+
+@kept_with(8)
+def _all_whole(market: Market, name: str) -> bool:
+    known = market.listings[name].dropna()
+    return bool(len(known)) and bool((known % 1 == 0).all())
+
+
+@kept_with(8)
+def _common(market: Market, name: str) -> tuple[str, ...]:
+    """Return the most common values of a category or set."""
+    return tuple(market.listings[name].explode().value_counts().index[:OPTIONS].tolist())
+
+
+def _photos(opened: OpenRun) -> list[tuple[str, bytes]]:
+    """Draw the uploader and the photos; return those that can be read, the cover first."""
+    if not opened.run.manifest.photo_encoder:
+        st.caption("This run was made without photos, so none can be added.")
+        return []
+    files = st.file_uploader(
+        "Photos",
+        type=["jpg", "jpeg", "png", "webp"],
+        accept_multiple_files=True,
+        max_upload_size=25,
+        key=UPLOADS,
+        help="They stay on this machine, and are not part of the link.",
+    )
+    photos = [(file.name, file.getvalue()) for file in files] or _start_photos(opened)
+    return usable_photos(opened, photos)
+
+
+def _start_photos(opened: OpenRun) -> list[tuple[str, bytes]]:
+    """Draw whether the photos of the listing that the draft started from count; return them."""
+    row = start_row(opened)
+    number = 0 if row is None else len(opened.view.photos(row))
+    if row is None or not number:
+        return []
+    used = st.query_params.get("photos") != "0"
+
+    def change(new: bool) -> None:
+        set_params(photos=None if new else 0, cover=None)
+
+    help = "Those of the listing that the form was filled with; photos added here replace them"
+    st.checkbox(f"With its {count(number, 'photo')}", help=help, **hold("own-photos", used, change))
+    return originals(opened.view.market, opened.view.photos(row)) if used else []
+
+
+def usable_photos(opened: OpenRun, photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Show the photos (name, content) that can be read and say why others cannot; return them, the chosen cover first."""
+    usable, small = [], []
+    for name, content in photos[:PHOTOS]:
+        shown, problem = _preview(content)
+        if problem:
+            warn_photo(f"{name} is left out: {problem}.")
+        else:
+            usable.append((name, content))
+            small.append(shown)
+    if len(photos) > PHOTOS:
+        warn_photo(f"A listing has at most {PHOTOS} photos here; the others are left out.")
+    if not usable:
+        return []
+    cover = read_number("cover", 1, 1, len(usable))
+    cards = [Card(photo=one, alt=f"Photo {place} of the listing") for place, one in enumerate(small, 1)]
+    gallery(opened, cards, key="draft-photos", label="Photos of the draft", layout="grid", least=SMALL)
+    if len(usable) > 1:
+        numbers = list(range(1, len(usable) + 1))
+        st.segmented_control("Cover photo", numbers, required=True, **bind("cover", cover, 1))
+    return [usable[cover - 1], *usable[: cover - 1], *usable[cover:]]
+
+
+@st.cache_data(show_spinner=False, max_entries=2 * PHOTOS)
+def _preview(content: bytes) -> tuple[str, str]:
+    """Return a small picture of a photo as a data URL, or why there is none.
+
+    A file of Streamlit's would vanish with a run of the page that is broken off, and leave a broken picture.
+    """
+    try:
+        return data_address(preview(content, 2 * SMALL)), ""
+    except Exception as error:  # whatever a file does to a decoder costs that file only
+        return "", sentence_of(error)
+
+
+def warn_photo(sentence: str) -> None:
+    """Say why a photo is left out."""
+    st.warning(plain(sentence), icon=":material/broken_image:")

@@ -1,0 +1,103 @@
+"""Recall@30 by what was known: events of the listing, length of the history, weeks since training."""
+
+import re
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from listing_vibes.report.text import best_baseline
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.words import percent
+from listing_vibes_app.kit import charts
+from listing_vibes_app.kit.empty import to_similar
+from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name, recall_columns
+from listing_vibes_app.kit.notices import not_evaluated
+from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view.formats import count
+
+#: Of each slice its title, the name of its axis, and why it may be empty.
+PARTS = {
+    "events": (
+        "By training events of the listing",
+        "Training events of the next listing",
+        "No query of this run's evaluation has a next listing to tell apart by its events.",
+    ),
+    "history": (
+        "By length of the history",
+        "Events in the history",
+        "No query of this run's evaluation has a history.",
+    ),
+    "week": (
+        "Over the weeks after training",
+        "Week after validation ended",
+        "This evaluation has no weeks: its events have no dates, or it predicts each user's last event.",
+    ),
+}
+
+
+def recall_table(metrics: dict[str, Any], part: str, methods: list[str]) -> pd.DataFrame:
+    """Return recall by a slice: a line for each group and method, with `Group, Method, value, low, high, Queries`."""
+    rows = [
+        (one["group"], one["scorer"], one["value"], one["low"], one["high"], one["queries"])
+        for one in metrics["stability"]
+        if one["by"] == part and one["scorer"] in methods and one["value"] is not None
+    ]
+    rows.sort(key=lambda row: (_first_number(row[0]), methods.index(row[1])))
+    table = pd.DataFrame(rows, columns=["Group", "Method", "value", "low", "high", "Queries"])
+    table["Group"] = [label.replace("-", "–") for label in table["Group"]]
+    table["Method"] = [method_name(name) for name in table["Method"]]
+    return table
+
+
+def _first_number(label: str) -> int:
+    found = re.match(r"\d+", label)
+    return int(found.group()) if found else -1
+
+
+def recall_by(opened: OpenRun) -> None:
+    """Show three charts with their tables, or why there are none."""
+    metrics = opened.run.metrics
+    if not metrics or not metrics.get("stability"):
+        not_evaluated(opened)
+        to_similar()
+        return
+    baseline = best_baseline(metrics.get("results", {}))
+    methods = [DEFAULT_RANKING, *([baseline] if baseline else [])]
+    for part, (title, axis, why) in PARTS.items():
+        st.header(title, anchor=False, help=RECALL_HELP)
+        table = recall_table(metrics, part, methods)
+        if table.empty:
+            st.caption(why)
+            continue
+        groups = table["Group"].nunique()
+        charts.show_chart(
+            _chart(table, axis),
+            key=f"recall-by-{part}",
+            alt=f"Recall at 30, {axis.lower()}, with intervals",
+            height=300,
+            width="stretch" if groups > 7 else 240 + 110 * groups,
+        )
+        columns = {axis: table["Group"], "Method": table["Method"], **recall_columns(table)}
+        columns["Queries"] = table["Queries"].map("{:,}".format)
+        label = f"The figures behind it: {title[:1].lower()}{title[1:]}"
+        charts.show_figures(pd.DataFrame(columns), f"Recall@30 {title.lower()}", label)
+
+
+def _chart(table: pd.DataFrame, axis: str) -> go.Figure:
+    methods = list(dict.fromkeys(table["Method"]))
+    styles = zip(methods, charts.SERIES, ("circle", "square"), strict=False)
+    hover = [
+        f"<b>{charts.escaped(line.Method)}</b>, {charts.escaped(line.Group)}<br>Recall@30 {percent(line.value)}<br>"
+        f"95 %: {interval(line.low, line.high)}<br>{count(line.Queries, 'query', 'queries')}"
+        for line in table.itertuples()
+    ]
+    kinds = [charts.Kind(*style) for style in styles]
+    figure = charts.intervals(table.assign(kind=table["Method"]), kinds, "Group", hover, upright=True)
+    groups = list(dict.fromkeys(table["Group"]))
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=groups)
+    figure.update_yaxes(title="Recall@30")
+    figure.update_layout(showlegend=True, margin={"l": 64})
+    charts.axis_title(figure, axis)
+    return figure

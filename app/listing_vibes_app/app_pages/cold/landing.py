@@ -1,0 +1,218 @@
+"""Where a listing without events is placed: its neighbors, its position on the map, and the users who would get it first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from listing_vibes.defaults import K
+from listing_vibes.insight.audience import USERS, Audience
+from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.fits import NOTHING
+from listing_vibes_app.kit import charts
+from listing_vibes_app.kit.empty import empty
+from listing_vibes_app.kit.gallery import gallery, listing_card, page_url
+from listing_vibes_app.kit.list_options import describe_score
+from listing_vibes_app.kit.map_points import load_maps
+from listing_vibes_app.kit.people import people_table
+from listing_vibes_app.kit.spaces import label_of
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, known_rows
+from listing_vibes_app.view.formats import count, plain
+
+DOTS = 1500  # listings drawn
+TABLE = 50  # users listed
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A listing in one space."""
+
+    title: str
+    space: str
+    vector: np.ndarray  # (d,)
+    nearest: pd.DataFrame  # listing_id, score; without the listing
+    row: int | None = None  # of the run, where it is one of its listings
+
+
+def neighbors(opened: OpenRun, placed: Placement, least: int = 190, started_from: str | None = None) -> None:
+    """Show the listings nearest to it; the one that a draft was `started_from` is marked."""
+    st.header("Its neighbors", anchor=False)
+    label = f"by {label_of(placed.space).lower()}, the most alike first"
+    if not similar_gallery(opened, placed.nearest, "landing", label, least=least, started_from=started_from):
+        empty("There are no neighbors", "No other listing has anything in this space.")
+
+
+def similar_gallery(
+    opened: OpenRun, near: pd.DataFrame, key: str, label: str, started_from: str | None = None, **more
+) -> bool:
+    """Show listings (`listing_id, score`) with their similarity; False where there is none."""
+    rows = known_rows(opened, near[C.LISTING])
+    cards = [
+        listing_card(
+            opened,
+            row,
+            score=f"Similarity {near['score'].iloc[place]:.2f}",
+            badge="started from" if opened.view.ids[row] == started_from else "",
+        )
+        for place, row in rows
+    ]
+    meaning = describe_score(opened, Selection("similar", "", K))[1]
+    label = f"{count(len(rows), 'listing')} {label}"
+    if cards:
+        gallery(opened, cards, key=key, label=label, score_help=meaning, **more)
+    return bool(cards)
+
+
+def place_on_map(opened: OpenRun, placed: Placement) -> None:
+    """Show the listing among all others, on the map of the space."""
+    st.header("Where it lands", anchor=False)
+    if placed.space == "attributes" and placed.row is None:
+        st.caption(
+            "A new listing changes the attribute space itself; choose another space to see it on the map."
+        )
+        return
+    drawn = (load_maps(opened) or {}).get(placed.space)
+    link = f"[vibe map]({page_url(opened, 'map', space=placed.space)})"
+    if drawn is None:
+        st.markdown(f"Once the {link} is drawn, its position there is shown here.")
+        return
+    position = None if placed.row is None else drawn.standing(placed.row)
+    at, group = position or drawn.landing(placed.vector)
+    if group >= 0:
+        url = page_url(opened, "map", space=placed.space, group=group)
+        size = count(int(drawn.sizes[group]), "listing")
+        st.markdown(
+            f"In the group **[{plain(drawn.portraits[group].name)}]({url})** of the vibe map ({size})."
+        )
+    else:
+        st.markdown(f"Between the groups of the {link}.")
+    charts.show_chart(
+        _chart(dots(opened, placed, drawn.run_rows, drawn.places.astype(float), at)),
+        key=f"place-{placed.space}",
+        alt="All listings as dots, with this listing and its neighbors marked by shape and color",
+        height=400,
+    )
+
+
+def dots(
+    opened: OpenRun, placed: Placement, rows: np.ndarray, places: np.ndarray, at: np.ndarray
+) -> pd.DataFrame:
+    """Return a line for each dot: x, y, Listing, Kind; the listing itself comes last.
+
+    Args:
+        rows: (n,) of the run, the listings on the map.
+        places: (n, 2) their positions.
+        at: (2,) that of the listing itself.
+    """
+    run = opened.run
+    nearest = np.array([run.listing_row[name] for name in placed.nearest[C.LISTING]], np.int64)
+    near = np.flatnonzero(np.isin(rows, nearest))
+    others = np.flatnonzero(~np.isin(rows, [*nearest, -1 if placed.row is None else placed.row]))
+    if len(others) > DOTS:
+        others = np.sort(np.random.default_rng(0).choice(others, DOTS, replace=False))
+    shown = np.concatenate([others, near])
+    points = np.vstack([places[shown], at])
+    of_market = (opened.view.market.listing_row.get(run.listing_ids[row]) for row in rows[shown])
+    names = ["" if row is None else opened.view.title(row) for row in of_market]
+    kinds = ["Other listings"] * len(others) + ["Neighbors"] * len(near) + ["This listing"]
+    return pd.DataFrame(
+        {"x": points[:, 0], "y": points[:, 1], "Listing": [*names, placed.title], "Kind": kinds}
+    )
+
+
+def _chart(table: pd.DataFrame) -> go.Figure:
+    figure = go.Figure()
+    styles = {
+        "Other listings": {"color": charts.GRAY, "size": 5, "opacity": 0.55},
+        "Neighbors": {"color": charts.SERIES[1], "size": 9, "symbol": "square"},
+        "This listing": {"color": charts.SERIES[0], "size": 17, "symbol": "diamond"},
+    }
+    for kind, marker in styles.items():
+        mine = table[table["Kind"] == kind]
+        figure.add_scatter(
+            x=mine["x"].tolist(),
+            y=mine["y"].tolist(),
+            mode="markers",
+            name=kind,
+            marker=marker,
+            text=[charts.label(name, 40) for name in mine["Listing"]],
+            hovertemplate=f"%{{text}}<br>{kind}<extra></extra>",
+        )
+    figure.update_layout(showlegend=True, margin={"l": 0, "r": 0, "b": 8}, hovermode="closest")
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False, scaleanchor="x")  # as on the map: both axes at one scale
+    return figure
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def audience(opened: OpenRun, before: int | None) -> Audience:
+    """Return the users active last, as of a moment or of the last event.
+
+    Raises:
+        VibesError: no model, or no history before that moment.
+    """
+    return Audience.of(opened.run, USERS, before)
+
+
+def first_users(opened: OpenRun, placed: Placement, before: int | None, later: set[str]) -> None:
+    """Show the users in whose recommendations it would have the best rank.
+
+    Args:
+        before: the moment as of which histories count; None: all events.
+        later: users who interacted with it after that moment.
+    """
+    st.header("Who would get it first", anchor=False)
+    if not opened.view.has_events:
+        st.caption("This market has no events, so there are no users with a history.")
+        return
+    with st.spinner("Encoding the histories of the users active last …"):
+        people = audience(opened, before)
+    found = people.first(placed.vector, placed.row)
+    if not len(found):
+        st.caption("All users that were active last have this listing in their history.")
+        return
+    inside = found["rank"] <= K
+    moment = " before training ended" if before is not None else ""
+    st.markdown(
+        f"Among the {K} recommendations of **{inside.sum()} of {count(len(found), 'user')}**: those active last{moment}.",
+        help=f"Its rank among all listings active at that moment, for {count(len(people), 'user')} at most.",
+    )
+    mine = found[C.USER].isin(later)
+    if later:
+        st.markdown(
+            f"{count(len(later), 'user')} interacted with it later; {mine.sum()} of them are among those users, and "
+            f"**{(inside & mine).sum()}** had it among their {K}."
+        )
+    show_users(opened, found[:TABLE], later, blended=False)
+
+
+def show_users(opened: OpenRun, found: pd.DataFrame, later: set[str], blended: bool) -> None:
+    """Show the users of `found` (user_id, rank, score, events) in a table; `blended`: scores are of the default ranking."""
+    users = [opened.view.user_row[name] for name in found[C.USER]]
+    table = pd.DataFrame(
+        {
+            "User": [opened.view.user_name(user) for user in users],
+            "Rank": found["rank"].tolist(),
+            "Similarity": found["score"].round(3).tolist(),
+            "Events": found["events"].tolist(),
+        }
+    )
+    if later:
+        table["Interacted later"] = ["✓ Yes" if name in later else "" for name in found[C.USER]]
+    word, help = describe_score(opened, Selection("recommend", "", K, beside=None if blended else NOTHING))
+    config = {
+        "Rank": st.column_config.NumberColumn(help="Its rank among the user's recommendations"),
+        "Similarity": st.column_config.NumberColumn(word, format="%.2f", help=help),
+    }
+    people_table(
+        opened,
+        table,
+        users,
+        found["events"].astype(int).tolist(),
+        key="first-users",
+        config=config,
+        alt="Users who would get this listing first, with its rank among their recommendations",
+    )

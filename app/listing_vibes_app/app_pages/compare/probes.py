@@ -1,0 +1,119 @@
+"""What photos know: how well a number is predicted from a space, beside the attributes alone and chance."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from listing_vibes.errors import needs
+from listing_vibes.insight.probes import Probes, probe_run
+from listing_vibes_app.kit import charts
+from listing_vibes_app.kit.controls import select
+from listing_vibes_app.kit.spaces import label_of, missing_spaces
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
+from listing_vibes_app.view.formats import MISSING
+
+SCORE_HELP = (
+    "The share of the variance that is predicted: 1 is perfect, 0 is no better than the mean for all (R²)."
+)
+DOTS = 1500
+NAMES = {"photos": "Photos alone", "attributes": "The other attributes alone"}
+
+
+def show_probes(opened: OpenRun) -> None:
+    """Choose a number; show how well each space predicts it for listings that the probe was not trained on."""
+    numbers = {item.name: item.label for item in opened.view.attributes if item.shown_as == "number"}
+    if "photos" not in opened.run.spaces or not numbers:
+        reason = "This market has no number, such as a price or an area, that photos could predict."
+        st.markdown(" ".join(missing_spaces(opened)) if numbers else reason)
+        return
+    help = "A linear model is trained on the photos of some listings and predicts the number of the others"
+    question = select(
+        "Can photos predict …", "probe", numbers, placeholder="Choose a number", width=340, help=help
+    )
+    if not question:
+        st.caption("Some listings train a linear model, the others test it, once you choose a number.")
+        return
+    with st.spinner("Predicting from photos and attributes …"):
+        found = _probe(opened, question)
+    table = scores(found.table)
+    alt = f"How well {numbers[question]} is predicted from each space"
+    st.dataframe(table, hide_index=True, width=560, alt=alt)
+    st.caption(SCORE_HELP)
+    item = next(item for item in opened.view.attributes if item.name == question)
+    unit = opened.view.unit(item)
+    show_predictions(predictions(opened, found, question), f"{item.label}, {unit}" if unit else item.label)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
+def _probe(opened: OpenRun, question: str) -> Probes:
+    with needs("Predicting from photos"):
+        return probe_run(opened.run, [question])
+
+
+def scores(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a line for each space, photos first, then chance: Predicted from, Score, 95 % interval, Listings."""
+    by = table.set_index("space")
+    lines = [
+        (
+            NAMES.get(space, label_of(space)),
+            f"{row['value']:.2f}",
+            f"{row['low']:.2f} to {row['high']:.2f}",
+            f"{row['listings']:,}",
+        )
+        for space in ("photos", "model", "attributes")
+        if space in by.index
+        for row in [by.loc[space]]
+    ]
+    lines.append(("Chance: the mean for all", "0.00", MISSING, MISSING))
+    return pd.DataFrame(lines, columns=["Predicted from", "Score", "95 % interval", "Listings"])
+
+
+def predictions(opened: OpenRun, found: Probes, question: str) -> pd.DataFrame:
+    """Return true and predicted values in the attribute's own unit: Predicted from, True, Predicted."""
+    frame = found.predictions[found.predictions["space"].isin(list(NAMES))]
+    truth, predicted = (frame[name].to_numpy(float) for name in ("truth", "predicted"))
+    rows = frame["listing_id"].map(opened.view.market.listing_row).to_numpy()
+    values = opened.view.market.listings[question].to_numpy(float, na_value=np.nan)[rows]
+    if len(values) and (values > 0).all() and np.allclose(truth, np.log(values), atol=1e-4):
+        truth, predicted = (
+            values,
+            np.exp(predicted),
+        )  # numbers over several orders are predicted by their logarithm
+    spaces = frame["space"].map(NAMES).to_numpy()
+    return pd.DataFrame({"Predicted from": spaces, "True": truth, "Predicted": predicted})
+
+
+def show_predictions(frame: pd.DataFrame, label: str) -> None:
+    """Show predicted against true values, with the line on which both are the same."""
+    low, high = np.nanquantile(frame[["True", "Predicted"]].to_numpy(), [0.005, 0.995])
+    for column, (space, name) in zip(st.columns(2), NAMES.items(), strict=True):
+        mine = frame[frame["Predicted from"] == name]
+        if len(mine):
+            figure = _chart(mine.sample(min(len(mine), DOTS), random_state=0), float(low), float(high))
+            charts.axis_title(figure, f"True: {label}")
+            alt = f"{label}, true against predicted from {name.lower()}"
+            with column:
+                st.markdown(f"**{name}**")
+                charts.show_chart(figure, key=f"probe-{space}", alt=alt, height=340)
+    st.caption("Each dot is a listing; on the dashed line, the prediction is true.")
+
+
+def _chart(mine: pd.DataFrame, low: float, high: float) -> go.Figure:
+    """Return a dot for each listing; those beyond the axes lie on their ends."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=mine["True"].clip(low, high).tolist(),
+        y=mine["Predicted"].clip(low, high).tolist(),
+        mode="markers",
+        marker={"color": charts.SERIES[0], "size": 6, "opacity": 0.5},
+        customdata=mine[["True", "Predicted"]].to_numpy().tolist(),
+        hovertemplate="True: %{customdata[0]:,.4~r}<br>Predicted: %{customdata[1]:,.4~r}<extra></extra>",
+    )
+    line = {"color": charts.GRAY, "dash": "dash", "width": 1.5}
+    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line=line, hoverinfo="skip")
+    pad = 0.03 * (high - low)
+    axis = {"range": [low - pad, high + pad], "tickformat": "~s", "nticks": 5}
+    figure.update_layout(xaxis=axis, yaxis=axis, hovermode="closest", margin={"l": 64})
+    figure.update_yaxes(title="Predicted")
+    return figure

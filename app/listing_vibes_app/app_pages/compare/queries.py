@@ -1,0 +1,220 @@
+"""Where two rankings differ: every measure, and the queries on which they differ most, with history and both lists."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.comparison import Comparison
+from listing_vibes.insight.rankings import unlike
+from listing_vibes.report.text import best_baseline
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
+from listing_vibes.words import percent
+from listing_vibes_app.app_pages.compare.ablation import METRICS, p_value
+from listing_vibes_app.app_pages.compare.rankings import compare_rankings, contestants, is_quick, lists_of
+from listing_vibes_app.kit.controls import button, select
+from listing_vibes_app.kit.empty import empty, to_similar
+from listing_vibes_app.kit.gallery import gallery, listing_card
+from listing_vibes_app.kit.measures import method_name
+from listing_vibes_app.kit.notices import not_evaluated
+from listing_vibes_app.server.boundary import describe_error
+from listing_vibes_app.server.pages import page_file
+from listing_vibes_app.server.params import read_number, set_params
+from listing_vibes_app.server.runs import OpenRun, known_rows, open_run, run_params
+from listing_vibes_app.view import formats
+from listing_vibes_app.view.formats import count, plain
+
+MAIN = "recall@30"
+SHOWN, MORE, MOST = 3, 3, 12  # queries of a side
+LISTED = 8  # first listings of a ranking
+NEWEST = 8  # listings of a history
+RANK_HELP = (
+    "The rank that each gave to the listing which the user interacted with next; ties count against it."
+)
+HELP = (
+    "Means over users of the queries that both answered. The difference is the first minus the second with its 95 % interval "
+    "over users; p by a sign-flip test. `vibes compare` prints the same."
+)
+
+
+def show_queries(opened: OpenRun) -> None:
+    """Choose two rankings; show the queries on which either is furthest ahead."""
+    options = contestants(opened.name)
+    if len(options) < 2:
+        why = "An evaluated run has the rank of every next listing, by the model and by the baselines."
+        empty("There are no queries to compare", why)
+        not_evaluated(opened)
+        to_similar()
+        return
+    keys = list(options)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rankings"):
+        first = select("First", "a", options, keys[0], clears=("lists",), width=300)
+        second = select("Second", "b", options, default_rival(keys, first), clears=("lists",), width=300)
+    if first == second:
+        empty("Both are the same", "Choose two different rankings to see where they differ.")
+        return
+    (run, scorer), (other_run, other_scorer) = split_key(first), split_key(second)
+    comparison = compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
+    # On the cards and in the table what the two have in common is left out.
+    names = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
+    show_measures(comparison, names)
+    found = comparison.apart
+    if found.empty:
+        empty("They never differ", "Both gave the same rank to every next listing.")
+        return
+    ahead = found[found["gain"] > 0], found[found["gain"] < 0][::-1]
+    st.markdown(
+        f"On **{count(len(ahead[0]), 'query', 'queries')}** {plain(options[first])} ranked the next listing higher, on "
+        f"**{len(ahead[1]):,}** {plain(options[second])}. Shown are those where they differ most, each of another user and listing.",
+        help=RANK_HELP,
+    )
+    shown = read_number("queries", SHOWN, SHOWN, MOST)
+    sides = unlike(*ahead, shown)
+    both = pd.concat(sides, ignore_index=True)
+    lists = [_lists(options[key], *split_key(key), both) for key in (first, second)]
+    drawn = 0
+    for side, (key, rows) in enumerate(zip((first, second), sides, strict=True)):
+        st.subheader(plain(f"{options[key]} was better"), anchor=False)
+        if rows.empty:
+            st.markdown("On no query.")
+        for row in rows.to_dict("records"):
+            _show_query(open_run(run), row, names, [part[drawn] for part in lists], f"query-{side}-{drawn}")
+            drawn += 1
+    if max(map(len, ahead)) > shown and shown < MOST:
+        label = f"Show {min(MORE, MOST - shown)} more of each"
+        button(label, "expand_more", lambda: set_params(queries=shown + MORE), key="more-queries")
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Return run and scorer of a key of `contestants`."""
+    run, _, scorer = key.rpartition("/")
+    return run, scorer
+
+
+def default_rival(keys: list[str], first: str) -> str:
+    """Return what to compare with by default: another run's default ranking with the same queries, else the best baseline."""
+    run, _ = split_key(first)
+    others = [key for key in keys if key != first]
+    for key in others:
+        if split_key(key)[1] == DEFAULT_RANKING and _have_same_queries(first, key):
+            return key
+    hardest = best_baseline((open_run(run).run.metrics or {}).get("results", {}))
+    own = [key for key in others if split_key(key)[0] == run]
+    rivals = [key for key in own if split_key(key)[1] == hardest]
+    baselines = [key for key in own if not uses_model(split_key(key)[1])]
+    return (rivals or baselines or own or others)[0]
+
+
+def _have_same_queries(first: str, second: str) -> bool:
+    (run, scorer), (other_run, other_scorer) = split_key(first), split_key(second)
+    try:
+        compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
+    except VibesError:
+        return False
+    return True
+
+
+def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
+    """Show by how much two rankings differ: recall@30 in a sentence, every measure and every slice behind it."""
+    main, first, second = comparison.differences[MAIN], *map(plain, names)
+    queries = f"{count(len(comparison.queries), 'query', 'queries')} of {count(comparison.users, 'user')}"
+    st.markdown(
+        f"Recall@30 of {first} is {_points(main['value'])} against {second} ({_span(main)}, p {p_value(main['p_value'] or 0.0)}), "
+        f"on {queries} that both answered.",
+        help=HELP,
+    )
+    if comparison.other_candidates:
+        number = count(comparison.other_candidates, "query", "queries")
+        st.caption(f"In {number} the two runs chose from different numbers of listings.")
+    measures, slices = [], []
+    for metric, difference in comparison.differences.items():
+        name, _, k = metric.partition("@")
+        label = METRICS[name][0] + (f"@{k}" if k else "")
+        measures.append({"Measure": label, **_line(comparison.results, metric, difference, "p_value", names)})
+    for name, part in comparison.slices.items():
+        line = _line(part["results"], MAIN, part["differences"][MAIN], "p_holm", names)
+        slices.append({"Recall@30 of": formats.words(name), **line, "Queries": f"{part['queries']:,}"})
+    with st.expander("All measures and slices"):
+        alt = "Every measure of both rankings and the difference"
+        st.dataframe(pd.DataFrame(measures), hide_index=True, alt=alt)
+        if slices:
+            st.caption("In slices of the queries; p after Holm's correction for their number")
+            alt = "Recall@30 of both rankings and the difference in every slice"
+            st.dataframe(pd.DataFrame(slices), hide_index=True, alt=alt)
+
+
+def _line(
+    results: dict[str, Any], metric: str, difference: dict[str, Any], p: str, names: tuple[str, str]
+) -> dict[str, str]:
+    values = [percent(results[side][metric]["value"]) for side in ("first", "second")]
+    line = {"Difference": _points(difference["value"]), "95 % interval": _span(difference)}
+    return dict(zip(names, values, strict=True)) | line | {"p": p_value(difference[p])}
+
+
+def _points(value: float | None) -> str:
+    return formats.MISSING if value is None else f"{100 * value:+.1f} points"
+
+
+def _span(found: dict[str, Any]) -> str:
+    return "one user" if found["low"] is None else f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
+
+
+def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list[str] | str]:
+    """Return the first listings of a ranking on each query, or why they are not shown; a slow scorer is fitted at a click."""
+    opened = open_run(run)
+    if not is_quick(opened, scorer) and st.query_params.get("lists") != "1":
+        with st.container(horizontal=True, vertical_alignment="center", key=f"fitted-{run}-{scorer}"):
+            label = f"Show the lists of {plain(name)}"
+            button(label, "view_carousel", lambda: set_params(lists=1), key=f"fit-{scorer}")
+            why = "It has to be fitted again for that, which may take a minute or more."
+            st.caption(why, width="content")
+        return ["Not fitted here yet."] * len(queries)
+    try:
+        with st.spinner(f"Ranking by {plain(name)} …"):
+            return list(lists_of(opened, scorer, queries, LISTED))
+    except Exception as error:
+        return [describe_error(error)] * len(queries)
+
+
+def _show_query(
+    opened: OpenRun, row: dict[str, Any], names: tuple[str, str], lists: list[list[str] | str], key: str
+) -> None:
+    """Show a query: the next listing, a link to the user at that moment, the history, and both lists."""
+    view, log = opened.view, opened.view.log
+    target, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
+    if target is None or user is None:  # the market changed
+        return
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    when = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])
+    at = int(np.searchsorted(log.time[start:end], when))
+    moment = formats.moment(int(when)) if log.timed else f"event {at + 1:,}"
+    ranks = [
+        f"{name} {formats.ordinal(int(row[side]))}"
+        for name, side in zip(names, ("first", "second"), strict=True)
+    ]
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{plain(' · '.join(ranks))}**", help=RANK_HELP, width="content")
+            params = {"user": row["user_id"], "at": str(max(1, at)), **run_params(opened)}
+            label = plain(f"{view.user_name(user)}, {moment}")
+            st.page_link(page_file("users"), label=label, query_params=params)
+        history = list(dict.fromkeys(log.listing[start : start + at][::-1].tolist()))[:NEWEST]
+        cards = [listing_card(opened, target, step="Next listing", tone="hit")]
+        steps = ["History, newest first"] + [""] * NEWEST
+        cards += [listing_card(opened, one, step=step) for one, step in zip(history, steps, strict=False)]
+        strip: dict[str, Any] = {"layout": "strip", "least": 130}
+        label = f"Next listing, and the history of {view.user_name(user)}"
+        gallery(opened, cards, key=f"{key}-history", label=label, **strip)
+        for number, (name, found) in enumerate(zip(names, lists, strict=True)):
+            if isinstance(found, str) or not found:
+                st.caption(plain(f"First by {name}: {found or 'nothing'}"))
+                continue
+            cards = [
+                listing_card(
+                    opened, one, facts=[], step=f"{name}: {place + 1}", tone="hit" if one == target else ""
+                )
+                for place, one in known_rows(opened, found)
+            ]
+            gallery(opened, cards, key=f"{key}-{number}", label=f"First by {name}", **strip)

@@ -1,0 +1,149 @@
+"""Two runs side by side: neighbors of one listing, or recommendations to one user."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from listing_vibes.insight.selection.selection import Selection
+from listing_vibes_app.kit.as_code import as_code
+from listing_vibes_app.kit.controls import random_button, search_box, select, switch
+from listing_vibes_app.kit.days import event_slider
+from listing_vibes_app.kit.empty import empty, unknown
+from listing_vibes_app.kit.gallery import gallery, listing_card
+from listing_vibes_app.kit.list_options import read_selections, score_lines
+from listing_vibes_app.kit.spaces import label_of
+from listing_vibes_app.server.boundary import describe_error
+from listing_vibes_app.server.params import hold, set_params
+from listing_vibes_app.server.runs import (
+    OpenRun,
+    known_rows,
+    open_run,
+    rank,
+    run_facts,
+    run_label,
+    run_paths,
+    search_index,
+)
+from listing_vibes_app.view.formats import ordinal, plain
+
+
+def two_runs(opened: OpenRun) -> None:
+    """Choose the other run and a listing or a user; show both lists and what they share."""
+    others = [name for name in run_paths() if name != opened.name]
+    if not others:
+        why = "Start the explorer with two or more runs to see them side by side: vibes explore RUN OTHER-RUN"
+        empty("There is only one run", why)
+        return
+    market = run_facts(opened.name)[0]
+    usual = next((name for name in others if run_facts(name)[0] == market), others[0])
+    kinds = {"listing": "A listing"} | ({"user": "A user"} if opened.view.has_events else {})
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-runs"):
+        label, labels = plain(f"{opened.name} against"), {name: run_label(name) for name in others}
+        other = open_run(select(label, "with", labels, usual, width=300))
+        kind = switch("For", "of", kinds, "listing")
+        (find_user if kind == "user" else find_listing)(opened)
+    (of_user if kind == "user" else of_listing)(opened, other)
+
+
+def find_listing(opened: OpenRun) -> None:
+    """Draw a search whose best match is taken, and a button for a random listing."""
+
+    def take(words: str) -> None:
+        rows = search_index(opened).find(words)
+        listing = opened.view.ids[int(rows[0])] if len(rows) else None
+        set_params(listing=listing, nothing=words or None if listing is None else None)
+
+    hint = "Words or an id; the best match is taken"
+    st.text_input("Find a listing", type="search", placeholder=hint, width=340, **hold("words", "", take))
+
+    def draw(rng: np.random.Generator) -> None:
+        set_params(listing=opened.view.ids[int(rng.integers(len(opened.view)))], nothing=None)
+
+    random_button("Any listing", draw, "One drawn at random")
+
+
+def find_user(opened: OpenRun) -> None:
+    """Draw a field for a user's id, and a button for a random user."""
+    search_box("user", "User id", "An id", width=240)
+    enough = np.flatnonzero(np.diff(opened.view.log.start) >= 2)
+
+    def draw(rng: np.random.Generator) -> None:
+        if len(enough):
+            set_params(user=opened.view.log.users[int(rng.choice(enough))])
+
+    random_button("Any user", draw, "One drawn at random")
+
+
+def of_listing(opened: OpenRun, other: OpenRun) -> None:
+    """Show what both runs find similar to the listing of the URL."""
+    listing = st.query_params.get("listing")
+    if listing is None:
+        if missed := st.query_params.get("nothing"):
+            empty(f"No listing matches “{missed}”", "Try fewer or shorter words, or take any listing.")
+        else:
+            st.caption("Find a listing, or take any; its neighbors in both runs are shown here.")
+        return
+    row = opened.view.market.listing_row.get(listing)
+    if row is None:
+        unknown("listing", listing, "Choose a listing", lambda: set_params(listing=None))
+        return
+    spaces = {name: label_of(name) for name in opened.run.spaces if name in other.run.spaces}
+    if not spaces:
+        empty("The two runs have no space in common", "Neither model, photos nor attributes are in both.")
+        return
+    space = switch("Compare by", "space", spaces, next(iter(spaces)))
+    cards = [listing_card(opened, row)]
+    gallery(opened, cards, key="query", label="The listing", layout="strip", least=220)
+    show_lists(opened, other, space=space)
+
+
+def of_user(opened: OpenRun, other: OpenRun) -> None:
+    """Show what both runs recommend to the user of the URL."""
+    user = st.query_params.get("user")
+    if not user:
+        st.caption("Name a user, or take any; what both runs recommend is shown here.")
+        return
+    number = opened.view.user_row.get(user)
+    if number is None:
+        unknown("user", user, "Choose a user", lambda: set_params(user=None))
+        return
+    event_slider(int(np.diff(opened.view.log.start)[number]), "Later events are held out from both runs")
+    show_lists(opened, other)
+
+
+def show_lists(opened: OpenRun, other: OpenRun, **params: str) -> None:
+    """Show the list of the URL as each of two runs makes it."""
+    (selection,) = read_selections(opened, "compare", **params)
+    runs = [opened, other]
+    with st.spinner("Ranking by both runs …"):
+        lists = [_try_rank(one, selection) for one in runs]
+    ids = [[] if isinstance(one, str) else one["listing_id"].tolist() for one in lists]
+    if all(ids):
+        st.markdown(f"**{len(set(ids[0]) & set(ids[1]))} of {max(map(len, ids))}** are in both lists.")
+    for number, (column, one, found) in enumerate(zip(st.columns(2, gap="large"), runs, lists, strict=True)):
+        with column:
+            st.subheader(plain(run_label(one.name)), anchor=False)
+            if isinstance(found, str):
+                st.markdown(plain(found))
+                continue
+            ranks = {listing: place for place, listing in enumerate(ids[1 - number], 1)}
+            lines, meaning = score_lines(one, selection, found)
+            cards = []
+            for place, row in known_rows(one, ids[number]):
+                rank_there = ranks.get(ids[number][place])
+                badge = f"{ordinal(rank_there)} in the other list" if rank_there else ""
+                tone = "hit" if rank_there else ""
+                cards.append(listing_card(one, row, score=lines[place], badge=badge, tone=tone))
+            label = f"The list of {one.name}, the best first"
+            gallery(one, cards, key=f"side-{number}", label=label, least=150, score_help=meaning)
+    as_code(opened, [replace(selection, label=one.name) for one in runs], runs)
+
+
+def _try_rank(opened: OpenRun, selection: Selection) -> pd.DataFrame | str:
+    """Return a list, or why the run cannot make it."""
+    try:
+        return rank(opened, selection)
+    except Exception as error:
+        return describe_error(error)

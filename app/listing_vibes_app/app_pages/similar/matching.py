@@ -1,0 +1,96 @@
+"""How the attributes of two listings compare: as a verdict and words for the line-up, and in a few words for a card."""
+
+import math
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from listing_vibes.market.market import Attribute
+from listing_vibes_app.view import formats
+from listing_vibes_app.view.market import MarketView
+
+Verdict = Literal["same", "close", "different", "unknown"]
+NEAR = 0.1  # numbers within a tenth of each other are close
+NEAR_YEARS = 5
+NEAR_KM = 2.0
+MOST = 4  # attributes of a kind on a card
+
+
+@dataclass(frozen=True)
+class Match:
+    """An attribute of a neighbor against the query: its value, and the difference in words."""
+
+    verdict: Verdict
+    text: str
+    difference: str = ""
+
+
+def match(view: MarketView, attribute: Attribute, query: int, other: int) -> Match:
+    """Compare an attribute of the listings at rows `query` and `other`."""
+    mine, theirs = view.raw(query, attribute), view.raw(other, attribute)
+    text = view.text(other, attribute)
+    if attribute.shown_as == "text":
+        text = formats.shorten(text, 80)
+    if mine is None or theirs is None:
+        return Match("unknown", text)
+    match attribute.shown_as:
+        case "number":
+            step = float(theirs) - float(mine)
+            if math.isclose(mine, theirs):  # the same but for rounding
+                return Match("same", text)
+            near = NEAR_YEARS if view.is_year(attribute) else NEAR * max(abs(mine), abs(theirs))
+            signed = ("+" if step > 0 else "−") + formats.number(abs(step), view.unit(attribute))
+            return Match("close" if abs(step) <= near else "different", text, signed)
+        case "multi":
+            return _match_sets(list(mine), list(theirs))
+        case "place":
+            far = formats.distance_km(mine, theirs)
+            verdict: Verdict = "same" if far < 0.01 else "close" if far <= NEAR_KM else "different"
+            return Match(verdict, formats.distance(far) + " away")
+    return Match("same" if mine == theirs else "different", text)
+
+
+def _match_sets(mine: list[str], theirs: list[str]) -> Match:
+    shared = [member for member in mine if member in theirs]
+    if set(mine) == set(theirs):
+        return Match("same", formats.shorten(", ".join(theirs), 80) or "None")
+    if not shared:
+        return Match("different", formats.shorten(", ".join(theirs), 60) or "None", "none shared")
+    verdict: Verdict = "close" if 2 * len(shared) >= len({*mine, *theirs}) else "different"
+    return Match(verdict, f"{len(shared)} of {len(mine)} shared", formats.shorten(", ".join(shared), 60))
+
+
+def same_and_different(view: MarketView, query: int, other: int) -> tuple[str, str]:
+    """Return what is the same and what differs of the listings at two rows, without attributes that either lacks."""
+    same: list[str] = []
+    differs: list[str] = []
+    for item in sorted(view.attributes, key=lambda item: item.name in view.codes):  # words first
+        found = match(view, item, query, other)
+        if item.shown_as != "text" and found.verdict != "unknown":
+            (same if found.verdict == "same" else differs).append(_describe(view, item, other, found))
+    return _enumerate(same), _enumerate(differs)
+
+
+def _describe(view: MarketView, item: Attribute, row: int, found: Match) -> str:
+    """Return an attribute in a few words: `Sauna`, `no Sauna`, `Price +$45`, `Amenities: 2 of 3 shared`."""
+    is_same, label = found.verdict == "same", item.label.lower()
+    if item.shown_as == "flag":
+        return item.label if view.raw(row, item) else f"no {label}"
+    if item.shown_as == "place":
+        return "the location" if is_same else found.text
+    if item.shown_as == "multi":
+        return item.label if is_same else f"{item.label}: {found.text}"
+    if view.is_id(item):
+        return f"the same {label}" if is_same else f"another {label}"
+    text = formats.shorten(found.difference or found.text, 40)
+    if item.shown_as != "number" and not text.isdecimal():
+        return text
+    # Isolated where the label runs from right to left, so that the sign stays in front.
+    right_to_left = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in item.label)
+    return f"{item.label} \u2066{text}\u2069" if right_to_left else f"{item.label} {text}"
+
+
+def _enumerate(names: list[str]) -> str:
+    names = list(dict.fromkeys(names))  # a color and its shade may be one word
+    more = len(names) - MOST
+    return ", ".join(names[:MOST]) + (f" and {more} more" if more > 0 else "")

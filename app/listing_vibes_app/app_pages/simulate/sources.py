@@ -1,0 +1,155 @@
+"""Where a simulated history comes from and goes to: listings to add, personas, users, files."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlencode
+
+import numpy as np
+import streamlit as st
+
+from listing_vibes.insight.personas import Persona, personas
+from listing_vibes.insight.selection.histories import document
+from listing_vibes.insight.selection.selection import FILE
+from listing_vibes.run.histories import read_history
+from listing_vibes_app.app_pages.simulate.history import Simulated, from_frame
+from listing_vibes_app.app_pages.simulate.history_cards import choice, mark
+from listing_vibes_app.kit.as_code import download
+from listing_vibes_app.kit.controls import SEEDS, page_of, random_button, search_box, shuffle_button
+from listing_vibes_app.kit.empty import empty
+from listing_vibes_app.kit.gallery import matches_line
+from listing_vibes_app.server.boundary import describe_error
+from listing_vibes_app.server.params import read_number, set_params
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, embedded, search_index
+from listing_vibes_app.view.formats import count, plain
+from listing_vibes_app.view.history import history_frame
+
+PAGE = 12
+IN_ROW = 3  # personas; as many as fit would move what stands below while they load
+LEAST = 3  # events of a random user
+
+
+def add_listings(opened: OpenRun, name: str, target: str, history: Simulated, examples: bool) -> None:
+    """Draw a search and a grid of listings that a click adds to the history `name`."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-adding"):
+        query = search_box("q", "Search", "Words from a title or an attribute", clears=("page", "sample"))
+        shuffle_button(q=None)
+    if query:
+        with st.spinner("Searching …"):
+            rows = search_index(opened).find(query)
+        if not len(rows):
+            why = "A listing must hold every word. Try fewer or shorter words."
+            empty(f"No listing matches “{query}”", why, "Show any listings", lambda: set_params(q=None))
+            return
+        line = matches_line(len(rows), query)
+    else:
+        rows = np.random.default_rng(read_number("sample", 1, 1, SEEDS)).permutation(len(opened.view))
+        line = "Listings in a random order"
+    rows = np.asarray(rows, np.int64)
+    shown = page_of(rows[embedded(opened)[rows]], PAGE, line).tolist()
+    chosen = {event.listing for event in history.known}
+    marks = [[mark("held", "in the history")] if opened.view.ids[row] in chosen else [] for row in shown]
+    label = f"Listings to add to {target}"
+    choice(opened, shown, key="adding", name=name, target=target, label=label, marks=marks, examples=examples)
+
+
+def start_from(opened: OpenRun, name: str, target: str) -> None:
+    """Draw ways to fill the history `name`: personas, users and files."""
+    with st.spinner("Looking for typical users …"):
+        found = _personas(opened)
+    if found:
+        groups = "groups of users with like histories" if found[0].user else "groups of like listings"
+        st.markdown(f"**A persona**, of {count(len(found), groups, groups)} of this market:")
+    for start in range(0, len(found), IN_ROW):
+        for column, number in zip(st.columns(IN_ROW), range(start, len(found)), strict=False):
+            persona = found[number]
+            column.button(
+                plain(persona.name),
+                key=f"persona-{number}",
+                help=plain(_describe_persona(opened, persona)),
+                on_click=lambda persona=persona: set_params(**{name: from_frame(persona.history)}),
+                width="stretch",
+            )
+    left, right = st.columns(2, gap="large")
+    with left:
+        if opened.view.has_events:
+            _from_user(opened, name)
+        else:
+            st.caption("There is no user to start from: this market has no events.")
+    with right, st.container(key="uploader-history"):
+        st.file_uploader(
+            "A saved history" if target == "the history" else f"A saved history, for {target}",
+            type=["json", "csv"],
+            max_upload_size=5,
+            key="simulate-file",
+            help="A file that Save and share made, or any that vibes recommend --history reads",
+            on_change=lambda: _from_file(name),
+        )
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _personas(opened: OpenRun) -> list[Persona]:
+    return personas(opened.run)
+
+
+def _describe_persona(opened: OpenRun, persona: Persona) -> str:
+    events = count(len(persona.history), "listing")
+    if persona.user is None:
+        return f"The {events} in the middle of a group of {count(persona.members, 'listing')}"
+    who = opened.view.user_name(opened.view.user_row[persona.user])
+    return f"The last {events} of {who}, the most typical of {count(persona.members, 'user')}"
+
+
+def _from_user(opened: OpenRun, name: str) -> None:
+    view = opened.view
+    length = np.diff(view.log.start)
+
+    def fill(user: int) -> None:
+        set_params(**{name: from_frame(history_frame(view, user, int(length[user])))})
+
+    def type_user() -> None:
+        typed = str(st.session_state["simulate-user"]).strip()
+        if (number := view.user_row.get(typed)) is not None:
+            st.session_state["simulate-user"] = ""
+            fill(number)
+        elif typed:
+            _warn(f"There is no user “{typed}” in this market. The page Users lists them.")
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-user"):
+        st.text_input(
+            "A real user", key="simulate-user", placeholder="User id", on_change=type_user, width=240
+        )
+        enough = np.flatnonzero(length >= min(LEAST, int(length.max())))
+        random_button("Any user", lambda rng: fill(int(rng.choice(enough))), "One drawn at random")
+
+
+def _from_file(name: str) -> None:
+    given = st.session_state["simulate-file"]
+    if given is None:
+        return
+    with TemporaryDirectory(prefix="vibes-") as folder:
+        path = Path(folder) / f"history{Path(given.name).suffix.lower()}"
+        path.write_bytes(given.getvalue())
+        try:
+            set_params(**{name: from_frame(read_history(path)) or None})
+        except UnicodeDecodeError:
+            _warn(f"{given.name} is no text; give the file that Save and share made.")
+        except Exception as error:
+            _warn(describe_error(error).replace(str(path), given.name))
+
+
+def _warn(sentence: str) -> None:
+    st.toast(plain(sentence), icon=":material/error:", duration="long")
+
+
+def save_history(histories: dict[str, Simulated]) -> None:
+    """Draw a button with the link to the page and a file of each history; `histories` by what the page calls them."""
+    filled = {target: history for target, history in histories.items() if history.events}
+    with st.popover("Save and share", icon=":material/ios_share:", disabled=not filled):
+        st.markdown("**A link to this view**")
+        query = urlencode(st.query_params.to_dict())
+        st.code(f"{st.context.url or ''}?{query}", language=None, wrap_lines=True)
+        st.markdown("**A file**, which `vibes recommend --history` reads")
+        for target, history in filled.items():
+            name = FILE if len(histories) == 1 else f"history-{target[-1].lower()}.json"
+            label, content = f"{target[:1].upper()}{target[1:]} as JSON", document(history.known)
+            download(label, content, name, f"save-{target}", "application/json")

@@ -1,0 +1,113 @@
+"""The history of a user: up to where it is known, an event or the morning of a day, and its events as cards."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from listing_vibes_app.kit.days import NAME, event_slider, market_days, read_day
+from listing_vibes_app.kit.gallery import Card, gallery, listing_card
+from listing_vibes_app.server.params import hold, read_number, set_params
+from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view import formats
+from listing_vibes_app.view.history import moment_of
+
+BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
+DAY = 86_400_000_000_000
+EVENT_HELP = "The recommendations know the history up to this event; later events are held out."
+DAY_HELP = "The list as it would have been on the morning of this day: of the listings active then, from events before it."
+
+
+@dataclass(frozen=True)
+class Known:
+    """The first `events` of a history are known, and the list is made at `moment` (None: after the last event)."""
+
+    events: int
+    moment: Any
+    day: str = ""  # in words, where it is a day
+    of_day: int = 0  # events of that day
+
+
+def known_until(opened: OpenRun, user: int) -> Known:
+    """Draw the choice of event or day and the slider over them; return what is known."""
+    days, day, log = market_days(opened), read_day(opened), opened.view.log
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    if days is not None:
+
+        def change(of: str) -> None:
+            """Go from an event to its day, and back to the event."""
+            at = read_number("at", max(1, (end - start) * 4 // 5), 1, end - start)
+            time = log.time[min(end - 1, start + at)]
+            set_params(**{NAME: days.date(int((time - days.begin(0)) // DAY)) if of == "day" else None})
+
+        st.segmented_control(
+            "As of",
+            ["event", "day"],
+            required=True,
+            format_func={"event": "An event", "day": "A day"}.__getitem__,
+            label_visibility="collapsed",
+            **hold("as-of", "event" if day is None else "day", change),
+        )
+    if days is None or day is None:
+        at = event_slider(end - start, EVENT_HELP)
+        return Known(at, moment_of(opened.view, user, at))
+    first, last, here = (date.fromisoformat(days.date(one)) for one in (0, len(days) - 1, day))
+    held = hold("at-day", here, lambda new: set_params(**{NAME: new.isoformat()}))
+    st.slider("As of the morning of", first, last, format="D MMM YYYY", help=DAY_HELP, **held)
+    low, high = (log.history_at(user, days.begin(number))[1] - start for number in (day, day + 1))
+    return Known(low, days.begin(day), formats.moment(days.begin(day)), high - low)
+
+
+def show_history(opened: OpenRun, user: int) -> Known:
+    """Show the timeline and the slider over it; return what is known."""
+    log = opened.view.log
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    known, total, span = known_until(opened, user), end - start, ""
+    if log.timed:
+        first, last = (formats.moment(int(log.time[row])) for row in (start, end - 1))
+        span = f" on {first}" if first == last else f" from {first} to {last}"
+    later = total - known.events
+    held_out = f"Held out: {later:,}." if later else "Nothing is held out."
+    st.markdown(f"**{formats.count(total, 'event')}**{span}. Known here: {known.events:,}. {held_out}")
+    first_row, last_row = max(start, start + known.events - BEFORE), min(end, start + known.events + AFTER)
+    hidden = total - (last_row - first_row)
+    if hidden:
+        st.caption(f"{hidden:,} events further away are not drawn.")
+    gallery(
+        opened,
+        timeline(opened, start, range(first_row, last_row), known),
+        key="history",
+        label="History, oldest first",
+        layout="strip",
+        least=150 if opened.view.has_photos else 190,
+        examples=True,
+    )
+    return known
+
+
+def timeline(opened: OpenRun, start: int, events: range, known: Known) -> list[Card]:
+    """Return a card for each event row of the log; those that are held out look so, but for those of the day that is seen."""
+    log, at = opened.view.log, known.events
+    today = at + known.of_day
+    clock = log.timed and bool(np.any(log.time[events.start : events.stop] % DAY))
+    dividers = {at - 1: "As of here", today: "Later"} | ({at: "That day"} if known.of_day else {})
+    cards = []
+    for event in events:
+        place = event - start
+        facts: list[tuple[str, str]] = []
+        if log.action[event] >= 0:
+            facts.append((formats.words(log.actions[log.action[event]]), ""))
+        if np.isfinite(log.duration[event]):
+            facts.append(("Time spent", formats.duration(float(log.duration[event]))))
+        tone = "start" if place == at - 1 else "" if place < at else "hit" if place < today else "later"
+        when = formats.moment(int(log.time[event]), clock) if log.timed else f"Event {place + 1:,}"
+        more: dict[str, Any] = {
+            "step": when,
+            "divider": dividers.get(place, ""),
+            "tone": tone,
+            "facts": facts,
+        }
+        cards.append(listing_card(opened, int(log.listing[event]), **more))
+    return cards

@@ -1,0 +1,84 @@
+"""Choosing a user: by id, at random, or from a table."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from listing_vibes_app.kit.controls import random_button, search_box
+from listing_vibes_app.kit.empty import empty
+from listing_vibes_app.kit.people import people_table
+from listing_vibes_app.server.params import bind, read_number, set_params
+from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view.formats import count, moment
+from listing_vibes_app.view.market import MarketView
+
+ROWS = 200
+
+
+def choose_user(user: str | None) -> None:
+    """Make `user` the one shown; None goes back to choosing."""
+    set_params(user=user, at=None)
+
+
+def any_user(view: MarketView, least: int) -> None:
+    """Draw a button that chooses a random user with at least `least` events."""
+
+    def draw(rng: np.random.Generator) -> None:
+        enough = np.flatnonzero(np.diff(view.log.start) >= least)
+        if len(enough):
+            choose_user(view.log.users[int(rng.choice(enough))])
+
+    random_button("Any user", draw, f"One with {count(least, 'event')} or more, drawn at random")
+
+
+def find_users(view: MarketView, text: str, least: int) -> np.ndarray:
+    """Return users whose name holds `text`, with at least `least` events: an exact match first, then the longest histories; where
+    names are hashed, also the user of the id `text`."""
+    length = np.diff(view.log.start)
+    hit, exact = length >= least, np.zeros(len(length), bool)
+    if text:
+        if (number := view.user_row.get(text)) is not None:
+            exact[number] = True
+        hit &= exact | np.array([text.lower() in user.lower() for user in view.log.users], bool)
+    rows = np.flatnonzero(hit)
+    return rows[np.lexsort((rows, -length[rows], ~exact[rows]))]
+
+
+def users_table(view: MarketView, rows: np.ndarray) -> pd.DataFrame:
+    """Return a line for each user: name, number of events, first and last event."""
+    log = view.log
+    first, last = log.start[rows], log.start[rows + 1] - 1
+    table = {"User": [view.user_name(int(row)) for row in rows], "Events": np.diff(log.start)[rows]}
+    if log.timed:
+        table["First event"] = [moment(int(value)) for value in log.time[first]]
+        table["Last event"] = [moment(int(value)) for value in log.time[last]]
+    return pd.DataFrame(table)
+
+
+def picker(opened: OpenRun) -> None:
+    """Draw the search, the least history, and a table to choose from."""
+    view = opened.view
+    longest = int(np.diff(view.log.start).max())
+    least = read_number("least", 1, 1, longest)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = search_box("who", "User id", "An id or a part of it")
+        st.number_input("Events at least", 1, longest, width=150, **bind("least", least, 1))
+        any_user(view, least)
+    rows = find_users(view, text, least)
+    if not len(rows):
+        title = f"No user matches “{text}”" if text else "No user has so many events"
+        why = "Try a shorter part of the id, or ask for fewer events."
+        empty(title, why, "Show all users", lambda: set_params(who=None, least=None))
+        return
+    more = f"; the {ROWS} with the longest histories are listed" if len(rows) > ROWS else ""
+    st.caption(f"{count(len(rows), 'user')}{more}. Choose a line to see the history.")
+    shown = rows[:ROWS]
+    people_table(
+        opened,
+        users_table(view, shown),
+        shown.tolist(),
+        np.diff(view.log.start)[shown].tolist(),
+        key="user-table",
+        config={"Events": st.column_config.NumberColumn(format="localized")},
+        alt="Users with the number of their events",
+    )

@@ -1,0 +1,84 @@
+"""Controls whose value is a query parameter: a switch, a select box, the length of a list, pages."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from listing_vibes.defaults import K
+from listing_vibes.insight.selection.pages import MOST
+from listing_vibes_app.server.params import bind, read_choice, read_number, set_params
+
+SEEDS = 1_000_000  # of random orders
+_PAGES = 330  # pixels that seven numbers and two arrows take
+
+
+def switch(
+    label: str, name: str, options: dict[str, str], default: str, clears: Sequence[str] = (), **more: Any
+) -> str:
+    """Draw `options` (label by value) side by side and return the chosen value; `more` goes to `st.segmented_control`."""
+    value = read_choice(name, list(options), default)
+    more = {"required": True, "format_func": options.__getitem__, **more}
+    st.segmented_control(label, list(options), **bind(name, value, default, clears=clears), **more)
+    return str(st.session_state[name])
+
+
+def select(
+    label: str, name: str, options: dict[str, str], default: str = "", clears: Sequence[str] = (), **more: Any
+) -> str:
+    """Draw a select box of `options` (label by value) and return the chosen value; without a `default` it may be empty."""
+    value = read_choice(name, list(options), default) or None
+    more = {"format_func": options.__getitem__, "index": 0 if default else None, **more}
+    st.selectbox(label, list(options), **bind(name, value, default, clears=clears), **more)
+    return str(st.session_state[name] or "")
+
+
+def list_length(offered: Sequence[int] = (12, K, 60)) -> int:
+    """Draw a choice of how long a list is and return it; a link may have other lengths than those offered."""
+    k = read_number("k", K, 1, MOST)
+    st.segmented_control("How many", sorted({*offered, k}), required=True, **bind("k", k, K))
+    return k
+
+
+def search_box(name: str, label: str, placeholder: str, clears: Sequence[str] = (), **more: Any) -> str:
+    """Draw a text box for a search and return its text."""
+    more = {"icon": ":material/search:", "width": 320, **more}
+    text = st.query_params.get(name, "")
+    st.text_input(
+        label, type="search", placeholder=placeholder, **bind(name, text, "", clears=clears), **more
+    )
+    return text.strip()
+
+
+def button(label: str, icon: str, on_click: Callable[[], Any], **more: Any) -> None:
+    """Draw a button with an icon of Material Symbols."""
+    st.button(label, icon=f":material/{icon}:", on_click=on_click, **more)
+
+
+def random_button(label: str, draw: Callable[[np.random.Generator], Any], help: str, **more: Any) -> None:
+    """Draw a button that calls `draw` with a random generator."""
+    button(label, "casino", lambda: draw(np.random.default_rng()), help=help, **more)
+
+
+def shuffle_button(**clears: None) -> None:
+    """Draw a button that shows listings in another random order."""
+    random_button(
+        "Shuffle",
+        lambda rng: set_params(sample=int(rng.integers(1, SEEDS)), page=None, **clears),
+        "Show the listings below in a random order",
+    )
+
+
+def page_of(rows: np.ndarray, size: int, line: str) -> np.ndarray:
+    """Return the rows of the page that the URL names; draw `line`, and the pages where there are several.
+
+    Call it above what it pages: what stands below a grid moves while the grid is drawn.
+    """
+    pages = max(1, -(-len(rows) // size))
+    page = read_number("page", 1, 1, pages)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(line, width="content")
+        if pages > 1:
+            st.pagination(pages, width=_PAGES, **bind("page", page, 1))
+    return rows[(page - 1) * size : page * size]

@@ -1,0 +1,90 @@
+"""The routes beside Streamlit's own: thumbnails, made once and cached on disk, and the report with a viewer's pinned views."""
+
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Route
+
+from listing_vibes.errors import VibesError
+from listing_vibes.report.page import report_html
+from listing_vibes.report.pins import pins_of
+from listing_vibes.run.run import Run
+from listing_vibes.run.thumbs import thumbnail
+from listing_vibes.serving.service.access import JSON, is_json
+from listing_vibes_app.server.boundary import catch_errors, describe_error, text_response
+from listing_vibes_app.server.pages import NUMBER
+from listing_vibes_app.server.photos import SIZES, base_path
+from listing_vibes_app.server.runs import open_run, run_paths
+
+LARGEST = 400_000  # bytes of pinned views
+#: A photo's file may be replaced under the same URL, so browsers ask again; the ETag spares sending it again.
+_CACHE = "public, max-age=60"
+# A gray that is calm on light and dark ground alike.
+_UNREADABLE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="240" viewBox="0 0 320 240">'
+    '<rect width="320" height="240" fill="#8a8f94" fill-opacity="0.18"/>'
+    '<text x="160" y="124" text-anchor="middle" font-family="sans-serif" font-size="15" fill="#7b8085">'
+    "This photo cannot be read</text></svg>"
+)
+
+
+@catch_errors
+def serve_photo(request: Request) -> Response:
+    """Respond with a thumbnail of a listing of one of the runs that the explorer was started with."""
+    name, size = request.path_params["run"], request.path_params["size"]
+    if name not in run_paths() or size not in SIZES:
+        return text_response("There is no such photo.")
+    view = open_run(name).view
+    row = view.market.listing_row.get(request.query_params.get("listing", ""))
+    photos = view.photos(row) if row is not None else []
+    if request.path_params["position"] >= len(photos):
+        return text_response("There is no such photo.")
+    thumb = thumbnail(view.market, photos[request.path_params["position"]], size)
+    if thumb is None:
+        return Response(_UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
+    return picture_response(request, thumb)
+
+
+def picture_response(request: Request, thumb: Path) -> Response:
+    """Respond with a thumbnail, which is named by its content; 304 where the browser has it."""
+    headers = {"Cache-Control": _CACHE, "ETag": f'"{thumb.stem}"'}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return FileResponse(thumb, headers=headers)
+
+
+async def serve_report(request: Request) -> Response:
+    """Respond with the report of a run, with the pinned views of the request's JSON: they are stored in the browser only."""
+    if not is_json(request.headers.get("content-type", "")):
+        return text_response(f"Send the pinned views as {JSON}.", 415)
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > LARGEST:
+            return text_response("These are too many pinned views, or too long notes; take some out.", 413)
+    return await run_in_threadpool(_report, request.path_params["run"], content)
+
+
+def _report(name: str, content: bytes) -> Response:
+    if name not in run_paths():
+        return text_response("There is no such run.")
+
+    def load_run(other: str | None) -> Run | None:
+        return open_run(other or name).run if (other or name) in run_paths() else None
+
+    try:
+        pins = pins_of(content, "What the browser sent")
+        return HTMLResponse(report_html(open_run(name).run, pins, load_run))
+    except Exception as error:
+        return text_response(describe_error(error), 400 if isinstance(error, VibesError) else 500)
+
+
+def routes() -> list[Route]:
+    """Return the routes of photos and reports."""
+    base = base_path()
+    return [
+        Route(f"{base}/photo/{{run}}/{{size:{NUMBER}}}/{{position:{NUMBER}}}", serve_photo),
+        Route(f"{base}/report/{{run}}", serve_report, methods=["POST"]),
+    ]

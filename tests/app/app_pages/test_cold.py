@@ -1,0 +1,240 @@
+"""Cold start: listings of the market without events, a draft of a new one, and the figures."""
+
+import io
+import json
+import shutil
+import struct
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from looking import click, components, labelled, links, texts
+from PIL import Image
+
+from browser.mapped import write_map
+from browser.painted import embed_run, paint_market, train_run
+from listing_vibes import Run, launch
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.audience import Audience
+from listing_vibes.insight.map.region import grid_places
+from listing_vibes.insight.map.vibe_map import place_among
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.run.newcomers import Newcomers
+from listing_vibes.run.thumbs import preview
+from listing_vibes_app.app_pages.cold.draft import cells_of, fields, read_draft
+from listing_vibes_app.app_pages.cold.launching import slider_range
+from listing_vibes_app.view.market import MarketView
+
+
+@pytest.fixture(scope="module")
+def chilly(tmp_path_factory) -> Path:
+    """A run whose listings l08 and l10 have no event, and l09 only events after training ended."""
+    folder = tmp_path_factory.mktemp("chilly")
+    market = Market.open(paint_market(folder / "market", users=8, events=8))
+    events = market.events[~market.events["listing_id"].isin(["l08", "l09", "l10"])]
+    late = pd.DataFrame({"user_id": ["u1", "u2"], "listing_id": "l09", "action": "view", "duration_s": 9.0})
+    late["timestamp"] = pd.Timestamp("2024-03-20", tz="UTC")
+    write_market(folder / "market", market.config, market.listings, market.photos, pd.concat([events, late]))
+    return train_run(folder / "market", folder / "run")
+
+
+def test_cold_listings_are_offered_in_two_sets(show, chilly, eventless, bare):
+    page = show("cold", chilly)
+    (shown,) = components(page)
+    assert links(shown) == ["l08", "l10"] and "2 of 12 listings have no event at all" in texts(page)
+    assert all(card["href"].startswith("/cold?listing=") for card in shown["cards"])
+    assert [card["score"] for card in shown["cards"]] == ["No event", "No event"]
+    page.segmented_control(key="set").set_value("later").run()
+    assert page.query_params == {"set": "later"}
+    (shown,) = components(page)
+    assert links(shown) == ["l09"] and shown["cards"][0]["score"] == "2 events, all after training"
+    assert len(components(show("cold", eventless))[0]["cards"]) == 12
+    assert "No listing is cold" in texts(show("cold", bare))
+
+
+@pytest.mark.slow
+def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless):
+    run = Run.open(chilly)
+    page = show("cold", chilly, listing="l08", space="attributes")
+    assert page.title[0].value.startswith("Home 8") and "No user interacted with this listing" in texts(page)
+    near = labelled(page, "by attributes")
+    assert links(near) == run.similar("l08", space="attributes")["listing_id"].tolist()
+    row = run.listing_row["l08"]
+    expected = Audience.of(run).first(run.vectors("model")[row], row)
+    table = page.dataframe[0].value
+    assert table["User"].tolist() == [f"User {user}" for user in expected["user_id"]]
+    assert table["Rank"].tolist() == expected["rank"].tolist()
+    page = show("cold", chilly, listing="l09")
+    assert "all after training ended: the model never saw one of them" in texts(page)
+    table = page.dataframe[0].value
+    assert set(table[table["Interacted later"] != ""]["User"]) == {"User u1", "User u2"}
+    assert "2 users interacted with it later; 2 of them" in texts(page)
+    assert "This listing is not cold" in texts(show("cold", chilly, listing="l03"))
+    page = show("cold", chilly, listing="nobody")
+    page.button(key="way-out").click().run()
+    assert page.query_params == {}
+    page = show("cold", eventless, listing="l04")
+    assert links(components(page)[-1]) == Run.open(eventless).similar("l04")["listing_id"].tolist()
+    assert "its market has no events to learn from" in texts(page)
+
+
+@pytest.mark.slow
+def test_a_draft_from_empty_fields_gets_neighbors_and_an_audience(show, chilly):
+    page = show("cold", chilly, view="new")
+    (offered,) = components(page)
+    assert [card["href"].split("&")[0] for card in offered["cards"]] == ["/cold?view=new"] * 6
+    click(page, "Start with empty fields")
+    assert "Fill in what is known" in texts(page)
+    assert page.number_input(key="new-price").value is None and not page.slider  # unknown is empty, not 0
+    page.text_input(key="new-title").set_value("A new place")
+    page.selectbox(key="new-room_type").set_value("Private room")
+    page.number_input(key="new-price").set_value(120)
+    page.multiselect(key="new-amenities").set_value(["Wifi", "Sauna"]).run()
+    cells = {"amenities": ["Wifi", "Sauna"], "price": 120, "room_type": "Private room"}
+    cells["title"] = "A new place"
+    assert json.loads(page.query_params["draft"]) == cells
+    run = Run.open(chilly)
+    nearest = Newcomers(run).encode(cells, spaces=["model"]).nearest(run, "model")
+    assert links(labelled(page, "by model")) == nearest["listing_id"].tolist()
+    found = launch(run, cells)
+    assert page.metric[0].value == f"{len(found.audience)} of {found.users} users"
+    assert page.dataframe[0].value["User"].tolist() == [f"User {user}" for user in found.audience["user_id"]]
+
+
+@pytest.mark.slow
+def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
+    shutil.copytree(chilly.parent, tmp_path / "one")
+    path = tmp_path / "one" / "run"
+    frame, run = write_map(path).query("space == 'model'"), Run.open(path)
+    page = show("cold", path, view="new", like="l04", photos="0")
+    before = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][2]
+    assert page.slider(key="drag-price").value == run.market.listings["price"].iloc[4]
+    page.slider(key="drag-price").set_value(150.0).run()
+    cells = json.loads(page.query_params["draft"])
+    assert cells["price"] == 150 and page.number_input(key="new-price").value == 150
+    found = launch(run, cells)
+    assert page.metric[0].value == f"{len(found.audience)} of {found.users} users"
+    # Its position on the map moves with it.
+    grid = grid_places(frame[["x", "y"]].to_numpy()).astype(float)
+    vector = Newcomers(run).encode(cells, [], ["model"]).vectors["model"]
+    at, group = place_among(run.vectors("model") @ vector, grid, frame["cluster"].to_numpy(int))
+    now = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][2]
+    assert (now["x"][0], now["y"][0]) == pytest.approx(tuple(at), rel=1e-4) and now["x"] != before["x"]
+    assert ("In the group" in texts(page)) == (group >= 0)
+    best = found.changes.drop_duplicates("attribute").iloc[0]
+    assert page.table[-1].value["Gain"].iloc[0] == f"{best.gain:+,} ({best.low:+,} to {best.high:+,})"
+    page.pills(key="try-change").set_value(0).run()
+    assert json.loads(page.query_params["draft"])[best.attribute] == best.after
+    (code,) = [one.value for one in page.code if "found = launch" in one.value]
+    names: dict = {}
+    exec(code, names)
+    assert page.metric[0].value.startswith(f"{len(names['found'].audience)} of")
+
+
+@pytest.mark.slow
+def test_a_draft_starts_from_a_listing_or_a_link(show, chilly, bare, tmp_path):
+    page = show("cold", chilly, listing="l08")
+    click(page, "Change its values")
+    assert page.query_params["view"] == "new" and "listing" not in page.query_params
+    assert page.number_input(key="new-price").value == 160
+    page.number_input(key="new-price").set_value(170).run()
+    assert json.loads(page.query_params["draft"])["price"] == 170 and page.query_params["like"] == "l08"
+    assert "Its photos do not count here" in texts(page)  # their encoder is missing
+    click(page, "Empty the form")
+    assert page.number_input(key="new-price").value is None and page.query_params["draft"] == "{}"
+    draft = {"title": "Home", "price": 90, "room_type": "Loft", "color": "red", "built_year": "old"}
+    page = show("cold", chilly, view="new", draft=json.dumps(draft))
+    assert page.text_input(key="new-title").value == "Home" and page.number_input(key="new-price").value == 90
+    assert page.selectbox(key="new-room_type").value == "Loft"  # no value of the market yet
+    assert page.number_input(key="new-built_year").value is None
+    assert "“color”, “built_year” left out" in texts(page)
+    assert "Add a photo." in texts(show("cold", chilly, view="new", draft='{"price":90}', space="photos"))
+    page = show("cold", bare, view="new", draft='{"price":90}')
+    assert "This run was made without photos" in texts(page)
+    # Columns may be named as keys of the form.
+    market = Market.open(paint_market(tmp_path / "market", users=0))
+    more = {"photos": 2.0 + np.arange(12), "cover": 10.0 + np.arange(12)}
+    write_market(tmp_path / "market", market.config, market.listings.assign(**more), market.photos)
+    page = show("cold", embed_run(tmp_path / "market", tmp_path / "run"), view="new", like="l03")
+    assert not page.error and page.number_input(key="new-photos").value == 5
+
+
+def test_fields_hold_what_they_can_and_sliders_move_in_whole_steps(tmp_path):
+    rows = np.arange(24)
+    columns = {"rooms": 1.0 + rows % 6, "area": 20.5 + rows, "parcel": 1e17 + 1e15 * rows}
+    frame = pd.DataFrame({"listing_id": [f"l{row}" for row in rows], **columns, "price": 9.0})
+    frame.loc[:20, "area"] = np.nan
+    write_market(tmp_path / "market", None, frame)
+    opened = SimpleNamespace(view=MarketView(Market.open(tmp_path / "market"), lambda: None))
+    assert cells_of(opened, 23) == {"rooms": 6.0, "area": 43.5, "price": 9.0}  # no field holds a parcel
+    assert [item.name for item in fields(opened)][-1] == "area"  # few listings have it
+    ends = {item.name: slider_range(opened, item, {}) for item in opened.view.attributes}
+    assert ends["rooms"] == (1.0, 6.0, 1.0) and ends["area"][2] == 0.02
+    for text in ("{", "[1]", "[" * 9999):
+        assert read_draft(opened, text) == ({}, ["draft"])
+    assert read_draft(opened, '{"rooms": true, "area": NaN, "price": 3}') == ({"price": 3}, ["rooms", "area"])
+
+
+def png(header: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """Return a PNG of these chunks."""
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    crc = [struct.pack(">I", zlib.crc32(name + content)) for name, content in parts]
+    sizes = [struct.pack(">I", len(content)) for _, content in parts]
+    body = [size + name + content + end for size, (name, content), end in zip(sizes, parts, crc, strict=True)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+BOMBS = [
+    png(struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0), (b"IDAT", zlib.compress(bytes(1000)))),
+    png(
+        struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0),
+        (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000))),
+        (b"IDAT", zlib.compress(b"\0\1\2" * 2)),
+    ),
+]
+
+
+@pytest.mark.parametrize("content", [*BOMBS, b"no photo", b""])
+def test_an_upload_that_cannot_be_read_is_one_sentence(content):
+    with pytest.raises(VibesError, match=r"pixels|damaged|no image"):
+        preview(content)
+
+
+@pytest.mark.slow
+def test_uploads_come_first_the_chosen_cover_before_the_others(show, chilly):
+    page = show("cold", chilly, view="new", draft='{"price":90}', space="attributes", cover="2")
+    files = [("broken.jpg", b"no photo", "image/jpeg")]
+    for name in ("a.png", "b.png"):
+        stream = io.BytesIO()
+        Image.new("RGB", (40, 30), (200, 20, 20)).save(stream, "PNG")
+        files.append((name, stream.getvalue(), "image/png"))
+    page.file_uploader(key="photos-of-new").set_value(files).run()
+    shown = labelled(page, "Photos of the draft")["cards"]
+    assert [card["alt"] for card in shown] == ["Photo 1 of the listing", "Photo 2 of the listing"]
+    assert page.segmented_control(key="cover").value == 2 and "broken.jpg is left out" in texts(page)
+
+
+@pytest.mark.slow
+def test_figures_are_those_of_the_evaluation(show, chilly, eventless, tmp_path):
+    copy, estimate = tmp_path / "run", {"recall@30": {"value": 0.4, "low": 0.3, "high": 0.5}}
+    shutil.copytree(chilly, copy)
+    groups = [("events", "51+"), ("events", "0"), ("history", "10+"), ("history", "1")]
+    stability = [
+        {"by": by, "group": group, "scorer": scorer, "value": 0.25, "low": 0.2, "high": 0.4, "queries": 3}
+        for by, group in groups
+        for scorer in ("ease", "default ranking", "als")
+    ]
+    metrics = {"results": {"default ranking": estimate, "ease": estimate}, "stability": stability}
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    page = show("cold", copy, view="figures")
+    events, history = (table.value for table in page.dataframe)
+    assert events.iloc[:, 0].tolist() == ["0", "0", "51+", "51+"]
+    assert events["Method"].tolist() == 2 * ["Default ranking", "EASE"]
+    assert history.iloc[:, 0].tolist()[::2] == ["1", "10+"] and set(history["Recall@30"]) == {"25.0%"}
+    assert "This evaluation has no weeks" in texts(page)
+    assert "Not measured yet" in texts(show("cold", chilly, view="figures"))
+    assert "nothing to measure" in texts(show("cold", eventless, view="figures"))

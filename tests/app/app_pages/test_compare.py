@@ -1,0 +1,223 @@
+"""Compare: the ablation, two runs, the queries on which two rankings differ, and what photos know."""
+
+import re
+import shutil
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pandas as pd
+import pytest
+from looking import click, components, links, texts
+
+from browser.painted import embed_run, paint_market, train_run
+from listing_vibes import Run, compare
+from listing_vibes.ablation.table import COLUMNS
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
+from listing_vibes.insight.probes import probe_run
+from listing_vibes.insight.rankings import load_rankings
+from listing_vibes_app.view.formats import ordinal
+
+pytestmark = pytest.mark.slow
+
+ROWS = [
+    ("popularity", None, "all", "recall", 30, 0.2, 0.1, 0.3, 40, None, None, None),
+    ("full", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, "popularity", 0.2, 0.0004),
+    ("full", 0, "all", "recall", 30, 0.41, 0.3, 0.5, 40, "popularity", 0.21, 0.001),
+    ("full", 1, "all", "recall", 30, 0.39, 0.3, 0.5, 40, "popularity", 0.19, 0.001),
+    ("no photos", None, "all", "recall", 30, 0.3, 0.2, 0.4, 40, "full", -0.1, 0.03),
+    ("no text", None, "all", "recall", 30, 0.39, None, None, 40, "full", -0.01, 0.8),
+    ("full", None, "all", "recall", 10, 0.15, 0.1, 0.2, 40, "popularity", 0.1, 0.01),
+    ("full", None, "cold listings", "recall", 30, 0.25, 0.1, 0.4, 9, "popularity", 0.2, 0.01),
+    ("full", None, "all", "mrr", None, 0.11, 0.1, 0.2, 40, "popularity", 0.1, 0.01),
+]
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    shutil.copytree(trained.parent, tmp_path / "one")
+    return tmp_path / "one" / "run"
+
+
+@pytest.fixture(scope="session")
+def other(trained, tmp_path_factory):
+    """Another run over the market of `trained`."""
+    folder = tmp_path_factory.mktemp("other")
+    shutil.copytree(trained.parent / "market", folder / "market")
+    return train_run(folder / "market", folder / "rival")
+
+
+def test_the_ablation_has_variants_with_their_difference_and_verdict(show, run, eventless):
+    assert "There is no ablation" in texts(show("compare", run))
+    assert "This market has no events to train on." in texts(show("compare", eventless))
+    table = pd.DataFrame(ROWS, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
+    table.to_parquet(run / "ablation.parquet", index=False)
+    page = show("compare", run)
+    shown = page.dataframe[0].value
+    assert shown["Variant"].tolist() == ["Popularity", "Full", "No photos", "No text"]
+    assert shown["Value"].tolist() == ["20.0%", "40.0%", "30.0%", "39.0%"]
+    assert shown["Verdict"].tolist() == ["—", "better", "worse", "not significant"]
+    assert shown["Difference"].tolist() == ["—", "+20.0 points", "-10.0 points", "-1.0 points"]
+    assert shown["p"].tolist() == ["—", "< .001", "0.030", "0.800"]
+    assert "Recall@30 on 40 test queries, mean over users and 2 trainings each" in texts(page)
+    page.segmented_control(key="k").set_value("10").run()
+    assert page.query_params == {"k": "10"} and page.dataframe[0].value["Value"].tolist() == ["15.0%"]
+    page = show("compare", run, slice="cold listings")
+    assert "on 9 test queries" in texts(page)
+    page.segmented_control(key="metric").set_value("mrr").run()
+    assert "MRR on 40 test queries" in texts(page)  # this measure has no such slice
+    pd.DataFrame({"x": [1]}).to_parquet(run / "ablation.parquet")
+    assert "lacks the column variant" in show("compare", run).error[0].value
+    assert show("compare", run).get("download_button")[0].label == "Report for others"
+
+
+def test_two_runs_on_one_listing_and_one_user(show, run, other, tmp_path):
+    assert "There is only one run" in texts(show("compare", run, part="runs"))
+    page = show("compare", run, other, part="runs", listing="l05")
+    _, left, right = components(page)
+    lists = [Run.open(one).similar("l05")["listing_id"].tolist() for one in (run, other)]
+    assert [links(left), links(right)] == lists
+    badge = f"{ordinal(lists[1].index(lists[0][0]) + 1)} in the other list"
+    assert left["cards"][0]["badge"] == badge and "**11 of 11** are in both lists." in texts(page)
+    assert all("run=rival" in card["href"] for card in right["cards"])
+    page = show("compare", run, other, part="runs", of="user", user="u1", at="4")
+    events = Run.open(run).market.events
+    moment = events[events["user_id"] == "u1"]["timestamp"].iloc[4]
+    for shown, one in zip(components(page), (run, other), strict=True):
+        assert links(shown) == Run.open(one).recommend("u1", at=moment)["listing_id"].tolist()
+    # A run that has no such listing says so beside the other.
+    market = paint_market(tmp_path / "small", listings=4, users=3)
+    (market / "market.toml").write_text((market / "market.toml").read_text().replace('name = "', 'name = "S'))
+    few = embed_run(market, tmp_path / "few")
+    page = show("compare", run, few, part="runs", listing="l09")
+    assert "There is no listing 'l09'" in texts(page) and len(components(page)) == 2
+    # The default is another run of the same market.
+    page = show("compare", run, few, other, part="runs")
+    assert page.selectbox(key="with").value == other.name
+    for params, what in (({"listing": "ghost"}, "listing"), ({"of": "user", "user": "ghost"}, "user")):
+        assert f"There is no {what} “ghost”" in texts(show("compare", run, other, part="runs", **params))
+    page.text_input(key="words").set_value("zebra").run()
+    assert "No listing matches “zebra”" in texts(page)
+    page.text_input(key="words").set_value("l07").run()
+    assert page.query_params["listing"] == "l07"
+
+
+def rank(run, users=("u0", "u1", "u2"), **ranks):
+    """Write `queries.parquet` for the last events of some users."""
+    events = Run.open(run).market.events
+    rows = pd.DataFrame([events[events["user_id"] == user].iloc[-1] for user in users])
+    frame = rows[["user_id", "timestamp", "listing_id"]].reset_index(drop=True)
+    frame.columns = ["user_id", "at", "target"]
+    frame = frame.assign(candidates=9, history_length=5, cold_listing=False, cold_user=False)
+    for name, values in ranks.items():
+        frame[f"rank of {name.replace('_', ' ')}"] = values
+    frame.to_parquet(run / "queries.parquet", index=False)
+    return frame
+
+
+def queries(page):
+    """Return the queries that the page shows: ranks, link to the user, history, and the lists of both rankings."""
+    pattern = re.compile(r"\*\*.+(st|nd|rd|th)\*\*$")
+    ranks = [one.value.strip("*").split(" · ") for one in page.markdown if pattern.match(one.value)]
+    users = [one.proto.query_string for one in page.page_link if "user=" in one.proto.query_string]
+    strips = components(page)
+    starts = [at for at, one in enumerate(strips) if one["label"].startswith("Next listing")]
+    lists = [strips[start + 1 : end] for start, end in zip(starts, [*starts[1:], len(strips)], strict=True)]
+    links_ = [dict(parse_qsl(query)) for query in users]
+    return list(zip(ranks, links_, [strips[start] for start in starts], lists, strict=True))
+
+
+def test_the_queries_stand_on_the_side_that_was_better(show, run, eventless):
+    for path in (run, eventless):
+        assert "There are no queries to compare" in texts(show("compare", path, part="queries"))
+    frame = rank(run, default_ranking=[1, 9, 4], ease=[3, 2, 4])
+    page = show("compare", run, part="queries")
+    better, worse = queries(page)
+    assert [one.value for one in page.subheader] == ["Default ranking was better", "EASE was better"]
+    assert better[0] == ["Default ranking 1st", "EASE 3rd"]
+    assert worse[0] == ["Default ranking 9th", "EASE 2nd"]
+    _, link, history, ranked = better
+    events = Run.open(run).market.events
+    newest = list(dict.fromkeys(events[events["user_id"] == "u0"]["listing_id"].iloc[:5][::-1]))
+    assert link == {"user": "u0", "at": "5"} and links(history) == [frame["target"][0], *newest]
+    # A scorer that takes long to fit is fitted at a click.
+    assert [one["label"] for one in ranked] == ["First by Default ranking"]
+    assert "Show the lists of EASE" in [button.label for button in page.button]
+    found = compare(run, run, other="ease")
+    table = page.dataframe[0].value
+    points = [f"{100 * one['value']:+.1f} points" for one in found.differences.values()]
+    assert table["Difference"].tolist() == points and "on 3 queries of 3 users" in texts(page)
+    click(page, "Show the lists of EASE")
+    assert page.query_params["lists"] == "1" and len(queries(page)[0][3]) == 2
+
+
+@pytest.mark.parametrize("first", ["default ranking", "ease"])
+def test_the_largest_differences_stand_on_top_on_either_side(show, run, first):
+    behind, ahead = [3, 40, 5, 30, 9, 20], [2, 1, 4, 2, 8, 3]
+    model, ease = (ahead, behind) if first == "default ranking" else (behind, ahead)
+    frame = rank(run, [f"u{user}" for user in range(6)], default_ranking=model, ease=ease)
+    gain = 1 / np.log2(np.array(ahead) + 1) - 1 / np.log2(np.array(behind) + 1)
+    best: dict[str, int] = {}
+    for query in np.argsort(-gain):
+        best.setdefault(frame["target"][query], int(query))  # no listing twice
+    shown = [ranks for ranks, *_ in queries(show("compare", run, part="queries"))]
+    expected = [
+        [f"Default ranking {ordinal(model[at])}", f"EASE {ordinal(ease[at])}"] for at in best.values()
+    ]
+    assert len(expected) > 3 and shown == expected[:3]
+
+
+def test_the_lists_of_a_query_mark_the_next_listing(show, run):
+    save_metrics(Run.open(run), evaluate_run(Run.open(run)))
+    page, frame = show("compare", run, part="queries", b="run/popularity"), load_rankings(Run.open(run))
+    assert queries(page)
+    for _, link, history, (ranked, *_) in queries(page):
+        target = links(history)[0]
+        (query,) = frame[(frame["target"] == target) & (frame["user_id"] == link["user"])].to_dict("records")
+        place = query["rank of default ranking"]
+        hits = [card["step"] for card in ranked["cards"] if card["tone"] == "hit"]
+        assert hits == ([f"Default ranking: {place}"] if place <= 8 else [])
+
+
+def test_two_runs_are_compared_by_their_default_rankings(show, run, other, bare, tmp_path):
+    rank(run, default_ranking=[1, 9, 4])
+    shutil.copytree(other.parent, tmp_path / "two")
+    rival = tmp_path / "two" / "rival"
+    rank(rival, default_ranking=[5, 9, 2])
+    page = show("compare", run, rival, part="queries")
+    keys = [page.selectbox(key=key).value for key in ("a", "b")]
+    assert len(queries(page)) == 2 and keys == ["run/default ranking", "rival/default ranking"]
+    page.selectbox(key="b").set_value("run/default ranking").run()
+    assert "Both are the same" in texts(page) and page.query_params["b"] == "run/default ranking"
+    page = show("compare", run, rival, part="queries", run="rival")  # the current run comes first
+    assert page.selectbox(key="a").value == "rival/default ranking"
+    # A run that cannot be opened, or of another market, is not the default.
+    rank(run, default_ranking=[1, 9, 4], ease=[3, 2, 4])
+    shutil.copytree(other, tmp_path / "gone" / "rival")
+    manifest = tmp_path / "gone" / "rival" / "run.toml"
+    manifest.write_text(manifest.read_text().replace(str(other.parent), str(tmp_path / "gone")))
+    page = show("compare", run, manifest.parent, part="queries")
+    assert "rival is left out: " in texts(page)
+    assert not page.error and page.selectbox(key="b").value == "run/ease"
+    small = embed_run(paint_market(tmp_path / "s", listings=5, users=4, events=3), tmp_path / "small")
+    rank(small, default_ranking=[1, 2, 3])
+    page = show("compare", run, small, part="queries")
+    assert not page.error and page.selectbox(key="b").value == "run/ease"
+    page = show("compare", run, small, part="queries", b="small/default ranking")
+    assert "not asked the same queries" in page.error[0].value
+
+
+def test_photos_predict_a_number_once_it_is_chosen(show, bare, trained, tmp_path):
+    market = paint_market(tmp_path / "market", listings=30, users=0)
+    run = embed_run(market, tmp_path / "run")
+    page = show("compare", run, part="photos")
+    assert not page.dataframe
+    page.selectbox(key="probe").set_value("price").run()
+    assert page.query_params == {"part": "photos", "probe": "price"}
+    expected = probe_run(Run.open(run), ["price"]).table.set_index("space")
+    shown = page.dataframe[0].value.set_index("Predicted from")
+    assert list(shown.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
+    assert shown.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
+    assert shown.loc["Photos alone", "Listings"] == "29" and len(page.get("plotly_chart")) == 2
+    assert "There is no photo space" in texts(show("compare", bare, part="photos"))
+    assert "a probe needs 20" in texts(show("compare", trained, part="photos", probe="price"))

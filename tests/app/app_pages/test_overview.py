@@ -1,0 +1,179 @@
+"""The overview: counts, notices, the figures or the next step, and what is odd in the data."""
+
+import json
+import shutil
+import subprocess
+import sys
+import warnings
+
+import pandas as pd
+import pytest
+from looking import texts
+
+from browser.painted import embed_run, paint_market, vectors
+from listing_vibes.errors import VibesWarning
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
+from listing_vibes.market.market import Market
+from listing_vibes.market.profile import profile
+from listing_vibes.market.writer import write_market
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.scoring.ranking_names import uses_model
+from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds
+from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
+from listing_vibes_app.app_pages.overview.quality import figures_table, verdict
+
+RECALL = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_counts_note_tasks_and_next_step(show, trained):
+    page = show("overview", trained)
+    assert page.title[0].value == "Tiny town" and page.info[0].value == "Its events are simulated."
+    numbers = {metric.label: metric.value for metric in page.metric}
+    assert numbers == {"Listings": "12", "Photos": "22", "Users": "6", "Events": "36"}
+    assert "Events from 1 Mar 2024 to 6 Mar 2024" in texts(page) and "vibes evaluate" in texts(page)
+    doors = ["Choose a listing", "Start with an example", "Choose a user", "Play a user", "Open the map"]
+    doors += ["Cold listings", "Add one of your own", "Compare"]
+    assert [link.label for link in page.page_link] == doors and not page.warning and not page.code
+
+
+@pytest.mark.slow
+def test_the_first_page_loads_nothing_that_only_other_pages_need(trained):
+    code = f"import sys; sys.argv = ['main.py', {str(trained)!r}]\n"
+    code += "import listing_vibes_app as app; from streamlit.testing.v1 import AppTest\n"
+    code += "page = AppTest.from_file(app.__path__[0] + '/main.py', default_timeout=60).run()\n"
+    code += "heavy = ('torch', 'scipy', 'faiss', 'sklearn', 'transformers', 'matplotlib')\n"
+    code += "print(page.title[0].value, [m for m in heavy if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "Tiny town []"
+
+
+@pytest.mark.slow
+def test_the_figure_is_that_of_the_evaluation_beside_the_best_baseline(show, run):
+    evaluation = evaluate_run(Run.open(run))
+    save_metrics(Run.open(run), evaluation)
+    page = show("overview", run)
+    values = {name: one["recall@30"]["value"] for name, one in evaluation.results.items()}
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["Default ranking"] == f"{100 * values['default ranking']:.1f}%"
+    best = max(value for name, value in values.items() if name != "oracle" and not uses_model(name))
+    (label,) = [label for label in shown if label.startswith("Best baseline: ")]
+    assert shown[label] == f"{100 * best:.1f}%"
+    methods = {"Default ranking", "Model only", "Popularity", "ItemKNN", "EASE", "Implicit ALS"}
+    assert methods <= set(page.dataframe[0].value["Method"])
+
+
+@pytest.mark.slow
+def test_notices_of_monitoring_and_of_metrics(show, run):
+    metrics = {"protocol": "leave-one-out", "queries": 9, "users": 5, "results": {"default ranking": RECALL}}
+    for hidden in (False, True):
+        (run / "metrics.json").write_text(json.dumps(metrics | {"history_hidden": hidden}))
+        assert ("What users had seen before was not recommended." in texts(show("overview", run))) == hidden
+    sentence = "Price of the *new* listings: the median was 80 and is 160."
+    checks = [Check(name="attribute", of="price", crossed=True, sentence=sentence, look="the new listings.")]
+    checks.append(Check(name="coverage", sentence="6 lists of 30 show all."))
+    found = Monitored(
+        run=str(run), market="Tiny town", generation=0, looked="2025-01-01 10:00", thresholds=Thresholds(),
+        checks=checks,
+    )  # fmt: skip
+    found.save(run)
+    page = show("overview", run)
+    assert "1 of 2 checks crossed its threshold" in page.warning[0].value
+    assert sentence in texts(page) and "6 lists of 30" in texts(page)
+    for name in ("monitor.json", "metrics.json"):
+        (run / name).write_text("{")
+        page = show("overview", run)
+        assert f"{name} is damaged" in texts(page) and len(page.page_link) == 8
+
+
+@pytest.mark.slow
+def test_a_model_without_anything_to_measure_it_on_says_so(show, run, trained, eventless, tmp_path):
+    manifest, last = Manifest.load(run), int(Run.open(trained).log.time.max())
+    for until, measurable in ((last, True), (last + 1, False)):
+        split = manifest.settings.split.model_copy(update={"t1": until, "t2": until})
+        settings = manifest.settings.model_copy(update={"split": split})
+        manifest.model_copy(update={"settings": settings}).save(run)
+        page = show("overview", run)
+        assert ("vibes evaluate" in texts(page)) is measurable
+        assert ("nothing is left to measure it on" in texts(page)) is not measurable
+    page = show("overview", eventless)
+    assert "no trained model" in texts(page) and [link.label for link in page.page_link][2] == "Play a user"
+    market = paint_market(tmp_path / "market", users=0)
+    opened = Market.open(market)
+    embed_market(opened, tmp_path / "moved", vectors(opened), trained)
+    page = show("overview", tmp_path / "moved")
+    assert "vibes evaluate" not in texts(page) and "no events" in texts(page)
+    assert "trained on another market" in page.info[0].value
+    assert "No run was given" in show("overview").error[0].value
+
+
+@pytest.mark.slow
+def test_a_market_that_changed_since_is_told_on_the_page_and_not_in_the_log(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=4, users=0)
+    run = embed_run(market, tmp_path / "run")
+    opened = Market.open(market)
+    write_market(market, opened.config, opened.listings.assign(price=1.0), opened.photos)
+    with warnings.catch_warnings(record=True) as logged:
+        warnings.simplefilter("always")
+        for page in ("overview", "similar"):
+            assert "changed since" in show(page, run).warning[0].value
+    assert not [one for one in logged if issubclass(one.category, VibesWarning)]
+
+
+def test_the_table_is_sorted_and_the_verdict_counts_significant_differences():
+    share = {"low": None, "high": None}
+    values = {"ease": 0.2, "default ranking": 0.3, "als": None}
+    table = figures_table({name: {"recall@30": {"value": value, **share}} for name, value in values.items()})
+    assert table["Method"].tolist() == ["Default ranking", "EASE"] and figures_table({}).empty
+    differences = {"popularity": (0.1, 0.01), "ease": (-0.1, 0.01), "als": (0.1, 0.2)}
+    found = verdict(
+        {
+            f"default ranking - {name}": {"recall@30": {"value": value, "p_holm": p}}
+            for name, (value, p) in differences.items()
+        }
+    )
+    parts = [found.index(name) for name in ("better than Popularity", "worse than EASE", "Implicit ALS")]
+    assert parts == sorted(parts) and verdict({}) == ""
+
+
+def warned(events: list[tuple[int, int, int]], listings: int) -> set[str]:
+    """Return the warnings of events (user, listing, hour)."""
+    table = pd.DataFrame({"listing_id": [f"l{row}" for row in range(listings)], "rooms": range(listings)})
+    start = pd.Timestamp("2024-05-01", tz="UTC")
+    rows = [(f"u{user}", f"l{row}", start + pd.Timedelta(hours=hour)) for user, row, hour in events]
+    frame = pd.DataFrame(rows, columns=["user_id", "listing_id", "timestamp"])
+    return {what for what, _ in data_warnings(profile(Market.from_frames(table, frame)))}
+
+
+def test_what_is_odd_in_events_has_its_share():
+    events = [
+        (user, (3 * user + place) % 15, 24 * place + user)
+        for user in range(10)
+        for place in range(1 if user < 4 else 3)
+    ]
+    lonely = {"40% of the users have one event only", "25% of the listings have no event"}
+    assert lonely | {"1 event repeats user, listing and time"} <= warned([*events, events[-1]], 20)
+    plain = [(user, (user + place) % 10, 24 * place + user) for user in range(10) for place in range(4)]
+    assert not [one for one in warned(plain, 10) if "user" in one or "no event" in one]
+
+
+@pytest.mark.slow
+def test_what_is_odd_in_the_tables_is_named_by_label(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=10, users=0)
+    opened = Market.open(market)
+    known = opened.listings["built_year"].where(opened.listings.index % 2 == 0)
+    listings = opened.listings.assign(room_type="Private room", built_year=known)
+    write_market(market, opened.config, listings, opened.photos)
+    page = show("overview", embed_run(market, tmp_path / "run"))
+    assert "**Often unknown: Year built (50%).**" in texts(page)
+    assert "**The same everywhere: Room type.**" in texts(page) and "1 listing without a photo" in texts(page)
+    plain = paint_market(tmp_path / "plain", listings=10, users=0, photos=0)
+    assert "Nothing stands out" in texts(show("overview", embed_run(plain, tmp_path / "plain-run")))

@@ -1,0 +1,196 @@
+"""Simulate a user: histories in the URL, recommendations, what a change moves, and ways to start."""
+
+import json
+
+import pandas as pd
+import pytest
+from looking import click, components, labelled, links, texts
+
+from listing_vibes import Run
+from listing_vibes.insight.personas import personas
+from listing_vibes.insight.selection.histories import MOST, as_text, document, parse
+from listing_vibes.market.market import Market
+from listing_vibes.run.histories import Event, read_history
+from listing_vibes_app.app_pages.simulate.history import Moves, from_frame, moves
+
+EVENTS = [
+    Event("l01"),
+    Event("a,b*c d/é?&=%", "add_to_favourites", 12.5),
+    Event("l02", None, 90.0),
+    Event("l03", "view"),
+]
+
+
+def test_histories_in_the_url_are_read_back(tmp_path):
+    text = as_text(EVENTS)
+    assert [parse(token) for token in text.split(",")] == EVENTS and as_text([Event("l01")]) == "l01"
+    for token in ("l01*view*soon", "l01*view*-4", "l01*view*nan", "l01*view*inf", "l01*view**9"):
+        assert parse(token) == Event("l01", "view")
+    assert as_text(Event(f"l{number}") for number in range(70)).split(",")[0] == "l20"
+    path = tmp_path / "history.json"
+    path.write_text(document(EVENTS), encoding="utf-8")
+    assert from_frame(read_history(path)) == text
+    assert from_frame(pd.DataFrame({"listing_id": ["7"], "action": [None]})) == "7"
+
+
+def test_moves_name_what_came_rose_fell_and_went():
+    found = moves(["a", "b", "c", "d"], ["c", "a", "x", "y", "b"], 4, ["d"])
+    assert found.marks == ["up 2", "down 1", "new", "new"] and found.new == 2
+    assert found.out == [("b", "now no. 5"), ("d", "in the history now")]
+    assert moves(["a", "b"], ["b", "c"], 2).out == [("a", "beyond the first 2")]
+    assert moves([], ["a"], 3) == Moves([""], [])
+    assert moves(["a", "b"], ["a", "b"], 2) == Moves(["", ""], [])
+
+
+def cards(page, label):
+    return labelled(page, label, "history_cards")
+
+
+def recommended(page, target="the history"):
+    return cards(page, f"Recommended for {target}")
+
+
+def tokens(page):
+    return [card["token"] for card in cards(page, "The history, oldest first")["cards"]]
+
+
+def from_history(*events):
+    return pd.DataFrame(events, columns=["listing_id", "action", "duration_s"])
+
+
+def test_it_starts_empty_with_ways_to_start(show, trained):
+    page = show("simulate", trained)
+    popular, chooser = components(page, "history_cards")
+    assert chooser["kind"] == "choice" and len(chooser["cards"]) == 12
+    assert links(popular) == Run.open(trained).recommend([])["listing_id"].tolist()
+    assert "popular and recent listings" in texts(page) and "The history** is empty" in texts(page)
+    assert page.expander[0].proto.expanded
+    assert next(button for button in page.button if button.label == "Undo").disabled
+
+
+@pytest.mark.slow
+def test_a_history_gets_the_list_of_the_run_and_a_change_shows_what_moved(show, trained):
+    page = show("simulate", trained, h="l04,l07*add_to_favourites*40", k="6")
+    frame = from_history(("l04", None, None), ("l07", "add_to_favourites", 40.0))
+    expected = Run.open(trained).recommend(frame, k=6)
+    assert links(recommended(page)) == expected["listing_id"].tolist()
+    assert recommended(page)["cards"][0]["score"] == f"Similarity {expected['score'][0]:.2f}"
+    assert tokens(page) == ["l04", "l07*add_to_favourites*40"] and not page.expander[0].proto.expanded
+    strip = cards(page, "The history, oldest first")
+    assert [one["label"] for one in strip["actions"]] == ["View", "Add to favourites", "Hide"]
+    assert strip["durations"]
+    page = show("simulate", trained, h="l04", k="6")
+    first = links(recommended(page))
+    page.query_params["h"] = f"l04,{first[0]}"
+    page.run()
+    now = links(recommended(page))
+    marks = [card["marks"][0]["text"] if card["marks"] else "" for card in recommended(page)["cards"]]
+    assert marks == moves(first, now, 6).marks
+    gone = cards(page, "Moved out")
+    assert set(links(gone)) == set(first) - set(now)
+    assert gone["cards"][links(gone).index(first[0])]["score"] == "In the history now"
+    assert f"{len(set(now) - set(first))} moved in, {len(links(gone))} moved out" in texts(page)
+    click(page, "Undo")
+    assert page.query_params["h"] == "l04" and links(recommended(page)) == first
+    click(page, "Start empty")
+    assert "h" not in page.query_params
+    click(page, "Undo")
+    assert tokens(page) == ["l04"]
+
+
+@pytest.mark.slow
+def test_a_click_says_not_this_and_the_list_follows(show, trained):
+    page = show("simulate", trained, h="l04", k="6")
+    shown = recommended(page)
+    first, unwanted = links(shown)[0], shown["cards"][0]["unwanted"]
+    assert unwanted == f"{first}*hide"
+    assert not any(card["unwanted"] for card in cards(page, "Listings to add")["cards"])
+    page.query_params["h"] = f"l04,{unwanted}"
+    page.run()
+    expected = Run.open(trained).recommend(from_history(("l04", None, None), (first, "hide", None)), k=6)
+    assert links(recommended(page)) == expected["listing_id"].tolist()
+
+
+@pytest.mark.slow
+def test_ways_to_start_a_persona_a_user_and_a_file(show, trained):
+    page = show("simulate", trained)
+    persona = personas(Run.open(trained))[0]
+    page.button(key="persona-0").click().run()
+    assert page.query_params["h"] == from_frame(persona.history)
+    page.text_input(key="simulate-user").set_value("u2").run()
+    events = Market.open(trained.parent / "market").events
+    mine = events[events["user_id"] == "u2"]["listing_id"].tolist()
+    assert links(cards(page, "The history, oldest first")) == mine
+    assert links(recommended(page)) == Run.open(trained).recommend("u2")["listing_id"].tolist()
+    page.text_input(key="simulate-user").set_value("ghost").run()
+    assert "There is no user “ghost”" in page.toast[0].value
+    click(page, "Any user")
+    assert len(tokens(page)) == 6
+    given = json.dumps({"history": [{"listing_id": "l03", "action": "view"}, {"listing_id": "l09"}]}).encode()
+    page.file_uploader(key="simulate-file").set_value(("mine.json", given, "application/json")).run()
+    assert tokens(page) == ["l03*view", "l09"]
+    page.file_uploader(key="simulate-file").set_value(("mine.json", b"{", "application/json")).run()
+    assert "mine.json is no JSON" in page.toast[0].value.replace("\\", "") and tokens(page) == [
+        "l03*view",
+        "l09",
+    ]
+
+
+@pytest.mark.slow
+def test_two_histories_side_by_side(show, trained):
+    page = show("simulate", trained, h="l04", k="6")
+    page.toggle(key="two").set_value(True).run()
+    assert page.query_params["h2"] == "l04" and page.query_params["to"] == "h2"
+    page.query_params["h2"] = "l11"
+    page.run()
+    first, second = (links(recommended(page, f"history {side}")) for side in "AB")
+    expected = Run.open(trained).recommend(from_history(("l11", None, None)), k=6)
+    assert second == expected["listing_id"].tolist()
+    for card, listing in zip(recommended(page, "history A")["cards"], first, strict=True):
+        assert any(one["text"] == "in both" for one in card["marks"]) == (listing in second)
+    assert f"{len(set(first) & set(second))} of 6 are in both" in texts(page)
+    chooser = cards(page, "Listings to add")
+    assert chooser["name"] == "h2" and chooser["target"] == "history B"
+
+
+@pytest.mark.slow
+def test_what_a_history_cannot_have_is_said(show, trained):
+    page = show("simulate", trained, h="ghost,l04*dance*9,l05")
+    strip = cards(page, "The history, oldest first")["cards"]
+    assert [(card["at"], card["token"]) for card in strip] == [(1, "l04*dance*9"), (2, "l05")]
+    assert "1 event of this link is on listings that this market does not have" in texts(page)
+    full = ["l04"] * (MOST - 1)
+    assert "replaces the oldest" not in texts(show("simulate", trained, h=",".join(full)))
+    assert "replaces the oldest" in texts(show("simulate", trained, h=",".join([*full, "l07"])))
+    page = show("simulate", trained, h=",".join(f"l{row:02d}" for row in range(12)))
+    assert "There is nothing to recommend" in texts(page)
+
+
+@pytest.mark.slow
+def test_listings_to_add_are_searched_and_the_page_is_saved(show, trained):
+    page = show("simulate", trained, h="l04")
+    page.text_input(key="q").set_value("private").run()
+    shown = cards(page, "Listings to add")
+    assert links(shown) == ["l01", "l04", "l07", "l10"]
+    assert [one["text"] for one in shown["cards"][1]["marks"]] == ["in the history"]
+    page.text_input(key="q").set_value("lighthouse").run()
+    assert "No listing matches “lighthouse”" in texts(page)
+    page.button(key="way-out").click().run()
+    assert len(cards(page, "Listings to add")["cards"]) == 12
+    page = show("simulate", trained, h="l04*view", h2="l05", two="1")
+    assert page.code[0].value.endswith("?h=l04%2Aview&h2=l05&two=1")
+    assert {"History A as JSON", "History B as JSON"} <= {one.label for one in page.get("download_button")}
+
+
+@pytest.mark.slow
+def test_markets_without_events_photos_and_times_work_as_well(show, eventless, bare):
+    page = show("simulate", eventless, h="l04")
+    assert "untrained neighbors" in texts(page)
+    assert links(recommended(page)) == Run.open(eventless).recommend(["l04"])["listing_id"].tolist()
+    page = show("simulate", bare, h="l04,l05")
+    strip = cards(page, "The history, oldest first")
+    assert strip["photos"] is False and strip["durations"] is False and "Of all listings" in texts(page)
+    expected = Run.open(bare).recommend(
+        from_history(("l04", None, None), ("l05", None, None))[["listing_id"]]
+    )
+    assert links(recommended(page)) == expected["listing_id"].tolist()

@@ -1,0 +1,212 @@
+"""Users: choosing one, the history up to an event or a day, recommendations, and their reasons."""
+
+import shutil
+from datetime import date
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from looking import click, components, labelled, links, texts
+
+from browser.painted import embed_run
+from helpers.carried import carried
+from listing_vibes import Run
+from listing_vibes.insight.explain.reasons import explain
+from listing_vibes.insight.selection.pages import as_of
+from listing_vibes.market.market import Market
+from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.manifest import Manifest
+from listing_vibes_app.app_pages.users.picker import find_users
+from listing_vibes_app.view.formats import ordinal
+from listing_vibes_app.view.history import history_frame, moment_of
+from listing_vibes_app.view.market import MarketView
+
+FITS = [
+    Fit(name="model only + recency", days=60, weight=5.0),
+    Fit(name="model only + neighbors", space="attributes", share=2.0),
+    Fit(name="model only + neighbors + recency", space="attributes", share=2.0, days=60, weight=5.0),
+    Fit(name="model only + ids", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
+]
+ASKED = {"user": "u1", "at": "4", "k": "6"}
+
+
+def events_of(run, user):
+    events = Market.open(run.parent / "market").events
+    return events[events["user_id"] == user].reset_index(drop=True)
+
+
+def recommended(page):
+    return labelled(page, "Recommendations, the best first")
+
+
+def test_choosing_by_table_part_of_the_id_and_chance(show, trained):
+    page = show("users", trained)
+    table = page.dataframe[0].value
+    assert table["User"].tolist() == [f"User u{user}" for user in range(6)]
+    assert table["Events"].tolist() == [6] * 6
+    assert table["First event"][0] == "1 Mar 2024" and table["Last event"][0] == "6 Mar 2024"
+    page.text_input(key="who").set_value("3").run()
+    assert page.dataframe[0].value["User"].tolist() == ["User u3"]
+    page.text_input(key="who").set_value("zebra").run()
+    assert "No user matches “zebra”" in texts(page)
+    page.button(key="way-out").click().run()
+    assert len(page.dataframe[0].value) == 6
+    click(page, "Any user")
+    assert page.title[0].value == f"User {page.query_params['user']}"
+
+
+def test_an_exact_name_comes_first_then_long_histories(tiny_market):
+    names = ["a1", "a12", "A11", "b1"]
+    log = SimpleNamespace(users=names, start=np.array([0, 3, 4, 9, 11]))
+    view = SimpleNamespace(log=log, user_row={name: row for row, name in enumerate(names)})
+    assert find_users(view, "a1", 1).tolist() == [0, 2, 1]
+    assert find_users(view, "a1", 3).tolist() == [0, 2]
+    assert find_users(view, "", 1).tolist() == [2, 0, 3, 1]
+
+
+def test_the_timeline_and_the_list_as_of_an_event(show, trained):
+    page = show("users", trained, **ASKED)
+    strip, events = labelled(page, "History, oldest first"), events_of(trained, "u1")
+    assert [card["step"] for card in strip["cards"]] == [f"{day} Mar 2024" for day in range(1, 7)]
+    assert links(strip) == events["listing_id"].tolist()
+    assert [card["tone"] for card in strip["cards"]] == ["", "", "", "start", "later", "later"]
+    assert [card["divider"] for card in strip["cards"]][3:5] == ["As of here", "Later"]
+    assert strip["cards"][0]["facts"] == [["Add to favourites", ""], ["Time spent", "5 min"]]
+    expected = Run.open(trained).recommend("u1", k=6, at=events["timestamp"][4])["listing_id"].tolist()
+    shown = recommended(page)
+    assert links(shown) == expected
+    later = set(events["listing_id"][4:]) - set(events["listing_id"][:4])
+    marked = [one for one, card in zip(expected, shown["cards"], strict=True) if card["badge"]]
+    assert marked == [listing for listing in expected if listing in later] != []
+    assert f"**{len(marked)} of these 6** are among the {len(later)} new listings" in texts(page)
+    page.slider(key="at").set_value(2).run()
+    assert page.query_params == {**ASKED, "at": "2"} and "Known here: 2. Held out: 4." in texts(page)
+    page.slider(key="at").set_value(6).run()
+    assert links(recommended(page)) == Run.open(trained).recommend("u1", k=6)["listing_id"].tolist()
+    assert "Nothing is held out." in texts(page)
+
+
+def test_a_day_shows_the_list_of_its_morning(show, trained):
+    page = show("users", trained, user="u1", day="2024-03-04")
+    strip, events = labelled(page, "History, oldest first"), events_of(trained, "u1")
+    dividers = ["", "", "As of here", "That day", "Later", ""]
+    assert [card["divider"] for card in strip["cards"]] == dividers
+    assert [card["tone"] for card in strip["cards"]] == ["", "", "start", "hit", "later", "later"]
+    shown = recommended(page)
+    assert links(shown) == Run.open(trained).recommend("u1", at="2024-03-04")["listing_id"].tolist()
+    badges = dict(zip(links(shown), (card["badge"] for card in shown["cards"]), strict=True))
+    assert badges[events["listing_id"][3]] == "that day" and "interacted later" in badges.values()
+    assert "morning of 4 Mar 2024: **1 of 1 new listing** of that day" in texts(page)
+
+
+@pytest.mark.slow
+def test_from_an_event_to_its_day_and_back(show, trained):
+    page = show("users", trained, user="u1", at="3")
+    page.segmented_control(key="as-of").set_value("day").run()
+    assert page.query_params == {"user": "u1", "at": "3", "day": "2024-03-04"}
+    page.slider(key="at-day").set_value(date(2024, 3, 6)).run()
+    assert page.query_params["day"] == "2024-03-06" and "Known here: 5." in texts(page)
+    page.segmented_control(key="as-of").set_value("event").run()
+    assert page.query_params == {"user": "u1", "at": "3"}
+    page = show("users", trained, user="u1", day="2024-03-01")
+    assert "Nothing is known of this user before that day" in texts(page)
+    page.button(key="way-out").click().run()
+    assert page.query_params["day"] == "2024-03-06" and recommended(page)["cards"]
+
+
+@pytest.mark.slow
+def test_states_in_which_something_is_missing(show, trained, bare, eventless, tmp_path):
+    page = show("users", trained, user="ghost")
+    assert "There is no user “ghost” in this market" in texts(page)
+    assert links(components(page)[0]) == Run.open(trained).recommend([])["listing_id"].tolist()
+    page.button(key="way-out").click().run()
+    assert page.query_params == {} and len(page.dataframe) == 1
+    page = show("users", eventless, user="u1")
+    assert "This market has no events" in texts(page)
+    assert [link.label for link in page.page_link] == ["Simulate a user", "Go to similar listings"]
+    page = show("users", bare, user="u1", at="3")
+    strip = labelled(page, "History, oldest first")
+    assert [card["step"] for card in strip["cards"]] == [f"Event {place}" for place in range(1, 8)]
+    assert strip["photos"] is False and len(recommended(page)["cards"]) == 9
+    assert "no new listing later" in texts(show("users", bare, user="u1", at="6"))
+    run = embed_run(Run.open(trained).market.path, tmp_path / "run")
+    page = show("users", run, user="u1", at="3")
+    name, moment, _ = as_of(Run.open(run), 1, 3)
+    assert links(recommended(page)) == Run.open(run).recommend(name, at=moment)["listing_id"].tolist()
+    assert "untrained neighbors" in texts(page)
+
+
+@pytest.mark.slow
+def test_a_listing_is_recommended_only_while_it_is_active(show, trained):
+    events = Market.open(trained.parent / "market").events
+    early = events.groupby("user_id").head(2)
+    user = next(name for name, rows in early.groupby("user_id") if "l00" not in rows["listing_id"].tolist())
+    for at, active in (("2", True), ("6", False)):
+        assert ("l00" in links(recommended(show("users", trained, user=user, at=at)))) == active
+
+
+@pytest.mark.slow
+def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
+    page, run = show("users", trained, **ASKED), Run.open(trained)
+    view = MarketView(run.market, lambda: run.log)
+    number, shown = view.user_row["u1"], recommended(page)
+    history = history_frame(view, number, 4)
+    for column, card, listing in zip(
+        carried(run, history, links(shown)).T, shown["cards"], links(shown), strict=True
+    ):
+        expected = [event for event in np.argsort(-column, kind="stable")[:2] if column[event] >= 0.001]
+        reasons = [one for one in card["reasons"] if "event" in one["note"]]
+        assert [one["note"].split(" · ")[0] for one in reasons] == [
+            f"+{column[event]:.3f}" for event in expected
+        ]
+        for one, event in zip(reasons, expected, strict=True):
+            row = int(run.log.listing[run.log.start[number] + event])
+            assert one["title"] == view.title(row) and f"event {event + 1}" in one["note"]
+        (part,) = [one for one in card["reasons"] if "event" not in one["note"]]
+        (found,) = explain(run, history, listing, at=moment_of(view, number, 4))
+        best = max([*found.attributes, *found.photos], key=lambda one: one["adds"])
+        moved = f" · else {ordinal(best['place_without'])}" if best["place_without"] != found.place else ""
+        assert part["note"] == f"+{best['adds']:.3f}{moved}"
+
+
+def settle(run, **training):
+    """Write settings of the training of a run."""
+    manifest = Manifest.load(run)
+    settings = manifest.settings
+    training = settings.training.model_copy(update=training)
+    update = {"settings": settings.model_copy(update={"training": training})}
+    manifest.model_copy(update=update).save(run)
+
+
+@pytest.mark.slow
+def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
+    page = show("users", trained, **ASKED)
+    assert "with" not in [control.key for control in page.segmented_control]
+    run, moment = tmp_path / "run", events_of(trained, "u1")["timestamp"][4]
+    shutil.copytree(trained, run)
+    save_fits(run, FITS)
+    orders = set()
+    for blend in ("recency", "neighbors", "neighbors+recency", "ids"):
+        page = show("users", run, **ASKED, **{"with": blend})
+        expected = Run.open(run).recommend("u1", 6, moment, beside=blend)["listing_id"].tolist()
+        assert links(recommended(page)) == expected
+        assert all(card["score"].startswith("Score ") for card in recommended(page)["cards"])
+        orders.add(tuple(expected))
+    assert len(orders) > 1
+    control = page.segmented_control(key="with")
+    assert list(control.options) == ["Nothing", "Recency", "Neighbors", "Neighbors and recency", "Ids"]
+    control.set_value("nothing").run()
+    assert "with" not in page.query_params
+    assert all(card["score"].startswith("Similarity ") for card in recommended(page)["cards"])
+    # Trained beside recency, it is first shown with recency.
+    settle(run, recency_days=60)
+    page = show("users", run, **ASKED)
+    assert page.segmented_control(key="with").value == "recency" and "with" not in page.query_params
+    # Recency in its default ranking can be left out.
+    settle(run, recency_days=60, recency_served=True)
+    page = show("users", run, **ASKED)
+    control = page.segmented_control(key="with")
+    assert control.value == "trained" and control.options[:2] == ["Recency", "Nothing"]
+    control.set_value("nothing").run()
+    expected = Run.open(run).recommend("u1", 6, moment, beside="nothing")["listing_id"].tolist()
+    assert links(recommended(page)) == expected

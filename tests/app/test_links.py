@@ -1,0 +1,119 @@
+"""A page, its link in a notebook and its code give the same rows; what a link cannot be used for is told once."""
+
+import shutil
+from urllib.parse import urlencode
+
+import pytest
+from looking import components, links
+
+from browser.painted import paint_market, train_run
+from listing_vibes import Run, selection
+from listing_vibes.run.fits import Fit, save_fits
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("as-code")
+    market = paint_market(folder / "market", listings=30, users=8, events=6, ending=True)
+    found = train_run(market, folder / "run")
+    save_fits(found, [Fit(name="model only + recency", days=20, weight=0.3)])
+    return found
+
+
+def lists(page, label) -> list[list[str]]:
+    """Return the listings of the lists with these words in their labels, in the page's order."""
+    found = [*components(page), *components(page, "history_cards")]
+    return [links(one) for one in found if label in one["label"]]
+
+
+def rows_of(code) -> list[str]:
+    names: dict = {}
+    exec(code, names)
+    return names["found"]["listing_id"].tolist()
+
+
+FILTERED = {"space": "attributes", "price": "90-200", "is": "room_type:Shared room", "on": "2024-03-04"}
+CASES = {
+    "similar": ("similar", {"listing": "l05", "k": "6"}, "neighbors by"),
+    "filtered": ("similar", {"listing": "l05", **FILTERED}, "neighbors by"),
+    "the same": (
+        "similar",
+        {"listing": "l05", "same": "room_type", "variety": "4", "fill": "1"},
+        "neighbors by",
+    ),
+    "side by side": ("similar", {"listing": "l05", "view": "spaces", "k": "6"}, "neighbors by"),
+    "user": ("users", {"user": "u1", "at": "3", "k": "6", "with": "recency"}, "Recommendations"),
+    "user to the end": (
+        "users",
+        {"user": "u2", "at": "6", "same": "room_type", "live": "0"},
+        "Recommendations",
+    ),
+    "history": ("simulate", {"h": "l05,l06*view*30", "variety": "5", "seen": "1"}, "Recommended for"),
+    "two histories": ("simulate", {"h": "l05", "h2": "l07*message", "two": "1", "k": "6"}, "Recommended for"),
+    "cold": ("cold", {"listing": "l08", "space": "attributes"}, "by attributes"),
+}
+QUICK = {"filtered", "history"}  # those of the quick suite
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in CASES]
+)
+def test_code_and_link_of_a_page_give_its_rows(show, run, name):
+    where, params, label = CASES[name]
+    page = show(where, run, **params)
+    shown = lists(page, label)
+    assert shown and all(shown)
+    assert [rows_of(one.value) for one in page.code if "found =" in one.value] == shown
+    found = selection(Run.open(run), f"/{where}?{urlencode(params)}")
+    assert found["listing_id"].tolist() == [listing for each in shown for listing in each]
+
+
+@pytest.mark.slow
+def test_two_runs_have_code_each_also_in_a_folder_with_quotes(show, run, tmp_path):
+    other = tmp_path / 'the "last" run'
+    shutil.copytree(run, other)
+    (tmp_path / "market").symlink_to(run.parent / "market")
+    page = show("compare", run, other, part="runs", listing="l05", space="attributes")
+    shown, codes = lists(page, "The list of"), [one.value for one in page.code if "found =" in one.value]
+    assert [rows_of(code) for code in codes] == shown and len(shown) == 2
+    found = selection(Run.open(run), "/compare?part=runs&listing=l05&space=attributes")
+    assert found["listing_id"].tolist() == shown[0]
+
+
+UNUSED = [
+    ("cold", {"view": "new", "like": "nope"}, ["starts from the listing “nope”"]),
+    ("cold", {"view": "new", "draft": "{"}, ["“draft” left out"]),
+    ("cold", {"view": "new", "draft": '{"price": "x", "nope": 1}'}, ["“price”, “nope” left out"]),
+    ("cold", {"view": "attic", "set": "none"}, ["“view=attic”"]),
+    ("similar", {"listing": "l03", "run": "other"}, ["“run=other”"]),
+    ("similar", {"listing": "l03", "space": "smell", "k": "many"}, ["“space=smell”", "“k=many”"]),
+    ("similar", {"listing": "l03", "why": "nope"}, ["asks why “nope” is here"]),
+    (
+        "similar",
+        {"listing": "l03", "price": "a-9", "is": "x:y", "same": "foo", "km": "far", "on": "2031-99-01"},
+        ["“price=a-9”", "“is=x:y”", "“same=foo”", "“km=far”", "“on=2031-99-01”"],
+    ),
+    (
+        "similar",
+        {"listing": "l03", "per": "foo", "live": "7", "variety": "x"},
+        ["“per=foo”", "“live=7”", "“variety=x”"],
+    ),
+    ("users", {"user": "u0", "at": "x", "with": "luck"}, ["“at=x”", "“with=luck”"]),
+    ("users", {"user": "u0", "day": "1999-01-01"}, ["“day=1999-01-01”, but this market has days from"]),
+    ("compare", {"part": "x"}, ["“part=x”"]),
+    ("simulate", {"h": "l03", "k": "x", "same": "foo"}, ["“k=x”", "“same=foo”"]),
+    ("similar", {"listing": "l03", "space": "photos", "k": "24", "why": "l04", "price": "1-900"}, []),
+    ("users", {"user": "u0", "at": "2", "variety": "3", "live": "0"}, []),
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "params", "expected"),
+    [UNUSED[0], *(pytest.param(*one, marks=pytest.mark.slow) for one in UNUSED[1:])],
+)
+def test_what_a_link_cannot_be_used_for_is_told_once(show, trained, page, params, expected):
+    drawn = show(page, trained, **params)
+    sentences = [one.value.replace("\\", "") for one in drawn.info if "simulated" not in one.value]
+    for part in expected:
+        assert sum(part in one for one in sentences) == 1, (part, sentences)
+    assert len(sentences) == len(expected)

@@ -1,0 +1,88 @@
+"""Every page in both themes, wide and on a phone: axe finds nothing serious, nothing is wider than the screen; charts and lists."""
+
+import pytest
+from contrast import THEME
+from playwright.sync_api import expect
+
+from browser.mapped import write_map
+from browser.measured import forget_measured, write_measured
+from browser.seeing import troubles, turn, wait_until_quiet
+
+PATHS = [
+    "/",
+    "/similar",
+    "/similar?listing=l05",
+    "/similar?listing=l05&view=lineup",
+    "/users",
+    "/users?user=u1&with=recency",
+    "/users?user=u1&day=2024-03-05",
+    "/simulate",
+    "/simulate?h=l05,l06*view*30&h2=l07&two=1",
+    "/map?group=0",
+    "/map?unmet=1&day=2024-03-04",
+    "/cold",
+    "/cold?listing=l08",
+    "/cold?view=new",
+    '/cold?view=new&draft={"price":90,"amenities":["Wifi"]}',
+    "/cold?view=figures",
+    "/compare",
+    "/compare?part=runs&listing=l05",
+    "/compare?part=queries",
+    "/compare?part=photos",
+]
+
+
+@pytest.fixture(scope="module")
+def filled(explorer):
+    """A run with a map, figures, an ablation and ranks, so that no page is empty."""
+    write_map(explorer.run)
+    write_measured(explorer.run)
+    yield
+    forget_measured(explorer.run)
+    (explorer.run / "map.parquet").unlink()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_serious_and_nothing_too_wide(page, filled, path):
+    page.goto(path)
+    wait_until_quiet(page)
+    page.wait_for_load_state("networkidle")
+    found = troubles(page, f"{path} light")
+    page.set_viewport_size({"width": 390, "height": 844})
+    found += troubles(page, f"{path} on a phone")
+    wait_until_quiet(page)
+    width = "main => Math.max(main.scrollWidth, document.body.scrollWidth)"
+    assert page.get_by_test_id("stMain").evaluate(width) <= 390
+    turn(page, "dark")
+    ground = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
+    assert ground == "rgb(20, 25, 27)"
+    found += troubles(page, f"{path} dark", runOnly={"type": "rule", "values": ["color-contrast"]})
+    assert not found, "\n".join(found)
+
+
+def test_a_chart_has_exact_values_a_png_and_the_colors_of_the_theme(page, explorer, filled):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/")
+    wait_until_quiet(page)
+    chart = page.get_by_test_id("stPlotlyChart").first
+    expect(chart.locator(".scatterlayer .point")).not_to_have_count(0)
+    chart.locator(".point").first.hover(force=True)
+    text = chart.locator(".hoverlayer .hovertext")
+    expect(text).to_contain_text("Recall@30 40.0%")
+    expect(text).to_contain_text("95 %: 30.0% to 50.0%")
+    hosts = {url.split("/")[2] for url in asked if not url.startswith(("data:", "blob:"))}
+    assert chart.locator(".errorbar").count() == 2 and hosts == {explorer.url.split("/")[2]}
+    chart.hover()
+    with page.expect_download() as download:
+        chart.locator(".modebar-btn").click()
+    assert download.value.suggested_filename == "recall-by-method.png"
+    assert download.value.path().read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    page.goto("/compare")
+    for theme in ("light", "dark"):
+        turn(page, theme)
+        page.reload()
+        wait_until_quiet(page)
+        color = THEME[theme]["chartCategoricalColors"][5]
+        parts = [str(int(color[at : at + 2], 16)) for at in (1, 3, 5)]
+        expect(chart.locator(".point").first).to_have_css("fill", f"rgb({', '.join(parts)})")
