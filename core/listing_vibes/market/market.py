@@ -11,6 +11,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.attribute import Attribute
+from listing_vibes.market.cached_listings import Listings, Parts, cached_listings
 from listing_vibes.market.column_names import rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
@@ -19,7 +20,6 @@ from listing_vibes.market.event_stream import event_frames, no_events
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.io import TABLES, find_table, read_table
-from listing_vibes.market.kept_listings import Listings, Parts, kept_listings
 from listing_vibes.market.photo_folders import root_defects
 from listing_vibes.market.tables import check_unwanted, events_table, listings_table, photos_table
 from listing_vibes.market.titles import find_title
@@ -179,7 +179,7 @@ class Market:
             return Listings(table, kinds, named(defects, source))
 
         source = sources["listings"]
-        table, kinds, defects = kept_listings(path, source, config, checked) if keep else checked()
+        table, kinds, defects = cached_listings(path, source, config, checked) if keep else checked()
         listings: Any = table  # see `__post_init__`
         known = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
         photos = pd.DataFrame(

@@ -1,6 +1,5 @@
-"""What is wrong with a photo file, told without decoding a sound one."""
+"""What is wrong with a photo file, without decoding a sound one."""
 
-import os
 from pathlib import Path
 
 from listing_vibes.market.photo_decoding import decoding_problem
@@ -11,7 +10,7 @@ OUTSIDE = "lies outside of the market folder"
 
 
 def photo_problem(name: str, folders: PhotoFolders) -> str | None:
-    """What is wrong with the photo at the path `name` of a market (missing, no image, too large, cut short, ...), or None.
+    """Return what is wrong with the photo at the path `name` of a market (missing, no image, too large, cut short, ...), or None.
 
     The header is read; the pixels are decoded only where the file does not end as its format must.
     """
@@ -19,7 +18,7 @@ def photo_problem(name: str, folders: PhotoFolders) -> str | None:
     try:
         if not path.is_file():
             return MISSING
-        if _has_link(path, folders.market) and not folders.contain(path.resolve()):
+        if not folders.contain(path.resolve()):
             return OUTSIDE
         if path.stat().st_size == 0:
             return "is an empty file"
@@ -28,19 +27,6 @@ def photo_problem(name: str, folders: PhotoFolders) -> str | None:
     return decoding_problem(path, whole=False)
 
 
-def _has_link(path: Path, market_path: Path) -> bool:
-    """Whether a link or `..` lies between a market's folder and a photo: without one it is in the folder, and neither path
-    need be followed from the root."""
-    folder, whole = os.path.join(market_path, ""), os.fspath(path)
-    if not whole.startswith(folder) or os.name == "nt":  # Windows has links of other kinds, too
-        return True
-    for name in whole.removeprefix(folder).split(os.sep):
-        folder = os.path.join(folder, name)
-        if name == os.pardir or os.path.islink(folder):
-            return True
-    return False
-
-
 def undecodable(path: Path) -> str | None:
-    """Why no picture can be made of a file that was just received, or None; all of its pixels are decoded."""
+    """Return why no picture can be made of a file that was just received, or None; all of its pixels are decoded."""
     return decoding_problem(path, whole=True)

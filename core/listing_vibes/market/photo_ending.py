@@ -69,24 +69,6 @@ def _png(data: bytes) -> int | None:
             return place
 
 
-def _gif(data: bytes) -> int | None:
-    def table(flags: int) -> int:
-        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-    place = 13 + table(data[10])
-    while data[place] != 0x3B:
-        if data[place] == 0x2C:  # an image: its descriptor, colors and code size
-            place += 11 + table(data[place + 9])
-        elif data[place] == 0x21:
-            place += 2
-        else:
-            return None
-        while data[place]:
-            place += 1 + data[place]
-        place += 1
-    return place + 1
-
-
 def _webp(data: bytes) -> int | None:
     length = struct.unpack_from("<I", data, 4)[0]
     return 8 + length + length % 2 if length % 2 and 8 + length < len(data) else 8 + length
@@ -107,5 +89,5 @@ def _avif(data: bytes) -> int | None:
 
 
 _ENDS: dict[bytes, Callable[[bytes], int | None]] = {
-    rb"\xff\xd8": _jpeg, rb"\x89PNG\r\n\x1a\n": _png, rb"GIF8[79]a": _gif, rb"RIFF....WEBP": _webp, rb"....ftypavi[fs]": _avif,
+    rb"\xff\xd8": _jpeg, rb"\x89PNG\r\n\x1a\n": _png, rb"RIFF....WEBP": _webp, rb"....ftypavi[fs]": _avif,
 }  # fmt: skip

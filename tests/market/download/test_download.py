@@ -180,7 +180,7 @@ def test_a_downloaded_photo_ends_with_its_image(tmp_path, kind):
     file.write_bytes(plain.read_bytes() + (tmp_path / "e.parquet").read_bytes())
     end_with_image(file)
     assert b"PAR1" not in file.read_bytes()
-    if kind not in ("TIFF", "BMP", "PPM"):
+    if kind not in ("GIF", "TIFF", "BMP", "PPM"):
         assert file.read_bytes() == plain.read_bytes()
     with Image.open(plain) as before, Image.open(file) as after:
         assert before.convert("RGB").tobytes() == after.convert("RGB").tobytes()
@@ -340,7 +340,7 @@ def test_the_bytes_of_a_call_are_bounded_and_the_next_goes_on(tmp_path):
 def test_a_killed_download_goes_on_where_it_was(tmp_path):
     with hosting() as host:
         place = market(
-            tmp_path / "m", [f"{host.url}/slow/{number}" for number in range(60)] + [f"{host.url}/404/x"]
+            tmp_path / "m", [f"{host.url}/slow/{number}" for number in range(30)] + [f"{host.url}/404/x"]
         )
         command = [
             sys.executable,
@@ -349,13 +349,11 @@ def test_a_killed_download_goes_on_where_it_was(tmp_path):
             "download",
             str(place),
             "--allow-private",
-            "--delay",
-            "0",
             "--json",
         ]
         first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 60
-        while host.photos < 12 and time.monotonic() < until:
+        while host.photos < 8 and time.monotonic() < until:
             time.sleep(0.01)
         first.send_signal(signal.SIGKILL)
         first.wait()
@@ -365,7 +363,7 @@ def test_a_killed_download_goes_on_where_it_was(tmp_path):
         assert kept and all(Image.open(path).size == (24, 24) for path in kept)
         done = vibes(*command[3:])
         found = json.loads(done.stdout)
-        assert found["there"] == len(kept) and found["fetched"] == 60 - len(kept) and found["failed"] == 1
+        assert found["there"] == len(kept) and found["fetched"] == 30 - len(kept) and found["failed"] == 1
         assert found["reasons"] == {"status 404": 1} and found["failures"] == str(place / FAILURES)
         assert not list(place.rglob(".writing-*")) and not (place / ".downloading").exists()
         done = vibes("download", place, "--allow-private", "--strict", check=2)

@@ -1,0 +1,155 @@
+"""The listings of a large market as they were read and checked, cached as an Arrow file.
+
+The file (IPC, uncompressed) is mapped: texts, most of a table, lie there as pandas has them. Sets, which pandas holds as lists of
+Python, are made only when the complete table is needed. A million listings open in a third of a second instead of six.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from listing_vibes import __version__
+from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
+from listing_vibes.market.caches import writable_cache
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.defects import Defect
+from listing_vibes.market.documents import NOT_AS_MEANT
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.fingerprint import file_sha256
+from listing_vibes.market.garbage import none_meanwhile
+from listing_vibes.market.stamps import stamp
+
+#: Listings from which on reading and checking takes longer than to look whether the file changed.
+FEWEST = 20_000
+FILE = "listings.arrow"
+_HEAD = b"listing-vibes"
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A table whose sets are not made yet."""
+
+    plain: pd.DataFrame  # the other columns
+    sets: dict[str, pa.ChunkedArray]
+    names: list[str]  # of all columns, in order
+
+    def whole(self) -> pd.DataFrame:
+        """Return the table."""
+        sets = {name: pd.Series(_cells(column), dtype=object) for name, column in self.sets.items()}
+        return self.plain.assign(**sets)[self.names]
+
+
+class Listings(NamedTuple):
+    """What `listing_vibes.market.tables.listings_table` returns; its table maybe in parts."""
+
+    table: pd.DataFrame | Parts
+    kinds: dict[str, AttributeConfig]
+    defects: list[Defect]
+
+
+def cached_listings(
+    market: Path, source: Path, config: MarketConfig, read: Callable[[], Listings]
+) -> Listings:
+    """Return what `read` makes of the file `source`, or made before of the same bytes, configuration and version.
+
+    Args:
+        market: the folder in whose cache the state of its tables that was opened last lies; where nothing can be written, `read` is
+            called each time.
+    """
+    path, before = writable_cache(market) / FILE, stamp(source)
+    if path.is_file():
+        with suppress(OSError, pa.ArrowException, IndexError, *NOT_AS_MEANT):
+            if (cached := _load(path, _key(source, config))) is not None:
+                return cached
+    listings = read()
+    if isinstance(listings.table, pd.DataFrame) and len(listings.table) >= FEWEST:
+        with suppress(OSError, VibesError, pa.ArrowException):
+            key = _key(source, config)
+            if stamp(source) == before:  # it is the file that was read
+                _save(path, key, listings.table, listings)
+    return listings
+
+
+def _key(source: Path, config: MarketConfig) -> str:
+    plugins = [one.distribution for several in ATTRIBUTE_TYPES.plugins.values() for one in several]
+    parts = [__version__, pd.__version__, pa.__version__, plugins, source.name, file_sha256(source)]
+    return hashlib.sha256(f"{parts} {config.model_dump_json()}".encode()).hexdigest()
+
+
+def _save(path: Path, key: str, frame: pd.DataFrame, listings: Listings) -> None:
+    names = [str(name) for name in frame.columns]
+    sets = [name for name in names if frame[name].dtype == object]
+    table = pa.Table.from_pandas(frame.drop(columns=sets), preserve_index=False)
+    for name in sets:
+        cells = pa.array(frame[name].tolist(), pa.large_list(pa.large_string()))
+        members = pc.dictionary_encode(cells.flatten())
+        offsets = pc.fill_null(pc.list_value_length(cells), 0).to_numpy().cumsum()
+        coded = pa.LargeListArray.from_arrays(np.append(0, offsets), members, mask=pc.is_null(cells))
+        table = table.append_column(name, coded)
+    head = {
+        "key": key,
+        "names": names,
+        "kinds": {name: kind.model_dump(mode="json") for name, kind in listings.kinds.items()},
+        "defects": [
+            asdict(defect) | {"rows": None if defect.rows is None else defect.rows.tolist()}
+            for defect in listings.defects
+        ],
+    }
+    table = table.combine_chunks()
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _HEAD: json.dumps(head).encode()})
+    with atomic_path(path, durable=False) as temporary:
+        with pa.OSFile(str(temporary), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
+            writer.write_table(table)
+        back = _load(temporary, key)
+        if back is None or not back.table.whole().dtypes.equals(frame.dtypes):
+            raise VibesError(f"{path} would not give back what it was made of.")
+
+
+def _load(path: Path, key: str) -> Listings | None:
+    """Return what a file holds; None where it is of something else."""
+    # Whoever puts another file in the place of a mapped one is refused on Windows.
+    opened = pa.memory_map(str(path)) if os.name == "posix" else pa.BufferReader(path.read_bytes())
+    with opened as stream, pa.ipc.open_file(stream) as reader:
+        head = json.loads((reader.schema.metadata or {})[_HEAD])
+        if head["key"] != key:
+            return None
+        table = reader.read_all()
+    table.validate(full=True)  # pandas would take any offsets for true
+    if any(column.num_chunks != 1 for column in table.columns):
+        return None
+    is_set = {field.name for field in table.schema if pa.types.is_large_list(field.type)}
+    sets = {name: table.column(name) for name in head["names"] if name in is_set}
+    frame = table.drop_columns(list(sets)).to_pandas(split_blocks=True).copy()  # numbers can be written to
+    kinds = {name: AttributeConfig.model_validate(kind) for name, kind in head["kinds"].items()}
+    defects = [
+        Defect(**defect | {"rows": None if defect["rows"] is None else np.array(defect["rows"], np.int64)})
+        for defect in head["defects"]
+    ]
+    return Listings(Parts(frame, sets, head["names"]), kinds, defects)
+
+
+def _cells(column: pa.ChunkedArray) -> np.ndarray:
+    """Return (L,) object: a list of its own for each set, None where it is missing."""
+    (chunk,) = column.chunks
+    words = np.array(chunk.values.dictionary.to_pylist(), object)  # (V,)
+    members = words[chunk.values.indices.to_numpy()].tolist()
+    bounds = chunk.offsets.to_numpy().tolist()
+    with none_meanwhile():
+        each = (members[low:high] for low, high in pairwise(bounds))
+        cells = np.fromiter(each, object, len(chunk))
+    cells[chunk.is_null().to_numpy(zero_copy_only=False)] = None
+    return cells
