@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from listing_vibes.errors import VibesError
 from listing_vibes.faces import face
+from listing_vibes.version import __version__
 
 if TYPE_CHECKING:
     from listing_vibes.evaluation.run_evaluation import evaluate
@@ -44,7 +45,6 @@ __all__ = [
     "selection",
     "train",
 ]
-__version__ = "0.1.0"
 
 _FACES = {
     "Market": "listing_vibes.market.market",

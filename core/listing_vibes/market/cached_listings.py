@@ -21,7 +21,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from listing_vibes import __version__
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.caches import writable_cache
@@ -32,6 +31,7 @@ from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.garbage import none_meanwhile
 from listing_vibes.market.stamps import stamp
+from listing_vibes.version import __version__
 
 #: Listings from which on reading and checking takes longer than to look whether the file changed.
 FEWEST = 20_000
