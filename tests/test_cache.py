@@ -1,8 +1,10 @@
 """A cache makes each value once, of the newest keys alone, also where threads and other keys ask meanwhile."""
 
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
-from listing_vibes.cache import Cache
+from listing_vibes.cache import Cache, cached_per_object
 
 
 def test_values_are_made_once_and_the_oldest_is_dropped():
@@ -25,3 +27,24 @@ def test_a_value_may_be_made_of_another_one_and_by_many_threads():
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, [9] * 50 + [4] * 50)) == [512] * 50 + [16] * 50
+
+
+class Owner:
+    """Something that can be referred to weakly."""
+
+
+def test_what_is_cached_of_an_object_goes_with_it():
+    calls = []
+
+    @cached_per_object
+    def multiply(owner, number, by=1):
+        calls.append(number)
+        return number * by
+
+    one, two = Owner(), Owner()
+    assert [multiply(one, 2), multiply(one, 2), multiply(one, 2, by=3), multiply(two, 2)] == [2, 2, 6, 2]
+    assert calls == [2, 2, 2]
+    gone = weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None and multiply(two, 2) == 2 and len(calls) == 3

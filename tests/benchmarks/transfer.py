@@ -34,10 +34,9 @@ from listing_vibes.run.fits import DECAY, RECENT, STANDARD, Fit
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbors
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.scoring.blend import tune_recency
+from listing_vibes.scoring.blend import Blend, tune_recency
 from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
-from listing_vibes.scoring.scorer import Named
 from listing_vibes.training.start import train
 
 TOWNS = (
@@ -91,10 +90,10 @@ def trained(market: Any, run: Path, **options: Any) -> None:
             train(market, run, resume=(run / ".training" / "run.toml").is_file(), progress=report, **options)
 
 
-def both(name: str, run: Run) -> list[Named]:
+def both(name: str, run: Run) -> list[Blend]:
     """The model of a run as it lists, and alone."""
     model = model_scorer(run)
-    return [Named(name, as_served(run, model)), Named(alone(name), model)]
+    return [Blend(name, as_served(run, model)), Blend(alone(name), model)]
 
 
 def without_model(run: Run, seed: int) -> list[Any]:
@@ -107,7 +106,7 @@ def without_model(run: Run, seed: int) -> list[Any]:
     return [
         next(one for one in near if one.name == ATTRIBUTES),
         tune_recency(near, log, split, catalogue, seed, NEAR_RECENT),
-        Named(UNFITTED, Additions(run, fit).scorer(plain, log)),
+        Blend(UNFITTED, Additions(run, fit).scorer(plain, log)),
     ]
 
 

@@ -1,6 +1,7 @@
 """Which space a run compares by where nobody names one, and that all who read it agree."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def test_a_model_compares_where_it_knows_the_market(market, coverage, expected):
 
 
 def test_photos_compare_where_there_are_few_attributes_and_most_listings_have_one(market):
-    few = Market(**{**vars(market), "attributes": market.attributes[:3]})
+    few = replace(market, attributes=market.attributes[:3])
     there = spaces(market, "photos", "attributes")
     assert default_space(few, there).space == "photos"
     assert default_space(market, there).space == "attributes"

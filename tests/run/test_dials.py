@@ -21,14 +21,6 @@ def test_what_is_written_is_read_back():
     )
 
 
-@pytest.mark.parametrize(
-    "text", [" " * 100_000, "a" + " " * 100_000 + "b", "a 1 " * 50_000, "a 1 model" + " +x" * 50_000 + " ;"]
-)
-def test_long_texts_that_are_none_are_refused_at_once(text):
-    with pytest.raises(VibesError, match="write for example"):
-        read_dial(text)
-
-
 @pytest.mark.parametrize("space", ["model", "attributes"])
 def test_the_direction_is_that_of_a_slow_discriminant(trained, space):
     vectors = trained.vectors(space).astype(np.float64)

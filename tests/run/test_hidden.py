@@ -9,12 +9,10 @@ from listing_vibes.insight.explain.occlusion import without_each
 from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Resolved
 from listing_vibes.run.fits import Fit, save_fits
 from listing_vibes.run.histories import Event, of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.training.train import train
 
 NEAR = Fit(name="model only + neighbors", space="attributes", decay=0.8, share=0.6)
 RECENT = Fit(name="model only + recency", days=20, weight=0.3)
@@ -115,22 +113,3 @@ def test_of_other_words_the_market_says_which_are_unwanted(run, tmp_path):
     told = [Event(ids[3], "favourite"), Event(ids[8], "view")]
     expected = run.recommend([told[0], Event(ids[8], "hide")], 10)
     assert other.recommend(told, 10).equals(expected)
-
-
-@pytest.mark.slow
-def test_a_market_without_any_is_trained_and_listed_as_if_the_word_were_unknown(trained, tmp_path):
-    """To the last bit: the weights, what is measured, and the lists."""
-    settings = trained.manifest.settings
-    found = []
-    for name in ("hide", ""):
-        market = tmp_path / f"market{name}"
-        shutil.copytree(trained.market.path, market)
-        text = (market / "market.toml").read_text("utf-8")
-        if not name:
-            (market / "market.toml").write_text(f"unwanted = []\n{text}", "utf-8")
-        train(Market.open(market), tmp_path / f"run{name}", Resolved(**settings.model_dump()), None)
-        run = Run.open(tmp_path / f"run{name}")
-        assert not run.manifest.settings.training.unwanted_learned
-        lists = run.recommend(run.log.users[:30], 20)
-        found.append(((run.path / "model.safetensors").read_bytes(), lists))
-    assert found[0][0] == found[1][0] and found[0][1].equals(found[1][1])

@@ -91,22 +91,6 @@ def test_who_gives_a_setting_that_is_gone_reads_what_to_do(table, key, value):
         Settings.of(history="readout")
 
 
-def test_weights_of_another_reader_of_histories_are_refused_in_one_sentence(trained, tmp_path):
-    assert trained.manifest.settings.history == "listing-vectors"
-    shutil.copytree(trained.path, tmp_path / "run")
-    changed(tmp_path / "run", lambda content: content["settings"].update(history="cls"))
-    with pytest.raises(
-        VibesError, match=r"does not fit the configuration in run\.toml .*train the run again"
-    ):
-        Run.open(tmp_path / "run").recommend(trained.log.users[0], 5)
-
-
 def test_a_file_of_a_run_is_no_run(trained, tmp_path):
     with pytest.raises(VibesError, match=f"is a file, not a run; give .* {trained.path}.$"):
         Run.open(trained.path / "listings.safetensors")
-
-
-def test_a_file_that_is_no_toml_is_named(tmp_path):
-    (tmp_path / "run.toml").write_text("format = ")
-    with pytest.raises(VibesError, match=r"run\.toml is not valid TOML"):
-        Manifest.load(tmp_path)

@@ -52,17 +52,6 @@ def test_every_answer_over_a_changed_market_says_so(trained, tmp_path, change):
         assert client.get("/health").json()["market_changed"] is True
 
 
-def test_rules_hold_for_the_listings_of_the_run_where_the_market_has_more(trained, tmp_path):
-    run = rewrite(copied(trained, tmp_path), extended)
-    with pytest.warns(VibesWarning):
-        found = run.similar(ASKED, 5, rules={"where": "rooms>=3"})
-    assert (
-        found[C.LISTING].tolist()
-        == trained.similar(ASKED, 5, rules={"where": "rooms>=3"})[C.LISTING].tolist()
-    )
-    assert run.market.listings[C.LISTING].tolist() == run.listing_ids
-
-
 def test_a_market_without_listings_of_the_run_is_refused(trained, tmp_path):
     run = rewrite(copied(trained, tmp_path), lambda table: table[table[C.LISTING] != "home-0007"])
     for ask in (lambda: run.similar(ASKED), lambda: run.recommend([ASKED]), lambda: run.log):

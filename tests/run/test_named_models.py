@@ -2,11 +2,8 @@
 
 import json
 import re
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,7 +11,6 @@ from helpers.commands import vibes
 from listing_vibes.errors import VibesError
 from listing_vibes.features.carried import Carried
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.reduce import Reducer
 from listing_vibes.market.caches import MODELS
 from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import Manifest
@@ -97,14 +93,3 @@ def test_an_attribute_of_two_kinds_is_refused_in_a_sentence(tmp_path):
         VibesError, match=r"'bedrooms' is of the kind category in .* and of the kind number in"
     ):
         Carried.of(market, Featurizer.load(HOMES), HOMES, "homes")
-
-
-def test_photos_whose_files_are_all_gone_are_none(tiny_market):
-    market = Market.open(tiny_market())
-    blind = Featurizer.load(HOMES)
-    looking = replace(blind, photo_reducers=[Reducer(*np.zeros((3, 1, 1)))])
-    assert Carried.of(market, looking, HOMES, "homes").photos == "known"
-    shutil.rmtree(market.path / "photos")
-    found = Carried.of(market, looking, HOMES, "homes")
-    assert found.photos == "gone" and found.sentence.endswith("photos, which it knows, are not there")
-    assert Carried.of(market, blind, HOMES, "homes").photos == ""

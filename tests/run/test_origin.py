@@ -28,17 +28,6 @@ def crowded(small_market):
     return replace(small_market, events=pd.concat([small_market.events, many], ignore_index=True))
 
 
-@pytest.mark.slow
-def test_users_of_one_event_do_not_make_a_market_large(small_market, crowded):
-    events = small_market.events
-    before = of_two_or_more(small_market)
-    assert of_two_or_more(crowded) == before
-    assert 0 < before <= len(events)
-    once = events.head(1)
-    twice = pd.concat([events, once.assign(**{C.USER: "new"}), once.assign(**{C.USER: "new"})])
-    assert of_two_or_more(replace(small_market, events=twice)) == before + 2
-
-
 def test_lists_of_homes_add_recency_and_neighbours_by_the_events_that_teach(crowded, monkeypatch):
     homes = Manifest.load(MODELS / "homes")
     taught = of_two_or_more(crowded)

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -75,10 +74,6 @@ def test_several_users_some_of_whom_nobody_knows(timed):
     assert timed.recommend(["u0", "nobody"], 3)["fallback"].tolist() == [False] * 3 + [True] * 3
 
 
-def test_before_the_first_event_of_a_user_there_is_no_history(timed):
-    assert timed.recommend("u0", at="2024-05-01")["fallback"].all()
-
-
 def test_without_events_the_newest_published_come_first(tmp_path):
     days = ["2025-01-01", "2025-03-01", None, "2025-02-01", None, "2025-03-01"]
     listings = HOMES.assign(**{C.PUBLISHED: days})
@@ -91,13 +86,6 @@ def test_events_without_timestamps_count_by_the_last_of_each_user(tmp_path):
     run = run_over(tmp_path, HOMES, pd.DataFrame(rows, columns=[C.USER, C.LISTING, C.POSITION]))
     found = run.recommend([])
     assert ids(found)[:3] == ["b", "a", "c"] and found["score"].tolist()[:2] == [6, 0]
-
-
-def test_what_is_live_and_a_model_make_no_difference(trained):
-    found = trained.recommend("nobody", 20)
-    live = trained.catalogue.live(trained.after_last_event)
-    assert found["fallback"].all() and live[[trained.row(one) for one in ids(found)]].all()
-    assert (np.diff(found["score"]) <= 0).all() and found["score"].iloc[0] > 0
 
 
 def test_the_command_says_that_there_was_no_history(timed, tmp_path):

@@ -1,14 +1,10 @@
 """Prepared features come back as they were, and only for the market they are of."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from listing_vibes.errors import VibesError
-from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import DERIVED as FILE
 from listing_vibes.run.engine import Engine
@@ -27,18 +23,6 @@ def test_a_trained_run_keeps_its_features_and_needs_no_cache(trained, tmp_path):
             getattr(kept.features.tokens, name), getattr(made.features.tokens, name), err_msg=name
         )
     np.testing.assert_array_equal(kept.encode_listings(), made.encode_listings())
-
-
-def test_photos_without_vectors_are_told(trained, tmp_path, monkeypatch):
-    run = tmp_path / "run"
-    shutil.copytree(trained.path, run)
-    (run / FILE).unlink()
-    monkeypatch.setattr(Featurizer, "photo", property(lambda _: "a reducer"))
-    monkeypatch.setattr("listing_vibes.run.engine.load_photo_vectors", lambda *_: None)
-    shots = pd.DataFrame({"listing_id": trained.listing_ids[:1], "position": [0], "path": ["a.jpg"]})
-    market = replace(trained.market, photos=shots)
-    with pytest.raises(VibesError, match=r"have no vectors yet; run `vibes embed .* --encoder"):
-        Engine.load(run, market, trained.manifest.settings)
 
 
 def test_features_of_another_market_are_not_taken(trained, tmp_path):

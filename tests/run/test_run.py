@@ -11,7 +11,6 @@ from helpers.commands import vibes
 from listing_vibes.errors import NotThere, VibesError, VibesWarning
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.describe import described
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 
@@ -41,12 +40,6 @@ def test_what_may_be_found_is_said_of_each_listing(trained):
     for wrong in (allowed[:-1], np.ones((listings, 1), bool), np.arange(listings)):
         with pytest.raises(VibesError, match=rf"^allowed has the shape .*; give .* {listings} listings"):
             trained.similar(trained.listing_ids[5], allowed=wrong)
-
-
-@pytest.mark.parametrize("rules", [3, "price<=100", ["price<=100"]])
-def test_rules_that_are_no_mapping_are_told(trained, rules):
-    with pytest.raises(VibesError, match=r"^The rules are .*; give a mapping, such as"):
-        trained.similar(trained.listing_ids[5], rules=rules)
 
 
 def test_recommendations_are_live_and_new_to_the_user(trained):
@@ -80,19 +73,6 @@ def test_actions_and_durations_matter(trained):
     )
 
 
-@pytest.mark.parametrize(
-    "told, message",
-    [
-        (pd.DataFrame({"item": ["x"]}), "no column 'listing_id'"),
-        (pd.DataFrame({C.LISTING: ["nowhere"]}), "no listing 'nowhere'"),
-        (pd.DataFrame({C.LISTING: ["home-0001"], C.ACTION: ["stare"]}), "action 'stare'"),
-    ],
-)
-def test_bad_histories_and_unknown_ids(trained, told, message):
-    with pytest.raises(VibesError, match=message):
-        trained.recommend(told)
-
-
 def test_unknown_listing_and_space(trained):
     with pytest.raises(VibesError, match="no listing 'nowhere'"):
         trained.similar("nowhere")
@@ -115,17 +95,6 @@ def test_a_run_without_a_model_recommends_untrained_neighbors_of_the_history(bar
     assert len(bare.recommend([first], rules={"where": "price<=100", "diversity": 0.3, "not": second}))
     with pytest.raises(VibesError, match="no trained model to which recency"):
         bare.recommend([first], beside="recency")
-
-
-def test_a_model_is_not_named_as_untrained(trained):
-    assert "scorer" not in trained.recommend(trained.log.users[0], 5).attrs
-
-
-def test_one_listing_has_no_neighbours(tiny_market, tmp_path):
-    market = Market.open(tiny_market(listings=1, users=1))
-    embed_market(market, tmp_path / "run", None)
-    run = Run.open(tmp_path / "run")
-    assert run.similar(run.listing_ids[0], 5, "attributes").empty
 
 
 def test_a_run_opens_without_its_market_and_says_so_when_it_changed(trained, tmp_path):
@@ -169,20 +138,6 @@ def test_a_run_of_another_version(trained, tmp_path):
         Run.open(run.path)
 
 
-@pytest.mark.parametrize("name", ["listings.safetensors", "model.safetensors", "vocabulary.json"])
-def test_damaged_files_are_named(trained, tmp_path, name):
-    run = copy(trained, tmp_path / "run")
-    whole = (run.path / name).read_bytes()
-    (run.path / name).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(VibesError, match=name):
-        Run.open(run.path).recommend(trained.log.users[0])
-
-
-def test_no_run_folder(tmp_path):
-    with pytest.raises(VibesError, match="no run folder"):
-        Run.open(tmp_path)
-
-
 def test_of_several_listings_those_without_a_photo_are_left_out_and_named(tmp_path):
     run = Run.open(embed_run(paint_market(tmp_path / "market", listings=4, users=0), tmp_path / "run"))
     first, second, _, last = run.listing_ids  # the last one has no photo
@@ -205,11 +160,3 @@ def test_an_id_that_is_not_there_is_told_with_the_nearest_listing(trained, given
     assert f"'{near}'" in vibes("similar", trained.path, given, check=1).stderr
     with pytest.raises(NotThere, match="There is no listing 'x1'"):
         trained.row("x1")
-
-
-def test_lists_on_the_terminal_show_the_price(trained):
-    table = described(trained, trained.similar("home-0003", 3))
-    price = trained.market.listings.set_index(C.LISTING)["price"]
-    name = next(column for column in table if column.startswith("Price"))
-    assert name == "Price (€)"
-    assert table[name].tolist() == [f"{price[one]:,.0f}" for one in table["listing"]]

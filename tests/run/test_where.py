@@ -10,7 +10,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.newcomers import new_listings
-from listing_vibes.run.where import MOST_VALUES, read_condition
+from listing_vibes.run.where import read_condition
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,6 @@ def test_what_is_no_condition_is_refused_however_long_it_is(trained, text):
         read_condition(trained.market, text)
 
 
-def test_the_values_of_a_condition_are_counted(trained):
-    with pytest.raises(VibesError, match=r"1,001 values of rooms; give at most 1,000"):
-        read_condition(trained.market, "rooms=" + "|".join(["2"] * (MOST_VALUES + 1)))
-
-
 def test_the_numbers_of_a_rule_and_of_a_draft_are_written_as_in_the_table(tmp_path):
     (tmp_path / "listings.csv").write_text(
         'listing_id,Preis\na,"12.990,00 €"\nb,"20.000,50 €"\nc,"20,50 €"\n'
@@ -82,10 +77,3 @@ def test_the_numbers_of_a_rule_and_of_a_draft_are_written_as_in_the_table(tmp_pa
     assert made.listings["Preis"].tolist() == [12_990, 12_990, 12.99]
     with pytest.raises(VibesError, match="Preis is 'ab,5'; give a number"):
         new_listings(market, [{"Preis": "ab,5"}], [], tmp_path, [[]])
-
-
-def test_an_excluded_column_is_told_to_be_that(tmp_path):
-    (tmp_path / "listings.csv").write_text("listing_id,seller,price\na,x,1\nb,y,2\n")
-    (tmp_path / "market.toml").write_text('excluded = ["seller"]\n')
-    with pytest.raises(VibesError, match=r"'seller', which market.toml excludes; --same and --at-most may"):
-        read_condition(Market.open(tmp_path), "seller=x")

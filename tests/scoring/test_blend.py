@@ -99,18 +99,6 @@ def test_the_prior_is_the_best_window_and_weight_on_validation(setting):
             assert best >= reached(other, log, split, catalogue)
 
 
-def test_its_weight_is_the_best_in_the_units_of_the_scores(setting):
-    log, split, catalogue = setting
-    model = Noise(log.listings)
-    model.values *= 50
-    tuned = tune_recency([model], log, split, catalogue)
-    best, counts = reached(tuned, log, split, catalogue), tuned.recent.counts(split.valid.at)
-    unit = model.values.std() / np.log1p(counts).std(axis=1).mean()
-    for weight in WEIGHTS:
-        assert best >= reached(replace(tuned, weight=weight * unit), log, split, catalogue) - 0.01
-    assert best > reached(replace(tuned, weight=tuned.weight / unit), log, split, catalogue) + 0.01
-
-
 def test_it_counts_for_listings_that_are_newer_than_the_days_what_lists_count_for_them(setting):
     log = setting[0]
     since = np.where(np.arange(log.listings) % 2, np.iinfo(np.int64).min, int(np.quantile(log.time, 0.6)))
@@ -120,17 +108,6 @@ def test_it_counts_for_listings_that_are_newer_than_the_days_what_lists_count_fo
     days = tuned.recent.days
     assert np.array_equal(tuned.recent.counts(at), RecentEvents.over_days(log, days, catalogue).counts(at))
     assert not np.array_equal(tuned.recent.counts(at), RecentEvents.over_days(log, days).counts(at))
-
-
-def test_of_several_scorers_the_prior_takes_the_best_with_it(setting):
-    log, split, catalogue = setting
-    noise, knn = Noise(log.listings), ItemKNN.fit(Interactions.of(log, split.train))
-    both = tune_recency([noise, knn], log, split, catalogue)
-    alone = [
-        reached(tune_recency([one], log, split, catalogue), log, split, catalogue) for one in (noise, knn)
-    ]
-    assert both.model is (noise, knn)[int(np.argmax(alone))]
-    assert reached(both, log, split, catalogue) == pytest.approx(max(alone))
 
 
 def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, always_live):

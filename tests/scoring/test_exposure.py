@@ -58,16 +58,6 @@ def test_days_before_a_listing_came_count_as_those_of_others(events, catalogue):
         np.testing.assert_allclose(row, by_hand(events, catalogue, int(moment)), rtol=1e-5)
 
 
-def test_of_whom_nothing_is_known_yet_the_market_s_mean_is_expected(events, catalogue):
-    at = 36 * DAY  # the last listing comes at this moment
-    found = recent_of(events, Exposure.of(int(events[0][0]), catalogue)).counts(np.array([at]))[0]
-    counted = recent_of(events, None).counts(np.array([at]))[0]
-    assert counted[-1] == 0 and found[-1] > 1
-    there = catalogue.since <= at - DAYS * DAY
-    assert (found[there] == counted[there]).all()  # whoever was there all the time keeps what was counted
-    assert (found >= counted).all()
-
-
 def test_of_a_few_listings_it_is_that_of_all(events, catalogue):
     recent = recent_of(events, Exposure.of(int(events[0][0]), catalogue))
     at = np.array([36, 20, 36, 39]) * DAY
@@ -91,11 +81,3 @@ def test_later_events_change_nothing(events, catalogue):
     exposure = Exposure.of(int(time[0]), catalogue)
     less = recent_of((time[known], listing[known]), exposure).counts(np.array([at]))
     assert np.array_equal(recent_of(events, exposure).counts(np.array([at])), less)
-
-
-def test_events_before_any_listing_came_make_no_number_infinite(events):
-    late = Catalogue(
-        np.full(LISTINGS, 39 * DAY), np.full(LISTINGS, FOREVER)
-    )  # as where `published_at` is a snapshot's day
-    found = recent_of(events, Exposure.of(int(events[0][0]), late)).counts(np.array([20, 39, 40]) * DAY)
-    assert np.isfinite(found).all()

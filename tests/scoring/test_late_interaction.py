@@ -5,7 +5,6 @@ import pytest
 
 import listing_vibes.scoring.late_interaction as late_interaction
 from helpers.logs import build_log
-from listing_vibes.model.settings import ResolvedTraining
 from listing_vibes.scoring.late_interaction import LateInteraction
 
 
@@ -62,14 +61,6 @@ def test_without_weight_they_are_cosines_to_the_last_bit(asked):
     users, vectors, log, start, end = asked
     found = LateInteraction().scores(users, vectors, vectors, log, start, end)
     np.testing.assert_array_equal(found, users @ vectors.T)
-
-
-def test_what_was_left_open_is_none():
-    assert LateInteraction.of(ResolvedTraining()).weight == 0
-    assert LateInteraction.of(ResolvedTraining(late_interaction=0.3, max_listings=7)) == LateInteraction(
-        0.3, 7
-    )
-    assert not LateInteraction.of(ResolvedTraining(late_itself=False)).itself
 
 
 @pytest.mark.parametrize("learned", [False, True])

@@ -100,16 +100,3 @@ def test_vectors_of_another_catalogue_are_refused(random_log):
         VectorNeighbors.of(np.ones((3, 2)), log)
     with pytest.raises(ValueError, match="must be finite"):
         VectorNeighbors.of(np.full((log.listings, 2), np.nan), log)
-
-
-def test_vectors_of_length_one_are_taken_as_they_are(random_log):
-    log = random_log(0)
-    vectors = np.random.default_rng(0).normal(size=(log.listings, 5)).astype(np.float32)
-    vectors[3] = 0
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    unit.setflags(write=False)  # as where processes share them
-    near = VectorNeighbors.of(unit, log)
-    assert near.vectors is unit and not near.present[3] and near.present.sum() == log.listings - 1
-    long = VectorNeighbors.of(3 * unit, log)
-    assert long.vectors is not unit
-    np.testing.assert_allclose(long.vectors, unit, atol=1e-6)

@@ -66,30 +66,3 @@ def test_a_batch_of_a_large_catalogue_has_few_queries(monkeypatch, random_log, a
     queries = make_split(log, always_live(log)).test
     rows = [rows for rows, *_ in batches(log, queries, always_live(log), 256)]
     assert {row.stop - row.start for row in rows[:-1]} == {3} and rows[-1].stop == len(queries)
-
-
-@pytest.mark.parametrize("k", [1, 5, 8, 9])
-@pytest.mark.parametrize("values", [3, 1000])
-def test_lists_are_found_among_few(monkeypatch, k, values):
-    """With ties and closed listings, and a rest behind the last whole part."""
-    monkeypatch.setattr(ranking, "GROUPS", 8)
-    rng = np.random.default_rng(k)
-    scores = rng.integers(0, values, (50, 43)).astype(np.float32)
-    scores[rng.random(scores.shape) < 0.3] = -np.inf
-    scores[0, 4:] = -np.inf  # fewer than k are open
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    expected = [(row, at) for row in range(50) for at in sorted(order[row]) if scores[row, at] > -np.inf]
-    assert (
-        list(zip(*map(np.ndarray.tolist, top(scores, np.ones_like(scores, bool), k)), strict=True))
-        == expected
-    )
-
-
-def test_few_scorers_are_asked_more_queries_at_once(monkeypatch, random_log, always_live):
-    monkeypatch.setattr(ranking, "HELD", 100)
-    log = random_log(3, users=20, listings=30, events=200)
-    queries = make_split(log, always_live(log)).test
-    sizes = [
-        next(iter(batches(log, queries, always_live(log), 256, scorers)))[0].stop for scorers in (1, 2, 4, 9)
-    ]
-    assert sizes == [13, 6, 3, 3]

@@ -57,12 +57,3 @@ def test_recall_is_a_mean_over_users(setting):
         hits.setdefault(int(one.user[0]), []).append(better <= 30)
     expected = np.mean([np.mean(each) for each in hits.values()])
     assert recall(scorer, log, split.valid, catalogue) == pytest.approx(expected)
-
-
-def test_without_validation_the_first_trial_is_taken(setting):
-    log, split, catalogue = setting
-    none = split.valid.take(slice(0, 0))
-    trials = [Popularity(np.zeros(log.listings, np.float32), name) for name in ("first", "second")]
-    assert best(trials, log, none, catalogue).name == "first"
-    with pytest.raises(ValueError, match="no trial"):
-        best([], log, split.valid, catalogue)

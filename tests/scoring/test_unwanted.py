@@ -102,16 +102,6 @@ def test_none_is_a_positive_and_those_of_the_history_are_negatives(seed, hides, 
         }
 
 
-def test_where_there_is_none_nothing_is_done(random_log):
-    log = random_log(3)
-    assert log.unwanted == ("hide",) and log.wanted.all() and not log.some_unwanted
-    split = make_split(log, always(log))
-    count = np.bincount(log.user[split.train], minlength=len(log.users))
-    np.testing.assert_array_equal(make_examples(log, split, 2).train_span[:, 1], log.start[:-1] + count)
-    np.testing.assert_array_equal(split.train, log.time < split.t1)
-    assert all(len(part) == 0 for part in log.not_this(split.test.start, split.test.end))
-
-
 def test_where_each_market_has_words_of_its_own_parts_of_a_log_keep_what_each_event_says(random_log):
     rng, log = np.random.default_rng(0), random_log(3)
     log = replace(log, refused=rng.random(len(log)) < 0.3)
@@ -190,19 +180,3 @@ def test_neighbours_are_those_of_what_is_wanted_less_what_is_like_the_rest(asked
     loss = NOT * np.std(bare) * likeness(vectors, np.array([1, 4]))
     np.testing.assert_allclose(found[1], bare - loss, atol=1e-5)
     assert history_matrix(log, queries.start, queries.end, 0.5).toarray()[1].tolist() == [0, 0, 0, 0.5, 0, 1]
-
-
-def test_a_listing_that_was_touched_and_then_hidden_speaks_no_more():
-    log = build_log([0, 0, 0], [2, 1, 2], range(3), listings=3, users=1, hides=[2])
-    queries = Queries(*([np.array([-1])] * 3), np.array([9]), np.array([0]), np.array([3]), True)
-    assert history_matrix(log, queries.start, queries.end, 0.5).toarray()[0].tolist() == [0, 1, 0]
-
-
-def test_listings_without_a_vector_change_no_unit():
-    rng = np.random.default_rng(0)
-    vectors, scores = rng.normal(size=(9, 4)).astype(np.float32), rng.normal(size=9).astype(np.float32)
-    rows = np.array([2, 5])
-    more, told = np.concatenate([vectors, np.zeros((30, 4), np.float32)]), np.append(scores, [9.0] * 30)
-    np.testing.assert_allclose(likeness(more, rows)[:9], likeness(vectors, rows), rtol=1e-5)
-    np.testing.assert_allclose(taken(told, more, rows)[:9], taken(scores, vectors, rows), rtol=1e-5)
-    assert (taken(np.full(9, -np.inf), vectors, rows) == 0).all()

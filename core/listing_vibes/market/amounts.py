@@ -3,8 +3,8 @@
 import math
 import re
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.kept_with import kept_with
 from listing_vibes.market.attribute_types.number import YEARS
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.values import CURRENCY, SIGNS
@@ -47,7 +47,7 @@ def with_unit(text: str, unit: str) -> str:
     return f"{text}%" if sign == "%" else f"{text} {sign}"
 
 
-@kept_with(8)
+@cached_per_object
 def years_of(market: Market) -> frozenset[str]:
     """Return the names of the numbers without a unit whose values are all years."""
     names = [item.name for item in market.attributes if item.shown_as == "number" and not item.unit]
@@ -74,7 +74,7 @@ def said_unit(market: Market, attribute: Attribute) -> str:
     return printable(market.config.currency) if attribute.unit == OWN else attribute.unit
 
 
-@kept_with(8)
+@cached_per_object
 def price(market: Market) -> Attribute | None:
     """Return the attribute that is a price: a number in a currency, or else one of that name; None where there is none."""
     numbers = [item for item in market.attributes if item.shown_as == "number"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.cache import Cache
+from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
@@ -30,7 +30,6 @@ from listing_vibes.features.photos.vectors import (
     photo_center,
 )
 from listing_vibes.features.units import unit_rows
-from listing_vibes.kept_with import kept_with
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
@@ -254,7 +253,7 @@ def load_run_encoder(run: Run, name: str) -> Encoder:
     return _load_encoder(run.market, name, trained_weights(run.folder, name))
 
 
-@kept_with(2)
+@cached_per_object
 def _load_encoder(market: Market, name: str, weights: Path | None) -> Encoder:
     with needs("Reading photos"):
         from listing_vibes.features.photos.of_market import encoder_of

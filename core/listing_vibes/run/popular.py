@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from listing_vibes.cache import Cache
+from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.defaults import RECENT_DAYS
-from listing_vibes.kept_with import kept_with
 from listing_vibes.run.additions import MOMENTS
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.scoring.recency import RecentEvents
@@ -17,7 +16,6 @@ from listing_vibes.scoring.recency import RecentEvents
 POPULAR = "popular and recent listings"
 #: The last events of each user that are recent where events have no timestamps.
 RECENT_EVENTS = 5
-RUNS = 8
 
 
 class Popular(NamedTuple):
@@ -53,7 +51,7 @@ class _Counts:
         return Popular(order, recent)
 
 
-_counts = kept_with(RUNS)(_Counts)
+_counts = cached_per_object(_Counts)
 
 
 def popular_at(run: RunFolder, at: int) -> Popular:

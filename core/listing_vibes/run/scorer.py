@@ -10,12 +10,13 @@ from listing_vibes.run.additions import Additions
 from listing_vibes.run.engine import EncodedOnce, Engine
 from listing_vibes.run.fits import unasked_fit
 from listing_vibes.run.run import Run
+from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.named import neighbours
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
-from listing_vibes.scoring.scorer import Named, VectorScorer
+from listing_vibes.scoring.scorer import VectorScorer
 
 
 def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
@@ -40,7 +41,7 @@ def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: Lat
 def as_served(run: Run, model: Scorer) -> Scorer:
     """The default ranking of the run: its `model`, as `model_scorer` gives it, with the default blend."""
     fit = unasked_fit(run.manifest.settings)
-    return Named(DEFAULT_RANKING, model if fit is None else Additions(run, fit).scorer(model, run.log))
+    return Blend(DEFAULT_RANKING, model) if fit is None else Additions(run, fit).scorer(model, run.log)
 
 
 def untrained_neighbors(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbors]:

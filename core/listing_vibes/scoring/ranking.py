@@ -7,13 +7,12 @@ import numpy as np
 
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries
+from listing_vibes.search.index import best
 
 #: Scores (B, L) of a batch that one scorer gives, 64 MiB of float32; several scorers may hold theirs at once.
 HELD = 16_000_000
 #: Scorers whose scores may be held at once without asking for smaller batches.
 SCORERS = 4
-#: Parts of a row whose best scores bound its k best.
-GROUPS = 512
 #: Scores of a few queries that stay in a core's own cache while they are compared.
 IN_CACHE = 1 << 15
 
@@ -130,32 +129,12 @@ def _behind_all(ranks: np.ndarray, allowed: np.ndarray, target: np.ndarray) -> n
 
 
 def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best candidates of each row of `scores` (B, L), ties in catalogue order; never one scored `-inf`.
+    """Return the k best candidates of each row of `scores` (B, L), ties in catalog order; never one scored `-inf`.
 
     Returns:
         rows (n,) and listings (n,), both ascending.
     """
-    chosen = []
-    for own, mine in zip(scores, allowed, strict=True):  # a row at a time stays in the processor's cache
-        open_scores = np.where(mine, own, -np.inf)  # (L,)
-        bound = _bound(open_scores, k)
-        # (n,) few more than k, where there are as many
-        some = np.flatnonzero(open_scores >= bound if bound > -np.inf else open_scores > bound)
-        if len(some) > k:
-            values = open_scores[some]
-            edge = np.partition(values, len(values) - k)[len(values) - k]
-            better, tied = values > edge, np.flatnonzero(values == edge)
-            better[tied[: k - np.count_nonzero(better)]] = True
-            some = some[better]
-        chosen.append(some)
-    lengths = [len(one) for one in chosen]
-    return np.repeat(np.arange(len(chosen)), lengths), np.concatenate([np.zeros(0, np.int64), *chosen])
-
-
-def _bound(scores: np.ndarray, k: int) -> float:
-    """What the k-th largest of `scores` (L,) is at least: the k-th largest of the largest of `GROUPS` parts; few reach it."""
-    deep = len(scores) // GROUPS
-    if k > GROUPS or deep < 2:
-        return -np.inf
-    parts = scores[: deep * GROUPS].reshape(deep, GROUPS).max(axis=0)  # (GROUPS,)
-    return float(np.partition(parts, GROUPS - k)[GROUPS - k])
+    listings, _ = best(np.where(allowed, scores, -np.inf), k)  # (B, k)
+    listings.sort(axis=1)
+    row, column = np.nonzero(listings >= 0)
+    return row, listings[row, column]

@@ -1,4 +1,4 @@
-"""Vectors as a scorer: how near a history's vector, and maybe its listings, come to every listing; and names for scorers."""
+"""Vectors as a scorer: how near a history's vector, and maybe its listings, come to every listing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,7 +8,6 @@ import numpy as np
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.ranking import Scorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +25,6 @@ class VectorScorer:
         start, end = batch.start, batch.end
         users = self.encode(start, end)
         return self.late.scores(users, self.listings, self.listings, self.log, start, end)
-
-
-@dataclass(frozen=True, eq=False)
-class Named:
-    """A scorer under another name."""
-
-    name: str
-    scorer: Scorer
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32, those of the scorer."""
-        return self.scorer.score(batch)
 
 
 @dataclass(frozen=True, eq=False)

@@ -133,6 +133,7 @@ def test_a_listing_is_encoded_without_its_parts_once_for_all_histories(trained, 
                 [part["adds"] for part in other[kind]], abs=1e-5
             )
     monkeypatch.setattr(occlusion, "CACHED", 3)
+    run = Run.open(trained.path)
     explain(run, first, listings)
     encoded.clear()
     assert explain(run, first, listings[-3:]) and not encoded

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import sentence_of
-from listing_vibes.kept_with import kept_with
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.run.thumbs import data_address, originals, preview
@@ -206,13 +206,13 @@ def is_whole(opened: OpenRun, name: str) -> bool:
     return _all_whole(opened.view.market, name)
 
 
-@kept_with(8)
+@cached_per_object
 def _all_whole(market: Market, name: str) -> bool:
     known = market.listings[name].dropna()
     return bool(len(known)) and bool((known % 1 == 0).all())
 
 
-@kept_with(8)
+@cached_per_object
 def _common(market: Market, name: str) -> tuple[str, ...]:
     """Return the most common values of a category or set."""
     return tuple(market.listings[name].explode().value_counts().index[:OPTIONS].tolist())

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.insight.selection.filters import NAMES, Filters, choices, has_dates, has_place, values
-from listing_vibes.kept_with import kept_with
 from listing_vibes.market.amounts import price
 from listing_vibes.market.market import Attribute
 from listing_vibes_app.server.params import hold, quoted, report_unused, set_params
@@ -149,7 +149,7 @@ def write_value(view: MarketView, item: Attribute, value: str) -> str:
     return value if item.shown_as == "flag" else view.word(item, value)
 
 
-@kept_with(8)
+@cached_per_object
 def days(view: MarketView) -> tuple[dt.date, dt.date]:
     """Return the first and the last day on which a listing is published or expires."""
     bounds = np.concatenate(view.market.live_interval())

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import (
     JOIN,
@@ -18,7 +19,6 @@ from listing_vibes.features.photos.vectors import (
     photo_center,
 )
 from listing_vibes.features.units import unit_rows
-from listing_vibes.kept_with import kept_with
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.newcomers import load_run_encoder
 from listing_vibes.run.run import Run
@@ -83,14 +83,14 @@ def compare_photos(run: Run, first: str, second: str) -> tuple[np.ndarray, tuple
     return one.vectors @ two.vectors.T, (one.position, two.position)
 
 
-@kept_with(2)
+@cached_per_object
 def _photo_rows(run: Run) -> dict[str, np.ndarray]:
     """Return the rows of the photos table by listing."""
     groups = run.market.photos.groupby(C.LISTING, sort=False).indices
     return {str(name): rows for name, rows in groups.items()}
 
 
-@kept_with(2)
+@cached_per_object
 def _cached_vectors(run: Run) -> PhotoVectors | None:
     market, name = run.market, run.manifest.photo_encoder
     photos = load_photo_vectors(market.path, market.photos, name) if name and len(market.photos) else None

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.merging import joined
 from listing_vibes.features.units import unit_rows
 from listing_vibes.insight.explain.listing_photos import listing_photos
 from listing_vibes.insight.explain.parts import Part, parts_of, take_tokens
-from listing_vibes.kept_with import kept_with
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.histories import HistoryBatch
 from listing_vibes.run.run import Run
@@ -79,12 +79,12 @@ def _occlude_in_model(run: Run, rows: Sequence[int]) -> list[OccludedListing]:
     return [found[row] for row in rows]
 
 
-@kept_with(2)
+@cached_per_object
 def _model_cache(run: Run) -> dict[int, OccludedListing]:
     return {}
 
 
-@kept_with(2)
+@cached_per_object
 def _attribute_features(run: Run) -> tuple[Featurizer, Features]:
     featurizer = attribute_featurizer(run.market)
     return featurizer, featurizer.transform(run.market, None)

@@ -11,11 +11,11 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.photos.looks import Looks, load_looks, look_at, save_looks
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
-from listing_vibes.kept_with import kept_with
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -122,7 +122,7 @@ def prepare_looks(run: Run, report: Report | None = None) -> None:
         PhotoSearch.make(run, report)
 
 
-@kept_with(2)
+@cached_per_object
 def photos_of(market: Market) -> str:
     """What tells the photos of a market from any others: whose each is, its path and its size, and by what they are looked at.
 

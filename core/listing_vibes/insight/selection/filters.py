@@ -11,9 +11,9 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.selection.params import Unused, escaped, split_names
-from listing_vibes.kept_with import kept_with
 from listing_vibes.market.amounts import price
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
@@ -100,7 +100,7 @@ class Filters:
         return passes
 
 
-@kept_with(8)
+@cached_per_object
 def choices(market: Market) -> tuple[Attribute, ...]:
     """Return the attributes that can be filtered by value: few values, and more than one of them."""
     found = [
