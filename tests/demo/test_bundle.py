@@ -18,9 +18,11 @@ from sklearn.preprocessing import StandardScaler
 from listing_vibes.demo import bundle, shipped
 from listing_vibes.demo.homes import VIBES
 from listing_vibes.errors import VibesError
+from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Stage
 from listing_vibes.run.prepared import load_prepared
 from listing_vibes.run.run import Run
+from listing_vibes.training.train import train
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
@@ -148,13 +150,19 @@ def test_a_place_without_the_demo_is_told_how_to_get_it(tmp_path, monkeypatch):
 def test_building_makes_market_truth_and_run_from_the_photos(tmp_path, demo):
     stages = []
     source = tmp_path / "source"
-    made = [demo.market.path / path for path in demo.market.photos["path"].head(60)]
-    for path in made:
+    for path in (demo.market.path / path for path in demo.market.photos["path"].head(60)):
         target = source / "photos" / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     quick = {"encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64}, "training": {"max_steps": 4}}
-    run = bundle.build(tmp_path / "demo", source, stages.append, settings=quick, listings=40, users=150)
+    made = bundle.make_market(tmp_path / "demo", source, stages.append, listings=40, users=150)
+    train(
+        made.market,
+        tmp_path / "demo" / shipped.RUN,
+        Settings.model_validate({**bundle.SHIPPED, **quick}),
+        made.photos,
+    )
+    run = bundle.finish(made, tmp_path / "demo" / shipped.RUN, stages.append)
     assert len(run.market.photos) and len(run.market.listings) == 40
     assert len(pd.read_parquet(tmp_path / "demo" / shipped.TRUTH)) == 40
     assert "oracle" in run.metrics["results"]
@@ -162,4 +170,4 @@ def test_building_makes_market_truth_and_run_from_the_photos(tmp_path, demo):
     assert document["queries"] > 0
     assert stages[0] == Stage("simulating")
     with pytest.raises(VibesError, match="holds no pictures"):
-        bundle.build(tmp_path / "other", tmp_path / "nowhere", stages.append, listings=5, users=5)
+        bundle.make_market(tmp_path / "other", tmp_path / "nowhere", stages.append, listings=5, users=5)

@@ -1,6 +1,7 @@
-"""How the demo that ships in `assets/demo` is made.
+"""How the demo that ships in `assets/demo` is made: `python -m listing_vibes.demo.bundle WORK` makes it from the photos.
 
-`python -m listing_vibes.demo.bundle WORK` makes it from the photos.
+Two smaller runs of the same market ship beside its run, for the page Compare: "without-photos" has the same preset and seed but no
+photos; "homes" is by the model of that name that ships, as `vibes embed MARKET RUN --model homes` gives before anything is trained.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from listing_vibes.ablation.ablate import ablate, folder_of
 from listing_vibes.ablation.grid import load_grid
 from listing_vibes.demo.oracle import Oracle
+from listing_vibes.demo.shipped import BESIDE as SMALLER
 from listing_vibes.demo.shipped import ROOT, RUN, TRUTH
 from listing_vibes.demo.simulate import simulate
 from listing_vibes.demo.world import World
@@ -36,7 +38,7 @@ from listing_vibes.progress.bar import ProgressBar
 from listing_vibes.run.contents import seal
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.spaces import embed_market, save_spaces
 from listing_vibes.run.versions import RESULTS, results_of
 from listing_vibes.training.train import train
 
@@ -48,6 +50,7 @@ BESIDE = ("train.jsonl", "ablation.parquet", "ablation.png", "ablation.svg")
 FULL = "full"  # the last model of the ladder
 #: The smallest model, so that a clone of the project stays small; all else are the defaults.
 SHIPPED: dict[str, Any] = {"preset": "tiny"}
+WITHOUT_PHOTOS, HOMES = SMALLER
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,29 +79,6 @@ def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> 
     market = Market.open(folder)
     vectors = embed_photos(folder, market.photos, load_photo_encoder(ENCODER), report=report)
     return Made(market, simulated.world, vectors)
-
-
-def build(
-    folder: Path,
-    photo_root: Path,
-    report: Report,
-    settings: dict[str, Any] | None = None,
-    **size: Any,
-) -> Run:
-    """The market in `folder` and the run in `folder/run`, trained as what ships (but for `settings`) and measured.
-
-    An earlier build is replaced; a training that was interrupted goes on.
-
-    Raises:
-        VibesError: no picture is there, or the folder cannot be written.
-    """
-    made, run = make_market(folder, photo_root, report, **size), folder / RUN
-    if (run / "run.toml").is_file():
-        shutil.rmtree(run)
-    chosen = Settings.model_validate({"seed": made.world.seed, **SHIPPED, **(settings or {})})
-    resume = (run / ".training" / "run.toml").is_file()
-    train(made.market, run, chosen, made.photos, resume=resume, report=report)
-    return finish(made, run, report)
 
 
 def finish(made: Made, run: Path, report: Report) -> Run:
@@ -144,8 +124,8 @@ def round_weights(run: Path) -> None:
     seal(run, Manifest.load(run))
 
 
-def bundle(work: Path, report: Report) -> Run:
-    """Make the demo that ships: climb the ladder in the folder `work`, and ship its last model with the ladder's table.
+def bundle(work: Path, report: Report) -> None:
+    """Make the demo that ships: train the ladder in the folder `work`, and ship its last model with the ladder's table.
 
     `work` is resumable; a model that it holds already is not trained again.
     """
@@ -159,7 +139,26 @@ def bundle(work: Path, report: Report) -> Run:
     shutil.copytree(folder_of(work, FULL, seed) / "run", run)
     for suffix in (".parquet", ".png", ".svg"):
         shutil.copyfile(work / f"ablation{suffix}", run / f"ablation{suffix}")
-    return finish(made, run, report)
+    finish(made, run, report)
+    plain = work / WITHOUT_PHOTOS
+    settings = Settings.model_validate({**SHIPPED, "seed": seed, "features": {"photos": 0}})
+    train(made.market, plain, settings, None, report=report)
+    round_weights(plain)
+    for name, model in ((WITHOUT_PHOTOS, plain), (HOMES, Path(HOMES))):
+        embed_smaller(made.market, ROOT / name, model, report)
+
+
+def embed_smaller(market: Market, target: Path, model: Path, report: Report) -> None:
+    """Make a run of what Compare needs: the model, its vectors of the listings, what it reads of them, and its ranked queries."""
+    shutil.rmtree(target, ignore_errors=True)
+    manifest = embed_market(market, target, None, model, report)
+    # The other spaces are as in the run that ships.
+    save_spaces(target, market, {"model": Run.open(target, market).vectors("model")})
+    carried = manifest.carried and manifest.carried.model_copy(update={"run": str(model)})
+    seal(target, manifest.model_copy(update={"market": "..", "carried": carried}))
+    report(Stage("measuring"))
+    run = Run.open(target, market)
+    keep_measured(run, evaluate_run(run, baselines="none"))
 
 
 if __name__ == "__main__":

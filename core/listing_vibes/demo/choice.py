@@ -41,7 +41,7 @@ import numpy as np
 
 from listing_vibes.demo.homes import VIBES
 from listing_vibes.demo.listings import Offer
-from listing_vibes.demo.parameters import PageParameters, Parameters
+from listing_vibes.demo.parameters import Parameters
 from listing_vibes.demo.users import People
 
 
@@ -124,7 +124,7 @@ def matches(
     return passes & (_distance(stock, people, user) <= people.radius[user, None])
 
 
-def order(stock: Stock, day: np.ndarray, recent: np.ndarray, page: PageParameters) -> np.ndarray:
+def order(stock: Stock, day: np.ndarray, recent: np.ndarray, page: Parameters) -> np.ndarray:
     """(S, L): what the page sorts by on `day` (S,), before its noise; `recent` (S, L) or (L,) counts late views."""
     age = np.maximum(day[:, None] - stock.since, 0)
     return page.fresh * np.exp(-age / page.fresh_days) + page.popular * np.log1p(recent)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from listing_vibes.demo.homes import Home
-from listing_vibes.demo.parameters import CityParameters, District
+from listing_vibes.demo.parameters import Parameters
 
 KM_PER_DEGREE = 111.2
 
@@ -14,12 +14,12 @@ KM_PER_DEGREE = 111.2
 class Spot:
     """Where a home lies: its district, and km east and north of the market square."""
 
-    district: District
+    district: Parameters
     x: float
     y: float
 
 
-def place(home: Home, rng: np.random.Generator, city: CityParameters) -> Spot:
+def place(home: Home, rng: np.random.Generator, city: Parameters) -> Spot:
     """A spot for a home: districts known for its building or its view are likelier."""
     weight = np.array(
         [
@@ -32,12 +32,12 @@ def place(home: Home, rng: np.random.Generator, city: CityParameters) -> Spot:
     return Spot(district, district.x + float(x), district.y + float(y))
 
 
-def level(spot: Spot, city: CityParameters) -> float:
+def level(spot: Spot, city: Parameters) -> float:
     """What the place adds to a log price: the level of the district, and the way to the market square."""
     return float(np.log(spot.district.level) - city.decay * np.hypot(spot.x, spot.y))
 
 
-def degrees(x: float, y: float, city: CityParameters) -> tuple[float, float]:
+def degrees(x: float, y: float, city: Parameters) -> tuple[float, float]:
     """Latitude and longitude of a point in km east and north of the market square."""
     north = city.latitude + y / KM_PER_DEGREE
     east = city.longitude + x / (KM_PER_DEGREE * np.cos(np.radians(city.latitude)))

@@ -7,11 +7,10 @@ since the renderer's environment has nothing else.
 import json
 import sys
 from dataclasses import asdict, dataclass
-from functools import cache
 
 import numpy as np
 
-from listing_vibes.demo.parameters import Parameters, load
+from listing_vibes.demo.parameters import Parameters, load_parameters
 
 VIBES = (
     "worn_out",
@@ -58,15 +57,9 @@ class Home:
         return [f"photos/{self.number:04d}_{room}.webp" for room in self.photos]
 
 
-@cache
-def default_parameters() -> Parameters:
-    """The bundled parameters, read once."""
-    return load()
-
-
 def homes(count: int, seed: int, parameters: Parameters | None = None) -> list[Home]:
     """`count` homes; the same seed gives the same homes, and home n does not depend on `count`."""
-    parameters = parameters or default_parameters()
+    parameters = parameters or load_parameters()
     return [_home(number, np.random.default_rng([seed, 1, number]), parameters) for number in range(count)]
 
 

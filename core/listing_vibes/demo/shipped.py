@@ -12,7 +12,7 @@ from listing_vibes.market.caches import DEMO
 
 ROOT = DEMO
 RUN, TRUTH = "run", "truth.parquet"
-#: Smaller runs of the same market, made by `listing_vibes.demo.beside`, so that there is something to compare.
+#: Smaller runs of the same market, made by `listing_vibes.demo.bundle`, so that there is something to compare.
 BESIDE = ("without-photos", "homes")
 
 

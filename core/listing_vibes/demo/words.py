@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from listing_vibes.demo.homes import BUILDINGS, VIBES, Home
-from listing_vibes.demo.parameters import WordParameters
+from listing_vibes.demo.parameters import Parameters
 
 BUILDING_WORDS = {
     "block": ("apartment building", "residential building", "quiet block"),
@@ -71,7 +71,7 @@ def title(home: Home, district: str, rng: np.random.Generator) -> str:
     )[int(rng.integers(4))]
 
 
-def description(home: Home, district: str, rng: np.random.Generator, p: WordParameters) -> str | None:
+def description(home: Home, district: str, rng: np.random.Generator, p: Parameters) -> str | None:
     """Up to seven sentences, or None where the advertiser wrote nothing."""
     if rng.random() < p.no_description:
         return None
@@ -98,7 +98,7 @@ def _opening(home: Home, district: str, rng: np.random.Generator) -> str:
     return text[0].upper() + text[1:]
 
 
-def _facts(home: Home, rng: np.random.Generator, p: WordParameters) -> list[str]:
+def _facts(home: Home, rng: np.random.Generator, p: Parameters) -> list[str]:
     """Some true sentences; each is of another home's fact with the chance `wrong`."""
     wrong = rng.random(4) < p.wrong
     view = _one(rng, tuple(VIEW_WORDS)) if wrong[0] else home.view

@@ -1,13 +1,13 @@
 """The latent world of a demo market: everything that is drawn before anybody clicks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
 from listing_vibes.demo.choice import Stock
-from listing_vibes.demo.homes import default_parameters, homes
+from listing_vibes.demo.homes import homes
 from listing_vibes.demo.listings import Offer, offers
-from listing_vibes.demo.parameters import Parameters
+from listing_vibes.demo.parameters import Parameters, load_parameters
 from listing_vibes.demo.users import People, people
 from listing_vibes.market.columns import Columns as C
 
@@ -31,14 +31,13 @@ class World:
         parameters: Parameters | None = None,
     ) -> "World":
         """The world of a seed; what is None is taken from the parameters."""
-        p = parameters or default_parameters()
-        size = replace(
-            p.market,
+        p = parameters or load_parameters()
+        size = p.market.replace(
             seed=p.market.seed if seed is None else seed,
             listings=p.market.listings if listings is None else listings,
             users=p.market.users if users is None else users,
         )
-        p = replace(p, market=size)
+        p = p.replace(market=size)
         offered = offers(homes(size.listings, size.seed, p), size.seed, p)
         return cls(size.seed, p, offered, Stock.of(offered, p), people(size.users, offered, size.seed, p))
 
