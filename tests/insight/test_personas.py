@@ -6,7 +6,8 @@ import pytest
 
 from browser.painted import embed_run, paint_market
 from helpers.small_market import generate
-from listing_vibes.insight.personas import personas, spherical_kmeans
+from listing_vibes.insight.kmeans import spherical_kmeans
+from listing_vibes.insight.personas import personas
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
@@ -89,13 +90,13 @@ def test_a_market_of_one_listing_has_one_group(tmp_path):
 
 def test_groups_are_found_and_never_empty():
     rng = np.random.default_rng(0)
-    centres = np.eye(3, 8)
-    points = np.repeat(centres, 20, axis=0) + 0.05 * rng.standard_normal((60, 8))
+    centers = np.eye(3, 8)
+    points = np.repeat(centers, 20, axis=0) + 0.05 * rng.standard_normal((60, 8))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
-    group, centre = spherical_kmeans(points, 3)
-    assert len(centre) == 3 and [len(set(group[first : first + 20])) for first in (0, 20, 40)] == [1, 1, 1]
-    group, centre = spherical_kmeans(np.ones((5, 2)) / np.sqrt(2), 4)
-    assert len(centre) == 1 and group.tolist() == [0] * 5
+    group, center = spherical_kmeans(points, 3)
+    assert len(center) == 3 and [len(set(group[first : first + 20])) for first in (0, 20, 40)] == [1, 1, 1]
+    group, center = spherical_kmeans(np.ones((5, 2)) / np.sqrt(2), 4)
+    assert len(center) == 1 and group.tolist() == [0] * 5
 
 
 def test_a_name_says_what_the_group_touched(tmp_path):

@@ -140,14 +140,13 @@ def launch(
     from listing_vibes.insight.launch.crowd import Crowd
     from listing_vibes.insight.launch.launch import draft_named
     from listing_vibes.insight.launch.launch import launch as launched
-    from listing_vibes.insight.launch.text import launch_text
     from listing_vibes.run.run import Run
 
     opened = Run.open(run)
     asked = draft_named(opened, listing)
     with progress_bar() as progress:
         found = launched(opened, asked, crowd=Crowd.of(opened, report=progress))
-    typer.echo(as_json(opened, found.to_dict()) if json_ else launch_text(opened, found))
+    typer.echo(as_json(opened, found.to_dict()) if json_ else found.to_text(opened))
 
 
 @app.command(rich_help_panel=USE)

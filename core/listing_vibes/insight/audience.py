@@ -1,7 +1,8 @@
-"""Who would get a listing first: its place among the recommendations of the users that were active last."""
+"""Users who were active last: what the model recommends to them, and who would get a listing first."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.search.index import best
 
 USERS = 100
-CHUNK = 64  # users whose scores to all listings are held at once
+CHUNK = 64  # users whose scores of all listings are held together
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,33 +38,32 @@ class Audience:
         report: Report | None = None,
         since: int | None = None,
     ) -> Audience:
-        """The `limit` users active last, by their events before the moment `before` (None: by all of them), of those with one
-        at or after `since`. Who until then only refused listings (`hide`) is none of them, unless the model has learned what
+        """Return the `limit` users active last, by their events before the moment `before` (None: by all), of those with one
+        at or after `since`. A user who until then only refused listings (`hide`) is left out, unless the model has learned what
         that means: of other models such a user has no vector.
 
         Raises:
             VibesError: the run has no model, or no user has an event before that moment.
         """
         if not run.has_model:
-            raise VibesError(f"{run.path} has no trained model, so nothing is recommended to anybody.")
+            raise VibesError(f"{run.path} has no trained model, so nothing is recommended to users.")
         log = run.log
         at = int(log.time.max(initial=0)) + 1 if before is None else before
         known = np.concatenate([[0], np.cumsum(log.time < at)])
         start = log.start[:-1]
         length = known[log.start[1:]] - known[start]  # (all users,): times ascend within a user
-        told = length
+        wanted = length
         if log.some_unwanted and not run.engine.settings.training.unwanted_learned:
-            told = log.wanted_before[start + length] - log.wanted_before[start]
-        there = np.flatnonzero(told > 0)
-        if not len(there):
-            moment = "" if before is None else " before that moment"
-            raise VibesError(f"No user has an event{moment}, so there is no history to go by.")
-        last = log.time[start[there] + length[there] - 1]
+            wanted = log.wanted_before[start + length] - log.wanted_before[start]
+        users = np.flatnonzero(wanted > 0)
+        if not len(users):
+            raise VibesError("No user has an event before that moment, so there is no history to go by.")
+        last = log.time[start[users] + length[users] - 1]
         if since is not None:
-            there, last = there[last >= since], last[last >= since]
-            if not len(there):
+            users, last = users[last >= since], last[last >= since]
+            if not len(users):
                 raise VibesError("No user was active in the time before that moment; choose another moment.")
-        user = there[np.lexsort((there, -last))][:limit]
+        user = users[np.lexsort((users, -last))][:limit]
         start, end = start[user], start[user] + length[user]
         parts = []
         for first in range(0, len(user), CHUNK):
@@ -76,54 +76,71 @@ class Audience:
     def __len__(self) -> int:
         return len(self.user)
 
+    @property
+    def ids(self) -> np.ndarray:
+        """Return the ids of the users, (U,)."""
+        return np.array([self.run.log.users[number] for number in self.user], object)
+
     def scores(self, users: slice, candidates: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
-        """(c, C) what the model says of `candidates` (C, d) for some of the users; `of` (C,) which listings these are."""
+        """Return the model's scores (c, C) of `candidates` (C, d) for some of the users; `of` (C,) which listings these are."""
         vectors, log = self.run.vectors("model"), self.run.log
         return self.run.late_interaction.scores(
             self.vectors[users], candidates, vectors, log, self.start[users], self.end[users], of=of
         )
 
+    def new_scores(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield some users and the scores (c, L) of the active listings that are not in their histories, -inf of all others."""
+        index, log = self.run.index("model"), self.run.log
+        live = index.known & self.run.catalogue.live(self.at)
+        for first in range(0, len(self), CHUNK):
+            users = slice(first, min(first + CHUNK, len(self)))
+            block = np.where(live, self.scores(users, index.vectors), -np.inf)
+            for line, start, end in zip(block, self.start[users], self.end[users], strict=True):
+                line[log.listing[start:end]] = -np.inf
+            yield users, block
+
     def nearest(self, rows: np.ndarray, k: int) -> np.ndarray:
-        """(U, min(k, n)) which of the listings `rows` (n,) of the run the model gives each user first, the best first."""
+        """Return which of the listings `rows` (n,) of the run the model recommends to each user first, (U, min(k, n))."""
         candidates, k = self.run.vectors("model")[rows], min(k, len(rows))
         found = np.empty((len(self), k), np.int64)
         for first in range(0, len(self), CHUNK):
-            some = slice(first, first + CHUNK)
-            found[some] = best(self.scores(some, candidates, rows), k, rows)[0]
+            users = slice(first, first + CHUNK)
+            found[users] = best(self.scores(users, candidates, rows), k, rows)[0]
         return found
 
-    def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:
-        """All users, those first whose recommendations a listing would lead: `user_id, rank, score, events`.
+    def has_in_history(self, row: int | None) -> np.ndarray:
+        """Return which users have a listing of the run in their history, (U,) bool."""
+        log = self.run.log
+        return np.array(
+            [bool((log.listing[s:e] == row).any()) for s, e in zip(self.start, self.end, strict=True)]
+        )
 
-        Its rank is the place among the listings live at the moment that are not in the user's history; ties count
-        against it. Users who have the listing in their history are left out.
+    def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:
+        """Return all users, those first whose lists a listing would lead: `user_id, rank, score, events`.
+
+        Its rank is that among the active listings that are not in the user's history; ties count against it. Users who
+        have the listing in their history are left out.
 
         Args:
-            vector: (d,) the listing in the model space, L2-normalised.
+            vector: (d,) the listing in the model space, L2-normalized.
             row: its row where it is a listing of the run.
         """
-        log, catalogue = self.run.log, self.run.catalogue
-        index = self.run.index("model")
-        live = index.known & catalogue.live(self.at)  # (L,)
-        if row is not None:
-            live[row] = False
         score = self.scores(slice(None), vector[None])[:, 0]  # (U,)
-        rank, has = np.empty(len(self), np.int64), np.zeros(len(self), bool)
-        for first in range(0, len(self), CHUNK):
-            block = self.scores(slice(first, first + CHUNK), index.vectors)  # (c, L)
-            for place, others in enumerate(block, start=first):
-                history = log.listing[self.start[place] : self.end[place]]
-                ahead = live & (others >= score[place])
-                ahead[history] = False
-                rank[place] = 1 + int(ahead.sum())
-                has[place] = row is not None and bool((history == row).any())
+        rank = np.empty(len(self), np.int64)
+        for users, block in self.new_scores():
+            if row is not None:
+                block[:, row] = -np.inf
+            rank[users] = 1 + (block >= score[users, None]).sum(axis=1)
+        return self.table(rank, score, ~self.has_in_history(row))
+
+    def table(self, rank: np.ndarray, score: np.ndarray, shown: np.ndarray) -> pd.DataFrame:
+        """Return the users that are `shown` (U,) bool by rank (U,) and score (U,): `user_id, rank, score, events`."""
         order = np.lexsort((self.user, -score, rank))
-        order = order[~has[order]]
-        return pd.DataFrame(
-            {
-                C.USER: [log.users[number] for number in self.user[order]],
-                "rank": rank[order],
-                "score": score[order].astype(float),
-                "events": (self.end - self.start)[order],
-            }
-        )
+        order = order[shown[order]]
+        columns = {
+            C.USER: self.ids,
+            "rank": rank,
+            "score": score.astype(float),
+            "events": self.end - self.start,
+        }
+        return pd.DataFrame({name: values[order] for name, values in columns.items()})

@@ -1,4 +1,4 @@
-"""The days of a market: what was live on each, and what was touched."""
+"""The days of a market: what was active on each, and the events of each listing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MarketDays:
 
     @classmethod
     def of(cls, log: EventLog, catalogue: Catalogue) -> MarketDays | None:
-        """The days of a log; None where events have no times, or all lie on one day."""
+        """Return the days of a log; None where events have no times, or all are on one day."""
         if not log.timed or not len(log):
             return None
         day = log.time // DAY
@@ -40,15 +40,15 @@ class MarketDays:
         return len(self.start) - 1
 
     def begin(self, day: int) -> int:
-        """The moment at which a day begins, in the log's time."""
+        """Return the moment at which a day begins, in the log's time."""
         return (self.first + day) * DAY
 
     def date(self, day: int) -> str:
-        """As 2025-03-01."""
+        """Return a day as 2025-03-01."""
         return str(np.datetime64(self.first + day, "D"))
 
     def number(self, date: str) -> int | None:
-        """The number of a day; None where it is no date, or lies outside."""
+        """Return the number of a day; None where it is no date, or outside."""
         try:
             found = int(pd.Timestamp(date).value // DAY) - self.first
         except (ValueError, TypeError, OverflowError):  # pandas' own are kinds of these
@@ -56,17 +56,16 @@ class MarketDays:
         return found if 0 <= found < len(self) else None
 
     def live(self, day: int) -> np.ndarray:
-        """(L,) bool: which listings were live at some time of the day."""
+        """Return which listings were active at some time of the day, (L,) bool."""
         return self.catalogue.during(self.begin(day), self.begin(day + 1))
 
     def touched(self, day: int) -> np.ndarray:
-        """(L,) int64: how many events of the day each listing has."""
+        """Return how many events of the day each listing has, (L,) int64."""
         events = self.listing[self.start[day] : self.start[day + 1]]
         return np.bincount(events, minlength=len(self.catalogue.since))
 
     def codes(self, day: int, rows: np.ndarray) -> np.ndarray:
-        """(n,) uint8 of some listings by their rows (n,): `LIVE` where one was live that day, and how many events it had, up to
-        `MOST`.
+        """Return (n,) uint8 of listings by their rows (n,): `LIVE` where one was active that day, plus its events, up to `MOST`.
 
         Raises:
             IndexError: there is no such day.

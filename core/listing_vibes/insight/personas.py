@@ -1,147 +1,111 @@
-"""Typical users made from the market itself: groups of like histories, and what sets each group apart.
+"""Typical users made from the market itself: groups of similar histories, and what distinguishes each group.
 
-Spherical k-means (Dhillon & Modha 2001) over the mean vectors of users' histories; a group stands for its most typical
-user. In a market without events the groups are of listings, and the ones in their middle make the history.
+Spherical k-means over the mean vectors of users' histories; a group stands for its most typical user. In a market without
+events the groups are of listings, and the ones nearest to their center make the history.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from listing_vibes.features.units import unit_rows
+from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import portraits
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
 
-if TYPE_CHECKING:
-    from scipy import sparse
-
 GROUPS = 6
 POINTS = 4000  # users or listings that are grouped, at most
-LEAST = 3  # distinct listings a user must have touched
+LEAST = 3  # distinct listings of a user
 LENGTH = 6  # events in the history of a persona, at most
-TOUCHES = 20_000  # touches that names are made from, at most
-ROUNDS = 30
+EVENTS = 20_000  # pairs of user and listing that names are made from, at most
 
 
 @dataclass(frozen=True)
 class Persona:
     """A starting point for a simulated user."""
 
-    name: str  # what sets the group apart
+    name: str  # what distinguishes the group
     history: pd.DataFrame = field(repr=False, compare=False)  # as `Run.recommend` takes it
     members: int  # users, or listings, in the group
     user: str | None  # the most typical user, whose last events the history is; None: made of listings
 
 
 def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
-    """The market's personas, the largest group first; none where no space knows half of the listings."""
+    """Return the market's personas, the largest group first; none where no space knows half of the listings."""
     space = next((name for name in run.spaces if run.index(name).known.mean() >= 0.5), None)
     if space is None:
         return []
-    from scipy import sparse
-
-    log, listings = run.log, run.vectors(space)
-    rows = np.array([run.market.listing_row.get(name, -1) for name in run.listing_ids])
-    place = np.full(len(run.market.listings), -1)
-    place[rows[rows >= 0]] = np.flatnonzero(rows >= 0)  # by row of the market: the row of the run
-    touched = sparse.csr_matrix((0, len(listings)), dtype=np.float32)
-    users = np.empty(0, np.int64)
-    if len(log):
-        where = place[log.listing]
-        ok = (where >= 0) & log.wanted
-        shape = (len(log.users), len(listings))
-        whole = sparse.csr_matrix((np.ones(ok.sum(), np.float32), (log.user[ok], where[ok])), shape)
-        whole.data[:] = 1  # touched or not, however often
-        users = _sample(np.flatnonzero(np.diff(whole.indptr) >= LEAST))
-        touched = whole[users]
+    log, vectors = run.log, run.vectors(space)
+    rows = np.array([run.market.listing_row.get(name, -1) for name in run.listing_ids])  # in the market
+    users, history = _histories(run, rows)
     if len(users) < 2:
         users = np.empty(0, np.int64)
-        touched = sparse.identity(len(listings), np.float32, format="csr")[
-            _sample(np.flatnonzero(run.index(space).known & (rows >= 0)))
-        ]
-    points = unit_rows(np.asarray(touched @ listings))
+        listings = _sample(np.flatnonzero(run.index(space).known & (rows >= 0)), POINTS)
+        history = sparse.identity(len(vectors), np.float32, format="csr")[listings]
+    points = unit_rows(np.asarray(history @ vectors))
     if not len(points):
         return []
-    group, centre = spherical_kmeans(points, min(groups, len(points)))
-    largest = np.argsort(
-        -np.bincount(group), kind="stable"
-    )  # who has no name of its own has its place as one
-    group, centre = np.argsort(largest)[group], centre[largest]
-    names = _names(run, rows, touched, group)
+    group, centers = spherical_kmeans(points, min(groups, len(points)))
+    largest = np.argsort(-np.bincount(group), kind="stable")
+    group, centers = np.argsort(largest)[group], centers[largest]
+    names = _names(run, rows, history, group)
     found = []
-    for number in range(len(centre)):
-        mine = np.flatnonzero(group == number)
-        near = mine[np.argsort(-(points[mine] @ centre[number]), kind="stable")]
+    for number, (name, center) in enumerate(zip(names, centers, strict=True)):
+        members = np.flatnonzero(group == number)
+        typical = members[np.argsort(-(points[members] @ center), kind="stable")]
         if len(users):
-            user = int(users[near[0]])
-            history, who = _last_events(run, user), log.users[user]
+            user = int(users[typical[0]])
+            found.append(Persona(name, _last_events(run, user), len(members), log.users[user]))
         else:
-            middle = touched[near[:LENGTH]].indices
-            history, who = pd.DataFrame({C.LISTING: [run.listing_ids[row] for row in middle]}), None
-        found.append(Persona(names[number], history, len(mine), who))
+            ids = [run.listing_ids[row] for row in history[typical[:LENGTH]].indices]
+            found.append(Persona(name, pd.DataFrame({C.LISTING: ids}), len(members), None))
     return found
 
 
-def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Group (n,) of each of `points` (n, d; L2-normalised), and the centres (g, d), g <= `groups`; none is empty."""
-    import faiss
-
-    points = np.ascontiguousarray(points, np.float32)  # as faiss takes them
-    rng = np.random.default_rng(seed)
-    chosen = [int(rng.integers(len(points)))]
-    nearest = points @ points[chosen[0]]
-    while len(chosen) < groups:  # the start of k-means++: far points are likelier
-        far = np.maximum(1 - nearest, 0) ** 2
-        if far.sum() < 1e-9:
-            break
-        chosen.append(int(rng.choice(len(points), p=far / far.sum())))
-        nearest = np.maximum(nearest, points @ points[chosen[-1]])
-    found = faiss.Kmeans(
-        points.shape[1],
-        len(chosen),
-        niter=ROUNDS,
-        spherical=True,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(points),  # all of them, not a sample
-    )
-    found.train(points, init_centroids=points[chosen])
-    group = found.index.search(points, 1)[1][:, 0]
-    kept, group = np.unique(group, return_inverse=True)
-    return group, np.asarray(found.centroids)[kept]
+def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matrix]:
+    """Return some users with `LEAST` listings or more, (U,), and which listings of the run each has in the history (U, L)."""
+    log = run.log
+    row_of = np.full(len(run.market.listings), -1)  # of the run, by row of the market
+    row_of[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
+    listing = row_of[log.listing] if len(log) else np.empty(0, np.int64)
+    wanted = np.flatnonzero((listing >= 0) & log.wanted)
+    pairs = np.unique(np.stack([log.user[wanted], listing[wanted]], axis=1), axis=0)  # however often
+    shape = (len(log.users), len(rows))
+    history = sparse.csr_matrix((np.ones(len(pairs), np.float32), (pairs[:, 0], pairs[:, 1])), shape)
+    users = _sample(np.flatnonzero(np.diff(history.indptr) >= LEAST), POINTS)
+    return users, history[users]
 
 
-def _names(run: Run, rows: np.ndarray, touched: sparse.csr_matrix, group: np.ndarray) -> list[str]:
-    """A name for each group, from the listings that its members touched, those touched by many counting more."""
-    member, place = touched.nonzero()
-    known = np.flatnonzero(rows[place] >= 0)
-    if len(known) > TOUCHES:
-        known = np.sort(np.random.default_rng(0).choice(known, TOUCHES, replace=False))
-    told = portraits(run.market, rows[place[known]], group[member[known]])
-    names = [one.name for one in told]
-    return names + [f"Group {number + 1}" for number in range(len(names), int(group.max()) + 1)]
+def _names(run: Run, rows: np.ndarray, history: sparse.csr_matrix, group: np.ndarray) -> list[str]:
+    """Return a name for each group, from the listings of its members; those of many members count more."""
+    member, listing = history.nonzero()
+    known = _sample(np.flatnonzero(rows[listing] >= 0), EVENTS)
+    told = portraits(run.market, rows[listing[known]], group[member[known]])
+    return [
+        *(portrait.name for portrait in told),
+        *(f"Group {n + 1}" for n in range(len(told), int(group.max()) + 1)),
+    ]
 
 
 def _last_events(run: Run, user: int) -> pd.DataFrame:
-    """The newest event of each of a user's last listings, oldest first."""
-    log = run.log
-    rows = np.flatnonzero(log.wanted[log.start[user] : log.start[user + 1]]) + log.start[user]
-    newest = rows[::-1][np.unique(log.listing[rows][::-1], return_index=True)[1]]
-    ids = run.market.listings[C.LISTING].tolist()
-    known = [row for row in np.sort(newest) if ids[log.listing[row]] in run.listing_row][-LENGTH:]
-    frame = pd.DataFrame({C.LISTING: [ids[log.listing[row]] for row in known]})
-    if (log.action[known] >= 0).any():
-        frame[C.ACTION] = [log.actions[code] if code >= 0 else None for code in log.action[known]]
-    if np.isfinite(log.duration[known]).any():
-        frame[C.DURATION] = log.duration[known].astype(float)
-    return frame
+    """Return the newest event of each of a user's last listings, oldest first."""
+    log, ids = run.log, run.market.listings[C.LISTING].to_numpy(str)
+    events = np.flatnonzero(log.wanted[log.start[user] : log.start[user + 1]]) + log.start[user]
+    frame = pd.DataFrame(
+        {
+            C.LISTING: ids[log.listing[events]],
+            C.ACTION: [log.actions[code] if code >= 0 else None for code in log.action[events]],
+            C.DURATION: log.duration[events].astype(float),
+        }
+    )
+    frame = frame[frame[C.LISTING].isin(run.listing_row)].drop_duplicates(C.LISTING, keep="last").tail(LENGTH)
+    return frame.dropna(axis=1, how="all").reset_index(drop=True)
 
 
-def _sample(rows: np.ndarray) -> np.ndarray:
-    if len(rows) <= POINTS:
-        return rows
-    return np.sort(np.random.default_rng(0).choice(rows, POINTS, replace=False))
+def _sample(rows: np.ndarray, most: int) -> np.ndarray:
+    return rows if len(rows) <= most else np.sort(np.random.default_rng(0).choice(rows, most, replace=False))

@@ -9,11 +9,10 @@ import pytest
 
 import listing_vibes
 from listing_vibes import Run, VibesError
-from listing_vibes.insight.demand.about import about, repeated, users_of
-from listing_vibes.insight.demand.demand import DAYS, UnmetPlace, _apart, demand
+from listing_vibes.insight.demand.demand import DAYS, demand
 from listing_vibes.insight.demand.places import candidate_places
 from listing_vibes.insight.demand.wishes import NEAR, Wishes
-from listing_vibes.insight.map.traits import Trait
+from listing_vibes.insight.map.cluster_names import coded_at
 from listing_vibes.market.log import DAY
 
 
@@ -65,7 +64,7 @@ def test_a_withdrawn_taste_is_found_and_described(short):
     rows = np.array([row[name] for name in place.listings])
     wanted = sorted(rows, key=lambda one: -told.wished[one])[:8]  # by most users first
     assert place.wanted == [run.listing_ids[one] for one in wanted]
-    middle = told.audience.vectors[users_of(told, rows)].mean(axis=0)
+    middle = told.audience.vectors[told.users_of(rows)].mean(axis=0)
     near = sorted(np.flatnonzero(told.live), key=lambda one: -float(run.vectors("model")[one] @ middle))[:8]
     assert place.nearest == [run.listing_ids[one] for one in near]
     share = told.shares([rows]).mean()
@@ -74,7 +73,7 @@ def test_a_withdrawn_taste_is_found_and_described(short):
     table = found.frame()
     assert table["at"].tolist()[0] == str(pd.Timestamp(run.moment(None) - 1).date())
     assert json.loads(json.dumps(found.to_dict()))["places"][0]["figures"][0]["live"] == place.last.live
-    assert f"1. {place.name}" in repr(found) and "users" in repr(found)
+    assert place.name in repr(found) and place.wanted[0] in repr(found)
 
 
 def test_months_have_a_figure_each_and_know_nothing_later(short):
@@ -91,47 +90,23 @@ def test_months_have_a_figure_each_and_know_nothing_later(short):
     assert february.live == alone.live[rows].sum()
 
 
-def test_a_place_whose_users_only_refused_listings_has_a_name(trained):
-    told = Wishes.of(trained, trained.moment(None), None)
-    run = Run.open(trained.path)
-    run.__dict__["log"] = replace(run.log, refused=np.ones(len(run.log), bool))
-    found = about(run, "model", told, np.arange(20))
-    assert (found.name, found.traits) == ("Group 1", [])
+@pytest.mark.parametrize(
+    "options", [{"space": "photos"}, {"least": 0.5}, {"at": "2020-01-01", "by": "month"}], ids=str
+)
+def test_what_cannot_be_estimated_is_refused(trained, options):
+    with pytest.raises(VibesError):
+        demand(trained, **options)
 
 
-def test_what_cannot_be_asked_is_told(trained, bare):
-    with pytest.raises(VibesError, match="has no space 'photos'"):
-        demand(trained, space="photos")
-    with pytest.raises(VibesError, match=r"Option --least is 0\.5"):
-        demand(trained, least=0.5)
-    with pytest.raises(VibesError, match="no trained model"):
+def test_without_a_model_there_is_no_demand(bare):
+    with pytest.raises(VibesError):
         demand(bare)
-    with pytest.raises(VibesError, match="No user has an event before"):
-        demand(trained, at="2020-01-01", by="month")
 
 
 def test_a_listing_that_stands_often_is_counted_often():
     rng = np.random.default_rng(0)
     coded = [("Rooms", [("1", "1"), ("2", "2"), ("3", "3")], rng.permutation(12) % 8, rng.integers(0, 3, 12))]
     rows = rng.integers(0, 8, 20)
-    ((label, told, place, code),) = repeated(coded, rows)
-    slow = sorted(
-        (at, c) for at, row in enumerate(rows) for p, c in zip(*coded[0][2:], strict=True) if p == row
-    )
-    assert (label, told) == coded[0][:2] and sorted(zip(place.tolist(), code.tolist(), strict=True)) == slow
-
-
-def test_places_of_one_name_are_told_apart_by_what_else_is_known_of_them():
-    wood, rent, sale = (Trait("", one, one, 0.9, 0.1) for one in ("wood", "rent", "sale"))
-    places = [
-        UnmetPlace("Wood · rent", [], traits, words, [], [], [])
-        for traits, words in (
-            ([wood, rent], []),
-            ([wood, rent, sale], []),
-            ([rent, wood], ["barn"]),
-            ([wood, rent], []),
-        )
-    ]
-    assert [one.name for one in _apart(places, ())] == [
-        "Wood · rent", "Wood · rent · sale", "Rent · wood · “barn”", "Wood · rent (4)",
-    ]  # fmt: skip
+    ((label, told, place, code),) = coded_at(coded, 8, rows)
+    slow = {(at, c) for at, row in enumerate(rows) for p, c in zip(*coded[0][2:], strict=True) if p == row}
+    assert (label, told) == coded[0][:2] and set(zip(place.tolist(), code.tolist(), strict=True)) == slow

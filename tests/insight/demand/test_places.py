@@ -14,9 +14,9 @@ def tastes(each=40, count=5, width=16, seed=0):
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-@pytest.mark.parametrize("whole", [1000, 50])  # single listings, or groups first
-def test_every_taste_is_a_place(monkeypatch, whole):
-    monkeypatch.setattr(module, "WHOLE", whole)
+@pytest.mark.parametrize("single", [1000, 50])  # single listings, or groups first
+def test_every_taste_is_a_place(monkeypatch, single):
+    monkeypatch.setattr(module, "SINGLE", single)
     monkeypatch.setattr(module, "GROUPS", 60)
     found = candidate_places(tastes())
     assert all(20 <= len(rows) <= 67 for rows in found)

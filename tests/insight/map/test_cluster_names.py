@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.insight.map.cluster_names import apart, coded_attributes, most_typical, portraits
+from listing_vibes.insight.map.cluster_names import (
+    apart,
+    coded_among,
+    coded_attributes,
+    most_typical,
+    portraits,
+)
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.market import Market
@@ -67,13 +73,6 @@ def test_names_say_the_traits_and_never_an_identifier(market):
     assert not any(trait.label == "Host" for trait in boats.traits)
 
 
-def test_a_listing_with_an_empty_set_is_one_without_any(market):
-    before = portraits(market, np.arange(40), GROUPS)
-    market.listings.at[39, "amenities"] = []
-    boats, lofts = portraits(market, np.arange(40), GROUPS)
-    assert [boats.name, lofts.name] == [one.name for one in before]
-
-
 def test_a_bare_number_is_told_with_what_it_counts(market):
     pieces = {trait.piece for trait in portraits(market, np.arange(40), GROUPS)[1].traits}
     assert "Floor 3" in pieces and "high price" in pieces
@@ -90,22 +89,34 @@ def test_no_two_names_are_alike(market):
     assert len(set(names)) == 5 and all(names)
 
 
-def test_what_few_have_names_a_group_that_nothing_common_does_and_tells_it_from_its_namesake(market):
-    """Bright photos are those of 60 of 200 in the second group and of 6 in the first, which is otherwise the same; in the last
-    group nothing is common, but a third of it is blue, as hardly any other."""
-    rows, groups = np.arange(800) % 40, np.repeat([0, 1, 2, -1], 200)
-    parts = [("wood", "wood"), ("bright", "bright"), ("dim", "dim"), ("blue", "blue")]
-    who = [
-        np.arange(0, 400),
-        np.concatenate([np.arange(0, 6), np.arange(200, 260), np.arange(420, 450), np.arange(600, 700)]),
-        np.concatenate([np.arange(6, 76), np.arange(260, 275), np.arange(450, 480), np.arange(700, 800)]),
-        np.concatenate([np.arange(480, 550), np.arange(275, 295)]),
+def test_a_name_takes_only_what_holds_in_both_halves_of_the_listings(market):
+    """Of 200 listings in a group 120 are bright in one half and none in the other: six in ten, but not in each half."""
+    rows, groups, halves = (
+        np.arange(400) % 40,
+        np.repeat([0, 1], 200),
+        np.random.default_rng(0).permutation(400) % 2,
+    )
+    bright = np.flatnonzero((groups == 0) & (halves == 1))
+    wood = np.flatnonzero((groups == 0) & (np.arange(400) % 10 < 7))
+    coded = [
+        (
+            "Photos",
+            [("bright", "bright"), ("wood", "wood")],
+            np.concatenate([bright, wood]),
+            np.repeat([0, 1], [len(bright), len(wood)]),
+        )
     ]
-    coded = [("Photos", parts, np.concatenate(who), np.repeat(np.arange(4), [len(one) for one in who]))]
-    first, second, third = portraits(market, rows, groups, coded=coded, leading=("Photos",))
-    assert first.name == "Wood · dim"  # and the namesake as the other end
-    assert second.name == "Wood · bright"
-    assert third.name == "Blue"
+    first, second = portraits(market, rows, groups, coded=coded, leading=("Photos",))
+    assert first.name == "Wood" and first.traits[0].piece == "wood"
+    assert second.name == "Group 2" and second.traits == []
+
+
+def test_chance_names_hardly_a_group(market):
+    rng = np.random.default_rng(0)
+    place, code = np.nonzero(rng.random((120, 40)) < 0.4)
+    coded = [("Amenities", [(f"a{n}", f"a{n}") for n in range(40)], place, code)]
+    names = [one.name for one in portraits(market, np.arange(120) % 40, np.arange(120) % 6, coded=coded)]
+    assert sum(name.startswith("Group ") for name in names) >= 5
 
 
 def test_listings_between_the_groups_count_as_elsewhere(market):
@@ -118,9 +129,8 @@ def test_listings_between_the_groups_count_as_elsewhere(market):
 
 
 def test_rows_may_be_any_listings_in_any_order(market):
-    rows = np.array([30, 5, 31, 6, 32, 7])
-    found = apart(market, rows, np.array([False, True, False, True, False, True]))
-    assert found.name.startswith("Houseboat")
+    rows = np.random.default_rng(0).permutation(40)
+    assert apart(market, rows, rows < 20).name.startswith("Houseboat")
 
 
 def test_nothing_chosen_and_everything_chosen_have_no_traits(market):
@@ -141,3 +151,6 @@ def test_values_counted_once_give_the_same_portraits(market):
     coded = coded_attributes(market, rows)
     assert portraits(market, rows, groups, coded=coded) == portraits(market, rows, groups)
     assert apart(market, rows, groups == 1, coded=coded) == apart(market, rows, groups == 1)
+    kept = groups >= 0
+    expected = portraits(market, rows[kept], groups[kept])
+    assert portraits(market, rows[kept], groups[kept], coded=coded_among(coded, kept)) == expected

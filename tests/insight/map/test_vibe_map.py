@@ -95,8 +95,7 @@ def test_another_listing_stands_at_the_weighed_mean_of_its_nearest_in_the_group_
 def test_neighbours_are_those_of_a_search_one_by_one(monkeypatch):
     vectors, _ = blobs(np.random.default_rng(3), (40, 30))
     monkeypatch.setattr("listing_vibes.insight.map.vibe_map.AT_ONCE", 7 * len(vectors))
-    shares = []
-    rows, away = neighbours(vectors, 6, shares.append)
+    rows, away = neighbours(vectors, 6)
     for row, vector in enumerate(vectors):
         cosine = vectors @ vector
         assert rows[row].tolist() == np.argsort(-cosine, kind="stable")[:6].tolist() and rows[row, 0] == row
@@ -104,27 +103,17 @@ def test_neighbours_are_those_of_a_search_one_by_one(monkeypatch):
     assert (away[:, 0] == 0).all(), (
         "umap-learn takes the first distance above 0 for that to the nearest other"
     )
-    assert (away >= 0).all() and shares == [begin / 70 for begin in range(0, 70, 7)]
+    assert (away >= 0).all()
 
 
 @pytest.mark.slow
-def test_drawing_tells_how_far_it_is_and_how_long_it_takes_yet(trained):
-    told = []
-    frame = map_frame(trained, report=told.append)
+def test_drawing_reports_each_space(trained):
+    updates = []
+    frame = map_frame(trained, report=updates.append)
     assert set(frame["space"]) == set(trained.spaces)
-    done = [update.done for update in told]
-    assert done == sorted(done) and done[0] == 0 and 90 < done[-1] <= 100
-    steps = list(dict.fromkeys(update.what for update in told))
-    first = trained.spaces[0]
-    assert steps[:4] == [
-        f"{step} by {first}"
-        for step in ("comparing listings", "joining what is alike", "placing listings", "finding groups")
+    assert [(update.done, update.total) for update in updates] == [
+        (number, len(trained.spaces)) for number in range(len(trained.spaces))
     ]
-    assert len(steps) == 4 * len(trained.spaces)  # of a market without photos
-    placing = [update for update in told if update.what == f"placing listings by {first}"]
-    # A bar is written ten times a second at most, and so few listings are soon placed.
-    assert len({update.done for update in placing}) > 1, "nothing is told while listings are placed"
-    assert all(update.left >= 0 for update in told) and told[-1].left < told[0].left
 
 
 @pytest.mark.slow

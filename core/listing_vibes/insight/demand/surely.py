@@ -1,4 +1,4 @@
-"""How much more is wanted than offered at a place, and how sure that is, whatever number of places was looked at."""
+"""How much more is wanted than offered in a region, and how significant that is, for any number of regions tested."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ WIDEST = 1e4
 
 @dataclass(frozen=True, eq=False)
 class Lifts:
-    """Of each of P places, how many times as many users there are to a listing as in the whole market.
+    """How many times as many users to a listing each of P regions has as the market.
 
     Attributes:
-        share: (P,) of all that users wish for, what lies in the place.
-        live: (P,) int64, live listings of the place.
-        total: live listings of the market.
-        lift: (P,) share by the place's share of live listings; infinite where none is live.
-        low: (P,) what the lift is at least, with the probability `LEVEL` for all places at once.
-        chance: (P,) the probability to see so few live listings, were the lift `least`; not corrected.
+        share: (P,) of all demand, the part in the region.
+        live: (P,) int64, active listings of the region.
+        total: active listings of the market.
+        lift: (P,) share by the region's share of active listings; infinite where none is active.
+        low: (P,) what the lift is at least, with the probability `LEVEL` for all regions at once.
+        chance: (P,) the probability to see so few active listings, were the lift `least`; not corrected.
     """
 
     share: np.ndarray
@@ -36,14 +36,14 @@ class Lifts:
 def lifts(
     wishes: np.ndarray, live: np.ndarray, total: int, least: float, looked: int, seed: int = 0
 ) -> Lifts:
-    """The lifts of places, from how much of each user's wishes lies there, `wishes` (U, P) from 0 to 1.
+    """Return the lifts of regions, from how much of each user's demand is there, `wishes` (U, P) from 0 to 1.
 
-    Users are drawn anew (Poisson bootstrap, Hanley and MacGibbon 2006). Given their share, the number of live listings in a
-    place is binomial where supply follows demand, and the bound inverts that test (Clopper and Pearson 1934), each place at
-    the level that `looked` places, those of all moments that were looked at, leave it (Bonferroni).
+    Users are resampled (Poisson bootstrap, Hanley and MacGibbon 2006). Given their share, the number of active listings in a
+    region is binomial where supply follows demand, and the bound inverts that test (Clopper and Pearson 1934), each region at
+    the level that `looked` tests, those of all moments, leave it (Bonferroni).
 
     Args:
-        live: (P,) live listings of each place, of `total`.
+        live: (P,) active listings of each region, of `total`.
         least: the lift from which there are too few.
     """
     from scipy.stats import binom  # pages that ask for no lift need not wait for it
@@ -71,8 +71,8 @@ def lifts(
 def surest(
     found: list[Lifts], places: list[np.ndarray], rows: int, least: float, overlap: float
 ) -> list[int]:
-    """Places at which the lift is surely above `least` at one of the moments `found`, the surest first, each sharing at most
-    the part `overlap` of its listings with those before it; `rows` is how many listings there are."""
+    """Return the regions whose lift is significantly above `least` at one of the moments `found`, the most significant first, each
+    sharing at most the part `overlap` of its listings with those before it; `rows` is how many listings there are."""
     chance = np.min([one.chance for one in found], axis=0)
     above = np.max([one.low for one in found], axis=0) >= least
     taken, named = np.zeros(rows, bool), []

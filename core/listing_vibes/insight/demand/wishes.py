@@ -1,35 +1,39 @@
-"""What users wish for: of all listings that were ever published, those that the model would give them first."""
+"""What users want: of all listings that were ever published, those that the model would recommend to them first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from listing_vibes.insight.audience import Audience
+from listing_vibes.market.log import ranges
 from listing_vibes.progress import Report
 from listing_vibes.run.run import Run
 
-NEAR = 15  # listings that a user's wishes are spread over, evenly
-USERS = 2000  # asked at a moment, those active last: more say little more about places that hold a hundredth of all wishes
+NEAR = 15  # listings that the demand of a user is spread over, evenly
+USERS = 2000  # users of a moment, those active last: more say little more about regions with a hundredth of all demand
+MOSTLY = 0.5  # part of a user's demand that must be in a region for the user to be one of its users
+FEWEST = 20  # users of a region at least, even with less of their demand
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Wishes:
-    """The wishes of U users at a moment, on listings as the space of the model has them.
+    """The demand of U users at a moment.
 
-    Not the bare cosines: users and listings lie in one space, but users lie together in a part of it, so that how near a
+    Not the bare cosines: users and listings are in one space, but users are together in a part of it, so that how near a
     user is to anything says nothing; which listings are the nearest does.
     """
 
     audience: Audience
     first: np.ndarray  # (U, k) int64, rows of the run
-    live: np.ndarray  # (L,) bool, which listings can be had then
-    published: np.ndarray  # (L,) bool, which there have been up to then
+    live: np.ndarray  # (L,) bool, which listings are active then
+    published: np.ndarray  # (L,) bool, which there have been until then
 
     @classmethod
     def of(cls, run: Run, at: int, since: int | None, report: Report | None = None) -> Wishes:
-        """Of the `USERS` users active last before the moment `at`, at or after `since` (None: whenever that was).
+        """Return the demand of the `USERS` users active last before the moment `at`, at or after `since` (None: whenever).
 
         Raises:
             VibesError: the run has no model, or no user was active then.
@@ -41,17 +45,39 @@ class Wishes:
         return cls(audience, first, known & run.catalogue.live(at), published)
 
     def shares(self, places: list[np.ndarray]) -> np.ndarray:
-        """(U, P) float32: the part of each user's wishes that lies in each of the places (rows of the run)."""
+        """Return the part of each user's demand that is in each of the regions (rows of the run), (U, P) float32."""
+        users, k = self.first.shape
+        rows = np.repeat(np.arange(users), k)
+        wanted = sparse.csr_matrix(
+            (np.full(users * k, 1 / max(k, 1), np.float32), (rows, self.first.ravel())),
+            (users, len(self.live)),
+        )
         inside = np.zeros((len(self.live), len(places)), np.float32)  # (L, P)
-        for place, rows in enumerate(places):
-            inside[rows, place] = 1
-        found = np.zeros((len(self.first), len(places)), np.float32)
-        for column in self.first.T:
-            found += inside[column]
-        return found / max(1, self.first.shape[1])
+        for place, listings in enumerate(places):
+            inside[listings, place] = 1
+        found: np.ndarray = wanted @ inside
+        return found
 
     @property
     def wished(self) -> np.ndarray:
-        """(L,) how many users' wishes each listing holds."""
-        count = np.bincount(self.first.ravel(), minlength=len(self.live))
-        return count / max(1, self.first.shape[1])
+        """Return how many users' demand is for each listing, (L,)."""
+        return np.bincount(self.first.ravel(), minlength=len(self.live)) / max(1, self.first.shape[1])
+
+    def users_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the numbers of the users whose demand is mostly in the region `rows`, or of those with most of it there."""
+        share = self.shares([rows])[:, 0]
+        order = np.argsort(-share, kind="stable")
+        return order[: max(min(FEWEST, len(order)), int((share >= MOSTLY).sum()))]
+
+    def listings_of(self, users: np.ndarray) -> np.ndarray:
+        """Return the listings of the histories of users, (T,), each once a user."""
+        start, length = self.audience.start[users], self.audience.end[users] - self.audience.start[users]
+        log, events = self.audience.run.log, ranges(start, length)
+        owner = np.repeat(users, length)[log.wanted[events]]
+        return np.unique(np.stack([owner, log.listing[events][log.wanted[events]]], axis=1), axis=0)[:, 1]
+
+    def live_nearest(self, users: np.ndarray, k: int) -> np.ndarray:
+        """Return the k active listings that the model recommends to users first, on the mean."""
+        live, vectors = np.flatnonzero(self.live), self.audience.run.vectors("model")
+        mean = self.audience.vectors[users].mean(axis=0)
+        return live[np.argsort(-(vectors[live] @ mean), kind="stable")[:k]]

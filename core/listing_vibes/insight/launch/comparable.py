@@ -1,4 +1,4 @@
-"""With which listings an amount of a draft is compared: a rent with rents, where the market has sales as well."""
+"""The listings with which an amount of a draft is compared: a rent with rents, where the market has sales as well."""
 
 from __future__ import annotations
 
@@ -6,44 +6,42 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from listing_vibes.market.market import Market
 
-#: Share of an amount's variance (on a logarithmic scale where all are positive) that lies between the values of a category,
-#: from which these are kinds of their own; and what a category may be to count: so few values, each of so many listings.
+#: Share of an amount's variance (on a logarithmic scale where all are positive) between the values of a category from which these
+#: are compared apart; and what a category must be for that: at most so many values, this one of at least so many listings.
 PARTED, VALUES, LEAST = 0.8, 12, 10
 
 
 def comparable(market: Market, cells: Mapping[str, Any], amount: str) -> np.ndarray:
-    """(L,) bool: the listings that have the draft's value of the category by which `amount`, a number, is parted most; all where
-    none parts it, or the draft says nothing of that.
+    """Return the listings, (L,) bool, that have the draft's value of the category which separates `amount`, a number, most; all
+    where none does, or the draft has no such value.
 
     Args:
         cells: the draft's values by attribute.
     """
-    number = market.listings[amount].to_numpy(float)
-    known = np.isfinite(number)
+    number = market.listings[amount].astype(float)
+    number = np.log(number) if (number.dropna() > 0).all() else number
     found, most = np.ones(len(number), bool), PARTED
-    if not known.any():
-        return found
-    scaled = np.log(number[known]) if (number[known] > 0).all() else number[known]
     for item in market.attributes:
         if item.shown_as != "category" or not isinstance(cells.get(item.name), str):
             continue
-        column = market.listings[item.name].astype("string").to_numpy(dtype=object, na_value=None)
-        mine = column == cells[item.name]
-        values, group = np.unique(column[known].astype(str), return_inverse=True)
-        if not 1 < len(values) <= VALUES or (mine & known).sum() < LEAST:
-            continue
-        share = between(scaled, group)
-        if share >= most:
-            found, most = mine, share
+        values = market.listings[item.name].astype("string")[number.notna()]
+        same = (values == cells[item.name]).fillna(False)
+        if 1 < values.nunique(dropna=False) <= VALUES and same.sum() >= LEAST:
+            share = between(number.dropna(), values)
+            if share >= most:
+                found, most = (market.listings[item.name] == cells[item.name]).to_numpy(bool), share
     return found
 
 
-def between(number: np.ndarray, group: np.ndarray) -> float:
-    """The share of the variance of `number` (n,) that lies between the means of its groups (n,), from 0 to 1; 0 without any variance."""
-    size = np.bincount(group)
-    mean = np.bincount(group, number) / np.maximum(size, 1)
-    whole = float(((number - number.mean()) ** 2).sum())
-    return float((size * (mean - number.mean()) ** 2).sum()) / whole if whole > 0 else 0.0
+def between(number: pd.Series, group: pd.Series) -> float:
+    """Return the share of the variance of `number` (n,) that is between the means of its groups (n,), from 0 to 1."""
+    variance = number.var(ddof=0)
+    return (
+        float(number.groupby(group, dropna=False).transform("mean").var(ddof=0) / variance)
+        if variance > 0
+        else 0.0
+    )

@@ -1,10 +1,10 @@
-"""A draft of a listing: its values and photos, from nothing or from a listing of the market; and one change at a time of it."""
+"""A draft of a listing: its values and photos, from nothing or from a listing of the market; and single changes of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,11 @@ from listing_vibes.run.thumbs import originals
 
 #: Of numbers: shares of live listings that are below the values tried, and steps from the value there is.
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
-OWN = ("like", "photos", "cover")  # entries of a draft that are no attributes
+OWN = (
+    "like",
+    "photos",
+    "cover",
+)  # entries of a draft that are no attributes, unless the market has such a column
 VALUES = 12  # of a category, or members of a set, that are tried, the most common first
 
 
@@ -31,7 +35,7 @@ class Draft:
     """A listing that may be launched.
 
     Attributes:
-        cells: values by the name of an attribute; a place is `latitude` and `longitude`.
+        cells: values by the name of an attribute; a location is `latitude` and `longitude`.
         photos: contents of image files, the cover first.
         like: the listing that it was made from, if any.
     """
@@ -42,7 +46,7 @@ class Draft:
 
     @classmethod
     def of_listing(cls, market: Market, listing: str) -> Draft:
-        """The values and photos of a listing of the market."""
+        """Return the values and photos of a listing of the market."""
         row = market.listings.iloc[market.listing_row[listing]]
         names = [name for item in market.attributes for name in type_of(item.kind).columns(item.name)]
         cells = {name: row[name] for name in names if isinstance(row[name], list) or not pd.isna(row[name])}
@@ -51,7 +55,7 @@ class Draft:
 
     @classmethod
     def of_file(cls, market: Market, path: Path) -> Draft:
-        """What a JSON file says: values by attribute, `photos` (paths from the file), and `like`, a listing to begin with.
+        """Read a JSON file: values by attribute, `photos` (paths from the file), and `like`, a listing to begin with.
 
         Raises:
             VibesError: the file, a value or a photo cannot be read, it holds no values, or `like` is no listing.
@@ -61,84 +65,70 @@ class Draft:
         except OSError as error:
             raise VibesError(f"Cannot read the listing {path}: {error.strerror}; check the path.") from error
         except (ValueError, RecursionError) as error:
-            raise VibesError(f"{path} is no JSON ({error}); mend that place.") from error
+            raise VibesError(f"{path} is no JSON ({error}); correct it.") from error
         if not isinstance(content, dict):
             raise VibesError(f'{path} holds no listing; write {{"price": 900, "photos": ["cover.jpg"]}}.')
         return cls.of_mapping(market, content, path.parent, str(path))
 
     @classmethod
     def of_mapping(
-        cls, market: Market, content: Mapping[str, Any], folder: Path | None = None, told: str = "The listing"
+        cls, market: Market, content: Mapping[str, Any], folder: Path | None = None, name: str = "The listing"
     ) -> Draft:
-        """Values by attribute, `photos` (paths from `folder`), `like`, and `cover` (which photo comes first, from 1); `told`
+        """Read values by attribute, `photos` (paths from `folder`), `like`, and `cover` (which photo comes first, from 1); `name`
         begins the sentence of an error.
 
         Raises:
             VibesError: a value or a photo cannot be read, there is none to be the cover, or `like` is no listing.
         """
         columns = {name: item for item in market.attributes for name in type_of(item.kind).columns(item.name)}
-        own = {name: value for name, value in content.items() if name in OWN}
-        for name in [name for name in own if name in columns and not _is_own(market, name, own[name])]:
-            del own[name]  # a market may have a column of that name
-        like, names = own.get("like"), own.get("photos")
-        # Read as the table's are, so that changes start from what the model is told; a strange name is refused there.
-        cells = {
-            name: read_cell(columns[name], name, value) if name in columns else value
-            for name, value in content.items()
-            if name not in own
-        }
+        own = {key: value for key, value in content.items() if key in OWN and key not in columns}
+        if "photos" in columns and isinstance(content.get("photos"), list):
+            own["photos"] = content["photos"]
+        if "like" in columns and str(content.get("like")) in market.listing_row:
+            own["like"] = content["like"]
+        like, paths = own.get("like"), own.get("photos")
         if like is not None and str(like) not in market.listing_row:
             raise VibesError(
-                f"{told} has like '{like}', which is no listing of {market.path}; give one, or leave it out."
+                f"{name} has like '{like}', which is no listing of {market.path}; give one, or leave it out."
             )
-        begun = cls({}) if like is None else cls.of_listing(market, str(like))
-        cells = {name: value for name, value in {**begun.cells, **cells}.items() if value is not None}
+        draft = cls({}) if like is None else cls.of_listing(market, str(like))
+        # Read as the table's are, so that changes start from what the model reads; an unknown name is refused there.
+        given = {
+            key: read_cell(columns[key], key, value) if key in columns else value
+            for key, value in content.items()
+            if key not in own
+        }
+        cells = {key: value for key, value in {**draft.cells, **given}.items() if value is not None}
         for item in market.attributes:
             parts = type_of(item.kind).columns(item.name)
-            missing = [name for name in parts if name not in cells]
-            given = [name for name in parts if name in content and name in cells]
-            if given and missing:
-                raise VibesError(f"{told} has {given[0]} without {missing[0]}; give both, or neither.")
-        if names is None:
-            return replace(begun, cells=cells)._with_cover(own.get("cover", 1), told)
-        if not isinstance(names, list) or not all(isinstance(name, str | Path) for name in names):
-            raise VibesError(
-                f'{told} has photos that are no list of paths; write ["cover.jpg", "kitchen.jpg"].'
-            )
-        photos: list[bytes] = []
-        for name in names:
-            try:
-                content_of = ((folder or Path()) / name).read_bytes()
-            except (OSError, ValueError) as error:
+            present = [part for part in parts if part in cells]
+            if any(part in content for part in present) and len(present) < len(parts):
                 raise VibesError(
-                    f"{told} has the photo '{name}', which cannot be read; check the path."
-                ) from error
-            if (problem := undecodable((folder or Path()) / name)) is not None:
-                raise VibesError(f"{told} has the photo '{name}', which {problem}; give another file.")
-            photos.append(content_of)
-        return cls(cells, tuple(photos), begun.like)._with_cover(own.get("cover", 1), told)
-
-    def _with_cover(self, cover: Any, told: str) -> Draft:
-        if cover == 1:
-            return self
-        if not isinstance(cover, int) or not 1 <= cover <= len(self.photos):
+                    f"{name} has {present[0]} without the rest of {', '.join(parts)}; give all, or none."
+                )
+        photos = draft.photos if paths is None else _read_photos(paths, folder or Path(), name)
+        cover = own.get("cover", 1)
+        if cover != 1 and (not isinstance(cover, int) or not 1 <= cover <= len(photos)):
             raise VibesError(
-                f"{told} has the cover {cover!r} of {len(self.photos)} photos; give its place, from 1."
+                f"{name} has the cover {cover!r} of {len(photos)} photos; give its position, from 1."
             )
-        at = cover - 1
-        return replace(self, photos=(self.photos[at], *self.photos[:at], *self.photos[cover:]))
+        return cls(cells, (*photos[cover - 1 : cover], *photos[: cover - 1], *photos[cover:]), draft.like)
 
 
-def _is_own(market: Market, name: str, value: Any) -> bool:
-    """Whether the value of an entry that is called as one of `OWN` and as a column of the market is what a draft means by it: a
-    position, a listing, or paths."""
-    match name:
-        case "cover":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "like":
-            return str(value) in market.listing_row
-        case _:
-            return isinstance(value, list)
+def _read_photos(paths: Any, folder: Path, name: str) -> tuple[bytes, ...]:
+    if not isinstance(paths, list) or not all(isinstance(path, str | Path) for path in paths):
+        raise VibesError(f'{name} has photos that are no list of paths; write ["cover.jpg", "kitchen.jpg"].')
+    photos = []
+    for path in paths:
+        try:
+            photos.append((folder / path).read_bytes())
+        except (OSError, ValueError) as error:
+            raise VibesError(
+                f"{name} has the photo '{path}', which cannot be read; check the path."
+            ) from error
+        if (problem := undecodable(folder / path)) is not None:
+            raise VibesError(f"{name} has the photo '{path}', which {problem}; give another file.")
+    return tuple(photos)
 
 
 @dataclass(frozen=True)
@@ -152,47 +142,45 @@ class Change:
 
 
 def single_changes(market: Market, draft: Draft, live: np.ndarray) -> Iterator[Change]:
-    """Every sensible change of one attribute alone: to values that `live` (L,) listings have, a number to those of `comparable`
+    """Yield every sensible change of one attribute: to values that `live` (L,) listings have, a number to those of `comparable`
     ones, and by a few tenths.
 
-    Titles, texts and places are no values that somebody chooses from, and are left as they are.
+    Titles, texts and locations are no values to choose from, and stay as they are.
     """
     for item in market.attributes:
         if item.name == market.title or item.shown_as in ("text", "place"):
             continue
         counts = live & comparable(market, draft.cells, item.name) if item.shown_as == "number" else live
         column = market.listings[item.name][counts].dropna()
-        if not len(column):
-            continue
-        now = draft.cells.get(item.name)
-        for value in _tried(item, column, now):
-            if value != now:
-                yield Change(item.name, now, value, {**draft.cells, item.name: value})
+        before = draft.cells.get(item.name)
+        for value in _values(item, column, before) if len(column) else ():
+            if value != before:
+                yield Change(item.name, before, value, {**draft.cells, item.name: value})
 
 
-def _tried(item: Attribute, column: pd.Series, now: Any) -> list[Any]:
+def _values(item: Attribute, column: pd.Series, before: Any) -> list[Any]:
     match item.shown_as:
         case "number":
-            return _numbers(column.to_numpy(float), now)
+            return _numbers(column.to_numpy(float), before)
         case "flag":
             return [True, False]
         case "multi":
-            common = column.explode().dropna().value_counts().index[:VALUES].tolist()
-            held = list(now or [])
+            members = list(before or [])
+            common = column.explode().dropna().value_counts().index[:VALUES]
             return [
-                [one for one in held if one != member] if member in held else [*held, member]
+                [other for other in members if other != member] if member in members else [*members, member]
                 for member in common
             ]
         case _:
             return column.astype(str).value_counts().index[:VALUES].tolist()
 
 
-def _numbers(known: np.ndarray, now: Any) -> list[float]:
-    """Values at `SHARES` of those known and at `STEPS` from the one there is, within what nine tenths of listings have;
+def _numbers(known: np.ndarray, before: Any) -> list[float]:
+    """Return values at `SHARES` of those known and at `STEPS` from the one before, within what nine tenths of listings have;
     whole ones where all known are."""
     low, high = np.quantile(known, [0.05, 0.95])
     tried = np.quantile(known, SHARES).tolist()
-    if isinstance(now, int | float) and not isinstance(now, bool):
-        tried += [step * float(now) for step in STEPS if low <= step * float(now) <= high]
-    whole = bool((known % 1 == 0).all())
-    return sorted({float(round(value)) if whole else float(f"{value:.4g}") for value in tried})
+    if isinstance(before, int | float) and not isinstance(before, bool):
+        tried += [step * float(before) for step in STEPS if low <= step * float(before) <= high]
+    is_whole = bool((known % 1 == 0).all())
+    return sorted({float(round(value)) if is_whole else float(f"{value:.4g}") for value in tried})

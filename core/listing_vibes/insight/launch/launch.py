@@ -1,4 +1,4 @@
-"""Launching a listing on paper: who would get it, beside what, which single change would reach more, and which cover."""
+"""The launch of a listing, simulated: who would get it, its competitors, which single change would reach more, and which cover."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, printable
+from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.launch.crowd import Crowd
 from listing_vibes.insight.launch.drafts import Draft, single_changes
+from listing_vibes.run.describe import described, table
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
+from listing_vibes.tables import render_table
+from listing_vibes.words import count
 
 COMPETITORS = 12
-RESAMPLES = 2000
+CHANGES = 8  # attributes in the text
+FIGURES = ["audience", "gain", "low", "high"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +30,14 @@ class Launch:
     """What a listing would find.
 
     Attributes:
-        users: how many were asked: those active last.
+        users: those active last, whose lists were made.
         k: how long a list is that counts.
-        audience: who would have it among their first `k`, the best place first: `user_id, rank, score, events`.
-        median_rank: the middle place with these; None without any.
-        competitors: the live listings nearest to it: `listing_id, score`.
+        audience: who would have it among their first `k`, the best rank first: `user_id, rank, score, events`.
+        median_rank: its median rank with these; None without any.
+        competitors: the active listings nearest to it: `listing_id, score`.
         changes: one change at a time: `attribute, before, after, audience, gain, low, high`, the largest gain first. A gain
-            is in users, its 95 % interval is over users. It tells what goes with what in the model, not what causes what.
-        covers: each photo as the cover: `photo, audience, gain, low, high`, by its place in the draft.
+            is in users, its 95 % interval is over users. It says what goes with what in the model, not what causes what.
+        covers: each photo as the cover: `photo, audience, gain, low, high`, by its position in the draft.
     """
 
     users: int
@@ -45,23 +50,60 @@ class Launch:
     vector: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)  # (d,)
 
     def to_dict(self) -> dict[str, Any]:
-        """As one JSON document."""
-        frames = {
-            name: None if frame is None else frame.replace({np.nan: None}).to_dict("records")
-            for name, frame in (
-                ("competitors", self.competitors),
-                ("changes", self.changes),
-                ("covers", self.covers),
-            )
-        }
+        """Return the document of `vibes launch --json`."""
+        frames = {"competitors": self.competitors, "changes": self.changes, "covers": self.covers}
         return {
             "users": self.users,
             "k": self.k,
             "audience": len(self.audience),
             "median_rank": self.median_rank,
             "first": self.audience.head(self.k).to_dict("records"),
-            **frames,
+            **{
+                name: None if frame is None else frame.replace({np.nan: None}).to_dict("records")
+                for name, frame in frames.items()
+            },
         }
+
+    def to_text(self, run: Run) -> str:
+        """Return audience, competitors and what gains most, as tables."""
+        share = len(self.audience) / max(self.users, 1)
+        median = "" if self.median_rank is None else f"; its median rank with them is {self.median_rank:g}"
+        lines = [
+            f"Among the first {self.k} of {len(self.audience):,} of {count(self.users, 'user')} ({share:.1%}){median}.",
+            "",
+            "The active listings nearest to it:",
+            table(described(run, self.competitors)),
+        ]
+        if self.changes is not None and len(self.changes):
+            labels = {item.name: item.label for item in run.market.attributes}
+            best = self.changes.drop_duplicates("attribute").head(CHANGES)
+            best = best.assign(
+                attribute=best["attribute"].map(lambda name: labels.get(name, name)),
+                before=best["before"].map(_value_text),
+                after=best["after"].map(_value_text),
+            )
+            lines += ["", "One change at a time, the best of each attribute:", _with_intervals(best)]
+            lines.append("What goes with what in the model; it does not say that users came because of it.")
+        if self.covers is not None:
+            covers = self.covers.assign(photo=self.covers["photo"] + 1)
+            lines += ["", "Each photo as the cover:", _with_intervals(covers)]
+        return "\n".join(lines)
+
+
+def _with_intervals(frame: pd.DataFrame) -> str:
+    rows = zip(frame["gain"], frame["low"], frame["high"], strict=True)
+    gains = [f"{gain:+,} ({low:+,} to {high:+,})" for gain, low, high in rows]
+    return render_table(frame.drop(columns=["low", "high"]).assign(gain=gains))
+
+
+def _value_text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return "-"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return printable(", ".join(map(str, value))) or "none"
+    return f"{value:,.10g}" if isinstance(value, int | float | np.number) else printable(str(value))
 
 
 def launch(
@@ -73,7 +115,7 @@ def launch(
     crowd: Crowd | None = None,
     newcomers: Newcomers | None = None,
 ) -> Launch:
-    """What a listing would find if it were launched now.
+    """Simulate what a listing would find if it were launched now: what `vibes launch` does.
 
     >>> found = launch(run, {"district": "Harbour", "rooms": 3, "area_m2": 70.0, "price": 1400.0})
     >>> len(found.audience) <= found.users, found.competitors.columns.tolist()
@@ -82,34 +124,38 @@ def launch(
     ['attribute', 'before', 'after', 'audience', 'gain', 'low', 'high']
 
     Args:
-        listing: the id of one of the market, which is then asked about as it stands; values by attribute, maybe with `like`,
-            a listing to begin with, `photos`, paths of files, and `cover`; or a `Draft`.
+        listing: the id of one of the market, as it stands; values by attribute, maybe with `like`, a listing to begin with,
+            `photos`, paths of files, and `cover`; or a `Draft`.
         photos: contents of image files, the cover first, instead of paths.
         advise: whether single changes and covers are tried as well.
-        crowd: who is asked; None: the users active last. Kept by whoever asks several times.
+        crowd: the users; None: those active last. Pass one to call this several times.
         newcomers: what encodes drafts; likewise.
 
     Raises:
         VibesError: no model, no events, an unknown listing or attribute, or a value that cannot be read.
     """
     run.needs_model()
-    crowd = crowd or Crowd.of(run)
-    newcomers = newcomers or Newcomers(run)
-    draft, row = _draft(run, listing, photos)
-    if row is None:
-        vectors = newcomers.encode_models([draft.cells], draft.photos)
+    crowd, newcomers = crowd or Crowd.of(run), newcomers or Newcomers(run)
+    row = None
+    if isinstance(listing, Draft):
+        draft = listing
+    elif isinstance(listing, Mapping):
+        draft = Draft.of_mapping(run.market, listing)
+        draft = replace(draft, photos=tuple(photos)) if photos else draft
     else:
-        vectors = run.vectors("model")[row][None]
-    place, score = crowd.places(vectors, row)
-    found = crowd.reached(place[:, 0])
-    changes = covers = None
-    if advise:
-        changes, covers = _advice(run, draft, crowd, newcomers, row)
+        row = run.row(str(listing))
+        draft = Draft.of_listing(run.market, str(listing))
+    vectors = (
+        newcomers.encode_models([draft.cells], draft.photos) if row is None else run.vectors("model")[[row]]
+    )
+    rank, score = (column[:, 0] for column in crowd.places(vectors, row))
+    reached = crowd.reached(rank)
+    changes, covers = _advice(run, draft, crowd, newcomers, row) if advise else (None, None)
     return Launch(
         len(crowd),
         crowd.k,
-        pd.DataFrame(crowd.table(place[:, 0], score[:, 0])),
-        float(np.median(place[:, 0][found])) if found.any() else None,
+        crowd.people.table(rank, score, reached),
+        float(np.median(rank[reached])) if reached.any() else None,
         competitors(run, vectors[0], crowd.people.at, row),
         changes,
         covers,
@@ -118,7 +164,7 @@ def launch(
 
 
 def competitors(run: Run, vector: np.ndarray, at: int, row: int | None = None) -> pd.DataFrame:
-    """The live listings nearest to a vector (d,) of the model space, best first: `listing_id, score`."""
+    """Return the active listings nearest to a vector (d,) of the model space, best first: `listing_id, score`."""
     index = run.index("model")
     may = index.known & run.catalogue.live(at)
     if row is not None:
@@ -126,77 +172,54 @@ def competitors(run: Run, vector: np.ndarray, at: int, row: int | None = None) -
     return run.nearest(np.where(may, index.vectors @ vector, -np.inf), COMPETITORS)
 
 
-def _draft(run: Run, listing: Any, photos: Sequence[bytes]) -> tuple[Draft, int | None]:
-    """The draft, and the row of the run where it is one of its listings as it stands."""
-    if isinstance(listing, Draft):
-        return listing, None
-    if isinstance(listing, Mapping):
-        draft = Draft.of_mapping(run.market, listing)
-        return (replace(draft, photos=tuple(photos)) if photos else draft), None
-    row = run.row(str(listing))
-    return Draft.of_listing(run.market, str(listing)), row
-
-
 def _advice(
-    run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers, row: int | None = None
+    run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers, row: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Single changes and covers, all encoded in one pass with the draft itself, with which each is compared; `row`: of the
-    listing that it is as it stands."""
+    """Return single changes and covers, all encoded in one pass with the draft itself, with which each is compared.
+
+    Args:
+        row: of the listing that the draft is as it stands.
+    """
     live = run.catalogue.live(crowd.people.at)
     tried = list(single_changes(run.market, draft, live if live.any() else np.ones_like(live)))
-    count = len(draft.photos)
-    as_is = list(range(count))
-    firsts = as_is if count > 1 else []
+    order = list(range(len(draft.photos)))
+    covers = order if len(order) > 1 else []
     vectors = newcomers.encode_models(
-        [draft.cells, *(one.cells for one in tried), *[draft.cells] * len(firsts)],
+        [draft.cells, *(change.cells for change in tried), *[draft.cells] * len(covers)],
         draft.photos,
-        [as_is] * (1 + len(tried)) + [[first, *(n for n in as_is if n != first)] for first in firsts],
+        [order] * (1 + len(tried)) + [[cover, *(n for n in order if n != cover)] for cover in covers],
     )
     figures = gains(crowd, vectors[:1], vectors[1:], row)
-    columns = ["attribute", "before", "after", "audience", "gain", "low", "high"]
-    rows = [
-        (one.attribute, one.before, one.after, *told)
-        for one, told in zip(tried, figures[: len(tried)], strict=True)
-    ]
-    changes = pd.DataFrame(rows, columns=columns)
+    changes = pd.DataFrame(
+        [(change.attribute, change.before, change.after) for change in tried],
+        columns=["attribute", "before", "after"],
+    ).join(figures[: len(tried)])
     changes = changes.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
-    if not firsts:
+    if not covers:
         return changes, None
-    covers = [(first, *told) for first, told in zip(firsts, figures[len(tried) :], strict=True)]
-    return changes, pd.DataFrame(covers, columns=["photo", *columns[3:]])
+    return changes, figures[len(tried) :].reset_index(drop=True).assign(photo=covers)[["photo", *FIGURES]]
 
 
-def gains(
-    crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None = None
-) -> list[tuple[int, int, int, int]]:
-    """(audience, gain over `base` (1, d), low, high) of each of `vectors` (V, d), in users; `row` as for `Crowd.places`.
-
-    The interval is the bootstrap over users (Efron 1979). What is summed is -1, 0 or 1 a user, so that a resample of all
-    users is one draw from the multinomial with their shares, and none has to be drawn one by one.
-    """
+def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None = None) -> pd.DataFrame:
+    """Return `audience, gain, low, high` of each of `vectors` (V, d), in users; gains over `base` (1, d), `row` as for `Crowd.places`."""
     before = crowd.reached(crowd.places(base, row)[0])  # (U, 1)
     after = crowd.reached(crowd.places(vectors, row)[0])  # (U, V)
-    users, rng, found = len(crowd), np.random.default_rng(0), []
-    for column in range(after.shape[1]):
-        mine = after[:, column]
-        came, went = int((mine & ~before[:, 0]).sum()), int((before[:, 0] & ~mine).sum())
-        shares = np.array([came, went, users - came - went]) / max(users, 1)
-        draws = rng.multinomial(users, shares, RESAMPLES)
-        low, high = np.quantile(draws[:, 0] - draws[:, 1], [0.025, 0.975])
-        found.append((int(mine.sum()), came - went, round(float(low)), round(float(high))))
-    return found
+    users = len(crowd)
+    differences = pd.DataFrame(estimates(after.astype(float) - before)).fillna(0) * users
+    gain, low, high = (differences[name].round().astype(int) for name in ("value", "low", "high"))
+    return pd.DataFrame({"audience": after.sum(axis=0), "gain": gain, "low": low, "high": high})
 
 
-def draft_named(run: Run, named: str) -> str | Draft:
-    """What a command's LISTING names: the path of a JSON file, or the id of a listing.
+def draft_named(run: Run, name: str) -> str | Draft:
+    """Return what a command's `--listing` names: the path of a JSON file, or the id of a listing.
 
     Raises:
         VibesError: it is neither.
     """
-    if named in run.listing_row:
-        return named
-    if named.endswith(".json"):
-        return Draft.of_file(run.market, Path(named))
+    if name in run.listing_row:
+        return name
+    if name.endswith(".json"):
+        return Draft.of_file(run.market, Path(name))
     raise VibesError(
-        f"LISTING is '{named}', which is neither a listing of {run.path} nor a JSON file; give one of them."
+        f"Option --listing is '{name}', which is neither a listing of {run.path} nor a JSON file; give one of them."
     )

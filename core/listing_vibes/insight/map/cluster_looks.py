@@ -1,4 +1,4 @@
-"""What portraits of groups count beside attributes: what ImageNet sees in a market's photos, and their tones."""
+"""What portraits of groups count beside attributes: ImageNet classes of a market's photos, and their tones."""
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,14 @@ PLAIN = 0.1  # a class is seen in a photo from this probability on
 
 
 def coded_map(market: Market, rows: np.ndarray, tones: pd.DataFrame, looks: Looks | None) -> list[Coded]:
-    """All that names of a map's groups are made of, so that they are the same wherever a map is shown: of its listings, the rows
-    (n,) of the market, their attributes, `tones` (n lines) and `looks`, where photos were looked at."""
+    """Return all that portraits of a map's groups count, the same wherever a map is shown: attributes of its listings, the rows
+    (n,) of the market, their `tones` (n lines) and `looks`, where photos were classified."""
     coded = [*coded_attributes(market, rows), *coded_tones(tones)]
     return coded if looks is None else [*coded, coded_looks(looks, market, rows)]
 
 
 def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
-    """The classes plainly seen in a photo of each of the listings `rows` (n,), once a listing.
+    """Return the classes that are plain in a photo of each of the listings `rows` (n,), once a listing.
 
     `looks` are of all photos of `market`, in its order.
     """

@@ -1,46 +1,49 @@
-"""What sets groups of listings apart: attributes by lift, words of their texts by class-based TF-IDF, and a name.
-
-Class-based TF-IDF as in BERTopic (Grootendorst 2022, arXiv 2203.05794): all texts of a group are one document.
-"""
+"""What distinguishes groups of listings: attributes, what photos show and words of texts, by coverage and lift, and a name."""
 
 import re
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
 
-from listing_vibes.insight.map.naming import names_of
-from listing_vibes.insight.map.traits import Held, Trait
+from listing_vibes.errors import printable
 from listing_vibes.market.attribute_types import Coded, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.words import unspaced, words
 
+#: A trait holds for at least this share of a group, and so many times as often as for all others; words likewise, where not more than
+#: a share of the others has them.
+COVERAGE, LIFT = 0.4, 1.25
+#: A name takes so many traits at most from one half of the listings, and of these what the other half confirms: by coverage, lift
+#: and so many standard errors of the difference. What holds by chance in one half seldom does in the other.
+CANDIDATES, NAME_COVERAGE, NAME_LIFT, ERRORS = 6, 0.5, 1.5, 2.0
+WORD_COVERAGE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
+LEADING = 2  # traits that a name begins with
 TEXTS = 300  # texts read of each group
-_MOST = 6  # telling words of a group
-WORD_SHARE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
-# Words that say nothing about a listing however rare they are.
-_STOP = (
-    "about across all also and any are available because been before both but can could each from for get has have "
-    "here his her how into its just like many more most much not off one only other our out over own per please some "
-    "such than that the their them then there these they this those too under until upon use very via was well were "
-    "what when where which while who will with within without would you your must may might shall should see "
-    "seen say says looks look let make makes made get let come words every both same such very still even new"
-)
-# Numbers tell how many, which attributes say better.
-_NUMBERS = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand first second third fourth fifth"
-)
-STOP = frozenset((_STOP + " " + _NUMBERS).split())
-_DIGITS = re.compile(r"\d+")
-_SHORTEST = 3  # letters of a word that tells; pieces of a script without spaces have two
-_HTML = re.compile(r"<[^>]+>")
+WORDS = 6  # of a group
+_NO_WORDS = re.compile(r"<[^>]+>|\d+")  # HTML, and numbers, which attributes say better
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A value that holds for many listings of a group and for fewer others."""
+
+    label: str  # of the attribute
+    text: str  # the value in words
+    piece: str  # both, as part of a name
+    inside: float  # share of the group
+    outside: float  # share of all others
+
+    @property
+    def lift(self) -> float:
+        """Return how many times as often as for others it holds."""
+        return self.inside / max(self.outside, 1e-9)
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """A group: what to call it, and why."""
+    """A group: its name, its traits and words of its texts, the most distinctive first."""
 
     name: str
     traits: list[Trait] = field(default_factory=list)
@@ -55,115 +58,166 @@ def portraits(
     coded: Sequence[Coded] | None = None,
     leading: Collection[str] = (),
 ) -> list[Portrait]:
-    """A portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) theirs, -1 for none.
+    """Return a portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) theirs, -1 for none.
 
-    No two names are alike. A group that nothing sets apart is called by its number. `coded` is
-    `coded_attributes(market, rows)`, for those who ask for several groupings of the same listings. Names begin with the
-    traits whose label is in `leading`.
+    No two names are the same. A group that no confirmed trait distinguishes is named by its number.
+
+    Args:
+        coded: the values of the n listings, for callers with several groupings; None: `coded_attributes(market, rows)`.
+        leading: labels of the traits that names begin with.
     """
-    held = Held(coded_attributes(market, rows) if coded is None else coded, groups)
-    count = len(held.size)
-    traits = [held.traits(number) for number in range(count)]
-    telling = _words(market, rows, groups, count, seed)
-    names = names_of(traits, telling, leading, held.finer, held.never_both)
-    return [Portrait(*told) for told in zip(names, traits, telling, strict=True)]
+    count = int(groups.max(initial=-1)) + 1
+    if not count:
+        return []
+    coded = coded_attributes(market, rows) if coded is None else coded
+    values = [
+        (label, printable(text), printable(piece)) for label, told, _, _ in coded for text, piece in told
+    ]
+    holds = _value_matrix(coded, len(rows))
+    is_held_out = np.random.default_rng(seed).permutation(len(rows)) % 2 == 1
+    candidates = _rank(*_shares(holds[~is_held_out], groups[~is_held_out], count), NAME_COVERAGE, NAME_LIFT)
+    confirmed = _confirm(holds[is_held_out], groups[is_held_out], count)
+    inside, outside = _shares(holds, groups, count)
+    ranked = _rank(inside, outside, COVERAGE, LIFT)
+
+    def make_traits(group: int, order: np.ndarray) -> list[Trait]:
+        shares = zip(inside[group, order].tolist(), outside[group, order].tolist(), strict=True)
+        return [
+            Trait(label, text, piece, mine, others)
+            for (label, text, piece), (mine, others) in zip((values[at] for at in order), shares, strict=True)
+        ]
+
+    traits = [make_traits(group, order) for group, order in enumerate(ranked)]
+    named = [
+        make_traits(group, order[:CANDIDATES][confirmed[group, order[:CANDIDATES]]])
+        for group, order in enumerate(candidates)
+    ]
+    spoken = _words(market, rows, groups, count, seed)
+    return [Portrait(*parts) for parts in zip(_names(named, leading), traits, spoken, strict=True)]
 
 
 def apart(
-    market: Market,
-    rows: np.ndarray,
-    chosen: np.ndarray,
-    seed: int = 0,
-    coded: Sequence[Coded] | None = None,
+    market: Market, rows: np.ndarray, chosen: np.ndarray, seed: int = 0, coded: Sequence[Coded] | None = None
 ) -> Portrait:
-    """What sets the `chosen` (n,) bool of the listings `rows` (n,) apart from the others; `coded` as for `portraits`."""
+    """Return what distinguishes the `chosen` (n,) bool of the listings `rows` (n,) from the others; `coded` as for `portraits`."""
     if not chosen.any():
         return Portrait("Nothing")
     return portraits(market, rows, np.where(chosen, 0, -1), seed, coded)[0]
 
 
 def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
-    """The `k` of a group's L2-normalised `vectors` (m, d) that are nearest to their mean."""
-    nearness = vectors @ vectors.mean(axis=0)  # (m,)
-    return np.argsort(-nearness, kind="stable")[:k]
+    """Return the `k` of a group's L2-normalized `vectors` (m, d) that are nearest to their mean."""
+    return np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:k]
 
 
 def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
-    """What portraits count of the listings `rows` (n,): the values of every attribute as numbers."""
-    return list(_coded_attributes(market, rows))
+    """Return the values of every attribute of the listings `rows` (n,) as numbers."""
+    found = []
+    for item in market.attributes:
+        if not type_of(item.kind).has_traits or item.name == market.title:
+            continue
+        values = market.listings[item.name].iloc[rows].reset_index(drop=True).dropna()
+        if len(values):
+            found.append(type_of(item.kind).traits(item.label, values))
+    return found
+
+
+def coded_at(coded: Sequence[Coded], count: int, rows: np.ndarray) -> list[Coded]:
+    """Return the values of `count` listings as those of the positions `rows` (n,) among them, which may recur."""
+    found = []
+    for label, told, place, code in coded:
+        matrix = sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(told)))
+        found.append((label, told, *matrix[rows].nonzero()))
+    return found
 
 
 def coded_among(coded: Sequence[Coded], kept: np.ndarray) -> list[Coded]:
-    """The values of those listings alone where `kept` (n,) bool holds, by their places among these."""
-    place = np.cumsum(kept) - 1  # (n,)
-    found = []
-    for label, told, places, codes in coded:
-        mine = kept[places]
-        found.append((label, told, place[places[mine]], codes[mine]))
+    """Return the values of the listings where `kept` (n,) bool holds, by their positions among these."""
+    return coded_at(coded, len(kept), np.flatnonzero(kept))
+
+
+def _value_matrix(coded: Sequence[Coded], count: int) -> sparse.csr_matrix:
+    """Return which of V values each of n listings has, (n, V)."""
+    parts = [
+        sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(told)))
+        for _, told, place, code in coded
+    ]
+    found = sparse.hstack(parts, "csr") if parts else sparse.csr_matrix((count, 0), dtype=np.int32)
+    found.data[:] = 1  # a value that a listing names twice is had once
     return found
 
 
-def _coded_attributes(market: Market, rows: np.ndarray) -> Iterator[Coded]:
-    for item in market.attributes:
-        kind = type_of(item.kind)
-        if not kind.has_traits or item.name == market.title:
-            continue
-        values = market.listings[item.name].iloc[rows].reset_index(drop=True)
-        known = values[values.notna()]
-        if len(known):
-            yield kind.traits(item.label, known)
+def _shares(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return of each group and value (G, V) the share of its listings that have it, and the share of all others."""
+    member = np.flatnonzero(groups >= 0)
+    shape = (count, len(groups))
+    belongs = sparse.csr_matrix((np.ones(len(member), np.int32), (groups[member], member)), shape)
+    size = np.bincount(groups[member], minlength=count)[:, None]  # (G, 1)
+    having, total = (belongs @ holds).toarray(), np.asarray(holds.sum(axis=0))
+    return having / np.maximum(size, 1), (total - having) / np.maximum(len(groups) - size, 1)
+
+
+def _confirm(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> np.ndarray:
+    """Return which values hold significantly more often in each group than for all others, (G, V) bool."""
+    inside, outside = _shares(holds, groups, count)
+    size = np.bincount(groups[groups >= 0], minlength=count)[:, None]  # (G, 1)
+    others = np.maximum(len(groups) - size, 1)
+    pooled = (inside * size + outside * others) / (size + others)
+    error = np.sqrt(pooled * (1 - pooled) * (1 / np.maximum(size, 1) + 1 / others))
+    return (inside >= NAME_COVERAGE) & (inside >= NAME_LIFT * outside) & (inside - outside >= ERRORS * error)
+
+
+def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float) -> list[np.ndarray]:
+    """Return the values that distinguish each group, the most distinctive first."""
+    weight = inside * np.log(np.maximum(inside, 1e-9) / np.maximum(outside, 1e-9))
+    holds = (inside >= coverage) & (inside >= lift * outside)
+    return [
+        order[holds[group, order]] for group, order in enumerate(np.argsort(-weight, axis=1, kind="stable"))
+    ]
+
+
+def _names(traits: Sequence[Sequence[Trait]], leading: Collection[str]) -> list[str]:
+    """Return a name for each group: its leading traits and the most distinctive others, one of each attribute."""
+    names: list[str] = []
+    for number, mine in enumerate(traits, 1):
+        first = list(dict.fromkeys(trait.piece for trait in mine if trait.label in leading))[:LEADING]
+        others: dict[str, str] = {}
+        for trait in mine:
+            if trait.label not in leading:
+                others.setdefault(trait.label, trait.piece)
+        parts = [*first, *list(others.values())[: 1 if first else 2]]
+        name = " · ".join(parts)
+        name = name[:1].upper() + name[1:] or f"Group {number}"
+        names.append(f"{name} ({number})" if name in names else name)
+    return names
 
 
 def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, seed: int) -> list[list[str]]:
-    """The telling words of each group, the best first."""
+    """Return the distinctive words of each group's texts."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
     names = [item.name for item in market.attributes if type_of(item.kind).sentences]
-    if market.title is not None and market.title not in names:
-        names.append(market.title)
-    if not names or not count:
-        return [[] for _ in range(count)]
-    said = _valued(market)
+    names = list(dict.fromkeys([*names, *([market.title] if market.title else [])]))
     rng = np.random.default_rng(seed)
-    held: list[Counter[str]] = []  # in how many texts of each group a word stands
-    read: list[list[str]] = []
-    for number in [*range(count), -1]:
-        members = np.flatnonzero(groups == number)
-        if len(members) > TEXTS:
-            members = np.sort(rng.choice(members, TEXTS, replace=False))
-        told = market.listings[names].iloc[rows[members]].fillna("").astype(str)
-        texts = [" ".join(row) for row in told.itertuples(index=False)]
-        held.append(Counter(word for text in texts for word in set(_spoken(text)) - said))
-        read.append(texts)
-    everywhere: Counter[str] = Counter()
-    for one in held:
-        everywhere.update(one)
-    total = sum(map(len, read))
-    mean = sum(everywhere.values()) / max(1, count)
-    found = []
-    for one, texts in zip(held[:count], read[:count], strict=True):
-        scores = {}
-        for word, times in one.items():
-            share = times / len(texts)
-            elsewhere = (everywhere[word] - times) / max(1, total - len(texts))
-            if share >= WORD_SHARE and share >= WORD_LIFT * elsewhere and elsewhere <= WORD_COMMON:
-                scores[word] = share * np.log(1 + mean / everywhere[word]) * (1 - elsewhere / share)
-        found.append(sorted(scores, key=lambda word: (-scores[word], word))[:_MOST])
-    return found
-
-
-def _valued(market: Market) -> set[str]:
-    """The words in which categories and sets are told, which as traits say it better."""
-    found: set[str] = set()
-    for item in market.attributes:
-        if item.name == market.title or type_of(item.kind).sentences or item.name not in market.listings:
-            continue
-        values = market.listings[item.name].dropna()
-        if values.map(type).isin((str, list)).all():
-            found.update(
-                word for value in values.explode().dropna().astype(str).unique() for word in _spoken(value)
-            )
-    return found
+    some = np.concatenate([rng.permutation(np.flatnonzero(groups == g))[:TEXTS] for g in range(-1, count)])
+    texts = (
+        market.listings[names].iloc[rows[some]].fillna("").astype(str).agg(" ".join, axis=1) if names else []
+    )
+    if not any(map(_spoken, texts)):
+        return [[] for _ in range(count)]
+    vectorizer = CountVectorizer(analyzer=_spoken, binary=True)
+    holds = vectorizer.fit_transform(texts)
+    inside, outside = _shares(holds, groups[some], count)
+    known = vectorizer.get_feature_names_out()
+    ranked = _rank(np.where(outside <= WORD_COMMON, inside, 0), outside, WORD_COVERAGE, WORD_LIFT)
+    return [known[order[:WORDS]].tolist() for order in ranked]
 
 
 def _spoken(text: str) -> list[str]:
-    bare = _DIGITS.sub(" ", _HTML.sub(" ", text))
-    return [word for word in words(bare) if word not in STOP and (len(word) >= _SHORTEST or unspaced(word))]
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return [
+        word
+        for word in words(_NO_WORDS.sub(" ", text))
+        if word not in ENGLISH_STOP_WORDS and (len(word) > 2 or unspaced(word))
+    ]

@@ -7,7 +7,7 @@ MOST = 200  # corners of an outline
 
 
 def grid_places(places: np.ndarray) -> np.ndarray:
-    """(n, 2) uint16: `places` (n, 2) on the grid 0..SIZE, both axes at one scale and in the middle; y points up."""
+    """Return `places` (n, 2) on the grid 0..SIZE, uint16, both axes at one scale and in the middle; y points up."""
     if not len(places):
         return np.zeros((0, 2), np.uint16)
     places = np.asarray(places, np.float64)
@@ -17,7 +17,7 @@ def grid_places(places: np.ndarray) -> np.ndarray:
 
 
 def inside(places: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """(n,) bool: which of `places` (n, 2) lie inside the closed `outline` (m, 2), by the even-odd rule.
+    """Return which of `places` (n, 2) lie inside the closed `outline` (m, 2), by the even-odd rule, (n,) bool.
 
     Both hold whole numbers up to SIZE. A place on an edge belongs to the side that lies left of or below it.
     """
@@ -35,7 +35,7 @@ def inside(places: np.ndarray, outline: np.ndarray) -> np.ndarray:
 
 
 def read_outline(text: str) -> np.ndarray | None:
-    """(m, 2) int64: the corners written as `x,y;x,y;x,y`; None where that is no outline."""
+    """Return the corners (m, 2) int64 that are written as `x,y;x,y;x,y`; None where that is no outline."""
     try:
         corners = [tuple(int(part) for part in corner.split(",")) for corner in text.split(";")]
     except ValueError:
