@@ -7,16 +7,19 @@ events the groups are of listings, and the ones nearest to their center make the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from listing_vibes.features.units import unit_rows
 from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import portraits
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 GROUPS = 6
 POINTS = 4000  # users or listings that are grouped, at most
@@ -44,6 +47,8 @@ def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
     rows = np.array([run.market.listing_row.get(name, -1) for name in run.listing_ids])  # in the market
     users, history = _histories(run, rows)
     if len(users) < 2:
+        from scipy import sparse
+
         users = np.empty(0, np.int64)
         listings = _sample(np.flatnonzero(run.index(space).known & (rows >= 0)), POINTS)
         history = sparse.identity(len(vectors), np.float32, format="csr")[listings]
@@ -69,6 +74,8 @@ def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
 
 def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matrix]:
     """Return some users with `LEAST` listings or more, (U,), and which listings of the run each has in the history (U, L)."""
+    from scipy import sparse
+
     log = run.log
     row_of = np.full(len(run.market.listings), -1)  # of the run, by row of the market
     row_of[rows[rows >= 0]] = np.flatnonzero(rows >= 0)

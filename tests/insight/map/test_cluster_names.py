@@ -6,7 +6,7 @@ import pytest
 
 from listing_vibes.insight.map.cluster_names import (
     apart,
-    coded_among,
+    coded_at,
     coded_attributes,
     most_typical,
     portraits,
@@ -153,4 +153,7 @@ def test_values_counted_once_give_the_same_portraits(market):
     assert apart(market, rows, groups == 1, coded=coded) == apart(market, rows, groups == 1)
     kept = groups >= 0
     expected = portraits(market, rows[kept], groups[kept])
-    assert portraits(market, rows[kept], groups[kept], coded=coded_among(coded, kept)) == expected
+    assert (
+        portraits(market, rows[kept], groups[kept], coded=coded_at(coded, 40, np.flatnonzero(kept)))
+        == expected
+    )

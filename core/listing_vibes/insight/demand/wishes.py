@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 from listing_vibes.insight.audience import Audience
 from listing_vibes.market.log import ranges
@@ -46,6 +45,8 @@ class Wishes:
 
     def shares(self, places: list[np.ndarray]) -> np.ndarray:
         """Return the part of each user's demand that is in each of the regions (rows of the run), (U, P) float32."""
+        from scipy import sparse
+
         users, k = self.first.shape
         rows = np.repeat(np.arange(users), k)
         wanted = sparse.csr_matrix(

@@ -1,16 +1,21 @@
 """What distinguishes groups of listings: attributes, what photos show and words of texts, by coverage and lift, and a name."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from listing_vibes.errors import printable
 from listing_vibes.market.attribute_types import Coded, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.words import unspaced, words
+
+if TYPE_CHECKING:
+    from scipy import sparse  # loaded where a matrix is made: the first page needs none
 
 #: A trait holds for at least this share of a group, and so many times as often as for all others; words likewise, where not more than
 #: a share of the others has them.
@@ -124,6 +129,8 @@ def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
 
 def coded_at(coded: Sequence[Coded], count: int, rows: np.ndarray) -> list[Coded]:
     """Return the values of `count` listings as those of the positions `rows` (n,) among them, which may recur."""
+    from scipy import sparse
+
     found = []
     for label, told, place, code in coded:
         matrix = sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(told)))
@@ -131,13 +138,10 @@ def coded_at(coded: Sequence[Coded], count: int, rows: np.ndarray) -> list[Coded
     return found
 
 
-def coded_among(coded: Sequence[Coded], kept: np.ndarray) -> list[Coded]:
-    """Return the values of the listings where `kept` (n,) bool holds, by their positions among these."""
-    return coded_at(coded, len(kept), np.flatnonzero(kept))
-
-
 def _value_matrix(coded: Sequence[Coded], count: int) -> sparse.csr_matrix:
     """Return which of V values each of n listings has, (n, V)."""
+    from scipy import sparse
+
     parts = [
         sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(told)))
         for _, told, place, code in coded
@@ -149,6 +153,8 @@ def _value_matrix(coded: Sequence[Coded], count: int) -> sparse.csr_matrix:
 
 def _shares(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return of each group and value (G, V) the share of its listings that have it, and the share of all others."""
+    from scipy import sparse
+
     member = np.flatnonzero(groups >= 0)
     shape = (count, len(groups))
     belongs = sparse.csr_matrix((np.ones(len(member), np.int32), (groups[member], member)), shape)
