@@ -95,7 +95,7 @@ def test_a_training_that_is_stopped_leaves_nothing_and_starts_again(market, tmp_
 @pytest.mark.slow
 def test_training_lowers_the_loss(market):
     folder, photos = market
-    pixels = vae._pixels(vae._pictures(folder, photos, 0), torch.device("cpu"))
+    pixels = vae._pixels(vae._decode_sample(folder, photos, 0), torch.device("cpu"))
     torch.manual_seed(0)
     model = vae._model().train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)

@@ -45,16 +45,6 @@ def test_the_second_run_reads_what_the_first_one_left(kept, monkeypatch):
     np.testing.assert_array_equal(again.vectors(TEXTS, cache), view.vectors(TEXTS, cache))
 
 
-@pytest.mark.slow
-def test_torn_weights_are_trained_again(kept, tmp_path):
-    _, view = kept
-    OwnBert(view.key, view.weights).vectors(TEXTS, tmp_path)
-    (weights,) = tmp_path.glob("own-bert-*.model/model.safetensors")
-    weights.write_bytes(weights.read_bytes()[:1000])
-    again = OwnBert.fit(TEXTS, tmp_path, STEPS)
-    assert set(again.weights) == set(view.weights)
-
-
 def test_a_run_brings_it_to_another_market(kept, tmp_path):
     cache, view = kept
     head, arrays = view.state()

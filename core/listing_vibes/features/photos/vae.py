@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from listing_vibes.device import device, device_of, place, seeded
@@ -48,12 +51,12 @@ class VaeEncoder:
         self.model, self.name = model.eval().requires_grad_(False).to(self.device), name
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """(SIZE, SIZE, 3) uint8: the whole photo, squashed."""
-        return np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+        """Return (SIZE, SIZE, 3) uint8."""
+        return _squash(image)
 
     @torch.inference_mode()
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """(N, SIZE, SIZE, 3) uint8 -> (N, width) float32."""
+        """Return (N, width) float32 for (N, SIZE, SIZE, 3) uint8."""
         if not len(images):
             return np.zeros((0, self.width), np.float32)
         latent = self.model.encode(_pixels(images, self.device)).latent_dist.mean  # (N, LATENT, 8, 8)
@@ -69,7 +72,7 @@ def market_vae(
     steps: int | None = None,
     report: Report | None = None,
 ) -> VaeEncoder:
-    """The autoencoder of a market: read where it is trained already, else trained on `photos`.
+    """Return the autoencoder of a market: read where it is trained already, else trained on `photos`.
 
     Args:
         market_path, photos: as for `listing_vibes.features.photos.vectors.embed_photos`.
@@ -88,19 +91,25 @@ def market_vae(
             raise VibesError(
                 f"The autoencoder '{name}' is not at {file}; give the file of the market it was trained on with --weights."
             )
-        _train(folder, _pictures(Path(market_path), photos, seed), seed, steps or STEPS, report)
+        _train(folder, _decode_sample(Path(market_path), photos, seed), seed, steps or STEPS, report)
     model = _model()
-    _load(file, model)
-    found = f"{VAE}-{SIZE}-{file_sha256(file)[:8]}"
-    if name not in (VAE, found):
+    try:
+        model.load_state_dict(load_file(file))
+    except (SafetensorError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise VibesError(
-            f"The autoencoder in {file} is '{found}', not '{name}'; give the other one's file with --weights."
+            f"{file} does not hold an autoencoder of this version ({reason}); delete it."
+        ) from error
+    full_name = f"{VAE}-{SIZE}-{file_sha256(file)[:8]}"
+    if name not in (VAE, full_name):
+        raise VibesError(
+            f"The autoencoder in {file} is '{full_name}', not '{name}'; give the other one's file with --weights."
         )
-    return VaeEncoder(model, found)
+    return VaeEncoder(model, full_name)
 
 
 def is_vae(name: str) -> bool:
-    """Whether a photo encoder's name, short or whole, is that of an autoencoder."""
+    """Return whether a photo encoder's name, short or whole, is that of an autoencoder."""
     return re.fullmatch(rf"{VAE}(-\d+-[0-9a-f]{{8}})?", name) is not None
 
 
@@ -119,51 +128,53 @@ def _model() -> Any:
     )
 
 
+def _squash(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+
+
 def _pixels(images: np.ndarray, where: torch.device) -> torch.Tensor:
     """(N, SIZE, SIZE, 3) uint8 -> (N, 3, SIZE, SIZE) float32 in -1..1."""
     batch = place(np.require(images, requirements=["C", "W"]), where).permute(0, 3, 1, 2).float()
     return batch / 127.5 - 1
 
 
-def _pictures(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
-    """(N, SIZE, SIZE, 3) uint8: at most `SAMPLE` photos drawn by the seed; broken ones are left out."""
+def _decode_sample(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
+    """Return (N, SIZE, SIZE, 3) uint8: at most `SAMPLE` photos drawn by the seed; broken ones are left out."""
     paths = sorted({path for path in photos[C.PATH] if isinstance(path, str)})
-    if len(paths) > SAMPLE:
-        paths = [paths[row] for row in np.random.default_rng(seed).choice(len(paths), SAMPLE, replace=False)]
-    found = []
-    for path in paths:
-        try:
-            file = photo_files.locate(market, path)
+    rows = (
+        np.random.default_rng(seed).permutation(len(paths))[:SAMPLE]
+        if len(paths) > SAMPLE
+        else range(len(paths))
+    )
+    pictures = []
+    for row in rows:
+        with suppress(PhotoProblem):  # `embed_photos` names each of them
+            file = photo_files.locate(market, paths[row])
             with photo_files.open_photo(photo_files.read(file), (SIZE, SIZE)) as image:
-                found.append(np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
-        except PhotoProblem:  # `embed_photos` names each of them
-            continue
-    if not found:
+                pictures.append(_squash(image))
+    if not pictures:
         raise VibesError(f"{market} has no photo that can be read, so there is nothing to train 'vae' on.")
-    return np.stack(found)
+    return np.stack(pictures)
 
 
 def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Report | None) -> None:
     """Train and leave `folder/vae.safetensors`; a training that is stopped starts again."""
-    from safetensors.torch import save_file
-
+    rng, start = np.random.default_rng(seed), time.monotonic()
     with seeded(seed):
         model = _model().train().to(device())
         optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
-        start = time.monotonic()
+        rates = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (step + 1) / 50) * (1 - 0.9 * step / steps)
+        )
         for step in range(steps):
-            torch.manual_seed(seed * 1_000_003 + step)
-            rng = np.random.default_rng([seed, step])
             batch = pictures[rng.integers(len(pictures), size=BATCH)]
             mirrored = rng.random(BATCH) < 0.5
             batch = np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
-            for group in optimizer.param_groups:
-                group["lr"] = RATE * min(1.0, (step + 1) / 50) * (1 - 0.9 * step / steps)
-            loss = loss_of(model, _pixels(batch, device_of(model)))
-            loss.backward()
+            loss_of(model, _pixels(batch, device_of(model))).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            rates.step()
             if report is not None:
                 left = (time.monotonic() - start) / (step + 1) * (steps - step - 1)
                 report(Counted("training the autoencoder", step + 1, steps, left))
@@ -176,16 +187,3 @@ def loss_of(model: Any, pixels: torch.Tensor) -> torch.Tensor:
     latent = model.encode(pixels).latent_dist
     again = model.decode(latent.sample()).sample  # (N, 3, S, S)
     return F.l1_loss(again, pixels) + KL_WEIGHT * latent.kl().mean() / latent.mean[0].numel()
-
-
-def _load(file: Path, model: Any) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        model.load_state_dict(load_file(file))
-    except (SafetensorError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise VibesError(
-            f"{file} does not hold an autoencoder of this version ({reason}); delete it."
-        ) from error

@@ -1,8 +1,8 @@
 """A sentence encoder that has read the market: MiniLM pre-trained further on the market's own texts.
 
-Masked language modelling (Devlin et al. 2019, arXiv 1810.04805) for a few hundred steps before the encoder is frozen
-("Don't Stop Pretraining", Gururangan et al. 2020, arXiv 2004.10964). The weights are kept beside the text vectors of
-the market, so that the next run reads them, and go into the run, so that it opens without that market.
+Masked language modeling (Devlin et al. 2019, arXiv 1810.04805) for a few hundred steps before the encoder is frozen
+("Don't Stop Pretraining", Gururangan et al. 2020, arXiv 2004.10964). The weights are cached beside the text vectors of
+the market and go into the run, so that it opens without that market.
 """
 
 from __future__ import annotations
@@ -35,15 +35,6 @@ RATE, MASKED = 5e-5, 0.15
 STEPS = 300
 IGNORED = -100  # label of a piece that is not hidden
 WEIGHTS = "model.safetensors"
-#: What a transformers folder needs beside its weights.
-BESIDE = (
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "sentence_bert_config.json",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +42,7 @@ class OwnBert(TextSource):
     """The further trained encoder.
 
     Attributes:
-        key: hash of what it was trained on and how; names its folder.
+        key: hash of what it was trained on and how; names its folder in a cache.
         weights: float16 by name.
     """
 
@@ -63,31 +54,29 @@ class OwnBert(TextSource):
         cls,
         texts: Sequence[str],
         cache: Path,
-        steps: int,
+        steps: int = STEPS,
         seed: int = 0,
         report: Report | None = None,
     ) -> OwnBert:
         """Train on the distinct `texts`, or read what the same training left in `cache`.
 
-        report: gets the steps done after each.
+        Raises:
+            VibesError: there is no text.
         """
-        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         base = load_text_encoder(MINILM)
-        digest = hashlib.sha256(f"{base.name} {steps} {seed} {BATCH} {TOKENS} {RATE} {MASKED}".encode())
-        for text in sorted(texts):
-            digest.update(text.encode("utf-8", "replace") + b"\0")
-        key = digest.hexdigest()[:16]
-        kept = _folder(cache, key) / WEIGHTS
-        if kept.is_file():
-            try:
-                return cls(key, load_file(kept))
-            except SafetensorError:  # torn: train again
-                kept.unlink()
-        found = cls(key, _trained(base, sorted(texts), steps, seed, report))
-        found._encoder(cache)
-        return found
+        texts = sorted(text for text in texts if text.strip())
+        if not texts:
+            raise VibesError("There is no text to train own-bert on; leave it out of features.text_views.")
+        parts = f"{base.name} {steps} {seed} {BATCH} {TOKENS} {RATE} {MASKED}\0" + "\0".join(texts)
+        key = hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:16]
+        cached = _folder(cache, key) / WEIGHTS
+        if cached.is_file():
+            return cls(key, load_file(cached))
+        source = cls(key, _train(base, texts, steps, seed, report))
+        source._encoder(cache)
+        return source
 
     @classmethod
     def fit_source(cls, texts: Sequence[str], options: FitOptions) -> OwnBert:
@@ -95,30 +84,29 @@ class OwnBert(TextSource):
         return cls.fit(texts, options.cache, STEPS, options.seed, options.report)
 
     def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
-        """(N, 384) float32, mean-pooled and L2-normalised."""
+        """Return (N, 384) float32, mean-pooled and L2-normalized."""
         return embed_texts(texts, cache, report, encoder=self._encoder(cache)).vectors
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What JSON and what safetensors keep of it."""
+        """Return what JSON and what safetensors hold of it in a run."""
         return {"key": self.key}, self.weights
 
     @classmethod
     def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> OwnBert:
-        """What `state` came from."""
+        """Return what `state` came from."""
         return cls(head["key"], arrays)
 
     def _encoder(self, cache: Path) -> TextEncoder:
-        """The encoder in its folder of `cache`, which is filled where it is not there yet."""
+        """Return the encoder in its folder of `cache`, which is filled where it is missing."""
         from safetensors.numpy import save_file
 
         folder = _folder(cache, self.key)
         if not (folder / WEIGHTS).is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            base = minilm_folder()
-            for name in BESIDE:
-                if (base / name).is_file():
-                    shutil.copyfile(base / name, folder / name)
-            with atomic_path(folder / WEIGHTS) as temporary:  # last: a folder with weights is whole
+            for file in minilm_folder().iterdir():
+                if file.suffix in (".json", ".txt"):
+                    shutil.copyfile(file, folder / file.name)
+            with atomic_path(folder / WEIGHTS) as temporary:  # last: a folder with weights is complete
                 save_file(self.weights, temporary, metadata={"format": "pt"})
         return TextEncoder(folder, NAME)
 
@@ -127,10 +115,10 @@ def _folder(cache: Path, key: str) -> Path:
     return Path(cache) / f"{NAME}-{key}.model"
 
 
-def _trained(
+def _train(
     base: TextEncoder, texts: list[str], steps: int, seed: int, report: Report | None
 ) -> dict[str, np.ndarray]:
-    """float16 weights after `steps` steps."""
+    """Return float16 weights after `steps` steps."""
     import torch
     from transformers import (
         AutoModelForMaskedLM,
@@ -141,9 +129,6 @@ def _trained(
 
     from listing_vibes.device import device, seeded
 
-    texts = [text for text in texts if text.strip()]
-    if not texts:
-        raise VibesError("There is no text to train own-bert on; leave it out of features.text_views.")
     with seeded(seed):
         tokenizer = AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
         collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED)
@@ -152,15 +137,10 @@ def _trained(
         optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
         rates = get_linear_schedule_with_warmup(optimizer, max(1, steps // 10), steps)
         rng, start = np.random.default_rng([seed, 21]), time.monotonic()
+        options = {"truncation": True, "max_length": TOKENS, "return_special_tokens_mask": True}
         for step in range(steps):
             rows = rng.integers(len(texts), size=BATCH)
-            encoded = tokenizer(
-                [texts[row] for row in rows],
-                truncation=True,
-                max_length=TOKENS,
-                return_special_tokens_mask=True,
-            )
-            batch = collate([{name: cells[row] for name, cells in encoded.items()} for row in range(BATCH)])
+            batch = collate([tokenizer(texts[row], **options) for row in rows])
             masked_loss(model, batch.to(device())).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
