@@ -23,11 +23,11 @@ import torch
 from PIL import Image
 
 from helpers.machine import machine
-from listing_vibes.features.photos import files as photo_files
 from listing_vibes.features.photos.encoder import LITE0
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.market.market import Market
+from listing_vibes.market.photo_decoding import open_photo
 
 BATCH = 32
 
@@ -91,7 +91,7 @@ def measure(path: Path, photos: int, threads: int, repeat: int) -> dict[str, obj
 
 
 def _decode(data: bytes, size: tuple[int, int]) -> Image.Image:
-    with photo_files.open_photo(data, size) as image:
+    with open_photo(data, size) as image:
         return image
 
 

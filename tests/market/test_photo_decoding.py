@@ -200,7 +200,7 @@ import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from listing_vibes.features.photos.thumbnails import thumbnail
-from listing_vibes.market.photo_check import undecodable
+from listing_vibes.market.photo_decoding import decoding_problem
 from listing_vibes.run.thumbs import preview
 
 market = Path(sys.argv[1])
@@ -208,7 +208,7 @@ resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
 with ThreadPoolExecutor(3) as pool:
     made = pool.submit(thumbnail, market, "bomb.png")
     shown = pool.submit(preview, (market / "bomb.png").read_bytes())
-    checked = pool.submit(undecodable, market / "bomb.png")
+    checked = pool.submit(decoding_problem, market / "bomb.png", True)
 assert made.result() is not None and shown.result() and checked.result() is None
 """
 

@@ -5,7 +5,7 @@ import warnings
 
 from PIL import Image
 
-from listing_vibes.market.photo_folders import PhotoFolders
+from listing_vibes.market.photo_files import PhotoFolders
 from listing_vibes_app.view.market import MarketView
 
 #: Width to height of a photo box, by its CSS aspect ratio.

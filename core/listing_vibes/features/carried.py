@@ -14,7 +14,7 @@ from listing_vibes.features.within import inside
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.photo_folders import PhotoFolders
+from listing_vibes.market.photo_files import PhotoFolders
 
 if TYPE_CHECKING:
     from listing_vibes.features.featurizer import Featurizer

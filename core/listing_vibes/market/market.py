@@ -20,7 +20,7 @@ from listing_vibes.market.event_stream import event_frames, no_events
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.io import TABLES, find_table, read_table
-from listing_vibes.market.photo_folders import root_defects
+from listing_vibes.market.photo_files import root_defects
 from listing_vibes.market.tables import check_unwanted, events_table, listings_table, photos_table
 from listing_vibes.market.titles import find_title
 from listing_vibes.market.user_names import UserNames

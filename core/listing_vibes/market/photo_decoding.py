@@ -34,7 +34,15 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class PhotoProblem(Exception):
-    """Why a photo cannot be used, in a few words."""
+    """Why a photo cannot be used.
+
+    Attributes:
+        reason: such as "is missing".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the file {reason}")
+        self.reason = reason
 
 
 class MemoryBudget:
@@ -82,7 +90,7 @@ def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Imag
         except (
             Exception
         ) as error:  # Pillow raises nearly anything on damaged bytes; it costs one photo, not the job
-            raise PhotoProblem(f"the file {_reason(error)}") from error
+            raise PhotoProblem(_reason(error)) from error
         yield upright
 
 

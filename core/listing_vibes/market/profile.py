@@ -20,8 +20,7 @@ from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.own_vectors import own_vectors
-from listing_vibes.market.photo_check import MISSING, OUTSIDE, photo_problem
-from listing_vibes.market.photo_folders import PhotoFolders
+from listing_vibes.market.photo_files import MISSING, OUTSIDE, PhotoFolders, photo_problem
 from listing_vibes.market.photo_urls import FETCHED
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
 from listing_vibes.words import count

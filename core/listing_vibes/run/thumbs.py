@@ -9,9 +9,10 @@ from pathlib import Path
 from PIL import Image
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.files import PhotoProblem, locate, open_photo, read
 from listing_vibes.features.photos.thumbnails import thumbnail as _thumbnail
 from listing_vibes.market.market import Market
+from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
+from listing_vibes.market.photo_files import locate, read
 
 
 def thumbnail(market: Market, photo_path: str, size: int = 320) -> Path | None:

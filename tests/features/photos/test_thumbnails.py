@@ -28,7 +28,7 @@ def test_a_thumbnail_is_a_small_webp_below_the_cache(market):
 
 def test_it_is_made_once(market, monkeypatch):
     first = thumbnail(market, "photos/a.jpg")
-    monkeypatch.setattr(thumbnails.photo_files, "open_photo", lambda *a: pytest.fail("decoded again"))
+    monkeypatch.setattr(thumbnails, "open_photo", lambda *a: pytest.fail("decoded again"))
     assert thumbnail(market, "photos/a.jpg") == first
     (market / "photos" / "a.jpg").rename(market / "photos" / "b.jpg")
     assert thumbnail(market, "photos/b.jpg") == first  # the name comes from the content

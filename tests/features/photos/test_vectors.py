@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos import files as photo_files
 from listing_vibes.features.photos.vectors import (
     NOT_EMBEDDED,
     embed_photos,
     load_photo_vectors,
 )
+from listing_vibes.market import photo_files
 from listing_vibes.progress import Counted
 
 HERE = Path(__file__).resolve()
@@ -144,7 +144,9 @@ def test_a_touched_file_is_known_by_its_content(market, monkeypatch):
     for path in TEN["path"]:
         os.utime(market / path, ns=(1, 1))
     np.testing.assert_array_equal(load_photo_vectors(market, TEN).vectors, first.vectors)
-    monkeypatch.setattr(photo_files, "open_photo", lambda *args: pytest.fail("decoded again"))
+    monkeypatch.setattr(
+        "listing_vibes.features.photos.vectors.open_photo", lambda *args: pytest.fail("decoded again")
+    )
     assert embed_photos(market, TEN, encoder).ok.all()
     assert encoder.count == 10
 

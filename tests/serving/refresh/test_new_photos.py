@@ -11,11 +11,11 @@ from tests.market.download.hosting import hosting
 import listing_vibes.serving.refresh.photos as photos
 import listing_vibes.serving.refresh.refresher as refresher_module
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.files import PhotoProblem
 from listing_vibes.features.photos.of_market import market_photos
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.market import Market
+from listing_vibes.market.photo_decoding import PhotoProblem
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.refresh.merge import Changes
@@ -137,7 +137,7 @@ def test_each_wait_is_twice_the_one_before_and_after_a_day_a_photo_is_given_up(p
 
     def lost(*_) -> None:
         tries.append(minute)
-        raise PhotoProblem("the file is missing")
+        raise PhotoProblem("is missing")
 
     monkeypatch.setattr(photos, "locate", lost)
     rows = pd.DataFrame({C.LISTING: ["1", None], C.PATH: ["late.png", None]})

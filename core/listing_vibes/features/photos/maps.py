@@ -5,12 +5,13 @@ import tempfile
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.files import PhotoProblem, locate, stamp
 from listing_vibes.features.photos.tail import load_trunk
 from listing_vibes.features.photos.vectors import PhotoJob, cache_root, encode_photos
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.photo_decoding import PhotoProblem
+from listing_vibes.market.photo_files import locate, stamp
 from listing_vibes.progress import Report
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from listing_vibes.features.photos import files as photo_files
-from listing_vibes.features.photos.files import PhotoProblem
+from listing_vibes.market import photo_files
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
 
 
 def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | None:
@@ -27,7 +27,7 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
         target = writable_cache(market_path) / "thumbnails" / f"{digest[:32]}-{size}.webp"
         if target.is_file():
             return target
-        with photo_files.open_photo(photo_files.read(file), (size, size)) as image:
+        with open_photo(photo_files.read(file), (size, size)) as image:
             image.thumbnail((size, size), Image.Resampling.LANCZOS)
     except (PhotoProblem, OSError):
         return None

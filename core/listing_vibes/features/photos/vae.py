@@ -23,12 +23,12 @@ from torch.nn import functional as F
 
 from listing_vibes.device import device, device_of, place, seeded
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.features.photos import files as photo_files
-from listing_vibes.features.photos.files import PhotoProblem
+from listing_vibes.market import photo_files
 from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.fingerprint import file_sha256
+from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
 from listing_vibes.progress import Counted, Report
 
 VAE = "vae"
@@ -150,7 +150,7 @@ def _decode_sample(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
     for row in rows:
         with suppress(PhotoProblem):  # `embed_photos` names each of them
             file = photo_files.locate(market, paths[row])
-            with photo_files.open_photo(photo_files.read(file), (SIZE, SIZE)) as image:
+            with open_photo(photo_files.read(file), (SIZE, SIZE)) as image:
                 pictures.append(_squash(image))
     if not pictures:
         raise VibesError(f"{market} has no photo that can be read, so there is nothing to train 'vae' on.")

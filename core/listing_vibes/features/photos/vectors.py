@@ -18,14 +18,14 @@ from PIL import Image
 
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.features.photos import files as photo_files
-from listing_vibes.features.photos.files import PhotoProblem
 from listing_vibes.features.photos.trainable import is_trained
 from listing_vibes.features.units import unit_rows
 from listing_vibes.features.vector_cache import VectorCache
+from listing_vibes.market import photo_files
 from listing_vibes.market.caches import can_be_written, market_cache
 from listing_vibes.market.columns import Columns
 from listing_vibes.market.documents import write_text
+from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
 from listing_vibes.progress import Counted, Notice, Report
 
 #: Between the names of several encoders.
@@ -152,7 +152,7 @@ class PhotoJob:
         try:
             photo.stamp, photo.key, data = self._read(path)
             if photo.key not in self.store:
-                with photo_files.open_photo(data, encoder.size) as image:
+                with open_photo(data, encoder.size) as image:
                     photo.pixels = encoder.prepare(image)
         except PhotoProblem as problem:
             photo.problem = str(problem)

@@ -16,7 +16,7 @@ from listing_vibes.insight.launch.comparable import comparable
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.photo_check import undecodable
+from listing_vibes.market.photo_decoding import decoding_problem
 from listing_vibes.run.newcomers import read_cell
 from listing_vibes.run.thumbs import originals
 
@@ -126,7 +126,7 @@ def _read_photos(paths: Any, folder: Path, name: str) -> tuple[bytes, ...]:
             raise VibesError(
                 f"{name} has the photo '{path}', which cannot be read; check the path."
             ) from error
-        if (problem := undecodable(folder / path)) is not None:
+        if (problem := decoding_problem(folder / path, whole=True)) is not None:
             raise VibesError(f"{name} has the photo '{path}', which {problem}; give another file.")
     return tuple(photos)
 

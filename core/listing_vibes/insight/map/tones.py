@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from listing_vibes.features.photos.files import PhotoProblem, locate, open_photo, read
 from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.market import Market
+from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
+from listing_vibes.market.photo_files import locate, read
 
 SIDE = 24  # pixels a side that are looked at
 #: Columns of the map: brightness (0 to 1), colorfulness (0 to 1), and the tones as bits; missing without a readable cover.

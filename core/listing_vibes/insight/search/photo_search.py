@@ -19,7 +19,7 @@ from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_folders import PhotoFolders
+from listing_vibes.market.photo_files import PhotoFolders
 from listing_vibes.progress import Report
 from listing_vibes.run.run import Run
 

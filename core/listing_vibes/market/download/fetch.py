@@ -19,7 +19,7 @@ from listing_vibes.market.download.address import Guard, parse_photo_url
 from listing_vibes.market.download.hosts import Host, Robots
 from listing_vibes.market.download.limits import Failed, Limits, Stopped
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.photo_check import undecodable
+from listing_vibes.market.photo_decoding import decoding_problem
 from listing_vibes.market.photo_ending import end_with_image
 
 REDIRECTS, AGAIN = (301, 302, 303, 307, 308), (408, 425, 429, 500, 502, 503, 504)
@@ -88,7 +88,7 @@ class Fetcher:
                     if size > most:
                         raise Failed(f"is larger than {most:,} bytes")
                     out.write(part)
-            problem = undecodable(temporary)
+            problem = decoding_problem(temporary, whole=True)
             if problem is not None:
                 kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
                 hint = f" (its host calls it {kind[:60]})" if kind and not kind.startswith("image/") else ""

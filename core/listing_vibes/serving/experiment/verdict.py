@@ -16,7 +16,7 @@ from listing_vibes.evaluation.sequential import LEVEL, POWER, AlwaysValid, alway
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_folders import PhotoFolders
+from listing_vibes.market.photo_files import PhotoFolders
 from listing_vibes.words import count, percent
 
 with needs("An experiment", "serve"):

@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.files import PhotoProblem, locate, read
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.defects import Defect, Notes
 from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.photo_check import photo_problem
-from listing_vibes.market.photo_folders import PhotoFolders
+from listing_vibes.market.photo_decoding import PhotoProblem
+from listing_vibes.market.photo_files import PhotoFolders, locate, photo_problem, read
 from listing_vibes.market.photo_urls import path_of, with_paths
 from listing_vibes.market.tables import as_ids, require
 from listing_vibes.market.values import to_numbers
@@ -134,7 +133,7 @@ def photo_rows(
     for row, listing, path in table[~nobody[table.index]].itertuples(name=None):
         try:
             if fetched.get(path):
-                raise PhotoProblem(fetched[path])
+                raise PhotoProblem(f"was not fetched ({fetched[path]})")
             if path in fetched or frame.folder is None:
                 locate(market, path)
             else:
@@ -173,7 +172,7 @@ def _copy_into_market(market: Path, folder: Path, path: object) -> str:
     """
     file = locate(folder, path)
     if problem := photo_problem(str(path), PhotoFolders(folder, None)):
-        raise PhotoProblem(f"the file {problem}")
+        raise PhotoProblem(problem)
     content = read(file)
     inside = f"photos/{hashlib.sha256(content).hexdigest()[:32]}{file.suffix.lower()}"
     if not (market / inside).is_file():

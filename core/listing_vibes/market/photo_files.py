@@ -1,0 +1,128 @@
+"""Photo files of a market, which others made: where they lie, their bytes, and what is wrong with them. Nothing here trusts them."""
+
+from __future__ import annotations
+
+import os
+import stat as modes
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.defects import Defect
+from listing_vibes.market.photo_decoding import PhotoProblem, decoding_problem
+from listing_vibes.market.photo_urls import FETCHED
+from listing_vibes.market.stamps import stamp as file_stamp
+
+MISSING = "is missing"
+OUTSIDE = "lies outside of the market folder"
+MAX_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class PhotoFolders:
+    """The folders that photos are read from; `root`, which is never written to, is None where market.toml names none."""
+
+    market: Path
+    root: Path | None
+
+    @classmethod
+    def of(cls, market: Path) -> PhotoFolders:
+        """Return the folders of a market.
+
+        Raises:
+            VibesError: its market.toml cannot be read.
+        """
+        file = os.path.join(market, "market.toml")
+        return cls(Path(market), _root(Path(market), file_stamp(file)))
+
+    def file(self, path: str) -> str:
+        """Return where the file of a photo's path lies, in the market or else below `root`; `contain` says whether it may lie there."""
+        inside = os.path.join(self.market, path)
+        if self.root is None or os.path.isfile(inside):
+            return inside
+        return os.path.join(self.root, path)
+
+    def contain(self, file: Path) -> bool:
+        """Return whether a path whose links are resolved lies in one of the folders."""
+        return any(
+            file.is_relative_to(folder.resolve()) for folder in (self.market, self.root) if folder is not None
+        )
+
+    def locate(self, path: object) -> Path:
+        """Return the real file of a photo's path.
+
+        Raises:
+            PhotoProblem: the path is empty, leaves the folders (symbolic links are followed), or names no file.
+        """
+        if not isinstance(path, str) or not path:
+            raise PhotoProblem("has an empty path")
+        try:
+            file = Path(self.file(path)).resolve()
+            if not self.contain(file):
+                raise PhotoProblem(OUTSIDE)
+            mode = file.stat().st_mode
+        except FileNotFoundError as error:
+            hint = " (`vibes download MARKET` fetches it)" if path.startswith(FETCHED) else ""
+            raise PhotoProblem(f"{MISSING}{hint}") from error
+        except (OSError, RuntimeError, ValueError) as error:  # unreadable, a loop of links, a NUL in the name
+            raise PhotoProblem(f"has a path that cannot be followed ({error})") from error
+        if not modes.S_ISREG(mode):  # a folder, or a pipe that would block for ever
+            raise PhotoProblem("is not a file")
+        return file
+
+
+def locate(market_path: Path, photo_path: object) -> Path:
+    """Return the real file of a photo's path in a market; see `PhotoFolders.locate`."""
+    return PhotoFolders.of(market_path).locate(photo_path)
+
+
+def stamp(file: Path) -> str:
+    """Return size and modification time: what tells, without reading it, that a file is unchanged, also in a copied market."""
+    status = file.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def read(file: Path) -> bytes:
+    """Return the bytes of a photo file.
+
+    Raises:
+        PhotoProblem: the file is too large or cannot be read.
+    """
+    try:
+        with open(file, "rb") as source:
+            data = source.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise PhotoProblem(f"cannot be read ({error.strerror or error})") from error
+    if len(data) > MAX_BYTES:
+        raise PhotoProblem(f"is larger than {MAX_BYTES // 2**20} MB")
+    return data
+
+
+def photo_problem(name: str, folders: PhotoFolders) -> str | None:
+    """Return what is wrong with the photo at the path `name` of a market ("is missing", "is no image"), or None.
+
+    The header is read; the pixels are decoded only where the file does not end as its format must.
+    """
+    try:
+        file = folders.locate(name)
+    except PhotoProblem as problem:
+        return MISSING if problem.reason.startswith(MISSING) else problem.reason
+    if file.stat().st_size == 0:
+        return "is an empty file"
+    return decoding_problem(file, whole=False)
+
+
+def root_defects(market: Path, config: MarketConfig) -> list[Defect]:
+    """Return the defect of a `photo_root` that is not there."""
+    if not config.photo_root or (market / config.photo_root).is_dir():
+        return []
+    message = "is no folder here; photos are read from the market's alone"
+    return [Defect("market.toml", "photo_root", 0, config.photo_root, message)]
+
+
+@lru_cache(maxsize=64)
+def _root(market: Path, stamp: object) -> Path | None:
+    """Return the folder that market.toml names; `stamp` tells its states apart."""
+    root = MarketConfig.load(market / "market.toml").photo_root
+    return market / root if root else None
