@@ -87,7 +87,7 @@ def test_agrees_with_the_naive_evaluation_to_six_digits_ties_included(crowded_ma
     market = crowded_market(timed)
     log, catalogue = EventLog.from_market(market), Catalogue(*market.live_interval())
     split = make_split(log, catalogue)
-    split = split if timed else split.keeping_history()
+    split = split if timed else split.with_history(False)
     knn = ItemKNN.fit(Interactions.of(log, split.train), shrink=3.0, decay=0.7)
     scorers = [Popularity.fit(log, split.train), Modulo(log.listings), knn]
     queries, train = (naive.temporal if timed else naive.leave_one_out)(market.events, market.listings)
@@ -165,8 +165,8 @@ def test_a_hidden_history_is_no_candidate_in_leave_one_out(crowded_market):
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, "leave-one-out")
     scorer = Modulo(log.listings)
-    shown = evaluate([scorer], log, split.keeping_history(), catalogue)
-    hidden = evaluate([scorer], log, split.hiding_history(), catalogue)
+    shown = evaluate([scorer], log, split.with_history(False), catalogue)
+    hidden = evaluate([scorer], log, split.with_history(True), catalogue)
     assert hidden.headline.startswith("leave-one-out, history hidden:") and hidden.to_dict()["history_hidden"]
     assert shown.headline.startswith("leave-one-out:") and not shown.to_dict()["history_hidden"]
     assert (shown.candidates == log.listings).all()

@@ -123,7 +123,7 @@ def test_leave_one_out_takes_the_last_and_the_one_before(log_of_days):
         True,
     ]  # two events are too few to hold out
     assert always().candidates(log, split.test).tolist() == [[False, False, False, True, True]]  # as in lists
-    assert always().candidates(log, split.keeping_history().test).all()  # as in papers
+    assert always().candidates(log, split.with_history(False).test).all()  # as in papers
 
 
 @pytest.mark.parametrize(("returning", "hidden"), [(0, True), (1, True), (4, False)])
@@ -136,7 +136,7 @@ def test_leave_one_out_hides_the_history_unless_training_events_return(log_of_da
     ]
     split = make_split(log_of_days(events, listings=8, timed=False), always())
     assert (split.valid.masked, split.test.masked) == (hidden, hidden)
-    assert split.hiding_history().test.masked and not split.keeping_history().test.masked
+    assert split.with_history(True).test.masked and not split.with_history(False).test.masked
 
 
 def test_leave_one_out_with_a_hidden_history_ranks_all_others_live_or_not(log_of_days):
@@ -144,13 +144,13 @@ def test_leave_one_out_with_a_hidden_history_ranks_all_others_live_or_not(log_of
     lives = living(
         [(1, 9), (1, 9), (1, 9), (1, 1), (9, 9)]
     )  # the target ended before its event, one comes later
-    split = make_split(log, lives, "leave-one-out").hiding_history()
+    split = make_split(log, lives, "leave-one-out").with_history(True)
     np.testing.assert_array_equal(lives.candidates(log, split.test), [[False, False, False, True, True]])
     np.testing.assert_array_equal(
         lives.candidates(log, split.valid.take(np.array([0]))), [[False, False, True, True, True]]
     )
     temporal = make_split(log, lives, "temporal", log.time[1], log.time[2])
-    for queries in (temporal.test, temporal.hiding_history().test):
+    for queries in (temporal.test, temporal.with_history(True).test):
         np.testing.assert_array_equal(lives.candidates(log, queries)[0], [False, False, True, False, False])
 
 
@@ -199,7 +199,7 @@ def test_splits_that_cannot_be_made_are_one_sentence(log_of_days):
     with pytest.raises(VibesError, match="No event lies before T1"):
         make_split(timed, always(), t1=BASE, t2=BASE + DAY)
     with pytest.raises(VibesError, match="leave out --keep-history, or use --protocol leave-one-out"):
-        make_split(timed, always(), t1=BASE + DAY, t2=BASE + DAY).keeping_history()
+        make_split(timed, always(), t1=BASE + DAY, t2=BASE + DAY).with_history(False)
     for protocol in ("temporal", "leave-one-out"):
         with pytest.raises(VibesError, match="no events that can be used"):
             make_split(log_of_days([]), always(), protocol)

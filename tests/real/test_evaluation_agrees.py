@@ -61,7 +61,7 @@ def compare(market: Market, naive: ModuleType) -> None:
     log, catalogue = EventLog.from_market(market), Catalogue(*market.live_interval())
     split = make_split(log, catalogue)
     timed = split.protocol == "temporal"
-    split = split if timed else split.keeping_history()
+    split = split if timed else split.with_history(False)
     interactions = Interactions.of(log, split.train)
     scorers = [
         Popularity.fit(log, split.train),

@@ -14,7 +14,7 @@ from listing_vibes.market.attribute import Attribute
 from listing_vibes.market.cached_listings import Listings, Parts, cached_listings
 from listing_vibes.market.column_names import rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.event_stream import event_frames, no_events
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
@@ -92,7 +92,7 @@ class Market:
             )
         if "listings" not in sources:
             raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
-        market = cls._checked(path, config, sources, read_table, now, events_too, tables, keep=True)
+        market = cls._validate(path, config, sources, read_table, now, events_too, tables, use_cache=True)
         return market._with_stamps(stamps)
 
     @classmethod
@@ -108,7 +108,7 @@ class Market:
         overwrite: bool = False,
         **keys: Any,
     ) -> "Market":
-        """A market of three pandas frames, checked as a folder's tables are; nothing is written where a check fails.
+        """Return a market of three pandas frames, checked as a folder's tables are; nothing is written where a check fails.
 
         >>> homes = pd.DataFrame({"listing_id": [11, 12, 13], "rooms": [2, 2, 4], "rent": [800, 750, 1600]})
         >>> clicks = pd.DataFrame({"user_id": [1, 1], "listing_id": [11, 12], "timestamp": ["2024-05-01", "2024-05-02"]})
@@ -144,14 +144,14 @@ class Market:
         sources = {name: source_of(name) for name in frames}
         read = {sources[name]: frame for name, frame in frames.items()}
         with replacing(folder, overwrite, "Market.from_frames"):
-            market = cls._checked(folder, described, sources, read.__getitem__)
+            market = cls._validate(folder, described, sources, read.__getitem__)
             write_market(
                 folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root
             )
             return market._with_stamps(file_stamps(folder))
 
     @classmethod
-    def _checked(
+    def _validate(
         cls,
         path: Path,
         config: MarketConfig,
@@ -160,47 +160,52 @@ class Market:
         now: pd.Timestamp | None = None,
         events_too: bool = True,
         tables: Path | None = None,
-        keep: bool = False,
+        use_cache: bool = False,
     ) -> "Market":
-        """The market of the tables that `read` gives of `sources`, by which messages call them; `keep` its listings as checked."""
+        """Return the market of the tables that `read` returns of `sources`, by which messages call them."""
 
-        columns: dict[Path, list[str]] = {}
-
-        def renamed(source: Path) -> pd.DataFrame:
+        def read_named(name: str) -> tuple[pd.DataFrame, Path, Callable[[list[Defect]], list[Defect]]]:
+            source = sources[name]
             raw = read(source)
-            columns[source] = list(map(str, raw.columns))
-            return rename_columns(raw, source, config)
+            columns = list(map(str, raw.columns))
+            return (
+                rename_columns(raw, source, config),
+                source,
+                lambda defects: with_file_names(defects, columns, source, config),
+            )
 
-        def named(defects: list[Defect], source: Path) -> list[Defect]:
-            return with_file_names(defects, columns[source], source, config)
+        def read_listings() -> Listings:
+            raw, source, named = read_named("listings")
+            table, attributes, defects = listings_table(raw, source, config)
+            return Listings(table, attributes, named(defects))
 
-        def checked() -> Listings:
-            table, kinds, defects = listings_table(renamed(source), source, config)
-            return Listings(table, kinds, named(defects, source))
-
-        source = sources["listings"]
-        table, kinds, defects = cached_listings(path, source, config, checked) if keep else checked()
-        listings: Any = table  # see `__post_init__`
-        known = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
-        photos = pd.DataFrame(
-            {
-                C.LISTING: pd.Series(dtype="str"),
-                C.POSITION: pd.Series(dtype="int32"),
-                C.PATH: pd.Series(dtype="str"),
-            }
-        )
+        if use_cache:
+            listings, attributes, defects = cached_listings(path, sources["listings"], config, read_listings)
+        else:
+            listings, attributes, defects = read_listings()
+        known = pd.Index((listings.plain if isinstance(listings, Parts) else listings)[C.LISTING])
+        types = {C.LISTING: "str", C.POSITION: "int32", C.PATH: "str"}
+        photos = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
         if "photos" in sources:
-            photos, found = photos_table(renamed(sources["photos"]), sources["photos"], known)
-            defects = defects + named(found, sources["photos"]) + root_defects(path, config)
+            raw, source, named = read_named("photos")
+            photos, photo_defects = photos_table(raw, source, known)
+            defects = [*defects, *named(photo_defects), *root_defects(path, config)]
         if events_too and "events" in sources:
-            moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
-            events, actions, found = events_table(renamed(source), source, known, config, moment)
-            defects = defects + named(found, source) + check_unwanted(events, actions, source, config)
+            raw, source, named = read_named("events")
+            now = pd.Timestamp.now("UTC") if now is None else now
+            events, actions, event_defects = events_table(raw, source, known, config, now)
+            defects = [*defects, *named(event_defects), *check_unwanted(events, actions, source, config)]
             names = UserNames(path, config.privacy.users == "hashed")
-            events = events.assign(**{C.USER: names.shown(events[C.USER])}) if names.hashed else events
+            events = events.assign(**{C.USER: names.shown(events[C.USER])})
         else:
             events, actions = no_events(sources.get("events"), config)
-        return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects, tables)
+        shown = [
+            Attribute(name, setting.kind, printable(setting.label), printable(setting.unit), setting.decimal)
+            for name, setting in attributes.items()
+            if setting.kind is not None
+        ]
+        table: Any = listings  # see `__post_init__`
+        return cls(path, config, table, photos, events, actions, shown, defects, tables)
 
     def _with_stamps(self, stamps: list[Any] | None) -> "Market":
         object.__setattr__(self, "stamps", stamps)
@@ -235,7 +240,7 @@ class Market:
         return replace(self, listings=listings, attributes=attributes)._with_stamps(self.stamps)
 
     def shared(self) -> "Market":
-        """The same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
+        """Return the same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
         return self.renamed({one.name: self.config.shared_name(one.name) for one in self.attributes})
 
     @property
@@ -258,7 +263,7 @@ class Market:
         return title.strip() or None if isinstance(title, str) else None
 
     def column(self, name: str) -> pd.Series:
-        """One column of the listings."""
+        """Return one column of the listings."""
         return self.plain[name] if name in self.plain else self.listings[name]
 
     @property
@@ -308,15 +313,11 @@ class Market:
         return event_frames(self.tables, self.plain[C.LISTING], self.config, self.names)
 
     def live_interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """When each listing is live: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""
-        low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-        bounds = []
-        for name, default in ((C.PUBLISHED, low), (C.EXPIRES, high)):
-            if name in self.plain.columns:
-                moments = self.plain[name]
-                bounds.append(np.where(moments.isna(), default, moments.astype("int64").to_numpy()))
-            else:
-                bounds.append(np.full(len(self.plain), default))
+        """Return when each listing is active: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""
+        limits, bounds = np.iinfo(np.int64), []
+        for name, default in ((C.PUBLISHED, limits.min), (C.EXPIRES, limits.max)):
+            moments = self.plain.get(name, pd.Series(pd.NaT, self.plain.index, dtype="datetime64[ns, UTC]"))
+            bounds.append(np.where(moments.isna(), default, moments.astype("int64").to_numpy()))
         return bounds[0], bounds[1]
 
     @cached_property
@@ -327,11 +328,3 @@ class Market:
         never that of another state of the market.
         """
         return fingerprint_of(self)
-
-
-def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:
-    return [
-        Attribute(name, s.kind, printable(s.label), printable(s.unit), s.decimal)
-        for name, s in kinds.items()
-        if s.kind is not None
-    ]

@@ -67,39 +67,25 @@ class Split:
     valid: Queries
     test: Queries
 
-    def hiding_history(self) -> "Split":
-        """The same queries with what is in the history no candidate, in leave-one-out as well, where all others stay candidates.
+    def with_history(self, hidden: bool | None) -> "Split":
+        """Return the same queries with what is in the history no candidate (`hidden`), or among the candidates, as papers have
+        leave-one-out; None: as they are.
 
-        A target that the user touched before is then a miss for every scorer.
-        """
-        return self._masking(True)
-
-    def keeping_history(self) -> "Split":
-        """The same queries with what is in the history among the candidates, as papers have leave-one-out.
+        Where the history is hidden in leave-one-out, all other listings stay candidates, and a target that the user interacted with
+        before is a miss for every scorer.
 
         Raises:
-            VibesError: temporal, which asks for what is new to a user.
+            VibesError: temporal asks for what is new to a user, so its history is always hidden.
         """
-        if self.protocol == "temporal":
+        if hidden is None:
+            return self
+        if self.protocol == "temporal" and not hidden:
             raise VibesError(
                 "The protocol temporal asks for listings that are new to a user, so the history is never among its candidates; "
                 "leave out --keep-history, or use --protocol leave-one-out."
             )
-        return self._masking(False)
-
-    def with_history(self, hidden: bool | None) -> "Split":
-        """The split with the history hidden or kept as was asked; None: as it is.
-
-        Raises:
-            VibesError: see `keeping_history`.
-        """
-        if hidden is None:
-            return self
-        return self.hiding_history() if hidden else self.keeping_history()
-
-    def _masking(self, masked: bool) -> "Split":
         live = self.protocol == "temporal"
-        valid, test = (replace(one, masked=masked, live=live) for one in (self.valid, self.test))
+        valid, test = (replace(queries, masked=hidden, live=live) for queries in (self.valid, self.test))
         return replace(self, valid=valid, test=test)
 
 
@@ -253,18 +239,11 @@ def _leave_one_out(log: EventLog) -> Split:
     train[last] = train[before] = False
 
     def at(rows: np.ndarray) -> Queries:
-        return Queries(
-            rows,
-            users.astype(np.int32),
-            log.listing[rows],
-            log.time[rows],
-            log.start[users],
-            rows,
-            masked=False,
-        )
+        user, target, moment = users.astype(np.int32), log.listing[rows], log.time[rows]
+        return Queries(rows, user, target, moment, log.start[users], rows, masked=False)
 
-    found = Split("leave-one-out", None, None, train, valid=at(before), test=at(last))
-    return found if returning(log, train) >= RETURNING else found.hiding_history()
+    split = Split("leave-one-out", None, None, train, valid=at(before), test=at(last))
+    return split.with_history(hidden=returning(log, train) < RETURNING)
 
 
 def returning(log: EventLog, train: np.ndarray) -> float:

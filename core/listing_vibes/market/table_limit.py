@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,11 +12,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
-
-try:
-    import resource
-except ImportError:  # Windows: its processes have no such limits
-    resource = None  # type: ignore[assignment]
 
 #: Gigabytes that a table may take, where the variable does not say.
 VARIABLE, DEFAULT_GB = "LISTING_VIBES_TABLE_GB", 8.0
@@ -36,11 +32,8 @@ def check_table_size(path: Path) -> None:
         VibesError: it cannot.
         OSError: the file cannot be read.
     """
-    budget = TableBudget(path)
-    if path.suffix == ".parquet":
-        _count_parquet(path, budget)
-    else:
-        _count_csv(path, budget)
+    count = _count_parquet if path.suffix == ".parquet" else _count_csv
+    count(path, TableBudget(path))
 
 
 class TableBudget:
@@ -51,8 +44,12 @@ class TableBudget:
     """
 
     def __init__(self, shown: object) -> None:
-        self._shown, self.left, self._text, self._cells = shown, _memory_limit(), 0, 0
-        self._limit = self.left
+        self._shown, self._limit, self._text, self._cells = shown, _memory_limit(), 0, 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that are left."""
+        return self._limit - self._text - CELL_BYTES * self._cells
 
     def take(self, text: int, cells: int = 0) -> None:
         """Count bytes of text and cells.
@@ -61,17 +58,12 @@ class TableBudget:
             VibesError: the table takes more than it may.
         """
         self._text, self._cells = self._text + text, self._cells + cells
-        self.left = self._limit - self._text - CELL_BYTES * self._cells
         if self.left < 0:
             raise VibesError(
                 f"{self._shown} is too large for one table ({self._cells:,} cells, {self._text / 1e9:,.1f} GB uncompressed or more): it "
                 f"would take more than the {self._limit / 1e9:,.1f} GB of memory that a table may. Leave out rows or columns, or set "
                 f"{VARIABLE} where there is more memory."
             )
-
-    def reset(self) -> None:
-        """Count from the beginning."""
-        self.left, self._text, self._cells = self._limit, 0, 0
 
     def take_batch(self, batch: pa.RecordBatch) -> None:
         """Count a part of a table, as Arrow holds it; raises as `take`."""
@@ -81,36 +73,25 @@ class TableBudget:
 def _count_parquet(path: Path, budget: TableBudget) -> None:
     """Take what a Parquet file holds: by its metadata, and of text that may recur by its dictionaries, which write it once."""
     with pq.ParquetFile(path) as file:
-        for group in range(file.metadata.num_row_groups):
-            budget.take(file.metadata.row_group(group).total_byte_size)
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        whole = TableBudget(path)
+        for number, group in enumerate(groups):
+            whole.take(group.total_byte_size)
             # Metadata of damaged columns ends the process in `column` below; reading the first row raises OSError.
-            next(file.iter_batches(1, row_groups=[group]), None)
-        budget.reset()
-        chunks = [
-            file.metadata.row_group(group).column(number)
-            for group in range(file.metadata.num_row_groups)
-            for number in range(file.metadata.num_columns)
-        ]
+            next(file.iter_batches(1, row_groups=[number]), None)
+        chunks = [group.column(number) for group in groups for number in range(file.metadata.num_columns)]
     longest: dict[str, int] = {}  # bytes that the text of a column may have at most
     for chunk in chunks:
         budget.take(chunk.total_uncompressed_size, chunk.num_values)
         if chunk.physical_type == "BYTE_ARRAY":
-            name, most = chunk.path_in_schema, chunk.num_values * chunk.total_uncompressed_size
-            longest[name] = longest.get(name, 0) + most
-    names = [name for name, most in longest.items() if most > budget.left]
+            most = chunk.num_values * chunk.total_uncompressed_size
+            longest[chunk.path_in_schema] = longest.get(chunk.path_in_schema, 0) + most
     # Of texts that are written as what differs from the one before there are no dictionaries.
     apart = {chunk.path_in_schema for chunk in chunks if "DELTA_BYTE_ARRAY" in chunk.encodings}
-    for columns, rows in (
-        ([n for n in names if n not in apart], ROWS),
-        ([n for n in names if n in apart], FEW_ROWS),
-    ):
-        if columns:
-            with pq.ParquetFile(
-                path, read_dictionary=[name for name in columns if name not in apart]
-            ) as file:
-                for batch in file.iter_batches(rows, columns=columns):
-                    for column in batch.columns:
-                        budget.take(_text_bytes(column))
+    for name in [name for name, most in longest.items() if most > budget.left]:
+        with pq.ParquetFile(path, read_dictionary=[] if name in apart else [name]) as file:
+            for batch in file.iter_batches(FEW_ROWS if name in apart else ROWS, columns=[name]):
+                budget.take(sum(map(_text_bytes, batch.columns)))
 
 
 def _text_bytes(column: pa.Array) -> int:
@@ -127,25 +108,17 @@ def _text_bytes(column: pa.Array) -> int:
 
 
 def _memory_limit() -> int:
-    """Bytes: what the variable says, at most the memory that this process may use."""
-    told = os.environ.get(VARIABLE, "")
-    try:
-        limit = float(told or DEFAULT_GB)
-    except ValueError:
-        limit = 0.0
-    if not limit > 0:
-        raise VibesError(f"The environment variable {VARIABLE} is '{told}'; give gigabytes, such as 16.")
-    limits = [limit * 1e9]
+    """Return the bytes that the variable says, at most the memory of this machine or container."""
+    text = os.environ.get(VARIABLE, "")
+    limits = [0.0]
+    with suppress(ValueError):
+        limits = [float(text or DEFAULT_GB) * 1e9]
+    if not limits[0] > 0:
+        raise VibesError(f"The environment variable {VARIABLE} is '{text}'; give gigabytes, such as 16.")
     for name in _CGROUPS:
-        try:
+        with suppress(OSError, ValueError):  # there is no such group, or it is "max"
             limits.append(float(Path(name).read_text()))
-        except (OSError, ValueError):  # there is no such group, or it is "max"
-            continue
-    if resource is not None:
-        limits += [
-            float(one) for one in resource.getrlimit(resource.RLIMIT_AS) if one != resource.RLIM_INFINITY
-        ]
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+    with suppress(AttributeError, ValueError):  # of a system that does not say it
         limits.append(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
     return int(min(limits))
 
