@@ -69,13 +69,13 @@ def notes(path) -> str:
 def test_what_is_active_is_counted_and_what_is_not_known_is_noted(folder):
     listings = "listing_id,published_at,expires_at\na,2024-01-01,2024-02-01\nb,2024-01-05,\nc,2024-03-01,\n"
     events = f"{EVENTS}1,a,2024-01-03\n1,b,2024-01-04\n1,a,2024-02-01\n2,b,2024-02-02\n"
-    live = profile(Market.open(path := folder(listings=listings, events=events))).live
-    assert (live.at_end, live.outside) == (1, 0.5)  # b; before b, and at the very end of a
+    counts = profile(Market.open(path := folder(listings=listings, events=events))).events
+    assert (counts.active_at_end, counts.on_inactive) == (1, 0.5)  # b; before b, and at the very end of a
     assert "published_at" not in notes(path) and "expires_at" not in notes(path)
     assert "no expires_at" in notes(folder(listings=listings.replace("2024-02-01", ""), events=events))
     assert "no published_at" in notes(folder(listings=LISTINGS, events=events))
     ordered = events.replace("timestamp", "position").replace("2024-", "").replace("-", "")
-    assert profile(Market.open(folder(listings=LISTINGS, events=ordered))).live is None
+    assert profile(Market.open(folder(listings=LISTINGS, events=ordered))).events.active_at_end is None
 
 
 def test_users_who_return_and_events_that_say_not_this_are_noted(folder):

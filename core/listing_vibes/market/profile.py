@@ -55,7 +55,6 @@ class AttributeProfile(_Part):
     unit: str
     missing: float
     distinct: int
-    decimal: str  # "," where a comma stands before the decimals of the numbers in the table
 
 
 class EventsProfile(_Part):
@@ -73,6 +72,8 @@ class EventsProfile(_Part):
     listings_without: float  # share of listings without any event
     repeated: int  # events that repeat user, listing and time of another
     unwanted: int  # events that say "not this"
+    active_at_end: int | None  # listings active just after the last event; None without timestamps, as below
+    on_inactive: float | None  # share of the events on a listing that was not active then
 
 
 class SplitProfile(_Part):
@@ -86,15 +87,6 @@ class SplitProfile(_Part):
     test_queries: int
     cold_listings: float | None  # None without test queries
     cold_users: float | None
-
-
-class LiveProfile(_Part):
-    """When listings are active, in a market whose events have timestamps."""
-
-    published: bool  # any listing says since when
-    expires: bool  # any listing says until when
-    at_end: int  # listings active just after the last event
-    outside: float  # share of the events on a listing that was not active then
 
 
 class PhotosProfile(_Part):
@@ -118,7 +110,6 @@ class MarketProfile(_Part):
     listings: int
     attributes: list[AttributeProfile]
     events: EventsProfile | None
-    live: LiveProfile | None  # None without timestamps
     split: SplitProfile | None
     split_problem: str | None  # why there is no split
     photos: PhotosProfile
@@ -137,7 +128,6 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
     """Count, measure and look for leaks and defects; reads the headers of at most `most_photos` photo files."""
     log = EventLog.from_market(market)
     events = _profile_events(market, log) if len(log) else None
-    live = _profile_live(market, log) if events is not None and log.timed else None
     split = split_problem = None
     try:
         split = _profile_split(log, make_split(log, Catalogue(*market.live_interval())))
@@ -157,13 +147,12 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
         listings=len(market.plain),
         attributes=[_profile_attribute(market, attribute) for attribute in market.attributes],
         events=events,
-        live=live,
         split=split,
         split_problem=split_problem,
         photos=photos,
         title=market.title,
         excluded=[name for name in market.config.excluded if name in columns],
-        notes=_notes(market, events, live, split),
+        notes=_notes(market, events, split),
         leaks=_leaks(market, log),
         defects=[str(defect) for defect in defects],
     )
@@ -183,13 +172,13 @@ def _profile_attribute(market: Market, attribute: Attribute) -> AttributeProfile
         unit=attribute.unit,
         missing=float(kind.missing(market.listings, attribute.name).mean()),
         distinct=kind.distinct(market.listings, attribute.name),
-        decimal=attribute.decimal,
     )
 
 
 def _profile_events(market: Market, log: EventLog) -> EventsProfile:
     per_user, per_listing = np.diff(log.start), log.counts()
     keys = [C.USER, C.LISTING, C.TIMESTAMP if log.timed else C.POSITION]
+    catalogue = Catalogue.of(market)
     return EventsProfile(
         count=len(log),
         users=len(log.users),
@@ -203,24 +192,13 @@ def _profile_events(market: Market, log: EventLog) -> EventsProfile:
         listings_without=float((per_listing == 0).mean()),
         repeated=int(market.events.duplicated(keys).sum()),
         unwanted=int((~log.wanted).sum()),
+        active_at_end=int(catalogue.live(int(log.time.max()) + 1).sum()) if log.timed else None,
+        on_inactive=float((~catalogue.live(log.time, log.listing)).mean()) if log.timed else None,
     )
 
 
 def _date(moment: int | None) -> str | None:
     return None if moment is None else pd.Timestamp(moment, unit="ns").date().isoformat()
-
-
-def _profile_live(market: Market, log: EventLog) -> LiveProfile:
-    catalogue = Catalogue.of(market)
-    published, expires = (
-        name in market.plain and bool(market.plain[name].notna().any()) for name in (C.PUBLISHED, C.EXPIRES)
-    )
-    return LiveProfile(
-        published=published,
-        expires=expires,
-        at_end=int(catalogue.live(int(log.time.max()) + 1).sum()),
-        outside=float((~catalogue.live(log.time, log.listing)).mean()),
-    )
 
 
 def _profile_split(log: EventLog, split: Split) -> SplitProfile:
@@ -292,9 +270,7 @@ def _vector_defects(market: Market) -> list[Defect]:
     return defects
 
 
-def _notes(
-    market: Market, events: EventsProfile | None, live: LiveProfile | None, split: SplitProfile | None
-) -> list[str]:
+def _notes(market: Market, events: EventsProfile | None, split: SplitProfile | None) -> list[str]:
     """Return what the numbers mean for lists and measurements, a sentence each."""
     notes = []
     if market.title is None:
@@ -308,11 +284,14 @@ def _notes(
             "Many events go back to a listing of their user, while lists offer only what is new to a user, and tests by time ask "
             "for nothing else."
         )
-    if live is not None and not live.published:
+    is_known = [
+        name in market.plain and market.plain[name].notna().any() for name in (C.PUBLISHED, C.EXPIRES)
+    ]
+    if market.timed and not is_known[0]:
         notes.append(
             "There is no published_at, so all listings count as active from the start: tests rank what nobody could see yet."
         )
-    elif live is not None and not live.expires:
+    elif market.timed and not is_known[1]:
         notes.append("There is no expires_at, so no listing ends, and what is gone stays a candidate.")
     if split is not None and not split.valid_queries:
         notes.append(

@@ -60,10 +60,10 @@ def _rows(profile: MarketProfile) -> list[tuple[str, str]]:
             ("per user", f"{_spread(events.per_user)}; {two}"),
             ("per listing", f"{_spread(events.per_listing)}; {none}"),
         ]
-    if profile.live is not None:
-        outside = f"{_percent(profile.live.outside)} of the events on listings that were not active"
+    if events is not None and events.active_at_end is not None and events.on_inactive is not None:
+        outside = f"{_percent(events.on_inactive)} of the events on listings that were not active"
         rows.append(
-            ("active", f"{profile.live.at_end:,} of {profile.listings:,} after the last event; {outside}")
+            ("active", f"{events.active_at_end:,} of {profile.listings:,} after the last event; {outside}")
         )
     if split is None:
         rows.append(("split", profile.split_problem or "none"))
