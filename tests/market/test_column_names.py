@@ -108,7 +108,7 @@ def test_a_mapping_that_does_not_fit_is_one_sentence(tmp_path, columns, told, sa
         Market.open(tmp_path)
 
 
-def test_issues_name_the_columns_of_the_file(tmp_path):
+def test_issues_name_the_columns_of_the_file_and_a_table_with_the_usual_names_is_taken_as_it_is(tmp_path):
     (tmp_path / "listings.csv").write_text("ID,Breite,longitude\na,95,8\nb,48,9\n")
     (tmp_path / "events.csv").write_text("ID,wer,timestamp\nc,u,2024-01-01\na,u,2024-01-02\n")
     (tmp_path / "market.toml").write_text(
@@ -117,15 +117,8 @@ def test_issues_name_the_columns_of_the_file(tmp_path):
     issues = {(issue.column, issue.file_column) for issue in Market.open(tmp_path).defects}
     assert issues == {("latitude", "Breite"), ("listing_id", "ID")}
     assert "listings.csv, column Breite, row 1" in vibes("check", tmp_path).stdout
-
-
-def test_a_table_that_has_the_usual_names_by_now_is_taken_as_it_is(tmp_path):
-    (tmp_path / "listings.csv").write_text("listing_id,price\na,1\n")
-    (tmp_path / "market.toml").write_text("[columns.listings]\nlisting_id = 'ID'\n")
+    (tmp_path / "listings.csv").write_text("listing_id,latitude,longitude\na,48,8\n")
     assert Market.open(tmp_path).listings["listing_id"].tolist() == ["a"]
-
-
-def test_frames_are_mapped_as_well():
     homes = pd.DataFrame({"ID": [1, 2], "rooms": [1, 2]})
     market = Market.from_frames(homes, columns={"listings": {"listing_id": "ID"}})
     assert Market.open(market.path).listings["listing_id"].tolist() == ["1", "2"]

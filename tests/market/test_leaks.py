@@ -14,20 +14,8 @@ LEAKS = [
     "likes", "favourites", "n_views", "nviews", "bookings",
 ]  # fmt: skip
 SOUND = [
-    "price",
-    "room_type",
-    "bedrooms",
-    "amenities",
-    "name",
-    "host_id",
-    "year",
-    "place",
-    "minimum_nights",
-    "overview",
-    "sea_view",
-    "total_area",
-    "number_of_rooms",
-]
+    "price", "room_type", "bedrooms", "amenities", "name", "host_id", "year", "place", "minimum_nights", "overview", "sea_view", "total_area",
+]  # fmt: skip
 
 
 def test_names_of_leaks_and_of_sound_columns():

@@ -160,21 +160,12 @@ def test_what_is_missing_or_odd_is_one_sentence_and_nothing_is_written(memory, t
     assert "\n" not in str(caught.value) and not (tmp_path / "m" / "listings.parquet").exists()
 
 
-@pytest.mark.parametrize(
-    ("address", "says"),
-    [
-        ("nowhere://bucket/shop", "begins with 'nowhere://', which cannot be opened"),
-        ("s3://me:secret@bucket/shop?token=secret", "Install s3fs"),
-    ],
-)
-def test_a_protocol_that_is_not_there_is_named_without_secrets(address, says, monkeypatch):
+@pytest.mark.parametrize("protocol", ["nowhere", "s3"])
+def test_a_protocol_that_cannot_be_opened_is_named_without_secrets(protocol, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(VibesError, match=says) as caught:
-        Place.of(address, "PATH")
+    with pytest.raises(VibesError, match=f"begins with '{protocol}://', which cannot be opened") as caught:
+        Place.of(f"{protocol}://me:secret@bucket/shop?token=secret", "PATH")
     assert "secret" not in str(caught.value)
-
-
-def test_without_fsspec_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[sources\]'"):
         Place.of("s3://bucket", "PATH")
@@ -183,22 +174,16 @@ def test_without_fsspec_the_extra_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (PermissionError("Access Denied"), "s3://b cannot be read"),
-        (type("NoCredentialsError", (Exception,), {})("Unable to locate credentials"), "s3://b cannot be read"),
-        (ConnectionError("Could not connect to https://me:secret@s3/"), "s3://b cannot be read"),
-        (type("ClientError", (Exception,), {})("SignatureDoesNotMatch https://s3/a?X-Amz-Signature=secret"), "s3://b cannot be read"),
+        (PermissionError("Access Denied"), "s3://b cannot be read"), (RuntimeError(), r"cannot be read \(RuntimeError\)"),
+        (type("ClientError", (Exception,), {})("No signature https://me:secret@s3/a?X-Amz-Signature=secret"), "s3://b cannot be read"),
         (FileNotFoundError(2, "secret"), "There is no s3://b; check the address of --out"),
-        (RuntimeError(), r"cannot be read \(RuntimeError\)"),
     ],
 )  # fmt: skip
 def test_what_storages_raise_is_one_sentence_without_secrets(error, says):
-    place = Place(None, "b", "s3://b", "--out")
-    with pytest.raises(VibesError, match=says) as caught, asked(place):
+    with pytest.raises(VibesError, match=says) as caught, asked(Place(None, "b", "s3://b", "--out")):
         raise error
-    assert (
-        "secret" not in str(caught.value) and storage.is_address("s3://b") and not storage.is_address("C://b")
-    )
-    assert shown("https://u:p@h/a?sig=1") == "https://h/a"
+    assert "secret" not in str(caught.value) and shown("https://u:p@h/a?sig=1") == "https://h/a"
+    assert storage.is_address("s3://b") and not storage.is_address("C://b")
 
 
 def test_a_refresh_reads_what_is_new_on_a_storage_and_no_file_twice(memory):

@@ -89,9 +89,7 @@ def test_a_text_that_recurs_counts_as_often_as_it_does(tmp_path, monkeypatch, en
 def test_the_variable_says_how_much_a_table_may_take(tmp_path, monkeypatch, write):
     path = write(tmp_path, 1)
     assert len(read_table(path)) == 1_000_000
-    monkeypatch.setenv(table_limit.VARIABLE, "0.05")
-    with pytest.raises(VibesError, match="is too large for one table"):
-        read_table(path)
-    monkeypatch.setenv(table_limit.VARIABLE, "much")
-    with pytest.raises(VibesError, match="is 'much'; give gigabytes"):
-        read_table(path)
+    for value, says in (("0.05", "is too large for one table"), ("much", "is 'much'; give gigabytes")):
+        monkeypatch.setenv(table_limit.VARIABLE, value)
+        with pytest.raises(VibesError, match=says):
+            read_table(path)
