@@ -5,12 +5,12 @@ is compared with what was found; where they differ the one that was found is pri
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -23,8 +23,7 @@ from listing_vibes.demo.shipped import ROOT as DEMO
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.batch import work
-from listing_vibes.serving.batch.job import HISTORIES, part_path
+from listing_vibes.serving.batch.job import part_path, prepare
 
 GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "guide.md"
 RUN, USER, LISTING, K, CHUNK = DEMO / "run", "user-00016", "home-0100", 12, 256
@@ -126,20 +125,15 @@ class Faces:
         self.jobs += 1
         out = self.folder / str(self.jobs)
         rules = Rules.of(case.rules | {"k": K})
-        job = work.prepare(RUN, out, kind, rules, "model", case.at, CHUNK, beside=case.beside)  # type: ignore[arg-type]
-        for number in range(job.job.chunks):
-            if kind == "recommend":
-                users = pq.read_table(part_path(out / HISTORIES, number), columns=[C.USER])[C.USER]
-                if USER not in set(users.to_pylist()):
-                    continue
-            job.finish(number)
-            found = pq.read_table(part_path(out, number)).to_pandas().sort_values("rank")
-            mine = found[found[job.job.id_column] == (USER if kind == "recommend" else LISTING)]
-            if len(mine):
-                return listed(
-                    mine.drop(columns=job.job.id_column).rename(columns={"candidate_id": C.LISTING})
-                )
-        return []
+        scorer = prepare(RUN, out, kind, rules, "model", case.at, CHUNK, beside=case.beside)  # type: ignore[arg-type]
+        is_user, run = kind == "recommend", scorer.run
+        row = run.log.users.index(USER) if is_user else run.listing_row[LISTING]
+        number = int(np.flatnonzero(scorer.rows == row)[0]) // CHUNK
+        scorer.write_chunk(number)
+        found = pq.read_table(part_path(out, number)).to_pandas().sort_values("rank")
+        column = C.USER if is_user else C.LISTING
+        mine = found[found[column] == (USER if is_user else LISTING)]
+        return listed(mine.drop(columns=column).rename(columns={"candidate_id": C.LISTING}))
 
     def page(self, kind: str, case: Case) -> list[tuple[str, str]]:
         name, label = (
@@ -163,25 +157,15 @@ class Faces:
 
 @pytest.fixture
 def faces(show, tmp_path, monkeypatch) -> Iterator[Faces]:
-    """On the demo, whose tables are read and whose events are cut into histories once for all jobs."""
-    tables, cut = {}, {}
-    read, cutting = Market.open.__func__, work.cut_histories
+    """On the demo, whose tables are read once for all jobs."""
+    tables, read = {}, Market.open.__func__
 
     def read_once(cls, *told):
         if told not in tables:
             tables[told] = read(cls, *told)
         return tables[told]
 
-    def cut_once(market, out, chunk, at=None, report=None):
-        if at not in cut:
-            cut[at] = tmp_path / f"histories-{at}", cutting(market, out, chunk, at, report)
-            shutil.copytree(out, cut[at][0])
-        else:
-            shutil.copytree(cut[at][0], out)
-        return cut[at][1]
-
     monkeypatch.setattr(Market, "open", classmethod(read_once))
-    monkeypatch.setattr(work, "cut_histories", cut_once)
     with serving(app_of(RUN)) as client:
         yield Faces(Run.open(RUN), client, show, tmp_path / "jobs")
 

@@ -123,11 +123,8 @@ def test_settings_of_a_market_that_are_deep_or_huge(tiny_market):
 
 def test_a_condition_is_read_once(bare, monkeypatch):
     asked = []
-    for place in (
-        "listing_vibes.run.groups.read_condition",
-        "listing_vibes.serving.batch.work.read_condition",
-    ):
-        monkeypatch.setattr(place, lambda market, text: asked.append(text) or read_condition(market, text))
+    place = "listing_vibes.run.groups.read_condition"
+    monkeypatch.setattr(place, lambda market, text: asked.append(text) or read_condition(market, text))
     vibes("similar", bare.path, bare.listing_ids[0], "--where", "price<=1000", "--where", "pets=yes")
     assert asked == ["price<=1000", "pets=yes"]
     refused("similar", bare.path, bare.listing_ids[0], "--where", "price<=\ud800")

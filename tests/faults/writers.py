@@ -29,8 +29,7 @@ from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, reading, results_of
-from listing_vibes.serving.batch.local import score_here
-from listing_vibes.serving.batch.work import prepare
+from listing_vibes.serving.batch.job import prepare, score_here
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource

@@ -24,8 +24,7 @@ from listing_vibes.run.fits import NOTHING, Fit, save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.serving.batch.local import score_here
-from listing_vibes.serving.batch.work import prepare
+from listing_vibes.serving.batch.job import prepare, score_here
 from listing_vibes.serving.refresh.pushes import updated_pushes
 
 NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
@@ -283,11 +282,11 @@ def test_only_a_large_batch_builds_an_index_and_only_where_one_vector_says_it_al
     for beside in ("recency", "neighbors+recency"):
         built.clear()
         personal = beside != "recency" or bool(run.late_interaction.weight)
-        prepare(run.path, tmp_path / beside, "recommend", Rules(), chunk=30, beside=beside).finish(0)
+        prepare(run.path, tmp_path / beside, "recommend", Rules(), chunk=30, beside=beside).write_chunk(0)
         assert len(built) == (0 if personal else 1)
     for number, rules in enumerate((Rules(boost=("fresh 0.5 14d",)), Rules())):
         built.clear()
-        prepare(run.path, tmp_path / f"near{number}", "similar", rules, chunk=30).finish(0)
+        prepare(run.path, tmp_path / f"near{number}", "similar", rules, chunk=30).write_chunk(0)
         assert len(built) == number
     built.clear()
     served = Run.open(run.path)

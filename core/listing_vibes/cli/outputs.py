@@ -88,22 +88,21 @@ def _write_lists(
     from listing_vibes.market.durable import only_writer
     from listing_vibes.market.storage import is_address, shown
     from listing_vibes.serving.batch.delivery import delivered
-    from listing_vibes.serving.batch.local import score_here
-    from listing_vibes.serving.batch.work import prepare
+    from listing_vibes.serving.batch.job import prepare, score_here
 
     if engine == "ray" and is_address(out):
         raise VibesError(
             f"Option --engine ray fills a folder that all of its machines have, and OUT is {shown(out)}; use --engine local."
         )
     with delivered(out) as folder, only_writer(folder, "vibes batch"), progress_bar() as progress:
-        work = prepare(run, folder, kind, rules, space, at, chunk, progress, blend)
+        scorer = prepare(run, folder, kind, rules, space, at, chunk, blend)
         if engine == "local":
-            lists = score_here(work, workers, progress)
+            lists = score_here(scorer, workers, progress)
         else:
             from listing_vibes.serving.batch.ray_engine import score_on_ray
 
-            lists = score_on_ray(work.folder, workers or cores(), progress)
-    return work.job.chunks, lists
+            lists = score_on_ray(folder, workers or cores(), progress)
+    return scorer.job.chunks, lists
 
 
 @app.command(rich_help_panel=PRODUCTION)

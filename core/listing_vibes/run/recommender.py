@@ -43,7 +43,6 @@ class Recommender:
         rules: resolved ones, see `Rules.resolved`.
         additions: the blend; None: the model only.
         batch: for very many queries: of many listings, an approximate index of measured recall proposes the candidates.
-        gain: (L,) what every score gains, in the place of what `additions` count as recent.
     """
 
     def __init__(
@@ -53,10 +52,9 @@ class Recommender:
         rules: Rules,
         additions: Additions | None = None,
         batch: bool = False,
-        gain: np.ndarray | None = None,
     ) -> None:
         self.run, self.space, self.rules, self.additions = run, space, rules, additions
-        self._batch, self._gain = batch, gain
+        self._batch = batch
         self.groups = Groups.of(rules, run.market) if rules.ask_attributes else Groups(None, None, None)
         self.pins = named_rows(run, rules.pin, "--pin")
         unlike = named_rows(run, rules.unlike, "--not")
@@ -235,19 +233,15 @@ class Recommender:
 
     def gain_at(self, at: int) -> np.ndarray | None:
         """Return (L,) float32: what recent events add to every listing's score at a moment; None: nothing."""
-        when = self._when(at)
-        if when is None or self._gain is not None:
-            return None if when is None else self._gain
-        additions = self.additions
-        assert additions is not None
+        when, additions = self._when(at), self.additions
+        if when is None or additions is None:
+            return None
         return additions.gains.get(when, lambda: additions.gain(when))
 
     def _when(self, at: int | None) -> int | None:
         """Return the moment at which recent events are counted, None where none are."""
-        if at is None or self._gain is not None:
-            return at
         has_recent = self.additions is not None and self.additions.has_recent
-        return self.run.counted_at(at) if has_recent else None
+        return self.run.counted_at(at) if has_recent and at is not None else None
 
     def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
         """Return (L,) bool: which listings may be in a list at a moment; without `where` also those that do not fulfil it."""

@@ -11,10 +11,8 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.batch import work
-from listing_vibes.serving.batch.local import score_here
-from listing_vibes.serving.batch.ray_engine import Scorer
-from listing_vibes.serving.batch.work import prepare
+from listing_vibes.serving.batch.job import prepare, score_here
+from listing_vibes.serving.batch.ray_engine import RayScorer, score_on_ray
 
 psutil = pytest.importorskip("psutil")
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -58,29 +56,20 @@ def workers_of(pid: int) -> list:
     return found
 
 
-def test_a_worker_reads_one_chunk_at_a_time_and_gives_ray_numbers_alone(trained, tmp_path, monkeypatch):
+def test_a_worker_writes_the_chunks_it_is_given_and_gives_ray_numbers_alone(trained, tmp_path):
     """So nothing waits in Ray's memory or is spilled to disk, however large the market."""
     prepare(trained.path, tmp_path, "recommend", Rules(k=10), chunk=2)
-    read, reader = [], work.read_histories
-    monkeypatch.setattr(
-        work, "read_histories", lambda path, market: read.append(path) or reader(path, market)
-    )
-    scorer = Scorer(str(tmp_path))
-    assert not read and not list(tmp_path.glob("part-*"))
+    scorer = RayScorer(str(tmp_path))
     for numbers in ([3], [0, 1]):
-        told = scorer({"chunk": np.array(numbers)})
-        assert sorted(told) == ["chunk", "lists", "seconds"]
-        assert all(
-            np.asarray(value).dtype.kind in "if" and len(value) == len(numbers) for value in told.values()
-        )
-    assert [path.name for path in read] == [f"part-0000{n}.parquet" for n in (3, 0, 1)]
-    assert sorted(path.name for path in tmp_path.glob("part-*")) == sorted(path.name for path in read)
+        result = scorer({"chunk": np.array(numbers)})
+        assert all(np.asarray(value).dtype.kind in "if" for value in result.values())
+    assert sorted(path.name for path in tmp_path.glob("part-*")) == [
+        f"part-0000{n}.parquet" for n in (0, 1, 3)
+    ]
     assert sum(ds.dataset(path).count_rows() for path in tmp_path.glob("part-*")) == 3 * 2 * 10
 
 
 def test_without_ray_the_mend_is_told(trained, tmp_path, monkeypatch):
-    from listing_vibes.serving.batch.ray_engine import score_on_ray
-
     prepare(trained.path, tmp_path / "out", "similar", Rules(k=3))
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[ray\]'"):

@@ -1,29 +1,45 @@
-"""What a batch job is, and the folder that it fills: a manifest, and one parquet file a chunk."""
+"""A batch job: the lists of all listings or users, cut into chunks, each of which becomes one Parquet file by a rename.
+
+A chunk depends on nothing but the job, so the rows are the same whatever scores them (threads, Ray) and however often the job was
+interrupted; a chunk whose file is there is done.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import math
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json, write_text
 from listing_vibes.market.durable import atomic_path, sweep_left
-from listing_vibes.run.fits import Fit
+from listing_vibes.market.fingerprint import file_sha256
+from listing_vibes.market.moments import moment_in_log
+from listing_vibes.progress import Counted, Report
+from listing_vibes.run.additions import Additions
+from listing_vibes.run.fits import Fit, serving_fit
+from listing_vibes.run.groups import resolve_rules
+from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.serving.batch.list_table import list_schema, list_table
 
 MANIFEST = "_job.json"  # readers of parquet folders skip names that begin with _ or .
-HISTORIES, GAIN = "_histories", "_recency.npy"
-FORMAT = 1
+FORMAT = 2
 Kind = Literal["similar", "recommend"]
+#: Listings or users a chunk.
+CHUNK = 2048
+NOW = "now"
 
 
 class Job(BaseModel):
@@ -32,10 +48,10 @@ class Job(BaseModel):
     Attributes:
         run: its folder; name: what the rows call it; generation: how many refreshes it had behind it.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
-        inference: the path that encodes users, since bfloat16 and float32 give different rows.
-        beside: what is added to the model; what recency adds at the moment lies in the folder.
-        at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the same where one was asked for,
-            or that it was the moment when the job began.
+        inference: the path that encodes users, since bfloat16 and float32 give different rows; "" for listings.
+        beside: what is added to the model.
+        at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the same where one was given, or that it was the moment
+            when the job began.
         chunk: listings or users a file; chunks: how many files there will be.
     """
 
@@ -59,105 +75,232 @@ class Job(BaseModel):
 
     @classmethod
     def load(cls, folder: Path) -> Job | None:
-        """The job that fills `folder`; None where there is none.
+        """Read the job that fills `folder`; None where there is none.
 
         Raises:
             VibesError: its manifest is damaged or of another version.
         """
         return read_json(folder / MANIFEST, "choose another folder, or remove this one", cls.model_validate)
 
-    def save(self, folder: Path) -> None:
-        """Write the manifest."""
-        write_text(folder / MANIFEST, self.model_dump_json(indent=1))
-
-    @property
-    def id_column(self) -> str:
-        """What a list belongs to."""
-        return C.LISTING if self.kind == "similar" else C.USER
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of every file."""
-        return pa.schema(
-            [
-                (self.id_column, pa.string()),
-                ("rank", pa.int32()),
-                ("candidate_id", pa.string()),
-                ("score", pa.float32()),
-                ("run", pa.dictionary(pa.int32(), pa.string())),
-                ("at", pa.timestamp("us", "UTC") if self.timed else pa.int64()),
-                *([("rule", pa.dictionary(pa.int32(), pa.string()))] if self.rules.says else []),
-            ]
-        )
-
     def todo(self, folder: Path) -> list[int]:
-        """The chunks whose file is not there yet."""
+        """Return the chunks whose file is not there yet."""
         return [number for number in range(self.chunks) if not part_path(folder, number).is_file()]
 
-    def write(self, folder: Path, number: int, table: pa.Table) -> None:
-        """The file of a chunk: whole or not there, and the same however often it is written."""
-        with atomic_path(part_path(folder, number)) as temporary:
+
+@dataclass(frozen=True, eq=False)
+class JobScorer:
+    """Scores the chunks of a job; every process that works on the job holds one.
+
+    Attributes:
+        rows: (Q,) the listings with a vector, or the users with a history, in the order of the chunks.
+        ends: (U,) where the history of each user ends at the job's moment.
+    """
+
+    job: Job
+    folder: Path
+    run: Run
+    recommender: Recommender
+    rows: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, job: Job, folder: Path, run: Run) -> JobScorer:
+        """Open what the job needs."""
+        additions = None if job.beside is None else Additions(run, job.beside)
+        recommender = Recommender(run, job.space, job.rules, additions, batch=True)
+        if inference_of(run, job.kind) != job.inference:  # also loads the model, before threads share it
+            raise VibesError(
+                f"{folder} was begun on a machine that encodes in {job.inference}, this one in {run.engine.path}; "
+                "set inference in run.toml to one that both have, or go on there."
+            )
+        if job.kind == "recommend":
+            ends = history_ends(run, job.at)
+            rows = np.flatnonzero(ends > run.log.start[:-1])
+        else:
+            ends, rows = np.zeros(0, np.int64), np.flatnonzero(run.index(job.space).known)
+            if recommender.groups.region is not None:  # the listings of one region stand together
+                rows = rows[np.argsort(recommender.groups.region[rows], kind="stable")]
+        recommender.warm(job.at if job.kind == "recommend" else None)
+        return cls(job, folder, run, recommender, rows, ends)
+
+    @classmethod
+    def reopen(cls, folder: Path) -> JobScorer:
+        """Open what another process needs to help with the job in `folder`."""
+        job = Job.load(folder)
+        if job is None:
+            raise VibesError(f"{folder} holds no job; it was removed while it was worked on.")
+        use_one_thread()
+        run = Run.open(Path(job.run))
+        if run.generation != job.generation:
+            raise VibesError(f"{run.path} was refreshed while {folder} was filled; choose a new folder.")
+        return cls.of(job, folder, run)
+
+    def write_chunk(self, number: int) -> int:
+        """Score a chunk and write its file; returns how many lists it holds."""
+        job, rows = self.job, self.rows[number * self.job.chunk :][: self.job.chunk]
+        ids = np.array(self.run.listing_ids, dtype=object)
+        if job.kind == "similar":
+            names, lists = ids[rows], self.recommender.similar(rows, job.at)
+        else:
+            log = self.run.log
+            names = [log.users[row] for row in rows]
+            lists = self.recommender.recommend(log, log.start[rows], self.ends[rows], job.at, job.rules.k)
+        id_column = C.LISTING if job.kind == "similar" else C.USER
+        schema = list_schema(id_column, job.timed, bool(job.rules.says))
+        with atomic_path(part_path(self.folder, number)) as temporary:
+            table = list_table(schema, names, ids, lists, job.name, job.at)
             pq.write_table(table, temporary, compression="zstd")
+        return len(rows)
 
 
-def tidy(job: Job, folder: Path) -> None:
-    """Remove the histories that a job was cut into, once all its files are there."""
-    if not job.todo(folder):
-        shutil.rmtree(folder / HISTORIES, ignore_errors=True)
+def history_ends(run: Run, at: int) -> np.ndarray:
+    """Return (U,) where the history of each user of a run ends at a moment."""
+    log = run.log
+    ends: np.ndarray = log.start[:-1] + np.bincount(log.user[log.time < at], minlength=len(log.users))
+    return ends
 
 
 def part_path(folder: Path, number: int) -> Path:
-    """The file of a chunk."""
+    """Return the file of a chunk."""
     return folder / f"part-{number:05d}.parquet"
 
 
-def claim(folder: Path, asked: dict[str, object]) -> Job | None:
-    """The unfinished or finished job in `folder` where it is the one that was `asked` for; None where it is free.
+def score_here(scorer: JobScorer, workers: int | None = None, report: Report | None = None) -> int:
+    """Score what is left of a job, chunks side by side on threads; returns how many lists were made.
 
     Args:
-        asked: fields of `Job` and what they should be.
+        workers: threads; None: one a core.
+    """
+    todo, lists = scorer.job.todo(scorer.folder), 0
+    pool = ThreadPoolExecutor(workers or cores(), initializer=use_one_thread)
+    try:
+        futures = [pool.submit(scorer.write_chunk, number) for number in todo]
+        for done, future in enumerate(as_completed(futures), start=scorer.job.chunks - len(todo) + 1):
+            lists += future.result()
+            if report is not None:
+                report(Counted("chunks", done, scorer.job.chunks))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return lists
+
+
+def prepare(
+    run_path: Path,
+    folder: Path,
+    kind: Kind,
+    rules: Rules,
+    space: str | None = None,
+    at: str | None = None,
+    chunk: int = CHUNK,
+    beside: str | None = None,
+) -> JobScorer:
+    """Return the scorer of a job in `folder`: a new one, or the one that the same arguments started there; see `use_one_thread`.
+
+    Args:
+        space: None: the model's, or for listings the first that the run has.
+        at: the moment as people write it; None: after the last event.
+        beside: what is added to the model in a recommendation, see `listing_vibes.run.fits.serving_fit`.
+
+    Raises:
+        VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
+    """
+    use_one_thread()
+    run, is_for_users = Run.open(run_path), kind == "recommend"
+    market, rules = run.market, resolve_rules(rules, run.market, is_for_users)
+    fit = serving_fit(run_path, run.manifest.settings, beside) if is_for_users else None
+    space = space or ("model" if is_for_users else run.spaces[0])
+    index = run.index(space)
+    if is_for_users:
+        run.needs_model()
+    moment = None if at is None else moment_in_log(at, market.timed, "Option --at")
+    arguments: dict[str, Any] = {
+        "kind": kind,
+        "run": str(run_path.resolve()),
+        "space": space,
+        "rules": rules,
+        "beside": fit,
+        "chunk": chunk,
+        "generation": run.generation,
+        "fingerprint": fingerprint_of(run.folder, market.fingerprint),
+        # Continued later it is the moment of then.
+        "asked_at": NOW if at is not None and at.strip() == NOW else moment,
+        "inference": inference_of(run, kind),
+    }
+    job = find_job(folder, arguments)
+    if job is None:
+        moment = run.after_last_event if moment is None else moment
+        count = int(index.known.sum())
+        if is_for_users:
+            count = int((history_ends(run, moment) > run.log.start[:-1]).sum())
+            if not count:
+                raise VibesError(
+                    f"No user of {market.path} has an event before that moment, so there is no history to go by."
+                )
+        name = f"{run_path.resolve().name}-{arguments['fingerprint'][:8]}"
+        arguments |= {"at": moment, "name": name, "timed": market.timed, "chunks": math.ceil(count / chunk)}
+        job = Job(**arguments)
+        scorer = JobScorer.of(job, folder, run)  # says what is wrong with a rule before anything is written
+        write_text(folder / MANIFEST, job.model_dump_json(indent=1))
+        return scorer
+    return JobScorer.of(job, folder, run)
+
+
+def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
+    """Return the job in `folder` where it is the one of these fields of `Job`; None where the folder is free.
 
     Raises:
         VibesError: the folder holds another job, or files that no job wrote.
     """
     sweep_left(folder)
-    there = Job.load(folder)
-    if there is None:
+    job = Job.load(folder)
+    if job is None:
         strange = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
         if strange:
             raise VibesError(
                 f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder."
             )
         return None
-    had = json.loads(there.model_dump_json())
-    for name, value in asked.items():
-        wanted = json.loads(value.model_dump_json()) if isinstance(value, BaseModel) else value
-        if had[name] != wanted:
-            raise VibesError(
-                f"{folder} holds the lists of another command ({_difference(name, had[name], wanted, there.timed)}); "
-                "give the same options to go on with that one, or choose another folder."
-            )
-    return there
-
-
-def _difference(name: str, had: object, wanted: object, timed: bool) -> str:
-    if isinstance(had, dict) and isinstance(wanted, dict):
-        name = next(key for key in had if had[key] != wanted[key])
-        had, wanted = had[name], wanted[name]
-    if name in ("fingerprint", "generation"):
-        return "the run or its market changed since"
-    if name == "asked_at" and timed:  # nanoseconds tell a person nothing
-        had, wanted = (
-            str(np.datetime64(one, "ns"))[:19] if isinstance(one, int) else one for one in (had, wanted)
+    had, given = (
+        json.loads(job.model_dump_json()),
+        json.loads(job.model_copy(update=arguments).model_dump_json()),
+    )
+    other = next((name for name in had if had[name] != given[name]), None)
+    if other is not None:
+        if other in ("fingerprint", "generation"):
+            difference = "the run or its market changed since"
+        else:
+            difference = f"{other.removeprefix('asked_')} was {had[other]}, now {given[other]}"
+        raise VibesError(
+            f"{folder} holds the lists of another command ({difference}); give the same options to go on with that one, or choose "
+            "another folder."
         )
-    return f"{name.removeprefix('asked_').replace('_', ' ')} was {had}, now {wanted}"
+    return job
+
+
+def inference_of(run: Run, kind: Kind) -> str:
+    """Return the path that encodes users (see `listing_vibes.model.fast.choose`); none for listings, which are encoded already."""
+    return run.engine.path if kind == "recommend" else ""
 
 
 def fingerprint_of(run: Path, market: str) -> str:
-    """sha256 of what the lists come from: vectors, weights and the fingerprint of the market."""
+    """Return the sha256 of what the lists come from: vectors, weights and the fingerprint of the market."""
     digest = hashlib.sha256(market.encode())
     for path in (run / "listings.safetensors", run / "model.safetensors"):
         if path.is_file():
-            with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            digest.update(bytes.fromhex(file_sha256(path)))
     return digest.hexdigest()
+
+
+def use_one_thread() -> None:
+    """Have this thread (torch: this process) compute without helpers from here on, so that sums are the same everywhere.
+
+    Also the index is built so: its axes, too, must not depend on the machine's cores.
+    """
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    try:
+        import torch
+    except ImportError:  # similar listings need no torch
+        return
+    torch.set_num_threads(1)

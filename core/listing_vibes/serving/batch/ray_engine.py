@@ -10,7 +10,6 @@ import logging
 import os
 import secrets
 import sys
-import time
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,19 @@ import numpy as np
 
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.progress import Counted, Report
-from listing_vibes.serving.batch.job import Job, tidy
-from listing_vibes.serving.batch.work import Work
+from listing_vibes.serving.batch.job import Job, JobScorer
 
 
-class Scorer:
+class RayScorer:
     """What an actor does: opens the job once, then scores the chunks it is given."""
 
     def __init__(self, folder: str) -> None:
-        self.work = Work.reopen(Path(folder))
+        self._scorer = JobScorer.reopen(Path(folder))
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Scores the chunks `batch["chunk"]` (n,), each into its file."""
-        started = time.monotonic()
-        lists = [self.work.finish(int(number)) for number in batch["chunk"]]
-        return {"chunk": batch["chunk"], "lists": lists, "seconds": [time.monotonic() - started] * len(lists)}
+        """Score the chunks `batch["chunk"]` (n,), each into its file; Ray gets numbers alone."""
+        lists = [self._scorer.write_chunk(int(number)) for number in batch["chunk"]]
+        return {"chunk": batch["chunk"], "lists": lists}
 
 
 def score_on_ray(folder: Path, workers: int, report: Report | None = None) -> int:
@@ -74,7 +71,7 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
         ray.data.DataContext.get_current().enable_progress_bars = False
         chunks = ray.data.from_items([{"chunk": n} for n in todo], override_num_blocks=len(todo))
         done = chunks.map_batches(
-            Scorer,
+            RayScorer,
             batch_size=1,
             fn_constructor_args=(str(folder.resolve()),),
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
@@ -86,7 +83,6 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
             made += int(row["lists"])
             if report is not None:
                 report(Counted("chunks", place, job.chunks))
-        tidy(job, folder)
         return made
     except ray.exceptions.RayError as error:
         reason = [line for line in str(error).splitlines() if line.strip()]
