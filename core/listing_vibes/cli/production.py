@@ -268,22 +268,20 @@ def monitor(
     """Say whether a run is still good: recall on the newest events, coverage, drift, age; exit code 1 where it may not be."""
     from listing_vibes.market.io import check_table_name, write_table
     from listing_vibes.serving.monitor.checks import Thresholds
-    from listing_vibes.serving.monitor.evidence import About, no_queries, write_evidence
-    from listing_vibes.serving.monitor.monitor import look
+    from listing_vibes.serving.monitor.monitor import check_run, no_queries, write_evidence
 
     check_table_name(queries, "--queries")
     limits = Thresholds.of(thresholds)
     if memo is not None and memo.suffix not in (".md", ".html"):
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
-    about: About = {}
     with progress_bar() as progress:
-        found, asked = look(run, limits, None, since, blend, progress=progress, about=about)
+        found, asked = check_run(run, limits, None, since, blend, progress=progress)
     if memo is not None:
         from listing_vibes.report.memo import evidence_folder, write_memo
         from listing_vibes.run.run import Run
 
         folder = evidence_folder(memo)
-        write_memo(found, memo, write_evidence(found, asked, about, Run.open(run), folder))
+        write_memo(found, memo, write_evidence(found, asked, Run.open(run), folder))
     if prometheus is not None:
         from listing_vibes.market.documents import write_text
 

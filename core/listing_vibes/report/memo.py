@@ -51,21 +51,19 @@ def memo_html(found: Monitored, links: Links | None = None) -> str:
 def memo_markdown(found: Monitored, links: Links | None = None) -> str:
     """Return the memo in Markdown."""
 
-    def item(sentence: str, check: Check, advice: str = "") -> str:
+    def item(check: Check, advice: str = "") -> str:
         path, rows = (links or {}).get((check.name, check.of), ("", 0))
         link = f" ([{count(rows, 'query', 'queries')}]({quote(path)}))" if path else ""
-        return f"- {_escape(sentence)}{link}{advice}"
+        return f"- {_escape(check.sentence)}{link}{advice}"
 
     parts = [
         f"# {_escape(found.market)}: is it still good?",
         _escape(_subtitle(found)),
         f"**{found.verdict}**",
-        "\n".join(
-            item(check.sentence, check, f" *Look at:* {_escape(check.look)}") for check in found.crossed
-        ),
+        "\n".join(item(check, f" *Look at:* {_escape(check.look)}") for check in found.crossed),
     ]
     if found.quiet:
-        parts += ["## What else was looked at", "\n".join(item(*quiet) for quiet in found.quiet_checks)]
+        parts += ["## What else was looked at", "\n".join(map(item, found.quiet))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -12,24 +12,23 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.serving.monitor import lists
 from listing_vibes.serving.monitor.checks import Thresholds
-from listing_vibes.serving.monitor.lists import Shown
-from listing_vibes.serving.monitor.monitor import _list_checks
+from listing_vibes.serving.monitor.lists import SampledLists
 
 LISTINGS, AT, UNKNOWN = 40, 100 * DAY, np.iinfo(np.int64).min
 LIMITS = Thresholds()
 
 
-def lists_of(seed: int, number: int = 60, among: int = LISTINGS) -> Shown:
+def lists_of(seed: int, number: int = 60, among: int = LISTINGS) -> SampledLists:
     """Lists of five of the first live listings, some shorter."""
     rng = np.random.default_rng(seed)
     live = np.arange(LISTINGS) % 8 != 7
     some = np.flatnonzero(live)[:among]
     rows = np.stack([rng.permutation(some)[:5] for _ in range(number)])
     rows[rng.random(number) < 0.3, 3:] = -1
-    return Shown(AT, live, rows)
+    return SampledLists(AT, live, rows)
 
 
-def counted(of: Shown) -> list[int]:
+def counted(of: SampledLists) -> list[int]:
     return [sum(row == listing for line in of.rows.tolist() for row in line) for listing in range(LISTINGS)]
 
 
@@ -37,9 +36,9 @@ def test_places_and_coverage_are_those_of_a_loop():
     of = lists_of(0, number=6)
     assert of.places().tolist() == counted(of)
     drawn = np.array([3, 3, 0])
-    assert of.places(drawn).tolist() == counted(Shown(AT, of.live, of.rows[drawn]))
+    assert of.places(drawn).tolist() == counted(SampledLists(AT, of.active, of.rows[drawn]))
     value, low, high = of.coverage
-    assert value == sum(n > 0 for n in counted(of)) / of.live.sum() and low < value < high
+    assert value == sum(n > 0 for n in counted(of)) / of.active.sum() and low < value < high
 
 
 def test_a_smaller_part_of_the_catalogue_is_an_alarm_where_it_is_sure():
@@ -57,7 +56,7 @@ def test_a_smaller_part_of_the_catalogue_is_an_alarm_where_it_is_sure():
 
 
 def test_places_that_go_to_fewer_are_an_alarm_where_it_is_sure(monkeypatch):
-    monkeypatch.setattr(lists, "DRAWS", 100)
+    monkeypatch.setattr(lists, "RESAMPLES", 100)
     wide, narrow = lists_of(0), lists_of(1, among=12)
     found = lists.concentration_check(narrow, wide, LIMITS)
     assert found.crossed and found.value - found.before > 0.1
@@ -74,7 +73,7 @@ def test_the_sellers_shown_most_are_those_of_a_loop(tmp_path):
     run, now = SimpleNamespace(market=Market.from_frames(table, path=tmp_path / "m")), lists_of(4)
     places: dict[str, int] = {}
     live: dict[str, int] = {}
-    for host, number, there in zip(hosts, counted(now), now.live, strict=True):
+    for host, number, there in zip(hosts, counted(now), now.active, strict=True):
         if host is not None and there:
             places[host], live[host] = places.get(host, 0) + number, live.get(host, 0) + 1
     most = sorted(places, key=lambda host: (-places[host], host))[: round(len(places) / 10)]
@@ -85,15 +84,13 @@ def test_the_sellers_shown_most_are_those_of_a_loop(tmp_path):
     assert found.before == pytest.approx(sum(live[host] for host in most) / sum(live.values()))
     assert not lists.seller_check(run, now, "host", Thresholds(top_tenth=share)).crossed
     run.catalogue = Catalogue(np.full(LISTINGS, UNKNOWN), np.full(LISTINGS, 2 * AT))
-    about = lists.about(run, now, "host")
-    assert about["sellers", "host"].tolist() == [host in most for host in hosts]
-    assert about["coverage", ""].tolist() == [
-        there and not n for there, n in zip(now.live, counted(now), strict=True)
-    ]
-    assert (~about["concentration", ""]).sum() == now.live.sum() // 10 and not about["young", ""].any()
+    assert lists.seller_check(run, now, "host", LIMITS).listings.tolist() == [host in most for host in hosts]
+    unseen = [active and not n for active, n in zip(now.active, counted(now), strict=True)]
+    assert lists.coverage_check(now, None, LIMITS).listings.tolist() == unseen
+    assert (~lists.concentration_check(now, None, LIMITS).listings).sum() == now.active.sum() // 10
 
 
-def test_where_nothing_is_live_no_sellers_are_asked_for_that_nobody_named(tmp_path, make_log, monkeypatch):
+def test_where_nothing_is_active_no_sellers_are_counted_that_were_not_named(tmp_path, make_log):
     table = pd.DataFrame({"listing_id": [f"l{row}" for row in range(LISTINGS)], "host": "h", "rooms": 1})
     log, nothing = make_log(np.zeros(2, int), [0, 1], np.arange(2), LISTINGS, 1), np.zeros(LISTINGS, bool)
     run = SimpleNamespace(
@@ -101,15 +98,11 @@ def test_where_nothing_is_live_no_sellers_are_asked_for_that_nobody_named(tmp_pa
         catalogue=Catalogue(np.full(LISTINGS, UNKNOWN), np.full(LISTINGS, AT)),
         log=log,
     )
-    none, about = Shown(AT, nothing, np.full((1, 5), -1)), {}
-    monkeypatch.setattr(lists, "now_and_then", lambda *told: (none, None))
-    found = _list_checks(run, None, None, None, LIMITS, about)
-    assert [check.name for check in found] == ["coverage", "concentration"] and (
-        "sellers",
-        "host",
-    ) not in about
-    with pytest.raises(VibesError, match="which no live listing has"):
-        _list_checks(run, None, "host", None, LIMITS, about)
+    none = SampledLists(AT, nothing, np.full((1, 5), -1))
+    found = lists.list_checks(run, none, None, None, None, LIMITS)
+    assert [check.name for check in found] == ["coverage", "concentration"]
+    with pytest.raises(VibesError, match="which no active listing has"):
+        lists.list_checks(run, none, None, None, "host", LIMITS)
 
 
 def test_young_and_cold_listings_have_the_places_of_a_loop(make_log):
@@ -119,22 +112,22 @@ def test_young_and_cold_listings_have_the_places_of_a_loop(make_log):
     run = SimpleNamespace(catalogue=Catalogue(since, np.full(LISTINGS, 2 * AT)), log=log)
     now, then = lists_of(5), lists_of(6, among=20)
     places = counted(now)
-    known = [row for row in range(LISTINGS) if now.live[row] and since[row] != UNKNOWN]
+    known = [row for row in range(LISTINGS) if now.active[row] and since[row] != UNKNOWN]
     young = [row for row in known if row <= 14]  # days ago
     found = lists.age_check(run, now)
     assert found.value == pytest.approx(sum(places[row] for row in young) / sum(places[row] for row in known))
     assert found.before == len(young) / len(known)
-    new = lists.about(run, now, None)["young", ""]
-    assert np.flatnonzero(new).tolist() == [row for row in range(15) if since[row] != UNKNOWN]
+    assert np.flatnonzero(found.listings).tolist() == young
     cold = [row for row in range(LISTINGS) if row not in trained]
-    share = float(np.mean([row in cold for row in np.flatnonzero(now.live)]))
-    check = lists.cold_check(run, now, np.arange(8) < 6, then, Thresholds(cold_share=share))
+    is_cold = ~np.isin(np.arange(LISTINGS), trained)
+    share = float(np.mean([row in cold for row in np.flatnonzero(now.active)]))
+    check = lists.cold_check(is_cold, now, then, Thresholds(cold_share=share))
     assert (check.value, check.before, check.crossed) == (share, share, False)
     assert f"they have {sum(places[row] for row in cold) / sum(places):.0%} of the places" in check.sentence
-    none = Shown(AT, np.zeros(LISTINGS, bool), now.rows[:0])
-    check = lists.cold_check(run, none, np.arange(8) < 6, then, Thresholds(cold_share=0))
+    none = SampledLists(AT, np.zeros(LISTINGS, bool), now.rows[:0])
+    check = lists.cold_check(is_cold, none, then, Thresholds(cold_share=0))
     assert (check.value, check.before, check.crossed) == (None, share, False)  # not what it was then
-    assert lists.cold_check(run, now, np.arange(8) < 6, none, LIMITS).before is None
+    assert lists.cold_check(is_cold, now, none, LIMITS).before is None
     run.catalogue = Catalogue(np.full(LISTINGS, UNKNOWN), np.full(LISTINGS, 2 * AT))
     assert lists.age_check(run, now) is None
 
@@ -156,7 +149,7 @@ def test_lists_are_of_those_who_were_active_last_before_the_moment(random_log, a
         before = [int(t) for t in log.time[log.user == user] if t < at]
         if before:
             last[user] = (before[-1], len(before))
-    lists.shown(run, at, 7)
+    SampledLists.of(run, at, 7)
     ((start, end, moment, _),) = asked
     users = log.user[start].tolist()
     assert moment == at and len(users) == 7

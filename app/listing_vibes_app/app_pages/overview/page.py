@@ -145,8 +145,8 @@ def show_monitoring(opened: OpenRun) -> None:
         st.markdown(f"- {plain(check.sentence)} Look at: {plain(check.look)}")
     if found.quiet:
         with st.expander("All other checks"):
-            for sentence in found.quiet:
-                st.markdown(f"- {plain(sentence)}")
+            for check in found.quiet:
+                st.markdown(f"- {plain(check.sentence)}")
     behind = opened.run.generation - found.generation
     since = (
         f"{behind} {'refresh' if behind == 1 else 'refreshes'} ago" if behind > 0 else "of what is shown here"

@@ -1,4 +1,4 @@
-"""What a look at a run found: checks with their thresholds, kept as `monitor.json` beside the run."""
+"""The checks of a run with their thresholds, and what they found, stored as `monitor.json` beside the run."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listing_vibes.errors import VibesError, escaped
 from listing_vibes.market.documents import first_problem, read_json, read_toml, write_text
 from listing_vibes.run.versions import stamp_of
+from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
 FILE = "monitor.json"
 
 
 class Thresholds(BaseModel):
-    """From when a check is crossed; None: it is told and never crossed.
+    """From when a check crosses its threshold; None: it never does. A difference has to be significant as well.
 
     Attributes:
-        recall_drop: share of the recall@30 that was measured which is lost on the newest events, where chance does not explain it
-            and 20 users or more asked.
+        recall_drop: share of the recall@30 that was measured which is lost on the newest events of 20 users or more.
         coverage_drop: share of the coverage of lists when the test began that is lost now.
-        concentration_rise: how much the Gini coefficient of places in lists rose.
-        attribute_shift: share of an attribute's values that would have to move, beyond what chance moves.
+        concentration_rise: how much the Gini coefficient of ranks in lists rose.
+        attribute_shift: total variation: the share of an attribute's values that would have to move.
         gone_share: a value that so many listings had in training and no new one has.
-        photo_shift: Fréchet distance as a share of the known photos' variance, beyond what chance makes.
-        history_shift: the same of the vectors of what people looked at last, and of their actions' shares.
-        cold_share: share of live listings of which no event trained.
-        top_tenth: share of places that the tenth of sellers with the most places has.
+        photo_shift: Fréchet distance as a share of the known photos' variance.
+        history_shift: the same of the vectors of what users interacted with last, and the total variation of their actions.
+        cold_share: share of active listings of which no event trained.
+        top_tenth: share of the ranks in lists that the tenth of sellers shown most has.
         vectors_days, event_days: age of the vectors, and of the newest event.
     """
 
@@ -68,15 +69,16 @@ class Thresholds(BaseModel):
 
 
 class Check(BaseModel):
-    """One thing that was looked at.
+    """One thing that was measured.
 
     Attributes:
         name: such as "recall" or "attribute"; of: the attribute, where it is of one; group: of which listings.
         value, low, high: what it is now, and its 95 % interval where it has one.
         before: what it was when the model was trained or measured.
-        floor: what chance alone makes of `value`.
-        crossed: whether a threshold is.
+        p: how probable a difference as great is by chance.
+        crossed: whether it crosses its threshold.
         sentence: what was found; look: what to look at.
+        listings: (L,) bool of the listings that it is about, for `listing_vibes.serving.monitor.monitor.write_evidence`; not stored.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -88,29 +90,20 @@ class Check(BaseModel):
     low: float | None = None
     high: float | None = None
     before: float | None = None
-    floor: float | None = None
+    p: float | None = None
     crossed: bool = False
     sentence: str
     look: str = ""
-
-
-class Reached(BaseModel):
-    """How far a look saw, from where the next one goes on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    first: int = 0  # row of the first listing that was new to it
-    listings: int = 0  # how many there were
-    last: str = ""  # id of the last of them
+    listings: Any = Field(None, exclude=True, repr=False)
 
 
 class Monitored(BaseModel):
-    """What `vibes monitor` found; `text()` says it in lines."""
+    """What `vibes monitor` found; `text()` says it in lines, `frame()` has a row a check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
-    of: str = ""  # which model it looked at, see `model_of`
+    of: str = ""  # which model was checked, see `model_of`
     market: str
     market_changed: bool = False  # since the run was made
     generation: int
@@ -119,12 +112,20 @@ class Monitored(BaseModel):
     queries: int = 0  # of the newest events
     thresholds: Thresholds
     checks: list[Check]
-    reached: Reached = Reached()
 
     @property
     def crossed(self) -> list[Check]:
-        """The checks with a crossed threshold."""
+        """The checks that crossed their threshold."""
         return [check for check in self.checks if check.crossed]
+
+    @property
+    def quiet(self) -> list[Check]:
+        """The other checks; of the attributes, which are many, the one with the least p."""
+        rest = [check for check in self.checks if not check.crossed]
+        attributes = sorted(
+            (check for check in rest if check.name == "attribute"), key=lambda one: one.p or 0
+        )
+        return [check for check in rest if check.name != "attribute" or check is attributes[0]]
 
     @property
     def verdict(self) -> str:
@@ -134,38 +135,33 @@ class Monitored(BaseModel):
             return f"Nothing stands out: none of {len(self.checks)} checks crossed its threshold."
         return f"{number} of {len(self.checks)} checks crossed {'their' if number > 1 else 'its'} threshold."
 
+    def frame(self) -> pd.DataFrame:
+        """Return a row a check: `check, of, listings, value, before, p, crossed`."""
+        columns = {"check": "name", "of": "of", "listings": "group"}
+        columns |= {name: name for name in ("value", "before", "p", "crossed")}
+        rows = [[getattr(check, name) for name in columns.values()] for check in self.checks]
+        return pd.DataFrame(rows, columns=list(columns))
+
     def text(self) -> str:
-        """As `vibes monitor` prints it: first what crossed, then the rest."""
+        """Return what `vibes monitor` prints: first what crossed, then all as a table."""
         after = f", after {count(self.generation, 'refresh', 'refreshes')}" if self.generation else ""
-        lines = [f"Is {self.run} still good? {self.market}, looked at {self.looked}{after}", self.verdict]
+        lines = [f"Is {self.run} still good? {self.market}, checked at {self.looked}{after}", self.verdict]
         for check in self.crossed:
             lines += ["", f"! {check.sentence}", f"  Look at: {check.look}"]
-        return "\n".join(map(escaped, [*lines, "", *self.quiet]))
-
-    @property
-    def quiet(self) -> list[str]:
-        """What the other checks found, a sentence each; of the attributes, which are many, one for all."""
-        return [sentence for sentence, _ in self.quiet_checks]
-
-    @property
-    def quiet_checks(self) -> list[tuple[str, Check]]:
-        """The sentences of `quiet`, each with its check; that of the attributes with the farthest one."""
-        rest = [check for check in self.checks if not check.crossed]
-        found = [(check.sentence, check) for check in rest if check.name != "attribute"]
-        attributes = [check for check in rest if check.name == "attribute"]
-        if attributes:
-            most = max(attributes, key=lambda one: (one.value or 0) - (one.floor or 0))
-            told = (
-                f"{count(len(attributes), 'attribute')} crossed no threshold; the farthest: {most.sentence}"
-            )
-            found.append((told, most))
-        return found
+        numbers = {"value": "{:.3g}", "before": "{:.3g}", "p": "{:.3f}"}
+        table = self.frame().astype(object)
+        for name, form in numbers.items():
+            table[name] = [
+                None if cell is None or cell != cell else form.format(cell) for cell in table[name]
+            ]
+        table["crossed"] = ["yes" if cell else "" for cell in table["crossed"]]
+        return "\n".join(map(escaped, [*lines, "", *render_table(table).splitlines()]))
 
     def __repr__(self) -> str:
         return self.text()
 
     def save(self, run: Path) -> None:
-        """Keep it beside the run.
+        """Store it beside the run.
 
         Raises:
             VibesError: the disk is full or the folder cannot be written.
@@ -174,16 +170,20 @@ class Monitored(BaseModel):
 
     @classmethod
     def load(cls, run: Path) -> Monitored | None:
-        """What was kept last; None where nobody looked since the run got its model.
+        """Return what was stored last; None where nothing was checked since the run got its model, or by an earlier version.
 
         Raises:
             VibesError: the file is damaged.
         """
-        found = read_json(run / FILE, f"look again with `vibes monitor {run}`", cls.model_validate)
+        found = read_json(run / FILE, f"check again with `vibes monitor {run}`", _parse)
         return None if found is not None and found.of not in ("", model_of(run)) else found
 
 
+def _parse(content: Any) -> Monitored | None:
+    return None if "reached" in content else Monitored.model_validate(content)
+
+
 def model_of(run: Path) -> str:
-    """What tells the model of a run folder from the one before it."""
+    """Return what tells the model of a run folder from the one before it."""
     stamp = stamp_of(run)
     return f"{stamp.base[:16]}-{stamp.model}"

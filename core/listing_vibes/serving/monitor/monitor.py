@@ -5,40 +5,44 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import Evaluation
-from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
 from listing_vibes.features.within import inside
 from listing_vibes.insight.market_shift import nearest_market
-from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import find_table
-from listing_vibes.market.log import DAY, EventLog
+from listing_vibes.market.io import write_table
+from listing_vibes.market.log import DAY
 from listing_vibes.market.moments import Moment
-from listing_vibes.market.splits import Split
 from listing_vibes.progress import Report, shown
+from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.run import Run
-from listing_vibes.serving.monitor import lists
+from listing_vibes.scoring.metrics import DEFAULT
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes.serving.monitor.drift import MOST, Group, attribute_checks, history_check, photo_check
-from listing_vibes.serving.monitor.evidence import About
-from listing_vibes.serving.monitor.groups import groups, new_rows
-from listing_vibes.serving.monitor.newest import Newest, asked_newest, newest, recall_check, training_advice
+from listing_vibes.serving.monitor.lists import list_checks, now_and_then
+from listing_vibes.serving.monitor.recall import (
+    NewestQueries,
+    evaluate_newest,
+    newest_queries,
+    recall_check,
+    training_advice,
+)
 
-#: A column that says who offers a listing, where nobody names one.
-SELLER = re.compile(r"(host|seller|shop|owner|vendor|merchant|agent|landlord|brand)(_?id)?", re.IGNORECASE)
-#: Histories that are compared, at most, and the events of each that count: what people looked at last.
+#: Histories that are compared, at most, and the events of each that count: what users interacted with last.
 HISTORIES, LAST = 1000, 5
+#: Of more new listings than twice as many, these are compared by themselves as well, so that a drift of the last days shows.
+NEWEST = 100
+#: Rows of one table of evidence, at most: the most lost queries.
+EVIDENCE = 10_000
 
 
 def monitor(
@@ -60,21 +64,20 @@ def monitor(
     Args:
         run: a run with a model, or its folder.
         thresholds: some of those of `Thresholds`, or a TOML file with them; None: the default ones.
-        by: an attribute that says who offers a listing, by whom places in lists are counted; None: a column such as host_id,
+        by: an attribute that says who offers a listing, by whom ranks in lists are counted; None: a column such as host_id,
             where there is one.
         since: the newest events begin here; None: after what was evaluated last, or after training.
         beside: what is added to the model, as for `Run.recommend`.
-        save: keep what was found as `monitor.json` in the run's folder, where the page, the service's metrics and the next look
-            find it.
+        save: store what was found as `monitor.json` in the run's folder, where the page and the service's metrics find it.
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 
     Raises:
         VibesError: no model, an unknown threshold, attribute or moment, or nothing fitted to stand beside the model.
     """
-    return look(run, thresholds, by, since, beside, save, progress)[0]
+    return check_run(run, thresholds, by, since, beside, save, progress)[0]
 
 
-def look(
+def check_run(
     run: Run | Path | str,
     thresholds: Thresholds | Mapping[str, Any] | Path | str | None = None,
     by: str | None = None,
@@ -82,12 +85,8 @@ def look(
     beside: str | None = None,
     save: bool = True,
     progress: Report | bool = False,
-    about: About | None = None,
 ) -> tuple[Monitored, Evaluation | None]:
     """As `monitor`, and beside it the newest queries with their ranks; None where there are none.
-
-    Args:
-        about: is filled with the listings that each check is about, see `listing_vibes.serving.monitor.evidence`.
 
     Raises:
         VibesError: see `monitor`.
@@ -96,18 +95,21 @@ def look(
     opened = run if isinstance(run, Run) else Run.open(run)
     opened.needs_model()
     _ = opened.engine  # says where the market changed since
-    found, asked = newest(opened, since, beside), None
+    newest, evaluation = newest_queries(opened, since, beside), None
     with shown(progress) as report:
-        if found.any:
-            asked = asked_newest(opened, found, beside, report)
-    about = {} if about is None else about
-    checks = [recall_check(found, asked, opened, limits)]
-    checks += _list_checks(opened, found.split, by, beside, limits, about)
-    told, reached = _drift_checks(opened, found, limits, about)
-    checks += [*told, *_age_checks(opened, limits)]
+        if newest.any:
+            evaluation = evaluate_newest(opened, newest, beside, report)
+    split = newest.split
+    train = None if split is None or opened.transferred else split.train
+    checks = [recall_check(newest, evaluation, opened, limits)]
+    if len(opened.log):
+        now, then = now_and_then(opened, None if split is None else split.t2, beside)
+        checks += list_checks(opened, now, then, train, by, limits)
+    checks += drift_checks(opened, newest, train, limits)
+    checks += _age_checks(opened, limits)
     begins = None
-    if found.since is not None and found.any:
-        begins = str(np.datetime64(found.since, "ns"))[:19] if opened.log.timed else str(found.since)
+    if newest.since is not None and newest.any:
+        begins = str(np.datetime64(newest.since, "ns"))[:19] if opened.log.timed else str(newest.since)
     result = Monitored(
         run=str(opened.path),
         of=model_of(opened.path),
@@ -116,163 +118,175 @@ def look(
         generation=opened.generation,
         looked=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         since=begins,
-        queries=0 if asked is None else len(asked.queries),
+        queries=0 if evaluation is None else len(evaluation.queries),
         thresholds=limits,
         checks=checks,
-        reached=reached,
     )
     if save:
         result.save(opened.path)
-    return result, asked
+    return result, evaluation
 
 
-def _list_checks(
-    run: Run, split: Split | None, by: str | None, beside: str | None, limits: Thresholds, about: About
-) -> list[Check]:
-    """What lists show, of whom, and how old it is; nothing in a market without events."""
-    if not len(run.log):
-        return []
-    now, then = lists.now_and_then(run, None if split is None else split.t2, beside)
-    found = [lists.coverage_check(now, then, limits), lists.concentration_check(now, then, limits)]
-    seller = by or (_seller(run) if now.live.any() else None)
-    if seller is not None:
-        found.append(lists.seller_check(run, now, seller, limits))
-    if (young := lists.age_check(run, now)) is not None:
-        found.append(young)
-    if split is not None and not run.transferred:
-        found.append(lists.cold_check(run, now, split.train, then, limits))
-        about["cold", ""] = run.log.counts(split.train) == 0
-    about.update(lists.about(run, now, seller))
+def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]:
+    """Return the groups of listings that are compared with what trained: the newest, all since training, and all that is active.
+
+    New since training is what was published after it, and what refreshes brought, which is behind the rest.
+
+    Args:
+        t1: the end of training; train: (N,) bool, the events that trained; None: not known, of another market's model.
+    """
+    number, active = len(run.listing_ids), run.catalogue.live(run.after_last_event)
+    made = len(read_spaces(run.made / "listings.safetensors")["listing_id"]) if run.generation else number
+    new, since = np.arange(number) >= made, run.catalogue.since
+    if train is not None:
+        has_events = run.log.counts(train) > 0
+        if t1 is not None:
+            new |= (since >= t1) & ~has_events
+        is_dated = since > np.iinfo(np.int64).min
+        # What took no part in training, as it has neither an event nor a date, was unlike the rest from the beginning.
+        active &= new | has_events | (is_dated & (t1 is None or since < t1))
+    found = [Group("live", "the active listings", np.flatnonzero(active))]
+    if new.any() and not new.all():
+        words = f"the listings since {'training' if train is not None else 'the run was made'}"
+        found.insert(0, Group("new", words, np.flatnonzero(new)))
+        if new.sum() > 2 * NEWEST:
+            rows = np.flatnonzero(new)
+            last = rows[np.lexsort((rows, since[rows]))][-NEWEST:]
+            found.insert(0, Group("newest", f"the newest {NEWEST} listings", np.sort(last)))
     return found
 
 
-def _seller(run: Run) -> str | None:
-    source = find_table(run.market.tables, "listings")
-    names = [] if source is None else market_columns(source, run.market.config)
-    return next((name for name in names if SELLER.fullmatch(name)), None)
-
-
-def _drift_checks(run: Run, found: Newest, limits: Thresholds, about: About) -> tuple[list[Check], Any]:
-    """How far listings, photos and histories have moved."""
-    split = found.split
-    own = split is not None and not run.transferred
-    some, reached = groups(
-        run, split.t1 if own and split else None, split.train if own and split else None, _before(run)
-    )
-    checks: list[Check] = []
-    featurizer, market = run.engine.featurizer, run.market
-    here, photos = read_by(featurizer, market), _photos(run, featurizer)
+def drift_checks(
+    run: Run, newest: NewestQueries, train: np.ndarray | None, limits: Thresholds
+) -> list[Check]:
+    """Return how far listings, photos and histories have moved from what trained."""
+    split, market, featurizer = newest.split, run.market, run.engine.featurizer
+    groups = groups_of(run, split.t1 if split is not None and train is not None else None, train)
+    new = next((group.rows for group in groups if group.name == "new"), np.zeros(0, np.int64))
+    here, photos = read_by(featurizer, market), _photos(run)
+    listing = market.photos[C.LISTING].map(run.listing_row).to_numpy()
     # What a model of other markets learned from differs from this one from the beginning: that is no drift.
     seen = None if run.transferred else nearest_market(load_seen(run.folder), here)[0]
-    if seen is None and (own or len(new_rows(some))):  # what the run was made of, as the market has it now
-        trained = np.setdiff1d(np.arange(len(run.listing_ids)), new_rows(some))
+    if seen is None and (train is not None or len(new)):  # what the run was made of, as the market has it now
+        trained = np.setdiff1d(np.arange(len(run.listing_ids)), new)
+        then = None if photos is None else replace(photos, ok=photos.ok & np.isin(listing, trained))
         seen = SeenMarket.of(market, trained, featurizer, None)
-        listing = market.photos[C.LISTING].map(run.listing_row).to_numpy()
-        if photos is not None:
-            then = replace(photos, ok=photos.ok & np.isin(listing, trained))
-            seen = seen.model_copy(update={"photos": PhotoSpread.of(featurizer, then)})
+        seen = seen.model_copy(update={"photos": PhotoSpread.of(featurizer, then)})
+    checks: list[Check | None] = []
     if seen is not None:
         labels = {market.config.shared_name(one.name): one.label for one in market.attributes}
         labels |= {one.name: one.label for one in market.attributes}
         labels |= {inside(name): f"{label} (rank in the market)" for name, label in labels.items()}
-        checks += attribute_checks(seen, here, some, labels, limits, training_advice(run))
-        if photos is not None and (told := _photo_check(run, featurizer, photos, seen, some, limits)):
-            checks.append(told)
-    for group, check in ((group, check) for group in some for check in checks if check.group == group.name):
-        about[check.name, check.of] = np.isin(np.arange(len(run.listing_ids)), group.rows)
-    if split is not None and split.t1 is not None and found.any:
-        checks += [one for one in [_history_check(run, split, found, limits)] if one is not None]
-    return checks, reached
+        checks += attribute_checks(seen, here, groups, labels, limits, training_advice(run))
+        if photos is not None and featurizer.photo is not None:
+            first = photos.parts[0] if photos.parts and len(featurizer.photo_reducers) > 1 else photos
+            rows = np.flatnonzero(photos.ok)
+            sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int)]
+            rows = np.union1d(rows[np.isin(listing[rows], groups[0].rows)][-MOST:], sample)
+            reduced = featurizer.photo.transform(np.asarray(first.vectors[rows], np.float32))
+            checks.append(photo_check(seen, reduced, listing[rows].astype(np.int64), groups, limits))
+    if split is not None and split.t1 is not None and newest.any:
+        checks.append(_history_check(run, newest, limits))
+    return [check for check in checks if check is not None]
 
 
-def _before(run: Run) -> Monitored | None:
-    with suppress(VibesError):  # a damaged one is written anew
-        return Monitored.load(run.path)
-    return None
-
-
-def _photos(run: Run, featurizer: Featurizer) -> PhotoVectors | None:
+def _photos(run: Run) -> PhotoVectors | None:
     """The vectors of the market's photos by the model's encoder, where there are some."""
-    if featurizer.photo is None or not len(run.market.photos):
+    featurizer, market = run.engine.featurizer, run.market
+    if featurizer.photo is None or not len(market.photos):
         return None
-    photos = load_photo_vectors(run.market.path, run.market.photos, featurizer.photo_encoder)
+    photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
     return photos if photos is not None and photos.ok.any() else None
 
 
-def _photo_check(
-    run: Run,
-    featurizer: Featurizer,
-    photos: PhotoVectors,
-    seen: SeenMarket,
-    some: list[Group],
-    limits: Thresholds,
-) -> Check | None:
-    assert featurizer.photo is not None
-    shown_ = photos.parts[0] if photos.parts and len(featurizer.photo_reducers) > 1 else photos
-    listing = run.market.photos[C.LISTING].map(run.listing_row).to_numpy()
-    rows = np.flatnonzero(photos.ok)
-    newest_rows = rows[np.isin(listing[rows], some[0].rows)][-MOST:]
-    spread = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int)]
-    rows = np.union1d(newest_rows, spread)
-    reduced = featurizer.photo.transform(np.asarray(shown_.vectors[rows], np.float32))
-    return photo_check(seen, reduced, listing[rows].astype(np.int64), some, limits)
-
-
-def _history_check(run: Run, split: Split, found: Newest, limits: Thresholds) -> Check | None:
-    """The last events of users before training ended, and of those who ask now."""
-    log, queries = run.log, found.queries
-    assert queries is not None and split.t1 is not None
-    vectors, actions = [], []
+def _history_check(run: Run, newest: NewestQueries, limits: Thresholds) -> Check | None:
+    """Compare the last events of users before training ended with those of users who ask now."""
+    log, queries, split = run.log, newest.queries, newest.split
+    assert queries is not None and split is not None
     trained = np.flatnonzero(split.train)
     last = trained[np.append(log.user[trained][1:] != log.user[trained][:-1], True)]
-    last = last[np.argsort(-log.time[last], kind="stable")[:HISTORIES]]
-    asked = np.append(queries.user[1:] != queries.user[:-1], True)  # the last of each user
-    ends = np.sort(last) + 1, queries.end[asked][:HISTORIES]
-    starts = log.start[log.user[ends[0] - 1]], queries.start[asked][:HISTORIES]
-    for start, end in zip(starts, ends, strict=True):
-        start = np.maximum(start, end - LAST)
-        vectors.append(
-            run.engine.encode_histories(log, start, end, listings=run.vectors("model")).astype(np.float64)
-        )
-        actions.append(_actions(log, start, end))
+    last = np.sort(last[np.argsort(-log.time[last], kind="stable")[:HISTORIES]])
+    is_last = np.append(queries.user[1:] != queries.user[:-1], True)  # query of each user
+    vectors, actions = [], []
+    for end in (last + 1, queries.end[is_last][:HISTORIES]):
+        start = np.maximum(log.start[log.user[end - 1]], end - LAST)
+        encoded = run.engine.encode_histories(log, start, end, listings=run.vectors("model"))
+        vectors.append(encoded.astype(np.float64))
+        counts = np.zeros((len(end), max(1, len(log.actions))))
+        for row, (first, stop) in enumerate(zip(start, end, strict=True)):
+            known = log.action[first:stop][log.action[first:stop] >= 0]
+            counts[row] = np.bincount(known, minlength=counts.shape[1])
+        actions.append(counts)
     return history_check(vectors[0], vectors[1], (actions[0], actions[1]), limits)
 
 
-def _actions(log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """(n, a) how often each action is in `start : end`."""
-    return np.array(
-        [
-            np.bincount(log.action[a:b][log.action[a:b] >= 0], minlength=max(1, len(log.actions)))
-            for a, b in zip(start, end, strict=True)
-        ]
-    )
-
-
 def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
-    """How old the vectors and the newest event are."""
-    made = (time.time() - (run.folder / "listings.safetensors").stat().st_mtime) / 86_400
-    found = [
-        Check(
-            name="vectors",
-            value=made,
-            crossed=limits.vectors_days is not None and made > limits.vectors_days,
-            sentence=f"The vectors are {_days(made)} old.",
-            look="whether `vibes refresh` still runs.",
-        )
-    ]
+    """How old the vectors and the newest event are, in days."""
+    ages = {"vectors": (time.time() - (run.folder / "listings.safetensors").stat().st_mtime) / 86_400}
     if run.log.timed and len(run.log):
-        age = max(0.0, (time.time_ns() - int(run.log.time.max())) / DAY)
-        found.append(
-            Check(
-                name="newest event",
-                value=age,
-                crossed=limits.event_days is not None and age > limits.event_days,
-                sentence=f"The newest event is {_days(age)} old.",
-                look="whether events still reach `vibes refresh`.",
+        ages["newest event"] = max(0.0, (time.time_ns() - int(run.log.time.max())) / DAY)
+    found = []
+    for name, limit, sentence, look in (
+        ("vectors", limits.vectors_days, "The vectors are {} old.", "whether `vibes refresh` still runs."),
+        ("newest event", limits.event_days, "The newest event is {} old.", "whether events still reach `vibes refresh`."),
+    ):  # fmt: skip
+        if (days := ages.get(name)) is not None:
+            age = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
+            crossed = limit is not None and days > limit
+            found.append(
+                Check(name=name, value=days, crossed=crossed, sentence=sentence.format(age), look=look)
             )
-        )
     return found
 
 
-def _days(value: float) -> str:
-    return f"{value:.0f} days" if value >= 2 else f"{24 * value:.0f} hours"
+def queries_of(check: Check, evaluation: Evaluation, run: Run) -> pd.DataFrame:
+    """Return the newest queries that a check is about, the most lost ones first, as `vibes monitor --queries` with the target's title.
+
+    Of recall these are the queries that were lost; of histories all; of age there are none; of all else those whose target is a
+    listing that the check is about.
+    """
+    ranking, target = evaluation.names[0], evaluation.queries.target
+    chosen = np.zeros(len(target), bool) if check.listings is None else check.listings[target]
+    if check.name == "recall":
+        chosen = evaluation.ranks[ranking] > DEFAULT.coverage
+    elif check.name == "histories":
+        chosen = np.ones(len(target), bool)
+    table = evaluation.queries_frame(run.market, ranking)
+    title = run.market.title
+    if title is not None:
+        table.insert(3, "title", run.market.listings[title].to_numpy()[target])
+    return table[chosen].sort_values("rank", ascending=False, kind="stable").head(EVIDENCE)
+
+
+def write_evidence(
+    found: Monitored, evaluation: Evaluation | None, run: Run, folder: Path
+) -> dict[tuple[str, str], tuple[Path, int]]:
+    """Write the queries of each sentence as CSV; returns, by check, the file and how many rows it has, none without rows.
+
+    Files that an earlier check wrote there and this one did not are removed, so that none is taken for this one's.
+
+    Raises:
+        VibesError: the folder cannot be written.
+    """
+    files: dict[tuple[str, str], tuple[Path, int]] = {}
+    for number, check in enumerate([] if evaluation is None else [*found.crossed, *found.quiet]):
+        assert evaluation is not None
+        table = queries_of(check, evaluation, run)
+        if len(table):
+            words = re.sub(r"[^a-z0-9]+", "-", f"{check.name} {check.of}".lower()).strip("-")[:80]
+            file = folder / f"{words}.csv"
+            if any(file == other for other, _ in files.values()):  # of another attribute that is called alike
+                file = folder / f"{words}-{number}.csv"
+            write_table(file, table)
+            files[check.name, check.of] = file, len(table)
+    for left in {*folder.glob("*.csv")} - {file for file, _ in files.values()}:
+        left.unlink(missing_ok=True)
+    return files
+
+
+def no_queries(run: Run) -> pd.DataFrame:
+    """Return the table of `vibes monitor --queries` where no query came, with its columns."""
+    at = "datetime64[ns, UTC]" if run.log.timed else "int64"
+    kinds = {C.USER: "str", "at": at, "target": "str", "rank": "int64", "candidates": "int64"}
+    kinds |= {"history_length": "int64", "cold_listing": "bool", "cold_user": "bool"}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
