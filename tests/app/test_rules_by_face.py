@@ -114,7 +114,7 @@ class Faces:
         return named(json.loads(vibes(kind, RUN, of, "-k", K, *options, "--json").stdout))
 
     def service(self, kind: str, case: Case) -> list[tuple[str, str]]:
-        more = {"at": case.at, "with": case.beside}
+        more = {"at": case.at, "blend": case.beside}
         asked = case.rules | {"k": K} | {name: value for name, value in more.items() if value is not None}
         answer = self.client.get(f"/{kind}/{USER if kind == 'recommend' else LISTING}", params=asked)
         assert answer.status_code == 200, answer.json()

@@ -145,8 +145,7 @@ def export(
         typer.echo(json.dumps(written) if json_ else "\n".join(lines))
         return
     _ = opened.engine  # says where there is no model, or no torch
-    from listing_vibes.serving.export.read import LEAST, check_export
-    from listing_vibes.serving.export.write import export_run
+    from listing_vibes.serving.export.model import LEAST, check_export, export_run
 
     chosen = list(dict.fromkeys(formats or ["onnx"]))
     for name in chosen:

@@ -157,24 +157,17 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "added, sentence",
-    [
-        ("ids", "--blend is 'ids'; .* has recency, neighbors\\+recency"),
-        ("luck", "--blend is 'luck'; .* has recency, neighbors\\+recency"),
-    ],
-)
-def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path, added, sentence):
-    fits = [Fit(name="model only + recency", days=30, weight=0.1)]
-    fits.append(
-        Fit(name="model only + neighbors + recency", space="attributes", share=0.2, days=30, weight=0.1)
-    )
+def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path):
+    recent = {"days": 30, "weight": 0.1}
+    fits = [
+        Fit(name="model only + recency", **recent),
+        Fit(name="model only + neighbors + recency", space="attributes", share=0.2, **recent),
+    ]
     save_fits(plain.path, fits)
-    asked = ["batch", str(plain.path), str(tmp_path / "out"), "--blend"]
-    failed = CliRunner().invoke(app, [*asked, added])
-    assert re.search(sentence, str(failed.exception)), failed.exception
-    assert not (tmp_path / "out").exists()
-    assert CliRunner().invoke(app, [*asked, "recency+neighbours"]).exit_code == 0
+    command = ["batch", str(plain.path), str(tmp_path / "out"), "--blend"]
+    failed = CliRunner().invoke(app, [*command, "ids"])
+    assert isinstance(failed.exception, VibesError) and not (tmp_path / "out").exists()
+    assert CliRunner().invoke(app, [*command, "recency+neighbors"]).exit_code == 0
     assert Fit.model_validate(json.loads((tmp_path / "out" / "_job.json").read_text())["beside"]) == fits[1]
 
 
@@ -188,75 +181,12 @@ def test_a_moment_hides_later_events_and_expired_listings(plain, tmp_path):
     assert ((found[C.PUBLISHED] <= now) & (now < found[C.EXPIRES])).all()
 
 
-@pytest.mark.slow
-def test_rules_hold_in_every_list_and_equal_the_plain_definition(trained, tmp_path):
-    rules = Rules(k=5, same=("District",), at_most=2, seller="building", live_only=True)
-    rows = scored(trained, tmp_path / "out", "similar", rules, at="2025-02-20", chunk=32)
-    homes = trained.market.listings.set_index(C.LISTING)
-    moment = pd.Timestamp("2025-02-20", tz="UTC")
-    vectors = trained.vectors("model").astype(np.float64)
-    for listing, found in list(lists(rows).items()):
-        assert (homes.loc[found, "district"] == homes.loc[listing, "district"]).all()
-        assert homes.loc[found, "building"].value_counts().max() <= 2
-        kept: list[str] = []  # the plain definition, one candidate after the other
-        score = (vectors @ vectors[trained.row(listing)]).astype(np.float32)
-        for row in np.lexsort((np.arange(len(score)), -score)):
-            other = homes.iloc[row]
-            builds = [homes.loc[name, "building"] for name in kept].count(other["building"])
-            live = other[C.PUBLISHED] <= moment < other[C.EXPIRES]
-            fits = other["district"] == homes.loc[listing, "district"] and live and builds < 2
-            if fits and other.name != listing and len(kept) < 5:
-                kept.append(str(other.name))
-        assert found == kept, listing
-
-
-def test_a_user_keeps_to_the_region_of_the_newest_listing(trained, tmp_path):
-    rows = scored(trained, tmp_path / "out", "recommend", Rules(k=3, same=("district",), drop_seen=True))
-    log, homes = trained.log, trained.market.listings
-    district = homes.set_index(C.LISTING)["district"]
-    newest = {u: homes["district"].iat[log.listing[log.start[n + 1] - 1]] for n, u in enumerate(log.users)}
-    assert (district.loc[rows["candidate_id"]].to_numpy() == rows[C.USER].map(newest).to_numpy()).all()
-
-
-def test_diversity_trades_score_for_unlikeness(trained, tmp_path):
-    plain = scored(trained, tmp_path / "plain", "similar", Rules(k=6))
-    mixed = scored(trained, tmp_path / "mixed", "similar", Rules(k=6, diversity=0.6))
-
-    def alike(rows: pd.DataFrame) -> float:
-        vectors = trained.vectors("model")
-        within = [vectors[[trained.row(name) for name in found]] for found in lists(rows).values()]
-        return float(np.mean([(v @ v.T)[np.triu_indices(len(v), 1)].mean() for v in within]))
-
-    assert alike(mixed) < alike(plain) - 0.005 and mixed["score"].mean() < plain["score"].mean()
-    first = plain[plain["rank"] == 1].set_index(C.LISTING)["candidate_id"]
-    assert first.equals(mixed[mixed["rank"] == 1].set_index(C.LISTING)["candidate_id"])
-
-
 def test_rows_do_not_depend_on_chunks_or_threads(trained, tmp_path):
     rules = Rules(k=5, at_most=1, seller="district", diversity=0.2)
     whole = scored(trained, tmp_path / "a", "similar", rules, workers=1, chunk=120)
     parted = scored(trained, tmp_path / "b", "similar", rules, workers=3, chunk=17)
     assert whole.drop(columns="score").equals(parted.drop(columns="score"))
     np.testing.assert_allclose(whole["score"], parted["score"], atol=2e-5)
-
-
-@pytest.mark.slow
-def test_equal_listings_come_in_the_order_of_the_table(tiny_market, tmp_path):
-    """More equals than any first pool holds: the list must not depend on which of them the index happens to give."""
-    path = tiny_market(listings=300, users=0, photos=0)
-    table = pd.read_parquet(path / "listings.parquet")
-    for name in table.columns.drop(C.LISTING):
-        table[name] = [table[name].iat[0 if row < 250 else row] for row in range(300)]
-    table.to_parquet(path / "listings.parquet")
-    embed_market(Market.open(path), tmp_path / "run", None)
-    rows = scored(Run.open(tmp_path / "run"), tmp_path / "out", "similar", Rules(k=4), chunk=64)
-    found = lists(rows)
-    assert found["l000"] == ["l001", "l002", "l003", "l004"] and found["l249"] == [
-        "l000",
-        "l001",
-        "l002",
-        "l003",
-    ]
 
 
 @pytest.mark.slow
@@ -297,8 +227,9 @@ def test_a_folder_keeps_to_its_command(trained, tmp_path):
     changed = tmp_path / "run"
     shutil.copytree(trained.path, changed)
     prepare(changed, tmp_path / "new", "recommend", rules)
-    with (changed / "listings.safetensors").open("ab") as stream:
-        stream.write(b" ")
+    vectors = bytearray((changed / "listings.safetensors").read_bytes())
+    vectors[-2] ^= 1
+    (changed / "listings.safetensors").write_bytes(vectors)
     resealed(changed)
     with pytest.raises(VibesError, match="the run or its market changed since"):
         prepare(changed, tmp_path / "new", "recommend", rules)

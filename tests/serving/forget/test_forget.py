@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -88,28 +88,23 @@ def test_no_file_has_them_any_more_and_everything_else_is_as_it_was(run, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_run_that_was_never_refreshed_and_its_tables_of_any_format(run, tmp_path):
+@pytest.mark.parametrize("kind", ["csv.gz", "link"])
+def test_a_run_that_was_never_refreshed_and_its_tables_of_any_kind(run, tmp_path, kind):
     market, folder = run.market.path, run.path.parent
-    pd.read_parquet(market / "events.parquet").to_csv(market / "events.csv.gz", index=False)
-    (market / "events.parquet").unlink()
+    events = market / "events.parquet"
+    if kind == "link":
+        events.rename(tmp_path / "linked.parquet")
+        events.symlink_to(tmp_path / "linked.parquet")
+    else:
+        pd.read_parquet(events).to_csv(market / "events.csv.gz", index=False)
+        events.unlink()
     embed_market(Market.open(market), run.path, None)
     forget(run.path, GONE)
-    assert traces(folder, GONE[0]) == [] and (market / "events.csv.gz").is_file()
+    assert traces(tmp_path, GONE[0]) == []
+    assert events.is_symlink() if kind == "link" else (market / "events.csv.gz").is_file()
     opened = Run.open(run.path)
     assert opened.generation == 1 and not opened.market_changed
-    assert opened.market.events[C.USER].nunique() == 6
-
-
-def test_a_table_that_is_a_link_and_a_folder_called_as_that_of_states(tiny_market, tmp_path):
-    folder = tmp_path / "versions"
-    folder.mkdir()
-    market = Market.open(tiny_market("versions/market", photos=0))
-    (market.path / "events.parquet").rename(tmp_path / "kept.parquet")
-    (market.path / "events.parquet").symlink_to(tmp_path / "kept.parquet")
-    embed_market(Market.open(market.path), folder / "run", None)
-    forget(folder / "run", GONE)
-    assert traces(tmp_path, GONE[0]) == [] and (market.path / "events.parquet").is_symlink()
-    assert not Run.open(folder / "run").market_changed
+    assert opened.market.events[C.USER].nunique() == 6 and folder == opened.path.parent
 
 
 @pytest.mark.slow
@@ -132,18 +127,19 @@ def test_what_another_run_has_brought_into_the_market_stays(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_else_is_named_loses_them_too(run, tmp_path):
-    lists, other = tmp_path / "lists", tmp_path / "other"
+def test_what_else_is_named_loses_them_too(run, tiny_market, tmp_path):
+    lists, other, deep = tmp_path / "lists", tmp_path / "other", tmp_path / "others" / "deep" / "run"
     embed_market(run.market, other, None)
-    (lists / "_histories").mkdir(parents=True)
+    embed_market(Market.open(tiny_market("far/market", photos=0)), deep, None)  # with a market of its own
+    lists.mkdir()
     table = pd.DataFrame({C.USER: [*GONE, KEPT], "rank": 1})
     table.to_parquet(lists / "part-00000.parquet")
-    table.to_parquet(lists / "_histories" / "part-00000.parquet")
     table.to_csv(tmp_path / "queries.csv", index=False)
     (lists / ".writing-x-part.parquet").write_bytes(b"PAR1" + GONE[0].encode())
-    vibes("forget", run.path, *GONE, "--also", lists, "--also", tmp_path / "queries.csv", "--also", other)
-    assert traces(tmp_path, GONE[0]) == [] and len(traces(tmp_path, KEPT)) == 6
-    assert not Run.open(other).market_changed
+    places = (lists, tmp_path / "queries.csv", other, tmp_path / "others")
+    vibes("forget", run.path, *GONE, *(part for place in places for part in ("--also", place)))
+    assert traces(tmp_path, GONE[0]) == [] and traces(tmp_path, KEPT)
+    assert not Run.open(other).market_changed and not Run.open(deep).market_changed
     assert pd.read_csv(tmp_path / "queries.csv")[C.USER].tolist() == [KEPT]
 
 
@@ -443,19 +439,6 @@ def test_of_two_refreshes_of_a_run_the_second_is_refused_and_other_writers_are_n
         with only_writer(run.path, "vibes embed", wait=30.0):
             pass
         wait()
-
-
-def test_a_state_that_another_command_published_is_taken_up(run, tmp_path):
-    with refreshing(run.path, tmp_path / "new", 0.05) as wait:
-        wait()
-        market, until = Market.open(run.market.path), time.monotonic() + 60
-        while not stamp_of(run.path).made and time.monotonic() < until:
-            with suppress(VibesError):  # during a look
-                embed_market(market, run.path, None)
-        wait()
-        write_events(tmp_path / "new" / "a.parquet", [50017001], run.listing_ids[0])
-        wait()
-    assert "50017001" in set(Run.open(run.path).market.events[C.USER])
 
 
 def test_temporary_folders_of_the_killed_are_swept_and_those_in_use_stay(tmp_path, monkeypatch):

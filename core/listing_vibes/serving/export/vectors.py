@@ -37,10 +37,10 @@ def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[st
     """
     sweep_left(out)
     schema = pa.schema([(C.LISTING, pa.string()), ("space", NAME), ("model", NAME), ("vector", VECTOR)])
-    rows = {LISTINGS: _write(out / LISTINGS, schema, _listing_rows(run))}
+    rows = {LISTINGS: _write(out / LISTINGS, schema, _listing_tables(run, schema))}
     if run.has_model and len(run.log):
         schema = pa.schema([(C.USER, pa.string()), ("model", NAME), ("vector", VECTOR)])
-        rows[USERS] = _write(out / USERS, schema, _user_rows(run, report))
+        rows[USERS] = _write(out / USERS, schema, _user_tables(run, schema, report))
     else:
         (out / USERS).unlink(missing_ok=True)  # of an earlier export: of other vectors
     return rows
@@ -53,47 +53,42 @@ def model_of(run: Run, space: str) -> str:
     return run.manifest.photo_encoder if space == "photos" else f"market-{run.manifest.fingerprint[:16]}"
 
 
-def _listing_rows(run: Run) -> Iterator[dict[str, pa.Array]]:
-    ids = pa.array(run.listing_ids, pa.string())
+def _listing_tables(run: Run, schema: pa.Schema) -> Iterator[pa.Table]:
     for space in run.spaces:
-        vectors, model = run.vectors(space), model_of(run, space)  # (L, d)
+        vectors = run.vectors(space)  # (L, d)
         for first in range(0, len(vectors), ROWS):
-            part = vectors[first : first + ROWS]
-            yield _columns(C.LISTING, ids[first : first + ROWS], part, space=space, model=model)
+            part = slice(first, first + ROWS)
+            yield _table(schema, run.listing_ids[part], vectors[part], [space, model_of(run, space)])
 
 
-def _user_rows(run: Run, report: Report | None) -> Iterator[dict[str, pa.Array]]:
-    log, listings, model = run.log, run.vectors("model"), model_of(run, "model")
+def _user_tables(run: Run, schema: pa.Schema, report: Report | None) -> Iterator[pa.Table]:
+    log, listings = run.log, run.vectors("model")
     for first in range(0, len(log.users), HISTORIES):
         if report is not None:
             report(Counted("users", first, len(log.users)))
-        users = slice(first, min(first + HISTORIES, len(log.users)))
-        start, end = log.start[:-1][users], log.start[1:][users]
-        vectors = run.engine.encode_histories(log, start, end, listings=listings)  # (B, d)
-        yield _columns(C.USER, pa.array(log.users[users], pa.string()), vectors, model=model)
+        part = slice(first, first + HISTORIES)
+        vectors = run.engine.encode_histories(
+            log, log.start[:-1][part], log.start[1:][part], listings=listings
+        )
+        yield _table(schema, log.users[part], vectors, [model_of(run, "model")])
 
 
-def _columns(column: str, ids: pa.Array, vectors: np.ndarray, **names: str) -> dict[str, pa.Array]:
-    """Columns of the rows (n, d) that are not zero."""
-    there = np.flatnonzero(vectors.any(axis=1))
-    values = np.ascontiguousarray(vectors[there], np.float32)  # (n, d)
-    offsets = np.arange(len(there) + 1, dtype=np.int32) * vectors.shape[1]
-    repeated = {
-        name: pa.DictionaryArray.from_arrays(np.zeros(len(there), np.int32), [value])
-        for name, value in names.items()
-    }
+def _table(schema: pa.Schema, ids: list[str], vectors: np.ndarray, names: list[str]) -> pa.Table:
+    """The rows (n, d) that are not zero, each with the same `names` between id and vector."""
+    rows = np.flatnonzero(vectors.any(axis=1))
+    values = np.ascontiguousarray(vectors[rows], np.float32)  # (n, d)
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * vectors.shape[1]
+    repeated = [pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), [name]) for name in names]
     vector = pa.ListArray.from_arrays(offsets, values.ravel(), type=VECTOR)
-    return {column: ids.take(pa.array(there)), **repeated, "vector": vector}
+    return pa.table([pa.array([ids[row] for row in rows], pa.string()), *repeated, vector], schema)
 
 
-def _write(path: Path, schema: pa.Schema, parts: Iterator[dict[str, pa.Array]]) -> int:
+def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> int:
     rows = 0
     # Floats of vectors hardly repeat: neither dictionaries nor much compression pay.
     options = {"compression": "zstd", "use_dictionary": ["space", "model"]}
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
-        for part in parts:
-            table = pa.table(part, schema)
-            if table.num_rows:
-                writer.write_table(table)
-                rows += table.num_rows
+        for table in tables:
+            writer.write_table(table)
+            rows += table.num_rows
     return rows

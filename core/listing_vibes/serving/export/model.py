@@ -1,0 +1,214 @@
+"""A run's model for other engines, in a folder with what tells how to use it, and how near that is to the model.
+
+out/export.json    what is there: by format the graphs, their inputs, and the model that they are of
+out/listings.*     bare listings to vectors
+out/histories.*    histories to vectors, unless those go through the same graph
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from listing_vibes.defaults import K
+from listing_vibes.errors import VibesError
+from listing_vibes.market.documents import read_json, write_json
+from listing_vibes.market.durable import sweep_left
+from listing_vibes.market.log import EventLog, ranges
+from listing_vibes.model.encoder import TOKENS_PER_BATCH
+from listing_vibes.model.export.formats import FORMATS, Graph
+from listing_vibes.model.export.graph import graphs_of
+from listing_vibes.model.export.inputs import Arrays, history_inputs, listing_inputs
+from listing_vibes.model.export.trace import open_graph, write_graph
+from listing_vibes.packed.batches import batches_by_length
+from listing_vibes.progress import Counted, Report
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.prepared import weights_digest
+from listing_vibes.run.run import Run
+
+MANIFEST = "export.json"
+SAMPLE = 8  # rows that a graph is traced with
+#: Below this mean cosine or top-30 overlap an export does not stand for the model any more.
+LEAST = 0.98
+#: Listings and histories that a check encodes, at most (and the listings of these histories).
+LISTINGS, HISTORIES = 2000, 500
+
+
+def export_run(run: Run, out: Path, format: str, report: Report | None = None) -> list[Path]:
+    """Write the model of `run` into `out` in one format; returns the files.
+
+    Raises:
+        VibesError: no model, no events to trace it with, or a library is missing.
+    """
+    engine, log, config = run.engine, run.log, run.engine.settings.encoder_config()
+    if not len(log):
+        raise VibesError(
+            f"{run.market.path} has no events, so no history can be traced; export on one that has."
+        )
+    sweep_left(out)
+    listings, histories = graphs_of(engine.model)
+    graphs = {"listings": listings} | ({} if histories is listings else {"histories": histories})
+    names = {kind: f"{kind}{FORMATS[format]().suffix}" for kind in graphs}
+    inputs, vocabulary = engine.inputs(log), engine.featurizer.vocabulary
+    longest = np.argsort(-inputs.listing_lengths(np.arange(len(run.listing_ids))), kind="stable")
+    users = np.resize(np.argsort(-np.diff(log.start), kind="stable")[:SAMPLE], SAMPLE)
+    for number, (kind, graph) in enumerate(graphs.items()):
+        if report is not None:
+            report(Counted(f"{format}: {kind}", number, len(graphs)))
+        if kind == "listings":
+            sample = listing_inputs(engine.model, inputs, np.resize(longest[:SAMPLE], SAMPLE), vocabulary)
+        else:
+            start, end = log.start[users], log.start[users + 1]
+            sample = history_inputs(engine.model, inputs, start, end, vocabulary, run.vectors("model"))
+        length = config.max_items - 1 if "table" in sample else config.max_tokens
+        write_graph(graph, sample, out / names[kind], format, length)
+    weights, before = weights_digest(run.folder), read_manifest(out)
+    earlier = (
+        before["graphs"] if before.get("weights") == weights else {}
+    )  # those of another model are not named any more
+    manifest = {
+        "version": 1,
+        "weights": weights,
+        "history": engine.model.history,
+        "width": engine.featurizer.width,
+        "inputs": {
+            kind: {name: [axis or "width" for axis in axes] for name, axes in graph.inputs.items()}
+            for kind, graph in graphs.items()
+        },
+        "graphs": earlier | {format: {"histories": names["listings"], **names}},
+    }
+    write_json(out / MANIFEST, manifest, indent=1)
+    return [out / name for name in names.values()]
+
+
+def read_manifest(out: Path) -> dict[str, Any]:
+    """Return what `export.json` in `out` says; empty where there is none.
+
+    Raises:
+        VibesError: it is damaged.
+    """
+    return read_json(out / MANIFEST, "remove it and export again") or {}
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedModel:
+    """Graphs of one format, fed with the features of a run."""
+
+    engine: Engine
+    log: EventLog
+    listings: Graph
+    histories: Graph
+
+    @classmethod
+    def open(cls, run: Run, out: Path, format: str) -> ExportedModel:
+        """Open the graphs in `out`, over the market of `run`.
+
+        Raises:
+            VibesError: there are none, or they are of another model.
+        """
+        manifest = read_manifest(out)
+        names = manifest.get("graphs", {}).get(format)
+        if names is None:
+            raise VibesError(
+                f"{out} holds no export as {format}; write it with `vibes export {run.path} {out} --format {format}`."
+            )
+        if manifest["weights"] != weights_digest(run.folder):
+            raise VibesError(
+                f"{out} was exported from another model than that of {run.path}; export it again."
+            )
+        graphs = {name: open_graph(out / name, format) for name in set(names.values())}
+        return cls(run.engine, run.log, graphs[names["listings"]], graphs[names["histories"]])
+
+    def encode_listings(self, rows: np.ndarray) -> np.ndarray:
+        """(n, d) float32 of the bare listings `rows` (n,), L2-normalized."""
+        inputs, vocabulary = self.engine.inputs(self.log), self.engine.featurizer.vocabulary
+
+        def arrays(some: np.ndarray) -> Arrays:
+            return listing_inputs(self.engine.model, inputs, rows[some], vocabulary)
+
+        return self._encode(self.listings, arrays, inputs.listing_lengths(rows))
+
+    def encode_histories(self, start: np.ndarray, end: np.ndarray, table: np.ndarray) -> np.ndarray:
+        """(n, d) float32 of the histories `start[q] : end[q]`; table (L, d): all listings as this export encodes them."""
+        engine, inputs = self.engine, self.engine.inputs(self.log)
+        first = inputs.newest(start, end)
+        lengths = inputs.block_lengths(first, end) if engine.model.user_pass is None else end - first
+
+        def arrays(some: np.ndarray) -> Arrays:
+            vocabulary = engine.featurizer.vocabulary
+            return history_inputs(engine.model, inputs, start[some], end[some], vocabulary, table)
+
+        return self._encode(self.histories, arrays, lengths)
+
+    def _encode(
+        self, graph: Graph, arrays: Callable[[np.ndarray], Arrays], lengths: np.ndarray
+    ) -> np.ndarray:
+        out = np.zeros((len(lengths), self.engine.featurizer.width), np.float32)
+        for rows in batches_by_length(lengths, TOKENS_PER_BATCH):
+            out[rows] = graph(arrays(rows))
+        return out
+
+
+@dataclass(frozen=True)
+class ExportCheck:
+    """How near an export is to the model.
+
+    Attributes:
+        listings, histories: how many were encoded both ways.
+        listing_cosine, history_cosine: mean cosine of the two vectors; lowest: the least of all.
+        overlap: share of the 30 best listings of a history that both ways find, mean over histories.
+    """
+
+    listings: int
+    histories: int
+    listing_cosine: float
+    history_cosine: float
+    lowest: float
+    overlap: float
+
+    @property
+    def holds(self) -> bool:
+        """True where the export stands for the model."""
+        return min(self.listing_cosine, self.history_cosine, self.overlap) >= LEAST
+
+
+def check_export(run: Run, out: Path, format: str, seed: int = 0) -> ExportCheck:
+    """Encode listings and histories by the model and by its export.
+
+    Raises:
+        VibesError: see `ExportedModel.open`.
+    """
+    exported, engine, log = ExportedModel.open(run, out, format), run.engine.exact(), run.log
+    if not engine.settings.training.unwanted_learned:  # what is not wanted is not read
+        log = log.wanted_only(log.start[:-1], log.start[1:]) if log.some_unwanted else log
+        exported = replace(exported, log=log)
+    rng, count, width = np.random.default_rng(seed), len(run.listing_ids), engine.featurizer.width
+    users = np.sort(rng.permutation(np.flatnonzero(np.diff(log.start)))[:HISTORIES])
+    start, end = log.start[users], log.start[users + 1]
+    first = np.maximum(start, end - engine.settings.training.max_listings)
+    sample = rng.choice(count, min(LISTINGS, count), replace=False)
+    rows = np.union1d(log.listing[ranges(first, end - first)], sample)  # (n,)
+    eager, other = np.zeros((2, count, width), np.float32)  # (L, d) each; what is not in `rows` is not read
+    eager[rows] = engine.encode_listings(rows=rows)
+    other[rows] = exported.encode_listings(rows)
+    histories = engine.encode_histories(log, start, end, eager), exported.encode_histories(start, end, other)
+    cosines = [(eager[rows] * other[rows]).sum(axis=1), (histories[0] * histories[1]).sum(axis=1)]
+    best = _best(histories[0] @ eager[rows].T), _best(histories[1] @ other[rows].T)
+    return ExportCheck(
+        listings=len(rows),
+        histories=len(users),
+        listing_cosine=float(cosines[0].mean()),
+        history_cosine=float(cosines[1].mean()),
+        lowest=float(min(cosine.min() for cosine in cosines)),
+        overlap=float(np.mean([np.isin(*pair).mean() for pair in zip(*best, strict=True)])),
+    )
+
+
+def _best(scores: np.ndarray) -> np.ndarray:
+    """(B, 30) columns of the largest scores (B, n)."""
+    count = min(K, scores.shape[1])
+    return np.argpartition(-scores, count - 1, axis=1)[:, :count]
