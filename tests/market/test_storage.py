@@ -243,15 +243,6 @@ def test_lists_go_to_a_storage_and_never_over_others(memory, trained, tmp_path):
     assert "_job.json" in left and len(left) < len(there)
 
 
-def test_a_folder_of_its_own_name_and_the_root_are_told_apart(memory, tmp_path):
-    for place in ("/", "/news/x/news/"):
-        put(memory, f"{place}listings/a.parquet", HOMES.iloc[:1])
-    import_market("tables", "memory://", tmp_path / "m")
-    assert Market.open(tmp_path / "m").listings["listing_id"].tolist() == ["a"]
-    names = [frame.name for frame in FileSource("memory://news", "--listings").poll({}).frames]
-    assert names == ["memory://news/x/news/listings/a.parquet"]
-
-
 def test_paths_with_blanks_are_those_that_the_market_reads(tmp_path):
     shop = tmp_path / "shop"
     shop.mkdir()
@@ -261,13 +252,6 @@ def test_paths_with_blanks_are_those_that_the_market_reads(tmp_path):
     import_market("tables", shop, tmp_path / "m")
     assert Market.open(tmp_path / "m").photos["path"].tolist() == ["x.png"]
     assert (tmp_path / "m" / "x.png").is_file()
-
-
-@pytest.mark.parametrize("mark", ["\t", ";"])
-def test_a_table_with_another_mark_between_its_columns_is_imported(tmp_path, mark):
-    (tmp_path / "homes.csv").write_text(f"listing_id{mark}price\na{mark}1\n")
-    import_market("tables", tmp_path, tmp_path / "m", listings="homes.csv")
-    assert Market.open(tmp_path / "m").listings["price"].tolist() == [1]
 
 
 def test_photos_that_one_long_path_makes_huge_are_refused(tmp_path, monkeypatch):

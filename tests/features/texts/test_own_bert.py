@@ -5,7 +5,6 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.texts.encoder import load_text_encoder
-from listing_vibes.features.texts.sources import own_bert
 from listing_vibes.features.texts.sources.own_bert import OwnBert
 
 pytestmark = pytest.mark.slow
@@ -50,30 +49,6 @@ def test_a_run_brings_it_to_another_market(kept, tmp_path):
     head, arrays = view.state()
     there = OwnBert.restore(head, arrays)
     np.testing.assert_array_equal(there.vectors(TEXTS, tmp_path / "else"), view.vectors(TEXTS, cache))
-
-
-@pytest.mark.slow
-def test_the_loss_falls_on_what_repeats(tmp_path):
-    import torch
-    from transformers import AutoModelForMaskedLM, AutoTokenizer, DataCollatorForLanguageModeling
-
-    folder = load_text_encoder().folder
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    torch.manual_seed(0)
-    model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True).eval()
-    encoded = [tokenizer(text, return_special_tokens_mask=True) for text in TEXTS]
-    batch = DataCollatorForLanguageModeling(tokenizer)(encoded)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
-    losses = []
-    for _ in range(12):
-        loss = own_bert.masked_loss(model, batch)
-        losses.append(float(loss.detach()))
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    assert losses[-1] < 0.8 * losses[0]
-    nothing = {**batch, "labels": torch.full_like(batch["labels"], own_bert.IGNORED)}
-    assert float(own_bert.masked_loss(model, nothing).detach()) == 0.0
 
 
 def test_nothing_to_read_is_said(tmp_path):

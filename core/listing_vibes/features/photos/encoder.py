@@ -79,7 +79,7 @@ class PhotoEncoder:
         threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1))
         self._encoded = 0
-        self.width = int(self._embed(torch.zeros(1, 3, *size, device=self.device)).shape[1])
+        self.width = int(self._embed(torch.zeros(1, *size, 3, dtype=torch.uint8)).shape[1])
 
     def prepare(self, image: Image.Image) -> np.ndarray:
         """Return a photo as the model takes it: (height, width, 3) uint8."""
@@ -87,25 +87,25 @@ class PhotoEncoder:
         squashed = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(squashed)
 
-    def encode(self, images: Sequence[Image.Image] | np.ndarray | torch.Tensor) -> np.ndarray:
+    def encode(self, images: Sequence[Image.Image] | np.ndarray) -> np.ndarray:
         """Embed photos.
 
         Args:
-            images: PIL images, (N, height, width, 3) uint8 from `prepare`, or (N, 3, height, width) float, normalized.
+            images: PIL images, or (N, height, width, 3) uint8 from `prepare`.
 
         Returns:
             (N, width) float32, not normalized.
         """
-        if not isinstance(images, np.ndarray | torch.Tensor):
-            images = np.array([self.prepare(image) for image in images], dtype=np.uint8)
-        batch = torch.as_tensor(images)
-        if len(batch) == 0:
-            return np.zeros((0, self.width), dtype=np.float32)
-        self._encoded += len(batch)
+        if not len(images):
+            return np.zeros((0, self.width), np.float32)
+        if not isinstance(images, np.ndarray):
+            images = np.stack([self.prepare(image) for image in images])
+        self._encoded += len(images)
+        if self.device.type == "cpu" and self._encoded > MANY and self._engine is not None:
+            return self._engine(np.ascontiguousarray(images))
+        batch = torch.from_numpy(np.require(images, requirements=["C", "W"]))
         if self.device.type != "cpu":
             return self._embed(batch).float().cpu().numpy()
-        if self._encoded > MANY and batch.dtype == torch.uint8 and self._engine is not None:
-            return self._engine(batch.contiguous().numpy())
         return torch.cat(list(self._pool.map(self._embed, batch.split(CPU_CHUNK)))).float().numpy()
 
     @cached_property
@@ -133,17 +133,11 @@ class PhotoEncoder:
             return self.model.get_classifier()(features).softmax(dim=1).cpu().numpy()
 
     @torch.inference_mode()
-    def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, H, W, 3) uint8 or (N, 3, H, W) -> (N, width)
-        batch = batch.to(self.device)
-        if batch.dtype == torch.uint8:
-            return self._forward(batch.permute(0, 3, 1, 2))
-        return self._pooled(batch.float())
+    def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, H, W, 3) uint8 -> (N, width)
+        return self._forward(batch.to(self.device).permute(0, 3, 1, 2))
 
     def _forward(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> (N, width)
-        return self._pooled(batch.float() * self._scale - self._shift)
-
-    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) float32, normalized -> (N, width)
-        batch = batch.contiguous(memory_format=torch.channels_last)
+        batch = (batch.float() * self._scale - self._shift).contiguous(memory_format=torch.channels_last)
         return self.model.forward_head(self.model.forward_features(batch), pre_logits=True).flatten(1)
 
 

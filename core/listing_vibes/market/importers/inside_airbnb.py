@@ -52,7 +52,6 @@ LEAKS = re.compile(
 PEOPLE = re.compile(r"^host_(name|about|url|thumbnail_url|picture_url)$")
 REQUIRED = ("id", "name", "host_id", "room_type", "price")
 
-_SNAPSHOT = re.compile(r"([^\W\d_]+(?:-[^\W\d_]+)*)-(\d{4}-\d{2}(?:-\d{2})?)")
 _RATING = re.compile(r"(?:^|\s*·)\s*★\s*(?:\d+(?:[.,]\d+)?|New)(?=\s*(?:·|$))")
 
 
@@ -77,7 +76,7 @@ class InsideAirbnb(Importer):
         )
         symbol = raw["price"].dropna().str.extract(r"^\s*([^\d\s.,+-]+)")[0].mode()
         config = MarketConfig(
-            name=market_name(path.resolve().name),
+            name=f"Homes of {path.resolve().name} (Inside Airbnb)",
             currency=symbol.iloc[0] if len(symbol) else "",
             title="name",
             attributes=attributes,
@@ -86,25 +85,11 @@ class InsideAirbnb(Importer):
         write_market(target, config, listings, events=events)
 
 
-def market_name(folder: str) -> str:
-    """What people call the market of a folder: `albany-2024-11` is "Homes in Albany, 2024-11 (Inside Airbnb)"."""
-    found = _SNAPSHOT.fullmatch(folder)
-    if found is None:
-        return f"Homes of {folder} (Inside Airbnb)"
-    return f"Homes in {found[1].replace('-', ' ').title()}, {found[2]} (Inside Airbnb)"
-
-
-def leaking_columns(columns: list[str]) -> list[str]:
-    """Those of a snapshot's `columns` that by the rules tell what became known only later."""
-    named = leaks_by_name(columns)
-    return [name for name in columns if name in named or LEAKS.match(name)]
-
-
 def excluded_columns(columns: list[str]) -> list[str]:
-    """Those of a snapshot's `columns` that must not reach the model: leaks by rule, and whatever is no attribute."""
-    leaks = leaking_columns(columns)
+    """Return those of a snapshot's `columns` that must not reach the model: leaks by rule, and whatever is no attribute."""
     content = {"id", C.LATITUDE, C.LONGITUDE, *ATTRIBUTES} - set(DERIVED)
-    return [name for name in columns if name in leaks or name not in content]
+    leaks = leaks_by_name(columns)
+    return [name for name in columns if name not in content or name in leaks or LEAKS.match(name)]
 
 
 def _listings(raw: pd.DataFrame) -> pd.DataFrame:
