@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.market.market import Market
-from listing_vibes.market.markup import plain_text, without_markup
-from listing_vibes.market.words import gaps, is_latin, unspaced, words
+from listing_vibes.market.words import gaps, is_latin, plain_text, unspaced, without_markup, words
 from listing_vibes.scoring.text_space import text_vectors
 
 TOWNS = ["渋谷", "新宿", "浅草", "上野"]

@@ -28,9 +28,8 @@ from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.fingerprint import file_sha256
+from listing_vibes.market.fingerprint import file_sha256, stamp
 from listing_vibes.market.garbage import none_meanwhile
-from listing_vibes.market.stamps import stamp
 from listing_vibes.version import __version__
 
 #: Listings from which on reading and checking takes longer than to look whether the file changed.

@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.column_names import rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.io import check_text, find_table, read_header, read_table
+from listing_vibes.market.io import check_text, find_table, read_header, read_table, to_frame
 from listing_vibes.market.tables import events_table
 from listing_vibes.market.user_names import UserNames
 

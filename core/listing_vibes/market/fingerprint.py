@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from listing_vibes.market.io import TABLES, find_table
-from listing_vibes.market.stamps import stamp
 
 if TYPE_CHECKING:
     from listing_vibes.market.market import Market
+
+
+def stamp(path: str | Path) -> tuple[int, ...] | None:
+    """Return what changes with a file, without reading it; None where there is none."""
+    with suppress(OSError, ValueError):  # of a name that no system takes
+        status = os.stat(path)
+        return status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size
+    return None
 
 
 def file_sha256(path: Path) -> str:

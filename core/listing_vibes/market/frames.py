@@ -16,11 +16,10 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.documents import first_problem
-from listing_vibes.market.io import without_categories
+from listing_vibes.market.io import to_frame, without_categories
 from listing_vibes.market.photo_urls import is_url
 from listing_vibes.market.tables import require
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.market.attribute import Attribute
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.cached_listings import Listings, Parts, cached_listings
 from listing_vibes.market.column_names import rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.defects import Defect
+from listing_vibes.market.fingerprint import stamp as file_stamp
 from listing_vibes.market.photo_decoding import PhotoProblem, decoding_problem
 from listing_vibes.market.photo_urls import FETCHED
-from listing_vibes.market.stamps import stamp as file_stamp
 
 MISSING = "is missing"
 OUTSIDE = "lies outside of the market folder"

@@ -108,7 +108,7 @@ def _text_bytes(column: pa.Array) -> int:
 
 
 def _memory_limit() -> int:
-    """Return the bytes that the variable says, at most the memory of this machine or container."""
+    """Return the bytes that the variable says, at most the memory that this process may use."""
     text = os.environ.get(VARIABLE, "")
     limits = [0.0]
     with suppress(ValueError):
@@ -118,7 +118,12 @@ def _memory_limit() -> int:
     for name in _CGROUPS:
         with suppress(OSError, ValueError):  # there is no such group, or it is "max"
             limits.append(float(Path(name).read_text()))
-    with suppress(AttributeError, ValueError):  # of a system that does not say it
+    with suppress(ImportError, AttributeError, ValueError):  # of Windows, and of systems that do not say it
+        import resource
+
+        limits += [
+            float(one) for one in resource.getrlimit(resource.RLIMIT_AS) if one != resource.RLIM_INFINITY
+        ]
         limits.append(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
     return int(min(limits))
 

@@ -1,5 +1,6 @@
-"""Words of a text in any script."""
+"""Words of a text in any script, and HTML as plain text."""
 
+import html
 import re
 from collections.abc import Iterable
 from itertools import islice
@@ -8,6 +9,10 @@ from itertools import islice
 _CJK = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _UNSPACED = re.compile(f"[{_CJK}]+")
 _WORD = re.compile(f"[{_CJK}]+|(?:(?![{_CJK}])[^\\W_])+")
+#: What marks a text as HTML: an end tag, or one of the tags that stand alone; "a < b" and "<3" do not.
+_HTML = re.compile(r"</[a-z][a-z0-9]*\s*>|<(?:br|p|li|hr)\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+_HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL)
 _SOME = 1_000  # texts that decide which script is meant
 
 
@@ -41,3 +46,17 @@ def is_latin(texts: Iterable[str]) -> bool:
     """Return whether most letters of the first thousand texts are Latin; true where there is none."""
     letters = [letter for text in islice(texts, _SOME) for letter in text if letter.isalpha()]
     return 2 * sum(letter < "\u0250" or "\u1e00" <= letter <= "\u1eff" for letter in letters) >= len(letters)
+
+
+def plain_text(text: str) -> str:
+    """Return HTML without tags, entities and scripts, white space as single spaces."""
+    return " ".join(html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text))).split())
+
+
+def without_markup(text: str) -> str:
+    """Return a text as it stands, or plain where it holds tags.
+
+    >>> without_markup("<p>Tom&nbsp;&amp; <b>Ann</b></p>"), without_markup("a < b &amp; c > d")
+    ('Tom & Ann', 'a < b &amp; c > d')
+    """
+    return plain_text(text) if "<" in text and _HTML.search(text) else text

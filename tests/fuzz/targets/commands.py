@@ -21,10 +21,10 @@ from listing_vibes.insight.rankings import KEY, rankers
 from listing_vibes.market.importers.inside_airbnb import bathrooms, without_rating
 from listing_vibes.market.io import read_kept
 from listing_vibes.market.market import Market
-from listing_vibes.market.markup import plain_text
 from listing_vibes.market.moments import moment_in_log, to_moments
 from listing_vibes.market.raw import moments_or_text, numbers_or_text, parted
 from listing_vibes.market.values import as_ids, to_flags, to_numbers, to_set
+from listing_vibes.market.words import plain_text
 from listing_vibes.run.histories import read_history
 from listing_vibes.run.where import read_condition
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,11 +15,11 @@ from pydantic import AfterValidator
 from listing_vibes.market.attribute_types._sample import Claim, Sample
 from listing_vibes.market.attribute_types._traits import Coded, coded_values
 from listing_vibes.market.attribute_types._vocabulary import AttributeVocabulary, Tokens, ids_of
-from listing_vibes.market.values import SEPARATOR, as_ids
+from listing_vibes.market.values import SEPARATOR, as_ids, with_point
 from listing_vibes.registry import Registry
 
 __all__ = [
-    "ATTRIBUTE_TYPES", "AttributeType", "AttributeVocabulary", "Claim", "Coded", "Sample", "Shown", "Tokens", "TypeName",
+    "ATTRIBUTE_TYPES", "Attribute", "AttributeType", "AttributeVocabulary", "Claim", "Coded", "Sample", "Shown", "Tokens", "TypeName",
     "ids_of", "infer_type", "type_of",
 ]  # fmt: skip
 
@@ -171,3 +172,23 @@ def infer_type(name: str, column: pd.Series) -> str | None:
     claims = ((claim, name) for name in ATTRIBUTE_TYPES for claim in ATTRIBUTE_TYPES[name].claims)
     ordered = sorted(claims, key=lambda pair: -pair[0].strength)
     return next((name for claim, name in ordered if claim.holds(sample)), None)
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of a listing, as the model and the screen know it."""
+
+    name: str
+    kind: str
+    label: str
+    unit: str = ""
+    decimal: str = ""  # "," where a comma parts the decimals in the table as it was read
+
+    @property
+    def shown_as(self) -> Shown:
+        """In which form screens show and edit it; see `listing_vibes.market.attribute_types.AttributeType`."""
+        return type_of(self.kind).shown_as
+
+    def typed(self, value: Any) -> Any:
+        """A value as somebody typed it, as the table writes it too, for its kind to read."""
+        return with_point(value) if self.decimal == "," and isinstance(value, str) else value

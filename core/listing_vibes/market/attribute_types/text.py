@@ -9,9 +9,8 @@ import pandas as pd
 
 from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Sample, Tokens
 from listing_vibes.market.attribute_types._vocabulary import MOST_VALUES, frequent, member_ids
-from listing_vibes.market.markup import without_markup
 from listing_vibes.market.values import SEPARATOR
-from listing_vibes.market.words import words
+from listing_vibes.market.words import without_markup, words
 
 #: More different values than these, mostly of several words, are titles and no categories.
 MOST_CATEGORIES = 500

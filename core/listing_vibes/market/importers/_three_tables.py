@@ -17,13 +17,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.column_names import names_in, rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import staging_folder
 from listing_vibes.market.importers import Importer
-from listing_vibes.market.io import check_text
+from listing_vibes.market.io import check_text, to_frame
 from listing_vibes.market.photo_urls import is_url
 from listing_vibes.market.storage import Place, asked
 from listing_vibes.market.table_limit import TableBudget

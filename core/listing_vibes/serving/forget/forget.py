@@ -18,12 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from listing_vibes.errors import NotThere, VibesError, needs
-from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.column_names import names_in
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import WRITING, atomic_path, copy_file, only_writer, sweep_left
-from listing_vibes.market.io import TABLE_SUFFIXES, csv_separator, read_table, table_columns
+from listing_vibes.market.io import TABLE_SUFFIXES, csv_separator, read_table, table_columns, to_frame
 from listing_vibes.market.market import Market
 from listing_vibes.market.rejects import REJECT_COLUMNS
 from listing_vibes.market.user_names import FILE, VARIABLE, UserNames

@@ -1,14 +1,14 @@
-"""Identifiers are the same ones wherever Arrow's tables become frames."""
+"""Large identifiers stay exact wherever tables of Arrow become frames."""
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.event_stream import event_frames
 from listing_vibes.market.importers import import_market
+from listing_vibes.market.io import to_frame
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import to_numbers
 
