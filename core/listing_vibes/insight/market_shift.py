@@ -23,6 +23,7 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.named import named_model
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import reading
+from listing_vibes.tables import render_table
 
 
 class AttributeShift(BaseModel):
@@ -53,9 +54,8 @@ class MarketShift(BaseModel):
 
     def to_text(self) -> str:
         """Return the lines that `vibes check --model` prints."""
-        if self.nearest is None:
-            near = "The run does not say what it was trained on; train it again with this version."
-        else:
+        near = "The run does not say what it was trained on; train it again with this version."
+        if self.nearest is not None:
             near = f"Nearest known market: {self.nearest} ({_percent(self.shift)} of the values would have to move)."
         lines = [
             f"The model of {self.run} {self.sentence}.",
@@ -64,12 +64,16 @@ class MarketShift(BaseModel):
         ]
         if self.photo_shift is not None:
             lines.append(f"Photos: {_percent(self.photo_shift)} of the spread of the photos it knows away.")
-        table = pd.DataFrame([attribute.model_dump() for attribute in self.attributes])
-        table["known"] = np.where(table["known"], "yes", "no")
-        for column in ("values_known", "shift"):
-            table[column] = [None if pd.isna(share) else float(share) for share in table[column]]
-        shown = table.rename(columns={"name": "attribute", "values_known": "values known"})
-        return "\n".join([*lines, "", shown.to_string(index=False, na_rep="-", float_format="{:.0%}".format)])
+        rows = [
+            {
+                "attribute": attribute.name,
+                "known": "yes" if attribute.known else "no",
+                "values known": _percent(attribute.values_known),
+                "shift": _percent(attribute.shift),
+            }
+            for attribute in self.attributes
+        ]
+        return "\n".join([*lines, "", render_table(pd.DataFrame(rows))])
 
 
 def measure_shift(market: Market | Path | str, model: Run | Path | str) -> MarketShift:

@@ -214,7 +214,7 @@ def test_photos_predict_a_number_once_it_is_chosen(show, bare, trained, tmp_path
     assert not page.dataframe
     page.selectbox(key="probe").set_value("price").run()
     assert page.query_params == {"part": "photos", "probe": "price"}
-    expected = probe_run(Run.open(run), ["price"]).table.set_index("space")
+    expected = probe_run(Run.open(run), "price").table.set_index("space")
     shown = page.dataframe[0].value.set_index("Predicted from")
     assert list(shown.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
     assert shown.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"

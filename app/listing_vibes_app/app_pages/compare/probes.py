@@ -48,7 +48,7 @@ def show_probes(opened: OpenRun) -> None:
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
 def _probe(opened: OpenRun, question: str) -> Probes:
     with needs("Predicting from photos"):
-        return probe_run(opened.run, [question])
+        return probe_run(opened.run, question)
 
 
 def scores(table: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def scores(table: pd.DataFrame) -> pd.DataFrame:
             NAMES.get(space, label_of(space)),
             f"{row['value']:.2f}",
             f"{row['low']:.2f} to {row['high']:.2f}",
-            f"{row['listings']:,}",
+            f"{row['listings']:,.0f}",
         )
         for space in ("photos", "model", "attributes")
         if space in by.index
