@@ -4,15 +4,13 @@ import json
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.rankings import load_rankings, rankers
+from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.run.contents import LISTINGS, seal
 from listing_vibes.run.convert import convert
-from listing_vibes.run.fits import load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from run.damages import DAMAGES, FIRST, read_all
@@ -90,30 +88,15 @@ def test_vectors_that_nobody_asks_for_are_not_read(place):
         run.similar("home-0003", k=5, space="attributes")
 
 
-def test_what_was_measured_is_converted_to_the_present_names(tmp_path):
+def test_a_refreshed_run_of_the_first_format_is_converted_with_its_version(tmp_path):
     shutil.copytree(FIRST, tmp_path / "first")
     run = tmp_path / "first" / "run"
-    one, two = ({"recall@30": {"value": value, "low": 0.0, "high": 1.0}} for value in (0.1, 0.2))
-    stored = {"model": one, "model + neighbours": two}
-    document = {
-        "results": stored,
-        "differences": {"model - model + neighbours": one},
-        "slices": {"cold users": {"queries": 3, "users": 2, "results": stored}},
-        "stability": [{"by": "week", "group": "1", "scorer": "model", "value": 0.5}],
-    }
-    (run / "metrics.json").write_text(json.dumps(document))
-    (run / "serving.json").write_text(json.dumps([{"name": "model + neighbours"}]))
-    frame = {
-        "user_id": ["u"],
-        "at": [1],
-        "target": ["l"],
-        "rank of model": [3],
-        "rank of model + neighbours": [2],
-    }
-    pd.DataFrame(frame).to_parquet(run / "queries.parquet")
+    shutil.copytree(run, run / "generations" / "000001", ignore=shutil.ignore_patterns("generations"))
+    (run / "generations" / "000001" / ".reading").touch()
+    pointer = {"base": file_sha256(run / "run.toml"), "generation": 1, "made": 0}
+    (run / "current.json").write_text(json.dumps(pointer))
+    (run / "metrics.json").write_text('{"results": {}}')
     convert(run)
-    opened, names = Run.open(run), ["default ranking", "model only", "model only + neighbors"]
-    assert list(opened.metrics["results"]) == list(opened.metrics["slices"]["cold users"]["results"]) == names
-    assert list(opened.metrics["differences"]) == ["default ranking - model only + neighbors"]
-    assert [row["scorer"] for row in opened.metrics["stability"]] == names[:2]
-    assert rankers(load_rankings(opened)) == names and [fit.name for fit in load_fits(run)] == names[2:]
+    opened = Run.open(run)
+    assert opened.folder.parent.name == "versions" and opened.generation == 1 and opened.metrics is None
+    assert len(opened.similar("home-0003", k=5)) == 5

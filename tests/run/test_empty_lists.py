@@ -21,7 +21,7 @@ def test_the_only_listing_of_a_market_is_told_to_be_that(tmp_path):
 
 def test_nothing_is_said_to_be_added_to_an_empty_list(trained, monkeypatch):
     monkeypatch.setattr(
-        "listing_vibes.run.describe.added_sentence", lambda settings: " Lists add what is new."
+        "listing_vibes.run.describe.default_blend_sentence", lambda settings: " Lists add what is new."
     )
     asked = ["recommend", str(trained.path), trained.log.users[0], "--json"]
     assert "Lists add what is new. --blend nothing" in CliRunner().invoke(app, asked).stderr

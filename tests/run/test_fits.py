@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from browser.painted import paint_market, train_run
-from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run, with_serving
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.additions import Additions
-from listing_vibes.run.describe import added_sentence
-from listing_vibes.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits, unasked_fit
+from listing_vibes.run.describe import default_blend_sentence
+from listing_vibes.run.fits import FILE, Fit, copy_fits, default_fit, fit_of, load_fits, save_fits
 from listing_vibes.run.folder import MINUTE, RunFolder
 from listing_vibes.run.histories import of_users
 from listing_vibes.run.recommender import Recommender
@@ -83,7 +82,7 @@ def test_what_is_recent_is_counted_by_the_minute_and_never_without_the_last_even
         run,
         "model",
         Rules(),
-        SimpleNamespace(has_recent=True, gains=Cache(4), gain=lambda at: at),
+        SimpleNamespace(has_recent=True, gain=lambda at: at),
     )
     for at, counted in (
         (after - 3, after - 3), (after, after), (after + 1, after), (11 * MINUTE - 1, after), (11 * MINUTE, 11 * MINUTE),
@@ -149,9 +148,9 @@ def test_it_recommends_what_the_row_puts_first(run, added, nearest):
 def test_what_was_not_fitted_is_said(run, tmp_path):
     with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbors, neighbors\+recency, ids"):
         run.recommend("u1", beside="luck")
-    carry_fits(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
+    copy_fits(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
     assert not (tmp_path / FILE).exists()
-    carry_fits(run.path, tmp_path)
+    copy_fits(run.path, tmp_path)
     assert load_fits(tmp_path) == load_fits(run.path)
     place = results_of(run.path) / FILE
     place.rename(tmp_path / "away")
@@ -168,7 +167,7 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
         save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="text", share=0.5)])
         assert len(run.recommend("u1", 3, beside="neighbours")) == 3
         save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="sounds", share=0.5)])
-        with pytest.raises(VibesError, match="has no sounds to find neighbours by"):
+        with pytest.raises(VibesError, match="has no sounds to find neighbors by"):
             run.recommend("u1", beside="neighbours")
     finally:
         save_fits(results_of(run.path), kept)
@@ -186,7 +185,9 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
 )
 def test_what_lists_add_by_default_is_what_training_resolved(training, holds):
     settings = Resolved.of({"training": training})
-    fit = unasked_fit(settings)
-    assert ("" if fit is None else fit.holds) == holds and bool(added_sentence(settings)) == bool(holds)
+    fit = default_fit(settings)
+    assert ("" if fit is None else fit.holds) == holds and bool(default_blend_sentence(settings)) == bool(
+        holds
+    )
     if fit is not None and settings.training.recency_fit is not None:
         assert ((fit.days or 60), fit.weight) == settings.training.recency_fit

@@ -11,7 +11,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.progress import Counted
 from listing_vibes.scoring.baselines import first_level
-from listing_vibes.scoring.named import named_baseline, neighbours
+from listing_vibes.scoring.named import named_baseline, neighbors_by
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import recall, validation_sample
 
@@ -61,7 +61,7 @@ def test_what_a_market_lacks_is_said(setting):
     silent = replace(market, attributes=[a for a in market.attributes if a.kind != "text"])
     assert text_vectors(silent, np.ones(40, bool)) is None
     with pytest.raises(VibesError, match="no text, so listings have no text neighbors"):
-        neighbours("text", silent, log, split, catalogue)
+        neighbors_by("text", silent, log, split, catalogue)
 
 
 def test_alike_texts_are_near_and_a_listing_without_text_has_no_vector(tiny_market):

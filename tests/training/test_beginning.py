@@ -22,7 +22,7 @@ from listing_vibes.market.splits import make_split
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.progress import Notice
-from listing_vibes.run.fits import repeated
+from listing_vibes.run.fits import count_repeated
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.training.beginning import SHORTER, Beginning
 from listing_vibes.training.decided import LARGE_STEPS, LEAST_STEPS, SIZES, VALUE_RATE, decided
@@ -122,7 +122,7 @@ def test_what_a_market_decides_by_its_size_the_new_one_decides_anew(
     log = random_log(0, users=60, listings=30, events=900, timed=True)
     split = make_split(log, always_live(log))
     if now_large:
-        events = repeated(np.bincount(log.user[split.train]))
+        events = count_repeated(np.bincount(log.user[split.train]))
         monkeypatch.setattr(decided_module, "LARGE_EVENTS", events)
     found = decided(begun.settings(Resolved(), trained.market), log, split, shorter=SHORTER)
     expected = LARGE_STEPS if now_large else SMALL

@@ -9,7 +9,7 @@ import listing_vibes.training.decided as decided_module
 from listing_vibes.errors import VibesError
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.fits import NEAR, RECENT, repeated
+from listing_vibes.run.fits import NEAR, RECENT, count_repeated
 from listing_vibes.training.decided import LARGE_STEPS, LATE_WEIGHT, UNWEIGHED, VALUE_RATE, decided
 
 
@@ -94,7 +94,7 @@ def test_a_market_of_few_users_with_many_events_is_large_and_read_as_often(
     log = random_log(0, users=60, listings=30, events=900, timed=True)
     split = make_split(log, always_live(log))
     assert (decided(Resolved(), log, split).batch, decided(Resolved(), log, split).value_rate) == (256, 1)
-    events = repeated(np.bincount(log.user[split.train]))
+    events = count_repeated(np.bincount(log.user[split.train]))
     monkeypatch.setattr(decided_module, "LARGE_EVENTS", events + 1)
     assert decided(Resolved(), log, split).batch == 256
     monkeypatch.setattr(decided_module, "LARGE_EVENTS", events)
@@ -114,7 +114,7 @@ def test_users_and_events_that_make_a_market_large_or_small_are_counted_from_two
     split = make_split(log, always_live(log))
     events_of = np.bincount(log.user[split.train])
     users, events = (events_of >= 2).sum(), events_of[events_of >= 2].sum()
-    assert (events_of == 1).any() and repeated(events_of) == events
+    assert (events_of == 1).any() and count_repeated(events_of) == events
     monkeypatch.setattr(decided_module, "LARGE", users + 1)
     assert decided(Resolved(), log, split).batch == 256
     monkeypatch.setattr(decided_module, "LARGE", users)

@@ -8,7 +8,7 @@ import pytest
 import listing_vibes.scoring.blend as blends_module
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.settings import Resolved, ResolvedTraining
-from listing_vibes.run.fits import NEAR, RECENT, STANDARD, unasked_fit
+from listing_vibes.run.fits import NEAR, RECENT, STANDARD, default_fit
 from listing_vibes.scoring.blend import WINDOWS
 from listing_vibes.training.listed import ENOUGH, fit_blend
 
@@ -45,7 +45,7 @@ def first(split, count):
 
 def fit_of(training: ResolvedTraining):
     """What lists add, in units of the blend's scores."""
-    return unasked_fit(Resolved(training=training))
+    return default_fit(Resolved(training=training))
 
 
 def test_with_enough_queries_validation_chooses_neighbors_that_tell_something(market):

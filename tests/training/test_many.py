@@ -14,10 +14,10 @@ from listing_vibes.insight.explain.similarity import explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.progress import Stage, Trained
-from listing_vibes.run.fits import NEAR, unasked_fit
+from listing_vibes.run.fits import NEAR, default_fit
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.origin import ABROAD
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.transfer import TRANSFER_LATE_WEIGHT
 from listing_vibes.training.many import folder_names
 
 
@@ -87,11 +87,11 @@ def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_ti
     split = make_split(new.log, new.catalogue)
     found = evaluate(new, save=False)
     assert new.transferred and len(found.queries) == len(split.test)
-    assert (new.late_interaction.weight, run[1][0].late_interaction.weight) == (ABROAD, 0)
+    assert (new.late_interaction.weight, run[1][0].late_interaction.weight) == (TRANSFER_LATE_WEIGHT, 0)
     # There are few events, so its lists add what is recent and what lies near, as those of the towns that it knows.
     for one in (new, run[1][0]):
         assert (
-            one.additions(None).fit == unasked_fit(one.manifest.settings)
+            one.additions(None).fit == default_fit(one.manifest.settings)
             and one.additions(None).fit.share == NEAR
         )
     # With ten times the prices the same homes are as dear as before, so nothing changes.
@@ -156,7 +156,7 @@ def test_a_training_goes_on_from_a_model_of_several(run, towns, tmp_path):
     assert {"price", "rooms", "place"} <= set(carried.known) and not carried.gone
     assert featurizer.within.numbers["price"][-1] == towns["c"].listings["price"].max()
     # It goes on to compare the listings of a history one by one, where the model did so abroad; at home it did not.
-    assert fine.late_interaction.weight == ABROAD
+    assert fine.late_interaction.weight == TRANSFER_LATE_WEIGHT
     home = train(towns["a"], tmp_path / "home", start=run[0], training={"max_steps": 1})
     assert home.late_interaction.weight == run[1][0].late_interaction.weight
     with pytest.raises(VibesError, match="--init-from goes with one market"):

@@ -12,7 +12,7 @@ from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.carried import Carried
 from listing_vibes.market.log import EventLog
 from listing_vibes.model.settings import ResolvedSplit, ResolvedTraining
-from listing_vibes.run.fits import carry_fits, load_fits
+from listing_vibes.run.fits import copy_fits, load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
@@ -57,7 +57,7 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
     assert NEAR_RECENT in after.results  # what is to be had without any model
     assert not [name for name in after.results if name.startswith("model only +")]  # nothing could be fitted
     save_metrics(Run.open(whole[0]), before)
-    carry_fits(whole[0], again[0])
+    copy_fits(whole[0], again[0])
     after = evaluate_run(Run.open(again[0]))
     rows = [
         "model only + recency",

@@ -125,13 +125,13 @@ def show(
     space: str | None = None,
 ) -> None:
     """Print what was `found` of a list; of an empty one why it is that, see `listing_vibes.run.empty_lists`."""
-    from listing_vibes.run.describe import described, table
+    from listing_vibes.run.describe import describe_listings, table
     from listing_vibes.run.empty_lists import explain_empty
 
     if as_json:
         rows = found.drop(columns="title", errors="ignore").to_dict("records")
         typer.echo(json.dumps([row | found.attrs for row in rows]))
     elif len(found):
-        typer.echo(table(described(run, found)))
+        typer.echo(table(describe_listings(run, found)))
     else:
         typer.echo(explain_empty(run, rules, at, for_users, space))

@@ -73,7 +73,7 @@ def recommend(
     json_: Json = False,
 ) -> None:
     """Recommend listings to a user of the market, or for a history from a file."""
-    from listing_vibes.run.describe import added_sentence, untrained_sentence
+    from listing_vibes.run.describe import default_blend_sentence, untrained_sentence
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 
@@ -96,7 +96,9 @@ def recommend(
     elif not opened.has_model:
         typer.echo(untrained_sentence(opened), err=True)
     elif (
-        (sentence := added_sentence(opened.manifest.settings).strip()) and blend is None and len(recommended)
+        (sentence := default_blend_sentence(opened.manifest.settings).strip())
+        and blend is None
+        and len(recommended)
     ):
         typer.echo(f"{sentence} --blend nothing leaves it out.", err=True)
 

@@ -18,7 +18,7 @@ from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, cho
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report, Stage, shown, silent
 from listing_vibes.run.additions import Additions
-from listing_vibes.run.fits import NOTHING, fit_of, load_fits, unasked_fit
+from listing_vibes.run.fits import NOTHING, default_fit, fit_of, load_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbors
 from listing_vibes.scoring.baselines import Baseline, first_level
@@ -223,7 +223,7 @@ def _of_drawn_users(queries: Queries, users: int) -> Queries:
 
 def _describe_default(settings: Resolved) -> str:
     """Return what the default ranking consists of."""
-    days, fit = settings.training.recent_days, unasked_fit(settings)
+    days, fit = settings.training.recent_days, default_fit(settings)
     trained = f", trained beside the events of the last {days} days" if days else ""
     if fit is None or not fit.holds:
         return f"the model only{trained}"

@@ -11,7 +11,7 @@ from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
 from listing_vibes.market.splits import Protocol
-from listing_vibes.run.fits import carry_fits, save_fits
+from listing_vibes.run.fits import copy_fits, save_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, building, publish_results, results_of, sweep
 
@@ -76,7 +76,7 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
             if evaluation.fits:
                 save_fits(built, evaluation.fits)
             else:  # of a refit: as the run was that it repeats
-                carry_fits(run.path, built)
+                copy_fits(run.path, built)
             if request is not None:
                 write_json(built / FILE, request.model_dump(), indent=1)
             write_json(built / "metrics.json", evaluation.to_dict(), indent=1)

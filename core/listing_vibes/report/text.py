@@ -9,7 +9,7 @@ from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.evaluation.result import DRAWN, LEFT_OUT, TUNED, WITHIN
 from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.describe import reader_sentence
+from listing_vibes.run.describe import user_encoder_sentence
 from listing_vibes.scoring.baselines import in_order
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes.words import count, percent
@@ -136,7 +136,7 @@ def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple
     sentences = (
         f"Every listing is read as a short text: its attributes, its photos and its description. {PHOTOS_READ}",
         "A user is the sequence of the listings that they interacted with, in order, with what they did and for how long. "
-        + reader_sentence(settings),
+        + user_encoder_sentence(settings),
         "So listings and users become points in the same space. The model is trained so that a user is near the "
         "listings that they interacted with next. What is near a user is recommended; what is near a listing is similar.",
         "The model knows no listing and no user by name. So it can place a new listing and a new user.",

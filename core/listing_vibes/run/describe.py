@@ -14,7 +14,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.titles import is_code
 from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.fits import unasked_fit
+from listing_vibes.run.fits import default_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.scoring.late_interaction import LateInteraction
@@ -22,18 +22,20 @@ from listing_vibes.tables import render_table
 from listing_vibes.words import cut
 
 
-def reader_sentence(settings: Resolved) -> str:
+def user_encoder_sentence(settings: Resolved) -> str:
     """How a trained run reads a history, "A history is read so: each listing alone ...", and what its lists add to that."""
     late = LateInteraction.of(settings.training).weight
     more = (
         f"; a listing's greatest cosine to one of the history is added with weight {late:g}" if late else ""
     )
-    return f"A history is read so: {READERS[settings.history].sentence}{more}.{added_sentence(settings)}"
+    return (
+        f"A history is read so: {READERS[settings.history].sentence}{more}.{default_blend_sentence(settings)}"
+    )
 
 
-def added_sentence(settings: Resolved) -> str:
+def default_blend_sentence(settings: Resolved) -> str:
     """What every list of a run adds to its model, behind a space; empty where that is nothing."""
-    fit = unasked_fit(settings)
+    fit = default_fit(settings)
     if fit is None:
         return ""
     added = []
@@ -54,7 +56,7 @@ def untrained_sentence(run: RunFolder) -> str:
     return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}."
 
 
-def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
+def describe_listings(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
     """`found` (listing_id, score) with a title, up to `attributes` readable columns, those of words before codes, and the price, where
     the market is at hand."""
     market = _market(run)

@@ -35,7 +35,7 @@ SPACES = {label: space for space, label in NEIGHBORS.items()}
 LITTLE, RECENT, NEAR, STANDARD, DECAY = 32_768, RECENT_DAYS, 0.5, 1.2, 0.8
 
 
-def repeated(by_user: np.ndarray) -> int:
+def count_repeated(by_user: np.ndarray) -> int:
     """How many events are of users with two or more, of the events `by_user` (U,): nothing is learned from the others, so by these
     a market is small (`LITTLE`)."""
     return int(by_user[by_user >= 2].sum())
@@ -75,7 +75,7 @@ class Fit(BaseModel):
         return self.ids is not None or self.space == "text"
 
 
-def unasked_fit(settings: Resolved) -> Fit | None:
+def default_fit(settings: Resolved) -> Fit | None:
     """What every list of a model adds without being asked: the recency that its loss added to the scores, and attribute
     neighbours, where there are few events; both to a model of other markets; else recency, neighbours or both, as validation
     weighed them. None: nothing.
@@ -103,14 +103,14 @@ def unasked_fit(settings: Resolved) -> Fit | None:
 
 
 def serving_fit(run: Path, settings: Resolved, beside: str | None) -> Fit | None:
-    """What a list adds to the model of a run: `unasked_fit`, unless `beside` asks for another row, as `fitted` gives it, or for
+    """What a list adds to the model of a run: `default_fit`, unless `beside` asks for another row, as `fitted` gives it, or for
     "nothing".
 
     Raises:
         VibesError: nothing of that name, or nothing fitted yet.
     """
     if beside is None:
-        return unasked_fit(settings)
+        return default_fit(settings)
     return None if beside == NOTHING else fitted(run, beside)
 
 
@@ -132,7 +132,7 @@ def fit_of(scorer: Scorer) -> Fit | None:
     return Fit.model_validate(weights)
 
 
-def telling(fits: Sequence[Fit]) -> list[Fit]:
+def distinct_fits(fits: Sequence[Fit]) -> list[Fit]:
     """Those that order listings otherwise than the model and than the ones before them."""
     found: dict[tuple[object, ...], Fit] = {}
     for fit in fits:
@@ -159,7 +159,7 @@ def load_fits(run: Path) -> list[Fit]:
     return read_json(path, "evaluate the run again", TypeAdapter(list[Fit]).validate_python) or []
 
 
-def carry_fits(measured: Path, run: Path) -> None:
+def copy_fits(measured: Path, run: Path) -> None:
     """Let a refit of the run `measured` serve as that was fitted to."""
     if (results_of(measured) / FILE).is_file():
         copy_file(results_of(measured) / FILE, run / FILE)

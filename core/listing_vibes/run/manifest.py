@@ -86,7 +86,7 @@ class Manifest(Forbidding):
         content = read_toml(path, "check its permissions")
         if content.get("format") == 1:
             raise VibesError(
-                f"{run} is a run of format 1; convert it with `python -m listing_vibes.run.convert RUN`, which keeps all that it has."
+                f"{run} is a run of format 1; convert it with `python -m listing_vibes.run.convert RUN`, and evaluate it again."
             )
         if content.get("format") != RUN_FORMAT:
             raise VibesError(

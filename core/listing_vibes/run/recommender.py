@@ -236,7 +236,7 @@ class Recommender:
         when, additions = self._when(at), self.additions
         if when is None or additions is None:
             return None
-        return additions.gains.get(when, lambda: additions.gain(when))
+        return additions.gain(when)
 
     def _when(self, at: int | None) -> int | None:
         """Return the moment at which recent events are counted, None where none are."""

@@ -2,21 +2,20 @@
 
 import numpy as np
 
-from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Split
 from listing_vibes.progress import Report
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.engine import EncodedOnce, Engine
-from listing_vibes.run.fits import unasked_fit
+from listing_vibes.run.fits import default_fit
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.named import neighbours
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.scoring.text_space import text_vectors
 
 
 def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
@@ -40,19 +39,22 @@ def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: Lat
 
 def as_served(run: Run, model: Scorer) -> Scorer:
     """The default ranking of the run: its `model`, as `model_scorer` gives it, with the default blend."""
-    fit = unasked_fit(run.manifest.settings)
+    fit = default_fit(run.manifest.settings)
     return Blend(DEFAULT_RANKING, model) if fit is None else Additions(run, fit).scorer(model, run.log)
 
 
 def untrained_neighbors(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbors]:
-    """Those by every space that the run's market has without a model, and by its texts, tuned on validation. `report` gets the
-    progress of texts that were never embedded."""
+    """Return the neighbors by every space that the run has without a model, and by its texts, tuned on validation.
+
+    Args:
+        report: gets the progress of texts that were never embedded.
+    """
     log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
-    found = [
-        VectorNeighbors.tune(run.vectors(space), log, split, catalogue, label, seed)
-        for space, label in NEIGHBORS.items()
-        if space in run.spaces
+    spaces = {space: run.vectors(space) for space in NEIGHBORS if space in run.spaces}
+    texts = text_vectors(run.market, log.counts(split.train) > 0, report=report)
+    if texts is not None:
+        spaces["text"] = texts
+    return [
+        VectorNeighbors.tune(vectors, log, split, catalogue, NEIGHBORS[space], seed)
+        for space, vectors in spaces.items()
     ]
-    if any(type_of(attribute.kind).sentences for attribute in run.market.attributes):
-        found.append(neighbours("text", run.market, log, split, catalogue, seed=seed, report=report))
-    return found

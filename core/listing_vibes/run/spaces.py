@@ -27,8 +27,8 @@ from listing_vibes.run.default_space import default_space
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.named import named_model
-from listing_vibes.run.origin import at_home, shares_listings, took_part
 from listing_vibes.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
+from listing_vibes.run.transfer import shares_listings, training_market, transfer_settings
 from listing_vibes.run.versions import building, forget, publish, reading, sweep
 
 #: The files of a run that are its model.
@@ -178,7 +178,7 @@ def _embed(
     known: dict[bytes, np.ndarray] = {}
     if source is not None and model_run is not None:
         kept = Manifest.load(source)
-        settings, trained_on = at_home(kept, market)
+        settings, trained_on = transfer_settings(kept, market)
         if trained_on != market.fingerprint:
             carried = _carried(market, model_run, source, kept)
         if carried is not None and report is not None:
@@ -233,6 +233,6 @@ def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> C
     shared = (
         before.shared
         if before and same
-        else took_part(kept, market) is not None or shares_listings(market, run)
+        else training_market(kept, market) is not None or shares_listings(market, run)
     )
     return Carried.of(market, Featurizer.load(source), run, name, weights_digest(source), shared=shared)

@@ -235,7 +235,13 @@ def sweep(run: Path, series: Series = STATES) -> None:
 
 def forget(run: Path) -> None:
     """Leave behind what was published of a run that is about to be written again, and what was measured of it."""
-    for name in (STATES.pointer, RESULTS.pointer, "metrics.json", "queries.parquet", "serving.json"):
+    (run / STATES.pointer).unlink(missing_ok=True)
+    forget_results(run)
+
+
+def forget_results(run: Path) -> None:
+    """Leave behind what was measured of a run."""
+    for name in (RESULTS.pointer, "metrics.json", "queries.parquet", "serving.json", "request.json"):
         (run / name).unlink(missing_ok=True)
 
 

@@ -8,7 +8,6 @@ from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Split, choosing
-from listing_vibes.progress import Report
 from listing_vibes.scoring.baselines import BASELINES, first_level, in_order, tuned
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
@@ -47,13 +46,13 @@ def named_baseline(
         chosen = best(first, log, validation_sample(asked, seed, log.listings), catalogue)
         return chosen if asked is split else chosen.fitted_on(log, split.train, seed)
     if name in BY_SPACE:
-        return neighbours(BY_SPACE[name], market, log, split, catalogue, photos, seed)
+        return neighbors_by(BY_SPACE[name], market, log, split, catalogue, photos, seed)
     if name not in BASELINES:
         raise VibesError(f"There is no baseline '{name}'; choose one of {', '.join(baseline_names())}.")
     return tuned(BASELINES[name], log, split, catalogue, seed)
 
 
-def neighbours(
+def neighbors_by(
     space: str,
     market: Market,
     log: EventLog,
@@ -61,16 +60,15 @@ def neighbours(
     catalogue: Catalogue,
     photos: PhotoVectors | None = None,
     seed: int = 0,
-    report: Report | None = None,
 ) -> VectorNeighbors:
-    """Nearest neighbours of the history by attributes, photos or text, the recency weight tuned on validation.
+    """Return nearest neighbors of the history by attributes, photos or text, the recency weight tuned on validation.
 
     Raises:
         VibesError: the market has nothing in this space.
     """
     vectors: np.ndarray | None
     if space == "text":
-        vectors = text_vectors(market, log.counts(split.train) > 0, report=report)
+        vectors = text_vectors(market, log.counts(split.train) > 0)
     else:
         vectors = content_spaces(market, photos).get(space)
     if vectors is None:

@@ -25,9 +25,9 @@ from listing_vibes.model.settings import Resolved, ResolvedSplit, ResolvedTraini
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.model_files import check_model
-from listing_vibes.run.origin import at_home
 from listing_vibes.run.prepared import weights_digest
 from listing_vibes.run.spaces import MODEL
+from listing_vibes.run.transfer import transfer_settings
 from listing_vibes.run.versions import reading
 from listing_vibes.training.decided import UNWEIGHED, reopened
 from listing_vibes.training.start_rows import start_from_weights
@@ -97,7 +97,7 @@ class Beginning:
         Raises:
             VibesError: the model would be another one.
         """
-        own = at_home(self.manifest, market)[0]
+        own = transfer_settings(self.manifest, market)[0]
         self.check(given)
         if given.training.recipe != "single-stage":
             raise VibesError(

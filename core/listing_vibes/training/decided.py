@@ -10,7 +10,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Split
 from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Resolved, ResolvedTraining
-from listing_vibes.run.fits import LITTLE, NEAR, RECENT, repeated
+from listing_vibes.run.fits import LITTLE, NEAR, RECENT, count_repeated
 from listing_vibes.training.baskets import REAL_SHARE, simultaneous
 from listing_vibes.training.examples import training_ends
 
@@ -84,7 +84,7 @@ def decided(
     if training.baskets == "auto":
         found["baskets"] = "set" if simultaneous(log, split.train) >= REAL_SHARE else "order"
     count = np.bincount(log.user[split.train], minlength=1)
-    users, events = int((count >= 2).sum()), repeated(count)
+    users, events = int((count >= 2).sum()), count_repeated(count)
     large = users >= LARGE or events >= LARGE_EVENTS
     if training.late_interaction == "auto":
         compares = READERS[settings.history].reads == "vectors"

@@ -7,7 +7,7 @@ import numpy as np
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Split
 from listing_vibes.model.settings import Resolved, ResolvedTraining
-from listing_vibes.run.fits import DECAY, NEAR, RECENT, Fit, fit_of, unasked_fit
+from listing_vibes.run.fits import DECAY, NEAR, RECENT, Fit, default_fit, fit_of
 from listing_vibes.scoring.blend import BATCH, SHARES, WINDOWS, Blend, Remembered, score_spread, tune_recency
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
@@ -60,7 +60,7 @@ def _fixed_fit(training: ResolvedTraining, has_neighbors: bool) -> Fit:
         changes["neighbours_served"] = 0.0
     elif training.neighbours_weighed:
         changes |= {"neighbours_served": NEAR, "neighbours_nearest": training.baskets == "set"}
-    found = unasked_fit(Resolved(training=training.model_copy(update=changes)))
+    found = default_fit(Resolved(training=training.model_copy(update=changes)))
     assert found is not None
     return found
 
@@ -76,7 +76,7 @@ def _candidate_scorers(
     """The model only and blended with neighbors at each of `SHARES`, or at the one share that was given by hand."""
     if near is None:
         return [model]
-    forms = {  # whether neighbors go by the nearest listing of a history: their decay (`listing_vibes.run.fits.unasked_fit`)
+    forms = {  # whether neighbors go by the nearest listing of a history: their decay (`listing_vibes.run.fits.default_fit`)
         False: DECAY,
         True: 1.0,
     }

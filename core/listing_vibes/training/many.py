@@ -20,8 +20,8 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Report, Stage
 from listing_vibes.run.contents import seal
 from listing_vibes.run.manifest import KnownMarket, Manifest
-from listing_vibes.run.origin import MARKETS
 from listing_vibes.run.spaces import MODEL, embed_market
+from listing_vibes.run.transfer import MARKETS
 from listing_vibes.run.versions import forget
 from listing_vibes.training.finetune import Validate
 from listing_vibes.training.ground import Ground

@@ -8,7 +8,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedSplit
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.origin import of_another_market
+from listing_vibes.run.transfer import is_other_market
 from listing_vibes.run.versions import reading
 
 
@@ -45,7 +45,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
         raise VibesError(
             f"{run} does not say for how many steps it was trained; train it again with this version."
         )
-    if of_another_market(run, market):
+    if is_other_market(run, market):
         raise VibesError(
             f"{run} is of another market, {manifest.market_name}, of which {market.path} has no listing, so there is nothing to "
             f"refit; give that market, or begin from the model with --init-from {run}."

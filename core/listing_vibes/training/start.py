@@ -14,8 +14,8 @@ from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Report, shown, silent
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.named import named_model
-from listing_vibes.run.origin import MARKETS
 from listing_vibes.run.run import Run
+from listing_vibes.run.transfer import MARKETS
 from listing_vibes.run.versions import reading
 from listing_vibes.training.beginning import Beginning
 from listing_vibes.training.many import folder_names

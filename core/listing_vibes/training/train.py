@@ -33,7 +33,7 @@ from listing_vibes.model.settings import Resolved, ResolvedSplit, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.run.contents import seal
 from listing_vibes.run.engine import Engine, make_inputs
-from listing_vibes.run.fits import carry_fits
+from listing_vibes.run.fits import copy_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.prepared import save_prepared
 from listing_vibes.run.scorer import engine_scorer
@@ -265,7 +265,7 @@ def _train(
     save_prepared(run, features, market.fingerprint)
     forget(run)
     if repeats is not None:
-        carry_fits(repeats, run)
+        copy_fits(repeats, run)
     seal(run, manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}))
     shutil.rmtree(work)
     return progress

@@ -16,7 +16,7 @@ def chosen_frame(run: Run, selected: Sequence[str]) -> pd.DataFrame:
 
 
 def facts_of(table: pd.DataFrame, row: int) -> list[list[str]]:
-    """(label, value) of the readable columns that `listing_vibes.run.describe.described` gives a listing."""
+    """(label, value) of the readable columns that `listing_vibes.run.describe.describe_listings` gives a listing."""
     left_out = {"listing", "title", "score", "rule", C.LISTING}
     told = [[str(name), str(table[name].iat[row])] for name in table if name not in left_out]
     return [one for one in told if one[1] != "-"]  # what is missing

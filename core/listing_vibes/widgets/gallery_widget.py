@@ -12,7 +12,7 @@ import traitlets
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.report.looks import photo_of
-from listing_vibes.run.describe import described
+from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.chosen import chosen_frame, facts_of
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML, notebook_module
@@ -86,7 +86,7 @@ def _cards(run: Run, found: pd.DataFrame) -> dict[str, Any]:
     """What the script is told."""
     given = found["score"] if "score" in found else pd.Series(index=found.index, dtype=float)
     scores = pd.to_numeric(given, errors="coerce")
-    table = described(run, found.assign(score=scores.fillna(0.0)))
+    table = describe_listings(run, found.assign(score=scores.fillna(0.0)))
     cards = []
     for place, name in enumerate(found[C.LISTING]):
         photo = photo_of(run.market, name, "")

@@ -11,7 +11,7 @@ from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
-from listing_vibes.run.describe import described
+from listing_vibes.run.describe import describe_listings
 from listing_vibes_app.app_pages.map.region import against, summarize, table_of
 from listing_vibes_app.app_pages.similar.matching import match, same_and_different
 from listing_vibes_app.kit.palettes import choices, colouring
@@ -135,7 +135,7 @@ def test_words_stand_before_codes_on_a_card_and_in_a_table(tmp_path):
     assert [item.name for item in view.headline] == ["year", "type", "colour"]
     assert same_and_different(view, 0, 1) == ("Women", "Year 2001, Bra, Product code 110065")
     run = SimpleNamespace(market=view.market)
-    assert list(described(run, pd.DataFrame({"listing_id": ["a"], "score": [1.0]}))) == [
+    assert list(describe_listings(run, pd.DataFrame({"listing_id": ["a"], "score": [1.0]}))) == [
         "listing", "Year", "Type", "Colour", "Group", "score",
     ]  # fmt: skip
 
@@ -161,7 +161,9 @@ def test_years_are_told_by_their_values(tmp_path):
     view = view_of(tmp_path / "shop")
     assert dict(view.facts(1)) == {"Built in": "1975", "Area": "1,800", "Lots": "1,900"}
     found = pd.DataFrame({"listing_id": ["b"], "score": [0.5]})
-    (row,) = described(SimpleNamespace(market=view.market), found).to_dict("records")  # in the terminal
+    (row,) = describe_listings(SimpleNamespace(market=view.market), found).to_dict(
+        "records"
+    )  # in the terminal
     assert (row["Built in"], row["Area"], row["Lots"]) == ("1975", "1,800", "1,900")
 
 

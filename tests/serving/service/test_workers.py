@@ -39,7 +39,7 @@ def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path, monkeypatch)
             np.testing.assert_array_equal(mine, theirs)
         monkeypatch.setattr(Shared, "_make", None)  # the second finds it
     monkeypatch.undo()
-    near = Additions(first, Fit(name="near", space="attributes"))._near
+    near = Additions(first, Fit(name="near", space="attributes")).personal(None, first.log).neighbors
     for base in (first.vectors("model"), near.vectors):
         while isinstance(base.base, np.ndarray):
             base = base.base

@@ -14,7 +14,7 @@ from listing_vibes.errors import VibesError, printable
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.launch.crowd import Crowd
 from listing_vibes.insight.launch.drafts import Draft, single_changes
-from listing_vibes.run.describe import described, table
+from listing_vibes.run.describe import describe_listings, table
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
 from listing_vibes.tables import render_table
@@ -72,7 +72,7 @@ class Launch:
             f"Among the first {self.k} of {len(self.audience):,} of {count(self.users, 'user')} ({share:.1%}){median}.",
             "",
             "The active listings nearest to it:",
-            table(described(run, self.competitors)),
+            table(describe_listings(run, self.competitors)),
         ]
         if self.changes is not None and len(self.changes):
             labels = {item.name: item.label for item in run.market.attributes}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import quote, unquote
 
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.run.fits import NOTHING, Fit, load_fits, telling, unasked_fit
+from listing_vibes.run.fits import NOTHING, Fit, default_fit, distinct_fits, load_fits
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules, declared
 
@@ -146,7 +146,7 @@ def read_rules(
 
 def own_fit(run: RunFolder) -> Fit | None:
     """Return the default blend of a run; None: the model only."""
-    return unasked_fit(run.manifest.settings) if run.has_model else None
+    return default_fit(run.manifest.settings) if run.has_model else None
 
 
 def adds_its_own(run: RunFolder) -> bool:
@@ -157,7 +157,7 @@ def adds_its_own(run: RunFolder) -> bool:
 def offered(run: RunFolder) -> list[str]:
     """Return the blends that `vibes evaluate` fitted and that change a list, by their names in `Run.recommend`."""
     own = own_fit(run)
-    return [fit.added for fit in telling(load_fits(run.path)) if own is None or fit.added != own.holds]
+    return [fit.added for fit in distinct_fits(load_fits(run.path)) if own is None or fit.added != own.holds]
 
 
 def usual(run: RunFolder, additions: list[str]) -> str:

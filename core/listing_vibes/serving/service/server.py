@@ -24,9 +24,9 @@ from uvicorn.supervisors import Multiprocess
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.market.durable import scratch_folder
-from listing_vibes.run.origin import of_another_market
 from listing_vibes.run.run import Run
 from listing_vibes.run.shared import Shared
+from listing_vibes.run.transfer import is_other_market
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import EventLog
 from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment
@@ -122,7 +122,7 @@ def serve(
 def prepare(settings: ServiceSettings) -> Setup | None:
     """Make the databases and begin or resume the experiment, once before several processes open them."""
     run = Run.open(settings.run)
-    if settings.other is not None and of_another_market(settings.other, run.market):
+    if settings.other is not None and is_other_market(settings.other, run.market):
         raise VibesError(
             f"{settings.other} is over another market than {settings.run}, of which it has no listing; make a run of it with "
             f"`vibes embed {run.market.path} NEW --model {settings.other}`, and serve NEW."

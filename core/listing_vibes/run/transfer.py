@@ -11,7 +11,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.fits import LITTLE, NEAR, repeated
+from listing_vibes.run.fits import LITTLE, NEAR, count_repeated
 from listing_vibes.run.manifest import KnownMarket, Manifest
 from listing_vibes.run.versions import reading
 
@@ -20,10 +20,10 @@ MARKETS = "markets"
 #: Weight of late interaction (`listing_vibes.scoring.late_interaction`) in a market that took no part in the training of a model of
 #: several: what listings are like carries over better than how a history is summed up in one vector. Recall@30 in the town
 #: that was left out, without and with it: Singapore .219 and .297, Albany .325 and .345, Salem .373 and .412.
-ABROAD = 2.0
+TRANSFER_LATE_WEIGHT = 2.0
 
 
-def took_part(kept: Manifest, market: Market) -> KnownMarket | None:
+def training_market(kept: Manifest, market: Market) -> KnownMarket | None:
     """Which of the markets of a model of several `market` is, by its content, its path or its name; None: none of them."""
     known, path = kept.markets or [], str(market.path.resolve())
     for same in ({"fingerprint": market.fingerprint}, {"path": path}, {"name": market.name}):
@@ -47,7 +47,7 @@ def shares_listings(market: Market, run: Path) -> bool:
     return False
 
 
-def of_another_market(run: Path, market: Market) -> bool:
+def is_other_market(run: Path, market: Market) -> bool:
     """Whether the run `run` is surely of another market than `market`: that one lies elsewhere, and none of its listings is of both.
 
     A market that was moved, or has grown since, is the same.
@@ -55,15 +55,15 @@ def of_another_market(run: Path, market: Market) -> bool:
     with reading(run) as folder:
         kept = Manifest.load(folder)
         here = (folder / kept.market).resolve() == market.path.resolve()
-    return not (here or took_part(kept, market) or shares_listings(market, run))
+    return not (here or training_market(kept, market) or shares_listings(market, run))
 
 
-def at_home(kept: Manifest, market: Market) -> tuple[Resolved, str]:
+def transfer_settings(kept: Manifest, market: Market) -> tuple[Resolved, str]:
     """The settings of a model at work in `market`, and the fingerprint of what it was trained on.
 
     In one of several markets that it was trained on these are that market's own T1, T2 and fingerprint, so that no test
     asks for what was learned. In another one a model of several looks at the listings of a history one by one as well. In
-    both its lists add what `listing_vibes.run.fits.unasked_fit` says, where there are few events.
+    both its lists add what `listing_vibes.run.fits.default_fit` says, where there are few events.
     """
     own, trained_on = kept.settings, kept.trained_on
     changed: dict[str, Any] = {}
@@ -72,15 +72,15 @@ def at_home(kept: Manifest, market: Market) -> tuple[Resolved, str]:
         if C.ACTION in events.columns:  # what is not wanted trains nothing
             events = events[~events[C.ACTION].isin(market.config.unwanted)]
         by_user = events[C.USER].value_counts().to_numpy()  # (U,)
-        few = len(market.events) > 0 and repeated(by_user) < LITTLE
+        few = len(market.events) > 0 and count_repeated(by_user) < LITTLE
         near = NEAR if few else 0.0
         changed = {"recency_served": few, "neighbours_served": near, "neighbours_nearest": False}
-    one, weight = took_part(kept, market), own.training.late_interaction
+    one, weight = training_market(kept, market), own.training.late_interaction
     if one is not None:
         split = own.split.model_copy(update={"t1": one.t1, "t2": one.t2})
         own, trained_on = own.model_copy(update={"split": split}), one.fingerprint
     elif kept.markets is not None and READERS[own.history].reads == "vectors" and weight != "auto":
-        changed["late_interaction"] = max(weight, ABROAD)
+        changed["late_interaction"] = max(weight, TRANSFER_LATE_WEIGHT)
     training = own.training.model_copy(update=changed)
     if training.recency_served and not market.timed:  # nothing is recent
         training = training.model_copy(update={"recency_served": False, "neighbours_served": 0.0})

@@ -5,19 +5,19 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-import listing_vibes.run.origin as origin_module
+import listing_vibes.run.transfer as origin_module
 from listing_vibes.errors import VibesError
 from listing_vibes.market.caches import MODELS
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.fits import repeated
+from listing_vibes.run.fits import count_repeated
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.origin import at_home, of_another_market
+from listing_vibes.run.transfer import is_other_market, transfer_settings
 from listing_vibes.training.refit import refit_settings
 
 
 def of_two_or_more(market: Market) -> int:
-    return repeated(market.events[C.USER].value_counts().to_numpy())
+    return count_repeated(market.events[C.USER].value_counts().to_numpy())
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def test_lists_of_homes_add_recency_and_neighbours_by_the_events_that_teach(crow
     taught = of_two_or_more(crowded)
     assert taught + 1 < len(crowded.events)
     monkeypatch.setattr(origin_module, "LITTLE", taught + 1)
-    training = at_home(homes, crowded)[0].training
+    training = transfer_settings(homes, crowded)[0].training
     assert training.recency_served and training.neighbours_served > 0
     monkeypatch.setattr(origin_module, "LITTLE", taught)
-    training = at_home(homes, crowded)[0].training
+    training = transfer_settings(homes, crowded)[0].training
     assert not training.recency_served and training.neighbours_served == 0
 
 
@@ -45,16 +45,16 @@ def test_what_users_hid_does_not_make_a_market_large(small_market, monkeypatch):
     hidden = events.assign(**{C.ACTION: "hide"})
     market = replace(small_market, events=pd.concat([events, hidden], ignore_index=True))
     monkeypatch.setattr(origin_module, "LITTLE", of_two_or_more(small_market) + 1)
-    assert at_home(homes, market)[0].training.recency_served
+    assert transfer_settings(homes, market)[0].training.recency_served
 
 
 def test_a_run_is_of_another_market_where_that_lies_elsewhere_and_shares_no_listing(trained, bare):
-    assert not of_another_market(trained.path, trained.market)
+    assert not is_other_market(trained.path, trained.market)
     listings = trained.market.listings.drop(columns=[C.LATITUDE, C.LONGITUDE])
     grown = Market.from_frames(pd.concat([listings.iloc[100:], bare.market.listings]))  # moved, too
-    assert not of_another_market(trained.path, grown)
+    assert not is_other_market(trained.path, grown)
     other = Market.from_frames(bare.market.listings)
-    assert of_another_market(trained.path, other)
-    assert not of_another_market(MODELS / "homes", other)  # nobody can say
+    assert is_other_market(trained.path, other)
+    assert not is_other_market(MODELS / "homes", other)  # nobody can say
     with pytest.raises(VibesError, match=r"is of another market.* or begin from the model with --init-from"):
         refit_settings(trained.path, other)
