@@ -30,7 +30,7 @@ from listing_vibes.device import (
     seeded,
 )
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.of_market import market_photos
+from listing_vibes.features.photos.market_photos import market_photos
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vae import market_vae
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder

@@ -79,7 +79,7 @@ import os, sys, time
 from pathlib import Path
 
 from browser.painted import ColourEncoder
-from listing_vibes.features.photos import of_market
+from listing_vibes.features.photos import market_photos
 from listing_vibes.market.market import Market
 from listing_vibes.training.start import begin
 
@@ -94,7 +94,7 @@ class Counting(ColourEncoder):
         return super().encode(images)
 
 
-of_market.encoder_of = lambda *given: Counting()
+market_photos.encoder_of = lambda *given: Counting()
 small = {"layers": 1, "width": 32, "heads": 2, "ffn": 64}
 steps = {"max_steps": 2, "batch": 16, "fresh": 8, "window_listings": 40}
 changes = {"preset": "tiny", "encoder": small, "features": {"text": False}, "training": steps}

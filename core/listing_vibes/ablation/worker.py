@@ -104,7 +104,7 @@ def save_ranks(folder: Path, found: "Evaluation", market: "Market", note: str) -
 
 def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "PhotoVectors | None":
     """Return the photo vectors of the encoders that the variant names, else of the one of the whole ablation."""
-    from listing_vibes.features.photos.of_market import market_photos
+    from listing_vibes.features.photos.market_photos import market_photos
     from listing_vibes.features.photos.vectors import JOIN, load_photo_vectors
 
     if not len(market.photos) or (job.baseline is None and not settings.features.photo_tokens):

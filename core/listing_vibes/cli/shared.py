@@ -105,7 +105,7 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
     if not len(market.photos):
         return None
     with needs("Embedding photos"):
-        from listing_vibes.features.photos.of_market import market_photos
+        from listing_vibes.features.photos.market_photos import market_photos
     with progress_bar() as progress:
         return market_photos(market, encoder, weights, progress)
 

@@ -14,8 +14,8 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.own_vectors import fit_vectors, with_vectors
+from listing_vibes.features.photos.photo_tokens import fit_photos, gather_photos
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.photos.views import fit_photos, tell_photos
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.removed import stored_settings
 from listing_vibes.features.sequences import Meta
@@ -191,7 +191,7 @@ class Featurizer:
                 f"The photos of {market.path} are embedded by '{photos.encoder}', the model was trained on "
                 f"'{self.photo_encoder}'; run `vibes embed {market.path} NEW_RUN --encoder {self.photo_encoder}`."
             )
-        rows, vectors = tell_photos(market, self.config, self.photo_reducers, photos)
+        rows, vectors = gather_photos(market, self.config, self.photo_reducers, photos)
         return rows, vectors if rows else np.zeros((0, self.width), np.float32)
 
     def _texts(

@@ -256,5 +256,5 @@ def load_run_encoder(run: Run, name: str) -> Encoder:
 @cached_per_object
 def _load_encoder(market: Market, name: str, weights: Path | None) -> Encoder:
     with needs("Reading photos"):
-        from listing_vibes.features.photos.of_market import encoder_of
+        from listing_vibes.features.photos.market_photos import encoder_of
     return encoder_of(market, name, weights)

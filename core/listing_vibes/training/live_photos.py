@@ -17,9 +17,9 @@ import torch
 from listing_vibes.device import mixed_precision
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
+from listing_vibes.features.photos.photo_tokens import photos_used
 from listing_vibes.features.photos.trainable import TRAINABLE
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
-from listing_vibes.features.photos.views import photos_used
 from listing_vibes.market.market import Market
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.listing_model import ListingModel
@@ -126,7 +126,7 @@ def start_live(
     Raises:
         VibesError: the market has no photos, they are of another encoder, or the recipe freezes the listings.
     """
-    from listing_vibes.features.photos.maps import photo_maps
+    from listing_vibes.features.photos.feature_maps import photo_maps
     from listing_vibes.features.photos.tail import PhotoTail, load_photo_encoder
 
     stages, training = settings.features.photo_train_blocks, settings.training
@@ -156,11 +156,11 @@ def with_trained_photos(
     report: Report | None = None,
 ) -> tuple[Featurizer, PhotoVectors]:
     """The photo vectors of the market by the trained encoder, kept in its cache, and the featurizer that asks for them."""
-    from listing_vibes.features.photos.maps import keep_vectors
+    from listing_vibes.features.photos.feature_maps import cache_vectors
 
     tail = tail_of(model)
     encoder = tail.encoder()
     rows = photos_used(market, featurizer.config, frozen)
-    keep_vectors(market, rows, tail.stages, encoder.name, live.pooled_all(tail))
+    cache_vectors(market, rows, tail.stages, encoder.name, live.pooled_all(tail))
     vectors = embed_photos(market.path, market.photos, encoder, report=report)
     return replace(featurizer, photo_encoder=encoder.name), vectors

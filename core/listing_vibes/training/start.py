@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.of_market import market_photos
+from listing_vibes.features.photos.market_photos import market_photos
 from listing_vibes.features.photos.vectors import tell_broken
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings

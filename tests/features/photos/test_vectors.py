@@ -172,6 +172,7 @@ def test_killed_and_run_again_it_keeps_what_was_done(market):
 import sys
 sys.path.insert(0, {str(HERE.parent)!r})
 import test_vectors
+from listing_vibes.features import vector_cache
 vector_cache.FLUSH_SECONDS = 0.0
 from pathlib import Path
 test_vectors.embed_photos(Path({str(market)!r}), test_vectors.TEN, test_vectors.StuckEncoder(), batch_size=3)

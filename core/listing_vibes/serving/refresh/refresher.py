@@ -283,7 +283,7 @@ class Refresher:
         found = load_photo_vectors(market.path, market.photos, name)
         if found is not None and all(reason != NOT_EMBEDDED for _, reason in found.broken):
             return found
-        from listing_vibes.features.photos.of_market import encoder_of
+        from listing_vibes.features.photos.market_photos import encoder_of
 
         parts = []
         for part in name.split(JOIN):

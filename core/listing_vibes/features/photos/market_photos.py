@@ -13,7 +13,7 @@ from listing_vibes.progress import Report, renamed
 def market_photos(
     market: Market, names: str = "auto", weights: Path | None = None, report: Report | None = None
 ) -> PhotoVectors | None:
-    """The vectors of all photos, embedding those that are not cached yet; None for a market without photos.
+    """Return the vectors of all photos, embedding those that are not cached yet; None for a market without photos.
 
     Args:
         names: of one encoder (see `load_photo_encoder`; "vae": the market's own autoencoder), or several with "+".
@@ -32,9 +32,7 @@ def market_photos(
             f"One weights file cannot serve the {len(wanted)} photo encoders '{names}'; name one."
         )
     parts: list[PhotoVectors] = []
-    for name in reversed(
-        wanted
-    ):  # the first one last: it is what the market's photos are then said to be embedded by
+    for name in reversed(wanted):  # the first one last: it is what is read where no encoder is named
         encoder = encoder_of(market, name, weights, report)
         what = "photos" if len(wanted) == 1 else f"photos, {name}"
         parts.append(embed_photos(market.path, market.photos, encoder, report=renamed(report, what)))
@@ -44,7 +42,7 @@ def market_photos(
 def encoder_of(
     market: Market, name: str, weights: Path | None = None, report: Report | None = None
 ) -> Encoder:
-    """One photo encoder by its name, short or whole; the market's own autoencoder is trained where it is not yet.
+    """Return a photo encoder by its short or full name; the market's own autoencoder is trained where it was not yet.
 
     Raises:
         VibesError: the encoder is not at hand.

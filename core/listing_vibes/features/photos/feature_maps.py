@@ -1,4 +1,4 @@
-"""What the frozen part of a photo encoder gives of each photo: computed once, kept beside the market's photo vectors."""
+"""Feature maps of the frozen part of a photo encoder: computed once, cached beside the market's photo vectors."""
 
 import tempfile
 
@@ -16,7 +16,7 @@ from listing_vibes.progress import Report
 
 
 def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | None = None) -> np.ndarray:
-    """(P, C, h, w) float16 maps before the last `stages` stages, of the photos `rows` (P,) of the market's table.
+    """Return (P, C, h, w) float16 maps before the last `stages` stages, of the photos `rows` (P,) of the market's table.
 
     Each content is computed once and cached (31 kB a photo for one stage, 73 for two, 52 for three). The array is
     mapped from a file without a name in that cache, so that it need not fit into memory, and ends with the process.
@@ -43,8 +43,8 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
     return maps.reshape(len(rows), *shape)
 
 
-def keep_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, vectors: np.ndarray) -> None:
-    """Put the vectors (P, width) that the trained encoder of this name gives of the photos `rows` (P,) into its cache.
+def cache_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, vectors: np.ndarray) -> None:
+    """Cache the vectors (P, width) that the trained encoder of this name gives of the photos `rows` (P,).
 
     The photos are those of `photo_maps`: what their maps give need not pass the whole encoder again.
     """
