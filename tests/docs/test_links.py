@@ -13,7 +13,7 @@ FILE = re.compile(r"(?:core|app|tests|assets)/[\w./-]*")
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     for link in links(page):
-        if "://" in link:
+        if "://" in link or "generated/" in link:  # written when the site is built
             continue
         file, _, anchor = link.partition("#")
         target = (page.parent / file).resolve() if file else page

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "assets" / "docs").glob("*.md"))]
+DOCS = ROOT / "assets" / "docs"
+PAGES = [
+    ROOT / "README.md",
+    *sorted(
+        page for page in DOCS.rglob("*.md") if not {"research", "generated"} & {*page.relative_to(DOCS).parts}
+    ),
+]
 #: Those that speak of the present: a changelog names what is gone as well.
 NOW = [page for page in PAGES if page.name != "changelog.md"]
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -39,8 +45,16 @@ def anchors(page: Path) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """The targets of links and pictures."""
-    return re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    """The targets of links and pictures, and the pages of tables of contents."""
+    listed = [
+        re.sub(r".*<(.*)>", r"\1", line)
+        for told, text in _FENCE.findall(page.read_text(encoding="utf-8"))
+        if told == "{toctree}"
+        for line in text.splitlines()
+        if line and not line.startswith(":")
+    ]
+    pages = [name + (".ipynb" if name.startswith("notebooks/") else ".md") for name in listed]
+    return pages + re.findall(r"\]\(([^)\s]+)\)", prose(page))
 
 
 def commands(page: Path) -> Iterator[list[str]]:

@@ -1,0 +1,19 @@
+"""Change the price of a listing on paper and see its audience. Usage: python launch_a_listing.py [LISTING]"""
+
+import sys
+
+from listing_vibes import Run, launch
+from listing_vibes.demo.shipped import bundled_run
+
+
+def main(listing: str) -> None:
+    """Print how many users would have the listing among their first 30, at three prices."""
+    run = Run.open(bundled_run())
+    price = run.market.listings.set_index("listing_id").loc[listing, "price"]
+    for factor in (0.9, 1.0, 1.1):
+        result = launch(run, {"like": listing, "price": float(price * factor)}, advise=False)
+        print(f"price {price * factor:,.0f}: {len(result.audience)} of {result.users} users")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:] or ["home-0007"])
