@@ -71,10 +71,10 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
 def routes() -> str:
     """Return every route of the service with its parameters."""
     from listing_vibes.demo.shipped import bundled_run
-    from listing_vibes.serving.service.api import make_app
-    from listing_vibes.serving.service.newest import NewestState
+    from listing_vibes.serving.service.app import Service, make_app
+    from listing_vibes.serving.service.current_run import CurrentRun
 
-    schema = make_app(NewestState(bundled_run())).openapi()
+    schema = make_app(Service(CurrentRun(bundled_run()))).openapi()
     lines = ["# HTTP\n", "The service writes the same as `/openapi.json`.\n"]
     for path, methods in schema["paths"].items():
         for method, route in methods.items():

@@ -15,19 +15,16 @@ GRID = """
 [[variant]]
 name = "popularity"
 question = "ladder"
-kind = "baseline"
 baseline = "popularity"
 [[variant]]
 name = "neighbours"
 question = "ladder"
 reference = "popularity"
-kind = "baseline"
 baseline = "itemknn"
 [[variant]]
 name = "looks"
 question = "ladder"
 reference = "popularity"
-kind = "baseline"
 baseline = "photo-neighbors"
 """
 

@@ -111,7 +111,7 @@ def _serve(folder: Path) -> None:
         for path in ("similar/l01", "recommend/u1", "health", "docs"):
             urllib.request.urlopen(f"{address}/{path}", timeout=60).read()
 
-    folders = ["--events", folder / "posted", "--impressions", folder / "shown", "--interleave"]
+    folders = ["--events", folder / "posted", "--impressions", folder / "shown"]
     _listen(["serve", folder / "run", folder / "bare", *folders], "/health", ask)
 
 

@@ -22,7 +22,7 @@ From = Annotated[
     str | None,
     typer.Option(
         metavar="TABLE",
-        help="sql: a table's name, a query, or a .sql file with one; tables: where it lies, from PATH on or by its address",
+        help="sql: a table, a query or a .sql file; tables: a path below PATH, or a URL",
     ),
 ]
 
@@ -34,8 +34,8 @@ def import_(
         str,
         typer.Argument(
             metavar="PATH",
-            help="folder with the source's files, or one of several files of events; of sql: a SQLAlchemy address; of tables: a "
-            "folder here or on object storage (s3://bucket/folder)",
+            help="folder with the source's files, or one of its files of events; for sql a SQLAlchemy URL; for tables a folder, here or on "
+            "object storage (s3://bucket/folder)",
         ),
     ],
     market: MarketPath,
@@ -43,22 +43,20 @@ def import_(
     photos: From = None,
     events: From = None,
     photo_root: Annotated[
-        str | None, typer.Option(metavar="DIR", help="sql, tables: where paths of photos start")
+        str | None, typer.Option(metavar="DIR", help="sql, tables: folder that photo paths start from")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="replace the market that MARKET holds")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing market")] = False,
 ) -> None:
-    """Make a market folder from files in a known format, from tables on object storage (tables) or in a database (sql)."""
+    """Write a market folder from a public data set, from object storage (tables) or from a database (sql)."""
     from listing_vibes.market.importers import import_market
 
-    told = {"listings": listings, "photos": photos, "events": events, "photo_root": photo_root}
+    tables = {"listings": listings, "photos": photos, "events": events, "photo_root": photo_root}
     import_market(
         source,
         path,
         market,
         overwrite=overwrite,
-        **{name: one for name, one in told.items() if one is not None},
+        **{name: value for name, value in tables.items() if value is not None},
     )
     typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
 
@@ -69,17 +67,17 @@ def check(
     model: Annotated[
         Path | None,
         typer.Option(
-            metavar="RUN", help="also say what this run's model, or one that ships, knows of the market"
+            metavar="RUN", help="also show what this run's model, or a model that ships, knows of the market"
         ),
     ] = None,
     json_: Json = False,
     strict: Strict = False,
     rejects: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.parquet|OUT.csv", help="write the rows that are not taken as they are"),
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write the rows with issues"),
     ] = None,
 ) -> None:
-    """Profile a market on one screen and name every defect."""
+    """Show a market's counts, types and split, and name every issue."""
     from listing_vibes.market.io import check_table_name, write_table
     from listing_vibes.market.market import Market
     from listing_vibes.market.profile import profile
@@ -107,21 +105,19 @@ def check(
 @app.command(rich_help_panel=DATA)
 def download(
     market: MarketPath,
-    agent: Annotated[
-        str | None, typer.Option(help="what hosts are told who asks, such as 'our-shop (it@example.com)'")
-    ] = None,
+    agent: Annotated[str | None, typer.Option(help="user agent, such as 'our-shop (it@example.com)'")] = None,
     ignore_robots: Annotated[
-        bool, typer.Option("--ignore-robots", help="do not ask for robots.txt: the hosts are yours")
+        bool, typer.Option("--ignore-robots", help="ignore robots.txt, for hosts of your own")
     ] = False,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="also addresses of this machine and of private networks")
+        bool, typer.Option("--allow-private", help="allow addresses of this machine and of private networks")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="exit code 2 also where a photo was not fetched")
+        bool, typer.Option("--strict", help="exit code 2 if a photo was not downloaded")
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Fetch the photos that a market names by their addresses; what is there stays, and the same command goes on."""
+    """Download the photos of a market's column `url`; an interrupted download continues."""
     from listing_vibes.market.download.job import download as fetch_photos
     from listing_vibes.market.download.limits import Limits
 

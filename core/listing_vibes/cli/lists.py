@@ -16,16 +16,13 @@ def _help(rule: str) -> str:
     return Rules.model_fields[rule].description or ""
 
 
-At = Annotated[
-    str | None, typer.Option(help="moment (UTC), now, or a position; default: after the last event")
-]
+At = Annotated[str | None, typer.Option(help="time (UTC), now, or a position; default: after the last event")]
 Blend = Annotated[
     str | None,
     typer.Option(
         "--blend",
         metavar="PARTS",
-        help="add to the model: recency, neighbours, ids, joined by +, with the weights that `vibes evaluate` fitted; nothing: the "
-        "model only",
+        help="what is blended into the model: recency, neighbors, ids, joined by +, or nothing; default: the default ranking",
     ),
 ]
 Count = Annotated[int | None, typer.Option("--k", "-k", min=1, help="how many listings; default: 30")]

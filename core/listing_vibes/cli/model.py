@@ -29,34 +29,41 @@ if TYPE_CHECKING:
     from listing_vibes.market.market import Market
 
 
+Folders = Annotated[
+    list[Path],
+    typer.Argument(metavar="MARKET... RUN", help="market folders, and the run folder last"),
+]
+InitFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--init-from",
+        metavar="RUN",
+        help="warm start from the model of RUN, or from a model that ships (homes)",
+    ),
+]
+Refit = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="train with the settings of RUN, on its validation events as well"),
+]
+
+
 @app.command(rich_help_panel=MODEL)
 def train(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(metavar="MARKET... RUN", help="market folders, and the run folder last"),
-    ],
+    folders: Folders,
     preset: Annotated[Preset | None, typer.Option(help="size of the model")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="how to split the events")] = None,
-    seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
-    init_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--init-from", metavar="RUN", help="start from RUN's model: last month's, another market's, homes"
-        ),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
-    refit: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="train as RUN was, on what it was validated on as well"),
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="random seed")] = None,
+    init_from: InitFrom = None,
+    resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted training")] = False,
+    refit: Refit = None,
     everything: Annotated[
-        bool, typer.Option("--everything", help="with --refit: on every event, none is left to test on")
+        bool, typer.Option("--everything", help="with --refit: train on all events and keep no test set")
     ] = False,
     encoder: Encoder = "auto",
     weights: Weights = None,
 ) -> None:
-    """Train a model on a market, or one on several, and write a run folder."""
+    """Train a model on one or several markets and write a run folder."""
     from listing_vibes.market.io import find_table
     from listing_vibes.market.market import Market
 
@@ -88,8 +95,8 @@ def train(
             init_from,
         )
     if main_process:
-        found = f"validation recall@30 {outcome.best:.3f} (a mean over users) at"
-        how = found if outcome.best >= 0 else "without validation, to"
+        score = f"validation recall@30 {outcome.best:.3f} (a mean over users) at"
+        how = score if outcome.best >= 0 else "without validation, to"
         shown = run_folders(run, opened)[0]
         each = (
             f" It has a run over each of {len(opened)} markets in {shown.parent}." if len(opened) > 1 else ""
@@ -107,20 +114,20 @@ def embed(
     run: RunPath,
     model: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="run whose model is used as it is, or one that ships: homes, demo"),
+        typer.Option(metavar="RUN", help="use the model of this run, or a model that ships (homes, demo)"),
     ] = None,
     photos: Annotated[
         bool | None,
         typer.Option(
             "--photos/--no-photos",
-            help="embed photos; default: without --model, or where the model's run has them",
+            help="embed photos; default: if there is no --model, or the model reads photos",
         ),
     ] = None,
     encoder: Encoder = "auto",
     weights: Weights = None,
     json_: Json = False,
 ) -> None:
-    """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
+    """Embed a market's listings without training, with the model of another run or in the untrained spaces."""
     from listing_vibes.features.photos.trainable import trained_weights
     from listing_vibes.features.photos.vectors import tell_broken
     from listing_vibes.market.market import Market
@@ -132,9 +139,9 @@ def embed(
     opened, model = Market.open(market), None if model is None else named_model(model)
     if model is not None:
         with reading(model) as folder:
-            known = Manifest.load(folder).photo_encoder
-            photos = bool(known or encoder != "auto" or weights) if photos is None else photos
-            encoder = known or encoder if encoder == "auto" else encoder
+            stored = Manifest.load(folder).photo_encoder
+            photos = bool(stored or encoder != "auto" or weights) if photos is None else photos
+            encoder = stored or encoder if encoder == "auto" else encoder
             weights = trained_weights(folder, encoder) if weights is None else weights
     vectors = None if photos is False else photo_vectors(opened, encoder, weights)
     with progress_bar() as progress:
@@ -148,32 +155,37 @@ def embed(
         typer.echo(json.dumps({"run": str(run), "default_space": manifest.default_space.model_dump()}))
 
 
+NewBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ATTRIBUTE", help="also rank without listings that share this attribute with the history"
+    ),
+]
+EvaluateBaselines = Annotated[
+    Baselines,
+    typer.Option(help="baselines to compare with: all, all but slow ones, or none"),
+]
+Users = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="evaluate a random sample of users; default: all"),
+]
+
+
 @app.command(rich_help_panel=MODEL)
 def evaluate(
     run: RunPath,
     protocol: Annotated[
-        Protocol | None, typer.Option(help="how to split the events; default: that of the training")
+        Protocol | None, typer.Option(help="how to split the events; default: as in training")
     ] = None,
     json_: Json = False,
     queries: Annotated[
         Path | None, typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query")
     ] = None,
-    new_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ATTRIBUTE", help="also rank without what shares this attribute with the history"
-        ),
-    ] = None,
-    baselines: Annotated[
-        Baselines,
-        typer.Option(help="what stands beside the model: all, without those that take long, or none"),
-    ] = "all",
-    users: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="ask about so many users, drawn by chance; default: all"),
-    ] = None,
+    new_by: NewBy = None,
+    baselines: EvaluateBaselines = "all",
+    users: Users = None,
 ) -> None:
-    """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
+    """Evaluate a run and tuned baselines on the test queries: popularity, nearest neighbors, id-based models."""
     from listing_vibes.evaluation.run_evaluation import evaluate as measure
     from listing_vibes.market.io import check_table_name, write_table
     from listing_vibes.run.run import Run
@@ -197,7 +209,9 @@ def evaluate(
 @app.command(rich_help_panel=MODEL)
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")],
-    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="another, or the same with another --other")],
+    run_b: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="another evaluated run, or the same with --other")
+    ],
     ranking: Annotated[
         str | None, typer.Option(metavar="NAME", help="which ranking of RUN_A; default: the model")
     ] = None,
@@ -207,18 +221,18 @@ def compare(
     json_: Json = False,
     queries: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a shared query, with both places"),
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a shared query, with both ranks"),
     ] = None,
 ) -> None:
-    """Compare two evaluated runs on the queries that both were asked: paired differences, slices, where they differ."""
+    """Compare two evaluated runs on their shared queries: paired differences, slices, where they differ."""
     from listing_vibes.insight.comparison import compare as compare_runs
     from listing_vibes.market.io import check_table_name, write_table
 
     check_table_name(queries, "--queries")
-    found = compare_runs(run_a, run_b, ranking, other)
+    comparison = compare_runs(run_a, run_b, ranking, other)
     if queries is not None:
-        write_table(queries, found.frame())
-    typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
+        write_table(queries, comparison.frame())
+    typer.echo(json.dumps(comparison.to_dict()) if json_ else repr(comparison))
 
 
 @app.command(rich_help_panel=MODEL)
@@ -226,15 +240,13 @@ def ablate(
     market: MarketPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="folder for the runs, the table and the figure")],
     grid: Annotated[str, typer.Option(help="default, ladder, or a TOML file with variants")] = "default",
-    seeds: Annotated[str, typer.Option(help="trainings of each variant, by their seeds")] = "0,1,2",
+    seeds: Annotated[str, typer.Option(help="seeds of each variant")] = "0,1,2",
     processes: Annotated[
-        int | None, typer.Option(min=1, help="trainings at a time, one thread each; default: one a core")
+        int | None, typer.Option(min=1, help="parallel trainings, one thread each; default: one a core")
     ] = None,
     json_: Json = False,
-    encoder: Encoder = "auto",
-    weights: Weights = None,
 ) -> None:
-    """Say what each part of the method is worth on a market; what OUT holds already is kept."""
+    """Measure what each part of the method is worth on a market; finished trainings in OUT are reused."""
     from listing_vibes.ablation.ablate import ablate as run_ablation
     from listing_vibes.ablation.ablate import check_seeds
     from listing_vibes.ablation.grid import load_grid
@@ -246,14 +258,16 @@ def ablate(
         raise VibesError(f"Option --seeds is '{seeds}'; give whole numbers, for example 0,1,2.") from None
     check_seeds(numbers)  # before photos are embedded
     chosen, opened = load_grid(grid), Market.open(market)
-    vectors = photo_vectors(opened, encoder, weights)
-    named = vectors.encoder if vectors is not None and vectors.ok.any() else ""
+    vectors = photo_vectors(opened, "auto", None)
+    photo_encoder = vectors.encoder if vectors is not None and vectors.ok.any() else ""
     with progress_bar() as progress:
-        found = run_ablation(opened, out, chosen, numbers, processes, named, _oracle(opened), progress)
+        ablation = run_ablation(
+            opened, out, chosen, numbers, processes, photo_encoder, _oracle(opened), progress
+        )
     typer.echo(
         f"Wrote {out / 'ablation.parquet'} and the figure {out / 'ablation.png'} (and .svg).", err=True
     )
-    typer.echo(json.dumps(found.document()) if json_ else found.text())
+    typer.echo(json.dumps(ablation.document()) if json_ else ablation.text())
 
 
 def _oracle(market: "Market") -> Any:

@@ -20,20 +20,28 @@ if TYPE_CHECKING:
     from listing_vibes.serving.batch.job import Kind
 
 
+Out = Annotated[
+    str,
+    typer.Argument(
+        metavar="OUT",
+        help="folder for the files, here (an interrupted batch continues) or on object storage (s3://...)",
+    ),
+]
+BatchKind = Annotated[
+    Literal["users", "listings"],
+    typer.Option(help="users = recommendations for every user; listings = neighbors of every listing"),
+]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="local (threads) or ray (a cluster, by RAY_ADDRESS)"),
+]
+
+
 @app.command(rich_help_panel=PRODUCTION)
 def batch(
     run: RunPath,
-    out: Annotated[
-        str,
-        typer.Argument(
-            metavar="OUT",
-            help="folder for the files, here (the same command again goes on there) or on object storage (s3://...)",
-        ),
-    ],
-    kind: Annotated[
-        Literal["users", "listings"],
-        typer.Option(help="users = recommendations for every user; listings = neighbors of every listing"),
-    ] = "users",
+    out: Out,
+    kind: BatchKind = "users",
     k: options.Count = None,
     where: options.Where = None,
     at_most: options.AtMost = None,
@@ -45,14 +53,9 @@ def batch(
     ] = None,
     blend: options.Blend = None,
     at: options.At = None,
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(help="local (threads) or ray (processes, a cluster by RAY_ADDRESS)"),
-    ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="how many at a time; default: one a core")
-    ] = None,
-    chunk: Annotated[int, typer.Option(min=1, help="listings or users a file")] = 2048,
+    engine: Engine = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="parallel workers; default: one a core")] = None,
+    chunk: Annotated[int, typer.Option(min=1, help="users or listings a file")] = 2048,
     json_: Json = False,
 ) -> None:
     """Write the lists of all users, or the neighbors of all listings, as Parquet files."""
@@ -105,30 +108,35 @@ def _write_lists(
     return scorer.job.chunks, lists
 
 
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", help=f"one of {', '.join(FORMATS)}; repeatable"),
+]
+Vectors = Annotated[
+    bool,
+    typer.Option("--vectors", help="write the vectors of listings and users as Parquet instead of the model"),
+]
+Milvus = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="fill a Milvus collection with the active listings: a .db file or a server's URL",
+    ),
+]
+
+
 @app.command(rich_help_panel=PRODUCTION)
 def export(
     run: RunPath,
     out: Annotated[
         Path | None, typer.Argument(metavar="OUT", help="folder for the files; default: RUN/export")
     ] = None,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--format", help=f"one of {', '.join(FORMATS)}; may be given several times"),
-    ] = None,
+    formats: Formats = None,
     check: Annotated[
-        bool, typer.Option("--check", help="compare vectors and top 30 with those of the model")
+        bool, typer.Option("--check", help="compare vectors and the first 30 with the model's")
     ] = False,
-    vectors: Annotated[
-        bool,
-        typer.Option("--vectors", help="write the vectors of listings and users as Parquet, not the model"),
-    ] = False,
-    milvus: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PLACE",
-            help="fill a Milvus collection with what is active: a .db file or a server's address",
-        ),
-    ] = None,
+    vectors: Vectors = False,
+    milvus: Milvus = None,
     json_: Json = False,
 ) -> None:
     """Write the model as ONNX, or the vectors of listings and users as Parquet or into Milvus."""
@@ -151,25 +159,25 @@ def export(
     for name in chosen:
         if name not in FORMATS:
             raise VibesError(f"Option --format is '{name}'; use one of {', '.join(FORMATS)}.")
-    found, short = {}, []
+    documents, short = {}, []
     for name in chosen:
         with progress_bar() as progress:
             files = export_run(opened, folder, name, progress)
-        found[name] = {"files": [str(path) for path in files]}
-        typer.echo(f"Wrote {' and '.join(found[name]['files'])}.", err=True)
+        documents[name] = {"files": [str(path) for path in files]}
+        typer.echo(f"Wrote {' and '.join(documents[name]['files'])}.", err=True)
         if check:
-            made = check_export(opened, folder, name)
-            found[name] |= asdict(made)
+            checked = check_export(opened, folder, name)
+            documents[name] |= asdict(checked)
             if not json_:
                 typer.echo(
-                    f"{name}: cosine {made.listing_cosine:.5f} of {made.listings} listings, "
-                    f"{made.history_cosine:.5f} of {made.histories} histories (lowest {made.lowest:.5f}), "
-                    f"top-30 overlap {made.overlap:.4f}"
+                    f"{name}: cosine {checked.listing_cosine:.5f} of {checked.listings} listings, "
+                    f"{checked.history_cosine:.5f} of {checked.histories} histories (lowest {checked.lowest:.5f}), "
+                    f"top-30 overlap {checked.overlap:.4f}"
                 )
-            if not made.holds:
+            if not checked.holds:
                 short.append(name)
     if json_:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(documents))
     if short:
         raise VibesError(
             f"The export as {' and '.join(short)} is below {LEAST} in mean cosine or top-30 overlap, so it does not "

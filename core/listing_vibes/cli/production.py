@@ -1,4 +1,4 @@
-"""Commands that run beside a marketplace: refresh, forget, serve, experiment, monitor."""
+"""Commands that run in production: refresh, forget, serve, experiment, monitor."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,23 @@ New = Annotated[
     str | None,
     typer.Option(
         metavar="NEW",
-        help="folder that grows with parquet or CSV files, here or on object storage (s3://...), or a SQL query (or .sql file)",
+        help="folder with Parquet or CSV files, here or on object storage (s3://...); a service's database; or a SQL query (.sql file)",
+    ),
+]
+
+
+Database = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LISTING_VIBES_DATABASE",
+        help="database of the SQL queries: a SQLAlchemy URL, such as postgresql+psycopg://user@host/name",
+    ),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="Milvus collection to keep in step: a .db file (Milvus Lite) or a server's URL",
     ),
 ]
 
@@ -29,34 +45,20 @@ def refresh(
     events: New = None,
     listings: New = None,
     photos: New = None,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            envvar="LISTING_VIBES_DATABASE",
-            help="where queries are asked: a SQLAlchemy address, for example postgresql+psycopg://user@host/name",
-        ),
-    ] = None,
+    database: Database = None,
     every: Annotated[
-        str | None, typer.Option(help="time between two polls, such as 10m; default: poll once")
+        str | None, typer.Option(help="polling interval, such as 10m; default: poll once")
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PLACE",
-            help="Milvus that follows with what is active: a .db file (Milvus Lite) or a server's address",
-        ),
-    ] = None,
+    store: Store = None,
     k: Count = K,
     blend: options.Blend = None,
     download: Annotated[
-        bool, typer.Option("--download", help="fetch photos that --photos names by their addresses")
+        bool, typer.Option("--download", help="download photos that --photos names by URL")
     ] = False,
     strict: Strict = False,
-    json_: Annotated[
-        bool, typer.Option("--json", help="one JSON document a poll on stdout, nothing else")
-    ] = False,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON document a poll on stdout")] = False,
 ) -> None:
-    """Take in new events and listings without retraining, and publish the run's next generation."""
+    """Take in new events and listings without retraining, and publish the run's next version."""
     import signal
     import threading
     from dataclasses import asdict
@@ -104,12 +106,12 @@ def forget(
         list[str] | None,
         typer.Option(
             metavar="PLACE",
-            help="another run, a folder of lists, a table, or the --events and --impressions of a service; may be given several times",
+            help="another run, a folder of lists, a table, or a service's database; repeatable",
         ),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Remove users from a run, its market and what was made of them, and say what stays in the weights."""
+    """Remove users from a run, its market and everything derived from them."""
     from dataclasses import asdict
 
     from listing_vibes.serving.forget.forget import forget as forget_users
@@ -132,72 +134,64 @@ def forget(
     )
 
 
+Other = Annotated[
+    Path | None,
+    typer.Argument(metavar="[OTHER]", help="a second run, for an experiment", show_default=False),
+]
+Workers = Annotated[
+    int,
+    typer.Option(min=1, max=256, help="worker processes"),
+]
+Events = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="accept events at POST /events and store them in a database: a folder, a file, or postgresql://...",
+    ),
+]
+Impressions = Annotated[
+    str | None,
+    typer.Option(metavar="PLACE", help="record every response in a database, with a request id"),
+]
+Split = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="share of users that get the second run; default: every list is interleaved from both",
+    ),
+]
+
+
 @app.command(rich_help_panel=PRODUCTION)
 def serve(
     run: RunPath,
-    other: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[OTHER]", help="a second run, to be tried against the first", show_default=False
-        ),
-    ] = None,
-    host: Annotated[
-        str, typer.Option(help="address to listen on; 0.0.0.0 = all of this machine")
-    ] = "127.0.0.1",
+    other: Other = None,
+    host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 = all interfaces")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")] = 8000,
-    connections: Annotated[
-        int, typer.Option(min=1, max=100_000, help="connections held at the same time, at most")
-    ] = 1024,
-    workers: Annotated[
-        int,
-        typer.Option(min=1, max=256, help="processes that answer; --connections holds for each"),
-    ] = 1,
+    workers: Workers = 1,
     blend: options.Blend = None,
-    events: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PLACE",
-            help="take events at POST /events and keep them in a database, which `vibes refresh --events` reads: a folder or file "
-            "of this machine, or postgresql://...",
-        ),
-    ] = None,
-    impressions: Annotated[
-        str | None,
-        typer.Option(metavar="PLACE", help="record every answer in a database likewise, with a request id"),
-    ] = None,
+    events: Events = None,
+    impressions: Impressions = None,
     hash_users: Annotated[
-        bool, typer.Option("--hash-users", help="users in --impressions as keyed hashes")
+        bool, typer.Option("--hash-users", help="store users in --impressions as keyed hashes")
     ] = False,
-    interleave: Annotated[
-        bool,
-        typer.Option("--interleave", help="every list is drafted from both runs; see `vibes experiment`"),
-    ] = False,
-    split: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="this share of the users gets the second run, always"),
-    ] = None,
+    split: Split = None,
     other_blend: Annotated[
         str | None, typer.Option("--other-blend", metavar="ADDED", help="as --blend, for the second run")
     ] = None,
 ) -> None:
-    """Answer similar, recommend and embed over HTTP, with the newest state of the run; /docs tells how.
+    """Serve similar, recommend and embed over HTTP, always with the newest version of the run; see /docs.
 
-    LISTING_VIBES_TOKEN is a token that requests must carry, LISTING_VIBES_ALLOWED_HOSTS the names they may ask for, beside
-    localhost and addresses in figures.
+    Requests must carry the token LISTING_VIBES_TOKEN where it is set. LISTING_VIBES_ALLOWED_HOSTS lists host names that are
+    allowed in addition to localhost and numeric addresses.
     """
     with needs("Serving", "serve"):
         from listing_vibes.serving.service.access import Access, exposure_warning
         from listing_vibes.serving.service.server import ServiceSettings
         from listing_vibes.serving.service.server import serve as run_service
 
-    if other is not None and interleave == (split is not None):
-        raise VibesError(
-            "Two runs are served either with --interleave or with --split SHARE; give one of these."
-        )
-    if other is None and (interleave or split is not None or other_blend is not None):
-        raise VibesError(
-            "Options --interleave, --split and --other-blend are about two runs; give the second one, too."
-        )
+    if other is None and (split is not None or other_blend is not None):
+        raise VibesError("Options --split and --other-blend are about two runs; give the second one, too.")
 
     def ready(address: str) -> None:
         typer.echo(
@@ -208,64 +202,68 @@ def serve(
             typer.echo(warning, err=True)
 
     settings = ServiceSettings(
-        run, blend, events, impressions, hash_users, other, other_blend, split, connections, workers
+        run, blend, events, impressions, hash_users, other, other_blend, split, workers=workers
     )
     run_service(settings, host, port, ready)
 
 
 @app.command(rich_help_panel=PRODUCTION)
 def experiment(
-    place: Annotated[str, typer.Argument(metavar="PLACE", help="that of --impressions")],
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="the database of --impressions")],
     events: Annotated[
-        str | None, typer.Option(metavar="PLACE", help="that of --events; default: as the services had it")
+        str | None,
+        typer.Option(metavar="PLACE", help="the database of --events; default: as recorded by the services"),
     ] = None,
     action: Annotated[
-        list[str] | None, typer.Option(help="events that count; may be given several times; default: all")
+        list[str] | None, typer.Option(help="actions that count; repeatable; default: all")
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="also write a page, with photos of what was lost"),
+        typer.Option("--html", metavar="FILE", help="also write a page with the photos of lost responses"),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Say which of two runs is better, by what `vibes serve A B` showed and what users did; look as often as you like."""
+    """Judge an experiment: which of two served runs is better, with an interval that stays valid at every look."""
     from listing_vibes.serving.experiment.verdict import experiment as judged
 
-    found = judged(place, events, action)
+    verdict = judged(place, events, action)
     if html is not None:
         from listing_vibes.report.trial import write_experiment
 
-        write_experiment(found, html)
-    typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
+        write_experiment(verdict, html)
+    typer.echo(json.dumps(verdict.to_dict()) if json_ else repr(verdict))
+
+
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="MOMENT", help="start of the newest events; default: after the evaluation"),
+]
+Memo = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="write a memo, .md or .html, with links to the queries"),
+]
+Queries = Annotated[
+    Path | None,
+    typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query of the newest events"),
+]
 
 
 @app.command(rich_help_panel=PRODUCTION)
 def monitor(
     run: RunPath,
     thresholds: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="thresholds that differ from the default ones")
+        Path | None, typer.Option(metavar="FILE.toml", help="thresholds that differ from the defaults")
     ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="MOMENT", help="where the newest events begin; default: after the evaluation"),
-    ] = None,
+    since: Since = None,
     blend: options.Blend = None,
-    memo: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="write a memo in sentences, .md or .html, each linked to its queries"
-        ),
-    ] = None,
+    memo: Memo = None,
     prometheus: Annotated[
-        Path | None, typer.Option(metavar="FILE.prom", help="write the figures for a textfile collector")
+        Path | None, typer.Option(metavar="FILE.prom", help="write metrics for a textfile collector")
     ] = None,
-    queries: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query of the newest events"),
-    ] = None,
+    queries: Queries = None,
     json_: Json = False,
 ) -> None:
-    """Say whether a run is still good: recall on the newest events, coverage, drift, age; exit code 1 where it may not be."""
+    """Check whether a run is still good: recall on new events, coverage, drift, age; exit code 1 if a threshold is crossed."""
     from listing_vibes.market.io import check_table_name, write_table
     from listing_vibes.serving.monitor.checks import Thresholds
     from listing_vibes.serving.monitor.monitor import check_run, no_queries, write_evidence
@@ -275,27 +273,29 @@ def monitor(
     if memo is not None and memo.suffix not in (".md", ".html"):
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
     with progress_bar() as progress:
-        found, asked = check_run(run, limits, None, since, blend, progress=progress)
+        result, evaluation = check_run(run, limits, None, since, blend, progress=progress)
     if memo is not None:
         from listing_vibes.report.memo import evidence_folder, write_memo
         from listing_vibes.run.run import Run
 
         folder = evidence_folder(memo)
-        write_memo(found, memo, write_evidence(found, asked, Run.open(run), folder))
+        write_memo(result, memo, write_evidence(result, evaluation, Run.open(run), folder))
     if prometheus is not None:
         from listing_vibes.market.documents import write_text
 
         with needs("Option --prometheus", "serve"):
             from listing_vibes.serving.monitor.prometheus import exposition
-        write_text(prometheus, exposition(found))
+        write_text(prometheus, exposition(result))
     if queries is not None:
         from listing_vibes.run.run import Run
 
         opened = Run.open(run)
         write_table(
             queries,
-            no_queries(opened) if asked is None else asked.queries_frame(opened.market, asked.names[0]),
+            no_queries(opened)
+            if evaluation is None
+            else evaluation.queries_frame(opened.market, evaluation.names[0]),
         )
-    typer.echo(found.model_dump_json() if json_ else found.text())
-    if found.crossed:
+    typer.echo(result.model_dump_json() if json_ else result.text())
+    if result.crossed:
         raise typer.Exit(1)

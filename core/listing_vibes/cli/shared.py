@@ -79,14 +79,14 @@ Protocol = Literal["temporal", "leave-one-out"]
 Baselines = Literal["all", "fast", "none"]
 Preset = Literal["tiny", "mini", "small", "base", "large"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
-Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="exit code 2 also where rows were not taken as they came")
-]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Strict = Annotated[bool, typer.Option("--strict", help="exit code 2 if there is any issue")]
 Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings")]
 Encoder = Annotated[
     str,
-    typer.Option("--encoder", help="photo encoder: a timm name, vae, several as a+b; auto = best at hand"),
+    typer.Option(
+        "--encoder", help="photo encoder: a timm name, vae, or several as a+b; auto = the best available"
+    ),
 ]
 Weights = Annotated[Path | None, typer.Option("--weights", help="file with the photo encoder's weights")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")]
@@ -117,21 +117,21 @@ def as_json(run: Any, document: dict[str, Any]) -> str:
 
 def show(
     run: Any,
-    found: Any,
+    results: Any,
     as_json: bool,
     rules: Any,
     at: Any,
     for_users: bool = False,
     space: str | None = None,
 ) -> None:
-    """Print what was `found` of a list; of an empty one why it is that, see `listing_vibes.run.empty_lists`."""
+    """Print a list, or why it is empty, see `listing_vibes.run.empty_lists`."""
     from listing_vibes.run.describe import describe_listings, table
     from listing_vibes.run.empty_lists import explain_empty
 
     if as_json:
-        rows = found.drop(columns="title", errors="ignore").to_dict("records")
-        typer.echo(json.dumps([row | found.attrs for row in rows]))
-    elif len(found):
-        typer.echo(table(describe_listings(run, found)))
+        rows = results.drop(columns="title", errors="ignore").to_dict("records")
+        typer.echo(json.dumps([row | results.attrs for row in rows]))
+    elif len(results):
+        typer.echo(table(describe_listings(run, results)))
     else:
         typer.echo(explain_empty(run, rules, at, for_users, space))

@@ -33,12 +33,14 @@ def similar(
     rules: options.RulesFile = None,
     space: Annotated[
         str | None,
-        typer.Option(help="model, photos, attributes, or vectors of market.toml; default: see vibes embed"),
+        typer.Option(
+            help="model, photos, attributes, or vectors of your own; default: the run's default space"
+        ),
     ] = None,
     json_: Json = False,
     at: options.At = None,
 ) -> None:
-    """The listings most similar to one."""
+    """List the listings most similar to a listing."""
     from listing_vibes.run.run import Run
 
     if listing is None:
@@ -106,7 +108,7 @@ def recommend(
 @app.command(rich_help_panel=USE)
 def search(
     run: RunPath,
-    words: Annotated[str, typer.Argument(metavar="WORDS", help="what a photo shows, such as 'canopy bed'")],
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="what the photo shows, such as 'canopy bed'")],
     k: options.Count = None,
     where: options.Where = None,
     exclude: options.Exclude = None,
@@ -114,7 +116,7 @@ def search(
     json_: Json = False,
     at: options.At = None,
 ) -> None:
-    """The listings with the photo that comes nearest to a description (approximate)."""
+    """List the listings whose photos are nearest to a description (approximate)."""
     from listing_vibes.insight.search.search import search_photos
     from listing_vibes.run.run import Run
 
@@ -133,71 +135,72 @@ def launch(
         str,
         typer.Argument(
             metavar="LISTING|DRAFT.json",
-            help="a listing's id, or a file with values by attribute, photos and like (a listing to start from)",
+            help="a listing id, or a draft: values by attribute, photos, like (a listing to start from)",
         ),
     ],
     json_: Json = False,
 ) -> None:
-    """Who would get a listing if it were launched now, beside what, and which single change would reach more."""
+    """Predict who would get a listing if it were launched now, and which single change would reach more users."""
     from listing_vibes.insight.launch.crowd import Crowd
     from listing_vibes.insight.launch.launch import draft_named
     from listing_vibes.insight.launch.launch import launch as launched
     from listing_vibes.run.run import Run
 
     opened = Run.open(run)
-    asked = draft_named(opened, listing)
+    draft = draft_named(opened, listing)
     with progress_bar() as progress:
-        found = launched(opened, asked, crowd=Crowd.of(opened, report=progress))
-    typer.echo(as_json(opened, found.to_dict()) if json_ else found.to_text(opened))
+        result = launched(opened, draft, crowd=Crowd.of(opened, report=progress))
+    typer.echo(as_json(opened, result.to_dict()) if json_ else result.to_text(opened))
 
 
 @app.command(rich_help_panel=USE)
 def explain(
     run: RunPath,
-    asked: Annotated[
+    names: Annotated[
         list[str],
-        typer.Argument(metavar="[QUERY] LISTING", help="a user or a listing, and what it was shown"),
+        typer.Argument(metavar="[QUERY] LISTING", help="a user or a listing, and the recommended listing"),
     ],
     history: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="instead of QUERY: JSON or CSV: listing_id, action?, duration_s?"),
+        typer.Option(metavar="FILE", help="instead of QUERY; JSON or CSV: listing_id, action?, duration_s?"),
     ] = None,
     at: options.At = None,
     blend: options.Blend = None,
     space: Annotated[
-        str | None, typer.Option(help="of two listings: model, photos or attributes; default: that of lists")
+        str | None,
+        typer.Option(help="for two listings: model, photos or attributes; default: the run's default space"),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Explain why a listing was recommended: events, attributes and photos that carried it, and its place without each."""
+    """Explain a recommendation: the events, attributes and photos that carry it, and its rank without each."""
     from listing_vibes.insight.explain.reasons import explain_listing
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 
-    if len(asked) != (2 if history is None else 1):
+    if len(names) != (2 if history is None else 1):
         raise VibesError("Give a QUERY (a user or a listing) and a LISTING, or --history FILE and a LISTING.")
     opened = Run.open(run)
-    query = asked[0] if history is None else read_history(history)
+    query = names[0] if history is None else read_history(history)
     moment = options.moment_of(at, opened.market)
-    found = explain_listing(opened, query, asked[-1], moment, blend, space=space)
-    typer.echo(as_json(opened, found.to_dict()) if json_ else found.to_text())
+    explanation = explain_listing(opened, query, names[-1], moment, blend, space=space)
+    typer.echo(as_json(opened, explanation.to_dict()) if json_ else explanation.to_text())
 
 
 @app.command(rich_help_panel=USE)
 def demand(
     run: RunPath,
     at: options.At = None,
-    by: Annotated[Literal["month"] | None, typer.Option(help="month: at the end of every month")] = None,
+    by: Annotated[Literal["month"] | None, typer.Option(help="month = at the end of every month")] = None,
     space: Annotated[
-        str | None, typer.Option(help="of which places are made: model, photos (default) or attributes")
+        str | None, typer.Option(help="space of the regions: model, photos (default) or attributes")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a place and moment"),
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a region and time"),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Say where many want and few offer: places with more users to a live listing than the market has, and how sure."""
+    """Find unmet demand: regions with significantly more users per active listing than the market."""
     from listing_vibes.insight.demand.demand import demand as find_demand
     from listing_vibes.market.io import check_table_name, write_table
     from listing_vibes.run.run import Run
@@ -206,17 +209,17 @@ def demand(
     opened = Run.open(run)
     moment = options.moment_of(at, opened.market)
     with progress_bar() as progress:
-        found = find_demand(opened, moment, by, space, report=progress)
+        result = find_demand(opened, moment, by, space, report=progress)
     if out is not None:
-        write_table(out, found.frame())
-    typer.echo(as_json(opened, found.to_dict()) if json_ else repr(found))
+        write_table(out, result.frame())
+    typer.echo(as_json(opened, result.to_dict()) if json_ else repr(result))
 
 
 @app.command(rich_help_panel=USE)
 def explore(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...")], port: Port = 0, browser: Browser = True
 ) -> None:
-    """Open the explorer on one or several runs, on this machine only."""
+    """Open the explorer on one or several runs."""
     from listing_vibes.run.run import Run
 
     for run in runs:
@@ -230,12 +233,10 @@ def report(
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
     pins: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE.json", help="pinned views that the explorer saved; each becomes a section"
-        ),
+        typer.Option(metavar="FILE.json", help="pinned views saved in the explorer; each becomes a section"),
     ] = None,
 ) -> None:
-    """Write one self-contained HTML for stakeholders: figures, photos, the method in plain words, its limits."""
+    """Write one self-contained HTML page for stakeholders: figures, photos, the method, its limits."""
     from listing_vibes.report.page import write_report
     from listing_vibes.report.pins import read_pins
     from listing_vibes.run.run import Run

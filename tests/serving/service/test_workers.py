@@ -89,7 +89,7 @@ def counted(address: str, name: str) -> float:
 def test_two_processes_are_one_service_and_one_that_is_killed_or_stopped_is_replaced(trained, tmp_path):
     run, events, shown = copied(trained, tmp_path), tmp_path / "events", tmp_path / "shown"
     user = run.log.users[3]
-    options = [str(run.path), "--workers", "2", "--interleave", "--events", str(events)]
+    options = [str(run.path), "--workers", "2", "--events", str(events)]
     with running(run.path, *options, "--impressions", str(shown)) as (process, address):
         one, two = workers_of(address, 2)
         path = f"/recommend/{user}?k=9&live_only=false"
