@@ -194,7 +194,7 @@ def test_the_version_is_that_of_the_library():
 
 def test_the_help_tells_each_command_in_a_whole_sentence():
     told = " ".join(vibes_apart("--help").stdout.split())
-    assert "beside baselines: popularity, nearest neighbours, models that know ids." in told
+    assert "baselines on the test queries: popularity, nearest neighbors, id-based models." in told
     assert "..." not in told.removeprefix("Usage: ").split("Data:")[1]
 
 
