@@ -36,8 +36,8 @@ from listing_vibes.features.photos.vae import market_vae
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
 from listing_vibes.features.texts.sources import own_bert
 from listing_vibes.features.texts.sources.own_bert import OwnBert
+from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.export.graph import graphs_of
-from listing_vibes.model.fast.choose import chosen, fast_model
 from listing_vibes.progress import Trained, Update
 from listing_vibes.run.run import Run
 from listing_vibes.training.train import train
@@ -56,15 +56,18 @@ def photos(market):
 
 @pytest.mark.parametrize("asked", ["", "auto", " AUTO ", "cpu", "cpu:0"])
 def test_without_a_gpu_everything_is_on_the_cpu(monkeypatch, asked):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **more: None)
     monkeypatch.setenv(VARIABLE, asked)
     assert device() == CPU
 
 
 def test_a_gpu_is_taken_unless_the_cpu_is_asked_for(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)  # of a launched training: its own
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **more: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    monkeypatch.setattr(
+        torch.accelerator, "current_device_index", lambda: 1
+    )  # of a launched training: its own
     monkeypatch.delenv(VARIABLE, raising=False)
     assert device() == torch.device("cuda", 1)
     for asked, found in (("cuda", "cuda:1"), ("cuda:0", "cuda:0"), ("cpu", "cpu")):
@@ -76,10 +79,10 @@ def test_a_gpu_is_taken_unless_the_cpu_is_asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "asked, told", [("cuda", "no such device"), ("meta", "no device that torch knows"), ("gpu", "no device")]
+    "asked, told", [("cuda", "no such device"), ("meta", "no such device"), ("gpu", "no device")]
 )
 def test_a_device_that_is_not_there_is_refused_in_a_sentence(monkeypatch, asked, told):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **more: None)
     monkeypatch.setenv(VARIABLE, asked)
     with pytest.raises(VibesError, match=f"{VARIABLE} is '{asked}'.*{told}"):
         device()
@@ -121,11 +124,10 @@ def test_a_gpu_multiplies_in_what_its_hardware_has(monkeypatch, bf16, capability
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda where: capability)
     where = torch.device("cuda", 0)
     assert half(where) is found and has_bf16(where) == bf16
+    monkeypatch.setattr("listing_vibes.model.encoder.device_of", lambda model: where)
     name = {torch.bfloat16: "cuda-bf16", torch.float16: "cuda-fp16", None: "cuda-float32"}[found]
-    path = chosen("auto", where)
-    assert path.name == name and not path.packed
-    assert chosen("plain", where).name == chosen("float32", where).name == "cuda-float32"
-    assert chosen("plain", where).options == {"dtype": None}
+    for precision, expected in (("auto", name), ("float32", "cuda-float32")):
+        assert precision_name(inference_dtype(precision, None), None) == expected
 
 
 def test_drawing_inside_leaves_no_trace_outside():
@@ -198,8 +200,6 @@ def test_a_graph_is_written_from_a_copy_on_the_cpu(second, market, photos, tmp_p
     for graph in graphs_of(run.engine.model):
         assert device_of(graph) == CPU
     assert device_of(run.engine.model).type == NAME
-    model, path = fast_model(run.engine.model)
-    assert model is run.engine.model and not path.packed
 
 
 @pytest.mark.slow

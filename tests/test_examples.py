@@ -24,7 +24,7 @@ FACES = [
     "listing_vibes.market.market:Market.from_frames",
     "listing_vibes.market.download.job:download",
     "listing_vibes.model.settings:Settings.of",
-    "listing_vibes.training.start:train",
+    "listing_vibes.training.api:train",
     "listing_vibes.evaluation.run_evaluation:evaluate",
     "listing_vibes.insight.comparison:compare",
     "listing_vibes.serving.experiment.verdict:experiment",
@@ -39,14 +39,14 @@ FACES = [
     "listing_vibes.run.folder:RunFolder.open",
     "listing_vibes.run.run:Run.similar",
     "listing_vibes.run.run:Run.recommend",
-    "listing_vibes.model.longformer:Longformer.from_transformers",
+    "listing_vibes.model.convert:from_transformers",
     "listing_vibes.features.photos.tail:load_photo_encoder",
     "listing_vibes.features.texts.encoder:load_text_encoder",
 ]
 
 
 #: Those whose example trains, and those whose example reads what was measured.
-TRAINING, MEASURED = {"listing_vibes.training.start:train"}, {"listing_vibes.insight.comparison:compare"}
+TRAINING, MEASURED = {"listing_vibes.training.api:train"}, {"listing_vibes.insight.comparison:compare"}
 
 
 @pytest.fixture(scope="module")

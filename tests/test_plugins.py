@@ -19,7 +19,7 @@ from listing_vibes.features.photos.market_photos import encoder_of
 from listing_vibes.features.texts.sources import TEXT_SOURCES
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.importers import IMPORTERS
-from listing_vibes.model.losses import LOSSES
+from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.scoring.baselines import BASELINES
 
 ADDED = [

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from listing_vibes.run.run import Run
     from listing_vibes.serving.experiment.verdict import experiment
     from listing_vibes.serving.monitor.monitor import monitor
-    from listing_vibes.training.start import train
+    from listing_vibes.training.api import train
 
 __all__ = [
     "Market",
@@ -49,7 +49,7 @@ __all__ = [
 _FACES = {
     "Market": "listing_vibes.market.market",
     "Run": "listing_vibes.run.run",
-    "train": "listing_vibes.training.start",
+    "train": "listing_vibes.training.api",
     "evaluate": "listing_vibes.evaluation.run_evaluation",
     "compare": "listing_vibes.insight.comparison",
     "experiment": "listing_vibes.serving.experiment.verdict",

@@ -5,6 +5,7 @@ or any other device that this torch knows (`mps`, `xpu`). It is no setting of a 
 serves on a laptop. Whoever has a model moves what it reads to `device_of(model)`, and nothing else is ever asked.
 """
 
+import ctypes
 import math
 import os
 import time
@@ -19,6 +20,9 @@ from listing_vibes.errors import VibesError
 
 VARIABLE = "LISTING_VIBES_DEVICE"
 CPU = torch.device("cpu")
+#: glibc's names for two parameters of its memory, and what they are set to, in bytes.
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 256 * 2**20
 #: Turns of the two types, and by how much bfloat16 must win. Seen: 2 on an AMD, .53 on an Intel without AMX, so that a busy
 #: machine does not decide otherwise today than yesterday.
 TURNS, CLEARLY = 9, 1.2
@@ -30,21 +34,30 @@ def device() -> torch.device:
     Raises:
         VibesError: `LISTING_VIBES_DEVICE` names a device that torch does not know or this machine does not have.
     """
-    asked = os.environ.get(VARIABLE, "").strip().lower() or "auto"
-    if asked == "auto":
-        return _numbered(torch.device("cuda")) if torch.cuda.is_available() else CPU
+    name = os.environ.get(VARIABLE, "").strip().lower() or "auto"
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        found = torch.device(asked)
-        if found.type == "cpu":
-            return CPU
-        usable = torch.get_device_module(found).is_available()
-    except (RuntimeError, AttributeError) as error:
+        where = torch.device(name)
+    except RuntimeError as error:
         raise VibesError(
-            f"{VARIABLE} is '{asked}', which is no device that torch knows; give auto, cpu, cuda, cuda:1 or mps."
+            f"{VARIABLE} is '{name}', which is no device that torch knows; give auto, cpu, cuda, cuda:1 or mps."
         ) from error
-    if not usable or (found.index or 0) >= torch.get_device_module(found).device_count():
-        raise VibesError(f"{VARIABLE} is '{asked}', but this machine has no such device; give auto or cpu.")
-    return _numbered(found)
+    if where.type == "cpu":
+        return CPU
+    present = torch.accelerator.current_accelerator(check_available=True)
+    if (
+        present is None
+        or present.type != where.type
+        or (where.index or 0) >= torch.accelerator.device_count()
+    ):
+        raise VibesError(f"{VARIABLE} is '{name}', but this machine has no such device; give auto or cpu.")
+    # Of a launched training each process has a GPU of its own.
+    return (
+        where
+        if where.index is not None
+        else torch.device(where.type, torch.accelerator.current_device_index())
+    )
 
 
 def device_of(model: torch.nn.Module) -> torch.device:
@@ -129,9 +142,14 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _numbered(found: torch.device) -> torch.device:
-    """With the number that this process works on: of a launched training each process has a GPU of its own."""
-    if found.index is not None:
-        return found
-    module = torch.get_device_module(found)
-    return torch.device(found.type, module.current_device()) if hasattr(module, "current_device") else found
+def keep_freed_memory() -> bool:
+    """Let this process keep what its batches free, up to `KEPT_BYTES`, instead of asking for it again; True where it can.
+
+    By default glibc gives every large tensor back to the system, which zeroes it page by page when the next batch asks
+    again. Other C libraries are left as they are.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(MMAP_THRESHOLD, KEPT_BYTES) and mallopt(TRIM_THRESHOLD, KEPT_BYTES))

@@ -103,7 +103,7 @@ def test_its_ranks_are_those_of_evaluate(done, small_market):
     assert "x log(1 + events in the last" in found.notes["served"]
     run = Run.open(folder_of(out, "full", 3) / "run", small_market)
     assert run.manifest.settings.seed == 3
-    assert run.manifest.settings.training.recency_served  # left to the market, as `vibes train` leaves it
+    assert run.manifest.settings.blend is not None  # left to the market, as `vibes train` leaves it
     evaluated = evaluate_run(run)
     for name, label in (
         ("full", "default ranking"),

@@ -5,7 +5,7 @@
 
 Both sides have the same weights (random) and the same histories (mean 120, at most 651 tokens, items of 14 tokens).
 Theirs: float32, eager, length-sorted batches of 16; a batch's time depends on its padded length alone, so one batch of
-each is timed. Ours: the packed path, all of them. The sides take turns; the clock is the process's CPU time, which
+each is timed. Ours: all of them, in batches of similar length. The sides take turns; the clock is the process's CPU time, which
 others on the machine disturb less; the best of the turns counts. The machine's matrix peak is measured in the same
 turns. `--run` adds what the paths do to a trained run: cosine and top 30 of 256 of its histories.
 """
@@ -25,13 +25,11 @@ import numpy as np
 import torch
 
 from helpers.machine import machine
-from listing_vibes.device import multiplies_bf16
+from listing_vibes.device import CPU, keep_freed_memory, mixed_precision, multiplies_bf16
 from listing_vibes.model.config import PRESETS
-from listing_vibes.model.fast.model import FastLongformer
-from listing_vibes.model.longformer import Longformer
-from listing_vibes.packed.batches import TOKENS, batches_by_length
-from listing_vibes.packed.linear import PackedLinear
-from listing_vibes.packed.machine import keep_memory
+from listing_vibes.model.convert import to_transformers
+from listing_vibes.model.encoder import TOKENS_PER_BATCH, batches_by_length
+from listing_vibes.model.variants.sliding_window import SlidingWindowEncoder
 from listing_vibes.run.run import Run
 
 ITEM, LONGEST, THEIR_BATCH, LISTINGS = 14, 651, 16, 1024
@@ -47,8 +45,8 @@ def history_lengths(users: int) -> np.ndarray:
 class Theirs:
     """`transformers` in float32, eager."""
 
-    def __init__(self, model: Longformer) -> None:
-        self.model, self.width = model.to_transformers().eval(), model.config.width
+    def __init__(self, model: SlidingWindowEncoder) -> None:
+        self.model, self.width = to_transformers(model).eval(), model.config.width
         self.window = model.config.windows[0]
 
     def batch(self, size: int) -> Callable[[], object]:
@@ -66,36 +64,36 @@ class Theirs:
         return Counter(int(-(-top // self.window) * self.window) for top in lengths[::THEIR_BATCH])
 
 
-def ours(model: FastLongformer, lengths: np.ndarray) -> Callable[[], object]:
+def ours(model: SlidingWindowEncoder, kind: torch.dtype, lengths: np.ndarray) -> Callable[[], object]:
     """All sequences once."""
     batches = []
-    for rows in batches_by_length(lengths, TOKENS):
-        mine = torch.from_numpy(lengths[rows].copy())
-        n = int(mine.sum())
-        place = torch.cat([torch.arange(size) for size in mine.tolist()])
-        batches.append(
-            (torch.randn(n, model.config.width) * 0.5, mine, place, torch.zeros(n, dtype=torch.long))
-        )
-    return lambda: [model.encode(*batch) for batch in batches]
+    for rows in batches_by_length(lengths, TOKENS_PER_BATCH):
+        size, count = int(lengths[rows].max()), len(rows)
+        real = torch.arange(size) < torch.from_numpy(lengths[rows].copy())[:, None]
+        place, zero = torch.arange(size).expand(count, size), torch.zeros(count, size, dtype=torch.long)
+        batches.append((torch.randn(count, size, model.config.width) * 0.5, real, place, zero, zero))
+
+    def run() -> object:
+        with mixed_precision(None if kind is torch.float32 else kind, CPU):
+            return [model.encode(*batch) for batch in batches]
+
+    return run
 
 
 def peak_of(kind: torch.dtype) -> Callable[[], float]:
-    """GFLOP/s of a matrix product with a packed weight of 1024 x 1024."""
-    x, layer = (
-        torch.randn(TOKENS, 1024).to(kind),
-        PackedLinear(torch.randn(1024, 1024), torch.zeros(1024), kind, TOKENS),
-    )
+    """GFLOP/s of a matrix product with a weight of 1024 x 1024."""
+    x, layer = torch.randn(TOKENS_PER_BATCH, 1024).to(kind), torch.nn.Linear(1024, 1024, dtype=kind)
 
     def measured() -> float:
         begun = time.process_time()
         for _ in range(4):
             layer(x)
-        return 4 * 2 * TOKENS * 1024**2 / (time.process_time() - begun) / 1e9
+        return 4 * 2 * TOKENS_PER_BATCH * 1024**2 / (time.process_time() - begun) / 1e9
 
     return measured
 
 
-def useful(model: Longformer, lengths: np.ndarray) -> float:
+def useful(model: SlidingWindowEncoder, lengths: np.ndarray) -> float:
     """GFLOP that the vectors need: linear layers and windowed attention of all but the last layer, no padding."""
     d, m, half = model.config.width, model.config.ffn, model.config.windows[0] // 2
     tokens = lengths.sum()
@@ -110,7 +108,7 @@ def measure(preset: str, window: int, users: int, repeat: int) -> dict:
     """Users and items a second of both sides, one preset and window."""
     torch.manual_seed(0)
     config = PRESETS[preset].model_copy(update={"window": window, "max_tokens": 1024})
-    model = Longformer(config).eval()
+    model = SlidingWindowEncoder(config).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight += 0.02 * torch.randn_like(weight)
@@ -121,8 +119,7 @@ def measure(preset: str, window: int, users: int, repeat: int) -> dict:
     }
     peaks = {name: peak_of(kind) for name, kind in TYPES.items()}
     for name, kind in TYPES.items():
-        fast = FastLongformer(model, kind)
-        work |= {f"users {name}": ours(fast, lengths), f"items {name}": ours(fast, items)}
+        work |= {f"users {name}": ours(model, kind, lengths), f"items {name}": ours(model, kind, items)}
     best, top = dict.fromkeys(work, np.inf), dict.fromkeys(peaks, 0.0)
     for turn in range(repeat):
         for name, run in work.items():
@@ -154,7 +151,7 @@ def equality(path: Path, queries: int = 256, k: int = 30) -> dict:
         np.flatnonzero(np.diff(log.start) > 0), min(queries, int((np.diff(log.start) > 0).sum())), False
     )
     start, end = log.start[users], log.start[users + 1]
-    exact = engine.exact()
+    exact = engine.in_float32()
     histories, listings = exact.encode_histories(log, start, end), exact.encode_listings()
     best = top(histories @ listings.T, k)
     found: dict = {"run": path.name, "histories": len(users), "plain path": engine.path}
@@ -193,7 +190,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    keep_memory()
+    keep_freed_memory()
     with torch.inference_mode():
         speed = [measure(p, w, options.users, options.repeat) for p in options.preset for w in options.window]
     result = {

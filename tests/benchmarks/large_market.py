@@ -46,11 +46,10 @@ def make_large_run(
     small = _write(folder / "small", rng, group[:LEARNED_FROM], 200, 8, looked_at)
     market = _write(folder / "market", rng, group, users, events, looked_at)
     run = folder / "run"
-    near = {} if looked_at else {"neighbours_served": 0.0}  # which are found in the space of attributes
     settings = Resolved(
         preset="tiny",
         features=FeatureConfig(text=False),
-        training=ResolvedTraining(max_epochs=1, warmup=1, **near),
+        training=ResolvedTraining(max_epochs=1, warmup=1),
     )
     photos = None
     if looked_at:

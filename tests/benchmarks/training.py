@@ -24,7 +24,6 @@ import pandas as pd
 import torch
 from tests.helpers import small_market
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from helpers.machine import machine
 from listing_vibes.device import has_bf16
@@ -34,15 +33,15 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.market.writer import write_market
-from listing_vibes.model.convert import PADDING
-from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.longformer import Longformer
+from listing_vibes.model.convert import PADDING, to_transformers
+from listing_vibes.model.model import ListingEncoder
 from listing_vibes.model.settings import Resolved
+from listing_vibes.model.variants import build_model
 from listing_vibes.progress import Trained, Update
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.finetune import _Finetuning
-from listing_vibes.training.step import StepData
+from listing_vibes.training.optimize import Optimization
+from listing_vibes.training.step_data import StepData
 
 LISTINGS, USERS = 2000, 1500
 
@@ -65,18 +64,24 @@ def generate(path: Path) -> None:
 class Theirs(nn.Module):
     """`transformers` with the weights of a `Longformer` and in its place."""
 
-    def __init__(self, ours: Longformer) -> None:
+    def __init__(self, ours: ListingEncoder) -> None:
         super().__init__()
         self.config, self.item_position, self.theirs = (
             ours.config,
             ours.item_position,
-            ours.to_transformers(),
+            to_transformers(ours),
         )
 
-    def encode(
-        self, tokens: Tensor, mask: Tensor, token_type: Tensor, item_position: Tensor, positions: Tensor
+    def forward(
+        self,
+        tokens: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        token_type: Tensor,
+        item_position: Tensor,
+        cls_only: bool = True,
     ) -> Tensor:
-        """As `Longformer.encode`: (B, d)."""
+        """As `ListingEncoder.forward`: (B, S, d)."""
         on_cls = torch.zeros_like(mask, dtype=torch.long)
         on_cls[:, 0] = 1
         found = self.theirs(
@@ -86,7 +91,7 @@ class Theirs(nn.Module):
             token_type_ids=token_type,
             position_ids=positions + PADDING + 1,
         )
-        return F.normalize(found.last_hidden_state[:, 0].float(), dim=-1)
+        return found.last_hidden_state
 
 
 class Side:
@@ -100,18 +105,18 @@ class Side:
         featurizer = Featurizer.fit(market, settings.features, width, warm, log.duration, None)
         inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
         torch.manual_seed(0)
-        model = ListingModel.of(featurizer.vocabulary, settings)
+        model = build_model(featurizer.vocabulary, settings)
         if theirs:
             model.longformer = Theirs(model.longformer)  # type: ignore[assignment]
         examples = make_examples(log, split, settings.training.positives)
         data = StepData(examples, log, catalogue, inputs, warm, split.protocol == "temporal", 0)
         self.losses: list[float] = []
-        self.training = _Finetuning(
+        self.training = Optimization(
             model, data, settings, run, lambda model: math.nan, self._report, resume=False
         )
-        self.training.begun, self.training.started = 0, time.monotonic()
+        self.training.first_step, self.training.started = 0, time.monotonic()
         model.train()
-        self.batches = self.training.batches(0)
+        self.batches = self.training._start_epoch(0)
         self.seconds: list[float] = []
         self.bank_seconds: list[float] = []
 

@@ -37,7 +37,7 @@ from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.blend import Blend, tune_recency
 from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
-from listing_vibes.training.start import train
+from listing_vibes.training.api import train
 
 TOWNS = (
     "trentino-2015-10", "singapore-2023-09", "salem-or-2023-03", "albany-2024-11", "barossa-valley-2023-06",

@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from helpers.pages import ROOT, blocks
+from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
+from listing_vibes.model.config import EncoderConfig
 from listing_vibes.model.export.formats import FORMATS
-from listing_vibes.model.losses import LOSSES
-from listing_vibes.model.readers import READERS
+from listing_vibes.model.variants.losses import LOSSES
+from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.registry import Registry
 from listing_vibes.scoring.baselines import BASELINES
 
@@ -48,7 +50,7 @@ def test_there_is_one_example_of_each_extension():
     folders = {path.rsplit("/", 1)[0] for path in FILES}
     assert len(folders) == len(FILES) == 6
     assert not {path for path in FILES if (ROOT / path).exists()}
-    assert all(len(one) for one in (BASELINES, LOSSES, ATTRIBUTE_TYPES, READERS, FORMATS))
+    assert all(len(one) for one in (BASELINES, LOSSES, ATTRIBUTE_TYPES, USER_ENCODERS, FORMATS))
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -71,7 +73,9 @@ def test_the_loss_is_that_of_its_formula(example):
     scores = torch.tensor([[2.0, 1.5, 0.0]])
     masks = torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]])
     assert (
-        example("core/listing_vibes/model/losses/hinge.py")()(scores, *masks, torch.tensor([0])).item()
+        example("core/listing_vibes/model/variants/losses/hinge.py")()(
+            scores, *masks, torch.tensor([0])
+        ).item()
         == 0.25
     )
 
@@ -94,12 +98,11 @@ def test_the_importer_writes_a_market(example, tmp_path):
     assert Market.open(tmp_path / "market").listings["rooms"].tolist() == [2, 3]
 
 
-def test_the_reader_sees_nothing_later(example):
-    made = example("core/listing_vibes/model/readers/mean.py")().user_pass(None, None)
+def test_the_user_encoder_sees_nothing_later(example):
+    sizes = EncoderConfig(layers=1, width=4, heads=1, ffn=4)
+    made = example("core/listing_vibes/model/variants/user_encoders/mean.py")()
+    user_pass = made.model(Vocabulary(attributes=[]), sizes).user_pass
     vectors = torch.eye(3)
-    batch = SimpleNamespace(
-        listing=torch.tensor([[0, 1, 2]]), real=torch.ones(1, 3, dtype=torch.bool), last=torch.tensor([2])
-    )
-    found = made(vectors, batch).numpy()
-    np.testing.assert_allclose(found[0], [1, 0, 0])
-    np.testing.assert_allclose(made.newest(vectors, batch).numpy(), np.full((1, 3), 3**-0.5), rtol=1e-6)
+    batch = SimpleNamespace(listing=torch.tensor([[0, 1, 2]]), real=torch.ones(1, 3, dtype=torch.bool))
+    np.testing.assert_allclose(user_pass(vectors, batch)[0], [1, 0, 0])
+    np.testing.assert_allclose(user_pass.newest(vectors, batch), np.full((1, 3), 3**-0.5), rtol=1e-6)

@@ -49,7 +49,7 @@ COMMANDS = {
     "import": ["import", "movielens-1m", "{}/movies", "{}/imported"],
 }
 #: Those that only read.
-READERS = {"similar", "recommend", "launch", "check", "check --model", "explain"}
+USER_ENCODERS = {"similar", "recommend", "launch", "check", "check --model", "explain"}
 #: Those that the stage has nothing for, and what they say.
 NEEDS = {"search": "has no photos"}
 #: Those that wait for visitors, or write nowhere but into the user's cache.
@@ -92,7 +92,7 @@ def test_a_command_is_done_or_says_in_one_sentence_why_not(name, state, tmp_path
         before = _answers(place / "run")
         fill(place) if state == "full" else read_only(place)
         done = vibes(*(argument.replace("{}", str(place)) for argument in COMMANDS[name]), check=None)
-        if name in READERS:
+        if name in USER_ENCODERS:
             assert done.returncode == 0, done.stderr
         else:
             told = [line for line in done.stderr.splitlines() if line.startswith("vibes: ")]

@@ -6,7 +6,7 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.many import BUCKETS, fit_many, same_unit, shared_attributes
+from listing_vibes.features.several import BUCKETS, fit_several, same_unit, shared_attributes
 from listing_vibes.features.within import Within, inside
 from listing_vibes.market.market import Market
 
@@ -28,7 +28,7 @@ def market(name, currency="EUR", attributes=None, **columns) -> Market:
 def fitted(markets, tmp_path, **config):
     every = [np.arange(len(one.listings)) for one in markets]
     chosen = FeatureConfig(text=False, **config)
-    return fit_many(markets, chosen, 8, every, np.empty(0), [None] * len(markets), tmp_path)
+    return fit_several(markets, chosen, 8, every, np.empty(0), [None] * len(markets), tmp_path)
 
 
 def test_a_rank_is_that_within_the_market_and_equal_values_share_one():
@@ -72,12 +72,12 @@ def test_texts_that_the_sentence_encoder_cannot_read_are_not_embedded_for_severa
     def never(*_):
         raise AssertionError("embedded")
 
-    monkeypatch.setattr("listing_vibes.features.many.carry_vectors", never)
+    monkeypatch.setattr("listing_vibes.features.several.carry_vectors", never)
     titles = ["駅近の広い家", "静かな和室", "庭付の新築", "格安の部屋"]
     kinds = {"title": {"kind": "text"}}
     both = [market(name, attributes=kinds, title=titles) for name in "AB"]
     rows, photos = [np.arange(4)] * 2, [None] * 2
-    found = fit_many(both, FeatureConfig(), 8, rows, np.empty(0), photos, tmp_path)
+    found = fit_several(both, FeatureConfig(), 8, rows, np.empty(0), photos, tmp_path)
     assert [view.name for view in found.texts] == ["tfidf"]
 
 

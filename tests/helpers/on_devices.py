@@ -94,7 +94,7 @@ def same_weights_same_answers(run: Path, there: str, tmp_path: Path, least: floa
     exact = tmp_path / "exact"
     shutil.copytree(run, exact)
     manifest = Manifest.load(exact)
-    plain = manifest.settings.model_copy(update={"inference": "plain"})
+    plain = manifest.settings.model_copy(update={"inference": "float32"})
     manifest.model_copy(update={"settings": plain}).save(exact)
     found: dict[str, dict] = {}
     for name in ("cpu", there):
@@ -108,9 +108,9 @@ def same_weights_same_answers(run: Path, there: str, tmp_path: Path, least: floa
             embed_market(opened.market, tmp_path / f"embedded-{name}", _photos(opened), exact)
             embedded = Run.open(tmp_path / f"embedded-{name}", opened.market)
             found[name] = {
-                "exact listings": engine.exact().encode_listings(),
+                "exact listings": engine.in_float32().encode_listings(),
                 "listings": engine.encode_listings(),
-                "exact histories": engine.exact().encode_histories(log, start, end),
+                "exact histories": engine.in_float32().encode_histories(log, start, end),
                 "histories": engine.encode_histories(log, start, end),
                 "histories beside a table": engine.encode_histories(log, start, end, opened.vectors("model")),
                 "exact embedded": embedded.vectors("model"),

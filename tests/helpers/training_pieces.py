@@ -5,11 +5,11 @@ import numpy as np
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.settings import Resolved
+from listing_vibes.model.variants import build_model
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.step import StepData
+from listing_vibes.training.step_data import StepData
 
 
 def changed(settings: Resolved, **training) -> Resolved:
@@ -25,5 +25,5 @@ def pieces(market, settings):
     warm = np.flatnonzero(log.counts(split.train) > 0)
     featurizer = Featurizer.fit(market, settings.features, 32, warm, log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
-    model = ListingModel.of(featurizer.vocabulary, settings)
+    model = build_model(featurizer.vocabulary, settings)
     return model, StepData(make_examples(log, split, 3), log, catalogue, inputs, warm, True, 0)

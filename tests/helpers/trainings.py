@@ -9,7 +9,7 @@ from helpers.small_market import generate
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedTraining
-from listing_vibes.training.state import TrainingState
+from listing_vibes.training.checkpoints import TrainingState
 from listing_vibes.training.train import train
 
 

@@ -1,4 +1,4 @@
-"""Our Longformer against `transformers.LongformerModel`: equal weights, equal output."""
+"""Our Longformer against `transformers.LongformerModel`: equal weights, equal output; a start from a published one."""
 
 import pytest
 import torch
@@ -6,51 +6,55 @@ import transformers
 
 from listing_vibes.errors import VibesError
 from listing_vibes.model.config import EncoderConfig
-from listing_vibes.model.longformer import Longformer
+from listing_vibes.model.convert import from_transformers, load_pretrained, to_transformers
+from listing_vibes.model.model import ListingEncoder
 
-LENGTHS = (8, 63, 64, 65, 300, 1024)
-WORDS = 60
+SIZES = {"layers": 2, "width": 32, "heads": 2, "ffn": 64, "window": 16, "max_tokens": 60}
 
 
-def theirs(window=64, types=2, perturb=0.15, **more) -> transformers.LongformerModel:
+def theirs(window=64, types=2, positions=1026, kind=transformers.LongformerModel, **more):
     """A small random model whose biases and LayerNorms do something and whose attention is far from flat."""
     torch.manual_seed(0)
     config = transformers.LongformerConfig(
         attention_window=window,
-        vocab_size=WORDS,
-        hidden_size=48,
-        num_hidden_layers=3,
-        num_attention_heads=3,
-        intermediate_size=96,
-        max_position_embeddings=1026,
+        vocab_size=60,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=positions,
         type_vocab_size=types,
         layer_norm_eps=1e-5,
         **more,
     )
-    model = transformers.LongformerModel(config).eval()
+    model = kind(config).eval()
     with torch.no_grad():
         for weight in model.parameters():
-            weight += perturb * torch.randn_like(weight)
+            weight += 0.15 * torch.randn_like(weight)
     return model
 
 
-def rows(length: int, padded: bool, types: int = 2) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Word ids, mask and token types (3, S); padded rows have three different lengths."""
+def rows(length: int, padded: bool = True) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token vectors, mask and token types of three rows, padded to three different lengths."""
     random = torch.Generator().manual_seed(length)
-    ids = torch.randint(2, WORDS, (3, length), generator=random)
-    kinds = torch.randint(0, types, (3, length), generator=random)
-    lengths = torch.tensor([length, length // 2, length - 3]) if padded else torch.tensor([length] * 3)
-    mask = torch.arange(length) < lengths[:, None]
-    return ids.masked_fill(~mask, 1), mask, kinds
+    lengths = torch.tensor([length, length // 2, length - 3] if padded else [length] * 3)
+    kinds = torch.randint(0, 2, (3, length), generator=random)
+    return torch.randn(3, length, 32, generator=random), torch.arange(length) < lengths[:, None], kinds
 
 
 @torch.no_grad()
-def run_theirs(model, mask, kinds, **inputs) -> torch.Tensor:
+def run_theirs(model, tokens, mask, kinds) -> torch.Tensor:
     on_cls = torch.zeros_like(mask, dtype=torch.long)
     on_cls[:, 0] = 1
     return model(
-        attention_mask=mask.long(), global_attention_mask=on_cls, token_type_ids=kinds, **inputs
+        inputs_embeds=tokens, attention_mask=mask.long(), global_attention_mask=on_cls, token_type_ids=kinds
     ).last_hidden_state
+
+
+@torch.no_grad()
+def run_ours(model, tokens, mask, kinds) -> torch.Tensor:
+    position = torch.arange(tokens.shape[1]).expand_as(kinds)
+    return model(tokens, mask, position, kinds, torch.zeros_like(kinds))
 
 
 def assert_same(a: torch.Tensor, b: torch.Tensor, mask: torch.Tensor) -> None:
@@ -59,137 +63,99 @@ def assert_same(a: torch.Tensor, b: torch.Tensor, mask: torch.Tensor) -> None:
     assert torch.allclose(a[mask], b[mask], atol=1e-4)
 
 
-@pytest.fixture(scope="module", params=[64, [16, 64, 32], pytest.param(512, marks=pytest.mark.slow)], ids=str)
-def pair(request):
-    their = theirs(request.param)
-    return their, Longformer.from_transformers(their)
-
-
-@pytest.mark.slow
+@pytest.mark.parametrize("window", [[16, 64], pytest.param(512, marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("padded", [False, True], ids=["unpadded", "padded"])
-@pytest.mark.parametrize("length", LENGTHS)
-def test_output_equals_transformers_both_ways(pair, length, padded):
-    their, ours = pair
-    ids, mask, kinds = rows(length, padded)
-    expected = run_theirs(their, mask, kinds, input_ids=ids)
-    for path in ("dense", "banded", "auto"):
-        ours.path = path
-        with torch.no_grad():
-            assert_same(ours(ours.word_embeddings(ids), mask, kinds), expected, mask)
-    assert_same(run_theirs(ours.to_transformers(), mask, kinds, input_ids=ids), expected, mask)
+@pytest.mark.parametrize("length", [8, 65, pytest.param(1024, marks=pytest.mark.slow)])
+def test_output_equals_transformers_both_ways(window, length, padded):
+    their, batch = theirs(window), rows(length, padded)
+    ours = from_transformers(their)
+    expected = run_theirs(their, *batch)
+    assert_same(run_ours(ours, *batch), expected, batch[1])
+    assert_same(run_theirs(to_transformers(ours), *batch), expected, batch[1])
 
 
-def test_round_trip_is_exact(pair):
-    their, ours = pair
-    before, back = their.state_dict(), ours.to_transformers()
-    after = back.state_dict()
-    pooler = {"pooler.dense.weight", "pooler.dense.bias"}
-    assert set(before) - set(after) == pooler
+def test_a_round_trip_keeps_weights_sizes_dtype_and_mode():
+    their = theirs(hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.3).double().train()
+    ours = from_transformers(their)
+    assert (ours.config.dropout, ours.config.attention_dropout, ours.training) == (0.2, 0.3, True)
+    back = to_transformers(ours)
+    before, after = their.state_dict(), back.state_dict()
     for name, weight in after.items():
-        first = 2 if "position_embeddings" in name else 0  # rows that no real token reads
-        assert torch.equal(weight[first:], before[name][first:]), name
+        if "word_embeddings" not in name:
+            first = 2 if "position_embeddings" in name else 0  # rows that no real token reads
+            assert weight.dtype == torch.float64 and torch.equal(weight[first:], before[name][first:]), name
     same = (
         "hidden_dropout_prob",
-        "attention_probs_dropout_prob",
         "layer_norm_eps",
         "max_position_embeddings",
-        "vocab_size",
-        "pad_token_id",
-        "attention_window",
         "type_vocab_size",
-        "hidden_act",
+        "pad_token_id",
     )
-    assert {k: getattr(back.config, k) for k in same} == {k: getattr(their.config, k) for k in same}
-
-
-def test_dropouts_survive_the_round_trip_and_differ():
-    ours = Longformer.from_transformers(theirs(hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.3))
-    assert (ours.config.dropout, ours.config.attention_dropout) == (0.2, 0.3)
-    back = ours.to_transformers().config
-    assert (back.hidden_dropout_prob, back.attention_probs_dropout_prob) == (0.2, 0.3)
-
-
-def test_our_model_goes_to_transformers_and_back():
-    config = EncoderConfig(layers=2, width=32, heads=2, ffn=64, window=16, max_tokens=128)
-    torch.manual_seed(3)
-    ours = Longformer(config).eval()
-    with torch.no_grad():
-        for weight in ours.parameters():
-            weight += 0.2 * torch.randn_like(weight)
-        ours.item_position.weight[0] = 0
-    tokens, item = torch.randn(2, 50, 32), torch.randint(0, 51, (2, 50))
-    mask, kinds = torch.arange(50) < torch.tensor([50, 33])[:, None], torch.randint(0, 4, (2, 50))
-    their = ours.to_transformers()
-    with torch.no_grad():
-        assert_same(run_theirs(their, mask, kinds, inputs_embeds=tokens), ours(tokens, mask, kinds), mask)
-        # item positions have no place there, but can be added to the tokens
-        history = run_theirs(their, mask, kinds, inputs_embeds=tokens + ours.item_position(item))
-        assert_same(history, ours(tokens, mask, kinds, item), mask)
-
-    back = Longformer.from_transformers(their, words=False)
-    assert back.config == config
-    for name, weight in back.state_dict().items():
-        if not name.startswith("item_position"):
-            assert torch.equal(weight, ours.state_dict()[name]), name
-
-
-def test_a_widened_type_table_changes_nothing():
-    their = theirs(types=1)  # as the published models
-    ours = Longformer.from_transformers(their, token_types=4)
-    ids, mask, _ = rows(65, padded=True)
-    expected = run_theirs(their, mask, torch.zeros_like(ids), input_ids=ids)
-    with torch.no_grad():
-        assert_same(ours(ours.word_embeddings(ids), mask, token_type=ids % 4), expected, mask)
-        assert_same(ours(ours.word_embeddings(ids), mask), expected, mask)
-    assert ours.config.token_types == 4
-
-
-def test_a_model_with_a_head_converts_as_its_body():
-    config = theirs().config
-    torch.manual_seed(1)
-    headed = transformers.LongformerForMaskedLM(config).eval()
-    ours = Longformer.from_transformers(headed)
-    ids, mask, kinds = rows(63, padded=True)
-    with torch.no_grad():
-        assert_same(
-            ours(ours.word_embeddings(ids), mask, kinds),
-            run_theirs(headed.longformer, mask, kinds, input_ids=ids),
-            mask,
-        )
-
-
-def test_the_copy_shares_no_memory():
-    their = theirs()
-    ours = Longformer.from_transformers(their)
+    assert [getattr(back.config, key) for key in same] == [getattr(their.config, key) for key in same]
+    assert back.training and from_transformers(back).state_dict().keys() == ours.state_dict().keys()
     with torch.no_grad():
         for weight in their.parameters():
             weight.zero_()
-    assert ours.layers[0].attention.query.weight.abs().min() > 0
-    back = ours.to_transformers()
-    with torch.no_grad():
-        for weight in back.parameters():
-            weight.zero_()
-    assert ours.layers[0].attention.query.weight.abs().min() > 0
-    assert ours.word_embeddings.weight.abs().max() > 0
+    assert ours.layers[0].attention.query.weight.abs().min() > 0  # it shares no memory
 
 
-def test_dtype_and_mode_are_kept():
-    assert Longformer.from_transformers(theirs().double()).norm.weight.dtype == torch.float64
-    assert not Longformer.from_transformers(theirs()).training
-    ours = Longformer.from_transformers(theirs().train())
-    assert ours.training
-    assert ours.to_transformers().training
+def test_a_widened_type_table_and_a_model_with_a_head_give_the_output_of_the_body():
+    headed = theirs(types=1, kind=transformers.LongformerForMaskedLM)  # as the published models
+    ours = from_transformers(headed, token_types=4)
+    tokens, mask, kinds = rows(65)
+    expected = run_theirs(headed.longformer, tokens, mask, torch.zeros_like(kinds))
+    assert_same(run_ours(ours, tokens, mask, kinds * 3), expected, mask)
+    assert ours.config.token_types == 4
 
 
-def test_what_cannot_be_converted_is_named():
-    bert = transformers.BertModel(
-        transformers.BertConfig(
-            vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
-        )
+def test_what_cannot_be_converted_is_refused():
+    sizes = {"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    bert = transformers.BertModel(transformers.BertConfig(**sizes, intermediate_size=8))
+    for model, types in ((bert, None), (theirs(hidden_act="relu"), None), (theirs(), 1)):
+        with pytest.raises(VibesError):
+            from_transformers(model, types)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """As allenai/longformer-* is: one token type, a masked-language-model head, more positions than we need."""
+    path = tmp_path_factory.mktemp("hub") / "longformer"
+    model = theirs(window=16, types=1, positions=82, kind=transformers.LongformerForMaskedLM)
+    model.save_pretrained(path, safe_serialization=True)
+    return path, model.longformer
+
+
+def test_a_start_from_a_folder_computes_what_the_published_model_does(published):
+    path, their = published
+    ours = ListingEncoder(EncoderConfig(**SIZES)).eval()
+    items = ours.item_position.weight.clone()
+    load_pretrained(path, ours)
+    tokens, mask, kinds = rows(40)
+    expected = run_theirs(their, tokens, mask, torch.zeros_like(kinds))
+    assert_same(run_ours(ours, tokens, mask, kinds * 3), expected, mask)
+    assert torch.equal(ours.item_position.weight, items)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"layers": 3}, "layers 2"), ({"ffn": 128}, "ffn 64"), ({"max_tokens": 100}, "80 positions")],
+)
+def test_other_sizes_are_named(published, change, named):
+    with pytest.raises(VibesError, match=named):
+        load_pretrained(published[0], ListingEncoder(EncoderConfig(**(SIZES | change))))
+
+
+def test_a_folder_without_a_longformer_in_safetensors_is_refused(published, tmp_path):
+    ours, config = (
+        ListingEncoder(EncoderConfig(**SIZES)),
+        transformers.AutoConfig.from_pretrained(published[0]),
     )
-    with pytest.raises(VibesError, match="cannot convert a bert model"):
-        Longformer.from_transformers(bert)
-    with pytest.raises(VibesError, match="activation relu"):
-        Longformer.from_transformers(theirs(hidden_act="relu"))
-    with pytest.raises(VibesError, match="token_types 1 is below the 2"):
-        Longformer.from_transformers(theirs(), token_types=1)
+    for name in ("nothing", "bert", "empty", "pickled"):
+        (tmp_path / name).mkdir()
+    transformers.BertConfig().save_pretrained(tmp_path / "bert")
+    config.save_pretrained(tmp_path / "empty")
+    config.save_pretrained(tmp_path / "pickled")
+    torch.save(published[1].state_dict(), tmp_path / "pickled" / "pytorch_model.bin")
+    for name in ("nothing", "bert", "empty", "pickled"):
+        with pytest.raises(VibesError, match=name):
+            load_pretrained(tmp_path / name, ours)

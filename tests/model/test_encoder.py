@@ -1,4 +1,6 @@
-"""The whole model: batching must not change an embedding, and a history must not see what it is not told."""
+"""Encoding: batching must not change an embedding, and a history must not see what it is not given."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,92 +11,100 @@ from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
-from listing_vibes.model.encoder import ListingModel, encode_histories, encode_listings
+from listing_vibes.model.encoder import batches_by_length, encode_histories, encode_listings
+from listing_vibes.model.inputs import VectorBatch
 from listing_vibes.model.settings import Resolved
-from listing_vibes.packed.batches import batches_by_length
+from listing_vibes.model.variants import build_model
 from listing_vibes.run.engine import make_inputs
 
 
 @pytest.fixture(params=["cls", "listing-vectors"])
 def case(request, tiny_market):
-    market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
+    market = Market.open(tiny_market(listings=30, users=6, events_per_user=9))
     log = EventLog.from_market(market)
     settings = Resolved(preset="tiny", history=request.param, features=FeatureConfig(text=False))
     featurizer = Featurizer.fit(market, settings.features, 128, np.arange(30), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
-    torch.manual_seed(0)
-    model = ListingModel(featurizer.vocabulary, settings.encoder_config(), settings.history)
-    model.vocabulary = featurizer.vocabulary
-    return model, inputs, log
+
+    def make(seed: int = 0):
+        torch.manual_seed(seed)
+        model = build_model(featurizer.vocabulary, settings)
+        for parameter in model.parameters():  # away from the silent start of the layers
+            parameter.data += 0.05 * torch.randn_like(parameter)
+        return model.eval()
+
+    return make, inputs, log
 
 
-def test_an_embedding_is_the_same_alone_and_in_a_batch(case):
-    model, inputs, log = case
-    ends = log.start[1:]
-    together = encode_histories(model, inputs, log.start[:-1], ends, 128)
-    for user in range(len(ends)):
-        alone = encode_histories(model, inputs, log.start[[user]], ends[[user]], 128)
-        np.testing.assert_allclose(alone[0], together[user], atol=2e-6)
+def test_a_history_is_encoded_alike_alone_in_a_batch_and_as_a_prefix(case):
+    make, inputs, log = case
+    model, start, end = make(), log.start[:-1], log.start[1:] - np.arange(6)  # of 9, 8, .. 4 events
+    together = encode_histories(model, inputs, start, end)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    for user in range(6):
+        alone = encode_histories(model, inputs, start[[user]], end[[user]])
+        np.testing.assert_allclose(alone[0], together[user], atol=2e-6)
+    table = encode_listings(model, inputs, np.arange(30))
+    other = encode_histories(model, inputs, start, end, listings=np.roll(table, 1, axis=0))
+    np.testing.assert_allclose(
+        encode_histories(model, inputs, start, end, listings=table), together, atol=2e-6
+    )
+    assert (np.abs(other - together).max() > 1e-3) == (model.user_pass is not None)
+    if model.user_pass is not None:  # every prefix of a window in one pass
+        with torch.no_grad():
+            prefixes = model.user_pass(torch.from_numpy(table), VectorBatch.of(inputs, start, end)).numpy()
+        users, place = (
+            np.repeat(np.arange(6), end - start),
+            np.concatenate([np.arange(n) for n in end - start]),
+        )
+        alone = encode_histories(model, inputs, start[users], start[users] + place + 1, listings=table)
+        np.testing.assert_allclose(prefixes, alone, atol=5e-6)
 
 
-def test_a_history_without_events_is_nothing(case):
-    model, inputs, log = case
-    start, end = log.start[:3], log.start[1:4].copy()
-    expected = encode_histories(model, inputs, start, end, 128)
-    end[1] = start[1]
-    found = encode_histories(model, inputs, start, end, 128)
-    np.testing.assert_allclose(found[[0, 2]], expected[[0, 2]], atol=2e-6)
-    assert not found[1].any() and not encode_histories(model, inputs, start, start, 128).any()
-
-
-def test_histories_tell_the_newest_listings_apart_from_the_oldest(case):
-    """Order matters: the same listings the other way round are another history."""
-    model, inputs, log = case
-    start, end = log.start[:1], log.start[1:2]
-    forward = encode_histories(model, inputs, start, end, 128)
+def test_order_and_event_features_matter_and_nothing_outside_the_history(case):
+    make, inputs, log = case
+    model, start, end = make(), log.start[:1], log.start[:1] + 5
+    before = encode_histories(model, inputs, start, end)
+    without = encode_histories(model, replace(inputs, meta=None), start, end)
+    assert np.abs(without - before).max() > 1e-4
+    inputs.listing[int(end[0]) :] = 0
+    np.testing.assert_array_equal(encode_histories(model, inputs, start, end), before)
     rows = slice(int(start[0]), int(end[0]))
     inputs.listing[rows] = inputs.listing[rows][::-1].copy()
-    assert np.abs(encode_histories(model, inputs, start, end, 128) - forward).max() > 1e-4
+    assert np.abs(encode_histories(model, inputs, start, end) - before).max() > 1e-4
 
 
-def test_events_outside_the_history_change_nothing(case):
-    model, inputs, log = case
-    start, end = log.start[:1], log.start[:1] + 4
-    before = encode_histories(model, inputs, start, end, 128)
-    inputs.listing[int(end[0]) :] = 0
-    np.testing.assert_array_equal(encode_histories(model, inputs, start, end, 128), before)
+def test_an_empty_history_is_zero_and_the_newest_listings_alone_count_of_a_long_one(case):
+    make, inputs, log = case
+    model, start, end = make(), log.start[:3], log.start[1:4].copy()
+    expected = encode_histories(model, inputs, start, end)
+    end[1] = start[1]
+    found = encode_histories(model, inputs, start, end)
+    np.testing.assert_allclose(found[[0, 2]], expected[[0, 2]], atol=2e-6)
+    assert not found[1].any() and not encode_histories(model, inputs, start, start).any()
+    short, end = replace(inputs, max_listings=4), log.start[1:4]
+    newest = encode_histories(model, inputs, end - 4, end)
+    np.testing.assert_allclose(encode_histories(model, short, start, end), newest, atol=1e-6)
 
 
-@pytest.mark.slow
-def test_vectors_of_listings_that_are_at_hand_are_not_made_anew(case):
-    model, inputs, log = case
-    start, end, table = log.start[:-1], log.start[1:], encode_listings(model, inputs, np.arange(30), 128)
-    expected = encode_histories(model, inputs, start, end, 128)
-    np.testing.assert_allclose(
-        encode_histories(model, inputs, start, end, 128, listings=table), expected, atol=2e-6
-    )
-    other = encode_histories(model, inputs, start, end, 128, listings=np.roll(table, 1, axis=0))
-    read = model.history == "listing-vectors"
-    assert (np.abs(other - expected).max() > 1e-3) == read
+@pytest.mark.parametrize("case", ["listing-vectors"], indirect=True)
+def test_a_run_of_an_earlier_version_reads_what_fits_into_its_tokens(case):
+    _, inputs, log = case
+    start, end = log.start[:1], log.start[1:2]
+    limit = int(inputs.event_tokens(end - 2, end)[0])
+    cases = [({}, 9), ({"max_listings": 3}, 3), ({"max_tokens": limit}, 2), ({"max_tokens": limit - 1}, 1)]
+    for change, count in [*cases, ({"max_tokens": 1}, 1), ({"max_tokens": 1, "whole": True}, 9)]:
+        assert replace(inputs, **change).newest(start, end) == end[0] - count, change
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_a_model_that_was_asked_in_the_midst_of_its_training_trains_on(case, training):
-    """Nothing falls out of what it encodes, and afterwards dropout falls as before."""
-    model, inputs, log = case
-    expected = encode_listings(model.eval(), inputs, np.arange(30), 128)
+def test_a_model_that_encodes_in_the_midst_of_its_training_trains_on(case, training):
+    make, inputs, _ = case
+    model = make()
+    expected = encode_listings(model, inputs, np.arange(30))
     model.train(training)
-    np.testing.assert_array_equal(encode_listings(model, inputs, np.arange(30), 128), expected)
-    encode_histories(model, inputs, log.start[:1], log.start[1:2], 128)
+    np.testing.assert_array_equal(encode_listings(model, inputs, np.arange(30)), expected)
     assert all(part.training is training for part in model.modules())
-
-
-def test_embeddings_start_out_apart(case):
-    """Training from scratch needs something to tell apart: untrained embeddings must not all be alike."""
-    model, inputs, _ = case
-    vectors = encode_listings(model, inputs, np.arange(30), 128)
-    assert (vectors.mean(axis=0) ** 2).sum() < 0.98
 
 
 def test_batches_hold_every_row_once_and_little_padding():
@@ -104,37 +114,22 @@ def test_batches_hold_every_row_once_and_little_padding():
     assert all(len(rows) * lengths[rows].max() <= 1000 for rows in batches)
 
 
-@pytest.mark.slow
-def test_weights_and_state_come_back(case, tmp_path):
-    model, _inputs, _ = case
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+def test_weights_and_state_come_back_and_damage_is_named(case, tmp_path):
+    make, _, _ = case
+    model, other = make(), make(9)
+    optimizer, later = (torch.optim.AdamW(one.parameters(), lr=1e-3) for one in (model, other))
     model.embedder.key.weight.sum().backward()
     optimizer.step()
-    save_weights(tmp_path / "w.safetensors", model)
-    save_state(tmp_path / "s.safetensors", model, optimizer, {"bank": torch.ones(2, 3)}, {"step": 7})
-    torch.manual_seed(9)
-    other = ListingModel(model.vocabulary, model.longformer.config, model.history)
-    assert not torch.equal(other.embedder.key.weight, model.embedder.key.weight)
-    later = torch.optim.AdamW(other.parameters(), lr=1e-3)
-    extra, head = load_state(tmp_path / "s.safetensors", other, later)
+    file, state = tmp_path / "w.safetensors", tmp_path / "s.safetensors"
+    save_weights(file, model)
+    save_state(state, model, optimizer, {"bank": torch.ones(2, 3)}, {"step": 7})
+    extra, head = load_state(state, other, later)
     assert head == {"step": 7} and extra["bank"].tolist() == [[1, 1, 1], [1, 1, 1]]
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, other.state_dict()[name])
-    assert torch.equal(
-        next(iter(later.state_dict()["state"].values()))["exp_avg"],
-        next(iter(optimizer.state_dict()["state"].values()))["exp_avg"],
-    )
-    load_weights(tmp_path / "w.safetensors", other)
-
-
-def test_damaged_and_foreign_weights(case, tmp_path):
-    model, _, _ = case
-    save_weights(tmp_path / "w.safetensors", model)
-    whole = (tmp_path / "w.safetensors").read_bytes()
-    (tmp_path / "cut.safetensors").write_bytes(whole[:1000])
-    with pytest.raises(VibesError, match="damaged"):
-        load_weights(tmp_path / "cut.safetensors", model)
-    with pytest.raises(VibesError, match="is missing"):
-        load_weights(tmp_path / "nowhere.safetensors", model)
-    with pytest.raises(VibesError, match="does not fit"):
-        load_weights(tmp_path / "w.safetensors", torch.nn.Linear(2, 2))
+    assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in model.state_dict().items())
+    moments = [next(iter(one.state_dict()["state"].values()))["exp_avg"] for one in (optimizer, later)]
+    assert torch.equal(*moments)
+    load_weights(file, other)
+    (tmp_path / "cut.safetensors").write_bytes(file.read_bytes()[:1000])
+    for wrong, into in (("cut", model), ("nowhere", model), ("w", torch.nn.Linear(2, 2))):
+        with pytest.raises(VibesError, match=f"{wrong}.safetensors"):
+            load_weights(tmp_path / f"{wrong}.safetensors", into)

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from listing_vibes.features.carried import Carried
 from listing_vibes.features.coverage import coverage
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
@@ -24,7 +24,7 @@ TOWNS = (
 def chosen(market: Market, photos: bool = False) -> str:
     """The default space of a run over `market` with the model `homes`."""
     featurizer = Featurizer.load(MODELS / "homes")
-    carried = Carried.of(market, featurizer, MODELS / "homes", "homes")
+    carried = TransferReport.of(market, featurizer, MODELS / "homes", "homes")
     there = np.ones((len(market.listings), 1), np.float32)
     spaces = dict.fromkeys(("model", "attributes", *(["photos"] if photos else [])), there)
     return default_space(market, spaces, coverage(market, featurizer, carried)).space

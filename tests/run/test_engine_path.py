@@ -7,13 +7,15 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.model.fast.choose import chosen
+from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.scorer import model_scorer
 
 
 def test_run_toml_names_the_path(trained, bare):
-    assert trained.manifest.encoded_by == chosen("auto").name == trained.engine.path
+    model = trained.engine.model
+    name = precision_name(inference_dtype("auto", model), model)
+    assert trained.manifest.encoded_by == name == trained.engine.path
     assert bare.manifest.encoded_by == ""
 
 
@@ -21,12 +23,10 @@ def test_every_path_gives_the_same_listings_and_histories(trained):
     log, engine = trained.log, trained.engine
     start, end = log.start[:-1], log.start[1:]
     start, end = start[end > start], end[end > start]
-    exact = engine.exact()
-    assert exact.path == "plain"
-    assert exact.made is engine.made  # made once, however often it is asked for
+    exact = engine.in_float32()
+    assert exact.path == "float32"
     for path, least in (("float32", 0.99999), ("bf16", 0.99)):
         asked = replace(engine, settings=engine.settings.model_copy(update={"inference": path}))
-        assert asked.path == chosen(path).name
         for mine, theirs in (
             (asked.encode_listings(), exact.encode_listings()),
             (asked.encode_histories(log, start, end), exact.encode_histories(log, start, end)),
@@ -52,7 +52,7 @@ def test_a_request_reads_its_own_events_alone_and_gives_the_same_vectors(trained
 
 def test_an_evaluation_encodes_each_listing_of_its_histories_once(trained, monkeypatch):
     log, engine = trained.log, trained.engine
-    assert engine.model.reads == "vectors"
+    assert engine.model.user_pass is not None
     start, end = log.start[:-1], log.start[1:]
     start, end = start[end > start], end[end > start]
     expected = engine.encode_histories(log, start, end)

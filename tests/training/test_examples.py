@@ -1,5 +1,7 @@
 """Training examples against plain loops: what is a positive, and what must never be a negative."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,14 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.training.examples import epoch_batches, exclusions, live_mask, make_examples
+from listing_vibes.training.data import TrainingData
+from listing_vibes.training.examples import (
+    active_mask,
+    exclusions,
+    make_examples,
+    shuffled_baskets,
+    simultaneous_share,
+)
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])
@@ -76,20 +85,49 @@ def test_own_future_and_masked_history_are_never_negatives(case):
 
 def test_expired_and_unpublished_listings_are_no_negatives():
     catalogue = Catalogue(np.array([0, 10, 20]), np.array([10, 30, 30]))
-    found = live_mask(catalogue, np.array([5, 10, 25]), np.array([0, 1, 2]))
+    found = active_mask(catalogue, np.array([5, 10, 25]), np.array([0, 1, 2]))
     assert found.tolist() == [[True, False, False], [False, True, False], [False, True, True]]
 
 
-def test_an_epoch_is_seeded_and_takes_each_user_equally(case):
-    log, split = case
-    examples = make_examples(log, split, positives=1)
-    lengths = (examples.end - examples.start).astype(int)
-    one = epoch_batches(examples, lengths, 8, 2, seed=1, epoch=0)
-    again = epoch_batches(examples, lengths, 8, 2, seed=1, epoch=0)
-    other = epoch_batches(examples, lengths, 8, 2, seed=1, epoch=1)
-    assert all((a == b).all() for a, b in zip(one, again, strict=True))
-    assert not np.array_equal(np.concatenate(one), np.concatenate(other))
-    chosen = np.concatenate(one)
-    assert len(np.unique(chosen)) == len(chosen)
-    expected = np.minimum(np.bincount(examples.user, minlength=len(log.users)), 2)
-    assert np.bincount(examples.user[chosen], minlength=len(log.users)).tolist() == expected.tolist()
+def test_simultaneous_events_count_different_listings_of_training_alone():
+    user = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2])
+    time = np.array([1, 1, 2, 3, 3, 1, 5, 5, 1])
+    listing = np.array([7, 8, 7, 4, 4, 7, 1, 2, 7])  # user 0 has listing 4 twice at once: no basket
+    starts, none = np.array([0, 5, 8, 9]), np.full(9, np.nan)
+    log = EventLog(user, listing, time, np.full(9, -1), none, starts, ["a", "b", "c"], [], 9, True)
+    for train, share in ((np.ones(9, bool), 4 / 9), (time < 5, 2 / 7), (np.zeros(9, bool), 0)):
+        assert simultaneous_share(log, train) == pytest.approx(share)
+    order = shuffled_baskets(log, np.ones(9, bool), np.random.default_rng(0))
+    assert sorted(order) == list(range(9)) and order[[2, 5, 8]].tolist() == [2, 5, 8]
+
+
+def test_joined_markets_keep_their_users_histories_and_queries_apart(small_market, quick):
+    one = TrainingData.of(small_market, quick.split)
+    both = TrainingData.joined([one, one], ["a", "b"])
+    events, listings = len(one.log), one.log.listings
+    assert np.array_equal(both.log.listing[events:], one.log.listing + listings)
+    assert np.array_equal(np.diff(both.log.start), np.tile(np.diff(one.log.start), 2))
+    late = both.split.valid.take(slice(len(one.split.valid), None))
+    assert np.array_equal(late.target, one.split.valid.target + listings)
+    assert np.array_equal(both.log.listing[late.start], one.log.listing[one.split.valid.start] + listings)
+    assert np.array_equal(both.known[len(one.known) :], one.known + listings)
+    action = one.log.actions[0]
+    refusing = replace(
+        one, log=replace(one.log, unwanted=(action,))
+    )  # what one calls unwanted another may want
+    log = TrainingData.joined([one, refusing], ["a", "b"]).log
+    assert log.wanted[:events].all() and np.array_equal(log.wanted[events:], one.log.action != 0)
+
+
+def test_one_rule_for_what_is_a_negative_whichever_market_is_named_first(make_log, always_live):
+    def data(listings):  # of each of 40 users
+        users = np.repeat(np.arange(40), 8)
+        log = make_log(users, np.tile(listings, 40), np.tile(np.arange(8), 40), 8, 40, timed=False)
+        catalogue = always_live(log)
+        return TrainingData(log, catalogue, make_split(log, catalogue), np.ones(8, int), np.arange(8))
+
+    new, back = data(np.arange(8)), data(np.array([0, 1, 0, 1, 2, 0, 3, 4]))
+    assert new.split.valid.masked and not back.split.valid.masked
+    for parts in ([new, back], [back, new]):
+        split = TrainingData.joined(parts, ["a", "b"]).split
+        assert not split.valid.masked and not split.test.masked

@@ -5,8 +5,8 @@ import torch
 from transformers.optimization import get_cosine_with_min_lr_schedule_with_warmup
 
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.model.embeddings import TokenEmbedder
-from listing_vibes.training.optimizer import learning_rate, make_optimizer, set_rate
+from listing_vibes.model.model import TokenEmbedder
+from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
 
 
 @pytest.mark.parametrize(("planned", "warmup"), [(1500, 100), (60, 0), (7, 3)])
@@ -29,7 +29,7 @@ def test_the_vectors_of_values_have_a_rate_of_their_own():
     embedder = TokenEmbedder(Vocabulary(attributes=[], size=5), 4)
     for share, value, key in ((1.0, 1e-3, 1e-3), (10.0, 1e-2, 1e-3)):
         optimizer = make_optimizer(embedder, 1e-3, value_rate=share)
-        set_rate(optimizer, 1e-3)
+        take_step(optimizer, embedder, 1e-3)
         rates = {id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]}
         decay = {
             id(one): group["weight_decay"] for group in optimizer.param_groups for one in group["params"]

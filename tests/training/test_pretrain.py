@@ -6,21 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-import listing_vibes.training.pretrain as pretrain_module
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.features.tokens.tabular import TYPE_ATTRIBUTE
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.embeddings import TokenBatch
-from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.inputs import TokenBatch
 from listing_vibes.model.settings import Resolved, ResolvedTraining
+from listing_vibes.model.variants import build_model
 from listing_vibes.run.engine import make_inputs
+from listing_vibes.training.distributed import Processes
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.mix import Mix
+from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.pretrain import MASKED, Pretraining, mask_values, pretraining_loss
-from listing_vibes.training.step import StepData
-from listing_vibes.training.token_chance import token_uniforms
+from listing_vibes.training.step_data import StepData
 
 
 @pytest.fixture(params=["cls", "listing-vectors"])
@@ -38,7 +37,7 @@ def case(request, tiny_market):
     split = make_split(log, catalogue)
     data = StepData(make_examples(log, split, 3), log, catalogue, inputs, np.arange(30), True, 0)
     torch.manual_seed(0)
-    return ListingModel.of(featurizer.vocabulary, settings), data, settings
+    return build_model(featurizer.vocabulary, settings), data, settings
 
 
 def test_masked_values_are_gone_and_only_they(case):
@@ -64,7 +63,7 @@ def test_every_part_of_the_loss_reaches_the_model_and_falls(case):
     optimizer = torch.optim.AdamW(whole.parameters(), lr=3e-3)
     losses = []
     for step in range(30):
-        loss = pretraining_loss(whole, data, np.arange(30), step, settings, tables)
+        loss = pretraining_loss(whole, data, np.arange(30), step, settings, tables, Processes())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -77,7 +76,8 @@ def test_a_step_is_drawn_by_its_number(case):
     model, data, settings = case
     whole, tables = Pretraining(model), data.inputs.tensors("cpu")
     one, again, other = (
-        float(pretraining_loss(whole, data, np.arange(30), step, settings, tables)) for step in (3, 3, 4)
+        float(pretraining_loss(whole, data, np.arange(30), step, settings, tables, Processes()))
+        for step in (3, 3, 4)
     )
     assert one == again != other
 
@@ -89,13 +89,12 @@ def test_the_loss_is_that_of_a_loop_over_pairs_and_guesses(case):
     torch.manual_seed(0)
     whole, tables, known = Pretraining(model), data.inputs.tensors("cpu"), np.arange(30)
     torch.nn.init.normal_(whole.bias)
-    found = float(pretraining_loss(whole, data, known, 3, settings, tables).detach())
+    found = float(pretraining_loss(whole, data, known, 3, settings, tables, Processes()).detach())
     log, examples, rng = data.log, data.examples, np.random.default_rng([data.seed, 3, 3])
     pairs = rng.choice(len(examples), 8, replace=False, p=data.mix.shares(examples.positive[:, 0]))
     asked = np.append(log.listing[examples.end[pairs] - 1], rng.choice(known, 8, replace=False))
     read = data.inputs.listings(asked)
-    chance = token_uniforms(read, np.arange(16), int(rng.integers(1 << 31, size=3)[0]))
-    masked, guesses = mask_values(read, MASKED, chance)
+    masked, guesses = mask_values(read, MASKED, rng.random(len(read.key)))
     following = examples.positive[pairs, 0]
     with torch.no_grad():
         hidden = model.hidden(TokenBatch(masked), *tables)
@@ -115,41 +114,5 @@ def test_the_loss_is_that_of_a_loop_over_pairs_and_guesses(case):
                 scores[int(listing)] = before[one] @ after[other] / settings.training.temperature
         right = before[one] @ after[one] / settings.training.temperature
         losses.append(np.logaddexp.reduce([right, *scores.values()]) - right)
-    assert len(wrong) > 5 and np.count_nonzero(losses) > 3
+    assert len(wrong) > 2 and np.count_nonzero(losses) > 3
     assert found == pytest.approx(np.mean(losses) + 0.1 * np.mean(wrong), rel=1e-4)
-
-
-def test_pairs_of_several_markets_are_drawn_as_often_as_asked(case, monkeypatch):
-    model, data, settings = case
-    market = np.arange(30) % 2
-    asked, excluded = [], pretrain_module.exclusions
-
-    def told(examples, log, rows, *more, **options):
-        asked.extend(market[examples.positive[rows, 0]])
-        return excluded(examples, log, rows, *more, **options)
-
-    monkeypatch.setattr(pretrain_module, "exclusions", told)
-    for weight, there in (([1.0, 0.0], {0}), ([0.0, 1.0], {1}), ([1.0, 1.0], {0, 1})):
-        asked.clear()
-        mixed = replace(data, mix=Mix(market, np.array(weight)))
-        tables = data.inputs.tensors(torch.device("cpu"))
-        for step in range(3):
-            pretraining_loss(Pretraining(model), mixed, np.arange(30), step, settings, tables)
-        assert set(asked) == there
-
-
-def test_codes_of_several_markets_are_drawn_anew(case, tmp_path, monkeypatch):
-    model, data, settings = case
-    training = settings.training.model_copy(update={"pretrain_steps": 5, "bank_every": 2})
-    settings = settings.model_copy(update={"training": training})
-    codes = (int(data.inputs.features.tokens.value.max()) - 3, 3)
-    data = replace(data, mix=Mix(np.arange(30) % 2, np.ones(2), (codes,)))
-    loss, read = pretrain_module.pretraining_loss, []
-
-    def told(whole, now, *more):
-        read.append(now.inputs.features.tokens.value.tolist())
-        return loss(whole, now, *more)
-
-    monkeypatch.setattr(pretrain_module, "pretraining_loss", told)
-    pretrain_module.pretrain(model, data, np.arange(30), settings, tmp_path, False, lambda update: None)
-    assert read[0] == read[1] != read[2] == read[3] != read[4]

@@ -1,22 +1,20 @@
 """`recency_days`: what is recent joins the loss, so that the model learns what recency does not tell."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 import listing_vibes.scoring.blend as blends_module
-import listing_vibes.training.decided as decided_module
-import listing_vibes.training.listed as listed_module
-from helpers.training_pieces import changed, pieces
+import listing_vibes.training.blend as blend_module
+import listing_vibes.training.resolve as resolve_module
+from helpers.training_pieces import changed
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
-from listing_vibes.market.log import DAY, EventLog
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.losses import LOSSES
-from listing_vibes.run.fits import NEAR, RECENT
+from listing_vibes.model.settings import DefaultBlend
+from listing_vibes.run.fits import NEAR, RECENT, STANDARD
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import model_scorer
@@ -25,37 +23,9 @@ from listing_vibes.scoring.exposure import Exposure
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.tuning import recall
-from listing_vibes.training.batches import history_batches
-from listing_vibes.training.step import step_loss
 from listing_vibes.training.train import train
 
 DAYS = 20
-
-
-def test_the_scores_of_a_step_gain_the_logarithm_of_what_is_recent(small_market, quick, monkeypatch):
-    settings = changed(quick, bf16=False, negatives="in-batch")
-    model, data = pieces(small_market, settings)
-    lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
-    batch = history_batches(data.examples, lengths, 16, 3, 0, 0)[0]
-    seen: list = []
-
-    def loss(self, scores, positive, negative, first):
-        seen.append((scores.detach().numpy(), first.numpy()))
-        return LOSSES["log_in"]()(scores, positive, negative, first)
-
-    monkeypatch.setattr(LOSSES["next"], "__call__", loss)
-    model.eval()
-    tables = data.inputs.tensors("cpu")
-    for one in (data, replace(data, recent=RecentEvents.over_days(data.log, DAYS))):
-        step_loss(model, one, None, batch, 0, settings.training, tables)
-    (plain, first), (told, _) = seen
-    gained, log = told - plain, data.log
-    for row, example in enumerate(batch.rows):
-        at = data.examples.at[example]
-        recent = (log.time < at) & (log.time >= at - DAYS * DAY)
-        count = (log.listing[recent] == data.examples.positive[example, 0]).sum()
-        assert gained[row, first[row]] == pytest.approx(np.log1p(count), abs=1e-4)
-    assert len(np.unique(gained.round(3))) > 3
 
 
 def ranks(scorer, log, queries, catalogue):
@@ -69,8 +39,12 @@ def ranks(scorer, log, queries, catalogue):
 
 @pytest.mark.slow
 def test_what_validation_measures_is_the_model_beside_what_is_recent(small_market, quick, tmp_path):
-    settings = changed(quick, bf16=False, recency_days=DAYS, neighbours_served=0.0)
+    settings = changed(quick, bf16=False, recency_days=DAYS)
     progress = train(small_market, tmp_path / "run", settings, None)
+    manifest = Manifest.load(tmp_path / "run")
+    blend = DefaultBlend(days=DAYS, weight=settings.training.temperature)
+    settings = manifest.settings.model_copy(update={"blend": blend})
+    manifest.model_copy(update={"settings": settings}).save(tmp_path / "run")
     run = Run.open(tmp_path / "run")
     log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
     valid = make_split(log, catalogue).valid
@@ -89,8 +63,8 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     assert next(fit.added for fit in measured.fits) == "recency"
     # With neighbours in its lists, too: another row of the model, and the same alone.
     manifest = Manifest.load(run.path)
-    training = manifest.settings.training.model_copy(update={"neighbours_served": NEAR})
-    settings = manifest.settings.model_copy(update={"training": training})
+    blend = DefaultBlend(days=DAYS, weight=STANDARD, neighbors=NEAR)
+    settings = manifest.settings.model_copy(update={"blend": blend})
     manifest.model_copy(update={"settings": settings}).save(run.path)
     near = evaluate_run(Run.open(run.path), baselines="fast")
     assert near.notes["default ranking"].endswith("blended with neighbors and recency")
@@ -108,16 +82,16 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
 
 @pytest.mark.slow
 def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_path, monkeypatch):
-    monkeypatch.setattr(decided_module, "LITTLE", 0)
-    monkeypatch.setattr(listed_module, "ENOUGH", 10)
+    monkeypatch.setattr(resolve_module, "LITTLE", 0)
+    monkeypatch.setattr(blend_module, "ENOUGH", 10)
     monkeypatch.setattr(blends_module, "WEIGHTS", (0.3,))  # of this market nothing is recent
     with monkeypatch.context() as none:
-        none.setattr(listed_module, "SHARES", ())
+        none.setattr(blend_module, "SHARES", ())
         train(small_market, tmp_path / "run", changed(quick, bf16=False, recency_days="auto"), None)
     run = Run.open(tmp_path / "run")
-    training = run.manifest.settings.training
-    days, weight = training.recency_fit
-    assert training.recency_served and weight > 0 and training.recent_days == 0
+    blend = run.manifest.settings.blend
+    days, weight = blend.days, blend.weight
+    assert weight > 0 and run.manifest.settings.training.recent_days == 0
     assert (run.additions(None).fit.days, run.additions(None).fit.weight) == (days, weight)
     measured = evaluate_run(run, baselines="fast")
     assert np.array_equal(measured.ranks["default ranking"], measured.ranks["model only + recency"])
@@ -134,11 +108,10 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
 def test_lists_add_no_recency_where_validation_finds_more_without(small_market, quick, tmp_path, monkeypatch):
     # Counted as if all listings had been there all the time, what is recent does harm here.
     monkeypatch.setattr(Exposure, "of", lambda *_: None)
-    monkeypatch.setattr(listed_module, "ENOUGH", 10)
+    monkeypatch.setattr(blend_module, "ENOUGH", 10)
     train(small_market, tmp_path / "run", changed(quick, bf16=False, recency_days="auto"), None)
     run = Run.open(tmp_path / "run")
-    training = run.manifest.settings.training
-    assert training.recency_days == RECENT and training.recency_fit[1] == 0
+    assert run.manifest.settings.training.recency_days == RECENT
     fit = run.additions(None).fit
     assert (fit.holds, fit.weight) == ("neighbors", 0) and fit.share > 0
     measured = evaluate_run(run, baselines="none")

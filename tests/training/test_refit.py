@@ -9,7 +9,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import WITHIN
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
-from listing_vibes.features.carried import Carried
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.log import EventLog
 from listing_vibes.model.settings import ResolvedSplit, ResolvedTraining
 from listing_vibes.run.fits import copy_fits, load_fits
@@ -22,7 +22,7 @@ from listing_vibes.training.train import train
 
 pytestmark = pytest.mark.slow
 
-CARRIED = Carried(run="first", market_name="Before", learned=True)
+CARRIED = TransferReport(run="first", market_name="Before", learned=True)
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +69,6 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
     assert {name: after.notes[name] for name in rows} == {name: before.notes[name] for name in rows}
     save_metrics(Run.open(again[0]), after)
     assert load_fits(again[0]) == load_fits(whole[0])
-
-
-def test_a_run_of_before_values_had_a_rate_is_refitted_without_one(small_market, whole, tmp_path):
-    was = Manifest.load(whole[0])
-    training = was.settings.training.model_copy(update={"value_rate": "auto"})
-    was.model_copy(update={"settings": was.settings.model_copy(update={"training": training})}).save(tmp_path)
-    assert refit_settings(tmp_path, small_market).training.value_rate == 1
 
 
 @pytest.mark.slow

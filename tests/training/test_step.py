@@ -11,22 +11,23 @@ from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.training.bank import ItemBank
-from listing_vibes.training.batches import history_batches, window_batches
-from listing_vibes.training.candidates import draw_candidates
+from listing_vibes.training import step as step_module
+from listing_vibes.training.batches import history_epoch, window_epoch
+from listing_vibes.training.candidates import bank_candidates, fresh_candidates
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.mix import Mix
-from listing_vibes.training.step import step_loss
+from listing_vibes.training.item_bank import ItemBank
+from listing_vibes.training.multi_market import Mix
+from listing_vibes.training.step import greatest_so_far, step_loss
 
 SEED, STEP, DAYS, WIDTH = 3, 11, 20, 32
 CASES = {
     "defaults": ("listing-vectors", {}),
     "late interaction beside what is unwanted": ("listing-vectors", {"late_interaction": 0.7}),
     "no listing near itself": ("listing-vectors", {"late_interaction": 0.7, "late_itself": False}),
-    "one softmax": ("cls", {"negatives": "bank", "bank_size": 60}),
-    "uncorrected": ("listing-vectors", {"negatives": "in-batch", "logq": False}),
-    "several markets": ("listing-vectors", {"negatives": "in-batch"}),
-    "beside what is recent": ("cls", {"negatives": "bank"}),
+    "cls": ("cls", {"bank_size": 60}),
+    "uncorrected, no bank": ("listing-vectors", {"bank_size": 0, "logq": False}),
+    "several markets": ("listing-vectors", {}),
+    "beside what is recent": ("cls", {}),
 }
 
 
@@ -57,9 +58,9 @@ def case(request, small_market, quick):
     inputs, examples = data.inputs, data.examples
     if history == "cls":
         lengths = inputs.history_lengths(examples.start, examples.end)
-        batch = history_batches(examples, lengths, 6, 3, 0, 0)[0]
+        batch = history_epoch(examples, lengths, 6, np.random.default_rng(0))[0]
     else:
-        batch = window_batches(examples, inputs, 6, 30, 0, 0)[0]
+        batch = window_epoch(examples, inputs, 6, 30, np.random.default_rng(0))[0]
     stale = torch.nn.functional.normalize(torch.randn(len(data.warm), WIDTH), dim=1)
     return model.eval(), data, ItemBank(data.warm, stale), batch, settings.training
 
@@ -67,14 +68,14 @@ def case(request, small_market, quick):
 def told(model, data, batch) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """The vectors of all listings (L, d), of the examples' histories (E, d), and the events of each."""
     events = [np.arange(a, b) for a, b in zip(batch.first, batch.end, strict=True)]
-    if model.reads == "sequence":
+    if model.user_pass is None:
         histories = events
     else:
         ends = np.concatenate(events)[batch.place]
         histories = [own[own <= end] for end in ends for own in events if end in own]
-    listings = encode_listings(model, data.inputs, np.arange(data.log.listings), WIDTH)
+    listings = encode_listings(model, data.inputs, np.arange(data.log.listings))
     start, end = np.array([(one[0], one[-1] + 1) for one in histories]).T
-    return listings, encode_histories(model, data.inputs, start, end, WIDTH), histories
+    return listings, encode_histories(model, data.inputs, start, end), histories
 
 
 def twin(model, data, bank, batch, config) -> tuple[float, float]:
@@ -87,15 +88,17 @@ def twin(model, data, bank, batch, config) -> tuple[float, float]:
     market = np.zeros(log.listings, int) if data.mix is None else data.mix.market
     share *= 1 if data.mix is None else data.mix.weight[market]
     share /= share.sum()
-    for one in config.candidate_sets():
-        drawn, found, count = draw_candidates(own, data.warm, one, rng), [], []
+    sets = [fresh_candidates(own, data.warm, config.fresh, rng)]
+    sets += [bank_candidates(own, data.warm, config.bank_size, rng)] if config.bank_size else []
+    for drawn in sets:
+        found, count = [], []
         for e, example in enumerate(batch.rows):
             user, at, following = examples.user[example], examples.at[example], own[e, 0]
             begin, end = examples.train_span[user]
             touched = {int(log.listing[row]) for row in range(begin, end) if log.wanted[row]}
             scores, positive, negatives = [], None, 0
             for column, listing in enumerate(drawn.listing):
-                fresh = column < drawn.fresh
+                fresh = drawn.bank_rows is None
                 vector = (
                     listings[listing] if fresh else bank.vectors[np.searchsorted(data.warm, listing)].numpy()
                 )
@@ -111,9 +114,8 @@ def twin(model, data, bank, batch, config) -> tuple[float, float]:
                     recent = (log.time < at) & (log.time >= at - DAYS * DAY) & (log.listing == listing)
                     score += np.log(1 + recent.sum())
                 if config.logq:
-                    chance = min(one.fresh, len(data.warm)) / len(data.warm)
-                    missed = (1 - chance) * (1 - drawn.bank_rate)
-                    if one.negatives != "bank":
+                    missed = 1 - drawn.drawn
+                    if fresh:
                         missed *= (1 - share[listing]) ** (own >= 0).sum()
                     score -= np.log(max(1 - missed, 1 / len(data.warm)))
                 if drawn.positive[column] and listing == following:
@@ -121,7 +123,7 @@ def twin(model, data, bank, batch, config) -> tuple[float, float]:
                 stranger = market[listing] != market[following]
                 dead = not data.catalogue.since[listing] <= at < data.catalogue.until[listing] and data.live
                 hers = int(listing) in touched or listing in own[e]
-                if drawn.negative[column] and not (stranger or dead or hers):
+                if not (stranger or dead or hers):
                     negatives += 1
                     scores.append(score)
             found.append(np.logaddexp.reduce([positive, *scores]) - positive)
@@ -153,3 +155,29 @@ def test_its_gradient_is_that_of_the_loop(case):
                 one += size / length * one.grad
         found.append(twin(*case)[0])
     assert (found[0] - found[1]) / 6e-3 == pytest.approx(length, rel=0.02)
+
+
+def test_histories_in_parts_give_the_loss_and_the_gradient_of_all_together(small_market, quick, monkeypatch):
+    settings = changed(quick, bf16=False, bank_size=0)
+    torch.manual_seed(1)
+    model, data = pieces(small_market, settings)
+    model.eval()
+    lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
+    batch = history_epoch(data.examples, lengths, 12, np.random.default_rng(0))[0]
+    found = []
+    for tokens in (10**9, 2 * int(lengths.max())):
+        monkeypatch.setattr(step_module, "TOKENS_KEPT", tokens)
+        model.zero_grad()
+        loss = step_loss(model, data, None, batch, STEP, settings.training, data.inputs.tensors("cpu")).loss
+        loss.backward()
+        found.append((loss.detach(), model.embedder.value.weight.grad.clone()))
+    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-4)
+
+
+def test_the_greatest_so_far_is_cummax_window_by_window():
+    values, count = torch.randn(9, 4), np.array([3, 1, 5])
+    row, begin = greatest_so_far(values, count), 0
+    for size in count:
+        window = values[begin : begin + size]
+        assert torch.equal(values.gather(0, row[begin : begin + size]), window.cummax(0).values)
+        begin += size

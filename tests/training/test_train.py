@@ -15,12 +15,11 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import Resolved
-from listing_vibes.progress import Trained, Validated
+from listing_vibes.progress import Trained, Validated, silent
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.training import decided as decided_module
-from listing_vibes.training.ground import Ground
-from listing_vibes.training.train import _features, train
+from listing_vibes.training.data import TrainingData
+from listing_vibes.training.train import Job, fit_features, train
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +89,17 @@ def test_the_lines_tell_the_smooth_recall_that_the_kept_weights_are_best_by(whol
 
 def test_what_training_cannot_know_yet_fits_nothing(small_market, quick, tmp_path):
     """Neither listings that come later nor how long later events last."""
-    ground = Ground.of(small_market, quick.split)
-    later = np.setdiff1d(np.arange(ground.log.listings), ground.known)
-    listings, duration = small_market.listings.copy(), ground.log.duration.copy()
+    data = TrainingData.of(small_market, quick.split)
+    later = np.setdiff1d(np.arange(data.log.listings), data.known)
+    listings, duration = small_market.listings.copy(), data.log.duration.copy()
     listings.loc[later, ["district", "price"]] = ["Atlantis", 10**9]
-    duration[~ground.split.train] *= 1000
-    changed = replace(ground, log=replace(ground.log, duration=duration))
+    duration[~data.split.train] *= 1000
+    changed = replace(data, log=replace(data.log, duration=duration))
     fitted = [
-        _features([market], quick, [seen], [None], tmp_path, lambda update: None, None)[0].vocabulary
-        for market, seen in ((small_market, ground), (replace(small_market, listings=listings), changed))
+        fit_features(Job([market], [None], tmp_path, False, silent, None, None), quick, [seen])[
+            1
+        ].featurizer.vocabulary
+        for market, seen in ((small_market, data), (replace(small_market, listings=listings), changed))
     ]
     assert len(later) > 5 and fitted[0].duration_edges and fitted[0] == fitted[1]
 
@@ -130,21 +131,6 @@ def test_an_unfinished_training_is_not_begun_anew_by_accident_nor_resumed_with_o
         VibesError, match=r"had training\.batch = 16, not 17; resume it without that option\.$"
     ):
         train(small_market, run, changed(quick, batch=17), None, resume=True)
-
-
-@pytest.mark.slow
-def test_a_training_that_an_earlier_version_began_goes_on_as_it_began(
-    small_market, whole, tmp_path, monkeypatch
-):
-    begun = Manifest.load(whole[0])
-    told = begun.settings.training.model_copy(update={"value_rate": "auto"})  # what that version did not know
-    (tmp_path / "run" / ".training").mkdir(parents=True)
-    begun.model_copy(update={"settings": begun.settings.model_copy(update={"training": told})}).save(
-        tmp_path / "run" / ".training"
-    )
-    monkeypatch.setattr(decided_module, "LARGE_EVENTS", 1)  # by now any market is large
-    train(small_market, tmp_path / "run", Resolved(), None, resume=True)
-    assert weights(tmp_path / "run") == weights(whole[0])
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.splits import Catalogue, Split, make_split
+from listing_vibes.market.splits import Split
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.scoring.ranking import Scorer
@@ -105,19 +105,18 @@ def ablate(
             settings under the same names, or no variant that could be measured.
     """
     with needs("Training"):
-        from listing_vibes.training.decided import decided
+        from listing_vibes.training.data import TrainingData
+        from listing_vibes.training.resolve import resolve as resolve_settings
 
     check_seeds(seeds)
-    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     base = Resolved.of(Settings.of(grid.base))
-    split = make_split(log, catalogue, base.split.protocol, base.split.t1, base.split.t2)
+    data = TrainingData.of(market, base.split)
+    log, catalogue, split = data.log, data.catalogue, data.split
     if not len(split.test):
         raise VibesError(f"{market.path} has no test query, so there is nothing to compare variants on.")
 
     def resolve(settings: Settings) -> Settings:
-        resolved = Resolved.of(settings)
-        training = decided(resolved, log, split, attributes=bool(market.attributes))
-        return resolved.model_copy(update={"training": training})
+        return resolve_settings(Resolved.of(settings), data, attributes=bool(market.attributes))
 
     plan = make_plan(grid, Inputs.of(market), oracle is not None, resolve)
     for sentence in plan.left_out.values():

@@ -156,7 +156,7 @@ def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
         features["words"] = default["words"]
     if not inputs.timestamps:
         training["recency_days"] = 0
-    if not settings.training.needs_bank:
+    if not settings.training.bank_size:
         training |= {"bank_every": 0, "bank_size": 0}
     return found
 

@@ -74,7 +74,7 @@ def train(
         raise VibesError(f"{run} is a market; name the run's folder after the markets.")
 
     with needs("Training"):
-        from listing_vibes.training.start import begin, run_folders
+        from listing_vibes.training.api import begin, run_folders
 
     opened, changes = [Market.open(market) for market in markets], {"preset": preset, "seed": seed}
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from listing_vibes.features.carried import Carried
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.seen import read_by
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.features.within import inside
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 
 
-def coverage(market: Market, featurizer: Featurizer, carried: Carried) -> float:
+def coverage(market: Market, featurizer: Featurizer, carried: TransferReport) -> float:
     """Return the mean over the market's attributes of the share of their values that the model has learned, 0 to 1.
 
     An attribute that the model has not learned counts as 0. Photos count as one attribute, where the market has any.

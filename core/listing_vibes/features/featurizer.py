@@ -17,7 +17,7 @@ from listing_vibes.features.own_vectors import fit_vectors, with_vectors
 from listing_vibes.features.photos.photo_tokens import fit_photos, gather_photos
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
-from listing_vibes.features.removed import stored_settings
+from listing_vibes.features.removed_settings import stored_settings
 from listing_vibes.features.sequences import Meta
 from listing_vibes.features.texts.views import TextVectorsView, readable
 from listing_vibes.features.tokens.tabular import Tokens, tokenise

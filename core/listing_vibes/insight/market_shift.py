@@ -11,11 +11,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.carried import Carried
 from listing_vibes.features.coverage import values_known
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import load_photo_vectors
 from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.features.within import inside
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import check_loaded
@@ -44,7 +44,7 @@ class MarketShift(BaseModel):
 
     market: str
     run: str
-    sentence: str  # what the model knows, see `listing_vibes.features.carried`
+    sentence: str  # what the model knows, see `listing_vibes.features.transfer`
     nearest: str | None  # of the markets that it was trained on; None where the run does not say
     shift: float | None  # mean over the attributes that have one
     attributes_known: float
@@ -99,7 +99,7 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
         featurizer, seen = Featurizer.load(folder), load_seen(folder)
     origin = manifest.carried if manifest.carried and not manifest.carried.learned else None
     name = origin.market_name if origin else manifest.market_name
-    carried = Carried.of(opened, featurizer, Path(origin.run) if origin else path, name)
+    carried = TransferReport.of(opened, featurizer, Path(origin.run) if origin else path, name)
     described = read_by(featurizer, opened)
     near, distances = nearest_market(seen, described)
     known = values_known(featurizer, described)

@@ -1,26 +1,27 @@
-"""Weights to and from `transformers.LongformerModel`.
+"""Weights to and from `transformers.LongformerModel`, and a start from one that is in a folder.
 
-What has no twin on the other side: transformers' pooler is dropped, and so are its position rows for
-padding (0 .. pad_token_id, which no real token reads; they come back as zero). Our item positions have no
-place there: a model converted to `transformers` gives our output for rows without item positions, or when
-the rows of our `item_position` are added to its `inputs_embeds`.
+What has no twin on the other side: transformers' pooler, its word table, and its position rows for padding
+(0 .. pad_token_id, which no real token reads) are dropped. Our item positions have no place there: a model converted to
+`transformers` gives our output for rows without item positions.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, needs
 from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.model import ListingEncoder
+from listing_vibes.model.variants.sliding_window import SlidingWindowEncoder
 
 if TYPE_CHECKING:
     import transformers
 
-M = TypeVar("M", bound=nn.Module)
-
-# RoBERTa's padding word, which Longformer kept: real tokens start at position row PADDING + 1.
+#: RoBERTa's padding word, which Longformer kept: real tokens start at position row PADDING + 1.
 PADDING = 1
 WORDS, POSITIONS = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
 
@@ -39,54 +40,58 @@ _LAYER = {
 }
 
 
-def names(layers: int) -> dict[str, str]:
-    """Our module names to transformers', for all weights that are equal (all but words and positions)."""
-    named = dict(_TOP)
+def shared_weights(layers: int) -> dict[str, str]:
+    """Return our names of the weights that are equal on both sides (all but words and positions), and theirs."""
+    modules = dict(_TOP)
     for i in range(layers):
-        named |= {f"layers.{i}.{ours}": f"encoder.layer.{i}.{theirs}" for ours, theirs in _LAYER.items()}
-    return named
+        modules |= {f"layers.{i}.{ours}": f"encoder.layer.{i}.{theirs}" for ours, theirs in _LAYER.items()}
+    return {
+        f"{our}.{part}": f"{their}.{part}" for our, their in modules.items() for part in ("weight", "bias")
+    }
 
 
 def from_transformers(
-    make: Callable[[EncoderConfig], M],
-    hf_model: "transformers.PreTrainedModel",
-    *,
-    words: bool = True,
-    token_types: int | None = None,
-    max_items: int = 51,
-) -> M:
-    """A copy of a `transformers` Longformer, with or without a head, that gives the same output.
+    model: transformers.PreTrainedModel, token_types: int | None = None, max_items: int = 51
+) -> SlidingWindowEncoder:
+    """Return a copy of a `transformers` Longformer, with or without a head, that gives the same output.
 
-    make: builds our Longformer of a configuration. words: copy its word table to `word_embeddings`. token_types: rows of our token-type table, by default
-    as many as theirs (the published models have one); further rows start as copies of their first, so a
-    widened model gives the same output whatever the new types say. Item positions 1 .. max_items - 1 start
-    random (std 0.02, torch's global generator). Raises `VibesError` for another architecture or activation.
+    >>> import transformers
+    >>> size = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 18}
+    >>> theirs = transformers.LongformerModel(
+    ...     transformers.LongformerConfig(num_hidden_layers=1, attention_window=[4], vocab_size=30, **size)
+    ... )
+    >>> ours = from_transformers(theirs)
+    >>> ours.config.width, type(to_transformers(ours)).__name__
+    (8, 'LongformerModel')
+
+    Args:
+        token_types: rows of our token-type table, by default as many as theirs; further rows start as copies of their first.
+        max_items: item positions, which start random.
+
+    Raises:
+        VibesError: another architecture or activation, or fewer token types than the model has.
     """
-    theirs = hf_model.config
+    theirs = model.config
     if theirs.model_type != "longformer" or theirs.hidden_act != "gelu":
         raise VibesError(
-            f"cannot convert a {theirs.model_type} model with activation {theirs.hidden_act}; "
-            "give a transformers Longformer with activation gelu"
+            f"Cannot convert a {theirs.model_type} model with activation {theirs.hidden_act}; "
+            "give a transformers Longformer with activation gelu."
         )
-    body = getattr(hf_model, "longformer", hf_model)
-    state: dict[str, Tensor] = body.state_dict()
+    state: dict[str, Tensor] = getattr(model, "longformer", model).state_dict()
     first = theirs.pad_token_id + 1
     type_rows = state["embeddings.token_type_embeddings.weight"]
     extra = (token_types or len(type_rows)) - len(type_rows)
     if extra < 0:
         raise VibesError(
-            f"token_types {token_types} is below the {len(type_rows)} of the model; give at least that many"
+            f"token_types {token_types} is below the {len(type_rows)} of the model; give at least that many."
         )
-
     windows = theirs.attention_window
-    if not isinstance(windows, int):
-        windows = windows[0] if len(set(windows)) == 1 else tuple(windows)
     config = EncoderConfig(
         layers=theirs.num_hidden_layers,
         width=theirs.hidden_size,
         heads=theirs.num_attention_heads,
         ffn=theirs.intermediate_size,
-        window=windows,
+        window=windows if isinstance(windows, int) else tuple(windows),
         dropout=theirs.hidden_dropout_prob,
         attention_dropout=theirs.attention_probs_dropout_prob,
         max_tokens=theirs.max_position_embeddings - first,
@@ -94,38 +99,25 @@ def from_transformers(
         token_types=len(type_rows) + extra,
         layer_norm_eps=theirs.layer_norm_eps,
     )
-    ours: dict[str, Tensor] = {
-        f"{our}.{kind}": state[f"{their}.{kind}"]
-        for our, their in names(config.layers).items()
-        for kind in ("weight", "bias")
-        if f"{their}.{kind}" in state
-    }
+    encoder = SlidingWindowEncoder(config).to(type_rows.device, type_rows.dtype)
+    names = shared_weights(config.layers)
+    ours = {our: state[their] for our, their in names.items() if their in state}
     ours["token_type.weight"] = torch.cat([type_rows, type_rows[:1].expand(extra, -1)])
     ours["token_position.weight"] = state[POSITIONS][first:]
-
-    model: Any = make(config).to(type_rows.device, type_rows.dtype)
-    ours["item_position.weight"] = model.item_position.weight.detach()
-    if words:
-        table = state[WORDS]
-        size, width = table.shape
-        model.word_embeddings = nn.Embedding(size, width, theirs.pad_token_id).to(table.device, table.dtype)
-        ours["word_embeddings.weight"] = table
-    model.load_state_dict(ours)
-    trained: M = model.train(hf_model.training)
-    return trained
+    ours["item_position.weight"] = encoder.item_position.weight.detach()
+    encoder.load_state_dict(ours)
+    return encoder.train(model.training)
 
 
-def to_transformers(model: Any) -> "transformers.LongformerModel":
-    """A `transformers.LongformerModel` (no pooler) with the same weights and output as `model`, a Longformer of ours.
+def to_transformers(encoder: ListingEncoder) -> transformers.LongformerModel:
+    """Return a `transformers.LongformerModel` (no pooler) with the same weights and output as `encoder`.
 
-    Without a word table of ours its own is a stub of zeros: call it with `inputs_embeds`. Give it
-    `global_attention_mask` with 1 at token 0 of each row.
+    Its word table is a stub of zeros: call it with `inputs_embeds`. Give it `global_attention_mask` with 1 at token 0 of each
+    row.
     """
     import transformers  # seconds to import; only conversions pay
 
-    config, words = model.config, model.word_embeddings
-    padding = PADDING if words is None or words.padding_idx is None else words.padding_idx
-    like = model.token_type.weight
+    config, like = encoder.config, encoder.token_type.weight
     their_config = transformers.LongformerConfig(
         attention_window=list(config.windows),
         hidden_size=config.width,
@@ -135,23 +127,73 @@ def to_transformers(model: Any) -> "transformers.LongformerModel":
         hidden_act="gelu",
         hidden_dropout_prob=config.dropout,
         attention_probs_dropout_prob=config.attention_dropout,
-        max_position_embeddings=config.max_tokens + padding + 1,
+        max_position_embeddings=config.max_tokens + PADDING + 1,
         type_vocab_size=config.token_types,
         layer_norm_eps=config.layer_norm_eps,
-        pad_token_id=padding,
-        vocab_size=padding + 2 if words is None else words.num_embeddings,
+        pad_token_id=PADDING,
+        vocab_size=PADDING + 2,
     )
-    hf_model = transformers.LongformerModel(their_config, add_pooling_layer=False)
-    nn.Module.to(hf_model, like.device, like.dtype)
-    state = model.state_dict()
-    theirs: dict[str, Tensor] = {
-        f"{their}.{kind}": state[f"{our}.{kind}"]
-        for our, their in names(config.layers).items()
-        for kind in ("weight", "bias")
-        if f"{our}.{kind}" in state
-    }
-    unread = like.new_zeros(padding + 1, config.width)
+    model = transformers.LongformerModel(their_config, add_pooling_layer=False)
+    nn.Module.to(model, like.device, like.dtype)
+    state = encoder.state_dict()
+    theirs = {their: state[our] for our, their in shared_weights(config.layers).items() if our in state}
+    unread = like.new_zeros(PADDING + 1, config.width)
     theirs[POSITIONS] = torch.cat([unread, state["token_position.weight"]])
-    theirs[WORDS] = like.new_zeros(padding + 2, config.width) if words is None else words.weight.detach()
-    hf_model.load_state_dict(theirs)
-    return hf_model.train(model.training)
+    theirs[WORDS] = like.new_zeros(PADDING + 2, config.width)
+    model.load_state_dict(theirs)
+    return model.train(encoder.training)
+
+
+def load_pretrained(path: Path, encoder: ListingEncoder) -> None:
+    """Give `encoder` the weights of the folder `path`, as `transformers` saves it (safetensors); no network.
+
+    Its item positions stay as they are, token types beyond those of the folder are copies of the folder's first, and
+    position rows beyond ours are left out. The attention window is ours.
+
+    Raises:
+        VibesError: no such folder, no Longformer, no safetensors in it, or sizes other than ours.
+    """
+    with needs("init"):
+        import transformers
+
+    if not (path / "config.json").is_file():
+        raise VibesError(
+            f"init = '{path}' is no folder of a transformers model (it has no config.json); give the folder of "
+            "allenai/longformer-base-4096 or -large-4096."
+        )
+    ours = encoder.config
+    try:
+        _check_sizes(path, transformers.AutoConfig.from_pretrained(path, local_files_only=True), ours)
+        theirs = transformers.LongformerModel.from_pretrained(
+            path, local_files_only=True, use_safetensors=True, add_pooling_layer=False
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise VibesError(
+            f"init = '{path}' cannot be loaded ({reason}); give a folder with config.json and model.safetensors."
+        ) from error
+    types = max(ours.token_types, theirs.config.type_vocab_size)
+    state = from_transformers(theirs, types, ours.max_items).state_dict()
+    rows = len(state["token_position.weight"])
+    if rows < ours.max_tokens:
+        raise VibesError(f"init = '{path}' has {rows} positions; set [encoder] max_tokens to {rows} or less.")
+    state["item_position.weight"] = encoder.item_position.weight.detach()
+    state["token_type.weight"] = state["token_type.weight"][: ours.token_types]
+    state["token_position.weight"] = state["token_position.weight"][: ours.max_tokens]
+    encoder.load_state_dict(state)
+
+
+def _check_sizes(path: Path, theirs: Any, ours: EncoderConfig) -> None:
+    if theirs.model_type != "longformer":
+        raise VibesError(f"init = '{path}' holds a {theirs.model_type} model; give a Longformer.")
+    sizes = {
+        "layers": (theirs.num_hidden_layers, ours.layers),
+        "width": (theirs.hidden_size, ours.width),
+        "heads": (theirs.num_attention_heads, ours.heads),
+        "ffn": (theirs.intermediate_size, ours.ffn),
+    }
+    other = [f"{name} {found}, not {own}" for name, (found, own) in sizes.items() if found != own]
+    if other:
+        raise VibesError(
+            f"init = '{path}' has {', '.join(other)}; choose the preset or [encoder] sizes of that model."
+        )

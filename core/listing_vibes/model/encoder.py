@@ -1,131 +1,161 @@
 """Embeddings of many bare listings or histories, batch by batch, without gradient."""
 
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from listing_vibes.device import device_of, mixed_precision, place
+from listing_vibes.device import device_of, half, mixed_precision, multiplies_bf16, place
 from listing_vibes.market.log import ranges
-from listing_vibes.model.embeddings import TokenBatch
-from listing_vibes.model.fast.model import FastModel
-from listing_vibes.model.inputs import Inputs
-from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.windows import VectorBatch
-from listing_vibes.packed.batches import TOKENS, batches_by_length
+from listing_vibes.model.inputs import Inputs, TokenBatch, VectorBatch
+from listing_vibes.model.model import ListingModel
 from listing_vibes.progress import Counted, Report
 
-#: Padded tokens of one inference batch: large enough for the matrix units, small enough for the cache.
-TOKENS_PER_BATCH = 8192
+logger = logging.getLogger(__name__)
+
+#: Padded tokens of one batch on a CPU: enough for the matrix units, few enough for the cache.
+TOKENS_PER_BATCH = 4096
 #: So many times more on other devices, which have no such cache and wait for each batch to be handed over.
-ELSEWHERE = 8
-#: The same where a token is a whole listing: few tokens a history, of very different numbers, so that padding weighs more.
+ELSEWHERE = 16
+#: The same where a token is a listing: few tokens a history, of very different numbers, so that padding weighs more.
 VECTORS_PER_BATCH = 1024
+
+#: Types of matrix products that may be asked for; "auto" is the fastest that the device has.
+Precision = Literal["auto", "float32", "bf16"]
+_NAMES = {torch.float32: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+def inference_dtype(precision: str, model: ListingModel) -> torch.dtype:
+    """Return the type of matrix products for `precision` where `model` is.
+
+    "auto" takes a 16-bit type where the device multiplies it faster than float32; "bf16" takes it wherever there are
+    instructions for it, since workers that must agree may be of several kinds.
+    """
+    device = device_of(model)
+    if precision == "bf16" and device.type == "cpu" and multiplies_bf16():
+        return torch.bfloat16
+    dtype = half(device) if precision in ("auto", "bf16") else None
+    if dtype is None and precision == "bf16":
+        logger.info("encoder: float32, since %s multiplies in no 16-bit type", device)
+    return dtype or torch.float32
+
+
+def precision_name(dtype: torch.dtype, model: ListingModel) -> str:
+    """Return what vectors by this type are stored under: "float32", "bf16"; on another device with its name ("cuda-bf16")."""
+    device = device_of(model)
+    return _NAMES[dtype] if device.type == "cpu" else f"{device.type}-{_NAMES[dtype]}"
+
+
+def batches_by_length(lengths: np.ndarray, tokens: int) -> Iterator[np.ndarray]:
+    """Yield row numbers in batches of similar length, each of at most about `tokens` padded tokens, longest first."""
+    order = np.argsort(-lengths, kind="stable")
+    first = 0
+    while first < len(order):
+        size = max(1, tokens // int(max(lengths[order[first]], 1)))
+        yield order[first : first + size]
+        first += size
 
 
 @torch.inference_mode()
 def encode(
-    model: nn.Module,
-    embed: Callable[[np.ndarray], torch.Tensor],
+    model: ListingModel,
+    embed: Callable[[np.ndarray], Tensor],
     lengths: np.ndarray,
-    width: int,
     dtype: torch.dtype | None = None,
     report: Report | None = None,
     tokens: int = TOKENS_PER_BATCH,
 ) -> np.ndarray:
-    """(n, width) float32 embeddings of n sequences of `lengths` (n,), by `embed(rows)` batch by batch.
+    """Return (n, d) float32 embeddings of n sequences of `lengths` (n,), by `embed(rows)` batch by batch.
 
-    `dtype` is that of the matrix products, None the weights' own. A `FastModel` has its type and its batch size already:
-    `dtype` and `tokens` are the readable model's.
+    Args:
+        dtype: of the matrix products; None: the weights' own.
     """
     device = device_of(model)
-    if isinstance(model, FastModel):
-        dtype, tokens = None, TOKENS
-    elif device.type != "cpu":
-        tokens *= ELSEWHERE
-    training = model.training
+    tokens *= 1 if device.type == "cpu" else ELSEWHERE
+    was_training = model.training
     model.eval()
-    out, done = np.zeros((len(lengths), width), np.float32), 0
+    out, done = np.zeros((len(lengths), model.width), np.float32), 0
     for rows in batches_by_length(lengths, tokens):
-        with mixed_precision(dtype, device):
-            vectors = embed(rows)
-        out[rows] = vectors.float().cpu().numpy()
+        with mixed_precision(None if dtype is torch.float32 else dtype, device):
+            out[rows] = embed(rows).float().cpu().numpy()
         done += len(rows)
         if report is not None:
             report(Counted("listings", done, len(lengths)))
-    model.train(training)
+    model.train(was_training)
     return out
 
 
-def encode_listings(
-    model: ListingModel | FastModel,
-    inputs: Inputs,
-    rows: np.ndarray,
-    width: int,
-    **options: Any,
-) -> np.ndarray:
-    """(n, width) embeddings of the bare listings `rows` (n,), by what `encode` is told in `options`."""
+def encode_listings(model: ListingModel, inputs: Inputs, rows: np.ndarray, **options: Any) -> np.ndarray:
+    """Return (n, d) embeddings of the bare listings `rows` (n,); `options` are those of `encode`."""
     device = device_of(model)
     photos, texts = inputs.tensors(device)
 
-    def embed(chosen: np.ndarray) -> torch.Tensor:
+    def embed(chosen: np.ndarray) -> Tensor:
         return model.listings(TokenBatch(inputs.listings(rows[chosen]), device), photos, texts)
 
-    return encode(model, embed, inputs.listing_lengths(rows), width, **options)
+    return encode(model, embed, inputs.listing_lengths(rows), **options)
 
 
 def encode_histories(
-    model: ListingModel | FastModel,
+    model: ListingModel,
     inputs: Inputs,
     start: np.ndarray,
     end: np.ndarray,
-    width: int,
     listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """(n, width) embeddings of the histories `start[q] : end[q]`; 0 of one without any event.
+    """Return (n, d) embeddings of the histories `start[q] : end[q]`, 0 of one without any event.
 
-    A "listing-vectors" model reads `listings` (L, width), the embeddings of all listings, where they are at hand, or asks for
-    those (n, width) of rows (n,) that the histories hold, and encodes them otherwise; other models need none.
+    Args:
+        listings: what a model of listing vectors reads: (L, d) embeddings of all listings, or a function that returns those of
+            rows (n,); None: it encodes them. A "cls" model needs none.
     """
-    told = np.flatnonzero(end > start)
-    if len(told) < len(start):
-        found = np.zeros((len(start), width), np.float32)
-        if len(told):
-            found[told] = encode_histories(
-                model, inputs, start[told], end[told], width, listings=listings, **options
-            )
-        return found
+    found = np.zeros((len(start), model.width), np.float32)
+    filled = np.flatnonzero(end > start)
+    if len(filled):
+        encode_some = _encode_token_histories if model.user_pass is None else _encode_vector_histories
+        found[filled] = encode_some(model, inputs, start[filled], end[filled], listings, **options)
+    return found
+
+
+def _encode_token_histories(
+    model: ListingModel, inputs: Inputs, start: np.ndarray, end: np.ndarray, listings: Any, **options: Any
+) -> np.ndarray:
     device = device_of(model)
-    if model.reads != "vectors":
-        photos, texts = inputs.tensors(device)
-    if model.reads == "sequence":
-        lengths = inputs.history_lengths(start, end)
-    else:
-        first = inputs.newest(start, end)
-        lengths = end - first
-    if model.reads == "vectors" and isinstance(listings, np.ndarray) and device.type == "cpu":
-        number, table = None, torch.from_numpy(listings)
-    elif model.reads == "vectors":
-        # Each listing of the histories is encoded once, however many of them have it, and no others are handed over.
+    photos, texts = inputs.tensors(device)
+
+    def embed(chosen: np.ndarray) -> Tensor:
+        return model(TokenBatch(inputs.histories(start[chosen], end[chosen]), device), photos, texts)
+
+    return encode(model, embed, inputs.history_lengths(start, end), **options)
+
+
+def _encode_vector_histories(
+    model: ListingModel, inputs: Inputs, start: np.ndarray, end: np.ndarray, listings: Any, **options: Any
+) -> np.ndarray:
+    device, user_pass = device_of(model), model.user_pass
+    assert user_pass is not None
+    first = inputs.newest(start, end)
+    number = None
+    if isinstance(listings, np.ndarray) and device.type == "cpu":
+        table = torch.from_numpy(listings)
+    else:  # each listing of the histories is encoded or copied once, however many of them have it
         rows = np.unique(inputs.listing[ranges(first, end - first)])
-        number = np.zeros(inputs.features.tokens.listings, np.int32)  # (L,) of listings that are read
+        number = np.zeros(inputs.features.tokens.listings, np.int32)  # (L,) row in the table
         number[rows] = np.arange(len(rows), dtype=np.int32)
         if listings is None:
-            found = encode_listings(model, inputs, rows, width, dtype=options.get("dtype"))
+            vectors = encode_listings(model, inputs, rows, dtype=options.get("dtype"))
         else:
-            found = listings(rows) if callable(listings) else listings[rows]
-        table = place(found, device)
+            vectors = listings(rows) if callable(listings) else listings[rows]
+        table = place(vectors, device)
 
-    def embed(chosen: np.ndarray) -> torch.Tensor:
-        if model.reads == "sequence":
-            return model(TokenBatch(inputs.histories(start[chosen], end[chosen]), device), photos, texts)
-        assert model.user_pass is not None  # "listing-vectors" is what is left
-        return model.user_pass.newest(
-            table, VectorBatch.of(inputs, first[chosen], end[chosen], number, device)
-        )
+    def embed(chosen: np.ndarray) -> Tensor:
+        batch = VectorBatch.of(inputs, first[chosen], end[chosen], number, device)
+        return user_pass.newest(table, batch)
 
-    tokens = VECTORS_PER_BATCH if model.reads == "vectors" else TOKENS_PER_BATCH
-    return encode(model, embed, lengths, width, tokens=tokens, **options)
+    return encode(model, embed, end - first, tokens=VECTORS_PER_BATCH, **options)

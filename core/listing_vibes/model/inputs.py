@@ -1,4 +1,6 @@
-"""What sequences are made of, and how many tokens they have."""
+"""What the model reads: the features of a market's listings and its events, cut into batches of tensors."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,97 +8,156 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from listing_vibes.device import place
 from listing_vibes.features.featurizer import Features
 from listing_vibes.features.sequences import Meta, Sequences, history_sequences, listing_sequences
 from listing_vibes.features.tokens.tabular import sizes_of
+from listing_vibes.market.log import ranges
 
-#: Features' vectors by device. A request reads a few rows of them: handing them over anew would take longer than the model.
-_PLACED: WeakKeyDictionary[Features, dict[str, tuple[torch.Tensor, torch.Tensor]]] = WeakKeyDictionary()
+#: Vectors of features by device: a request reads a few rows of them, and a transfer would take longer than the model.
+_ON_DEVICE: WeakKeyDictionary[Features, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What sequences are made of: the market's features, and the events that histories are cut from."""
+    """The features of a market's listings, and the events that histories are cut from."""
 
     features: Features
     listing: np.ndarray  # (N,) listing row by event row
     meta: Meta | None
     max_listings: int
     max_tokens: int
-    whole: bool = False  # no history is cut at `max_tokens`: who reads vectors has one place for a listing of any length
+    whole: bool = False  # whether `max_listings` alone says how much of a history is read
 
     def listings(self, rows: np.ndarray) -> Sequences:
-        """Bare listings `rows` (B,)."""
+        """Return the tokens of the bare listings `rows` (B,)."""
         return listing_sequences(self.features.tokens, rows)
 
     def histories(self, start: np.ndarray, end: np.ndarray) -> Sequences:
-        """Histories `start[b] : end[b]` of the events."""
+        """Return the tokens of the histories `start[b] : end[b]` of the events."""
         return history_sequences(
             self.features.tokens, self.listing, start, end, self.meta, self.max_listings, self.max_tokens
         )
 
-    def tensors(self, device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Photo (P, width) and text (T, width) vectors on the device; handed over once, while the features live."""
-        kept = _PLACED.setdefault(self.features, {})
-        key = str(device)
-        if key not in kept:
-            kept[key] = place(self.features.photo, device), place(self.features.text, device)
-        return kept[key]
+    def tensors(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+        """Return photo (P, d) and text (T, d) vectors on the device; copied there once while the features live."""
+        copies = _ON_DEVICE.setdefault(self.features, {})
+        if str(device) not in copies:
+            copies[str(device)] = place(self.features.photo, device), place(self.features.text, device)
+        return copies[str(device)]
 
     def listing_lengths(self, rows: np.ndarray) -> np.ndarray:
-        """Tokens of each bare listing, `[CLS]` included."""
+        """Return the tokens of each bare listing, `[CLS]` included."""
         return 1 + sizes_of(self.features.tokens.offset, rows)
 
     def history_lengths(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """About how many tokens each history has; exact but for the cut at `max_tokens`."""
-        sizes = self._token_ends
-        first = np.maximum(start, end - self.max_listings)
-        lengths = 1 + sizes[end] - sizes[first] + 2 * (end - first)
+        """Return about how many tokens each history has, `[CLS]` included."""
+        lengths = 1 + self.event_tokens(np.maximum(start, end - self.max_listings), end)
         return lengths if self.whole else np.minimum(lengths, self.max_tokens)
 
     def newest(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """(B,) first event of what is told of the events `start[b] : end[b]` where each is a block of its own.
+        """Return (B,) the first event that is read of the histories `start[b] : end[b]` by a model of listing vectors.
 
-        At most the newest `max_listings`, and, but where they are read `whole`, no more than fit into `max_tokens`; always the
-        newest one.
+        At most the newest `max_listings`, of a run of an earlier version no more than fit into `max_tokens`, and always one.
         """
-        if self.whole:
-            return np.maximum(start, end - self.max_listings)
-        sizes = self._block_ends
-        fitting = np.searchsorted(sizes, sizes[end] - self.max_tokens)  # sizes[end] - sizes[fitting] fits
-        first = np.maximum(np.maximum(start, end - self.max_listings), fitting)
+        first = np.maximum(start, end - self.max_listings)
+        if not self.whole:
+            before = self._tokens_before
+            first = np.maximum(first, np.searchsorted(before, before[end] - self.max_tokens))
         return np.maximum(np.minimum(first, end - 1), start)
 
-    def block_lengths(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """(B,) tokens of the events `first[b] : end[b]` where each is a block of its own."""
-        sizes = self._block_ends
-        return sizes[end] - sizes[first]
+    def event_tokens(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return (B,) the tokens of the events `first[b] : end[b]`, action and duration included."""
+        before = self._tokens_before
+        return before[end] - before[first]
 
     @cached_property
-    def _token_ends(self) -> np.ndarray:
-        """(N + 1,) tokens of the listings of all events before each; made once, since it is a pass over the whole log."""
-        return _ends(self._sizes())
-
-    @cached_property
-    def _block_ends(self) -> np.ndarray:
-        """(N + 1,) tokens of all events before each, where each is a block of its own."""
-        size = self._sizes()
+    def _tokens_before(self) -> np.ndarray:
+        """(N + 1,) tokens of all events before each; four bytes each where all together fit into them."""
+        size = np.diff(self.features.tokens.offset).astype(np.int32)[self.listing]
         size += 1
         if self.meta is not None:
             size += self.meta.action > 0
             size += self.meta.duration > 0
-        return _ends(size)
+        fits = int(size.sum(dtype=np.int64)) < np.iinfo(np.int32).max
+        before = np.zeros(len(size) + 1, np.int32 if fits else np.int64)
+        np.cumsum(size, out=before[1:], dtype=before.dtype)
+        return before
 
-    def _sizes(self) -> np.ndarray:
-        """(N,) int32 tokens of the listing of each event."""
-        return np.diff(self.features.tokens.offset).astype(np.int32)[self.listing]
+
+class TokenBatch:
+    """`listing_vibes.features.sequences.Sequences` as tensors on one device: B rows of n tokens in all, at most S a row."""
+
+    def __init__(self, sequences: Sequences, device: torch.device | str = "cpu") -> None:
+        def tensor(array: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device, dtype)
+
+        self.device, self.length = device, tensor(sequences.length)  # (B,)
+        self.key, self.value, self.bin = map(tensor, (sequences.key, sequences.value, sequences.bin))  # (n,)
+        self.fraction, self.photo, self.text = map(
+            tensor, (sequences.fraction, sequences.photo, sequences.text)
+        )
+        self.set_offset = tensor(sequences.set_offset)  # (n + 1,)
+        self.set_member = tensor(sequences.set_member, torch.int64)  # (m,)
+        self.shape = (len(sequences.length), int(sequences.length.max(initial=1)))  # B, S
+        row = np.repeat(np.arange(self.shape[0]), sequences.length)
+        column = ranges(np.zeros_like(sequences.length), sequences.length)
+        self.place = tensor(row * self.shape[1] + column)  # (n,) where each token is in the padded batch
+        self._structure = [
+            tensor(part, torch.int64) for part in (sequences.position, sequences.type, sequences.item)
+        ]
+
+    def padded(self, flat: Tensor) -> Tensor:
+        """(n, ...) to (B, S, ...), zeros where there is no token."""
+        empty = flat.new_zeros((self.shape[0] * self.shape[1], *flat.shape[1:]))
+        return empty.index_copy(0, self.place, flat).view(*self.shape, *flat.shape[1:])
+
+    def structure(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return mask, token position, token type and item position, each (B, S)."""
+        real = torch.arange(self.shape[1], device=self.device)[None, :] < self.length[:, None]
+        position, kind, item = (self.padded(part) for part in self._structure)
+        return real, position, kind, item
 
 
-def _ends(size: np.ndarray) -> np.ndarray:
-    """(N + 1,) what lies before each of `size` (N,) int32; four bytes each where all together fit into them."""
-    whole = int(size.sum(dtype=np.int64))
-    ends = np.zeros(len(size) + 1, np.int32 if whole < np.iinfo(np.int32).max else np.int64)
-    np.cumsum(size, out=ends[1:], dtype=ends.dtype)
-    return ends
+@dataclass(frozen=True, eq=False)
+class VectorBatch:
+    """B histories as rows of listing numbers, oldest first, with the value ids of their action and duration (0: none).
+
+    K is the number of listings of the longest one, R that of the events of all.
+    """
+
+    listing: Tensor  # (B, K) int64 row of the table of listing vectors, 0 where there is no event
+    action: Tensor  # (B, K) int64
+    duration: Tensor  # (B, K) int64
+    real: Tensor  # (B, K) bool
+
+    @classmethod
+    def of(
+        cls,
+        inputs: Inputs,
+        first: np.ndarray,
+        end: np.ndarray,
+        number: np.ndarray | None = None,
+        device: torch.device | str = "cpu",
+    ) -> VectorBatch:
+        """Return the events `first[b] : end[b]`.
+
+        Args:
+            number: (L,) in which row of the table each listing is; None: in its own.
+        """
+        count = end - first
+        real = np.arange(count.max())[None, :] < count[:, None]  # (B, K)
+        event = ranges(first, count)  # (R,)
+        listing = inputs.listing[event] if number is None else number[inputs.listing[event]]
+        none = np.zeros(len(event), np.int64)
+        action = none if inputs.meta is None else inputs.meta.action[event]
+        duration = none if inputs.meta is None else inputs.meta.duration[event]
+
+        def padded(values: np.ndarray) -> Tensor:
+            table = np.zeros(real.shape, np.int64)
+            table[real] = values
+            return torch.from_numpy(table).to(device)
+
+        return cls(padded(listing), padded(action), padded(duration), torch.from_numpy(real).to(device))

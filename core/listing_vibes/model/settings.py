@@ -1,7 +1,6 @@
 """What a user may set of a model and its training: `--config FILE`, and the part `[settings]` of a run's `run.toml`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -9,11 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.removed import check_removed
+from listing_vibes.features.removed_settings import check_removed
 from listing_vibes.market.documents import first_problem, read_toml
 from listing_vibes.model.config import PRESETS, EncoderConfig
-from listing_vibes.model.losses import LOSSES
-from listing_vibes.model.readers import READERS, History
+from listing_vibes.model.variants.losses import LOSSES
+from listing_vibes.model.variants.user_encoders import USER_ENCODERS, History
 
 if TYPE_CHECKING:
     import torch
@@ -26,16 +25,6 @@ class Forbidding(BaseModel):
     """Unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-@dataclass(frozen=True)
-class CandidateSet:
-    """What one softmax of a step compares."""
-
-    negatives: Literal["bank", "in-batch"]  # beside the fresh ones
-    stale_positives: bool  # positives as they stand in the bank, too
-    fresh: int  # negatives that are encoded with gradient
-    bank_size: int
 
 
 class TrainingConfig(Forbidding):
@@ -67,11 +56,6 @@ class TrainingConfig(Forbidding):
     fresh: int = Field(
         1024, ge=0, description="listings a step that are encoded with gradient, beside the positives"
     )
-    negatives: Literal["apart", "bank", "in-batch"] = Field(
-        "apart",
-        description="beside the fresh ones: the item bank or the other positives of the batch; apart = the mean of "
-        "two losses, one over fresh vectors alone and one over the bank alone",
-    )
     recency_days: Annotated[int, Field(ge=0, le=100_000)] | Auto = Field(
         "auto",
         description="log(1 + events in so many days before each moment) joins the scores that the loss compares, so that "
@@ -83,7 +67,9 @@ class TrainingConfig(Forbidding):
         ge=1,
         description="steps between two encodings of the item bank; more where it would take a quarter of the time",
     )
-    bank_size: int = Field(16384, ge=0, description="negatives from the bank a step, at most; 0 = no bank")
+    bank_size: int = Field(
+        16384, ge=0, description="negatives from the bank a step, at most; 0 = the fresh ones alone"
+    )
     window_listings: int = Field(
         1024, ge=1, description="events in the histories of a step, at most (not with cls)"
     )
@@ -132,101 +118,55 @@ class TrainingConfig(Forbidding):
 
     @property
     def recent_days(self) -> int:
-        """How many days before a moment the loss knew, 0: none, as of a run that left it open."""
+        """How many days before a moment the loss knew; 0: none."""
         return 0 if self.recency_days == "auto" else self.recency_days
 
-    def candidate_sets(self, frozen: bool = False) -> list["CandidateSet"]:
-        """The sets of candidates of which a step averages the losses; `frozen`: in the second of two stages.
-
-        In one softmax with vectors that carry gradient a bank of stale ones is gamed: embeddings drift away from where
-        the bank was encoded, the loss falls between two encodings and jumps back at the next, and little is learned.
-        Apart, the bank's positives are as stale as its negatives, so that drifting gains nothing.
-        """
-        bank = CandidateSet("bank", True, 0, self.bank_size)
-        if frozen:
-            return [bank]
-        if self.negatives != "apart":
-            return [CandidateSet(self.negatives, False, self.fresh, self.bank_size)]
-        fresh = CandidateSet("in-batch", False, self.fresh, self.bank_size)
-        return [fresh, bank] if self.bank_size else [fresh]
-
-    @property
-    def needs_bank(self) -> bool:
-        """Whether a step of the first stage reads vectors of the item bank."""
-        return self.negatives != "in-batch" and self.bank_size > 0
-
     @model_validator(mode="after")
-    def _something_to_compare(self) -> "TrainingConfig":
-        if self.negatives == "bank" and not self.bank_size:
-            raise ValueError("negatives = 'bank' needs a bank, but bank_size is 0; give it a size")
+    def _has_bank(self) -> "TrainingConfig":
         if self.recipe == "two-stage" and not self.bank_size:
             raise ValueError("recipe = 'two-stage' needs a bank, but bank_size is 0; give it a size")
         return self
 
 
 class ResolvedTraining(TrainingConfig):
-    """How a model was trained: what its settings left open is decided, and what its lists add to it is weighed."""
+    """How a model was trained: what its settings left open is chosen."""
 
-    late_itself: bool | Auto = Field(
-        "auto",
+    late_itself: bool = Field(
+        True,
         description="whether late interaction compares a listing of the history with itself, too: not in leave-one-out where "
-        "fewer than 2 % of the training events return to what was touched, so that lists of it have nothing to gain",
+        "fewer than 2 % of the training events return to an earlier listing, so that lists have nothing to gain",
     )
-    value_rate: Annotated[float, Field(gt=0)] | Auto = Field(
-        "auto",
-        description="times learning_rate for the vectors of attribute values, of which each hears only the steps that show it: "
-        "20 where 262,144 training events are of users with two or more, else 1; pre-training, which shows values at random, has 1",
-    )
-    recency_served: bool = Field(
-        False,
-        description="lists add something without being asked: what the loss added, or what recency_fit and neighbours_served say",
-    )
-    recency_fit: tuple[int, float] | None = Field(
-        None,
-        description="days and weight of the recency that lists add, as validation weighed it beside the finished model",
-    )
-    neighbours_served: float = Field(
-        0.0,
-        ge=0,
-        description="beside that recency, or alone where its weight is 0, lists add so much of attribute neighbors, both standardized",
-    )
-    neighbours_weighed: bool = Field(
-        False, description="whether validation weighed these neighbors, too, beside recency_fit"
-    )
-    neighbours_nearest: bool = Field(
-        False,
-        description="these neighbors go by the nearest listing of a history, as in a market of baskets, and not by the mean of all",
+    value_rate: float = Field(
+        1.0,
+        gt=0,
+        description="times learning_rate for the vectors of attribute values, each of which learns only in the steps that show it: "
+        "20 where 262,144 training events are of users with two or more; pre-training, which shows values at random, has 1",
     )
     unwanted_learned: bool = Field(
         False,
-        description="the model reads what a history calls unwanted, and has learned what that means; else it does not read it, and "
-        "what is like it loses in lists",
+        description="whether the model reads events with an unwanted action; else what is like their listings loses in lists",
     )
     whole_histories: bool = Field(
         False,
-        description="max_listings alone says how much of a history is read; of a run of before also [encoder] max_tokens, as if a "
-        "reader of vectors had a place for every token",
+        description="whether max_listings alone says how much of a history is read; in runs of before also max_tokens",
     )
     stop_after: int | None = Field(
         None, ge=1, description="of a refit: the steps after which it ends, whatever its schedule plans"
     )
 
-    @property
-    def of_recency(self) -> dict[str, Any]:
-        """What the loss and the lists know of what is recent, for a training that is to have it as this run; also where it left it open."""
-        served = (
-            "recency_served",
-            "recency_fit",
-            "neighbours_served",
-            "neighbours_weighed",
-            "neighbours_nearest",
-        )
-        return {"recency_days": self.recent_days} | {name: getattr(self, name) for name in served}
 
-    @property
-    def rate_of_values(self) -> float:
-        """Times `learning_rate` for the vectors of attribute values; 1 of a run that left it open."""
-        return 1.0 if self.value_rate == "auto" else self.value_rate
+class DefaultBlend(Forbidding):
+    """What lists add to a trained model: `neighbors` x attribute neighbors, then `weight` x log(1 + recent events)."""
+
+    days: int = Field(60, ge=1, le=100_000, description="that count as recent")
+    weight: float = Field(0.0, ge=0, description="of the logarithm of recent events")
+    neighbors: float = Field(
+        0.0, ge=0, description="share of attribute neighbors beside the model, both standardized"
+    )
+    nearest: bool = Field(
+        False, description="neighbors of the nearest listing of a history, not of the mean of all"
+    )
+    weighed: bool = Field(False, description="whether validation chose the weights")
 
 
 class SplitConfig(Forbidding):
@@ -252,9 +192,8 @@ class Settings(Forbidding):
     )
     init: str | None = Field(None, description="folder of a transformers Longformer to start from")
     history: History = Field("listing-vectors", description="how a history becomes a vector")
-    inference: Literal["auto", "plain", "float32", "bf16"] = Field(
-        "auto",
-        description="what encodes once trained: the fastest this machine has, the readable model, or a type",
+    inference: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="type of matrix products once trained; auto = the fastest that the machine has"
     )
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
@@ -292,14 +231,14 @@ class Settings(Forbidding):
     def _refuse_removed(cls, given: Any) -> Any:
         check_removed(given)
         if cls is Settings and isinstance(given, Mapping):
-            for table, key in chosen_keys(given):
-                raise ValueError(f"{table}{key} is chosen by training; leave it out")
+            for key in chosen_keys(given):
+                raise ValueError(f"{key} is chosen by training; leave it out")
         return given
 
     @model_validator(mode="after")
     def _vectors_to_compare(self) -> "Settings":
         weight = self.training.late_interaction
-        if weight != "auto" and weight and READERS[self.history].reads != "vectors":
+        if weight != "auto" and weight and USER_ENCODERS[self.history].reads_tokens:
             raise ValueError(
                 f"training.late_interaction = {weight} needs history = 'listing-vectors', not '{self.history}'; set it to 0"
             )
@@ -345,45 +284,46 @@ class Resolved(Settings):
         ge=1,
         description="rows of the table of token positions: what the market needs; [encoder] max_tokens given by hand stands instead",
     )
+    blend: DefaultBlend | None = Field(None, description="what lists add to the model; none: nothing")
     training: ResolvedTraining = ResolvedTraining()
     split: ResolvedSplit = ResolvedSplit()
 
     def encoder_config(self) -> EncoderConfig:
-        """The preset with its changes, and with as many token positions as training found to be needed.
+        """Return the preset with its changes, and with as many token positions as training found to be needed.
 
         Raises:
             VibesError: an unknown size or sizes that do not fit together.
         """
-        found = self.asked_encoder_config()
-        return found if self.positions is None else found.model_copy(update={"max_tokens": self.positions})
+        config = self.asked_encoder_config()
+        return config if self.positions is None else config.model_copy(update={"max_tokens": self.positions})
 
 
 #: What `Resolved` has beside `Settings`, by table; "" = the settings themselves.
-CHOSEN: dict[str, frozenset[str]] = {
-    "": frozenset(Resolved.model_fields.keys() - Settings.model_fields.keys()),
-    "training": frozenset(ResolvedTraining.model_fields.keys() - TrainingConfig.model_fields.keys()),
-    "split": frozenset(ResolvedSplit.model_fields.keys() - SplitConfig.model_fields.keys()),
+CHOSEN: dict[str, set[str]] = {
+    "": Resolved.model_fields.keys() - Settings.model_fields.keys(),
+    "training": ResolvedTraining.model_fields.keys() - TrainingConfig.model_fields.keys(),
+    "split": ResolvedSplit.model_fields.keys() - SplitConfig.model_fields.keys(),
 }
 
 
-def chosen_keys(given: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Table (with its dot) and key of what of `given` training chooses."""
-    found = [("", key) for key in given if key in CHOSEN[""]]
-    for table in ("training", "split"):
-        part = given.get(table)
-        found += (
-            [(f"{table}.", key) for key in part if key in CHOSEN[table]] if isinstance(part, Mapping) else []
-        )
-    return found
+def chosen_keys(given: Mapping[str, Any]) -> list[str]:
+    """Return the keys of `given`, with their tables, that training chooses."""
+    tables = {"": given, "training": given.get("training"), "split": given.get("split")}
+    return [
+        f"{table}.{key}" if table else key
+        for table, content in tables.items()
+        if isinstance(content, Mapping)
+        for key in content
+        if key in CHOSEN[table]
+    ]
 
 
 def apart(settings: Resolved) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a user says and what training chose, as `run.toml` has them."""
+    """Return what a user says and what training chose, as `run.toml` has them."""
     said: dict[str, Any] = settings.model_dump(exclude_none=True)
     chosen: dict[str, Any] = {key: said.pop(key) for key in CHOSEN[""] & said.keys()}
     for table in ("training", "split"):
-        part = said[table]
-        chosen[table] = {key: part.pop(key) for key in list(part) if key in CHOSEN[table]}
+        chosen[table] = {key: said[table].pop(key) for key in CHOSEN[table] & said[table].keys()}
     return said, chosen
 
 

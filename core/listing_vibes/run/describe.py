@@ -12,8 +12,8 @@ from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.titles import is_code
-from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Resolved
+from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.run.fits import default_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
@@ -28,9 +28,7 @@ def user_encoder_sentence(settings: Resolved) -> str:
     more = (
         f"; a listing's greatest cosine to one of the history is added with weight {late:g}" if late else ""
     )
-    return (
-        f"A history is read so: {READERS[settings.history].sentence}{more}.{default_blend_sentence(settings)}"
-    )
+    return f"A history is read so: {USER_ENCODERS[settings.history].sentence}{more}.{default_blend_sentence(settings)}"
 
 
 def default_blend_sentence(settings: Resolved) -> str:

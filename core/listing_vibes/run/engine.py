@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.features.carried import known_and_there
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.features.sequences import Meta
+from listing_vibes.features.transfer import shared_attributes
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
@@ -23,9 +23,10 @@ from listing_vibes.run.model_files import check_model, fit_each_other
 from listing_vibes.run.prepared import load_prepared
 
 if TYPE_CHECKING:
-    from listing_vibes.model.encoder import Inputs, ListingModel
-    from listing_vibes.model.fast.choose import Inference
-    from listing_vibes.model.fast.model import FastModel
+    import torch
+
+    from listing_vibes.model.inputs import Inputs
+    from listing_vibes.model.model import ListingModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,6 @@ class Engine:
     featurizer: Featurizer
     features: Features
     settings: Resolved
-    #: What encodes, by the path asked for; made at the first use, shared by copies with other features.
-    made: dict[str, tuple[ListingModel | FastModel, Inference]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(
@@ -60,7 +59,7 @@ class Engine:
         with needs("This"):
             from listing_vibes.device import device
             from listing_vibes.model.checkpoint import load_weights
-            from listing_vibes.model.encoder import ListingModel
+            from listing_vibes.model.variants import build_model
         check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
         featurizer = Featurizer.load(run)
         if anew:
@@ -77,10 +76,10 @@ class Engine:
                         f"The photos of {market.path}, which the model of {run} reads, have no vectors yet; run "
                         f"`vibes embed {market.path} NEW_RUN --encoder {featurizer.photo_encoder}`."
                     )
-            known_and_there(market, featurizer, run)  # else a set may be read as a text
+            shared_attributes(market, featurizer, run)  # else a set may be read as a text
             features = featurizer.transform(market, photos)
         check_model(run / "model.safetensors", featurizer, settings)
-        model = ListingModel.of(featurizer.vocabulary, settings)
+        model = build_model(featurizer.vocabulary, settings)
         load_weights(run / "model.safetensors", model)
         if not all(bool(part.isfinite().all()) for part in model.parameters()):
             raise damaged(run / "model.safetensors", "it holds NaN or infinity")
@@ -89,24 +88,21 @@ class Engine:
 
     @property
     def path(self) -> str:
-        """The name of the inference path that encodes, see `listing_vibes.model.fast.choose`."""
-        return self._encoder()[1].name
+        """The name of the precision that encodes, see `listing_vibes.model.encoder.precision_name`."""
+        from listing_vibes.model.encoder import precision_name
 
-    def exact(self) -> Engine:
-        """The same engine on the readable model in float32: for differences that 16 bits would blur."""
-        return replace(self, settings=self.settings.model_copy(update={"inference": "plain"}))
+        return precision_name(self._dtype, self.model)
 
     def in_float32(self) -> Engine:
-        """The same engine on the quickest path in float32: for differences of many variants, while somebody waits."""
+        """The same engine in float32: for differences that 16 bits would blur."""
         return replace(self, settings=self.settings.model_copy(update={"inference": "float32"}))
 
-    def _encoder(self) -> tuple[ListingModel | FastModel, Inference]:
-        from listing_vibes.model.fast.choose import fast_model
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Of the matrix products."""
+        from listing_vibes.model.encoder import inference_dtype
 
-        asked = self.settings.inference
-        if asked not in self.made:
-            self.made[asked] = fast_model(self.model, asked)
-        return self.made[asked]
+        return inference_dtype(self.settings.inference, self.model)
 
     def inputs(self, log: EventLog) -> Inputs:
         """What histories of `log` are made of."""
@@ -118,8 +114,7 @@ class Engine:
 
         rows = np.arange(self.features.tokens.listings) if rows is None else rows
         inputs = _inputs(self.features, np.zeros(0, np.int32), None, self.settings)
-        model, path = self._encoder()
-        return encode_listings(model, inputs, rows, self.featurizer.width, report=report, **path.options)
+        return encode_listings(self.model, inputs, rows, report=report, dtype=self._dtype)
 
     def encode_histories(
         self,
@@ -140,9 +135,8 @@ class Engine:
         from listing_vibes.model.encoder import encode_histories
 
         log, start, end = self._read(log, start, end)
-        inputs, width = self.inputs(log), self.featurizer.width
-        model, path = self._encoder()
-        return encode_histories(model, inputs, start, end, width, listings=listings, **path.options)
+        inputs = self.inputs(log)
+        return encode_histories(self.model, inputs, start, end, listings=listings, dtype=self._dtype)
 
     def _read(
         self, log: EventLog, start: np.ndarray, end: np.ndarray
@@ -180,7 +174,7 @@ def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, setti
 
 
 def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Resolved) -> Inputs:
-    from listing_vibes.model.encoder import Inputs
+    from listing_vibes.model.inputs import Inputs
 
     # How much of a history is read is what was asked for, not how long the table of positions came out.
     limit = settings.asked_encoder_config().max_tokens

@@ -17,7 +17,6 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.interactions import IdModel
-from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_parts
@@ -82,24 +81,14 @@ def default_fit(settings: Resolved) -> Fit | None:
 
     Of a run of before that was so, whose `recency_days` are to be asked for, it is none.
     """
-    training = settings.training
-    if not training.recency_served:
+    blend = settings.blend
+    if blend is None:
         return None
-    near: dict[str, Any] = {}
-    if training.neighbours_served:
-        near = {"space": "attributes", "decay": DECAY, "share": training.neighbours_served}
-        if training.neighbours_nearest:
-            near |= {"decay": 1.0, "nearest": True}
-    if training.recency_fit is not None:
-        days, weight = training.recency_fit
-        return Fit(name=DEFAULT_RANKING, **({"days": days, "weight": weight} if weight else {}), **near)
-    days = training.recent_days or RECENT
-    if near:
-        return Fit(name=DEFAULT_RANKING, days=days, weight=STANDARD, **near)
-    weight = training.temperature / (
-        1 + LateInteraction.of(training).weight
-    )  # as scores are served, not as in the loss
-    return Fit(name=DEFAULT_RANKING, days=days, weight=weight)
+    parts: dict[str, Any] = {"days": blend.days, "weight": blend.weight} if blend.weight else {}
+    if blend.neighbors:
+        decay = 1.0 if blend.nearest else DECAY
+        parts |= {"space": "attributes", "decay": decay, "nearest": blend.nearest, "share": blend.neighbors}
+    return Fit(name=DEFAULT_RANKING, **parts) if parts else None
 
 
 def serving_fit(run: Path, settings: Resolved, beside: str | None) -> Fit | None:

@@ -7,8 +7,8 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.carried import Carried
-from listing_vibes.features.removed import stored_settings
+from listing_vibes.features.removed_settings import stored_settings
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.documents import first_problem, read_toml, write_text
 from listing_vibes.market.io import find_table
 from listing_vibes.model.settings import Forbidding, Resolved, apart, merged
@@ -58,11 +58,9 @@ class Manifest(Forbidding):
     trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
     steps: int = 0  # of training until the weights that were kept; 0 = not recorded
     photo_encoder: str = ""
-    encoded_by: str = (
-        ""  # inference path of the listings' vectors, see listing_vibes.model.fast.choose; "" = no model
-    )
+    encoded_by: str = ""  # precision of listings.npz, see listing_vibes.model.encoder; "" = no model
     default_space: DefaultSpace | None = None  # None: the first of `contents.SPACES` that the run has
-    carried: Carried | None = None  # what the model brought from the run that it came from
+    carried: TransferReport | None = None  # what the model brought from the run that it came from
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Resolved = Resolved()  # on disk in two parts: [settings] and, what training chose, [resolved]
     markets: list[KnownMarket] | None = None  # of a model of several
@@ -95,7 +93,7 @@ class Manifest(Forbidding):
         try:
             settings = content.get("settings")
             if isinstance(settings, Mapping):
-                content["settings"] = merged(stored_settings(settings), content.pop("resolved", {}))
+                content["settings"] = stored_settings(merged(settings, content.pop("resolved", {})))
             manifest = cls.model_validate(content)
             manifest.settings.encoder_config()
         except (ValidationError, VibesError) as error:

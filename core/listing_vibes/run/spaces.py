@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.carried import Carried
 from listing_vibes.features.content_spaces import content_spaces
 from listing_vibes.features.coverage import coverage
 from listing_vibes.features.digests import content_digests
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path, copy_file, only_writer
 from listing_vibes.market.market import Market
@@ -218,7 +218,7 @@ def _embed(
     )
 
 
-def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> Carried | None:
+def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> TransferReport | None:
     """What the model of `model_run` knows of `market`; None where that is the market which it was trained on.
 
     Raises:
@@ -235,4 +235,6 @@ def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> C
         if before and same
         else training_market(kept, market) is not None or shares_listings(market, run)
     )
-    return Carried.of(market, Featurizer.load(source), run, name, weights_digest(source), shared=shared)
+    return TransferReport.of(
+        market, Featurizer.load(source), run, name, weights_digest(source), shared=shared
+    )

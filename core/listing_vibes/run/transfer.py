@@ -8,10 +8,10 @@ from typing import Any
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.model.readers import READERS
-from listing_vibes.model.settings import Resolved
+from listing_vibes.model.settings import DefaultBlend, Resolved
+from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.fits import LITTLE, NEAR, count_repeated
+from listing_vibes.run.fits import LITTLE, NEAR, RECENT, STANDARD, count_repeated
 from listing_vibes.run.manifest import KnownMarket, Manifest
 from listing_vibes.run.versions import reading
 
@@ -73,17 +73,16 @@ def transfer_settings(kept: Manifest, market: Market) -> tuple[Resolved, str]:
             events = events[~events[C.ACTION].isin(market.config.unwanted)]
         by_user = events[C.USER].value_counts().to_numpy()  # (U,)
         few = len(market.events) > 0 and count_repeated(by_user) < LITTLE
-        near = NEAR if few else 0.0
-        changed = {"recency_served": few, "neighbours_served": near, "neighbours_nearest": False}
+        near = NEAR if market.attributes else 0.0
+        blend = DefaultBlend(days=RECENT, weight=STANDARD, neighbors=near) if few and market.timed else None
+        own = own.model_copy(update={"blend": blend})
     one, weight = training_market(kept, market), own.training.late_interaction
     if one is not None:
         split = own.split.model_copy(update={"t1": one.t1, "t2": one.t2})
         own, trained_on = own.model_copy(update={"split": split}), one.fingerprint
-    elif kept.markets is not None and READERS[own.history].reads == "vectors" and weight != "auto":
+    elif kept.markets is not None and not USER_ENCODERS[own.history].reads_tokens and weight != "auto":
         changed["late_interaction"] = max(weight, TRANSFER_LATE_WEIGHT)
     training = own.training.model_copy(update=changed)
-    if training.recency_served and not market.timed:  # nothing is recent
-        training = training.model_copy(update={"recency_served": False, "neighbours_served": 0.0})
-    if training.neighbours_served and not market.attributes:
-        training = training.model_copy(update={"neighbours_served": 0.0})
+    if own.blend is not None and not market.timed:  # nothing is recent
+        own = own.model_copy(update={"blend": None})
     return own.model_copy(update={"training": training}), trained_on

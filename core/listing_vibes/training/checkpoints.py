@@ -1,29 +1,85 @@
-"""When a training writes a checkpoint: every so many steps, every minute, and before a signal ends it."""
+"""When a training writes a checkpoint: every so many steps, every minute, and before a signal ends it; and the log of its steps."""
 
+from __future__ import annotations
+
+import json
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from listing_vibes.market.documents import write_text
 from listing_vibes.progress import Notice, Report
 
-#: Seconds between two checkpoints, at most, and times as long as writing the last one took, at least: of a large model that takes seconds.
+#: Seconds between two checkpoints, at most, and times as long as writing the last one took, at least.
 SECONDS, TIMES = 60.0, 20.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass
+class TrainingState:
+    """Where a training is; part of every checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0  # of the epoch, the next to come
+    best: float = -1.0  # recall@30 of the best validation; -1 = there was none
+    best_smooth: float = -1.0  # what the best one is chosen by
+    best_step: int = 0
+    worse: int = 0  # steps from the best validation of the stage to the last one
+    bank_step: int = -1  # step at which the bank was last encoded
+    photo_step: int = -1  # step at which trained photo vectors were last encoded
+    finished: bool = False
+    stage: int = 1  # of a two-stage training
+    stage_step: int = 0  # step at which the stage began
+    stage_epoch: int = 0
+    above: int = 0  # steps in a row with a loss above that of a model that knows nothing
+
+
+class TrainingLog:
+    """`train.jsonl`, one line a step; on resuming, lines after the checkpoint are dropped.
+
+    Args:
+        step: of the checkpoint.
+        writes: whether this process writes.
+    """
+
+    def __init__(self, path: Path, step: int, writes: bool) -> None:
+        self.path, self.writes = path, writes
+        if not writes:
+            return
+        kept = []
+        if step and path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    if json.loads(line)["step"] <= step:
+                        kept.append(line + "\n")
+                except (ValueError, KeyError):  # the line that was being written when the process was killed
+                    break
+        write_text(path, "".join(kept))
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append one line."""
+        if self.writes:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(entry) + "\n")
 
 
 class Checkpoints:
     """Writes the checkpoints of one loop of training steps.
 
-    SIGTERM and SIGINT (Ctrl-C) end the training after the step at work, once a checkpoint is written; a second one ends it at once.
+    SIGTERM and SIGINT (Ctrl-C) end the training after the current step, once a checkpoint is written; a second one ends it at
+    once.
 
     Args:
         every: steps between two checkpoints, at most.
         write: writes a checkpoint of the state after the last step; None: another process does.
-        report: told from which step `--resume` goes on, when a signal ends the training.
+        report: receives from which step `--resume` goes on, when a signal ends the training.
     """
 
     def __init__(self, every: int, write: Callable[[], None] | None, report: Report) -> None:

@@ -1,12 +1,13 @@
 """Training examples: moments in users' training periods, each with its next listings as positives."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Catalogue, Split
-from listing_vibes.training.mix import Mix
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +26,11 @@ class Examples:
 
 
 def make_examples(log: EventLog, split: Split, positives: int, within: bool = False) -> Examples:
-    """All moments of the training period with a history and a next listing.
+    """Return all moments of the training period with a history and a next listing.
 
     Of simultaneous events none is in the history of another, unless with `within`: then the log's order counts there,
-    too.
-
-    Where the protocol masks the history (temporal), a listing touched before is no next listing; in leave-one-out,
-    which keeps seen listings among the candidates, it is.
+    too. Where the protocol masks the history (temporal), a listing of it is no next listing; in leave-one-out, which keeps
+    it among the candidates, it is.
     """
     masked = split.protocol == "temporal"
     before = log.before if masked and not within else np.arange(len(log))
@@ -48,86 +47,73 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
         following = touch[place[inside] + column]
         same = log.user[following] == log.user[rows[inside]]
         positive[inside[same], column] = log.listing[following[same]]
-    train_span = np.stack([log.start[:-1], training_ends(log, split.train)], axis=1)
     return Examples(
         user=log.user[rows],
         start=log.start[log.user[rows]],
         end=before[rows],
         at=log.time[rows],
         positive=positive,
-        train_span=train_span,
+        train_span=np.stack([log.start[:-1], training_ends(log, split.train)], axis=1),
     )
 
 
 def training_ends(log: EventLog, train: np.ndarray) -> np.ndarray:
-    """(U,) int64: the row behind each user's last event where `train` (N,) holds; training events come first in time."""
-    if not log.some_unwanted:
-        return log.start[:-1] + np.bincount(log.user[train], minlength=len(log.users))
+    """Return (U,) int64: the row behind each user's last event where `train` (N,) holds; training events come first in time."""
     last, rows = log.start[:-1].copy(), np.flatnonzero(train)
     np.maximum.at(last, log.user[rows], rows + 1)
     return last
 
 
-def epoch_batches(
-    examples: Examples,
-    lengths: np.ndarray,
-    batch: int,
-    per_user: int,
-    seed: int,
-    epoch: int,
-    mix: Mix | None = None,
-) -> list[np.ndarray]:
-    """Batches (at most `batch` example numbers each) of one epoch, of similar length (E,) inside a batch, shuffled.
-
-    A user gives at most `per_user` examples an epoch, drawn anew each epoch.
-    """
-    rng = np.random.default_rng([seed, epoch])
-    chance = rng.random(len(examples))
-    order = np.lexsort((chance, examples.user))
-    user = examples.user[order]
-    first = np.searchsorted(user, user, side="left")
-    chosen = order[np.arange(len(order)) - first < per_user]
-    chosen = rng.permutation(chosen)
-    if mix is not None:
-        chosen = mix.drawn(chosen, examples.positive[chosen, 0], rng)
-    batches: list[np.ndarray] = []
-    for chunk in np.array_split(chosen, max(1, len(chosen) // (batch * 32))):
-        chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
-        batches.extend(chunk[first : first + batch] for first in range(0, len(chunk), batch))
-    return [batches[place] for place in rng.permutation(len(batches))]
-
-
 def exclusions(
     examples: Examples, log: EventLog, rows: np.ndarray, candidates: np.ndarray, history_too: bool
 ) -> np.ndarray:
-    """(B, C) bool: listings `candidates` (C,) that are no negatives for the examples `rows` (B,); one may stand there twice.
+    """Return (B, C) bool: listings `candidates` (C,), each once, that are no negatives for the examples `rows` (B,).
 
     These are all listings of the user's own training future, and of the history where the protocol masks it, but for what the
-    user called unwanted and nothing else: of that is told that it is less than what came next.
+    user called unwanted and nothing else: that is less than what came next.
     """
-    different, again = np.unique(candidates, return_inverse=True)
-    place = np.full(log.listings, -1, np.int32)
-    place[different] = np.arange(len(different), dtype=np.int32)
+    column_of = np.full(log.listings, -1, np.int32)
+    column_of[candidates] = np.arange(len(candidates), dtype=np.int32)
     user, begin = examples.user[rows], examples.end[rows]
-    if history_too:  # all that a user touched, the same for each of their moments
-        user, of = np.unique(user, return_inverse=True)  # (V,), (B,)
+    example = np.arange(len(rows))
+    if history_too:  # the same for each moment of a user
+        user, example = np.unique(user, return_inverse=True)  # (V,), (B,)
         begin = examples.train_span[user, 0]
     length = examples.train_span[user, 1] - begin
     owner = np.repeat(np.arange(len(user)), length)
     events = ranges(begin, length)
-    column = place[log.listing[events]]
+    column = column_of[log.listing[events]]
     if log.some_unwanted:
         column = np.where(log.wanted[events], column, -1)
-    found = np.zeros((len(user), len(different)), bool)
+    found = np.zeros((len(user), len(candidates)), bool)
     found[owner[column >= 0], column[column >= 0]] = True
-    # Where no listing stands twice they come in order, as the candidates of one set of vectors do.
-    found = found if (again == np.arange(len(again))).all() else found[:, again]
-    return found[of] if history_too else found
+    return found[example]
 
 
-def live_mask(catalogue: Catalogue, at: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """(B, C) bool: listings `candidates` that are live at the moments `at` (B,)."""
+def active_mask(catalogue: Catalogue, at: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Return (B, C) bool: listings `candidates` that are active at the moments `at` (B,)."""
     since, until = catalogue.since[candidates], catalogue.until[candidates]
     if len(at) and since.max(initial=at.min()) <= at.min() and at.max() < until.min(initial=at.max() + 1):
-        return np.ones((len(at), len(candidates)), bool)  # always live: nothing to compare one by one
+        return np.ones((len(at), len(candidates)), bool)  # always: nothing to compare one by one
     return catalogue.live(at[:, None], candidates)
+
+
+def simultaneous_share(log: EventLog, train: np.ndarray) -> float:
+    """Return the share of the events where `train` (N,) holds at whose very moment their user has one on another listing."""
+    rows = np.flatnonzero(train)
+    if not len(rows):
+        return 0.0
+    user, time, listing = log.user[rows], log.time[rows], log.listing[rows]
+    basket = np.cumsum(np.append(False, (np.diff(user) != 0) | (np.diff(time) != 0)))  # (n,)
+    of_each = (
+        np.unique(basket * log.listings + listing) // log.listings
+    )  # the basket of each different listing of one
+    return float((np.bincount(of_each)[basket] > 1).mean())
+
+
+def shuffled_baskets(log: EventLog, train: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return (N,) rows of the log in an order where the training events of one user and moment are shuffled; others stay."""
+    rows = np.flatnonzero(train)
+    order = np.arange(len(log))
+    order[rows] = rows[np.lexsort((rng.random(len(rows)), log.time[rows], log.user[rows]))]
+    return order

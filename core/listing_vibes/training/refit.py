@@ -1,5 +1,7 @@
 """What to train with once a run has been measured: its settings, its number of steps, and the events it was denied."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
@@ -13,7 +15,7 @@ from listing_vibes.run.versions import reading
 
 
 def refit_settings(run: Path, market: Market, everything: bool = False) -> Resolved:
-    """Resolved that train on `market` as `run` was trained, for as many steps as its weights had, without validation.
+    """Return settings that train on `market` as `run` was trained, for as many steps as its weights had, without validation.
 
     What `run` was validated on trains as well, so that the model knows the market until the test begins; with
     `everything` the test's events do too, and only events still to come can measure the result.
@@ -33,7 +35,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
         )
     if training.recipe != "single-stage":
         raise VibesError(
-            f"{run} was trained in two stages, and validation decided where the first one ended; refit a run of the "
+            f"{run} was trained in two stages, and validation chose where the first one ended; refit a run of the "
             "recipe single-stage."
         )
     if not manifest.steps and manifest.started:
@@ -54,25 +56,21 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
     if everything:
         log = EventLog.from_market(market)
         until = int(log.time.max()) + 1 if len(log) else until
+    # What a run of an earlier version did not choose stays as it was trained and served.
+    fixed = ("value_rate", "whole_histories", "recency_days")
+    as_trained = {name: getattr(training, name) for name in fixed} | {"stop_after": manifest.steps}
     return settings.model_copy(
         update={
             "split": ResolvedSplit(protocol="temporal", t1=until, t2=until),
             "positions": None,  # the market may have other columns now
-            # Trained and served as the run that it repeats, also where that is of before a setting was known.
-            "training": training.model_copy(
-                update={
-                    "stop_after": manifest.steps,
-                    "value_rate": training.rate_of_values,
-                    "whole_histories": training.whole_histories,
-                }
-                | training.of_recency
-            ),
+            "blend": settings.blend,
+            "training": training.model_copy(update=as_trained | {"recency_days": training.recent_days}),
         }
     )
 
 
 def refit_encoder(run: Path) -> str:
-    """The photo encoder that a refit of `run` begins with: its own, or the one whose last stages it trained."""
+    """Return the photo encoder that a refit of `run` begins with: its own, or the one whose last stages it trained."""
     with reading(run) as folder:
         name = Manifest.load(folder).photo_encoder
     return TRAINABLE if is_trained(name) else name or "auto"

@@ -3,87 +3,52 @@
 Worked example, the defaults but for `fresh = 1`. The batch of `listing_vibes.training.batches`: E = 3 examples in B = 2 windows
 whose events show the listings 3 and 7; the positives are {7, 5}, {5} and {9}, as (E, P) [[7, 5, -1], [5, -1, -1],
 [9, -1, -1]]; warm are 3, 5, 7, 8, 9. Say 8 is drawn as fresh negative. Then
-- the first softmax compares the fresh candidates 5, 7, 8, 9 (F = C = 4), the second the bank's 3, 5, 7, 8, 9 (C = 5);
+- the first softmax compares the fresh candidates 5, 7, 8, 9 (C = 4), the second the bank's 3, 5, 7, 8, 9 (C = 5);
 - with gradient are encoded 5, 7, 8, 9 and, since histories are read from listing vectors, 3: (5, d), fresh ones first;
 - the histories become user (3, d), the scores (3, 4) and (3, 5);
 - no listing of a user's own training period is a negative of theirs: 3, 7, 5 not for ann's examples, 7, 9 not for bob's.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from listing_vibes.device import mixed_precision
-from listing_vibes.market.log import EventLog, ranges
-from listing_vibes.market.splits import Catalogue, Split
-from listing_vibes.model.inputs import Inputs
-from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.losses import LOSSES
-from listing_vibes.model.settings import CandidateSet, ResolvedTraining
-from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.scoring.recency import RecentEvents, recency_prior
-from listing_vibes.training.bank import ItemBank
+from listing_vibes.market.log import ranges
+from listing_vibes.model.inputs import Inputs, TokenBatch, VectorBatch
+from listing_vibes.model.model import ListingModel
+from listing_vibes.model.settings import ResolvedTraining
+from listing_vibes.model.variants.losses import LOSSES
+from listing_vibes.scoring.late_interaction import LEAST, LateInteraction
+from listing_vibes.scoring.recency import recency_prior
 from listing_vibes.training.batches import Batch
 from listing_vibes.training.candidates import (
     Candidates,
+    bank_candidates,
     candidate_masks,
-    draw_candidates,
+    fresh_candidates,
     inclusion_probability,
 )
-from listing_vibes.training.examples import Examples
-from listing_vibes.training.late_interaction import late_scores
-from listing_vibes.training.live_photos import LivePhotos
-from listing_vibes.training.mix import Mix
-from listing_vibes.training.processes import Processes
-from listing_vibes.training.towers import Towers
+from listing_vibes.training.distributed import Processes
+from listing_vibes.training.item_bank import ItemBank
+from listing_vibes.training.step_data import StepData
 
-
-@dataclass(frozen=True, eq=False)
-class StepData:
-    """What every step of a training reads."""
-
-    examples: Examples
-    log: EventLog
-    catalogue: Catalogue
-    inputs: Inputs
-    warm: np.ndarray  # (W,) listings with a training event: cold listings are no negatives
-    masked: bool  # what was touched is no negative
-    seed: int
-    photos: LivePhotos | None = None  # where the photo encoder's last stages train, too
-    recent: RecentEvents | None = None  # whose logarithm joins the scores
-    baskets: Split | None = (
-        None  # where simultaneous training events are sets, see `listing_vibes.training.baskets`
-    )
-    mix: Mix | None = None  # of several markets: negatives are of the example's own
-    live: bool = True  # nor is what is not live, where the history is masked
-
-    @cached_property
-    def share(self) -> np.ndarray:
-        """(L,) of all positives of the training, how many are each listing."""
-        found = self.examples.positive
-        counts = np.bincount(found[found >= 0], minlength=self.log.listings)
-        if self.mix is not None:
-            counts = counts * self.mix.weight[self.mix.market]
-        return counts / max(1, counts.sum())
-
-    def same_market(self, rows: np.ndarray, listings: np.ndarray) -> np.ndarray | None:
-        """(E, C) bool: which listings (C,) are of the market of each example `rows` (E,); None: there is one market."""
-        return None if self.mix is None else self.mix.same(self.examples.positive[rows, 0], listings)
-
-    def catalogue_size(self, rows: np.ndarray) -> float:
-        """How many warm listings the market of an example of `rows` (E,) has, on average."""
-        if self.mix is None:
-            return len(self.warm)
-        return self.mix.size(self.examples.positive[rows, 0], self.warm)
+Tables = tuple[Tensor, Tensor]  # photo and text vectors on the device
+#: Tokens of histories of which a step keeps what the gradient needs, some 40 KB each in `mini`. A large market's steps have
+#: four times as many; they go in parts, each encoded again for its gradient (Chen et al. 2016, arXiv 1604.06174).
+TOKENS_KEPT = 256 * 512
 
 
 @dataclass(frozen=True, eq=False)
 class StepLoss:
     """What a step gives."""
 
-    loss: torch.Tensor  # this process's part of the sum
+    loss: Tensor  # this process's part of the sum
     value: float  # the sum
     candidates: float  # how many listings a row compares, on average; ln of it is the loss of a model that knows nothing
 
@@ -95,54 +60,55 @@ def step_loss(
     batch: Batch,
     step: int,
     config: ResolvedTraining,
-    tables: tuple[torch.Tensor, torch.Tensor],
-    frozen: bool = False,
+    tables: Tables,
     processes: Processes | None = None,
 ) -> StepLoss:
-    """The loss of a batch at step number `step`, averaged over its examples; the same step draws the same negatives.
+    """Return the loss of a batch at step number `step`, averaged over its examples; the same step draws the same negatives.
 
-    `tables` are the photo and text vectors on the device. With `frozen`, the second of two stages, listing vectors of
-    the histories are those of the bank. Each process takes its part of the histories and encodes its part of the
-    listings; all of them score against all listings.
+    Of a `model` that is frozen, in the second of two stages, listing vectors are those of the bank. Each process takes its
+    part of the histories and encodes its part of the listings; all of them score against all listings.
     """
     processes = processes or Processes()
     rng = np.random.default_rng([data.seed, 1, step])
     positives = data.examples.positive[batch.rows]  # (E, P)
-    candidate_sets = [
-        (one, draw_candidates(positives, data.warm, one, rng)) for one in config.candidate_sets(frozen)
-    ]
-    fresh = candidate_sets[0][1].listing[: candidate_sets[0][1].fresh]  # of a second softmax none are fresh
-    seeds = (int(rng.integers(1 << 31)), int(rng.integers(1 << 31)))
-    history_listings = data.inputs.listing[ranges(batch.first, batch.end - batch.first)]
+    sets = [] if model.frozen else [fresh_candidates(positives, data.warm, config.fresh, rng)]
+    if config.bank_size:
+        sets.append(bank_candidates(positives, data.warm, config.bank_size, rng))
+    fresh = sets[0].listing if not model.frozen else sets[0].listing[:0]
+    events = data.inputs.listing[ranges(batch.first, batch.end - batch.first)]
     if data.photos is not None:
-        draw = np.random.default_rng([data.seed, 3, step])
-        shown = np.concatenate([fresh, history_listings])
+        draw, shown = np.random.default_rng([data.seed, 3, step]), np.concatenate([fresh, events])
         tables = data.photos.in_step(model, data.inputs.features, shown, draw), tables[1]
-    towers = Towers(model, data.inputs, tables, seeds)
-    # Histories read listing vectors with gradient, too: those of the step's listings are encoded once, for both towers.
-    encoded = fresh
-    if model.reads == "vectors" and not frozen:
-        encoded = np.concatenate([fresh, np.setdiff1d(history_listings, fresh)])
-    # Every process draws the same candidates and scores against all of them; only the encoding is shared out.
     own = batch
     if processes.world > 1:
-        own = batch.part(processes.mine(len(batch.first)), by_event=model.reads != "sequence")
+        own = batch.part(processes.mine(len(batch.first)), by_event=model.user_pass is not None)
     with mixed_precision(config.dtype, tables[0].device):
-        listing = towers.listings(encoded, processes) if len(encoded) else None  # (F or more, d)
-        if frozen and bank is not None:
-            user = towers.histories(own, data.warm, bank.vectors)  # (E, d)
-        else:
-            user = towers.histories(own, encoded, listing)
-    history: torch.Tensor | None = None
-    if LateInteraction.of(config).weight:
-        rows, vectors = (data.warm, bank.vectors) if frozen and bank is not None else (encoded, listing)
-        assert vectors is not None  # what the histories read
-        history = towers.events(own, rows, vectors)  # (R, d)
+        if model.frozen:
+            assert bank is not None
+            rows, vectors = data.warm, bank.vectors
+        else:  # fresh ones first; a history of listing vectors reads the others with gradient, too
+            others = np.setdiff1d(events, fresh) if model.user_pass is not None else fresh[:0]
+            rows = np.concatenate([fresh, others])
+            vectors = encode_with_gradient(model, data.inputs, rows, tables, processes)
+        place = np.full(data.log.listings, -1, np.int32)  # (L,) where each listing is in `rows`
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        user = encode_users(model, data.inputs, own, tables, place, vectors)  # (E, d)
+    late = LateInteraction.of(config)
+    history = None
+    if late.weight:
+        shown = place[data.inputs.listing[ranges(own.first, own.end - own.first)]]
+        history = vectors[torch.from_numpy(shown.astype(np.int64)).to(vectors.device)]  # (R, d)
     slots = int((positives >= 0).sum())
-    parts = [
-        _softmax(data, bank, own, config, one, candidates, user, listing, history, slots)
-        for one, candidates in candidate_sets
-    ]
+    parts = []
+    for candidates in sets:
+        if candidates.bank_rows is None:
+            item = vectors[: len(fresh)]  # (C, d)
+        else:
+            assert bank is not None
+            item = bank.vectors[torch.from_numpy(candidates.bank_rows).to(vectors.device)]
+        # Outside the mixed precision: bfloat16 would round the scores to two digits.
+        scores = _scores(data, own, candidates, user, item, history, late) / config.temperature
+        parts.append(_loss(data, own, candidates, scores, config, slots))
     # Divided by the whole batch, so that the processes' parts add up to the mean.
     loss = torch.stack([part for part, _ in parts]).mean() / len(batch)
     value, *counts = processes.total([float(loss.detach()), *(count for _, count in parts)])
@@ -152,51 +118,108 @@ def step_loss(
     return StepLoss(loss, float(value), float(np.exp(np.log(compared).mean())))
 
 
-def _softmax(
-    data: StepData,
-    bank: ItemBank | None,
-    batch: Batch,
-    config: ResolvedTraining,
-    chosen: CandidateSet,
-    candidates: Candidates,
-    user: torch.Tensor,
-    listing: torch.Tensor | None,
-    history: torch.Tensor | None,
-    slots: int,
-) -> tuple[torch.Tensor, float]:
-    """The sum of the losses of histories `user` (E, d) over one set of candidates, and how many they compare.
+def encode_with_gradient(
+    model: ListingModel, inputs: Inputs, rows: np.ndarray, tables: Tables, processes: Processes
+) -> Tensor:
+    """Return (F, d) vectors of the bare listings `rows` (F,), of which each process encodes its part."""
+    own = rows[processes.mine(len(rows))]
+    if len(own):
+        vectors = model.listings(TokenBatch(inputs.listings(own), tables[0].device), *tables)
+    else:
+        vectors = tables[0].new_zeros((0, model.width))
+    return processes.gather(vectors.float(), len(rows))
 
-    `listing` (F or more, d) are the fresh ones, `history` (R, d) those of the events where these are compared as well,
-    `slots` is how many positives all processes have.
+
+def encode_users(
+    model: ListingModel, inputs: Inputs, batch: Batch, tables: Tables, place: np.ndarray, vectors: Tensor
+) -> Tensor:
+    """Return (E, d) the vector of each example's history, with gradient.
+
+    A model of listing vectors reads `vectors` (U, d), in which `place` (L,) says where each listing is.
     """
-    device = user.device
-    among = data.same_market(batch.rows, candidates.listing)
+    first, end, device = batch.first, batch.end, tables[0].device
+    if not len(batch):
+        return tables[0].new_zeros((0, model.width))
+    if model.user_pass is not None:
+        windows = VectorBatch.of(inputs, first, end, place, device)
+        return model.user_pass(vectors, windows)[torch.from_numpy(batch.place).to(device)]
+
+    def encode(part: slice) -> Tensor:
+        return model(TokenBatch(inputs.histories(first[part], end[part]), device), *tables)
+
+    each = max(1, TOKENS_KEPT // max(1, int(inputs.history_lengths(first, end).max())))
+    if each >= len(first):
+        return encode(slice(None))
+    parts = [slice(low, low + each) for low in range(0, len(first), each)]
+    return torch.cat([checkpoint(encode, part, use_reentrant=False) for part in parts])
+
+
+def _scores(
+    data: StepData,
+    batch: Batch,
+    candidates: Candidates,
+    user: Tensor,
+    item: Tensor,
+    history: Tensor | None,
+    late: LateInteraction,
+) -> Tensor:
+    """(E, C): cosines of users (E, d) and items (C, d), with late interaction those of the `history` (R, d) as well."""
+    scores = user @ item.T
+    if history is None:
+        return scores
+    events = ranges(batch.first, batch.end - batch.first)  # (R,)
+    like = history @ item.T  # (R, C)
+    hidden = np.zeros(like.shape, bool)
+    if data.log.some_unwanted:
+        hidden |= ~data.log.wanted[events][:, None]
+    if not late.itself:
+        hidden |= data.log.listing[events][:, None] == candidates.listing
+    if hidden.any():
+        like = like.masked_fill(torch.from_numpy(hidden).to(like.device), LEAST)
+    event = greatest_so_far(like.detach(), batch.end - batch.first)  # (R, C)
+    return scores + late.weight * like.gather(0, event[torch.from_numpy(batch.place).to(event.device)])
+
+
+@torch.no_grad()
+def greatest_so_far(values: Tensor, count: np.ndarray) -> Tensor:
+    """Return (R, C) int64: for each event and column the row of the greatest of `values` (R, C) in its window up to it.
+
+    `count` (B,) are the windows' events. Not `cummax`, which would need every window padded to the longest.
+    """
+    best = values.clone()
+    row = torch.arange(len(values), device=values.device)[:, None].repeat(1, values.shape[1])
+    begin = np.cumsum(count) - count  # (B,)
+    for place in range(1, int(count.max(initial=0))):
+        now = torch.from_numpy(begin[count > place] + place).to(values.device)
+        better = best[now - 1] > best[now]
+        best[now] = torch.where(better, best[now - 1], best[now])
+        row[now] = torch.where(better, row[now - 1], row[now])
+    return row
+
+
+def _loss(
+    data: StepData,
+    batch: Batch,
+    candidates: Candidates,
+    scores: Tensor,
+    config: ResolvedTraining,
+    slots: int,
+) -> tuple[Tensor, float]:
+    """The sum of the losses of `scores` (E, C), and how many listings they compare; `slots` positives has the whole batch."""
+    if not len(batch):
+        return scores.sum(), 0.0  # nothing, but a part of the backward pass
+    device, among = scores.device, data.same_market(batch.rows, candidates.listing)
     masks = candidate_masks(
         candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked, among, data.live
     )
-    # The fresh ones stand first in `listing`; those after them were encoded for the histories alone.
-    item = user[:0] if listing is None else listing[: candidates.fresh]  # (F, d)
-    if len(candidates.bank_rows):
-        assert bank is not None
-        item = torch.cat([item, bank.vectors[torch.from_numpy(candidates.bank_rows).to(device)]])  # (C, d)
-    # Outside the mixed precision: bfloat16 would round the scores to two digits.
-    if history is None:
-        scores = user @ item.T / config.temperature  # (E, C)
-    else:
-        late, events = LateInteraction.of(config), ranges(batch.first, batch.end - batch.first)  # (R,)
-        unwanted = ~data.log.wanted[events] if data.log.some_unwanted else None
-        itself = None if late.itself else data.log.listing[events][:, None] == candidates.listing  # (R, C)
-        scores = late_scores(user, item, history, batch, late.weight, unwanted, itself) / config.temperature
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # moves with time: what it tells the model need not learn, and what the model learns goes beside it.
         recent = data.recent.counts(data.examples.at[batch.rows], candidates.listing)  # (E, C)
         scores = scores + torch.from_numpy(recency_prior(recent)).to(device)
-    positive, negative, first = (torch.from_numpy(mask).to(device) for mask in masks)
     if config.logq:
-        q = inclusion_probability(candidates, data.share, slots, len(data.warm), chosen)
+        q = inclusion_probability(candidates, data.share, slots, len(data.warm))
         scores = scores - torch.from_numpy(np.log(q)).to(device, torch.float32)
-    if not len(batch):
-        return scores.sum(), 0.0  # nothing, but a part of the backward pass
+    positive, negative, first = (torch.from_numpy(mask).to(device) for mask in masks)
     loss = LOSSES[config.loss]()(scores, positive, negative, first) * len(batch)
     return loss, float((masks[0] | masks[1]).sum())

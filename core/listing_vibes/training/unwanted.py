@@ -1,4 +1,6 @@
-"""Whether a model that reads what histories call unwanted has learned to keep away from its like."""
+"""Whether a model that reads unwanted events has learned to keep away from listings like theirs."""
+
+from __future__ import annotations
 
 import numpy as np
 
@@ -8,44 +10,37 @@ from listing_vibes.search.index import best
 from listing_vibes.training.examples import training_ends
 
 #: Standard errors by which lists have to hold more of what is unwanted.
-SURELY = 2.0
-#: Unwanted events that are looked at, at most, and how many of them at once; the like of a listing, and a list.
-MOST, TOGETHER, LIKE, FIRST = 400, 50, 20, 10
+SIGNIFICANT = 2.0
+#: Unwanted events that are looked at, at most, and how many of them at once; neighbors of a listing, and the length of a list.
+MOST, TOGETHER, NEIGHBORS, FIRST = 400, 50, 20, 10
 
 
-def not_kept_away(
+def approaches_unwanted(
     engine: Engine, listings: np.ndarray, log: EventLog, train: np.ndarray, seed: int
-) -> str | None:
-    """A sentence where lists hold surely more of the like of an unwanted listing once its event is read than before; else None.
+) -> bool:
+    """Return whether lists hold significantly more listings like an unwanted one once its event is read than before.
 
-    Looked at are unwanted events that come before a user's last one where `train` (N,) holds, and the first 10 listings by the model
-    alone: how many of these are among the 20 nearest to the unwanted one.
+    Looked at are unwanted events that come before a user's last one where `train` (N,) holds: how many of the first 10 listings
+    by the model only are among the 20 nearest to the unwanted one.
 
     Args:
         listings: (L, d) float32, the embeddings of all.
     """
     start, rows = log.start[log.user], np.flatnonzero(~log.wanted)  # of `train` none is unwanted
     rows = rows[(rows > start[rows]) & (rows < training_ends(log, train)[log.user[rows]])]
-    if not len(rows) or len(listings) <= LIKE + FIRST:
-        return None
+    if not len(rows) or len(listings) <= NEIGHBORS + FIRST:
+        return False
     rows = np.sort(np.random.default_rng(seed).permutation(rows)[:MOST])
-    before, after = (
-        engine.encode_histories(log, start[rows], end, listings) for end in (rows, rows + 1)
-    )  # (n, d)
+    before = engine.encode_histories(log, start[rows], rows, listings)  # (n, d)
+    after = engine.encode_histories(log, start[rows], rows + 1, listings)
     more = np.zeros(len(rows))
     for part in (slice(low, low + TOGETHER) for low in range(0, len(rows), TOGETHER)):
         unwanted = log.listing[rows[part]]
-        like = _nearest(listings[unwanted], listings, unwanted, LIKE)
-        first = [_nearest(users[part], listings, unwanted, FIRST) for users in (after, before)]
-        held = [(one[:, :, None] == like[:, None, :]).any(2).sum(1) for one in first]
+        like = _nearest(listings[unwanted], listings, unwanted, NEIGHBORS)
+        lists = [_nearest(users[part], listings, unwanted, FIRST) for users in (after, before)]
+        held = [(found[:, :, None] == like[:, None, :]).any(2).sum(1) for found in lists]
         more[part] = held[0] - held[1]
-    if len(more) < 2 or more.mean() <= SURELY * more.std(ddof=1) / len(more) ** 0.5:
-        return None
-    return (
-        'The events that say "not this" did not teach this model to keep away: after one, its first '
-        f"{FIRST} hold {more.mean():.1f} listings more of those that are most like what was refused than before it. So lists do not read "
-        "these events; what is like them falls instead."
-    )
+    return len(more) > 1 and bool(more.mean() > SIGNIFICANT * more.std(ddof=1) / len(more) ** 0.5)
 
 
 def _nearest(vectors: np.ndarray, listings: np.ndarray, unwanted: np.ndarray, count: int) -> np.ndarray:

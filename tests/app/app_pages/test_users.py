@@ -14,6 +14,7 @@ from listing_vibes import Run
 from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.market import Market
+from listing_vibes.model.settings import DefaultBlend
 from listing_vibes.run.fits import Fit, save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes_app.app_pages.users.picker import find_users
@@ -169,13 +170,12 @@ def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
         assert part["note"] == f"+{best['adds']:.3f}{moved}"
 
 
-def settle(run, **training):
-    """Write settings of the training of a run."""
+def settle(run, blend=None):
+    """Write what the lists of a run add, whose loss knew 60 days."""
     manifest = Manifest.load(run)
-    settings = manifest.settings
-    training = settings.training.model_copy(update=training)
-    update = {"settings": settings.model_copy(update={"training": training})}
-    manifest.model_copy(update=update).save(run)
+    training = manifest.settings.training.model_copy(update={"recency_days": 60})
+    settings = manifest.settings.model_copy(update={"training": training, "blend": blend})
+    manifest.model_copy(update={"settings": settings}).save(run)
 
 
 @pytest.mark.slow
@@ -199,11 +199,11 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     assert "with" not in page.query_params
     assert all(card["score"].startswith("Similarity ") for card in recommended(page)["cards"])
     # Trained beside recency, it is first shown with recency.
-    settle(run, recency_days=60)
+    settle(run)
     page = show("users", run, **ASKED)
     assert page.segmented_control(key="with").value == "recency" and "with" not in page.query_params
     # Recency in its default ranking can be left out.
-    settle(run, recency_days=60, recency_served=True)
+    settle(run, DefaultBlend(days=60, weight=0.05))
     page = show("users", run, **ASKED)
     control = page.segmented_control(key="with")
     assert control.value == "trained" and control.options[:2] == ["Recency", "Nothing"]

@@ -11,7 +11,7 @@ from looking import click, labelled, links, texts
 import listing_vibes_app
 from listing_vibes import Run, selection
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.model.settings import Resolved
+from listing_vibes.model.settings import DefaultBlend, Resolved
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes_app.kit import charts
@@ -63,8 +63,8 @@ def test_every_text_and_series_stands_out(name):
 
 
 def test_a_score_is_called_a_cosine_only_where_it_is_one():
-    def of(weight, **training):
-        manifest = SimpleNamespace(settings=Resolved.of({"training": training}))
+    def of(weight, blend=None):
+        manifest = SimpleNamespace(settings=Resolved(blend=blend))
         late = LateInteraction(weight)
         return SimpleNamespace(run=SimpleNamespace(has_model=True, late_interaction=late, manifest=manifest))
 
@@ -74,7 +74,7 @@ def test_a_score_is_called_a_cosine_only_where_it_is_one():
     assert "the cosine of their vectors" in described(of(0.0))[1]
     assert "greatest cosine to one listing of it, weighted 1.5" in described(of(1.5))[1]
     assert described(of(1.5), "recency")[0] == "Score"
-    blended = of(0.0, recency_days=60, recency_served=True)
+    blended = of(0.0, DefaultBlend(weight=0.05))
     assert described(blended)[0] == "Score" and described(blended, NOTHING)[0] == "Similarity"
 
 

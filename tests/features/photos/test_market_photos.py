@@ -59,5 +59,5 @@ def test_no_photos_at_all(tiny_market):
 
 @pytest.mark.slow  # 2 s of imports
 def test_a_training_imports_timm_only_for_photos():
-    child = "import sys, listing_vibes.training.start; assert not {'timm', 'torchvision'} & set(sys.modules)"
+    child = "import sys, listing_vibes.training.api; assert not {'timm', 'torchvision'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", child], check=True)

@@ -36,7 +36,7 @@ def encoded(run: Run, market: Market, photos=None) -> np.ndarray:
 
     whole = vectors(market) if photos is None else photos
     engine = Engine.load(run.path, market, run.manifest.settings, whole)
-    return engine.exact().encode_listings()
+    return engine.in_float32().encode_listings()
 
 
 def line(found, **wanted):
@@ -58,7 +58,7 @@ def test_without_an_attribute_is_a_market_that_never_had_it(run):
     other = encoded(run, replace(market, listings=listings))
     price = line(found, kind="attribute", name="price")
     assert price["side"] == BOTH
-    base = run.engine.exact().encode_listings()
+    base = run.engine.in_float32().encode_listings()
     assert price["change"] == pytest.approx(float(other[2] @ other[5] - base[2] @ base[5]), abs=1e-5)
     assert price["change"] == pytest.approx(price["without"] - found.similarity)
     assert set(found.left_out["name"]) - {""} == {"title", "room_type", "price", "amenities", "built_year"}
@@ -74,7 +74,7 @@ def test_without_a_photo_is_a_listing_that_never_had_it(run):
     gone = np.flatnonzero(run.market.photos["listing_id"] == "l05")[1]
     ok[gone] = False
     other = encoded(run, run.market, replace(photos, ok=ok))
-    base = run.engine.exact().encode_listings()
+    base = run.engine.in_float32().encode_listings()
     assert line(found, kind="photo", side=1, photo=1)["change"] == pytest.approx(
         float(base[2] @ other[5] - base[2] @ base[5]), abs=1e-5
     )
@@ -87,11 +87,11 @@ def test_a_recommended_listing_without_a_photo_stands_where_one_that_never_had_i
     (found,) = explain(run, "u1", listings[1])
     photos, row = vectors(run.market), run.row(listings[1])
     start, end = run.log.history_at(run.user_number["u1"], None)
-    user = run.engine.exact().encode_histories(
+    user = run.engine.in_float32().encode_histories(
         run.log, np.array([start]), np.array([end]), run.vectors("model")
     )[0]
     base, allowed = (
-        run.engine.exact().encode_listings() @ user,
+        run.engine.in_float32().encode_listings() @ user,
         run.catalogue.live(run.after_last_event).copy(),
     )
     allowed[run.log.listing[start:end]] = False
@@ -164,7 +164,7 @@ def test_an_event_adds_what_the_score_is_lower_without_it(run):
     def scores(part):
         log = of_histories(run, [part]).log
         start, end = np.array([0]), np.array([len(log)])
-        return run.engine.exact().encode_histories(log, start, end, run.vectors("model"))[0] @ targets.T
+        return run.engine.in_float32().encode_histories(log, start, end, run.vectors("model"))[0] @ targets.T
 
     for event in (0, 3, len(history) - 1):
         expected = scores(history) - scores(history.drop(index=event))
@@ -189,7 +189,7 @@ def test_without_one_of_the_newest_events_an_older_one_is_read_instead(run, tmp_
     def scores(part):
         log = of_histories(short, [part]).log
         start, end = np.array([0]), np.array([len(log)])
-        return short.engine.exact().encode_histories(log, start, end, vectors)[0] @ targets.T
+        return short.engine.in_float32().encode_histories(log, start, end, vectors)[0] @ targets.T
 
     found, read = carried(short, history, listings), range(len(history) - 3, len(history))
     assert len(history) == 8 and np.abs(scores(history) - scores(history.tail(2))).max() > 1e-4

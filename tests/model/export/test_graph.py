@@ -8,10 +8,11 @@ from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, combine
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.model.encoder import ListingModel, encode_histories, encode_listings
+from listing_vibes.model.encoder import encode_histories, encode_listings
 from listing_vibes.model.export.graph import graphs_of
 from listing_vibes.model.export.inputs import history_inputs, listing_inputs
 from listing_vibes.model.settings import Resolved
+from listing_vibes.model.variants import build_model
 from listing_vibes.run.engine import make_inputs
 
 pytestmark = pytest.mark.slow
@@ -36,7 +37,7 @@ def case(market: Market, photos: PhotoVectors | None, **settings):
     featurizer = Featurizer.fit(market, chosen.features, WIDTH, np.arange(LISTINGS), log.duration, photos)
     inputs = make_inputs(featurizer, featurizer.transform(market, photos), log, chosen)
     torch.manual_seed(0)
-    model = ListingModel.of(featurizer.vocabulary, chosen)
+    model = build_model(featurizer.vocabulary, chosen)
     torch.manual_seed(1)
     for parameter in model.parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
@@ -51,8 +52,8 @@ def run(graph, arrays) -> np.ndarray:
 def compare(model, inputs, log, vocabulary) -> None:
     rows, users = np.array([3, 0, 17, 29]), np.array([0, 4, 8])
     start, end = log.start[users], log.start[users + 1] - np.array([0, 3, 8])
-    table = encode_listings(model, inputs, np.arange(LISTINGS), WIDTH)
-    history = encode_histories(model, inputs, start, end, WIDTH)
+    table = encode_listings(model, inputs, np.arange(LISTINGS))
+    history = encode_histories(model, inputs, start, end)
     listings, histories = graphs_of(model)
     found = run(listings, listing_inputs(model, inputs, rows, vocabulary))
     np.testing.assert_allclose(found, table[rows], atol=1e-6)

@@ -65,7 +65,7 @@ def plain(trained, tmp_path) -> Run:
     """The run in float32 on the readable model: in bfloat16 a user's vector depends a little on who is encoded with them."""
     shutil.copytree(trained.path, tmp_path / "run")
     manifest = Manifest.load(trained.path)
-    settings = manifest.settings.model_copy(update={"inference": "plain"})
+    settings = manifest.settings.model_copy(update={"inference": "float32"})
     manifest.model_copy(update={"settings": settings}).save(tmp_path / "run")
     return Run.open(tmp_path / "run")
 

@@ -16,7 +16,7 @@ def with_history():
 
     def make(trained, folder, history: str):
         made = copied(trained, folder)
-        changes = {"history": history, "inference": "plain", "positions": None}
+        changes = {"history": history, "inference": "float32", "positions": None}
         settings = made.manifest.settings.model_copy(update=changes)
         made.manifest.model_copy(update={"settings": settings}).save(made.path)
         torch.manual_seed(0)

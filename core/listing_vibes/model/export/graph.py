@@ -1,8 +1,8 @@
 """The model as graphs without Python in them: padded arrays in (see `listing_vibes.model.export.inputs`), unit vectors out.
 
-The same weights and the same sums as `listing_vibes.model.listing_model`. What depends on the data there (which tokens have a
-photo, how many members a set has) is a gather from a table here, which every engine has; attention is the dense form,
-whose memory grows with the square of the row's length, since the banded one changes its shape with the length.
+The same weights and the same sums as `listing_vibes.model.model`. What depends on the data there (which tokens have a
+photo, how many members a set has) is a gather from a table here, which every engine has; attention compares all tokens of
+a row under a mask, since the form for long rows changes its shape with the length.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from listing_vibes.device import device_of
-from listing_vibes.model.embeddings import TokenEmbedder
 from listing_vibes.model.export.inputs import TOKEN_INPUTS, VECTOR_INPUTS
-from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.user_pass import CausalPass
-from listing_vibes.model.windows import VectorBatch
+from listing_vibes.model.inputs import VectorBatch
+from listing_vibes.model.model import ListingEncoder, ListingModel, TokenEmbedder, UserEncoder
+from listing_vibes.model.variants.two_stage import TwoStageModel
 
 
 class PaddedGraph(nn.Module):
@@ -41,17 +39,15 @@ class TokenGraph(PaddedGraph):
 
     def __init__(self, model: ListingModel) -> None:
         super().__init__()
-        self.embed, self.longformer = EmbedGraph(model.embedder), model.longformer
-        self.width = model.longformer.config.width
+        self.embed, self.encoder = EmbedGraph(model.embedder), ListingEncoder(model.longformer.config)
+        self.encoder.load_state_dict(model.longformer.state_dict())
+        self.width = model.width
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
         """See `listing_vibes.model.export.inputs.token_inputs`."""
-        return self.longformer.encode(
-            self.embed(arrays),
-            real(arrays["length"], arrays["key"]),
-            token_type=arrays["type"],
-            item_position=arrays["item"],
-            positions=arrays["position"],
+        real = _real(arrays["length"], arrays["key"])
+        return self.encoder.encode(
+            self.embed(arrays), real, arrays["position"], arrays["type"], arrays["item"]
         )
 
 
@@ -60,15 +56,14 @@ class VectorGraph(PaddedGraph):
 
     inputs = VECTOR_INPUTS
 
-    def __init__(self, user_pass: CausalPass, width: int) -> None:
+    def __init__(self, user_pass: UserEncoder, width: int) -> None:
         super().__init__()
-        self.user_pass = user_pass
-        self.width = width
+        self.user_pass, self.width = user_pass, width
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
         """See `listing_vibes.model.export.inputs.vector_inputs`."""
-        listing, length = arrays["listing"], arrays["length"]
-        batch = VectorBatch(listing, arrays["action"], arrays["duration"], real(length, listing), length)
+        real = _real(arrays["length"], arrays["listing"])
+        batch = VectorBatch(arrays["listing"], arrays["action"], arrays["duration"], real)
         return self.user_pass.newest(arrays["table"], batch)
 
 
@@ -78,9 +73,7 @@ class EmbedGraph(nn.Module):
     def __init__(self, embedder: TokenEmbedder) -> None:
         super().__init__()
         self.key, self.value = embedder.key, embedder.value
-        self.layers = nn.ModuleList(
-            [embedder.photo, *embedder.more_photos, embedder.text, *embedder.more_texts]
-        )
+        self.layers = nn.ModuleList([*embedder.photo_layers, *embedder.text_layers])
         slope = embedder.slope.detach()
         below = F.pad(slope.cumsum(0), (0, 0, 1, 0))  # (bins + 1, d), row b = sum of slopes before b
         self.reached: Tensor
@@ -96,31 +89,25 @@ class EmbedGraph(nn.Module):
         x = x + number * (bin > 0).unsqueeze(-1)
         sets = self.value(arrays["set_member"]) * arrays["set_weight"].unsqueeze(-1)  # (N, M, d)
         x = x + sets.sum(dim=1)[arrays["set"]]
-        told = torch.zeros_like(vectors)
+        content = torch.zeros_like(vectors)
         for view, layer in enumerate(self.layers):
-            told = told + layer(vectors) * (views == view).unsqueeze(-1)
-        return x + told[arrays["content"]]
+            content = content + layer(vectors) * (views == view).unsqueeze(-1)
+        return x + content[arrays["content"]]
 
 
-def real(length: Tensor, like: Tensor) -> Tensor:
+def _real(length: Tensor, like: Tensor) -> Tensor:
     """(B, S) bool: where the rows of `like` (B, S) hold something."""
     return torch.arange(like.shape[1], device=like.device)[None, :] < length[:, None]
 
 
 def graphs_of(model: ListingModel) -> tuple[PaddedGraph, PaddedGraph]:
-    """What encodes bare listings and what encodes histories; one and the same where the model has only one way.
+    """Return what encodes bare listings and what encodes histories: one and the same where the model has only one way.
 
-    The graphs share the model's weights, whose Longformers they turn to dense attention. A model on another device is
-    copied: a graph is traced, written and checked on the CPU.
+    The graphs have copies of the weights on the CPU, where a graph is traced, written and checked.
     """
-    if device_of(model).type != "cpu":
-        model = deepcopy(model).cpu()
-    side = model.listing_side if model.frozen and model.listing_side is not None else model
-    for part in (model, side):
-        part.longformer.path = "dense"
-    listings = TokenGraph(side)
+    model = deepcopy(model).cpu()
+    side = model.listing_side if isinstance(model, TwoStageModel) and model.frozen else model
+    listings = TokenGraph(side).eval()
     if model.user_pass is not None:
-        return listings.eval(), VectorGraph(model.user_pass, model.longformer.config.width).eval()
-    if side is model:
-        return listings.eval(), listings
-    return listings.eval(), TokenGraph(model).eval()
+        return listings, VectorGraph(model.user_pass, model.width).eval()
+    return listings, listings if side is model else TokenGraph(model).eval()

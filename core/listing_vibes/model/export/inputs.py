@@ -26,7 +26,7 @@ from listing_vibes.market.log import ranges
 
 if TYPE_CHECKING:
     from listing_vibes.model.inputs import Inputs
-    from listing_vibes.model.listing_model import ListingModel
+    from listing_vibes.model.model import ListingModel
 
 Arrays = dict[str, np.ndarray]
 #: Tokens of a row, at least.
@@ -123,7 +123,7 @@ def history_inputs(
 
     table (L, d): the vectors of all listings, which a listing-vectors model alone reads.
     """
-    if model.reads == "sequence":
+    if model.user_pass is None:
         return token_inputs(inputs.histories(start, end), inputs.features, vocabulary)
     return vector_inputs(inputs, inputs.newest(start, end), end, table)
 

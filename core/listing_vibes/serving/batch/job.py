@@ -278,7 +278,7 @@ def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
 
 
 def inference_of(run: Run, kind: Kind) -> str:
-    """Return the path that encodes users (see `listing_vibes.model.fast.choose`); none for listings, which are encoded already."""
+    """Return the precision that encodes users (see `listing_vibes.model.encoder`); none for listings, which are encoded already."""
     return run.engine.path if kind == "recommend" else ""
 
 

@@ -19,12 +19,11 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import sweep_left
 from listing_vibes.market.log import EventLog, ranges
-from listing_vibes.model.encoder import TOKENS_PER_BATCH
+from listing_vibes.model.encoder import TOKENS_PER_BATCH, batches_by_length
 from listing_vibes.model.export.formats import FORMATS, Graph
 from listing_vibes.model.export.graph import graphs_of
 from listing_vibes.model.export.inputs import Arrays, history_inputs, listing_inputs
 from listing_vibes.model.export.trace import open_graph, write_graph
-from listing_vibes.packed.batches import batches_by_length
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.prepared import weights_digest
@@ -136,7 +135,7 @@ class ExportedModel:
         """(n, d) float32 of the histories `start[q] : end[q]`; table (L, d): all listings as this export encodes them."""
         engine, inputs = self.engine, self.engine.inputs(self.log)
         first = inputs.newest(start, end)
-        lengths = inputs.block_lengths(first, end) if engine.model.user_pass is None else end - first
+        lengths = inputs.event_tokens(first, end) if engine.model.user_pass is None else end - first
 
         def arrays(some: np.ndarray) -> Arrays:
             vocabulary = engine.featurizer.vocabulary
@@ -182,7 +181,7 @@ def check_export(run: Run, out: Path, format: str, seed: int = 0) -> ExportCheck
     Raises:
         VibesError: see `ExportedModel.open`.
     """
-    exported, engine, log = ExportedModel.open(run, out, format), run.engine.exact(), run.log
+    exported, engine, log = ExportedModel.open(run, out, format), run.engine.in_float32(), run.log
     if not engine.settings.training.unwanted_learned:  # what is not wanted is not read
         log = log.wanted_only(log.start[:-1], log.start[1:]) if log.some_unwanted else log
         exported = replace(exported, log=log)

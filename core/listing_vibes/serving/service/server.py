@@ -174,7 +174,7 @@ class AppFactory:
     def _open(self) -> FastAPI:
         settings, shared = self.settings, None if self.shared is None else Shared(self.shared)
         if Run.open(settings.run).has_model:
-            import listing_vibes.model.fast.choose  # noqa: F401 (torch, and all else that a model needs)
+            import listing_vibes.model.encoder  # noqa: F401 (torch, and all else that a model needs)
         gc.freeze()  # libraries stay: walking them again and again would only make requests wait
         current = CurrentRun(settings.run, settings.blend, shared)
         events, impressions, experiment = None, None, None

@@ -1,0 +1,19 @@
+"""The other ways of the method, each a class of its own that a setting names; `build_model` puts a model together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from listing_vibes.features.tokens.vocabulary import Vocabulary
+    from listing_vibes.model.model import ListingModel
+    from listing_vibes.model.settings import Resolved
+
+
+def build_model(vocabulary: Vocabulary, settings: Resolved) -> ListingModel:
+    """Return the untrained model that `settings` describe."""
+    from listing_vibes.model.variants.two_stage import TwoStageModel
+    from listing_vibes.model.variants.user_encoders import USER_ENCODERS
+
+    model = USER_ENCODERS[settings.history]().model(vocabulary, settings.encoder_config())
+    return TwoStageModel(vocabulary, model) if settings.training.recipe == "two-stage" else model

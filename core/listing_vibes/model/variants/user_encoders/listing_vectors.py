@@ -1,0 +1,24 @@
+"""A causal pass over listing vectors, the default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from listing_vibes.model.variants.user_encoders import HistoryEncoding
+
+if TYPE_CHECKING:
+    from listing_vibes.features.tokens.vocabulary import Vocabulary
+    from listing_vibes.model.config import EncoderConfig
+    from listing_vibes.model.model import ListingModel
+
+
+class ListingVectors(HistoryEncoding):
+    """Each listing alone, then `listing_vibes.model.model.UserEncoder`."""
+
+    reads_tokens = False
+    sentence = "each listing alone through the Longformer, then a causal pass over the vectors"
+
+    def model(self, vocabulary: Vocabulary, config: EncoderConfig) -> ListingModel:
+        from listing_vibes.model.model import ListingEncoder, ListingModel, UserEncoder
+
+        return ListingModel(vocabulary, ListingEncoder(config), UserEncoder(vocabulary, config))

@@ -1,0 +1,359 @@
+"""The loop of training steps: InfoNCE over fresh listings and an item bank, in one stage or two, early stopping, resumable."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from listing_vibes.errors import VibesError
+from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
+from listing_vibes.model.model import ListingModel
+from listing_vibes.model.settings import Resolved
+from listing_vibes.model.variants.two_stage import TwoStageModel
+from listing_vibes.progress import Notice, Report, Trained, Validated
+from listing_vibes.training.batches import Batch, Epoch, history_epoch, share_of_epoch, window_epoch
+from listing_vibes.training.checkpoints import Checkpoints, TrainingLog, TrainingState
+from listing_vibes.training.distributed import Processes
+from listing_vibes.training.item_bank import ItemBank, steps_between
+from listing_vibes.training.optimizer import learning_rate, make_optimizer, take_step
+from listing_vibes.training.step import step_loss
+from listing_vibes.training.step_data import StepData
+
+#: Recall@30 of a model on validation, and its smooth form.
+Validate = Callable[[ListingModel], tuple[float, float]]
+
+#: Before the names of the averaged weights in a checkpoint.
+AVERAGE = "average/"
+#: Mean cosine of two listings from which on embeddings no longer tell listings apart.
+ALIKE = 0.995
+#: Steps in a row with a loss above that of a model that knows nothing until the training stops.
+COLLAPSE_AFTER = 300
+
+
+def optimize(
+    model: ListingModel,
+    data: StepData,
+    settings: Resolved,
+    run: Path,
+    validate: Validate | None,
+    resume: bool,
+    report: Report,
+    coverage: str = "",
+) -> TrainingState:
+    """Train `model` in place and leave the weights of the best validation in `run/model.safetensors`.
+
+    Without `validate` (nothing to validate on) they are the last weights.
+
+    `single-stage`: the bank is re-encoded every `bank_every` steps, or as often as takes a quarter of the time.
+    `two-stage` (Recformer, Li et al. 2023, algorithm 1): in the first half of the steps the bank is re-encoded each
+    epoch; the second half begins from the best weights of the first, whose listing embeddings are frozen, as positives,
+    as negatives and in the finished run, and trains the encoding of histories alone.
+
+    A model that begins from trained weights (`coverage` says what these know) is validated before its first step, so that they
+    stay where no step improves on them.
+
+    A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps, every minute, and when SIGTERM or
+    Ctrl-C ends the training; with `resume` it goes on from there and ends with the same weights as one that was never stopped.
+
+    Raises:
+        VibesError: nothing to train on, the loss is no longer a number, or the training collapsed.
+    """
+    if not len(data.examples):
+        raise VibesError(
+            "No user has two different listings in the training period, so there is nothing to learn from; "
+            "bring more events or a later end of training."
+        )
+    return Optimization(model, data, settings, run, validate, report, resume).train(coverage)
+
+
+class Optimization:
+    """The state of one training loop."""
+
+    def __init__(
+        self,
+        model: ListingModel,
+        data: StepData,
+        settings: Resolved,
+        run: Path,
+        validate: Validate | None,
+        report: Report,
+        resume: bool,
+    ) -> None:
+        self.model, self.settings, self.config = model, settings, settings.training
+        self.data, self.run, self.validate, self.report = data, run, validate, report
+        self.processes = Processes.launched()
+        model.to(self.processes.device)
+        config = self.config
+        self.optimizer = make_optimizer(model, config.learning_rate, config.value_rate)
+        self.tables = data.inputs.tensors(self.processes.device)
+        self.state, self.bank = TrainingState(), None
+        self.state_file = run / ".training" / "state.safetensors"
+        tensors: dict[str, torch.Tensor] = {}
+        if resume and self.state_file.is_file():
+            tensors, head = load_state(self.state_file, model, self.optimizer)
+            self.state = TrainingState(**head)
+            if "bank" in tensors:
+                self.bank = ItemBank(data.warm, tensors["bank"].to(self.processes.device))
+            if data.photos is not None and "photos" in tensors:
+                data.photos.table = tensors["photos"].to(self.processes.device)
+        model.frozen = self.state.stage == 2
+        self.average = self._new_average()
+        averaged = {n.removeprefix(AVERAGE): t for n, t in tensors.items() if n.startswith(AVERAGE)}
+        if self.average is not None and averaged:
+            self.average.load_state_dict(averaged)
+        self.log = TrainingLog(run / "train.jsonl", self.state.step, self.processes.is_main)
+        self.drawn = data  # as the steps read them between two encodings of the bank
+        first = self._start_epoch(0)
+        self.epochs = config.max_epochs
+        if model.user_pass is not None:  # an epoch takes only a part of the events of a user who has many
+            self.epochs = round(config.max_epochs / share_of_epoch(data.examples, data.inputs.max_listings))
+        self.planned = min(config.max_steps, self.epochs * len(first))  # by the schedule
+        self.until = min(self.planned, config.stop_after or self.planned)  # steps made, at most
+        self.bank_every = self._steps_between(first, data.warm, config.bank_every)
+        # Of a large market a validation encodes more than many steps do.
+        least = self._steps_between(first, np.arange(data.log.listings), 1)
+        # A small market has its best weights early, between two coarse validations.
+        often = min(config.validate_every, max(1, self.planned // config.validations))
+        self.validate_every = max(often, least)
+        self.patience = config.patience * max(config.validate_every, least)  # in steps
+        self.checkpoints = Checkpoints(
+            config.checkpoint_every, self._checkpoint if self.processes.is_main else None, report
+        )
+        if resume:
+            report(Notice(f"The interrupted training goes on from step {self.state.step} of {self.until}."))
+
+    @property
+    def two_stage(self) -> TwoStageModel | None:
+        """The model, where its training has two stages."""
+        return self.model if isinstance(self.model, TwoStageModel) else None
+
+    @property
+    def stage_end(self) -> int:
+        """The step at which this stage ends, at the latest."""
+        return max(1, self.planned // 2) if self.two_stage and self.state.stage == 1 else self.planned
+
+    @property
+    def evaluated(self) -> ListingModel:
+        """The model that is validated and saved: the average of the last steps' weights, or the weights as they are."""
+        return self.model if self.average is None else cast(ListingModel, self.average.module)
+
+    def train(self, coverage: str = "") -> TrainingState:
+        """Run the steps that are left."""
+        state = self.state
+        self.first_step, self.started = state.step, time.monotonic()
+        self.model.train()
+        if coverage and not state.step:
+            self.log.write({"step": 0, "carried": coverage})
+            self._validate()
+        with self.checkpoints.handle_signals():
+            while not state.finished:
+                self._train_stage()
+                if self.two_stage is not None and state.stage == 1:
+                    self._start_second_stage(self.two_stage)
+                else:
+                    state.finished = True
+            if self.processes.is_main:
+                if not (self.run / "model.safetensors").is_file():
+                    self._save_weights()
+                self._save_state({})
+        self.processes.wait()
+        return state
+
+    def _train_stage(self) -> None:
+        """Train until this stage is over."""
+        state, last = self.state, min(self.stage_end, self.until)
+        over = state.step >= last or state.worse >= self.patience
+        while not over and state.epoch - state.stage_epoch < self.epochs:
+            epoch = self._start_epoch(state.epoch)
+            while state.batch < len(epoch) and not over:
+                self._step(epoch[state.batch])
+                over = state.step >= last
+                if state.step % self.validate_every == 0 or over:
+                    over = self._validate() or over
+                state.finished = over and not (self.two_stage and state.stage == 1)
+                self.checkpoints.after_step(state.step)
+            if not over:
+                state.epoch, state.batch = state.epoch + 1, 0
+        if not over:
+            self._validate()
+
+    def _start_epoch(self, epoch: int) -> Epoch:
+        """The batches of an epoch, of whose data they are numbers."""
+        config, rng = self.config, np.random.default_rng([self.settings.seed, epoch])
+        self.epoch_data = self.data.in_epoch(epoch)
+        self.drawn_at = -1
+        examples, inputs = self.epoch_data.examples, self.epoch_data.inputs
+        draw = None if self.data.mix is None else self.data.mix.draw
+        if self.model.user_pass is None:
+            lengths = inputs.history_lengths(examples.start, examples.end)
+            return history_epoch(examples, lengths, config.batch, rng, draw)
+        return window_epoch(examples, inputs, config.batch, config.window_listings, rng, draw)
+
+    def _steps_between(self, epoch: Epoch, rows: np.ndarray, at_least: int) -> int:
+        """Steps between two encodings of the listings `rows`: `at_least`, or more where so many would take the time."""
+        inputs, warm = self.data.inputs, self.data.warm
+        history_tokens = inputs.history_lengths(epoch.first, epoch.end).sum() / len(epoch)
+        fresh = min(self.config.fresh, len(warm)) * inputs.listing_lengths(warm).mean()
+        return steps_between(inputs, rows, history_tokens + fresh, at_least)
+
+    def _step(self, batch: Batch) -> None:
+        state, config = self.state, self.config
+        self._refresh()
+        # Of dropout, so that resuming is exact.
+        torch.manual_seed(self.settings.seed * 1_000_003 + state.step + 7919 * self.processes.rank)
+        planned = self.stage_end - state.stage_step
+        rate = learning_rate(state.step - state.stage_step, planned, config.warmup, config.learning_rate)
+        now = step_loss(
+            self.model, self.drawn, self.bank, batch, state.step, config, self.tables, self.processes
+        )
+        if now.loss.requires_grad:  # a process may have no history of a small batch
+            now.loss.backward()
+        self.processes.sum_gradients(self.model.parameters())
+        take_step(self.optimizer, self.model, rate)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        state.step += 1
+        state.batch += 1
+        self._check_loss(now.value, now.candidates)
+        spent = time.monotonic() - self.started
+        left = spent / (state.step - self.first_step) * max(self.until - state.step, 0)
+        self.report(Trained(state.step, self.until, now.value, left))
+        self.log.write({"step": state.step, "epoch": state.epoch, "loss": now.value, "rate": rate})
+
+    def _refresh(self) -> None:
+        """Encode again what is read without gradient: the bank, vectors of trained photos, the buckets of several markets."""
+        state, photos = self.state, self.data.photos
+        if photos is not None and (photos.table is None or state.step - state.photo_step >= self.bank_every):
+            photos.refresh(self.model, self.processes)
+            state.photo_step = state.step
+        renew = self.config.bank_size > 0 and self._bank_is_old()
+        if renew:
+            state.bank_step = state.step
+        draw = state.bank_step if self.config.bank_size else state.step // self.bank_every
+        if self.drawn_at != draw:
+            self.drawn, self.drawn_at = self.epoch_data.with_buckets(max(draw, 0)), draw
+        if renew:
+            self.bank = self._encode_bank()
+            late = state.step - state.stage_step > self.config.warmup
+            if late and self.bank.mean_cosine > ALIKE:
+                raise self._collapse(
+                    f"at step {state.step} two listings' embeddings have a mean cosine of {self.bank.mean_cosine:.4f}"
+                )
+
+    def _bank_is_old(self) -> bool:
+        state = self.state
+        if self.bank is None:
+            return True
+        if self.two_stage:
+            return state.stage == 1 and state.batch == 0 and state.bank_step != state.step
+        return state.step - state.bank_step >= self.bank_every
+
+    def _encode_bank(self) -> ItemBank:
+        inputs = self.drawn.inputs
+        inputs = inputs if self.data.photos is None else self.data.photos.inputs(inputs)
+        return ItemBank.encode(self.model, inputs, self.data.warm, self.processes, self.config.dtype)
+
+    def _check_loss(self, loss: float, candidates: float) -> None:
+        """Raise an error where the loss is no number, or has been above ln(candidates) for long after the warm-up."""
+        state = self.state
+        check_finite("loss", loss, state.step, self.config.learning_rate)
+        knowing_nothing = math.log(max(candidates, 1.0))
+        late = state.step - state.stage_step > self.config.warmup
+        state.above = state.above + 1 if late and loss > knowing_nothing else 0
+        if state.above >= COLLAPSE_AFTER:
+            raise self._collapse(
+                f"for {state.above} steps the loss ({loss:.2f} at step {state.step}) has been above that of a model that knows "
+                f"nothing ({knowing_nothing:.2f})"
+            )
+
+    def _collapse(self, what: str) -> VibesError:
+        config = self.config
+        return VibesError(
+            f"The training collapsed: {what}. Add columns that differ where listings are nearly all the same; else lower "
+            f"training.learning_rate ({config.learning_rate}) or raise training.fresh ({config.fresh}), and train again in "
+            "another folder."
+        )
+
+    def _validate(self) -> bool:
+        """Measure, keep the weights where they are the best so far, and return whether patience is at its end."""
+        state = self.state
+        if self.validate is None:
+            state.best_step = state.step
+            if self.processes.is_main:
+                self._save_weights()
+            return False
+        recall, smooth = self.validate(self.evaluated)
+        check_finite("validation", smooth, state.step, self.config.learning_rate)
+        if smooth > state.best_smooth:
+            state.best, state.best_smooth = recall, smooth
+            state.best_step, state.worse = state.step, 0
+            if self.processes.is_main:
+                self._save_weights()
+        else:
+            state.worse = state.step - max(state.best_step, state.stage_step)
+        self.report(Validated(state.step, recall, smooth, state.best_step, state.best_smooth))
+        self.log.write(
+            {
+                "step": state.step,
+                "epoch": state.epoch,
+                "validation recall@30": recall,
+                "validation smooth recall@30": smooth,  # what the weights are chosen by
+            }
+        )
+        return state.worse >= self.patience
+
+    def _start_second_stage(self, model: TwoStageModel) -> None:
+        """Go on from the best weights so far, with their listings frozen; the checkpoint makes it a point of no return."""
+        self.processes.wait()
+        load_weights(self.run / "model.safetensors", model)
+        model.frozen = True
+        self.average = self._new_average()
+        self.optimizer.state.clear()
+        state = self.state
+        state.stage, state.stage_step, state.stage_epoch = 2, state.step, state.epoch + 1
+        state.epoch, state.batch, state.worse, state.above = state.epoch + 1, 0, 0, 0
+        state.bank_step = state.step
+        self.bank = self._encode_bank()
+        if self.processes.is_main:
+            self._checkpoint()
+
+    def _new_average(self) -> AveragedModel | None:
+        """An exponential moving average of the weights, which evens out the noise of single steps."""
+        decay = self.config.average
+        return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
+
+    def _save_weights(self) -> None:
+        model = self.evaluated
+        if isinstance(model, TwoStageModel) and not model.frozen:
+            model.copy_listing_side()
+        save_weights(self.run / "model.safetensors", model)
+
+    def _checkpoint(self) -> None:
+        tensors = {} if self.bank is None else {"bank": self.bank.vectors}
+        if self.data.photos is not None and self.data.photos.table is not None:
+            tensors["photos"] = self.data.photos.table
+        if self.average is not None:
+            tensors |= {AVERAGE + name: tensor for name, tensor in self.average.state_dict().items()}
+        self._save_state(tensors)
+
+    def _save_state(self, tensors: dict[str, torch.Tensor]) -> None:
+        save_state(self.state_file, self.model, self.optimizer, tensors, vars(self.state))
+
+
+def check_finite(what: str, value: float, step: int, learning_rate: float) -> None:
+    """Check the `value` of `what` after so many steps.
+
+    Raises:
+        VibesError: it is not a number, so that no later one will be.
+    """
+    if not math.isfinite(value):
+        raise VibesError(
+            f"The {what} became {value} at step {step}; lower training.learning_rate ({learning_rate}) and train again."
+        )

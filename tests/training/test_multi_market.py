@@ -1,0 +1,163 @@
+"""One model for several markets: trained on two, at work in a third."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from helpers.small_market import generate
+from listing_vibes import Market, Run, VibesError, evaluate, train
+from listing_vibes.insight.explain.similarity import explain_similarity
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.progress import Stage, Trained
+from listing_vibes.run.fits import NEAR, default_fit
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.transfer import TRANSFER_LATE_WEIGHT
+from listing_vibes.training.multi_market import folder_names
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory):
+    """Three small towns; the second counts in another currency and calls the rooms otherwise."""
+    root = tmp_path_factory.mktemp("towns")
+    for number, name in enumerate("abc"):
+        generate(root / name, 120, 150, number)
+    opened = {name: Market.open(root / name) for name in "abc"}
+    other = opened["b"]
+    kinds = dict(other.config.attributes)
+    kinds["zimmer"] = kinds.pop("rooms").model_copy(update={"same_as": "rooms"})
+    kinds["price"] = kinds["price"].model_copy(update={"unit": "USD"})
+    listings = other.listings.rename(columns={"rooms": "zimmer"})
+    config = other.config.model_copy(update={"name": "Beta", "currency": "USD", "attributes": kinds})
+    names = {"a": "Alpha", "c": "Gamma"}
+    for name, title in names.items():
+        one = opened[name]
+        one.config.model_copy(update={"name": title}).save(one.path / "market.toml")
+        opened[name] = Market.open(one.path)
+    opened["b"] = Market.from_frames(
+        listings, other.events, path=root / "b", config=config.model_dump(), overwrite=True
+    )
+    return opened
+
+
+@pytest.fixture(scope="module")
+def run(towns, quick, tmp_path_factory):
+    path = tmp_path_factory.mktemp("many") / "run"
+    settings = quick.model_copy(update={"history": "listing-vectors"})
+    return path, train([towns["a"], towns["b"]], path, settings)
+
+
+def test_runs_over_markets_called_alike_have_names_of_their_own():
+    paths = [Path(name) for name in ("a/oslo", "a/oslo-3", "b/oslo", "c/oslo", "b/oslo-3")]
+    names = folder_names([SimpleNamespace(path=path) for path in paths])
+    assert names == ["oslo", "oslo-3", "oslo-4", "oslo-5", "oslo-3-5"]
+
+
+@pytest.mark.slow
+def test_each_market_has_a_run_with_its_own_test(run, towns):
+    path, runs = run
+    for one, name in zip(runs, "ab", strict=True):
+        market = towns[name]
+        split = make_split(EventLog.from_market(market), Catalogue.of(market))
+        kept = one.manifest.settings.split
+        assert (kept.t1, kept.t2) == (split.t1, split.t2) and not one.transferred
+        assert one.path == path / "markets" / name and evaluate(one, save=False).names[0] == "default ranking"
+    known = Manifest.load(path).markets
+    assert [one.fingerprint for one in known] == [towns[name].fingerprint for name in "ab"]
+    with pytest.raises(VibesError, match="model of several markets"):
+        Run.open(path)
+    # A market's own words, and one line for an amount and its rank.
+    told = explain_similarity(runs[1], *runs[1].listing_ids[:2]).left_out["name"]
+    assert (
+        told.is_unique and set(told) <= {one.name for one in towns["b"].attributes} and "zimmer" in set(told)
+    )
+
+
+@pytest.mark.slow
+def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_times(run, towns, tmp_path):
+    path, _ = run
+    market = towns["c"]
+    embed_market(market, tmp_path / "c", None, path)
+    new = Run.open(tmp_path / "c")
+    split = make_split(new.log, new.catalogue)
+    found = evaluate(new, save=False)
+    assert new.transferred and len(found.queries) == len(split.test)
+    assert (new.late_interaction.weight, run[1][0].late_interaction.weight) == (TRANSFER_LATE_WEIGHT, 0)
+    # There are few events, so its lists add what is recent and what lies near, as those of the towns that it knows.
+    for one in (new, run[1][0]):
+        assert (
+            one.additions(None).fit == default_fit(one.manifest.settings)
+            and one.additions(None).fit.share == NEAR
+        )
+    # With ten times the prices the same homes are as dear as before, so nothing changes.
+    dear = market.listings.assign(price=market.listings["price"] * 10)
+    inflated = Market.from_frames(
+        dear, market.events, path=tmp_path / "dear", config=market.config.model_dump()
+    )
+    embed_market(inflated, tmp_path / "d", None, path)
+    assert (Run.open(tmp_path / "d").stored("model") == new.stored("model")).all()
+
+
+@pytest.mark.slow
+def test_a_market_that_took_part_keeps_its_times_when_it_grows(run, towns, tmp_path):
+    path, runs = run
+    market = towns["a"]
+    events = market.events
+    late = events.assign(timestamp=events["timestamp"] + pd.Timedelta(days=300))
+    grown = replace(market, events=pd.concat([events, late], ignore_index=True))
+    grown.__dict__["fingerprint"] = "other"
+    embed_market(grown, tmp_path / "a", None, path)
+    assert Manifest.load(tmp_path / "a").settings.split.t2 == runs[0].manifest.settings.split.t2
+
+
+@pytest.mark.slow
+def test_validation_is_told_and_one_market_in_a_list_is_one_market(run, towns, quick, tmp_path):
+    lines = [json.loads(line) for line in (run[0] / "train.jsonl").read_text().splitlines()]
+    assert any("validation recall@30" in line for line in lines)
+    short = quick.model_copy(update={"training": quick.training.model_copy(update={"max_steps": 3})})
+    (alone,) = train([towns["a"]], tmp_path / "alone", short)
+    assert alone.path == tmp_path / "alone" and Manifest.load(alone.path).markets is None
+    with pytest.raises(VibesError, match="is there twice"):
+        train([towns["a"], towns["a"]], tmp_path / "twice", short)
+    with pytest.raises(VibesError, match="recency_days = 30 counts what was recent in one market"):
+        train([towns["a"], towns["b"]], tmp_path / "recent", {"training": {"recency_days": 30}})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [Trained, Stage], ids=["in training", "between two runs"])
+def test_interrupted_on_several_and_resumed_ends_with_the_same_files(run, towns, quick, tmp_path, where):
+    settings = quick.model_copy(update={"history": "listing-vectors"})
+    both, path = [towns["a"], towns["b"]], tmp_path / "run"
+
+    def stop(update):
+        if isinstance(update, where) and (getattr(update, "step", 0) == 13 or "embedding b" in str(update)):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(both, path, settings, progress=stop)
+    assert not (path / "run.toml").exists()
+    train(both, path, settings, resume=True)
+    for name in ("model.safetensors", "vocabulary.json", "train.jsonl", "seen.json"):
+        assert (path / name).read_bytes() == (run[0] / name).read_bytes(), name
+    for one in run[1]:
+        own = Run.open(path / "markets" / one.path.name, one.market)
+        assert (own.vectors("model") == one.vectors("model")).all()
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_a_model_of_several(run, towns, tmp_path):
+    fine = train(towns["c"], tmp_path / "fine", start=run[0], training={"max_steps": 2})
+    carried, featurizer = fine.manifest.carried, fine.engine.featurizer
+    assert {"price", "rooms", "place"} <= set(carried.known) and not carried.gone
+    assert featurizer.within.numbers["price"][-1] == towns["c"].listings["price"].max()
+    # It goes on to compare the listings of a history one by one, where the model did so abroad; at home it did not.
+    assert fine.late_interaction.weight == TRANSFER_LATE_WEIGHT
+    home = train(towns["a"], tmp_path / "home", start=run[0], training={"max_steps": 1})
+    assert home.late_interaction.weight == run[1][0].late_interaction.weight
+    with pytest.raises(VibesError, match="--init-from goes with one market"):
+        train([towns["a"], towns["b"]], tmp_path / "both", start=run[0])

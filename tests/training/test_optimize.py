@@ -1,0 +1,145 @@
+"""The loop of training steps: what it refuses, when it validates, two stages, every way killed and resumed."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.killing import kill_at, train_apart, weights
+from helpers.training_pieces import changed, pieces
+from listing_vibes.errors import VibesError
+from listing_vibes.model.checkpoint import load_weights
+from listing_vibes.model.model import ListingModel
+from listing_vibes.model.settings import Resolved
+from listing_vibes.progress import Trained, Validated, silent
+from listing_vibes.run.run import Run
+from listing_vibes.training import optimize as module
+from listing_vibes.training.multi_market import Mix
+from listing_vibes.training.optimize import optimize
+from listing_vibes.training.train import train
+
+WAYS = {
+    "cls": ({"history": "cls"}, {"bank_size": 0, "window_listings": 60}),
+    "listing-vectors": ({"history": "listing-vectors"}, {"window_listings": 60, "recency_days": 30}),
+    "two stages": ({"history": "listing-vectors"}, {"recipe": "two-stage", "window_listings": 60}),
+    "pre-trained, two stages": ({}, {"recipe": "two-stage", "pretrain_steps": 60, "max_steps": 30}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WAYS)
+def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends(
+    small_market, quick, tmp_path, name
+):
+    top, training = WAYS[name]
+    settings, updates = changed(quick.model_copy(update=top), **training), []
+    state = train(small_market, tmp_path / "here", settings, None, report=updates.append)
+    train_apart(small_market, tmp_path / "whole", settings)
+    kill_at(small_market, tmp_path / "run", settings, state.step * 2 // 3, Trained)
+    train_apart(small_market, tmp_path / "run", settings, resume=True)
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+    assert (tmp_path / "run" / "train.jsonl").read_text() == (tmp_path / "whole" / "train.jsonl").read_text()
+    run = Run.open(tmp_path / "run")
+    assert len(run.recommend(run.log.users[0], 5)) == 5
+    if settings.training.recipe == "two-stage":
+        assert state.stage == 2 and 0 < state.stage_step < state.step
+    if settings.training.pretrain_steps:
+        losses = [one.loss for one in updates if isinstance(one, Trained) and one.what == "pre-training"]
+        assert len(losses) == 60 and np.mean(losses[-15:]) < np.mean(losses[:15])
+
+
+def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(
+    small_market, quick, tmp_path
+):
+    settings = changed(quick, recipe="two-stage", bf16=False)
+    model, data = pieces(small_market, settings)
+    better, first_stage = itertools.count(), {}
+
+    def validate(now: ListingModel) -> tuple[float, float]:
+        if not now.frozen:
+            first_stage.update({n: t.clone() for n, t in now.longformer.state_dict().items()})
+        return 0.5, float(next(better))  # the same hits, in better ranks
+
+    state = optimize(model, data, settings, tmp_path / "run", validate, False, silent)
+    load_weights(tmp_path / "run" / "model.safetensors", model)
+    assert state.stage == 2 and state.best_step == state.step
+    assert all(torch.equal(first_stage[n], t) for n, t in model.listing_side.longformer.state_dict().items())
+    assert any(not torch.equal(first_stage[n], t) for n, t in model.longformer.state_dict().items())
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_short_training_validates_twenty_times_and_patience_is_counted_in_steps(
+    small_market, quick, tmp_path, better
+):
+    sizes = {"max_steps": 40, "max_epochs": 50, "validate_every": 5, "patience": 1, "bank_size": 0}
+    settings = changed(
+        quick, **sizes, fresh=200, bf16=False
+    )  # a step encodes all, so that a validation costs no more
+    model, data = pieces(small_market, settings)
+    count, updates = itertools.count(), []
+
+    def validate(now: ListingModel) -> tuple[float, float]:
+        return 0.5, float(next(count) * (1 if better else -1))
+
+    state = optimize(model, data, settings, tmp_path / "run", validate, False, updates.append)
+    steps = [one.step for one in updates if isinstance(one, Validated)]
+    assert steps == (list(range(2, 41, 2)) if better else [2, 4, 6, 8])
+    assert state.best_step == (40 if better else 2)
+
+
+@pytest.mark.parametrize(
+    ("training", "stopped"),
+    [
+        ({"learning_rate": 3.0, "warmup": 0, "max_epochs": 30}, "collapsed|became"),
+        (
+            {"learning_rate": 1e20, "warmup": 0, "average": 0.0, "max_steps": 1},
+            "validation became nan at step 1",
+        ),
+    ],
+)
+def test_a_training_that_collapses_is_stopped_and_is_no_run(
+    small_market, quick, tmp_path, monkeypatch, training, stopped
+):
+    monkeypatch.setattr(module, "COLLAPSE_AFTER", 12)
+    with pytest.raises(VibesError, match=stopped):
+        train(small_market, tmp_path / "run", changed(quick, **training), None)
+    assert not (tmp_path / "run" / "run.toml").exists()
+
+
+def test_a_loss_above_knowing_nothing_is_borne_after_the_warm_up_until_a_better_one(
+    small_market, quick, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "COLLAPSE_AFTER", 4)
+    model, data = pieces(small_market, changed(quick, bf16=False))
+    loop = module.Optimization(model, data, changed(quick, warmup=10), tmp_path, None, silent, False)
+    losses = [5.0] * 12 + [4.5] + [5.0] * 3  # ln 100 = 4.6
+    for loop.state.step, loss in enumerate(losses, start=1):
+        loop._check_loss(loss, 100)
+    assert loop.state.above == 3
+    loop.state.step += 1
+    with pytest.raises(VibesError, match="collapsed"):
+        loop._check_loss(5.0, 100)
+
+
+def test_buckets_stay_while_the_bank_does(small_market, quick, tmp_path):
+    """In the second stage the bank is never encoded again, so that other buckets would be others in histories."""
+    settings = changed(quick, bf16=False, recipe="two-stage")
+    model, data = pieces(small_market, settings)
+    buckets = (int(data.inputs.features.tokens.value.max()) - 9, 9)
+    data = replace(data, mix=Mix(np.zeros(data.log.listings, int), np.ones(1), (buckets,)))
+    loop = module.Optimization(model, data, settings, tmp_path, None, silent, resume=False)
+    loop.bank = loop._encode_bank()
+    loop.state.stage, loop.state.bank_step, read = 2, 40, []
+    for loop.state.step in (40, 41, 900):
+        loop._refresh()
+        read.append(loop.drawn.inputs.features.tokens.value.tolist())
+    assert read[0] == read[1] == read[2] != data.inputs.features.tokens.value.tolist()
+
+
+def test_nothing_to_learn_from_is_refused(small_market, quick, tmp_path):
+    model, data = pieces(small_market, quick)
+    empty = replace(data.examples, user=data.examples.user[:0])
+    with pytest.raises(VibesError, match="nothing to learn from"):
+        optimize(model, replace(data, examples=empty), Resolved(), tmp_path, None, False, silent)
