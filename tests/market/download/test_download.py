@@ -237,9 +237,10 @@ def test_private_addresses_are_refused_also_by_name_and_after_a_redirect(tmp_pat
         f"http://localhost:{port}/ok/b",
         f"http://[::ffff:127.0.0.1]:{port}/ok/c",
         "http://2130706433/ok/d",
+        *(f"{host.url}/ok/many-{number}" for number in range(12)),
     ]
-    found, _ = download(market(tmp_path / "m", urls), Limits(retries=0, delay=0))
-    assert len(found.failed) == 4 and all("--allow-private" in reason for reason in found.failed.values())
+    found, _ = download(market(tmp_path / "m", urls), Limits(retries=0, delay=0, robots=False))
+    assert len(found.failed) == 16 and all("--allow-private" in reason for reason in found.failed.values())
     assert host.photos == before  # nobody was asked
     # what looked public leads on to a private address
     monkeypatch.setattr(

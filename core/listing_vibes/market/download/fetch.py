@@ -122,7 +122,6 @@ class Fetcher:
     @contextmanager
     def _request(self, host: Host, url: Url, accept: str) -> Iterator[BaseHTTPResponse]:
         headers = {"User-Agent": self.limits.agent, "Accept": accept, "Accept-Encoding": "identity"}
-        answered = False
         try:
             with self._network_errors():
                 response = self._pools.urlopen(
@@ -135,9 +134,10 @@ class Fetcher:
                     decode_content=False,
                     timeout=Timeout(connect=self.limits.timeout, read=self.limits.timeout),
                 )
-            answered = True
-        finally:
-            host.count_attempt(answered)
+        except Failed as failed:
+            host.count_attempt(answered=not failed.again)
+            raise
+        host.count_attempt(answered=True)
         try:
             yield response
         finally:
