@@ -159,3 +159,4 @@ def test_a_huge_file_is_not_read_whole(market, monkeypatch):
     monkeypatch.setattr(photo_files, "MAX_BYTES", 5)
     with pytest.raises(PhotoProblem, match="larger than"):
         read(market / "photos" / "a.jpg")
+    assert photo_problem("photos/a.jpg", PhotoFolders(market, None)).startswith("is larger than")

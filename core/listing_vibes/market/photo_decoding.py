@@ -17,6 +17,8 @@ from threading import Condition, Lock
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from listing_vibes.market.photo_ending import image_end
+
 #: More pixels than this are a mistake or a decompression bomb.
 MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
@@ -95,11 +97,11 @@ def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Imag
 
 
 def decoding_problem(path: Path, whole: bool) -> str | None:
-    """What keeps Pillow from a file ("is no image"), or None; all of its pixels are decoded where `whole`, or where it does
-    not end as its format must."""
+    """Return what keeps Pillow from a file ("is no image"), or None; all of its pixels are decoded where `whole`, or where its end
+    is not found without."""
     try:
         with _open(path) as image:
-            if whole or not _ends_well(path, image.format or ""):
+            if whole or image_end(path.read_bytes()) is None:
                 with _load(image, 1):
                     pass
     except Exception as error:  # as above
@@ -213,17 +215,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return "is no image"
     return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-
-
-_ENDINGS = {"JPEG": (b"\xff\xd9", 4096), "MPO": (b"\xff\xd9", 4096), "PNG": (b"IEND", 64)}
-_NO_ENDING = ("GIF", "BMP", "TIFF", "PPM")
-
-
-def _ends_well(path: Path, kind: str) -> bool:
-    if kind not in _ENDINGS:  # only its pixels tell; WebP and AVIF do not open when they are cut
-        return kind not in _NO_ENDING
-    mark, tail = _ENDINGS[kind]
-    with path.open("rb") as stream:
-        stream.seek(0, 2)
-        stream.seek(max(0, stream.tell() - tail))
-        return mark in stream.read()

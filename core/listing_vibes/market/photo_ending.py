@@ -1,33 +1,14 @@
-"""Where an image ends inside its file, so that a downloaded photo holds nothing else, such as a table behind the picture."""
+"""Where an image ends inside its file: a file that ends before is cut short, and what follows is no part of a photo."""
 
 from __future__ import annotations
 
 import re
 import struct
 from collections.abc import Callable
-from pathlib import Path
-
-from listing_vibes.market.photo_decoding import open_photo
 
 #: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart.
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _AVIF_BOXES = (b"ftyp", b"meta", b"moov", b"mdat", b"free")
-_LARGE_SIDE = 2**16
-
-
-def end_with_image(path: Path) -> None:
-    """Cut what follows the image in a photo file that can be decoded; a file whose end its format does not say becomes a PNG.
-
-    Raises:
-        PhotoProblem: it cannot be decoded.
-    """
-    data = path.read_bytes()
-    end = image_end(data)
-    if end is None:
-        with open_photo(path, (_LARGE_SIDE, _LARGE_SIDE)) as image:
-            image.save(path, "PNG", compress_level=1)
-    elif end < len(data):
-        path.write_bytes(data[:end])
 
 
 def image_end(data: bytes) -> int | None:

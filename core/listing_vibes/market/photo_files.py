@@ -17,6 +17,7 @@ from listing_vibes.market.photo_urls import FETCHED
 MISSING = "is missing"
 OUTSIDE = "lies outside of the market folder"
 MAX_BYTES = 256 * 2**20
+TOO_LARGE = f"is larger than {MAX_BYTES // 2**20} MB"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def read(file: Path) -> bytes:
     except OSError as error:
         raise PhotoProblem(f"cannot be read ({error.strerror or error})") from error
     if len(data) > MAX_BYTES:
-        raise PhotoProblem(f"is larger than {MAX_BYTES // 2**20} MB")
+        raise PhotoProblem(TOO_LARGE)
     return data
 
 
@@ -108,8 +109,11 @@ def photo_problem(name: str, folders: PhotoFolders) -> str | None:
         file = folders.locate(name)
     except PhotoProblem as problem:
         return MISSING if problem.reason.startswith(MISSING) else problem.reason
-    if file.stat().st_size == 0:
+    size = file.stat().st_size
+    if not size:
         return "is an empty file"
+    if size > MAX_BYTES:
+        return TOO_LARGE
     return decoding_problem(file, whole=False)
 
 

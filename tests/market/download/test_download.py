@@ -22,10 +22,10 @@ import listing_vibes
 from helpers.commands import vibes
 from listing_vibes.errors import VibesError
 from listing_vibes.market.download.address import is_public, parse_photo_url
+from listing_vibes.market.download.fetch import end_with_image
 from listing_vibes.market.download.job import FAILURES, download, fetch_photos
 from listing_vibes.market.download.limits import Failed, Limits
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_ending import end_with_image
 from listing_vibes.market.photo_urls import path_of, with_paths
 from listing_vibes.market.profile import profile
 

@@ -19,13 +19,14 @@ from listing_vibes.market.download.address import Guard, parse_photo_url
 from listing_vibes.market.download.hosts import Host, Robots
 from listing_vibes.market.download.limits import Failed, Limits, Stopped
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.photo_decoding import decoding_problem
-from listing_vibes.market.photo_ending import end_with_image
+from listing_vibes.market.photo_decoding import decoding_problem, open_photo
+from listing_vibes.market.photo_ending import image_end
 
 REDIRECTS, AGAIN = (301, 302, 303, 307, 308), (408, 425, 429, 500, 502, 503, 504)
 PICTURES, ANY = "image/avif,image/webp,image/*,*/*;q=0.5", "*/*"
 ROBOTS_BYTES = 500 * 1024  # that RFC 9309 wants to be read at least
 CHUNK = 65_536
+LARGE_SIDE = 2**16  # pixels: of a photo that is saved again at its size
 Result = TypeVar("Result")
 
 
@@ -218,6 +219,21 @@ class Fetcher:
         except _NotFound:
             return ""
         return content.decode("utf-8", "replace")
+
+
+def end_with_image(file: Path) -> None:
+    """Cut what follows the image in a photo file that can be decoded, such as a table; a file whose end is not known becomes a PNG.
+
+    Raises:
+        PhotoProblem: it cannot be decoded.
+    """
+    data = file.read_bytes()
+    end = image_end(data)
+    if end is None:
+        with open_photo(file, (LARGE_SIDE, LARGE_SIDE)) as image:
+            image.save(file, "PNG", compress_level=1)
+    elif end < len(data):
+        file.write_bytes(data[:end])
 
 
 class _NotFound(Failed):
