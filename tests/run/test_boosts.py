@@ -8,7 +8,6 @@ from listing_vibes import Market
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.score_moves import read_boost
-from listing_vibes.scoring.unwanted import NOT
 
 DAY = 86_400 * 10**9
 
@@ -48,14 +47,6 @@ def test_what_is_near_gains_by_the_way_on_the_sphere(market):
 def test_what_is_no_boost_is_told(market, text, told):
     with pytest.raises(VibesError, match=told):
         read_boost(market, text)
-
-
-def test_a_market_that_knows_no_moments_or_places_says_so(tmp_path):
-    bare = Market.from_frames(pd.DataFrame({"listing_id": ["a"], "rooms": [2]}), path=tmp_path / "bare")
-    with pytest.raises(VibesError, match="does not say when listings were published"):
-        read_boost(bare, "fresh 1 2d")
-    with pytest.raises(VibesError, match="have no latitude"):
-        read_boost(bare, "near 1,2 1 2km")
 
 
 @pytest.mark.slow
@@ -109,20 +100,3 @@ def test_a_short_list_is_filled_up_rule_by_rule_and_says_so(trained):
     assert (rooms[rule == "without where"] != 2).all()
     for one in order:
         assert found["score"][rule == one].is_monotonic_decreasing
-
-
-def test_what_is_like_an_unwanted_listing_falls_and_the_listing_itself_is_gone(trained):
-    user = trained.log.users[5]
-    plain = trained.recommend(user, 120).set_index(C.LISTING)["score"]
-    unwanted = [plain.index[2], plain.index[9]]
-    found = trained.recommend(user, 120, rules={"not": unwanted}).set_index(C.LISTING)["score"]
-    assert set(found.index) == set(plain.index) - set(unwanted)
-    start, end = trained.log.history_at(trained.user_number[user], None)
-    vectors = trained.vectors("model")
-    mine = trained.engine.encode_histories(trained.log, np.array([start]), np.array([end]), vectors)[0]
-    like = (vectors[[trained.row(one) for one in unwanted]] @ vectors.T).max(axis=0)
-    loss = pd.Series(NOT * np.std(vectors @ mine) * like / np.std(like), trained.listing_ids)
-    by_hand = (plain - loss)[found.index]
-    assert found.to_numpy() == pytest.approx(by_hand.to_numpy(), abs=2e-3) and found.is_monotonic_decreasing
-    near = trained.similar(trained.listing_ids[4], 5, rules={"not": trained.listing_ids[6]})
-    assert trained.listing_ids[6] not in near[C.LISTING].tolist() and len(near) == 5

@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
-from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.run.engine import Engine
@@ -66,11 +64,3 @@ def test_an_evaluation_encodes_each_listing_of_its_histories_once(trained, monke
     np.testing.assert_allclose(found, expected, atol=1e-5)
     encoded = np.concatenate(encoded)
     assert 0 < len(encoded) == len(np.unique(encoded))
-
-
-def test_an_attribute_that_became_another_kind_is_named(trained, monkeypatch):
-    monkeypatch.setattr("listing_vibes.run.engine.load_prepared", lambda *_: None)
-    first = next(one for one in trained.market.attributes if one.kind == "category")
-    attributes = [replace(one, kind="multi") if one is first else one for one in trained.market.attributes]
-    with pytest.raises(VibesError, match=f"'{first.name}' is of the kind multi .* say kind = \"category\""):
-        Engine.load(trained.folder, replace(trained.market, attributes=attributes), trained.manifest.settings)

@@ -89,14 +89,6 @@ def test_a_long_history_with_much_unwanted_is_read_as_the_list_reads_it(run):
     np.testing.assert_allclose(scores[3, rows], without["score"], atol=1e-3)
 
 
-def test_the_region_is_that_of_the_newest_listing_that_is_wanted(run):
-    table = run.market.listings
-    here, there = (table[C.LISTING][table["district"] == name].tolist() for name in ("Harbour", "Orchard"))
-    told = [Event(here[0]), Event(there[0], "hide")]
-    found = run.recommend(told, 3, rules={"same": "district", "live_only": False})
-    assert set(found[C.LISTING]) <= set(here)
-
-
 def test_who_hid_everything_still_has_a_list(run):
     hidden = run.listing_ids[8]
     for beside in (None, "neighbours", "recency"):

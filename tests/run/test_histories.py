@@ -91,10 +91,3 @@ def test_events_with_a_timestamp_are_read_in_its_order(tmp_path, name):
         write(newest_first.assign(**{C.TIMESTAMP: ["2024-03-02", bad, "2024-02-28"]}))
         with pytest.raises(VibesError, match="timestamp"):
             read_history(path)
-
-
-def test_a_file_may_begin_with_the_mark_of_its_encoding(tmp_path):
-    """As Windows writes it."""
-    path = tmp_path / "history.json"
-    path.write_text(json.dumps(LISTINGS[:2]), encoding="utf-8-sig")
-    assert read_history(path)[C.LISTING].tolist() == LISTINGS[:2]

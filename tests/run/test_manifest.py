@@ -20,12 +20,6 @@ def changed(run, change):
     (run / "run.toml").write_text(tomli_w.dumps(content))
 
 
-def test_a_setting_that_is_not_named_has_its_default(tmp_path):
-    Manifest(market="m", market_name="m", fingerprint="f").save(tmp_path)
-    changed(tmp_path, lambda content: content["settings"].pop("history"))
-    assert Manifest.load(tmp_path).settings.history == "listing-vectors"
-
-
 def keep_removed(run, **features):
     """Let a run hold what versions of before stored: settings that are gone, in both files that have them."""
 

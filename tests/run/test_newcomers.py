@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from browser.painted import ColourEncoder, embed_run, paint_market, train_run
-from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import vae
 from listing_vibes.features.photos.market_photos import market_photos
 from listing_vibes.market.market import Market
@@ -75,18 +74,6 @@ def test_cells_are_read_as_those_of_a_table(run, newcomers):
     np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize(
-    ("cells", "words"),
-    [
-        ({"colour": "red"}, "no attribute 'colour'"),
-        ({"price": "a lot"}, "Price per night is 'a lot'; give a number"),
-    ],
-)
-def test_what_cannot_be_read_is_told(newcomers, cells, words):
-    with pytest.raises(VibesError, match=words):
-        newcomers.encode(cells, spaces=["model"])
-
-
 def test_a_broken_photo_is_named_and_left_out(run, newcomers):
     cells, photos = entered(run, "l04")
     found = newcomers.encode(cells, [photos[0], b"no image", photos[1]], ["photos"])
@@ -96,23 +83,12 @@ def test_a_broken_photo_is_named_and_left_out(run, newcomers):
     )
 
 
-def test_nothing_entered_is_nowhere_but_in_the_model(newcomers):
-    assert set(newcomers.encode({}).vectors) == {"model"}
-
-
 def test_without_a_model_and_events_the_other_spaces_answer(tmp_path):
     run = Run.open(embed_run(paint_market(tmp_path / "market", users=0), tmp_path / "run"))
     cells, photos = entered(run, "l04")
     found = Newcomers(run, lambda name: ColourEncoder()).encode(cells, photos)
     assert set(found.vectors) == {"photos", "attributes"}
     assert found.nearest(run, "attributes", 1)["listing_id"][0] == "l04"
-
-
-def test_the_market_folder_is_left_as_it_was(run, newcomers):
-    before = {path: path.stat().st_mtime_ns for path in run.market.path.rglob("*") if path.is_file()}
-    cells, photos = entered(run, "l05")
-    newcomers.encode(cells | {"title": "A lighthouse that nobody knows"}, photos)
-    assert before == {path: path.stat().st_mtime_ns for path in run.market.path.rglob("*") if path.is_file()}
 
 
 def test_a_photo_for_a_run_with_the_market_s_own_autoencoder_is_read_by_it(tmp_path, monkeypatch):

@@ -187,13 +187,3 @@ def test_a_wrong_option_is_one_sentence(numbered, given):
     for ask in (lambda: numbered.similar(3, **given), lambda: numbered.recommend(7, **given)):
         with pytest.raises(VibesError):
             ask()
-
-
-def test_rules_may_be_given_by_their_keys(trained):
-    one = trained.similar(trained.listing_ids[0], rules={"same": "district", "k": 3})
-    districts = trained.market.listings.set_index("listing_id")["district"]
-    assert len(one) == 3
-    assert set(districts[one["listing_id"]]) == {districts[trained.listing_ids[0]]}
-    rooms = trained.market.listings.set_index("listing_id")["rooms"]
-    found = trained.recommend(trained.log.users[0], 5, rules={"where": "rooms>=3", "drop_seen": False})
-    assert (rooms[found["listing_id"]] >= 3).all() and len(found)

@@ -8,7 +8,7 @@ import pytest
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import DERIVED as FILE
 from listing_vibes.run.engine import Engine
-from listing_vibes.run.prepared import load_prepared, save_prepared
+from listing_vibes.run.prepared import load_prepared
 
 
 def test_a_trained_run_keeps_its_features_and_needs_no_cache(trained, tmp_path):
@@ -23,14 +23,6 @@ def test_a_trained_run_keeps_its_features_and_needs_no_cache(trained, tmp_path):
             getattr(kept.features.tokens, name), getattr(made.features.tokens, name), err_msg=name
         )
     np.testing.assert_array_equal(kept.encode_listings(), made.encode_listings())
-
-
-def test_features_of_another_market_are_not_taken(trained, tmp_path):
-    features = trained.engine.features
-    save_prepared(tmp_path, features, "one")
-    assert load_prepared(tmp_path, "another") is None
-    found = load_prepared(tmp_path, "one")
-    assert found is not None and np.array_equal(found.photo, features.photo)
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100])

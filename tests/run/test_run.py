@@ -64,22 +64,6 @@ def test_a_told_history_equals_the_same_users(trained):
     pd.testing.assert_frame_equal(trained.recommend(user, 15), trained.recommend(told, 15))
 
 
-def test_actions_and_durations_matter(trained):
-    listings = trained.listing_ids[:3]
-    weak = pd.DataFrame({C.LISTING: listings, C.ACTION: "view", C.DURATION: 3.0})
-    strong = pd.DataFrame({C.LISTING: listings, C.ACTION: "message", C.DURATION: 500.0})
-    assert not np.allclose(
-        trained.recommend(weak, 5)["score"], trained.recommend(strong, 5)["score"], atol=1e-6
-    )
-
-
-def test_unknown_listing_and_space(trained):
-    with pytest.raises(VibesError, match="no listing 'nowhere'"):
-        trained.similar("nowhere")
-    with pytest.raises(VibesError, match="no space 'photos'"):
-        trained.similar(trained.listing_ids[0], space="photos")
-
-
 def test_a_run_without_a_model_recommends_untrained_neighbors_of_the_history(bare):
     assert bare.spaces == ["attributes"]
     first, second, *_ = bare.listing_ids

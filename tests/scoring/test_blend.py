@@ -7,7 +7,7 @@ import pytest
 
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.run_evaluation import SHARES, with_serving
-from listing_vibes.market.splits import Catalogue, Queries, make_split
+from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
@@ -97,17 +97,6 @@ def test_the_prior_is_the_best_window_and_weight_on_validation(setting):
         for weight in (0.0, tuned.weight):
             other = replace(tuned, recent=RecentEvents.over_days(log, days), weight=weight)
             assert best >= reached(other, log, split, catalogue)
-
-
-def test_it_counts_for_listings_that_are_newer_than_the_days_what_lists_count_for_them(setting):
-    log = setting[0]
-    since = np.where(np.arange(log.listings) % 2, np.iinfo(np.int64).min, int(np.quantile(log.time, 0.6)))
-    catalogue = Catalogue(since, np.full(log.listings, np.iinfo(np.int64).max))
-    split = make_split(log, catalogue)
-    tuned, at = tune_recency([Noise(log.listings)], log, split, catalogue), split.test.at
-    days = tuned.recent.days
-    assert np.array_equal(tuned.recent.counts(at), RecentEvents.over_days(log, days, catalogue).counts(at))
-    assert not np.array_equal(tuned.recent.counts(at), RecentEvents.over_days(log, days).counts(at))
 
 
 def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, always_live):

@@ -24,13 +24,6 @@ def test_histories_count_a_listing_once_at_its_newest_touch(random_log, always_l
         assert matrix[row] == pytest.approx(expected)
 
 
-def test_a_query_without_history_is_an_empty_row(make_log, always_live):
-    log = make_log([0, 0, 1, 1], [0, 1, 1, 0], [1, 5, 1, 6], 2, 2)
-    queries = make_split(log, always_live(log), "temporal", 5, 5).test
-    queries.end[0] = queries.start[0]
-    assert history_matrix(log, queries.start, queries.end, 0.5).toarray().tolist() == [[0, 0], [0, 1]]
-
-
 def test_interactions_hold_warm_listings_and_users_of_training_only(random_log, always_live):
     log = random_log(2)
     split = make_split(log, always_live(log))

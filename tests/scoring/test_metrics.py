@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from listing_vibes.scoring.metrics import Coverage, Cutoffs, per_query, smooth_recall, user_means
+from listing_vibes.scoring.metrics import Coverage, Cutoffs, per_query, user_means
 
 
 def test_metrics_of_a_rank_are_the_hand_computed_ones():
@@ -54,9 +54,3 @@ def test_coverage_interval_holds_the_expected_coverage_at_least_nine_times_in_te
     inside = (low <= value.mean()) & (value.mean() <= high)
     assert inside.mean() > 0.9
     assert (high - low).mean() < 4 * 1.96 * value.std()  # wide, but not uselessly so
-
-
-def test_smooth_recall_falls_with_the_rank_and_is_a_half_at_30():
-    found = smooth_recall(np.array([1, 15, 30, 60, 300]))
-    assert (np.diff(found) < 0).all() and found[2] == 0.5
-    assert found[0] > 0.999 and found[1] > 0.94 and found[3] < 0.06

@@ -35,13 +35,6 @@ def test_scores_are_weighted_mean_cosines_and_empty_rows_are_never_recommended(r
             assert scores[row, listing] == pytest.approx(total / weight if weight else 0.0, abs=1e-5)
 
 
-def test_a_history_of_empty_rows_prefers_nothing(make_log, always_live):
-    log = make_log([0, 0], [0, 1], [1, 5], 3, 1)
-    queries = make_split(log, always_live(log), "temporal", 5, 5).test
-    scores = VectorNeighbors.of(np.array([[0.0, 0], [1, 0], [0, 1]]), log).score(queries)
-    assert scores.tolist() == [[-np.inf, 0, 0]]
-
-
 def test_the_nearest_listing_of_a_history_may_count_alone(random_log, always_live):
     log = random_log(8)
     queries = make_split(log, always_live(log)).test

@@ -35,16 +35,3 @@ def test_of_a_few_listings_they_are_those_of_all(recent, asked):
     at = np.array([29, 12, 0, 12]) * DAY
     listings = np.array(asked, np.int64)
     assert np.array_equal(recent.counts(at, listings), recent.counts(at)[:, listings])
-
-
-def test_a_few_listings_take_their_own_events_alone(recent, monkeypatch):
-    at = np.array([12 * DAY])
-    recent.counts(at, np.array([1]))  # the order by listing is made once
-    seen: list[int] = []
-    whole, sort = RecentEvents._counts, np.argsort
-    monkeypatch.setattr(
-        RecentEvents, "_counts", lambda self, at: seen.append(len(self.listing)) or whole(self, at)
-    )
-    monkeypatch.setattr(np, "argsort", lambda rows, **how: seen.append(len(rows)) or sort(rows, **how))
-    recent.counts(at, np.array([2, 1]))
-    assert max(seen) == np.isin(recent.listing, [1, 2]).sum() < len(recent.listing)

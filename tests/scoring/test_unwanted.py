@@ -1,7 +1,5 @@
 """Events that say "not this": where they count for nothing, and what they take from scores."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -100,19 +98,6 @@ def test_none_is_a_positive_and_those_of_the_history_are_negatives(seed, hides, 
         assert set(np.flatnonzero(shut[row]).tolist()) == {
             int(log.listing[event]) for event in range(begin, end) if log.wanted[event]
         }
-
-
-def test_where_each_market_has_words_of_its_own_parts_of_a_log_keep_what_each_event_says(random_log):
-    rng, log = np.random.default_rng(0), random_log(3)
-    log = replace(log, refused=rng.random(len(log)) < 0.3)
-    rows = np.sort(rng.permutation(len(log))[:50])
-    part = log.histories(rows, np.array([20, 30]))
-    assert part.wanted.tolist() == (~log.refused[rows]).tolist() and part.some_unwanted
-    kept = log.of_wanted
-    assert len(kept) == log.wanted.sum() and kept.wanted.all()
-    for user in range(len(log.users)):
-        own = (log.user == user) & log.wanted
-        assert kept.listing[slice(*kept.history_at(user))].tolist() == log.listing[own].tolist()
 
 
 @pytest.mark.parametrize("held", [1, 60, 10**6])

@@ -68,11 +68,6 @@ class Fit(BaseModel):
         parts = {"neighbors": self.space, "recency": self.days or self.events, "ids": self.ids}
         return "+".join(name for name, there in parts.items() if there)
 
-    @property
-    def needs_events(self) -> bool:
-        """Whether the market's events have to be in memory for more than counting what is recent."""
-        return self.ids is not None or self.space == "text"
-
 
 def default_fit(settings: Resolved) -> Fit | None:
     """What every list of a model adds without being asked: the recency that its loss added to the scores, and attribute

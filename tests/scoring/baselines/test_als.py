@@ -1,8 +1,5 @@
 """Implicit ALS against the normal equations written out."""
 
-import warnings
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -45,12 +42,6 @@ def test_users_are_solved_from_their_history_at_the_moment(fitted):
     assert len(cold) and (scores[:, cold] == -np.inf).all()
 
 
-def test_users_unknown_to_training_are_served_like_known_ones(fitted):
-    split, _, model = fitted
-    other = replace(split.test, user=np.full(len(split.test), 10**6, np.int32))
-    assert np.array_equal(model.score(other), model.score(split.test))
-
-
 def test_training_reaches_the_loss_of_a_slow_twin(fitted):
     _, interactions, model = fitted
     confidence = ALPHA * interactions.matrix.toarray().astype(float)
@@ -72,13 +63,3 @@ def test_a_seed_determines_the_scores(fitted):
     again, other = (Als.fit(interactions, 6, REGULARIZATION, ALPHA, 0.7, seed=seed) for seed in (3, 4))
     assert np.array_equal(again.score(split.test), model.score(split.test))
     assert not np.array_equal(other.score(split.test), model.score(split.test))
-
-
-def test_the_library_has_nothing_to_warn_of(fitted):
-    split, interactions, _ = fitted
-    from implicit import utils
-
-    utils._checked_blas_config = False  # it warns once per process only
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        Als.fit(interactions, 4).score(split.test)

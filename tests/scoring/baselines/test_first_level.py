@@ -1,6 +1,5 @@
 """All baselines together."""
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.market.splits import choosing, make_split
 from listing_vibes.progress import Counted
-from listing_vibes.scoring.baselines import BASELINES, ease, first_level, in_order
+from listing_vibes.scoring.baselines import BASELINES, first_level, in_order
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
 from listing_vibes.scoring.interactions import Interactions
@@ -55,33 +54,6 @@ def test_nothing_is_tuned_on_the_test_queries(random_log, always_live):
     assert all(map(settings, blind[1:5]))
 
 
-def test_a_large_catalogue_tries_fewer_penalties(random_log, always_live, monkeypatch):
-    tried = []
-    fit = ease.Ease.fit
-    monkeypatch.setattr(ease.Ease, "fit", lambda data, penalty: tried.append(penalty) or fit(data, penalty))
-    log = random_log(12)
-    catalogue = always_live(log)
-    for quick, count in ((10, 2), (6000, len(ease.PENALTIES))):
-        monkeypatch.setattr(ease, "QUICK", quick)
-        tried.clear()
-        ease.Ease.tune(log, make_split(log, catalogue), catalogue)
-        assert tried == list(ease.PENALTIES[:count])
-
-
-@pytest.mark.slow
-def test_ease_is_left_out_of_a_large_catalogue_with_a_word(random_log, always_live, monkeypatch, caplog):
-    monkeypatch.setattr(ease, "MOST_LISTINGS", 10)
-    log = random_log(11)
-    catalogue, left_out = always_live(log), {}
-    with caplog.at_level(logging.WARNING):
-        scorers = first_level(log, make_split(log, catalogue), catalogue, left_out=left_out)
-    assert left_out == {"EASE": "too many listings"}
-    assert [scorer.name for scorer in scorers] == [
-        one.name for one in in_order().values() if one.name != "ease"
-    ]
-    assert "it is left out" in caplog.text
-
-
 def test_a_market_without_training_events_is_refused(random_log, always_live):
     log = random_log(11)
     catalogue = always_live(log)
@@ -112,17 +84,3 @@ def test_without_validation_all_are_tuned_within_what_trains_and_fitted_on_all_o
     fitted = ItemKNN.fit(Interactions.of(log, refit.train), **knn.settings)
     np.testing.assert_array_equal(knn.score(batch), fitted.score(batch))
     assert not np.array_equal(knn.score(batch), chosen[2].score(batch))  # which has learned from less
-
-
-def test_with_nothing_to_choose_by_the_first_settings_are_taken(random_log, always_live):
-    log = random_log(13, users=60, listings=60, events=900)
-    catalogue = always_live(log)
-    first = int(np.unique(log.time)[1])  # all that trains is of one moment
-    split = make_split(log, catalogue, t1=first, t2=first)
-    assert choosing(split, log, catalogue) is split
-    with pytest.raises(VibesError):  # as long as something trains
-        make_split(log, catalogue, t1=int(log.time.min()), t2=int(log.time.min()))
-    untimed = random_log(13, timed=False, users=60, listings=60, events=900)
-    alone = make_split(untimed, catalogue)
-    alone = replace(alone, valid=alone.valid.take(slice(0)))
-    assert choosing(alone, untimed, catalogue) is alone

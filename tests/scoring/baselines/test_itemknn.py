@@ -52,12 +52,3 @@ def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_log, alwa
     assert few.score(split.test).shape == full.score(split.test).shape
     everything = ItemKNN.fit(interactions, 5.0, neighbours=log.listings)
     assert everything.score(split.test) == pytest.approx(full.score(split.test), abs=1e-6)
-
-
-def test_large_catalogues_are_tuned_with_the_limit(random_log, always_live, monkeypatch):
-    monkeypatch.setattr(itemknn, "DENSE", 10)
-    monkeypatch.setattr(itemknn, "NEIGHBOURS", 3)
-    log = random_log(5)
-    catalogue = always_live(log)
-    tuned = ItemKNN.tune(log, make_split(log, catalogue), catalogue)
-    assert np.diff(tuned.similarity.indptr).max() == 3

@@ -7,20 +7,9 @@ import pytest
 
 from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import make_split
-from listing_vibes.scoring.baselines.popularity import Popularity
 from listing_vibes.scoring.baselines.recent_popularity import WINDOWS, RecentPopularity
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.tuning import recall
-
-
-def test_popularity_counts_training_events(random_log, always_live):
-    log = random_log(0)
-    split = make_split(log, always_live(log))
-    counts = Counter(log.listing[split.train].tolist())
-    scores = Popularity.fit(log, split.train).score(split.test)
-    assert scores.shape == (len(split.test), log.listings)
-    for row in scores:
-        assert row.tolist() == [counts[listing] for listing in range(log.listings)]
 
 
 @pytest.mark.parametrize("days", [1, 7, 60])

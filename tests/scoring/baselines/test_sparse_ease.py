@@ -44,21 +44,6 @@ def test_weights_and_scores_are_those_of_the_slow_twin(random_log, always_live, 
     assert (scores[:, cold] == -np.inf).all() and np.isfinite(scores[:, ~cold]).all()
 
 
-def test_those_that_go_most_with_a_listing_are_kept(random_log):
-    log = random_log(7, users=40, listings=25, events=600)
-    interactions = Interactions.of(log, np.ones(len(log), bool))
-    weights = SparseEase.fit(interactions, 5.0, neighbours=4).weights
-    assert np.diff(weights.tocsc().indptr).max() == 4
-    matrix = interactions.matrix.toarray().astype(float)
-    covariance = np.cov(matrix, rowvar=False)
-    np.fill_diagonal(covariance, -np.inf)
-    for column in range(len(covariance)):
-        chosen = np.flatnonzero(weights.toarray()[:, column])
-        assert len(chosen) <= 4
-        left = np.setdiff1d(np.arange(len(covariance)), [*chosen, column])
-        assert covariance[chosen, column].min() >= covariance[left, column].max() - 1e-9
-
-
 def test_with_all_listings_as_neighbours_it_is_ease(random_log):
     touched = np.random.default_rng(0).random((60, 20)) < 0.4
     interactions = Interactions(
@@ -67,15 +52,6 @@ def test_with_all_listings_as_neighbours_it_is_ease(random_log):
     assert (interactions.cooccurrence().toarray() > 0).all()
     found = SparseEase.fit(interactions, 30.0).weights.toarray()
     assert found == pytest.approx(Ease.fit(interactions, 30.0).weights, abs=1e-5)
-
-
-def test_what_was_tuned_can_be_fitted_again(random_log, always_live):
-    log = random_log(11)
-    split = make_split(log, always_live(log))
-    tuned = SparseEase.tune(log, split, always_live(log))
-    again = SparseEase.again(Interactions.of(log, split.train), tuned.settings)
-    assert again.settings == tuned.settings and set(tuned.settings) == {"penalty", "decay"}
-    assert (again.score(split.test) == tuned.score(split.test)).all()
 
 
 @pytest.mark.slow
@@ -96,17 +72,3 @@ def test_it_stands_in_for_ease_in_a_large_catalogue_and_says_so(random_log, alwa
     fast: dict[str, str] = {}
     first_level(log, split, catalogue, slow_too=False, left_out=fast)
     assert fast == {"EASE": "takes long", "Implicit ALS": "takes long"}
-
-
-def test_too_many_pairs_are_refused_with_the_reason(random_log, monkeypatch):
-    monkeypatch.setattr(sparse_ease, "MOST_PAIRS", 10)
-    log = random_log(6)
-    with pytest.raises(sparse_ease.TooManyPairs, match=r"up to [\d,]+ pairs here; beyond 10 it is left out"):
-        SparseEase.fit(Interactions.of(log, np.ones(len(log), bool)))
-
-
-@pytest.mark.parametrize("penalty", [0.0, -1.0, float("nan")])
-def test_a_penalty_that_may_leave_no_solution_is_refused(random_log, penalty):
-    log = random_log(6)
-    with pytest.raises(ValueError, match="must be above 0"):
-        SparseEase.fit(Interactions.of(log, np.ones(len(log), bool)), penalty)
