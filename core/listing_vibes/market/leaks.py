@@ -1,4 +1,4 @@
-"""Columns that tell the future: by their names, and by how well they foretell the number of events."""
+"""Columns that hold the future: by their names, by their text, and by how well they predict the number of events."""
 
 import re
 
@@ -13,54 +13,46 @@ LEAK_NAMES = re.compile(
     r"|days_on_market|final_price|closing_price|price_history|.*_ltm|.*_l30d|(host_)?is_superhost|host_(response|acceptance)_.*)$",
     re.IGNORECASE,
 )
-
 MOST_TEXTS = 20_000
 #: A rating or a number of reviews inside a text: "★4.87", "★New", "4.9/5", "4,5 out of 5", "231 reviews".
-RATING_WORDS = re.compile(
-    r"★\s*(?:\d(?:[.,]\d+)?|New)\s*(?:·|$)|\b[0-5](?:[.,]\d+)?\s*(?:/|out of)\s*5\b|\b\d+ reviews?\b",
-    re.IGNORECASE,
+RATING_WORDS = (
+    r"★\s*(?:\d(?:[.,]\d+)?|New)\s*(?:·|$)|\b[0-5](?:[.,]\d+)?\s*(?:/|out of)\s*5\b|\b\d+ reviews?\b"
 )
 
 
 def leaks_by_name(names: list[str]) -> list[str]:
-    """Those of `names` that by their wording hold the future (ratings, review counts, availability, ...)."""
+    """Return those of `names` that by their wording hold the future (ratings, review counts, availability, ...)."""
     return [name for name in names if LEAK_NAMES.match(name)]
 
 
 def leaks_by_text(texts: pd.DataFrame, threshold: float = 0.05) -> list[str]:
-    """Text columns of which a share of at least `threshold` of the cells that are there tells a rating or a number of reviews.
+    """Return the columns of text of which a share of at least `threshold` of the cells holds a rating or a number of reviews.
 
-    So many as `MOST_TEXTS` are read of a column at most, evenly spread: that tells a share of .05 to some .003.
+    At most `MOST_TEXTS` of a column are read, evenly spread: that estimates a share of .05 to some .003.
     """
-    found = []
+    leaks = []
     for name in texts.columns:
         cells = texts[name].dropna().astype("str")
-        if len(cells) > MOST_TEXTS:
-            cells = cells.iloc[np.linspace(0, len(cells) - 1, MOST_TEXTS).astype(int)]
-        if (
-            len(cells)
-            and np.mean([RATING_WORDS.search(cell) is not None for cell in cells.tolist()]) >= threshold
-        ):
-            found.append(name)
-    return found
+        cells = cells.iloc[np.linspace(0, len(cells) - 1, min(MOST_TEXTS, len(cells))).astype(int)]
+        if len(cells) and cells.str.contains(RATING_WORDS, case=False).mean() >= threshold:
+            leaks.append(name)
+    return leaks
 
 
 def leaks_by_counts(
     numbers: pd.DataFrame, events_per_listing: np.ndarray, threshold: float = 0.6
 ) -> list[str]:
-    """Numeric columns whose Spearman correlation with the events per listing (L,) is at least `threshold`.
+    """Return the columns of numbers whose Spearman correlation with the events per listing (L,) is at least `threshold`.
 
-    An attribute known beforehand seldom foretells popularity that well; a count taken afterwards does.
+    An attribute known beforehand seldom predicts popularity that well; a count taken afterwards does.
     """
-    counts = pd.Series(events_per_listing).rank()
+    counts = pd.Series(events_per_listing)
     if counts.nunique() < 2:
         return []
-    found = []
-    for name in numbers.columns:
-        column = pd.Series(numbers[name].to_numpy(float))
-        known = column.notna()
-        if known.sum() < 50 or column[known].nunique() < 3:
-            continue
-        if abs(np.corrcoef(column[known].rank(), counts[known])[0, 1]) >= threshold:
-            found.append(name)
-    return found
+    columns = {name: pd.Series(numbers[name].to_numpy(float)) for name in numbers.columns}
+    columns = {name: one for name, one in columns.items() if one.count() >= 50 and one.nunique() >= 3}
+    return [
+        name
+        for name, column in columns.items()
+        if abs(np.corrcoef(column.dropna().rank(), counts.rank()[column.notna()])[0, 1]) >= threshold
+    ]

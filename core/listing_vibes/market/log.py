@@ -86,7 +86,7 @@ class EventLog:
 
     @cached_property
     def wanted(self) -> np.ndarray:
-        """(N,) bool: the event says what its user is after; False: "not this". THE place where that is told."""
+        """(N,) bool: the event says what its user is after; False: "not this"."""
         if self.refused is not None:
             return ~self.refused
         codes = [code for code, name in enumerate(self.actions) if name in self.unwanted]
@@ -124,8 +124,8 @@ class EventLog:
     def wanted_only(self, start: np.ndarray, end: np.ndarray) -> "EventLog":
         """The histories `start : end` (B,) without what is not wanted, each as that of one user; some may be empty."""
         rows, owner = _events_of(start, end)
-        kept = self.wanted[rows]
-        return self.histories(rows[kept], np.bincount(owner[kept], minlength=len(start)))
+        is_wanted = self.wanted[rows]
+        return self.histories(rows[is_wanted], np.bincount(owner[is_wanted], minlength=len(start)))
 
     @cached_property
     def wanted_before(self) -> np.ndarray:
@@ -162,8 +162,8 @@ class EventLog:
         if not self.some_unwanted:
             return end - 1
         rows, owner = _events_of(start, end)
-        newest, kept = end - 1, self.wanted[rows]
-        newest[owner[kept]] = rows[kept]  # of several the last
+        newest, is_wanted = end - 1, self.wanted[rows]
+        newest[owner[is_wanted]] = rows[is_wanted]  # of several the last
         return newest
 
     @cached_property

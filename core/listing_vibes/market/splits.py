@@ -1,4 +1,4 @@
-"""Temporal and leave-one-out splits, and the queries that the evaluation asks (design: the protocol)."""
+"""Temporal and leave-one-out splits, and the queries of the evaluation (design: the protocol)."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,20 +19,20 @@ NO_EVENTS = (
 #: Share of the training events after a user's first that go back to a listing of theirs, from which on the history stays among
 #: the candidates of leave-one-out: on Amazon (.6 %) it takes places among the first ten that are worth .02 of recall.
 RETURNING = 0.02
-#: One listing in so many may change between the moments of a batch where all others are told for all moments together.
+#: One listing in so many may change between the moments of a batch where all others are computed for all moments together.
 FEW = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """Q moments at which a next listing is to be foretold.
+    """Q moments at which a next listing is to be predicted.
 
     The history of query q is the rows `start[q] : end[q]` of the log, oldest first. Its candidates are the listings
     live at `at[q]` without those of the history where `masked`, else all listings (leave-one-out where users return, and in
     papers); all without those of the history where they need not be `live`.
     """
 
-    event: np.ndarray  # (Q,) int64, row of the target event in the log, -1 where nothing is to be foretold
+    event: np.ndarray  # (Q,) int64, row of the target event in the log, -1 where nothing is to be predicted
     user: np.ndarray  # (Q,) int32
     target: np.ndarray  # (Q,) int32, row of the target listing, -1 where there is none
     at: np.ndarray  # (Q,) int64, the moment (time of the log)
@@ -107,15 +107,15 @@ class Catalogue:
     def live(self, at: np.ndarray | int, listings: np.ndarray | slice = slice(None)) -> np.ndarray:
         """bool: which of the `listings` (rows, all by default) are live at the moments `at`, broadcast as numpy does:
         one moment gives (L,), moments (Q, 1) give (Q, L), moments (n,) of rows (n,) give (n,)."""
-        found: np.ndarray = self.since[listings] <= at
+        active: np.ndarray = self.since[listings] <= at
         if self._expires:
-            found &= at < self.until[listings]
-        return found
+            active &= at < self.until[listings]
+        return active
 
     def during(self, begin: int, end: int) -> np.ndarray:
         """(L,) bool: which listings are live at some time from `begin` to before `end`; one that ends as it begins never is."""
-        found: np.ndarray = (self.since < end) & (self.until > begin) & (self.since < self.until)
-        return found
+        active: np.ndarray = (self.since < end) & (self.until > begin) & (self.since < self.until)
+        return active
 
     @cached_property
     def _expires(self) -> bool:
@@ -137,10 +137,10 @@ class Catalogue:
         some = np.flatnonzero(changing)
         if len(some) * FEW > len(always):
             return self.live(at[:, None])
-        found = np.broadcast_to(always, (len(at), len(always))).copy()
+        active = np.broadcast_to(always, (len(at), len(always))).copy()
         if len(some):
-            found[:, some] = self.live(at[:, None], some)
-        return found
+            active[:, some] = self.live(at[:, None], some)
+        return active
 
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
         """(Q, L) bool: which listings each query may recommend."""

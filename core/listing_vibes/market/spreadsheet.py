@@ -9,7 +9,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
-    """A table as CSV, with the mark by which spreadsheets know UTF-8: lists joined by semicolons, and an apostrophe before texts
+    """Return a table as CSV, with the mark by which spreadsheets know UTF-8: lists joined by semicolons, and an apostrophe before texts
     that would be run as formulas.
 
     >>> spreadsheet_csv(pd.DataFrame({"title": ["=A1"], "has": [["Wifi", "Sauna"]], "change": [-1.5]})).decode("utf-8-sig")
@@ -20,13 +20,11 @@ def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
 
 def neutralized(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table with an apostrophe before texts that a spreadsheet would run as formulas, and lists joined."""
-    told = frame.rename(columns=_cell)
-    for place, dtype in enumerate(told.dtypes):
-        if (
-            dtype.kind not in "biufcmM"
-        ):  # neither numbers nor dates; Arrow's texts are of another kind than Python's
-            told.isetitem(place, [_cell(value) for value in told.iloc[:, place]])
-    return told
+    safe = frame.rename(columns=_cell)
+    for position, dtype in enumerate(safe.dtypes):
+        if dtype.kind not in "biufcmM":  # texts, of Arrow or of Python, and whatever else
+            safe.isetitem(position, [_cell(value) for value in safe.iloc[:, position]])
+    return safe
 
 
 def _cell(value: Any) -> Any:

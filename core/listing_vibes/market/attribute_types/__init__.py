@@ -190,5 +190,5 @@ class Attribute:
         return type_of(self.kind).shown_as
 
     def typed(self, value: Any) -> Any:
-        """A value as somebody typed it, as the table writes it too, for its kind to read."""
+        """Return a value that a user typed, with a decimal comma as the table has it, for its type to parse."""
         return with_point(value) if self.decimal == "," and isinstance(value, str) else value
