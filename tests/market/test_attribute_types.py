@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES, Sample, infer_type, type_of
 from listing_vibes.market.config import AttributeConfig, MarketConfig
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 
 #: Sample of a file, the third of them missing.
 FILES = {
@@ -34,77 +34,46 @@ def read(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_told_are_ids_of_the_attribute_and_nothing_where_it_is_missing(name):
+def test_a_type_reads_speaks_and_tokenizes_what_is_there(name):
     kind, listings = type_of(name), read(name)
+    assert kind.missing(listings, "x").tolist() == [False, False, True, False, False]
+    words = kind.words(listings, "x")
+    assert (
+        words[2] == "" and all(words[row] for row in (0, 1, 3, 4)) and 1 < kind.distinct(listings, "x") <= 4
+    )
+    for column, cells in FILES[name].items():  # what is typed is what the file holds
+        assert all(
+            kind.parse(cell, "X", column) == listings[column][row] for row, cell in enumerate(cells) if cell
+        )
     entry = kind.fit(listings, "x", bins=3, min_count=1)
     entry.first = 7
     assert (entry.kind, entry.name) == (name, "x") and entry.size > 0
-    told = kind.tokenize(entry, listings)
-    assert {row for one in told for row in one.listing} == {0, 1, 3, 4}
-    ids = [one.value for one in told if one.value is not None]
-    ids += [np.concatenate([np.array(s) for s in one.sets]) for one in told if one.sets is not None]
-    for found in ids:
-        assert found.min() >= entry.first and found.max() < entry.first + entry.size
-    assert all(one.key < kind.keys for one in told)
-    assert kind.binned == any(one.bin is not None for one in told)
-    for one in told:
-        if one.bin is not None:
-            assert one.bin.max() < entry.size and ((one.fraction >= 0) & (one.fraction <= 1)).all()
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_missing_value_is_counted_and_has_no_words(name):
-    kind, listings = type_of(name), read(name)
-    assert kind.missing(listings, "x").tolist() == [False, False, True, False, False]
-    spoken = kind.words(listings, "x")
-    assert spoken[2] == "" and all(spoken[row] for row in (0, 1, 3, 4))
-    assert 1 < kind.distinct(listings, "x") <= 4
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_what_is_typed_is_what_the_file_holds(name):
-    kind, listings = type_of(name), read(name)
-    for column, cells in FILES[name].items():
-        for row, cell in enumerate(cells):
-            if cell is not None:
-                assert kind.parse(cell, "X", column) == listings[column][row]
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_where_all_is_missing_there_are_no_tokens(name):
-    kind, listings = type_of(name), read(name)
-    entry = kind.fit(listings, "x", bins=3, min_count=1)
+    slots = kind.tokenize(entry, listings)
+    assert {row for tokens in slots for row in tokens.listing} == {0, 1, 3, 4}
+    for tokens in slots:
+        assert tokens.key < kind.keys and (tokens.bin is not None) == kind.binned
+        assert all(entry.first <= number < entry.first + entry.size for number in tokens.ids)
+        if tokens.bin is not None:
+            assert tokens.bin.max() < entry.size and ((tokens.fraction >= 0) & (tokens.fraction <= 1)).all()
     columns = list(kind.columns("x"))
-    nothing = listings.assign(
-        **{column: listings[column].where(listings[column].isna()) for column in columns}
-    )
+    nothing = listings.assign(**{one: listings[one].where(listings[one].isna()) for one in columns})
     assert all(len(tokens.listing) == 0 for tokens in kind.tokenize(entry, nothing))
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "column", "said"),
-    [
-        ("number", "ten", "x", "X is 'ten'; give a number"),
-        ("flag", "perhaps", "x", "X is 'perhaps'; give yes or no"),
-        ("place", "91", "latitude", "X is '91'; give degrees up to 90"),
-    ],
-)
-def test_what_cannot_be_read_is_one_sentence(kind, value, column, said):
-    with pytest.raises(VibesError, match=said):
+    ("kind", "value", "column", "says"),
+    [("number", "ten", "x", "give a number"), ("flag", "perhaps", "x", "give yes or no"), ("place", "91", "latitude", "give degrees up to 90")],
+)  # fmt: skip
+def test_what_cannot_be_read_is_one_sentence(kind, value, column, says):
+    with pytest.raises(VibesError, match=f"X is '{value}'; {says}"):
         type_of(kind).parse(value, "X", column)
 
 
 @pytest.mark.parametrize(
     ("name", "asked", "rows"),
-    [
-        ("category", ["a"], [0, 3]),
-        ("category", ["b", "C"], [1, 4]),
-        ("number", ["1200", "13.0"], [0, 1]),
-        ("flag", ["Yes"], [0, 4]),
-        ("text", ["SUNNY", "nothing"], [0, 1]),
-        ("multi", ["Wifi"], [0, 1, 4]),
-    ],
-)
+    [("category", ["a"], [0, 3]), ("category", ["b", "C"], [1, 4]), ("number", ["1200", "13.0"], [0, 1]), ("flag", ["Yes"], [0, 4]),
+     ("text", ["SUNNY", "nothing"], [0, 1]), ("multi", ["Wifi"], [0, 1, 4])],
+)  # fmt: skip
 def test_a_condition_is_met_by_the_values_it_asks_for_and_by_no_missing_one(name, asked, rows):
     kind, listings = type_of(name), read(name)
     found = kind.meets(listings["x"], [kind.wanted(part) for part in asked])
@@ -135,10 +104,6 @@ def test_the_strongest_claim_decides_and_no_two_kinds_claim_alike():
         n for n in ATTRIBUTE_TYPES for claim in ATTRIBUTE_TYPES[n].claims if claim.holds(Sample("x", column))
     ]
     assert {"flag", "category"} <= set(holding) and infer_type("x", column) == "flag"
-
-
-def test_an_attribute_is_shown_as_its_kind_says():
-    assert Attribute("x", "number", "X").shown_as == "number"
 
 
 def test_a_kind_that_is_none_is_refused_with_those_there_are():
