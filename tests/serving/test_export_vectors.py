@@ -2,9 +2,7 @@
 
 import json
 import re
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -134,42 +132,3 @@ def test_the_snippet_for_qdrant_finds_what_the_run_finds(loaded, trained):
     scores = trained.vectors("model") @ loaded["wanted"]
     best = np.array(trained.listing_ids)[np.argsort(-scores)[:30]]
     assert len(loaded["nearest"]) == 30 and len(set(best) & set(loaded["nearest"])) >= 29
-
-
-class _Database:
-    """What the snippet for pgvector needs of a connection; keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.rows: list = []
-        self.asked: list = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def cursor(self):
-        return self
-
-    def execute(self, query: str, values: list | None = None):
-        self.asked.append((query, values))
-        return SimpleNamespace(fetchall=list)
-
-    def executemany(self, query: str, rows: list) -> None:
-        self.rows += rows
-
-
-@pytest.mark.slow
-def test_the_snippet_for_pgvector_writes_vectors_as_pgvector_reads_them(loaded, trained, monkeypatch):
-    database = _Database()
-    monkeypatch.setitem(sys.modules, "psycopg", SimpleNamespace(connect=lambda _: database))
-    exec(snippet("pgvector"), loaded)
-    assert f"vector({loaded['width']})" in database.asked[0][0]
-    ids, texts = zip(*database.rows, strict=True)
-    assert list(ids) == trained.listing_ids
-    text = re.compile(r"\[[-+.\de]+(, [-+.\de]+)*\]")  # pgvector's input: '[1, -2.5e-3]'
-    assert all(text.fullmatch(one) for one in (*texts, *database.asked[-1][1]))
-    np.testing.assert_array_equal(
-        np.array([json.loads(one) for one in texts], np.float32), trained.vectors("model")
-    )

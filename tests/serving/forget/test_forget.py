@@ -352,14 +352,6 @@ def test_an_id_does_not_depend_on_the_cells_beside_it(cells, more):
     assert ids_of(pd.Series([*cells, *more], dtype=object)) == [id_text(cell) for cell in [*cells, *more]]
 
 
-@given(cells=st.lists(st.floats().map(lambda number: number + 0.0) | st.none(), min_size=1))
-def test_columns_of_floats_and_of_text_are_read_cell_by_cell(cells):
-    floats = pd.Series(cells, dtype="float64")
-    words = floats.map(str).where(floats.notna()).astype("str")
-    for column in (floats, words):
-        assert ids_of(column) == [id_text(cell) for cell in column.tolist()]
-
-
 def write_events(path: Path, users: list, listing: str) -> None:
     rows = {C.USER: users, C.LISTING: [listing] * len(users), C.TIMESTAMP: [WHEN] * len(users)}
     if path.suffix == ".parquet":

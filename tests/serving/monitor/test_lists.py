@@ -41,29 +41,19 @@ def test_places_and_coverage_are_those_of_a_loop():
     assert value == sum(n > 0 for n in counted(of)) / of.active.sum() and low < value < high
 
 
-def test_a_smaller_part_of_the_catalogue_is_an_alarm_where_it_is_sure():
-    wide, narrow = lists_of(0), lists_of(1, among=12)
-    found = lists.coverage_check(narrow, wide, LIMITS)
-    assert found.crossed and found.value < 0.75 * found.before
-    assert not lists.coverage_check(wide, narrow, LIMITS).crossed
-    assert not lists.coverage_check(narrow, wide, Thresholds(coverage_drop=None)).crossed
-    assert not lists.coverage_check(narrow, wide, Thresholds(coverage_drop=0.9)).crossed
-    few = lists.coverage_check(
-        lists_of(3, number=6, among=20), lists_of(0, number=9), Thresholds(coverage_drop=0.1)
-    )
-    assert few.value < 0.9 * few.before and not few.crossed  # of so few lists nobody can say
-    assert lists.coverage_check(wide, None, LIMITS).before is None
-
-
-def test_places_that_go_to_fewer_are_an_alarm_where_it_is_sure(monkeypatch):
+@pytest.mark.parametrize(
+    ("check", "limit"),
+    [(lists.coverage_check, "coverage_drop"), (lists.concentration_check, "concentration_rise")],
+)
+def test_lists_of_fewer_listings_cross_a_threshold_where_it_is_significant(check, limit, monkeypatch):
     monkeypatch.setattr(lists, "RESAMPLES", 100)
     wide, narrow = lists_of(0), lists_of(1, among=12)
-    found = lists.concentration_check(narrow, wide, LIMITS)
-    assert found.crossed and found.value - found.before > 0.1
-    assert not lists.concentration_check(wide, narrow, LIMITS).crossed
-    assert not lists.concentration_check(narrow, wide, Thresholds(concentration_rise=0.9)).crossed
-    few = lists.concentration_check(lists_of(1, number=4, among=20), lists_of(0, number=6), LIMITS)
-    assert few.value - few.before > 0.1 and not few.crossed
+    assert check(narrow, wide, LIMITS).crossed and not check(wide, narrow, LIMITS).crossed
+    for value in (None, 0.9):
+        assert not check(narrow, wide, Thresholds(**{limit: value})).crossed
+    few = check(lists_of(1, number=4, among=20), lists_of(0, number=6), Thresholds(**{limit: 0.05}))
+    assert abs(few.value - few.before) > 0.05 and not few.crossed  # of so few lists it is not
+    assert check(wide, None, LIMITS).before is None
 
 
 def test_the_sellers_shown_most_are_those_of_a_loop(tmp_path):

@@ -24,7 +24,7 @@ from listing_vibes.serving.refresh import market_tables, refresher
 from listing_vibes.serving.refresh.loop import keep_fresh
 from listing_vibes.serving.refresh.refresher import Refresher, Stopped
 from listing_vibes.serving.refresh.sources import FileSource
-from listing_vibes.serving.refresh.state import RefreshState
+from listing_vibes.serving.refresh.state import RefreshState, load_waiting, save_waiting
 
 
 class Shop:
@@ -133,9 +133,14 @@ def test_events_wait_for_their_listing_and_for_their_time(shop, is_embedded_agai
     if is_embedded_again:
         embed_market(Market.open(shop.market.path), shop.run, None, shop.run)
     shop.deliver("a", listings=new_listings(shop.market, 1))
-    result = shop.refresh()
+    refresher = shop.refresher()
+    result = refresher.refresh()
     assert (result.events, result.new, result.waiting) == (5, 1, 1)
-    assert not shop.refresh().published
+    assert not refresher.refresh().published
+    waiting = load_waiting(shop.run, "events")
+    save_waiting(shop.run, "events", waiting.assign(**{C.TIMESTAMP: pd.Timestamp.now("UTC")}))
+    result = refresher.refresh()  # its time has come
+    assert (result.events, result.waiting) == (1, 0)
 
 
 @pytest.mark.slow

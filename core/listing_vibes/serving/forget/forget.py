@@ -34,7 +34,7 @@ from listing_vibes.run.versions import STATES, building, folder_of, publish, rem
 from listing_vibes.serving.places import FILE as DATABASE
 from listing_vibes.serving.places import is_database, is_database_url, shown_place
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
-from listing_vibes.serving.refresh.refresher import copy_state, manifest_over
+from listing_vibes.serving.refresh.refresher import copy_model, copy_vectors, manifest_over
 from listing_vibes.serving.refresh.sources import JSON_LINES
 from listing_vibes.serving.refresh.state import RefreshState
 
@@ -190,7 +190,8 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
                 place = folder_of(path, stamp_of(path).number + 1) / table.relative_to(built)
                 done.rows[str(place)] = count
         after = Market.open(market.path, tables=built / "market")
-        copy_state(run, built, after)
+        copy_model(run, built)
+        copy_vectors(run, built, after)
         state = RefreshState.load(path)
         state.replaced = replaceable(run, state.replaced)
         state.save(path)

@@ -174,9 +174,10 @@ class Refresher:
         result.unread = len(result.problems)
         result.problems += [str(defect) for _, defect in changes.defects]
         result.rejected = save_rejected(self.path, changes.defects, run.market.names)
+        state.day_first = changes.day_first
         if changes.tables:
             state.replaced = replaceable(run, state.replaced)
-            state.save(self.path)  # before what it allows is published
+            state.save(self.path)  # before what it allows is published, and before the tables become Parquet
             was_active = run.catalogue.live(run.after_last_event)
             self._publish(run, config, changes)
             published = Run.open(self.path)
@@ -190,7 +191,6 @@ class Refresher:
         for name, rows in changes.waiting.items():
             save_waiting(self.path, name, rows)
         waiting |= changes.waiting
-        state.day_first = changes.day_first
         for name, poll in polls.items():
             taken = {frame.key: frame.mark for table, frame in changes.taken if table == name}
             state.marks.setdefault(name, {})[self.sources[name].place] = poll.marks | taken
@@ -239,12 +239,12 @@ class Refresher:
             write_tables(built / "market", run.market, config, changes.tables)
             market = Market.open(run.market.path, tables=built / "market")
             self.tick()
-            copy_state(run, built, market)
-            engine = None
+            copy_model(run, built)
             if changes.new or changes.changed:
                 engine = self._encode(run, built, market)
-            elif run.has_model:
-                engine = run.engine
+            else:
+                copy_vectors(run, built, market)
+                engine = run.engine if run.has_model else None
             manifest = manifest_over(run, market)
             opened = Run(built, manifest, market, fits_in=self.path)
             if engine is not None:
@@ -266,9 +266,7 @@ class Refresher:
             save_prepared(built, engine.features, market.fingerprint)
         self.tick()
         spaces = spaces_of(market, photos, engine, lambda _: self.tick(), known, complete=False)
-        for space in set(run.spaces) - set(
-            spaces
-        ):  # such as that of photos in a market that has none any more
+        for space in set(run.spaces) - set(spaces):  # such as that of photos where none can be read any more
             vectors = np.zeros((len(market.listings), run.stored(space).shape[1]), np.float32)
             vectors[: len(run.listing_ids)] = run.stored(space)
             spaces[space] = vectors
@@ -286,34 +284,43 @@ class Refresher:
         from listing_vibes.features.photos.market_photos import encoder_of
 
         parts = []
-        for part in name.split(JOIN):
+        for part in reversed(
+            name.split(JOIN)
+        ):  # the first is then the one that the market's photos are embedded by
             encoder = encoder_of(market, part, trained_weights(run.folder, part))
             parts.append(embed_photos(market.path, market.photos, encoder, report=lambda _: self.tick()))
-        return combine(parts)
+        return combine(parts[::-1])
 
 
 def _is_due(waiting: pd.DataFrame, since: float, now: float) -> bool:
     """Whether the time of an event that waits has come since the last refresh."""
     if C.TIMESTAMP not in waiting:
         return False
-    moments = waiting[C.TIMESTAMP].astype("int64") / 1e9
-    return bool(((moments > since) & (moments <= now)).any())
+    begin, end = (pd.Timestamp(moment, unit="s", tz="UTC") for moment in (since, now))
+    return bool(waiting[C.TIMESTAMP].between(begin, end).any())
 
 
-def copy_state(run: Run, built: Path, market: Market) -> None:
-    """Put into `built` the model and the vectors of `run`, for a state over `market` with the same content of its listings.
+def copy_model(run: Run, built: Path) -> None:
+    """Put the model of `run` into `built`."""
+    _link(run.folder, built, *MODEL, *ABOUT)
 
-    Files of a run are only ever replaced, never changed, so that a link is as good as a copy.
-    """
-    for name in (*MODEL, *ABOUT, CENTER, "listings.safetensors"):
-        if (run.folder / name).is_file():
-            try:
-                os.link(run.folder / name, built / name)
-            except OSError:
-                shutil.copyfile(run.folder / name, built / name)
+
+def copy_vectors(run: Run, built: Path, market: Market) -> None:
+    """Put the vectors of `run` into `built`, for a state over `market` with the same content of its listings."""
+    _link(run.folder, built, "listings.safetensors", CENTER)
     features = load_prepared(run.folder, run.manifest.fingerprint)
     if features is not None:
         save_prepared(built, features, market.fingerprint)
+
+
+def _link(source: Path, target: Path, *names: str) -> None:
+    """Have files in another folder: those of a run are only ever replaced, never changed, so that a link is as good as a copy."""
+    for name in names:
+        if (source / name).is_file():
+            try:
+                os.link(source / name, target / name)
+            except OSError:
+                shutil.copyfile(source / name, target / name)
 
 
 def manifest_over(run: Run, market: Market) -> Manifest:
