@@ -142,7 +142,7 @@ class PhotoEncoder:
 
 
 def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:
-    """An encoder that no run has trained, see `listing_vibes.features.photos.tail.load_photo_encoder`.
+    """Load an encoder that no run has trained, see `listing_vibes.features.photos.tail.load_photo_encoder`.
 
     Raises:
         VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.
@@ -187,7 +187,7 @@ def _load_file(name: str, file: Path, device: str | None) -> PhotoEncoder:
 
 
 def _timm_config(name: str) -> Any:
-    """What timm knows of a model's weights; None for an unknown architecture or tag."""
+    """Return what timm knows of a model's weights; None for an unknown architecture or tag."""
     try:
         return timm.get_pretrained_cfg(name)
     except RuntimeError:
@@ -195,7 +195,7 @@ def _timm_config(name: str) -> Any:
 
 
 def _cached_weights(name: str) -> Path | None:
-    """The weights of a timm model in the local hub cache, without asking the network; None where absent."""
+    """Return the weights of a timm model in the local hub cache, without asking the network; None where absent."""
     from huggingface_hub import try_to_load_from_cache
 
     config = _timm_config(name)
@@ -216,26 +216,11 @@ def _load_lite0(device: str | None) -> PhotoEncoder:
         raise VibesError(f"{file} is not the known weights file; reinstall {LITE0_PIP}.")
     model = timm.create_model(LITE0, pretrained=False).eval()
     theirs = torch.load(file, map_location="cpu", weights_only=True)
-    model.load_state_dict(rename_by_order(theirs, model.state_dict()), strict=True)
+    # The same architecture, written twice, lists its layers in the same order; the file is known by its hash.
+    model.load_state_dict(dict(zip(model.state_dict(), theirs.values(), strict=True)), strict=True)
     _fold_batch_norm(model)
     name = f"{LITE0}-{LITE0_SIZE[0]}-{LITE0_SHA256[:8]}"
     return PhotoEncoder(model, name, LITE0_SIZE, (0.5,) * 3, (0.5,) * 3, device)  # RGB / 127.5 - 1
-
-
-def rename_by_order(
-    theirs: dict[str, torch.Tensor], ours: dict[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """Their tensors under our names: the same architecture written twice lists its layers in the same order.
-
-    Raises:
-        VibesError: a count, a shape or the last part of a name (`weight`, `running_mean`, ...) differs.
-    """
-    if len(theirs) != len(ours):
-        raise VibesError(f"The weights file holds {len(theirs)} tensors where the model has {len(ours)}.")
-    for (their_name, their), (our_name, our) in zip(theirs.items(), ours.items(), strict=True):
-        if their.shape != our.shape or their_name.split(".")[-1] != our_name.split(".")[-1]:
-            raise VibesError(f"The weights file's {their_name} does not fit the model's {our_name}.")
-    return dict(zip(ours, theirs.values(), strict=True))
 
 
 def _fold_batch_norm(model: nn.Module) -> None:
