@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sqlite3
 import time
@@ -21,6 +22,9 @@ FLUSH_ROWS = 4096
 FLUSH_SECONDS = 10.0
 READ_ROWS = 500  # keys that one query names
 BUSY_SECONDS = 60.0
+
+#: What of SQLite's errors the disk or its rights make.
+_SYSTEM_ERRORS = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}
 
 _SCHEMA = """
 PRAGMA page_size = 32768;
@@ -159,10 +163,9 @@ class VectorCache:
         try:
             with closing(sqlite3.connect(file, timeout=BUSY_SECONDS)) as database:
                 yield database
-        except sqlite3.OperationalError as error:  # full, read-only or busy
-            raise VibesError(
-                f"{file} cannot be used ({error}); free some space or make it writable, and run again."
-            ) from error
+        except sqlite3.OperationalError as error:
+            code = _SYSTEM_ERRORS.get(error.sqlite_errorcode & 0xFF, errno.EIO)
+            raise write_error(file, OSError(code, str(error))) from error
         except (sqlite3.DatabaseError, TypeError, ValueError) as error:
             raise VibesError(
                 f"The cached vectors in {file} cannot be read ({error}); delete that file and run again."
