@@ -2,15 +2,17 @@
 
 import html
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import plotly.express as px
 import plotly.graph_objects as go
 import plotly.io as pio
 import streamlit as st
+
+from listing_vibes.words import percent
+from listing_vibes_app.view.formats import MISSING
 
 SIZE = 13  # of words, in pixels
 TOP = 28  # pixels above a plot, where the buttons are
@@ -30,7 +32,7 @@ def show_chart(figure: go.Figure, *, key: str, alt: str, height: int, **more: An
         height: pixels.
         more: for `st.plotly_chart`, such as `on_select`.
     """
-    margin = {"l": 8, "r": 12, "t": TOP, "b": 52} | figure.layout.margin.to_plotly_json()
+    margin = {"l": 8, "r": 12, "b": 52} | figure.layout.margin.to_plotly_json() | {"t": TOP}
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False}
     figure.update_layout(
         height=height,
@@ -84,6 +86,7 @@ def rows_height(rows: int, legend: bool = False) -> int:
 def row_axis(figure: go.Figure, names: Sequence[str]) -> None:
     """Give the vertical axis a name for each line, the first on top; lines stand at 0, 1, ..."""
     figure.update_yaxes(
+        title=None,
         tickvals=list(range(len(names))),
         ticktext=[label(name) for name in names],
         range=[len(names) - 0.5, -0.5],
@@ -92,61 +95,64 @@ def row_axis(figure: go.Figure, names: Sequence[str]) -> None:
     )
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of point: its name in the legend, color and symbol."""
-
-    name: str
-    color: str
-    symbol: str = "circle"
-
-
-def error_bar(table: pd.DataFrame, **style: Any) -> dict[str, Any]:
-    """Return plotly's error bar of `value`, `low` and `high`; none where an end is unknown."""
-    value, low, high = (table[name].to_numpy(float) for name in ("value", "low", "high"))
-    ends = {"array": _lengths(high - value), "arrayminus": _lengths(value - low)}
-    return {"type": "data", "symmetric": False, "thickness": 2, "width": 0, **ends, **style}
-
-
 def intervals(
-    table: pd.DataFrame, kinds: Sequence[Kind], at: str, hover: Sequence[str], *, upright: bool = False
+    table: pd.DataFrame,
+    measure: str,
+    styles: Mapping[str, tuple[str, str]],
+    *,
+    groups: str = "",
+    hover: Sequence[str] = (),
 ) -> go.Figure:
-    """Return a figure with a point and its interval for each line of `table`.
+    """Return a figure with a point and its 95 % interval for each line of `table`.
 
     Args:
-        table: columns `value`, `low`, `high` (shares; None where there is no interval), `kind`, and `at`.
-        kinds: in the order of the legend; those without a line are left out.
-        at: the column with a line's position on the other axis.
-        hover: the text of each line on hover.
-        upright: intervals stand, and several kinds at one position stand beside each other.
+        table: columns `name`, `kind`, `value`, `low` and `high` (shares; None where there is no interval).
+        measure: what the values are.
+        styles: color and symbol of each kind, in the order of the legend.
+        groups: the column whose values stand side by side, the intervals upright; empty: a row for each line.
+        hover: a further line of text on hover, for each line.
     """
-    figure = go.Figure()
-    table = table.assign(hover=list(hover))
-    for kind in kinds:
-        mine = table[table["kind"] == kind.name]
-        if mine.empty:
-            continue
-        value, position = mine["value"].to_numpy(float).tolist(), mine[at].tolist()
-        bar = error_bar(mine, color=kind.color)
-        figure.add_scatter(
-            x=position if upright else value,
-            y=value if upright else position,
-            mode="markers",
-            name=kind.name,
-            marker={"color": kind.color, "symbol": kind.symbol, "size": 11},
-            **({"error_y": bar, "offsetgroup": kind.name} if upright else {"error_x": bar}),
-            cliponaxis=False,
-            text=mine["hover"].tolist(),
-            hovertemplate="%{text}<extra></extra>",
-        )
-    values = {"tickformat": ".0%", "rangemode": "tozero", "nticks": 6, "zeroline": True}
-    if upright:
-        figure.update_layout(scattermode="group", scattergap=0.6, yaxis=values)
-        figure.update_xaxes(showgrid=False)
+    low, high = (table[end].astype(float).fillna(table["value"].astype(float)) for end in ("low", "high"))
+    ends = {"above": high - table["value"], "below": table["value"] - low}
+    lines = zip(table["name"], table["value"], table["low"], table["high"], strict=True)
+    texts = [
+        f"<b>{escaped(name)}</b><br>{measure} {percent(value)}<br>95 %: {interval(low, high)}"
+        for name, value, low, high in lines
+    ]
+    if hover:
+        texts = [f"{text}<br>{escaped(more)}" for text, more in zip(texts, hover, strict=True)]
+    value, across = ("y", "x") if groups else ("x", "y")
+    figure = px.scatter(
+        table.assign(row=range(len(table)), text=texts, **ends),
+        color="kind",
+        symbol="kind",
+        color_discrete_map={kind: color for kind, (color, _) in styles.items()},
+        symbol_map={kind: symbol for kind, (_, symbol) in styles.items()},
+        category_orders={"kind": list(styles)},
+        custom_data="text",
+        **{value: "value", across: groups or "row"},
+        **{f"error_{value}": "above", f"error_{value}_minus": "below"},
+    )
+    marker, bar = {"size": 11}, {f"error_{value}": {"thickness": 2, "width": 0}}
+    figure.update_traces(
+        marker=marker, cliponaxis=False, hovertemplate="%{customdata[0]}<extra></extra>", **bar
+    )
+    values = {"title": None, "tickformat": ".0%", "rangemode": "tozero", "nticks": 6, "zeroline": True}
+    title = f"{measure} with its 95 % interval"
+    figure.update_layout(legend_title=None, **{f"{value}axis": values})
+    if groups:
+        order = {"categoryorder": "array", "categoryarray": list(dict.fromkeys(table[groups]))}
+        figure.update_layout(scattermode="group", scattergap=0.6)
+        figure.update_xaxes(title=None, type="category", showgrid=False, **order)
+        figure.update_yaxes(title=measure)
     else:
-        figure.update_layout(xaxis=values)
+        row_axis(figure, table["name"].tolist())
+        axis_title(figure, title)
     return figure
 
 
-def _lengths(values: np.ndarray) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
+def interval(low: float | None, high: float | None) -> str:
+    """Format an interval of shares; "—" where there were too few users for one."""
+    if low is None or high is None or pd.isna(low) or pd.isna(high):
+        return MISSING
+    return f"{percent(low)} to {percent(high)}"

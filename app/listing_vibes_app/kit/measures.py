@@ -1,7 +1,5 @@
 """Measures on the screen: names of methods, shares as percentages, intervals, and the ablation of a run."""
 
-from math import isnan
-
 import pandas as pd
 import streamlit as st
 
@@ -9,8 +7,9 @@ from listing_vibes.ablation.table import read_ablation
 from listing_vibes.errors import VibesError
 from listing_vibes.report.text import NAMES
 from listing_vibes.words import percent
+from listing_vibes_app.kit.charts import interval
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
-from listing_vibes_app.view.formats import MISSING, words
+from listing_vibes_app.view.formats import words
 
 RECALL_HELP = "Of the listings that users interacted with next, the share that was in our 30."
 ABLATION = "ablation.parquet"
@@ -19,13 +18,6 @@ ABLATION = "ablation.parquet"
 def method_name(name: str) -> str:
     """Return a scorer's name on the screen."""
     return NAMES.get(name, words(name))
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """Format an interval of shares; "—" where there were too few users for one."""
-    if low is None or high is None or isnan(low + high):
-        return MISSING
-    return f"{percent(low)} to {percent(high)}"
 
 
 def recall_columns(table: pd.DataFrame) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from listing_vibes.widgets.colours import UNKNOWN, Colouring, by_value
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView
 
-CLUSTERS, PHOTOS, EVENTS = "clusters", "photos", "events"
+CLUSTERS, PHOTOS, EVENTS = "#clusters", "#photos", "#events"  # beside names of attributes
 FIFTHS = 5
 _GRAYS = {"light": ["#858f94"] * 3 + ["#a08676"], "dark": ["#7d888d"] * 3 + ["#9a8172"]}
 #: From the lowest fifth to the highest: away from the ground, so that high values stand out; then grays.
@@ -22,17 +22,9 @@ SCALE = {
 }
 
 
-def own_key(view: MarketView, name: str) -> str:
-    """Return the key of `CLUSTERS`, `PHOTOS` or `EVENTS`: with a # where the market has an attribute of that name."""
-    names = {item.name for item in view.attributes}
-    while name in names:
-        name = f"#{name}"
-    return name
-
-
 def choices(view: MarketView) -> dict[str, str]:
     """Return the label of everything that the map can be colored by, the groups first."""
-    found = {own_key(view, CLUSTERS): "Groups"}
+    found = {CLUSTERS: "Groups"}
     for item in view.attributes:
         if item.shown_as == "multi":
             found[item.name] = f"{item.label}: how many"
@@ -41,9 +33,9 @@ def choices(view: MarketView) -> dict[str, str]:
         elif item.shown_as != "text":
             found[item.name] = item.label
     if view.has_photos:
-        found[own_key(view, PHOTOS)] = "Number of photos"
+        found[PHOTOS] = "Number of photos"
     if view.has_events:
-        found[own_key(view, EVENTS)] = "Number of events"
+        found[EVENTS] = "Number of events"
     return found
 
 
@@ -59,12 +51,12 @@ def colouring(
     Raises:
         KeyError: `by` is none of them.
     """
-    if by == own_key(view, CLUSTERS):
+    if by == CLUSTERS:
         names = [portrait.name for portrait in portraits()]
         return by_value(cluster.astype(int), names, "Smaller groups", "Between the groups")
-    if by == own_key(view, PHOTOS):
+    if by == PHOTOS:
         return _fifths(np.array([len(view.photos(int(row))) for row in rows], float), formats.number)
-    if by == own_key(view, EVENTS):
+    if by == EVENTS:
         return _fifths(view.log.counts().astype(float)[rows], formats.number)
     for item in view.attributes:
         if by == (C.PLACE if item.shown_as == "place" else item.name) and item.shown_as != "text":

@@ -111,7 +111,7 @@ def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
     path = tmp_path / "one" / "run"
     frame, run = write_map(path).query("space == 'model'"), Run.open(path)
     page = show("cold", path, view="new", like="l04", photos="0")
-    before = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][2]
+    before = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][-1]
     assert page.slider(key="drag-price").value == run.market.listings["price"].iloc[4]
     page.slider(key="drag-price").set_value(150.0).run()
     cells = json.loads(page.query_params["draft"])
@@ -122,7 +122,7 @@ def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
     grid = grid_places(frame[["x", "y"]].to_numpy()).astype(float)
     vector = Newcomers(run).encode(cells, [], ["model"]).vectors["model"]
     at, group = place_among(run.vectors("model") @ vector, grid, frame["cluster"].to_numpy(int))
-    now = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][2]
+    now = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][-1]
     assert (now["x"][0], now["y"][0]) == pytest.approx(tuple(at), rel=1e-4) and now["x"] != before["x"]
     assert ("In the group" in texts(page)) == (group >= 0)
     best = found.changes.drop_duplicates("attribute").iloc[0]

@@ -17,22 +17,28 @@ from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.list_options import describe_score
 
-KINDS = [charts.Kind("Model", "#112233"), charts.Kind("Baseline", "#445566", "square")]
+STYLES = {"Model": ("#112233", "circle"), "Baseline": ("#445566", "square")}
 TABLE = pd.DataFrame(
-    [("Model", 0.4, 0.3, 0.45, 0), ("Baseline", 0.2, 0.15, 0.3, 1), ("Baseline", 0.1, None, None, 2)],
-    columns=["kind", "value", "low", "high", "row"],
+    [
+        ("One", "Model", 0.4, 0.3, 0.45),
+        ("<b>", "Baseline", 0.2, 0.15, 0.3),
+        ("x", "Baseline", 0.1, None, None),
+    ],
+    columns=["name", "kind", "value", "low", "high"],
 )
 ASKED = {"user": "u1", "at": "4", "k": "6"}
 
 
 def test_a_chart_has_values_intervals_and_names_that_are_no_markup(monkeypatch):
-    figure = charts.intervals(TABLE, KINDS, "row", ["one", "two", "three"])
+    figure = charts.intervals(TABLE, "Recall@30", STYLES, hover=["9 queries"] * 3)
     model, baseline = figure.data
-    assert (model.x, model.y, model.text) == ((0.4,), (0,), ("one",))
-    assert model.error_x.array == pytest.approx((0.05,)) and model.error_x.arrayminus == pytest.approx((0.1,))
-    assert baseline.marker.symbol == "square" and baseline.error_x.array[1] is None  # no interval, no bar
-    (upright,) = charts.intervals(TABLE[1:], KINDS, "row", ["two", "three"], upright=True).data
-    assert upright.y == (0.2, 0.1) and upright.offsetgroup == "Baseline"
+    assert (list(model.x), list(model.y)) == ([0.4], [0]) and baseline.marker.symbol == "square"
+    assert model.customdata[0][0] == "<b>One</b><br>Recall@30 40.0%<br>95 %: 30.0% to 45.0%<br>9 queries"
+    assert "&lt;b&gt;" in baseline.customdata[0][0] and "95 %: —" in baseline.customdata[1][0]
+    assert list(model.error_x.array) == pytest.approx([0.05])
+    assert list(model.error_x.arrayminus) == pytest.approx([0.1]) and baseline.error_x.array[1] == 0
+    upright = charts.intervals(TABLE[1:], "Recall@30", STYLES, groups="name")
+    assert list(upright.data[0].y) == [0.2, 0.1] and upright.layout.xaxis.categoryarray == ("<b>", "x")
     escaped = "A &lt;b&gt;bold&lt;/b&gt; &amp; much wider<br>name"
     assert charts.label("A <b>bold</b> & much wider name") == escaped
     assert charts.label("word " * 30).count("<br>") == 1

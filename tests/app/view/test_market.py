@@ -12,9 +12,9 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.describe import describe_listings
-from listing_vibes_app.app_pages.map.region import against, summarize, table_of
+from listing_vibes_app.app_pages.map.region import against, summarize
 from listing_vibes_app.app_pages.similar.matching import match, same_and_different
-from listing_vibes_app.kit.palettes import choices, colouring
+from listing_vibes_app.kit.palettes import EVENTS, colouring
 from listing_vibes_app.view.history import later_listings
 from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.search import SearchIndex
@@ -89,7 +89,7 @@ def test_each_listing_has_the_colour_of_its_own_value(tmp_path):
     events = pd.DataFrame({"user_id": "u", "listing_id": touched, "position": range(len(touched))})
     write_market(tmp_path / "shop", MarketConfig(), frame, None, events)
     view, rows = view_of(tmp_path / "shop"), np.array([2, 3, 0, 1])
-    for by, told in (("events", ["1", "0", "4", "1"]), ("pets", ["Unknown", "Yes", "Yes", "No"])):
+    for by, told in ((EVENTS, ["1", "0", "4", "1"]), ("pets", ["Unknown", "Yes", "Yes", "No"])):
         found = colouring(view, rows, np.zeros(4), by, list)
         said = {code: label for label, code, _ in found.legend}
         assert [said[code] for code in found.codes] == told
@@ -179,46 +179,6 @@ def test_a_hashed_user_is_found_by_name_and_by_id(tiny_market):
     assert name != user and user not in view.log.users
     assert view.user_row[user] == view.user_row[name] == view.log.users.index(name)
     assert view.user_row.get("nobody") is None
-
-
-@pytest.fixture
-def named_alike(tmp_path) -> MarketView:
-    """A market whose columns are called as things of the explorer are."""
-    frame = pd.DataFrame(
-        {
-            "listing_id": ["a", "b"],
-            "photos": [7.0, 8.0],
-            "clusters": ["x", "y"],
-            "#clusters": ["v", "w"],
-            "deal": ["rent", "sale"],
-        }
-    )
-    labels = {"photos": "Building", "clusters": "Building", "deal": "Listing"}
-    config = MarketConfig(attributes={name: AttributeConfig(label=label) for name, label in labels.items()})
-    shots = pd.DataFrame({"listing_id": ["a"], "position": [0], "path": ["a.png"]})
-    write_market(tmp_path / "alike", config, frame, shots)
-    return view_of(tmp_path / "alike")
-
-
-def test_attributes_named_as_the_explorers_own_colours_stand_beside_them(named_alike):
-    assert choices(named_alike) == {
-        "##clusters": "Groups", "photos": "Building", "clusters": "Building", "#clusters": "#clusters",
-        "deal": "Listing", "#photos": "Number of photos",
-    }  # fmt: skip
-
-    def legend(by):
-        groups = [SimpleNamespace(name="One"), SimpleNamespace(name="Two")]
-        found = colouring(named_alike, np.arange(2), np.arange(2), by, lambda: groups).legend
-        return [name for name, _, _ in found]
-
-    assert legend("photos") == ["7", "8"] and legend("#photos") == ["0", "1"]
-    assert legend("clusters") == ["x", "y"] and legend("##clusters") == ["One", "Two"]
-
-
-def test_the_table_of_a_region_keeps_columns_of_one_label_apart(named_alike):
-    table = table_of(named_alike, np.arange(2))
-    assert list(table) == ["Listing", "Building", "Building 2", "#clusters", "Listing 2"]
-    assert table["Building 2"].tolist() == ["x", "y"] and table["Listing 2"].tolist() == ["rent", "sale"]
 
 
 def test_a_refusal_is_no_later_interaction(make_log):

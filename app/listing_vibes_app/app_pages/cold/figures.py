@@ -4,15 +4,13 @@ import re
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.report.text import best_baseline
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
-from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import to_similar
-from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name, recall_columns
+from listing_vibes_app.kit.measures import RECALL_HELP, method_name, recall_columns
 from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import count
@@ -71,9 +69,15 @@ def recall_by(opened: OpenRun) -> None:
         if table.empty:
             st.caption(why)
             continue
-        groups = table["Group"].nunique()
+        groups, styles = table["Group"].nunique(), zip(charts.SERIES, ("circle", "square"), strict=False)
+        kinds = dict(zip(map(method_name, methods), styles, strict=False))
+        named = table.assign(name=table["Method"] + ", " + table["Group"], kind=table["Method"])
+        hover = [count(queries, "query", "queries") for queries in table["Queries"]]
+        figure = charts.intervals(named, "Recall@30", kinds, groups="Group", hover=hover)
+        figure.update_layout(showlegend=True, margin={"l": 64})
+        charts.axis_title(figure, axis)
         charts.show_chart(
-            _chart(table, axis),
+            figure,
             key=f"recall-by-{part}",
             alt=f"Recall at 30, {axis.lower()}, with intervals",
             height=300,
@@ -83,21 +87,3 @@ def recall_by(opened: OpenRun) -> None:
         columns["Queries"] = table["Queries"].map("{:,}".format)
         label = f"The figures behind it: {title[:1].lower()}{title[1:]}"
         charts.show_figures(pd.DataFrame(columns), f"Recall@30 {title.lower()}", label)
-
-
-def _chart(table: pd.DataFrame, axis: str) -> go.Figure:
-    methods = list(dict.fromkeys(table["Method"]))
-    styles = zip(methods, charts.SERIES, ("circle", "square"), strict=False)
-    hover = [
-        f"<b>{charts.escaped(line.Method)}</b>, {charts.escaped(line.Group)}<br>Recall@30 {percent(line.value)}<br>"
-        f"95 %: {interval(line.low, line.high)}<br>{count(line.Queries, 'query', 'queries')}"
-        for line in table.itertuples()
-    ]
-    kinds = [charts.Kind(*style) for style in styles]
-    figure = charts.intervals(table.assign(kind=table["Method"]), kinds, "Group", hover, upright=True)
-    groups = list(dict.fromkeys(table["Group"]))
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=groups)
-    figure.update_yaxes(title="Recall@30")
-    figure.update_layout(showlegend=True, margin={"l": 64})
-    charts.axis_title(figure, axis)
-    return figure

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import plotly.express as px
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -123,25 +124,23 @@ def dots(
     )
 
 
+#: Of each kind of dot its color, symbol, size and opacity.
+DOTS_LIKE = {
+    "Other listings": (charts.GRAY, "circle", 5, 0.55),
+    "Neighbors": (charts.SERIES[1], "square", 9, 1),
+    "This listing": (charts.SERIES[0], "diamond", 17, 1),
+}
+
+
 def _chart(table: pd.DataFrame) -> go.Figure:
-    figure = go.Figure()
-    styles = {
-        "Other listings": {"color": charts.GRAY, "size": 5, "opacity": 0.55},
-        "Neighbors": {"color": charts.SERIES[1], "size": 9, "symbol": "square"},
-        "This listing": {"color": charts.SERIES[0], "size": 17, "symbol": "diamond"},
-    }
-    for kind, marker in styles.items():
-        mine = table[table["Kind"] == kind]
-        figure.add_scatter(
-            x=mine["x"].tolist(),
-            y=mine["y"].tolist(),
-            mode="markers",
-            name=kind,
-            marker=marker,
-            text=[charts.label(name, 40) for name in mine["Listing"]],
-            hovertemplate=f"%{{text}}<br>{kind}<extra></extra>",
-        )
-    figure.update_layout(showlegend=True, margin={"l": 0, "r": 0, "b": 8}, hovermode="closest")
+    table = table.assign(text=[charts.label(name, 40) for name in table["Listing"]])
+    figure = px.scatter(table, x="x", y="y", color="Kind", custom_data="text")
+    figure.update_traces(hovertemplate="%{customdata[0]}<extra></extra>")
+    for trace in figure.data:
+        color, symbol, size, opacity = DOTS_LIKE[trace.name]
+        trace.marker.update(color=color, symbol=symbol, size=size, opacity=opacity)
+    margin = {"l": 0, "r": 0, "b": 8}
+    figure.update_layout(showlegend=True, legend_title=None, margin=margin, hovermode="closest")
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False, scaleanchor="x")  # as on the map: both axes at one scale
     return figure

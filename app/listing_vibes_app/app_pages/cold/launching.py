@@ -169,10 +169,6 @@ def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> 
     as_code(opened, [LaunchCall.of(opened.view.market, cells, like, bool(photos), cover)])
 
 
-def _gain(change: dict[str, Any]) -> str:
-    return f"{change['gain']:+,} ({change['low']:+,} to {change['high']:+,})"
-
-
 def _show_changes(opened: OpenRun, found: Launch) -> None:
     if found.changes is None or not len(found.changes):
         st.caption("There is no attribute to change.")
@@ -189,7 +185,7 @@ def _show_changes(opened: OpenRun, found: Launch) -> None:
             "Now": plain(write(change, "before")),
             "Instead": plain(write(change, "after")),
             "Audience": f"{change['audience']:,}",
-            "Gain": _gain(change),
+            "Gain": f"{change['gain']:+,} ({change['low']:+,} to {change['high']:+,})",
         }
         for change in best
     ]
@@ -216,16 +212,9 @@ def _show_covers(covers: pd.DataFrame) -> None:
     order = [now, *(number for number in range(1, len(covers) + 1) if number != now)]
     table = covers.assign(photo=[order[place] for place in covers["photo"]])
     table = table.sort_values(["audience", "photo"], ascending=[False, True])
-    lines = [
-        {
-            "Cover": f"Photo {change['photo']}" + (", now" if change["photo"] == now else ""),
-            "Audience": f"{change['audience']:,}",
-            "Gain": "" if change["photo"] == now else _gain(change),
-        }
-        for change in table.to_dict("records")
-    ]
-    alt = "The audience with each photo as the cover"
-    st.table(pd.DataFrame(lines), hide_index=True, border="horizontal", width="content", alt=alt)
+    alt = "The audience with each photo as the cover, against the cover now"
+    columns = ["photo", "audience", "gain", "low", "high"]
+    st.dataframe(table[columns], hide_index=True, width="content", alt=alt)
     best = table.iloc[0]
     if int(best["photo"]) != now and best["low"] > 0:
         label, number = f"Take photo {int(best['photo'])} as the cover", int(best["photo"])

@@ -11,7 +11,7 @@ from listing_vibes.report.text import NAMES
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.controls import select, switch
-from listing_vibes_app.kit.measures import RECALL_HELP, interval
+from listing_vibes_app.kit.measures import RECALL_HELP
 from listing_vibes_app.view.formats import MISSING, count, words
 
 METRICS = {
@@ -54,18 +54,12 @@ def show_ablation(table: pd.DataFrame) -> None:
     )
     lines = figures(shown)
     hover = [
-        f"<b>{charts.escaped(line['Variant'])}</b><br>{name} {line['Value']}<br>95 %: {line['95 % interval']}"
-        + (
-            f"<br>Against {charts.escaped(line['Compared with'])}: {line['Difference']}, p {line['p']}"
-            if line["p"] != MISSING
-            else ""
-        )
+        f"Against {line['Compared with']}: {line['Difference']}, p {line['p']}"
         for line in lines.to_dict("records")
     ]
-    kinds = [charts.Kind(verdict, color, symbol) for verdict, (symbol, color) in VERDICTS.items()]
-    figure = charts.intervals(shown.assign(kind=shown["verdict"], row=range(len(shown))), kinds, "row", hover)
-    charts.row_axis(figure, lines["Variant"].tolist())
-    charts.axis_title(figure, f"{name} with its 95 % interval")
+    styles = {verdict: (color, symbol) for verdict, (symbol, color) in VERDICTS.items()}
+    named = shown.assign(kind=shown["verdict"], name=lines["Variant"])
+    figure = charts.intervals(named, name, styles, hover=hover)
     figure.update_layout(showlegend=shown["verdict"].nunique() > 1)
     alt, height = (
         f"{name} of every variant with 95 percent intervals",
@@ -94,9 +88,9 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
     """Return the table behind the chart, as text."""
     lines = []
     for row in shown.to_dict("records"):
-        ends = [None if pd.isna(row[end]) else row[end] for end in ("low", "high")]
+        ends = row["low"], row["high"]
         line = {"Variant": variant_name(row["variant"]), "Value": percent(row["value"])}
-        line |= {"95 % interval": interval(*ends), "Compared with": MISSING, "Difference": MISSING}
+        line |= {"95 % interval": charts.interval(*ends), "Compared with": MISSING, "Difference": MISSING}
         line |= {"p": MISSING, "Verdict": MISSING}
         if not pd.isna(row["difference"]):
             line["Compared with"] = variant_name(row["reference"])

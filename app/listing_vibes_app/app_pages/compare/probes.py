@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
+import plotly.express as px
 import streamlit as st
 
 from listing_vibes.errors import needs
@@ -16,7 +16,7 @@ from listing_vibes_app.view.formats import MISSING
 SCORE_HELP = (
     "The share of the variance that is predicted: 1 is perfect, 0 is no better than the mean for all (R²)."
 )
-DOTS = 1500
+DOTS = 3000
 NAMES = {"photos": "Photos alone", "attributes": "The other attributes alone"}
 
 
@@ -87,33 +87,15 @@ def predictions(opened: OpenRun, found: Probes, question: str) -> pd.DataFrame:
 def show_predictions(frame: pd.DataFrame, label: str) -> None:
     """Show predicted against true values, with the line on which both are the same."""
     low, high = np.nanquantile(frame[["True", "Predicted"]].to_numpy(), [0.005, 0.995])
-    for column, (space, name) in zip(st.columns(2), NAMES.items(), strict=True):
-        mine = frame[frame["Predicted from"] == name]
-        if len(mine):
-            figure = _chart(mine.sample(min(len(mine), DOTS), random_state=0), float(low), float(high))
-            charts.axis_title(figure, f"True: {label}")
-            alt = f"{label}, true against predicted from {name.lower()}"
-            with column:
-                st.markdown(f"**{name}**")
-                charts.show_chart(figure, key=f"probe-{space}", alt=alt, height=340)
-    st.caption("Each dot is a listing; on the dashed line, the prediction is true.")
-
-
-def _chart(mine: pd.DataFrame, low: float, high: float) -> go.Figure:
-    """Return a dot for each listing; those beyond the axes lie on their ends."""
-    figure = go.Figure()
-    figure.add_scatter(
-        x=mine["True"].clip(low, high).tolist(),
-        y=mine["Predicted"].clip(low, high).tolist(),
-        mode="markers",
-        marker={"color": charts.SERIES[0], "size": 6, "opacity": 0.5},
-        customdata=mine[["True", "Predicted"]].to_numpy().tolist(),
-        hovertemplate="True: %{customdata[0]:,.4~r}<br>Predicted: %{customdata[1]:,.4~r}<extra></extra>",
-    )
+    shown = frame.sample(min(len(frame), DOTS), random_state=0)
+    figure = px.scatter(shown, x="True", y="Predicted", facet_col="Predicted from", opacity=0.5)
     line = {"color": charts.GRAY, "dash": "dash", "width": 1.5}
-    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line=line, hoverinfo="skip")
-    pad = 0.03 * (high - low)
-    axis = {"range": [low - pad, high + pad], "tickformat": "~s", "nticks": 5}
-    figure.update_layout(xaxis=axis, yaxis=axis, hovermode="closest", margin={"l": 64})
-    figure.update_yaxes(title="Predicted")
-    return figure
+    figure.add_shape(type="line", x0=low, x1=high, y0=low, y1=high, line=line, row="all", col="all")
+    figure.for_each_annotation(lambda title: title.update(text=title.text.partition("=")[2]))
+    axis = {"range": [low, high], "tickformat": "~s", "nticks": 5}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    figure.update_layout(margin={"l": 64})
+    alt = f"{label}, true against predicted, from photos alone and from the other attributes alone"
+    charts.show_chart(figure, key="probes", alt=alt, height=360)
+    st.caption(f"{label}: each dot is a listing; on the dashed line, the prediction is true.")

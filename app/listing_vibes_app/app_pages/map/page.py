@@ -49,12 +49,12 @@ def show_map(opened: OpenRun, maps: dict[str, SpaceMap]) -> None:
     """Draw the controls, the map, what is chosen on it, and the groups."""
     spaces = {name: label_of(name) for name in in_order(maps)}
     usual = "photos" if "photos" in maps else next(iter(spaces))  # the vibe
-    by, usual_by = palettes.choices(opened.view), palettes.own_key(opened.view, palettes.CLUSTERS)
+    by = palettes.choices(opened.view)
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-map"):
         place = ("region", "place", "page")
         space = switch("Map of", "space", spaces, usual, (*place, "group"), help=spaces_help(spaces))
         drawn = maps[space]
-        by_name = select("Color by", "by", by, usual_by, width=260)
+        by_name = select("Color by", "by", by, palettes.CLUSTERS, width=260)
         groups = {str(number): drawn.portraits[number].name for number in drawn.groups}
         group = ""
         if groups:

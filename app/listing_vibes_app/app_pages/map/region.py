@@ -21,7 +21,6 @@ from listing_vibes_app.view.formats import count, plain
 from listing_vibes_app.view.market import MarketView
 
 PAGE = 24
-LISTED = 1000  # lines of the table on the screen; the files have all
 TRAITS = 8
 GROUPS, MORE = 6, 12  # groups shown, and shown more at a click
 TYPICAL = 8  # listings of a group
@@ -61,18 +60,6 @@ def show_region(drawn: SpaceMap, chosen: np.ndarray, name: str | None) -> None:
             table = against(view, drawn.rows, chosen).map(plain)
             st.table(table, hide_index=True, border="horizontal", alt=alt)
             show_traits(apart(view.market, drawn.rows, chosen, coded=drawn.coded))
-    with st.expander("The listings as a table"):
-        table = table_of(view, rows[:LISTED])
-        st.dataframe(table, hide_index=True, height=400, alt="Listings of the region")
-
-
-def table_of(view: MarketView, rows: np.ndarray) -> pd.DataFrame:
-    """Return title and attributes of listings as people read them; labels that occur twice are numbered."""
-    columns = [[view.title(int(row)) for row in rows]]
-    for item in view.attributes:
-        columns.append([formats.shorten(view.text(int(row), item), 60) for row in rows])
-    labels = formats.numbered(["Listing", *(item.label for item in view.attributes)], " ")
-    return pd.DataFrame(dict(zip(labels, columns, strict=True)))
 
 
 def _downloads(drawn: SpaceMap, chosen: np.ndarray) -> None:

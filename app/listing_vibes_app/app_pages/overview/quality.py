@@ -18,7 +18,7 @@ from listing_vibes.report.text import (
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
 from listing_vibes.words import enumerated, percent
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name, recall_columns
+from listing_vibes_app.kit.measures import RECALL_HELP, method_name, recall_columns
 from listing_vibes_app.view.formats import count
 
 PROTOCOLS = {
@@ -80,7 +80,7 @@ def show_evaluation(metrics: dict[str, Any]) -> None:
             for line in table[table["name"].isin(list(shown))].to_dict("records"):
                 with st.container(width="content", gap=None):
                     st.metric(shown[line["name"]], percent(line["value"]), help=RECALL_HELP, height=84)
-                    st.caption(f"95 %: {interval(line['low'], line['high'])}")
+                    st.caption(f"95 %: {charts.interval(line['low'], line['high'])}")
         st.markdown(
             "**Recall@30**: of the listings that users interacted with next, the share that was in our 30."
         )
@@ -93,8 +93,11 @@ def show_evaluation(metrics: dict[str, Any]) -> None:
             + describe_notes(metrics)
         )
     with right:
+        kinds = [_kind(name) for name in table["name"]]
         alt, height = "Recall at 30 by method with 95 percent intervals", charts.rows_height(len(table))
-        charts.show_chart(_methods_chart(table), key="recall-by-method", alt=alt, height=height)
+        named = table.rename(columns={"name": "scorer", "Method": "name"}).assign(kind=kinds)
+        figure = charts.intervals(named, "Recall@30", KINDS)
+        charts.show_chart(figure, key="recall-by-method", alt=alt, height=height)
     columns = {"Method": table["Method"], **recall_columns(table)}
     charts.show_figures(pd.DataFrame(columns), "Recall@30 by method with its interval")
 
@@ -105,19 +108,6 @@ def _kind(name: str) -> str:
     if not uses_model(name):
         return "Baseline"
     return "Model" if name in (DEFAULT_RANKING, MODEL_ONLY) else "Model, another blend"
-
-
-def _methods_chart(table: pd.DataFrame) -> go.Figure:
-    hover = [
-        f"<b>{charts.escaped(line.Method)}</b><br>Recall@30 {percent(line.value)}<br>95 %: {interval(line.low, line.high)}"
-        for line in table.itertuples()
-    ]
-    kinds = [charts.Kind(name, *style) for name, style in KINDS.items()]
-    wide = table.assign(kind=[_kind(name) for name in table["name"]], row=range(len(table)))
-    figure = charts.intervals(wide, kinds, "row", hover)
-    charts.row_axis(figure, table["Method"].tolist())
-    charts.axis_title(figure, "Recall@30 with its 95 % interval")
-    return figure
 
 
 def show_stair(steps: Sequence[Step]) -> None:
@@ -141,16 +131,12 @@ def gain(step: Step) -> str:
 
 
 def _stair_chart(steps: Sequence[Step]) -> go.Figure:
-    table = pd.DataFrame(
-        [(step.value, step.low, step.high, step.label) for step in steps],
-        columns=["value", "low", "high", "kind"],
-    )
-    table["name"] = [f"{step.label}<br>{gain(step)}" for step in steps]
+    columns = ["name", "kind", "value", "low", "high", "gain"]
+    rows = [(step.label, step.label, step.value, step.low, step.high, gain(step)) for step in steps]
+    table = pd.DataFrame(rows, columns=columns)
+    table["step"] = table["name"] + "<br>" + table["gain"]
     colors = {LABELS["best id model"]: charts.SERIES[1], LABELS["oracle"]: charts.SERIES[2]}
-    kinds = [charts.Kind(step.label, colors.get(step.label, charts.SERIES[0]), "diamond") for step in steps]
-    hover = [
-        f"<b>{step.label}</b><br>{percent(step.value)}<br>{interval(step.low, step.high)}" for step in steps
-    ]
-    figure = charts.intervals(table, kinds, "name", hover, upright=True)
-    figure.update_layout(scattermode="overlay", margin={"l": 44, "r": 8, "b": 56})
+    styles = {step.label: (colors.get(step.label, charts.SERIES[0]), "diamond") for step in steps}
+    figure = charts.intervals(table, "Recall@30", styles, groups="step")
+    figure.update_layout(scattermode="overlay", margin={"l": 64})
     return figure

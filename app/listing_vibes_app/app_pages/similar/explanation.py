@@ -122,38 +122,19 @@ def _show_attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFr
     )
     st.subheader("Without one attribute", anchor=False)
     st.caption(MEANING)
+    adds = -left_out["change"].to_numpy()
+    figure = go.Figure(go.Bar(x=adds, y=list(range(len(adds))), orientation="h", hoverinfo="x"))
+    figure.update_traces(marker_color=[charts.SERIES[0 if value > 0 else 1] for value in adds])
+    charts.row_axis(figure, table["Attribute"].tolist())
+    charts.axis_title(figure, "Adds to the similarity")
+    figure.update_xaxes(tickformat="+.2~f", nticks=6, zeroline=True)
     charts.show_chart(
-        _chart(table, (-left_out["change"]).tolist()),
+        figure,
         key="without-attribute",
         alt="What each attribute adds to the similarity of the two listings",
         height=charts.rows_height(len(table)),
     )
     charts.show_figures(table, "Similarity without each attribute")
-
-
-def _chart(table: pd.DataFrame, adds: list[float]) -> go.Figure:
-    """Return a bar for each attribute."""
-    texts = [
-        f"<b>{charts.escaped(name)}</b><br>{charts.label(mine, 40)}<br>against {charts.label(theirs, 40)}<br>{signed(value)}"
-        for name, mine, theirs, value in zip(
-            table["Attribute"], *(table[side] for side in SIDES), adds, strict=True
-        )
-    ]
-    figure = go.Figure()
-    figure.add_bar(
-        x=adds,
-        y=list(range(len(adds))),
-        orientation="h",
-        marker={"color": [charts.SERIES[0] if value > 0 else charts.SERIES[1] for value in adds]},
-        text=texts,
-        textposition="none",
-        hovertemplate="%{text}<extra></extra>",
-    )
-    charts.row_axis(figure, table["Attribute"].tolist())
-    charts.axis_title(figure, "Adds to the similarity")
-    figure.update_xaxes(tickformat="+.2~f", nticks=6, zeroline=True)
-    figure.update_layout(bargap=0.35)
-    return figure
 
 
 def _show_photos(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
