@@ -91,6 +91,7 @@ def row_axis(figure: go.Figure, names: Sequence[str]) -> None:
         ticktext=[label(name) for name in names],
         range=[len(names) - 0.5, -0.5],
         showgrid=False,
+        zeroline=False,
         automargin="left",
     )
 

@@ -124,14 +124,6 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
     space = space_switch(opened)
     if space is None:
         return
-    placed, vector = None, opened.run.vectors(space)[place]
-    if np.any(vector):
-        selections = read_selections(opened, "cold")
-        placed = Placement(view.title(row), space, vector, rank(opened, selections[0]), place)
-        neighbors(opened, placed)
-        as_code(opened, selections)
-    else:
-        st.caption(f"This listing has nothing in the space “{label_of(space)}”. Choose another.")
     if opened.run.has_model:
         end = training_end(opened) if after and not before else None
         later = set() if end is None else later_users(opened, row, end)
@@ -139,8 +131,15 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
         first_users(opened, Placement("", "model", vector, opened.run.similar(listing), place), end, later)
     else:
         st.caption(missing_spaces(opened)[0])
-    if placed is not None:
-        place_on_map(opened, placed)
+    vector = opened.run.vectors(space)[place]
+    if not np.any(vector):
+        st.caption(f"This listing has nothing in the space “{label_of(space)}”. Choose another.")
+        return
+    selections = read_selections(opened, "cold")
+    placed = Placement(view.title(row), space, vector, rank(opened, selections[0]), place)
+    place_on_map(opened, placed)
+    neighbors(opened, placed)
+    as_code(opened, selections)
 
 
 def later_users(opened: OpenRun, row: int, end: int) -> set[str]:
@@ -220,6 +219,7 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         with top:
             sliders(opened, cells)
             launched = reach(opened, cells, contents)
+            show_audience(opened, launched)
     if space in found.vectors:
         placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space))
         with boundary():
@@ -229,7 +229,6 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         empty(f"The listing has nothing in the space “{label_of(space)}”", why)
     if can_launch:
-        show_audience(opened, launched)
         show_advice(opened, cells, contents)  # last: it takes longest
 
 
