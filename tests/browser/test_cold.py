@@ -60,8 +60,10 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
 
     page.get_by_role("button", name="Change its values").click()
     page.wait_for_url("**/cold?view=new**")
+    wait_until_quiet(page)
     photo = run.market.path / "photos" / "l03_0.png"
     page.locator('input[type="file"]').set_input_files(photo)
+    expect(page.get_by_text("l03_0.png")).to_be_visible()
     # No file that a run of the page that is broken off takes with it.
     uploaded = page.get_by_alt_text("Photo 1 of the listing")
     expect(uploaded).to_have_attribute("src", re.compile("^data:image/webp"))

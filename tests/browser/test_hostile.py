@@ -46,7 +46,7 @@ PLACES = {
     "differing": ("compare", {"part": "queries"}),
 }
 #: Where not a word of the market stands but on a canvas.
-SILENT = {"known", "compare", "users"}
+SILENT = {"known", "compare", "users", "probe"}
 #: Words as a screen reader meets them, those of our own components and of shadow roots too.
 ALL_WORDS = """() => {
   const words = (root) => [...root.querySelectorAll('*')].map(

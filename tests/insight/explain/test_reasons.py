@@ -13,7 +13,7 @@ from helpers.serving import app_of, serving
 from listing_vibes import Run
 from listing_vibes.cli import app
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain import occlusion
+from listing_vibes.insight.explain import occlusion, reasons
 from listing_vibes.insight.explain.reasons import explain, explain_listing
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.model.settings import DefaultBlend
@@ -137,6 +137,21 @@ def test_a_listing_is_encoded_without_its_parts_once_for_all_histories(trained, 
     encoded.clear()
     assert explain(run, first, listings[-3:]) and not encoded
     assert explain(run, first, listings[:1])[0].attributes and len(encoded) == 1
+
+
+def test_a_listing_without_photos_has_reasons_by_its_attributes(trained, monkeypatch):
+    monkeypatch.setattr(reasons, "photo_positions", lambda run, row: np.arange(0))
+    monkeypatch.setattr(reasons, "occlude_listings", without_photos)
+    (one,) = explain(trained, trained.log.users[0], trained.listing_ids[:1])
+    assert one.attributes and not one.photos
+
+
+def without_photos(run: Run, space: str, rows: list[int]) -> list[occlusion.OccludedListing]:
+    found = occlusion.occlude_listings(run, space, rows)
+    return [
+        replace(one, without={part: v for part, v in one.without.items() if part.kind == "attribute"})
+        for one in found
+    ]
 
 
 def test_the_time_that_is_given_bounds_what_is_taken_apart(trained):

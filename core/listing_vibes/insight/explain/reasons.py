@@ -178,8 +178,10 @@ def _parts(
             lower = order[row] - adds
             above = len(others) - np.searchsorted(others, lower, "right")
             above -= candidates[row] and order[row] > lower  # the listing itself
-            number = part.number if positions is None else int(positions[part.number])
-            name = {"name": part.name} if part.kind == "attribute" else {"photo": number}
+            if part.kind == "attribute":
+                name: dict[str, Any] = {"name": part.name}
+            else:
+                name = {"photo": part.number if positions is None else int(positions[part.number])}
             by_kind[part.kind].append(name | {"adds": adds, "place_without": 1 + int(above)})
         found.append((_by_adds(by_kind["attribute"]), _by_adds(by_kind["photo"])))
     return found

@@ -69,8 +69,12 @@ function showDay(map) {
   date.textContent = text
   play.textContent = map.playing ? "❚❚ Pause" : "▶ Play"
   all.disabled = map.day < 0
-  map.told.textContent = ""
-  if (!map.now || map.day < 0) return
+  if (!map.now || map.day < 0) {
+    if (map.dayTold) map.told.textContent = "" // nothing else that was told
+    map.dayTold = false
+    return
+  }
+  map.dayTold = true
   const active = map.now.filter((one) => one >= FLAG).length
   const events = map.now.filter((one) => one & (FLAG - 1)).length
   const numbers = [active, map.n, events].map((number) => number.toLocaleString("en"))
