@@ -161,6 +161,7 @@ def test_a_map_that_is_not_drawn_yet_shows_the_progress_and_then_itself(page, ex
         expect(page.get_by_text("You may leave this page")).to_be_visible(timeout=DRAWING)
         expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24", timeout=DRAWING)
         expect(page.get_by_text("Drawing the map")).to_have_count(0, timeout=DRAWING)
+        page.goto("about:blank")  # before its server ends
 
 
 @pytest.fixture(scope="module")
