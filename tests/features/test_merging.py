@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.features.featurizer import FeatureConfig, Features, Featurizer
-from listing_vibes.features.merging import joined, replaced, selected
+from listing_vibes.features.merging import join_features
 from listing_vibes.market.market import Market
 
 
@@ -31,11 +31,5 @@ def same(one: Features, two: Features) -> None:
     np.testing.assert_allclose(one.text[one.tokens.text], two.text[two.tokens.text], atol=1e-6)
 
 
-def test_joined_selected_replaced(made):
-    whole = made(range(10))
-    same(joined(made([0, 1, 2]), made(range(3, 10))), whole)
-    same(selected(whole, np.array([7, 2, 2])), made([7, 2, 2]))
-    assert len(selected(whole, np.array([7])).text) <= 1  # only what is used is kept
-    wrong_first = made([9, 1, 2, 8, 4, 5])
-    same(replaced(wrong_first, made([0, 3, 6, 7, 8, 9]), np.array([0, 3, 6, 7, 8, 9])), whole)
-    same(replaced(wrong_first, made([0, 3]), np.array([0, 3])), made(range(6)))
+def test_joined_features_are_those_of_all_listings(made):
+    same(join_features(made([0, 1, 2]), made(range(3, 10))), made(range(10)))

@@ -50,7 +50,7 @@ def embed_names(names):
 def test_what_is_known_keeps_its_weights_and_new_rows_start_by_their_names(trained, next_market):
     start, rows = WarmStart.load(trained.path), np.arange(len(next_market.listings))
     before = start.featurizer.vocabulary
-    now = start.featurizer.extended(next_market, rows, np.empty(0), None).vocabulary
+    now = start.featurizer.extend(next_market, rows, np.empty(0), None).vocabulary
     assert [one.name for one in now.attributes[: len(before.attributes)]] == [
         one.name for one in before.attributes
     ]
@@ -160,7 +160,7 @@ def test_numbers_that_lie_beyond_all_that_is_known_are_divided_again(trained):
     start = WarmStart.load(trained.path)
     assert start.transfer(market).beyond["price"] == 1
     found, known = (
-        start.featurizer.extended(market, np.arange(len(frame)), np.empty(0), None),
+        start.featurizer.extend(market, np.arange(len(frame)), np.empty(0), None),
         start.featurizer,
     )
     price = [one.vocabulary.attribute("price").edges[-1] for one in (found, known)]

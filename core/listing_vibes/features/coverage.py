@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.seen import read_by
+from listing_vibes.features.market_ranks import rank_name
+from listing_vibes.features.market_summary import view_market
 from listing_vibes.features.transfer import TransferReport
-from listing_vibes.features.within import inside
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 
@@ -18,8 +18,8 @@ def coverage(market: Market, featurizer: Featurizer, carried: TransferReport) ->
 
     An attribute that the model has not learned counts as 0. Photos count as one attribute, where the market has any.
     """
-    known = values_known(featurizer, read_by(featurizer, market))
-    shares = [max(known.get(name, 0.0), known.get(inside(name), 0.0)) for name in carried.known]
+    known = values_known(featurizer, view_market(featurizer, market))
+    shares = [max(known.get(name, 0.0), known.get(rank_name(name), 0.0)) for name in carried.known]
     if featurizer.vocabulary.pieces:  # words of any market are in its vocabulary
         shares = [1.0] * len(carried.known)
     shares += [0.0] * len(carried.new)
@@ -29,7 +29,7 @@ def coverage(market: Market, featurizer: Featurizer, carried: TransferReport) ->
 
 
 def values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
-    """Return by attribute that both have the share of its values that the vocabulary holds; `market` is as `read_by` gives it."""
+    """Return by attribute that both have the share of its values that the vocabulary holds; `market` is as `view_market` gives it."""
     if featurizer.vocabulary.pieces:
         return {}
     there = {one.name for one in market.attributes}

@@ -13,6 +13,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.market_ranks import MarketRanks, rank_name
 from listing_vibes.features.own_vectors import fit_vectors, with_vectors
 from listing_vibes.features.photos.photo_tokens import fit_photos, gather_photos
 from listing_vibes.features.photos.vectors import PhotoVectors
@@ -23,7 +24,6 @@ from listing_vibes.features.texts.views import TextVectorsView, readable
 from listing_vibes.features.tokens.tabular import Tokens, tokenise
 from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary, fit_vocabulary
 from listing_vibes.features.tokens.wordpiece import LISTING_TOKENS, fit_pieces, tokenise_pieces
-from listing_vibes.features.within import Within, inside
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.documents import write_json
 from listing_vibes.market.durable import atomic_path
@@ -51,19 +51,19 @@ class Featurizer:
     width: int
     vocabulary: Vocabulary
     photo_reducers: list[Reducer]  # one a view: an encoder, or all of them side by side
-    photo_encoder: str  # several: their names with "+"; "" = no photos are told
+    photo_encoder: str  # several: their names with "+"; "" = no photos are read
     texts: list[TextVectorsView]
-    within: Within | None = None  # of a model of several markets
+    within: MarketRanks | None = None  # of a model of several markets
     vectors: dict[str, Reducer] = field(default_factory=dict)  # by the name of vectors that the market brings
 
     @property
     def photo(self) -> Reducer | None:
-        """The reducer of the first photo encoder; None where the model is told no photos."""
+        """The reducer of the first photo encoder; None where the model reads no photos."""
         return self.photo_reducers[0] if self.photo_reducers else None
 
     @property
     def longest_listing(self) -> int:
-        """Tokens of a listing that has everything the model can be told of one, `[CLS]` included.
+        """Tokens of a listing that has everything a model can read of one, `[CLS]` included.
 
         No listing of these columns, now or later, has more: an attribute is one token (a text one more for each view,
         and one for its words), word pieces are at most `LISTING_TOKENS`, and photos at most `photo_tokens` an encoder.
@@ -101,7 +101,7 @@ class Featurizer:
         vocabulary = _sized(vocabulary, config, reducers, views, own)
         return cls(config, width, vocabulary, reducers, encoder, views, None, own)
 
-    def extended(
+    def extend(
         self,
         market: Market,
         rows: np.ndarray,
@@ -109,9 +109,9 @@ class Featurizer:
         photos: PhotoVectors | None,
         report: Report | None = None,
     ) -> Featurizer:
-        """What was fitted, and beside it what `market` brings that is new; as `fit`, but what is known stays as it is."""
-        config, width, here = self.config, self.width, self.at_work(market)
-        market = here.seen(market)
+        """Fit what `market` brings that is new; what is known stays as it is."""
+        config, width, here = self.config, self.width, self.adapt_to(market)
+        market = here.view(market)
         fresh = _vocabulary(market, config, rows, durations)
         vocabulary = extend_vocabulary(self.vocabulary, fresh, market.listings.iloc[rows])
         # Behind photos stand the views of the market's own vectors, which keep their place.
@@ -127,15 +127,16 @@ class Featurizer:
     def transform(
         self, market: Market, photos: PhotoVectors | None, report: Report | None = None
     ) -> Features:
-        """Tokens and vectors of all listings of `market`.
+        """Return tokens and vectors of all listings of `market`.
 
         Raises:
             VibesError: the photo vectors are of another encoder than those the model was trained with.
         """
+        here = self if self.within is None or self.within.fitted else self.adapt_to(market)
         config, vocabulary = self.config, self.vocabulary
         names = vocabulary.sentences
-        listings = self.seen(market).listings
-        text_rows, text = self._texts(listings, names, text_cache(market), report)
+        listings = here.view(market).listings
+        text_rows, text = here._texts(listings, names, text_cache(market), report)
         photo_rows, photo = self._photos(market, photos)
         if self.vectors:
             photo_rows = photo_rows or [[] for _ in self.photo_reducers]
@@ -146,21 +147,21 @@ class Featurizer:
             tokens = tokenise(vocabulary, listings, photo_rows, text_rows, config.words)
         return Features(tokens, photo, text)
 
-    def at_work(self, market: Market) -> Featurizer:
-        """The same for `market`, which a model of several sees from inside."""
+    def adapt_to(self, market: Market) -> Featurizer:
+        """Return the featurizer by the scale of `market`, where it is one of several markets."""
         if self.within is None:
             return self
         within = self.within.of(market.shared().listings)
         here = replace(self, within=within)
         rows, vectors = here._texts(
-            here.seen(market).listings, self.vocabulary.sentences, text_cache(market), None
+            here.view(market).listings, self.vocabulary.sentences, text_cache(market), None
         )
         means = [vectors[mine].mean(axis=0) for mine in (_used(view) for view in rows) if len(mine)]
         text = [mean.astype(float).tolist() for mean in means] if len(means) == len(self.texts) else []
         return replace(here, within=within.model_copy(update={"text": text}))
 
-    def seen(self, market: Market) -> Market:
-        """`market` by the names of the vocabulary, with what is seen from inside beside what is there."""
+    def view(self, market: Market) -> Market:
+        """Return `market` by the names of the vocabulary, of several markets with ranks beside its numbers."""
         known = {entry.name for entry in self.vocabulary.attributes}
         if self.within is None:
             names = {one.name: market.config.shared_name(one.name) for one in market.attributes}
@@ -169,14 +170,16 @@ class Featurizer:
         shared = market.shared()
         within = self.within if self.within.fitted else self.within.of(shared.listings)
         ranks = [
-            replace(one, name=inside(one.name), label=inside(one.label), unit="")
+            replace(one, name=rank_name(one.name), label=rank_name(one.label), unit="")
             for one in shared.attributes
             if one.name in within.numbers
         ]
-        return replace(shared, listings=within.told(shared.listings), attributes=[*shared.attributes, *ranks])
+        return replace(
+            shared, listings=within.add_ranks(shared.listings), attributes=[*shared.attributes, *ranks]
+        )
 
     def meta(self, log: EventLog) -> Meta | None:
-        """What histories of `log` tell beside their listings; None where the model is told none of it."""
+        """Return the event features of `log`; None where the model reads none."""
         if not self.config.meta:
             return None
         return Meta.of(self.vocabulary, log.actions, log.action, log.duration)
@@ -268,7 +271,7 @@ class Featurizer:
                 texts=[
                     TextVectorsView.restore(of, parts[_part("text", n)]) for n, of in enumerate(head["texts"])
                 ],
-                within=Within.model_validate(head["within"]) if "within" in head else None,
+                within=MarketRanks.model_validate(head["within"]) if "within" in head else None,
                 vectors={
                     name: Reducer.from_arrays(parts[_part("vectors", n)])
                     for n, name in enumerate(head.get("vectors", []))

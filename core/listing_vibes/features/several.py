@@ -1,4 +1,4 @@
-"""One featurizer for several markets: the attributes that they share, and of these what a further market can share too."""
+"""Fit one featurizer on one market or several: of several the attributes that they share, and of these what a further market can share too."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer, distinct_texts, text_cache
+from listing_vibes.features.market_ranks import MarketRanks, place_columns, rank_name
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.texts.encoder import carry_vectors
 from listing_vibes.features.texts.views import readable
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.features.within import Within, inside, places
 from listing_vibes.market.amounts import is_ambiguous, is_currency, unit_of
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
@@ -33,7 +33,7 @@ BUCKETS = 512
 LEAST_SHARED = 0.1
 
 
-def fit_several(
+def fit_featurizer(
     markets: Sequence[Market],
     config: FeatureConfig,
     width: int,
@@ -43,48 +43,51 @@ def fit_several(
     work: Path,
     report: Report | None = None,
 ) -> Featurizer:
-    """What one model is told of all `markets`, fitted on the listings `rows` (n,) of each.
+    """Return a featurizer that is fitted on the listings `rows` (n,) of each market.
 
-    A number is told by its rank within the market, and by its amount where all markets that have it count in the same
-    unit; a value (a category, a member of a set, a word) where two markets have it. In `work` lie the vectors of texts.
+    Of several, a number is read as its rank within the market, and as its amount where all markets that have it count in the
+    same unit; a value (a category, a member of a set, a word) where two markets have it. In `work` are the vectors of texts.
 
     Raises:
         VibesError: a market that shares no attribute with another, one attribute of two kinds, units that contradict
             each other, or photos by different encoders.
     """
+    if len(markets) == 1:
+        return Featurizer.fit(markets[0], config, width, rows[0], durations, photos[0], report)
     shared = shared_attributes(markets)
     numbers = [one.name for one in shared if type_of(one.kind).binned]
-    within = Within(
+    within = MarketRanks(
         numbers={name: [] for name in numbers},
-        place=places() if any(a.name == C.PLACE for a in shared) else {},
+        place=place_columns() if any(a.name == C.PLACE for a in shared) else {},
     )
     known = [_known(market, shared) for market in markets]
-    frames = [within.of(frame).told(frame) for frame in known]
-    told: list[Attribute] = []
+    frames = [within.of(frame).add_ranks(frame) for frame in known]
+    attributes: list[Attribute] = []
     for attribute in shared:
         if attribute.name not in numbers or same_unit(attribute.name, markets):
-            told.append(attribute)
+            attributes.append(attribute)
         if attribute.name in numbers:
-            label = inside(attribute.label)
-            told.append(replace(attribute, name=inside(attribute.name), label=label, unit=""))
-    whole, vectors = _whole(markets, frames, told, photos, work)
+            label = rank_name(attribute.label)
+            attributes.append(replace(attribute, name=rank_name(attribute.name), label=label, unit=""))
+    pooled, vectors = _pool(markets, frames, attributes, photos, work)
     first = np.cumsum([0, *(len(frame) for frame in frames)])
     every = np.concatenate([start + mine for start, mine in zip(first, rows, strict=False)])
-    sentences = [one.name for one in told if type_of(one.kind).sentences]
+    sentences = [one.name for one in attributes if type_of(one.kind).sentences]
     if config.text:
-        said = [distinct_texts(frame, [name for name in sentences if name in frame]) for frame in frames]
-        views = readable(config.text_views, list(chain.from_iterable(said)))
+        texts_of = [distinct_texts(frame, [name for name in sentences if name in frame]) for frame in frames]
+        views = readable(config.text_views, list(chain.from_iterable(texts_of)))
         if {"minilm", "minilm-whitened"} & set(views):
-            for market, texts in zip(markets, said, strict=True):
-                carry_vectors(texts, text_cache(market), text_cache(whole), report)
-    found = Featurizer.fit(whole, config, width, every, durations, vectors, report)
+            for market, texts in zip(markets, texts_of, strict=True):
+                carry_vectors(texts, text_cache(market), text_cache(pooled), report)
+    featurizer = Featurizer.fit(pooled, config, width, every, durations, vectors, report)
     parts = [frame.iloc[mine] for frame, mine in zip(frames, rows, strict=True)]
-    vocabulary = found.vocabulary if found.vocabulary.pieces else _common(found.vocabulary, parts)
-    return replace(found, vocabulary=vocabulary, within=within)
+    vocabulary = featurizer.vocabulary
+    vocabulary = vocabulary if vocabulary.pieces else _common_values(vocabulary, parts)
+    return replace(featurizer, vocabulary=vocabulary, within=within)
 
 
 def shared_attributes(markets: Sequence[Market]) -> list[Attribute]:
-    """The attributes that two markets or more have, by the name that they share.
+    """Return the attributes that two markets or more have, by the name that they share.
 
     Raises:
         VibesError: a market that shares none, or an attribute of two kinds.
@@ -111,7 +114,7 @@ def shared_attributes(markets: Sequence[Market]) -> list[Attribute]:
 
 
 def same_unit(name: str, markets: Sequence[Market]) -> bool:
-    """Whether all markets that have the attribute `name` count it in one and the same unit.
+    """Return whether all markets that have the attribute `name` count it in one and the same unit.
 
     Raises:
         VibesError: the units are of two things, or one is a currency other than its market's.
@@ -138,20 +141,20 @@ def _known(market: Market, shared: Sequence[Attribute]) -> pd.DataFrame:
     return listings[[name for name in dict.fromkeys([C.LISTING, *columns]) if name in listings]]
 
 
-def _whole(
+def _pool(
     markets: Sequence[Market],
     frames: Sequence[pd.DataFrame],
-    told: list[Attribute],
+    attributes: list[Attribute],
     photos: Sequence[PhotoVectors | None],
     work: Path,
 ) -> tuple[Market, PhotoVectors | None]:
     """All listings and photos as one market in the folder `work`, without events; and the photos' vectors."""
 
-    def named(frame: pd.DataFrame, number: int) -> pd.DataFrame:
+    def prefixed(frame: pd.DataFrame, number: int) -> pd.DataFrame:
         return frame.assign(**{C.LISTING: f"{number}/" + frame[C.LISTING].astype(str)})
 
-    seen = [(number, one) for number, one in enumerate(photos) if one is not None]
-    encoders = {one.encoder: markets[number] for number, one in seen}
+    embedded = [(number, one) for number, one in enumerate(photos) if one is not None]
+    encoders = {one.encoder: markets[number] for number, one in embedded}
     if len(encoders) > 1:
         (one, here), (other, there), *_ = encoders.items()
         raise VibesError(
@@ -159,21 +162,23 @@ def _whole(
         )
     shots = markets[0].photos.iloc[:0]
     vectors = None
-    if seen:
-        shots = pd.concat([named(markets[number].photos, number) for number, _ in seen], ignore_index=True)
-        vectors = PhotoVectors(
-            np.concatenate([one.vectors for _, one in seen]),
-            np.concatenate([one.ok for _, one in seen]),
-            [],
-            seen[0][1].encoder,
+    if embedded:
+        shots = pd.concat(
+            [prefixed(markets[number].photos, number) for number, _ in embedded], ignore_index=True
         )
-    listings = pd.concat([named(frame, number) for number, frame in enumerate(frames)], ignore_index=True)
+        vectors = PhotoVectors(
+            np.concatenate([one.vectors for _, one in embedded]),
+            np.concatenate([one.ok for _, one in embedded]),
+            [],
+            embedded[0][1].encoder,
+        )
+    listings = pd.concat([prefixed(frame, number) for number, frame in enumerate(frames)], ignore_index=True)
     actions = list(dict.fromkeys(action for market in markets for action in market.actions))
     events = markets[0].events.iloc[:0]
-    return Market(work, MarketConfig(), listings, shots, events, actions, told), vectors
+    return Market(work, MarketConfig(), listings, shots, events, actions, attributes), vectors
 
 
-def _common(vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Vocabulary:
+def _common_values(vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Vocabulary:
     """`vocabulary` with those values alone that two of the markets have, of which `parts` are the listings."""
     entries, following = [], 1
     for entry in vocabulary.attributes:

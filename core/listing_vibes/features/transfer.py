@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.within import inside
+from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
@@ -75,7 +75,7 @@ class TransferReport(BaseModel):
             VibesError: an attribute is of another type in the two, or they share neither attributes nor photos.
         """
         entries, attributes = shared_attributes(market, featurizer, run)
-        listings = featurizer.seen(market).listings
+        listings = featurizer.view(market).listings
         known = [name for name in attributes if name in entries]
         has_photos = _has_photos(market)
         beyond = {}
@@ -130,10 +130,10 @@ def shared_attributes(
     Raises:
         VibesError: one is of another type in the two.
     """
-    renamed = market.shared() if featurizer.within is not None else featurizer.seen(market)
+    renamed = market.shared() if featurizer.within is not None else featurizer.view(market)
     entries = {entry.name: entry for entry in featurizer.vocabulary.attributes}
     for name in featurizer.within.numbers if featurizer.within is not None else ():
-        rank = entries.pop(inside(name), None)
+        rank = entries.pop(rank_name(name), None)
         if rank is not None:
             entries.setdefault(name, rank)
     attributes = {one.name: one for one in renamed.attributes} if featurizer.config.attributes else {}

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from listing_vibes.errors import VibesError
 from listing_vibes.features.coverage import values_known
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.market_ranks import rank_name
+from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, load_summaries, view_market
 from listing_vibes.features.photos.vectors import load_photo_vectors
-from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
 from listing_vibes.features.transfer import TransferReport
-from listing_vibes.features.within import inside
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.manifest import Manifest
@@ -96,11 +96,11 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
         if not manifest.trained_on:
             raise VibesError(f"{path} has no trained model; name a run of `vibes train`.")
         check_loaded(folder, "vocabulary.json", "features.safetensors", "seen.json")
-        featurizer, seen = Featurizer.load(folder), load_seen(folder)
+        featurizer, seen = Featurizer.load(folder), load_summaries(folder)
     origin = manifest.carried if manifest.carried and not manifest.carried.learned else None
     name = origin.market_name if origin else manifest.market_name
     carried = TransferReport.of(opened, featurizer, Path(origin.run) if origin else path, name)
-    described = read_by(featurizer, opened)
+    described = view_market(featurizer, opened)
     near, distances = nearest_market(seen, described)
     known = values_known(featurizer, described)
     photos = None
@@ -123,8 +123,8 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
             AttributeShift(
                 name=name,
                 known=name in carried.known,
-                values_known=known.get(name, known.get(inside(name))),
-                shift=distances.get(name, distances.get(inside(name))),
+                values_known=known.get(name, known.get(rank_name(name))),
+                shift=distances.get(name, distances.get(rank_name(name))),
             )
             for name in (*carried.known, *carried.new)
         ],
@@ -132,13 +132,15 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
     )
 
 
-def nearest_market(seen: Sequence[SeenMarket], market: Market) -> tuple[SeenMarket | None, dict[str, float]]:
+def nearest_market(
+    seen: Sequence[MarketSummary], market: Market
+) -> tuple[MarketSummary | None, dict[str, float]]:
     """Return the known market that is nearest to a market, and its distances by attribute.
 
     An attribute that the known market lacks counts as a distance of 1.
     """
 
-    def mean_distance(candidate: tuple[SeenMarket, dict[str, float]]) -> float:
+    def mean_distance(candidate: tuple[MarketSummary, dict[str, float]]) -> float:
         names = [attribute.name for attribute in market.attributes]
         return float(np.mean([candidate[1].get(name, 1.0) for name in names] or [1.0]))
 

@@ -63,7 +63,7 @@ class Engine:
         check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
         featurizer = Featurizer.load(run)
         if anew:
-            featurizer = featurizer.at_work(market)
+            featurizer = featurizer.adapt_to(market)
         kept = photos is None and is_sound(run, DERIVED) and not (anew and featurizer.within)
         features = load_prepared(run, market.fingerprint) if kept else None
         if features is not None and not fit_each_other(features, featurizer, len(market.listings)):

@@ -18,7 +18,7 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.features.merging import joined
+from listing_vibes.features.merging import join_features
 from listing_vibes.features.photos.trainable import trained_weights
 from listing_vibes.features.photos.vectors import (
     JOIN,
@@ -171,7 +171,7 @@ class Newcomers:
     def _attributes(self, market: Market) -> np.ndarray:
         """Return (L + 1, d) the attribute space of all listings and, last, of the new one."""
         featurizer, features = self._attribute_features
-        together = joined(features, featurizer.transform(market, None))
+        together = join_features(features, featurizer.transform(market, None))
         return attribute_vectors(featurizer, together, fitted=features.tokens.listings)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.market_summary import MarketSummary, save_summaries
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.seen import SeenMarket, save_seen
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.durable import copy_file
 from listing_vibes.market.market import Market
@@ -117,7 +117,7 @@ def write_runs(
     photos: Sequence[PhotoVectors | None],
     featurizer: Featurizer,
     manifest: Manifest,
-    seen: Sequence[SeenMarket],
+    seen: Sequence[MarketSummary],
     report: Report,
 ) -> None:
     """Make the weights in `run` a run folder: a run over each market first, `run.toml` last; `seen` summarizes each market."""
@@ -128,7 +128,7 @@ def write_runs(
     copy_file(run / MODEL[0], model / MODEL[0])
     for folder in (model, run):
         featurizer.save(folder)
-        save_seen(folder, seen)
+        save_summaries(folder, seen)
     seal(model, manifest)
     for market, vectors, name in zip(markets, photos, folder_names(markets), strict=True):
         report(Stage(f"embedding {name}"))

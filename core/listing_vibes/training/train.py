@@ -13,10 +13,10 @@ import torch
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.features.merging import joined
+from listing_vibes.features.market_summary import MarketSummary, save_summaries
+from listing_vibes.features.merging import join_features
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.seen import SeenMarket, save_seen
-from listing_vibes.features.several import fit_several
+from listing_vibes.features.several import fit_featurizer
 from listing_vibes.features.tokens.wordpiece import word_vectors
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.durable import only_writer, sweep_left
@@ -162,7 +162,7 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
             write_run(job, manifest, data, fitted, model)
         else:
             pairs = zip(job.markets, parts, job.photos, strict=True)
-            seen = [SeenMarket.of(market, one.known, fitted.featurizer, of) for market, one, of in pairs]
+            seen = [MarketSummary.of(market, one.known, fitted.featurizer, of) for market, one, of in pairs]
             write_runs(job.run, job.markets, job.photos, fitted.featurizer, manifest, seen, job.report)
         shutil.rmtree(job.work)
     return state
@@ -208,18 +208,16 @@ def fit_features(job: Job, settings: Resolved, parts: list[TrainingData]) -> tup
     durations = np.concatenate([part.log.duration[part.split.train] for part in parts])
     known = [part.known for part in parts]
     if job.start is not None:
-        featurizer = job.start.featurizer.extended(market, known[0], durations, job.photos[0], job.report)
-    elif job.single:
-        featurizer = Featurizer.fit(market, config, width, known[0], durations, job.photos[0], job.report)
+        featurizer = job.start.featurizer.extend(market, known[0], durations, job.photos[0], job.report)
     else:
-        featurizer = fit_several(
+        featurizer = fit_featurizer(
             job.markets, config, width, known, durations, job.photos, job.work, job.report
         )
     features = [
-        featurizer.at_work(one).transform(one, vectors, job.report)
+        featurizer.transform(one, vectors, job.report)
         for one, vectors in zip(job.markets, job.photos, strict=True)
     ]
-    fitted = Fitted(featurizer, features, reduce(joined, features))
+    fitted = Fitted(featurizer, features, reduce(join_features, features))
     settings = resolve_positions(settings, market, featurizer, fitted.features)
     if config.photo_train_blocks:
         trained, tail = trained_photos(market, settings, featurizer, job.photos[0], job.report)
@@ -337,7 +335,7 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
         manifest = manifest.model_copy(update={"photo_encoder": photos.encoder})
     featurizer.save(run)
     before = [] if job.start is None else [one for one in job.start.seen if one.name != market.name]
-    save_seen(run, [*before, SeenMarket.of(market, data.known, featurizer, photos)])
+    save_summaries(run, [*before, MarketSummary.of(market, data.known, featurizer, photos)])
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
     spaces = spaces_of(market, photos, engine, report)

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer, text_cache
+from listing_vibes.features.market_summary import MarketSummary, load_summaries
 from listing_vibes.features.photos.trainable import is_trained
-from listing_vibes.features.seen import SeenMarket, load_seen
 from listing_vibes.features.texts.encoder import embed_texts
 from listing_vibes.features.texts.likely import likely_rows
 from listing_vibes.features.tokens.rows import Meaning, Rows, places
@@ -63,7 +63,7 @@ class WarmStart:
     featurizer: Featurizer
     weights: dict[str, torch.Tensor]
     digest: str  # of the weights
-    seen: list[SeenMarket]  # by its training
+    seen: list[MarketSummary]  # by its training
 
     @classmethod
     def load(cls, run: Path) -> WarmStart:
@@ -90,7 +90,7 @@ class WarmStart:
                     "with features.photo_train_blocks = 0."
                 )
             weights = load_file(folder / "model.safetensors")
-            return cls(run, manifest, featurizer, weights, weights_digest(folder), load_seen(folder))
+            return cls(run, manifest, featurizer, weights, weights_digest(folder), load_summaries(folder))
 
     def settings(self, given: Settings, market: Market) -> Resolved:
         """Return those of the run at work in `market`, shorter and gentler, with what is `given` in their place.

@@ -10,7 +10,7 @@ from scipy import stats
 from helpers.copies import copied
 from helpers.small_market import generate
 from listing_vibes.errors import VibesError
-from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread
+from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, Spread
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
@@ -39,7 +39,7 @@ def seen_of(market, rows):
         return type_of(one.kind).fit(known, one.name, 10, 1)
 
     spreads = {one.name: Spread.of(one.name, one.kind, known, vocabulary(one)) for one in market.attributes}
-    return SeenMarket(name="then", listings=len(rows), attributes=spreads)
+    return MarketSummary(name="then", listings=len(rows), attributes=spreads)
 
 
 def checked(market, change=lambda rows: rows, seed=0, number=60, limits=LIMITS):
@@ -96,7 +96,7 @@ def test_what_moved_is_the_total_variation_and_gone_is_what_chance_would_not_lea
 def test_photos_and_histories_are_named_when_they_moved_and_not_when_they_did_not():
     rng = np.random.default_rng(1)
     vectors, listing = rng.normal(size=(600, 16)), np.repeat(np.arange(200), 3)
-    seen = SeenMarket(name="then", listings=150, photos=PhotoSpread.by(vectors[:450]))
+    seen = MarketSummary(name="then", listings=150, photos=PhotoSpread.by(vectors[:450]))
     group = [Group("new", "the new listings", np.arange(150, 200))]
     same = photo_check(seen, vectors, listing, group, LIMITS)
     assert not same.crossed and same.value < 0.1

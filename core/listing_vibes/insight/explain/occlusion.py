@@ -15,7 +15,7 @@ import numpy as np
 from listing_vibes.cache import cached_per_object
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.features.merging import joined
+from listing_vibes.features.merging import join_features
 from listing_vibes.features.units import unit_rows
 from listing_vibes.insight.explain.listing_photos import listing_photos
 from listing_vibes.insight.explain.parts import Part, parts_of, take_tokens
@@ -51,7 +51,7 @@ def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[Occluded
             known = features.tokens.listings
 
             def encode(chosen: Features) -> np.ndarray:
-                return attribute_vectors(featurizer, joined(features, chosen), fitted=known)[known:]
+                return attribute_vectors(featurizer, join_features(features, chosen), fitted=known)[known:]
 
             return _occlude(featurizer, features, rows, encode)
         case "photos":

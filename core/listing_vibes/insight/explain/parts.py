@@ -9,9 +9,9 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.features.within import inside
 from listing_vibes.market.attribute_types import type_of
 
 
@@ -36,7 +36,7 @@ def parts_of(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.
     for name, keys in _keys(vocabulary).items():
         named[name] = np.isin(key, keys) | named.get(name, False)
     for name in featurizer.within.numbers if featurizer.within is not None else ():
-        rank = named.pop(inside(name), None)  # the amount and its rank are one attribute
+        rank = named.pop(rank_name(name), None)  # the amount and its rank are one attribute
         if rank is not None:
             named[name] = rank | named.get(name, False)
     parts = {Part("attribute", name): mask for name, mask in named.items() if mask.any()}

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from listing_vibes.errors import printable
-from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread
+from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, Spread
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.market import Market
 from listing_vibes.serving.monitor.checks import Check, Thresholds
@@ -41,7 +41,7 @@ def permutation_p(statistic: Callable[[np.ndarray], float], chosen: np.ndarray, 
 
 
 def attribute_checks(
-    seen: SeenMarket,
+    seen: MarketSummary,
     market: Market,
     groups: Sequence[Group],
     labels: Mapping[str, str],
@@ -51,7 +51,7 @@ def attribute_checks(
     """Return a check an attribute that both have, of the group that differs most by a chi-square test.
 
     Args:
-        market: as the model reads it, see `listing_vibes.features.seen.read_by`.
+        market: as the model reads it, see `listing_vibes.features.market_summary.view_market`.
         advice: what to do where a shift stays, "" where nothing helps.
     """
     kinds = {one.name: one.kind for one in market.attributes}
@@ -132,7 +132,7 @@ def _describe_change(spread: Spread, now: Spread, rows: pd.DataFrame) -> str:
 
 
 def photo_check(
-    seen: SeenMarket, vectors: np.ndarray, listing: np.ndarray, groups: Sequence[Group], limits: Thresholds
+    seen: MarketSummary, vectors: np.ndarray, listing: np.ndarray, groups: Sequence[Group], limits: Thresholds
 ) -> Check | None:
     """Return how far the photos of a group lie from those that trained, against as many other listings: the group with the least p.
 

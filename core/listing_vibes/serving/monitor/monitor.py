@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.evaluation.result import Evaluation
+from listing_vibes.features.market_ranks import rank_name
+from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, load_summaries, view_market
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
-from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
-from listing_vibes.features.within import inside
 from listing_vibes.insight.market_shift import nearest_market
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import write_table
@@ -163,20 +163,20 @@ def drift_checks(
     split, market, featurizer = newest.split, run.market, run.engine.featurizer
     groups = groups_of(run, split.t1 if split is not None and train is not None else None, train)
     new = next((group.rows for group in groups if group.name == "new"), np.zeros(0, np.int64))
-    here, photos = read_by(featurizer, market), _photos(run)
+    here, photos = view_market(featurizer, market), _photos(run)
     listing = market.photos[C.LISTING].map(run.listing_row).to_numpy()
     # What a model of other markets learned from differs from this one from the beginning: that is no drift.
-    seen = None if run.transferred else nearest_market(load_seen(run.folder), here)[0]
+    seen = None if run.transferred else nearest_market(load_summaries(run.folder), here)[0]
     if seen is None and (train is not None or len(new)):  # what the run was made of, as the market has it now
         trained = np.setdiff1d(np.arange(len(run.listing_ids)), new)
         then = None if photos is None else replace(photos, ok=photos.ok & np.isin(listing, trained))
-        seen = SeenMarket.of(market, trained, featurizer, None)
+        seen = MarketSummary.of(market, trained, featurizer, None)
         seen = seen.model_copy(update={"photos": PhotoSpread.of(featurizer, then)})
     checks: list[Check | None] = []
     if seen is not None:
         labels = {market.config.shared_name(one.name): one.label for one in market.attributes}
         labels |= {one.name: one.label for one in market.attributes}
-        labels |= {inside(name): f"{label} (rank in the market)" for name, label in labels.items()}
+        labels |= {rank_name(name): f"{label} (rank in the market)" for name, label in labels.items()}
         checks += attribute_checks(seen, here, groups, labels, limits, training_advice(run))
         if photos is not None and featurizer.photo is not None:
             first = photos.parts[0] if photos.parts and len(featurizer.photo_reducers) > 1 else photos

@@ -1,8 +1,8 @@
-"""What is seen from inside one market: amounts by their rank there, places by how far north and east, texts from their mean.
+"""A market by its own scale: amounts by their rank in it, locations by how far north and east, texts from their mean.
 
 "Expensive here" and "in the centre" carry over to a market that a model never saw; amounts in another currency, degrees
-and the town that every description names do not. A model of several markets is told this beside what they share; it is
-fitted anew on the listings of each market that the model works in, and lies in that run's `vocabulary.json`.
+and the town that every description names do not. A model of several markets reads this beside what they share; it is
+fitted on the listings of each market that the model works in, and stored in that run's `vocabulary.json`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from listing_vibes.market.columns import Columns as C
 STEPS = 200
 
 
-class Within(BaseModel):
-    """One market from inside; empty lists where it is that of no market yet."""
+class MarketRanks(BaseModel):
+    """The scale of one market; empty lists before it is fitted to one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -26,30 +26,30 @@ class Within(BaseModel):
     place: dict[str, list[float]] = {}  # quantiles by the column
     text: list[list[float]] = []  # of each view the mean (width,) of the market's texts
 
-    def of(self, listings: pd.DataFrame) -> Within:
-        """The same for the market of these `listings`; its texts are still to come."""
+    def of(self, listings: pd.DataFrame) -> MarketRanks:
+        """Return the scale of the market of these `listings`; its texts are still to come."""
         numbers = {name: _quantiles(listings, name) for name in self.numbers}
-        return Within(numbers=numbers, place={axis: _quantiles(listings, axis) for axis in self.place})
+        return MarketRanks(numbers=numbers, place={axis: _quantiles(listings, axis) for axis in self.place})
 
     @property
     def fitted(self) -> bool:
-        """Whether it is that of a market."""
+        """Whether it is fitted to a market."""
         return any(self.numbers.values()) or any(self.place.values()) or bool(self.text)
 
-    def told(self, listings: pd.DataFrame) -> pd.DataFrame:
-        """`listings` with a column of ranks in [0, 1] beside each number, and ranks for degrees."""
-        ranks = {inside(name): _ranks(listings, name, edges) for name, edges in self.numbers.items()}
+    def add_ranks(self, listings: pd.DataFrame) -> pd.DataFrame:
+        """Return `listings` with a column of ranks in [0, 1] beside each number, and ranks for degrees."""
+        ranks = {rank_name(name): _ranks(listings, name, edges) for name, edges in self.numbers.items()}
         degrees = {axis: _ranks(listings, axis, edges) for axis, edges in self.place.items()}
         return listings.assign(**ranks, **degrees)
 
 
-def inside(name: str) -> str:
-    """What the rank of the number `name` is called."""
+def rank_name(name: str) -> str:
+    """Return the name of the column with the ranks of the number `name`."""
     return f"{name}, within the market"
 
 
-def places() -> dict[str, list[float]]:
-    """The columns of a place, with the quantiles of no market."""
+def place_columns() -> dict[str, list[float]]:
+    """Return the columns of a location, without quantiles."""
     return {C.LATITUDE: [], C.LONGITUDE: []}
 
 

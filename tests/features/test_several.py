@@ -6,8 +6,8 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.several import BUCKETS, fit_several, same_unit, shared_attributes
-from listing_vibes.features.within import Within, inside
+from listing_vibes.features.market_ranks import MarketRanks, rank_name
+from listing_vibes.features.several import BUCKETS, fit_featurizer, same_unit, shared_attributes
 from listing_vibes.market.market import Market
 
 HOMES = {"rooms": [1, 2, 2, 4], "rent": [500, 800, 900, 2000], "district": ["Old", "Old", "Mill", "Mill"]}
@@ -28,12 +28,12 @@ def market(name, currency="EUR", attributes=None, **columns) -> Market:
 def fitted(markets, tmp_path, **config):
     every = [np.arange(len(one.listings)) for one in markets]
     chosen = FeatureConfig(text=False, **config)
-    return fit_several(markets, chosen, 8, every, np.empty(0), [None] * len(markets), tmp_path)
+    return fit_featurizer(markets, chosen, 8, every, np.empty(0), [None] * len(markets), tmp_path)
 
 
 def test_a_rank_is_that_within_the_market_and_equal_values_share_one():
-    seen = Within(numbers={"rent": []}).of(pd.DataFrame({"rent": [1.0, 2, 2, 3, np.nan]}))
-    ranks = seen.told(pd.DataFrame({"rent": [1.0, 2, 3, 99, np.nan]}))[inside("rent")]
+    seen = MarketRanks(numbers={"rent": []}).of(pd.DataFrame({"rent": [1.0, 2, 2, 3, np.nan]}))
+    ranks = seen.add_ranks(pd.DataFrame({"rent": [1.0, 2, 3, 99, np.nan]}))[rank_name("rent")]
     assert ranks[:4].tolist() == pytest.approx([0.0, 0.5, 1.0, 1.0], abs=0.01) and np.isnan(ranks[4])
     assert ranks[1] == pytest.approx(0.5)
 
@@ -46,9 +46,9 @@ def test_expensive_here_carries_over_to_a_market_with_other_money(tmp_path):
         and featurizer.vocabulary.attribute("rooms") is not None
     )
     new = market("C", "JPY", rent=[50_000, 80_000, 90_000, 200_000])
-    told = [featurizer.at_work(one).transform(one, None).tokens for one in (both[0], new)]
+    told = [featurizer.transform(one, None).tokens for one in (both[0], new)]
     assert told[0].bin.tolist() == told[1].bin.tolist() and told[0].bin.any()
-    assert featurizer.within == Within(numbers={"rooms": [], "rent": []})  # of nobody's market
+    assert featurizer.within == MarketRanks(numbers={"rooms": [], "rent": []})  # of nobody's market
 
 
 def test_values_of_one_market_alone_are_told_as_a_market_never_seen_would_tell_them(tmp_path):
@@ -61,9 +61,7 @@ def test_a_column_with_another_name_is_shared_by_same_as(tmp_path):
     frame = {"rooms": None, "zimmer": [3, 1, 2, 2]}
     other = market("B", attributes={"zimmer": {"kind": "number", "same_as": "rooms"}}, **frame)
     assert [one.name for one in shared_attributes([market("A"), other])] == ["rooms", "rent", "district"]
-    assert (
-        len(fitted([market("A"), other], tmp_path).at_work(other).transform(other, None).tokens.key) == 4 * 5
-    )
+    assert len(fitted([market("A"), other], tmp_path).transform(other, None).tokens.key) == 4 * 5
 
 
 def test_texts_that_the_sentence_encoder_cannot_read_are_not_embedded_for_several_markets(
@@ -77,7 +75,7 @@ def test_texts_that_the_sentence_encoder_cannot_read_are_not_embedded_for_severa
     kinds = {"title": {"kind": "text"}}
     both = [market(name, attributes=kinds, title=titles) for name in "AB"]
     rows, photos = [np.arange(4)] * 2, [None] * 2
-    found = fit_several(both, FeatureConfig(), 8, rows, np.empty(0), photos, tmp_path)
+    found = fit_featurizer(both, FeatureConfig(), 8, rows, np.empty(0), photos, tmp_path)
     assert [view.name for view in found.texts] == ["tfidf"]
 
 

@@ -6,8 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from listing_vibes.features.market_summary import (
+    MarketSummary,
+    PhotoSpread,
+    Spread,
+    load_summaries,
+    save_summaries,
+)
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread, load_seen, save_seen
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 
 
@@ -46,7 +52,7 @@ def test_a_column_of_which_no_value_was_kept_has_no_distance(trained):
     frame = pd.DataFrame({"x": [f"host {row}" for row in range(60)]})
     found = Spread.of("x", "category", frame, AttributeVocabulary(name="x", kind="category", values=[]))
     assert found.shares == [] and not found.told
-    (seen,) = load_seen(trained.path)
+    (seen,) = load_summaries(trained.path)
     name = next(one.name for one in trained.market.attributes if one.kind == "category")
     unsaid = seen.attributes[name].model_copy(update={"shares": []})
     seen = seen.model_copy(update={"attributes": seen.attributes | {name: unsaid}})
@@ -54,15 +60,15 @@ def test_a_column_of_which_no_value_was_kept_has_no_distance(trained):
 
 
 def test_it_is_written_with_a_run_and_read_again(trained, tmp_path):
-    (seen,) = load_seen(trained.path)
+    (seen,) = load_summaries(trained.path)
     market = trained.market
     assert seen.name == market.name and set(seen.attributes) == {one.name for one in market.attributes}
     assert max(seen.distances(market).values()) < 0.2  # trained on most of the listings
     assert (trained.path / "seen.json").stat().st_size < 20_000
     assert not any(listing in (trained.path / "seen.json").read_text() for listing in trained.listing_ids)
-    save_seen(tmp_path, [seen, seen])
-    assert load_seen(tmp_path) == [seen, seen] and load_seen(tmp_path / "nowhere") == []
-    assert SeenMarket.model_validate(json.loads(json.dumps(seen.model_dump()))) == seen
+    save_summaries(tmp_path, [seen, seen])
+    assert load_summaries(tmp_path) == [seen, seen] and load_summaries(tmp_path / "nowhere") == []
+    assert MarketSummary.model_validate(json.loads(json.dumps(seen.model_dump()))) == seen
 
 
 def test_photos_are_as_far_as_their_vectors_moved(monkeypatch):

@@ -107,7 +107,7 @@ class PhotoSpread(_Part):
         return float(moved / max(np.square(self.deviation).sum(), 1e-12))
 
 
-class SeenMarket(_Part):
+class MarketSummary(_Part):
     """One market of a training."""
 
     name: str
@@ -119,9 +119,9 @@ class SeenMarket(_Part):
     @classmethod
     def of(
         cls, market: Market, rows: np.ndarray, featurizer: Featurizer, photos: PhotoVectors | None
-    ) -> SeenMarket:
+    ) -> MarketSummary:
         """Of the listings `rows` (n,) that are known in training."""
-        whole = read_by(featurizer, market)
+        whole = view_market(featurizer, market)
         known = whole.listings.iloc[rows].reset_index(drop=True)
         return cls(
             name=market.name,
@@ -136,7 +136,7 @@ class SeenMarket(_Part):
         )
 
     def distances(self, market: Market) -> dict[str, float]:
-        """Total variation by attribute, of those that both have and of which some value was kept; `market` is as `read_by` gives it."""
+        """Total variation by attribute, of those that both have and of which some value was kept; `market` is as `view_market` gives it."""
         kinds = {one.name: one.kind for one in market.attributes}
         return {
             name: spread.distance(market.listings)
@@ -145,25 +145,25 @@ class SeenMarket(_Part):
         }
 
 
-def read_by(featurizer: Featurizer, market: Market) -> Market:
+def view_market(featurizer: Featurizer, market: Market) -> Market:
     """`market` by the names of the vocabulary, seen from inside where the model sees markets so."""
     if featurizer.within is not None:
         featurizer = replace(featurizer, within=featurizer.within.of(market.shared().listings))
-    return featurizer.seen(market)
+    return featurizer.view(market)
 
 
-def save_seen(run: Path, markets: Sequence[SeenMarket]) -> None:
+def save_summaries(run: Path, markets: Sequence[MarketSummary]) -> None:
     """Write `seen.json` into a run folder."""
     write_json(run / FILE, [one.model_dump() for one in markets], ensure_ascii=False)
 
 
-def load_seen(run: Path) -> list[SeenMarket]:
+def load_summaries(run: Path) -> list[MarketSummary]:
     """What the training of the model in a run folder saw; nothing where an earlier version trained it.
 
     Raises:
         VibesError: the file is damaged.
     """
     found = read_json(
-        run / FILE, "train the run again", lambda all_: [SeenMarket.model_validate(one) for one in all_]
+        run / FILE, "train the run again", lambda all_: [MarketSummary.model_validate(one) for one in all_]
     )
     return found or []
