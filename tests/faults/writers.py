@@ -131,7 +131,7 @@ def _market(folder: Path) -> Market:
 def _train(folder: Path) -> None:
     work = folder / "fresh/.training/run.toml"
     if not (folder / "fresh/run.toml").is_file():
-        train(_market(folder), folder / "fresh", settings(2), None, work.is_file(), repeats=folder / "run")
+        train(_market(folder), folder / "fresh", settings(2), None, work.is_file(), refit_of=folder / "run")
 
 
 def _evaluate(folder: Path) -> None:

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class EncoderConfig(BaseModel):
-    """Sizes of a `listing_vibes.model.longformer.Longformer`.
+    """Sizes of a `listing_vibes.model.model.ListingEncoder`.
 
     `window` is the whole attention window as `transformers` counts it: a token sees `window // 2` tokens on
     either side and itself. One even number for all layers, or one a layer. `max_items` is the number of

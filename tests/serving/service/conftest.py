@@ -6,7 +6,7 @@ import torch
 from helpers.copies import copied, resealed
 from listing_vibes.market.market import Market
 from listing_vibes.model.checkpoint import save_weights
-from listing_vibes.model.encoder import ListingModel
+from listing_vibes.model.variants import build_model
 from listing_vibes.run.spaces import embed_market
 
 
@@ -20,7 +20,7 @@ def with_history():
         settings = made.manifest.settings.model_copy(update=changes)
         made.manifest.model_copy(update={"settings": settings}).save(made.path)
         torch.manual_seed(0)
-        model = ListingModel.of(made.engine.featurizer.vocabulary, settings)
+        model = build_model(made.engine.featurizer.vocabulary, settings)
         save_weights(made.path / "model.safetensors", model)
         resealed(made.path)
         embed_market(Market.open(made.market.path), made.path, None, made.path)

@@ -1,6 +1,6 @@
 """Tabular tokenisation: each listing as a run of tokens, one per known attribute value, photo and text.
 
-A token is numbers only; `listing_vibes.model.embeddings` turns it into a vector:
+A token is numbers only; `listing_vibes.model.model` turns it into a vector:
 key + value + piecewise-linear part + mean of a set + projected photo or text vector.
 """
 
