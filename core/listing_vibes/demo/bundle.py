@@ -87,19 +87,19 @@ def finish(made: Made, run: Path, report: Report) -> Run:
 
     What is measured is what ships: the weights rounded to float16, so that a clone stays small.
     """
-    whole = run.with_name(f".{run.name}-trained")
-    shutil.rmtree(whole, ignore_errors=True)
-    run.rename(whole)
-    round_weights(whole)
-    manifest = embed_market(made.market, run, made.photos, whole)
-    for path in (whole / name for name in BESIDE):
+    trained = run.with_name(f".{run.name}-trained")
+    shutil.rmtree(trained, ignore_errors=True)
+    run.rename(trained)
+    round_weights(trained)
+    manifest = embed_market(made.market, run, made.photos, trained)
+    for path in (trained / name for name in BESIDE):
         if path.is_file():
             shutil.copyfile(path, run / path.name)
-    shutil.rmtree(whole)
+    shutil.rmtree(trained)
     seal(run, manifest.model_copy(update={"market": ".."}))
     report(Stage("measuring"))
     opened = Run.open(run, made.market)
-    keep_measured(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
+    save_measured(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
     report(Stage("drawing the map"))
     save_map(opened, report=report)
     report(Stage("looking at the photos"))
@@ -107,9 +107,9 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     return opened
 
 
-def keep_measured(run: Run, found: Evaluation) -> None:
+def save_measured(run: Run, evaluation: Evaluation) -> None:
     """Write what was measured into a run that ships: it is of one state, and has it in one place."""
-    save_metrics(run, found)
+    save_metrics(run, evaluation)
     for path in results_of(run.path).glob("[!.]*"):
         copy_file(path, run.path / path.name)
     shutil.rmtree(run.path / RESULTS.folder)
@@ -158,7 +158,7 @@ def embed_smaller(market: Market, target: Path, model: Path, report: Report) -> 
     seal(target, manifest.model_copy(update={"market": "..", "carried": carried}))
     report(Stage("measuring"))
     run = Run.open(target, market)
-    keep_measured(run, evaluate_run(run, baselines="none"))
+    save_measured(run, evaluate_run(run, baselines="none"))
 
 
 if __name__ == "__main__":

@@ -65,6 +65,6 @@ def photos_frame(offers: list[Offer], photo_root: Path) -> pd.DataFrame | None:
     """The table `photos` of the pictures that exist under `photo_root`; None where there is none."""
     rows = []
     for offer in offers:
-        there = [path for path in offer.home.photo_paths if (Path(photo_root) / path).is_file()]
-        rows += [(offer.listing_id, position, path) for position, path in enumerate(there)]
+        present = [path for path in offer.home.photo_paths if (Path(photo_root) / path).is_file()]
+        rows += [(offer.listing_id, position, path) for position, path in enumerate(present)]
     return pd.DataFrame(rows, columns=[C.LISTING, C.POSITION, C.PATH]) if rows else None

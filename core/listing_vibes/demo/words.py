@@ -75,21 +75,21 @@ def description(home: Home, district: str, rng: np.random.Generator, p: Paramete
     """Up to seven sentences, or None where the advertiser wrote nothing."""
     if rng.random() < p.no_description:
         return None
-    said = [_opening(home, district, rng)]
+    sentences = [_opening(home, district, rng)]
     if rng.random() < p.vague:
-        said = [*said[: int(rng.integers(0, 2))], *_some(rng, VAGUE, 1, 3)]
+        sentences = [*sentences[: int(rng.integers(0, 2))], *_some(rng, VAGUE, 1, 3)]
     else:
-        said += _facts(home, rng, p)
+        sentences += _facts(home, rng, p)
         if rng.random() < p.condition:
             told = home.quality + p.flattery + rng.normal(0, p.condition_noise)
-            said.append(
+            sentences.append(
                 _one(rng, CONDITIONS[int(np.clip(told * len(CONDITIONS), 0, len(CONDITIONS) - 1))]) + "."
             )
-        said += _some(rng, VAGUE, 0, 2)
+        sentences += _some(rng, VAGUE, 0, 2)
     if rng.random() < p.hint:
         named = home.vibe if rng.random() < p.honest_hint else _one(rng, VIBES)
-        said.insert(int(rng.integers(1, len(said) + 1)), _one(rng, HINTS[named]).capitalize() + ".")
-    return " ".join(said)
+        sentences.insert(int(rng.integers(1, len(sentences) + 1)), _one(rng, HINTS[named]).capitalize() + ".")
+    return " ".join(sentences)
 
 
 def _opening(home: Home, district: str, rng: np.random.Generator) -> str:

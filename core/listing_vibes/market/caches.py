@@ -23,9 +23,9 @@ MODELS = shipped("models", "models")
 
 def user_cache() -> Path:
     """Return the folder that this user's runs of the product share: `$LISTING_VIBES_CACHE`, else a folder in the user's cache."""
-    own = os.environ.get("LISTING_VIBES_CACHE")
-    if own:
-        return Path(own)
+    configured = os.environ.get("LISTING_VIBES_CACHE")
+    if configured:
+        return Path(configured)
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
     return Path(base or Path.home() / ".cache") / "listing-vibes"
 
@@ -53,14 +53,14 @@ def run_cache_file(run: Path, name: str) -> Path:
 
 def writable_cache(market: Path) -> Path:
     """Return `market_cache`, or a folder in `user_cache()` where that cannot be written, as of a market on a read-only disk."""
-    own = market_cache(market)
-    return own if can_be_written(own) else _elsewhere(market, "markets")
+    cache = market_cache(market)
+    return cache if can_be_written(cache) else _elsewhere(market, "markets")
 
 
 def can_be_written(folder: Path) -> bool:
     """Return whether a folder, or the one that it would be made in, takes files."""
-    there = next((one for one in (folder, *folder.parents) if one.exists()), Path("."))
-    return os.access(there, os.W_OK)
+    existing = next((path for path in (folder, *folder.parents) if path.exists()), Path("."))
+    return os.access(existing, os.W_OK)
 
 
 def _is_shipped(folder: Path) -> bool:

@@ -24,30 +24,30 @@ def image_end(data: bytes) -> int | None:
 
 
 def _jpeg(data: bytes) -> int | None:
-    place = 2
-    while data[place] == 0xFF:
-        marker = data[place + 1]
+    offset = 2
+    while data[offset] == 0xFF:
+        marker = data[offset + 1]
         if marker == 0xD9:
-            return place + 2
+            return offset + 2
         if marker == 0xFF:  # filling
-            place += 1
+            offset += 1
             continue
-        place += 2 + struct.unpack_from(">H", data, place + 2)[0]
+        offset += 2 + struct.unpack_from(">H", data, offset + 2)[0]
         if marker == 0xDA:  # coded pixels follow
-            found = _MARKER.search(data, place)
-            if found is None:
+            marked = _MARKER.search(data, offset)
+            if marked is None:
                 return None
-            place = found.end() - 2
+            offset = marked.end() - 2
     return None
 
 
 def _png(data: bytes) -> int | None:
-    place = 8
+    offset = 8
     while True:
-        length, kind = struct.unpack_from(">I4s", data, place)
-        place += 12 + length
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        offset += 12 + length
         if kind == b"IEND":
-            return place
+            return offset
 
 
 def _webp(data: bytes) -> int | None:
@@ -56,17 +56,17 @@ def _webp(data: bytes) -> int | None:
 
 
 def _avif(data: bytes) -> int | None:
-    place = 0
-    while place + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
+    offset = 0
+    while offset + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, offset)
         if kind not in _AVIF_BOXES:
             break
         if length == 1:
-            length = struct.unpack_from(">Q", data, place + 8)[0]
+            length = struct.unpack_from(">Q", data, offset + 8)[0]
         if length < 8:
             return None
-        place += length
-    return place
+        offset += length
+    return offset
 
 
 _ENDS: dict[bytes, Callable[[bytes], int | None]] = {

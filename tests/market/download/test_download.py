@@ -323,7 +323,7 @@ def test_robots_are_kept_to_unless_the_host_is_yours(tmp_path):
         found, _ = download(place, Limits(**HERE))
         assert found.fetched == 1 and "robots.txt does not allow" in failures(place)["a.jpg"]
         found, file = download(place, Limits(**HERE, robots=False))
-        assert (found.there, found.fetched, file) == (1, 1, None) and not (place / FAILURES).exists()
+        assert (found.present, found.fetched, file) == (1, 1, None) and not (place / FAILURES).exists()
 
 
 @pytest.mark.slow
@@ -334,7 +334,7 @@ def test_the_bytes_of_a_call_are_bounded_and_the_next_goes_on(tmp_path):
         assert found.used_up and found.fetched + found.left == 20 and not found.failed
         assert 1 <= found.fetched < 9
         again, _ = download(place, Limits(**HERE))
-        assert (again.there, again.fetched) == (found.fetched, 20 - found.fetched)
+        assert (again.present, again.fetched) == (found.fetched, 20 - found.fetched)
 
 
 @pytest.mark.slow
@@ -364,7 +364,7 @@ def test_a_killed_download_goes_on_where_it_was(tmp_path):
         assert kept and all(Image.open(path).size == (24, 24) for path in kept)
         done = vibes(*command[3:])
         found = json.loads(done.stdout)
-        assert found["there"] == len(kept) and found["fetched"] == 30 - len(kept) and found["failed"] == 1
+        assert found["present"] == len(kept) and found["fetched"] == 30 - len(kept) and found["failed"] == 1
         assert found["reasons"] == {"status 404": 1} and found["failures"] == str(place / FAILURES)
         assert not list(place.rglob(".writing-*")) and not (place / ".downloading").exists()
         done = vibes("download", place, "--allow-private", "--strict", check=2)
@@ -389,6 +389,6 @@ def test_python_fetches_photos_of_an_opened_market_within_bounds_by_their_names(
     opened = Market.open(market(tmp_path / "m", [f"{host.url}/ok/python-{number}" for number in range(3)]))
     found, left = listing_vibes.download(opened, {"private": True, "delay": 0.0})
     assert (found.named, found.fetched, found.failed, left) == (3, 3, {}, None)
-    assert listing_vibes.download(tmp_path / "m")[0].there == 3
+    assert listing_vibes.download(tmp_path / "m")[0].present == 3
     with pytest.raises(VibesError, match="no limit 'hurry' of a download; choose one of photo_bytes,"):
         listing_vibes.download(opened, {"hurry": 1})

@@ -202,8 +202,8 @@ def _cached_weights(name: str) -> Path | None:
     if config is None or not config.hf_hub_id:
         return None
     for filename in (config.hf_hub_filename, *HUB_FILES):
-        if filename and isinstance(found := try_to_load_from_cache(config.hf_hub_id, filename), str):
-            return Path(found)
+        if filename and isinstance(cached := try_to_load_from_cache(config.hf_hub_id, filename), str):
+            return Path(cached)
     return None
 
 

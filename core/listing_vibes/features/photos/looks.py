@@ -90,15 +90,15 @@ def look_at(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, text: Te
         likely = encoder.classify(vectors[rows])  # (n, 1000)
         best = np.argsort(-likely, axis=1, kind="stable")[:, :TOP]
         classes[rows], shares[rows] = best, np.take_along_axis(likely, best, axis=1)
-    there = np.unique(classes[usable])
+    seen = np.unique(classes[usable])
     every = class_names()
-    names = [every[number] for number in there]
+    names = [every[number] for number in seen]
     words = np.concatenate(
         [text.encode(names[first : first + 64]) for first in range(0, len(names), 64)]
         or [np.zeros((0, text.width))]
     )
     short = np.array([name.split(":")[0].split(",")[0] for name in names], dtype=str)
-    numbers = np.searchsorted(there, classes).clip(max=max(len(there) - 1, 0)).astype(np.int16)
+    numbers = np.searchsorted(seen, classes).clip(max=max(len(seen) - 1, 0)).astype(np.int16)
     return Looks(numbers, shares, short, words.astype(np.float16), np.array([text.name]))
 
 

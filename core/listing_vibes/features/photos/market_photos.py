@@ -24,17 +24,17 @@ def market_photos(
     """
     if not len(market.photos):
         return None
-    wanted = names.split(JOIN)
-    if len(set(wanted)) < len(wanted):
+    encoders = names.split(JOIN)
+    if len(set(encoders)) < len(encoders):
         raise VibesError(f"The photo encoders '{names}' name one twice; name each once.")
-    if weights is not None and len(wanted) > 1:
+    if weights is not None and len(encoders) > 1:
         raise VibesError(
-            f"One weights file cannot serve the {len(wanted)} photo encoders '{names}'; name one."
+            f"One weights file cannot serve the {len(encoders)} photo encoders '{names}'; name one."
         )
     parts: list[PhotoVectors] = []
-    for name in reversed(wanted):  # the first one last: it is what is read where no encoder is named
+    for name in reversed(encoders):  # the first one last: it is what is read where no encoder is named
         encoder = encoder_of(market, name, weights, report)
-        what = "photos" if len(wanted) == 1 else f"photos, {name}"
+        what = "photos" if len(encoders) == 1 else f"photos, {name}"
         parts.append(embed_photos(market.path, market.photos, encoder, report=renamed(report, what)))
     return combine(parts[::-1])
 

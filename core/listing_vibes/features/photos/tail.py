@@ -74,12 +74,12 @@ class _Trunk(nn.Module):
 
 def load_trunk(stages: int) -> tuple[PhotoEncoder, tuple[int, int, int]]:
     """The frozen rest before the last `stages` stages as an encoder of flat maps (N, C*h*w), and their shape (C, h, w)."""
-    whole = load_frozen(LITE0, device="cpu")
-    trunk = _Trunk(whole.model, stages).eval()
+    frozen = load_frozen(LITE0, device="cpu")
+    trunk = _Trunk(frozen.model, stages).eval()
     with torch.inference_mode():
-        shape = trunk.forward_features(torch.zeros(1, 3, *whole.size)).shape[1:]
-    name = f"{whole.name}@before-{stages}"
-    return PhotoEncoder(trunk, name, whole.size, (0.5,) * 3, (0.5,) * 3), (shape[0], shape[1], shape[2])
+        shape = trunk.forward_features(torch.zeros(1, 3, *frozen.size)).shape[1:]
+    name = f"{frozen.name}@before-{stages}"
+    return PhotoEncoder(trunk, name, frozen.size, (0.5,) * 3, (0.5,) * 3), (shape[0], shape[1], shape[2])
 
 
 def load_photo_encoder(
@@ -136,7 +136,7 @@ def load_trained(name: str, weights: Path | None, device: str | None = None) -> 
 
 
 def _encoder(stages: int, state: dict[str, torch.Tensor], device: str | None = None) -> PhotoEncoder:
-    whole = load_frozen(LITE0, device="cpu")
-    tail = PhotoTail(whole.model, stages)  # of the same layers: what is loaded into it is in the whole
+    frozen = load_frozen(LITE0, device="cpu")
+    tail = PhotoTail(frozen.model, stages)  # of the same layers: what is loaded into it is in that model
     tail.load_state_dict(state)
-    return PhotoEncoder(whole.model, tail.name, whole.size, (0.5,) * 3, (0.5,) * 3, device)
+    return PhotoEncoder(frozen.model, tail.name, frozen.size, (0.5,) * 3, (0.5,) * 3, device)

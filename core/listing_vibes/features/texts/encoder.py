@@ -252,9 +252,9 @@ def _batches(keys: Sequence[bytes], texts: Mapping[bytes, str], most: int) -> It
 
 def carry_vectors(texts: Sequence[str], source: Path, target: Path, report: Report | None = None) -> None:
     """Embed texts into the cache `source`, and copy their vectors to the cache `target`."""
-    found = embed_texts(texts, source, report)
-    store = VectorCache(target, found.encoder, found.vectors.shape[1], np.float32)
-    for text, vector, ok in zip(texts, found.vectors, found.ok, strict=True):
+    embedded = embed_texts(texts, source, report)
+    store = VectorCache(target, embedded.encoder, embedded.vectors.shape[1], np.float32)
+    for text, vector, ok in zip(texts, embedded.vectors, embedded.ok, strict=True):
         if ok:
             store.add(sha256(_utf8(text.strip())).digest(), vector)
     store.flush()

@@ -56,12 +56,14 @@ class TextVectorsView:
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What `restore` needs: the reducer's arrays bare, those of the source behind `source.`."""
         head, arrays = self.source.state()
-        own = {f"source.{key}": value for key, value in arrays.items()}
-        return {"name": self.name, **head}, {**self.reducer.to_arrays(), **own}
+        source_arrays = {f"source.{key}": value for key, value in arrays.items()}
+        return {"name": self.name, **head}, {**self.reducer.to_arrays(), **source_arrays}
 
     @classmethod
     def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> TextVectorsView:
         """The view that `state` came from."""
-        own = {key.removeprefix("source."): v for key, v in arrays.items() if key.startswith("source.")}
-        source = TEXT_SOURCES[head["name"]].restore(head, own)
+        source_arrays = {
+            key.removeprefix("source."): v for key, v in arrays.items() if key.startswith("source.")
+        }
+        source = TEXT_SOURCES[head["name"]].restore(head, source_arrays)
         return cls(head["name"], source, Reducer.from_arrays(arrays))

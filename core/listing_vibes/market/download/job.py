@@ -37,14 +37,14 @@ class Downloaded:
     """What a download did; photos are counted by their file.
 
     Attributes:
-        named: by an address; there: that were there before.
+        named: by an address; present: that were there before.
         fetched, bytes: that came now, and how many bytes they have.
         failed: the reason by path; left: that were not asked for, since the bytes were used up or the download ended.
         table: the file that names the photos, which stays as it is.
     """
 
     named: int = 0
-    there: int = 0
+    present: int = 0
     fetched: int = 0
     bytes: int = 0
     left: int = 0
@@ -55,8 +55,8 @@ class Downloaded:
     def text(self, failures: Path | None = None) -> str:
         """Return one line over all; `failures` is the file that lists what was not fetched."""
         line = (
-            f"{self.there + self.fetched:,} of {count(self.named, 'photo')} present: {self.fetched:,} fetched now "
-            f"({self.bytes / 1e6:,.1f} MB), {self.there:,} before."
+            f"{self.present + self.fetched:,} of {count(self.named, 'photo')} present: {self.fetched:,} fetched now "
+            f"({self.bytes / 1e6:,.1f} MB), {self.present:,} before."
         )
         if self.table:
             line += f" They lie below {PHOTOS}; {self.table} stays as it is, and new rows go there."
@@ -155,7 +155,7 @@ def fetch_photos(
                 future.add_done_callback(lambda _: outcomes.put(None))
             pending = len(futures)
             while pending:
-                report(Counted("photos", result.there + result.fetched + len(result.failed), len(urls)))
+                report(Counted("photos", result.present + result.fetched + len(result.failed), len(urls)))
                 outcome = outcomes.get()
                 if outcome is None:
                     pending -= 1
@@ -170,7 +170,7 @@ def fetch_photos(
     for future in futures:
         future.result()  # raises what kept a file from being written
     result.used_up = fetcher.used_up
-    result.left = len(urls) - result.there - result.fetched - len(result.failed)
+    result.left = len(urls) - result.present - result.fetched - len(result.failed)
     return result
 
 
@@ -193,7 +193,7 @@ def _group_by_host(market: Path, urls: Mapping[str, str], result: Downloaded) ->
             if not is_inside(file.parent):
                 raise Failed(f"its path is a link that leaves {PHOTOS}")
             if _is_present(file):
-                result.there += 1
+                result.present += 1
                 continue
             parsed = parse_photo_url(url)
             hosts.setdefault((parsed.scheme, parsed.netloc), deque()).append((name, url))

@@ -33,24 +33,24 @@ IMPORTERS = Registry(__name__, Importer, "source", group="listing_vibes.importer
 
 
 def import_market(
-    source: str, path: Path | str, market_path: Path | str, *, overwrite: bool = False, **told: Any
+    source: str, path: Path | str, market_path: Path | str, *, overwrite: bool = False, **options: Any
 ) -> None:
     """Read the files of `source` in the folder `path` (or with it one of its files) and write the market folder `market_path`.
 
     Args:
         path: of a source with an address, such as sql, that.
         overwrite: replace the market that `market_path` holds.
-        told: what else the source takes, see its class.
+        options: what else the source takes, see its class.
 
     Raises:
-        VibesError: an unknown source, one that does not take what is `told`, a folder or file that is missing or not of that source, or a target that
+        VibesError: an unknown source, one that does not take the options, a folder or file that is missing or not of that source, or a target that
             holds a market without `overwrite`, or something else.
     """
     chosen, target = IMPORTERS[source], Path(market_path)
-    if told and not chosen.address:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in told)
-        raise VibesError(f"The source {source} takes no {options}; leave it out.")
-    importer = chosen(**told)
+    if options and not chosen.address:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+        raise VibesError(f"The source {source} takes no {names}; leave it out.")
+    importer = chosen(**options)
     if not chosen.address:
         path = Path(path)
         if not path.exists():

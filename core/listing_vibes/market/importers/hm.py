@@ -78,27 +78,29 @@ def purchases_of(folder: Path) -> Path:
     Raises:
         VibesError: there is none, or there are several.
     """
-    found = sorted(folder.glob(PURCHASES))
-    if not found:
+    files = sorted(folder.glob(PURCHASES))
+    if not files:
         raise VibesError(
             f"{folder} holds no {PURCHASES}; give the folder that holds it, or the file itself as PATH."
         )
-    if len(found) > 1:
-        names = " and ".join(file.name for file in found)
-        raise VibesError(f"{folder} holds {names}; give the one to import as PATH, for example {found[0]}.")
-    return found[0]
+    if len(files) > 1:
+        names = " and ".join(file.name for file in files)
+        raise VibesError(f"{folder} holds {names}; give the one to import as PATH, for example {files[0]}.")
+    return files[0]
 
 
 def _pictures(folder: Path, articles: pd.Series) -> pd.DataFrame:
     """The cover of each article that has one: `images/010/0108775015.jpg` is that of 0108775015."""
-    there = {file.stem: file for file in sorted((folder / "images").glob("*/*")) if file.suffix in PICTURES}
-    shown = [article for article in articles if article in there]
+    pictures = {
+        file.stem: file for file in sorted((folder / "images").glob("*/*")) if file.suffix in PICTURES
+    }
+    shown = [article for article in articles if article in pictures]
     return pd.DataFrame(
         {
             C.LISTING: pd.Series(shown, dtype="str"),
             C.POSITION: pd.Series(0, index=range(len(shown)), dtype="int32"),
             C.PATH: pd.Series(
-                [there[article].relative_to(folder).as_posix() for article in shown], dtype="str"
+                [pictures[article].relative_to(folder).as_posix() for article in shown], dtype="str"
             ),
         }
     )

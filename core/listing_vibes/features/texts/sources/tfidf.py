@@ -19,7 +19,7 @@ from listing_vibes.market.words import unspaced, words
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-#: Terms kept, the commonest: words, then letter n-grams inside word boundaries.
+#: Terms that are used, the commonest: words, then letter n-grams inside word boundaries.
 WORDS, NGRAMS = 10_000, 20_000
 NGRAM_RANGE = (3, 5)
 CHUNK = 4096
@@ -50,11 +50,11 @@ class Tfidf(TextSource):
         if not known:  # not one letter or digit in all texts
             return cls(([], []), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
         counted = hstack([maker.transform(texts) for maker in known]).tocsr().astype(np.float32)  # (N, V)
-        kept = min(width, min(counted.shape) - 1)
-        if kept < 1:
+        size = min(width, min(counted.shape) - 1)
+        if size < 1:
             components = np.eye(counted.shape[1], dtype=np.float32)[:, :width]
         else:
-            svd = TruncatedSVD(kept, random_state=seed).fit(counted)
+            svd = TruncatedSVD(size, random_state=seed).fit(counted)
             components = np.ascontiguousarray(svd.components_.T, np.float32)
         idf = np.concatenate([maker.idf_ for maker in known]).astype(np.float32)
         words, ngrams = ([] if m is None else m.get_feature_names_out().tolist() for m in makers)
