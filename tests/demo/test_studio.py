@@ -8,19 +8,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from listing_vibes.demo.homes import ROOMS, Home
 from listing_vibes.demo.homes import VIBES as SIMULATED
 from listing_vibes.errors import VibesError
-from studio.chance import stream
-from studio.develop import develop
 from studio.homefile import read_homes
 from studio.output import all_jobs, open_jobs
-from studio.plan import Opening, Room, wall_pieces
 from studio.style import draw_style
-from studio.textures import cloth, floors, noise, walls
 from studio.vibes import VIBES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,57 +57,6 @@ def test_every_vibe_draws_colours_in_range(vibe: str) -> None:
         assert all(0 <= part <= 1 for colour in colours for part in colour)
         assert 0 <= style.wear <= 1 and 0 <= style.dense <= 1
         assert 2.3 < style.height < 4.3
-
-
-TEXTURES = {
-    "planks": lambda rng: floors.planks(rng, (0.6, 0.4, 0.3), wear=0.5),
-    "herringbone": lambda rng: floors.herringbone(rng, (0.6, 0.4, 0.3)),
-    "tiles": lambda rng: floors.tiles(rng, (0.9, 0.9, 0.9), (0.1, 0.1, 0.1), dirt=0.5),
-    "bricks": lambda rng: floors.bricks(rng, (0.6, 0.3, 0.2)),
-    "concrete": lambda rng: floors.concrete(rng, (0.5, 0.5, 0.5), True),
-    "marble": lambda rng: floors.marble(rng, (0.9, 0.9, 0.9), (0.4, 0.4, 0.4)),
-    "terrazzo": lambda rng: floors.terrazzo(rng, (0.9, 0.9, 0.9), [(0.3, 0.2, 0.1)]),
-    "linoleum": lambda rng: floors.linoleum(rng, (0.6, 0.5, 0.3), (0.8, 0.7, 0.5)),
-    "carpet": lambda rng: floors.carpet(rng, (0.6, 0.5, 0.3)),
-    "worn": lambda rng: walls.worn(rng, (0.8, 0.7, 0.5), 0.9),
-    "wallpaper": lambda rng: walls.wallpaper(rng, (0.8, 0.7, 0.5), (0.5, 0.3, 0.2), "damask", 0.7),
-    "boards": lambda rng: walls.boards(rng, (0.5, 0.3, 0.2), slats=True),
-    "weave": lambda rng: cloth.weave(rng, (0.5, 0.3, 0.2)),
-    "printed": lambda rng: cloth.printed(rng, (0.9, 0.8, 0.7), [(0.2, 0.3, 0.4)], "zigzag"),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", TEXTURES)
-def test_textures_are_pictures_with_detail_and_repeat_themselves(name: str) -> None:
-    first, again, other = (TEXTURES[name](stream(seed, name)) for seed in (1, 1, 2))
-    assert first.rgb.shape == (noise.SIZE, noise.SIZE, 3) and first.height.shape == (noise.SIZE, noise.SIZE)
-    assert first.rgb.min() >= 0 and first.rgb.max() <= 1
-    assert first.rgb.std(axis=(0, 1)).max() > 0.005
-    assert np.array_equal(first.rgb, again.rgb) and not np.array_equal(first.rgb, other.rgb)
-    assert first.metres > 0.3
-
-
-def test_rooms_are_closed_around_their_windows() -> None:
-    window = Opening("far", 2.0, 1.2, 0.9, 2.2)
-    pieces = wall_pieces(4.0, 2.6, [window])
-    covered = sum((x1 - x0) * (z1 - z0) for x0, x1, z0, z1 in pieces)
-    assert covered == pytest.approx(4.0 * 2.6 - 1.2 * 1.3)
-    assert wall_pieces(4.0, 2.6, []) == [(0.0, 4.0, 0, 2.6)]
-    room = Room("living", 4, 5, 2.6)
-    assert room.length("far") == 4 and room.length("left") == 5
-
-
-def test_developing_is_deterministic_and_sets_the_exposure() -> None:
-    light = stream(1, "light").random((24, 32, 3)).astype(np.float32)
-    dark, bright = (develop(light * factor, stream(2, "d"), True) for factor in (0.01, 100))
-    assert dark.dtype == np.uint8 and dark.shape == (24, 32, 3)
-    assert np.array_equal(dark, develop(light * 0.01, stream(2, "d"), True))
-    assert 60 < dark.mean() < bright.mean() < 235
-    left = np.zeros((24, 32, 3), np.float32)
-    left[:, :8] = 1
-    mirrored = develop(left + 0.05, stream(2, "d"), True, mirrored=True)
-    assert mirrored[:, -8:].mean() > mirrored[:, :8].mean() + 50
 
 
 def test_homes_are_read_and_faults_named(tmp_path: Path) -> None:

@@ -128,16 +128,6 @@ def test_a_damaged_file_is_made_anew(folder, reads):
         assert path.read_bytes() == good
 
 
-def test_small_markets_and_those_that_cannot_be_written_keep_nothing(folder, reads, monkeypatch):
-    monkeypatch.setattr(cached_listings, "FEWEST", 5)
-    Market.open(folder)
-    assert not (folder / ".cache").exists()
-    monkeypatch.setattr(cached_listings, "FEWEST", 3)
-    (folder / ".cache").write_text("a file where the folder would be")
-    same(Market.open(folder), Market.open(folder))
-    assert len(reads) == 3
-
-
 def test_whoever_asks_what_a_market_has_is_told_its_listings(folder):
     first, again = Market.open(folder), Market.open(folder)
     assert "listings" in vars(first) and "listings" not in vars(again)  # its sets are not made yet

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import (
     NOT_EMBEDDED,
     embed_photos,
@@ -230,14 +229,6 @@ def test_progress_counts_to_the_end(market):
     assert calls == [Counted("photos", 9, 9, 0.0)]
 
 
-def test_a_cache_elsewhere_leaves_the_market_untouched(market, tmp_path):
-    before = sorted(market.rglob("*"))
-    first = embed_photos(market, TEN, ColourEncoder(), cache=tmp_path / "cache")
-    assert sorted(market.rglob("*")) == before
-    again = load_photo_vectors(market, TEN, cache=tmp_path / "cache")
-    np.testing.assert_array_equal(again.vectors, first.vectors)
-
-
 def test_a_vector_that_is_no_number_is_no_vector(market):
     class Strange(ColourEncoder):
         def encode(self, images):
@@ -250,17 +241,3 @@ def test_a_vector_that_is_no_number_is_no_vector(market):
     assert [path for path, _ in result.broken] == ["photos/2.png", "photos/3.png"]
     assert "no finite vector" in result.broken[0][1]
     assert np.isfinite(result.vectors).all()
-
-
-def test_a_table_without_paths_is_refused(market):
-    with pytest.raises(VibesError, match="no column 'path'"):
-        embed_photos(market, pd.DataFrame({"file": []}), ColourEncoder())
-
-
-def test_an_error_of_the_encoder_is_not_swallowed(market):
-    class Failing(ColourEncoder):
-        def encode(self, images):
-            raise RuntimeError("out of memory")
-
-    with pytest.raises(RuntimeError, match="out of memory"):
-        embed_photos(market, TEN, Failing(), batch_size=2)

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features import vector_cache
 from listing_vibes.features.texts import encoder
 from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
 from listing_vibes.progress import Counted, Stage
@@ -47,11 +46,6 @@ class Counting(TextEncoder):
         return super().encode(texts)
 
 
-def test_meaning_is_closer_than_words(minilm):
-    canopy, loft, _, poster = embed_texts(TEXTS, encoder=minilm).vectors
-    assert canopy @ poster > 0.5 > canopy @ loft
-
-
 def test_nothing_to_read_is_a_zero_row(minilm):
     texts = ["bed", "", "  \n", None, float("nan"), pd.NA, "bed "]
     result = embed_texts(pd.Series(texts, dtype=object), encoder=minilm)
@@ -78,16 +72,6 @@ def test_each_text_is_encoded_once_and_then_never(minilm, tmp_path):
     assert encoder.asked[4:] == ["new"]
     np.testing.assert_array_equal(again.vectors[:4], first.vectors[3::-1])
     assert again.encoder == first.encoder == minilm.name
-
-
-@pytest.mark.slow
-def test_what_an_interrupt_left_is_kept(minilm, tmp_path, monkeypatch):
-    monkeypatch.setattr(vector_cache, "FLUSH_SECONDS", 0.0)
-    with pytest.raises(KeyboardInterrupt):
-        embed_texts(TEXTS, tmp_path, encoder=Counting(minilm.folder, fail_at=3), batch_size=1)
-    encoder = Counting(minilm.folder)
-    embed_texts(TEXTS, tmp_path, encoder=encoder, batch_size=1)
-    assert len(encoder.asked) == 2
 
 
 def test_progress_counts_distinct_texts(minilm, tmp_path):
