@@ -1,4 +1,4 @@
-"""What any ranking of an evaluation put first on a test query: its scorer made again, and the best of its candidates."""
+"""What a ranking of an evaluation put first on a test query: its scorer made again, and the best of its candidates."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from listing_vibes.scoring.named import BY_SPACE, NEAR_RECENT, named_baseline
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer, checked_scores
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
+from listing_vibes.search.index import best
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
 
 def split_of(run: Run) -> Split:
-    """The split that the run was evaluated with.
+    """Return the split that the run was evaluated with.
 
     Raises:
-        VibesError: it can be made no more, since the market changed.
+        VibesError: the market changed.
     """
     metrics = run.metrics or {}
     split = run.split(metrics.get("protocol"))
@@ -36,11 +37,11 @@ def split_of(run: Run) -> Split:
 
 
 def scorer_of(run: Run, split: Split, name: str) -> Scorer:
-    """The scorer that an evaluation of the run calls `name`: the model alone, or with what serving adds as it was fitted;
-    a baseline or neighbours, tuned on validation again, which takes a while.
+    """Return the scorer that an evaluation of the run calls `name`: the model or a blend as it was fitted; a baseline or neighbors,
+    tuned on validation again, which takes a while.
 
     Raises:
-        VibesError: it cannot be made again, as the ceiling of a simulated market.
+        VibesError: it cannot be made again, such as the ceiling of a simulated market.
     """
     if uses_model(name):
         model = model_scorer(run)
@@ -66,35 +67,25 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
 
 
 def queries_of(run: Run, split: Split, asked: pd.DataFrame) -> Queries:
-    """The test queries of the rows of `asked`: `user_id, at, target`, as the evaluation wrote them.
+    """Return the test queries of the rows of `asked`: `user_id, at, target`, as the evaluation wrote them.
 
     Raises:
         VibesError: the market no longer has one of them.
     """
-    log, test = run.log, split.test
-    at = (
-        asked["at"].astype("int64") if not log.timed else asked["at"].map(lambda one: pd.Timestamp(one).value)
+    test = split.test
+    at = asked["at"].dt.as_unit("ns").astype("int64") if run.log.timed else asked["at"].astype("int64")
+    columns = asked[C.USER].map(run.user_number), at, asked["target"].map(run.listing_row)
+    known = pd.MultiIndex.from_arrays([test.user, test.at, test.target])
+    rows = known.get_indexer(
+        pd.MultiIndex.from_arrays([column.fillna(-1).astype("int64") for column in columns])
     )
-    place = {
-        key: row
-        for row, key in enumerate(
-            zip(test.user.tolist(), test.at.tolist(), test.target.tolist(), strict=True)
-        )
-    }
-    users = asked[C.USER].map(run.user_number)
-    keys = zip(users, at, asked["target"].map(run.listing_row), strict=True)
-    rows = [place.get(key) for key in keys]
-    if None in rows:
+    if (rows < 0).any():
         raise VibesError(f"{run.market.path} changed since {run.path} was evaluated; evaluate it again.")
-    return test.take(np.array(rows, np.int64))
+    return test.take(rows)
 
 
 def first_places(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:
-    """The `k` best candidates of each query, ids with the best first; ties stand in the market's order."""
+    """Return the ids of the `k` best candidates of each query, the best first; ties stand in the market's order."""
     scores = checked_scores(scorer, queries, run.log.listings)  # (Q, L)
-    open_scores = np.where(run.catalogue.candidates(run.log, queries), scores, -np.inf)
-    order = np.argsort(-open_scores, axis=1, kind="stable")[:, :k]
-    return [
-        [run.listing_ids[row] for row in best if mine[row] > -np.inf]
-        for best, mine in zip(order, open_scores, strict=True)
-    ]
+    rows, _ = best(np.where(run.catalogue.candidates(run.log, queries), scores, -np.inf), k)
+    return [[run.listing_ids[row] for row in line if row >= 0] for line in rows]

@@ -1,4 +1,4 @@
-"""Finding listings by what their photos show, described in words; see `listing_vibes.features.photos.looks`."""
+"""Search of listings by what their photos show, in words; see `listing_vibes.features.photos.looks`."""
 
 from __future__ import annotations
 
@@ -29,27 +29,25 @@ ENCODER = LITE0
 
 @dataclass(frozen=True, eq=False)
 class PhotoSearch:
-    """The photos of a run's market, ready to be searched."""
+    """The classified photos of a run's market."""
 
     run: Run
     looks: Looks
 
     @classmethod
     def open(cls, run: Run) -> PhotoSearch | None:
-        """What the run holds or caches already; None where `make` has to look at the photos first."""
+        """Open what the run holds or caches; None where `make` has to classify the photos first."""
         file = run_cache_file(run.path, FILE)
-        if not file.is_file():  # a page asks at each of its runs
+        if not file.is_file():  # pages ask for each of their runs
             return None
-        looks = load_looks(file, photos_of(run.market))
-        if looks is None:  # by which it was kept once
-            looks = load_looks(file, run.market.fingerprint)
+        looks = load_looks(file, photos_of(run.market)) or load_looks(file, run.market.fingerprint)
         return None if looks is None else cls(run, looks)
 
     @classmethod
     def make(cls, run: Run, report: Report | None = None) -> PhotoSearch:
-        """Look at every photo, once: vectors that are cached are taken, the others made, which can be broken off.
+        """Classify every photo, once: cached vectors are reused, and the embedding of the others may be interrupted.
 
-        The result is kept in the run's cache, or in memory only where that cannot be written.
+        The result is written into the run's cache, or stays in memory where that cannot be written.
 
         Raises:
             VibesError: the market has no photos, or an encoder is not at hand.
@@ -68,18 +66,17 @@ class PhotoSearch:
         return cls(run, looks)
 
     def find(self, text: str, may: np.ndarray | None = None, most: int | None = None) -> pd.DataFrame:
-        """Listings with a photo, by the photo that comes nearest to `text`, the best first.
+        """Return listings by their photo that is nearest to `text`, the best first.
 
         Args:
             may: (L,) bool, which listings of the market may be found; None: all.
             most: how many; None: all.
 
         Returns:
-            `listing_id, photo, score, seen`: the photo's place among those of its listing (0 is the cover), its cosine,
-            and what it was taken for.
+            `listing_id, photo, score, seen`: the photo's position in its listing (0 is the cover), its cosine, and its classes.
 
         Raises:
-            VibesError: the text is empty, or the text encoder is not at hand or another than the photos were looked at with.
+            VibesError: the text is empty, or the text encoder is not at hand or another than the photos were classified with.
         """
         if not text.strip():
             raise VibesError("The description is empty; write what the photo should show.")
@@ -89,50 +86,46 @@ class PhotoSearch:
                 f"The photos were described with '{self.looks.text_encoder[0]}', the text encoder at hand is "
                 f"'{encoder.name}'; delete {run_cache_file(self.run.path, FILE)}."
             )
-        query = encoder.encode([text.strip()])[0]  # (d,)
-        photos = self.run.market.photos
-        score = self.looks.similarity(query)  # (P,)
-        usable = np.flatnonzero(self.looks.ok)
-        order = usable[np.argsort(-score[usable], kind="stable")]
-        listing = photos[C.LISTING].to_numpy(str)[order]
-        first = np.sort(np.unique(listing, return_index=True)[1])  # each listing's best photo
-        if may is not None:
-            first = first[may[[self.run.market.listing_row[name] for name in listing[first]]]]
-        first = first[:most]  # what is seen in a photo is worded for these alone
-        best = order[first]
-        return pd.DataFrame(
+        query, market = encoder.encode([text.strip()])[0], self.run.market  # (d,)
+        found = pd.DataFrame(
             {
-                C.LISTING: listing[first].tolist(),
-                "photo": photos.groupby(C.LISTING, sort=False).cumcount().to_numpy()[best],
-                "score": score[best].astype(float),
-                "seen": [", ".join(self.looks.seen(int(photo), query)) for photo in best],
+                C.LISTING: market.photos[C.LISTING].to_numpy(str),
+                "photo": market.photos.groupby(C.LISTING, sort=False).cumcount().to_numpy(),
+                "score": self.looks.similarity(query).astype(float),  # (P,)
             }
+        )[np.asarray(self.looks.ok, bool)]
+        if may is not None:
+            found = found[may[found[C.LISTING].map(market.listing_row).to_numpy(int)]]
+        best = (
+            found.sort_values("score", ascending=False, kind="stable")
+            .drop_duplicates(C.LISTING)
+            .head(len(found) if most is None else most)
         )
+        seen = [", ".join(self.looks.seen(int(photo), query)) for photo in best.index]
+        return best.assign(seen=seen).reset_index(drop=True)
 
 
 def prepare_looks(run: Run, report: Report | None = None) -> None:
-    """Make what `PhotoSearch.open` reads where that costs little: where the run's photos went through `ENCODER` already, so
-    that the names of the map know what photos show, and the first search finds all prepared. What fails here is told to
-    whoever searches.
+    """Classify the photos where that costs little: where they went through `ENCODER` already. Names of the map's groups then know
+    what photos show, and the first search finds all prepared. A failure is reported by the search.
     """
     name = run.manifest.photo_encoder or ""
-    if not name.startswith(ENCODER) or not len(run.market.photos) or PhotoSearch.open(run) is not None:
-        return
-    with suppress(VibesError):
-        PhotoSearch.make(run, report)
+    if name.startswith(ENCODER) and len(run.market.photos) and PhotoSearch.open(run) is None:
+        with suppress(VibesError):
+            PhotoSearch.make(run, report)
 
 
 @cached_per_object
 def photos_of(market: Market) -> str:
-    """What tells the photos of a market from any others: whose each is, its path and its size, and by what they are looked at.
+    """Return a digest of the photos of a market: whose each is, its path and its size, and the encoder.
 
-    Not the state of the whole market, as then each refresh, be it of events alone, would have them all looked at anew; nor the
+    Not the state of the whole market, as then each refresh, even of events alone, would have them all classified again; nor the
     files' dates, which a copy or a checkout changes.
     """
     digest, folders = hashlib.sha256(ENCODER.encode()), PhotoFolders.of(market.path)
     for listing, path in zip(market.photos[C.LISTING], market.photos[C.PATH], strict=True):
         size = -1
-        with suppress(OSError, ValueError, TypeError):  # a missing one has a place as well
+        with suppress(OSError, ValueError, TypeError):  # a missing one counts as well
             size = os.stat(folders.file(path)).st_size
         digest.update(repr((str(listing), str(path), size)).encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The listings whose photos come nearest to a description, under rules."""
+"""The listings whose photos are nearest to a description, under rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def search_photos(
     report: Report | None = None,
     photos: PhotoSearch | None = None,
 ) -> pd.DataFrame:
-    """The listings with the photo that comes nearest to `words`, the best first; photos are looked at once, and that is kept.
+    """Return the listings with the photo that is nearest to `words`, the best first; photos are classified once, and that is cached.
 
     >>> search_photos(run, "canopy bed", k=3)
     Traceback (most recent call last):
@@ -42,15 +42,14 @@ def search_photos(
         k: how many, at most; None: that of the rules.
         at: the moment of `rules.live_only`; None: after the last event known.
         rules: `where`, `live_only` and `block`.
-        report: is told of the photos that have to be looked at first.
+        report: gets the progress of photos that have to be classified first.
         photos: an open search of the photos of the run.
 
     Returns:
         `listing_id, photo, score, seen`, see `PhotoSearch.find`, and `title` where the market names its listings.
 
     Raises:
-        VibesError: no photos, an empty description, a `k` that is none, a rule that orders lists, or a condition that cannot be
-            read.
+        VibesError: no photos, an empty description, an invalid `k`, a rule that orders lists, or a condition that cannot be read.
     """
     asked = Rules.of(rules)
     others = [name for name in asked.model_fields_set if name not in TAKES and getattr(asked, name)]
