@@ -13,10 +13,11 @@ from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import copy_file
-from listing_vibes.model.settings import Resolved
+from listing_vibes.model.settings import DefaultBlend, Resolved, ResolvedTraining
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.interactions import IdModel
+from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_parts
@@ -67,6 +68,19 @@ class Fit(BaseModel):
         """What it adds in those words, whatever the row is called."""
         parts = {"neighbors": self.space, "recency": self.days or self.events, "ids": self.ids}
         return "+".join(name for name, there in parts.items() if there)
+
+
+def fixed_blend(
+    training: ResolvedTraining, days: int, attributes: bool, nearest: bool = False, weighed: bool = False
+) -> DefaultBlend:
+    """Return what lists add where nothing weighs it (where validation is to be the one, `weighed`, what that starts from).
+
+    That is the recency of `days`, as loud as in the loss, and with `attributes` attribute neighbors, both standardized.
+    """
+    if attributes:
+        return DefaultBlend(days=days, weight=STANDARD, neighbors=NEAR, nearest=nearest, weighed=weighed)
+    late = LateInteraction.of(training).weight  # as scores are served, not as in the loss
+    return DefaultBlend(days=days, weight=training.temperature / (1 + late), weighed=weighed)
 
 
 def default_fit(settings: Resolved) -> Fit | None:

@@ -8,10 +8,10 @@ from typing import Any
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import DefaultBlend, Resolved
+from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.fits import LITTLE, NEAR, RECENT, STANDARD, count_repeated
+from listing_vibes.run.fits import LITTLE, RECENT, count_repeated, fixed_blend
 from listing_vibes.run.manifest import KnownMarket, Manifest
 from listing_vibes.run.versions import reading
 
@@ -73,8 +73,8 @@ def transfer_settings(kept: Manifest, market: Market) -> tuple[Resolved, str]:
             events = events[~events[C.ACTION].isin(market.config.unwanted)]
         by_user = events[C.USER].value_counts().to_numpy()  # (U,)
         few = len(market.events) > 0 and count_repeated(by_user) < LITTLE
-        near = NEAR if market.attributes else 0.0
-        blend = DefaultBlend(days=RECENT, weight=STANDARD, neighbors=near) if few and market.timed else None
+        adds = few and market.timed
+        blend = fixed_blend(own.training, RECENT, bool(market.attributes)) if adds else None
         own = own.model_copy(update={"blend": blend})
     one, weight = training_market(kept, market), own.training.late_interaction
     if one is not None:

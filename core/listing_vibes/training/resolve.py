@@ -13,15 +13,13 @@ from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import (
-    DefaultBlend,
     Resolved,
     ResolvedSplit,
     ResolvedTraining,
     TrainingConfig,
 )
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
-from listing_vibes.run.fits import LITTLE, NEAR, RECENT, STANDARD, count_repeated
-from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.run.fits import LITTLE, RECENT, count_repeated, fixed_blend
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.examples import simultaneous_share, training_ends
 
@@ -119,27 +117,11 @@ def resolve(
     if "blend" in settings.model_fields_set:  # of a refit
         return resolved
     weighed = "recency_days" in left_open and log.timed and markets == 1
-    near = attributes and settings.features.attributes
-    return resolved.model_copy(update={"blend": fixed_blend(training, weighed, near, few)})
-
-
-def fixed_blend(
-    training: ResolvedTraining, weighed: bool, attributes: bool, few: bool
-) -> DefaultBlend | None:
-    """Return what lists add where nothing weighs it; where validation is to weigh it, what that starts from.
-
-    That is the recency that the loss knew, and attribute neighbors where there are few events.
-    """
-    days = training.recent_days
-    if not (days or weighed):
-        return None
-    if attributes and (weighed or few):
-        nearest = training.baskets == "set"
-        return DefaultBlend(
-            days=days or RECENT, weight=STANDARD, neighbors=NEAR, nearest=nearest, weighed=weighed
-        )
-    late = LateInteraction.of(training).weight  # as scores are served, not as in the loss
-    return DefaultBlend(days=days or RECENT, weight=training.temperature / (1 + late), weighed=weighed)
+    near = attributes and settings.features.attributes and (weighed or few)
+    days, blend = training.recent_days, None
+    if days or weighed:
+        blend = fixed_blend(training, days or RECENT, near, training.baskets == "set", weighed)
+    return resolved.model_copy(update={"blend": blend})
 
 
 def reopen(training: ResolvedTraining, shorter: int = 1) -> ResolvedTraining:
