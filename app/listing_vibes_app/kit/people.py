@@ -9,6 +9,7 @@ import streamlit as st
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.photos import cover_url
 from listing_vibes_app.server.runs import OpenRun, run_params
+from listing_vibes_app.view.formats import MISSING
 
 LAST = 3  # listings of a history that a line shows
 
@@ -78,6 +79,7 @@ def selectable_table(
         key=key,
         on_select=select if on_select is not None else "rerun",
         selection_mode="single-row",
+        placeholder=MISSING,
         **more,
     )
     return next(iter(chosen.selection.rows), None)

@@ -121,9 +121,6 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
     if place is None:
         newer_than_run()
         return
-    space = space_switch(opened)
-    if space is None:
-        return
     if opened.run.has_model:
         end = training_end(opened) if after and not before else None
         later = set() if end is None else later_users(opened, row, end)
@@ -131,6 +128,9 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
         first_users(opened, Placement("", "model", vector, opened.run.similar(listing), place), end, later)
     else:
         st.caption(missing_spaces(opened)[0])
+    space = space_switch(opened)
+    if space is None:
+        return
     vector = opened.run.vectors(space)[place]
     if not np.any(vector):
         st.caption(f"This listing has nothing in the space “{label_of(space)}”. Choose another.")
