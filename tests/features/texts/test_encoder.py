@@ -166,15 +166,6 @@ def test_texts_have_the_vectors_of_transformers_in_any_company(minilm):
     np.testing.assert_allclose(minilm.encode(texts[::-7]), vectors[::-7], atol=2e-6, rtol=0)
 
 
-@pytest.mark.slow
-def test_long_texts_are_handed_over_in_smaller_batches(minilm, tmp_path):
-    calls: list[Counted | Stage] = []
-    embed_texts(
-        [f"{n} " + "word " * 500 for n in range(14)], tmp_path, calls.append, encoder=Counting(minilm.folder)
-    )
-    assert [one.done for one in calls if isinstance(one, Counted)] == [0, 6, 12, 14]
-
-
 def test_changed_weights_of_the_packaged_encoder_are_refused(tmp_path, monkeypatch):
     shutil.copytree(encoder.minilm_folder(), tmp_path / "model")
     with (tmp_path / "model" / "model.safetensors").open("r+b") as weights:

