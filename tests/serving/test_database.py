@@ -20,7 +20,7 @@ from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.impressions import read_impressions
 from listing_vibes.serving.places import resolve_place
 from listing_vibes.serving.refresh.sources import source_of
-from listing_vibes.serving.service.app import POST_S
+from listing_vibes.serving.service.service import POST_S
 
 
 def event(number: int, user: str = "u") -> dict:

@@ -24,7 +24,7 @@ from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.places import FILE
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource, source_of
-from listing_vibes.serving.service.app import POST_S
+from listing_vibes.serving.service.service import POST_S
 
 GOOD = {"user_id": "u", "listing_id": "a"}
 

@@ -20,7 +20,8 @@ from listing_vibes.market.user_names import VARIABLE, UserNames
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.impressions import COLUMNS, Impression, ImpressionLog, Maker, read_impressions
-from listing_vibes.serving.service.app import RECORD_S, REQUEST_ID
+from listing_vibes.serving.service.app import REQUEST_ID
+from listing_vibes.serving.service.service import RECORD_S
 
 A, B = Maker("a", 2, "model"), Maker("b", 0, "model only + recency")
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.run.rules import Rules
 from listing_vibes.serving.experiment.assignment import A, Arm, B, Setup
 from listing_vibes.serving.experiment.interleaving import BOTH, answer_by_both, draft
 from listing_vibes.serving.impressions import Maker
-from listing_vibes.serving.service.lists import RankedList, RecommendRequest, SimilarRequest
+from listing_vibes.serving.service.lists import ListRequest, MadeList
+from listing_vibes.serving.service.models import RankedListing, RecommendQuery, Results, SimilarQuery
 
 RANKING = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=10)
 
@@ -67,7 +67,8 @@ def test_where_one_run_alone_can_answer_its_list_is_of_no_experiment():
     setup = Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b"))
     state = SimpleNamespace(run=SimpleNamespace(listing_row={}), name_of=lambda user: user)
     problem = VibesError("no.")
-    lists = {name: RankedList(["x"], [0.5], makers=(Maker(name, 0, "model only"),)) for name in "ab"}
+    results = Results(results=[RankedListing(listing_id="x", score=0.5)])
+    lists = {name: MadeList(results, (Maker(name, 0, "model only"),)) for name in "ab"}
 
     def answer(of_a, of_b, request):
         parts = iter([of_a, of_b])
@@ -78,11 +79,11 @@ def test_where_one_run_alone_can_answer_its_list_is_of_no_experiment():
 
         return answer_by_both(setup, state, state, [request], make)[0]
 
-    request = RecommendRequest(None, [], Rules(), request_id="r")
+    request = ListRequest(RecommendQuery(), "u", "r")
     assert answer(problem, lists["b"], request) == lists["b"]
     assert answer(lists["a"], problem, request) == lists["a"]
     assert answer(problem, problem, request) is problem
     drafted = answer(lists["a"], lists["b"], request)
     assert drafted.teams == [BOTH] and [maker.run for maker in drafted.makers] == ["a", "b"]
-    for other in (SimilarRequest("x", Rules()), request._replace(blend="recency")):
-        assert answer(lists["a"], lists["b"], other) == lists["a"]
+    for query in (SimilarQuery(), RecommendQuery(blend="recency")):
+        assert answer(lists["a"], lists["b"], ListRequest(query, "x")) == lists["a"]

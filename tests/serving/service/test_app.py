@@ -18,15 +18,14 @@ from helpers.serving import app_of, listening, serving
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import Fit, save_fits
-from listing_vibes.run.histories import Event
-from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.serving.service.access import Access
 from listing_vibes.serving.service.current_run import CurrentRun
-from listing_vibes.serving.service.lists import RecommendRequest, RunState, SimilarRequest
+from listing_vibes.serving.service.lists import ListRequest, RunState
+from listing_vibes.serving.service.models import PostedHistory, RecommendQuery, SimilarQuery
 
 EVENT = {"listing_id": "home-0001"}
 
@@ -86,12 +85,14 @@ def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history, wi
     state = RunState(with_history(trained, tmp_path, history))
     users, ids = state.run.log.users, state.run.listing_ids
     at = str(pd.Timestamp(int(state.run.log.time[state.run.log.start[1] - 1])))
+    history = [{"listing_id": ids[5], "action": "message", "duration_s": 99.0}, ids[6]]
     requests = [
-        RecommendRequest(users[0], [], Rules(k=7)), SimilarRequest("nowhere", Rules(k=3)),
-        SimilarRequest(ids[1], Rules(k=40), "attributes"),
-        RecommendRequest(None, [Event(ids[5], "message", 99.0), Event(ids[6])], Rules(k=3)),
-        RecommendRequest("nobody", [], Rules(k=3)), RecommendRequest(users[1], [], Rules(k=12)),
-        SimilarRequest(ids[2], Rules(k=2)), RecommendRequest(users[0], [], Rules(k=4), at),
+        ListRequest(query, subject)
+        for query, subject in (
+            (RecommendQuery(k=7), users[0]), (SimilarQuery(k=3), "nowhere"), (SimilarQuery(k=40, space="attributes"), ids[1]),
+            (PostedHistory(history=history, k=3), None), (RecommendQuery(k=3), "nobody"), (RecommendQuery(k=12), users[1]),
+            (SimilarQuery(k=2), ids[2]), (RecommendQuery(k=4, at=at), users[0]),
+        )
     ]  # fmt: skip
     together = state.answer(requests)
     for request, answer in zip(requests, together, strict=True):
@@ -99,10 +100,14 @@ def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history, wi
         if isinstance(answer, Exception):
             assert str(answer) == str(alone)
             continue
-        assert answer.listings == alone.listings and len(answer.listings) == request.rules.k
-        np.testing.assert_allclose(answer.scores, alone.scores, atol=1e-5)
+        rows, expected = answer.results.results, alone.results.results
+        assert [row.listing_id for row in rows] == [row.listing_id for row in expected]
+        assert len(rows) == request.query.k
+        np.testing.assert_allclose([row.score for row in rows], [row.score for row in expected], atol=1e-5)
     assert [isinstance(answer, Exception) for answer in together].count(True) == 1
-    assert [getattr(answer, "is_fallback", False) for answer in together].index(True) == 4
+    assert [
+        number for number, one in enumerate(together) if isinstance(one, tuple) and one.results.fallback
+    ] == [4]
 
 
 def test_a_posted_listing_gets_the_vectors_of_the_run(client, trained):

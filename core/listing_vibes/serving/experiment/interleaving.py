@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
+from listing_vibes.run.rules import Rules
 from listing_vibes.serving.experiment.assignment import B, Setup
-from listing_vibes.serving.service.lists import ListRequest, RankedList, RecommendRequest, RunState
+from listing_vibes.serving.service.lists import ListRequest, MadeList, RunState
+from listing_vibes.serving.service.models import SimilarQuery
 
 #: The team of a listing that both would have put there.
 BOTH = -1
-Answer = RankedList | Exception
+Answer = MadeList | Exception
 
 
 class Pick(NamedTuple):
@@ -86,52 +87,46 @@ def answer_by_both(
     for request, arm in zip(requests, arms, strict=True):
         answer = next(of_b) if arm == B else next(of_a)
         if arm == "both":
-            answers.append(_interleave(setup, a, request, answer, next(of_b)))
-        else:
-            answers.append(replace(answer, arm=arm) if isinstance(answer, RankedList) else answer)
+            answer = _interleave(setup, a, request, answer, next(of_b))
+        elif isinstance(answer, MadeList):
+            answer = answer._replace(arm=arm)
+        answers.append(answer)
     return answers
 
 
 def _arm_of(setup: Setup, a: RunState, request: ListRequest) -> str | None:
-    if not isinstance(request, RecommendRequest) or request.blend is not None:
+    if isinstance(request.query, SimilarQuery) or request.query.blend is not None:
         return None
     if setup.design == "interleave":
         return "both"
-    return setup.arm_of(a.name_of(request.user or request.about) or request.request_id)
+    return setup.arm_of(a.name_of(request.subject) or request.request_id)
 
 
 def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, of_b: Answer) -> Answer:
     """Return the interleaved list, or the one that there is where the other run cannot answer."""
     if isinstance(of_a, Exception) or isinstance(of_b, Exception):
-        return of_b if isinstance(of_a, Exception) and isinstance(of_b, RankedList) else of_a
-    lists, coins = (of_a, of_b), setup.coins(request.request_id)
-    picks = draft((of_a.listings, of_b.listings), request.rules.k, coins, _at_most(a, request))
-    chosen = [(lists[pick.source], pick.rank) for pick in picks]
-    ruled = [one.ruled[rank] if one.ruled else "" for one, rank in chosen]
-    is_explained = bool(of_a.explanations and of_b.explanations)
-    return replace(
-        of_a,
-        listings=[one.listings[rank] for one, rank in chosen],
-        scores=[one.scores[rank] for one, rank in chosen],
-        ruled=ruled if any(ruled) else (),
-        explanations=[one.explanations[rank] for one, rank in chosen] if is_explained else (),
-        makers=(*of_a.makers, *of_b.makers),
-        teams=[pick.team for pick in picks],
-    )
+        return of_b if isinstance(of_a, Exception) and isinstance(of_b, MadeList) else of_a
+    lists = of_a.results.results, of_b.results.results
+    names = [[listing.listing_id for listing in one] for one in lists]
+    coins = setup.coins(request.request_id)
+    picks = draft((names[0], names[1]), request.query.k, coins, _at_most(a, request.query.rules))
+    listings = [lists[pick.source][pick.rank] for pick in picks]
+    results = of_a.results.model_copy(update={"results": listings})
+    return MadeList(results, (*of_a.makers, *of_b.makers), teams=[pick.team for pick in picks])
 
 
-def _at_most(state: RunState, request: ListRequest) -> Callable[[str], bool]:
+def _at_most(state: RunState, rules: Rules) -> Callable[[str], bool]:
     """Return whether the rule `at_most` lets one more listing join: two lists that keep it may break it together."""
-    most, run = request.rules.at_most, state.run
-    sellers = None
-    if most is not None and not request.rules.fill:
-        sellers = run.recommender(None, request.rules).groups.seller
+    most, run = rules.at_most, state.run
+    if most is None or rules.fill:
+        return lambda listing: True
+    sellers = run.recommender(None, rules).groups.seller
     seen: Counter[int] = Counter()
 
     def allows(listing: str) -> bool:
         row = run.listing_row.get(listing)
         seller = -1 if row is None or sellers is None else int(sellers[row])
         seen[seller] += 1
-        return seller < 0 or most is None or seen[seller] <= most
+        return seller < 0 or seen[seller] <= most
 
     return allows

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,100 +22,49 @@ from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import Recommender
-from listing_vibes.run.rules import RULED, Rules
+from listing_vibes.run.rules import RULED
 from listing_vibes.run.run import Run
 from listing_vibes.run.shared import Shared
 from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.serving.events import join_history
 from listing_vibes.serving.impressions import Maker
+from listing_vibes.serving.service.limits import check_attributes, decode_photos
+from listing_vibes.serving.service.models import (
+    Embeddings,
+    PostedHistory,
+    PostedListing,
+    RankedListing,
+    RecommendQuery,
+    Results,
+    SimilarQuery,
+)
 
 #: Events that an explanation leaves out one by one, from the newest on, and parts of each kind that it names.
 MAX_EVENTS, MAX_PARTS = 30, 3
 
 
-class SimilarRequest(NamedTuple):
-    """The listings nearest to one.
+class ListRequest(NamedTuple):
+    """A list to be made.
 
     Attributes:
-        space: None: the run's first.
-        explain_s: seconds for list and explanations; None: without explanations.
-    """
-
-    listing: str
-    rules: Rules
-    space: str | None = None
-    at: str | int | None = None
-    explain_s: float | None = None
-    request_id: str = ""
-
-
-class RecommendRequest(NamedTuple):
-    """Listings for a user of the market, or (`user` None) for a history, oldest first.
-
-    Attributes:
-        blend: what is added to the model, see `Run.recommend`; None: what the service adds by default.
-        about: whose the history is, as far as that is known.
+        subject: the listing that others are similar to, or the user; of a posted history its user, where that is known.
+        request_id: under which the list will be recorded; empty: it is not.
         posted: the user's posted events, see `listing_vibes.serving.events.EventLog.read_users`.
     """
 
-    user: str | None
-    history: Sequence[Event]
-    rules: Rules
-    at: str | int | None = None
-    blend: str | None = None
-    explain_s: float | None = None
+    query: SimilarQuery | RecommendQuery
+    subject: str | None
     request_id: str = ""
-    about: str | None = None
     posted: Sequence[Any] = ()
 
 
-class EmbedRequest(NamedTuple):
-    """A listing that the market does not have: cells by attribute, contents of image files, `k` neighbors in each space."""
+class MadeList(NamedTuple):
+    """A list, and what made it; of an interleaved one both runs, A first. See `listing_vibes.serving.impressions.Impression`."""
 
-    attributes: dict[str, Any]
-    photos: list[bytes]
-    spaces: list[str] | None
-    k: int
-
-
-ListRequest: TypeAlias = "SimilarRequest | RecommendRequest"
-
-
-@dataclass(frozen=True)
-class RankedList:
-    """A response to a request.
-
-    Attributes:
-        ruled: of each listing which rule put it there, see `listing_vibes.run.rules.RULED`; empty: no such rule was given.
-        makers: what made the list; of an interleaved one both, A first.
-        unknown: listings of a posted history that the run does not have.
-        explanations: of each listing; None: the time was up.
-        scorer: what scored the list where no trained model did.
-        is_fallback: whether there was no history: popular and recent listings.
-        empty_because: why there are no listings.
-        arm, teams: see `listing_vibes.serving.impressions.Impression`.
-    """
-
-    listings: Sequence[str]
-    scores: Sequence[float]
-    ruled: Sequence[str] = ()
-    makers: Sequence[Maker] = ()
-    unknown: Sequence[str] = ()
-    explanations: Sequence[dict[str, Any] | None] = ()
-    scorer: str = ""
-    is_fallback: bool = False
-    market_changed: bool = False
-    empty_because: str = ""
+    results: Results
+    makers: tuple[Maker, ...]
     arm: str | None = None
-    teams: Sequence[int] | None = None
-
-
-class Embedding(NamedTuple):
-    """By space a vector, L2-normalized, and its neighbors; by the number of a photo why it was left out."""
-
-    vectors: dict[str, list[float]]
-    similar: dict[str, RankedList]
-    broken: dict[int, str]
+    teams: list[int] | None = None
 
 
 @dataclass(eq=False)
@@ -128,7 +77,7 @@ class _Query:
     row: int = -1
     bounds: tuple[int, int] = (0, 0)
     history: Sequence[Event] = ()
-    unknown: list[str] = field(default_factory=list)
+    unknown: list[str] | None = None
 
     @property
     def is_fallback(self) -> bool:
@@ -138,8 +87,8 @@ class _Query:
     def group(self) -> tuple[object, ...]:
         """What is made in one call: of one kind, by one recommender at one moment, and of one length where that changes a list."""
         kind = "similar" if self.row >= 0 else "history" if self.history else "user"
-        rules = self.request.rules
-        return id(self.recommender), kind, self.at, rules.k if rules.diversity else None
+        query = self.request.query
+        return id(self.recommender), kind, self.at, query.k if query.diversity else None
 
 
 class RunState:
@@ -163,17 +112,17 @@ class RunState:
         if self.run.has_market:
             _ = self.run.user_number
             self.run.recommender(beside=blend).warm(self.run.after_last_event)
-            first = Event(self.run.listing_ids[0])
-            self.answer([RecommendRequest(None, [first], Rules(k=1))])  # the first call of a library is slow
+            for user in self.run.log.users[:1]:  # the first call of a library is slow
+                self.answer([ListRequest(RecommendQuery(k=1), user)])
 
     @property
     def market_changed(self) -> bool:
         """Whether the market is another than that which the run was made from, as far as it is at hand."""
         return self.run.has_market and self.run.market_changed
 
-    def answer(self, requests: Sequence[ListRequest]) -> list[RankedList | Exception]:
+    def answer(self, requests: Sequence[ListRequest]) -> list[MadeList | Exception]:
         """Return for each request its list, or the `VibesError` that says why there is none."""
-        answers: dict[int, RankedList | Exception] = {}
+        answers: dict[int, MadeList | Exception] = {}
         groups: dict[tuple[object, ...], list[tuple[int, _Query]]] = {}
         for number, request in enumerate(requests):
             try:
@@ -184,16 +133,16 @@ class RunState:
         for group in groups.values():
             lists = self._rank([query for _, query in group])
             for (number, query), *row in zip(group, *lists, strict=True):
-                answers[number] = self._ranked_list(query, *row)
+                answers[number] = self._made_list(query, *row)
         return [answers[number] for number in range(len(requests))]
 
-    def explain(self, requests: Sequence[ListRequest]) -> list[RankedList | Exception]:
+    def explain(self, requests: Sequence[ListRequest]) -> list[MadeList | Exception]:
         """Return the same with explanations, as far as the time that a request gives allows."""
         return [self._explained(request) for request in requests]
 
-    def embed(self, requests: Sequence[EmbedRequest]) -> list[Embedding | Exception]:
-        """Return for each request the vectors of its listing, or the `VibesError` that says why there are none."""
-        return [self._embedding(request) for request in requests]
+    def embed(self, listings: Sequence[PostedListing]) -> list[Embeddings | Exception]:
+        """Return for each listing its vectors, or the `VibesError` that says why there are none."""
+        return [self._embedded(listing) for listing in listings]
 
     def name_of(self, user: str | None) -> str | None:
         """Return what the market calls a user, so that an id and its hash are one."""
@@ -203,39 +152,33 @@ class RunState:
         return self.run.market.names.of(user) if number is None else self.run.log.users[number]
 
     def _query(self, request: ListRequest) -> _Query:
-        return self._similar(request) if isinstance(request, SimilarRequest) else self._recommend(request)
-
-    def _similar(self, request: SimilarRequest) -> _Query:
-        space = request.space or self.run.spaces[0]
-        recommender = self.run.recommender(space, request.rules, for_users=False)
-        row = self.run.listing_row.get(request.listing)
-        if row is None:
-            raise no_such_listing(request.listing, self.run.listing_ids, "this run")
-        if not self.run.index(space).known[row]:
-            raise VibesError(
-                f"Listing '{request.listing}' has nothing in the space '{space}'; choose another space."
-            )
-        at = self.run.moment(request.at) if recommender.rules.ask_moment else None
-        return _Query(request, recommender, at, row)
-
-    def _recommend(self, request: RecommendRequest) -> _Query:
-        if request.explain_s is not None:
-            self.run.needs_model()
-        recommender = self.run.recommender(None, request.rules, beside=self._blend_of(request))
-        at = self.run.moment(request.at)
-        if request.user is not None:
-            before = None if request.at is None else at
-            if history := join_history(self.run, request.user, request.posted, before):
-                return _Query(request, recommender, at, history=history)
-            _, start, end = of_users(self.run, [request.user], before)
-            return _Query(request, recommender, at, bounds=(int(start[0]), int(end[0])))
-        known = [event for event in request.history if event.listing in self.run.listing_row]
-        check_events(self.run, known)
-        unknown = [event.listing for event in request.history if event.listing not in self.run.listing_row]
-        return _Query(request, recommender, at, history=known, unknown=unknown)
-
-    def _blend_of(self, request: RecommendRequest) -> str | None:
-        return self.blend if request.blend is None else request.blend or NOTHING
+        query, run = request.query, self.run
+        if isinstance(query, SimilarQuery):
+            space = query.space or run.spaces[0]
+            recommender = run.recommender(space, query.rules, for_users=False)
+            row = run.listing_row.get(request.subject or "")
+            if row is None:
+                raise no_such_listing(request.subject or "", run.listing_ids, "this run")
+            if not run.index(space).known[row]:
+                raise VibesError(
+                    f"Listing '{request.subject}' has nothing in the space '{space}'; choose another space."
+                )
+            at = run.moment(query.at) if recommender.rules.ask_moment else None
+            return _Query(request, recommender, at, row)
+        if query.explain:
+            run.needs_model()
+        blend = self.blend if query.blend is None else query.blend or NOTHING
+        recommender, at = run.recommender(None, query.rules, beside=blend), run.moment(query.at)
+        if isinstance(query, PostedHistory):
+            known = [event for event in query.events if event.listing in run.listing_row]
+            check_events(run, known)
+            unknown = [event.listing for event in query.events if event.listing not in run.listing_row]
+            return _Query(request, recommender, at, history=known, unknown=unknown)
+        before, user = None if query.at is None else at, request.subject or ""
+        if history := join_history(run, user, request.posted, before):
+            return _Query(request, recommender, at, history=history)
+        _, start, end = of_users(run, [user], before)
+        return _Query(request, recommender, at, bounds=(int(start[0]), int(end[0])))
 
     def _histories(self, queries: Sequence[_Query]) -> HistoryBatch:
         if queries[0].history:
@@ -245,83 +188,81 @@ class RunState:
 
     def _rank(self, queries: Sequence[_Query]) -> Lists:
         """Return the lists of queries of one group."""
-        first, k = queries[0], max(query.request.rules.k for query in queries)
+        first, k = queries[0], max(query.request.query.k for query in queries)
         if first.row >= 0:
             return first.recommender.similar(np.array([query.row for query in queries]), first.at, k)
         assert first.at is not None
         return first.recommender.recommend(*self._histories(queries), first.at, k)
 
-    def _ranked_list(
-        self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray
-    ) -> RankedList:
-        shown = np.flatnonzero(rows >= 0)[: query.request.rules.k]
-        listings = [self.run.listing_ids[row] for row in rows[shown]]
-        is_similar, recommender = query.row >= 0, query.recommender
-        scorer = "" if is_similar else POPULAR if query.is_fallback else recommender.scorer
-        empty_because = ""
-        if not listings:
-            space = recommender.space if is_similar else None
-            empty_because = explain_empty(self.run, recommender.rules, query.at, not is_similar, space)
-        return RankedList(
-            listings,
-            scores[shown].tolist(),
-            [RULED[code] for code in ruled[shown]] if recommender.rules.says else (),
-            (Maker(str(self.run.path), self.run.generation, scorer or self._scorer(query)),),
-            query.unknown,
-            scorer=scorer,
-            is_fallback=query.is_fallback,
+    def _made_list(self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray) -> MadeList:
+        shown, recommender = np.flatnonzero(rows >= 0)[: query.request.query.k], query.recommender
+        results = Results(
+            results=[
+                RankedListing(listing_id=self.run.listing_ids[rows[place]], score=float(scores[place]))
+                for place in shown
+            ],
+            fallback=query.is_fallback,
             market_changed=self.market_changed,
-            empty_because=empty_because,
+            unknown=query.unknown,
         )
+        if recommender.rules.says:
+            for place, listing in zip(shown, results.results, strict=True):
+                listing.rule = RULED[ruled[place]] or None
+        is_similar = query.row >= 0
+        if not is_similar:
+            results.scorer = POPULAR if query.is_fallback else recommender.scorer or None
+        if not results.results:
+            space = recommender.space if is_similar else None
+            results.empty_because = explain_empty(
+                self.run, recommender.rules, query.at, not is_similar, space
+            )
+        additions = "" if recommender.additions is None else recommender.additions.fit.holds
+        scorer = recommender.space if is_similar else blend_name(*filter(None, additions.split("+")))
+        maker = Maker(str(self.run.path), self.run.generation, results.scorer or scorer)
+        return MadeList(results, (maker,))
 
-    def _scorer(self, query: _Query) -> str:
-        """Return by what a list is scored: a space, or the model with what is added to it."""
-        if query.row >= 0:
-            return query.recommender.space
-        additions = query.recommender.additions
-        return blend_name(*filter(None, ("" if additions is None else additions.fit.holds).split("+")))
-
-    def _explained(self, request: ListRequest) -> RankedList | Exception:
-        until = time.monotonic() + (request.explain_s or 0.0)
+    def _explained(self, request: ListRequest) -> MadeList | Exception:
+        until = time.monotonic() + request.query.explain_ms / 1000
         (answer,) = self.answer([request])
-        if isinstance(answer, Exception) or answer.is_fallback:
+        if isinstance(answer, Exception) or answer.results.fallback:
             return answer
-        explanations: list[dict[str, Any] | None] = []
-        if isinstance(request, SimilarRequest):
-            for listing in answer.listings:
-                explanation = None
+        listings, query = answer.results.results, request.query
+        if isinstance(query, SimilarQuery):
+            for listing in listings:
                 if time.monotonic() < until:
-                    found = explain_similarity(self.run, request.listing, listing, request.space)
-                    explanation = found.to_dict(MAX_PARTS)
-                explanations.append(explanation)
-        else:
-            query = self._recommend(request)
-            assert query.at is not None
-            rows = [self.run.listing_row[listing] for listing in answer.listings]
-            left = max(0.0, until - time.monotonic())
-            history = self._histories([query])
-            for each in reasons(
-                self.run, query.recommender, history, query.at, rows, left, events=MAX_EVENTS
-            ):
-                explanations.append(each.to_dict(MAX_PARTS))
-        return replace(answer, explanations=explanations)
+                    explained = explain_similarity(
+                        self.run, request.subject or "", listing.listing_id, query.space
+                    )
+                    listing.explanation = explained.to_dict(MAX_PARTS)
+            return answer
+        found = self._query(request)
+        assert found.at is not None
+        rows = [self.run.listing_row[listing.listing_id] for listing in listings]
+        history, left = self._histories([found]), max(0.0, until - time.monotonic())
+        each = reasons(self.run, found.recommender, history, found.at, rows, left, events=MAX_EVENTS)
+        for listing, reason in zip(listings, each, strict=True):
+            listing.explanation = reason.to_dict(MAX_PARTS)
+        return answer
 
-    def _embedding(self, request: EmbedRequest) -> Embedding | Exception:
+    def _embedded(self, listing: PostedListing) -> Embeddings | Exception:
         try:
             spaces = [space for space in self.run.spaces if space != "attributes"] or self.run.spaces
-            for space in request.spaces or ():
+            for space in listing.spaces or ():
                 self.run.index(space)  # says where there is no such space
-            encoded = self._newcomers.encode(request.attributes, request.photos, request.spaces or spaces)
+            cells, photos = check_attributes(listing.attributes), decode_photos(listing.photos)
+            encoded = self._newcomers.encode(cells, photos, listing.spaces or spaces)
         except VibesError as error:
             return error
-        near = {space: encoded.nearest(self.run, space, request.k) for space in encoded.scores if request.k}
-        return Embedding(
-            {space: vector.tolist() for space, vector in encoded.vectors.items()},
-            {
-                space: RankedList(table["listing_id"].tolist(), table["score"].tolist())
+        near = {space: encoded.nearest(self.run, space, listing.k) for space in encoded.scores if listing.k}
+        return Embeddings(
+            vectors={space: vector.tolist() for space, vector in encoded.vectors.items()},
+            similar={
+                space: [
+                    RankedListing(listing_id=row.listing_id, score=row.score) for row in table.itertuples()
+                ]
                 for space, table in near.items()
             },
-            dict(encoded.broken),
+            broken=dict(encoded.broken),
         )
 
     @cached_property

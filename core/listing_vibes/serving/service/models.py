@@ -1,4 +1,4 @@
-"""Bodies and parameters of requests, and bodies of responses."""
+"""Parameters and bodies of requests, and bodies of responses."""
 
 from __future__ import annotations
 
@@ -10,44 +10,20 @@ from listing_vibes.defaults import K
 from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules, Texts
 from listing_vibes.serving.events import Duration, Id, PostedEvent
-from listing_vibes.serving.service.limits import check_attributes, decode_photos
-from listing_vibes.serving.service.lists import (
-    Embedding,
-    EmbedRequest,
-    RankedList,
-    RecommendRequest,
-    SimilarRequest,
-)
 
 MAX_LISTINGS, MAX_EVENTS, MAX_PHOTOS, MAX_POSTED = 1000, 1000, 30, 1000
-#: Values of one rule, and of `block` in a body.
+#: Values of one rule, and of `block`.
 MAX_RULES, MAX_BLOCKED = 20, 1000
-#: The names of parameters that have another name now.
+#: The former names of parameters, with their names now.
 RENAMED = {"with": "blend", "why": "explain", "why_ms": "explain_ms"}
-
-
-class Strict(BaseModel):
-    """Unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 #: In a body numbers are numbers and flags are flags; in a URL all is text.
 BODY = ConfigDict(extra="forbid", strict=True, validate_by_name=False, validate_by_alias=True)
 
 
-class HistoryEvent(Strict):
-    """One event of a history."""
-
-    model_config = BODY
-
-    listing_id: Id
-    action: str | None = None
-    duration_s: Duration | None = None
-
-
-class NoParameters(Strict):
+class NoParameters(BaseModel):
     """No parameters: an unknown one is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class ListQuery(Rules):
@@ -58,18 +34,17 @@ class ListQuery(Rules):
     k: Annotated[int, Field(ge=1, le=MAX_LISTINGS, description="how many listings")] = K
     at: str | int | None = Field(
         None,
-        description="candidates are live then: a date, now, or a position; default: after the last event known",
+        description="candidates are active then: a date, now, or a position; default: after the last event known",
     )
     explain: bool = Field(False, description="also explain each listing; such requests wait for one another")
     explain_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        200, description="milliseconds for list and explanations; what is not done then is null"
+        200, description="milliseconds for list and explanations; listings that are late have none"
     )
 
     @model_validator(mode="after")
     def _limit_rules(self) -> Self:
         for name in Rules.model_fields:
-            value = getattr(self, name)
-            limit = MAX_BLOCKED if name == "block" else MAX_RULES
+            value, limit = getattr(self, name), MAX_BLOCKED if name == "block" else MAX_RULES
             if isinstance(value, tuple) and len(value) > limit:
                 raise ValueError(f"{name} is given {len(value)} times; give it {limit} times at most")
         return self
@@ -79,20 +54,11 @@ class ListQuery(Rules):
         """The rules alone."""
         return Rules(**{name: getattr(self, name) for name in Rules.model_fields})
 
-    @property
-    def explain_s(self) -> float | None:
-        """Seconds for explanations; None where there are to be none."""
-        return self.explain_ms / 1000 if self.explain else None
-
 
 class SimilarQuery(ListQuery):
     """Parameters of similar listings."""
 
     space: str | None = Field(None, description="model, photos or attributes; default: the run's first")
-
-    def request(self, listing: str) -> SimilarRequest:
-        """Return the request."""
-        return SimilarRequest(listing, self.rules, self.space, self.at, self.explain_s)
 
 
 class RecommendQuery(ListQuery):
@@ -104,9 +70,15 @@ class RecommendQuery(ListQuery):
         "adds, else the run's default ranking",
     )
 
-    def request(self, user: str) -> RecommendRequest:
-        """Return the request."""
-        return RecommendRequest(user, (), self.rules, self.at, self.blend, self.explain_s)
+
+class HistoryEvent(BaseModel):
+    """One event of a history."""
+
+    model_config = BODY
+
+    listing_id: Id
+    action: str | None = None
+    duration_s: Duration | None = None
 
 
 class PostedHistory(RecommendQuery):
@@ -122,18 +94,16 @@ class PostedHistory(RecommendQuery):
     )
     block: Texts = Field((), description="listings that are in no list")
 
-    def request_of_history(self) -> RecommendRequest:
-        """Return the request."""
-        events = [
+    @property
+    def events(self) -> list[Event]:
+        """The events of the history."""
+        return [
             Event(one) if isinstance(one, str) else Event(one.listing_id, one.action, one.duration_s)
             for one in self.history
         ]
-        return RecommendRequest(
-            None, events, self.rules, self.at, self.blend, self.explain_s, about=self.user_id
-        )
 
 
-class PostedListing(Strict):
+class PostedListing(BaseModel):
     """A listing that the market does not have (yet)."""
 
     model_config = BODY
@@ -153,16 +123,6 @@ class PostedListing(Strict):
         0, description="also so many neighbors in each space"
     )
 
-    def request(self) -> EmbedRequest:
-        """Return the request; takes as long as reading the headers of its photos.
-
-        Raises:
-            VibesError: a photo is no base64, an attribute no value, or it is more than one listing may cost.
-        """
-        return EmbedRequest(
-            check_attributes(self.attributes), decode_photos(self.photos), self.spaces, self.k
-        )
-
 
 #: One event or a list of them.
 PostedEvents = Annotated[
@@ -176,72 +136,6 @@ PostedEvents = Annotated[
 ]
 
 
-class WithoutPart(BaseModel):
-    """How much lower the score is without a part, and the rank without it."""
-
-    adds: float
-    place_without: int | None = Field(description="null: nothing is known without it")
-
-
-class WithoutEvent(WithoutPart):
-    """An event of the history, by its number from 1."""
-
-    event: int
-    listing_id: str
-    action: str | None
-
-
-class WithoutAttribute(WithoutPart):
-    """An attribute of the listing."""
-
-    name: str
-
-
-class WithoutPhoto(WithoutPart):
-    """A photo of the listing, 0 is the cover; -1: all of them."""
-
-    photo: int
-
-
-class Explanation(BaseModel):
-    """What adds most to the score of a listing; attributes and photos are null where the time was up."""
-
-    listing_id: str
-    place: int = Field(description="rank among all listings that may be in the list, by what `counts` names")
-    score: float = Field(description="of the model only")
-    counts: str = Field(description="what ranks count: model, and what is added to it")
-    events: list[WithoutEvent]
-    attributes: list[WithoutAttribute] | None
-    photos: list[WithoutPhoto] | None
-
-
-class SimilarAttribute(BaseModel):
-    """An attribute, and how much lower the similarity is where both listings lack it."""
-
-    name: str
-    adds: float
-
-
-class SimilarPhoto(BaseModel):
-    """A photo of one of the two, and how much lower the similarity is without it."""
-
-    listing_id: str
-    photo: int
-    adds: float
-
-
-class SimilarityExplanation(BaseModel):
-    """What makes a listing similar to the requested one, in the space of the list."""
-
-    listing_id: str
-    space: str
-    place: int = Field(description="rank among all active listings by similarity in the space")
-    score: float = Field(description="cosine in the space")
-    attributes: list[SimilarAttribute]
-    photos: list[SimilarPhoto]
-    note: str = Field("", description="why there are no parts; empty: there are some")
-
-
 class RankedListing(BaseModel):
     """A listing of a list."""
 
@@ -252,7 +146,9 @@ class RankedListing(BaseModel):
         description="what put it there but its score: pinned, or the last rule given up to fill the list: without at_most, "
         "without same, without where",
     )
-    explanation: Explanation | SimilarityExplanation | None = None
+    explanation: dict[str, Any] | None = Field(
+        None, description="what adds most to its score, as `vibes explain --json` has it"
+    )
 
 
 class Results(BaseModel):
@@ -284,19 +180,6 @@ class Results(BaseModel):
         None, description="listings of a posted history that the run does not have"
     )
 
-    @classmethod
-    def of(cls, ranked: RankedList, request_id: str = "", unknown: list[str] | None = None) -> Results:
-        """Return the response for a list."""
-        return cls(
-            results=_listings(ranked),
-            fallback=ranked.is_fallback,
-            market_changed=ranked.market_changed,
-            scorer=ranked.scorer or None,
-            empty_because=ranked.empty_because or None,
-            request_id=request_id or None,
-            unknown=unknown,
-        )
-
 
 class Embeddings(BaseModel):
     """A listing's vectors by space, L2-normalized; a space in which it has nothing is left out."""
@@ -304,12 +187,6 @@ class Embeddings(BaseModel):
     vectors: dict[str, list[float]]
     similar: dict[str, list[RankedListing]]
     broken: dict[int, str] = Field(description="by the number of a photo why it was left out")
-
-    @classmethod
-    def of(cls, embedding: Embedding) -> Embeddings:
-        """Return the response for an embedded listing."""
-        similar = {space: _listings(ranked) for space, ranked in embedding.similar.items()}
-        return cls(vectors=embedding.vectors, similar=similar, broken=embedding.broken)
 
 
 class Health(BaseModel):
@@ -342,14 +219,3 @@ class Problem(BaseModel):
     """Why a request failed, in one sentence."""
 
     error: str
-
-
-def _listings(ranked: RankedList) -> list[RankedListing]:
-    nothing = [None] * len(ranked.listings)
-    rows = zip(
-        ranked.listings, ranked.scores, ranked.ruled or nothing, ranked.explanations or nothing, strict=True
-    )
-    return [
-        RankedListing(listing_id=listing, score=score, rule=rule or None, explanation=explanation)
-        for listing, score, rule, explanation in rows
-    ]

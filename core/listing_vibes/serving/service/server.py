@@ -33,10 +33,11 @@ from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experi
 from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.places import resolve_place
 from listing_vibes.serving.service.access import Access
-from listing_vibes.serving.service.app import GRACE_S, Service, make_app
+from listing_vibes.serving.service.app import make_app
 from listing_vibes.serving.service.connections import BACKLOG, BoundedProtocol, connection_limits
 from listing_vibes.serving.service.current_run import CurrentRun
 from listing_vibes.serving.service.metrics import MULTIPROCESS_FOLDER
+from listing_vibes.serving.service.service import GRACE_S, Service
 
 #: Seconds that a worker process may take to open the run, that it may be silent, and to its end.
 START_S, SILENT_S, END_S = 600, 10, GRACE_S + 2

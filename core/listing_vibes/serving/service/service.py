@@ -1,0 +1,241 @@
+"""What the routes of the service share: the runs in use, the queues before them, and what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from listing_vibes.errors import VibesError, sentence_of
+from listing_vibes.serving.database import Busy
+from listing_vibes.serving.events import EventLog, Posted
+from listing_vibes.serving.experiment.assignment import Setup
+from listing_vibes.serving.experiment.interleaving import answer_by_both
+from listing_vibes.serving.impressions import Impression, ImpressionLog
+from listing_vibes.serving.service.batcher import Batcher
+from listing_vibes.serving.service.current_run import CurrentRun
+from listing_vibes.serving.service.lists import ListRequest, MadeList, RunState
+from listing_vibes.serving.service.metrics import Metrics
+from listing_vibes.serving.service.models import (
+    Embeddings,
+    PostedListing,
+    RecommendQuery,
+    Results,
+    SimilarQuery,
+)
+
+#: Lists that are made together, and seconds that the first one of an idle service waits for others.
+BATCH, PAUSE_S = 64, 0.002
+#: Listings, and lists with explanations, that may wait.
+MAX_SLOW = 32
+#: Posts of events that are committed together, and seconds that one waits; that a list waits for the newest events of its user and
+#: for its record; that `/health` waits for a list and for the locks of the databases, each.
+POSTS, POST_S, RECENT_S, RECORD_S, HEALTH_S = 256, 5.0, 0.5, 1.0, 2.0
+#: Seconds from the signal to stop to the end of the process, less than the ten after which Docker kills; and before that end at
+#: which requests without a response are refused.
+GRACE_S, REFUSE_S = 8.0, 2.0
+T = TypeVar("T")
+
+
+class Service:
+    """A service over a run.
+
+    Args:
+        events: takes posted events; None: none are taken.
+        impressions: records every list; None: none is.
+        experiment: what is compared, and the second run.
+    """
+
+    def __init__(
+        self,
+        current: CurrentRun,
+        events: EventLog | None = None,
+        impressions: ImpressionLog | None = None,
+        experiment: tuple[Setup, CurrentRun] | None = None,
+    ) -> None:
+        self.current, self.events, self.impressions, self.experiment = (
+            current,
+            events,
+            impressions,
+            experiment,
+        )
+        self.metrics = Metrics(current.path)
+        self._logged = ""
+
+    def start(self) -> None:
+        """Start the queues, in the event loop that answers."""
+        events, impressions = self.events, self.impressions
+        self.lists = Batcher(self._make_lists, BATCH, pause=PAUSE_S)
+        self.explained: Batcher[ListRequest, MadeList] = Batcher(
+            lambda requests: self._make(requests, RunState.explain), waiting=MAX_SLOW
+        )
+        self.embeddings: Batcher[PostedListing, Embeddings] = Batcher(
+            lambda listings: self.current.state.embed(listings), waiting=MAX_SLOW
+        )
+        self.checks = Batcher(_one_answer(self._check_databases), 1024, deadline=HEALTH_S)
+        self.queues: list[Batcher[Any, Any]] = [self.lists, self.explained, self.embeddings, self.checks]
+        if events is not None:
+            self.posts: Batcher[Any, Posted] = Batcher(events.append, POSTS, deadline=POST_S)
+            self.recent = Batcher(events.read_users, BATCH, deadline=RECENT_S)
+            self.queues += [self.posts, self.recent]
+        if impressions is not None:
+            self.records = Batcher(_one_answer(impressions.append), BATCH, deadline=RECORD_S)
+            self.queues.append(self.records)
+        self._add_gauges()
+
+    def refuse_all(self) -> None:
+        """Refuse whatever has no answer yet."""
+        for queue in self.queues:
+            queue.refuse_all()
+
+    async def close(self) -> None:
+        """Answer what waits, and close the databases."""
+        await asyncio.gather(*(queue.close() for queue in self.queues))
+        for log in (self.events, self.impressions):
+            if log is not None:
+                log.close()
+
+    async def make_list(self, query: SimilarQuery | RecommendQuery, subject: str | None) -> Results:
+        """Return a list, recorded where lists are recorded, see `ListRequest`."""
+        request = ListRequest(query, subject)
+        if self.impressions is not None:
+            request = request._replace(request_id=secrets.token_hex(12))
+        if type(query) is RecommendQuery and self.events is not None:
+            try:
+                request = request._replace(posted=await self.recent.ask(subject or ""))
+            except VibesError as error:  # the list goes by what the run has
+                self._log(error)
+        made = await (self.explained if query.explain else self.lists).ask(request)
+        if self.impressions is not None:
+            await self._record(request, made)
+        return made.results
+
+    async def check(self) -> None:
+        """Make a list and take the locks of the databases.
+
+        Raises:
+            Busy: one of these does not work in time.
+        """
+        try:
+            async with asyncio.timeout(HEALTH_S):
+                await self.lists.ask(None)
+        except (Busy, TimeoutError) as error:
+            if self.lists.busy_s > HEALTH_S:  # a long queue alone is no fault
+                raise Busy(f"No list was made for {self.lists.busy_s:.0f} s.") from error
+        try:
+            await self.checks.ask(None)
+        except VibesError as error:
+            raise Busy(str(error)) from error
+
+    def _make_lists(self, requests: Sequence[ListRequest | None]) -> list[Any]:
+        """Return the lists of a batch; None is a request of `check`, for which any list is made."""
+        begin = time.perf_counter()
+        lists = [request for request in requests if request is not None]
+        answers = iter(self._make(lists, RunState.answer))
+        if lists:
+            self.metrics.batch_size.observe(len(lists))
+            self.metrics.batch_seconds.observe(time.perf_counter() - begin)
+        if len(lists) < len(requests):
+            state = self.current.state
+            state.answer([ListRequest(SimilarQuery(k=1), state.run.listing_ids[0])])
+        return [None if request is None else next(answers) for request in requests]
+
+    def _make(
+        self,
+        requests: Sequence[ListRequest],
+        make: Callable[[RunState, Sequence[ListRequest]], list[MadeList | Exception]],
+    ) -> list[MadeList | Exception]:
+        if self.experiment is None:
+            return make(self.current.state, requests)
+        setup, other = self.experiment
+        return answer_by_both(setup, self.current.state, other.state, requests, make)
+
+    async def _record(self, request: ListRequest, made: MadeList) -> None:
+        """Record a list, whose request id says that it is recorded."""
+        is_similar = isinstance(request.query, SimilarQuery)
+        impression = Impression(
+            request.request_id,
+            time.time_ns() // 1000,
+            "similar" if is_similar else "recommend",
+            None if is_similar else self.current.state.name_of(request.subject),
+            request.subject if is_similar else None,
+            request.query.rules,
+            made.makers,
+            [listing.listing_id for listing in made.results.results],
+            [listing.score for listing in made.results.results],
+            made.arm,
+            made.teams,
+        )
+        try:
+            await self.records.ask(impression)
+            made.results.request_id = request.request_id
+        except VibesError as error:
+            self._log(error)
+            self.metrics.unrecorded.inc()
+
+    def _check_databases(self, _: Sequence[object]) -> None:
+        for log in (self.events, self.impressions):
+            if log is not None:
+                log.database.check()
+
+    def _log(self, error: Exception) -> None:
+        if (text := sentence_of(error)) != self._logged:  # once, not for every list
+            logging.getLogger("uvicorn.error").error(text)
+            self._logged = text
+
+    def _add_gauges(self) -> None:
+        metrics, current, start = self.metrics, self.current, time.time()
+        waiting = "Requests that wait for a batch"
+        metrics.add_gauge("vibes_waiting_requests", waiting, lambda: sum(map(len, self.queues)), "livesum")
+        metrics.add_gauge("vibes_listings", "Listings of the run", lambda: len(current.state.run.listing_ids))
+        refreshes = "Refreshes that the run has behind it"
+        metrics.add_gauge("vibes_run_generation", refreshes, lambda: current.state.run.generation)
+        opened = "When this state was opened"
+        metrics.add_gauge("vibes_run_opened_timestamp_seconds", opened, lambda: current.state.opened)
+        if metrics.is_multiprocess:
+            name = "vibes_worker_started_timestamp_seconds"
+            metrics.add_gauge(name, "When it began", lambda: start, "liveall")
+
+
+def _one_answer(function: Callable[[Sequence[T]], None]) -> Callable[[Sequence[T]], Sequence[None]]:
+    """Return a function without a result as what a `Batcher` calls."""
+
+    def answer(requests: Sequence[T]) -> Sequence[None]:
+        function(requests)
+        return [None] * len(requests)
+
+    return answer
+
+
+@contextmanager
+def end_in_time(refuse: Callable[[], None]) -> Iterator[None]:
+    """End this process `GRACE_S` after SIGINT or SIGTERM, whatever its threads do, and call `refuse` shortly before that.
+
+    A thread that opens a run or encodes photos cannot be stopped, and uvicorn would wait for it.
+    """
+    if threading.current_thread() is not threading.main_thread():  # the process is not the service's own
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    handlers: dict[int, Any] = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+
+    def stop(number: int, frame: Any) -> None:
+        end = threading.Timer(GRACE_S, os._exit, (0,))
+        end.daemon = True
+        end.start()
+        loop.call_soon_threadsafe(loop.call_later, GRACE_S - REFUSE_S, refuse)
+        if callable(handlers[number]):
+            handlers[number](number, frame)
+
+    for number in handlers:
+        signal.signal(number, stop)
+    yield
