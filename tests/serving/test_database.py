@@ -1,5 +1,7 @@
 """The database of a service, on SQLite and on a real PostgreSQL: committed once, read once, and never waited for without end."""
 
+import http.client
+import itertools
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ import pytest
 
 from helpers.copies import copied
 from helpers.postgres import postgres
-from helpers.serving import app_of, locked, serving, stored_events
+from helpers.serving import app_of, ask, locked, running, serving, stored_events
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.serving.database import Busy, Database
@@ -104,6 +106,55 @@ def test_a_database_has_one_experiment_and_places_are_shown_without_a_password(p
         with pytest.raises(VibesError):
             begin_experiment(place, setup.model_copy(update=other))
     assert resolve_place("postgresql://me:secret@host/db") == "postgresql://me@host/db"
+
+
+@pytest.mark.slow
+def test_services_that_are_killed_under_load_lose_no_response_and_no_event(trained, place):
+    """Clients of two services, of which one has two workers, read lists and post what they did; all are killed in the middle of it."""
+    lists: dict[str, list[str]] = {}
+    taken: list[str] = []
+    options = ("--events", place, "--impressions", place)
+
+    def use(address: str, number: int) -> None:
+        for n in itertools.count():
+            user = trained.log.users[(number + n) % 50]
+            try:
+                document = ask(address, f"/recommend/{user}?k=5&live_only=false")
+                listings = [row["listing_id"] for row in document["results"]]
+                lists[document["request_id"]] = listings
+                event = {"user_id": user, "listing_id": listings[0], "event_id": f"{number} {address} {n}"}
+                ask(address, "/events", event | {"request_id": document["request_id"]})
+            except (OSError, http.client.HTTPException):
+                return
+            taken.append(event["event_id"])
+
+    for _ in range(2):
+        with (
+            running(trained.path, *options) as one,
+            running(trained.path, *options, "--workers", "2") as two,
+            ThreadPoolExecutor(4) as pool,
+        ):
+            before = len(taken)
+            using = [pool.submit(use, (one, two)[number % 2][1], number) for number in range(4)]
+            while len(taken) < before + 25 and not all(each.done() for each in using):
+                time.sleep(0.01)
+            one[0].kill()
+            psutil.Process(ask(two[1], "/health")["worker"]).kill()
+            time.sleep(0.1)
+            two[0].kill()
+            for each in using:
+                each.result()
+    assert len(taken) > 40 and len(lists) >= len(taken)
+    with running(trained.path, *options) as (_, address):
+        again = [{"user_id": "u", "listing_id": "a", "event_id": one} for one in taken[-900:]]
+        expected = {"accepted": 0, "repeated": taken[-900:], "unknown": ["a"]}
+        assert ask(address, "/events", again) == expected
+    table = read_impressions(place, place)
+    recorded = table.groupby("request_id", sort=False)[C.LISTING].agg(list).to_dict()
+    assert {name: recorded.get(name) for name in lists} == lists
+    assert table["actions"].notna().sum() >= len(taken)
+    stored = [one["event_id"] for one in stored_events(place)]
+    assert set(taken) <= set(stored) and len(stored) == len(set(stored))
 
 
 @contextmanager

@@ -1,11 +1,8 @@
 """Posted events: stored durably, known at once and in every service, once each, and read by a refresh."""
 
-import http.client
-import itertools
 import json
 import sqlite3
 import time
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +11,7 @@ import pytest
 import sqlalchemy as sql
 
 from helpers.copies import copied
-from helpers.serving import app_of, ask, locked, running, serving, stored_events
+from helpers.serving import app_of, locked, serving, stored_events
 from helpers.traces import traces
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.histories import Event
@@ -23,7 +20,7 @@ from listing_vibes.serving.events import AHEAD_S, EventLog, PostedEvent, join_hi
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.places import FILE
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource, source_of
+from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.serving.service.service import POST_S
 
 GOOD = {"user_id": "u", "listing_id": "a"}
@@ -74,23 +71,6 @@ def test_a_user_that_was_unknown_has_a_list_from_the_first_event_on(service, tra
     assert [row["listing_id"] for row in results] == expected
     events = results[0]["explanation"]["events"]
     assert [one["listing_id"] for one in events] == [trained.listing_ids[5]]
-
-
-@pytest.mark.slow
-def test_services_over_one_database_know_of_each_other(trained, tmp_path):
-    with serving(app_of(trained.path, tmp_path)) as one, serving(app_of(trained.path, tmp_path)) as two:
-        for n, client in enumerate((one, two, one)):
-            body = {"user_id": "new", "listing_id": trained.listing_ids[n], "event_id": f"e{n}"}
-            assert client.post("/events", json=body).json()["accepted"] == 1
-            assert listings(one, "new") == listings(two, "new")
-        assert not set(trained.listing_ids[:3]) & set(listings(two, "new"))
-        again = two.post("/events", json={"user_id": "new", "listing_id": "x", "event_id": "e0"}).json()
-        assert again == {"accepted": 0, "repeated": ["e0"], "unknown": ["x"]}
-    with serving(app_of(trained.path, tmp_path)) as later:  # started again
-        body = {"user_id": "new", "listing_id": trained.listing_ids[0], "event_id": "e0"}
-        assert later.post("/events", json=[body, body]).json()["repeated"] == ["e0", "e0"]
-        assert not set(trained.listing_ids[:3]) & set(listings(later, "new"))
-    assert len(stored_events(tmp_path)) == 3
 
 
 @pytest.mark.slow
@@ -187,42 +167,6 @@ def test_a_forgotten_user_is_gone_while_services_go_on(trained, tmp_path):
         assert traces(folder, "gone") == []
         assert client.get("/recommend/gone").json()["fallback"]
         assert not set(run.listing_ids[4:6]) & set(listings(client, "kept"))
-
-
-@pytest.mark.slow
-def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained, place):
-    """Four clients post as fast as they can; the process, or one of two workers, is killed in the middle of it."""
-    taken: list[str] = []
-
-    def post(address: str, number: int) -> None:
-        for n in itertools.count():
-            body = [
-                {"user_id": f"u{number}", "listing_id": trained.listing_ids[n % 50], "event_id": f"{number}.{n}.{part}"}
-                for part in range(3)
-            ]  # fmt: skip
-            try:
-                ask(address, "/events", body)
-            except (OSError, http.client.HTTPException):
-                return
-            taken.extend(one["event_id"] for one in body)
-
-    for _ in range(3):
-        with running(trained.path, "--events", place) as (process, address), ThreadPoolExecutor(4) as pool:
-            before = len(taken)
-            posting = [pool.submit(post, address, number + 10 * before) for number in range(4)]
-            while len(taken) < before + 15 and not all(one.done() for one in posting):
-                time.sleep(0.01)
-            process.kill()
-            for one in posting:
-                one.result()
-    stored = [one["event_id"] for one in stored_events(place)]
-    assert len(taken) > 30 and set(taken) <= set(stored) and len(stored) == len(set(stored))
-    with running(trained.path, "--events", place) as (_, address):
-        again = [GOOD | {"event_id": one} for one in taken[-900:]]
-        expected = {"accepted": 0, "repeated": taken[-900:], "unknown": ["a"]}
-        assert ask(address, "/events", again) == expected
-    frames = source_of("events", place, None).poll({}).frames
-    assert sum(len(frame.rows) for frame in frames) == len(stored)
 
 
 USER = 3

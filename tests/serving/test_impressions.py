@@ -1,18 +1,14 @@
 """What is shown is recorded: every response, whatever happens to the service, with what users did on it."""
 
-import http.client
-import itertools
 import sqlite3
 import time
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 import sqlalchemy as sql
 
 from helpers.copies import copied
-from helpers.serving import app_of, ask, locked, running, serving, stored_events
+from helpers.serving import app_of, locked, serving
 from helpers.traces import traces
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
@@ -152,50 +148,3 @@ def test_a_removed_database_and_a_full_disk_cost_the_id_and_not_the_response(tra
         assert "request_id" not in responses[-1].json() and REQUEST_ID not in responses[-1].headers
         assert "vibes_unkept_answers_total 0.0" not in client.get("/metrics").text
         assert client.get("/health").status_code == (503 if is_removed else 200)
-
-
-@pytest.mark.slow
-def test_services_that_are_killed_under_load_lose_no_response_and_no_event(trained, tmp_path):
-    """Two services over the same databases, of which one has two workers; clients ask, and post what they did; the services are
-    killed in the middle of it, and started again."""
-    lists: dict[str, list[str]] = {}
-    taken: list[str] = []
-    options = ("--events", str(tmp_path / "live"), "--impressions", str(tmp_path / "shown"))
-
-    def use(address: str, number: int) -> None:
-        for n in itertools.count():
-            user = trained.log.users[(number + n) % 50]
-            try:
-                document = ask(address, f"/recommend/{user}?k=5&live_only=false")
-                listings = [row["listing_id"] for row in document["results"]]
-                lists[document["request_id"]] = listings
-                event = {"user_id": user, "listing_id": listings[0], "event_id": f"{number} {address} {n}"}
-                ask(address, "/events", event | {"request_id": document["request_id"]})
-            except (OSError, http.client.HTTPException):
-                return
-            taken.append(event["event_id"])
-
-    for _ in range(2):
-        with (
-            running(trained.path, *options) as one,
-            running(trained.path, *options, "--workers", "2") as two,
-            ThreadPoolExecutor(4) as pool,
-        ):
-            before = len(taken)
-            using = [pool.submit(use, (one, two)[number % 2][1], number) for number in range(4)]
-            while len(taken) < before + 25 and not all(each.done() for each in using):
-                time.sleep(0.01)
-            one[0].kill()
-            time.sleep(0.1)
-            two[0].kill()
-            for each in using:
-                each.result()
-    assert len(taken) > 40 and len(lists) >= len(taken)
-    with running(trained.path, *options) as (_, address):
-        assert urllib.request.urlopen(address + "/health").status == 200
-    table = read_impressions(tmp_path / "shown", tmp_path / "live")
-    recorded = table.groupby("request_id", sort=False)[C.LISTING].agg(list).to_dict()
-    assert {name: recorded.get(name) for name in lists} == lists
-    assert table["actions"].notna().sum() >= len(taken)
-    stored = [one["event_id"] for one in stored_events(tmp_path / "live")]
-    assert set(taken) <= set(stored) and len(stored) == len(set(stored))

@@ -93,12 +93,14 @@ class PostedEvent(BaseModel):
         return row
 
 
-class Posted(NamedTuple):
-    """What became of a post."""
+class Accepted(BaseModel):
+    """What became of posted events."""
 
     accepted: int
-    repeated: list[str]
-    unknown: list[str]
+    repeated: list[str] = Field(description="ids of events that were taken before, and are not again")
+    unknown: list[str] = Field(
+        description="listings that the run does not have (yet); a refresh waits for them"
+    )
 
 
 class EventLog:
@@ -118,7 +120,7 @@ class EventLog:
         self._ids: dict[str, str] = {}  # by the hashed name of a user
         self._last_id = 0
 
-    def append(self, posts: Sequence[Sequence[Mapping[str, Any]]]) -> list[Posted]:
+    def append(self, posts: Sequence[Sequence[Mapping[str, Any]]]) -> list[Accepted]:
         """Commit the events of some posts, all or none.
 
         Raises:
@@ -132,7 +134,7 @@ class EventLog:
             [event[C.LISTING] for event in post if event[C.LISTING] not in run.listing_row] for post in posts
         ]
         return [
-            Posted(len(post) - len(again), again, list(dict.fromkeys(listings)))
+            Accepted(accepted=len(post) - len(again), repeated=again, unknown=list(dict.fromkeys(listings)))
             for post, again, listings in zip(posts, repeated, unknown, strict=True)
         ]
 

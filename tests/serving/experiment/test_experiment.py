@@ -10,7 +10,7 @@ import pytest
 
 from helpers.commands import vibes
 from helpers.copies import copied
-from helpers.serving import app_of, ask, running, serving
+from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.fits import Fit, save_fits
@@ -237,33 +237,3 @@ def test_a_run_over_another_market_is_refused(trained, bare, tmp_path):
     with pytest.raises(VibesError, match="another market"):
         serve(settings, ready=lambda url: pytest.fail("it listens"))
     assert not (tmp_path / "shown").exists() or read_setup(tmp_path / "shown") is None
-
-
-@pytest.mark.slow
-def test_where_users_like_what_b_puts_there_b_is_better(trained, second, tmp_path):
-    """The real server, killed and started again half-way; its users open what recency put there four times of five."""
-    rng = np.random.default_rng(0)
-    options = (
-        str(second.path), "--other-blend", "recency",
-        "--events", str(tmp_path / "live"), "--impressions", str(tmp_path / "shown"),
-    )  # fmt: skip
-    for turn in range(2):
-        with running(trained.path, *options) as (process, address):
-            for number in range(150):
-                user = f"visitor {turn} {number}"
-                history = [trained.listing_ids[one] for one in rng.integers(0, 120, 3)]
-                body = {"history": history, "user_id": user, "k": 6} | RULES
-                response = ask(address, "/recommend", body)
-                recent, model = recommended(second, history, 6, "recency"), recommended(trained, history, 6)
-                gain = {one: model.index(one) if one in model else 9 for one in recent}
-                liked = max(recent, key=lambda one: gain[one] - recent.index(one))
-                if rng.random() >= 0.8:
-                    liked = model[0]
-                listings = [row["listing_id"] for row in response["results"]]
-                pick = liked if liked in listings else listings[0]
-                event = {"user_id": user, "listing_id": pick, "request_id": response["request_id"]}
-                ask(address, "/events", event)
-            process.kill()
-    found = experiment(tmp_path / "shown")
-    assert found.units == {"all": 300} and found.events == (300, 300)
-    assert found.verdict == B, repr(found)

@@ -15,8 +15,6 @@ from listing_vibes.errors import VibesError, needs
 from listing_vibes.evaluation.sequential import LEVEL, POWER, AlwaysValid, always_valid, needed
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.market import Market
-from listing_vibes.market.photo_files import PhotoFolders
 from listing_vibes.words import count, percent
 
 with needs("An experiment", "serve"):
@@ -191,10 +189,9 @@ def experiment(
         raise VibesError(
             f"The experiment of {folder} had no --events; give the place that events were posted to."
         )
-    feedback, market = read_feedback(place), _market_of(setup)
+    feedback = read_feedback(place)
     if actions is None:
-        unwanted = (MarketConfig() if market is None else market.config).unwanted
-        feedback = feedback[~feedback[C.ACTION].isin(unwanted)]
+        feedback = feedback[~feedback[C.ACTION].isin(_unwanted_actions(setup))]
     else:
         known = [str(action) for action in feedback[C.ACTION].dropna().unique()]
         if len(feedback) and (wrong := [action for action in actions if action not in known]):
@@ -202,18 +199,15 @@ def experiment(
                 f"No event has the action '{wrong[0]}'; give one of: {', '.join(known) or 'none'}."
             )
         feedback = feedback[feedback[C.ACTION].isin(actions)]
-    return judge(setup, read_impressions(folder), feedback, _cover_photos(market))
+    return judge(setup, read_impressions(folder), feedback)
 
 
-def judge(
-    setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame, photos: Mapping[str, str] | None = None
-) -> Experiment:
+def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experiment:
     """Return what came of an experiment.
 
     Args:
         shown: all impressions of its database, of which those of the experiment count, see `read_impressions`.
         feedback: see `read_feedback`.
-        photos: path of the first photo by listing.
     """
     columns = ["request_id", C.LISTING, C.USER, "position", "arm", "time"]
     joined = feedback.merge(shown[columns], on=["request_id", C.LISTING])
@@ -227,7 +221,7 @@ def judge(
     if setup.design == "interleave":
         decisions = counted.drop_duplicates("request_id")
         units = {"all": int(shown["request_id"].nunique())}
-        lost = {A: _lost(A, shown, decisions, photos or {}), B: _lost(B, shown, decisions, photos or {})}
+        lost = {arm: _lost(arm, shown, decisions) for arm in (A, B)}
     else:
         unit = shown[C.USER].fillna(shown["request_id"])
         arms = shown.assign(unit=unit).drop_duplicates("unit")["arm"]
@@ -240,20 +234,14 @@ def judge(
     return Experiment(setup, units, outcomes, decided.reset_index(drop=True), events, balance, lost)
 
 
-def _lost(
-    arm: str, shown: pd.DataFrame, decisions: pd.DataFrame, photos: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def _lost(arm: str, shown: pd.DataFrame, decisions: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the newest responses in which a listing of the other arm was chosen, with the best of this one."""
     rows = decisions[decisions["arm"] != arm].tail(MAX_LOST)[::-1]
     best = shown[(shown["arm"] == arm) & shown["request_id"].isin(rows["request_id"])]
     best = best.drop_duplicates("request_id").set_index("request_id")
 
     def describe(row: Any) -> dict[str, Any]:
-        return {
-            C.LISTING: row.listing_id,
-            "position": int(row.position),
-            "photo": photos.get(row.listing_id),
-        }
+        return {C.LISTING: row.listing_id, "position": int(row.position)}
 
     return [
         {
@@ -267,30 +255,22 @@ def _lost(
     ]
 
 
-def _market_of(setup: Setup) -> Market | None:
-    """Return the market of A; None where it is not at hand."""
+def _unwanted_actions(setup: Setup) -> Sequence[str]:
+    """Return the actions that say "not this" in the market of A."""
     from listing_vibes.run.run import Run
 
     try:
-        return Run.open(Path(setup.a.run), events_too=False).market
-    except VibesError:
-        return None
-
-
-def _cover_photos(market: Market | None) -> dict[str, str]:
-    if market is None:
-        return {}
-    folders = PhotoFolders.of(market.path)
-    return {listing: str(Path(folders.file(path)).resolve()) for listing, path in market.cover.items()}
+        return Run.open(Path(setup.a.run), events_too=False).market.config.unwanted
+    except VibesError:  # it is not at hand
+        return MarketConfig().unwanted
 
 
 def _lost_line(row: Mapping[str, Any]) -> str:
-    def describe(one: Mapping[str, Any]) -> str:
-        photo = f", {one['photo']}" if one["photo"] else ""
-        return f"{one['listing_id']} (rank {one['position']}{photo})"
-
-    own = "" if row["own"] is None else f" rather than {describe(row['own'])}"
-    return f"  {row['at'][:16]} {row['user_id'] or 'an unknown user'} ({row['request_id']}) chose {describe(row['chosen'])}{own}"
+    chosen, own = (
+        one and f"{one['listing_id']} (rank {one['position']})" for one in (row["chosen"], row["own"])
+    )
+    user = row["user_id"] or "an unknown user"
+    return f"  {row['at'][:16]} {user} ({row['request_id']}) chose {chosen}{f' rather than {own}' if own else ''}"
 
 
 def _percent(value: float | None) -> str:

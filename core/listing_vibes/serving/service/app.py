@@ -18,11 +18,11 @@ from starlette.exceptions import HTTPException
 from listing_vibes import __version__
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.serving.database import Busy, DiskFull
+from listing_vibes.serving.events import Accepted
 from listing_vibes.serving.service.access import Access, AccessMiddleware
 from listing_vibes.serving.service.limits import BodyLimit
 from listing_vibes.serving.service.metrics import Metrics, MetricsMiddleware
 from listing_vibes.serving.service.models import (
-    Accepted,
     Embeddings,
     Health,
     NoParameters,
@@ -159,14 +159,13 @@ async def post_events(service: ServiceOf, events: PostedEvents, _: Nothing) -> A
             place = f"Event {number} of {len(events)}: " if len(events) > 1 else ""
             raise VibesError(f"{place}{error}") from error
     try:
-        posted = await service.posts.ask(rows)
+        return await service.posts.ask(rows)
     except Busy:
         raise
     except VibesError as error:  # where the database lies is told to the log alone
         logging.getLogger("uvicorn.error").error(sentence_of(error))
         reason = "the disk is full" if isinstance(error, DiskFull) else "see the log of the service"
         raise Busy(f"The events could not be stored ({reason}); send them again in a while.") from error
-    return Accepted(**posted._asdict())
 
 
 @operation.get("/health")

@@ -205,16 +205,6 @@ class Health(BaseModel):
     worker: int = Field(description="the process that answers, of those of the service")
 
 
-class Accepted(BaseModel):
-    """What became of posted events."""
-
-    accepted: int
-    repeated: list[str] = Field(description="ids of events that were taken before, and are not again")
-    unknown: list[str] = Field(
-        description="listings that the run does not have (yet); a refresh waits for them"
-    )
-
-
 class Problem(BaseModel):
     """Why a request failed, in one sentence."""
 

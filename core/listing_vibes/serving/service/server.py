@@ -11,8 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,24 +69,6 @@ class ServiceSettings:
     connections: int = 1024
     workers: int = 1
 
-    def check(self) -> None:
-        """Refuse settings that contradict each other.
-
-        Raises:
-            VibesError: they do.
-        """
-        if self.impressions is None and (self.other is not None or self.hash_users):
-            about = (
-                "An experiment is judged by what was shown"
-                if self.other
-                else "Option --hash-users is about it"
-            )
-            raise VibesError(f"{about}; say with --impressions PLACE where that is recorded.")
-        if self.split is not None and not 0 < self.split < 1:
-            raise VibesError(
-                f"Option --split is {self.split:g}; give the share of the users that get the second run, such as 0.5."
-            )
-
 
 def serve(
     settings: ServiceSettings,
@@ -107,7 +88,6 @@ def serve(
         VibesError: the settings contradict each other, a run or database cannot be opened, or the port is taken.
     """
     Access.of_environment()
-    settings.check()
     experiment = prepare(settings)
     if settings.workers > 1:
         return _serve_by_workers(settings, experiment, host, port, ready)
@@ -122,6 +102,14 @@ def serve(
 
 def prepare(settings: ServiceSettings) -> Setup | None:
     """Make the databases and begin or resume the experiment, once before several processes open them."""
+    if settings.impressions is None and (settings.other is not None or settings.hash_users):
+        raise VibesError(
+            "Two runs and --hash-users need impressions; say with --impressions PLACE where to record them."
+        )
+    if settings.split is not None and not 0 < settings.split < 1:
+        raise VibesError(
+            f"Option --split is {settings.split:g}; give the share of the users that get the second run, such as 0.5."
+        )
     run = Run.open(settings.run)
     if settings.other is not None and is_other_market(settings.other, run.market):
         raise VibesError(
@@ -252,32 +240,18 @@ class Supervisor(Multiprocess):
 def _serve_by_workers(
     settings: ServiceSettings, experiment: Setup | None, host: str, port: int, ready: Callable[[str], None]
 ) -> None:
-    with (
-        listen(host, port) as bound,
-        scratch_folder() as folder,
-        _environment(folder, settings.workers),
-    ):
-        factory = AppFactory(settings, experiment, folder)
+    with listen(host, port) as bound, scratch_folder() as folder:
+        # What the processes inherit: where they count together, and their share of the processors.
+        os.environ[MULTIPROCESS_FOLDER] = str(folder)
+        if os.environ.get(THREADS) in (None, str(cores())):  # else the user has said how many each has
+            os.environ[THREADS] = str(max(1, cores() // settings.workers))
         config = server_config(
-            factory, settings.connections, workers=settings.workers, timeout_worker_healthcheck=SILENT_S
+            AppFactory(settings, experiment, folder),
+            settings.connections,
+            workers=settings.workers,
+            timeout_worker_healthcheck=SILENT_S,
         )
         Supervisor(config, [bound], folder, lambda: ready(url_of(bound))).run()
-
-
-@contextmanager
-def _environment(folder: Path, workers: int) -> Iterator[None]:
-    """Set what the processes inherit: where they count together, and their share of the processors."""
-    before = {name: os.environ.get(name) for name in (MULTIPROCESS_FOLDER, THREADS)}
-    os.environ[MULTIPROCESS_FOLDER] = str(folder)
-    if before[THREADS] in (None, str(cores())):  # else the user has said how many each has
-        os.environ[THREADS] = str(max(1, cores() // workers))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
 
 
 def _end_with(parent: multiprocessing.process.BaseProcess) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.serving.database import Busy
-from listing_vibes.serving.events import EventLog, Posted
+from listing_vibes.serving.events import Accepted, EventLog
 from listing_vibes.serving.experiment.assignment import Setup
 from listing_vibes.serving.experiment.interleaving import answer_by_both
 from listing_vibes.serving.impressions import Impression, ImpressionLog
@@ -82,7 +82,7 @@ class Service:
         self.checks = Batcher(_one_answer(self._check_databases), 1024, deadline=HEALTH_S)
         self.queues: list[Batcher[Any, Any]] = [self.lists, self.explained, self.embeddings, self.checks]
         if events is not None:
-            self.posts: Batcher[Any, Posted] = Batcher(events.append, POSTS, deadline=POST_S)
+            self.posts: Batcher[Any, Accepted] = Batcher(events.append, POSTS, deadline=POST_S)
             self.recent = Batcher(events.read_users, BATCH, deadline=RECENT_S)
             self.queues += [self.posts, self.recent]
         if impressions is not None:
