@@ -3,6 +3,8 @@
 import http.client
 import itertools
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from listing_vibes.serving.events import append_events, read_events
 from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment, read_setup
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.impressions import read_impressions
-from listing_vibes.serving.places import resolve_place
+from listing_vibes.serving.places import FILE, resolve_place
 from listing_vibes.serving.refresh.sources import source_of
 from listing_vibes.serving.service.service import POST_S
 
@@ -80,6 +82,23 @@ def test_a_frozen_holder_of_the_lock_costs_a_deadline(place):
                     assert time.monotonic() < until
         assert psutil.Process(holder.pid).status() == psutil.STATUS_STOPPED
     assert append_events(database, [[event(1)]]) == [[]]
+
+
+def test_a_process_may_open_a_database_twice_and_another_one_close_it(tmp_path):
+    """SQLite removes its log when the last connection closes, as the locks say, which end where a process closes the file."""
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(*c.execute('SELECT event_id FROM vibes_events')); c.close()"
+
+    def read() -> str:
+        command = [sys.executable, "-c", code, str(tmp_path / FILE)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    first = Database(tmp_path, "--events", create=True)
+    append_events(first, [[event(1)]])
+    second = Database(tmp_path, "--impressions", create=True)
+    assert "e1" in read()
+    append_events(first, [[event(2)]])
+    second.check()
+    assert "e1" in read() and "e2" in read()
 
 
 def test_a_refresh_reads_what_was_posted_once(place):

@@ -256,10 +256,16 @@ def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _create_file(path: Path) -> None:
-    """Make an empty file that its owner alone can read, since it names users."""
+    """Make an empty file that its owner alone can read, since it names users.
+
+    A file that exists is not opened: to close it would release the locks of this process's connections, and SQLite in another
+    process would then remove the log that they write to.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        pass
     except OSError as error:
         raise write_error(path, error) from error
 
