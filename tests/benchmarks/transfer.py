@@ -29,10 +29,10 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
 from listing_vibes.progress import shown
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import DECAY, RECENT, STANDARD, Fit
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbors
+from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.blend import Blend, tune_recency
 from listing_vibes.scoring.named import NEAR_RECENT
@@ -93,7 +93,7 @@ def trained(market: Any, run: Path, **options: Any) -> None:
 def both(name: str, run: Run) -> list[Blend]:
     """The model of a run as it lists, and alone."""
     model = model_scorer(run)
-    return [Blend(name, as_served(run, model)), Blend(alone(name), model)]
+    return [Blend(name, default_ranking(run, model)), Blend(alone(name), model)]
 
 
 def without_model(run: Run, seed: int) -> list[Any]:
@@ -106,7 +106,7 @@ def without_model(run: Run, seed: int) -> list[Any]:
     return [
         next(one for one in near if one.name == ATTRIBUTES),
         tune_recency(near, log, split, catalogue, seed, NEAR_RECENT),
-        Blend(UNFITTED, Additions(run, fit).scorer(plain, log)),
+        Blend(UNFITTED, RunBlend(run, fit).scorer(plain, log)),
     ]
 
 

@@ -24,7 +24,7 @@ import listing_vibes
 from listing_vibes import Run
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.named import named_model
+from listing_vibes.run.manifest import named_model
 
 run = Run.open(bundled_run())
 assert run.path.is_relative_to({site!r}), run.path

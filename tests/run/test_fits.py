@@ -11,7 +11,6 @@ from listing_vibes.evaluation.run_evaluation import evaluate_run, with_serving
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.model.settings import DefaultBlend, Resolved
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.run.fits import FILE, Fit, copy_fits, default_fit, fit_of, load_fits, save_fits
 from listing_vibes.run.folder import MINUTE, RunFolder
@@ -19,6 +18,7 @@ from listing_vibes.run.histories import of_users
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
+from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.interactions import Interactions
@@ -58,7 +58,7 @@ def test_a_row_is_made_again_from_what_is_kept_of_it(random_log, always_live, tm
         manifest=manifest,
     )
     for row, fit in zip(rows[1:], load_fits(tmp_path), strict=True):
-        again = Additions(run, fit, split.train).scorer(model, log)
+        again = RunBlend(run, fit, split.train).scorer(model, log)
         assert again.name == row.name
         np.testing.assert_allclose(again.score(split.test), row.score(split.test), rtol=1e-5, atol=1e-5)
 

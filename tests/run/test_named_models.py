@@ -13,8 +13,7 @@ from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import MODELS
 from listing_vibes.market.market import Market
-from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.named import named_model
+from listing_vibes.run.manifest import Manifest, named_model
 
 HOMES = MODELS / "homes"
 

@@ -60,7 +60,7 @@ def measure_variant(folder: Path) -> None:
     from listing_vibes.market.splits import Catalogue, make_split
     from listing_vibes.model.settings import Resolved, Settings
     from listing_vibes.run.run import Run
-    from listing_vibes.run.scorer import as_served, model_scorer
+    from listing_vibes.run.scorer import default_ranking, model_scorer
     from listing_vibes.scoring.blend import tune_recency
     from listing_vibes.scoring.named import named_baseline
     from listing_vibes.scoring.ranking import Scorer
@@ -79,7 +79,7 @@ def measure_variant(folder: Path) -> None:
         run = Run.open(folder / RUN, market)
         settings, scorer = run.manifest.settings, model_scorer(run)
         if job.serving is None:
-            scorer = as_served(run, scorer)
+            scorer = default_ranking(run, scorer)
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
     note = ""
     if scorer is None:

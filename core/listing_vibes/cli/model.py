@@ -131,8 +131,7 @@ def embed(
     from listing_vibes.features.photos.trainable import trained_weights
     from listing_vibes.features.photos.vectors import tell_broken
     from listing_vibes.market.market import Market
-    from listing_vibes.run.manifest import Manifest
-    from listing_vibes.run.named import named_model
+    from listing_vibes.run.manifest import Manifest, named_model
     from listing_vibes.run.spaces import embed_market
     from listing_vibes.run.versions import reading
 

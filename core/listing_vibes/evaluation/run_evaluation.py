@@ -17,10 +17,10 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report, Stage, shown, silent
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import NOTHING, default_fit, fit_of, load_fits
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbors
+from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
 from listing_vibes.scoring.baselines import Baseline, first_level
 from listing_vibes.scoring.blend import SHARES, Blend, Remembered, tune_partner, tune_recency
 from listing_vibes.scoring.interactions import IdModel
@@ -123,8 +123,8 @@ def evaluate_run(
             tell(Stage("blends, weighed on validation"))
             blends = with_serving(model, first, near, log, split, catalogue, seed)[1:]
         else:
-            blends = [Additions(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
-        scorers = [as_served(run, model), model, *blends]
+            blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
+        scorers = [default_ranking(run, model), model, *blends]
     tuned_on = choosing(split, log, catalogue)
     if baselines != "none":
         scorers += [*first, *near]

@@ -10,9 +10,9 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split, choosing
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import load_fits
-from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbors
+from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
 from listing_vibes.scoring.baselines import in_order
 from listing_vibes.scoring.blend import tune_recency
 from listing_vibes.scoring.named import BY_SPACE, NEAR_RECENT, named_baseline
@@ -46,12 +46,12 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     if uses_model(name):
         model = model_scorer(run)
         if name == DEFAULT_RANKING:
-            return as_served(run, model)
+            return default_ranking(run, model)
         if name == MODEL_ONLY:
             return model
         fit = next((one for one in load_fits(run.path) if one.name == name), None)
         if fit is not None:
-            return Additions(run, fit, split.train).scorer(model, run.log)
+            return RunBlend(run, fit, split.train).scorer(model, run.log)
     seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")
     space = BY_SPACE.get(spaced)
     if space is not None and space in run.spaces:

@@ -19,8 +19,7 @@ from listing_vibes.features.photos.vectors import load_photo_vectors
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import check_loaded
-from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.named import named_model
+from listing_vibes.run.manifest import Manifest, named_model
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import reading
 from listing_vibes.tables import render_table

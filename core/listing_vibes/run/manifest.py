@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from listing_vibes.errors import VibesError
 from listing_vibes.features.removed_settings import stored_settings
 from listing_vibes.features.transfer import TransferReport
+from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.documents import first_problem, read_toml, write_text
 from listing_vibes.market.io import find_table
 from listing_vibes.model.settings import Forbidding, Resolved, apart, merged
@@ -120,3 +121,20 @@ def _no_run(run: Path) -> VibesError:
     return VibesError(
         f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
     )
+
+
+def named_model(run: Path | str) -> Path:
+    """Return the run folder of a model: `homes`, `demo`, or the folder itself where there is one of that path.
+
+    Raises:
+        VibesError: there is neither.
+    """
+    path = Path(run)
+    if path.is_dir() or len(path.parts) != 1:
+        return path
+    known = {"demo": DEMO / "run", **{one.parent.name: one.parent for one in MODELS.glob("*/run.toml")}}
+    if path.name not in known:
+        raise VibesError(
+            f"There is no run folder {path}, and no model of that name; those that ship are {' and '.join(sorted(known))}."
+        )
+    return known[path.name]

@@ -8,8 +8,8 @@ import numpy as np
 
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.defaults import RECENT_DAYS
-from listing_vibes.run.additions import MOMENTS
 from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.run_blend import MOMENTS
 from listing_vibes.scoring.recency import RecentEvents
 
 #: What scores a list without a history.

@@ -13,13 +13,13 @@ import numpy as np
 from listing_vibes.cache import Cache
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
-from listing_vibes.run.additions import MOMENTS, Additions
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.groups import Groups
 from listing_vibes.run.popular import popular_at
 from listing_vibes.run.queries import named_rows
 from listing_vibes.run.ranking import CandidateRanker, Lists, Requests, Search, search_scores
 from listing_vibes.run.rules import PINNED, RULED, Rules
+from listing_vibes.run.run_blend import MOMENTS, RunBlend
 from listing_vibes.run.score_moves import ScoreMoves
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import encode_untrained
@@ -50,7 +50,7 @@ class Recommender:
         run: RunFolder,
         space: str,
         rules: Rules,
-        additions: Additions | None = None,
+        additions: RunBlend | None = None,
         batch: bool = False,
     ) -> None:
         self.run, self.space, self.rules, self.additions = run, space, rules, additions

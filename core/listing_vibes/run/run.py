@@ -16,7 +16,6 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, VibesWarning
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
@@ -27,6 +26,7 @@ from listing_vibes.run.queries import read_listings, read_queries
 from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
+from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.words import count
 
 #: Makers of lists that are kept ready; a service may be asked by any number of rules.
@@ -193,7 +193,7 @@ class Run(RunFolder):
     def _recommenders(self) -> Cache[tuple[Any, ...], Recommender]:
         return Cache(RECOMMENDERS)
 
-    def additions(self, beside: str | None = None) -> Additions | None:
+    def additions(self, beside: str | None = None) -> RunBlend | None:
         """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbors+recency"; opened once.
 
         None is what lists add unasked, and "nothing" is nothing.
@@ -214,11 +214,11 @@ class Run(RunFolder):
             return None
         key = fit.model_dump_json()
         if key not in self._additions:
-            self._additions[key] = Additions(self, fit)
+            self._additions[key] = RunBlend(self, fit)
         return self._additions[key]
 
     @cached_property
-    def _additions(self) -> dict[str, Additions]:
+    def _additions(self) -> dict[str, RunBlend]:
         return {}
 
     def _frames(

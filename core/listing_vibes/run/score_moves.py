@@ -14,9 +14,9 @@ from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.additions import MOMENTS
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules
+from listing_vibes.run.run_blend import MOMENTS
 from listing_vibes.run.where import KILOMETERS, LOCATION, NUMBER, measure_distance, read_location
 from listing_vibes.scoring.unwanted import NOT, likeness
 

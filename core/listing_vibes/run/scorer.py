@@ -5,10 +5,10 @@ import numpy as np
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Split
 from listing_vibes.progress import Report
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.engine import EncodedOnce, Engine
 from listing_vibes.run.fits import default_fit
 from listing_vibes.run.run import Run
+from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
@@ -37,10 +37,10 @@ def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: Lat
     )
 
 
-def as_served(run: Run, model: Scorer) -> Scorer:
+def default_ranking(run: Run, model: Scorer) -> Scorer:
     """The default ranking of the run: its `model`, as `model_scorer` gives it, with the default blend."""
     fit = default_fit(run.manifest.settings)
-    return Blend(DEFAULT_RANKING, model) if fit is None else Additions(run, fit).scorer(model, run.log)
+    return Blend(DEFAULT_RANKING, model) if fit is None else RunBlend(run, fit).scorer(model, run.log)
 
 
 def untrained_neighbors(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbors]:

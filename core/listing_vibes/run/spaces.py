@@ -25,8 +25,7 @@ from listing_vibes.run.arrays import save_arrays
 from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, seal
 from listing_vibes.run.default_space import default_space
 from listing_vibes.run.engine import Engine
-from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.named import named_model
+from listing_vibes.run.manifest import Manifest, named_model
 from listing_vibes.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 from listing_vibes.run.transfer import shares_listings, training_market, transfer_settings
 from listing_vibes.run.versions import building, forget, publish, reading, sweep

@@ -12,8 +12,7 @@ from listing_vibes.features.photos.vectors import tell_broken
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Report, shown, silent
-from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.named import named_model
+from listing_vibes.run.manifest import Manifest, named_model
 from listing_vibes.run.run import Run
 from listing_vibes.run.transfer import MARKETS
 from listing_vibes.run.versions import reading

@@ -27,8 +27,8 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Resolved, ResolvedSplit, ResolvedTraining, Settings
 from listing_vibes.run.contents import check_loaded
+from listing_vibes.run.engine import check_model
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.model_files import check_model
 from listing_vibes.run.prepared import weights_digest
 from listing_vibes.run.spaces import MODEL
 from listing_vibes.run.transfer import transfer_settings

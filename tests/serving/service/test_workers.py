@@ -16,9 +16,9 @@ import pytest
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.serving import ask, running
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import Fit
 from listing_vibes.run.run import Run
+from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.shared import Shared
 from listing_vibes.serving.impressions import read_impressions
 from listing_vibes.serving.refresh.refresher import Refresher
@@ -39,7 +39,7 @@ def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path, monkeypatch)
             np.testing.assert_array_equal(mine, theirs)
         monkeypatch.setattr(Shared, "_make", None)  # the second finds it
     monkeypatch.undo()
-    near = Additions(first, Fit(name="near", space="attributes")).personal(None, first.log).neighbors
+    near = RunBlend(first, Fit(name="near", space="attributes")).personal(None, first.log).neighbors
     for base in (first.vectors("model"), near.vectors):
         while isinstance(base.base, np.ndarray):
             base = base.base

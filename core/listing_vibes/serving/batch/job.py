@@ -26,12 +26,12 @@ from listing_vibes.market.durable import atomic_path, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.progress import Counted, Report
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import Fit, serving_fit
 from listing_vibes.run.groups import resolve_rules
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
+from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.serving.batch.list_table import list_schema, list_table
 
 MANIFEST = "_job.json"  # readers of parquet folders skip names that begin with _ or .
@@ -106,7 +106,7 @@ class JobScorer:
     @classmethod
     def of(cls, job: Job, folder: Path, run: Run) -> JobScorer:
         """Open what the job needs."""
-        additions = None if job.beside is None else Additions(run, job.beside)
+        additions = None if job.beside is None else RunBlend(run, job.beside)
         recommender = Recommender(run, job.space, job.rules, additions, batch=True)
         if inference_of(run, job.kind) != job.inference:  # also loads the model, before threads share it
             raise VibesError(

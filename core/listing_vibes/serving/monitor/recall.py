@@ -15,9 +15,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment, moment_in_log
 from listing_vibes.market.splits import Queries, Split
 from listing_vibes.progress import Report
-from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import serving_fit
 from listing_vibes.run.run import Run
+from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import model_scorer
 from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
 from listing_vibes.scoring.ranking import Scorer
@@ -96,7 +96,7 @@ def evaluate_newest(
     scorer: Scorer = model_scorer(run)
     fit = serving_fit(run.path, run.manifest.settings, beside)
     if fit is not None:
-        scorer = Additions(run, fit, newest.split.train).scorer(scorer, run.log)
+        scorer = RunBlend(run, fit, newest.split.train).scorer(scorer, run.log)
     return evaluate([scorer], run.log, newest.split, run.catalogue, newest.queries, report=report)
 
 

@@ -24,7 +24,7 @@ from listing_vibes.scoring.text_space import text_vectors
 MOMENTS = 5
 
 
-class Additions:
+class RunBlend:
     """What one `Fit` adds to the model of a run; each part is made at its first use.
 
     Args:
