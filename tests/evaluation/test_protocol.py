@@ -150,6 +150,8 @@ def test_bad_scorers_and_empty_tests_are_refused(setting):
     )  # each has its first listing for a target
     with pytest.raises(ValueError, match="not among its candidates"):
         evaluate([Modulo(log.listings)], *setting, queries=seen)
+    with pytest.raises(VibesError, match="No scorer"):
+        evaluate([Modulo(log.listings)], *setting).queries_frame(None)
 
 
 @pytest.mark.parametrize("most, trivial", [(30, [30, 100]), (31, [100]), (101, [])])
@@ -252,12 +254,3 @@ def test_the_table_shows_every_scorer_and_metric(setting):
     assert lines[3].split()[:3] == ["popularity", f"{estimate['value']:.3f}", between]
     assert any(line.startswith("popularity - modulo") for line in lines)
     assert max(map(len, lines)) <= 160
-
-
-def test_queries_of_an_unknown_scorer_are_refused(crowded_market):
-    market = crowded_market(True)
-    log, catalogue = EventLog.from_market(market), Catalogue(*market.live_interval())
-    split = make_split(log, catalogue)
-    found = evaluate([Popularity.fit(log, split.train)], log, split, catalogue)
-    with pytest.raises(VibesError, match="No scorer"):
-        found.queries_frame(market)

@@ -29,21 +29,16 @@ def test_they_go_from_the_first_event_to_the_last(days):
     ]  # fmt: skip
 
 
-def test_a_listing_is_live_on_a_day_of_which_it_was_live_at_any_time(days):
+def test_a_listing_is_active_on_each_day_that_it_was_at_any_time_and_events_count_on_their_day(days):
     assert [days.live(day).tolist() for day in range(3)] == [
-        [True, True, False, True],
-        [False, True, False, False],
-        [False, True, True, False],
-    ]
-
-
-def test_every_event_counts_on_its_day(days):
+        [True, True, False, True], [False, True, False, False], [False, True, True, False],
+    ]  # fmt: skip
     assert [days.touched(day).tolist() for day in range(4)] == [
         [1, 0, 0, 0], [0, 2, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0],
     ]  # fmt: skip
 
 
-def test_what_is_refused_on_a_day_is_no_touch_of_it(make_log, always_live):
+def test_a_refused_listing_has_no_event(make_log, always_live):
     log = make_log([0, 0, 1], [0, 1, 1], [10 * DAY, 11 * DAY, 12 * DAY], 2, 2, hides=[1])
     days = MarketDays.of(log, always_live(log))
     assert [days.touched(day).tolist() for day in range(len(days))] == [[1, 0], [0, 0], [0, 1]]

@@ -77,7 +77,7 @@ def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained, monkeyp
         assert one.cluster == group
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_another_listing_stands_at_the_weighed_mean_of_its_nearest_in_the_group_of_most_weight(seed):
     rng = np.random.default_rng(seed)
     alike, places, clusters = rng.uniform(-1, 1, 60), rng.normal(size=(60, 2)), rng.integers(-1, 3, 60)
@@ -129,14 +129,10 @@ def test_clusters_keep_to_their_group_and_the_largest_comes_first():
 
 
 @pytest.mark.slow
-def test_the_same_seed_draws_the_same_map():
+def test_the_same_seed_draws_the_same_map_and_a_handful_can_be_drawn():
     vectors, _ = blobs(np.random.default_rng(1), (30, 30))
     first, again, other = draw_map(vectors, 3), draw_map(vectors, 3), draw_map(vectors, 4)
     assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
-
-
-@pytest.mark.slow
-def test_a_handful_of_listings_can_be_drawn():
-    places, cluster = draw_map(blobs(np.random.default_rng(2), (3, 3))[0])
+    places, cluster = draw_map(vectors[:6])
     assert np.isfinite(places).all() and len(cluster) == 6
