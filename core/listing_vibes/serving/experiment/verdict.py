@@ -162,7 +162,7 @@ class Experiment:
 def experiment(
     folder: Path | str, events: Path | str | None = None, actions: Sequence[str] | None = None
 ) -> Experiment:
-    """Return what `vibes serve A B --interleave` or `--split` has shown so far: what `vibes experiment` does.
+    """Return what `vibes serve A B`, with or without `--split`, has shown so far: what `vibes experiment` does.
 
     >>> experiment(shown).verdict in ("A", "B", None)
     True
@@ -183,7 +183,7 @@ def experiment(
     setup = read_setup(folder)
     if setup is None:
         raise VibesError(
-            f"{folder} has no experiment; `vibes serve A B --interleave --impressions {folder}` begins one."
+            f"{folder} has no experiment; `vibes serve A B --impressions {folder}` begins one."
         )
     if not (place := events or setup.events):
         raise VibesError(
