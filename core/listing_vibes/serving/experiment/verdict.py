@@ -182,9 +182,7 @@ def experiment(
     """
     setup = read_setup(folder)
     if setup is None:
-        raise VibesError(
-            f"{folder} has no experiment; `vibes serve A B --impressions {folder}` begins one."
-        )
+        raise VibesError(f"{folder} has no experiment; `vibes serve A B --impressions {folder}` begins one.")
     if not (place := events or setup.events):
         raise VibesError(
             f"The experiment of {folder} had no --events; give the place that events were posted to."
