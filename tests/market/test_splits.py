@@ -164,32 +164,6 @@ def test_leave_one_out_trains_on_no_target_and_sees_only_earlier_rows(log_of_day
         assert (log.time[queries.end - 1] <= queries.at).all()
 
 
-@pytest.mark.parametrize("changing", [0, 20, 200])
-@pytest.mark.parametrize("ends", [True, False])
-def test_candidates_of_many_moments_are_those_of_each(log_of_days, changing, ends):
-    """Of 400 listings some are published or end between the moments, at a moment itself too; the others before or after all."""
-    rng, count = np.random.default_rng(changing), 400
-    at = rng.integers(100, 200, 30)
-    since = rng.choice([-50, 0, 300], count).astype(np.int64)
-    until = np.where(rng.random(count) < 0.3, rng.choice([90, 250], count), np.iinfo(np.int64).max)
-    some = rng.permutation(count)
-    since[some[:changing]] = rng.choice(at, changing)
-    until[some[changing // 2 : changing]] = since[some[changing // 2 : changing]] + rng.integers(
-        1, 50, changing - changing // 2
-    )
-    until[some[changing : 2 * changing]] = rng.choice(at, changing)
-    if changing:
-        since[some[:2]], until[some[:2]] = (at.min(), at.max()), 500
-        since[some[changing : changing + 2]], until[some[changing : changing + 2]] = 0, (at.min(), at.max())
-    if not ends:
-        until[:] = np.iinfo(np.int64).max
-    log = replace(log_of_days([(0, 0, 0)]), listings=count)
-    none = np.zeros(len(at), np.int64)
-    queries = Queries(none, none.astype(np.int32), none.astype(np.int32), at, none, none, masked=True)
-    expected = np.array([[a <= t < b for a, b in zip(since, until, strict=True)] for t in at])
-    assert np.array_equal(Catalogue(since, until).candidates(log, queries), expected)
-
-
 def test_splits_that_cannot_be_made_are_one_sentence(log_of_days):
     untimed, timed = log_of_days([(0, 0, 0), (0, 1, 1)], timed=False), log_of_days([(0, 0, 0), (0, 1, 1)])
     with pytest.raises(VibesError, match="have no timestamps"):

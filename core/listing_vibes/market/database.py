@@ -21,7 +21,7 @@ _REMARKS = re.compile(r"(?:\n\s*--[^\n]*|\s)+\Z")
 
 
 def engine_of(address: Any, told: str, **options: Any) -> Any:
-    """A SQLAlchemy engine of a URL; `told` is what a sentence calls the address, such as "--database".
+    """Return a SQLAlchemy engine of a URL; `told` is what a sentence calls the address, such as "--database".
 
     Args:
         options: of `sqlalchemy.create_engine`.
@@ -50,7 +50,7 @@ def engine_of(address: Any, told: str, **options: Any) -> Any:
 
 
 def queried(query: str) -> Any:
-    """A query, which has no parameters, as what rows are selected from."""
+    """Return a query, which has no parameters, as what rows are selected from."""
     import sqlalchemy as sql
 
     # A comment in the last line must not take the bracket with it.
@@ -58,7 +58,7 @@ def queried(query: str) -> Any:
 
 
 def query_of(told: str, option: str) -> str:
-    """A query as it is given: itself, or in a file that ends in `.sql`.
+    """Return a query as it is given: itself, or in a file that ends in `.sql`.
 
     Raises:
         VibesError: the file cannot be read.
@@ -72,10 +72,10 @@ def query_of(told: str, option: str) -> str:
 
 
 def failed(engine: Any, what: str, error: Exception) -> VibesError:
-    """What a database said about `what`, such as "The query of --events", as a sentence."""
+    """Return the error of a database about `what`, such as "The query of --events", as a sentence."""
     reason = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
     where = engine.url.render_as_string(hide_password=True)
-    return VibesError(f"{what} failed on {where} ({reason}); mend the query or the database.")
+    return VibesError(f"{what} failed on {where} ({reason}); correct the query or the database.")
 
 
 @contextmanager

@@ -19,8 +19,6 @@ NO_EVENTS = (
 #: Share of the training events after a user's first that go back to a listing of theirs, from which on the history stays among
 #: the candidates of leave-one-out: on Amazon (.6 %) it takes places among the first ten that are worth .02 of recall.
 RETURNING = 0.02
-#: One listing in so many may change between the moments of a batch where all others are computed for all moments together.
-FEW = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,36 +120,15 @@ class Catalogue:
         """Whether any listing has an end; of a million for many moments each comparison is a pass over all."""
         return bool((self.until < FOREVER).any())
 
-    def _live_rows(self, at: np.ndarray) -> np.ndarray:
-        """(Q, L) bool: `live` at the moments `at` (Q,). Most listings are live at all of them or at none, which two passes tell for
-        all moments together."""
-        if len(at) < 2:
-            return self.live(at[:, None])
-        first, last = at.min(), at.max()
-        always = self.since <= first  # (L,)
-        changing = ~always & (self.since <= last)
-        if self._expires:
-            ended = self.until <= last
-            changing |= always & ended & (self.until > first)
-            always &= ~ended
-        some = np.flatnonzero(changing)
-        if len(some) * FEW > len(always):
-            return self.live(at[:, None])
-        active = np.broadcast_to(always, (len(at), len(always))).copy()
-        if len(some):
-            active[:, some] = self.live(at[:, None], some)
-        return active
-
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
-        """(Q, L) bool: which listings each query may recommend."""
+        """Return (Q, L) bool: which listings each query may recommend."""
+        allowed = np.ones((len(queries), log.listings), bool)
         if not queries.masked:
-            allowed = np.ones((len(queries), log.listings), bool)
             if log.some_unwanted:
                 allowed[log.not_this(queries.start, queries.end)] = False
             return allowed
-        allowed = (
-            self._live_rows(queries.at) if queries.live else np.ones((len(queries), log.listings), bool)
-        )  # (Q, L)
+        if queries.live:
+            allowed = self.live(queries.at[:, None])
         rows = np.repeat(np.arange(len(queries)), queries.length)
         allowed[rows, log.listing[ranges(queries.start, queries.length)]] = False
         return allowed
