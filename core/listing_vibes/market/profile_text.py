@@ -14,7 +14,7 @@ MOST_ATTRIBUTES = 20
 
 
 def render(profile: MarketProfile) -> str:
-    """Return plain text, at most 100 columns wide but for sentences about leaks and defects, which are never cut."""
+    """Return plain text, at most 100 columns wide; sentences are wrapped and never cut."""
     lines = [f"{profile.name} ({profile.path})"]
     for label, text in _rows(profile):
         lines += textwrap.wrap(
@@ -41,7 +41,10 @@ def render(profile: MarketProfile) -> str:
     }
     for label, sentences in sections.items():
         lines.append(f"{label:<13}{len(sentences) or 'none'}")
-        lines += [f"  {sentence}" for sentence in sentences]
+        for sentence in sentences:
+            lines += textwrap.wrap(
+                sentence, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            )
     return "\n".join(map(escaped, lines))
 
 
