@@ -63,7 +63,7 @@ def settings_of(way: str, bf16: bool | None = False) -> Resolved:
     """A training of a few steps."""
     base = {
         "preset": "tiny",
-        "encoder": {"layers": 2, "width": 32, "heads": 2, "ffn": 64, "dropout": 0.1},
+        "encoder": {"layers": 2, "width": 32, "heads": 2, "ffn": 64, "dropout": 0.0},
         "training": {
             "bf16": bf16, "max_steps": 4, "batch": 8, "fresh": 5, "bank_every": 3, "validate_every": 2, "warmup": 1,
             "max_epochs": 9, "checkpoint_every": 3,

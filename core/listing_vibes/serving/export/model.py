@@ -72,7 +72,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
     manifest = {
         "version": 1,
         "weights": weights,
-        "history": engine.model.history,
+        "history": engine.settings.history,
         "width": engine.featurizer.width,
         "inputs": {
             kind: {name: [axis or "width" for axis in axes] for name, axes in graph.inputs.items()}
