@@ -46,7 +46,7 @@ def _seeds() -> Sequence[bytes]:
         "/recommend": [
             {"history": history, "k": 5},
             {"history": history} | rules,
-            {"history": history, "with": "neighbors+recency"},
+            {"history": history, "blend": "neighbors+recency"},
         ],
         "/embed": [
             {"attributes": cells, "k": 3},
