@@ -1,4 +1,4 @@
-"""The guide's table of rules by face: each rule is asked of command, batch, service, page and Python on the demo.
+"""The reference's table of rules by face: each rule is asked of command, batch, service, page and Python on the demo.
 
 A cell says for what it was asked there and gave the list that Python gives, which is not the one without a rule. The guide's table
 is compared with what was found; where they differ the one that was found is printed.
@@ -25,7 +25,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.batch.job import part_path, prepare
 
-GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "guide.md"
+GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "reference" / "rules.md"
 RUN, USER, LISTING, K, CHUNK = DEMO / "run", "user-00016", "home-0100", 12, 256
 FACES = ("command", "batch", "service", "page", "Python")
 KINDS = {"recommend": "users", "similar": "listings"}

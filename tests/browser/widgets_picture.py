@@ -1,4 +1,4 @@
-"""The picture of the widgets in assets/docs/python.md, from the demo: `python tests/browser/widgets_picture.py [LISTING]`."""
+"""The picture of the widgets in assets/docs/how-to/python.md, from the demo: `python tests/browser/widgets_picture.py [LISTING]`."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""The guide's market opens without a defect, and the card of the bundled model says what its run holds."""
+"""The reference's market opens without a defect, and the card of the bundled model says what its run holds."""
 
 import re
 import tomllib
@@ -12,15 +12,15 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile
 from listing_vibes.run.run import Run
 
-GUIDE = ROOT / "assets" / "docs" / "guide.md"
+FORMAT = ROOT / "assets" / "docs" / "reference" / "market.md"
 CARD = ROOT / "assets" / "docs" / "model-card.md"
 
 
-def test_the_guides_market_is_read_as_it_says(tmp_path):
-    (market_toml,) = blocks(GUIDE, "toml")
+def test_the_market_of_the_reference_is_read_as_it_says(tmp_path):
+    (market_toml,) = blocks(FORMAT, "toml")
     (tmp_path / "market.toml").write_text(market_toml, encoding="utf-8")
     for name in ("listings", "photos", "events"):
-        (table,) = blocks(GUIDE, f"csv {name}.csv")
+        (table,) = blocks(FORMAT, f"csv {name}.csv")
         (tmp_path / f"{name}.csv").write_text(table, encoding="utf-8")
     market = Market.open(tmp_path)
     assert not market.defects
@@ -44,7 +44,7 @@ def test_the_guides_market_is_read_as_it_says(tmp_path):
     assert len(market.events) == 4 and market.actions == ["view", "favourite", "message"]
     found = profile(market)
     assert found.leaks == {} and found.excluded == ["number_of_views"]
-    # Every key of market.toml is in the example, so that the guide leaves none out.
+    # Every key of market.toml is in the example, so that the page leaves none out.
     told = tomllib.loads(market_toml)
     assert set(told) == set(MarketConfig.model_fields)
     assert {key for one in told["attributes"].values() for key in one} == {

@@ -127,7 +127,7 @@ def test_every_file_that_is_no_code_is_in_it(installed):
     assert not list(installed.packages.rglob("studio"))
     notices = {path.name for path in installed.packages.glob("*.dist-info/licenses/**/*") if path.is_file()}
     assert notices == {"LICENSE", "THIRD_PARTY.md"}
-    assert (installed.packages / "listing_vibes" / "docs" / "guide.md").is_file()
+    assert (installed.packages / "listing_vibes" / "docs" / "index.md").is_file()
 
 
 def test_it_claims_no_name_but_its_two_packages(installed):

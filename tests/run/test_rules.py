@@ -1,4 +1,4 @@
-"""A rule that is declared once is in every face: requests, addresses of pages and the guide."""
+"""A rule that is declared once is in every face: requests, addresses of pages and the reference."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from listing_vibes.insight.selection.params import WRITTEN
 from listing_vibes.run.rules import Declared, Rules, declared
 from listing_vibes.serving.service.models import MAX_RULES, PostedHistory
 
-GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "guide.md"
+GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "reference" / "rules.md"
 
 
 def guide_row(rule: Declared) -> str:

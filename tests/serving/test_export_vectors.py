@@ -1,4 +1,4 @@
-"""Vectors as Parquet: those of the run, readable by what loads vectors; the guide's snippets do what they say."""
+"""Vectors as Parquet: those of the run, readable by what loads vectors; the snippets of the docs do what they say."""
 
 import json
 import re
@@ -18,7 +18,9 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.export.vectors import LISTINGS, USERS, export_vectors
 
-GUIDE = (Path(__file__).parents[2] / "assets" / "docs" / "guide.md").read_text(encoding="utf-8")
+GUIDE = (Path(__file__).parents[2] / "assets" / "docs" / "how-to" / "vector-databases.md").read_text(
+    encoding="utf-8"
+)
 
 
 def snippet(name: str) -> str:

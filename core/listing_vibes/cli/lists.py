@@ -59,7 +59,7 @@ def read_rules(file: Path | None, **options: Any) -> Rules:
     if file is not None:
         if not file.is_file():
             raise VibesError(f"Option --rules is '{file}', which is no file; give one of JSON or TOML.")
-        correct = "correct it, see the rules in the guide"
+        correct = "correct it by the page on rules of the docs"
         content = read_toml(file, correct) if file.suffix == ".toml" else read_json(file, correct)
         if not isinstance(content, dict):
             raise VibesError(f'{file} holds no rules; write for example {{"where": ["price<=900"]}}.')
