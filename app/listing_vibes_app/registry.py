@@ -33,20 +33,20 @@ def plugin_page(plugin: Plugin) -> PageEntry:
     Raises:
         VibesError: it cannot be imported, is no page, or has the name of one that is there.
     """
-    found = plugin.load("page")
+    result = plugin.load("page")
     script = Path(modules[plugin.entry.module].__file__ or "").with_name("page.py")
-    if not isinstance(found, PageEntry) or not script.is_file():
-        lacks = f"has no {script}" if isinstance(found, PageEntry) else "is no PageEntry"
+    if not isinstance(result, PageEntry) or not script.is_file():
+        lacks = f"has no {script}" if isinstance(result, PageEntry) else "is no PageEntry"
         raise VibesError(
             f"The page '{plugin.entry.name}' of the installed package {plugin.distribution} cannot be used ({plugin.entry.value} "
             f"{lacks}); update or uninstall that package."
         )
-    if any(found.name == page.name for page in PAGES):
+    if any(result.name == page.name for page in PAGES):
         raise VibesError(
-            f"The installed package {plugin.distribution} names its page '{found.name}', as another one is called; rename it "
+            f"The installed package {plugin.distribution} names its page '{result.name}', as another one is called; rename it "
             "there, or uninstall that package."
         )
-    return replace(found, script=str(script))
+    return replace(result, script=str(script))
 
 
 for plugins in plugins_of("listing_vibes.pages").values():

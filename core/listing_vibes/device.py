@@ -80,8 +80,8 @@ def half(where: torch.device | None = None) -> torch.dtype | None:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return torch.bfloat16
         return torch.float16 if torch.cuda.get_device_capability(where) >= (7, 0) else None
-    asked = getattr(torch.get_device_module(where), "is_bf16_supported", None)
-    return torch.bfloat16 if asked is not None and asked() else None
+    query = getattr(torch.get_device_module(where), "is_bf16_supported", None)
+    return torch.bfloat16 if query is not None and query() else None
 
 
 def multiplies_bf16() -> bool:
@@ -97,8 +97,8 @@ def has_amx() -> bool:
 @cache
 def cpu_has(name: str) -> bool:
     """Whether this CPU has the instructions of that name, as far as this torch can tell."""
-    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(found.get(name))
+    result = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(result.get(name))
 
 
 @cache

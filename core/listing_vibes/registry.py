@@ -26,8 +26,8 @@ class Plugin:
     @property
     def distribution(self) -> str:
         """Name and version of the package, as `pip uninstall` takes the first."""
-        found = self.entry.dist
-        return f"{found.name} {found.version}" if found is not None else self.entry.value
+        result = self.entry.dist
+        return f"{result.name} {result.version}" if result is not None else self.entry.value
 
     def load(self, what: str) -> Any:
         """Import the object that the entry point names; `what` it is to be, such as "baseline".
@@ -56,10 +56,12 @@ def installed_entry_points() -> Any:
 @cache
 def plugins_of(group: str) -> dict[str, list[Plugin]]:
     """Return the plugins of an entry point group by name; several where packages name the same. None of them is imported."""
-    found: dict[str, list[Plugin]] = {}
-    for entry in sorted(installed_entry_points().select(group=group), key=lambda one: (one.name, one.value)):
-        found.setdefault(entry.name, []).append(Plugin(entry))
-    return found
+    values: dict[str, list[Plugin]] = {}
+    for entry in sorted(
+        installed_entry_points().select(group=group), key=lambda item: (item.name, item.value)
+    ):
+        values.setdefault(entry.name, []).append(Plugin(entry))
+    return values
 
 
 class Registry(Mapping[str, type[T]], Generic[T]):
@@ -87,8 +89,12 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     def _modules(self) -> dict[str, str]:
         """Module by name, in the order of the names."""
         folder = list(importlib.import_module(self._package).__path__)
-        found = sorted(one.name for one in pkgutil.iter_modules(folder) if not one.name.startswith("_"))
-        return {name.replace("_", self._separator): name for name in found}
+        results = sorted(
+            iter_module.name
+            for iter_module in pkgutil.iter_modules(folder)
+            if not iter_module.name.startswith("_")
+        )
+        return {name.replace("_", self._separator): name for name in results}
 
     @property
     def plugins(self) -> dict[str, list[Plugin]]:
@@ -118,9 +124,9 @@ class Registry(Mapping[str, type[T]], Generic[T]):
             return self._of_plugin(name)
         module = importlib.import_module(f"{self._package}.{self._modules[name]}")
         mine = [
-            one
-            for one in vars(module).values()
-            if isinstance(one, type) and issubclass(one, self._base) and one.__module__ == module.__name__
+            var
+            for var in vars(module).values()
+            if isinstance(var, type) and issubclass(var, self._base) and var.__module__ == module.__name__
         ]
         if len(mine) != 1:
             raise TypeError(f"{module.__name__} must hold one {self._base.__name__}, and holds {len(mine)}")
@@ -139,16 +145,16 @@ class Registry(Mapping[str, type[T]], Generic[T]):
                 f"The installed package {plugin.distribution} names its {self._what} '{name}', as {other} does; rename it there, "
                 "or uninstall that package."
             )
-        found = plugin.load(self._what)
-        is_class = isinstance(found, type) and issubclass(found, self._base)
-        missing = sorted(getattr(found, "__abstractmethods__", ())) if is_class else []
+        result = plugin.load(self._what)
+        is_class = isinstance(result, type) and issubclass(result, self._base)
+        missing = sorted(getattr(result, "__abstractmethods__", ())) if is_class else []
         if missing or not is_class:
             lacks = f"lacks {', '.join(missing)}" if missing else f"is no {self._base.__name__}"
             raise VibesError(
                 f"The {self._what} '{name}' of the installed package {plugin.distribution} cannot be used ({plugin.entry.value} "
                 f"{lacks}); update or uninstall that package."
             )
-        return found
+        return result
 
     def known(self, name: str) -> str:
         """The name itself; a validator for pydantic that refuses another as a `Literal` of all names would."""
@@ -160,7 +166,7 @@ def one_of(name: str, names: tuple[str, ...]) -> str:
     from pydantic_core import PydanticCustomError  # light commands know names without it
 
     if name not in names:
-        *most, last = (f"'{one}'" for one in names)
+        *most, last = (f"'{name}'" for name in names)
         expected = f"{', '.join(most)} or {last}" if most else last
         raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
     return name

@@ -30,19 +30,19 @@ def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenR
     """Draw an expander with each list as Python and as CSV; `runs` are the lists' runs where these differ."""
     owners = list(runs) or [opened] * len(selections)
     with st.expander("As code", icon=":material/code:", key="as-code"):
-        for number, (one, owner) in enumerate(zip(selections, owners, strict=True)):
+        for number, (item, owner) in enumerate(zip(selections, owners, strict=True)):
             several = len(selections) > 1
-            st.caption(f"Python, {plain(one.label)}" if several else "Python")
+            st.caption(f"Python, {plain(item.label)}" if several else "Python")
             # In one color: Streamlit's colors for the words of a language are too pale for everybody to read.
-            st.code(one.python(str(owner.run.path)), language=None, wrap_lines=True)
-            if isinstance(one, Selection):
+            st.code(item.python(str(owner.run.path)), language=None, wrap_lines=True)
+            if isinstance(item, Selection):
 
-                def csv(one: Selection = one, owner: OpenRun = owner) -> bytes:
+                def csv(one: Selection = item, owner: OpenRun = owner) -> bytes:
                     return spreadsheet_csv(one.table(owner.run))
 
-                label = f"{plain(one.label)} as CSV" if several else "These rows as CSV"
-                download(label, csv, f"{owner.name}-{one.kind}.csv", key=f"as-code-{number}-csv")
-        if all(isinstance(one, Selection) for one in selections):
+                label = f"{plain(item.label)} as CSV" if several else "These rows as CSV"
+                download(label, csv, f"{owner.name}-{item.kind}.csv", key=f"as-code-{number}-csv")
+        if all(isinstance(selection, Selection) for selection in selections):
             st.caption("This link in a notebook")
             url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
             call = f"selection(Run.open({_literal(str(opened.run.path))}), {_literal(url)})"

@@ -20,10 +20,10 @@ def read_day(opened: OpenRun) -> int | None:
     days, text = market_days(opened), st.query_params.get(NAME, "")
     number = days.number(text) if days is not None and text else None
     if text and number is None:
-        known = "the events of this market have no days"
+        available = "the events of this market have no days"
         if days is not None:
-            known = f"this market has days from {days.date(0)} to {days.date(len(days) - 1)}"
-        report_unused(f"The link asks for {quoted(NAME, text)}, but {known}; it is left out.")
+            available = f"this market has days from {days.date(0)} to {days.date(len(days) - 1)}"
+        report_unused(f"The link asks for {quoted(NAME, text)}, but {available}; it is left out.")
     return number
 
 

@@ -118,8 +118,8 @@ def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules:
 
 
 def _make(opened: OpenRun, rules: Rules) -> None:
-    known = opened.run.listing_row
-    more, less = (tuple(listing for listing in read_ids(side) if listing in known) for side in SIDES)
+    available = opened.run.listing_row
+    more, less = (tuple(listing for listing in read_ids(side) if listing in available) for side in SIDES)
     if more or less:
         name = " ".join(st.session_state.get("dial-name", "").replace(";", " ").split()) or "like these"
         dial = Dial(name, 1.0, st.session_state["dial-space"], more, less)
@@ -135,7 +135,7 @@ def _joined(listings: Sequence[str]) -> str | None:
 
 
 def _titles(opened: OpenRun, ids: Sequence[str]) -> str:
-    rows = [opened.view.market.listing_row[one] for one in ids if one in opened.view.market.listing_row]
+    rows = [opened.view.market.listing_row[item] for item in ids if item in opened.view.market.listing_row]
     titles = [f"“{shorten(opened.view.title(row), 40)}”" for row in rows[:3]]
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
     return (", ".join(titles) + more) or "what is usual"

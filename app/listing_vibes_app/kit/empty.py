@@ -48,8 +48,8 @@ def to_similar() -> None:
 
 def popular_rows(opened: OpenRun, **options: Any) -> list[int]:
     """Return the rows of the market of what an empty history is recommended; `options` are those of `Run.recommend`."""
-    found = opened.run.recommend([], **options)
-    return [row for _, row in known_rows(opened, found["listing_id"])]
+    result = opened.run.recommend([], **options)
+    return [row for _, row in known_rows(opened, result["listing_id"])]
 
 
 def popular(opened: OpenRun) -> None:

@@ -67,11 +67,11 @@ def list_options(opened: OpenRun, users: bool, filters: Callable[[], None] = lam
 def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection]:
     """Return the lists that the URL of a page asks for, as a notebook and a report read them too; `params` replace some."""
     left: list[tuple[str, str]] = []
-    found = pages.PAGES[page](opened.run, st.query_params.to_dict() | params, left)
+    result = pages.PAGES[page](opened.run, st.query_params.to_dict() | params, left)
     for name, value in left:
         part = quoted(name, value)
         report_unused(f"The link asks for {part}, which means nothing for this market; it is left out.", part)
-    return found
+    return result
 
 
 def blend_switch(opened: OpenRun) -> None:
@@ -162,11 +162,11 @@ def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
     if selection.kind != "recommend":
         return "Similarity", f"The cosine of the two vectors in this space: {_ENDS}."
     weight = run.late_interaction.weight if run.has_model else 0
-    near = "How near the listing is to the history: "
+    neighbors = "How near the listing is to the history: "
     if not weight:
-        return "Similarity", f"{near}the cosine of their vectors; {_ENDS}."
+        return "Similarity", f"{neighbors}the cosine of their vectors; {_ENDS}."
     return "Similarity", (
-        f"{near}the mean of its cosine to the history as a whole and of its greatest cosine to one listing of it, weighted "
+        f"{neighbors}the mean of its cosine to the history as a whole and of its greatest cosine to one listing of it, weighted "
         f"{weight:g}; {_ENDS}."
     )
 

@@ -118,22 +118,22 @@ def _load(path: str, key: str, _opened: OpenRun) -> dict[str, SpaceMap] | None:
     frame = read_map(_opened.run)
     if frame is None:
         return None
-    found = {}
+    values = {}
     for space in _opened.run.spaces:
         mine = frame[frame["space"] == space]
         rows = mine[C.LISTING].astype(str).map(_opened.view.market.listing_row)
-        known = rows.notna().to_numpy() & mine[C.LISTING].isin(_opened.run.listing_row).to_numpy()
-        if known.any():
-            mine = mine[known]
-            found[space] = SpaceMap(
+        available = rows.notna().to_numpy() & mine[C.LISTING].isin(_opened.run.listing_row).to_numpy()
+        if available.any():
+            mine = mine[available]
+            values[space] = SpaceMap(
                 opened=_opened,
                 space=space,
-                rows=rows[known].to_numpy(np.int64),
+                rows=rows[available].to_numpy(np.int64),
                 places=grid_places(mine[["x", "y"]].to_numpy()),
                 cluster=mine["cluster"].to_numpy(np.int16),
                 tones=mine.reindex(columns=list(COLUMNS)).reset_index(drop=True),
             )
-    return found
+    return values
 
 
 def map_url(opened: OpenRun, *parts: str, **query: str) -> str:

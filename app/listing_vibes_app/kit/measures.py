@@ -23,7 +23,7 @@ def method_name(name: str) -> str:
 def recall_columns(table: pd.DataFrame) -> dict[str, list[str]]:
     """Return the columns "Recall@30" and "95 % interval" of lines with `value`, `low` and `high`."""
     ends = zip(table["low"], table["high"], strict=True)
-    return {"Recall@30": [*map(percent, table["value"])], "95 % interval": [interval(*one) for one in ends]}
+    return {"Recall@30": [*map(percent, table["value"])], "95 % interval": [interval(*end) for end in ends]}
 
 
 def load_ablation(opened: OpenRun) -> pd.DataFrame | None:

@@ -24,19 +24,19 @@ SCALE = {
 
 def choices(view: MarketView) -> dict[str, str]:
     """Return the label of everything that the map can be colored by, the groups first."""
-    found = {CLUSTERS: "Groups"}
+    values = {CLUSTERS: "Groups"}
     for item in view.attributes:
         if item.shown_as == "multi":
-            found[item.name] = f"{item.label}: how many"
+            values[item.name] = f"{item.label}: how many"
         elif item.shown_as == "place":
-            found[C.PLACE] = "Distance from the middle"
+            values[C.PLACE] = "Distance from the middle"
         elif item.shown_as != "text":
-            found[item.name] = item.label
+            values[item.name] = item.label
     if view.has_photos:
-        found[PHOTOS] = "Number of photos"
+        values[PHOTOS] = "Number of photos"
     if view.has_events:
-        found[EVENTS] = "Number of events"
-    return found
+        values[EVENTS] = "Number of events"
+    return values
 
 
 def colouring(
@@ -89,18 +89,18 @@ def _by_attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Colour
 
 def _fifths(values: np.ndarray, write: Callable[[float], str]) -> Colouring:
     """Color five ranges with about as many listings each; a number with few different values has fewer."""
-    known = values[np.isfinite(values)]
+    existing = values[np.isfinite(values)]
     codes = np.full(len(values), UNKNOWN, np.uint8)
     legend: list[tuple[str, int, int]] = []
-    if len(known):
-        tops = np.unique(np.quantile(known, np.arange(1, FIFTHS + 1) / FIFTHS, method="inverted_cdf"))
-        number = np.searchsorted(tops, known)  # (k,) which range, values up to its top
+    if len(existing):
+        tops = np.unique(np.quantile(existing, np.arange(1, FIFTHS + 1) / FIFTHS, method="inverted_cdf"))
+        number = np.searchsorted(tops, existing)  # (k,) which range, values up to its top
         shades = np.rint(np.linspace(0, FIFTHS - 1, len(tops))).astype(np.uint8) if len(tops) > 1 else [2]
         codes[np.isfinite(values)] = np.asarray(shades, np.uint8)[number]
         for place, shade in enumerate(shades):
-            mine = known[number == place]
+            mine = existing[number == place]
             low, high = write(float(mine.min())), write(float(mine.max()))
             legend.append((low if low == high else f"{low} to {high}", int(shade), len(mine)))
-    if len(known) < len(values):
-        legend.append(("Unknown", UNKNOWN, len(values) - len(known)))
+    if len(existing) < len(values):
+        legend.append(("Unknown", UNKNOWN, len(values) - len(existing)))
     return Colouring(codes, legend, scale=True)

@@ -21,7 +21,7 @@ def last_listings(opened: OpenRun, user: int, known: int) -> dict[str, str | Non
     rows = list(dict.fromkeys(events.tolist()))[:LAST]
     shown = [cover_url(opened.name, view, row) if view.has_photos else view.title(row) for row in rows]
     shown += [None] * (LAST - len(shown))
-    return {"Last" if place == 0 else f"Last but {place}": one for place, one in enumerate(shown)}
+    return {"Last" if place == 0 else f"Last but {place}": item for place, item in enumerate(shown)}
 
 
 def people_table(
@@ -42,7 +42,7 @@ def people_table(
         known: how many events of each are known.
         config: of the further columns.
     """
-    last = pd.DataFrame([last_listings(opened, *one) for one in zip(users, known, strict=True)])
+    last = pd.DataFrame([last_listings(opened, *item) for item in zip(users, known, strict=True)])
     covers = {name: st.column_config.ImageColumn(width="small") for name in last}
     shown = pd.concat([table.reset_index(drop=True), last], axis=1)
     line = selectable_table(

@@ -133,8 +133,8 @@ def search_index(opened: OpenRun) -> SearchIndex:
 @st.cache_resource(show_spinner=False, max_entries=MOST, hash_funcs=BY_RUN)
 def embedded(opened: OpenRun) -> np.ndarray:
     """Return (L,) bool: which listings of the market the run has vectors of; the market may have changed since."""
-    known = opened.run.listing_row
-    return np.array([listing in known for listing in opened.view.ids], bool)
+    available = opened.run.listing_row
+    return np.array([listing in available for listing in opened.view.ids], bool)
 
 
 @st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=BY_RUN)

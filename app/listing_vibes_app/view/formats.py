@@ -85,13 +85,13 @@ def words(name: str) -> str:
 
 def numbered(names: Iterable[str], between: str) -> list[str]:
     """The names, each once: the second and later ones of a name have a number, with `between` before it."""
-    found: dict[str, None] = {}
+    values: dict[str, None] = {}
     for stem in names:
         name, number = stem, 2
-        while name in found:
+        while name in values:
             name, number = f"{stem}{between}{number}", number + 1
-        found[name] = None
-    return list(found)
+        values[name] = None
+    return list(values)
 
 
 def shorten(text: str, length: int) -> str:

@@ -34,6 +34,8 @@ def later_listings(view: MarketView, user: int, at: int, events: int | None = No
     """Return rows of the listings that a user interacted with after the first `at` events and not before, in the next `events`
     (None: ever since); refusals do not count."""
     log = view.log
-    known = int(log.start[user]) + at
-    later = slice(known, int(log.start[user + 1]) if events is None else known + events)
-    return set(log.listing[later][log.wanted[later]].tolist()) - set(log.listing[known - at : known].tolist())
+    available = int(log.start[user]) + at
+    later = slice(available, int(log.start[user + 1]) if events is None else available + events)
+    return set(log.listing[later][log.wanted[later]].tolist()) - set(
+        log.listing[available - at : available].tolist()
+    )

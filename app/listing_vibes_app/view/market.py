@@ -142,13 +142,13 @@ class MarketView:
     @cached_property
     def _numbers(self) -> dict[str, dict[str, int]]:
         """The numbers of the values of each category of ids."""
-        found = {}
+        values = {}
         for item in self.attributes:
             if item.shown_as == "category":
                 often = self.market.listings[item.name].dropna().astype(str).value_counts().index
                 if len(often) and 2 * sum(map(bool, map(_ID.fullmatch, often))) >= len(often):
-                    found[item.name] = {value: place for place, value in enumerate(often, 1)}
-        return found
+                    values[item.name] = {value: place for place, value in enumerate(often, 1)}
+        return values
 
     def unit(self, attribute: Attribute) -> str:
         """The attribute's unit; `currency` stands for that of the market."""
@@ -169,7 +169,7 @@ class MarketView:
         """The attributes of a card: a price first, then the short ones that most listings have, in their order, and codes
         where too few remain."""
         priced = [item for item in self.attributes if formats.is_currency(self.unit(item))][:1]
-        known = {
+        available = {
             name: float(self.market.listings[name].notna().mean())
             for name in self._columns
             if name != C.PLACE
@@ -177,7 +177,7 @@ class MarketView:
         short = [
             item
             for item in self.attributes
-            if item.shown_as in ("number", "category") and known[item.name] >= 0.5
+            if item.shown_as in ("number", "category") and available[item.name] >= 0.5
             and item not in priced
         ]  # fmt: skip
         codes = [item for item in short if item.name in self.codes]

@@ -133,11 +133,11 @@ def ablate(
                 report(Stage("oracle"))
                 save_ranks(job.folder, evaluate([oracle(log)], log, split, catalogue), market, "")
         run_jobs([job for group in jobs.values() for job in group], processes or cores(), report)
-        found = _gather(plan, jobs, market, split)
+        result = _gather(plan, jobs, market, split)
         path = out / "ablation.parquet"
-        write_table(path, found.table)
-        save_figure(found.table, found.measured, path, found.headline)
-    return found
+        write_table(path, result.table)
+        save_figure(result.table, result.measured, path, result.headline)
+    return result
 
 
 def check_seeds(seeds: Sequence[int]) -> None:

@@ -106,11 +106,11 @@ def _random_texts(market: Market, photos: PhotoVectors | None) -> Content:
 def _permuted_meta(market: Market, photos: PhotoVectors | None) -> Content:
     """Exchange action and duration between events; unwanted ones stay, since they decide what a model learns from."""
     names = [name for name in (C.ACTION, C.DURATION) if name in market.events]
-    wanted = np.ones(len(market.events), bool)
+    requested = np.ones(len(market.events), bool)
     if C.ACTION in names:
-        wanted = ~market.events[C.ACTION].isin(market.config.unwanted).to_numpy()
+        requested = ~market.events[C.ACTION].isin(market.config.unwanted).to_numpy()
     order = np.arange(len(market.events))
-    order[wanted] = np.random.default_rng([SEED, 13]).permutation(order[wanted])
+    order[requested] = np.random.default_rng([SEED, 13]).permutation(order[requested])
     permuted = {name: market.events[name].array[order] for name in names}
     return replace(market, events=market.events.assign(**permuted)), photos
 

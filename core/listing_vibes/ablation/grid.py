@@ -139,8 +139,8 @@ class Inputs:
 
 def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
     """Return the settings without what cannot matter on a market: two variants that agree here train the same model."""
-    found = settings.model_dump(mode="json")
-    features, training = found["features"], found["training"]
+    result = settings.model_dump(mode="json")
+    features, training = result["features"], result["training"]
     default = FeatureConfig().model_dump(mode="json")
     photos = min(settings.features.photo_tokens, inputs.photos)
     if not photos:
@@ -158,7 +158,7 @@ def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
         training["recency_days"] = 0
     if not settings.training.bank_size:
         training |= {"bank_every": 0, "bank_size": 0}
-    return found
+    return result
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,11 @@ def _progress(jobs: Sequence[Job], running: dict[Job, float], processes: int) ->
     """Return how many jobs are done, and the seconds left by the mean time of a job."""
     done = sum(1.0 if job.finished or job.seconds else job.state.share for job in jobs)
     now = time.monotonic()
-    known = [job.seconds for job in jobs if job.seconds and not job.state.error]
-    known += [now - since + job.state.left for job, since in running.items() if job.state.left is not None]
-    if not known:
+    available = [job.seconds for job in jobs if job.seconds and not job.state.error]
+    available += [
+        now - since + job.state.left for job, since in running.items() if job.state.left is not None
+    ]
+    if not available:
         return Counted("ablation", done, len(jobs))
     slots = max(1, min(processes, len(jobs) - int(done)))
-    return Counted("ablation", done, len(jobs), (len(jobs) - done) * sum(known) / len(known) / slots)
+    return Counted("ablation", done, len(jobs), (len(jobs) - done) * sum(available) / len(available) / slots)

@@ -89,22 +89,22 @@ def _rows(
     pairs = [(variant.name, variant.reference) for variant in shown if variant.reference is not None]
     queries = RankedQueries(user, ranks)
     means = queries.means(mask)
-    found = dict(zip(pairs, with_holm([*queries.differences(pairs, mask).values()]), strict=True))
+    result = dict(zip(pairs, with_holm([*queries.differences(pairs, mask).values()]), strict=True))
     for variant in shown:
-        difference = found.get((variant.name, variant.reference or ""), {})
+        difference = result.get((variant.name, variant.reference or ""), {})
         for label in DEFAULT.names:
             metric, _, k = label.partition("@")
-            one = difference.get(label, {})
+            item = difference.get(label, {})
             yield {
                 **head, **means[variant.name][label], "variant": variant.name, "metric": metric, "k": int(k) if k else None,
-                "queries": int(mask.sum()), "reference": variant.reference, "difference": one.get("value"), "p_value": one.get("p_holm"),
+                "queries": int(mask.sum()), "reference": variant.reference, "difference": item.get("value"), "p_value": item.get("p_holm"),
             }  # fmt: skip
 
 
 def _coverage_rows(variant: Measured, seed: int | None, queries: int) -> Iterator[dict[str, Any]]:
     """Yield catalogue coverage, which is no mean over users and so has no difference; of several seeds it is their mean."""
     seeds = list(variant.coverage) if seed is None else [seed]
-    values = [variant.coverage[one] for one in seeds if one in variant.coverage]
+    values = [variant.coverage[seed] for seed in seeds if seed in variant.coverage]
     if values:
         means = [None if None in parts else float(np.mean(parts)) for parts in zip(*values, strict=True)]
         yield {
@@ -129,9 +129,9 @@ def variant_results(table: pd.DataFrame, variant: str) -> dict[str, dict[str, An
     results = {}
     for (metric, k), group in rows.groupby(["metric", "k"], dropna=False, sort=False):
         mean, seeds = group[group["seed"].isna()].iloc[0], group[group["seed"].notna()]
-        found: dict[str, Any] = {name: None if pd.isna(mean[name]) else float(mean[name]) for name in names}
-        found["seeds"] = {str(seed): float(v) for seed, v in zip(seeds["seed"], seeds["value"], strict=True)}
-        results[metric if pd.isna(k) else f"{metric}@{k}"] = found
+        values: dict[str, Any] = {name: None if pd.isna(mean[name]) else float(mean[name]) for name in names}
+        values["seeds"] = {str(seed): float(v) for seed, v in zip(seeds["seed"], seeds["value"], strict=True)}
+        results[metric if pd.isna(k) else f"{metric}@{k}"] = values
     return results
 
 

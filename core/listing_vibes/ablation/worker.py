@@ -88,8 +88,8 @@ def measure_variant(folder: Path) -> None:
     elif job.serving == "recency":
         prior = tune_recency([scorer], log, split, catalogue, settings.seed)
         scorer, note = prior, f"It is {prior.note}."
-    found = evaluate([scorer], log, split, catalogue, seed=settings.seed, report=_report_update)
-    save_ranks(folder, found, market, note)
+    result = evaluate([scorer], log, split, catalogue, seed=settings.seed, report=_report_update)
+    save_ranks(folder, result, market, note)
 
 
 def save_ranks(folder: Path, found: "Evaluation", market: "Market", note: str) -> None:

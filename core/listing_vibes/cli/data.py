@@ -86,8 +86,8 @@ def check(
 
     check_table_name(rejects, "--rejects")
     opened = Market.open(market)
-    found = profile(opened)
-    document, text = found.to_dict(), render(found)
+    result = profile(opened)
+    document, text = result.to_dict(), render(result)
     if model is not None:
         from listing_vibes.insight.market_shift import measure_shift
 
@@ -98,8 +98,10 @@ def check(
         table = market_rejects(opened)
         write_table(rejects, table)
         typer.echo(f"Wrote {len(table):,} rows to {rejects}.", err=True)
-    if strict and found.defects:
-        raise VibesError(f"{market} has {count(len(found.defects), 'defect')}, the first: {found.defects[0]}")
+    if strict and result.defects:
+        raise VibesError(
+            f"{market} has {count(len(result.defects), 'defect')}, the first: {result.defects[0]}"
+        )
 
 
 @app.command(rich_help_panel=DATA)
@@ -127,15 +129,15 @@ def download(
         agent=Limits.agent if agent is None else agent,
     )
     with progress_bar() as progress:
-        found, failures = fetch_photos(market, limits, progress)
+        result, failures = fetch_photos(market, limits, progress)
     if json_:
-        typer.echo(json.dumps(found.to_dict() | {"failures": failures and str(failures)}))
+        typer.echo(json.dumps(result.to_dict() | {"failures": failures and str(failures)}))
     else:
-        for reason, number in list(found.to_dict()["reasons"].items())[:20]:
+        for reason, number in list(result.to_dict()["reasons"].items())[:20]:
             typer.echo(printable(f"{count(number, 'photo')}: {reason}"), err=True)
-        typer.echo(found.text(failures), err=True)
-    if strict and (found.failed or found.left):
+        typer.echo(result.text(failures), err=True)
+    if strict and (result.failed or result.left):
         raise VibesError(
-            f"{count(len(found.failed) + found.left, 'photo')} of {market} "
-            f"{'is' if len(found.failed) + found.left == 1 else 'are'} not there; run the same again later."
+            f"{count(len(result.failed) + result.left, 'photo')} of {market} "
+            f"{'is' if len(result.failed) + result.left == 1 else 'are'} not there; run the same again later."
         )

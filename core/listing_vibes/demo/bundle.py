@@ -129,23 +129,23 @@ def bundle(work: Path, report: Report) -> None:
 
     `work` is resumable; a model that it holds already is not trained again.
     """
-    made, run = make_market(ROOT, ROOT, report), ROOT / RUN
+    created, run = make_market(ROOT, ROOT, report), ROOT / RUN
     ladder = load_grid("ladder")
     grid = ladder.model_copy(update={"base": {**ladder.base, **SHIPPED}})
-    seed = made.world.seed
-    oracle, encoder = lambda log: Oracle(made.world, log), made.photos.encoder
-    ablate(made.market, work, grid, (seed,), photo_encoder=encoder, oracle=oracle, report=report)
+    seed = created.world.seed
+    oracle, encoder = lambda log: Oracle(created.world, log), created.photos.encoder
+    ablate(created.market, work, grid, (seed,), photo_encoder=encoder, oracle=oracle, report=report)
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(folder_of(work, FULL, seed) / "run", run)
     for suffix in (".parquet", ".png", ".svg"):
         shutil.copyfile(work / f"ablation{suffix}", run / f"ablation{suffix}")
-    finish(made, run, report)
+    finish(created, run, report)
     plain = work / WITHOUT_PHOTOS
     settings = Settings.model_validate({**SHIPPED, "seed": seed, "features": {"photos": 0}})
-    train(made.market, plain, settings, None, report=report)
+    train(created.market, plain, settings, None, report=report)
     round_weights(plain)
     for name, model in ((WITHOUT_PHOTOS, plain), (HOMES, Path(HOMES))):
-        embed_smaller(made.market, ROOT / name, model, report)
+        embed_smaller(created.market, ROOT / name, model, report)
 
 
 def embed_smaller(market: Market, target: Path, model: Path, report: Report) -> None:
@@ -154,8 +154,8 @@ def embed_smaller(market: Market, target: Path, model: Path, report: Report) -> 
     manifest = embed_market(market, target, None, model, report)
     # The other spaces are as in the run that ships.
     save_spaces(target, market, {"model": Run.open(target, market).vectors("model")})
-    carried = manifest.carried and manifest.carried.model_copy(update={"run": str(model)})
-    seal(target, manifest.model_copy(update={"market": "..", "carried": carried}))
+    transferred = manifest.carried and manifest.carried.model_copy(update={"run": str(model)})
+    seal(target, manifest.model_copy(update={"market": "..", "carried": transferred}))
     report(Stage("measuring"))
     run = Run.open(target, market)
     save_measured(run, evaluate_run(run, baselines="none"))

@@ -60,12 +60,12 @@ def _offer(home: Home, rng: np.random.Generator, parameters: Parameters) -> Offe
     sale = bool(rng.random() < p.sale)
     parking = bool(rng.random() < p.parking[home.building])
     worth = worth_of(home, spot, sale, parking, parameters)
-    asked = float(np.exp(worth + rng.normal(0, p.price_noise)))
+    query = float(np.exp(worth + rng.normal(0, p.price_noise)))
     step = 5000 if sale else 10
     since, until = _dates(rng, parameters)
     pets, charm = bool(rng.random() < p.pets), float(rng.normal())
     return Offer(
-        home, spot, sale, parking, pets, worth, max(step, round(asked / step) * step), since, until, charm
+        home, spot, sale, parking, pets, worth, max(step, round(query / step) * step), since, until, charm
     )
 
 

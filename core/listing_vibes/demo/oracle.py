@@ -40,8 +40,8 @@ class Oracle:
         user, day = self.user[batch.user], (batch.at - world.first) / DAY
         live = world.stock.live(day)
         matched = matches(world.stock, world.people, user, day, world.parameters) & live
-        whole = np.clip(day.astype(int), 0, len(self.until) - 2)
-        recent = self.until[whole] - self.until[np.maximum(whole - page.popular_days, 0)]  # (B, L)
+        full = np.clip(day.astype(int), 0, len(self.until) - 2)
+        recent = self.until[full] - self.until[np.maximum(full - page.popular_days, 0)]  # (B, L)
         sorting = order(world.stock, day, recent, page)
         value = utility(world.stock, world.people, user, day, world.parameters)
         browsing = world.parameters.users.browsing

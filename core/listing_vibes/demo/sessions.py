@@ -84,8 +84,8 @@ def _day(
     shown &= stock.live(start)  # (S, L)
     sorting = order(stock, start, recent, page) + rng.normal(0, page.noise, shown.shape)
     value = utility(stock, people, user, start, parameters)
-    known = memory[user]
-    offset = exposure(sorting, shown, page.position) + c.seen * (known == SEEN) + c.kept * (known == KEPT)
+    values = memory[user]
+    offset = exposure(sorting, shown, page.position) + c.seen * (values == SEEN) + c.kept * (values == KEPT)
     total = np.where(shown, value + offset + rng.gumbel(0, 1, shown.shape), -np.inf)  # (S, L)
     most = min(c.most_clicks, total.shape[1])
     chosen = np.argsort(-total, axis=1)[:, :most]  # (S, K) best first

@@ -78,16 +78,16 @@ def people(count: int, offers: list[Offer], seed: int, parameters: Parameters) -
 
 def _tastes(rng: np.random.Generator, count: int, parameters: Parameters) -> np.ndarray:
     """(U, 2, V): strength x (1 for the favourite, less for those near it, 0 for the others)."""
-    near = np.array(
+    neighbors = np.array(
         [
             [1.0 if other == name else parameters.vibe[name].near.get(other, 0.0) for other in VIBES]
             for name in VIBES
         ]
     )
-    wanted = np.array([parameters.vibe[name].wanted for name in VIBES])
-    favourite = rng.choice(len(VIBES), (count, 2), p=wanted / wanted.sum())
+    requested = np.array([parameters.vibe[name].wanted for name in VIBES])
+    favourite = rng.choice(len(VIBES), (count, 2), p=requested / requested.sum())
     strength = parameters.choice.vibe * np.exp(rng.normal(0, parameters.choice.vibe_spread, count))
-    return (strength[:, None, None] * near[favourite]).astype(np.float32)
+    return (strength[:, None, None] * neighbors[favourite]).astype(np.float32)
 
 
 def _drift(

@@ -81,9 +81,9 @@ def description(home: Home, district: str, rng: np.random.Generator, p: Paramete
     else:
         sentences += _facts(home, rng, p)
         if rng.random() < p.condition:
-            told = home.quality + p.flattery + rng.normal(0, p.condition_noise)
+            given = home.quality + p.flattery + rng.normal(0, p.condition_noise)
             sentences.append(
-                _one(rng, CONDITIONS[int(np.clip(told * len(CONDITIONS), 0, len(CONDITIONS) - 1))]) + "."
+                _one(rng, CONDITIONS[int(np.clip(given * len(CONDITIONS), 0, len(CONDITIONS) - 1))]) + "."
             )
         sentences += _some(rng, VAGUE, 0, 2)
     if rng.random() < p.hint:

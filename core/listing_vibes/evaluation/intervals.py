@@ -78,7 +78,7 @@ def estimates(values: np.ndarray, seed: int = 0) -> list[Estimate]:
 def paired_estimates(deltas: np.ndarray, seed: int = 0) -> list[Estimate]:
     """Return `estimates` of paired differences `deltas` (U, M), each with the `p_value` of the sign-flip test."""
     p_values = sign_flip_p(deltas, seed=seed)
-    return [one | {"p_value": float(p)} for one, p in zip(estimates(deltas, seed), p_values, strict=True)]
+    return [item | {"p_value": float(p)} for item, p in zip(estimates(deltas, seed), p_values, strict=True)]
 
 
 def with_holm(comparisons: Sequence[Mapping[str, Estimate]]) -> list[dict[str, Estimate]]:
@@ -86,11 +86,12 @@ def with_holm(comparisons: Sequence[Mapping[str, Estimate]]) -> list[dict[str, E
     if not comparisons:
         return []
     corrected = {
-        metric: holm(np.array([one[metric]["p_value"] for one in comparisons])) for metric in comparisons[0]
+        metric: holm(np.array([comparison[metric]["p_value"] for comparison in comparisons]))
+        for metric in comparisons[0]
     }
     return [
-        {metric: found | {"p_holm": float(corrected[metric][row])} for metric, found in one.items()}
-        for row, one in enumerate(comparisons)
+        {metric: result | {"p_holm": float(corrected[metric][row])} for metric, result in item.items()}
+        for row, item in enumerate(comparisons)
     ]
 
 

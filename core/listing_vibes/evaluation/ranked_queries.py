@@ -30,8 +30,8 @@ class RankedQueries:
             user_means(per_query(ranks[rows], self.cutoffs), self.user[rows])
             for ranks in np.atleast_2d(self.ranks[name])
         ]
-        found: np.ndarray = seeds[0] if len(seeds) == 1 else np.mean(seeds, axis=0)
-        return found
+        result: np.ndarray = seeds[0] if len(seeds) == 1 else np.mean(seeds, axis=0)
+        return result
 
     def means(self, mask: np.ndarray | None = None) -> Results:
         """Return value, low and high of every metric of every scorer."""
@@ -44,8 +44,8 @@ class RankedQueries:
         """Return the paired difference of each pair, the first minus the second, by `first - second` and metric."""
         if not pairs:
             return {}
-        deltas = [self.user_values(one, mask) - self.user_values(two, mask) for one, two in pairs]
-        names = [f"{one} - {two}" for one, two in pairs]
+        deltas = [self.user_values(item, mask) - self.user_values(two, mask) for item, two in pairs]
+        names = [f"{item} - {two}" for item, two in pairs]
         return self._by_metric(names, paired_estimates(np.hstack(deltas), self.seed))
 
     def _by_metric(self, names: Sequence[str], flat: Sequence[Estimate]) -> Results:

@@ -79,14 +79,15 @@ def evaluate(
         raise VibesError(f"The baselines are '{baselines}'; use {', '.join(get_args(Baselines))}.")
     opened = run if isinstance(run, Run) else Run.open(run)
     with shown(progress) as report:
-        found = evaluate_run(opened, protocol, report, also, hide_history, new_by, baselines, users, new_test)  # type: ignore[arg-type]
-        if save and not save_metrics(opened, found):
+        given = (hide_history, new_by, baselines, users, new_test)
+        result = evaluate_run(opened, protocol, report, also, *given)  # type: ignore[arg-type]
+        if save and not save_metrics(opened, result):
             report(
                 Notice(
                     f"{opened.path} has a fuller evaluation, which pages and reports go on showing; this one is not saved."
                 )
             )
-    return found
+    return result
 
 
 def evaluate_run(
@@ -114,29 +115,29 @@ def evaluate_run(
     else:
         first = first_level(log, split, catalogue, report, seed, baselines == "all", left_out)
     tell(Stage("neighbors, chosen on validation"))
-    near: list[Scorer] = [Remembered(scorer) for scorer in untrained_neighbors(run, split, report)]
+    neighbors: list[Scorer] = [Remembered(scorer) for scorer in untrained_neighbors(run, split, report)]
     blends: list[Scorer] = []
     scorers: list[Scorer] = []
     if run.has_model:
         model = Remembered(model_scorer(run))
         if len(split.valid):
             tell(Stage("blends, weighed on validation"))
-            blends = with_serving(model, first, near, log, split, catalogue, seed)[1:]
+            blends = with_serving(model, first, neighbors, log, split, catalogue, seed)[1:]
         else:
             blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
         scorers = [default_ranking(run, model), model, *blends]
     tuned_on = choosing(split, log, catalogue)
     if baselines != "none":
-        scorers += [*first, *near]
-        if near and len(tuned_on.valid):
-            scorers.append(tune_recency(near, log, tuned_on, catalogue, seed, NEAR_RECENT))
+        scorers += [*first, *neighbors]
+        if neighbors and len(tuned_on.valid):
+            scorers.append(tune_recency(neighbors, log, tuned_on, catalogue, seed, NEAR_RECENT))
     scorers += also
     queries = split.test if users is None else _of_drawn_users(split.test, users)
-    found = rank_queries(scorers, log, split, catalogue, queries, seed=seed, report=report)
-    notes = dict(found.notes)
+    result = rank_queries(scorers, log, split, catalogue, queries, seed=seed, report=report)
+    notes = dict(result.notes)
     if new is not None and new.has_new_target(log, queries).any():
         among = rank_queries(scorers, log, split, catalogue, queries, seed=seed, report=report, new_by=new)
-        found = replace(found, new=replace(among, new_by=new_by, notes={}))
+        result = replace(result, new=replace(among, new_by=new_by, notes={}))
     elif new is not None:
         notes[f"new by {new_by}"] = "no query, every target shares a value with the history"
     if newer:
@@ -155,9 +156,9 @@ def evaluate_run(
         notes[TUNED] = (
             "their first settings, as there is nothing to tune them on" if tuned_on is split else WITHIN
         )
-    elif fits and (better := better_blend(found.differences, {fit.name: fit.added for fit in fits})):
+    elif fits and (better := better_blend(result.differences, {fit.name: fit.added for fit in fits})):
         notes["significantly better"] = better
-    return replace(found, notes=notes, fits=fits, request=_request(run, found, baselines, users, new_by))
+    return replace(result, notes=notes, fits=fits, request=_request(run, result, baselines, users, new_by))
 
 
 def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_baselines: bool) -> None:
@@ -199,13 +200,13 @@ def _frozen_split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[
 
 
 def _request(
-    run: Run, found: Evaluation, baselines: Baselines, users: int | None, new_by: str | None
+    run: Run, result: Evaluation, baselines: Baselines, users: int | None, new_by: str | None
 ) -> EvaluationRequest:
     """Return what an evaluation was asked for."""
-    split, test = found.split, found.split.test
+    split, test = result.split, result.split.test
     return EvaluationRequest(
         protocol=split.protocol,
-        history_hidden=found.queries.masked,
+        history_hidden=result.queries.masked,
         new_by=new_by,
         baselines=baselines,
         users=users,
@@ -238,9 +239,9 @@ def better_blend(differences: Results, blends: Mapping[str, str]) -> str:
     """
     behind = {}
     for name, blend in {**blends, MODEL_ONLY: NOTHING}.items():
-        found = differences.get(f"{DEFAULT_RANKING} - {name}", {}).get(METRIC)
-        if found and (found["value"] or 0) < 0 and (found["p_holm"] or 0) < SIGNIFICANT:
-            behind[name] = (found["value"], blend)
+        result = differences.get(f"{DEFAULT_RANKING} - {name}", {}).get(METRIC)
+        if result and (result["value"] or 0) < 0 and (result["p_holm"] or 0) < SIGNIFICANT:
+            behind[name] = (result["value"], blend)
     if not behind:
         return ""
     name, (value, blend) = min(behind.items(), key=lambda item: item[1])
@@ -264,16 +265,16 @@ def with_serving(
     learn), and of the id models in `first`, beside which the neighbours may stay. Recency and neighbours together
     are fitted together: beside a recency prior neighbours deserve another weight.
     """
-    kept = model if isinstance(model, Remembered) else Remembered(model)
-    bases: list[Scorer] = [kept]  # what an id model is blended with
-    scorers: list[Scorer] = [kept, tune_recency([kept], log, split, catalogue, seed)]
+    stored = model if isinstance(model, Remembered) else Remembered(model)
+    bases: list[Scorer] = [stored]  # what an id model is blended with
+    scorers: list[Scorer] = [stored, tune_recency([stored], log, split, catalogue, seed)]
     if near:
-        partners = [one if isinstance(one, Remembered) else Remembered(one) for one in near]
-        blends = [Blend(kept.name, kept, one, share) for one in partners for share in SHARES]
-        blend = tune_partner([kept], near, log, split, catalogue, seed)
+        partners = [item if isinstance(item, Remembered) else Remembered(item) for item in near]
+        blends = [Blend(stored.name, stored, partner, share) for partner in partners for share in SHARES]
+        blend = tune_partner([stored], near, log, split, catalogue, seed)
         bases += [blend] if blend.share else []
         name = blend_name("neighbors", "recency")
-        scorers += [blend, tune_recency([kept, *blends], log, split, catalogue, seed, name)]
+        scorers += [blend, tune_recency([stored, *blends], log, split, catalogue, seed, name)]
     ids = [scorer for scorer in first if isinstance(scorer, IdModel)]
     if ids:
         name = blend_name("ids")

@@ -65,17 +65,17 @@ def always_valid(outcomes: np.ndarray, null: float = 0.5, level: float = LEVEL) 
 
 def _looks(count: int) -> np.ndarray:
     """(K,) ascending: after how many of `count` outcomes it is looked, see `LOOKS`."""
-    found, step, end = [np.arange(1, min(count, LOOKS) + 1)], 2, LOOKS
+    result, step, end = [np.arange(1, min(count, LOOKS) + 1)], 2, LOOKS
     while end < count:
-        found.append(np.arange(end + step, min(count, 2 * end) + 1, step))
+        result.append(np.arange(end + step, min(count, 2 * end) + 1, step))
         step, end = 2 * step, 2 * end
-    return np.concatenate(found)
+    return np.concatenate(result)
 
 
 def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> tuple[np.ndarray, np.ndarray]:
     """(K,) each: between which shares the evidence is below 1 / (1 - level). It is convex in the share, least at wins / count."""
     least, limit = wins / count, -np.log1p(-level)
-    found = []
+    results = []
     for end in (0.0, 1.0):
         out, within = np.full(len(count), end), least.copy()
         for _ in range(50):
@@ -83,8 +83,8 @@ def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> t
             with np.errstate(divide="ignore", invalid="ignore"):
                 ruled_out = log_evidence(wins, count, middle, null) >= limit
             out, within = np.where(ruled_out, middle, out), np.where(ruled_out, within, middle)
-        found.append(out)
-    return found[0], found[1]
+        results.append(out)
+    return results[0], results[1]
 
 
 def needed(share: float, null: float = 0.5, level: float = LEVEL, power: float = POWER) -> int | None:

@@ -14,10 +14,12 @@ def results_frame(results: Mapping[str, Mapping]) -> pd.DataFrame:
     rows = [
         {"": name}
         | {
-            metric.replace("ndcg", "NDCG").replace("mrr", "MRR"): f"{one['value']:.3f} {write_interval(one)}"
-            for metric, one in found.items()
+            metric.replace("ndcg", "NDCG").replace(
+                "mrr", "MRR"
+            ): f"{item['value']:.3f} {write_interval(item)}"
+            for metric, item in result.items()
         }
-        for name, found in results.items()
+        for name, result in results.items()
     ]
     return pd.DataFrame(rows)
 
@@ -27,11 +29,11 @@ def differences_frame(differences: Mapping[str, Mapping], metric: str, p: str = 
     rows = [
         {
             "": pair,
-            "difference": f"{found[metric]['value']:+.3f}",
-            "95 % interval": write_interval(found[metric], signed=True),
-            "p": write_p(found[metric][p]),
+            "difference": f"{result[metric]['value']:+.3f}",
+            "95 % interval": write_interval(result[metric], signed=True),
+            "p": write_p(result[metric][p]),
         }
-        for pair, found in differences.items()
+        for pair, result in differences.items()
     ]
     return pd.DataFrame(rows)
 
@@ -44,8 +46,8 @@ def slices_frames(slices: Mapping[str, Mapping], scorers: Sequence[str], metric:
     for names in filter(None, groups):
         rows = [{"": "queries"} | {name: f"{slices[name]['queries']:,}" for name in names}]
         for scorer in scorers:
-            found = {name: slices[name]["results"].get(scorer) for name in names}
-            cells = {name: f"{one[metric]['value']:.3f}" if one else "-" for name, one in found.items()}
+            values = {name: slices[name]["results"].get(scorer) for name in names}
+            cells = {name: f"{item[metric]['value']:.3f}" if item else "-" for name, item in values.items()}
             rows.append({"": scorer} | cells)
         frames.append(pd.DataFrame(rows))
     return frames

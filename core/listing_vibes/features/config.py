@@ -60,10 +60,10 @@ class FeatureConfig(BaseModel):
     @field_validator("photo_train_blocks")
     @classmethod
     def _told_one_by_one(cls, stages: int, info: ValidationInfo) -> int:
-        found = info.data
-        if stages and found.get("photo_encoders", ()) != (TRAINABLE,):
+        result = info.data
+        if stages and result.get("photo_encoders", ()) != (TRAINABLE,):
             raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoders or set this to 0")
-        if stages and not found.get("photos"):
+        if stages and not result.get("photos"):
             raise ValueError("this needs a photo, and photos is 0; set it to 0 as well")
         return stages
 

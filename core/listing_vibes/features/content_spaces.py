@@ -41,18 +41,18 @@ def content_spaces(
 
     `complete` is as in `listing_vibes.market.own_vectors`.
     """
-    found: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
     if photos is not None and photos.ok.any():
         owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
-        found["photos"] = photo_space(photos.vectors, owner, photos.ok, len(market.listings))
+        values["photos"] = photo_space(photos.vectors, owner, photos.ok, len(market.listings))
     if market.attributes:
         featurizer = attribute_featurizer(market, report)
-        found["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None, report))
+        values["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None, report))
     for name in market.config.vectors:
         vectors = own_vectors(market, name, complete)
         if vectors is not None:
-            found[name] = vectors
-    return found
+            values[name] = vectors
+    return values
 
 
 def attribute_featurizer(market: Market, report: Report | None = None) -> Featurizer:
@@ -68,7 +68,7 @@ def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | 
     what the sparse part is reduced to and each part's mean are taken from the first `fitted` listings (None: all).
     """
     tokens, vocabulary = features.tokens, featurizer.vocabulary
-    known = tokens.listings if fitted is None else fitted
+    available = tokens.listings if fitted is None else fitted
     owner = np.repeat(np.arange(tokens.listings), np.diff(tokens.offset))
     blocks: list[np.ndarray] = []
     for entry, first in ((e, bin_offsets(vocabulary).get(e.name)) for e in vocabulary.attributes):
@@ -78,9 +78,9 @@ def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | 
             block = np.zeros((tokens.listings, 2), np.float32)
             block[owner[mine]] = np.stack([np.cos(angle), np.sin(angle)], axis=1)
             blocks.append(block)
-    words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size, known)
+    words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size, available)
     if words.nnz:
-        blocks.append(_reduce(words, known))
+        blocks.append(_reduce(words, available))
     text = np.flatnonzero(tokens.text >= 0)
     if len(text):
         block = np.zeros((tokens.listings, features.text.shape[1]), np.float32)
@@ -88,11 +88,11 @@ def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | 
         blocks.append(block)
     if not blocks:
         return np.zeros((tokens.listings, 1), np.float32)
-    something: np.ndarray = np.any([_centre(block, known) for block in blocks], axis=0)  # (L,)
-    whole = np.concatenate(blocks, axis=1)
-    if not whole.any():  # no two listings differ: all alike
+    something: np.ndarray = np.any([_centre(block, available) for block in blocks], axis=0)  # (L,)
+    full = np.concatenate(blocks, axis=1)
+    if not full.any():  # no two listings differ: all alike
         return something[:, None].astype(np.float32)
-    return unit_rows(whole)
+    return unit_rows(full)
 
 
 def _centre(block: np.ndarray, fitted: int) -> np.ndarray:
@@ -100,13 +100,13 @@ def _centre(block: np.ndarray, fitted: int) -> np.ndarray:
 
     Returns (L,) bool, which rows say something.
     """
-    said: np.ndarray = np.any(block, axis=1)  # (L,)
-    if not said[:fitted].any():
-        return said
-    mean = block[:fitted].mean(axis=0, dtype=np.float64, where=said[:fitted, None])  # (d,)
-    np.subtract(block, mean.astype(np.float32), out=block, where=said[:, None])
+    message: np.ndarray = np.any(block, axis=1)  # (L,)
+    if not message[:fitted].any():
+        return message
+    mean = block[:fitted].mean(axis=0, dtype=np.float64, where=message[:fitted, None])  # (d,)
+    np.subtract(block, mean.astype(np.float32), out=block, where=message[:, None])
     block[:, np.maximum(block.max(axis=0), -block.min(axis=0)) < ROUNDING] = 0  # a column that all rows share
-    return said
+    return message
 
 
 def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) -> sparse.csr_matrix:
@@ -117,10 +117,12 @@ def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) 
     rows = np.concatenate([owner[single], owner[member_of]])
     columns = np.concatenate([value[single], tokens.set_member])
     weights = np.concatenate([np.ones(len(single)), 1 / np.sqrt(sizes[member_of])]).astype(np.float32)
-    known = columns > 0
+    is_present = columns > 0
     from scipy import sparse
 
-    matrix = sparse.csr_matrix((weights[known], (rows[known], columns[known])), shape=(tokens.listings, size))
+    matrix = sparse.csr_matrix(
+        (weights[is_present], (rows[is_present], columns[is_present])), shape=(tokens.listings, size)
+    )
     frequency = np.asarray((matrix[:fitted] > 0).sum(axis=0)).ravel()
     idf = np.log1p(fitted / np.maximum(frequency, 1)) / np.log1p(fitted)
     return (matrix @ sparse.diags(np.sqrt(idf))).astype(np.float32).tocsr()
@@ -131,10 +133,10 @@ def _reduce(matrix: sparse.csr_matrix, fitted: int) -> np.ndarray:
         return matrix.toarray()
     from sklearn.decomposition import TruncatedSVD
 
-    known = matrix[:fitted]
+    values = matrix[:fitted]
     if fitted > FITTED_TO:
-        known = known[np.sort(np.random.default_rng(0).choice(fitted, FITTED_TO, replace=False))]
-    return TruncatedSVD(WIDTH, random_state=0).fit(known).transform(matrix).astype(np.float32)
+        values = values[np.sort(np.random.default_rng(0).choice(fitted, FITTED_TO, replace=False))]
+    return TruncatedSVD(WIDTH, random_state=0).fit(values).transform(matrix).astype(np.float32)
 
 
 def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings: int) -> np.ndarray:

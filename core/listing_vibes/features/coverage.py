@@ -18,8 +18,8 @@ def coverage(market: Market, featurizer: Featurizer, carried: TransferReport) ->
 
     An attribute that the model has not learned counts as 0. Photos count as one attribute, where the market has any.
     """
-    known = values_known(featurizer, view_market(featurizer, market))
-    shares = [max(known.get(name, 0.0), known.get(rank_name(name), 0.0)) for name in carried.known]
+    available = values_known(featurizer, view_market(featurizer, market))
+    shares = [max(available.get(name, 0.0), available.get(rank_name(name), 0.0)) for name in carried.known]
     if featurizer.vocabulary.pieces:  # words of any market are in its vocabulary
         shares = [1.0] * len(carried.known)
     shares += [0.0] * len(carried.new)
@@ -32,19 +32,19 @@ def values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
     """Return by attribute that both have the share of its values that the vocabulary holds; `market` is as `view_market` gives it."""
     if featurizer.vocabulary.pieces:
         return {}
-    there = {one.name for one in market.attributes}
-    known = [entry for entry in featurizer.vocabulary.attributes if entry.name in there]
-    return {entry.name: _share_known(entry, market.listings) for entry in known}
+    existing = {attribute.name for attribute in market.attributes}
+    available = [entry for entry in featurizer.vocabulary.attributes if entry.name in existing]
+    return {entry.name: _share_known(entry, market.listings) for entry in available}
 
 
 def _share_known(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
     kind = type_of(entry.kind)
     if entry.edges or entry.grids:
         return 1.0 - kind.outgrown(entry, listings)
-    told = kind.fit(listings, entry.name, 2, 1)
-    counts = np.zeros(1 + told.size)
-    for one in kind.tokenize(told.model_copy(update={"first": 1, "buckets": 0}), listings):
-        counts += np.bincount(one.ids, minlength=len(counts))
-    there = set(entry.values)
-    mine = [counts[1 + place] for place, value in enumerate(told.values) if value in there]
+    given = kind.fit(listings, entry.name, 2, 1)
+    counts = np.zeros(1 + given.size)
+    for item in kind.tokenize(given.model_copy(update={"first": 1, "buckets": 0}), listings):
+        counts += np.bincount(item.ids, minlength=len(counts))
+    existing = set(entry.values)
+    mine = [counts[1 + place] for place, value in enumerate(given.values) if value in existing]
     return float(sum(mine) / max(1.0, counts[1:].sum()))

@@ -16,7 +16,7 @@ def content_digests(features: Features) -> np.ndarray:
         np.ascontiguousarray(getattr(tokens, name)) for name in ("key", "value", "bin", "fraction")
     ]  # each (T,)
     sizes = np.diff(tokens.set_offset)  # (T,)
-    found = np.empty(tokens.listings, f"S{SIZE}")
+    result = np.empty(tokens.listings, f"S{SIZE}")
     for row, (start, end) in enumerate(zip(tokens.offset[:-1], tokens.offset[1:], strict=True)):
         digest = blake2b(digest_size=SIZE)
         for column in (*columns, sizes):
@@ -26,5 +26,5 @@ def content_digests(features: Features) -> np.ndarray:
             mine = place[start:end]
             digest.update((mine >= 0).tobytes())
             digest.update(vectors[mine[mine >= 0]].tobytes())
-        found[row] = digest.digest()
-    return found
+        result[row] = digest.digest()
+    return result

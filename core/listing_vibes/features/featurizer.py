@@ -162,17 +162,19 @@ class Featurizer:
 
     def view(self, market: Market) -> Market:
         """Return `market` by the names of the vocabulary, of several markets with ranks beside its numbers."""
-        known = {entry.name for entry in self.vocabulary.attributes}
+        existing = {entry.name for entry in self.vocabulary.attributes}
         if self.within is None:
-            names = {one.name: market.config.shared_name(one.name) for one in market.attributes}
-            names = {own: name for own, name in names.items() if own not in known and name in known}
+            names = {
+                attribute.name: market.config.shared_name(attribute.name) for attribute in market.attributes
+            }
+            names = {own: name for own, name in names.items() if own not in existing and name in existing}
             return market.renamed(names) if names else market
         shared = market.shared()
         within = self.within if self.within.fitted else self.within.of(shared.listings)
         ranks = [
-            replace(one, name=rank_name(one.name), label=rank_name(one.label), unit="")
-            for one in shared.attributes
-            if one.name in within.numbers
+            replace(attribute, name=rank_name(attribute.name), label=rank_name(attribute.label), unit="")
+            for attribute in shared.attributes
+            if attribute.name in within.numbers
         ]
         return replace(
             shared, listings=within.add_ranks(shared.listings), attributes=[*shared.attributes, *ranks]
@@ -233,7 +235,7 @@ class Featurizer:
             for part, of in parts.items()
             for key, value in of.items()
         }
-        whole = {
+        full = {
             "config": self.config.model_dump(),
             "width": self.width,
             "photo_encoder": self.photo_encoder,
@@ -241,10 +243,10 @@ class Featurizer:
             "texts": heads,
         } | ({"vectors": list(self.vectors)} if self.vectors else {})
         if self.within is not None:
-            whole["within"] = self.within.model_dump()
+            full["within"] = self.within.model_dump()
         with atomic_path(run / "features.safetensors") as temporary:
             save_file(arrays, temporary)
-        write_json(run / "vocabulary.json", whole, ensure_ascii=False)
+        write_json(run / "vocabulary.json", full, ensure_ascii=False)
 
     @classmethod
     def load(cls, run: Path) -> Featurizer:
@@ -336,11 +338,13 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
     try:
-        found: dict[str, np.ndarray] = load_file(path)
-        strange = [n for n, array in found.items() if array.dtype.kind != "f" or not np.isfinite(array).all()]
+        result: dict[str, np.ndarray] = load_file(path)
+        strange = [
+            n for n, array in result.items() if array.dtype.kind != "f" or not np.isfinite(array).all()
+        ]
         if strange:
             raise ValueError(f"{strange[0]} is no array of finite numbers")
-        return found
+        return result
     except Exception as error:  # safetensors' own errors are no ValueErrors
         raise VibesError(
             f"{path} is damaged ({' '.join(str(error).split())[:200]}); copy the run again from where it is whole, or train "
@@ -355,8 +359,8 @@ def _part(name: str, number: int) -> str:
 
 def _used(rows: dict[str, np.ndarray]) -> np.ndarray:
     """The vectors that the attributes of a view read."""
-    found = np.concatenate([np.zeros(0, np.int32), *rows.values()])
-    return np.unique(found[found >= 0])
+    result = np.concatenate([np.zeros(0, np.int32), *rows.values()])
+    return np.unique(result[result >= 0])
 
 
 def distinct_texts(listings: pd.DataFrame, names: list[str]) -> list[str]:

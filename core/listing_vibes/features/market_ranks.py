@@ -63,6 +63,6 @@ def _ranks(listings: pd.DataFrame, name: str, quantiles: list[float]) -> np.ndar
     if name not in listings or not quantiles:
         return np.full(len(listings), np.nan)
     values = listings[name].to_numpy(float)
-    known, first, count = np.unique(quantiles, return_index=True, return_counts=True)
+    available, first, count = np.unique(quantiles, return_index=True, return_counts=True)
     middle = (first + (count - 1) / 2) / STEPS
-    return np.where(np.isfinite(values), np.interp(values, known, middle), np.nan)
+    return np.where(np.isfinite(values), np.interp(values, available, middle), np.nan)

@@ -49,19 +49,19 @@ class Spread(_Part):
         """Of `listings`, by the values, bins or cells of `entry`."""
         kind, counts = type_of(entry.kind), np.zeros(entry.size)
         single, single_there = 0, kind.missing(listings, entry.name)
-        for told in kind.tokenize(entry, listings):
-            ids = told.ids
+        for given in kind.tokenize(entry, listings):
+            ids = given.ids
             ids = ids[(ids >= 1) & (ids <= entry.size)]
             counts += np.bincount(ids - 1, minlength=entry.size)
-            single += told.sets is None
-        whole = max(1.0, float((~single_there).sum()) if single else counts.sum())
-        return cls(entry=entry, shares=(counts / whole).round(6).tolist(), missing=float(single_there.mean()))
+            single += given.sets is None
+        full = max(1.0, float((~single_there).sum()) if single else counts.sum())
+        return cls(entry=entry, shares=(counts / full).round(6).tolist(), missing=float(single_there.mean()))
 
     @property
     def whole(self) -> np.ndarray:
         """(n + 2,) that add up to 1: what each of `shares` is of all listings, what any other value is, and what is missing."""
-        told = np.array([*self.shares, max(0.0, 1 - sum(self.shares))]) * (1 - self.missing)
-        return np.append(told, self.missing)
+        given = np.array([*self.shares, max(0.0, 1 - sum(self.shares))]) * (1 - self.missing)
+        return np.append(given, self.missing)
 
     @property
     def told(self) -> bool:
@@ -121,23 +121,23 @@ class MarketSummary(_Part):
         cls, market: Market, rows: np.ndarray, featurizer: Featurizer, photos: PhotoVectors | None
     ) -> MarketSummary:
         """Of the listings `rows` (n,) that are known in training."""
-        whole = view_market(featurizer, market)
-        known = whole.listings.iloc[rows].reset_index(drop=True)
+        full = view_market(featurizer, market)
+        available = full.listings.iloc[rows].reset_index(drop=True)
         return cls(
             name=market.name,
             listings=len(rows),
             currency=market.config.currency,
             attributes={
-                one.name: Spread.of(one.name, one.kind, known, entry)
-                for one in whole.attributes
-                if (entry := featurizer.vocabulary.attribute(one.name)) is not None
+                item.name: Spread.of(item.name, item.kind, available, entry)
+                for item in full.attributes
+                if (entry := featurizer.vocabulary.attribute(item.name)) is not None
             },
             photos=PhotoSpread.of(featurizer, photos),
         )
 
     def distances(self, market: Market) -> dict[str, float]:
         """Total variation by attribute, of those that both have and of which some value was kept; `market` is as `view_market` gives it."""
-        kinds = {one.name: one.kind for one in market.attributes}
+        kinds = {attribute.name: attribute.kind for attribute in market.attributes}
         return {
             name: spread.distance(market.listings)
             for name, spread in self.attributes.items()
@@ -154,7 +154,7 @@ def view_market(featurizer: Featurizer, market: Market) -> Market:
 
 def save_summaries(run: Path, markets: Sequence[MarketSummary]) -> None:
     """Write `seen.json` into a run folder."""
-    write_json(run / FILE, [one.model_dump() for one in markets], ensure_ascii=False)
+    write_json(run / FILE, [market.model_dump() for market in markets], ensure_ascii=False)
 
 
 def load_summaries(run: Path) -> list[MarketSummary]:
@@ -163,7 +163,7 @@ def load_summaries(run: Path) -> list[MarketSummary]:
     Raises:
         VibesError: the file is damaged.
     """
-    found = read_json(
-        run / FILE, "train the run again", lambda all_: [MarketSummary.model_validate(one) for one in all_]
+    result = read_json(
+        run / FILE, "train the run again", lambda all_: [MarketSummary.model_validate(item) for item in all_]
     )
-    return found or []
+    return result or []

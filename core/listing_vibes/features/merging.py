@@ -8,16 +8,16 @@ from listing_vibes.features.tokens.tabular import Tokens
 
 def join_features(first: Features, second: Features) -> Features:
     """Return the listings of both, those of `second` behind those of `first`."""
-    one, two = first.tokens, second.tokens
+    item, two = first.tokens, second.tokens
     photo = np.where(two.photo >= 0, two.photo + len(first.photo), -1).astype(two.photo.dtype)
     text = np.where(two.text >= 0, two.text + len(first.text), -1).astype(two.text.dtype)
     tokens = Tokens(
-        offset=np.concatenate([one.offset, one.offset[-1] + two.offset[1:]]),
-        photo=np.concatenate([one.photo, photo]),
-        text=np.concatenate([one.text, text]),
-        set_offset=np.concatenate([one.set_offset, one.set_offset[-1] + two.set_offset[1:]]),
+        offset=np.concatenate([item.offset, item.offset[-1] + two.offset[1:]]),
+        photo=np.concatenate([item.photo, photo]),
+        text=np.concatenate([item.text, text]),
+        set_offset=np.concatenate([item.set_offset, item.set_offset[-1] + two.set_offset[1:]]),
         **{
-            name: np.concatenate([getattr(one, name), getattr(two, name)])
+            name: np.concatenate([getattr(item, name), getattr(two, name)])
             for name in ("key", "value", "bin", "fraction", "set_member")
         },
     )

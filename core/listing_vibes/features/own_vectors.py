@@ -22,16 +22,16 @@ def fit_vectors(market: Market, config: FeatureConfig, width: int, rows: np.ndar
         VibesError: the vectors cannot be used, or the model trains a photo encoder as well.
     """
     fitted = {}
-    for name in [name for name, one in market.config.vectors.items() if one.tokens and config.vectors]:
+    for name in [name for name, item in market.config.vectors.items() if item.tokens and config.vectors]:
         if config.photo_train_blocks:
             raise VibesError(
                 f"features.photo_train_blocks trains a photo encoder, which does not go with the tokens of [vectors.{name}]; set one "
                 "of both back."
             )
         vectors = own_vectors(market, name)
-        known = np.zeros((0, 1)) if vectors is None else vectors[rows][vectors[rows].any(axis=1)]
-        if len(known) > 1:
-            fitted[name] = Reducer.fit(known, width)
+        available = np.zeros((0, 1)) if vectors is None else vectors[rows][vectors[rows].any(axis=1)]
+        if len(available) > 1:
+            fitted[name] = Reducer.fit(available, width)
     return fitted
 
 

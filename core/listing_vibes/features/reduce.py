@@ -60,18 +60,18 @@ class Reducer:
         if not np.isfinite(sample).all():
             raise VibesError("Cannot reduce vectors that hold NaN or infinity; embed those rows again.")
         count, w = sample.shape
-        kept = min(width, w, count - 1)
+        stored = min(width, w, count - 1)
         matrix, explained = np.zeros((w, width)), np.zeros(width)
-        if kept > 0 and np.ptp(sample, axis=0).max() > 0:
+        if stored > 0 and np.ptp(sample, axis=0).max() > 0:
             # Both solvers are exact and fix each component's sign; the covariance is cheaper for many rows.
             solver = "covariance_eigh" if count > w else "full"
-            pca = PCA(n_components=kept, svd_solver=solver).fit(sample)
+            pca = PCA(n_components=stored, svd_solver=solver).fit(sample)
             variance = pca.explained_variance_  # (kept,)
             real = variance > 1e-9 * variance[0]
             shrunk = (1 - shrinkage) * variance + shrinkage * variance.mean()
             gain = real / np.sqrt(np.where(real, shrunk, 1)) if whiten else real  # (kept,)
-            matrix[:, :kept] = (pca.components_ * gain[:, None]).T
-            explained[:kept] = pca.explained_variance_ratio_ * real
+            matrix[:, :stored] = (pca.components_ * gain[:, None]).T
+            explained[:stored] = pca.explained_variance_ratio_ * real
         mean = sample.mean(axis=0)
         norm = np.linalg.norm((sample - mean) @ matrix, axis=1).mean()
         matrix /= norm if norm > 0 else 1

@@ -68,28 +68,28 @@ def stored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         VibesError: one has a value under which this version cannot open the run.
     """
-    found = {name: dict(value) if isinstance(value, Mapping) else value for name, value in content.items()}
-    if found.get("history") == "readout":
+    values = {name: dict(value) if isinstance(value, Mapping) else value for name, value in content.items()}
+    if values.get("history") == "readout":
         raise VibesError("history is 'readout', which was removed; train the run again")
-    features, training = found.get("features"), found.get("training")
+    features, training = values.get("features"), values.get("training")
     if isinstance(features, dict) and features.get("photo_mode") in PHOTOS:
         features["photos"] = PHOTOS[features.pop("photo_mode")]
     for (table, key), (default, _) in REMOVED.items():
-        part = found.get(table)
+        part = values.get(table)
         if isinstance(part, dict) and (value := part.pop(key, default)) != default:
             raise VibesError(f"{table}.{key} is {value!r}, which was removed; train the run again")
     for table, keys in SETTLED.items():
         for key in keys:
-            if isinstance(part := found.get(table), dict):
+            if isinstance(part := values.get(table), dict):
                 part.pop(key, None)
-    if found.get("inference") == "plain":
-        found["inference"] = "float32"
+    if values.get("inference") == "plain":
+        values["inference"] = "float32"
     if isinstance(training, dict):
         blend = _stored_blend(training)
-        found |= {} if blend is None or "blend" in found else {"blend": blend}
+        values |= {} if blend is None or "blend" in values else {"blend": blend}
         training |= {"value_rate": 1.0} if training.get("value_rate") == "auto" else {}
         training |= {"late_itself": True} if training.get("late_itself") == "auto" else {}
-    return found
+    return values
 
 
 def _stored_blend(training: dict[str, Any]) -> dict[str, Any] | None:

@@ -69,9 +69,9 @@ class Meta:
 
         The value ids follow those of the attributes: first the actions, then the duration buckets.
         """
-        known = {name: vocabulary.size + place for place, name in enumerate(vocabulary.actions)}
+        available = {name: vocabulary.size + place for place, name in enumerate(vocabulary.actions)}
         ids = np.array(
-            [known.get(name, 0) for name in actions] + [0], np.int32
+            [available.get(name, 0) for name in actions] + [0], np.int32
         )  # the last one serves action -1
         edges = vocabulary.duration_edges
         bucket = (

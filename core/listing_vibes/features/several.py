@@ -55,13 +55,13 @@ def fit_featurizer(
     if len(markets) == 1:
         return Featurizer.fit(markets[0], config, width, rows[0], durations, photos[0], report)
     shared = shared_attributes(markets)
-    numbers = [one.name for one in shared if type_of(one.kind).binned]
+    numbers = [item.name for item in shared if type_of(item.kind).binned]
     within = MarketRanks(
         numbers={name: [] for name in numbers},
         place=place_columns() if any(a.name == C.PLACE for a in shared) else {},
     )
-    known = [_known(market, shared) for market in markets]
-    frames = [within.of(frame).add_ranks(frame) for frame in known]
+    available = [_known(market, shared) for market in markets]
+    frames = [within.of(frame).add_ranks(frame) for frame in available]
     attributes: list[Attribute] = []
     for attribute in shared:
         if attribute.name not in numbers or same_unit(attribute.name, markets):
@@ -72,7 +72,7 @@ def fit_featurizer(
     pooled, vectors = _pool(markets, frames, attributes, photos, work)
     first = np.cumsum([0, *(len(frame) for frame in frames)])
     every = np.concatenate([start + mine for start, mine in zip(first, rows, strict=False)])
-    sentences = [one.name for one in attributes if type_of(one.kind).sentences]
+    sentences = [attribute.name for attribute in attributes if type_of(attribute.kind).sentences]
     if config.text:
         texts_of = [distinct_texts(frame, [name for name in sentences if name in frame]) for frame in frames]
         views = readable(config.text_views, list(chain.from_iterable(texts_of)))
@@ -92,25 +92,25 @@ def shared_attributes(markets: Sequence[Market]) -> list[Attribute]:
     Raises:
         VibesError: a market that shares none, or an attribute of two kinds.
     """
-    found: dict[str, tuple[Attribute, Market]] = {}
+    values: dict[str, tuple[Attribute, Market]] = {}
     count: Counter[str] = Counter()
     for market in markets:
         for attribute in market.attributes:
             name = market.config.shared_name(attribute.name)
-            one, where = found.setdefault(name, (replace(attribute, name=name), market))
-            if one.kind != attribute.kind:
+            item, where = values.setdefault(name, (replace(attribute, name=name), market))
+            if item.kind != attribute.kind:
                 raise VibesError(
-                    f"Attribute '{attribute.name}' is a {attribute.kind} in {market.path} and a {one.kind} in {where.path}; give "
+                    f"Attribute '{attribute.name}' is a {attribute.kind} in {market.path} and a {item.kind} in {where.path}; give "
                     f"both the same kind under [attributes.{attribute.name}] in market.toml, or exclude one."
                 )
             count[name] += 1
     for market in markets:
-        if all(count[market.config.shared_name(one.name)] < 2 for one in market.attributes):
+        if all(count[market.config.shared_name(attribute.name)] < 2 for attribute in market.attributes):
             raise VibesError(
                 f"{market.path} shares no attribute with the other markets; name one of its columns as they do, by same_as under "
                 "[attributes.COLUMN] in its market.toml."
             )
-    return [one for name, (one, _) in found.items() if count[name] > 1]
+    return [item for name, (item, _) in values.items() if count[name] > 1]
 
 
 def same_unit(name: str, markets: Sequence[Market]) -> bool:
@@ -137,7 +137,7 @@ def same_unit(name: str, markets: Sequence[Market]) -> bool:
 def _known(market: Market, shared: Sequence[Attribute]) -> pd.DataFrame:
     """The columns of `shared` that a market has, by their shared names."""
     listings = market.shared().listings
-    columns = [column for one in shared for column in type_of(one.kind).columns(one.name)]
+    columns = [column for item in shared for column in type_of(item.kind).columns(item.name)]
     return listings[[name for name in dict.fromkeys([C.LISTING, *columns]) if name in listings]]
 
 
@@ -153,12 +153,12 @@ def _pool(
     def prefixed(frame: pd.DataFrame, number: int) -> pd.DataFrame:
         return frame.assign(**{C.LISTING: f"{number}/" + frame[C.LISTING].astype(str)})
 
-    embedded = [(number, one) for number, one in enumerate(photos) if one is not None]
-    encoders = {one.encoder: markets[number] for number, one in embedded}
+    embedded = [(number, item) for number, item in enumerate(photos) if item is not None]
+    encoders = {item.encoder: markets[number] for number, item in embedded}
     if len(encoders) > 1:
-        (one, here), (other, there), *_ = encoders.items()
+        (item, here), (other, existing), *_ = encoders.items()
         raise VibesError(
-            f"The photos of {here.path} are embedded by '{one}', those of {there.path} by '{other}'; name one with --encoder."
+            f"The photos of {here.path} are embedded by '{item}', those of {existing.path} by '{other}'; name one with --encoder."
         )
     shots = markets[0].photos.iloc[:0]
     vectors = None
@@ -167,8 +167,8 @@ def _pool(
             [prefixed(markets[number].photos, number) for number, _ in embedded], ignore_index=True
         )
         vectors = PhotoVectors(
-            np.concatenate([one.vectors for _, one in embedded]),
-            np.concatenate([one.ok for _, one in embedded]),
+            np.concatenate([item.vectors for _, item in embedded]),
+            np.concatenate([item.ok for _, item in embedded]),
             [],
             embedded[0][1].encoder,
         )
@@ -182,15 +182,15 @@ def _common_values(vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Voc
     """`vocabulary` with those values alone that two of the markets have, of which `parts` are the listings."""
     entries, following = [], 1
     for entry in vocabulary.attributes:
-        kind, kept = type_of(entry.kind), entry.values
+        kind, remaining = type_of(entry.kind), entry.values
         if entry.values:
             have = [set(kind.fit(part, entry.name, 2, 1).values) for part in parts if entry.name in part]
-            kept = [value for value in entry.values if sum(value in one for one in have) > 1]
-            if entry.buckets and len(kept) < LEAST_SHARED * len(entry.values):
-                kept = []
-        lost = len(kept) < len(entry.values)
+            remaining = [value for value in entry.values if sum(value in item for item in have) > 1]
+            if entry.buckets and len(remaining) < LEAST_SHARED * len(entry.values):
+                remaining = []
+        lost = len(remaining) < len(entry.values)
         buckets = BUCKETS if entry.buckets and lost else entry.buckets
-        entry = entry.model_copy(update={"values": kept, "buckets": buckets, "first": following})
+        entry = entry.model_copy(update={"values": remaining, "buckets": buckets, "first": following})
         following += entry.size
         entries.append(entry)
     return vocabulary.model_copy(update={"attributes": entries, "size": following})

@@ -43,8 +43,8 @@ class TransferReport(BaseModel):
     def sentence(self) -> str:
         """Such as: "knows 6 of your 10 attributes; `bedrooms`, `district` are new"."""
         count = len(self.known) + len(self.new)
-        known = f"{len(self.known)} of your {count}" if self.new else f"all {count} of your"
-        parts = [f"knows {known} attributes"]
+        available = f"{len(self.known)} of your {count}" if self.new else f"all {count} of your"
+        parts = [f"knows {available} attributes"]
         if self.new:
             parts.append(f"{_names(self.new)} {_are(self.new)} new")
         if self.gone:
@@ -76,18 +76,20 @@ class TransferReport(BaseModel):
         """
         entries, attributes = shared_attributes(market, featurizer, run)
         listings = featurizer.view(market).listings
-        known = [name for name in attributes if name in entries]
+        available = [name for name in attributes if name in entries]
         has_photos = _has_photos(market)
         beyond = {}
         if not featurizer.vocabulary.pieces:
-            outgrown = {name: type_of(entries[name].kind).outgrown(entries[name], listings) for name in known}
+            outgrown = {
+                name: type_of(entries[name].kind).outgrown(entries[name], listings) for name in available
+            }
             beyond = {name: share for name, share in outgrown.items() if share}
         photos: Literal["", "known", "new", "gone"] = ""
         if featurizer.photo_reducers:
             photos = "known" if has_photos else "gone"
         elif has_photos and featurizer.config.photo_tokens:
             photos = "new"
-        if not known and photos != "known":
+        if not available and photos != "known":
             raise VibesError(
                 f"The model of {run} knows none of the attributes of {market.path} ({_names([*attributes]) or 'it has none'}; "
                 f"the model reads {_names([*entries]) or 'none'}), so it has nothing to go by; name the columns alike, or "
@@ -97,7 +99,7 @@ class TransferReport(BaseModel):
             run=str(run.resolve()),
             market_name=market_name,
             weights=weights,
-            known=known,
+            known=available,
             new=[name for name in attributes if name not in entries],
             gone=[name for name in entries if name not in attributes],
             beyond=beyond,
@@ -136,7 +138,11 @@ def shared_attributes(
         rank = entries.pop(rank_name(name), None)
         if rank is not None:
             entries.setdefault(name, rank)
-    attributes = {one.name: one for one in renamed.attributes} if featurizer.config.attributes else {}
+    attributes = (
+        {attribute.name: attribute for attribute in renamed.attributes}
+        if featurizer.config.attributes
+        else {}
+    )
     for name, attribute in attributes.items():
         if name in entries and entries[name].kind != attribute.kind:
             raise VibesError(

@@ -130,20 +130,20 @@ class VectorCache:
         """
         self.flush()
         vectors = np.zeros((len(keys), self.width or 0), self.dtype) if into is None else into  # (N, width)
-        known = np.array([key is not None and key in self._keys for key in keys], bool)  # (N,)
+        available = np.array([key is not None and key in self._keys for key in keys], bool)  # (N,)
         rows: dict[bytes, list[int]] = {}
-        for row in np.flatnonzero(known).tolist():
+        for row in np.flatnonzero(available).tolist():
             rows.setdefault(keys[row] or b"", []).append(row)
-        wanted = list(rows)
-        if not wanted:
-            return vectors, known
+        requested = list(rows)
+        if not requested:
+            return vectors, available
         with self._connection() as database:
-            for first in range(0, len(wanted), READ_ROWS):
-                part = wanted[first : first + READ_ROWS]
+            for first in range(0, len(requested), READ_ROWS):
+                part = requested[first : first + READ_ROWS]
                 query = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(part))})"
                 for key, vector in database.execute(query, part):
                     vectors[rows[key]] = np.frombuffer(vector, self.dtype)
-        return vectors, known
+        return vectors, available
 
     def _load(self) -> None:
         with self._connection() as database:

@@ -49,13 +49,13 @@ class Audience:
             raise VibesError(f"{run.path} has no trained model, so nothing is recommended to users.")
         log = run.log
         at = int(log.time.max(initial=0)) + 1 if before is None else before
-        known = np.concatenate([[0], np.cumsum(log.time < at)])
+        available = np.concatenate([[0], np.cumsum(log.time < at)])
         start = log.start[:-1]
-        length = known[log.start[1:]] - known[start]  # (all users,): times ascend within a user
-        wanted = length
+        length = available[log.start[1:]] - available[start]  # (all users,): times ascend within a user
+        requested = length
         if log.some_unwanted and not run.engine.settings.training.unwanted_learned:
-            wanted = log.wanted_before[start + length] - log.wanted_before[start]
-        users = np.flatnonzero(wanted > 0)
+            requested = log.wanted_before[start + length] - log.wanted_before[start]
+        users = np.flatnonzero(requested > 0)
         if not len(users):
             raise VibesError("No user has an event before that moment, so there is no history to go by.")
         last = log.time[start[users] + length[users] - 1]
@@ -102,11 +102,11 @@ class Audience:
     def nearest(self, rows: np.ndarray, k: int) -> np.ndarray:
         """Return which of the listings `rows` (n,) of the run the model recommends to each user first, (U, min(k, n))."""
         candidates, k = self.run.vectors("model")[rows], min(k, len(rows))
-        found = np.empty((len(self), k), np.int64)
+        result = np.empty((len(self), k), np.int64)
         for first in range(0, len(self), CHUNK):
             users = slice(first, first + CHUNK)
-            found[users] = best(self.scores(users, candidates, rows), k, rows)[0]
-        return found
+            result[users] = best(self.scores(users, candidates, rows), k, rows)[0]
+        return result
 
     def has_in_history(self, row: int | None) -> np.ndarray:
         """Return which users have a listing of the run in their history, (U,) bool."""

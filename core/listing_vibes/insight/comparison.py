@@ -106,9 +106,9 @@ class Comparison:
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        one, two = (f"{name} of {run}" for run, name in self.names)
+        item, two = (f"{name} of {run}" for run, name in self.names)
         lines = [
-            f"First: {one}; second: {two}.",
+            f"First: {item}; second: {two}.",
             f"{count(len(self.queries), 'query', 'queries')} of {count(self.users, 'user')} that both ranked; "
             f"{self.alone[0]:,} only the first, {self.alone[1]:,} only the second.",
         ]
@@ -226,12 +226,12 @@ def require_one_protocol(first: Run, second: Run) -> None:
     Raises:
         VibesError: they are not; the run of leave-one-out trained on most of what the other is asked.
     """
-    one, two = (
+    item, two = (
         (run.metrics or {}).get("protocol") or run.manifest.settings.split.protocol for run in (first, second)
     )
-    if None not in (one, two) and one != two:  # an untrained run has none
+    if None not in (item, two) and item != two:  # an untrained run has none
         raise VibesError(
-            f"{first.path} was tested as {one} and {second.path} as {two}, so one learned from events that the other is asked "
+            f"{first.path} was tested as {item} and {second.path} as {two}, so one learned from events that the other is asked "
             f"about; train and evaluate both with the same --protocol."
         )
 
@@ -250,10 +250,10 @@ def _require_rankings(run: Run) -> pd.DataFrame:
     )
 
 
-def _choose_ranking(run: Run, known: list[str], name: str | None) -> str:
+def _choose_ranking(run: Run, available: list[str], name: str | None) -> str:
     """Return the ranking of that name; for None the default one, else the first."""
     if name is None:
-        return DEFAULT_RANKING if DEFAULT_RANKING in known else known[0]
-    if name not in known:
-        raise VibesError(f"{run.path} has no ranking '{name}'; give one of: {', '.join(known)}.")
+        return DEFAULT_RANKING if DEFAULT_RANKING in available else available[0]
+    if name not in available:
+        raise VibesError(f"{run.path} has no ranking '{name}'; give one of: {', '.join(available)}.")
     return name

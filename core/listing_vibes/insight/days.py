@@ -50,10 +50,10 @@ class MarketDays:
     def number(self, date: str) -> int | None:
         """Return the number of a day; None where it is no date, or outside."""
         try:
-            found = int(pd.Timestamp(date).value // DAY) - self.first
+            result = int(pd.Timestamp(date).value // DAY) - self.first
         except (ValueError, TypeError, OverflowError):  # pandas' own are kinds of these
             return None
-        return found if 0 <= found < len(self) else None
+        return result if 0 <= result < len(self) else None
 
     def live(self, day: int) -> np.ndarray:
         """Return which listings were active at some time of the day, (L,) bool."""
@@ -73,5 +73,5 @@ class MarketDays:
         if not 0 <= day < len(self):
             raise IndexError(day)
         touched = np.minimum(self.touched(day)[rows], MOST)
-        found: np.ndarray = (np.where(self.live(day)[rows], LIVE, 0) + touched).astype(np.uint8)
-        return found
+        result: np.ndarray = (np.where(self.live(day)[rows], LIVE, 0) + touched).astype(np.uint8)
+        return result

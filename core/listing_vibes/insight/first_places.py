@@ -49,7 +49,7 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
             return default_ranking(run, model)
         if name == MODEL_ONLY:
             return model
-        fit = next((one for one in load_fits(run.path) if one.name == name), None)
+        fit = next((load_fit for load_fit in load_fits(run.path) if load_fit.name == name), None)
         if fit is not None:
             return RunBlend(run, fit, split.train).scorer(model, run.log)
     seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")
@@ -57,8 +57,8 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     if space is not None and space in run.spaces:
         return VectorNeighbors.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
     if name == NEAR_RECENT:
-        near, asked = untrained_neighbors(run, split), choosing(split, run.log, run.catalogue)
-        return tune_recency(near, run.log, asked, run.catalogue, seed, name)
+        neighbors, query = untrained_neighbors(run, split), choosing(split, run.log, run.catalogue)
+        return tune_recency(neighbors, run.log, query, run.catalogue, seed, name)
     kinds = {kind.name: key for key, kind in in_order().items()}
     key = kinds.get(name, spaced if space is not None else None)
     if key is None:
@@ -75,8 +75,8 @@ def queries_of(run: Run, split: Split, asked: pd.DataFrame) -> Queries:
     test = split.test
     at = asked["at"].dt.as_unit("ns").astype("int64") if run.log.timed else asked["at"].astype("int64")
     columns = asked[C.USER].map(run.user_number), at, asked["target"].map(run.listing_row)
-    known = pd.MultiIndex.from_arrays([test.user, test.at, test.target])
-    rows = known.get_indexer(
+    available = pd.MultiIndex.from_arrays([test.user, test.at, test.target])
+    rows = available.get_indexer(
         pd.MultiIndex.from_arrays([column.fillna(-1).astype("int64") for column in columns])
     )
     if (rows < 0).any():

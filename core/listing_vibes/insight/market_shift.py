@@ -53,12 +53,12 @@ class MarketShift(BaseModel):
 
     def to_text(self) -> str:
         """Return the lines that `vibes check --model` prints."""
-        near = "The run does not say what it was trained on; train it again with this version."
+        neighbors = "The run does not say what it was trained on; train it again with this version."
         if self.nearest is not None:
-            near = f"Nearest known market: {self.nearest} ({_percent(self.shift)} of the values would have to move)."
+            neighbors = f"Nearest known market: {self.nearest} ({_percent(self.shift)} of the values would have to move)."
         lines = [
             f"The model of {self.run} {self.sentence}.",
-            near,
+            neighbors,
             f"Values known: {_percent(self.values_known)}.",
         ]
         if self.photo_shift is not None:
@@ -98,10 +98,10 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
         featurizer, seen = Featurizer.load(folder), load_summaries(folder)
     origin = manifest.carried if manifest.carried and not manifest.carried.learned else None
     name = origin.market_name if origin else manifest.market_name
-    carried = TransferReport.of(opened, featurizer, Path(origin.run) if origin else path, name)
+    transfer_report = TransferReport.of(opened, featurizer, Path(origin.run) if origin else path, name)
     described = view_market(featurizer, opened)
-    near, distances = nearest_market(seen, described)
-    known = values_known(featurizer, described)
+    neighbors, distances = nearest_market(seen, described)
+    available = values_known(featurizer, described)
     photos = None
     if featurizer.photo is not None and len(opened.photos):
         with suppress(VibesError):  # photos that are not embedded yet are left out
@@ -113,21 +113,24 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
     return MarketShift(
         market=opened.name,
         run=str(path if isinstance(model, Run) else model),
-        sentence=f"was trained on this market and {carried.sentence}" if is_learned else carried.sentence,
-        nearest=near.name if near else None,
+        sentence=f"was trained on this market and {transfer_report.sentence}"
+        if is_learned
+        else transfer_report.sentence,
+        nearest=neighbors.name if neighbors else None,
         shift=float(np.mean([*distances.values()])) if distances else None,
-        attributes_known=len(carried.known) / max(1, len(carried.known) + len(carried.new)),
-        values_known=float(np.mean([*known.values()])) if known else None,
+        attributes_known=len(transfer_report.known)
+        / max(1, len(transfer_report.known) + len(transfer_report.new)),
+        values_known=float(np.mean([*available.values()])) if available else None,
         attributes=[
             AttributeShift(
                 name=name,
-                known=name in carried.known,
-                values_known=known.get(name, known.get(rank_name(name))),
+                known=name in transfer_report.known,
+                values_known=available.get(name, available.get(rank_name(name))),
                 shift=distances.get(name, distances.get(rank_name(name))),
             )
-            for name in (*carried.known, *carried.new)
+            for name in (*transfer_report.known, *transfer_report.new)
         ],
-        photo_shift=near.photos.distance(spread) if near and near.photos and spread else None,
+        photo_shift=neighbors.photos.distance(spread) if neighbors and neighbors.photos and spread else None,
     )
 
 
@@ -143,7 +146,7 @@ def nearest_market(
         names = [attribute.name for attribute in market.attributes]
         return float(np.mean([candidate[1].get(name, 1.0) for name in names] or [1.0]))
 
-    candidates = ((known, known.distances(market)) for known in seen)
+    candidates = ((available, available.distances(market)) for available in seen)
     return min(candidates, key=mean_distance, default=(None, {}))
 
 

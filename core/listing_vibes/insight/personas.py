@@ -59,17 +59,17 @@ def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
     largest = np.argsort(-np.bincount(group), kind="stable")
     group, centers = np.argsort(largest)[group], centers[largest]
     names = _names(run, rows, history, group)
-    found = []
+    results = []
     for number, (name, center) in enumerate(zip(names, centers, strict=True)):
         members = np.flatnonzero(group == number)
         typical = members[np.argsort(-(points[members] @ center), kind="stable")]
         if len(users):
             user = int(users[typical[0]])
-            found.append(Persona(name, _last_events(run, user), len(members), log.users[user]))
+            results.append(Persona(name, _last_events(run, user), len(members), log.users[user]))
         else:
             ids = [run.listing_ids[row] for row in history[typical[:LENGTH]].indices]
-            found.append(Persona(name, pd.DataFrame({C.LISTING: ids}), len(members), None))
-    return found
+            results.append(Persona(name, pd.DataFrame({C.LISTING: ids}), len(members), None))
+    return results
 
 
 def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matrix]:
@@ -80,8 +80,8 @@ def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matri
     row_of = np.full(len(run.market.listings), -1)  # of the run, by row of the market
     row_of[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
     listing = row_of[log.listing] if len(log) else np.empty(0, np.int64)
-    wanted = np.flatnonzero((listing >= 0) & log.wanted)
-    pairs = np.unique(np.stack([log.user[wanted], listing[wanted]], axis=1), axis=0)  # however often
+    requested = np.flatnonzero((listing >= 0) & log.wanted)
+    pairs = np.unique(np.stack([log.user[requested], listing[requested]], axis=1), axis=0)  # however often
     shape = (len(log.users), len(rows))
     history = sparse.csr_matrix((np.ones(len(pairs), np.float32), (pairs[:, 0], pairs[:, 1])), shape)
     users = _sample(np.flatnonzero(np.diff(history.indptr) >= LEAST), POINTS)
@@ -91,11 +91,11 @@ def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matri
 def _names(run: Run, rows: np.ndarray, history: sparse.csr_matrix, group: np.ndarray) -> list[str]:
     """Return a name for each group, from the listings of its members; those of many members count more."""
     member, listing = history.nonzero()
-    known = _sample(np.flatnonzero(rows[listing] >= 0), EVENTS)
-    told = portraits(run.market, rows[listing[known]], group[member[known]])
+    available = _sample(np.flatnonzero(rows[listing] >= 0), EVENTS)
+    given = portraits(run.market, rows[listing[available]], group[member[available]])
     return [
-        *(portrait.name for portrait in told),
-        *(f"Group {n + 1}" for n in range(len(told), int(group.max()) + 1)),
+        *(portrait.name for portrait in given),
+        *(f"Group {n + 1}" for n in range(len(given), int(group.max()) + 1)),
     ]
 
 

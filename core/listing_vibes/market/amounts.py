@@ -54,8 +54,8 @@ def years_of(market: Market) -> frozenset[str]:
     columns = ((name, market.column(name).dropna()) for name in names)
     return frozenset(
         name
-        for name, known in columns
-        if len(known) and known.between(*YEARS).all() and (known % 1 == 0).all()
+        for name, available in columns
+        if len(available) and available.between(*YEARS).all() and (available % 1 == 0).all()
     )
 
 

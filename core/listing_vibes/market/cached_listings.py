@@ -84,7 +84,7 @@ def cached_listings(
 
 
 def _key(source: Path, config: MarketConfig) -> str:
-    plugins = [one.distribution for several in ATTRIBUTE_TYPES.plugins.values() for one in several]
+    plugins = [item.distribution for several in ATTRIBUTE_TYPES.plugins.values() for item in several]
     parts = [__version__, pd.__version__, pa.__version__, plugins, source.name, file_sha256(source)]
     return hashlib.sha256(f"{parts} {config.model_dump_json()}".encode()).hexdigest()
 

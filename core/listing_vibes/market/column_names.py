@@ -87,8 +87,8 @@ def check_names(
         {name.casefold(): name for name in others},
     )
     for name in unknown:
-        for near in difflib.get_close_matches(name.casefold(), spelled, 1, 0.8):
+        for get_close_match in difflib.get_close_matches(name.casefold(), spelled, 1, 0.8):
             raise VibesError(
-                f"market.toml lists '{name}' as {key}, which {source} does not have, and not '{spelled[near]}', which it has; correct the name."
+                f"market.toml lists '{name}' as {key}, which {source} does not have, and not '{spelled[get_close_match]}', which it has; correct the name."
             )
     return [Defect("market.toml", key, 0, name, f"is not in {source.name}; remove it") for name in unknown]

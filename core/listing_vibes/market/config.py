@@ -119,19 +119,19 @@ class MarketConfig(BaseModel):
     @field_validator("attributes")
     @classmethod
     def _check_shared(cls, attributes: dict[str, AttributeConfig]) -> dict[str, AttributeConfig]:
-        known = set(attributes)
+        existing = set(attributes)
         for name, setting in attributes.items():
-            if setting.same_as in known - {name}:
+            if setting.same_as in existing - {name}:
                 raise ValueError(
                     f"'{name}' is the same_as '{setting.same_as}', which another attribute is already"
                 )
-            known |= {setting.same_as} - {""}
+            existing |= {setting.same_as} - {""}
         return attributes
 
     @property
     def unread(self) -> set[str]:
         """Columns of the listings that are no attributes: the excluded ones, and those of vectors."""
-        return {*self.excluded, *(one.column for one in self.vectors.values() if one.column)}
+        return {*self.excluded, *(vector.column for vector in self.vectors.values() if vector.column)}
 
     def shared_name(self, attribute: str) -> str:
         """What other markets call an attribute of this one."""

@@ -87,8 +87,8 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
     problem = error.errors()[0]
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        near = _nearest_key(model, key) if model is not None else None
-        fix = f"did you mean '{near}'?" if near else "remove it or correct its spelling."
+        neighbors = _nearest_key(model, key) if model is not None else None
+        fix = f"did you mean '{neighbors}'?" if neighbors else "remove it or correct its spelling."
         return f"unknown key '{key}'; {fix}"
     raised = problem.get("ctx", {}).get("error")
     message = str(raised) if raised is not None else problem["msg"].lower()
@@ -102,12 +102,12 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
 def _nearest_key(model: type[BaseModel], key: str) -> str | None:
     """Return the key of `model` that an unknown key was meant for, in its own table or in another one; None: none is near."""
     table, _, name = key.rpartition(".")
-    known = keys_of(model)
-    same_table = [other for other in known if other.rpartition(".")[0] == table]
-    for keys, likeness in ((same_table, 0.55), (known, 0.8)):
+    available = keys_of(model)
+    same_table = [other for other in available if other.rpartition(".")[0] == table]
+    for keys, likeness in ((same_table, 0.55), (available, 0.8)):
         names = {other.rpartition(".")[2]: other for other in keys}
-        if near := get_close_matches(name, names, 1, likeness):
-            return names[near[0]]
+        if neighbors := get_close_matches(name, names, 1, likeness):
+            return names[neighbors[0]]
     return None
 
 

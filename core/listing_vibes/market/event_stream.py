@@ -39,10 +39,10 @@ def event_frames(
     source = find_table(path, "events")
     if source is None:
         return
-    known, now = pd.Index(listings), pd.Timestamp.now("UTC")
+    available, now = pd.Index(listings), pd.Timestamp.now("UTC")
     for part in _parts(source, rows, config):
         raw = rename_columns(part, source, config)
-        table = events_table(raw, source, known, config, now)[0]
+        table = events_table(raw, source, available, config, now)[0]
         yield table.assign(**{C.USER: names.shown(table[C.USER])})
 
 

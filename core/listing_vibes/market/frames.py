@@ -105,7 +105,7 @@ def config_of(config: MarketConfig | Mapping[str, Any] | Path | str | None, **ke
     attributes = content.get("attributes")
     if isinstance(attributes, Mapping):
         content["attributes"] = {
-            str(name): {"kind": one} if isinstance(one, str) else one for name, one in attributes.items()
+            str(name): {"kind": item} if isinstance(item, str) else item for name, item in attributes.items()
         }
     try:
         return MarketConfig.model_validate(content)
@@ -146,11 +146,11 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
 
 def temporary_folder() -> Path:
     """Return a folder for a market that is removed when Python ends."""
-    made, owner = Path(tempfile.mkdtemp(prefix="listing-vibes-")), os.getpid()
+    created, owner = Path(tempfile.mkdtemp(prefix="listing-vibes-")), os.getpid()
 
     def remove() -> None:
         if os.getpid() == owner:  # a worker that was forked leaves the folder to its parent
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(created, ignore_errors=True)
 
     atexit.register(remove)
-    return made / "market"
+    return created / "market"

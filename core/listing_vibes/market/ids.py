@@ -12,9 +12,9 @@ def rows_in(ids: pd.Series, known: Any) -> np.ndarray:
     """(N,) int32: where each of the strings `ids` (N,) stands among the different strings `known` (L,); -1: nowhere."""
     if len(ids) < len(known):  # the fewer are kept in the table that the others are looked up in
         coded = _coded(ids)
-        there = pc.index_in(_arrow(known), value_set=coded.dictionary).fill_null(-1).to_numpy()  # (L,)
+        existing = pc.index_in(_arrow(known), value_set=coded.dictionary).fill_null(-1).to_numpy()  # (L,)
         place = np.full(len(coded.dictionary) + 1, -1, np.int32)
-        place[there] = np.arange(len(there), dtype=np.int32)
+        place[existing] = np.arange(len(existing), dtype=np.int32)
         place[-1] = -1  # what was not found, and what is missing
         return place[coded.indices.fill_null(-1).to_numpy()]
     places = pc.index_in(_arrow(ids), value_set=_arrow(known)).fill_null(-1)
@@ -41,8 +41,8 @@ def order_of(user: np.ndarray, time: np.ndarray) -> np.ndarray | None:
 
 
 def _coded(strings: Any) -> pa.DictionaryArray:
-    whole = _arrow(strings)
-    return (whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole).dictionary_encode()
+    full = _arrow(strings)
+    return (full.combine_chunks() if isinstance(full, pa.ChunkedArray) else full).dictionary_encode()
 
 
 def _arrow(strings: Any) -> Any:

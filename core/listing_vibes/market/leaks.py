@@ -50,7 +50,7 @@ def leaks_by_counts(
     if counts.nunique() < 2:
         return []
     columns = {name: pd.Series(numbers[name].to_numpy(float)) for name in numbers.columns}
-    columns = {name: one for name, one in columns.items() if one.count() >= 50 and one.nunique() >= 3}
+    columns = {name: item for name, item in columns.items() if item.count() >= 50 and item.nunique() >= 3}
     return [
         name
         for name, column in columns.items()

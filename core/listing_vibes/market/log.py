@@ -154,8 +154,8 @@ class EventLog:
         if not self.some_unwanted:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         rows, owner = _events_of(start, end)
-        said = ~self.wanted[rows]
-        return owner[said], self.listing[rows[said]].astype(np.int64)
+        message = ~self.wanted[rows]
+        return owner[message], self.listing[rows[message]].astype(np.int64)
 
     def newest_wanted(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """(B,) the row of the newest wanted event of each history `start : end`, of its newest where none is."""

@@ -183,17 +183,17 @@ class Market:
             listings, attributes, defects = cached_listings(path, sources["listings"], config, read_listings)
         else:
             listings, attributes, defects = read_listings()
-        known = pd.Index((listings.plain if isinstance(listings, Parts) else listings)[C.LISTING])
+        index = pd.Index((listings.plain if isinstance(listings, Parts) else listings)[C.LISTING])
         types = {C.LISTING: "str", C.POSITION: "int32", C.PATH: "str"}
         photos = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
         if "photos" in sources:
             raw, source, named = read_named("photos")
-            photos, photo_defects = photos_table(raw, source, known)
+            photos, photo_defects = photos_table(raw, source, index)
             defects = [*defects, *named(photo_defects), *root_defects(path, config)]
         if events_too and "events" in sources:
             raw, source, named = read_named("events")
             now = pd.Timestamp.now("UTC") if now is None else now
-            events, actions, event_defects = events_table(raw, source, known, config, now)
+            events, actions, event_defects = events_table(raw, source, index, config, now)
             defects = [*defects, *named(event_defects), *check_unwanted(events, actions, source, config)]
             names = UserNames(path, config.privacy.users == "hashed")
             events = events.assign(**{C.USER: names.shown(events[C.USER])})
@@ -235,13 +235,18 @@ class Market:
 
     def renamed(self, names: Mapping[str, str]) -> "Market":
         """Return the same market in memory, its attributes called by `names`; those that are not named keep theirs."""
-        attributes = [replace(one, name=names.get(one.name, one.name)) for one in self.attributes]
+        attributes = [
+            replace(attribute, name=names.get(attribute.name, attribute.name))
+            for attribute in self.attributes
+        ]
         listings = self.listings.rename(columns=dict(names))
         return replace(self, listings=listings, attributes=attributes)._with_stamps(self.stamps)
 
     def shared(self) -> "Market":
         """Return the same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
-        return self.renamed({one.name: self.config.shared_name(one.name) for one in self.attributes})
+        return self.renamed(
+            {attribute.name: self.config.shared_name(attribute.name) for attribute in self.attributes}
+        )
 
     @property
     def plain(self) -> pd.DataFrame:
@@ -255,7 +260,11 @@ class Market:
         name = self.config.title
         if name is None:
             return find_title(self)
-        return name if name in self.plain or any(one.name == name for one in self.attributes) else None
+        return (
+            name
+            if name in self.plain or any(attribute.name == name for attribute in self.attributes)
+            else None
+        )
 
     def title_text(self, row: int) -> str | None:
         """Return the title of a listing; None where it has none."""

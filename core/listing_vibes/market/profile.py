@@ -204,9 +204,9 @@ def _date(moment: int | None) -> str | None:
 def _profile_split(log: EventLog, split: Split) -> SplitProfile:
     cold: list[float | None] = [None, None]
     if len(split.test):
-        known = log.counts(split.train) > 0  # (L,)
+        is_present = log.counts(split.train) > 0  # (L,)
         trained = np.bincount(log.user[split.train], minlength=len(log.users)) > 0  # (U,)
-        cold = [float((~known[split.test.target]).mean()), float((~trained[split.test.user]).mean())]
+        cold = [float((~is_present[split.test.target]).mean()), float((~trained[split.test.user]).mean())]
     return SplitProfile(
         protocol=split.protocol,
         t1=_date(split.t1),

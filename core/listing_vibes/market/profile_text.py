@@ -82,9 +82,9 @@ def _rows(profile: MarketProfile) -> list[tuple[str, str]]:
     if photos.per_listing is None:
         rows.append(("photos", "none"))
     else:
-        found = f"{photos.missing:,} missing, {photos.outside:,} outside of the market, {photos.broken:,} broken (of {photos.opened:,} opened)"
+        result = f"{photos.missing:,} missing, {photos.outside:,} outside of the market, {photos.broken:,} broken (of {photos.opened:,} opened)"
         share = f"{_percent(photos.listings_with)} of the listings have one: {_spread(photos.per_listing)}"
-        rows.append(("photos", f"{photos.count:,}; {share}; {found}"))
+        rows.append(("photos", f"{photos.count:,}; {share}; {result}"))
     excluded = f"{count(len(profile.excluded), 'column')}: {', '.join(profile.excluded)}"
     return [
         *rows,

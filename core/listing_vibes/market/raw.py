@@ -17,11 +17,11 @@ def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFr
     Raises:
         VibesError: there is no such file, it cannot be read, or it lacks one of `columns`.
     """
-    found = [path for path in (folder / f"{name}.csv.gz", folder / f"{name}.csv") if path.is_file()]
-    if not found:
+    results = [path for path in (folder / f"{name}.csv.gz", folder / f"{name}.csv") if path.is_file()]
+    if not results:
         raise VibesError(f"{folder} holds no {name}.csv.gz or {name}.csv; give the folder that holds it.")
-    table = read_table(found[0])
-    require(table, found[0], columns)
+    table = read_table(results[0])
+    require(table, results[0], columns)
     return table
 
 
@@ -41,7 +41,7 @@ def parted(column: pd.Series, separator: str, most: int | None = None) -> pd.Ser
     """Sets written as one text: the first `most` members, each once; empty cells stay missing."""
 
     def members(cell: str) -> list[str]:
-        found = dict.fromkeys(member.strip() for member in cell.split(separator))
-        return [member for member in found if member][:most]
+        result = dict.fromkeys(member.strip() for member in cell.split(separator))
+        return [member for member in result if member][:most]
 
     return column.map(members, na_action="ignore").astype(object).where(column.notna(), None)

@@ -41,7 +41,7 @@ def market_rejects(market: Market) -> pd.DataFrame:
     """Return the rows of the tables of `market` that its defects name."""
     parts = [pd.DataFrame(columns=list(REJECT_COLUMNS))]
     for source in (find_table(market.tables, name) for name in TABLES):
-        of_table = [one for one in market.defects if source is not None and one.file == source.name]
+        of_table = [defect for defect in market.defects if source is not None and defect.file == source.name]
         if source is not None and any(defect.rows is not None for defect in of_table):
             parts.append(rejects(read_market_table(source, market.config), of_table, market.names))
     return pd.concat(parts, ignore_index=True)

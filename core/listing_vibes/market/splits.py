@@ -206,12 +206,12 @@ def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chose
 
 
 def _leave_one_out(log: EventLog) -> Split:
-    wanted = np.flatnonzero(log.wanted)
+    requested = np.flatnonzero(log.wanted)
     end = np.searchsorted(
-        log.user[wanted], np.arange(1, len(log.users) + 1)
+        log.user[requested], np.arange(1, len(log.users) + 1)
     )  # (U,) behind each user's wanted events
     users = np.flatnonzero(np.diff(end, prepend=0) >= 3)
-    last, before = wanted[end[users] - 1], wanted[end[users] - 2]
+    last, before = requested[end[users] - 1], requested[end[users] - 2]
     train = log.wanted.copy()
     train[last] = train[before] = False
 

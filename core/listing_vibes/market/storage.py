@@ -89,12 +89,12 @@ class Place:
         """
         with asked(self):
             self.files.invalidate_cache()
-            found = self.files.find(self.path, detail=True)
-            if not found and not self.files.exists(self.path):
+            result = self.files.find(self.path, detail=True)
+            if not result and not self.files.exists(self.path):
                 raise FileNotFoundError
         return {
             str(path): entry
-            for path, entry in found.items()
+            for path, entry in result.items()
             if plain(str(path)).endswith(suffixes)
             and not any(part[:1] in ("_", ".") for part in self.inside(str(path)).split("/"))
         }

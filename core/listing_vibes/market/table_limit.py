@@ -74,9 +74,9 @@ def _count_parquet(path: Path, budget: TableBudget) -> None:
     """Take what a Parquet file holds: by its metadata, and of text that may recur by its dictionaries, which write it once."""
     with pq.ParquetFile(path) as file:
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-        whole = TableBudget(path)
+        table_budget = TableBudget(path)
         for number, group in enumerate(groups):
-            whole.take(group.total_byte_size)
+            table_budget.take(group.total_byte_size)
             # Metadata of damaged columns ends the process in `column` below; reading the first row raises OSError.
             next(file.iter_batches(1, row_groups=[number]), None)
         chunks = [group.column(number) for group in groups for number in range(file.metadata.num_columns)]
@@ -122,7 +122,7 @@ def _memory_limit() -> int:
         import resource
 
         limits += [
-            float(one) for one in resource.getrlimit(resource.RLIMIT_AS) if one != resource.RLIM_INFINITY
+            float(item) for item in resource.getrlimit(resource.RLIMIT_AS) if item != resource.RLIM_INFINITY
         ]
         limits.append(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
     return int(min(limits))

@@ -51,8 +51,10 @@ def mapping_hint(path: Path, name: str, columns: Sequence[str]) -> str:
     if table not in TABLES or not len(columns):
         return ""
     spelled = {column.casefold(): column for column in columns}
-    near = spelled[(difflib.get_close_matches(name, spelled, 1, 0.2) or list(spelled))[0]]
-    return f", or name it in market.toml: [columns.{table}] {name} = {json.dumps(near, ensure_ascii=False)}"
+    neighbors = spelled[(difflib.get_close_matches(name, spelled, 1, 0.2) or list(spelled))[0]]
+    return (
+        f", or name it in market.toml: [columns.{table}] {name} = {json.dumps(neighbors, ensure_ascii=False)}"
+    )
 
 
 def listings_table(

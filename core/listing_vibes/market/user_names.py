@@ -42,7 +42,7 @@ class UserNames:
         if not self.hashed or not len(users):
             return users
         codes, ids = pd.factorize(users)
-        names = np.array([*(self.of(str(one)) for one in ids), None], dtype=object)  # -1, the last: missing
+        names = np.array([*(self.of(str(item)) for item in ids), None], dtype=object)  # -1, the last: missing
         return pd.Series(names[codes], index=users.index, name=users.name).astype(users.dtype)
 
     def of(self, user: str) -> str:
@@ -90,8 +90,8 @@ class NumberedUsers(Mapping[str, int]):
         self._names, self._number = names, {name: number for number, name in enumerate(users)}
 
     def __getitem__(self, user: str) -> int:
-        found = self._number.get(user)
-        return self._number[self._names.of(user)] if found is None else found
+        result = self._number.get(user)
+        return self._number[self._names.of(user)] if result is None else result
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._number)

@@ -69,8 +69,8 @@ def id_text(cell: object) -> str | None:
     if isinstance(cell, Decimal) and cell.is_finite() and cell % 1 == 0:
         return str(int(cell))
     text = str(_decode(cell)).strip()
-    whole = _WHOLE.fullmatch(text)
-    return whole[1] if whole else text
+    full = _WHOLE.fullmatch(text)
+    return full[1] if full else text
 
 
 def as_ids(column: pd.Series) -> pd.Series:
@@ -78,8 +78,8 @@ def as_ids(column: pd.Series) -> pd.Series:
     if column.dtype == object:
         return column.map(id_text).astype("str")
     texts = column.astype("str").where(column.notna()).astype("str").str.strip()
-    whole = texts.str.fullmatch(_WHOLE.pattern).fillna(False).astype(bool)
-    return texts.mask(whole, texts.str.replace(r"\.0+$", "", regex=True)) if whole.any() else texts
+    full = texts.str.fullmatch(_WHOLE.pattern).fillna(False).astype(bool)
+    return texts.mask(full, texts.str.replace(r"\.0+$", "", regex=True)) if full.any() else texts
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -25,11 +25,11 @@ def words(text: str) -> list[str]:
     text = text.lower()
     if not unspaced(text):
         return re.findall(r"[^\W_]+", text)
-    found: list[str] = []
+    results: list[str] = []
     for word in _WORD.findall(text):
         pairs = [word[start : start + 2] for start in range(len(word) - 1)] if unspaced(word) else []
-        found += pairs or [word]
-    return found
+        results += pairs or [word]
+    return results
 
 
 def unspaced(text: str) -> bool:

@@ -189,10 +189,10 @@ def _check_inside(target: Path, path: Path) -> None:
 def _copy_photos(names: list[str], root: Path, built: Path, path: Path) -> None:
     """Copy photo files that the market does not have as they are."""
     for name in names:
-        source, target, there = root / name, built / name, path / name
+        source, target, existing = root / name, built / name, path / name
         if not may_be_photo(name) or not source.is_file():
             continue
-        if there.is_file() and (there.samefile(source) or filecmp.cmp(there, source, shallow=False)):
+        if existing.is_file() and (existing.samefile(source) or filecmp.cmp(existing, source, shallow=False)):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

@@ -57,9 +57,9 @@ def save_state(
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors |= {f"extra/{name}": tensor for name, tensor in extra.items()}
-    whole = {name: tensor.detach().contiguous().cpu().clone() for name, tensor in tensors.items()}
+    full = {name: tensor.detach().contiguous().cpu().clone() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(whole, temporary, metadata={"head": json.dumps(head)})
+        save_file(full, temporary, metadata={"head": json.dumps(head)})
 
 
 def load_state(

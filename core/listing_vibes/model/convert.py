@@ -192,7 +192,7 @@ def _check_sizes(path: Path, theirs: Any, ours: EncoderConfig) -> None:
         "heads": (theirs.num_attention_heads, ours.heads),
         "ffn": (theirs.intermediate_size, ours.ffn),
     }
-    other = [f"{name} {found}, not {own}" for name, (found, own) in sizes.items() if found != own]
+    other = [f"{name} {result}, not {own}" for name, (result, own) in sizes.items() if result != own]
     if other:
         raise VibesError(
             f"init = '{path}' has {', '.join(other)}; choose the preset or [encoder] sizes of that model."

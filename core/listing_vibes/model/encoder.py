@@ -115,12 +115,12 @@ def encode_histories(
         listings: what a model of listing vectors reads: (L, d) embeddings of all listings, or a function that returns those of
             rows (n,); None: it encodes them. A "cls" model needs none.
     """
-    found = np.zeros((len(start), model.width), np.float32)
+    result = np.zeros((len(start), model.width), np.float32)
     filled = np.flatnonzero(end > start)
     if len(filled):
         encode_some = _encode_token_histories if model.user_pass is None else _encode_vector_histories
-        found[filled] = encode_some(model, inputs, start[filled], end[filled], listings, **options)
-    return found
+        result[filled] = encode_some(model, inputs, start[filled], end[filled], listings, **options)
+    return result
 
 
 def _encode_token_histories(

@@ -273,8 +273,8 @@ class ListingEncoder(nn.Module):
         """Return which key each query sees, (B, 1, S, S) bool: real ones at most window // 2 away, `[CLS]`, and itself."""
         at = torch.arange(real.shape[1], device=real.device)
         distance = (at[:, None] - at[None, :]).abs()  # (S, S)
-        near = (distance <= window // 2) | (at == 0)
-        return ((near & real[:, None, :]) | (distance == 0)).unsqueeze(1)
+        neighbors = (distance <= window // 2) | (at == 0)
+        return ((neighbors & real[:, None, :]) | (distance == 0)).unsqueeze(1)
 
 
 class UserEncoder(nn.Module):

@@ -211,16 +211,16 @@ class Settings(Forbidding):
         places = max(preset.max_items, 1 + self.training.max_listings)
         sizes = preset.model_dump() | {"max_items": places} | self.encoder
         try:
-            found = EncoderConfig.model_validate(sizes)
+            encoder_config = EncoderConfig.model_validate(sizes)
         except ValidationError as error:
             raise VibesError(f"[encoder]: {first_problem(error, EncoderConfig)}") from error
-        if found.max_items <= self.training.max_listings:
+        if encoder_config.max_items <= self.training.max_listings:
             raise VibesError(
-                f"[encoder] max_items is {found.max_items}, which leaves places for {found.max_items - 1} of the "
+                f"[encoder] max_items is {encoder_config.max_items}, which leaves places for {encoder_config.max_items - 1} of the "
                 f"{self.training.max_listings} listings of training.max_listings; leave it out, or set it to "
                 f"{1 + self.training.max_listings}."
             )
-        return found
+        return encoder_config
 
     def encoder_config(self) -> EncoderConfig:
         """As `asked_encoder_config`; once resolved, with as many token positions as the market needs."""
@@ -320,20 +320,20 @@ def chosen_keys(given: Mapping[str, Any]) -> list[str]:
 
 def apart(settings: Resolved) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what a user says and what training chose, as `run.toml` has them."""
-    said: dict[str, Any] = settings.model_dump(exclude_none=True)
-    chosen: dict[str, Any] = {key: said.pop(key) for key in CHOSEN[""] & said.keys()}
+    message: dict[str, Any] = settings.model_dump(exclude_none=True)
+    chosen: dict[str, Any] = {key: message.pop(key) for key in CHOSEN[""] & message.keys()}
     for table in ("training", "split"):
-        chosen[table] = {key: said[table].pop(key) for key in CHOSEN[table] & said[table].keys()}
-    return said, chosen
+        chosen[table] = {key: message[table].pop(key) for key in CHOSEN[table] & message[table].keys()}
+    return message, chosen
 
 
 def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`content` with `changes`, of a part such as [training] its single keys."""
-    found = dict(content)
+    values = dict(content)
     for key, value in changes.items():
         value = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
-        inner = found.get(key)
+        inner = values.get(key)
         inner = inner.model_dump(exclude_unset=True) if isinstance(inner, BaseModel) else inner
         both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        found[key] = merged(inner, value) if both else value  # type: ignore[arg-type]
-    return found
+        values[key] = merged(inner, value) if both else value  # type: ignore[arg-type]
+    return values

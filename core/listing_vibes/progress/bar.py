@@ -73,22 +73,22 @@ class ProgressBar:
             case Notice(text):
                 self._line(text)
             case Validated(step, recall, smooth, best_step, best):
-                kept = f"(kept: step {best_step}, smooth {best:.4f})"
-                self._line(f"step {step}: validation recall@30 {recall:.4f}, smooth {smooth:.4f} {kept}")
+                stored = f"(kept: step {best_step}, smooth {best:.4f})"
+                self._line(f"step {step}: validation recall@30 {recall:.4f}, smooth {smooth:.4f} {stored}")
             case JobDone(job, seed, seconds, standing, error):
                 how = f"failed: {error}" if error else f"done in {seconds:.0f} s"
                 reached = f"{standing.done:.1f} of {standing.total}{_left(standing.left)}"
                 self._line(f"{job}, seed {seed}: {how} ({reached})")
                 self(standing)
 
-    def _count(self, what: str, done: float, total: int, left: float | None, told: str) -> None:
+    def _count(self, what: str, done: float, total: int, left: float | None, given: str) -> None:
         if what not in self.tasks:
             self.tasks[what] = self.bar.add_task(what, total=total)
             self.due[what] = time.monotonic() + FIRST_S
-        self.bar.update(self.tasks[what], completed=done, total=total, left=left, description=told)
+        self.bar.update(self.tasks[what], completed=done, total=total, left=left, description=given)
         if not self.console.is_terminal and time.monotonic() >= self.due[what]:
             self.due = dict.fromkeys(self.due, time.monotonic() + EVERY_S)
-            self._line(f"{told}: {round(done, 1):,.10g} of {total:,}{_left(left)}")
+            self._line(f"{given}: {round(done, 1):,.10g} of {total:,}{_left(left)}")
 
     def _line(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)

@@ -43,8 +43,8 @@ class Photo:
 
 def vibe_map(run: Run) -> Map | None:
     """The map of the photos, else of another space; None where it is not drawn."""
-    found = listings_map(run)
-    return None if found is None else thinned(found[0])
+    result = listings_map(run)
+    return None if result is None else thinned(result[0])
 
 
 def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, np.ndarray] | None:
@@ -64,8 +64,8 @@ def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, n
     search = PhotoSearch.open(run)
     looks = None if search is None else search.looks
     coded = coded_map(run.market, rows, mine.reindex(columns=list(COLUMNS)), looks)
-    told = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
-    groups = [(one.name, int((cluster == number).sum())) for number, one in enumerate(told)]
+    given = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
+    groups = [(item.name, int((cluster == number).sum())) for number, item in enumerate(given)]
     places = grid_places(mine[["x", "y"]].to_numpy())
     caption = f"{count(len(mine), 'listing')} by {SPACES.get(str(space), space)}; what is alike lies near to one another."
     return Map(places.astype(int) * 1000 // SIZE, cluster, groups, caption), rows, places
@@ -84,22 +84,22 @@ def photo_grids(run: Run) -> list[list[Photo]]:
     market = run.market
     if "photos" not in run.spaces or not market.cover:
         return []
-    known = [
+    available = [
         name
         for row, name in enumerate(run.listing_ids)
         if run.index("photos").known[row] and name in market.cover
     ]
-    if len(known) <= NEIGHBOURS:
+    if len(available) <= NEIGHBOURS:
         return []
-    asked = np.random.default_rng(SEED).choice(len(known), min(EXAMPLES, len(known)), replace=False)
+    query = np.random.default_rng(SEED).choice(len(available), min(EXAMPLES, len(available)), replace=False)
     grids = []
-    for listing in (known[number] for number in asked):
-        found = run.similar(listing, k=NEIGHBOURS, space="photos")
-        near = zip(found[C.LISTING], found["score"], strict=True)
+    for listing in (available[number] for number in query):
+        result = run.similar(listing, k=NEIGHBOURS, space="photos")
+        neighbors = zip(result[C.LISTING], result["score"], strict=True)
         grids.append(
             [
                 photo_of(market, listing, "the listing"),
-                *(photo_of(market, name, f"similarity {score:.2f}") for name, score in near),
+                *(photo_of(market, name, f"similarity {score:.2f}") for name, score in neighbors),
             ]
         )
     return grids

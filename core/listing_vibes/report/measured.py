@@ -62,7 +62,7 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
         "verdicts": [f"{word} {', '.join(map(method_name, names))}" for word, names in verdicts.items() if names],
         "best": best_text,
         "figure": Rows(
-            [_row(method_name(name), found, name == DEFAULT_RANKING) for name, found in figures.items()],
+            [_row(method_name(name), result, name == DEFAULT_RANKING) for name, result in figures.items()],
             f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {size}",
         ),
         "titles": [_title(name) for name in metric_names],
@@ -74,8 +74,10 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _row(label: str, found: dict[str, float], is_default: bool, note: str = "") -> Row:
-    return Row(label, found["value"], found["low"], found["high"], "model" if is_default else "other", note)
+def _row(label: str, result: dict[str, float], is_default: bool, note: str = "") -> Row:
+    return Row(
+        label, result["value"], result["low"], result["high"], "model" if is_default else "other", note
+    )
 
 
 def _title(metric: str) -> str:
@@ -87,10 +89,10 @@ def slices_of(metrics: dict[str, Any]) -> Rows | None:
     """Return the recall of the default ranking by kind of query."""
     rows = []
     for name, part in metrics.get("slices", {}).items():
-        found = part.get("results", {}).get(DEFAULT_RANKING, {}).get(METRIC)
-        if (name in SLICES or name.startswith("history ")) and found and found["value"] is not None:
+        result = part.get("results", {}).get(DEFAULT_RANKING, {}).get(METRIC)
+        if (name in SLICES or name.startswith("history ")) and result and result["value"] is not None:
             label, note = name[:1].upper() + name[1:], count(part["queries"], "query", "queries")
-            rows.append(_row(label, found, True, note))
+            rows.append(_row(label, result, True, note))
     caption = "Recall@30 of the default ranking by kind of query, with 95 % intervals over users."
     return Rows(rows, caption) if rows else None
 

@@ -72,6 +72,6 @@ def _escape(text: str) -> str:
     return re.sub(r"([\\*_<\[\]#|])", r"\\\1", printable(text))
 
 
-def _subtitle(found: Monitored) -> str:
-    since = f", on events since {found.since.replace('T', ' ')}" if found.since else ""
-    return f"Looked at {found.looked} UTC: the run {found.run}, refresh {found.generation}{since}."
+def _subtitle(result: Monitored) -> str:
+    since = f", on events since {result.since.replace('T', ' ')}" if result.since else ""
+    return f"Looked at {result.looked} UTC: the run {result.run}, refresh {result.generation}{since}."

@@ -90,12 +90,14 @@ def _head(run: Run) -> dict[str, Any]:
     if len(market.events) and market.timed:
         times = market.events[C.TIMESTAMP]
         when = [f"{end.day} {end:%b %Y}" for end in (times.min(), times.max())]
-    made = f"Preset {settings.preset}, seed {settings.seed}." if run.has_model else "Without a trained model."
+    created = (
+        f"Preset {settings.preset}, seed {settings.seed}." if run.has_model else "Without a trained model."
+    )
     if run.has_model and run.transferred:
-        made += " The model was trained on another market and is used here as it is."
+        created += " The model was trained on another market and is used here as it is."
     return {
         "market": market.name,
-        "made": made,
+        "made": created,
         "when": when,
         "spaces": [SPACES.get(name, name) for name in run.spaces],
         "note": market.config.note,

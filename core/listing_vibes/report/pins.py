@@ -176,10 +176,10 @@ def _history(run: Run, selection: Selection) -> Strip:
 
 def _map_view(view: View, run: Run, params: Mapping[str, str]) -> View:
     """Show the map, on a day with what was active; of a group or a region its listings as well."""
-    found = listings_map(run, params.get("space"))
-    if found is None:
+    result = listings_map(run, params.get("space"))
+    if result is None:
         raise VibesError("The map of this run is not drawn yet; the explorer draws it on its page.")
-    drawn, rows, places = found
+    drawn, rows, places = result
     is_shown, text = np.ones(len(rows), bool), ""
     days = MarketDays.of(run.log, run.catalogue) if "day" in params else None
     day = None if days is None else days.number(params["day"])
@@ -219,19 +219,17 @@ def _launch_view(view: View, run: Run, params: Mapping[str, str]) -> View:
         cells, document = {}, {"like": like}
     else:
         raise VibesError("Nothing was filled in on this page yet.")
-    found = launch(run, document, advise=False)
+    result = launch(run, document, advise=False)
     labels = {item.name: _label(run.market, item) for item in run.market.attributes}
     years = years_of(run.market)
     facts = [
         (labels.get(str(name), str(name)), _text(value, name not in years)) for name, value in cells.items()
     ]
-    size = (
-        f"{len(found.audience):,} of {count(found.users, 'user')} would have it among their first {found.k}"
-    )
-    median = "" if found.median_rank is None else f", at a median rank of {found.median_rank:,.0f}"
-    scores = [f"similarity {score:.2f}" for score in found.competitors["score"]]
+    size = f"{len(result.audience):,} of {count(result.users, 'user')} would have it among their first {result.k}"
+    median = "" if result.median_rank is None else f", at a median rank of {result.median_rank:,.0f}"
+    scores = [f"similarity {score:.2f}" for score in result.competitors["score"]]
     strips = [
-        Strip("Active listings nearest to it", _photos(run, found.competitors[C.LISTING].tolist(), scores))
+        Strip("Active listings nearest to it", _photos(run, result.competitors[C.LISTING].tolist(), scores))
     ]
     if like is not None:
         strips.insert(0, Strip("Made from", [photo_of(run.market, like, "")]))

@@ -54,18 +54,18 @@ def best_baseline(results: dict[str, Any], metric: str = METRIC) -> str | None:
 
 def describe_difference(metrics: dict[str, Any], baseline: str, metric: str = METRIC) -> str:
     """Return the difference of the default ranking to a baseline in words, with its corrected interval."""
-    found = metrics.get("differences", {}).get(f"{DEFAULT_RANKING} - {baseline}", {}).get(metric)
-    if not found or found.get("low") is None:
+    result = metrics.get("differences", {}).get(f"{DEFAULT_RANKING} - {baseline}", {}).get(metric)
+    if not result or result.get("low") is None:
         return ""
-    low, high = corrected_interval(found)
-    points = [f"{100 * share:+.1f}".replace("-", "−") for share in (found["value"], low, high)]
-    is_corrected = (low, high) != (found["low"], found["high"])
+    low, high = corrected_interval(result)
+    points = [f"{100 * share:+.1f}".replace("-", "−") for share in (result["value"], low, high)]
+    is_corrected = (low, high) != (result["low"], result["high"])
     several = ", corrected for the number of methods" if is_corrected else ""
     verdict = {
         "better": "the default ranking is significantly better",
         "worse": "the default ranking is significantly worse",
         "not significantly different": "not significantly different",
-    }[_verdict(found)]
+    }[_verdict(result)]
     return f"Difference: {points[0]} points ({points[1]} to {points[2]}{several}), {verdict}."
 
 
@@ -88,18 +88,18 @@ def corrected_interval(found: dict[str, Any]) -> tuple[float, float]:
 def compare_methods(differences: dict[str, Any], metric: str = METRIC) -> dict[str, list[str]]:
     """Return the baselines that the default ranking is better than, worse than and not significantly different from."""
     groups: dict[str, list[str]] = {"better": [], "worse": [], "not significantly different": []}
-    for pair, found in differences.items():
+    for pair, result in differences.items():
         subject, _, other = pair.partition(" - ")
-        if subject == DEFAULT_RANKING and other != CEILING and not uses_model(other) and metric in found:
-            groups[_verdict(found[metric])].append(other)
+        if subject == DEFAULT_RANKING and other != CEILING and not uses_model(other) and metric in result:
+            groups[_verdict(result[metric])].append(other)
     words = ("significantly better than", "significantly worse than", "not significantly different from")
     return dict(zip(words, groups.values(), strict=True))
 
 
-def _verdict(found: dict[str, Any]) -> str:
-    if found.get("p_holm", 1.0) >= SIGNIFICANT:
+def _verdict(result: dict[str, Any]) -> str:
+    if result.get("p_holm", 1.0) >= SIGNIFICANT:
         return "not significantly different"
-    return "better" if found["value"] > 0 else "worse"
+    return "better" if result["value"] > 0 else "worse"
 
 
 def describe_notes(metrics: dict[str, Any]) -> str:

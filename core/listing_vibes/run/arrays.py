@@ -48,9 +48,9 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
     head.pop("__metadata__", None)
     return {
         name: _map(
-            path, np.dtype(TYPES[one["dtype"]]), tuple(one["shape"]), 8 + size + one["data_offsets"][0]
+            path, np.dtype(TYPES[item["dtype"]]), tuple(item["shape"]), 8 + size + item["data_offsets"][0]
         )
-        for name, one in head.items()
+        for name, item in head.items()
     }
 
 

@@ -132,10 +132,10 @@ def check_finite(path: Path, name: str, vectors: np.ndarray) -> None:
     VibesError: the vectors (L, d) of the space `name` are not all finite.
     """
     for begin in range(0, len(vectors), AT_ONCE):  # what is made on the way stays in the processor's cache
-        some = vectors[begin : begin + AT_ONCE]
+        subset = vectors[begin : begin + AT_ONCE]
         # numpy converts float16 number by number; its bits are quicker.
         is_finite = (
-            (some.view(np.uint16) & 0x7FFF) < 0x7C00 if some.dtype == np.float16 else np.isfinite(some)
+            (subset.view(np.uint16) & 0x7FFF) < 0x7C00 if subset.dtype == np.float16 else np.isfinite(subset)
         )
         if not is_finite.all():
             raise damaged(path, f"{name} holds NaN or infinity")

@@ -54,7 +54,7 @@ def _convert_state(folder: Path) -> None:
     if (folder / DERIVED).is_file() and not read_note(folder / DERIVED):
         with safe_open(folder / DERIVED, "numpy") as stored:
             old = stored.metadata() or {}
-        arrays = {name: np.array(one) for name, one in map_arrays(folder / DERIVED).items()}
+        arrays = {name: np.array(item) for name, item in map_arrays(folder / DERIVED).items()}
         save_arrays(folder / DERIVED, arrays, f"{old.get('fingerprint', '')} {old.get('weights', '')}")
     content |= {"format": RUN_FORMAT, "files": {}}
     write_text(folder / "run.toml", tomli_w.dumps(content))

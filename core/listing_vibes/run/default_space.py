@@ -56,5 +56,8 @@ def default_space(
 def mean_attributes(market: Market) -> float:
     """Return how many attributes a listing has a value of, on average."""
     return float(
-        sum(1 - type_of(one.kind).missing(market.listings, one.name).mean() for one in market.attributes)
+        sum(
+            1 - type_of(attribute.kind).missing(market.listings, attribute.name).mean()
+            for attribute in market.attributes
+        )
     )

@@ -42,9 +42,9 @@ def default_blend_sentence(settings: Resolved) -> str:
         added.append(f"Lists add what was touched in the last {fit.days} days{beside}")
     if fit.space:
         whom = "one of the history" if fit.nearest else "the history"
-        said = f"listings near {whom} by their attributes count"
+        message = f"listings near {whom} by their attributes count"
         added.append(
-            f"{said if added else said.capitalize()} {fit.share:g} times as much as what the model says"
+            f"{message if added else message.capitalize()} {fit.share:g} times as much as what the model says"
         )
     return f" {'; '.join(added)}."
 
@@ -68,7 +68,7 @@ def describe_listings(run: RunFolder, found: pd.DataFrame, attributes: int = 4) 
     columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
     if (cost := price(market)) is not None:
         unit = said_unit(market, cost)
-        columns = [one for one in columns if one[1] != cost.name]
+        columns = [column for column in columns if column[1] != cost.name]
         columns.append((f"{cost.label} ({unit})" if unit else cost.label, cost.name))
     for label, name in columns:
         values = market.column(name)

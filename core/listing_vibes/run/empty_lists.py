@@ -41,8 +41,8 @@ def explain_unmet(market: Market, rules: Rules) -> str | None:
     for text in rules.where:
         condition = read_condition(market, text)
         if not condition.fulfilled(market).any():
-            near = _nearest_value(market, condition)
-            hint = f"'{near}' is nearest" if near else "change that condition, or leave it out"
+            neighbors = _nearest_value(market, condition)
+            hint = f"'{neighbors}' is nearest" if neighbors else "change that condition, or leave it out"
             return f"No listing of the market fulfils '{text}'; {hint}."
     return None
 
@@ -52,8 +52,8 @@ def _nearest_value(market: Market, condition: Condition) -> str:
     if not isinstance(condition, Comparison) or condition.attribute.shown_as not in ("category", "multi"):
         return ""
     values = market.column(condition.attribute.name).explode().dropna().astype("str")
-    known = {value.casefold(): value for value in values.value_counts().index[:MOST_VALUES]}
+    available = {value.casefold(): value for value in values.value_counts().index[:MOST_VALUES]}
     for requested in condition.values[:MOST_REQUESTED]:
-        if near := difflib.get_close_matches(str(requested).casefold()[:100], known, 1):
-            return known[near[0]]
+        if neighbors := difflib.get_close_matches(str(requested).casefold()[:100], available, 1):
+            return available[neighbors[0]]
     return ""

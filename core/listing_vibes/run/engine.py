@@ -68,8 +68,8 @@ class Engine:
         featurizer = Featurizer.load(run)
         if anew:
             featurizer = featurizer.adapt_to(market)
-        kept = photos is None and is_sound(run, DERIVED) and not (anew and featurizer.within)
-        features = load_prepared(run, market.fingerprint) if kept else None
+        stored = photos is None and is_sound(run, DERIVED) and not (anew and featurizer.within)
+        features = load_prepared(run, market.fingerprint) if stored else None
         if features is not None and not fit_each_other(features, featurizer, len(market.listings)):
             features = None  # damaged: made again
         if features is None:

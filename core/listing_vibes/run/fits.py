@@ -67,7 +67,7 @@ class Fit(BaseModel):
     def holds(self) -> str:
         """What it adds in those words, whatever the row is called."""
         parts = {"neighbors": self.space, "recency": self.days or self.events, "ids": self.ids}
-        return "+".join(name for name, there in parts.items() if there)
+        return "+".join(name for name, existing in parts.items() if existing)
 
 
 def fixed_blend(
@@ -120,7 +120,7 @@ def fit_of(scorer: Scorer) -> Fit | None:
     if scorer.recent is not None:
         weights |= {"days": scorer.recent.days, "events": scorer.recent.events}
     neighbors, ids = (
-        getattr(one, "scorer", one) for one in (scorer.neighbors, scorer.ids)
+        getattr(item, "scorer", item) for item in (scorer.neighbors, scorer.ids)
     )  # of a `Remembered`
     if isinstance(neighbors, VectorNeighbors):
         weights |= {"space": SPACES[neighbors.name], "decay": neighbors.decay, "nearest": neighbors.nearest}
@@ -132,14 +132,14 @@ def fit_of(scorer: Scorer) -> Fit | None:
 
 def distinct_fits(fits: Sequence[Fit]) -> list[Fit]:
     """Those that order listings otherwise than the model and than the ones before them."""
-    found: dict[tuple[object, ...], Fit] = {}
+    result: dict[tuple[object, ...], Fit] = {}
     for fit in fits:
-        near = (fit.space, fit.decay, fit.nearest, fit.share) if fit.share else ()
+        neighbors = (fit.space, fit.decay, fit.nearest, fit.share) if fit.share else ()
         ids = (fit.ids, fit.id_share) if fit.id_share else ()
         recent = (fit.days, fit.events, fit.weight) if fit.weight else ()
-        if near or ids or recent:
-            found.setdefault((near, ids, recent), fit)
-    return list(found.values())
+        if neighbors or ids or recent:
+            result.setdefault((neighbors, ids, recent), fit)
+    return list(result.values())
 
 
 def save_fits(run: Path, fits: Sequence[Fit]) -> None:
@@ -170,9 +170,9 @@ def fitted(run: Path, beside: str) -> Fit:
         VibesError: nothing of that name, or nothing fitted yet.
     """
     fits = {frozenset(fit.added.split("+")): fit for fit in load_fits(run)}
-    asked = frozenset(part.strip() for part in beside.replace("neighbours", "neighbors").split("+"))
-    if asked in fits:
-        return fits[asked]
+    query = frozenset(part.strip() for part in beside.replace("neighbours", "neighbors").split("+"))
+    if query in fits:
+        return fits[query]
     if fits:
         raise VibesError(
             f"Option --blend is '{beside}'; {run} has {', '.join(fit.added for fit in fits.values())}."

@@ -107,10 +107,10 @@ class RunFolder:
         lease = lease_current(path)
         run = cls(path, Manifest.load(lease.folder), market, lease, events_too)
         if run.manifest.markets is not None and not run.manifest.market:
-            runs = sorted(one.parent for one in (path / MARKETS).glob("*/run.toml"))
-            mend = f"open one of its runs (as {runs[0]}), or " if runs else ""
+            runs = sorted(item.parent for item in (path / MARKETS).glob("*/run.toml"))
+            hint = f"open one of its runs (as {runs[0]}), or " if runs else ""
             raise VibesError(
-                f"{path} is a model of several markets, without listings of its own; {mend}put it to work in a market with "
+                f"{path} is a model of several markets, without listings of its own; {hint}put it to work in a market with "
                 f"`vibes embed MARKET RUN --model {path}`."
             )
         if not (run.folder / LISTINGS).is_file():
@@ -231,8 +231,8 @@ class RunFolder:
 
         Columns `user_id, rank, candidate_id, score, run, at`, as `vibes batch` writes them; empty without any.
         """
-        kept = read_kept(self.folder / PUSHES, PUSH_COLUMNS, "embed the run again, and refresh it")
-        return pd.DataFrame(columns=list(PUSH_COLUMNS)) if kept is None else kept
+        stored = read_kept(self.folder / PUSHES, PUSH_COLUMNS, "embed the run again, and refresh it")
+        return pd.DataFrame(columns=list(PUSH_COLUMNS)) if stored is None else stored
 
     @cached_property
     def market_changed(self) -> bool:
@@ -248,8 +248,8 @@ class RunFolder:
     def transferred(self) -> bool:
         """Whether the model was trained on another market than the one that the run was made over."""
         # A refresh changes the tables, not the market.
-        made = Manifest.load(self.made) if self.generation else self.manifest
-        return bool(made.trained_on) and made.trained_on != made.fingerprint
+        created = Manifest.load(self.made) if self.generation else self.manifest
+        return bool(created.trained_on) and created.trained_on != created.fingerprint
 
     @property
     def trained_until(self) -> int | None:
@@ -376,9 +376,9 @@ class RunFolder:
 
     def frame(self, rows: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
         """The listings `rows` (k,), -1 where there is none, as `listing_id, score`."""
-        found = rows >= 0
-        ids = self._arrays["listing_id"][rows[found]].astype(str)
-        return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[found].astype(float)})
+        result = rows >= 0
+        ids = self._arrays["listing_id"][rows[result]].astype(str)
+        return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[result].astype(float)})
 
 
 def _is_folder(path: Path) -> bool:
@@ -391,7 +391,7 @@ def _is_folder(path: Path) -> bool:
 def no_such_listing(listing_id: str, known: Sequence[str], where: Path | str) -> NotThere:
     """Return the error of an id that is not among those `known`, with the nearest one of those that begin alike."""
     like = listing_id.strip()[:100].casefold()
-    alike = [one for one in known if one[:2].casefold() == like[:2]][:MOST_ALIKE]
-    near = get_close_matches(like, by_text := {one.casefold(): one for one in alike}, 1)
-    hint = f"did you mean '{by_text[near[0]]}'?" if near else "give one of its listing ids."
+    alike = [item for item in known if item[:2].casefold() == like[:2]][:MOST_ALIKE]
+    neighbors = get_close_matches(like, by_text := {item.casefold(): item for item in alike}, 1)
+    hint = f"did you mean '{by_text[neighbors[0]]}'?" if neighbors else "give one of its listing ids."
     return NotThere(f"There is no listing '{listing_id}' in {where}; {hint}")

@@ -63,13 +63,13 @@ def attribute_name(market: Market, given: str, option: str) -> str:
     Raises:
         VibesError: there is none, or it holds several values a listing.
     """
-    wanted = given.strip().casefold()
-    single = [one for one in market.attributes if type_of(one.kind).one_value]
+    requested = given.strip().casefold()
+    single = [attribute for attribute in market.attributes if type_of(attribute.kind).one_value]
     for attribute in single:
-        if wanted in (attribute.name.casefold(), attribute.label.casefold()):
+        if requested in (attribute.name.casefold(), attribute.label.casefold()):
             return attribute.name
     columns = market_columns(_listings_table(market), market.config)
-    reserved = {one.name for one in market.attributes} | {
+    reserved = {attribute.name for attribute in market.attributes} | {
         C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE,
     }  # fmt: skip
     others = [name for name in columns if name not in reserved]
@@ -77,7 +77,7 @@ def attribute_name(market: Market, given: str, option: str) -> str:
         return given
     raise VibesError(
         f"Option {option} names '{given}', which is no attribute with one value a listing; "
-        f"give one of: {', '.join([*(one.name for one in single), *others])}."
+        f"give one of: {', '.join([*(item.name for item in single), *others])}."
     )
 
 

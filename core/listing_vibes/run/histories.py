@@ -48,8 +48,8 @@ class HistoryBatch(NamedTuple):
 
 def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> HistoryBatch:
     """Return the histories of users, of their events before a moment (None: all of them); empty for an unknown user."""
-    log, known = run.log, run.user_number
-    ends = [log.history_at(known[user], before) if user in known else (0, 0) for user in users]
+    log, available = run.log, run.user_number
+    ends = [log.history_at(available[user], before) if user in available else (0, 0) for user in users]
     bounds = np.array(ends, np.int64).reshape(-1, 2)
     return HistoryBatch(log, bounds[:, 0], bounds[:, 1])
 
@@ -73,8 +73,8 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
         VibesError: an unknown listing or action.
     """
     events = [read_events(history) for history in histories]
-    length = np.array([len(one) for one in events], np.int64)
-    flat = [event for one in events for event in one]
+    length = np.array([len(event) for event in events], np.int64)
+    flat = [event for item in events for event in item]
     names = run.market.known_actions
     actions = {name: number for number, name in enumerate(names)}
     end = np.cumsum(length)
@@ -106,8 +106,10 @@ def _action_number(actions: Mapping[str, int], action: str | None) -> int:
     if action is None:
         return -1
     if action not in actions:
-        known = ", ".join(actions) or "none"
-        raise VibesError(f"The history has the action '{action}', which this market does not know ({known}).")
+        is_present = ", ".join(actions) or "none"
+        raise VibesError(
+            f"The history has the action '{action}', which this market does not know ({is_present})."
+        )
     return actions[action]
 
 

@@ -132,9 +132,12 @@ def named_model(run: Path | str) -> Path:
     path = Path(run)
     if path.is_dir() or len(path.parts) != 1:
         return path
-    known = {"demo": DEMO / "run", **{one.parent.name: one.parent for one in MODELS.glob("*/run.toml")}}
-    if path.name not in known:
+    available = {
+        "demo": DEMO / "run",
+        **{item.parent.name: item.parent for item in MODELS.glob("*/run.toml")},
+    }
+    if path.name not in available:
         raise VibesError(
-            f"There is no run folder {path}, and no model of that name; those that ship are {' and '.join(sorted(known))}."
+            f"There is no run folder {path}, and no model of that name; those that ship are {' and '.join(sorted(available))}."
         )
-    return known[path.name]
+    return available[path.name]

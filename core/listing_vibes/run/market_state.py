@@ -37,21 +37,22 @@ def market_of_run(run: RunFolder) -> Market:
     Raises:
         MarketMismatch: a listing of the run is missing from the market.
     """
-    market, known = run.market_on_disk, run.listing_ids
+    market, available = run.market_on_disk, run.listing_ids
     if not run.market_changed:
         return market
-    missing = [one for one in known if one not in market.listing_row]
+    missing = [item for item in available if item not in market.listing_row]
     if missing:
         raise MarketMismatch(
-            f"{market.path} no longer has {count(len(missing), 'listing')} of the {len(known):,} that {run.path} was made from (such "
+            f"{market.path} no longer has {count(len(missing), 'listing')} of the {len(available):,} that {run.path} was made from (such "
             f"as '{missing[0]}'); put its tables back, or bring the run up to date with `{_embed_again(run)}`."
         )
     warnings.warn(changed_sentence(run), MarketChanged, stacklevel=4)
-    if list(market.listing_row) == known:
+    if list(market.listing_row) == available:
         return market
-    rows = [market.listing_row[one] for one in known]
+    rows = [market.listing_row[item] for item in available]
     photos, events = (
-        table[table[C.LISTING].isin(known)].reset_index(drop=True) for table in (market.photos, market.events)
+        table[table[C.LISTING].isin(available)].reset_index(drop=True)
+        for table in (market.photos, market.events)
     )
     listings = market.listings.iloc[rows].reset_index(drop=True)
     return replace(market, listings=listings, photos=photos, events=events)

@@ -112,7 +112,7 @@ class Newcomers:
                 if vector.any():
                     vectors["attributes"] = vector
                     scores["attributes"] = np.where(table.any(axis=1), table @ vector, -np.inf)
-        broken = {path: reason for one in embedded for path, reason in one.broken}
+        broken = {path: reason for item in embedded for path, reason in item.broken}
         return Newcomer(vectors, scores, [(int(Path(path).name), reason) for path, reason in broken.items()])
 
     def encode_models(
@@ -140,7 +140,12 @@ class Newcomers:
                 rows = np.array([number for order in orders for number in order], int)
                 shown = _at_rows(self._embed(every, photos, engine.featurizer.photo_encoder), rows)
             features = engine.featurizer.transform(market, shown)
-            return np.stack([_unit(one) for one in replace(engine, features=features).encode_listings()])
+            return np.stack(
+                [
+                    _unit(encode_listing)
+                    for encode_listing in replace(engine, features=features).encode_listings()
+                ]
+            )
 
     def _embed(self, market: Market, contents: Sequence[bytes], name: str) -> PhotoVectors:
         """Return the vectors of the photos of `market` by the encoders of a stored name."""
@@ -148,7 +153,7 @@ class Newcomers:
         def make() -> PhotoVectors:
             parts = name.split(JOIN)
             return combine(
-                [embed_photos(market.path, market.photos, self._encoders(one), workers=1) for one in parts]
+                [embed_photos(market.path, market.photos, self._encoders(part), workers=1) for part in parts]
             )
 
         digests = tuple(hashlib.sha256(content).digest() for content in contents)
@@ -192,7 +197,11 @@ def new_listings(
     Raises:
         VibesError: an unknown attribute or a value that cannot be read.
     """
-    attributes = {name: one for one in market.attributes for name in type_of(one.kind).columns(one.name)}
+    attributes = {
+        name: attribute
+        for attribute in market.attributes
+        for name in type_of(attribute.kind).columns(attribute.name)
+    }
     unknown = sorted({name for cells in drafts for name in cells} - attributes.keys())
     if unknown:
         raise VibesError(

@@ -46,7 +46,9 @@ def read_listings(listings: Any) -> tuple[list[str], bool]:
         VibesError: something is no id.
     """
     members = _members(listings)
-    return [read_id(one, "listing") for one in ([listings] if members is None else members)], members is None
+    return [
+        read_id(item, "listing") for item in ([listings] if members is None else members)
+    ], members is None
 
 
 def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
@@ -55,12 +57,12 @@ def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
     Raises:
         VibesError: one is no listing of the run.
     """
-    for one in ids:
-        if one not in run.listing_row:
+    for item in ids:
+        if item not in run.listing_row:
             raise VibesError(
-                f"Option {option} names '{one}', which is no listing of {run.path}; give ids of its listings."
+                f"Option {option} names '{item}', which is no listing of {run.path}; give ids of its listings."
             )
-    return np.array([run.listing_row[one] for one in dict.fromkeys(ids)], np.int64)
+    return np.array([run.listing_row[fromkey] for fromkey in dict.fromkeys(ids)], np.int64)
 
 
 def read_queries(run: RunFolder, queries: Any) -> Queries:
@@ -84,30 +86,33 @@ def read_queries(run: RunFolder, queries: Any) -> Queries:
             )
         return Queries([user], True)
     members = [queries] if members is None else members
-    if all(isinstance(one, Event | Mapping) for one in members):  # an empty one is an empty history
+    if all(isinstance(member, Event | Mapping) for member in members):  # an empty one is an empty history
         return Queries([_read_history(members)], True)
-    if any(_is_history(one) for one in members):
+    if any(_is_history(member) for member in members):
         return Queries(
-            [_read_history(one) if _is_history(one) else read_id(one, "user") for one in members], False
+            [_read_history(member) if _is_history(member) else read_id(member, "user") for member in members],
+            False,
         )
-    return _read_ids(run, [read_id(one, "user or listing") for one in members])
+    return _read_ids(run, [read_id(member, "user or listing") for member in members])
 
 
 def _read_ids(run: RunFolder, ids: list[str]) -> Queries:
-    users, listings = ([one for one in ids if one in known] for known in (run.user_number, run.listing_row))
+    users, listings = (
+        [item for item in ids if item in available] for available in (run.user_number, run.listing_row)
+    )
     shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
     if len(users) == len(listings) == len(ids):
         raise VibesError(f"[{shown}] may be users or listings of {run.path}; {EXPLICIT}.")
     if len(users) == len(ids) or (users and not listings):
         return Queries(list(ids), False)
     if len(listings) == len(ids):
-        return Queries([[Event(one) for one in ids]], True)
+        return Queries([[Event(item) for item in ids]], True)
     if users:
         raise VibesError(
             f"[{shown}] mixes users ('{users[0]}') and listings ('{listings[0]}'); give users, or the listings of one history."
         )
     if listings:
-        missing = next(one for one in ids if one not in run.listing_row)
+        missing = next(item for item in ids if item not in run.listing_row)
         raise no_such_listing(missing, run.listing_ids, run.path)
     raise NotThere(f"There is no user or listing '{ids[0]}' in {run.path}; {EXPLICIT}.")
 
@@ -135,15 +140,15 @@ def _read_history(value: Any) -> History:
     if isinstance(value, pd.DataFrame):
         return value
     members = [value] if isinstance(value, Event | Mapping) else _members(value) or []
-    if all(isinstance(one, Event) for one in members):
+    if all(isinstance(member, Event) for member in members):
         return members
     rows = [
-        {C.LISTING: one.listing, C.ACTION: one.action, C.DURATION: one.duration_s}
-        if isinstance(one, Event)
-        else dict(one)
-        if isinstance(one, Mapping)
-        else {C.LISTING: read_id(one, "listing")}
-        for one in members
+        {C.LISTING: member.listing, C.ACTION: member.action, C.DURATION: member.duration_s}
+        if isinstance(member, Event)
+        else dict(member)
+        if isinstance(member, Mapping)
+        else {C.LISTING: read_id(member, "listing")}
+        for member in members
     ]
     return pd.DataFrame(rows, dtype=object)
 

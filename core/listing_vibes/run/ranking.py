@@ -86,8 +86,8 @@ class Requests:
 
 def search_scores(scores: np.ndarray, k: int, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A `Search` whose queries are the scores (b, L) of all listings."""
-    some = None if allowed.all() else np.flatnonzero(allowed)
-    return best(scores if some is None else scores[:, some], k, some)
+    subset = None if allowed.all() else np.flatnonzero(allowed)
+    return best(scores if subset is None else scores[:, subset], k, subset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,29 +119,29 @@ class CandidateRanker:
         bans = np.unique(requests.owner * len(allowed) + requests.banned)
         numbers = self.vectors.shape[1] if self.rules.diversity else 1  # of a candidate
         for group, members in self._groups(requests, allowed):
-            size, wanted = int(members.sum()), self._wanted(requests.k, members)
-            pool = wanted + SPARE
+            size, requested = int(members.sum()), self._wanted(requests.k, members)
+            pool = requested + SPARE
             while len(group) and size:
                 unfinished = []
                 step = max(1, AT_ONCE // (min(pool, size) * numbers))
-                for some in np.split(group, range(step, len(group), step)):
-                    rows, scores, pinned = self._candidates(queries[some], members, min(pool, size))
-                    free = (rows >= 0) & ~np.isin(some[:, None] * len(allowed) + rows, bans)
-                    chosen, complete = self._choose(rows, scores, free, wanted, requests.k, pinned)
+                for subset in np.split(group, range(step, len(group), step)):
+                    rows, scores, pinned = self._candidates(queries[subset], members, min(pool, size))
+                    free = (rows >= 0) & ~np.isin(subset[:, None] * len(allowed) + rows, bans)
+                    chosen, complete = self._choose(rows, scores, free, requested, requests.k, pinned)
                     width = chosen.shape[1]
-                    lists.rows[some, :width] = _columns(rows, chosen, -1)
-                    lists.scores[some, :width] = _columns(scores, chosen, 0)
-                    unfinished.append(some[~complete & (pool < size)])
+                    lists.rows[subset, :width] = _columns(rows, chosen, -1)
+                    lists.scores[subset, :width] = _columns(scores, chosen, 0)
+                    unfinished.append(subset[~complete & (pool < size)])
                 group, pool = np.concatenate(unfinished), pool * 4
         return lists.rows, lists.scores
 
     def _wanted(self, k: int, members: np.ndarray) -> int:
         """Return how many candidates a list of k is chosen from, no more than `at_most` leaves of the `members` (L,)."""
-        wanted = k * (DIVERSITY_POOL if self.rules.diversity else 1)
+        requested = k * (DIVERSITY_POOL if self.rules.diversity else 1)
         if self.seller is None or self.rules.at_most is None:
-            return wanted
+            return requested
         by_seller = np.bincount(self.seller[members] + 1, minlength=1)  # those without a seller first
-        return int(min(wanted, by_seller[0] + np.minimum(by_seller[1:], self.rules.at_most).sum()))
+        return int(min(requested, by_seller[0] + np.minimum(by_seller[1:], self.rules.at_most).sum()))
 
     def _groups(self, requests: Requests, allowed: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the numbers (b,) of lists that have the same candidates, and these (L,)."""
@@ -149,8 +149,8 @@ class CandidateRanker:
             yield np.arange(len(requests.region_of)), allowed
             return
         region = self.region[requests.region_of]
-        for one in np.unique(region):
-            yield np.flatnonzero(region == one), allowed & (self.region == one)
+        for item in np.unique(region):
+            yield np.flatnonzero(region == item), allowed & (self.region == item)
 
     def _candidates(
         self, queries: np.ndarray, members: np.ndarray, pool: int
@@ -170,17 +170,17 @@ class CandidateRanker:
         return np.hstack([first[0], rows]), np.hstack([first[1], scores]), len(pins)
 
     def _choose(
-        self, rows: np.ndarray, scores: np.ndarray, free: np.ndarray, wanted: int, k: int, pinned: int
+        self, rows: np.ndarray, scores: np.ndarray, free: np.ndarray, requested: int, k: int, pinned: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the columns (b, at most k) chosen of the candidates (b, p), -1 where there are fewer, and whether no candidate beyond
         the pool could be in the list (b,)."""
         if self.seller is not None and self.rules.at_most is not None:
             free = free & (_occurrence(np.where(free, self.seller[rows], -1)) < self.rules.at_most)
-        column = np.argsort(~free, axis=1, kind="stable")[:, :wanted]  # the free ones, in order
+        column = np.argsort(~free, axis=1, kind="stable")[:, :requested]  # the free ones, in order
         is_free = np.take_along_axis(free, column, 1)
         last = np.take_along_axis(scores, column[:, -1:], 1)[:, 0]
         complete = (rows[:, -1] < 0) | (
-            is_free.all(axis=1) & (column.shape[1] == wanted) & (last > scores[:, -1])
+            is_free.all(axis=1) & (column.shape[1] == requested) & (last > scores[:, -1])
         )
         if self.rules.diversity:
             candidates = np.take_along_axis(rows, column, 1)
@@ -233,8 +233,8 @@ def diversify(
         choice = np.where(left, worth, -np.inf).argmax(axis=1)  # (b,) the first of equal ones
         if is_pin is not None and (pins_left := left & is_pin).any():
             choice = np.where(pins_left.any(axis=1), pins_left.argmax(axis=1), choice)
-        some = left[line, choice]
-        picks[some, turn] = choice[some]
+        subset = left[line, choice]
+        picks[subset, turn] = choice[subset]
         left[line, choice] = False
         like = np.einsum("bmd,bd->bm", vectors, vectors[line, choice], dtype=np.float64)
         nearest = np.maximum(nearest, np.round(like, 6))

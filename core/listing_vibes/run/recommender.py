@@ -78,7 +78,7 @@ class Recommender:
         if self._is_indexed and not self.moves.any:
             return self._rank(self.index(None).search, vectors[rows], requests)
         return self._rank_scores(
-            lambda some: self.moves.add_to(vectors[rows[some]] @ vectors.T, at), requests
+            lambda subset: self.moves.add_to(vectors[rows[subset]] @ vectors.T, at), requests
         )
 
     def recommend(
@@ -95,9 +95,9 @@ class Recommender:
             is_scored[log.not_this(start, end)[0]] = True
         if is_empty.any():
             lists.put(is_empty, self._popular(int(is_empty.sum()), at, k))
-        for some, indexed in ((~is_empty & is_scored, False), (~is_empty & ~is_scored, True)):
-            if some.any():
-                lists.put(some, self._personal(log, start[some], end[some], at, k, indexed))
+        for subset, indexed in ((~is_empty & is_scored, False), (~is_empty & ~is_scored, True)):
+            if subset.any():
+                lists.put(subset, self._personal(log, start[subset], end[subset], at, k, indexed))
         return lists
 
     def _personal(
@@ -289,8 +289,8 @@ class Recommender:
             vectors, gain = self.run.vectors(self.space), None if at is None else self.gain_at(at)
             if gain is None:
                 return choose_index(vectors)
-            known = np.flatnonzero(self._known)
-            rows = np.random.default_rng(0).choice(known, min(QUERIES, len(known)), replace=False)
+            available = np.flatnonzero(self._known)
+            rows = np.random.default_rng(0).choice(available, min(QUERIES, len(available)), replace=False)
             table = with_column(vectors, np.where(self._known, gain, np.float32(0)))
             return choose_index(table, with_column(vectors[rows], np.float32(1)))
 

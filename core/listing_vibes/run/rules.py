@@ -200,10 +200,10 @@ class Declared:
 @cache
 def declared() -> tuple[Declared, ...]:
     """Return all rules but the length of the list."""
-    found = []
+    results = []
     for field, info in Rules.model_fields.items():
         for written in info.metadata:
             if isinstance(written, Written):
                 name, default = info.alias or field, info.get_default()
-                found.append(Declared(field, name, default, info.description or "", written))
-    return tuple(found)
+                results.append(Declared(field, name, default, info.description or "", written))
+    return tuple(results)

@@ -69,35 +69,37 @@ class Run(RunFolder):
         Raises:
             VibesError: no such listing, space or attribute, no listing has anything in this space, or `allowed` is of other listings.
         """
-        asked, single = read_listings(listings)
+        query, single = read_listings(listings)
         space = self.spaces[0] if space is None else space
-        rows, known = np.array([self.row(one) for one in asked], np.int64), self.index(space).known
-        has_vector = known[rows]  # (Q,)
-        without = [one for one, has in zip(asked, has_vector, strict=True) if not has]
-        if without and len(without) == len(asked):
+        rows, available = np.array([self.row(item) for item in query], np.int64), self.index(space).known
+        has_vector = available[rows]  # (Q,)
+        without = [item for item, has in zip(query, has_vector, strict=True) if not has]
+        if without and len(without) == len(query):
             raise VibesError(
                 f"Listing '{without[0]}' has nothing in the space '{space}'; choose another space."
             )
         if without:
             warnings.warn(
-                f"{count(len(without), 'listing')} of {len(asked):,} (such as '{without[0]}') "
+                f"{count(len(without), 'listing')} of {len(query):,} (such as '{without[0]}') "
                 f"{'has' if len(without) == 1 else 'have'} nothing in the space '{space}' and {'is' if len(without) == 1 else 'are'} "
                 "left out; choose another space for these.",
                 VibesWarning,
                 stacklevel=2,
             )
             rows = rows[has_vector]
-            asked = [one for one, has in zip(asked, has_vector, strict=True) if has]
-        if allowed is not None and (np.shape(allowed) != known.shape or np.asarray(allowed).dtype != bool):
+            query = [item for item, has in zip(query, has_vector, strict=True) if has]
+        if allowed is not None and (
+            np.shape(allowed) != available.shape or np.asarray(allowed).dtype != bool
+        ):
             raise VibesError(
                 f"allowed has the shape {np.shape(allowed)} and the type {np.asarray(allowed).dtype}; give a True or False for each "
-                f"of the {len(known):,} listings of the run."
+                f"of the {len(available):,} listings of the run."
             )
         rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.ask_moment else None
-        found = maker.similar(rows, moment, rules.length(k), allowed)
-        frame = self._frames(found, None if single else asked, "query_id", maker.rules.says)
+        result = maker.similar(rows, moment, rules.length(k), allowed)
+        frame = self._frames(result, None if single else query, "query_id", maker.rules.says)
         if without:
             frame.attrs["without_vectors"] = without
         return frame
@@ -142,22 +144,22 @@ class Run(RunFolder):
         Raises:
             VibesError: an unknown listing, action or attribute, ids that may be users or listings, or nothing fitted.
         """
-        asked, single = read_queries(self, queries)
+        query, single = read_queries(self, queries)
         rules, moment = Rules.of(rules), self.moment(at)
-        names = ["" if not isinstance(one, str) else one for one in asked]
+        names = ["" if not isinstance(item, str) else item for item in query]
         lists: list[Lists] = []
         empty: list[bool] = []
         maker = self.recommender(None, rules, beside=beside)
-        for users, group in groupby(asked, lambda one: isinstance(one, str)):
-            some: list[Any] = list(group)
+        for users, group in groupby(query, lambda item: isinstance(item, str)):
+            subset: list[Any] = list(group)
             before = None if at is None else moment
-            told = of_users(self, some, before) if users else of_histories(self, some)
-            lists.append(maker.recommend(*told, moment, rules.length(k)))
-            empty.extend(told.empty)
-        made = Lists.joined(lists)
-        frame = self._frames(made, None if single else names, C.USER, maker.rules.says)
+            given = of_users(self, subset, before) if users else of_histories(self, subset)
+            lists.append(maker.recommend(*given, moment, rules.length(k)))
+            empty.extend(given.empty)
+        created = Lists.joined(lists)
+        frame = self._frames(created, None if single else names, C.USER, maker.rules.says)
         if any(empty):
-            frame["fallback"] = np.repeat(empty, (made.rows >= 0).sum(axis=1))
+            frame["fallback"] = np.repeat(empty, (created.rows >= 0).sum(axis=1))
         if scorer := POPULAR if empty and all(empty) else maker.scorer:
             frame.attrs["scorer"] = scorer
         return frame
@@ -222,15 +224,15 @@ class Run(RunFolder):
         return {}
 
     def _frames(
-        self, found: Lists, names: Sequence[str] | None, column: str, says: bool = False
+        self, result: Lists, names: Sequence[str] | None, column: str, says: bool = False
     ) -> pd.DataFrame:
         """The lists one below the other; with `names`, behind a column that says whose each is."""
-        whole = self.frame(found.rows.ravel(), found.scores.ravel())
+        full = self.frame(result.rows.ravel(), result.scores.ravel())
         if says:
-            whole["rule"] = [RULED[code] for code in found.ruled[found.rows >= 0]]
-        whole = with_titles(self, whole)
+            full["rule"] = [RULED[code] for code in result.ruled[result.rows >= 0]]
+        full = with_titles(self, full)
         if names is None:
-            return whole
-        length = (found.rows >= 0).sum(axis=1)
-        whole.insert(0, column, np.repeat(np.array(names, object), length))
-        return whole
+            return full
+        length = (result.rows >= 0).sum(axis=1)
+        full.insert(0, column, np.repeat(np.array(names, object), length))
+        return full

@@ -96,7 +96,7 @@ class RunBlend:
 
     @cached_property
     def _ids(self) -> IdModel:
-        models = {one.name: one for one in BASELINES.values() if issubclass(one, IdModel)}
+        models = {item.name: item for item in BASELINES.values() if issubclass(item, IdModel)}
         if self.fit.ids not in models:
             raise VibesError(
                 f"{self.run.path} was evaluated with the id model '{self.fit.ids}', which is unknown; evaluate it again."

@@ -67,7 +67,7 @@ class ScoreMoves:
         when = self.run.counted_at(at) if self._boosts and at is not None else None
 
         def make() -> np.ndarray:
-            gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
+            gains = [boost.gain(self.run.market, when) for boost in self._boosts if when is not None]
             return np.asarray(np.sum([*gains, *self._lasting], axis=0, dtype=np.float32))
 
         return self._gains.get(when, make)
@@ -143,9 +143,9 @@ class Dial:
 
     def __str__(self) -> str:
         sides = [
-            f"{sign}{quote(one, safe='')}"
+            f"{sign}{quote(item, safe='')}"
             for sign, ids in (("+", self.more), ("-", self.less))
-            for one in ids
+            for item in ids
         ]
         return f"{self.name} {self.weight:g} {self.space} {' '.join(sides)}"
 
@@ -171,8 +171,8 @@ def read_dial(text: str) -> Dial:
     if abs(weight) > MOST:
         raise VibesError(f"Option --dial is '{text}'; give a weight from -{MOST:g} to {MOST:g}.")
     sides: dict[str, list[str]] = {"+": [], "-": []}
-    for one in listings:
-        sides[one[0]].append(unquote(one[1:]))
+    for listing in listings:
+        sides[listing[0]].append(unquote(listing[1:]))
     more, less = (tuple(dict.fromkeys(sides[sign])) for sign in "+-")
     return Dial(name, weight, space, more, less)
 
@@ -186,20 +186,20 @@ def position(run: RunFolder, dial: Dial) -> np.ndarray:
     Raises:
         VibesError: the run has no such space, or a listing is not in the run or has no vector there.
     """
-    vectors, known = run.vectors(dial.space), run.index(dial.space).known
-    for one in (*dial.more, *dial.less):
-        if one not in run.listing_row:
+    vectors, available = run.vectors(dial.space), run.index(dial.space).known
+    for item in (*dial.more, *dial.less):
+        if item not in run.listing_row:
             raise VibesError(
-                f"The dial '{dial.name}' names '{one}', which is no listing of {run.path}; leave it out."
+                f"The dial '{dial.name}' names '{item}', which is no listing of {run.path}; leave it out."
             )
-        if not known[run.listing_row[one]]:
+        if not available[run.listing_row[item]]:
             raise VibesError(
-                f"The dial '{dial.name}' names '{one}', which has nothing in the space '{dial.space}'; leave it out."
+                f"The dial '{dial.name}' names '{item}', which has nothing in the space '{dial.space}'; leave it out."
             )
-    all_known = vectors[known].astype(np.float64)
+    all_known = vectors[available].astype(np.float64)
     mean = all_known.mean(axis=0)
     more, less = (
-        vectors[[run.listing_row[one] for one in ids]].astype(np.float64).mean(axis=0) if ids else mean
+        vectors[[run.listing_row[item] for item in ids]].astype(np.float64).mean(axis=0) if ids else mean
         for ids in (dial.more, dial.less)
     )
     direction = more - less
@@ -209,8 +209,8 @@ def position(run: RunFolder, dial: Dial) -> np.ndarray:
         even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
         direction = np.linalg.solve((1 - shrunk) * covariance + shrunk * even, direction)
     along = vectors @ direction
-    spread = float(along[known].std())
+    spread = float(along[available].std())
     if not spread:
         return np.zeros(len(vectors), np.float32)
-    deviations = np.clip((along - along[known].mean()) / spread, -FARTHEST, FARTHEST)
-    return np.where(known, deviations, 0).astype(np.float32)
+    deviations = np.clip((along - along[available].mean()) / spread, -FARTHEST, FARTHEST)
+    return np.where(available, deviations, 0).astype(np.float32)

@@ -41,35 +41,35 @@ class Shared:
             VibesError: the folder cannot be written.
         """
         name = f"{_digest(of)}-{_digest(repr(state))}"
-        vectors, known = self.folder / f"{name}.npy", self.folder / f"{name}.known.npy"
+        vectors, available = self.folder / f"{name}.npy", self.folder / f"{name}.known.npy"
         try:
             opened = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 lock(opened, wait=True)  # ends with the process, too
                 if not vectors.is_file():
-                    self._make(vectors, known, shape, fill)
+                    self._make(vectors, available, shape, fill)
                     for old in self.folder.glob(f"{_digest(of)}-*.npy"):
-                        if old not in (vectors, known):
+                        if old not in (vectors, available):
                             old.unlink(missing_ok=True)
                 # Copy on write, which nobody does: torch warns of arrays that are only to be read.
                 mapped = np.load(vectors, mmap_mode="c").view(np.ndarray)
-                return ExactIndex(mapped, np.load(known))
+                return ExactIndex(mapped, np.load(available))
             finally:
                 os.close(opened)
         except OSError as error:
             raise write_error(self.folder, error) from error
 
     def _make(
-        self, vectors: Path, known: Path, shape: tuple[int, int], fill: Callable[[np.ndarray], np.ndarray]
+        self, vectors: Path, available: Path, shape: tuple[int, int], fill: Callable[[np.ndarray], np.ndarray]
     ) -> None:
         with atomic_path(vectors, durable=False) as temporary:
-            made = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+            created = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
             if hasattr(os, "posix_fallocate"):  # a page that the disk has no room for would end the process
                 with temporary.open("r+b") as stream:
                     os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size)
-            rows = fill(made)
-            made.flush()
-            with atomic_path(known, durable=False) as beside, beside.open("wb") as stream:
+            rows = fill(created)
+            created.flush()
+            with atomic_path(available, durable=False) as beside, beside.open("wb") as stream:
                 np.save(stream, rows)
 
 

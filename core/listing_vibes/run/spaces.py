@@ -51,26 +51,26 @@ def spaces_of(
     `known` has the engine's vectors (d,) of listings by the digest of their content; `complete` is as in
     `listing_vibes.market.own_vectors`.
     """
-    found: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
     if engine is not None:
-        found["model"] = _model_space(engine, known or {}, report)
-    found |= content_spaces(market, photos, report, complete)
-    if not found:
+        values["model"] = _model_space(engine, known or {}, report)
+    values |= content_spaces(market, photos, report, complete)
+    if not values:
         raise VibesError(
             f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."
         )
-    return found
+    return values
 
 
-def _model_space(engine: Engine, known: dict[bytes, np.ndarray], report: Report | None) -> np.ndarray:
+def _model_space(engine: Engine, available: dict[bytes, np.ndarray], report: Report | None) -> np.ndarray:
     """(L, d): content that is known already, or that several listings share, is not encoded again."""
     digests, first, of = np.unique(
         content_digests(engine.features), return_index=True, return_inverse=True
     )  # (C,), (C,), (L,)
-    new = np.array([digest not in known for digest in digests], bool)  # (C,)
+    new = np.array([digest not in available for digest in digests], bool)  # (C,)
     vectors = np.zeros((len(digests), engine.settings.encoder_config().width), np.float32)
     for row in np.flatnonzero(~new):
-        vectors[row] = known[digests[row]]
+        vectors[row] = available[digests[row]]
     if new.any():
         vectors[new] = engine.encode_listings(report, first[new])
     return vectors[of]
@@ -103,7 +103,7 @@ def save_spaces(
         with atomic_path(run / CENTER) as temporary, temporary.open("wb") as stream:
             np.save(stream, center)
     ids = market.listings[C.LISTING].to_numpy(str)
-    vectors = {name: one.astype(np.float16) for name, one in spaces.items()}
+    vectors = {name: item.astype(np.float16) for name, item in spaces.items()}
     save_arrays(run / LISTINGS, {"listing_id": ids} | vectors)
 
 
@@ -118,13 +118,13 @@ def load_photo_center(run: Path) -> np.ndarray | None:
 
 def library_versions() -> dict[str, str]:
     """Versions of what a run depends on."""
-    found = {"python": platform.python_version()}
+    values = {"python": platform.python_version()}
     for name in ("listing-vibes", "numpy", "pandas", "torch", "timm", "transformers", "accelerate"):
         try:
-            found[name] = version(name)
+            values[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return values
 
 
 def embed_market(
@@ -173,19 +173,19 @@ def _embed(
 
     `before` is where the earlier state of the run lies.
     """
-    engine, settings, trained_on, carried = None, Resolved(), "", None
-    known: dict[bytes, np.ndarray] = {}
+    engine, settings, trained_on, transferred = None, Resolved(), "", None
+    available: dict[bytes, np.ndarray] = {}
     if source is not None and model_run is not None:
-        kept = Manifest.load(source)
-        settings, trained_on = transfer_settings(kept, market)
+        manifest = Manifest.load(source)
+        settings, trained_on = transfer_settings(manifest, market)
         if trained_on != market.fingerprint:
-            carried = _carried(market, model_run, source, kept)
-        if carried is not None and report is not None:
-            report(Notice(f"The model of {model_run} {carried.sentence}."))
+            transferred = _carried(market, model_run, source, manifest)
+        if transferred is not None and report is not None:
+            report(Notice(f"The model of {model_run} {transferred.sentence}."))
         engine = Engine.load(source, market, settings, photos, anew=True)
         for folder in dict.fromkeys((source.resolve(), before.resolve())):  # often one and the same
-            known |= known_vectors(folder, source, engine)
-    spaces = spaces_of(market, photos, engine, report, known)
+            available |= known_vectors(folder, source, engine)
+    spaces = spaces_of(market, photos, engine, report, available)
     if engine is not None and source is not None and source.resolve() != out.resolve():
         for name in MODEL:
             copy_file(source / name, out / name)
@@ -195,8 +195,8 @@ def _embed(
     if engine is not None and engine.featurizer.within is not None:
         engine.featurizer.save(out)
     known_share = None
-    if engine is not None and carried is not None and not carried.learned:
-        known_share = coverage(market, engine.featurizer, carried)
+    if engine is not None and transferred is not None and not transferred.learned:
+        known_share = coverage(market, engine.featurizer, transferred)
     default = default_space(market, spaces, known_share)
     if report is not None:
         report(Notice(default.sentence))
@@ -211,28 +211,28 @@ def _embed(
         photo_encoder=photos.encoder if photos is not None else "",
         encoded_by=engine.path if engine is not None else "",
         default_space=default,
-        carried=carried,
+        carried=transferred,
         versions=library_versions(),
         settings=settings,
     )
 
 
-def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> TransferReport | None:
+def _carried(market: Market, model_run: Path, source: Path, stored: Manifest) -> TransferReport | None:
     """What the model of `model_run` knows of `market`; None where that is the market which it was trained on.
 
     Raises:
         VibesError: nothing, or an attribute as another kind.
     """
-    before = kept.carried if kept.carried is not None and not kept.carried.learned else None
-    here = bool(kept.market) and (source / kept.market).resolve() == market.path.resolve()
-    same = here or kept.fingerprint == market.fingerprint
+    before = stored.carried if stored.carried is not None and not stored.carried.learned else None
+    here = bool(stored.market) and (source / stored.market).resolve() == market.path.resolve()
+    same = here or stored.fingerprint == market.fingerprint
     if same and before is None:
-        return kept.carried
-    run, name = (Path(before.run), before.market_name) if before else (model_run, kept.market_name)
+        return stored.carried
+    run, name = (Path(before.run), before.market_name) if before else (model_run, stored.market_name)
     shared = (
         before.shared
         if before and same
-        else training_market(kept, market) is not None or shares_listings(market, run)
+        else training_market(stored, market) is not None or shares_listings(market, run)
     )
     return TransferReport.of(
         market, Featurizer.load(source), run, name, weights_digest(source), shared=shared

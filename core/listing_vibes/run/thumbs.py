@@ -43,8 +43,8 @@ def data_address(webp: bytes) -> str:
 
 def originals(market: Market, paths: Sequence[str]) -> list[tuple[str, bytes]]:
     """Name and content of the photo files of a market, but of those that cannot be read."""
-    found = []
+    results = []
     for path in paths:
         with suppress(PhotoProblem):
-            found.append((Path(path).name, read(locate(market.path, path))))
-    return found
+            results.append((Path(path).name, read(locate(market.path, path))))
+    return results

@@ -25,11 +25,11 @@ TRANSFER_LATE_WEIGHT = 2.0
 
 def training_market(kept: Manifest, market: Market) -> KnownMarket | None:
     """Which of the markets of a model of several `market` is, by its content, its path or its name; None: none of them."""
-    known, path = kept.markets or [], str(market.path.resolve())
+    available, path = kept.markets or [], str(market.path.resolve())
     for same in ({"fingerprint": market.fingerprint}, {"path": path}, {"name": market.name}):
-        for one in known:
-            if same.items() <= one.model_dump().items():
-                return one
+        for item in available:
+            if same.items() <= item.model_dump().items():
+                return item
     return None
 
 
@@ -37,8 +37,8 @@ def shares_listings(market: Market, run: Path) -> bool:
     """Whether some of the market's listings are of the run `run`; to be sure where that cannot be read."""
     many = sorted((run / MARKETS).glob("*/run.toml"))
     try:
-        for one in [path.parent for path in many] or [run]:
-            with reading(one) as folder:
+        for item in [path.parent for path in many] or [run]:
+            with reading(item) as folder:
                 ids = read_spaces(folder / "listings.safetensors")["listing_id"]
             if market.plain[C.LISTING].isin(ids.tolist()).any():
                 return True
@@ -53,9 +53,9 @@ def is_other_market(run: Path, market: Market) -> bool:
     A market that was moved, or has grown since, is the same.
     """
     with reading(run) as folder:
-        kept = Manifest.load(folder)
-        here = (folder / kept.market).resolve() == market.path.resolve()
-    return not (here or training_market(kept, market) or shares_listings(market, run))
+        manifest = Manifest.load(folder)
+        here = (folder / manifest.market).resolve() == market.path.resolve()
+    return not (here or training_market(manifest, market) or shares_listings(market, run))
 
 
 def transfer_settings(kept: Manifest, market: Market) -> tuple[Resolved, str]:
@@ -76,10 +76,10 @@ def transfer_settings(kept: Manifest, market: Market) -> tuple[Resolved, str]:
         adds = few and market.timed
         blend = fixed_blend(own.training, RECENT, bool(market.attributes)) if adds else None
         own = own.model_copy(update={"blend": blend})
-    one, weight = training_market(kept, market), own.training.late_interaction
-    if one is not None:
-        split = own.split.model_copy(update={"t1": one.t1, "t2": one.t2})
-        own, trained_on = own.model_copy(update={"split": split}), one.fingerprint
+    item, weight = training_market(kept, market), own.training.late_interaction
+    if item is not None:
+        split = own.split.model_copy(update={"t1": item.t1, "t2": item.t2})
+        own, trained_on = own.model_copy(update={"split": split}), item.fingerprint
     elif kept.markets is not None and not USER_ENCODERS[own.history].reads_tokens and weight != "auto":
         changed["late_interaction"] = max(weight, TRANSFER_LATE_WEIGHT)
     training = own.training.model_copy(update=changed)

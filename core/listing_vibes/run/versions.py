@@ -94,7 +94,9 @@ def stamp_of(run: Path, series: Series = STATES) -> Stamp:
 def _read_stamp(pointer: Any) -> Stamp:
     stamp = Stamp(pointer["base"], pointer["version"], pointer["made"], pointer["model"])
     numbers = (stamp.number, stamp.made, stamp.model)
-    is_whole = all(type(one) is int and 0 <= one < 10**9 for one in numbers) and isinstance(stamp.base, str)
+    is_whole = all(type(number) is int and 0 <= number < 10**9 for number in numbers) and isinstance(
+        stamp.base, str
+    )
     if not is_whole or stamp.made > stamp.number:
         raise ValueError(f"it names the version {stamp.number!r}"[:100])
     return stamp

@@ -135,15 +135,15 @@ def _read_comparison(market: Market, text: str, option: str) -> Comparison:
         )
     kind = type_of(attribute.kind)
     try:
-        values = [kind.wanted(attribute.typed(one.replace(r"\|", "|").strip())) for one in several]
+        values = [kind.wanted(attribute.typed(item.replace(r"\|", "|").strip())) for item in several]
     except VibesError as error:
         raise VibesError(f"{option}; {attribute.name} takes {kind.takes}.") from error
     return Comparison(attribute, sign, tuple(values))
 
 
 def _find_attribute(market: Market, name: str) -> Attribute:
-    known = [one for one in market.attributes if type_of(one.kind).own_column]
-    for attribute in known:
+    available = [attribute for attribute in market.attributes if type_of(attribute.kind).own_column]
+    for attribute in available:
         if name.casefold() in (attribute.name.casefold(), attribute.label.casefold()):
             return attribute
     if name.casefold() in map(str.casefold, market.config.excluded):
@@ -151,7 +151,7 @@ def _find_attribute(market: Market, name: str) -> Attribute:
             f"Option --where names '{name}', which market.toml excludes; --same and --at-most may use such a column, conditions only "
             "one that is not excluded."
         )
-    names = ", ".join(one.name for one in known)
+    names = ", ".join(item.name for item in available)
     raise VibesError(f"Option --where names '{name}', which is no attribute; give one of: {names}.")
 
 

@@ -179,7 +179,7 @@ def tune_partner(
         beside = [opinions(checked_scores(partner, batch, log.listings)) for partner in partners]
         for scorer in scorers:
             scores = standardised(checked_scores(scorer, batch, log.listings))
-            yield from ((scores, one, np.array(WEIGHTS, np.float32)) for one in beside)
+            yield from ((scores, item, np.array(WEIGHTS, np.float32)) for item in beside)
 
     choices = [(scorer, partner, weight) for scorer in scorers for partner in partners for weight in WEIGHTS]
     scorer, partner, weight = (
@@ -198,12 +198,12 @@ def standardised(scores: np.ndarray) -> np.ndarray:
     """Return (B, L) float32: each row with mean 0 and deviation 1 over its finite values; `-inf` stays, a constant row is 0."""
     result = np.empty(scores.shape, np.float32)
     for rows in pieces(*scores.shape):  # a few rows at a time stay in the processor's cache
-        known = np.isfinite(scores[rows])
-        count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-        mean = np.where(known, scores[rows], 0).sum(axis=1, keepdims=True, dtype=np.float64) / count
-        centered = np.where(known, scores[rows] - mean, 0)  # (b, L)
+        valid = np.isfinite(scores[rows])
+        count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
+        mean = np.where(valid, scores[rows], 0).sum(axis=1, keepdims=True, dtype=np.float64) / count
+        centered = np.where(valid, scores[rows] - mean, 0)  # (b, L)
         spread = np.sqrt(np.square(centered).sum(axis=1, keepdims=True) / count)
-        result[rows] = np.where(known, centered / np.where(spread > 1e-12, spread, 1), -np.inf)
+        result[rows] = np.where(valid, centered / np.where(spread > 1e-12, spread, 1), -np.inf)
     return result
 
 
@@ -227,7 +227,7 @@ def best_choice(
     """
     ranks = np.zeros((len(queries), len(choices)), np.int64)
     for rows, batch, allowed in batches(log, queries, catalogue, BATCH):
-        parts = [ranks_of_sums(*one, allowed, batch.target) for one in sums(batch)]  # (B, W) each
+        parts = [ranks_of_sums(*item, allowed, batch.target) for item in sums(batch)]  # (B, W) each
         ranks[rows] = np.concatenate(parts, axis=1)
     recall = user_means(smooth_recall(ranks), queries.user).mean(axis=0)  # (C,)
     return choices[int(np.argmax(recall))]
@@ -236,5 +236,5 @@ def best_choice(
 def score_spread(scorer: Scorer, log: EventLog, batch: Queries) -> np.floating:
     """Return the standard deviation of a row of scores over its finite values, as a mean over the batch."""
     scores = checked_scores(scorer, batch, log.listings)
-    known = np.isfinite(scores)
-    return np.mean([row[mask].std() for row, mask in zip(scores, known, strict=True) if mask.any()])
+    valid = np.isfinite(scores)
+    return np.mean([row[mask].std() for row, mask in zip(scores, valid, strict=True) if mask.any()])

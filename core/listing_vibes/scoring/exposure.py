@@ -43,21 +43,21 @@ class Exposure:
         They were counted over `days` before the moments `at` (B,), when `events` (B,) touched any listing.
         """
         begin = np.maximum(at - days * DAY, self.first)  # (B,)
-        asked = np.flatnonzero(events > 0)  # (b,), each of them later than `begin`
+        query = np.flatnonzero(events > 0)  # (b,), each of them later than `begin`
         since = self.since if listings is None else self.since[listings]  # (C,)
-        new = np.flatnonzero(since > begin[asked].min(initial=np.iinfo(np.int64).max))  # (n,)
+        new = np.flatnonzero(since > begin[query].min(initial=np.iinfo(np.int64).max))  # (n,)
         if not len(new):
             return counts
-        begin, at = begin[asked], at[asked]
+        begin, at = begin[query], at[query]
         width = (at - begin).astype(np.float64)
         # Of events before a listing came nobody knows how long it was there: as long as one, at least.
         lived = np.maximum(self._lived(at) - self._lived(begin), width)  # (b,)
-        mean = events[asked] * width / lived  # (b,) of a listing that was there all the time
+        mean = events[query] * width / lived  # (b,) of a listing that was there all the time
         missed = self._days(since[new]) - self._days(begin)[:, None]  # (b, n) float32, and worked on in place
         missed /= (width / DAY).astype(np.float32)[:, None]
         np.clip(missed, 0, 1, out=missed)
         missed *= mean.astype(np.float32)[:, None]
-        counts[np.ix_(asked, new)] += missed
+        counts[np.ix_(query, new)] += missed
         return counts
 
     def _days(self, moments: np.ndarray) -> np.ndarray:

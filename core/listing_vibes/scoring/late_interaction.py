@@ -70,31 +70,31 @@ class LateInteraction:
             wanted_alone: nothing falls for being like what a history calls unwanted.
             of: (C,) which listings the candidates are, where these are not `vectors` themselves; -1 or None: none of them.
         """
-        whole = vectors is candidates
-        found: np.ndarray = users @ candidates.T
+        full = vectors is candidates
+        result: np.ndarray = users @ candidates.T
         if self.weight:
             if self.itself:
                 of = None
-            elif whole:
+            elif full:
                 of = np.arange(len(vectors))
             if log.some_unwanted and not self.learned:  # such a model reads the newest of what is wanted
                 part = log.wanted_only(start, end)
-                told = part, part.start[:-1], part.start[1:]
+                given = part, part.start[:-1], part.start[1:]
             else:
-                told = log, start, end
-            add_nearest(found, self.weight, candidates, vectors, *told, self.newest, of)
-            found = found / np.float32(1 + self.weight)
+                given = log, start, end
+            add_nearest(result, self.weight, candidates, vectors, *given, self.newest, of)
+            result = result / np.float32(1 + self.weight)
         if wanted_alone or not (self.takes and log.some_unwanted):
-            return found
+            return result
         owner, rows = log.not_this(start, end)
         for query in np.unique(owner):
-            one = slice(query, query + 1)
-            own = found[query]
-            if not whole:  # the unit is the spread over all listings, whichever are asked for
-                asked = users[one], vectors, vectors, log, start[one], end[one]
-                own = self.scores(*asked, wanted_alone=True)[0]
-            found[query] -= taken(own, vectors, rows[owner == query], None if whole else candidates)
-        return found
+            item = slice(query, query + 1)
+            own = result[query]
+            if not full:  # the unit is the spread over all listings, whichever are asked for
+                request = users[item], vectors, vectors, log, start[item], end[item]
+                own = self.scores(*request, wanted_alone=True)[0]
+            result[query] -= taken(own, vectors, rows[owner == query], None if full else candidates)
+        return result
 
 
 def add_nearest(
@@ -121,11 +121,11 @@ def add_nearest(
     """
     first = np.maximum(start, end - newest)
     step = max(1, HELD // (max(len(candidates), 1) * newest))
-    told = np.flatnonzero(end > start)
-    for low in range(0, len(told), step):
-        some = told[low : low + step]
-        count = end[some] - first[some]
-        events = ranges(first[some], count)  # (R,)
+    given = np.flatnonzero(end > start)
+    for low in range(0, len(given), step):
+        subset = given[low : low + step]
+        count = end[subset] - first[subset]
+        events = ranges(first[subset], count)  # (R,)
         # Histories of one user at several moments share most of their listings.
         listing, row = np.unique(log.listing[events], return_inverse=True)  # (U,), (R,)
         like = vectors[listing] @ candidates.T  # (U, C)
@@ -133,12 +133,12 @@ def add_nearest(
             like[listing[:, None] == of] = LEAST
         if speaks is not None:
             like[~speaks[listing]] = LEAST
-        wanted = log.wanted[events] if log.some_unwanted else None  # (R,) bool
+        requested = log.wanted[events] if log.some_unwanted else None  # (R,) bool
         bounds = np.append(0, np.cumsum(count)).tolist()
         # One by one, since `np.maximum.reduceat` takes some 20 times as long along this axis.
-        for query, (begin, behind) in zip(some.tolist(), pairwise(bounds), strict=True):
+        for query, (begin, behind) in zip(subset.tolist(), pairwise(bounds), strict=True):
             mine = row[begin:behind]
-            if wanted is not None:
-                mine = mine[wanted[begin:behind]]
+            if requested is not None:
+                mine = mine[requested[begin:behind]]
             found[query] += weight * (like[mine].max(axis=0) if len(mine) else LEAST)
     found[end == start] += weight * LEAST

@@ -41,10 +41,10 @@ def named_baseline(
         VibesError: no event trains, the market lacks what the baseline looks at, or there is no such baseline.
     """
     if name == "best-id":
-        asked = choosing(split, log, catalogue)
-        first = first_level(log, asked, catalogue, seed=seed)
-        chosen = best(first, log, validation_sample(asked, seed, log.listings), catalogue)
-        return chosen if asked is split else chosen.fitted_on(log, split.train, seed)
+        query = choosing(split, log, catalogue)
+        first = first_level(log, query, catalogue, seed=seed)
+        chosen = best(first, log, validation_sample(query, seed, log.listings), catalogue)
+        return chosen if query is split else chosen.fitted_on(log, split.train, seed)
     if name in BY_SPACE:
         return neighbors_by(BY_SPACE[name], market, log, split, catalogue, photos, seed)
     if name not in BASELINES:

@@ -77,10 +77,10 @@ class VectorNeighbors:
         means = (replace(base, decay=decay) for decay in DECAYS)
         nearest = [] if means_alone else [replace(base, decay=1.0, nearest=True)]
         trials = chain(means, nearest)
-        asked = choosing(
+        query = choosing(
             split, log, catalogue
         )  # nothing is fitted, so that what trains a model may choose here
-        return best(trials, log, validation_sample(asked, seed, log.listings), catalogue)
+        return best(trials, log, validation_sample(query, seed, log.listings), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
@@ -104,18 +104,18 @@ class VectorNeighbors:
         weight = history_matrix(self.log, batch.start, batch.end, self.decay)  # (B, L)
         total = weight @ self.present.astype(np.float32)  # (B,)
         mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
-        found: np.ndarray = mean @ self.vectors.T
-        return found
+        result: np.ndarray = mean @ self.vectors.T
+        return result
 
     def _nearest(self, batch: Queries) -> np.ndarray:
         """(B, L) greatest cosines."""
-        found = np.zeros((len(batch), len(self.vectors)), np.float32)
-        told = self.log, batch.start, batch.end
+        result = np.zeros((len(batch), len(self.vectors)), np.float32)
+        given = self.log, batch.start, batch.end
         if self.log.some_unwanted:
             part = self.log.wanted_only(batch.start, batch.end)
-            told = part, part.start[:-1], part.start[1:]
-        add_nearest(found, 1.0, self.vectors, self.vectors, *told, speaks=self.present)
-        return found
+            given = part, part.start[:-1], part.start[1:]
+        add_nearest(result, 1.0, self.vectors, self.vectors, *given, speaks=self.present)
+        return result
 
 
 def encode_untrained(

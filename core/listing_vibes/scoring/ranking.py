@@ -111,12 +111,12 @@ def pieces(queries: int, listings: int) -> Iterator[slice]:
         yield slice(low, min(low + step, queries))
 
 
-def _counts(found: np.ndarray) -> np.ndarray:
-    """(B,) int64: how many of each row of `found` (B, L) bool hold; numpy's own count along an axis is the slowest way."""
-    if found.shape[1] * 8 > IN_CACHE:  # few rows in a piece
-        return np.array([np.count_nonzero(row) for row in found], np.int64)
-    ones = np.ones(found.shape[1], np.float32)
-    return (found.astype(np.float32) @ ones).astype(np.int64)  # exact, below 2 ** 24
+def _counts(result: np.ndarray) -> np.ndarray:
+    """(B,) int64: how many of each row of `result` (B, L) bool hold; numpy's own count along an axis is the slowest way."""
+    if result.shape[1] * 8 > IN_CACHE:  # few rows in a piece
+        return np.array([np.count_nonzero(row) for row in result], np.int64)
+    ones = np.ones(result.shape[1], np.float32)
+    return (result.astype(np.float32) @ ones).astype(np.int64)  # exact, below 2 ** 24
 
 
 def _behind_all(ranks: np.ndarray, allowed: np.ndarray, target: np.ndarray) -> np.ndarray:

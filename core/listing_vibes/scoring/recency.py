@@ -73,30 +73,30 @@ class RecentEvents:
     def counts(self, at: np.ndarray, listings: np.ndarray | None = None) -> np.ndarray:
         """(B, L) float32 at the moments `at` (B,); of the `listings` (C,) alone, one of which may stand there twice,
         (B, C)."""
-        found = self._told(at, listings)
+        result = self._told(at, listings)
         if self.exposure is None or self.days is None:
-            return found
+            return result
         before = np.searchsorted(self.time, np.stack([at - self.days * DAY, at]), side="left")  # (2, B)
-        return self.exposure.expected(found, at, self.days, before[1] - before[0], listings)
+        return self.exposure.expected(result, at, self.days, before[1] - before[0], listings)
 
     def _told(self, at: np.ndarray, listings: np.ndarray | None) -> np.ndarray:
         """The events that there were, as `counts`."""
         if listings is None:
             return self._counts(at)
-        asked, again = np.unique(listings, return_inverse=True)
-        twice = len(asked) < len(listings)
-        column = np.arange(len(asked))
+        query, again = np.unique(listings, return_inverse=True)
+        twice = len(query) < len(listings)
+        column = np.arange(len(query))
         if (
             not twice
         ):  # counted where they stand; to put (B, C) in order afterwards would take as long as to count
-            column[again] = np.arange(len(asked))
+            column[again] = np.arange(len(query))
         order, start = self._by_listing
-        count = start[asked + 1] - start[asked]  # (n,) events of each
-        rows, of = order[ranges(start[asked], count)], np.repeat(column, count)
+        count = start[query + 1] - start[query]  # (n,) events of each
+        rows, of = order[ranges(start[query], count)], np.repeat(column, count)
         by_time = np.argsort(rows)  # the events stand in the order of time
-        only = replace(self, time=self.time[rows[by_time]], listing=of[by_time], listings=len(asked))
-        found = only._counts(at)
-        return found.take(again, axis=1) if twice else found
+        only = replace(self, time=self.time[rows[by_time]], listing=of[by_time], listings=len(query))
+        result = only._counts(at)
+        return result.take(again, axis=1) if twice else result
 
     @cached_property
     def _by_listing(self) -> tuple[np.ndarray, np.ndarray]:
@@ -131,7 +131,7 @@ def recency_prior(counts: np.ndarray, weight: float = 1.0) -> np.ndarray:
     2021, arXiv 2007.07314), here with a prior that moves with time.
     """
     # Counts are whole numbers, so adding 1 loses nothing; one array is made and worked on.
-    found: np.ndarray = np.add(counts, 1, dtype=np.float32)
-    np.log(found, out=found)
-    found *= np.float32(weight)
-    return found
+    result: np.ndarray = np.add(counts, 1, dtype=np.float32)
+    np.log(result, out=result)
+    result *= np.float32(weight)
+    return result

@@ -47,23 +47,23 @@ def text_vectors(
 
 
 def _of_column(
-    market: Market, name: str, known: np.ndarray, report: Report | None
+    market: Market, name: str, available: np.ndarray, report: Report | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The vectors (L, WIDTH) of a column's texts, and which listings have one (L,)."""
     column = market.listings[name]
     if is_latin(column.dropna()):
-        found = embed_texts(column, writable_cache(market.path) / "text", report)
-        return found.vectors, found.ok
+        result = embed_texts(column, writable_cache(market.path) / "text", report)
+        return result.vectors, result.ok
     texts = [cell.strip() if isinstance(cell, str) else "" for cell in column]
     ok = np.array([bool(text) for text in texts], bool)
-    fitted = dict.fromkeys(texts[row] for row in np.flatnonzero(_to_fit(ok, known)))
-    told = Tfidf.fit(list(fitted), WIDTH).vectors(texts)
+    fitted = dict.fromkeys(texts[row] for row in np.flatnonzero(_to_fit(ok, available)))
+    given = Tfidf.fit(list(fitted), WIDTH).vectors(texts)
     vectors = np.zeros((len(texts), WIDTH), np.float32)
-    vectors[:, : told.shape[1]] = unit_rows(told)
+    vectors[:, : given.shape[1]] = unit_rows(given)
     return vectors, ok
 
 
-def _to_fit(ok: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _to_fit(ok: np.ndarray, available: np.ndarray) -> np.ndarray:
     """(L,) bool: of the listings with a text those that are known, all where these are fewer than two."""
-    both: np.ndarray = ok & known
+    both: np.ndarray = ok & available
     return both if both.sum() > 1 else ok

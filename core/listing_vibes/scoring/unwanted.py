@@ -18,8 +18,8 @@ def likeness(vectors: np.ndarray, rows: np.ndarray, candidates: np.ndarray | Non
     spread = float(np.std(like, where=vectors.any(axis=1), dtype=np.float64))
     if candidates is not None:
         like = _nearest(vectors[rows], candidates)
-    found: np.ndarray = (like / spread if spread else like).astype(np.float32)
-    return found
+    result: np.ndarray = (like / spread if spread else like).astype(np.float32)
+    return result
 
 
 def taken(
@@ -31,14 +31,14 @@ def taken(
         scores: (L,) the query's scores of all listings, whose spread is the unit.
         candidates: see `likeness`.
     """
-    known = np.isfinite(scores) & vectors.any(axis=1)
-    spread = np.std(scores, where=known, dtype=np.float64) if known.any() else 0.0
+    available = np.isfinite(scores) & vectors.any(axis=1)
+    spread = np.std(scores, where=available, dtype=np.float64) if available.any() else 0.0
     return (NOT * spread * likeness(vectors, rows, candidates)).astype(np.float32)
 
 
-def _nearest(some: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """(C,) float32: the greatest cosine of each of `candidates` (C, d) to one of `some` (n, d)."""
+def _nearest(subset: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """(C,) float32: the greatest cosine of each of `candidates` (C, d) to one of `subset` (n, d)."""
     step, parts = max(1, HELD // max(len(candidates), 1)), []
-    for low in range(0, len(some), step):
-        parts.append((some[low : low + step] @ candidates.T).max(axis=0))
+    for low in range(0, len(subset), step):
+        parts.append((subset[low : low + step] @ candidates.T).max(axis=0))
     return np.max(parts, axis=0)

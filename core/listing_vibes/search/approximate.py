@@ -104,10 +104,10 @@ class SketchIndex(ExactIndex):
         groups = torch.topk(top, max(self.groups, 2 * k), sorted=False).indices.numpy()
         # (B, groups x GROUP); the last group may be padded
         rows = (groups[:, :, None] * GROUP + np.arange(GROUP)).reshape(len(queries), -1)
-        there = np.minimum(rows, len(usable) - 1)
-        keep = (rows == there) & usable[there]
-        exact = np.stack([self.vectors[mine] @ query for mine, query in zip(there, queries, strict=True)])
-        return best(np.where(keep, exact, -np.inf), k, there)
+        existing = np.minimum(rows, len(usable) - 1)
+        keep = (rows == existing) & usable[existing]
+        exact = np.stack([self.vectors[mine] @ query for mine, query in zip(existing, queries, strict=True)])
+        return best(np.where(keep, exact, -np.inf), k, existing)
 
 
 def choose_index(
@@ -122,8 +122,8 @@ def choose_index(
     if len(vectors) <= EXACT_TO:
         return exact
     if queries is None:
-        known = np.flatnonzero(exact.known)
-        rows = np.random.default_rng(seed).choice(known, min(QUERIES, len(known)), replace=False)
+        available = np.flatnonzero(exact.known)
+        rows = np.random.default_rng(seed).choice(available, min(QUERIES, len(available)), replace=False)
         queries = exact.vectors[rows]
     truth, _ = nearest(exact.vectors, queries, K, exact.known)
     width = vectors.shape[1]

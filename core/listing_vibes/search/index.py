@@ -29,16 +29,16 @@ def nearest(
     """
     queries = np.ascontiguousarray(queries, np.float32)
     if allowed is not None and allowed.mean() < (FEW if len(queries) > 1 else FEW_OF_ONE):
-        some = np.flatnonzero(allowed)
-        rows, scores = nearest(vectors[some], queries, k)
-        return (np.where(rows >= 0, some[rows], -1) if len(some) else rows), scores
+        subset = np.flatnonzero(allowed)
+        rows, scores = nearest(vectors[subset], queries, k)
+        return (np.where(rows >= 0, subset[rows], -1) if len(subset) else rows), scores
     if len(queries) * len(vectors) > AT_ONCE:
         return _nearest_by_faiss(np.ascontiguousarray(vectors, np.float32), queries, k, allowed)
     scores = queries @ vectors.T  # (B, L)
     if allowed is None or allowed.all():
         return best(scores, k)
-    some = np.flatnonzero(allowed)
-    return best(scores[:, some], k, some)
+    subset = np.flatnonzero(allowed)
+    return best(scores[:, subset], k, subset)
 
 
 def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -52,9 +52,9 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
     """
     count = min(k, scores.shape[1])
     rows = np.full((len(scores), k), -1, np.int64)
-    found = np.full((len(scores), k), -np.inf, np.float32)
+    result = np.full((len(scores), k), -np.inf, np.float32)
     if not count or not len(scores):
-        return rows, found
+        return rows, result
     edge = np.partition(scores, scores.shape[1] - count, axis=1)[:, scores.shape[1] - count]  # (B,)
     column = np.stack([_first_of(row, least, count) for row, least in zip(scores, edge, strict=True)])
     column.sort(axis=1)
@@ -63,8 +63,8 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
     column, value = np.take_along_axis(column, order, axis=1), np.take_along_axis(value, order, axis=1)
     if name is not None:
         column = name[column] if name.ndim == 1 else np.take_along_axis(name, column, 1)
-    rows[:, :count], found[:, :count] = np.where(np.isneginf(value), -1, column), value
-    return rows, found
+    rows[:, :count], result[:, :count] = np.where(np.isneginf(value), -1, column), value
+    return rows, result
 
 
 def _first_of(row: np.ndarray, edge: np.ndarray, count: int) -> np.ndarray:
@@ -100,14 +100,14 @@ def normalize(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     Piece by piece, so that what is made on the way stays in the processor's cache: memory that was never touched before
     costs more than the arithmetic.
     """
-    known = np.zeros(len(stored), bool)
+    available = np.zeros(len(stored), bool)
     for begin in range(0, len(stored), PIECE):
-        some = vectors[begin : begin + PIECE]
-        some[:] = stored[begin : begin + PIECE]
-        norm = np.linalg.norm(some, axis=1, keepdims=True)  # (n, 1)
-        known[begin : begin + PIECE] = norm[:, 0] > 0
-        some /= np.where(norm > 0, norm, 1)
-    return known
+        subset = vectors[begin : begin + PIECE]
+        subset[:] = stored[begin : begin + PIECE]
+        norm = np.linalg.norm(subset, axis=1, keepdims=True)  # (n, 1)
+        available[begin : begin + PIECE] = norm[:, 0] > 0
+        subset /= np.where(norm > 0, norm, 1)
+    return available
 
 
 class ExactIndex:
@@ -117,8 +117,8 @@ class ExactIndex:
         known: (L,) bool, which rows are not zero, where that is known already.
     """
 
-    def __init__(self, vectors: np.ndarray, known: np.ndarray | None = None) -> None:
-        self.vectors, self._known = np.ascontiguousarray(vectors, np.float32), known
+    def __init__(self, vectors: np.ndarray, available: np.ndarray | None = None) -> None:
+        self.vectors, self._known = np.ascontiguousarray(vectors, np.float32), available
 
     @classmethod
     def of_stored(cls, stored: np.ndarray) -> ExactIndex:

@@ -61,20 +61,20 @@ class MilvusStore:
             Path(place).absolute().parent.mkdir(parents=True, exist_ok=True)
         with _milvus_errors(f"Milvus at {place}"):
             client = MilvusClient(str(place), token=os.environ.get("MILVUS_TOKEN", ""))
-            there = client.has_collection(collection)
-            if not there and width is not None:
+            existing = client.has_collection(collection)
+            if not existing and width is not None:
                 _create(client, collection, width)
-        if not there and width is None:
+        if not existing and width is None:
             raise VibesError(f"Milvus at {place} has no collection '{collection}'; fill one first.")
         with _milvus_errors(f"Milvus at {place}"):
             client.load_collection(collection)
             fields = client.describe_collection(collection)["fields"]
-        found = next((int(f["params"]["dim"]) for f in fields if f["name"] == VECTOR), None)
-        if found is None or width not in (None, found):
+        result = next((int(f["params"]["dim"]) for f in fields if f["name"] == VECTOR), None)
+        if result is None or width not in (None, result):
             raise VibesError(
-                f"The vectors of '{collection}' at {place} are {found} wide, not {width}; give another collection."
+                f"The vectors of '{collection}' at {place} are {result} wide, not {width}; give another collection."
             )
-        return cls(client, collection, found)
+        return cls(client, collection, result)
 
     def __len__(self) -> int:
         with _milvus_errors("Milvus"):
@@ -82,13 +82,13 @@ class MilvusStore:
 
     def ids(self) -> list[str]:
         """Ids of all listings that can be found, in no order."""
-        found: list[str] = []
+        results: list[str] = []
         with _milvus_errors("Milvus"):
             pages = self._client.query_iterator(self._collection, batch_size=CHUNK, output_fields=[ID])
             while page := pages.next():
-                found += [row[ID] for row in page]
+                results += [row[ID] for row in page]
             pages.close()
-        return found
+        return results
 
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, attributes: pd.DataFrame | None = None) -> None:
         """Add listings, or replace those that are there.
@@ -128,8 +128,8 @@ class MilvusStore:
         for start in range(0, len(ids), CHUNK):
             with _milvus_errors("Milvus"):
                 # As JSON quotes them: the library's own quotes end at one that an id has.
-                some = json.dumps(list(ids[start : start + CHUNK]), ensure_ascii=False)
-                self._client.delete(self._collection, filter=f"{ID} in {some}")
+                subset = json.dumps(list(ids[start : start + CHUNK]), ensure_ascii=False)
+                self._client.delete(self._collection, filter=f"{ID} in {subset}")
 
     def search(self, queries: np.ndarray, k: int, filter: str = "") -> Found:
         """Return the `k` nearest of each query by cosine.

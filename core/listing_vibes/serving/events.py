@@ -141,14 +141,14 @@ class EventLog:
     def read_users(self, users: Sequence[str]) -> list[list[sql.Row]]:
         """Return for each user, by id or hashed name, the newest posted events."""
         columns = [events_table.c[name] for name in EVENT]
-        found: dict[str, list[sql.Row]] = {}
+        values: dict[str, list[sql.Row]] = {}
         with self.database.read() as connection:
             ids = self._user_ids(connection, users)
             for user in {*ids}:
                 newest = sql.select(*columns).where(events_table.c[C.USER] == user)
                 newest = newest.order_by(events_table.c.id.desc()).limit(MAX_USER_EVENTS)
-                found[user] = list(connection.execute(newest))[::-1]
-        return [found[user] for user in ids]
+                values[user] = list(connection.execute(newest))[::-1]
+        return [values[user] for user in ids]
 
     def close(self) -> None:
         """Close the database."""
@@ -198,18 +198,18 @@ def append_events(
     column, now, rows = events_table.c.event_id, time.time_ns() // 1000, list[dict[str, Any]]()
     repeated: list[list[str]] = [[] for _ in posts]
     with database.write() as connection:
-        known = {
+        existing = {
             name
             for part in parts(ids)
             for name in connection.scalars(sql.select(column).where(column.in_(part)))
         }
         for post, again in zip(posts, repeated, strict=True):
             for event in post:
-                if (name := event.get("event_id")) in known:
+                if (name := event.get("event_id")) in existing:
                     again.append(str(name))
                     continue
                 if name is not None:
-                    known.add(name)
+                    existing.add(name)
                 rows.append({**dict.fromkeys(EVENT), **event, "posted_at": now})
         if last_position is not None:
             _number_events(connection, rows, last_position)
@@ -269,24 +269,24 @@ def join_history(run: RunFolder, user: str, posted: Sequence[sql.Row], before: i
         posted: see `EventLog.read_users`.
     """
     stored = _events_of_run(run, user, before)
-    has_durations = not stored or any(one.event.duration_s is not None for one in stored)
-    known, fresh = {one.key(has_durations) for one in stored}, list[_Timed]()
+    has_durations = not stored or any(item.event.duration_s is not None for item in stored)
+    available, fresh = {item.key(has_durations) for item in stored}, list[_Timed]()
     for row in posted:
         with suppress(ValueError, OverflowError, TypeError):  # a row that nobody checked; a refresh names it
             at = pd.Timestamp(row.timestamp).as_unit("ns").value if run.market.timed else int(row.position)
             action = row.action if row.action in run.market.known_actions else None
-            one = _Timed(int(at), Event(row.listing_id, action, row.duration_s))
-            is_early = before is None or one.at < before
+            item = _Timed(int(at), Event(row.listing_id, action, row.duration_s))
+            is_early = before is None or item.at < before
             if (
                 is_early
                 and row.listing_id in run.listing_row
-                and (key := one.key(has_durations)) not in known
+                and (key := item.key(has_durations)) not in available
             ):
-                known.add(key)
-                fresh.append(one)
+                available.add(key)
+                fresh.append(item)
     if not fresh:
         return []
-    return [one.event for one in sorted([*stored, *fresh], key=lambda one: one.at)]
+    return [item.event for item in sorted([*stored, *fresh], key=lambda item: item.at)]
 
 
 def _events_of_run(run: RunFolder, user: str, before: int | None) -> list[_Timed]:

@@ -95,27 +95,29 @@ class ImpressionLog:
             VibesError: the disk is full, or the database cannot be written; then none is recorded.
         """
         with self.database.write(ordered=False) as connection:
-            connection.execute(impressions_table.insert(), [self._row(one) for one in impressions])
+            connection.execute(
+                impressions_table.insert(), [self._row(impression) for impression in impressions]
+            )
 
     def close(self) -> None:
         """Close the database."""
         self.database.close()
 
-    def _row(self, one: Impression) -> dict[str, Any]:
+    def _row(self, item: Impression) -> dict[str, Any]:
         answer = {
-            "rules": one.rules.model_dump_json(exclude_defaults=True),
-            "run": [maker.run for maker in one.makers],
-            "generation": [maker.generation for maker in one.makers],
-            "scorer": [maker.scorer for maker in one.makers],
-            "listings": one.listings,
-            "scores": one.scores,
-            "teams": one.teams,
+            "rules": item.rules.model_dump_json(exclude_defaults=True),
+            "run": [maker.run for maker in item.makers],
+            "generation": [maker.generation for maker in item.makers],
+            "scorer": [maker.scorer for maker in item.makers],
+            "listings": item.listings,
+            "scores": item.scores,
+            "teams": item.teams,
         }
-        user = None if one.user is None else self.names.of(one.user)
+        user = None if item.user is None else self.names.of(item.user)
         return dict(
             zip(
                 _STORED,
-                (one.request_id, one.at, one.kind, user, one.query, one.arm, to_json(answer).decode()),
+                (item.request_id, item.at, item.kind, user, item.query, item.arm, to_json(answer).decode()),
                 strict=True,
             )
         )

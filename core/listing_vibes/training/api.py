@@ -83,12 +83,12 @@ def train(
     """
     path, several = Path(run), not isinstance(market, Market | Path | str)
     given = [market] if isinstance(market, Market | Path | str) else list(market)
-    opened = [one if isinstance(one, Market) else Market.open(one) for one in given]
-    source, first = (one.path if isinstance(one, Run) else one for one in (refit, start))
+    opened = [item if isinstance(item, Market) else Market.open(item) for item in given]
+    source, first = (item.path if isinstance(item, Run) else item for item in (refit, start))
     with shown(progress) as report:
         begin(opened, path, config, settings, protocol, resume, source, everything, encoder, weights, report, first)  # fmt: skip
     launched().wait_for_everyone()  # where several processes train, one has written the run
-    runs = [Run.open(folder, one) for folder, one in zip(run_folders(path, opened), opened, strict=True)]
+    runs = [Run.open(folder, item) for folder, item in zip(run_folders(path, opened), opened, strict=True)]
     return runs if several else runs[0]
 
 

@@ -53,15 +53,15 @@ class TrainingLog:
         self.path, self.writes = path, writes
         if not writes:
             return
-        kept = []
+        remaining = []
         if step and path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     if json.loads(line)["step"] <= step:
-                        kept.append(line + "\n")
+                        remaining.append(line + "\n")
                 except (ValueError, KeyError):  # the line that was being written when the process was killed
                     break
-        write_text(path, "".join(kept))
+        write_text(path, "".join(remaining))
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one line."""

@@ -35,12 +35,12 @@ class TrainingData:
         split = make_split(log, catalogue, split_settings.protocol, split_settings.t1, split_settings.t2)
         counts = log.counts(split.train)
         published = catalogue.since > np.iinfo(np.int64).min
-        known = np.flatnonzero((counts > 0) | (published & (catalogue.since < (split.t1 or 0))))
-        if len(known) < 2:
+        available = np.flatnonzero((counts > 0) | (published & (catalogue.since < (split.t1 or 0))))
+        if len(available) < 2:
             raise VibesError(
-                f"Only {len(known)} listing of {market.path} has an event in training; at least 2 are needed."
+                f"Only {len(available)} listing of {market.path} has an event in training; at least 2 are needed."
             )
-        return cls(log, catalogue, split, counts, known)
+        return cls(log, catalogue, split, counts, available)
 
     @classmethod
     def joined(cls, parts: Sequence[TrainingData], names: Sequence[str]) -> TrainingData:

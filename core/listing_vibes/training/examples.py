@@ -85,9 +85,9 @@ def exclusions(
     column = column_of[log.listing[events]]
     if log.some_unwanted:
         column = np.where(log.wanted[events], column, -1)
-    found = np.zeros((len(user), len(candidates)), bool)
-    found[owner[column >= 0], column[column >= 0]] = True
-    return found[example]
+    result = np.zeros((len(user), len(candidates)), bool)
+    result[owner[column >= 0], column[column >= 0]] = True
+    return result[example]
 
 
 def active_mask(catalogue: Catalogue, at: np.ndarray, candidates: np.ndarray) -> np.ndarray:

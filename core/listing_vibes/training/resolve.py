@@ -117,10 +117,10 @@ def resolve(
     if "blend" in settings.model_fields_set:  # of a refit
         return resolved
     weighed = "recency_days" in left_open and log.timed and markets == 1
-    near = attributes and settings.features.attributes and (weighed or few)
+    neighbors = attributes and settings.features.attributes and (weighed or few)
     days, blend = training.recent_days, None
     if days or weighed:
-        blend = fixed_blend(training, days or RECENT, near, training.baskets == "set", weighed)
+        blend = fixed_blend(training, days or RECENT, neighbors, training.baskets == "set", weighed)
     return resolved.model_copy(update={"blend": blend})
 
 
@@ -168,9 +168,9 @@ def resolve_positions(
                 f"set it to at least {longest}."
             )
         return settings.model_copy(update={"positions": None})
-    needed = one = featurizer.longest_listing + meta
+    needed = item = featurizer.longest_listing + meta
     if reads_tokens:
-        needed = max(one, min(most, 1 + settings.training.max_listings * (one - 1)))  # one `[CLS]` for all
+        needed = max(item, min(most, 1 + settings.training.max_listings * (item - 1)))  # one `[CLS]` for all
     return settings.model_copy(update={"positions": -(-needed // POSITIONS) * POSITIONS})
 
 

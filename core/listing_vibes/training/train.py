@@ -137,7 +137,9 @@ def train(
 def _train(job: Job, settings: Resolved) -> TrainingState:
     settings = _initial_settings(job, settings)
     parts = [TrainingData.of(market, settings.split) for market in job.markets]
-    data = parts[0] if job.single else TrainingData.joined(parts, [str(one.path) for one in job.markets])
+    data = (
+        parts[0] if job.single else TrainingData.joined(parts, [str(market.path) for market in job.markets])
+    )
     if not job.resume:
         attributes = all(market.attributes for market in job.markets)
         shorter = 1 if job.start is None else SHORTER
@@ -162,7 +164,7 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
             write_run(job, manifest, data, fitted, model)
         else:
             pairs = zip(job.markets, parts, job.photos, strict=True)
-            seen = [MarketSummary.of(market, one.known, fitted.featurizer, of) for market, one, of in pairs]
+            seen = [MarketSummary.of(market, item.known, fitted.featurizer, of) for market, item, of in pairs]
             write_runs(job.run, job.markets, job.photos, fitted.featurizer, manifest, seen, job.report)
         shutil.rmtree(job.work)
     return state
@@ -192,11 +194,11 @@ def _initial_settings(job: Job, settings: Resolved) -> Resolved:
     before, given = manifest.settings.model_dump(), settings.model_dump(exclude_unset=True)
     for name, value in given.items():
         old, new = (before[name], value) if isinstance(value, dict) else (before, {name: value})
-        for key, wanted in new.items():
-            if wanted not in ("auto", None, old.get(key)):
+        for key, requested in new.items():
+            if requested not in ("auto", None, old.get(key)):
                 option = f"{name}.{key}" if isinstance(value, dict) else key
                 raise VibesError(
-                    f"The interrupted training had {option} = {old.get(key)}, not {wanted}; resume it without that option."
+                    f"The interrupted training had {option} = {old.get(key)}, not {requested}; resume it without that option."
                 )
     return manifest.settings
 
@@ -206,16 +208,16 @@ def fit_features(job: Job, settings: Resolved, parts: list[TrainingData]) -> tup
     job.report(Stage("features"))
     width, config, market = settings.encoder_config().width, settings.features, job.markets[0]
     durations = np.concatenate([part.log.duration[part.split.train] for part in parts])
-    known = [part.known for part in parts]
+    available = [part.known for part in parts]
     if job.start is not None:
-        featurizer = job.start.featurizer.extend(market, known[0], durations, job.photos[0], job.report)
+        featurizer = job.start.featurizer.extend(market, available[0], durations, job.photos[0], job.report)
     else:
         featurizer = fit_featurizer(
-            job.markets, config, width, known, durations, job.photos, job.work, job.report
+            job.markets, config, width, available, durations, job.photos, job.work, job.report
         )
     features = [
-        featurizer.transform(one, vectors, job.report)
-        for one, vectors in zip(job.markets, job.photos, strict=True)
+        featurizer.transform(item, vectors, job.report)
+        for item, vectors in zip(job.markets, job.photos, strict=True)
     ]
     fitted = Fitted(featurizer, features, reduce(join_features, features))
     settings = resolve_positions(settings, market, featurizer, fitted.features)
@@ -235,7 +237,7 @@ def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manife
         market_name=", ".join(market.name for market in job.markets),
         fingerprint=fingerprint,
         trained_on=fingerprint,
-        photo_encoder=next((one.encoder for one in job.photos if one is not None), ""),
+        photo_encoder=next((photo.encoder for photo in job.photos if photo is not None), ""),
         carried=transfer,
         versions=library_versions(),
         settings=settings,
@@ -278,7 +280,9 @@ def make_step_data(
     examples = make_examples(log, split, training.positives, within=baskets is not None)
     mix = None
     if not job.single:
-        market = np.repeat(np.arange(len(job.markets)), [len(one.listings) for one in job.markets])  # (L,)
+        market = np.repeat(
+            np.arange(len(job.markets)), [len(market.listings) for market in job.markets]
+        )  # (L,)
         mix = Mix.of(market, examples.positive[:, 0], training.market_mix)
         mix = replace(mix, buckets=buckets_of(fitted.featurizer.vocabulary))
     return StepData(
@@ -334,7 +338,7 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
         features = featurizer.transform(market, photos)
         manifest = manifest.model_copy(update={"photo_encoder": photos.encoder})
     featurizer.save(run)
-    before = [] if job.start is None else [one for one in job.start.seen if one.name != market.name]
+    before = [] if job.start is None else [item for item in job.start.seen if item.name != market.name]
     save_summaries(run, [*before, MarketSummary.of(market, data.known, featurizer, photos)])
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
@@ -374,8 +378,8 @@ def _settings_of_lists(
         return settings
     job.report(Stage("weights of the default blend"))
     scorer = engine_scorer(engine, listings, data.log, LateInteraction.of(training))
-    near = spaces.get("attributes") if settings.blend.neighbors else None
-    blend = weigh_blend(settings.blend, scorer, near, data.log, data.split, data.catalogue, settings.seed)
+    nearest = spaces.get("attributes") if settings.blend.neighbors else None
+    blend = weigh_blend(settings.blend, scorer, nearest, data.log, data.split, data.catalogue, settings.seed)
     return settings.model_copy(update={"blend": blend})
 
 

@@ -38,7 +38,7 @@ def approaches_unwanted(
         unwanted = log.listing[rows[part]]
         like = _nearest(listings[unwanted], listings, unwanted, NEIGHBORS)
         lists = [_nearest(users[part], listings, unwanted, FIRST) for users in (after, before)]
-        held = [(found[:, :, None] == like[:, None, :]).any(2).sum(1) for found in lists]
+        held = [(result[:, :, None] == like[:, None, :]).any(2).sum(1) for result in lists]
         more[part] = held[0] - held[1]
     return len(more) > 1 and bool(more.mean() > SIGNIFICANT * more.std(ddof=1) / len(more) ** 0.5)
 

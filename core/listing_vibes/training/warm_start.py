@@ -125,8 +125,10 @@ class WarmStart:
             training.pop("unwanted_learned", None)
         training |= given.training.model_dump(exclude_unset=True)
         named = {name: getattr(given, name) for name in given.model_fields_set - {*SHAPE, "training"}}
-        kept = own.model_dump(exclude_unset=True, exclude={"blend", "positions", "training", "init", "seed"})
-        settings = Resolved.model_validate(kept | {"training": ResolvedTraining.model_validate(training)})
+        stored = own.model_dump(
+            exclude_unset=True, exclude={"blend", "positions", "training", "init", "seed"}
+        )
+        settings = Resolved.model_validate(stored | {"training": ResolvedTraining.model_validate(training)})
         return settings.model_copy(update={"split": ResolvedSplit(), "seed": given.seed} | named)
 
     def check(self, given: Settings) -> None:
@@ -147,17 +149,17 @@ class WarmStart:
             if changed.encoder_config() != own.encoder_config():  # item positions are weights
                 self._check_same("training.max_listings", most, own.training.max_listings)
 
-    def _check_same(self, name: str, wanted: Any, own: Any) -> None:
-        if isinstance(wanted, BaseModel):
-            for key in wanted.model_fields_set:
-                self._check_same(f"{name}.{key}", getattr(wanted, key), getattr(own, key))
-        elif isinstance(wanted, Mapping):
-            for key, value in wanted.items():
+    def _check_same(self, name: str, requested: Any, own: Any) -> None:
+        if isinstance(requested, BaseModel):
+            for key in requested.model_fields_set:
+                self._check_same(f"{name}.{key}", getattr(requested, key), getattr(own, key))
+        elif isinstance(requested, Mapping):
+            for key, value in requested.items():
                 size = getattr(self.manifest.settings.encoder_config(), key, None)
                 self._check_same(f"{name}.{key}", value, own.get(key, size))
-        elif wanted != own:
+        elif requested != own:
             raise VibesError(
-                f"Option --init-from starts from the model of {self.run}, of which {name} is {own!r}, not {wanted!r}; leave it out, "
+                f"Option --init-from starts from the model of {self.run}, of which {name} is {own!r}, not {requested!r}; leave it out, "
                 "or train without --init-from."
             )
 
@@ -167,8 +169,8 @@ class WarmStart:
         Raises:
             VibesError: nothing, or an attribute as another type.
         """
-        carried = self.manifest.carried
-        name = carried.market_name if carried else self.manifest.market_name
+        transferred = self.manifest.carried
+        name = transferred.market_name if transferred else self.manifest.market_name
         return TransferReport.of(market, self.featurizer, self.run, name, self.digest, learned=True)
 
     def give_weights(self, model: ListingModel, featurizer: Featurizer, market: Market, seed: int) -> None:
@@ -225,32 +227,32 @@ def _fill_table(
     own: torch.Tensor,
     theirs: torch.Tensor,
     was: list[Meaning],
-    wanted: list[Meaning],
+    requested: list[Meaning],
     before: Vocabulary,
     now: Vocabulary,
     embed_names: EmbedNames,
     rng: np.random.Generator,
 ) -> None:
-    place = places(wanted, was)
-    known = np.flatnonzero(place >= 0)
+    place = places(requested, was)
+    available = np.flatnonzero(place >= 0)
     trained, table = theirs.float().numpy(), own.float().numpy().copy()
-    table[known] = trained[place[known]]
+    table[available] = trained[place[available]]
     for (
         entry
     ) in now.attributes:  # bins that changed take over what was at their quantiles; slopes keep their sum
         old = before.attribute(entry.name)
         if old is None or not type_of(entry.kind).binned or entry.edges == old.edges or not entry.size:
             continue
-        into = places([("bin", entry.name, str(number)) for number in range(entry.size)], wanted)
+        into = places([("bin", entry.name, str(number)) for number in range(entry.size)], requested)
         at = ((np.arange(entry.size) + 0.5) / entry.size * old.size).astype(int)
         rows = places([("bin", entry.name, str(number)) for number in at], was)
         if (into >= 0).all():
-            table[into] = trained[rows] * (old.size / entry.size if wanted[0] == () else 1.0)
+            table[into] = trained[rows] * (old.size / entry.size if requested[0] == () else 1.0)
     for kind in ("key", "value", "action", "piece"):
-        new = [row for row in np.flatnonzero(place < 0) if wanted[row][:1] == (kind,)]
-        like = [row for row in known if wanted[row][:1] == (kind,)][:MOST_KNOWN]
+        new = [row for row in np.flatnonzero(place < 0) if requested[row][:1] == (kind,)]
+        like = [row for row in available if requested[row][:1] == (kind,)][:MOST_KNOWN]
         if new and len(like) > 1:
-            vectors = embed_names([_name(wanted[row]) for row in [*like, *new]])
+            vectors = embed_names([_name(requested[row]) for row in [*like, *new]])
             table[new] = likely_rows(vectors[: len(like)], table[like], vectors[len(like) :], rng)
     own.copy_(torch.from_numpy(table).to(own.dtype))
 

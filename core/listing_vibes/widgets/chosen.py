@@ -11,12 +11,12 @@ from listing_vibes.run.run import Run
 def chosen_frame(run: Run, selected: Sequence[str]) -> pd.DataFrame:
     """The market's rows of these listings, in their order, all columns."""
     market = run.market
-    rows = [market.listing_row[one] for one in selected]
+    rows = [market.listing_row[item] for item in selected]
     return market.listings.iloc[rows].reset_index(drop=True)
 
 
 def facts_of(table: pd.DataFrame, row: int) -> list[list[str]]:
     """(label, value) of the readable columns that `listing_vibes.run.describe.describe_listings` gives a listing."""
     left_out = {"listing", "title", "score", "rule", C.LISTING}
-    told = [[str(name), str(table[name].iat[row])] for name in table if name not in left_out]
-    return [one for one in told if one[1] != "-"]  # what is missing
+    given = [[str(name), str(table[name].iat[row])] for name in table if name not in left_out]
+    return [item for item in given if item[1] != "-"]  # what is missing

@@ -49,30 +49,30 @@ class GalleryWidget(anywidget.AnyWidget):
         Raises:
             VibesError: no listing, too many, or one that the market does not have.
         """
-        found = listings if isinstance(listings, pd.DataFrame) else pd.DataFrame({C.LISTING: list(listings)})
-        if C.LISTING not in found:
+        result = listings if isinstance(listings, pd.DataFrame) else pd.DataFrame({C.LISTING: list(listings)})
+        if C.LISTING not in result:
             raise VibesError(
                 f"The table has no column '{C.LISTING}'; give what Run.similar or Run.recommend gave."
             )
-        names = [str(one) for one in found[C.LISTING]]
+        names = [str(item) for item in result[C.LISTING]]
         if not 0 < len(names) <= MOST:
             raise VibesError(
                 f"A gallery shows 1 to {MOST} listings, and {len(names):,} were given; give some of them."
             )
-        for one in names:
-            if one not in run.market.listing_row:
+        for name in names:
+            if name not in run.market.listing_row:
                 raise VibesError(
-                    f"There is no listing '{one}' in {run.market.path}; give ids of its listings."
+                    f"There is no listing '{name}' in {run.market.path}; give ids of its listings."
                 )
         self.run, self.shown = run, names
-        super().__init__(_data=_cards(run, found.assign(**{C.LISTING: names})), **more)
+        super().__init__(_data=_cards(run, result.assign(**{C.LISTING: names})), **more)
 
     @traitlets.validate("selected")
     def _known(self, proposal: Any) -> list[str]:
-        for one in proposal["value"]:
-            if one not in self.shown:
+        for item in proposal["value"]:
+            if item not in self.shown:
                 raise traitlets.TraitError(
-                    f"'{one}' is no listing of this gallery; give some of those that it shows."
+                    f"'{item}' is no listing of this gallery; give some of those that it shows."
                 )
         return list(proposal["value"])
 
@@ -82,13 +82,13 @@ class GalleryWidget(anywidget.AnyWidget):
         return chosen_frame(self.run, self.selected)
 
 
-def _cards(run: Run, found: pd.DataFrame) -> dict[str, Any]:
+def _cards(run: Run, result: pd.DataFrame) -> dict[str, Any]:
     """What the script is told."""
-    given = found["score"] if "score" in found else pd.Series(index=found.index, dtype=float)
+    given = result["score"] if "score" in result else pd.Series(index=result.index, dtype=float)
     scores = pd.to_numeric(given, errors="coerce")
-    table = describe_listings(run, found.assign(score=scores.fillna(0.0)))
+    table = describe_listings(run, result.assign(score=scores.fillna(0.0)))
     cards = []
-    for place, name in enumerate(found[C.LISTING]):
+    for place, name in enumerate(result[C.LISTING]):
         photo = photo_of(run.market, name, "")
         card = {
             "id": name, "title": photo.title, "href": "", "photo": photo.data, "alt": f"Cover photo of {photo.title}",

@@ -17,11 +17,11 @@ def labels(places: np.ndarray, cluster: np.ndarray, names: Sequence[str]) -> lis
 
     A cluster whose listings have all left the market since the map was drawn has no place.
     """
-    found: list[dict[str, object]] = []
+    results: list[dict[str, object]] = []
     for number, name in enumerate(names):
         mine = places[cluster == number]
         if not len(mine):
             continue
         x, y = np.median(mine, axis=0)
-        found.append({"text": cut(name, LETTERS), "x": int(x), "y": int(y)})
-    return found
+        results.append({"text": cut(name, LETTERS), "x": int(x), "y": int(y)})
+    return results

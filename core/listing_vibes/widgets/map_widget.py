@@ -66,14 +66,14 @@ class MapWidget(anywidget.AnyWidget):
         """
         if space is not None and space not in run.spaces:
             raise VibesError(f"{run.path} has no space '{space}'; it has: {', '.join(run.spaces)}.")
-        found = listings_map(run, space)
-        if found is None:
+        result = listings_map(run, space)
+        if result is None:
             with shown(progress) as report:
                 save_map(run, report=report)
-            found = listings_map(run, space)
-        if found is None:
+            result = listings_map(run, space)
+        if result is None:
             raise VibesError(f"{run.path} has too few listings for a map.")
-        drawn, rows, places = found
+        drawn, rows, places = result
         self.run, self._rows, self._grid, self._cluster = run, rows, places, drawn.cluster
         self._names = [name for name, _ in drawn.groups]
         self._days = MarketDays.of(run.log, run.catalogue) if len(run.market.events) else None
@@ -82,7 +82,7 @@ class MapWidget(anywidget.AnyWidget):
             "n": len(rows),
             "places": "_places",
             "colours": "_codes",
-            "legend": [list(one) for one in colours.legend],
+            "legend": [list(item) for item in colours.legend],
             "legendLabel": "Colours by groups",
             "palette": VALUES,
             "labels": labels(places, drawn.cluster, self._names),
@@ -133,8 +133,8 @@ class MapWidget(anywidget.AnyWidget):
         return chosen_frame(self.run, self.selected)
 
     def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        asked = content if isinstance(content, dict) else {}
-        kind, number = asked.get("kind"), asked.get("number")
+        query = content if isinstance(content, dict) else {}
+        kind, number = query.get("kind"), query.get("number")
         if not isinstance(number, int):
             return
         if kind == "card" and 0 <= number < len(self._rows):

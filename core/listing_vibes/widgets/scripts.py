@@ -31,8 +31,8 @@ def read(kind: str, files: Sequence[Path]) -> str:
     Args:
         kind: "js" or "css".
     """
-    found = [file.with_name(f"{file.name}.{kind}") for file in files]
-    return "\n".join(file.read_text(encoding="utf-8") for file in found if file.is_file())
+    results = [file.with_name(f"{file.name}.{kind}") for file in files]
+    return "\n".join(file.read_text(encoding="utf-8") for file in results if file.is_file())
 
 
 def drawing(files: Sequence[Path]) -> str:

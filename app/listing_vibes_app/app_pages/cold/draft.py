@@ -29,10 +29,10 @@ def fields(opened: OpenRun) -> list[Attribute]:
     A draft has the location of the listing that it started from.
     """
     view = opened.view
-    known = view.market.listings.notna().mean()
+    available = view.market.listings.notna().mean()
     items = [item for item in view.market.attributes if item.shown_as != "place"]
     order = {
-        item.name: (item.shown_as == "text", item not in view.headline[:1], -known[item.name])
+        item.name: (item.shown_as == "text", item not in view.headline[:1], -available[item.name])
         for item in items
     }
     return sorted(items, key=lambda item: order[item.name])
@@ -77,7 +77,9 @@ def read_draft(opened: OpenRun, text: str) -> tuple[dict[str, Any], list[str]]:
 
 def _fits(opened: OpenRun, name: str, value: Any) -> bool:
     """Whether the field of a column can hold a value."""
-    item = next((one for one in opened.view.market.attributes if name in columns_of(one)), None)
+    item = next(
+        (attribute for attribute in opened.view.market.attributes if name in columns_of(attribute)), None
+    )
     if item is None:
         return False
     if item.shown_as in ("number", "place"):
@@ -177,9 +179,9 @@ def _field(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> None:
         options = list(dict.fromkeys([*_common(market, name), *more_values]))
     match item.shown_as:
         case "number":
-            whole = is_whole(opened, name)
-            value = None if value is None else round(value) if whole else float(value)
-            form: dict[str, Any] = {"step": 1 if whole else None, "format": "%d" if whole else FIELD}
+            full = is_whole(opened, name)
+            value = None if value is None else round(value) if full else float(value)
+            form: dict[str, Any] = {"step": 1 if full else None, "format": "%d" if full else FIELD}
             st.number_input(label, value=value, **form, **empty, **held(value))
         case "flag":
             index = None if value is None else int(not value)
@@ -208,8 +210,8 @@ def is_whole(opened: OpenRun, name: str) -> bool:
 
 @cached_per_object
 def _all_whole(market: Market, name: str) -> bool:
-    known = market.listings[name].dropna()
-    return bool(len(known)) and bool((known % 1 == 0).all())
+    values = market.listings[name].dropna()
+    return bool(len(values)) and bool((values % 1 == 0).all())
 
 
 @cached_per_object
@@ -266,7 +268,7 @@ def usable_photos(opened: OpenRun, photos: list[tuple[str, bytes]]) -> list[tupl
     if not usable:
         return []
     cover = read_number("cover", 1, 1, len(usable))
-    cards = [Card(photo=one, alt=f"Photo {place} of the listing") for place, one in enumerate(small, 1)]
+    cards = [Card(photo=item, alt=f"Photo {place} of the listing") for place, item in enumerate(small, 1)]
     gallery(opened, cards, key="draft-photos", label="Photos of the draft", layout="grid", least=SMALL)
     if len(usable) > 1:
         numbers = list(range(1, len(usable) + 1))

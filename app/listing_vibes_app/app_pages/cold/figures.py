@@ -38,9 +38,9 @@ PARTS = {
 def recall_table(metrics: dict[str, Any], part: str, methods: list[str]) -> pd.DataFrame:
     """Return recall by a slice: a line for each group and method, with `Group, Method, value, low, high, Queries`."""
     rows = [
-        (one["group"], one["scorer"], one["value"], one["low"], one["high"], one["queries"])
-        for one in metrics["stability"]
-        if one["by"] == part and one["scorer"] in methods and one["value"] is not None
+        (metric["group"], metric["scorer"], metric["value"], metric["low"], metric["high"], metric["queries"])
+        for metric in metrics["stability"]
+        if metric["by"] == part and metric["scorer"] in methods and metric["value"] is not None
     ]
     rows.sort(key=lambda row: (_first_number(row[0]), methods.index(row[1])))
     table = pd.DataFrame(rows, columns=["Group", "Method", "value", "low", "high", "Queries"])
@@ -50,8 +50,8 @@ def recall_table(metrics: dict[str, Any], part: str, methods: list[str]) -> pd.D
 
 
 def _first_number(label: str) -> int:
-    found = re.match(r"\d+", label)
-    return int(found.group()) if found else -1
+    result = re.match(r"\d+", label)
+    return int(result.group()) if result else -1
 
 
 def recall_by(opened: OpenRun) -> None:

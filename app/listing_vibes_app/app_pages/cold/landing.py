@@ -110,15 +110,15 @@ def dots(
     """
     run = opened.run
     nearest = np.array([run.listing_row[name] for name in placed.nearest[C.LISTING]], np.int64)
-    near = np.flatnonzero(np.isin(rows, nearest))
+    neighbors = np.flatnonzero(np.isin(rows, nearest))
     others = np.flatnonzero(~np.isin(rows, [*nearest, -1 if placed.row is None else placed.row]))
     if len(others) > DOTS:
         others = np.sort(np.random.default_rng(0).choice(others, DOTS, replace=False))
-    shown = np.concatenate([others, near])
+    shown = np.concatenate([others, neighbors])
     points = np.vstack([places[shown], at])
     of_market = (opened.view.market.listing_row.get(run.listing_ids[row]) for row in rows[shown])
     names = ["" if row is None else opened.view.title(row) for row in of_market]
-    kinds = ["Other listings"] * len(others) + ["Neighbors"] * len(near) + ["This listing"]
+    kinds = ["Other listings"] * len(others) + ["Neighbors"] * len(neighbors) + ["This listing"]
     return pd.DataFrame(
         {"x": points[:, 0], "y": points[:, 1], "Listing": [*names, placed.title], "Kind": kinds}
     )
@@ -169,23 +169,23 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
         return
     with st.spinner("Encoding the histories of the users active last …"):
         people = audience(opened, before)
-    found = people.first(placed.vector, placed.row)
-    if not len(found):
+    result = people.first(placed.vector, placed.row)
+    if not len(result):
         st.caption("All users that were active last have this listing in their history.")
         return
-    inside = found["rank"] <= K
+    inside = result["rank"] <= K
     moment = " before training ended" if before is not None else ""
     st.markdown(
-        f"Among the {K} recommendations of **{inside.sum()} of {count(len(found), 'user')}**: those active last{moment}.",
+        f"Among the {K} recommendations of **{inside.sum()} of {count(len(result), 'user')}**: those active last{moment}.",
         help=f"Its rank among all listings active at that moment, for {count(len(people), 'user')} at most.",
     )
-    mine = found[C.USER].isin(later)
+    mine = result[C.USER].isin(later)
     if later:
         st.markdown(
             f"{count(len(later), 'user')} interacted with it later; {mine.sum()} of them are among those users, and "
             f"**{(inside & mine).sum()}** had it among their {K}."
         )
-    show_users(opened, found[:TABLE], later, blended=False)
+    show_users(opened, result[:TABLE], later, blended=False)
 
 
 def show_users(opened: OpenRun, found: pd.DataFrame, later: set[str], blended: bool) -> None:

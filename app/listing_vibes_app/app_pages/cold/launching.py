@@ -62,28 +62,28 @@ def launch_draft(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes]
     Raises:
         VibesError: a value that cannot be read, an encoder that is missing, or no user with a history.
     """
-    made, crowd, draft = _newcomers(opened), _crowd(opened), Draft(cells, tuple(photos))
-    return launch(opened.run, draft, advise=advise, crowd=crowd, newcomers=made)
+    created, crowd, draft = _newcomers(opened), _crowd(opened), Draft(cells, tuple(photos))
+    return launch(opened.run, draft, advise=advise, crowd=crowd, newcomers=created)
 
 
 def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch:
     """Show the size of the audience of a draft, against that of the listing it started from."""
     with st.spinner("Ranking for the users …"):
-        found = launch_draft(opened, cells, photos, advise=False)
+        result = launch_draft(opened, cells, photos, advise=False)
         start = _start(opened, cells, bool(photos))
-    share = 100 * len(found.audience) / max(found.users, 1)
-    more = None if start is None else len(found.audience) - len(start.audience)
+    share = 100 * len(result.audience) / max(result.users, 1)
+    more = None if start is None else len(result.audience) - len(start.audience)
     left, right = st.columns(2)
     left.metric(
         "Audience",
-        f"{len(found.audience):,} of {count(found.users, 'user')}",
+        f"{len(result.audience):,} of {count(result.users, 'user')}",
         None if more is None else f"{more:+,} against the listing it started from",
         delta_color="normal" if more else "off",
-        help=f"Users who would have it among their first {found.k} recommendations, of those active last. {share:.1f} %.",
+        help=f"Users who would have it among their first {result.k} recommendations, of those active last. {share:.1f} %.",
     )
-    rank = formats.MISSING if found.median_rank is None else f"{found.median_rank:g}"
+    rank = formats.MISSING if result.median_rank is None else f"{result.median_rank:g}"
     right.metric("Median rank", rank, help="Half of the audience would have it higher up in their list")
-    return found
+    return result
 
 
 def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | None:
@@ -124,16 +124,16 @@ def sliders(opened: OpenRun, cells: dict[str, Any]) -> None:
 def amounts(opened: OpenRun) -> list[Attribute]:
     """Return the amounts that have a slider: those on the cards first, then those with a unit; no years."""
     view = opened.view
-    found = [item for item in view.attributes if item.shown_as == "number" and not view.is_year(item)]
-    return sorted(found, key=lambda item: (item not in view.headline, not item.unit))[:SLIDERS]
+    results = [item for item in view.attributes if item.shown_as == "number" and not view.is_year(item)]
+    return sorted(results, key=lambda item: (item not in view.headline, not item.unit))[:SLIDERS]
 
 
 def slider_range(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[float, float, float]:
     """Return the ends of a slider and its step, 1, 2 or 5 of a power of ten, so that about a hundred lie between them; those of
     comparable listings, such as rents."""
     market, now = opened.view.market, float(cells.get(item.name, np.nan))
-    known = market.listings[item.name][comparable(market, cells, item.name)].dropna().to_numpy(float)
-    low, high = np.quantile(known, ENDS) if len(known) else (0.0, 1.0)
+    available = market.listings[item.name][comparable(market, cells, item.name)].dropna().to_numpy(float)
+    low, high = np.quantile(available, ENDS) if len(available) else (0.0, 1.0)
     rough = max((high - low) / STEPS, 1e-9)
     unit = 10.0 ** np.floor(np.log10(rough))
     step = float(next(size * unit for size in (1, 2, 5, 10) if size * unit >= rough))
@@ -160,20 +160,20 @@ def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> 
     """Show what each single change would do, and all of it as code."""
     st.header("Which change gains most", anchor=False)
     with st.spinner("Trying one change at a time …"):
-        found = launch_draft(opened, cells, photos, advise=True)
-    _show_changes(opened, found)
-    if found.covers is not None:
-        _show_covers(found.covers)
+        result = launch_draft(opened, cells, photos, advise=True)
+    _show_changes(opened, result)
+    if result.covers is not None:
+        _show_covers(result.covers)
     row, cover = start_row(opened), read_number("cover", 1, 1, max(len(photos), 1))
     like = None if row is None else opened.view.ids[row]
     as_code(opened, [LaunchCall.of(opened.view.market, cells, like, bool(photos), cover)])
 
 
-def _show_changes(opened: OpenRun, found: Launch) -> None:
-    if found.changes is None or not len(found.changes):
+def _show_changes(opened: OpenRun, result: Launch) -> None:
+    if result.changes is None or not len(result.changes):
         st.caption("There is no attribute to change.")
         return
-    best = found.changes.drop_duplicates("attribute").head(CHANGES).to_dict("records")
+    best = result.changes.drop_duplicates("attribute").head(CHANGES).to_dict("records")
     items = {item.name: item for item in opened.view.market.attributes}
 
     def write(change: dict[str, Any], side: str) -> str:

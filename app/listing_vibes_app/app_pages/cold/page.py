@@ -206,22 +206,22 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         return
     with st.spinner("Encoding the listing …"):
         try:
-            found = encode_draft(opened, space, cells, contents)
+            result = encode_draft(opened, space, cells, contents)
         except VibesError as error:
             if st.session_state.get(UPLOADS):
                 raise
             contents = []  # those that it started with: it goes on without them
-            found = encode_draft(opened, space, cells, contents)
+            result = encode_draft(opened, space, cells, contents)
             st.caption(plain(f"Its photos do not count here. {sentence_of(error)}"))
-    for number, reason in found.broken:
+    for number, reason in result.broken:
         warn_photo(f"{photos[number][0]} is left out: {reason}.")
     if can_launch:
         with top:
             sliders(opened, cells)
             launched = reach(opened, cells, contents)
             show_audience(opened, launched)
-    if space in found.vectors:
-        placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space))
+    if space in result.vectors:
+        placed = Placement(title, space, result.vectors[space], result.nearest(opened.run, space))
         with boundary():
             place_on_map(opened, placed)
         neighbors(opened, placed, least=150, started_from=st.query_params.get("like"))

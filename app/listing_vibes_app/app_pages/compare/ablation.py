@@ -71,9 +71,9 @@ def show_ablation(table: pd.DataFrame) -> None:
 
 def rows_of(table: pd.DataFrame, metric: str, k: str, part: str) -> pd.DataFrame:
     """Return a line for each variant, in the order of the grid: the mean over seeds, and a verdict against its reference."""
-    found = table[(table["metric"] == metric) & (table["slice"] == part) & table["seed"].isna()]
-    found = found[found["k"].isna()] if not k else found[found["k"] == int(k)]
-    return found.assign(verdict=[_verdict(row) for row in found.to_dict("records")]).reset_index(drop=True)
+    result = table[(table["metric"] == metric) & (table["slice"] == part) & table["seed"].isna()]
+    result = result[result["k"].isna()] if not k else result[result["k"] == int(k)]
+    return result.assign(verdict=[_verdict(row) for row in result.to_dict("records")]).reset_index(drop=True)
 
 
 def _verdict(row: dict[str, Any]) -> str:

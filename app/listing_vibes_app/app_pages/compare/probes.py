@@ -35,14 +35,14 @@ def show_probes(opened: OpenRun) -> None:
         st.caption("Some listings train a linear model, the others test it, once you choose a number.")
         return
     with st.spinner("Predicting from photos and attributes …"):
-        found = _probe(opened, question)
-    table = scores(found.table)
+        result = _probe(opened, question)
+    table = scores(result.table)
     alt = f"How well {numbers[question]} is predicted from each space"
     st.dataframe(table, hide_index=True, width=560, alt=alt)
     st.caption(SCORE_HELP)
     item = next(item for item in opened.view.attributes if item.name == question)
     unit = opened.view.unit(item)
-    show_predictions(predictions(opened, found, question), f"{item.label}, {unit}" if unit else item.label)
+    show_predictions(predictions(opened, result, question), f"{item.label}, {unit}" if unit else item.label)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)

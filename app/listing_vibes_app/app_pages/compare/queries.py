@@ -60,11 +60,11 @@ def show_queries(opened: OpenRun) -> None:
     # On the cards and in the table what the two have in common is left out.
     names = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
     show_measures(comparison, names)
-    found = comparison.apart
-    if found.empty:
+    result = comparison.apart
+    if result.empty:
         empty("They never differ", "Both gave the same rank to every next listing.")
         return
-    ahead = found[found["gain"] > 0], found[found["gain"] < 0][::-1]
+    ahead = result[result["gain"] > 0], result[result["gain"] < 0][::-1]
     st.markdown(
         f"On **{count(len(ahead[0]), 'query', 'queries')}** {plain(options[first])} ranked the next listing higher, on "
         f"**{len(ahead[1]):,}** {plain(options[second])}. Shown are those where they differ most, each of another user and listing.",
@@ -157,8 +157,10 @@ def _points(value: float | None) -> str:
     return formats.MISSING if value is None else f"{100 * value:+.1f} points"
 
 
-def _span(found: dict[str, Any]) -> str:
-    return "one user" if found["low"] is None else f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
+def _span(result: dict[str, Any]) -> str:
+    return (
+        "one user" if result["low"] is None else f"{100 * result['low']:+.1f} to {100 * result['high']:+.1f}"
+    )
 
 
 def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list[str] | str]:
@@ -203,18 +205,18 @@ def _show_query(
         history = list(dict.fromkeys(log.listing[start : start + at][::-1].tolist()))[:NEWEST]
         cards = [listing_card(opened, target, step="Next listing", tone="hit")]
         steps = ["History, newest first"] + [""] * NEWEST
-        cards += [listing_card(opened, one, step=step) for one, step in zip(history, steps, strict=False)]
+        cards += [listing_card(opened, item, step=step) for item, step in zip(history, steps, strict=False)]
         strip: dict[str, Any] = {"layout": "strip", "least": 130}
         label = f"Next listing, and the history of {view.user_name(user)}"
         gallery(opened, cards, key=f"{key}-history", label=label, **strip)
-        for number, (name, found) in enumerate(zip(names, lists, strict=True)):
-            if isinstance(found, str) or not found:
-                st.caption(plain(f"First by {name}: {found or 'nothing'}"))
+        for number, (name, result) in enumerate(zip(names, lists, strict=True)):
+            if isinstance(result, str) or not result:
+                st.caption(plain(f"First by {name}: {result or 'nothing'}"))
                 continue
             cards = [
                 listing_card(
-                    opened, one, facts=[], step=f"{name}: {place + 1}", tone="hit" if one == target else ""
+                    opened, item, facts=[], step=f"{name}: {place + 1}", tone="hit" if item == target else ""
                 )
-                for place, one in known_rows(opened, found)
+                for place, item in known_rows(opened, result)
             ]
             gallery(opened, cards, key=f"{key}-{number}", label=f"First by {name}", **strip)

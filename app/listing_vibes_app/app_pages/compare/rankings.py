@@ -44,7 +44,7 @@ def compare_rankings(one: OpenRun, first: str, two: OpenRun, second: str) -> Com
 
 def contestants(current: str) -> dict[str, str]:
     """Return what can be compared: `run/scorer` and its label, default rankings first, that of the `current` run before all."""
-    found: dict[tuple[str, str], str] = {}
+    values: dict[tuple[str, str], str] = {}
     several = len(run_paths()) > 1
     for name in run_paths():
         try:
@@ -53,9 +53,9 @@ def contestants(current: str) -> dict[str, str]:
             st.caption(f"{plain(name)} is left out: {plain(describe_error(error))}")
             continue
         for scorer in rankers(frame) if frame is not None else []:
-            found[name, scorer] = method_name(scorer) + (f", {name}" if several else "")
-    order = sorted(found, key=lambda one: (one[1] != DEFAULT_RANKING, one[0] != current))
-    return {f"{name}/{scorer}": found[name, scorer] for name, scorer in order}
+            values[name, scorer] = method_name(scorer) + (f", {name}" if several else "")
+    order = sorted(values, key=lambda item: (item[1] != DEFAULT_RANKING, item[0] != current))
+    return {f"{name}/{scorer}": values[name, scorer] for name, scorer in order}
 
 
 def is_quick(opened: OpenRun, scorer: str) -> bool:
@@ -70,9 +70,9 @@ def lists_of(opened: OpenRun, scorer: str, queries: pd.DataFrame, k: int) -> lis
     Raises:
         VibesError: it cannot be fitted again, or the market changed since.
     """
-    split, found = _scorer(opened, scorer)
+    split, result = _scorer(opened, scorer)
     _fitted().add((opened.number, scorer))
-    return first_places(opened.run, found, queries_of(opened.run, split, queries), k)
+    return first_places(opened.run, result, queries_of(opened.run, split, queries), k)
 
 
 @st.cache_resource(show_spinner=False)

@@ -118,27 +118,29 @@ def show_lists(opened: OpenRun, other: OpenRun, **params: str) -> None:
     (selection,) = read_selections(opened, "compare", **params)
     runs = [opened, other]
     with st.spinner("Ranking by both runs …"):
-        lists = [_try_rank(one, selection) for one in runs]
-    ids = [[] if isinstance(one, str) else one["listing_id"].tolist() for one in lists]
+        lists = [_try_rank(run, selection) for run in runs]
+    ids = [[] if isinstance(item, str) else item["listing_id"].tolist() for item in lists]
     if all(ids):
         st.markdown(f"**{len(set(ids[0]) & set(ids[1]))} of {max(map(len, ids))}** are in both lists.")
-    for number, (column, one, found) in enumerate(zip(st.columns(2, gap="large"), runs, lists, strict=True)):
+    for number, (column, item, result) in enumerate(
+        zip(st.columns(2, gap="large"), runs, lists, strict=True)
+    ):
         with column:
-            st.subheader(plain(run_label(one.name)), anchor=False)
-            if isinstance(found, str):
-                st.markdown(plain(found))
+            st.subheader(plain(run_label(item.name)), anchor=False)
+            if isinstance(result, str):
+                st.markdown(plain(result))
                 continue
             ranks = {listing: place for place, listing in enumerate(ids[1 - number], 1)}
-            lines, meaning = score_lines(one, selection, found)
+            lines, meaning = score_lines(item, selection, result)
             cards = []
-            for place, row in known_rows(one, ids[number]):
+            for place, row in known_rows(item, ids[number]):
                 rank_there = ranks.get(ids[number][place])
                 badge = f"{ordinal(rank_there)} in the other list" if rank_there else ""
                 tone = "hit" if rank_there else ""
-                cards.append(listing_card(one, row, score=lines[place], badge=badge, tone=tone))
-            label = f"The list of {one.name}, the best first"
-            gallery(one, cards, key=f"side-{number}", label=label, least=150, score_help=meaning)
-    as_code(opened, [replace(selection, label=one.name) for one in runs], runs)
+                cards.append(listing_card(item, row, score=lines[place], badge=badge, tone=tone))
+            label = f"The list of {item.name}, the best first"
+            gallery(item, cards, key=f"side-{number}", label=label, least=150, score_help=meaning)
+    as_code(opened, [replace(selection, label=run.name) for run in runs], runs)
 
 
 def _try_rank(opened: OpenRun, selection: Selection) -> pd.DataFrame | str:

@@ -43,10 +43,10 @@ def unmet(drawn: SpaceMap, at: int | None, by_month: bool = False) -> Demand:
 
 def codes(drawn: SpaceMap, at: int | None) -> np.ndarray:
     """Return (n,) uint8: the region of each point of the map, from 1; 0 for none."""
-    found = np.zeros(len(drawn.opened.view), np.uint8)
+    result = np.zeros(len(drawn.opened.view), np.uint8)
     for number, place in reversed(list(enumerate(unmet(drawn, at).places[:MOST], 1))):
-        found[[drawn.opened.view.market.listing_row[name] for name in place.listings]] = number
-    return found[drawn.rows]
+        result[[drawn.opened.view.market.listing_row[name] for name in place.listings]] = number
+    return result[drawn.rows]
 
 
 def layer(drawn: SpaceMap, at: int | None) -> dict[str, Any]:
@@ -73,24 +73,24 @@ def chosen_region(drawn: SpaceMap, at: int | None) -> int | None:
 def show_regions(drawn: SpaceMap, at: int | None) -> None:
     """Show each region in words, with its users, its active listings, and photos."""
     st.header("Where demand is unmet", anchor=False, help=HELP)
-    found = unmet(drawn, at)
-    if not found.places:
+    result = unmet(drawn, at)
+    if not result.places:
         st.markdown(
-            f"In no region of this map are there significantly more than {found.least:g} times as many users to an active listing "
-            f"as in the whole market ({count(found.looked, 'region')} tested). Another map, or another day, may show some."
+            f"In no region of this map are there significantly more than {result.least:g} times as many users to an active listing "
+            f"as in the whole market ({count(result.looked, 'region')} tested). Another map, or another day, may show some."
         )
         return
-    users, active = found.places[0].last.asked, found.places[0].last.of
+    users, active = result.places[0].last.asked, result.places[0].last.of
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(
             f"{count(users, 'user')} active in the {DAYS} days before, {count(active, 'listing')} active then; "
-            f"{count(found.looked, 'region')} tested, “at least” holds for all of them together ({LEVEL:.0%}).",
+            f"{count(result.looked, 'region')} tested, “at least” holds for all of them together ({LEVEL:.0%}).",
             width="content",
         )
         name = f"{drawn.opened.name}-{drawn.space}-unmet-demand"
         csv = lambda: spreadsheet_csv(unmet(drawn, at, by_month=True).frame())  # noqa: E731
         download("By month, CSV", csv, f"{name}.csv", "unmet-csv")
-    for number, place in enumerate(found.places[:MOST], 1):
+    for number, place in enumerate(result.places[:MOST], 1):
         with st.container(border=True):
             _show_region(drawn, at, number, place)
 

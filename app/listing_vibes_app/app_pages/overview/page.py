@@ -51,13 +51,13 @@ def show_notices(opened: OpenRun) -> None:
     if note:
         st.info(plain(note), icon=":material/info:")
     if opened.run.transferred:
-        known = "" if transfer is None else f" It {transfer.sentence.replace(chr(96), chr(34))}."
-        line = f"The model was trained on another market and is used here as it is.{known}"
+        available = "" if transfer is None else f" It {transfer.sentence.replace(chr(96), chr(34))}."
+        line = f"The model was trained on another market and is used here as it is.{available}"
         st.info(plain(line), icon=":material/swap_horiz:")
     with boundary():
-        found = Monitored.load(opened.run.path)
-        if found is not None and found.crossed:
-            line = f"{plain(found.verdict)} See “{STILL_GOOD}” below."
+        monitored = Monitored.load(opened.run.path)
+        if monitored is not None and monitored.crossed:
+            line = f"{plain(monitored.verdict)} See “{STILL_GOOD}” below."
             st.warning(line, icon=":material/monitor_heart:")
 
 
@@ -136,32 +136,32 @@ def _popular_listing(opened: OpenRun) -> str:
 
 def show_monitoring(opened: OpenRun) -> None:
     """Show what `vibes monitor` found last: what crossed a threshold, and the rest folded."""
-    found = Monitored.load(opened.run.path)
-    if found is None:
+    monitored = Monitored.load(opened.run.path)
+    if monitored is None:
         return
     st.header(STILL_GOOD, anchor=False)
-    st.markdown(f"**{plain(found.verdict)}**" if found.crossed else plain(found.verdict))
-    for check in found.crossed:
+    st.markdown(f"**{plain(monitored.verdict)}**" if monitored.crossed else plain(monitored.verdict))
+    for check in monitored.crossed:
         st.markdown(f"- {plain(check.sentence)} Look at: {plain(check.look)}")
-    if found.quiet:
+    if monitored.quiet:
         with st.expander("All other checks"):
-            for check in found.quiet:
+            for check in monitored.quiet:
                 st.markdown(f"- {plain(check.sentence)}")
-    behind = opened.run.generation - found.generation
+    behind = opened.run.generation - monitored.generation
     since = (
         f"{behind} {'refresh' if behind == 1 else 'refreshes'} ago" if behind > 0 else "of what is shown here"
     )
-    st.caption(f"Checked {found.looked} UTC, {since}.")
+    st.caption(f"Checked {monitored.looked} UTC, {since}.")
 
 
 def show_warnings(opened: OpenRun) -> None:
     """Show what is odd in the data; last on the page, since it is counted while the rest is read already."""
     st.header("What is odd in the data", anchor=False)
     with st.spinner("Counting …"):
-        found = data_warnings(_profile(opened))
-    if not found:
+        result = data_warnings(_profile(opened))
+    if not result:
         st.markdown("Nothing stands out: hardly a value is missing and no column looks like a leak.")
-    for what, why in found:
+    for what, why in result:
         st.markdown(f"**{plain(what)}.** {plain(why)}")
 
 

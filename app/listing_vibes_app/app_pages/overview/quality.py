@@ -48,10 +48,10 @@ def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.Data
         {
             "name": name,
             "Method": method_name(name),
-            **{part: one[metric][part] for part in ("value", "low", "high")},
+            **{part: item[metric][part] for part in ("value", "low", "high")},
         }
-        for name, one in results.items()
-        if one.get(metric, {}).get("value") is not None
+        for name, item in results.items()
+        if item.get(metric, {}).get("value") is not None
     ]
     rows.sort(key=lambda row: -row["value"])
     return pd.DataFrame(rows, columns=["name", "Method", "value", "low", "high"], dtype=object)

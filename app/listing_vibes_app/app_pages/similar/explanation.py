@@ -61,16 +61,16 @@ def _compare_photos(
 def _show(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     view = opened.view
     with st.spinner("Encoding the two without each part …"):
-        found = _explain(opened, (view.ids[rows[0]], view.ids[rows[1]]), space)
-    st.markdown(f"**Similarity by {label_of(space).lower()}: {found.similarity:.3f}**")
-    if found.note:
-        st.caption(plain(found.note))
+        result = _explain(opened, (view.ids[rows[0]], view.ids[rows[1]]), space)
+    st.markdown(f"**Similarity by {label_of(space).lower()}: {result.similarity:.3f}**")
+    if result.note:
+        st.caption(plain(result.note))
     cards = [listing_card(opened, row, facts=[], step=side) for row, side in zip(rows, SIDES, strict=True)]
     gallery(opened, cards, key="why-two", label="The two listings", least=230)
-    left_out = found.left_out
+    left_out = result.left_out
     _show_attributes(opened, rows, left_out[left_out["kind"] == "attribute"])
     _show_photos(opened, rows, left_out[(left_out["kind"] == "photo") & (left_out["photo"] >= 0)])
-    alike, positions = _compare_photos(opened, found.listings)
+    alike, positions = _compare_photos(opened, result.listings)
     if alike.size:
         help = "How alike two photos look: 1 is the same (cosine)"
         st.subheader("Photo against photo", anchor=False, help=help)
@@ -104,11 +104,11 @@ def photo_pairs(
 
 def _show_attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
     view = opened.view
-    known = {item.name: item for item in view.market.attributes}
-    left_out = left_out[left_out["name"].isin(list(known))]
+    available = {item.name: item for item in view.market.attributes}
+    left_out = left_out[left_out["name"].isin(list(available))]
     if left_out.empty:
         return
-    items, title = [known[name] for name in left_out["name"]], view.market.title
+    items, title = [available[name] for name in left_out["name"]], view.market.title
     values = [
         [view.title(row) if item.name == title else view.text(row, item) for item in items] for row in rows
     ]

@@ -24,11 +24,11 @@ RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
 def read_filters(opened: OpenRun) -> Filters:
     """Return the filters of the URL."""
     left: list[tuple[str, str]] = []
-    found = Filters.read(opened.view.market, st.query_params.to_dict(), left)
+    filters = Filters.read(opened.view.market, st.query_params.to_dict(), left)
     for name, value in left:
         part = quoted(name, value)
         report_unused(f"The link's filter {part} is none of this market's; it is left out.", part)
-    return found
+    return filters
 
 
 def filters_button(opened: OpenRun, row: int | None = None) -> None:
@@ -71,7 +71,7 @@ def filters_button(opened: OpenRun, row: int | None = None) -> None:
 def _value_fields(view: MarketView, now: Filters) -> None:
     chosen = dict(now.values)
     for item in choices(view.market):
-        known, name = values(view.market, item), item.name
+        available, name = values(view.market, item), item.name
 
         def change(value: str | None, name: str = name) -> None:
             filters = Filters.read(view.market, st.query_params.to_dict())
@@ -82,9 +82,9 @@ def _value_fields(view: MarketView, now: Filters) -> None:
         def write(value: str, item: Attribute = item) -> str:
             return write_value(view, item, value)
 
-        value = chosen.get(name) if chosen.get(name) in known else None
+        value = chosen.get(name) if chosen.get(name) in available else None
         held = hold(f"narrow-is-{name}", value, change)
-        st.selectbox(plain(item.label), known, index=None, format_func=write, placeholder="any", **held)
+        st.selectbox(plain(item.label), available, index=None, format_func=write, placeholder="any", **held)
 
 
 def _same_fields(view: MarketView, now: Filters, row: int, held: Any) -> None:
@@ -154,7 +154,7 @@ def days(view: MarketView) -> tuple[dt.date, dt.date]:
     """Return the first and the last day on which a listing is published or expires."""
     bounds = np.concatenate(view.market.live_interval())
     never = np.iinfo(np.int64)
-    known = bounds[(bounds != never.min) & (bounds != never.max)]
-    if not len(known):
+    values = bounds[(bounds != never.min) & (bounds != never.max)]
+    if not len(values):
         return dt.date(2000, 1, 1), dt.date.today()
-    return pd.Timestamp(int(known.min())).date(), pd.Timestamp(int(known.max())).date()
+    return pd.Timestamp(int(values.min())).date(), pd.Timestamp(int(values.max())).date()

@@ -38,9 +38,9 @@ def match(view: MarketView, attribute: Attribute, query: int, other: int) -> Mat
             step = float(theirs) - float(mine)
             if math.isclose(mine, theirs):  # the same but for rounding
                 return Match("same", text)
-            near = NEAR_YEARS if view.is_year(attribute) else NEAR * max(abs(mine), abs(theirs))
+            neighbors = NEAR_YEARS if view.is_year(attribute) else NEAR * max(abs(mine), abs(theirs))
             signed = ("+" if step > 0 else "−") + formats.number(abs(step), view.unit(attribute))
-            return Match("close" if abs(step) <= near else "different", text, signed)
+            return Match("close" if abs(step) <= neighbors else "different", text, signed)
         case "multi":
             return _match_sets(list(mine), list(theirs))
         case "place":
@@ -65,24 +65,24 @@ def same_and_different(view: MarketView, query: int, other: int) -> tuple[str, s
     same: list[str] = []
     differs: list[str] = []
     for item in sorted(view.attributes, key=lambda item: item.name in view.codes):  # words first
-        found = match(view, item, query, other)
-        if item.shown_as != "text" and found.verdict != "unknown":
-            (same if found.verdict == "same" else differs).append(_describe(view, item, other, found))
+        result = match(view, item, query, other)
+        if item.shown_as != "text" and result.verdict != "unknown":
+            (same if result.verdict == "same" else differs).append(_describe(view, item, other, result))
     return _enumerate(same), _enumerate(differs)
 
 
-def _describe(view: MarketView, item: Attribute, row: int, found: Match) -> str:
+def _describe(view: MarketView, item: Attribute, row: int, result: Match) -> str:
     """Return an attribute in a few words: `Sauna`, `no Sauna`, `Price +$45`, `Amenities: 2 of 3 shared`."""
-    is_same, label = found.verdict == "same", item.label.lower()
+    is_same, label = result.verdict == "same", item.label.lower()
     if item.shown_as == "flag":
         return item.label if view.raw(row, item) else f"no {label}"
     if item.shown_as == "place":
-        return "the location" if is_same else found.text
+        return "the location" if is_same else result.text
     if item.shown_as == "multi":
-        return item.label if is_same else f"{item.label}: {found.text}"
+        return item.label if is_same else f"{item.label}: {result.text}"
     if view.is_id(item):
         return f"the same {label}" if is_same else f"another {label}"
-    text = formats.shorten(found.difference or found.text, 40)
+    text = formats.shorten(result.difference or result.text, 40)
     if item.shown_as != "number" and not text.isdecimal():
         return text
     # Isolated where the label runs from right to left, so that the sign stays in front.

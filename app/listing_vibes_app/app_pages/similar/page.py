@@ -118,12 +118,12 @@ def list_neighbors(opened: OpenRun, row: int, space: str, view: str) -> list[int
         return []
     if line := filters_line(opened, read_filters(opened).mask(opened.view.market, row), row):
         st.caption(line)
-    known = [name for name in opened.run.spaces if np.any(opened.run.vectors(name)[place])]
-    if space not in known and view != "spaces":
-        action = f"Compare by {label_of(known[0]).lower()}" if known else ""
+    available = [name for name in opened.run.spaces if np.any(opened.run.vectors(name)[place])]
+    if space not in available and view != "spaces":
+        action = f"Compare by {label_of(available[0]).lower()}" if available else ""
         what = "None of its photos can be used." if space == "photos" else "None of its values is known."
         title = f"This listing has nothing in the space “{label_of(space)}”"
-        empty(title, what, action, lambda: set_params(space=known[0]))
+        empty(title, what, action, lambda: set_params(space=available[0]))
         return []
     selections = read_selections(opened, "similar")
     if not any(len(rank(opened, selection)) for selection in selections):
@@ -154,21 +154,21 @@ def nothing_similar(rules: Rules) -> None:
 
 def one_space(opened: OpenRun, row: int, selection: Selection, view: str) -> list[int]:
     """Show the neighbors in a space, as cards or as a line-up; return their rows."""
-    near = rank(opened, selection)
-    lines, meaning = score_lines(opened, selection, near)
-    rows = known_rows(opened, near["listing_id"])
+    neighbors = rank(opened, selection)
+    lines, meaning = score_lines(opened, selection, neighbors)
+    rows = known_rows(opened, neighbors["listing_id"])
     others, scores = [other for _, other in rows], [lines[place] for place, _ in rows]
     if view == "lineup":
         lineup(opened, row, others, scores)
         return others
-    kept, ids = {name: st.query_params.get(name) for name in KEPT}, opened.view.ids
+    stored, ids = {name: st.query_params.get(name) for name in KEPT}, opened.view.ids
     cards = []
     for other, score in zip(others, scores, strict=True):
         same, differs = same_and_different(opened.view, row, other)
-        why = page_url(opened, "similar", **{**kept, "listing": ids[row], "why": ids[other]})
+        why = page_url(opened, "similar", **{**stored, "listing": ids[row], "why": ids[other]})
         facts = opened.view.facts(other, opened.view.headline[:1])  # the others are the same or differ
         more: dict[str, Any] = {"facts": facts, "score": score, "same": same, "differs": differs, "why": why}
-        cards.append(listing_card(opened, other, kept, photos=album(opened, other), **more))
+        cards.append(listing_card(opened, other, stored, photos=album(opened, other), **more))
     label = f"{count(len(others), 'neighbor')} by {selection.label.lower()}, the most alike first"
     gallery(opened, cards, key="neighbors", label=label, score_help=meaning, examples=True)
     return others
@@ -177,15 +177,15 @@ def one_space(opened: OpenRun, row: int, selection: Selection, view: str) -> lis
 def side_by_side(opened: OpenRun, selections: Sequence[Selection]) -> list[int]:
     """Show the neighbors in each space, in columns, with those that are in several marked; return their rows."""
     lists = {
-        one.label: [row for _, row in known_rows(opened, rank(opened, one)["listing_id"])]
-        for one in selections
+        selection.label: [row for _, row in known_rows(opened, rank(opened, selection)["listing_id"])]
+        for selection in selections
     }
     labels_of: dict[int, list[str]] = {}
     for label, rows in lists.items():
         for row in rows:
             labels_of.setdefault(row, []).append(label)
     st.markdown(overlap(list(labels_of.values()), list(lists)))
-    kept = {name: st.query_params.get(name) for name in KEPT}
+    stored = {name: st.query_params.get(name) for name in KEPT}
     for column, (label, rows) in zip(st.columns(len(lists), gap="medium"), lists.items(), strict=True):
         with column:
             st.subheader(label, anchor=False)
@@ -195,7 +195,7 @@ def side_by_side(opened: OpenRun, selections: Sequence[Selection]) -> list[int]:
                 badge = f"also by {' and '.join(others)}" if others else ""
                 tone = "hit" if others else ""
                 cards.append(
-                    listing_card(opened, row, kept, photos=album(opened, row), badge=badge, tone=tone)
+                    listing_card(opened, row, stored, photos=album(opened, row), badge=badge, tone=tone)
                 )
             title = f"{count(len(cards), 'neighbor')} by {label.lower()}, the most alike first"
             gallery(opened, cards, key=f"neighbors-{label}", label=title, least=150, examples=True)
@@ -208,10 +208,10 @@ def overlap(labels_of: Sequence[Sequence[str]], labels: Sequence[str]) -> str:
         return "Only one space knows this listing."
     parts = []
     if len(labels) > 2:
-        parts.append(f"**{sum(len(one) == len(labels) for one in labels_of)}** are in all {len(labels)}")
+        parts.append(f"**{sum(len(item) == len(labels) for item in labels_of)}** are in all {len(labels)}")
     for number, first in enumerate(labels):
         for second in labels[number + 1 :]:
-            shared = sum(first in one and second in one for one in labels_of)
+            shared = sum(first in item and second in item for item in labels_of)
             parts.append(f"**{shared}** are by {first.lower()} and {second.lower()}")
     return "In common: " + ", ".join(parts) + "."
 
@@ -222,14 +222,14 @@ def lineup_table(opened: OpenRun, query: int, others: Sequence[int], scores: Seq
     items = [item for item in view.attributes if item.shown_as != "text"]
     rows = [["This listing", "", *(shorten(view.text(query, item), 90) for item in items)]]
     for score, other in zip(scores, others, strict=True):
-        found = [match(view, item, query, other) for item in items]
-        known = sum(one.verdict != "unknown" for one in found)
-        same = sum(one.verdict == "same" for one in found)
+        results = [match(view, item, query, other) for item in items]
+        available = sum(item.verdict != "unknown" for item in results)
+        same = sum(item.verdict == "same" for item in results)
         cells = [
-            SIGNS.get(one.verdict, "") + one.text + (f" ({one.difference})" if one.difference else "")
-            for one in found
+            SIGNS.get(item.verdict, "") + item.text + (f" ({item.difference})" if item.difference else "")
+            for item in results
         ]
-        rows.append([score, f"{same} of {known}", *cells])
+        rows.append([score, f"{same} of {available}", *cells])
     table = pd.DataFrame(rows, columns=numbered(["Score", "The same", *(item.label for item in items)], " "))
     table.insert(0, "Listing", [view.title(row) for row in (query, *others)])
     if view.has_photos:

@@ -99,22 +99,22 @@ def by_look(opened: OpenRun, text: str, passing: np.ndarray) -> None:
         st.caption(f"{LIMITS} Try “{'”, “'.join(EXAMPLES)}”.")
         return
     with st.spinner("Searching …"):
-        found = photos.find(text)
-    rows = [(place, row) for place, row in known_rows(opened, found["listing_id"]) if passing[row]]
+        result = photos.find(text)
+    rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
     if not rows:
         why = "Take a filter away, or describe something else."
         empty("No photo passes the filters", why, "No filters", clear_filters)
         return
     line = f"Photos that come nearest to “{plain(text)}”. {LIMITS}"
     shown = [rows[place] for place in page_of(np.arange(len(rows)), PAGE, line)]
-    cards = [_photo_card(opened, row, found.iloc[place]) for place, row in shown]
+    cards = [_photo_card(opened, row, result.iloc[place]) for place, row in shown]
     help = "Cosine similarity of the description and what the photo was taken for"
     gallery(opened, cards, key="covers", label="Listings by their nearest photo", score_help=help)
     as_code(opened, read_selections(opened, "similar"))
 
 
-def _photo_card(opened: OpenRun, row: int, found: pd.Series) -> Card:
-    photo = int(found["photo"])
+def _photo_card(opened: OpenRun, row: int, result: pd.Series) -> Card:
+    photo = int(result["photo"])
     return listing_card(
         opened,
         row,
@@ -122,7 +122,7 @@ def _photo_card(opened: OpenRun, row: int, found: pd.Series) -> Card:
         alt=f"Photo {photo + 1} of {opened.view.title(row)}",
         photos=album(opened, row),
         start=photo,
-        score=f"Taken for: {found['seen']} · {found['score']:.2f}",
+        score=f"Taken for: {result['seen']} · {result['score']:.2f}",
     )
 
 

@@ -35,8 +35,8 @@ class Simulated:
 
 def read(opened: OpenRun, text: str) -> Simulated:
     """Return the history of a URL; an action that the market does not have is left out."""
-    tokens, known = text.split(EVENT)[:MOST] if text else [], known_events(opened.run, text)
-    return Simulated(text, known, len(tokens) - len(known))
+    tokens, available = text.split(EVENT)[:MOST] if text else [], known_events(opened.run, text)
+    return Simulated(text, available, len(tokens) - len(available))
 
 
 def from_frame(table: pd.DataFrame) -> str:

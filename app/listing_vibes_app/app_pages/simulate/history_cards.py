@@ -110,5 +110,5 @@ def _show(
         height += round(least / BOXES[opened.box])
     usual = {"actions": [], "durations": False, "scoreHelp": "", "examples": None, "most": MOST}
     frame = frame_data(opened, label, layout, least, height if layout == "strip" else 0)
-    whole = {**usual, **frame, **data, "name": name, "cards": cards}
-    _component(key=key, data=whole, height="content" if layout == "grid" else height)
+    full = {**usual, **frame, **data, "name": name, "cards": cards}
+    _component(key=key, data=full, height="content" if layout == "grid" else height)

@@ -60,11 +60,11 @@ def page() -> None:
             rules = list_options(opened, users=True)
         dials = dial_sliders(opened, rules)
         selections = read_selections(opened, "simulate")
-        lists = {name: (one, deep_list(opened, one)) for name, one in zip(filled, selections, strict=True)}
+        lists = {name: (item, deep_list(opened, item)) for name, item in zip(filled, selections, strict=True)}
         rows = [
             row
-            for one, found in lists.values()
-            for _, row in known_rows(opened, found["listing_id"][: one.k])
+            for item, result in lists.values()
+            for _, row in known_rows(opened, result["listing_id"][: item.k])
         ]
         new_dial(opened, dials, list(dict.fromkeys(rows)), rules)
     left, right = st.columns(2, gap="large")  # on a phone the recommendations come first
@@ -146,12 +146,12 @@ def recommended(
         popular, label = popular_rows(opened, rules=rules), "Popular and recent listings"
         choice(opened, popular, key=f"popular-{name}", label=label, examples=False, **shown)
         return
-    selection, found = made
-    if found.empty:
+    selection, result = made
+    if result.empty:
         why = "No active listing passes the rules, or every one is in the history already. Take a rule away."
         nothing_listed(opened, selection, why, name=name)
         return
-    k, now = selection.k, found["listing_id"].tolist()
+    k, now = selection.k, result["listing_id"].tolist()
     past = tuple(read(opened, before(opened.name, name)).known)
     earlier = deep_list(opened, replace(selection, history=past))["listing_id"].tolist() if past else []
     moved = moves(earlier, now, k, (event.listing for event in history.known))
@@ -160,7 +160,7 @@ def recommended(
     if other is not None:
         line += f" {len(shared & set(now[:k]))} of {len(now[:k])} are in both."
     st.markdown(plain(line.strip() or as_of(opened)))
-    lines, meaning = score_lines(opened, selection, found)
+    lines, meaning = score_lines(opened, selection, result)
     rows = known_rows(opened, now[:k])
     choice(
         opened,

@@ -55,13 +55,13 @@ def add_listings(opened: OpenRun, name: str, target: str, history: Simulated, ex
 def start_from(opened: OpenRun, name: str, target: str) -> None:
     """Draw ways to fill the history `name`: personas, users and files."""
     with st.spinner("Looking for typical users …"):
-        found = _personas(opened)
-    if found:
-        groups = "groups of users with like histories" if found[0].user else "groups of like listings"
-        st.markdown(f"**A persona**, of {count(len(found), groups, groups)} of this market:")
-    for start in range(0, len(found), IN_ROW):
-        for column, number in zip(st.columns(IN_ROW), range(start, len(found)), strict=False):
-            persona = found[number]
+        result = _personas(opened)
+    if result:
+        groups = "groups of users with like histories" if result[0].user else "groups of like listings"
+        st.markdown(f"**A persona**, of {count(len(result), groups, groups)} of this market:")
+    for start in range(0, len(result), IN_ROW):
+        for column, number in zip(st.columns(IN_ROW), range(start, len(result)), strict=False):
+            persona = result[number]
             column.button(
                 plain(persona.name),
                 key=f"persona-{number}",

@@ -53,7 +53,7 @@ def known_until(opened: OpenRun, user: int) -> Known:
     if days is None or day is None:
         at = event_slider(end - start, EVENT_HELP)
         return Known(at, moment_of(opened.view, user, at))
-    first, last, here = (date.fromisoformat(days.date(one)) for one in (0, len(days) - 1, day))
+    first, last, here = (date.fromisoformat(days.date(item)) for item in (0, len(days) - 1, day))
     held = hold("at-day", here, lambda new: set_params(**{NAME: new.isoformat()}))
     st.slider("As of the morning of", first, last, format="D MMM YYYY", help=DAY_HELP, **held)
     low, high = (log.history_at(user, days.begin(number))[1] - start for number in (day, day + 1))
@@ -64,27 +64,30 @@ def show_history(opened: OpenRun, user: int) -> Known:
     """Show the timeline and the slider over it; return what is known."""
     log = opened.view.log
     start, end = int(log.start[user]), int(log.start[user + 1])
-    known, total, span = known_until(opened, user), end - start, ""
+    available, total, span = known_until(opened, user), end - start, ""
     if log.timed:
         first, last = (formats.moment(int(log.time[row])) for row in (start, end - 1))
         span = f" on {first}" if first == last else f" from {first} to {last}"
-    later = total - known.events
+    later = total - available.events
     held_out = f"Held out: {later:,}." if later else "Nothing is held out."
-    st.markdown(f"**{formats.count(total, 'event')}**{span}. Known here: {known.events:,}. {held_out}")
-    first_row, last_row = max(start, start + known.events - BEFORE), min(end, start + known.events + AFTER)
+    st.markdown(f"**{formats.count(total, 'event')}**{span}. Known here: {available.events:,}. {held_out}")
+    first_row, last_row = (
+        max(start, start + available.events - BEFORE),
+        min(end, start + available.events + AFTER),
+    )
     hidden = total - (last_row - first_row)
     if hidden:
         st.caption(f"{hidden:,} events further away are not drawn.")
     gallery(
         opened,
-        timeline(opened, start, range(first_row, last_row), known),
+        timeline(opened, start, range(first_row, last_row), available),
         key="history",
         label="History, oldest first",
         layout="strip",
         least=150 if opened.view.has_photos else 190,
         examples=True,
     )
-    return known
+    return available
 
 
 def timeline(opened: OpenRun, start: int, events: range, known: Known) -> list[Card]:

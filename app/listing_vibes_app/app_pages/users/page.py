@@ -75,8 +75,8 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
     dials = dial_sliders(opened, rules)
     (selection,) = read_selections(opened, "users")
     with st.spinner("Ranking listings …"):
-        found = rank(opened, selection)
-    rows = known_rows(opened, found["listing_id"])
+        result = rank(opened, selection)
+    rows = known_rows(opened, result["listing_id"])
     new_dial(opened, dials, [row for _, row in rows], rules)
     if not rows:
         total = int(np.diff(opened.view.log.start)[user])
@@ -87,12 +87,12 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
     later = later_listings(opened.view, user, known.events)
     today = later_listings(opened.view, user, known.events, known.of_day)
     st.markdown(describe_hits(known, {row for _, row in rows}, later, today))
-    reasons: list[list[Reason]] = [[] for _ in found.index]
+    reasons: list[list[Reason]] = [[] for _ in result.index]
     if opened.run.has_model:  # they are of the model's similarity
         with st.spinner("Leaving out one part at a time …"):
-            reasons = explain_list(opened, user, known, selection, found["listing_id"].tolist())
+            reasons = explain_list(opened, user, known, selection, result["listing_id"].tolist())
         st.caption(REASONS)
-    lines, meaning = score_lines(opened, selection, found)
+    lines, meaning = score_lines(opened, selection, result)
     cards = [
         listing_card(
             opened,
@@ -138,35 +138,37 @@ def explain_list(
     Raises:
         VibesError: see `listing_vibes.insight.explain.reasons.explain`.
     """
-    found = _reasons(opened, user, known.events, known.moment, selection, listings)
+    result = _reasons(opened, user, known.events, known.moment, selection, listings)
     return [
-        [_event_reason(opened, one, event) for event in one.events[:EVENTS] if event["adds"] >= LEAST]
-        + _part_reason(opened, one)
-        for one in found
+        [_event_reason(opened, item, event) for event in item.events[:EVENTS] if event["adds"] >= LEAST]
+        + _part_reason(opened, item)
+        for item in result
     ]
 
 
-def _event_reason(opened: OpenRun, one: Reasons, event: dict[str, Any]) -> Reason:
+def _event_reason(opened: OpenRun, item: Reasons, event: dict[str, Any]) -> Reason:
     row = opened.view.market.listing_row[event["listing_id"]]
     action = f", {formats.words(event['action']).lower()}" if event["action"] else ""
-    note = f"{_effect(one, event)} · event {event['event']:,}{action}"
+    note = f"{_effect(item, event)} · event {event['event']:,}{action}"
     return Reason(opened.view.title(row), note, cover_url(opened.name, opened.view, row))
 
 
-def _part_reason(opened: OpenRun, one: Reasons) -> list[Reason]:
-    best = max([*(one.attributes or []), *(one.photos or [])], key=lambda part: part["adds"], default=None)
+def _part_reason(opened: OpenRun, entry: Reasons) -> list[Reason]:
+    best = max(
+        [*(entry.attributes or []), *(entry.photos or [])], key=lambda part: part["adds"], default=None
+    )
     if best is None or best["adds"] < LEAST:
         return []
     if "name" in best:
         labels = {item.name: item.label for item in opened.view.attributes}
-        return [Reason(labels.get(best["name"], formats.words(best["name"])), _effect(one, best))]
-    row, photo = opened.view.market.listing_row[one.listing], best["photo"]
+        return [Reason(labels.get(best["name"], formats.words(best["name"])), _effect(entry, best))]
+    row, photo = opened.view.market.listing_row[entry.listing], best["photo"]
     title = "Its photos" if photo < 0 else f"Its {formats.ordinal(photo + 1)} photo"
-    return [Reason(title, _effect(one, best), photo_url(opened.name, opened.view, row, max(photo, 0)))]
+    return [Reason(title, _effect(entry, best), photo_url(opened.name, opened.view, row, max(photo, 0)))]
 
 
-def _effect(one: Reasons, part: dict[str, Any]) -> str:
-    moved = part["place_without"] not in (None, one.place)
+def _effect(item: Reasons, part: dict[str, Any]) -> str:
+    moved = part["place_without"] not in (None, item.place)
     return f"+{part['adds']:.3f}" + (f" · else {formats.ordinal(part['place_without'])}" if moved else "")
 
 

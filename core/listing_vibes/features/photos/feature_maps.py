@@ -49,14 +49,14 @@ def cache_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, v
     The photos are those of `photo_maps`: what their maps give need not pass the whole encoder again.
     """
     root = cache_root(market.path)
-    known = VectorCache(root, load_trunk(stages)[0].name, None)
+    vector_cache = VectorCache(root, load_trunk(stages)[0].name, None)
     store = VectorCache(root, encoder, vectors.shape[1])
     for path, vector in zip(market.photos[C.PATH].iloc[rows], vectors, strict=True):
         try:
             mark = stamp(locate(market.path, path))
         except PhotoProblem:
             continue
-        entry = known.recall(path, mark)
+        entry = vector_cache.recall(path, mark)
         if entry is not None and entry.key is not None:  # a photo that changed since is left to the encoder
             store.add(entry.key, vector)
             store.remember(path, mark, entry.key)

@@ -42,16 +42,16 @@ class Looks:
 
     def similarity(self, query: np.ndarray) -> np.ndarray:
         """(P,) float32 cosine of every photo to a text's vector (d,); -1 where nothing is seen."""
-        near = self.words.astype(np.float32) @ query  # (U,)
-        score = (self.shares.astype(np.float32) * near[self.classes]).sum(axis=1) / self._norm
+        neighbors = self.words.astype(np.float32) @ query  # (U,)
+        score = (self.shares.astype(np.float32) * neighbors[self.classes]).sum(axis=1) / self._norm
         return np.where(self.ok, score, -1).astype(np.float32)
 
     def seen(self, photo: int, query: np.ndarray | None = None, most: int = 2) -> list[str]:
         """Names of the classes that a photo most looks like; with a query, of those that brought it near."""
         weight = self.shares[photo].astype(np.float32)
         if query is not None:
-            near = self.words[self.classes[photo]].astype(np.float32) @ query
-            weight = weight * np.maximum(near, 0)
+            neighbors = self.words[self.classes[photo]].astype(np.float32) @ query
+            weight = weight * np.maximum(neighbors, 0)
         best = np.argsort(-weight, kind="stable")[:most]
         return [str(self.names[self.classes[photo, place]]) for place in best if weight[place] > 0]
 

@@ -19,10 +19,12 @@ def views_of(config: FeatureConfig, photos: PhotoVectors | None) -> list[PhotoVe
     if photos is None or not config.photo_tokens or not photos.ok.any():
         return []
     names = photos.encoder.split(JOIN)
-    wanted = config.photo_encoders or names
-    if len(names) != len(wanted) or not all(a.startswith(b) for a, b in zip(names, wanted, strict=True)):
+    requested = config.photo_encoders or names
+    if len(names) != len(requested) or not all(
+        a.startswith(b) for a, b in zip(names, requested, strict=True)
+    ):
         raise VibesError(
-            f"features.photo_encoders names {JOIN.join(wanted)}, the photo vectors are of {photos.encoder}; "
+            f"features.photo_encoders names {JOIN.join(requested)}, the photo vectors are of {photos.encoder}; "
             "leave out --encoder, or name the same."
         )
     return list(photos.parts) if photos.parts and config.photo_join == "tokens" else [photos]

@@ -260,8 +260,8 @@ def load_photo_vectors(
     if encoder_name is not None and JOIN in encoder_name:
         names = encoder_name.split(JOIN)
         parts = [load_photo_vectors(market_path, photos, name, cache) for name in names]
-        known = [part for part in parts if part is not None]
-        return combine(known) if len(known) == len(parts) else None
+        available = [part for part in parts if part is not None]
+        return combine(available) if len(available) == len(parts) else None
     root, paths = cache_root(market_path, cache), _paths(photos)
     if encoder_name is None:
         if not (root / LATEST).is_file():

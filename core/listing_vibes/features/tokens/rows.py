@@ -37,42 +37,42 @@ class Rows:
 
 def places(wanted: list[Meaning], among: list[Meaning]) -> np.ndarray:
     """(N,) int64 where each of the N `wanted` stands `among` others, -1 where it does not."""
-    known = {meaning: place for place, meaning in enumerate(among) if meaning}
-    return np.array([known.get(meaning, -1) for meaning in wanted], np.int64)
+    available = {meaning: place for place, meaning in enumerate(among) if meaning}
+    return np.array([available.get(meaning, -1) for meaning in wanted], np.int64)
 
 
 def _keys(vocabulary: Vocabulary) -> list[Meaning]:
-    found = [NOTHING] * key_count(vocabulary)
+    result = [NOTHING] * key_count(vocabulary)
     for key, name in enumerate(("pad", "cls", "photo", "action", "duration")):
-        found[key] = ("every model", name)
+        result[key] = ("every model", name)
     for entry in vocabulary.attributes:
         first = attribute_keys(vocabulary)[entry.name]
         for key in range(type_of(entry.kind).keys):
-            found[first + key] = ("key", entry.name, entry.kind, str(key))
+            result[first + key] = ("key", entry.name, entry.kind, str(key))
     for view in range(1, vocabulary.text_views):
         for name in vocabulary.sentences:
-            found[text_key(vocabulary, name, view)] = ("text", name, str(view))
+            result[text_key(vocabulary, name, view)] = ("text", name, str(view))
     for view in range(1, vocabulary.photo_views):
-        found[photo_key(vocabulary, view)] = ("photo", str(view))
+        result[photo_key(vocabulary, view)] = ("photo", str(view))
     if vocabulary.pieces:
         for key, what in zip(piece_keys(vocabulary), ("name", "value"), strict=True):
-            found[key] = ("piece of", what)
-    return found
+            result[key] = ("piece of", what)
+    return result
 
 
 def _values(vocabulary: Vocabulary) -> list[Meaning]:
-    found = [NOTHING] * vocabulary.total
-    found[0] = ("none",)
+    result = [NOTHING] * vocabulary.total
+    result[0] = ("none",)
     for place, piece in enumerate(vocabulary.pieces):
-        found[1 + place] = ("piece", piece)
+        result[1 + place] = ("piece", piece)
     for entry in vocabulary.attributes:
-        found[entry.first : entry.first + entry.size] = _ids(entry)
+        result[entry.first : entry.first + entry.size] = _ids(entry)
     for place, action in enumerate(vocabulary.actions):
-        found[vocabulary.size + place] = ("action", action)
+        result[vocabulary.size + place] = ("action", action)
     first = vocabulary.size + len(vocabulary.actions)
     for place in range(vocabulary.total - first):
-        found[first + place] = ("duration", str(place))
-    return found
+        result[first + place] = ("duration", str(place))
+    return result
 
 
 def _ids(entry: AttributeVocabulary) -> list[Meaning]:
@@ -85,7 +85,7 @@ def _ids(entry: AttributeVocabulary) -> list[Meaning]:
 
 def _bins(vocabulary: Vocabulary) -> list[Meaning]:
     sizes = {entry.name: entry.size for entry in vocabulary.attributes}
-    told: list[Meaning] = [
+    given: list[Meaning] = [
         ("bin", name, str(place)) for name in bin_offsets(vocabulary) for place in range(sizes[name])
     ]
-    return [NOTHING, *told]
+    return [NOTHING, *given]

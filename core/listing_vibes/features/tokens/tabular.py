@@ -58,8 +58,8 @@ class Tokens:
 
 def sizes_of(offset: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(B,) how long the runs `rows` (B,) are that `offset` (N + 1,) bounds, without a pass over all N."""
-    found: np.ndarray = offset[rows + 1] - offset[rows]
-    return found
+    result: np.ndarray = offset[rows + 1] - offset[rows]
+    return result
 
 
 class TokenColumns:
@@ -105,20 +105,18 @@ class TokenColumns:
     def tokens(self, listings: int) -> Tokens:
         """All tokens, listing by listing and there in the order of adding."""
         names = ("listing", "slot", "key", "value", "bin", "fraction", "photo", "text", "members")
-        whole = {
+        full = {
             name: np.concatenate([p[name] for p in self.parts]) if self.parts else np.empty(0)
             for name in names
         }
-        order = np.lexsort((whole["slot"], whole["listing"]))
-        sizes = whole["members"].astype(np.int64)
+        order = np.lexsort((full["slot"], full["listing"]))
+        sizes = full["members"].astype(np.int64)
         first, sizes = (np.cumsum(sizes) - sizes)[order], sizes[order]
         members = np.concatenate([*self.members, np.empty(0, np.int32)])
         return Tokens(
-            offset=np.searchsorted(whole["listing"][order], np.arange(listings + 1)),
-            **{
-                name: whole[name][order].astype(np.int32) for name in ("key", "value", "bin", "photo", "text")
-            },
-            fraction=whole["fraction"][order].astype(np.float32),
+            offset=np.searchsorted(full["listing"][order], np.arange(listings + 1)),
+            **{name: full[name][order].astype(np.int32) for name in ("key", "value", "bin", "photo", "text")},
+            fraction=full["fraction"][order].astype(np.float32),
             set_offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             set_member=members[ranges(first, sizes)],
         )
@@ -212,10 +210,10 @@ def tokenise(
             continue
         if kind.sentences:
             columns.add_texts(vocabulary, entry.name, text_rows or [])
-        for told in kind.tokenize(entry, listings, use_words):
-            parts = {"value": told.value, "fraction": told.fraction}
-            parts["bin"] = None if told.bin is None else bins[entry.name] + told.bin
+        for values in kind.tokenize(entry, listings, use_words):
+            parts = {"value": values.value, "fraction": values.fraction}
+            parts["bin"] = None if values.bin is None else bins[entry.name] + values.bin
             given = {name: part for name, part in parts.items() if part is not None}
-            columns.add(told.listing, keys[entry.name] + told.key, told.sets, **given)
+            columns.add(values.listing, keys[entry.name] + values.key, values.sets, **given)
     columns.add_photos(vocabulary, photo_rows or [])
     return columns.tokens(len(listings))

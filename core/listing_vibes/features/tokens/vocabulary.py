@@ -61,10 +61,10 @@ def fit_vocabulary(
     bins: int = BINS,
 ) -> Vocabulary:
     """Fit on the listings `rows` (n,) and on the training events' `durations` (seconds, NaN unknown)."""
-    known = listings.iloc[rows]
+    values = listings.iloc[rows]
     entries, following = [], 1
     for attribute in attributes:
-        entry = type_of(attribute.kind).fit(known, attribute.name, bins, MIN_COUNT)
+        entry = type_of(attribute.kind).fit(values, attribute.name, bins, MIN_COUNT)
         entry.first = following
         following += entry.size
         entries.append(entry)
@@ -117,7 +117,7 @@ def _merge_entries(
     return old.model_copy(update=changed)
 
 
-def _new_in(values: list[str], known: list[str]) -> list[str]:
+def _new_in(values: list[str], available: list[str]) -> list[str]:
     """Return those of `values` that are not known, in their order."""
-    known_values = set(known)
+    known_values = set(available)
     return [value for value in values if value not in known_values]

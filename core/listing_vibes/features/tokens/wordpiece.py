@@ -37,14 +37,14 @@ def fit_pieces(
         for attribute in attributes
     ]
     tokenizer = _tokenizer()
-    known = listings.iloc[rows]
-    found: set[int] = set()
+    values = listings.iloc[rows]
+    results: set[int] = set()
     for entry in entries:
-        found.update(_label(entry).tolist())
-        for pieces in _values(entry, known, ATTRIBUTE_TOKENS):
-            found.update(pieces.tolist())
-    found.discard(tokenizer.unk_token_id)
-    names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(found))]
+        results.update(_label(entry).tolist())
+        for pieces in _values(entry, values, ATTRIBUTE_TOKENS):
+            results.update(pieces.tolist())
+    results.discard(tokenizer.unk_token_id)
+    names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(results))]
     edges = duration_edges(durations, BUCKETS)
     return Vocabulary(
         attributes=entries, actions=actions, duration_edges=edges, size=1 + len(names), pieces=names
@@ -63,11 +63,11 @@ def tokenise_pieces(
     ours[tokenizer.convert_tokens_to_ids(vocabulary.pieces[1:])] = np.arange(2, 1 + len(vocabulary.pieces))
     spoken = [_spoken(entry, listings, ATTRIBUTE_TOKENS) for entry in vocabulary.attributes]
     lengths = np.array([[len(ids) for ids in column] for column, _ in spoken]).reshape(-1, len(listings)).T
-    kept = fair_cut(lengths, LISTING_TOKENS)  # (L, A)
+    stored = fair_cut(lengths, LISTING_TOKENS)  # (L, A)
     key_word, value_word = piece_keys(vocabulary)
     columns = TokenColumns()
     for number, (column, names) in enumerate(spoken):
-        count = kept[:, number]
+        count = stored[:, number]
         present = np.flatnonzero(count > 0)
         if not len(present):
             continue
@@ -83,7 +83,7 @@ def tokenise_pieces(
 
 def fair_cut(lengths: np.ndarray, budget: int) -> np.ndarray:
     """(L, A) tokens kept of each attribute: the longest give first, until a listing has at most `budget` of them."""
-    kept = lengths.copy()
+    stored = lengths.copy()
     for row in np.flatnonzero(lengths.sum(axis=1) > budget):
         ascending, left = np.sort(lengths[row]), budget
         for place, length in enumerate(ascending):
@@ -91,12 +91,12 @@ def fair_cut(lengths: np.ndarray, budget: int) -> np.ndarray:
             if (
                 length > share
             ):  # all from here on are cut to this share; what is left over goes to the first ones
-                kept[row] = np.minimum(lengths[row], share)
+                stored[row] = np.minimum(lengths[row], share)
                 longer = np.flatnonzero(lengths[row] > share)
-                kept[row, longer[: budget - kept[row].sum()]] += 1
+                stored[row, longer[: budget - stored[row].sum()]] += 1
                 break
             left -= length
-    return kept
+    return stored
 
 
 def word_vectors(vocabulary: Vocabulary, width: int) -> np.ndarray:
@@ -107,8 +107,8 @@ def word_vectors(vocabulary: Vocabulary, width: int) -> np.ndarray:
 
     folder, tokenizer = minilm_folder(), _tokenizer()
     with safe_open(folder / "model.safetensors", "numpy") as opened:
-        whole = opened.get_tensor("embeddings.word_embeddings.weight")  # (30522, 384)
-    chosen = whole[tokenizer.convert_tokens_to_ids(vocabulary.pieces)].astype(np.float32)
+        full = opened.get_tensor("embeddings.word_embeddings.weight")  # (30522, 384)
+    chosen = full[tokenizer.convert_tokens_to_ids(vocabulary.pieces)].astype(np.float32)
     return Reducer.fit(chosen, width).transform(chosen)
 
 
@@ -127,8 +127,8 @@ def _values(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> Pi
     """For each listing at most `most` pieces of its value."""
     cells = [" ".join(word.split()) for word in _words(entry, listings)]
     distinct = sorted(set(cells))
-    told = _tokenizer()(distinct, add_special_tokens=False, truncation=True, max_length=most)["input_ids"]
-    pieces = {cell: np.array(ids[:most], np.int64) for cell, ids in zip(distinct, told or [], strict=True)}
+    given = _tokenizer()(distinct, add_special_tokens=False, truncation=True, max_length=most)["input_ids"]
+    pieces = {cell: np.array(ids[:most], np.int64) for cell, ids in zip(distinct, given or [], strict=True)}
     return [pieces[cell] for cell in cells]
 
 

@@ -156,7 +156,7 @@ def demand(
             f"Option --least is {least:g}; give how many times as many users at least, 1 or more."
         )
     space = space or ("photos" if "photos" in opened.spaces else "model")
-    known, moment = opened.index(space).known, opened.moment(at)
+    available, moment = opened.index(space).known, opened.moment(at)
     start = moment - DAYS * DAY if opened.log.timed else None
     periods = _months(opened, moment) if by == "month" else [(start, moment)]
     wishes = []
@@ -164,18 +164,18 @@ def demand(
         wishes.append(Wishes.of(opened, until, since, report if len(periods) == 1 else None))
         if report is not None and len(periods) > 1:
             report(Counted("months", number + 1, len(periods)))
-    rows = np.flatnonzero(wishes[-1].published & known)
+    rows = np.flatnonzero(wishes[-1].published & available)
     places = [rows[part] for part in candidate_places(opened.vectors(space)[rows], seed)]
-    found = [_lifts(one, places, least, len(places) * len(wishes), seed) for one in wishes]
-    named = surest(found, places, len(known), least, OVERLAP) if places else []
+    results = [_lifts(wish, places, least, len(places) * len(wishes), seed) for wish in wishes]
+    named = surest(results, places, len(available), least, OVERLAP) if places else []
     coded = _coded(opened) if named else []
     described: list[UnmetPlace] = []
     for place in named:
         figures = [
-            _figures(opened, one, lift, place, places[place], least)
-            for one, lift in zip(wishes, found, strict=True)
+            _figures(opened, item, lift, place, places[place], least)
+            for item, lift in zip(wishes, results, strict=True)
         ]
-        last = max(number for number, one in enumerate(figures) if one.sure)
+        last = max(number for number, item in enumerate(figures) if item.sure)
         described.append(_describe(opened, space, wishes[last], figures, places[place], coded, described))
     return Demand(opened.market.name, str(opened.path), space, least, len(places), described)
 
@@ -190,7 +190,9 @@ def _months(run: Run, moment: int) -> list[tuple[int | None, int]]:
     if not len(times):
         raise VibesError("No user has an event before that moment, so there is no history to go by.")
     months = pd.to_datetime(times, unit="ns").to_period("M").unique().sort_values()
-    ends = [(one.start_time.as_unit("ns").value, (one + 1).start_time.as_unit("ns").value) for one in months]
+    ends = [
+        (month.start_time.as_unit("ns").value, (month + 1).start_time.as_unit("ns").value) for month in months
+    ]
     return [(start, min(end, moment)) for start, end in ends]
 
 
@@ -199,19 +201,19 @@ def _lifts(wishes: Wishes, places: list[np.ndarray], least: float, tested: int, 
     return lifts(wishes.shares(places), live, int(wishes.live.sum()), least, tested, seed)
 
 
-def _figures(run: Run, wishes: Wishes, found: Lifts, place: int, rows: np.ndarray, least: float) -> Figures:
-    share, lift = float(found.share[place]), float(found.lift[place])
+def _figures(run: Run, wishes: Wishes, result: Lifts, place: int, rows: np.ndarray, least: float) -> Figures:
+    share, lift = float(result.share[place]), float(result.lift[place])
     here, at = int(wishes.published[rows].sum()), wishes.audience.at
     return Figures(
         at=str(np.datetime64(at - 1, "ns").astype("datetime64[D]")) if run.log.timed else at,
         asked=len(wishes.audience),
         users=round(share * len(wishes.audience), 1),
-        live=int(found.live[place]),
-        of=found.total,
+        live=int(result.live[place]),
+        of=result.total,
         lift=lift if np.isfinite(lift) else None,
-        low=float(found.low[place]),
+        low=float(result.low[place]),
         usual=share * int(wishes.published.sum()) / here if here else None,
-        sure=bool(found.low[place] >= least),
+        sure=bool(result.low[place] >= least),
     )
 
 

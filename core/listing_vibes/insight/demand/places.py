@@ -33,11 +33,11 @@ def candidate_places(vectors: np.ndarray, seed: int = 0) -> list[np.ndarray]:
             [(block @ centers.T).argmax(axis=1) for block in np.array_split(vectors, 1 + count // SAMPLE)]
         )
         parts = [rows for number in range(len(centers)) if len(rows := np.flatnonzero(nearest == number))]
-    found = [part for part in parts if low <= len(part) <= high]
-    for one, other in linkage(np.stack([vectors[part].mean(axis=0) for part in parts]), "ward")[:, :2].astype(
-        int
-    ):
-        parts.append(np.concatenate([parts[one], parts[other]]))
+    results = [part for part in parts if low <= len(part) <= high]
+    for item, other in linkage(np.stack([vectors[part].mean(axis=0) for part in parts]), "ward")[
+        :, :2
+    ].astype(int):
+        parts.append(np.concatenate([parts[item], parts[other]]))
         if low <= len(parts[-1]) <= high:
-            found.append(np.sort(parts[-1]))
-    return found
+            results.append(np.sort(parts[-1]))
+    return results

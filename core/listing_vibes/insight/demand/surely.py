@@ -55,8 +55,8 @@ def lifts(
     share = wishes.mean(axis=0, dtype=np.float64)
 
     def chance(lift: np.ndarray) -> np.ndarray:
-        found: np.ndarray = binom.cdf(live, total, np.minimum(drawn / lift, 1.0)).mean(axis=0)
-        return found
+        result: np.ndarray = binom.cdf(live, total, np.minimum(drawn / lift, 1.0)).mean(axis=0)
+        return result
 
     low, high = np.full(len(live), 1 / WIDEST), np.full(len(live), WIDEST)
     for _ in range(HALVINGS):
@@ -73,8 +73,8 @@ def surest(
 ) -> list[int]:
     """Return the regions whose lift is significantly above `least` at one of the moments `found`, the most significant first, each
     sharing at most the part `overlap` of its listings with those before it; `rows` is how many listings there are."""
-    chance = np.min([one.chance for one in found], axis=0)
-    above = np.max([one.low for one in found], axis=0) >= least
+    chance = np.min([item.chance for item in found], axis=0)
+    above = np.max([item.low for item in found], axis=0) >= least
     taken, named = np.zeros(rows, bool), []
     for place in np.argsort(chance, kind="stable"):
         if above[place] and taken[places[place]].mean() <= overlap:

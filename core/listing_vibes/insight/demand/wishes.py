@@ -38,10 +38,10 @@ class Wishes:
             VibesError: the run has no model, or no user was active then.
         """
         audience = Audience.of(run, USERS, at, report, since)
-        known = run.index("model").known
-        published = known & (run.catalogue.since <= at)
+        available = run.index("model").known
+        published = available & (run.catalogue.since <= at)
         first = audience.nearest(np.flatnonzero(published), NEAR)
-        return cls(audience, first, known & run.catalogue.live(at), published)
+        return cls(audience, first, available & run.catalogue.live(at), published)
 
     def shares(self, places: list[np.ndarray]) -> np.ndarray:
         """Return the part of each user's demand that is in each of the regions (rows of the run), (U, P) float32."""
@@ -49,15 +49,15 @@ class Wishes:
 
         users, k = self.first.shape
         rows = np.repeat(np.arange(users), k)
-        wanted = sparse.csr_matrix(
+        requested = sparse.csr_matrix(
             (np.full(users * k, 1 / max(k, 1), np.float32), (rows, self.first.ravel())),
             (users, len(self.live)),
         )
         inside = np.zeros((len(self.live), len(places)), np.float32)  # (L, P)
         for place, listings in enumerate(places):
             inside[listings, place] = 1
-        found: np.ndarray = wanted @ inside
-        return found
+        result: np.ndarray = requested @ inside
+        return result
 
     @property
     def wished(self) -> np.ndarray:

@@ -77,10 +77,10 @@ def compare_photos(run: Run, first: str, second: str) -> tuple[np.ndarray, tuple
     Raises:
         VibesError: an unknown listing, or see `listing_photos`.
     """
-    one, two = (listing_photos(run, run.row(listing)) for listing in (first, second))
-    if not len(one.position) or not len(two.position):
+    item, two = (listing_photos(run, run.row(listing)) for listing in (first, second))
+    if not len(item.position) or not len(two.position):
         return np.zeros((0, 0), np.float32), (np.arange(0), np.arange(0))
-    return one.vectors @ two.vectors.T, (one.position, two.position)
+    return item.vectors @ two.vectors.T, (item.position, two.position)
 
 
 @cached_per_object

@@ -48,10 +48,12 @@ def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[Occluded
             return _occlude_in_model(run, rows)
         case "attributes":
             featurizer, features = _attribute_features(run)
-            known = features.tokens.listings
+            available = features.tokens.listings
 
             def encode(chosen: Features) -> np.ndarray:
-                return attribute_vectors(featurizer, join_features(features, chosen), fitted=known)[known:]
+                return attribute_vectors(featurizer, join_features(features, chosen), fitted=available)[
+                    available:
+                ]
 
             return _occlude(featurizer, features, rows, encode)
         case "photos":
@@ -63,7 +65,7 @@ def _occlude_in_model(run: Run, rows: Sequence[int]) -> list[OccludedListing]:
     """Return occluded listings, which are the same for every history, so they are cached."""
     cache = _model_cache(run)
     new = [row for row in dict.fromkeys(rows) if row not in cache]
-    found = {row: cache[row] for row in rows if row in cache}
+    values = {row: cache[row] for row in rows if row in cache}
     if new:
         engine = run.engine.in_float32()  # a part changes little: bfloat16 would blur it
         occluded = _occlude(
@@ -72,11 +74,11 @@ def _occlude_in_model(run: Run, rows: Sequence[int]) -> list[OccludedListing]:
             new,
             lambda chosen: replace(engine, features=chosen).encode_listings(),
         )
-        found |= zip(new, occluded, strict=True)
-        cache.update(found)
+        values |= zip(new, occluded, strict=True)
+        cache.update(values)
         while len(cache) > CACHED:
             cache.pop(next(iter(cache)), None)
-    return [found[row] for row in rows]
+    return [values[row] for row in rows]
 
 
 @cached_per_object
@@ -100,14 +102,14 @@ def _occlude(
         count = int(features.tokens.offset[row + 1] - features.tokens.offset[row])
         chosen += [(row, np.ones(count, bool)), *((row, ~mask) for mask in masks.values() if not mask.all())]
     vectors = iter(encode(replace(features, tokens=take_tokens(features.tokens, chosen))))
-    found = []
+    results = []
     for masks in parts:
         vector = next(vectors)
         without = {
             part: np.zeros_like(vector) if mask.all() else next(vectors) for part, mask in masks.items()
         }
-        found.append(OccludedListing(vector, without))
-    return found
+        results.append(OccludedListing(vector, without))
+    return results
 
 
 def _occlude_photos(run: Run, row: int) -> OccludedListing:
@@ -164,6 +166,6 @@ def _read_events(log: EventLog, start: int, end: int, most: int, learned: bool) 
     rows = np.arange(start, end)
     if not log.some_unwanted:
         return rows[-(most + 1) :]
-    wanted = log.wanted[rows]
-    read = rows if learned else rows[wanted]
-    return np.union1d(read[-(most + 1) :], rows[~wanted])
+    requested = log.wanted[rows]
+    read = rows if learned else rows[requested]
+    return np.union1d(read[-(most + 1) :], rows[~requested])

@@ -54,19 +54,19 @@ def take_tokens(tokens: Tokens, chosen: list[tuple[int, np.ndarray]]) -> Tokens:
     """Return one listing for each (row, mask): the listing `row` with those of its tokens (n,) where `mask` holds."""
     rows = [int(tokens.offset[row]) + np.flatnonzero(mask) for row, mask in chosen]
     source = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    return tokens.taken(source, np.array([len(kept) for kept in rows], np.int64))
+    return tokens.taken(source, np.array([len(row) for row in rows], np.int64))
 
 
 def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
     """Return the keys of each attribute's tokens; of word pieces only those of the sentence vectors."""
-    first, found = attribute_keys(vocabulary), {}
+    first, result = attribute_keys(vocabulary), {}
     for entry in vocabulary.attributes:
         kind = type_of(entry.kind)
         keys = [] if vocabulary.pieces else [first[entry.name] + key for key in range(kind.keys)]
         if kind.sentences:
             keys += [text_key(vocabulary, entry.name, view) for view in range(vocabulary.text_views)]
-        found[entry.name] = keys
-    return found
+        result[entry.name] = keys
+    return result
 
 
 def _pieces(vocabulary: Vocabulary, key: np.ndarray) -> dict[str, np.ndarray]:

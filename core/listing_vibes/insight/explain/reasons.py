@@ -120,10 +120,10 @@ def reasons(
     candidates = _candidates(recommender, log, start, end, at)
     ranks = 1 + np.stack([(order[:, candidates] > order[:, [row]]).sum(axis=1) for row in rows], axis=1)
     is_known = occluded.shorter is not None or len(np.unique(order[-1, candidates])) > 1
-    found = []
+    results = []
     for row, (rank, *without) in zip(rows, ranks.T.tolist(), strict=True):
         adds = occluded.scores[0, row] - occluded.scores[1:, row]
-        told = [
+        given = [
             {
                 "event": int(event) - start + 1,
                 "listing_id": run.listing_ids[log.listing[event]],
@@ -134,9 +134,9 @@ def reasons(
             for event, added, place in zip(occluded.events, adds, without, strict=True)
         ]
         score = float(occluded.scores[0, row])
-        found.append(
+        results.append(
             Reasons(
-                run.listing_ids[row], rank, score, _by_adds(told), None, None, describe_ranking(recommender)
+                run.listing_ids[row], rank, score, _by_adds(given), None, None, describe_ranking(recommender)
             )
         )
     # Scores of a blend with neighbors are in standard deviations of the model's.
@@ -144,10 +144,12 @@ def reasons(
     for first in range(0, len(rows), AT_ONCE):
         if time.monotonic() >= until:
             break
-        some = rows[first : first + AT_ONCE]
-        for number, parts in enumerate(_parts(run, occluded, order[0] * unit, candidates, some), start=first):
-            found[number] = replace(found[number], attributes=parts[0], photos=parts[1])
-    return found
+        subset = rows[first : first + AT_ONCE]
+        for number, parts in enumerate(
+            _parts(run, occluded, order[0] * unit, candidates, subset), start=first
+        ):
+            results[number] = replace(results[number], attributes=parts[0], photos=parts[1])
+    return results
 
 
 def describe_ranking(recommender: Recommender) -> str:
@@ -169,7 +171,7 @@ def _parts(
         ]
     )
     others = np.sort(order[candidates])
-    found = []
+    results = []
     for row, listing in zip(rows, listings, strict=True):
         positions, score = photo_positions(run, row), float(next(scores))
         by_kind: dict[str, list[dict[str, Any]]] = {"attribute": [], "photo": []}
@@ -183,8 +185,8 @@ def _parts(
             else:
                 name = {"photo": part.number if positions is None else int(positions[part.number])}
             by_kind[part.kind].append(name | {"adds": adds, "place_without": 1 + int(above)})
-        found.append((_by_adds(by_kind["attribute"]), _by_adds(by_kind["photo"])))
-    return found
+        results.append((_by_adds(by_kind["attribute"]), _by_adds(by_kind["photo"])))
+    return results
 
 
 def _candidates(recommender: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:
@@ -248,14 +250,14 @@ def explain(
     """
     run.needs_model()
     rows = [run.row(listing) for listing in ([listings] if isinstance(listings, str) else listings)]
-    (asked, *more), single = read_queries(run, query)
+    (request, *more), single = read_queries(run, query)
     if more or not single:
         raise VibesError("Reasons are those of one user or one history; ask for one at a time.")
     moment, recommender = run.moment(at), run.recommender("model", Rules.of(rules), beside=beside)
-    if isinstance(asked, str):
-        history = of_users(run, [asked], None if at is None else moment)
+    if isinstance(request, str):
+        history = of_users(run, [request], None if at is None else moment)
     else:
-        history = of_histories(run, [asked])
+        history = of_histories(run, [request])
     if history.empty[0]:
         raise VibesError(
             "There is no history to go by before that moment, so the list holds popular and recent listings, which nothing else "

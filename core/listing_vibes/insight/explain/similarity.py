@@ -94,10 +94,10 @@ def explain_similarity(run: Run, first: str, second: str, space: str | None = No
     scores = index.vectors @ index.vectors[rows[0]]  # (L,)
     similarity, note, parts = float(scores[rows[1]]), "", {}
     try:
-        one, two = occlude_listings(run, space, rows)
+        item, two = occlude_listings(run, space, rows)
         # Lists go by vectors of half precision, so what a part changes is taken from what was encoded beside it.
-        encoded = float(one.vector @ two.vector)
-        parts = {key: similarity + value - encoded for key, value in _scores_without(one, two).items()}
+        encoded = float(item.vector @ two.vector)
+        parts = {key: similarity + value - encoded for key, value in _scores_without(item, two).items()}
         if abs(encoded - similarity) > STALE:
             parts, note = (
                 {},
@@ -116,19 +116,19 @@ def explain_similarity(run: Run, first: str, second: str, space: str | None = No
     return SimilarityExplanation((first, second), space, similarity, rank, table, note)
 
 
-def _scores_without(one: OccludedListing, two: OccludedListing) -> dict[tuple[Part, int], float]:
+def _scores_without(item: OccludedListing, two: OccludedListing) -> dict[tuple[Part, int], float]:
     """Return the cosine of two listings without each part, by part and side."""
     scores: dict[tuple[Part, int], float] = {}
-    for part in dict.fromkeys([*one.without, *two.without]):
-        mine, theirs = one.without.get(part), two.without.get(part)
+    for part in dict.fromkeys([*item.without, *two.without]):
+        mine, theirs = item.without.get(part), two.without.get(part)
         if part.kind == "attribute":
-            left = one.vector if mine is None else mine
+            left = item.vector if mine is None else mine
             scores[part, BOTH] = float(left @ (two.vector if theirs is None else theirs))
             continue
         if mine is not None:
             scores[part, 0] = float(mine @ two.vector)
         if theirs is not None:
-            scores[part, 1] = float(one.vector @ theirs)
+            scores[part, 1] = float(item.vector @ theirs)
     return scores
 
 

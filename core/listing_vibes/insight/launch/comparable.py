@@ -24,7 +24,7 @@ def comparable(market: Market, cells: Mapping[str, Any], amount: str) -> np.ndar
     """
     number = market.listings[amount].astype(float)
     number = np.log(number) if (number.dropna() > 0).all() else number
-    found, most = np.ones(len(number), bool), PARTED
+    result, most = np.ones(len(number), bool), PARTED
     for item in market.attributes:
         if item.shown_as != "category" or not isinstance(cells.get(item.name), str):
             continue
@@ -33,8 +33,8 @@ def comparable(market: Market, cells: Mapping[str, Any], amount: str) -> np.ndar
         if 1 < values.nunique(dropna=False) <= VALUES and same.sum() >= LEAST:
             share = between(number.dropna(), values)
             if share >= most:
-                found, most = (market.listings[item.name] == cells[item.name]).to_numpy(bool), share
-    return found
+                result, most = (market.listings[item.name] == cells[item.name]).to_numpy(bool), share
+    return result
 
 
 def between(number: pd.Series, group: pd.Series) -> float:

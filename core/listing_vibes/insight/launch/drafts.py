@@ -175,12 +175,12 @@ def _values(item: Attribute, column: pd.Series, before: Any) -> list[Any]:
             return column.astype(str).value_counts().index[:VALUES].tolist()
 
 
-def _numbers(known: np.ndarray, before: Any) -> list[float]:
+def _numbers(available: np.ndarray, before: Any) -> list[float]:
     """Return values at `SHARES` of those known and at `STEPS` from the one before, within what nine tenths of listings have;
     whole ones where all known are."""
-    low, high = np.quantile(known, [0.05, 0.95])
-    tried = np.quantile(known, SHARES).tolist()
+    low, high = np.quantile(available, [0.05, 0.95])
+    tried = np.quantile(available, SHARES).tolist()
     if isinstance(before, int | float) and not isinstance(before, bool):
         tried += [step * float(before) for step in STEPS if low <= step * float(before) <= high]
-    is_whole = bool((known % 1 == 0).all())
+    is_whole = bool((available % 1 == 0).all())
     return sorted({float(round(value)) if is_whole else float(f"{value:.4g}") for value in tried})

@@ -33,9 +33,11 @@ class LaunchCall:
         of which `cover` (from 1) comes first."""
         if like is None:
             return cls(dict(cells))
-        begun = Draft.of_listing(market, like).cells
-        gone = dict.fromkeys(name for name in begun if name not in cells)
-        changed = {name: value for name, value in cells.items() if name not in begun or begun[name] != value}
+        started = Draft.of_listing(market, like).cells
+        gone = dict.fromkeys(name for name in started if name not in cells)
+        changed = {
+            name: value for name, value in cells.items() if name not in started or started[name] != value
+        }
         shown: dict[str, Any] = {} if photos else {"photos": []}
         return cls(
             {"like": like, **changed, **gone, **shown, **({"cover": cover} if photos and cover > 1 else {})}

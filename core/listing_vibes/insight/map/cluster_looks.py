@@ -30,5 +30,5 @@ def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
     owner = place[market.photos[C.LISTING].map(market.listing_row).to_numpy(np.int64)]  # (P,)
     photo, top = np.nonzero((looks.shares >= PLAIN) & (owner >= 0)[:, None])
     seen = np.unique(np.stack([owner[photo], looks.classes[photo, top]], axis=1), axis=0)  # (n', 2)
-    told = [(str(name), f"“{name}” in photos") for name in looks.names]
-    return LABEL, told, seen[:, 0], seen[:, 1]
+    given = [(str(name), f"“{name}” in photos") for name in looks.names]
+    return LABEL, given, seen[:, 0], seen[:, 1]

@@ -76,7 +76,7 @@ def portraits(
         return []
     coded = coded_attributes(market, rows) if coded is None else coded
     values = [
-        (label, printable(text), printable(piece)) for label, told, _, _ in coded for text, piece in told
+        (label, printable(text), printable(piece)) for label, given, _, _ in coded for text, piece in given
     ]
     holds = _value_matrix(coded, len(rows))
     is_held_out = np.random.default_rng(seed).permutation(len(rows)) % 2 == 1
@@ -117,25 +117,25 @@ def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
 
 def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
     """Return the values of every attribute of the listings `rows` (n,) as numbers."""
-    found = []
+    results = []
     for item in market.attributes:
         if not type_of(item.kind).has_traits or item.name == market.title:
             continue
         values = market.listings[item.name].iloc[rows].reset_index(drop=True).dropna()
         if len(values):
-            found.append(type_of(item.kind).traits(item.label, values))
-    return found
+            results.append(type_of(item.kind).traits(item.label, values))
+    return results
 
 
 def coded_at(coded: Sequence[Coded], count: int, rows: np.ndarray) -> list[Coded]:
     """Return the values of `count` listings as those of the positions `rows` (n,) among them, which may recur."""
     from scipy import sparse
 
-    found = []
-    for label, told, place, code in coded:
-        matrix = sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(told)))
-        found.append((label, told, *matrix[rows].nonzero()))
-    return found
+    results = []
+    for label, given, place, code in coded:
+        matrix = sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(given)))
+        results.append((label, given, *matrix[rows].nonzero()))
+    return results
 
 
 def _value_matrix(coded: Sequence[Coded], count: int) -> sparse.csr_matrix:
@@ -143,12 +143,12 @@ def _value_matrix(coded: Sequence[Coded], count: int) -> sparse.csr_matrix:
     from scipy import sparse
 
     parts = [
-        sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(told)))
-        for _, told, place, code in coded
+        sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(given)))
+        for _, given, place, code in coded
     ]
-    found = sparse.hstack(parts, "csr") if parts else sparse.csr_matrix((count, 0), dtype=np.int32)
-    found.data[:] = 1  # a value that a listing names twice is had once
-    return found
+    result = sparse.hstack(parts, "csr") if parts else sparse.csr_matrix((count, 0), dtype=np.int32)
+    result.data[:] = 1  # a value that a listing names twice is had once
+    return result
 
 
 def _shares(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -205,18 +205,20 @@ def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, see
     names = [item.name for item in market.attributes if type_of(item.kind).sentences]
     names = list(dict.fromkeys([*names, *([market.title] if market.title else [])]))
     rng = np.random.default_rng(seed)
-    some = np.concatenate([rng.permutation(np.flatnonzero(groups == g))[:TEXTS] for g in range(-1, count)])
+    subset = np.concatenate([rng.permutation(np.flatnonzero(groups == g))[:TEXTS] for g in range(-1, count)])
     texts = (
-        market.listings[names].iloc[rows[some]].fillna("").astype(str).agg(" ".join, axis=1) if names else []
+        market.listings[names].iloc[rows[subset]].fillna("").astype(str).agg(" ".join, axis=1)
+        if names
+        else []
     )
     if not any(map(_spoken, texts)):
         return [[] for _ in range(count)]
     vectorizer = CountVectorizer(analyzer=_spoken, binary=True)
     holds = vectorizer.fit_transform(texts)
-    inside, outside = _shares(holds, groups[some], count)
-    known = vectorizer.get_feature_names_out()
+    inside, outside = _shares(holds, groups[subset], count)
+    available = vectorizer.get_feature_names_out()
     ranked = _rank(np.where(outside <= WORD_COMMON, inside, 0), outside, WORD_COVERAGE, WORD_LIFT)
-    return [known[order[:WORDS]].tolist() for order in ranked]
+    return [available[order[:WORDS]].tolist() for order in ranked]
 
 
 def _spoken(text: str) -> list[str]:

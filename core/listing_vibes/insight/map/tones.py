@@ -31,7 +31,7 @@ def tones_of(
     Args:
         report: called with the number of listings that are done.
     """
-    found = np.full((len(listings), len(COLUMNS)), np.nan, np.float32)
+    result = np.full((len(listings), len(COLUMNS)), np.nan, np.float32)
     for row, listing in enumerate(listings):
         if not row % 100:
             report(row)
@@ -43,8 +43,8 @@ def tones_of(
                 small = image.resize((SIDE, SIDE)).convert("HSV")
         except PhotoProblem:
             continue
-        found[row] = _tones(np.asarray(small, np.float32).reshape(-1, 3) / 255)
-    return pd.DataFrame(found, columns=list(COLUMNS))
+        result[row] = _tones(np.asarray(small, np.float32).reshape(-1, 3) / 255)
+    return pd.DataFrame(result, columns=list(COLUMNS))
 
 
 def _tones(pixels: np.ndarray) -> tuple[float, float, float]:
@@ -68,15 +68,15 @@ def _tones(pixels: np.ndarray) -> tuple[float, float, float]:
 
 def coded_tones(tones: pd.DataFrame) -> list[Coded]:
     """Return the tones of n listings as numbers; nothing where no cover was read."""
-    known = np.flatnonzero(tones["tones"].notna().to_numpy())
-    if not len(known):
+    available = np.flatnonzero(tones["tones"].notna().to_numpy())
+    if not len(available):
         return []
     holds: dict[str, np.ndarray] = {}  # by words, which of the known covers
     for column, (low_words, high_words) in THIRDS.items():
-        values = tones[column].to_numpy(float)[known]
+        values = tones[column].to_numpy(float)[available]
         low, high = np.quantile(values, [1 / 3, 2 / 3])
         holds[low_words], holds[high_words] = (values <= low) & (low < high), (values >= high) & (low < high)
-    bits = tones["tones"].to_numpy(float)[known].astype(np.int64)
+    bits = tones["tones"].to_numpy(float)[available].astype(np.int64)
     holds |= {f"{name} tones": (bits >> at) & 1 == 1 for at, name in enumerate(TONES)}
     listing, code = np.nonzero(np.stack([*holds.values()], axis=1))
-    return [(LABEL, [(words, words) for words in holds], known[listing], code)]
+    return [(LABEL, [(words, words) for words in holds], available[listing], code)]

@@ -50,28 +50,28 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
         from umap import UMAP
     from sklearn.cluster import HDBSCAN
 
-    near = min(NEIGHBOURS, len(vectors) - 1)
+    neighbors = min(NEIGHBOURS, len(vectors) - 1)
     with warnings.catch_warnings():
         # What the warning is about is needed only to place other listings later.
         warnings.filterwarnings("ignore", message=r".*precomputed_knn\[2\]")
         places = UMAP(
-            n_neighbors=near,
+            n_neighbors=neighbors,
             metric="cosine",
             # umap-learn's own search compiles for seconds and runs on one core, slower than a product of matrices.
-            precomputed_knn=neighbours(vectors, near),
+            precomputed_knn=neighbours(vectors, neighbors),
             random_state=seed,
             # Spectral starts need more listings than dimensions; a seed means one thread, or no two maps would be alike.
-            init="spectral" if len(vectors) > 10 * near else "random",
+            init="spectral" if len(vectors) > 10 * neighbors else "random",
             n_jobs=1,
         ).fit_transform(vectors)
     smallest = max(LEAST, len(vectors) // SHARE)
     # Leaves, not the most persistent: a market splits into rent and sale first, which says little.
-    found = HDBSCAN(
+    result = HDBSCAN(
         min_cluster_size=smallest, min_samples=LEAST, cluster_selection_method="leaf", copy=True
     ).fit_predict(places)
-    size = np.bincount(found[found >= 0], minlength=1)
+    size = np.bincount(result[result >= 0], minlength=1)
     rank = np.argsort(np.argsort(-size, kind="stable"), kind="stable")
-    return spread_out(places), np.where(found >= 0, rank[found], -1).astype(np.int32)
+    return spread_out(places), np.where(result >= 0, rank[result], -1).astype(np.int32)
 
 
 def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,21 +94,21 @@ def spread_out(places: np.ndarray) -> np.ndarray:
     low, high = np.quantile(places, EDGES, axis=0)
     scaled = np.clip((places - low) / np.maximum(high - low, 1e-9), -BEYOND, 1 + BEYOND)
     ranks = (np.argsort(np.argsort(places, axis=0, kind="stable"), axis=0) + 0.5) / len(places)
-    found: np.ndarray = ((1 - EVEN) * scaled + EVEN * ranks) * np.array([WIDE, 1.0])
-    return found.astype(np.float32)
+    result: np.ndarray = ((1 - EVEN) * scaled + EVEN * ranks) * np.array([WIDE, 1.0])
+    return result.astype(np.float32)
 
 
 def map_frame(run: Run, report: Report | None = None) -> pd.DataFrame:
     """Return `space, listing_id, x, y, cluster` of every space of a run, and the tones of the covers (see `tones`); listings that
     a space knows nothing of are left out."""
     tell = report or silent
-    known = {space: np.flatnonzero(run.index(space).known) for space in run.spaces}
-    known = {space: rows for space, rows in known.items() if len(rows) >= LEAST}
-    if not known:
+    available = {space: np.flatnonzero(run.index(space).known) for space in run.spaces}
+    available = {space: rows for space, rows in available.items() if len(rows) >= LEAST}
+    if not available:
         return pd.DataFrame(columns=list(COLUMNS))
     parts = []
-    for number, (space, rows) in enumerate(known.items()):
-        tell(Counted(f"drawing the map by {space}", number, len(known)))
+    for number, (space, rows) in enumerate(available.items()):
+        tell(Counted(f"drawing the map by {space}", number, len(available)))
         places, cluster = draw_map(run.vectors(space)[rows])
         listing = np.asarray(run.listing_ids)[rows]
         columns = {C.LISTING: listing, "x": places[:, 0], "y": places[:, 1], "cluster": cluster}
@@ -168,8 +168,8 @@ def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
         lines, size = [], max(1, AT_ONCE // len(rows))
         for first in range(0, len(new), size):
             cosines = vectors[new[first : first + size]] @ vectors[rows].T
-            for near, cosine in zip(best(cosines - 1, NEIGHBOURS)[0], cosines, strict=True):
-                place, cluster = place_among(cosine[near], places[near], clusters[near])
+            for neighbors, cosine in zip(best(cosines - 1, NEIGHBOURS)[0], cosines, strict=True):
+                place, cluster = place_among(cosine[neighbors], places[neighbors], clusters[neighbors])
                 lines.append((space, *place, cluster))
         added = pd.DataFrame(lines, columns=["space", "x", "y", "cluster"]).astype({"cluster": np.int32})
         parts.append(added.assign(**{C.LISTING: [run.listing_ids[row] for row in new]}))
@@ -185,12 +185,12 @@ def place_among(alike: np.ndarray, places: np.ndarray, clusters: np.ndarray) -> 
     weight.
     """
     away = 1 - alike
-    near = np.argsort(away, kind="stable")[:NEIGHBOURS]
-    gap = away[near] - away[near].min()
+    neighbors = np.argsort(away, kind="stable")[:NEIGHBOURS]
+    gap = away[neighbors] - away[neighbors].min()
     weight = np.exp(-gap / max(float(gap.mean()), 1e-9))
     weight /= weight.sum()
-    groups, group = np.unique(clusters[near], return_inverse=True)
-    return weight @ places[near], int(groups[np.argmax(np.bincount(group, weight))])
+    groups, group = np.unique(clusters[neighbors], return_inverse=True)
+    return weight @ places[neighbors], int(groups[np.argmax(np.bincount(group, weight))])
 
 
 def embeddings_of(run: Run) -> str:

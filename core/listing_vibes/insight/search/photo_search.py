@@ -87,7 +87,7 @@ class PhotoSearch:
                 f"'{encoder.name}'; delete {run_cache_file(self.run.path, FILE)}."
             )
         query, market = encoder.encode([text.strip()])[0], self.run.market  # (d,)
-        found = pd.DataFrame(
+        result = pd.DataFrame(
             {
                 C.LISTING: market.photos[C.LISTING].to_numpy(str),
                 "photo": market.photos.groupby(C.LISTING, sort=False).cumcount().to_numpy(),
@@ -95,11 +95,11 @@ class PhotoSearch:
             }
         )[np.asarray(self.looks.ok, bool)]
         if may is not None:
-            found = found[may[found[C.LISTING].map(market.listing_row).to_numpy(int)]]
+            result = result[may[result[C.LISTING].map(market.listing_row).to_numpy(int)]]
         best = (
-            found.sort_values("score", ascending=False, kind="stable")
+            result.sort_values("score", ascending=False, kind="stable")
             .drop_duplicates(C.LISTING)
-            .head(len(found) if most is None else most)
+            .head(len(result) if most is None else most)
         )
         seen = [", ".join(self.looks.seen(int(photo), query)) for photo in best.index]
         return best.assign(seen=seen).reset_index(drop=True)

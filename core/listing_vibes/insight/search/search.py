@@ -51,17 +51,17 @@ def search_photos(
     Raises:
         VibesError: no photos, an empty description, an invalid `k`, a rule that orders lists, or a condition that cannot be read.
     """
-    asked = Rules.of(rules)
-    others = [name for name in asked.model_fields_set if name not in TAKES and getattr(asked, name)]
+    query = Rules.of(rules)
+    others = [name for name in query.model_fields_set if name not in TAKES and getattr(query, name)]
     if others:
         raise VibesError(f"The rules have '{others[0]}'; a search takes {', '.join(TAKES[1:])}.")
-    most = asked.length(k)
+    most = query.length(k)
     opened = photos or PhotoSearch.open(run) or PhotoSearch.make(run, report)
     market, moment = run.market, run.moment(at)
     may = np.ones(len(market.listings), bool)
-    if asked.live_only:
+    if query.live_only:
         may &= Catalogue.of(market).live(moment)
-    if (fulfilling := Groups.of(asked, market).fulfilling) is not None:
+    if (fulfilling := Groups.of(query, market).fulfilling) is not None:
         may &= fulfilling
-    may[[market.listing_row[run.listing_ids[row]] for row in named_rows(run, asked.block, "--block")]] = False
+    may[[market.listing_row[run.listing_ids[row]] for row in named_rows(run, query.block, "--block")]] = False
     return with_titles(run, opened.find(words, may, most))

@@ -53,15 +53,15 @@ class Filters:
         low, high = (_read_number(end) if price(market) else None for end in ends)
         if any(text and value is None for text, value in zip(ends, (low, high), strict=True)):
             unused.append(("price", params["price"]))
-        known = {item.name for item in choices(market)}
+        existing = {item.name for item in choices(market)}
         values = []
         for part in filter(None, params.get("is", "").split("|")):
             name, value = map(unquote, part.partition(":")[::2])
-            if name in known and _is_condition(market, holding(name, value)):
+            if name in existing and _is_condition(market, holding(name, value)):
                 values.append((name, value))
             else:
                 unused.append(("is", part))
-        same = split_names(params.get("same", ""), known, "same", unused)
+        same = split_names(params.get("same", ""), existing, "same", unused)
         return cls(low, high, tuple(values), same, km, on)
 
     def params(self) -> dict[str, str | None]:
@@ -103,22 +103,22 @@ class Filters:
 @cached_per_object
 def choices(market: Market) -> tuple[Attribute, ...]:
     """Return the attributes that can be filtered by value: few values, and more than one of them."""
-    found = [
+    results = [
         item
         for item in market.attributes
         if item.shown_as in ("category", "flag")
         and item.name != market.title
         and 2 <= market.listings[item.name].nunique() <= VALUES
     ]
-    return tuple(sorted(found, key=lambda item: item.shown_as == "flag")[:CHOICES])
+    return tuple(sorted(results, key=lambda item: item.shown_as == "flag")[:CHOICES])
 
 
 def values(market: Market, item: Attribute) -> tuple[str, ...]:
     """Return the distinct values of an attribute of `choices`, in order, as conditions write them."""
-    known = market.listings[item.name].dropna().drop_duplicates().tolist()
+    available = market.listings[item.name].dropna().drop_duplicates().tolist()
     if item.shown_as == "flag":
-        return tuple("Yes" if value else "No" for value in sorted(known, reverse=True))
-    return tuple(sorted(map(str, known)))
+        return tuple("Yes" if value else "No" for value in sorted(available, reverse=True))
+    return tuple(sorted(map(str, available)))
 
 
 def has_place(market: Market) -> bool:

@@ -48,9 +48,9 @@ def selection(run: Run, url: str) -> pd.DataFrame:
     lists = selections(run, url)
     if len(lists) == 1:
         return lists[0].frame(run)
-    frames = [one.frame(run) for one in lists]
-    for one, frame in zip(lists, frames, strict=True):
-        frame.insert(0, "list", one.label)
+    frames = [item.frame(run) for item in lists]
+    for item, frame in zip(lists, frames, strict=True):
+        frame.insert(0, "list", item.label)
     return pd.concat(frames, ignore_index=True)
 
 

@@ -52,11 +52,11 @@ class Selection:
         Raises:
             VibesError: as that call does.
         """
-        name, asked, options = self._call()
+        name, query, options = self._call()
         if name == "search":
-            return search_photos(run, asked, **options)
-        found: pd.DataFrame = getattr(run, name)(asked, **options)
-        return found
+            return search_photos(run, query, **options)
+        result: pd.DataFrame = getattr(run, name)(query, **options)
+        return result
 
     def table(self, run: Run) -> pd.DataFrame:
         """The rows with all attributes of their listings, for a file.
@@ -64,21 +64,25 @@ class Selection:
         Raises:
             VibesError: as `frame`.
         """
-        found, market = self.frame(run), run.market
-        listings = market.listings.set_index(C.LISTING).reindex(found[C.LISTING]).reset_index(drop=True)
-        more = [name for name in listings if name not in found and name != market.title]
-        return pd.concat([found.reset_index(drop=True), listings[more]], axis=1)
+        result, market = self.frame(run), run.market
+        listings = market.listings.set_index(C.LISTING).reindex(result[C.LISTING]).reset_index(drop=True)
+        more = [name for name in listings if name not in result and name != market.title]
+        return pd.concat([result.reset_index(drop=True), listings[more]], axis=1)
 
     def python(self, run: str) -> str:
         """The lines that give these rows as `found`; `run` is the run's folder."""
-        name, asked, options = self._call()
-        arguments = [_literal(asked), *(f"{key}={_literal(value)}" for key, value in options.items())]
+        name, query, options = self._call()
+        arguments = [_literal(query), *(f"{key}={_literal(value)}" for key, value in options.items())]
         faces, call = "Run", f"run.{name}"
         if name == "search":
             faces, call, arguments = "Run, search_photos", "search_photos", ["run", *arguments]
         line = f"found = {call}({', '.join(arguments)})"
         if len(line) > WIDTH or "\n" in line:
-            line = f"found = {call}(\n" + "".join(f"    {_indented(one)},\n" for one in arguments) + ")"
+            line = (
+                f"found = {call}(\n"
+                + "".join(f"    {_indented(argument)},\n" for argument in arguments)
+                + ")"
+            )
         return f"from listing_vibes import {faces}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
 
     def command(self, run: str, file: str = "") -> str:
@@ -105,7 +109,7 @@ class Selection:
 
     def _call(self) -> tuple[str, Any, dict[str, Any]]:
         """The name of the call, what it asks of, and its options."""
-        asked: Any = as_rows(self.history) if self.history else self.query
+        request: Any = as_rows(self.history) if self.history else self.query
         options: dict[str, Any] = {"k": self.k}
         if self.space:
             options["space"] = self.space
@@ -115,13 +119,13 @@ class Selection:
             options["rules"] = rules
         if self.beside:
             options["beside"] = self.beside
-        return self.kind, asked, options
+        return self.kind, request, options
 
 
 def written(rules: Rules) -> dict[str, Any]:
     """Rules by the keys that say something, but for the length of the list."""
-    said = rules.model_dump(exclude_defaults=True, by_alias=True, exclude={"k"})
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+    message = rules.model_dump(exclude_defaults=True, by_alias=True, exclude={"k"})
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in message.items()}
 
 
 def _literal(value: Any) -> str:

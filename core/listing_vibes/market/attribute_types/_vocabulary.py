@@ -88,6 +88,8 @@ def ids_of(entry: AttributeVocabulary) -> dict[str, int]:
 
 def member_ids(entry: AttributeVocabulary, cells: Iterable[Iterable[str]]) -> list[list[int]]:
     """Return the ids of the known members of each cell, each once; empty where there is none."""
-    known = ids_of(entry)
+    available = ids_of(entry)
     with none_meanwhile():
-        return [[known[member] for member in dict.fromkeys(cell) if member in known] for cell in cells]
+        return [
+            [available[member] for member in dict.fromkeys(cell) if member in available] for cell in cells
+        ]

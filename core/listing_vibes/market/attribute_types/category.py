@@ -32,12 +32,12 @@ class Category(AttributeType):
 
 def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
     """Return the ids (L,) int32 of the values, 0 where missing; unseen values share hashed buckets."""
-    known = ids_of(entry)
+    available = ids_of(entry)
 
     def lookup(value: object) -> int:
         text = str(value)
-        if text in known or not entry.buckets:
-            return known.get(text, 0)
+        if text in available or not entry.buckets:
+            return available.get(text, 0)
         digest = hashlib.blake2b(f"{entry.name}={text}".encode(), digest_size=4).digest()
         return entry.first + len(entry.values) + int.from_bytes(digest) % entry.buckets
 

@@ -47,9 +47,9 @@ class Multi(AttributeType):
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         """Return where one of the values is a member."""
-        wanted = {value.casefold() for value in values}
+        requested = {value.casefold() for value in values}
         return np.array(
-            [any(member.casefold() in wanted for member in cell) for cell in _members(column)], bool
+            [any(member.casefold() in requested for member in cell) for cell in _members(column)], bool
         )
 
     def distinct(self, listings: pd.DataFrame, name: str) -> int:

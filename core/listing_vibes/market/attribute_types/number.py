@@ -99,8 +99,8 @@ def number_bins(entry: AttributeVocabulary, numbers: np.ndarray) -> tuple[np.nda
     if entry.size == 0:
         return np.full(len(numbers), -1, np.int32), np.zeros(len(numbers), np.float32)
     edges = np.asarray(entry.edges)
-    known = np.isfinite(numbers)
-    clipped = np.clip(np.where(known, numbers, edges[0]), edges[0], edges[-1])
+    valid = np.isfinite(numbers)
+    clipped = np.clip(np.where(valid, numbers, edges[0]), edges[0], edges[-1])
     bins = np.clip(np.searchsorted(edges, clipped, side="right") - 1, 0, entry.size - 1)
     fraction = (clipped - edges[bins]) / (edges[bins + 1] - edges[bins])
-    return np.where(known, bins, -1).astype(np.int32), np.where(known, fraction, 0).astype(np.float32)
+    return np.where(valid, bins, -1).astype(np.int32), np.where(valid, fraction, 0).astype(np.float32)

@@ -50,12 +50,12 @@ class Place(AttributeType):
         beyond = np.zeros(len(listings), bool)
         for axis, edges in zip((C.LATITUDE, C.LONGITUDE), (entry.grids or [[[], []]])[-1], strict=True):
             degrees = listings[axis].to_numpy(float)
-            known = np.isfinite(degrees)
+            valid = np.isfinite(degrees)
             span = edges[-1] - edges[0] if edges else 0.0
             low, high = (edges[0] - span, edges[-1] + span) if edges else (np.inf, -np.inf)
-            beyond |= known & ((degrees < low) | (degrees > high))
-        there = listings[[C.LATITUDE, C.LONGITUDE]].notna().all(axis=1).to_numpy()
-        share = float(beyond[there].mean()) if there.any() else 0.0
+            beyond |= valid & ((degrees < low) | (degrees > high))
+        existing = listings[[C.LATITUDE, C.LONGITUDE]].notna().all(axis=1).to_numpy()
+        share = float(beyond[existing].mean()) if existing.any() else 0.0
         return share if share > MOST_BEYOND else 0.0
 
     def tokenize(
@@ -69,11 +69,11 @@ class Place(AttributeType):
 
 def place_ids(entry: AttributeVocabulary, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     """Return the ids (L, grids) int32 of the map cells, coarse to fine; 0 where the location is unknown."""
-    known = np.isfinite(latitude) & np.isfinite(longitude)
+    available = np.isfinite(latitude) & np.isfinite(longitude)
     columns, following = [], entry.first
     for lat_edges, lon_edges in entry.grids:
         row = np.searchsorted(lat_edges, np.nan_to_num(latitude))
         column = np.searchsorted(lon_edges, np.nan_to_num(longitude))
-        columns.append(np.where(known, following + row * (len(lon_edges) + 1) + column, 0))
+        columns.append(np.where(available, following + row * (len(lon_edges) + 1) + column, 0))
         following += (len(lat_edges) + 1) * (len(lon_edges) + 1)
     return np.stack(columns, axis=1).astype(np.int32)

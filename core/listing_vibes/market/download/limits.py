@@ -52,11 +52,11 @@ class Limits:
         """
         if isinstance(limits, Limits):
             return limits
-        known = [field.name for field in fields(cls)]
+        available = [field.name for field in fields(cls)]
         for name in limits or {}:
-            if name not in known:
+            if name not in available:
                 raise VibesError(
-                    f"There is no limit '{name}' of a download; choose one of {', '.join(known)}."
+                    f"There is no limit '{name}' of a download; choose one of {', '.join(available)}."
                 )
         return cls(**(limits or {}))
 

@@ -55,9 +55,9 @@ def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabular
     real = np.arange(length.max(initial=LEAST_LENGTH))[None, :] < length[:, None]  # (B, S)
 
     def padded(flat: np.ndarray) -> np.ndarray:
-        whole = np.zeros(real.shape, np.float32 if flat.dtype.kind == "f" else np.int64)
-        whole[real] = flat
-        return whole
+        full = np.zeros(real.shape, np.float32 if flat.dtype.kind == "f" else np.int64)
+        full[real] = flat
+        return full
 
     sizes = np.diff(sequences.set_offset)  # (n,)
     having = np.flatnonzero(sizes)
@@ -135,10 +135,10 @@ def vector_inputs(inputs: Inputs, first: np.ndarray, end: np.ndarray, table: np.
     event = ranges(first, count)
 
     def padded(values: np.ndarray | None) -> np.ndarray:
-        whole = np.zeros(real.shape, np.int64)
+        full = np.zeros(real.shape, np.int64)
         if values is not None:
-            whole[real] = values[event]
-        return whole
+            full[real] = values[event]
+        return full
 
     meta = inputs.meta
     return {

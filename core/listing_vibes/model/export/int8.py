@@ -44,16 +44,16 @@ def keep_diagonals(graph: onnx.GraphProto) -> int:
     """Split every product x W whose W is near the identity into x (W - D) + x D; returns how many there were."""
     from onnx import NodeProto, helper, numpy_helper
 
-    constants = {one.name: one for one in graph.initializer}
+    constants = {item.name: item for item in graph.initializer}
     nodes: list[NodeProto] = []
-    found = 0
+    result = 0
     for node in graph.node:
         weight = constants.get(node.input[1]) if node.op_type == "MatMul" else None
         matrix = None if weight is None else numpy_helper.to_array(weight)  # (n, m)
         if matrix is None or not near_identity(matrix):
             nodes.append(node)
             continue
-        found += 1
+        result += 1
         diagonal, name = np.diag(matrix), node.output[0]
         rest = matrix - np.diag(diagonal)
         graph.initializer.append(numpy_helper.from_array(rest, f"{name}_rest"))
@@ -65,11 +65,11 @@ def keep_diagonals(graph: onnx.GraphProto) -> int:
             helper.make_node("Add", [f"{name}_turned", f"{name}_kept"], [name], f"{name}_add"),
         ]
     read = {name for node in nodes for name in node.input}
-    kept = [one for one in graph.initializer if one.name in read]
-    for field, values in (("node", nodes), ("initializer", kept)):
+    remaining = [item for item in graph.initializer if item.name in read]
+    for field, values in (("node", nodes), ("initializer", remaining)):
         graph.ClearField(field)
         getattr(graph, field).extend(values)
-    return found
+    return result
 
 
 def near_identity(matrix: np.ndarray) -> bool:

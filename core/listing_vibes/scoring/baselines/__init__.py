@@ -69,7 +69,7 @@ BASELINES = Registry(__name__, Baseline, "baseline", group="listing_vibes.baseli
 
 def in_order() -> dict[str, type[Baseline]]:
     """All baselines by name, in the order of tables."""
-    return dict(sorted(BASELINES.items(), key=lambda one: one[1].order))
+    return dict(sorted(BASELINES.items(), key=lambda item: item[1].order))
 
 
 def tuned(
@@ -82,9 +82,9 @@ def tuned(
         LeftOut: the market is beyond what it can serve.
         VibesError: no event trains.
     """
-    asked = choosing(split, log, catalogue)
-    found = baseline.tune(log, asked, catalogue, seed)
-    return found if asked is split else found.fitted_on(log, split.train, seed)
+    query = choosing(split, log, catalogue)
+    result = baseline.tune(log, query, catalogue, seed)
+    return result if query is split else result.fitted_on(log, split.train, seed)
 
 
 def first_level(
@@ -107,15 +107,15 @@ def first_level(
         VibesError: no event trains.
     """
     missing = {} if left_out is None else left_out
-    steps = [one for one in in_order().values() if slow_too or not one.slow]
+    steps = [item for item in in_order().values() if slow_too or not item.slow]
     missing |= {
-        one.label or one.name: "takes long"
-        for one in in_order().values()
-        if one not in steps and not one.stands_in_for
+        item.label or item.name: "takes long"
+        for item in in_order().values()
+        if item not in steps and not item.stands_in_for
     }
     scorers: list[Baseline] = []
     for done, baseline in enumerate(steps):
-        if any(one.name == baseline.stands_in_for for one in scorers):
+        if any(scorer.name == baseline.stands_in_for for scorer in scorers):
             continue
         if report is not None:
             report(Counted(f"baseline {baseline.name}", done, len(steps)))

@@ -108,21 +108,23 @@ def _weights(
     gram = interactions.cooccurrence()  # (W, W)
     users, count = gram.diagonal().astype(np.float64), gram.shape[0]
     place = np.full(count, -1, np.int32)  # of a listing among the neighbours
-    near: list[np.ndarray] = []
+    neighbors: list[np.ndarray] = []
     solved: list[list[np.ndarray]] = [[] for _ in penalties]
     for listing in range(count):
         own = slice(gram.indptr[listing], gram.indptr[listing + 1])
         others, both = _most_together(
             listing, gram.indices[own], gram.data[own].astype(np.float64), users, interactions, neighbours
         )  # (K,)
-        near.append(others)
+        neighbors.append(others)
         place[others] = np.arange(len(others))
         length = gram.indptr[others + 1] - gram.indptr[others]
         cells = ranges(gram.indptr[others], length)  # (C,) of all that is known of the neighbours
         column = place[gram.indices[cells]]
-        known = np.flatnonzero(column >= 0)
+        available = np.flatnonzero(column >= 0)
         system = np.zeros((len(others), len(others)))  # (K, K), symmetric
-        system[np.repeat(np.arange(len(others)), length)[known], column[known]] = gram.data[cells[known]]
+        system[np.repeat(np.arange(len(others)), length)[available], column[available]] = gram.data[
+            cells[available]
+        ]
         place[others] = -1
         for penalty, columns in zip(penalties, solved, strict=True):
             if not len(others):
@@ -131,8 +133,8 @@ def _weights(
             ridge = system.copy(order="F")
             ridge[np.diag_indices(len(others))] += penalty  # positive definite by this
             columns.append(lapack.dposv(ridge, both, overwrite_a=1)[1])
-    row = np.concatenate([np.zeros(0, np.int32), *near])
-    end = np.cumsum([0, *map(len, near)])
+    row = np.concatenate([np.zeros(0, np.int32), *neighbors])
+    end = np.cumsum([0, *map(len, neighbors)])
     return [
         sparse.csc_array(
             (np.concatenate([np.zeros(0), *columns]).astype(np.float32), row, end), shape=gram.shape

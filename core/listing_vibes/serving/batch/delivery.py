@@ -30,28 +30,28 @@ def delivered(out: str) -> Iterator[Path]:
     place = Place.of(out, "OUT")
     with asked(place):
         place.files.invalidate_cache()
-        found = {place.inside(str(name)): str(name) for name in place.files.find(place.path)}
-    there = {
-        name: path for name, path in found.items() if "/" not in name
+        values = {place.inside(str(name)): str(name) for name in place.files.find(place.path)}
+    existing = {
+        name: path for name, path in values.items() if "/" not in name
     }  # deeper lie the lists of other days
-    strange = [name for name in there if name.endswith(".parquet") and not name.startswith("part-")]
-    if MANIFEST in there or strange:
+    strange = [name for name in existing if name.endswith(".parquet") and not name.startswith("part-")]
+    if MANIFEST in existing or strange:
         raise VibesError(
-            f"{place.shown} holds {MANIFEST if MANIFEST in there else strange[0]} already; choose another folder, such "
+            f"{place.shown} holds {MANIFEST if MANIFEST in existing else strange[0]} already; choose another folder, such "
             "as one with the date."
         )
     with scratch_folder() as folder:
-        probe, made = folder / PROBE, folder / "lists"
+        probe, created = folder / PROBE, folder / "lists"
         probe.touch()
         (place / PROBE).put(probe)
         with suppress(Exception):  # one who may write need not be one who may remove
             place.files.rm_file((place / PROBE).path)
-        yield made
-        files = sorted(made.glob("*.parquet"))
+        yield created
+        files = sorted(created.glob("*.parquet"))
         for file in files:
             (place / file.name).put(file)
-        for name in set(there) - {file.name for file in files}:
+        for name in set(existing) - {file.name for file in files}:
             if name.startswith("part-"):  # of a delivery that was interrupted
                 with asked(place, "written"):
-                    place.files.rm_file(there[name])
-        (place / MANIFEST).put(made / MANIFEST)
+                    place.files.rm_file(existing[name])
+        (place / MANIFEST).put(created / MANIFEST)

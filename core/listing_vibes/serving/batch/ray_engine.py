@@ -78,12 +78,12 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
             num_cpus=1,
             num_gpus=_gpu_share(workers),
         )  # a worker that dies is started again and its chunk given again without end: Ray Data's default
-        made = 0
+        created = 0
         for place, row in enumerate(done.iter_rows(), start=job.chunks - len(todo) + 1):
-            made += int(row["lists"])
+            created += int(row["lists"])
             if report is not None:
                 report(Counted("chunks", place, job.chunks))
-        return made
+        return created
     except ray.exceptions.RayError as error:
         reason = [line for line in str(error).splitlines() if line.strip()]
         raise VibesError(

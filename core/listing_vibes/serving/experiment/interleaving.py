@@ -107,7 +107,7 @@ def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, o
     if isinstance(of_a, Exception) or isinstance(of_b, Exception):
         return of_b if isinstance(of_a, Exception) and isinstance(of_b, MadeList) else of_a
     lists = of_a.results.results, of_b.results.results
-    names = [[listing.listing_id for listing in one] for one in lists]
+    names = [[listing.listing_id for listing in item] for item in lists]
     coins = setup.coins(request.request_id)
     picks = draft((names[0], names[1]), request.query.k, coins, _at_most(a, request.query.rules))
     listings = [lists[pick.source][pick.rank] for pick in picks]

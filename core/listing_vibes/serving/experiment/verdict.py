@@ -109,7 +109,7 @@ class Experiment:
             "more": {
                 "power": POWER,
                 "as_seen": None if tested.value is None or self.verdict else self.more(tested.value),
-                "at": {f"{one:g}": self.more(self.share_at(one)) for one in DIFFERENCES},
+                "at": {f"{item:g}": self.more(self.share_at(item)) for item in DIFFERENCES},
             },
             "lost": dict(self.lost),
         }
@@ -142,7 +142,9 @@ class Experiment:
             )
         if more["as_seen"] is not None:
             unit = "users" if self.setup.design == "split" else "responses"
-            sizes = ", ".join(f"{n:,} for {float(one):.0%}" for one, n in more["at"].items() if n is not None)
+            sizes = ", ".join(
+                f"{n:,} for {float(item):.0%}" for item, n in more["at"].items() if n is not None
+            )
             lines.append(
                 f"About {more['as_seen']:,} more {unit} are needed if the difference is as large as it seems (power {POWER:.0%}; {sizes})."
             )
@@ -191,10 +193,10 @@ def experiment(
     if actions is None:
         feedback = feedback[~feedback[C.ACTION].isin(_unwanted_actions(setup))]
     else:
-        known = [str(action) for action in feedback[C.ACTION].dropna().unique()]
-        if len(feedback) and (wrong := [action for action in actions if action not in known]):
+        available = [str(action) for action in feedback[C.ACTION].dropna().unique()]
+        if len(feedback) and (wrong := [action for action in actions if action not in available]):
             raise VibesError(
-                f"No event has the action '{wrong[0]}'; give one of: {', '.join(known) or 'none'}."
+                f"No event has the action '{wrong[0]}'; give one of: {', '.join(available) or 'none'}."
             )
         feedback = feedback[feedback[C.ACTION].isin(actions)]
     return judge(setup, read_impressions(folder), feedback)
@@ -265,7 +267,7 @@ def _unwanted_actions(setup: Setup) -> Sequence[str]:
 
 def _lost_line(row: Mapping[str, Any]) -> str:
     chosen, own = (
-        one and f"{one['listing_id']} (rank {one['position']})" for one in (row["chosen"], row["own"])
+        item and f"{item['listing_id']} (rank {item['position']})" for item in (row["chosen"], row["own"])
     )
     user = row["user_id"] or "an unknown user"
     return f"  {row['at'][:16]} {user} ({row['request_id']}) chose {chosen}{f' rather than {own}' if own else ''}"

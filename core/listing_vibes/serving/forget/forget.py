@@ -112,25 +112,27 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
             who.also_named_by(UserNames(place, True))  # of `vibes serve --hash-users`
     sweep_left(Path(gettempdir()))  # of a refresh that was killed: copies of what it was reading
     places = [run, market.path, *elsewhere]
-    runs = {one.resolve(): one for one in (run, *(found for place in elsewhere for found in _runs_in(place)))}
+    runs = {
+        item.resolve(): item for item in (run, *(result for place in elsewhere for result in _runs_in(place)))
+    }
     # All runs stay locked until the last table is written: a refresh in between would read these users again.
     with ExitStack() as locks:
-        for _, one in sorted(runs.items()):
-            locks.enter_context(only_writer(one, "vibes forget", wait=WAIT_S))
-        for one in runs.values():
-            _forget_in_run(one, who, done)
-            places.append(Run.open(one).market_on_disk.path)
-        found = [(place, table) for place in places for table in _tables_in(place)]
+        for _, item in sorted(runs.items()):
+            locks.enter_context(only_writer(item, "vibes forget", wait=WAIT_S))
+        for item in runs.values():
+            _forget_in_run(item, who, done)
+            places.append(Run.open(item).market_on_disk.path)
+        results = [(place, table) for place in places for table in _tables_in(place)]
         for path in dict.fromkeys(
-            table.resolve() for place, table in found if not _is_of_state(table, place)
+            table.resolve() for place, table in results if not _is_of_state(table, place)
         ):
             _forget_in_table(path, who, done)
         files = (path for place in places for path in (place.rglob(DATABASE) if place.is_dir() else [place]))
         for database in (*databases, *(str(path) for path in files if is_database(str(path)))):
             if count := _forget_in_database(database, who):
                 done.rows[shown_place(database)] = count
-    for one in runs.values():
-        _remove_generations(one, who, done)
+    for item in runs.values():
+        _remove_generations(item, who, done)
     missing = [user for user in users if id_text(user) not in who.found]
     if missing:
         others = "; the others are removed" if len(missing) < len(users) else ""
@@ -142,8 +144,8 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
 
 def _runs_in(place: Path) -> list[Path]:
     """The run folders at and below a place."""
-    found = [path.parent for path in place.rglob("run.toml")] if place.is_dir() else []
-    return [folder for folder in found if not _is_of_state(folder, place)]
+    result = [path.parent for path in place.rglob("run.toml")] if place.is_dir() else []
+    return [folder for folder in result if not _is_of_state(folder, place)]
 
 
 def _is_of_state(path: Path, place: Path) -> bool:

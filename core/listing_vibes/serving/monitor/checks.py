@@ -123,7 +123,7 @@ class Monitored(BaseModel):
         """The other checks; of the attributes, which are many, the one with the least p."""
         rest = [check for check in self.checks if not check.crossed]
         attributes = sorted(
-            (check for check in rest if check.name == "attribute"), key=lambda one: one.p or 0
+            (check for check in rest if check.name == "attribute"), key=lambda item: item.p or 0
         )
         return [check for check in rest if check.name != "attribute" or check is attributes[0]]
 
@@ -175,8 +175,8 @@ class Monitored(BaseModel):
         Raises:
             VibesError: the file is damaged.
         """
-        found = read_json(run / FILE, f"check again with `vibes monitor {run}`", _parse)
-        return None if found is not None and found.of not in ("", model_of(run)) else found
+        result = read_json(run / FILE, f"check again with `vibes monitor {run}`", _parse)
+        return None if result is not None and result.of not in ("", model_of(run)) else result
 
 
 def _parse(content: Any) -> Monitored | None:

@@ -54,12 +54,12 @@ def attribute_checks(
         market: as the model reads it, see `listing_vibes.features.market_summary.view_market`.
         advice: what to do where a shift stays, "" where nothing helps.
     """
-    kinds = {one.name: one.kind for one in market.attributes}
-    known = {name: s for name, s in seen.attributes.items() if kinds.get(name) == s.entry.kind}
+    kinds = {attribute.name: attribute.kind for attribute in market.attributes}
+    available = {name: s for name, s in seen.attributes.items() if kinds.get(name) == s.entry.kind}
     groups = [group for group in groups if len(group.rows) >= FEWEST]
-    level = ALPHA / max(1, len(known) * len(groups))
-    found = []
-    for name, spread in known.items():
+    level = ALPHA / max(1, len(available) * len(groups))
+    results = []
+    for name, spread in available.items():
         checks = [
             _attribute_check(
                 spread, seen.listings, market, group, labels.get(name, name), level, limits, advice
@@ -67,8 +67,8 @@ def attribute_checks(
             for group in groups
         ]
         if checks:
-            found.append(min(checks, key=lambda one: (not one.crossed, one.p)))
-    return found
+            results.append(min(checks, key=lambda item: (not item.crossed, item.p)))
+    return results
 
 
 def _attribute_check(
@@ -167,7 +167,7 @@ def photo_check(
             listings=np.isin(np.arange(max(group.rows.max(), listing.max()) + 1), group.rows),
         )  # fmt: skip
         checks.append(check)
-    return min(checks, key=lambda one: (one.p, -(one.value or 0)), default=None)
+    return min(checks, key=lambda item: (item.p, -(item.value or 0)), default=None)
 
 
 def history_check(
@@ -190,9 +190,9 @@ def history_check(
         return PhotoSpread.by(reduced[rest]).distance(PhotoSpread.by(reduced[rows]))
 
     def action_shift(rows: np.ndarray) -> float:
-        parts = [shares[some].sum(axis=0) for some in (np.setdiff1d(everyone, rows), rows)]
-        one, two = (part / max(part.sum(), 1) for part in parts)
-        return float(0.5 * np.abs(one - two).sum())
+        parts = [shares[subset].sum(axis=0) for subset in (np.setdiff1d(everyone, rows), rows)]
+        item, two = (part / max(part.sum(), 1) for part in parts)
+        return float(0.5 * np.abs(item - two).sum())
 
     value, limit = distance(newest), limits.history_shift
     tests = [

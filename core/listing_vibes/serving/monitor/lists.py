@@ -53,11 +53,11 @@ class SampledLists:
     @property
     def coverage(self) -> tuple[float, float | None, float | None]:
         """The share of what is active that is in at least one list, low and high of its jackknife over users."""
-        found, users = Coverage(len(self.active)), np.arange(len(self.rows))
+        result, users = Coverage(len(self.active)), np.arange(len(self.rows))
         has_listing = self.rows >= 0
         user = np.repeat(users, has_listing.sum(axis=1))
-        found.add(user, self.rows[has_listing], self.active[None])
-        return found.value, *found.interval(users)
+        result.add(user, self.rows[has_listing], self.active[None])
+        return result.value, *result.interval(users)
 
     def places(self, lists: np.ndarray | None = None) -> np.ndarray:
         """(L,) in how many lists each listing is, of all lists or of some."""
@@ -103,18 +103,18 @@ def list_checks(
         train: (N,) bool, the events that trained; None: not known, of a model of another market.
         by: an attribute that says who offers a listing; None: a column such as host_id, where there is one.
     """
-    found = [coverage_check(now, then, limits), concentration_check(now, then, limits)]
+    results = [coverage_check(now, then, limits), concentration_check(now, then, limits)]
     if by is None and now.active.any():
         source = find_table(run.market.tables, "listings")
         names = [] if source is None else market_columns(source, run.market.config)
         by = next((name for name in names if SELLER.fullmatch(name)), None)
     if by is not None:
-        found.append(seller_check(run, now, by, limits))
+        results.append(seller_check(run, now, by, limits))
     if (young := age_check(run, now)) is not None:
-        found.append(young)
+        results.append(young)
     if train is not None:
-        found.append(cold_check(run.log.counts(train) == 0, now, then, limits))
-    return found
+        results.append(cold_check(run.log.counts(train) == 0, now, then, limits))
+    return results
 
 
 def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
@@ -146,7 +146,7 @@ def concentration_check(now: SampledLists, then: SampledLists | None, limits: Th
         if limit is not None and value - before > limit and min(len(now.rows), len(then.rows)) > 1:
             rise = stats.bootstrap(
                 (np.arange(len(now.rows)), np.arange(len(then.rows))),
-                lambda one, two: now.gini(one) - then.gini(two),
+                lambda item, two: now.gini(item) - then.gini(two),
                 n_resamples=RESAMPLES, vectorized=False, method="percentile", confidence_level=1 - ALPHA, rng=0,
             ).confidence_interval  # fmt: skip
             crossed = bool(rise.low > 0)
@@ -168,19 +168,21 @@ def seller_check(run: Run, now: SampledLists, by: str, limits: Thresholds) -> Ch
     rules = resolve_rules(Rules(at_most=1, seller=attribute_name(run.market, by, "--by")), run.market, True)
     codes = Groups.of(rules, run.market).seller
     assert codes is not None
-    known = now.active & (codes >= 0)
-    if not known.any():
+    available = now.active & (codes >= 0)
+    if not available.any():
         raise VibesError(
             f"Option --by names '{by}', which no active listing has; give another attribute of sellers."
         )
-    sellers, who = np.unique(codes[known], return_inverse=True)
-    places, listings = np.bincount(who, now.places()[known]), np.bincount(who)
+    sellers, who = np.unique(codes[available], return_inverse=True)
+    places, listings = np.bincount(who, now.places()[available]), np.bincount(who)
     top = np.argsort(-places, kind="stable")[: max(1, round(len(sellers) / 10))]
     value, before = (
         float(places[top].sum() / max(1, places.sum())),
         float(listings[top].sum() / listings.sum()),
     )
-    label = next((one.label for one in run.market.attributes if one.name == rules.seller), by)
+    label = next(
+        (attribute.label for attribute in run.market.attributes if attribute.name == rules.seller), by
+    )
     return Check(
         name="sellers", of=by, value=value, before=before,
         crossed=limits.top_tenth is not None and value > limits.top_tenth,
@@ -194,11 +196,14 @@ def seller_check(run: Run, now: SampledLists, by: str, limits: Thresholds) -> Ch
 def age_check(run: Run, now: SampledLists) -> Check | None:
     """Return the share of places in lists of young listings, beside their share of what is active; None where none has a date."""
     since = run.catalogue.since
-    known = now.active & (since > np.iinfo(np.int64).min)
-    if not run.log.timed or not known.any():
+    available = now.active & (since > np.iinfo(np.int64).min)
+    if not run.log.timed or not available.any():
         return None
-    young, places = known & (now.at - since <= YOUNG * DAY), now.places()
-    value, before = float(places[young].sum() / max(1, places[known].sum())), float(young.sum() / known.sum())
+    young, places = available & (now.at - since <= YOUNG * DAY), now.places()
+    value, before = (
+        float(places[young].sum() / max(1, places[available].sum())),
+        float(young.sum() / available.sum()),
+    )
     return Check(
         name="young", value=value, before=before, listings=young,
         sentence=f"Listings of the last {YOUNG} days have {value:.0%} of the places in lists, and are {before:.0%} of what is active.",

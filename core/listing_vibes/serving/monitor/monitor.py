@@ -136,8 +136,8 @@ def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]
         t1: the end of training; train: (N,) bool, the events that trained; None: not known, of another market's model.
     """
     number, active = len(run.listing_ids), run.catalogue.live(run.after_last_event)
-    made = len(read_spaces(run.made / "listings.safetensors")["listing_id"]) if run.generation else number
-    new, since = np.arange(number) >= made, run.catalogue.since
+    created = len(read_spaces(run.made / "listings.safetensors")["listing_id"]) if run.generation else number
+    new, since = np.arange(number) >= created, run.catalogue.since
     if train is not None:
         has_events = run.log.counts(train) > 0
         if t1 is not None:
@@ -145,15 +145,15 @@ def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]
         is_dated = since > np.iinfo(np.int64).min
         # What took no part in training, as it has neither an event nor a date, was unlike the rest from the beginning.
         active &= new | has_events | (is_dated & (t1 is None or since < t1))
-    found = [Group("live", "the active listings", np.flatnonzero(active))]
+    results = [Group("live", "the active listings", np.flatnonzero(active))]
     if new.any() and not new.all():
         words = f"the listings since {'training' if train is not None else 'the run was made'}"
-        found.insert(0, Group("new", words, np.flatnonzero(new)))
+        results.insert(0, Group("new", words, np.flatnonzero(new)))
         if new.sum() > 2 * NEWEST:
             rows = np.flatnonzero(new)
             last = rows[np.lexsort((rows, since[rows]))][-NEWEST:]
-            found.insert(0, Group("newest", f"the newest {NEWEST} listings", np.sort(last)))
-    return found
+            results.insert(0, Group("newest", f"the newest {NEWEST} listings", np.sort(last)))
+    return results
 
 
 def drift_checks(
@@ -174,8 +174,10 @@ def drift_checks(
         seen = seen.model_copy(update={"photos": PhotoSpread.of(featurizer, then)})
     checks: list[Check | None] = []
     if seen is not None:
-        labels = {market.config.shared_name(one.name): one.label for one in market.attributes}
-        labels |= {one.name: one.label for one in market.attributes}
+        labels = {
+            market.config.shared_name(attribute.name): attribute.label for attribute in market.attributes
+        }
+        labels |= {attribute.name: attribute.label for attribute in market.attributes}
         labels |= {rank_name(name): f"{label} (rank in the market)" for name, label in labels.items()}
         checks += attribute_checks(seen, here, groups, labels, limits, training_advice(run))
         if photos is not None and featurizer.photo is not None:
@@ -214,8 +216,8 @@ def _history_check(run: Run, newest: NewestQueries, limits: Thresholds) -> Check
         vectors.append(encoded.astype(np.float64))
         counts = np.zeros((len(end), max(1, len(log.actions))))
         for row, (first, stop) in enumerate(zip(start, end, strict=True)):
-            known = log.action[first:stop][log.action[first:stop] >= 0]
-            counts[row] = np.bincount(known, minlength=counts.shape[1])
+            values = log.action[first:stop][log.action[first:stop] >= 0]
+            counts[row] = np.bincount(values, minlength=counts.shape[1])
         actions.append(counts)
     return history_check(vectors[0], vectors[1], (actions[0], actions[1]), limits)
 
@@ -225,7 +227,7 @@ def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
     ages = {"vectors": (time.time() - (run.folder / "listings.safetensors").stat().st_mtime) / 86_400}
     if run.log.timed and len(run.log):
         ages["newest event"] = max(0.0, (time.time_ns() - int(run.log.time.max())) / DAY)
-    found = []
+    results = []
     for name, limit, sentence, look in (
         ("vectors", limits.vectors_days, "The vectors are {} old.", "whether `vibes refresh` still runs."),
         ("newest event", limits.event_days, "The newest event is {} old.", "whether events still reach `vibes refresh`."),
@@ -233,10 +235,10 @@ def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
         if (days := ages.get(name)) is not None:
             age = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
             crossed = limit is not None and days > limit
-            found.append(
+            results.append(
                 Check(name=name, value=days, crossed=crossed, sentence=sentence.format(age), look=look)
             )
-    return found
+    return results
 
 
 def queries_of(check: Check, evaluation: Evaluation, run: Run) -> pd.DataFrame:

@@ -31,16 +31,16 @@ class MonitorCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """See `prometheus_client.registry.Collector`."""
-        found = self.load()
-        if found is None:
+        result = self.load()
+        if result is None:
             return
         for part, words in GAUGES.items():
             gauge = GaugeMetricFamily(f"vibes_monitor_{part}", words, labels=["check", "of"])
-            for check in found.checks:
+            for check in result.checks:
                 if (value := getattr(check, part)) is not None:
                     gauge.add_metric([check.name, check.of], float(value))
             yield gauge
-        at = datetime.strptime(found.looked, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()
+        at = datetime.strptime(result.looked, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()
         yield GaugeMetricFamily("vibes_monitor_timestamp_seconds", "When this look was", value=at)
 
 

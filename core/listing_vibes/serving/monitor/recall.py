@@ -63,11 +63,11 @@ def newest_queries(run: Run, since: Moment | None = None, beside: str | None = N
         return NewestQueries()
     split = run.split()
     rankings = load_rankings(run)
-    known = None
+    available = None
     if rankings is not None and f"rank of {ranking}" in rankings:
         at = rankings["at"]
         moments = at.dt.as_unit("ns").astype("int64") if at.dtype.kind == "M" else at
-        known = pd.DataFrame(
+        available = pd.DataFrame(
             {
                 "user": rankings[C.USER],
                 "at": moments.to_numpy(),
@@ -76,13 +76,13 @@ def newest_queries(run: Run, since: Moment | None = None, beside: str | None = N
         )
     if since is not None:
         begin = moment_in_log(since, run.market.timed, "Option --since")
-    elif known is not None and len(known):
-        begin = int(known["at"].max()) + 1
+    elif available is not None and len(available):
+        begin = int(available["at"].max()) + 1
     else:
         begin = int(split.t2 or 0)
     queries = split.test.take(split.test.at >= begin)
     measured = None
-    if known is not None and len(before := known[known["at"] < begin]):
+    if available is not None and len(before := available[available["at"] < begin]):
         user = np.unique(before["user"].to_numpy(str), return_inverse=True)[1]
         measured = user_means(per_query(before["rank"].to_numpy()), user)[:, DEFAULT.names.index(METRIC)]
     return NewestQueries(split, queries, begin, measured)

@@ -93,12 +93,12 @@ def seconds_of(text: str) -> float:
     """
     time_text = text.strip().lower().replace("d", "D")  # pandas spells a day so
     try:
-        found = pd.Timedelta(f"{time_text}s" if time_text[-1:].isdigit() else time_text)
+        timedelta = pd.Timedelta(f"{time_text}s" if time_text[-1:].isdigit() else time_text)
     except ValueError:
-        found = pd.NaT
-    if not found > pd.Timedelta(0):  # NaT is not, either
+        timedelta = pd.NaT
+    if not timedelta > pd.Timedelta(0):  # NaT is not, either
         raise VibesError(f"Option --every is '{text}'; give a time such as 30s, 10m or 1h.")
-    return found.total_seconds()
+    return timedelta.total_seconds()
 
 
 def status(result: RefreshResult) -> str:

@@ -32,11 +32,11 @@ def pinned_config(market: Market) -> MarketConfig:
     """Return the configuration with all that was inferred from the market's rows, so that new rows change no meaning."""
     config = market.config
     kinds = {
-        one.name: config.attributes.get(one.name, AttributeConfig()).model_copy(
-            update={"kind": one.kind, "decimal": one.decimal}
+        attribute.name: config.attributes.get(attribute.name, AttributeConfig()).model_copy(
+            update={"kind": attribute.kind, "decimal": attribute.decimal}
         )
-        for one in market.attributes
-        if type_of(one.kind).own_column
+        for attribute in market.attributes
+        if type_of(attribute.kind).own_column
     }
     columns = raw_table(market, "listings").columns
     unused = [str(name) for name in columns if name not in market.listings and name not in config.excluded]
@@ -56,8 +56,8 @@ def raw_table(market: Market, name: str) -> pd.DataFrame:
 
 def day_first(raw: pd.DataFrame) -> dict[str, bool]:
     """Return, by the columns of moments that tell it, whether the day or the month comes first in dates with slashes."""
-    told = {name: infer_day_first(raw[name]) for name in MOMENTS if name in raw}
-    return {name: value for name, value in told.items() if value is not None}
+    values = {name: infer_day_first(raw[name]) for name in MOMENTS if name in raw}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def typed_events(market: Market, raw: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def replaceable(run: Run, replaced: Mapping[str, str]) -> dict[str, str]:
     """Return the digests of what a next state of `run` may replace in the market's folder: the run's tables, and those of before."""
     ours = table_digests(run.market.tables)
     lie = table_digests(run.market_on_disk.path)
-    return {name: one for name, one in lie.items() if one in (ours.get(name), replaced.get(name))}
+    return {name: item for name, item in lie.items() if item in (ours.get(name), replaced.get(name))}
 
 
 def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str | None]:

@@ -120,8 +120,8 @@ def _typed_listings(
     if raw.empty:
         return raw
     described = {name: setting for name, setting in config.attributes.items() if name in raw.columns}
-    there = config.model_copy(update={"attributes": described, "title": None, "excluded": []})
-    typed, _, defects = listings_table(raw, path, there, day_first=changes.day_first)
+    existing = config.model_copy(update={"attributes": described, "title": None, "excluded": []})
+    typed, _, defects = listings_table(raw, path, existing, day_first=changes.day_first)
     changes.defects += [(frame, defect.within(places)) for defect in defects]
     return typed.assign(**{name: rows[name].iloc[places].array for name in unread})
 
@@ -162,11 +162,11 @@ def _holds_lists(column: pd.Series) -> bool:
     )
 
 
-def _differs(one: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
+def _differs(item: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
     """(n,) bool: which rows of two tables with the same columns differ."""
-    texts = [name for name in one if one[name].dtype == object or one[name].dtype != two[name].dtype]
+    texts = [name for name in item if item[name].dtype == object or item[name].dtype != two[name].dtype]
     hashes = []
-    for table in (one, two):
+    for table in (item, two):
         table = table.assign(**{name: as_ids(table[name]) for name in texts})
         hashes.append(pd.util.hash_pandas_object(table, index=False).to_numpy())
     return np.asarray(hashes[0] != hashes[1])
@@ -268,9 +268,9 @@ def _typed_events(
         needed = C.TIMESTAMP if timed else C.POSITION
         raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
     listings = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
-    there = [name for name in unread if name in frame.rows]
+    existing = [name for name in unread if name in frame.rows]
     table, _, defects = events_table(
-        frame.rows, path, listings, config, _NEVER, day_first=changes.day_first, beside=there
+        frame.rows, path, listings, config, _NEVER, day_first=changes.day_first, beside=existing
     )
     changes.defects += [(frame, defect) for defect in defects]
     return table

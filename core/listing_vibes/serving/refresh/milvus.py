@@ -41,7 +41,9 @@ class MilvusFollower:
             is_in = run.catalogue.live(run.after_last_event) & vectors.any(axis=1)
             ids = np.array(run.listing_ids, dtype=object)[is_in]
             names = [
-                one.name for one in run.market.attributes if type_of(one.kind).short and one.name != C.LISTING
+                attribute.name
+                for attribute in run.market.attributes
+                if type_of(attribute.kind).short and attribute.name != C.LISTING
             ]
             attributes = run.market.listings[names][is_in].reset_index(drop=True)
             rows = pd.concat([attributes.astype("str"), pd.DataFrame(vectors[is_in])], axis=1)

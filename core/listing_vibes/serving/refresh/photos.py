@@ -57,8 +57,8 @@ def new_photos(
     for (name, folder), rows in waiting[due].groupby([FRAME, FOLDER], sort=False) if due.any() else ():
         rows = rows.reset_index(drop=True)
         frame = Frame(name, rows[[C.LISTING, C.PATH, C.URL]], folder=Path(folder) if folder else None)
-        found, failed, defects = photo_rows(market, frame, limits)
-        parts.append(found)
+        result, failed, defects = photo_rows(market, frame, limits)
+        parts.append(result)
         is_old = (now - rows[SINCE].iloc[failed] >= PATIENCE_S).to_numpy(bool)
         waits.append(rows.iloc[failed][~is_old].assign(**{TRIED: now}))
         given_up += [defect for defect, old in zip(defects, is_old, strict=True) if old]
@@ -71,8 +71,8 @@ def new_photos(
         try:
             if len(frame.rows):
                 frame = _without_waiting(frame, waiting)
-                found, failed, defects = photo_rows(market, frame, limits)
-                parts.append(found)
+                result, failed, defects = photo_rows(market, frame, limits)
+                parts.append(result)
                 waits.append(_rows_that_wait(frame, now).iloc[failed].dropna(subset=[C.PATH]))
                 changes.defects += [(frame, defect) for defect in defects]
         except VibesError as error:
@@ -157,11 +157,11 @@ def _fetch(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, 
         return {}
     addressed = raw[C.URL].notna()
     raw.loc[addressed, C.PATH] = raw.loc[addressed, C.URL].map(path_of)
-    wanted = dict(zip(raw.loc[addressed, C.PATH], raw.loc[addressed, C.URL], strict=True))
+    requested = dict(zip(raw.loc[addressed, C.PATH], raw.loc[addressed, C.URL], strict=True))
     if limits is not None:
-        return dict.fromkeys(wanted, "") | fetch_photos(market, wanted, limits).failed
+        return dict.fromkeys(requested, "") | fetch_photos(market, requested, limits).failed
     problem = "it is not fetched; `vibes refresh --download` fetches photos by their addresses"
-    return {path: "" if (market / path).is_file() else problem for path in wanted}
+    return {path: "" if (market / path).is_file() else problem for path in requested}
 
 
 def _copy_into_market(market: Path, folder: Path, path: object) -> str:

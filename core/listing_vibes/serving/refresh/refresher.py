@@ -213,8 +213,10 @@ class Refresher:
                 [market.listings, raw[[name for name in raw if name not in market.listings]]], axis=1
             )
             marks = earlier.get(self.sources["listings"].place, {})
-            known = frozenset(one.key for one in frames["listings"] if marks.get(one.key) == one.mark)
-            merge_listings(table, market, config, frames["listings"], changes, known)
+            existing = frozenset(
+                frame.key for frame in frames["listings"] if marks.get(frame.key) == frame.mark
+            )
+            merge_listings(table, market, config, frames["listings"], changes, existing)
             if "listings" in changes.tables:
                 table = keep_unread_cells(changes.tables["listings"], raw, market.listings, config)
                 changes.tables["listings"] = table
@@ -259,13 +261,13 @@ class Refresher:
 
     def _encode(self, run: Run, built: Path, market: Market) -> Engine | None:
         """Write the vectors of all listings, of which the model encodes those that it has not encoded yet."""
-        photos, engine, known = self._photo_vectors(run, market), None, {}
+        photos, engine, available = self._photo_vectors(run, market), None, {}
         if run.has_model:
             engine = Engine.load(run.folder, market, run.manifest.settings, photos)
-            known = known_vectors(run.folder, run.folder, engine)
+            available = known_vectors(run.folder, run.folder, engine)
             save_prepared(built, engine.features, market.fingerprint)
         self.tick()
-        spaces = spaces_of(market, photos, engine, lambda _: self.tick(), known, complete=False)
+        spaces = spaces_of(market, photos, engine, lambda _: self.tick(), available, complete=False)
         for space in set(run.spaces) - set(spaces):  # such as that of photos where none can be read any more
             vectors = np.zeros((len(market.listings), run.stored(space).shape[1]), np.float32)
             vectors[: len(run.listing_ids)] = run.stored(space)
@@ -278,9 +280,9 @@ class Refresher:
         name = run.manifest.photo_encoder
         if not name or not len(market.photos):
             return None
-        found = load_photo_vectors(market.path, market.photos, name)
-        if found is not None and all(reason != NOT_EMBEDDED for _, reason in found.broken):
-            return found
+        result = load_photo_vectors(market.path, market.photos, name)
+        if result is not None and all(reason != NOT_EMBEDDED for _, reason in result.broken):
+            return result
         from listing_vibes.features.photos.market_photos import encoder_of
 
         parts = []

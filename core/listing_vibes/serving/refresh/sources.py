@@ -110,10 +110,10 @@ class FileSource:
 
     def poll(self, marks: Marks) -> Poll:
         """See `Source`."""
-        found, here = Poll(), self._folder.local
-        for _, name, file, mark in sorted(self._files(), key=lambda one: one[:2]):
+        result, here = Poll(), self._folder.local
+        for _, name, file, mark in sorted(self._files(), key=lambda item: item[:2]):
             if marks.get(name) == mark:
-                found.marks[name] = mark
+                result.marks[name] = mark
                 continue
             try:
                 if name.endswith(JSON_LINES):
@@ -122,12 +122,12 @@ class FileSource:
                     )
                 _refuse_unfinished(file)
                 root = None if file.local is None else file.local.parent
-                found.frames.append(Frame(file.shown, file.read_table(), name, mark, root))
+                result.frames.append(Frame(file.shown, file.read_table(), name, mark, root))
             except VibesError as error:
-                found.problems.append(str(error))
+                result.problems.append(str(error))
         if here is not None and has_database(here):
-            found.frames += _posted_events(here, FILE, marks, found.marks)
-        return found
+            result.frames += _posted_events(here, FILE, marks, result.marks)
+        return result
 
     def _files(self) -> Iterator[tuple[str, str, Place, list[Any]]]:
         """When it was written, name, place and mark of each file that is not empty."""
@@ -172,9 +172,9 @@ class StoreSource:
 
     def poll(self, marks: Marks) -> Poll:
         """See `Source`."""
-        found = Poll()
-        found.frames += _posted_events(self._database, "events", marks, found.marks)
-        return found
+        result = Poll()
+        result.frames += _posted_events(self._database, "events", marks, result.marks)
+        return result
 
 
 def _posted_events(place: Path | str, key: str, marks: Marks, unchanged: Marks) -> list[Frame]:
@@ -186,8 +186,8 @@ def _posted_events(place: Path | str, key: str, marks: Marks, unchanged: Marks) 
     database = Database(place, "--events")
     try:
         identity = database.identity
-        after, known = marks.get(key) or [0, identity]
-        events = read_events(database, after if known == identity else 0)
+        after, available = marks.get(key) or [0, identity]
+        events = read_events(database, after if available == identity else 0)
     finally:
         database.close()
     if not events:

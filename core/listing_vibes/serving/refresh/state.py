@@ -55,7 +55,7 @@ class RefreshState:
             VibesError: the file is damaged.
         """
         stamp = stamp_of(run)
-        state = read_json(run / STATE, "remove it, and refresh again", lambda told: cls(**told)) or cls()
+        state = read_json(run / STATE, "remove it, and refresh again", lambda given: cls(**given)) or cls()
         embedded = [stamp.base, stamp.made]
         if state.embedded != embedded:
             state.embedded, state.earlier, state.marks = embedded, state.marks or state.earlier, {}
@@ -89,10 +89,10 @@ def save_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]], names: Use
 
     A row that a source gives again and again is there once.
     """
-    found = [rejects(frame.rows, [defect], names) for frame, defect in defects if defect.rows is not None]
-    if not found:
+    results = [rejects(frame.rows, [defect], names) for frame, defect in defects if defect.rows is not None]
+    if not results:
         return 0
-    new = pd.concat(found, ignore_index=True)
+    new = pd.concat(results, ignore_index=True)
     had = read_kept(run / REJECTED, REJECT_COLUMNS, "remove it, and refresh again")
     table = pd.concat([*([] if had is None else [had]), neutralized(new.astype("str"))], ignore_index=True)
     keys = ["file", "column", "problem", "cells"]  # a query's rows move

@@ -137,7 +137,7 @@ class Batcher(Generic[Request, Answer]):
         except Exception as error:
             if len(batch) == 1:
                 return [error]
-        return [(await self._run([one]))[0] for one in batch]
+        return [(await self._run([item]))[0] for item in batch]
 
     def _next_batch(self) -> list[tuple[Request, asyncio.Future[Answer]]]:
         """Take the next batch, without requests whose client has gone."""

@@ -46,9 +46,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(1, self._close_if_late)
         if self.limit_concurrency is None or len(self.connections) < self.limit_concurrency:
             return
-        others = [one for one in self.connections if isinstance(one, BoundedProtocol) and one is not self]
-        if waiting := [one for one in others if not one.is_working]:
-            min(waiting, key=lambda one: one.waiting_since).close_now()
+        others = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, BoundedProtocol) and connection is not self
+        ]
+        if waiting := [other for other in others if not other.is_working]:
+            min(waiting, key=lambda item: item.waiting_since).close_now()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:

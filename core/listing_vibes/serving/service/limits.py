@@ -91,14 +91,14 @@ def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
     characters = 0
     for name, value in cells.items():
         characters += len(name)
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, str):
-                characters += len(one)
-            elif not isinstance(one, int | float | None):
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str):
+                characters += len(item)
+            elif not isinstance(item, int | float | None):
                 raise VibesError(
-                    f"attributes.{name[:100]} is a {type(one).__name__}; give a text, a number, yes or no, or a list of these."
+                    f"attributes.{name[:100]} is a {type(item).__name__}; give a text, a number, yes or no, or a list of these."
                 )
-            elif one is not None and not abs(one) < MAX_INTEGER:  # nor is it NaN
+            elif item is not None and not abs(item) < MAX_INTEGER:  # nor is it NaN
                 raise VibesError(f"attributes.{name[:100]} has too many digits; give a number below 2^63.")
     if characters > MAX_CHARACTERS:
         raise VibesError(f"The attributes have more than {MAX_CHARACTERS} characters; send less text.")

@@ -170,10 +170,10 @@ class RunState:
         blend = self.blend if query.blend is None else query.blend or NOTHING
         recommender, at = run.recommender(None, query.rules, beside=blend), run.moment(query.at)
         if isinstance(query, PostedHistory):
-            known = [event for event in query.events if event.listing in run.listing_row]
-            check_events(run, known)
+            available = [event for event in query.events if event.listing in run.listing_row]
+            check_events(run, available)
             unknown = [event.listing for event in query.events if event.listing not in run.listing_row]
-            return _Query(request, recommender, at, history=known, unknown=unknown)
+            return _Query(request, recommender, at, history=available, unknown=unknown)
         before, user = None if query.at is None else at, request.subject or ""
         if history := join_history(run, user, request.posted, before):
             return _Query(request, recommender, at, history=history)
@@ -235,11 +235,11 @@ class RunState:
                     )
                     listing.explanation = explained.to_dict(MAX_PARTS)
             return answer
-        found = self._query(request)
-        assert found.at is not None
+        result = self._query(request)
+        assert result.at is not None
         rows = [self.run.listing_row[listing.listing_id] for listing in listings]
-        history, left = self._histories([found]), max(0.0, until - time.monotonic())
-        each = reasons(self.run, found.recommender, history, found.at, rows, left, events=MAX_EVENTS)
+        history, left = self._histories([result]), max(0.0, until - time.monotonic())
+        each = reasons(self.run, result.recommender, history, result.at, rows, left, events=MAX_EVENTS)
         for listing, reason in zip(listings, each, strict=True):
             listing.explanation = reason.to_dict(MAX_PARTS)
         return answer
@@ -253,14 +253,16 @@ class RunState:
             encoded = self._newcomers.encode(cells, photos, listing.spaces or spaces)
         except VibesError as error:
             return error
-        near = {space: encoded.nearest(self.run, space, listing.k) for space in encoded.scores if listing.k}
+        neighbors = {
+            space: encoded.nearest(self.run, space, listing.k) for space in encoded.scores if listing.k
+        }
         return Embeddings(
             vectors={space: vector.tolist() for space, vector in encoded.vectors.items()},
             similar={
                 space: [
                     RankedListing(listing_id=row.listing_id, score=row.score) for row in table.itertuples()
                 ]
-                for space, table in near.items()
+                for space, table in neighbors.items()
             },
             broken=dict(encoded.broken),
         )

@@ -98,8 +98,8 @@ class PostedHistory(RecommendQuery):
     def events(self) -> list[Event]:
         """The events of the history."""
         return [
-            Event(one) if isinstance(one, str) else Event(one.listing_id, one.action, one.duration_s)
-            for one in self.history
+            Event(item) if isinstance(item, str) else Event(item.listing_id, item.action, item.duration_s)
+            for item in self.history
         ]
 
 

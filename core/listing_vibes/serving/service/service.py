@@ -112,10 +112,10 @@ class Service:
                 request = request._replace(posted=await self.recent.ask(subject or ""))
             except VibesError as error:  # the list goes by what the run has
                 self._log(error)
-        made = await (self.explained if query.explain else self.lists).ask(request)
+        created = await (self.explained if query.explain else self.lists).ask(request)
         if self.impressions is not None:
-            await self._record(request, made)
-        return made.results
+            await self._record(request, created)
+        return created.results
 
     async def check(self) -> None:
         """Make a list and take the locks of the databases.
@@ -157,7 +157,7 @@ class Service:
         setup, other = self.experiment
         return answer_by_both(setup, self.current.state, other.state, requests, make)
 
-    async def _record(self, request: ListRequest, made: MadeList) -> None:
+    async def _record(self, request: ListRequest, created: MadeList) -> None:
         """Record a list, whose request id says that it is recorded."""
         is_similar = isinstance(request.query, SimilarQuery)
         impression = Impression(
@@ -167,15 +167,15 @@ class Service:
             None if is_similar else self.current.state.name_of(request.subject),
             request.subject if is_similar else None,
             request.query.rules,
-            made.makers,
-            [listing.listing_id for listing in made.results.results],
-            [listing.score for listing in made.results.results],
-            made.arm,
-            made.teams,
+            created.makers,
+            [listing.listing_id for listing in created.results.results],
+            [listing.score for listing in created.results.results],
+            created.arm,
+            created.teams,
         )
         try:
             await self.records.ask(impression)
-            made.results.request_id = request.request_id
+            created.results.request_id = request.request_id
         except VibesError as error:
             self._log(error)
             self.metrics.unrecorded.inc()

@@ -63,10 +63,10 @@ def open_custom(name: str, weights: Path | None = None) -> CustomPhotoEncoder | 
     key, _, version = name.partition(VERSION)
     if key not in PHOTO_ENCODERS:
         return None
-    found = PHOTO_ENCODERS[key].open(weights)
-    if found.name.partition(VERSION)[0] != key or (version and found.name != name):
+    result = PHOTO_ENCODERS[key].open(weights)
+    if result.name.partition(VERSION)[0] != key or (version and result.name != name):
         raise VibesError(
-            f"The photo encoder '{name}' calls itself '{found.name}' now, so its vectors cannot be compared with those of before; "
+            f"The photo encoder '{name}' calls itself '{result.name}' now, so its vectors cannot be compared with those of before; "
             "install the version that made them, or train anew."
         )
-    return found
+    return result

@@ -46,17 +46,17 @@ class Tfidf(TextSource):
         from sklearn.decomposition import TruncatedSVD
 
         makers = [_fitted(kind, texts) for kind in (0, 1)]
-        known = [maker for maker in makers if maker is not None]
-        if not known:  # not one letter or digit in all texts
+        available = [maker for maker in makers if maker is not None]
+        if not available:  # not one letter or digit in all texts
             return cls(([], []), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
-        counted = hstack([maker.transform(texts) for maker in known]).tocsr().astype(np.float32)  # (N, V)
+        counted = hstack([maker.transform(texts) for maker in available]).tocsr().astype(np.float32)  # (N, V)
         size = min(width, min(counted.shape) - 1)
         if size < 1:
             components = np.eye(counted.shape[1], dtype=np.float32)[:, :width]
         else:
             svd = TruncatedSVD(size, random_state=seed).fit(counted)
             components = np.ascontiguousarray(svd.components_.T, np.float32)
-        idf = np.concatenate([maker.idf_ for maker in known]).astype(np.float32)
+        idf = np.concatenate([maker.idf_ for maker in available]).astype(np.float32)
         words, ngrams = ([] if m is None else m.get_feature_names_out().tolist() for m in makers)
         return cls((words, ngrams), idf, components)
 

@@ -18,7 +18,7 @@ def write_onnx(program: torch.export.ExportedProgram, names: list[str], path: Pa
     """
     import onnxscript  # noqa: F401 (what torch writes ONNX with)
 
-    made = torch.onnx.export(
+    created = torch.onnx.export(
         program,
         input_names=names,
         output_names=["unit_vector"],
@@ -26,8 +26,8 @@ def write_onnx(program: torch.export.ExportedProgram, names: list[str], path: Pa
         opset_version=OPSET,
         verbose=False,
     )
-    assert made is not None
-    made.save(path, external_data=False)
+    assert created is not None
+    created.save(path, external_data=False)
 
 
 def open_onnx(path: Path) -> Graph:
@@ -48,5 +48,5 @@ def open_onnx(path: Path) -> Graph:
         raise VibesError(
             f"{path} cannot be opened ({str(error).splitlines()[0]}); export it again."
         ) from error
-    names = [one.name for one in session.get_inputs()]
+    names = [get_input.name for get_input in session.get_inputs()]
     return lambda arrays: session.run(None, {name: arrays[name] for name in names})[0]

@@ -15,8 +15,8 @@ def logsumexp_where(scores: Tensor, chosen: Tensor) -> Tensor:
     What `logsumexp` gives for scores filled with a very low number elsewhere, forward and backward five times as fast.
     Very low, and without gradient, where nothing is chosen.
     """
-    found: Tensor = _LogSumExp.apply(scores, chosen)
-    return found
+    result: Tensor = _LogSumExp.apply(scores, chosen)
+    return result
 
 
 class _LogSumExp(torch.autograd.Function):
@@ -25,9 +25,9 @@ class _LogSumExp(torch.autograd.Function):
         hidden, kind = ~chosen, torch.finfo(scores.dtype)
         top = scores.masked_fill(hidden, kind.min).amax(1, keepdim=True)  # (B, 1)
         share = (scores - top).clamp_(NOTHING, 0).exp_().masked_fill_(hidden, 0)  # (B, C)
-        whole = share.sum(1, keepdim=True).clamp_(min=kind.tiny)  # (B, 1)
-        ctx.save_for_backward(share.div_(whole))
-        return (whole.log() + top).squeeze(1)
+        full = share.sum(1, keepdim=True).clamp_(min=kind.tiny)  # (B, 1)
+        ctx.save_for_backward(share.div_(full))
+        return (full.log() + top).squeeze(1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

@@ -11,5 +11,5 @@ class LogIn(Loss):
 
     def __call__(self, scores: Tensor, positive: Tensor, negative: Tensor, first: Tensor) -> Tensor:
         top = logsumexp_where(scores, positive)  # (B,)
-        whole = logsumexp_where(scores, positive | negative)  # (B,)
-        return (whole - top).mean()
+        full = logsumexp_where(scores, positive | negative)  # (B,)
+        return (full - top).mean()
