@@ -14,7 +14,7 @@ from listing_vibes_app.registry import PAGES
 from listing_vibes_app.server import access, boundary, routes
 from listing_vibes_app.server.photos import base_path
 
-# Ctrl+C ends the server once it has closed; as Python's KeyboardInterrupt it would have `streamlit run` print "Aborted!".
+# With Python's handler, a KeyboardInterrupt after the shutdown would make `streamlit run` print "Aborted!".
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -29,7 +29,7 @@ async def announce(_app: st.App) -> AsyncIterator[None]:
 app = st.App(
     Path(__file__).with_name("main.py"),
     lifespan=announce,
-    on_script_error=boundary.show_error,  # callbacks and fragments fail outside of what a page draws
+    on_script_error=boundary.show_error,  # errors of callbacks and fragments do not pass through the page's script
     routes=[*routes.routes(), *(route for page in PAGES for route in page.routes())],
     middleware=access.middleware(),
 )

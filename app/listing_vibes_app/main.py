@@ -1,4 +1,4 @@
-"""The explorer's navigation; every page is a package in `app_pages`, named in `listing_vibes_app.registry`."""
+"""The explorer's navigation; each page is a package in `app_pages` and an entry in `listing_vibes_app.registry`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from listing_vibes_app.server.runs import run_label, run_paths
 
 ICON = str(Path(__file__).with_name("icon.svg"))
 
-#: Titles and values of right-to-left languages keep their own direction; tags on the primary color stand out in both themes.
+#: Titles and values in right-to-left languages keep their direction, and tags on the primary color are readable in both themes.
 STYLE = """<style>
 .stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
 .stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }

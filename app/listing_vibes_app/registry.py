@@ -1,7 +1,7 @@
 """The pages of the explorer in the order of the navigation; the first is the one at `/`.
 
-To add one: a package in `app/listing_vibes_app/app_pages` that holds `PAGE` and `page.py`, and its name in this list; or a package
-like that elsewhere, which an installed distribution names as an entry point of the group `listing_vibes.pages`.
+To add a page, create a package with `PAGE` and `page.py` in `app/listing_vibes_app/app_pages` and add its name to this list. An
+installed distribution can also name such a package as an entry point of the group `listing_vibes.pages`.
 """
 
 from dataclasses import replace
@@ -23,20 +23,20 @@ NAMES = (
     "compare",
 )
 PAGES: list[PageEntry] = [import_module(f"listing_vibes_app.app_pages.{name}").PAGE for name in NAMES]
-#: Of each page of another package that cannot be shown, why.
+#: The error of each page of another package that cannot be shown.
 PROBLEMS: list[str] = []
 
 
 def plugin_page(plugin: Plugin) -> PageEntry:
-    """Return the page that an installed distribution names, with the path of its script.
+    """Return the page of an installed distribution, with the path of its script.
 
     Raises:
-        VibesError: it cannot be imported, is no page, or has the name of one that is there.
+        VibesError: it cannot be imported, is not a page, or its name is in use.
     """
     result = plugin.load("page")
     script = Path(modules[plugin.entry.module].__file__ or "").with_name("page.py")
     if not isinstance(result, PageEntry) or not script.is_file():
-        lacks = f"has no {script}" if isinstance(result, PageEntry) else "is no PageEntry"
+        lacks = f"has no {script}" if isinstance(result, PageEntry) else "is not a PageEntry"
         raise VibesError(
             f"The page '{plugin.entry.name}' of the installed package {plugin.distribution} cannot be used ({plugin.entry.value} "
             f"{lacks}); update or uninstall that package."

@@ -45,7 +45,7 @@ def render(page, widget) -> None:
     page.expose_function("saved", lambda name, value: setattr(widget, name, value))
 
     def asked(content):
-        widget._asked(widget, content, [])
+        widget._respond(widget, content, [])
         return answers.pop()
 
     page.expose_function("asked", asked)

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from listing_vibes.widgets.scripts import GALLERY, WEB, read
+from listing_vibes.widgets.scripts import GALLERY, WEB, read_files
 from listing_vibes_app.kit.component import IN_ORDER
 
 #: Imports the code of a module and draws on an empty page.
@@ -42,7 +42,7 @@ def card(name: str, score: str, tone: str = "") -> dict:
 
 @pytest.mark.slow
 def test_a_card_that_stays_is_the_same_node_and_a_photo_stays_with_its_listing(blank):
-    blank.evaluate(GALLERY_PAGE, read("js", [WEB / name for name in ("shared", *GALLERY)]))
+    blank.evaluate(GALLERY_PAGE, read_files("js", [WEB / name for name in ("shared", *GALLERY)]))
     frame = {"box": "4 / 3", "ratio": 1.33, "label": "All", "layout": "grid", "photos": True, "least": 190}
     frame |= {"height": 0, "dividers": False, "scoreHelp": ""}
 
@@ -119,7 +119,7 @@ DAYS = f"""async (code) => {{
 
 
 def test_a_click_is_not_lost_to_the_page_that_is_drawn_for_the_day_before(blank):
-    blank.evaluate(DAYS, read("js", [WEB / "shared", WEB / "map_days"]))
+    blank.evaluate(DAYS, read_files("js", [WEB / "shared", WEB / "map_days"]))
     slider, date = blank.get_by_role("slider", name="Day"), blank.locator(".date")
     slider.fill("5")
     blank.wait_for_function("() => window.sent.length === 1")

@@ -55,13 +55,13 @@ def test_a_day_is_answered_with_what_was_live_and_touched_and_another_is_refused
     drawn, answers = MapWidget(run), []
     days = MarketDays.of(run.log, run.catalogue)
     drawn.send = lambda content, buffers: answers.append((content, buffers))
-    drawn._asked(drawn, {"kind": "day", "number": 3}, [])
+    drawn._respond(drawn, {"kind": "day", "number": 3}, [])
     ((content, (codes,)),) = answers
     found = np.frombuffer(codes, np.uint8)
     assert content == {"kind": "day", "number": 3}
     assert ((found >= 128) == days.live(3)[drawn._rows]).all()
     assert (found % 128 == np.minimum(days.touched(3)[drawn._rows], 127)).all() and (found % 128).any()
-    drawn._asked(drawn, {"kind": "day", "number": len(days)}, [])
+    drawn._respond(drawn, {"kind": "day", "number": len(days)}, [])
     assert len(answers) == 1
     drawn.day = len(days) - 1
     with pytest.raises(Exception, match=f"There is no day {len(days)}; give 0"):
@@ -95,7 +95,7 @@ def test_a_map_that_is_drawn_first_says_how_far_it_is(run, tmp_path, monkeypatch
 def test_what_cannot_be_shown_is_said(run):
     with pytest.raises(VibesError, match="no space 'photos'"):
         MapWidget(run, "photos")
-    with pytest.raises(VibesError, match="1 to 200 listings, and 0"):
+    with pytest.raises(VibesError, match="1 to 200 listings, but 0"):
         GalleryWidget(run, [])
     with pytest.raises(VibesError, match="no listing 'x'"):
         GalleryWidget(run, ["x"])

@@ -1,4 +1,4 @@
-"""What stands on the screen as code: the Python that gives exactly these rows, and the link for a notebook."""
+"""The lists of a page as code: the Python that returns the same rows, and the link for a notebook."""
 
 import json
 from collections.abc import Sequence
@@ -14,31 +14,31 @@ from listing_vibes_app.view.formats import plain
 
 
 class Written(Protocol):
-    """What can be written as Python."""
+    """A list that can be written as Python."""
 
     @property
     def label(self) -> str:
-        """What distinguishes it from others on its page."""
+        """Name of the list among those of its page."""
         ...
 
     def python(self, run: str) -> str:
-        """Lines of Python."""
+        """Return the Python that creates the list."""
         ...
 
 
 def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenRun] = ()) -> None:
-    """Draw an expander with each list as Python and as CSV; `runs` are the lists' runs where these differ."""
+    """Draw an expander with each list as Python and as CSV; `runs` gives the run of each list if they differ."""
     owners = list(runs) or [opened] * len(selections)
     with st.expander("As code", icon=":material/code:", key="as-code"):
         for number, (item, owner) in enumerate(zip(selections, owners, strict=True)):
             several = len(selections) > 1
             st.caption(f"Python, {plain(item.label)}" if several else "Python")
-            # In one color: Streamlit's colors for the words of a language are too pale for everybody to read.
+            # No syntax highlighting, because the contrast of Streamlit's colors is too low.
             st.code(item.python(str(owner.run.path)), language=None, wrap_lines=True)
             if isinstance(item, Selection):
 
-                def csv(one: Selection = item, owner: OpenRun = owner) -> bytes:
-                    return spreadsheet_csv(one.table(owner.run))
+                def csv(selection: Selection = item, owner: OpenRun = owner) -> bytes:
+                    return spreadsheet_csv(selection.table(owner.run))
 
                 label = f"{plain(item.label)} as CSV" if several else "These rows as CSV"
                 download(label, csv, f"{owner.name}-{item.kind}.csv", key=f"as-code-{number}-csv")
@@ -50,7 +50,7 @@ def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenR
 
 
 def download(label: str, content, name: str, key: str, mime: str | None = None) -> None:
-    """Draw a button that saves a file, whose content is made once it is clicked."""
+    """Draw a button that downloads a file; the content is computed on click."""
     st.download_button(label, content, name, mime, icon=":material/download:", on_click="ignore", key=key)
 
 

@@ -14,23 +14,23 @@ import streamlit as st
 from listing_vibes.words import percent
 from listing_vibes_app.view.formats import MISSING
 
-SIZE = 13  # of words, in pixels
-TOP = 28  # pixels above a plot, where the buttons are
-ROW = 36  # pixels of a line of a chart, room for a label of two lines
-LABEL = 26  # characters of a line of a label
-#: Colors that the browser replaces by `theme.chartCategoricalColors` of the theme that is shown.
+SIZE = 13  # font size in pixels
+TOP = 28  # pixels above a plot, for its buttons
+ROW = 36  # height of a row in pixels, for a label of two lines
+LABEL = 26  # characters per line of a label
+#: Placeholder colors: the browser replaces them with `theme.chartCategoricalColors` of the current theme.
 SERIES: tuple[str, ...] = pio.templates["streamlit"].layout.colorway
-GRAY = "#7d878b"  # readable on a light and on a dark ground
+GRAY = "#7d878b"  # readable on a light and on a dark background
 
 
 def show_chart(figure: go.Figure, *, key: str, alt: str, height: int, **more: Any) -> Any:
-    """Draw a figure in the viewer's theme; plots neither zoom nor move.
+    """Draw a figure in the viewer's theme, without zoom or pan.
 
     Args:
-        key: of the element; also the name of the picture's file.
+        key: of the element; also the file name of the PNG.
         alt: what the chart shows, for screen readers.
         height: pixels.
-        more: for `st.plotly_chart`, such as `on_select`.
+        more: arguments of `st.plotly_chart`, such as `on_select`.
     """
     margin = {"l": 8, "r": 12, "b": 52} | figure.layout.margin.to_plotly_json() | {"t": TOP}
     legend = {"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "itemclick": False}
@@ -48,19 +48,19 @@ def show_chart(figure: go.Figure, *, key: str, alt: str, height: int, **more: An
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
     }
-    # A chart keeps the colors of the theme in which it was first drawn; another key draws it again.
+    # A chart keeps the colors of the theme in which it was first drawn, so each theme has a key.
     key = f"{key}-{st.context.theme.type}"
     return st.plotly_chart(figure, theme="streamlit", key=key, height=height, config=config, alt=alt, **more)
 
 
-def show_figures(table: pd.DataFrame, alt: str, label: str = "The figures behind it") -> None:
-    """Draw an expander with the figures of a chart as a table, whose toolbar saves them as CSV."""
+def show_figures(table: pd.DataFrame, alt: str, label: str = "The data as a table") -> None:
+    """Draw an expander with the data of a chart as a table, which can be saved as CSV."""
     with st.expander(label):
         st.dataframe(table, hide_index=True, alt=alt)
 
 
 def escaped(text: str) -> str:
-    """Escape a text that plotly would read as markup."""
+    """Escape a text for plotly, which interprets markup."""
     return html.escape(text, quote=False)
 
 
@@ -71,7 +71,7 @@ def label(text: str, width: int = LABEL) -> str:
 
 
 def axis_title(figure: go.Figure, text: str) -> None:
-    """Name the horizontal axis from its right end: a phone would cut a longer name off at both ends."""
+    """Draw the title of the horizontal axis right-aligned; a centered title is cut off at both ends on a phone."""
     figure.add_annotation(
         text=escaped(text), x=1, xref="paper", xanchor="right", y=0, yref="paper", yanchor="top", yshift=-26,
         showarrow=False, font={"size": SIZE},
@@ -79,12 +79,12 @@ def axis_title(figure: go.Figure, text: str) -> None:
 
 
 def rows_height(rows: int, legend: bool = False) -> int:
-    """Return the pixels of a chart with a line for each of `rows`."""
+    """Return the height in pixels of a chart with `rows` rows."""
     return ROW * rows + TOP + 52 + (26 if legend else 0)
 
 
 def row_axis(figure: go.Figure, names: Sequence[str]) -> None:
-    """Give the vertical axis a name for each line, the first on top; lines stand at 0, 1, ..."""
+    """Label the rows of the vertical axis, the first on top; row i is at position i."""
     figure.update_yaxes(
         title=None,
         tickvals=list(range(len(names))),
@@ -104,14 +104,14 @@ def intervals(
     groups: str = "",
     hover: Sequence[str] = (),
 ) -> go.Figure:
-    """Return a figure with a point and its 95 % interval for each line of `table`.
+    """Return a figure with a point and its 95 % interval for each row of `table`.
 
     Args:
         table: columns `name`, `kind`, `value`, `low` and `high` (shares; None where there is no interval).
-        measure: what the values are.
+        measure: name of the measure.
         styles: color and symbol of each kind, in the order of the legend.
-        groups: the column whose values stand side by side, the intervals upright; empty: a row for each line.
-        hover: a further line of text on hover, for each line.
+        groups: column whose values are the categories of a horizontal axis; empty: one row for each row of `table`.
+        hover: a further line of hover text for each row.
     """
     low, high = (table[end].astype(float).fillna(table["value"].astype(float)) for end in ("low", "high"))
     ends = {"above": high - table["value"], "below": table["value"] - low}
@@ -153,7 +153,7 @@ def intervals(
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Format an interval of shares; "—" where there were too few users for one."""
+    """Format an interval of shares; "—" if there were too few users for an interval."""
     if low is None or high is None or pd.isna(low) or pd.isna(high):
         return MISSING
     return f"{percent(low)} to {percent(high)}"

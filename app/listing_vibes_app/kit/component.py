@@ -1,5 +1,8 @@
-"""The explorer's own components: script and style lie beside the module that draws them, or, where a notebook draws the same,
-in `core/listing_vibes/widgets/web`, on a base that all share."""
+"""The explorer's Streamlit components.
+
+The script and style of a component are in the folder of its module, or in `core/listing_vibes/widgets/web` if a notebook
+widget uses them, too.
+"""
 
 import json
 import time
@@ -9,11 +12,11 @@ from typing import Any
 
 import streamlit as st
 
-from listing_vibes.widgets.scripts import WEB, drawing, read
+from listing_vibes.widgets.scripts import WEB, drawing, read_files
 
 _TURNS = "component-turns"
-#: A browser calls a component's script once it is loaded, and then with what came meanwhile in any order: older data than what is
-#: shown is skipped. What the script returned, which undoes what it did outside of its element, is called before the next.
+#: A browser may call a component's script with updates in any order, so data older than what is shown is skipped. The script
+#: returns a cleanup function, which is called before the next update.
 IN_ORDER = """
 export default (given) => {
   const host = given.parentElement
@@ -29,19 +32,23 @@ export default (given) => {
 
 
 def component(module: str, html: str, *parts: str) -> Callable[..., Any]:
-    """Return the Streamlit component of a module: the `.js` and `.css` of the same name, after those of `shared`. It is
-    called with its `key`, the `data` that its script draws (JSON), and whatever else Streamlit takes.
+    """Return the Streamlit component of a module, made of the `.js` and `.css` files of the same name and those of `shared`.
+
+    Call it with its `key`, the `data` for its script (JSON), and other arguments of Streamlit's components.
 
     Args:
-        module: `__file__` of the module that draws the component; its name is the component's.
-        html: what the script fills.
-        parts: names of scripts and styles in `WEB` that come before the component's own.
+        module: `__file__` of the module that draws the component, which has the module's name.
+        html: the markup that the script fills.
+        parts: names of scripts and styles in `WEB` to include before those of the component.
     """
-    own = Path(module).with_suffix("")
-    folder = own.parent if own.with_suffix(".js").is_file() else WEB
-    scripts = [*(WEB / part for part in ("shared", *parts)), folder / own.name]
+    stem = Path(module).with_suffix("")
+    folder = stem.parent if stem.with_suffix(".js").is_file() else WEB
+    scripts = [*(WEB / part for part in ("shared", *parts)), folder / stem.name]
     mount = st.components.v2.component(
-        f"listing_vibes_{own.name}", html=html, css=read("css", scripts), js=drawing(scripts) + IN_ORDER
+        f"listing_vibes_{stem.name}",
+        html=html,
+        css=read_files("css", scripts),
+        js=drawing(scripts) + IN_ORDER,
     )
 
     def show(*, key: str, data: Mapping[str, Any], **more: Any) -> Any:
@@ -51,13 +58,13 @@ def component(module: str, html: str, *parts: str) -> Callable[..., Any]:
 
 
 def read_event(key: str, name: str) -> Any:
-    """Return what the user has just done to the component of a key, such as the `outline` drawn; None for nothing."""
+    """Return the last event of a component, such as the `outline` that the user drew; None if there is none."""
     value = st.session_state.get(key)
     return value.get(name) if value else None
 
 
 def _turn(key: str, data: Mapping[str, Any]) -> int:
-    """Return a number that grows whenever a component draws something else, also past a restart of the server: milliseconds."""
+    """Return a number that increases with each change of a component's data, also after a restart of the server (milliseconds)."""
     turns, digest = st.session_state.setdefault(_TURNS, {}), hash(json.dumps(data))
     before, last = turns.get(key, (None, 0))
     if digest != before:

@@ -10,8 +10,8 @@ from listing_vibes.defaults import K
 from listing_vibes.insight.selection.pages import MOST
 from listing_vibes_app.server.params import bind, read_choice, read_number, set_params
 
-SEEDS = 1_000_000  # of random orders
-_PAGES = 330  # pixels that seven numbers and two arrows take
+SEEDS = 1_000_000  # number of random orders
+_PAGES = 330  # width in pixels of seven numbers and two arrows
 
 
 def switch(
@@ -27,7 +27,7 @@ def switch(
 def select(
     label: str, name: str, options: dict[str, str], default: str = "", clears: Sequence[str] = (), **more: Any
 ) -> str:
-    """Draw a select box of `options` (label by value) and return the chosen value; without a `default` it may be empty."""
+    """Draw a select box of `options` (label by value) and return the chosen value, or "" without a `default`."""
     value = read_choice(name, list(options), default) or None
     more = {"format_func": options.__getitem__, "index": 0 if default else None, **more}
     st.selectbox(label, list(options), **bind(name, value, default, clears=clears), **more)
@@ -35,7 +35,7 @@ def select(
 
 
 def list_length(offered: Sequence[int] = (12, K, 60)) -> int:
-    """Draw a choice of how long a list is and return it; a link may have other lengths than those offered."""
+    """Draw a control for the length of a list and return the length; a link may set lengths that the control does not offer."""
     k = read_number("k", K, 1, MOST)
     st.segmented_control("How many", sorted({*offered, k}), required=True, **bind("k", k, K))
     return k
@@ -71,9 +71,9 @@ def shuffle_button(**clears: None) -> None:
 
 
 def page_of(rows: np.ndarray, size: int, line: str) -> np.ndarray:
-    """Return the rows of the page that the URL names; draw `line`, and the pages where there are several.
+    """Return the rows of the page that the URL names; draw `line`, and the page numbers if there are several pages.
 
-    Call it above what it pages: what stands below a grid moves while the grid is drawn.
+    Call it above the grid that it pages: elements below a grid move while the grid is drawn.
     """
     pages = max(1, -(-len(rows) // size))
     page = read_number("page", 1, 1, pages)

@@ -1,4 +1,4 @@
-"""The day of the market that pages are seen as of, and the event of a history, both kept in the URL."""
+"""The day as of which a page is shown, and the event of a history up to which it is known, both from the URL."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ NAME = "day"  # in the URL
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
 def market_days(opened: OpenRun) -> MarketDays | None:
-    """Return the days of a run's market; None where its events have no times."""
+    """Return the days of a run's market; None if its events have no times."""
     return MarketDays.of(opened.run.log, opened.run.catalogue) if opened.view.has_events else None
 
 
@@ -28,7 +28,7 @@ def read_day(opened: OpenRun) -> int | None:
 
 
 def event_slider(total: int, help: str) -> int:
-    """Draw a slider over a history of `total` events; return how many of them are known, by default four fifths."""
+    """Draw a slider over a history of `total` events; return the number of known events, by default four fifths."""
     at = read_number("at", max(1, total - max(1, total // 5)), 1, total)
     if total > 1:
         st.slider("As of event", 1, total, help=help, **bind("at", at))

@@ -1,4 +1,4 @@
-"""Vibe dials: style directions "more like these, less like those", and a slider for the strength of each."""
+"""Style directions ("more like these, less like those"), with a slider for the strength of each."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ HELP = (
 
 
 def dial_button() -> None:
-    """Draw the button that starts a style direction: then cards of lists become its examples by a click."""
+    """Draw the button that starts a style direction; a click on a card then makes the listing an example."""
     making = MAKING in st.query_params
     with st.container(key="dial-place", width=160):
         label, icon = ("No new dial", "close") if making else ("Vibe dial", "tune")
@@ -35,12 +35,12 @@ def dial_button() -> None:
 
 
 def dial_sliders(opened: OpenRun, rules: Rules) -> DeltaGenerator:
-    """Draw a slider for each style direction, and a button that removes it; return the place of `new_dial`."""
+    """Draw a slider and a remove button for each style direction; return the container for `new_dial`."""
     for number, text in enumerate(rules.dial):
         try:
             dial = read_dial(text)
         except VibesError:
-            continue  # the list says what is wrong with it
+            continue  # the list shows the error
 
         def write(*changed: str, number: int = number) -> None:
             _write([*rules.dial[:number], *changed, *rules.dial[number + 1 :]])
@@ -63,7 +63,7 @@ def dial_sliders(opened: OpenRun, rules: Rules) -> DeltaGenerator:
 
 
 def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules: Rules) -> None:
-    """Draw the form of a style direction: name, space and examples, chosen on cards, among `rows` (of the market) or by id."""
+    """Draw the form of a style direction: name, space and examples, chosen on cards, from `rows` (of the market) or by id."""
     if MAKING not in st.query_params:
         return
     ids = [opened.view.ids[row] for row in rows]

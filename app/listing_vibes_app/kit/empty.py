@@ -1,4 +1,4 @@
-"""Empty states: why there is nothing here, and the way out."""
+"""Empty states: why a page has nothing to show, and what to do."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ def empty(
     key: str = "way-out",
     icon: str = "info",
 ) -> None:
-    """Show a calm box that says what is missing and why, with a button where `action` names one."""
+    """Show a box with what is missing and why, and with a button if `action` names one."""
     with st.container(border=True):
         st.markdown(f"**:material/{icon}: {plain(title)}**")
         st.markdown(plain(why))
@@ -30,24 +30,24 @@ def empty(
 
 
 def unknown(what: str, name: str, action: str, on_click: Callable[[], Any]) -> None:
-    """Say that a link names a listing or a user that this market does not have."""
+    """Show that a link names a listing or a user that this market does not have."""
     why = f"The link may be of another market, or the {what} was removed since."
     empty(f"There is no {what} “{name}” in this market", why, action, on_click, icon="link_off")
 
 
 def newer_than_run() -> None:
-    """Say that the run has no vectors of a listing."""
+    """Show that the run has no vectors of a listing."""
     why = "The market changed since the run was made. Embed the market again with vibes embed."
     empty("This listing is newer than the run", why)
 
 
 def to_similar() -> None:
-    """Link to similar listings, where a page cannot show anything of this run or market."""
+    """Draw a link to similar listings, for a page that has nothing to show for this run or market."""
     st.page_link(page_file("similar"), label="Go to similar listings", icon=":material/grid_view:")
 
 
 def popular_rows(opened: OpenRun, **options: Any) -> list[int]:
-    """Return the rows of the market of what an empty history is recommended; `options` are those of `Run.recommend`."""
+    """Return the market rows of the recommendations for an empty history; `options` are those of `Run.recommend`."""
     result = opened.run.recommend([], **options)
     return [row for _, row in known_rows(opened, result["listing_id"])]
 

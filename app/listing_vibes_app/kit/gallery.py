@@ -1,4 +1,4 @@
-"""The gallery: listings as cards in boxes of one shape, so that nothing moves while photos load."""
+"""The gallery: listings as cards in boxes of a fixed shape, so that the layout does not shift while photos load."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,16 +17,16 @@ from listing_vibes_app.view.photo_box import BOXES
 MOSAIC = 320  # pixels high
 FACT = 60  # characters of a value on a card
 EXAMPLE_BUTTONS = 36  # pixels that they take on a card
-#: The sides of a style direction that is being made: listings, and a parameter each.
+#: URL parameter and label of each side of a style direction in the form.
 SIDES = {"more": "More like these", "less": "Less like those"}
-MAKING = "new-dial"  # the parameter while a style direction is being made
+MAKING = "new-dial"  # the parameter while the form of a style direction is open
 Layout = Literal["grid", "strip", "mosaic"]
 _component = component(__file__, GALLERY_HTML, *GALLERY[:-1])
 
 
 @dataclass(frozen=True)
 class Reason:
-    """An event, an attribute or a photo that adds to a recommendation's score."""
+    """An event, an attribute or a photo that increases the score of a recommendation."""
 
     title: str
     note: str
@@ -35,7 +35,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Card:
-    """A card; what is empty is left out."""
+    """A card; empty fields are not drawn."""
 
     id: str = ""  # of the listing
     title: str = ""
@@ -58,7 +58,7 @@ class Card:
 
 
 def page_url(opened: OpenRun, page: str, **params: Any) -> str:
-    """Return a link within the explorer that keeps the current run."""
+    """Return a link in the explorer that keeps the current run."""
     given = {name: value for name, value in params.items() if value is not None} | run_params(opened)
     return f"{base_path()}/{page}" + (f"?{urlencode(given)}" if given else "")
 
@@ -86,7 +86,7 @@ def listing_card(opened: OpenRun, row: int, params: dict[str, str | None] | None
 
 
 def album(opened: OpenRun, row: int) -> list[str]:
-    """Return the URLs of all photos of a listing, large."""
+    """Return the URLs of all photos of a listing in the large size."""
     return [
         photo_url(opened.name, opened.view, row, place, LARGE)
         for place in range(len(opened.view.photos(row)))
@@ -94,7 +94,7 @@ def album(opened: OpenRun, row: int) -> list[str]:
 
 
 def photo_mosaic(opened: OpenRun, row: int) -> bool:
-    """Show all photos of a listing; False where it has none."""
+    """Show all photos of a listing; return False if it has none."""
     photos, title = album(opened, row), opened.view.title(row)
     cards = [
         Card(photo=photo, alt=f"Photo {place} of {len(photos)} of {title}", count=len(photos) * (place == 1))
@@ -120,12 +120,12 @@ def gallery(
     """Show `cards`.
 
     Args:
-        label: what the list is, for screen readers.
-        layout: rows that wrap, one row to scroll, or one large photo with smaller ones beside it. The latter two have
-            a known height, so that what stands below does not move.
-        photos: whether cards have a photo box; None: where the market has photos.
-        least: smallest width of a card in pixels; on a phone two cards stand side by side.
-        examples: whether cards have buttons by which they become examples of a style direction.
+        label: description of the list for screen readers.
+        layout: rows that wrap, one row to scroll, or one large photo with smaller ones next to it. The latter two have
+            a fixed height, so that elements below do not move.
+        photos: whether cards have a photo box; None: if the market has photos.
+        least: smallest width of a card in pixels; a phone shows two cards in a row.
+        examples: whether cards have buttons that make them examples of a style direction.
     """
     photos = opened.view.has_photos if photos is None else photos
     marks = example_marks() if examples else None
@@ -146,18 +146,18 @@ def gallery(
 
 
 def frame_data(opened: OpenRun, label: str, layout: Layout, least: int, height: int) -> dict[str, Any]:
-    """Return what the script of a gallery draws around its cards."""
+    """Return the options of a gallery for its script."""
     box = {"box": opened.box, "ratio": BOXES[opened.box], "least": least, "height": height}
     return {**box, "label": label, "layout": layout, "photos": opened.view.has_photos, "dividers": False}
 
 
 def example_marks() -> dict[str, list[str]] | None:
-    """Return the examples of each side of a style direction that is being made, None while none is."""
+    """Return the examples of each side of the style direction in the form, None if the form is closed."""
     return {side: read_ids(side) for side in SIDES} if MAKING in st.query_params else None
 
 
 def read_ids(name: str) -> list[str]:
-    """Return the ids of a parameter that holds several, each once."""
+    """Return the distinct ids in a parameter that holds several."""
     parts = st.query_params.get(name, "").split(",")
     return list(dict.fromkeys(unquote(part) for part in parts if part))
 

@@ -1,4 +1,4 @@
-"""What a list is made by, the same block on every page with lists: what is blended into the model, its length, its rules."""
+"""The options of a list, the same on every page with lists: its blend, its length and its rules."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,11 +35,11 @@ HELP = (
     "photos or texts, untrained, comes first · **Ids**: what users of this history's listings interacted with, known by their ids "
     "alone. The weights are those that were best on validation."
 )
-#: Parameters of rules, beside `same`.
+#: Parameters of all rules except `same`.
 RULES = tuple(rule.parameter for rule in declared() if rule.field != "same")
-#: Rules that are texts with semicolons between them.
+#: Rules whose value is a text with entries separated by semicolons.
 TEXTS = [rule for rule in declared() if rule.written.label]
-#: What a card says of a listing that a rule put into the list, see `listing_vibes.run.rules.RULED`.
+#: Note on the card of a listing that a rule put into the list, see `listing_vibes.run.rules.RULED`.
 NOTES = {
     "pinned": "pinned",
     "without at_most": "beyond “at most”",
@@ -52,8 +52,8 @@ def list_options(opened: OpenRun, users: bool, filters: Callable[[], None] = lam
     """Draw the options of a list in one row and return its rules; each option is a query parameter.
 
     Args:
-        users: a list for a user or a history, else one of similar listings.
-        filters: draws further options, before the rules.
+        users: True for a list for a user or a history, False for similar listings.
+        filters: draws further options before the rules.
     """
     if users:
         blend_switch(opened)
@@ -65,17 +65,17 @@ def list_options(opened: OpenRun, users: bool, filters: Callable[[], None] = lam
 
 
 def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection]:
-    """Return the lists that the URL of a page asks for, as a notebook and a report read them too; `params` replace some."""
+    """Return the lists that the URL of a page defines, read as in a notebook and a report; `params` replace some parameters."""
     left: list[tuple[str, str]] = []
     result = pages.PAGES[page](opened.run, st.query_params.to_dict() | params, left)
     for name, value in left:
         part = quoted(name, value)
-        report_unused(f"The link asks for {part}, which means nothing for this market; it is left out.", part)
+        report_unused(f"The link has {part}, which is not valid for this market; it is left out.", part)
     return result
 
 
 def blend_switch(opened: OpenRun) -> None:
-    """Draw what may be blended into the model, where `vibes evaluate` fitted anything."""
+    """Draw the choice of blends that `vibes evaluate` fitted, if there are any."""
     own, additions = own_fit(opened.run), offered(opened.run)
     if own is None and not additions:
         return
@@ -90,7 +90,7 @@ def _capitalized(blend: str) -> str:
 
 
 def rules_button(opened: OpenRun, users: bool) -> Rules:
-    """Draw the rules of a list behind a button and return them."""
+    """Draw a button that opens the rules of a list; return the rules."""
     market, params = opened.view.market, st.query_params.to_dict()
     now = read_rules(market, params, users)
     labels = {item.name: item.label for item in groupings(market)}
@@ -131,23 +131,23 @@ def rules_button(opened: OpenRun, users: bool) -> Rules:
 
 
 def clear_rules(users: bool) -> None:
-    """Take every rule out of the URL; the blend stays, as does the filter `same` of similar listings."""
+    """Remove every rule from the URL, but not the blend and the filter `same` of similar listings."""
     set_params(**dict.fromkeys((*RULES, "same") if users else RULES))
 
 
-def score_lines(opened: OpenRun, selection: Selection, found: pd.DataFrame) -> tuple[list[str], str]:
-    """Return a line for the card of each row, with its score and which rule put it there, and what the score means."""
+def score_lines(opened: OpenRun, selection: Selection, result: pd.DataFrame) -> tuple[list[str], str]:
+    """Return the score line of each row's card, with the rule that put the listing there, and the help of the score."""
     word, meaning = describe_score(opened, selection)
-    rules = found["rule"] if "rule" in found else [""] * len(found)
+    rules = result["rule"] if "rule" in result else [""] * len(result)
     notes = [f" · {NOTES[rule]}" if rule in NOTES else "" for rule in map(str, rules)]
-    return [f"{word} {score:.2f}{note}" for score, note in zip(found["score"], notes, strict=True)], meaning
+    return [f"{word} {score:.2f}{note}" for score, note in zip(result["score"], notes, strict=True)], meaning
 
 
 _ENDS = "1 is the same direction, 0 is nothing in common"
 
 
 def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
-    """Return what the score of a list is called, and what it means."""
+    """Return the name and the help of a list's score."""
     run, added = opened.run, selection.beside
     if selection.kind == "recommend" and (adds_its_own(run) if added is None else added != NOTHING):
         return (
@@ -178,12 +178,12 @@ def nothing_listed(
     way_out: tuple[str, Callable[[], Any]] | None = None,
     name: str = "",
 ) -> None:
-    """Say why a list for a user has no listing, with the way out: no rules, listings no longer active, or `way_out`.
+    """Show why a list for a user is empty, with a button: no rules, listings that are no longer active, or `way_out`.
 
     Args:
-        why: the reason where some listing is active at that moment.
-        way_out: label of a button, and what a click calls.
-        name: of the list, where a page has several.
+        why: the reason if a listing is active at that moment.
+        way_out: label of a button, and the function that a click calls.
+        name: of the list, if a page has several.
     """
     rules, catalogue = selection.rules, opened.run.catalogue
     time = opened.run.moment(selection.at)

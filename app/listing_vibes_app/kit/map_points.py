@@ -1,4 +1,4 @@
-"""The drawn maps of a run: positions, groups and colors of all listings of a space, and their URLs."""
+"""The maps of a run: positions, groups and colors of all listings of a space, and their URLs."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +15,7 @@ from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import map_file, place_among, read_map
 from listing_vibes.market.columns import Columns as C
-from listing_vibes_app.kit.palettes import Colouring, colouring
+from listing_vibes_app.kit.palettes import Coloring, coloring
 from listing_vibes_app.server.photo_search import photo_search
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import OpenRun
@@ -31,26 +31,26 @@ class SpaceMap:
     places: np.ndarray  # (n, 2) uint16, on the grid of `listing_vibes.insight.map.region`
     cluster: np.ndarray  # (n,) int16, -1 between clusters
     tones: pd.DataFrame  # n rows, see `listing_vibes.insight.map.tones`
-    _colours: dict[str, Colouring] = field(default_factory=dict, repr=False)
+    _colors: dict[str, Coloring] = field(default_factory=dict, repr=False)
 
     @property
     def clusters(self) -> int:
-        """How many clusters there are; the largest is number 0."""
+        """Number of clusters, from the largest (0) on."""
         return int(self.cluster.max(initial=-1)) + 1
 
     @cached_property
     def sizes(self) -> np.ndarray:
-        """(clusters,) how many listings each has."""
+        """(clusters,) number of listings in each."""
         return np.bincount(self.cluster[self.cluster >= 0], minlength=self.clusters)
 
     @property
     def groups(self) -> list[int]:
-        """Numbers of the clusters that have a listing; all of one may have left the market since the map was drawn."""
+        """Numbers of the clusters that have a listing; a cluster is empty if all its listings left the market."""
         return np.flatnonzero(self.sizes).tolist()
 
     @cached_property
     def coded(self) -> list[Coded]:
-        """The values of all attributes, and what photos show where these were classified, as numbers."""
+        """The values of all attributes as numbers, and the photo classes if the photos were classified."""
         search = photo_search(self.opened)
         looks = None if search is None else search.looks
         return coded_map(self.opened.view.market, self.rows, self.tones, looks)
@@ -69,12 +69,12 @@ class SpaceMap:
         return np.array([place[ids[row]] for row in self.rows], np.int64)  # (n,)
 
     def standing(self, row: int) -> tuple[np.ndarray, int] | None:
-        """Return the position (2,) and the group of a listing of the run, by its row there; None where it is not on the map."""
+        """Return the position (2,) and the group of a listing by its row in the run; None if it is not on the map."""
         at = np.flatnonzero(self.run_rows == row)
         return (self.places[at[0]].astype(float), int(self.cluster[at[0]])) if len(at) else None
 
     def landing(self, vector: np.ndarray) -> tuple[np.ndarray, int]:
-        """Return the position (2,) and the group of a listing that is not on the map, by its `vector` (d,)."""
+        """Return the position (2,) and the group of a listing that is not on the map, from its `vector` (d,)."""
         alike = (self.opened.run.vectors(self.space) @ vector)[self.run_rows]  # (n,)
         return place_among(alike, self.places.astype(float), self.cluster)
 
@@ -84,12 +84,12 @@ class SpaceMap:
         vectors = self.opened.run.vectors(self.space)[self.run_rows[members]]  # (m, d)
         return self.rows[members[most_typical(vectors, k)]].tolist() if len(members) else []
 
-    def colours(self, by: str) -> Colouring:
+    def colors(self, by: str) -> Coloring:
         """Return the colors by an attribute, by `clusters`, or by one of the counts."""
-        if by not in self._colours:
+        if by not in self._colors:
             view = self.opened.view
-            self._colours[by] = colouring(view, self.rows, self.cluster, by, lambda: self.portraits)
-        return self._colours[by]
+            self._colors[by] = coloring(view, self.rows, self.cluster, by, lambda: self.portraits)
+        return self._colors[by]
 
     def points(self) -> bytes:
         """Return x and y of each listing, then its cluster: uint16 and int16, little endian."""
@@ -97,14 +97,14 @@ class SpaceMap:
 
 
 def stamp(opened: OpenRun) -> str:
-    """Return a text that changes whenever the map, the embeddings or the market do."""
+    """Return a text that changes with the map, the embeddings or the market."""
     files = (map_file(opened.run), opened.run.made / "listings.safetensors")
     times = "-".join(f"{path.stat().st_mtime_ns:x}" for path in files)
     return f"{times}-{opened.view.market.fingerprint[:8]}"
 
 
 def load_maps(opened: OpenRun) -> dict[str, SpaceMap] | None:
-    """Return the maps of a run by space; None where they are not drawn yet, or were drawn of other embeddings.
+    """Return the maps of a run by space; None if they are missing or computed from other embeddings.
 
     Raises:
         VibesError: the file is damaged.
@@ -137,7 +137,7 @@ def _load(path: str, key: str, _opened: OpenRun) -> dict[str, SpaceMap] | None:
 
 
 def map_url(opened: OpenRun, *parts: str, **query: str) -> str:
-    """Return the URL of something of the map; `{name}` in a part stays for the browser to fill in."""
+    """Return the URL of a part of the map; the browser replaces `{name}` in it."""
     path = "/".join(quote(part, safe="{}") for part in (opened.name, *parts))
     params = "&".join(
         f"{name}={quote(value, safe='')}" for name, value in {**query, "v": stamp(opened)}.items()

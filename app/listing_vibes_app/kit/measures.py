@@ -1,4 +1,4 @@
-"""Measures on the screen: names of methods, shares as percentages, intervals, and the ablation of a run."""
+"""Measures on pages: names of methods, shares as percentages, intervals, and the ablation of a run."""
 
 import pandas as pd
 import streamlit as st
@@ -16,7 +16,7 @@ ABLATION = "ablation.parquet"
 
 
 def method_name(name: str) -> str:
-    """Return a scorer's name on the screen."""
+    """Return the display name of a scorer."""
     return NAMES.get(name, words(name))
 
 
@@ -27,7 +27,7 @@ def recall_columns(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def load_ablation(opened: OpenRun) -> pd.DataFrame | None:
-    """Return the run's ablation, None where it has none.
+    """Return the run's ablation, None if it has none.
 
     Raises:
         VibesError: the file is damaged.

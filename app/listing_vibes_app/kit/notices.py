@@ -1,4 +1,4 @@
-"""What pages say of their link, their run and its market: not usable, changed, untrained, not evaluated."""
+"""Notices of a page: unused parts of its link, a changed market, an untrained or not evaluated run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ from listing_vibes_app.view.formats import plain
 
 @contextmanager
 def link_notices() -> Iterator[None]:
-    """Draw a page within; above it stands which parts of its link it could not use."""
-    take_unused()  # of a run of the page that was broken off, or of a click
+    """Draw the page in the block, with a notice above it for each part of the link that it could not use."""
+    take_unused()  # remove notices of an interrupted run of the page or of a click
     above = st.container()
     yield
     for sentence in take_unused():
@@ -28,20 +28,20 @@ def market_notice() -> None:
     """Show that the market of the current run changed since the run was made."""
     try:
         run = current_run().run
-    except VibesError:  # the page itself says why there is none
+    except VibesError:  # the page shows the error
         return
     if run.market_changed:
         st.warning(plain(changed_sentence(run)), icon=":material/history:")
 
 
 def untrained_caption(opened: OpenRun) -> None:
-    """Say that lists are of untrained neighbors where the run has no model."""
+    """Show that lists come from the untrained baseline if the run has no model."""
     if not opened.run.has_model:
         st.caption(plain(untrained_sentence(opened.run)))
 
 
 def not_evaluated(opened: OpenRun) -> None:
-    """Say why there are no figures, and how to have some."""
+    """Show why there are no measures, and how to compute them."""
     if not opened.run.has_model:
         why = "This run has no trained model, so there is nothing to measure; train one with `vibes train`."
     elif not opened.view.has_events:

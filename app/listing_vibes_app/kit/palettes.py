@@ -1,4 +1,4 @@
-"""Colors of the map: by group, by a value, or by the fifths of a number; one code a listing, and the legend."""
+"""Colors of the map by group, by value, or by the quintiles of a number: one code per listing, and the legend."""
 
 from collections.abc import Callable
 
@@ -8,14 +8,14 @@ import pandas as pd
 from listing_vibes.insight.map.cluster_names import Portrait
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute
-from listing_vibes.widgets.colours import UNKNOWN, Colouring, by_value
+from listing_vibes.widgets.colors import UNKNOWN, Coloring, by_value
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView
 
-CLUSTERS, PHOTOS, EVENTS = "#clusters", "#photos", "#events"  # beside names of attributes
+CLUSTERS, PHOTOS, EVENTS = "#clusters", "#photos", "#events"  # choices that are not attributes
 FIFTHS = 5
 _GRAYS = {"light": ["#858f94"] * 3 + ["#a08676"], "dark": ["#7d888d"] * 3 + ["#9a8172"]}
-#: From the lowest fifth to the highest: away from the ground, so that high values stand out; then grays.
+#: From the lowest quintile to the highest, with more contrast to the background for higher values; then grays.
 SCALE = {
     "light": ["#4a90d9", "#3f6fc0", "#5b46a8", "#7d2183", "#5c0a3c", *_GRAYS["light"]],
     "dark": ["#4878b0", "#4a96b8", "#4fbfa5", "#9ed77a", "#f4ec6a", *_GRAYS["dark"]],
@@ -23,7 +23,7 @@ SCALE = {
 
 
 def choices(view: MarketView) -> dict[str, str]:
-    """Return the label of everything that the map can be colored by, the groups first."""
+    """Return the label of each way to color the map, the groups first."""
     values = {CLUSTERS: "Groups"}
     for item in view.attributes:
         if item.shown_as == "multi":
@@ -39,17 +39,17 @@ def choices(view: MarketView) -> dict[str, str]:
     return values
 
 
-def colouring(
+def coloring(
     view: MarketView,
     rows: np.ndarray,
     cluster: np.ndarray,
     by: str,
     portraits: Callable[[], list[Portrait]],
-) -> Colouring:
+) -> Coloring:
     """Return the colors of the listings `rows` (n,) by one of `choices`.
 
     Raises:
-        KeyError: `by` is none of them.
+        KeyError: `by` is not one of them.
     """
     if by == CLUSTERS:
         names = [portrait.name for portrait in portraits()]
@@ -64,7 +64,7 @@ def colouring(
     raise KeyError(by)
 
 
-def _by_attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Colouring:
+def _by_attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Coloring:
     listings = view.market.listings
     if item.shown_as == "place":
         places = listings[[C.LATITUDE, C.LONGITUDE]].to_numpy(float)
@@ -87,14 +87,14 @@ def _by_attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Colour
     return by_value(codes, names, "Other", "Unknown")
 
 
-def _fifths(values: np.ndarray, write: Callable[[float], str]) -> Colouring:
-    """Color five ranges with about as many listings each; a number with few different values has fewer."""
+def _fifths(values: np.ndarray, write: Callable[[float], str]) -> Coloring:
+    """Color a number by quintiles; one with few distinct values has fewer ranges."""
     existing = values[np.isfinite(values)]
     codes = np.full(len(values), UNKNOWN, np.uint8)
     legend: list[tuple[str, int, int]] = []
     if len(existing):
         tops = np.unique(np.quantile(existing, np.arange(1, FIFTHS + 1) / FIFTHS, method="inverted_cdf"))
-        number = np.searchsorted(tops, existing)  # (k,) which range, values up to its top
+        number = np.searchsorted(tops, existing)  # (k,) range of each value, including the upper end
         shades = np.rint(np.linspace(0, FIFTHS - 1, len(tops))).astype(np.uint8) if len(tops) > 1 else [2]
         codes[np.isfinite(values)] = np.asarray(shades, np.uint8)[number]
         for place, shade in enumerate(shades):
@@ -103,4 +103,4 @@ def _fifths(values: np.ndarray, write: Callable[[float], str]) -> Colouring:
             legend.append((low if low == high else f"{low} to {high}", int(shade), len(mine)))
     if len(existing) < len(values):
         legend.append(("Unknown", UNKNOWN, len(values) - len(existing)))
-    return Colouring(codes, legend, scale=True)
+    return Coloring(codes, legend, scale=True)

@@ -1,4 +1,4 @@
-"""Users in a table, each with the covers of the listings they interacted with last."""
+"""A table of users with the covers of the listings that they interacted with last."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from listing_vibes_app.server.photos import cover_url
 from listing_vibes_app.server.runs import OpenRun, run_params
 from listing_vibes_app.view.formats import MISSING
 
-LAST = 3  # listings of a history that a line shows
+LAST = 3  # listings of a history in a row
 
 
-def last_listings(opened: OpenRun, user: int, known: int) -> dict[str, str | None]:
-    """Return covers, or titles in a market without photos, of the newest listings of a user's first `known` events."""
+def last_listings(opened: OpenRun, user: int, events: int) -> dict[str, str | None]:
+    """Return covers, or titles in a market without photos, of the last listings in a user's first `events` events."""
     log, view = opened.view.log, opened.view
-    events = log.listing[log.start[user] : log.start[user] + known][::-1]
-    rows = list(dict.fromkeys(events.tolist()))[:LAST]
+    listings = log.listing[log.start[user] : log.start[user] + events][::-1]
+    rows = list(dict.fromkeys(listings.tolist()))[:LAST]
     shown = [cover_url(opened.name, view, row) if view.has_photos else view.title(row) for row in rows]
     shown += [None] * (LAST - len(shown))
     return {"Last" if place == 0 else f"Last but {place}": item for place, item in enumerate(shown)}
@@ -28,21 +28,21 @@ def people_table(
     opened: OpenRun,
     table: pd.DataFrame,
     users: Sequence[int],
-    known: Sequence[int],
+    event_counts: Sequence[int],
     *,
     key: str,
     alt: str,
     config: dict[str, Any] | None = None,
 ) -> None:
-    """Show a line for each user; choosing one leads to the page of that user as of what is known.
+    """Show a row for each user; a click opens the page of that user as of the known events.
 
     Args:
         table: further columns.
-        users: their numbers.
-        known: how many events of each are known.
+        users: numbers of the users.
+        event_counts: number of known events of each user.
         config: of the further columns.
     """
-    last = pd.DataFrame([last_listings(opened, *item) for item in zip(users, known, strict=True)])
+    last = pd.DataFrame([last_listings(opened, *item) for item in zip(users, event_counts, strict=True)])
     covers = {name: st.column_config.ImageColumn(width="small") for name in last}
     shown = pd.concat([table.reset_index(drop=True), last], axis=1)
     line = selectable_table(
@@ -53,7 +53,7 @@ def people_table(
         column_config=(config or {}) | (covers if opened.view.has_photos else {}),
     )
     if line is not None:
-        params = {"user": opened.view.log.users[users[line]], "at": str(max(1, known[line]))}
+        params = {"user": opened.view.log.users[users[line]], "at": str(max(1, event_counts[line]))}
         st.switch_page(page_file("users"), query_params={**params, **run_params(opened)})
 
 
@@ -65,7 +65,7 @@ def selectable_table(
     on_select: Callable[[int], None] | None = None,
     **more: Any,
 ) -> int | None:
-    """Show a table of which a line can be chosen; return its number, or call `on_select` with it."""
+    """Show a table with selectable rows; return the number of the selected row, or call `on_select` with it."""
 
     def select() -> None:
         if (rows := st.session_state[key].selection.rows) and on_select is not None:

@@ -1,6 +1,6 @@
-"""Presenting: views that a person pinned, with notes, one after the other and nothing else on the screen.
+"""Presenting: pinned views with notes, one at a time on the full screen.
 
-Pins are stored in the viewer's own browser: nothing is written on the server.
+Pins are stored in the user's browser, not on the server.
 """
 
 from urllib.parse import quote
@@ -14,7 +14,7 @@ _component = component(__file__, '<div class="presenter"></div>')
 
 
 def presenter(title: str) -> None:
-    """Draw the line with "Pin this view" and "Pinned views" at the foot of a page, and the bar while presenting."""
+    """Draw "Pin this view" and "Pinned views" at the foot of a page, and the bar while presenting."""
     report, runs = None, list(run_paths())
     if runs:
         name = read_choice("run", runs, runs[0])

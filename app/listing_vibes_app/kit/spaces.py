@@ -1,4 +1,4 @@
-"""The spaces: which embedding is compared."""
+"""The spaces, that is, the embeddings that listings are compared by."""
 
 from collections.abc import Iterable
 
@@ -16,28 +16,28 @@ MEANINGS = {
 
 
 def label_of(space: str) -> str:
-    """Return the label of a space; vectors that the market brings along are called as `market.toml` does."""
+    """Return the label of a space; vectors of the market have the name in `market.toml`."""
     return LABELS.get(space, space)
 
 
 def meaning_of(space: str) -> str:
-    """Return what a space compares by."""
+    """Return a phrase that says what a space compares by."""
     return MEANINGS.get(space, f"the market's own vectors “{space}”")
 
 
 def in_order(spaces: Iterable[str]) -> list[str]:
-    """Return the spaces as a switch offers them: those of the run, then the market's own."""
+    """Return the spaces in the order of the switch: those of the run, then those of the market."""
     rank = {name: place for place, name in enumerate(LABELS)}
     return sorted(spaces, key=lambda name: (rank.get(name, len(rank)), name))
 
 
 def spaces_help(spaces: Iterable[str]) -> str:
-    """Return what each of some spaces compares by."""
+    """Return a sentence that says what each space compares by."""
     return " · ".join(f"**{label_of(name)}**: {meaning_of(name)}" for name in in_order({*LABELS, *spaces}))
 
 
 def space_switch(opened: OpenRun) -> str | None:
-    """Draw the spaces of a run and return the chosen one; None where it has none."""
+    """Draw a switch of a run's spaces and return the chosen one; None if it has none."""
     spaces = in_order(opened.run.spaces)
     if not spaces:
         st.info(
@@ -49,7 +49,7 @@ def space_switch(opened: OpenRun) -> str | None:
 
 
 def missing_spaces(opened: OpenRun) -> list[str]:
-    """Return a sentence for each space that this run lacks."""
+    """Return a sentence for each space that the run lacks."""
     view = opened.view
     model = "; make one with vibes train." if view.has_events else ": its market has no events to learn from."
     photos = "; the run was made without photos." if view.has_photos else ": the market has no photos."

@@ -1,11 +1,11 @@
-"""Who may ask the explorer, and what its pages may load."""
+"""Access control of the explorer, and the content security policy of its pages."""
 
 from starlette.middleware import Middleware
 
 from listing_vibes.serving.service.access import Access, AccessMiddleware
 
-#: A page loads from its own server alone: what a title or a label of a market smuggles in reaches no other machine.
-#: Streamlit writes scripts into its page and makes those of components from text, plotly draws with functions made from text.
+#: A page loads from its own server only, so that injected markup in a title or a label cannot contact another machine.
+#: Streamlit needs inline scripts and scripts from text (for components), and plotly compiles functions from text.
 _POLICY = {
     "default-src": "'self'",
     "script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
@@ -30,7 +30,7 @@ HEADERS = {
 
 
 def middleware() -> list[Middleware]:
-    """What stands before the explorer's routes.
+    """Return the middleware of the explorer's routes.
 
     Raises:
         VibesError: see `Access.of_environment`.

@@ -1,6 +1,6 @@
-"""The one place where errors of the explorer become a sentence, on the page and in the responses of its routes.
+"""Error handling: an error of the explorer is shown as a sentence on the page and in the responses of its routes.
 
-The log has the sentence as well, with the traceback where the server runs with --debug.
+The log also has the sentence, with the traceback if the server runs with --debug.
 """
 
 import logging
@@ -17,12 +17,12 @@ from listing_vibes.errors import DEBUG, VibesError, sentence_of
 from listing_vibes_app.view.formats import plain
 
 _LOG = logging.getLogger("vibes.explorer")
-#: What Streamlit logs of an error before it calls `on_script_error`; `describe_error` logs it instead.
+#: Streamlit's logger of an error before `on_script_error`; `describe_error` logs the error instead.
 logging.getLogger("streamlit.error_util").addFilter(lambda record: bool(os.environ.get(DEBUG)))
 
 
 def describe_error(error: Exception) -> str:
-    """Return the sentence of an error, and log it unless it is an expected one."""
+    """Return the sentence of an error, and log it unless the error is expected."""
     sentence, debug = sentence_of(error), bool(os.environ.get(DEBUG))
     if debug or not isinstance(error, VibesError):
         _LOG.warning(sentence, exc_info=error if debug else None)
@@ -30,17 +30,17 @@ def describe_error(error: Exception) -> str:
 
 
 def show_error(error: Exception) -> bool:
-    """Show an error as a sentence; True, so that Streamlit does not show it again."""
+    """Show an error as a sentence; return True, so that Streamlit does not show it again."""
     st.error(plain(describe_error(error)), icon=":material/error:")
     return True
 
 
 @contextmanager
 def boundary() -> Iterator[None]:
-    """Show an error of the block in its place, so that the rest of the page goes on."""
+    """Show an error of the block in place of the block, so that the rest of the page is drawn."""
     try:
         yield
-    except Exception as error:  # Streamlit's own ways to stop or start again are no `Exception`
+    except Exception as error:  # Streamlit's signals to stop or rerun do not derive from `Exception`
         show_error(error)
 
 
@@ -50,7 +50,7 @@ def text_response(text: str, status: int = 404) -> Response:
 
 
 def catch_errors(serve: Callable[[Request], Response]) -> Callable[[Request], Response]:
-    """Make a route answer with a sentence where it fails: 404 for an expected error, else 500."""
+    """Make a route respond with a sentence if it fails: 404 for an expected error, else 500."""
 
     @wraps(serve)
     def answer(request: Request) -> Response:

@@ -12,18 +12,18 @@ ADDRESS = "127.0.0.1"
 
 
 def command(runs: list[Path], port: int | None = None, browser: bool = True) -> list[str]:
-    """Return the command that serves `runs` to this machine only.
+    """Return the command that serves `runs` on the loopback interface.
 
-    A container, whose network is its own, sets LISTING_VIBES_HOST to the address to listen on; who has access is set by the
-    environment, see `listing_vibes.serving.service.access.Access`.
+    A container has a network of its own and sets LISTING_VIBES_HOST to the address to listen on. The environment defines who
+    has access, see `listing_vibes.serving.service.access.Access`.
 
     Args:
         runs: one or more run folders.
-        port: where to listen; None picks a free one.
+        port: to listen on; None picks a free one.
         browser: open a browser once the server is up.
 
     Raises:
-        VibesError: no run was given, one is no folder of a run, the port is taken, or the token is short.
+        VibesError: no run was given, a path is not a run folder, the port is in use, or the token is too short.
     """
     Access.of_environment()
     if not runs:
@@ -31,18 +31,18 @@ def command(runs: list[Path], port: int | None = None, browser: bool = True) -> 
     for run in runs:
         if not (run / "run.toml").is_file():
             raise VibesError(
-                f"{run} is no run: it holds no run.toml; make one with vibes train or vibes embed."
+                f"{run} is not a run: it has no run.toml. Create a run with vibes train or vibes embed."
             )
     script, host = Path(__file__).parents[1] / "asgi.py", os.environ.get("LISTING_VIBES_HOST") or ADDRESS
     number, headless = free_port() if port is None else _check_port(port), str(not browser).lower()
-    # -P: the working directory may hold modules named as ours or as a library.
+    # -P: the working directory may hold modules with the name of ours or of a library.
     start = [sys.executable, "-P", "-m", "streamlit", "run", str(script), "--server.address", host]
     options = ["--server.port", str(number), "--server.headless", headless]
     return [*start, *options, "--", *(str(run.resolve()) for run in runs)]
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that is free at this moment."""
+    """Return a free port on 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
         return int(probe.getsockname()[1])

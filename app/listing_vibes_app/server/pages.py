@@ -1,4 +1,4 @@
-"""What the explorer knows of a page: its name in the URL, its place in the navigation, what its file draws; numbers in addresses."""
+"""The registry entry of a page (name, title, icon, routes and script), and the converter for numbers in URLs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,25 +8,25 @@ from starlette.routing import Route
 
 
 def page_file(name: str) -> str:
-    """The script of a page relative to `app/listing_vibes_app/main.py`, as `st.Page` and `st.page_link` take it."""
+    """Return the script of a page relative to `app/listing_vibes_app/main.py`, for `st.Page` and `st.page_link`."""
     return f"app_pages/{name}/page.py"
 
 
 @dataclass(frozen=True)
 class PageEntry:
-    """A page of the explorer; the package `listing_vibes_app.app_pages.NAME` holds one as `PAGE`, and its script as `page.py`."""
+    """A page of the explorer: `PAGE` in the package `listing_vibes_app.app_pages.NAME`, with the script `page.py`."""
 
     name: str  # of its package, and in the URL unless the page is the first
     title: str
     icon: str
-    #: Routes of its own, for what a rerun should not carry.
+    #: Routes for data that a rerun should not send again.
     routes: Callable[[], list[Route]] = field(default=list)
-    #: Path of its script; "": `page_file(name)`.
+    #: Path of the script; "": `page_file(name)`.
     script: str = ""
 
     @property
     def file(self) -> str:
-        """Its script."""
+        """Path of the script."""
         return self.script or page_file(self.name)
 
 
@@ -34,7 +34,7 @@ NUMBER = "number"
 
 
 class _Number(IntegerConvertor):
-    regex = "[0-9]{1,9}"  # Python refuses to read several thousand
+    regex = "[0-9]{1,9}"  # Python rejects integers of several thousand digits
 
 
 register_url_convertor(NUMBER, _Number())

@@ -1,7 +1,7 @@
-"""The state of a page in its URL, so that every view is a link: reading parameters, and widgets that write them.
+"""The state of a page in its URL, so that every view has a link: reading parameters, and widgets that write them.
 
-Streamlit's `bind="query-params"` (1.67) writes the labels of options where links, reports and notebooks have values, and refuses
-every other writer of a bound parameter, such as a button that clears it.
+Streamlit's `bind="query-params"` (1.67) is not used: it writes the labels of options instead of their values, and it
+rejects other writers of a bound parameter, such as a button that clears it.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,16 +13,16 @@ from listing_vibes.insight.selection import params as address
 from listing_vibes_app.view.formats import shorten
 
 _UNUSED = "unused-parameters"
-_LONGEST = 60  # characters of a parameter that are repeated in a message
+_LONGEST = 60  # characters of a parameter in a message
 
 
 def report_unused(sentence: str, part: str = "") -> None:
-    """Have the page say what of its link it cannot use; each `part`, as `quoted` writes it, once."""
+    """Add a notice about a part of the link that the page cannot use, once for each `part` (see `quoted`)."""
     st.session_state.setdefault(_UNUSED, {}).setdefault(part or sentence, sentence)
 
 
 def take_unused() -> list[str]:
-    """Return the sentences since they were last taken."""
+    """Return the notices since the last call, and remove them."""
     return list(st.session_state.pop(_UNUSED, {}).values())
 
 
@@ -32,21 +32,24 @@ def quoted(name: str, value: str) -> str:
 
 
 def read_choice(name: str, options: Sequence[str], default: str = "") -> str:
-    """Return a parameter that must be one of `options`; anything else reads as `default`, and the page says so."""
+    """Return a parameter that must be one of `options`; otherwise return `default` and add a notice."""
     value = st.query_params.get(name, default)
     if value in options or value == default:
         return value
-    part, shown = quoted(name, value), f"shown is {quoted(name, default)}" if default else "it is left out"
-    report_unused(f"The link asks for {part}, which there is not here; {shown}.", part)
+    part, shown = (
+        quoted(name, value),
+        f"the page shows {quoted(name, default)}" if default else "it is left out",
+    )
+    report_unused(f"The link has {part}, which does not exist here; {shown}.", part)
     return default
 
 
 def read_number(name: str, default: int, low: int, high: int) -> int:
-    """Return a parameter that must be a whole number, clipped to `low` and `high`; of anything else the page says so."""
+    """Return a parameter that must be a whole number, clipped to `low` and `high`; otherwise return `default` and add a notice."""
     params = st.query_params.to_dict()
     if name in params and not address.is_whole(params[name]):
         part = quoted(name, params[name])
-        report_unused(f"The link asks for {part}, which is no whole number; it is left out.", part)
+        report_unused(f"The link has {part}, which is not a whole number; it is left out.", part)
     return address.whole(params, name, default, low, high)
 
 
@@ -59,10 +62,10 @@ def set_params(**values: Any) -> None:
 
 
 def hold(key: str, value: Any, change: Callable[[Any], None], once: bool = False) -> dict[str, Any]:
-    """Return the arguments of a widget that shows `value`; `change` is called with what the user sets instead.
+    """Return the arguments of a widget that shows `value` and calls `change` with a new value.
 
     Args:
-        once: show `value` where the widget has another one, so that typing or dragging goes on while the page is drawn.
+        once: set `value` only if it differs, so that typing or dragging is not interrupted while the page is drawn.
     """
     if not once or key not in st.session_state or st.session_state[key] != value:
         st.session_state[key] = value
@@ -81,10 +84,10 @@ def bind(
 
     Args:
         name: of the parameter, and the widget's key.
-        value: what the widget shows, as it was read from the URL.
-        default: the value that a URL without the parameter has.
+        value: the current value from the URL.
+        default: the value if the URL lacks the parameter.
         clears: other parameters that a change removes.
-        write: makes the text of a value.
+        write: formats a value as text.
     """
 
     def change(new: Any) -> None:

@@ -1,4 +1,4 @@
-"""The search of photos by words, opened once for all sessions."""
+"""The search of photos by words, shared by all sessions."""
 
 import threading
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def _searches() -> tuple[dict[int, PhotoSearch], threading.Lock]:
 
 
 def photo_search(opened: OpenRun) -> PhotoSearch | None:
-    """Return the search of a run, None where `prepare_search` has to classify the photos first."""
+    """Return the search of a run, None if `prepare_search` has to classify the photos first."""
     searches, _ = _searches()
     if opened.number not in searches and (search := PhotoSearch.open(opened.run)) is not None:
         _add(opened, search)
@@ -32,10 +32,10 @@ def _add(opened: OpenRun, search: PhotoSearch) -> None:
 
 
 def prepare_search(opened: OpenRun, report: Callable[[float, str], object]) -> None:
-    """Classify every photo of a run's market; leaving the page stops it, and what is done is cached.
+    """Classify every photo of a run's market and cache the results; leaving the page stops it.
 
     Args:
-        report: called with the share done and a line of progress.
+        report: called with the completed share and a line of progress.
 
     Raises:
         VibesError: the market has no photos, or an encoder is missing.
@@ -47,6 +47,6 @@ def prepare_search(opened: OpenRun, report: Callable[[float, str], object]) -> N
             report(min(1.0, update.done / max(update.total, 1)), line)
 
     report(0.0, "Opening the photo encoder")
-    with _searches()[1]:  # two sessions would do the same work side by side
+    with _searches()[1]:  # so that two sessions do not do the same work
         if photo_search(opened) is None:
             _add(opened, PhotoSearch.make(opened.run, progress))

@@ -1,4 +1,4 @@
-"""Addresses of photos on the wire."""
+"""URLs of photos."""
 
 from urllib.parse import quote
 
@@ -11,17 +11,17 @@ SIZES = (SMALL, LARGE)
 
 
 def base_path() -> str:
-    """The path under which the server answers: empty, or `/explorer` behind `server.baseUrlPath`."""
+    """Return the path prefix of the server: empty, or for example `/explorer` with `server.baseUrlPath`."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}" if base else ""
 
 
 def photo_url(run: str, view: MarketView, row: int, position: int, size: int = SMALL) -> str:
-    """Address of a listing's photo; it changes with the market."""
+    """Return the URL of a listing's photo, which changes with the market."""
     listing, version = quote(view.ids[row], safe=""), view.market.fingerprint[:8]
     return f"{base_path()}/photo/{quote(run, safe='')}/{size}/{position}?listing={listing}&v={version}"
 
 
 def cover_url(run: str, view: MarketView, row: int, size: int = SMALL) -> str | None:
-    """Address of a listing's first photo, None where it has none."""
+    """Return the URL of a listing's first photo, None if it has none."""
     return photo_url(run, view, row, 0, size) if view.photos(row) else None

@@ -1,4 +1,4 @@
-"""The routes beside Streamlit's own: thumbnails, made once and cached on disk, and the report with a viewer's pinned views."""
+"""The routes that the explorer adds to Streamlit's: thumbnails, cached on disk, and the report with a user's pinned views."""
 
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from listing_vibes_app.server.photos import SIZES, base_path
 from listing_vibes_app.server.runs import open_run, run_paths
 
 LARGEST = 400_000  # bytes of pinned views
-#: A photo's file may be replaced under the same URL, so browsers ask again; the ETag spares sending it again.
+#: The file of a photo may change under the same URL, so browsers revalidate it by its ETag.
 _CACHE = "public, max-age=60"
-# A gray that is calm on light and dark ground alike.
+# A gray for light and dark backgrounds.
 _UNREADABLE = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="240" viewBox="0 0 320 240">'
     '<rect width="320" height="240" fill="#8a8f94" fill-opacity="0.18"/>'
@@ -48,7 +48,7 @@ def serve_photo(request: Request) -> Response:
 
 
 def picture_response(request: Request, thumb: Path) -> Response:
-    """Respond with a thumbnail, which is named by its content; 304 where the browser has it."""
+    """Respond with a thumbnail, whose file name is its content hash; 304 if the browser has it."""
     headers = {"Cache-Control": _CACHE, "ETag": f'"{thumb.stem}"'}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -56,7 +56,7 @@ def picture_response(request: Request, thumb: Path) -> Response:
 
 
 async def serve_report(request: Request) -> Response:
-    """Respond with the report of a run, with the pinned views of the request's JSON: they are stored in the browser only."""
+    """Respond with the report of a run and the pinned views in the request's JSON, which only the browser stores."""
     if not is_json(request.headers.get("content-type", "")):
         return text_response(f"Send the pinned views as {JSON}.", 415)
     content = b""

@@ -1,4 +1,4 @@
-"""The opened runs, which all sessions share."""
+"""The open runs, shared by all sessions."""
 
 import gc
 import sys
@@ -24,23 +24,23 @@ from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.photo_box import photo_box
 from listing_vibes_app.view.search import SearchIndex
 
-MOST = 8  # opened runs
+MOST = 8  # open runs
 _opened = count()
 
 
 @dataclass(frozen=True, eq=False)
 class OpenRun:
-    """An opened run with its market as the screen shows it."""
+    """An open run and the display view of its market."""
 
     name: str  # as in the URL
     run: Run
     view: MarketView
     box: str  # CSS aspect ratio of its photos
-    number: int = field(default_factory=lambda: next(_opened))  # differs from that of every other opened run
+    number: int = field(default_factory=lambda: next(_opened))  # unique among the open runs
 
 
 def run_paths() -> dict[str, Path]:
-    """Return the runs of the command line by name: the folder's name, numbered where two share it."""
+    """Return the runs of the command line by folder name; a repeated name gets a number."""
     return dict(_named(*sys.argv[1:]))
 
 
@@ -51,12 +51,12 @@ def _named(*arguments: str) -> dict[str, Path]:
 
 
 def run_params(opened: OpenRun) -> dict[str, str]:
-    """Return the query parameters by which a link keeps the current run; none where there is only one."""
+    """Return the query parameters that keep the current run in a link; empty if there is only one run."""
     return {"run": opened.name} if len(run_paths()) > 1 else {}
 
 
 def open_run(name: str) -> OpenRun:
-    """Open one of `run_paths`, once for all sessions; again when it was written, embedded, refreshed or evaluated since.
+    """Open one of `run_paths` for all sessions, and open it again after it was written, embedded, refreshed or evaluated.
 
     Raises:
         VibesError: the run or its market is missing or cannot be read.
@@ -72,9 +72,9 @@ def _stamps(path: Path) -> tuple[int, ...]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=MOST)
-def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stamps are part of the key
+def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stamps are part of the cache key
     run = Run.open(Path(path))
-    warnings.simplefilter("ignore", MarketChanged)  # `kit.notices` says it on every page
+    warnings.simplefilter("ignore", MarketChanged)  # `kit.notices` shows it on every page
     view = MarketView(run.market, lambda: run.log)
     opened = OpenRun(name, run, view, photo_box(view))
     if opened.number >= MOST:
@@ -83,17 +83,17 @@ def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stam
 
 
 def run_label(name: str) -> str:
-    """Return the name of a run with its market and its preset; the name alone of one that cannot be opened."""
+    """Return the name of a run with its market and its preset; only the name if the run cannot be opened."""
     market, preset = run_facts(name)
     return f"{name} ({market}, {preset})" if market else name
 
 
 def run_facts(name: str) -> tuple[str, str]:
-    """Return the market and the preset of a run, which is "untrained" without a model; empty where it cannot be opened."""
+    """Return the market and the preset of a run ("untrained" without a model); empty if the run cannot be opened."""
     path = run_paths()[name]
     try:
         return _facts(str(path), _stamps(path))
-    except Exception:  # the page says why once the run is chosen
+    except Exception:  # the page shows the error once the run is chosen
         return "", ""
 
 
@@ -117,7 +117,7 @@ def current_run() -> OpenRun:
         return open_run(read_choice("run", paths, paths[0]))
 
 
-#: How Streamlit's caches tell the arguments of a function apart: opened runs by their number, lists by the code that makes them.
+#: How Streamlit's caches hash arguments: a run by its number, a list by the Python code that creates it.
 BY_RUN: dict[str | type[Any], Callable[[Any], object]] = {
     OpenRun: lambda opened: opened.number,
     Selection: lambda selection: selection.python(""),
@@ -132,7 +132,7 @@ def search_index(opened: OpenRun) -> SearchIndex:
 
 @st.cache_resource(show_spinner=False, max_entries=MOST, hash_funcs=BY_RUN)
 def embedded(opened: OpenRun) -> np.ndarray:
-    """Return (L,) bool: which listings of the market the run has vectors of; the market may have changed since."""
+    """Return (L,) bool: the listings of the market for which the run has vectors; the market may have changed since."""
     available = opened.run.listing_row
     return np.array([listing in available for listing in opened.view.ids], bool)
 
@@ -144,6 +144,8 @@ def rank(opened: OpenRun, selection: Selection) -> pd.DataFrame:
 
 
 def known_rows(opened: OpenRun, listings: Iterable[str]) -> list[tuple[int, int]]:
-    """Return (place in `listings`, row in the market) of those that the market still has."""
-    rows = ((place, opened.view.market.listing_row.get(listing)) for place, listing in enumerate(listings))
-    return [(place, row) for place, row in rows if row is not None]
+    """Return (position in `listings`, row in the market) of the listings that the market still has."""
+    rows = (
+        (position, opened.view.market.listing_row.get(listing)) for position, listing in enumerate(listings)
+    )
+    return [(position, row) for position, row in rows if row is not None]

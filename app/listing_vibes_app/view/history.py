@@ -1,4 +1,4 @@
-"""A user's history as of a moment: what the recommender knows, and what came later."""
+"""A user's history as of a moment: the known events and the later ones."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from listing_vibes_app.view.market import MarketView
 
 
 def history_frame(view: MarketView, user: int, at: int) -> pd.DataFrame:
-    """Return the first `at` events of a user, oldest first, as `Run.recommend` takes them."""
+    """Return the first `at` events of a user, oldest first, in the format of `Run.recommend`."""
     log = view.log
     rows = np.arange(log.start[user], log.start[user] + at)
     frame = pd.DataFrame({C.LISTING: [view.ids[row] for row in log.listing[rows]]})
@@ -31,8 +31,10 @@ def moment_of(view: MarketView, user: int, at: int) -> Any:
 
 
 def later_listings(view: MarketView, user: int, at: int, events: int | None = None) -> set[int]:
-    """Return rows of the listings that a user interacted with after the first `at` events and not before, in the next `events`
-    (None: ever since); refusals do not count."""
+    """Return rows of the new listings that a user interacted with in the next `events` events after the first `at`.
+
+    None: in all later events. Rejections do not count.
+    """
     log = view.log
     available = int(log.start[user]) + at
     later = slice(available, int(log.start[user + 1]) if events is None else available + events)

@@ -1,4 +1,4 @@
-"""A market as the screen shows it: titles, photos, values with labels and units."""
+"""The display view of a market: titles, photos, values with labels and units."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ _ID = re.compile(r"\d{7,}|[0-9a-f-]{16,}", re.IGNORECASE)  # six digits may be a
 
 @dataclass(frozen=True, eq=False)
 class MarketView:
-    """What pages ask of a market; a listing is named by its row in `market.listings` everywhere here."""
+    """The display view of a market; a listing is identified by its row in `market.listings`."""
 
     market: Market
     load_log: Callable[[], EventLog]
@@ -61,14 +61,14 @@ class MarketView:
     # titles
 
     def title(self, row: int) -> str:
-        """The listing's title, or what to call it by its id."""
+        """Return the listing's title, or a name from its id."""
         called = self.market.title_text(row)
         return (
             formats.identity(self.ids[row], "Listing", row) if called is None else formats.shorten(called, 90)
         )
 
     def user_name(self, row: int) -> str:
-        """What to call a user."""
+        """Return the display name of a user."""
         return formats.identity(self.log.users[row], "User", row)
 
     # photos
@@ -81,7 +81,7 @@ class MarketView:
         return np.searchsorted(rows[order], np.arange(len(self) + 1)), paths
 
     def photos(self, row: int) -> list[str]:
-        """Paths of a listing's photos relative to the market, the cover first."""
+        """Return the paths of a listing's photos relative to the market, the cover first."""
         start, paths = self._photos
         return paths[int(start[row]) : int(start[row + 1])]
 
@@ -89,7 +89,7 @@ class MarketView:
 
     @cached_property
     def attributes(self) -> list[Attribute]:
-        """The attributes shown as facts: all but the title."""
+        """The attributes on cards and in tables: all except the title."""
         return [item for item in self.market.attributes if item.name != self.market.title]
 
     @cached_property
@@ -102,7 +102,7 @@ class MarketView:
         return columns
 
     def raw(self, row: int, attribute: Attribute) -> Any:
-        """The value in the table; None where it is missing."""
+        """Return the value in the table; None if it is missing."""
         value = self._columns[C.PLACE if attribute.shown_as == "place" else attribute.name][row]
         if isinstance(value, tuple):
             return None if any(pd.isna(part) for part in value) else value
@@ -111,11 +111,11 @@ class MarketView:
         return None if pd.isna(value) else value
 
     def text(self, row: int, attribute: Attribute) -> str:
-        """Return a listing's value as people read it."""
+        """Return a listing's value, formatted for display."""
         return self.write(attribute, self.raw(row, attribute))
 
     def write(self, attribute: Attribute, value: Any) -> str:
-        """Format a value of an attribute as people read it; "—" where it is missing."""
+        """Format a value of an attribute for display; "—" if it is missing."""
         if value is None or (isinstance(value, float) and value != value):
             return formats.MISSING
         match attribute.shown_as:
@@ -130,13 +130,13 @@ class MarketView:
         return formats.with_unit(formats.shorten(self.word(attribute, value), LONG_TEXT), attribute.unit)
 
     def word(self, attribute: Attribute, value: object) -> str:
-        """A value of a category or text as people read it: one that is an id by its number, the most frequent first."""
+        """Format a value of a category or text for display; an id is shown as its rank by frequency."""
         text = str(value)
         place = self._numbers.get(attribute.name, {}).get(text)
         return printable(text) if place is None else f"no. {place:,}"
 
     def is_id(self, attribute: Attribute) -> bool:
-        """True for a category whose values are mostly ids, such as that of a host; they say nothing to anybody."""
+        """Return True for a category whose values are mostly ids, such as a host's, which have no meaning for a reader."""
         return attribute.name in self._numbers
 
     @cached_property
@@ -151,11 +151,11 @@ class MarketView:
         return values
 
     def unit(self, attribute: Attribute) -> str:
-        """The attribute's unit; `currency` stands for that of the market."""
+        """Return the attribute's unit; `currency` means that of the market."""
         return said_unit(self.market, attribute)
 
     def is_year(self, attribute: Attribute) -> bool:
-        """True for a number without a unit whose values are all years."""
+        """Return True for a number without a unit whose values are all years."""
         return attribute.name in years_of(self.market)
 
     @cached_property
@@ -166,8 +166,7 @@ class MarketView:
 
     @cached_property
     def headline(self) -> list[Attribute]:
-        """The attributes of a card: a price first, then the short ones that most listings have, in their order, and codes
-        where too few remain."""
+        """The attributes of a card: a price first, then short ones that most listings have, then codes if too few remain."""
         priced = [item for item in self.attributes if formats.is_currency(self.unit(item))][:1]
         available = {
             name: float(self.market.listings[name].notna().mean())
@@ -188,6 +187,6 @@ class MarketView:
         return (priced + short)[:HEADLINE]
 
     def facts(self, row: int, attributes: list[Attribute] | None = None) -> list[tuple[str, str]]:
-        """(label, value) of a listing's attributes, missing ones as "—"."""
+        """Return (label, value) of a listing's attributes, with "—" for missing values."""
         chosen = self.attributes if attributes is None else attributes
         return [(item.label, self.text(row, item)) for item in chosen]

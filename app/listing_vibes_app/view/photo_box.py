@@ -10,11 +10,11 @@ from listing_vibes_app.view.market import MarketView
 
 #: Width to height of a photo box, by its CSS aspect ratio.
 BOXES = {"2 / 3": 2 / 3, "1 / 1": 1.0, "4 / 3": 4 / 3, "3 / 2": 3 / 2}
-SAMPLE = 40  # covers that are looked at
+SAMPLE = 40  # covers in the sample
 
 
 def photo_box(view: MarketView) -> str:
-    """The CSS aspect ratio of this market's photo boxes: the usual shape nearest to the median of some covers."""
+    """Return the CSS aspect ratio of a market's photo boxes: the one in `BOXES` nearest to the median of sampled covers."""
     covers, folders = list(view.market.cover.values()), PhotoFolders.of(view.market.path)
     shapes = []
     for name in covers[:: max(1, len(covers) // SAMPLE)]:
@@ -24,6 +24,6 @@ def photo_box(view: MarketView) -> str:
                 with Image.open(folders.file(name)) as image:  # reads the header only
                     shapes.append(image.width / image.height)
         except (OSError, ValueError, Image.DecompressionBombError):
-            continue  # a broken file says nothing about the shape of the others
+            continue  # skip a broken file
     middle = statistics.median(shapes) if shapes else 4 / 3
     return min(BOXES, key=lambda box: abs(BOXES[box] - middle))

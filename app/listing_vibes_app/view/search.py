@@ -21,7 +21,7 @@ TITLE_WEIGHT = 3
 
 @dataclass(frozen=True, eq=False)
 class SearchIndex:
-    """The words of L listings, between spaces: of titles, and of everything else."""
+    """The words of L listings, separated by spaces: those of titles and those of all other attributes."""
 
     titles: pa.Array
     rest: pa.Array
@@ -43,9 +43,9 @@ class SearchIndex:
         return cls(_normalize(pd.Series(titles)), _normalize(rest), view.market.listing_row)
 
     def find(self, query: str) -> np.ndarray:
-        """Return rows of the listings that have every word of `query`, best first; an exact id comes alone at the top.
+        """Return rows of the listings that have every word of `query`, best first; a listing whose id is `query` is first.
 
-        A word of a title counts three times, a whole word twice as much as the start of one.
+        A match in a title counts three times as much, and a full word twice as much as a prefix.
         """
         exact = [self.ids[query.strip()]] if query.strip() in self.ids else []
         score = np.ones(len(self.titles))
@@ -57,7 +57,7 @@ class SearchIndex:
 
 
 def attribute_texts(view: MarketView, item: Attribute) -> pd.Series:
-    """Return (L,) what an attribute says of each listing as people read it, but in full."""
+    """Return (L,) the display text of an attribute for each listing, without a cut."""
     column = view.market.listings[item.name].reset_index(drop=True)
     if item.shown_as == "flag":
         return column.map({True: item.label}).fillna("").astype(object)
@@ -71,7 +71,7 @@ def attribute_texts(view: MarketView, item: Attribute) -> pd.Series:
 
 
 def _count_hits(texts: pa.Array, word: str) -> np.ndarray:
-    """Return (L,) 0 where no word of the text starts with `word`, 1 where one does, 2 where one is `word`."""
+    """Return (L,) 2 if a word of the text is `word`, 1 if a word starts with it, else 0."""
     starts = compute.match_substring(texts, f" {word}").to_numpy(zero_copy_only=False)
     return starts + compute.match_substring(texts, f" {word} ").to_numpy(zero_copy_only=False).astype(float)
 

@@ -1,4 +1,4 @@
-"""The map and the gallery as widgets of a notebook, and the scripts that they and the explorer draw with.
+"""The map and the gallery as notebook widgets, and the scripts that the widgets and the explorer share.
 
 >>> from listing_vibes.widgets import GalleryWidget, MapWidget
 """

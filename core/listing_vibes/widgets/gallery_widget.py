@@ -1,4 +1,4 @@
-"""The gallery of the explorer in a notebook."""
+"""The gallery of the explorer as a notebook widget."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ MOST = 200  # cards
 
 
 class GalleryWidget(anywidget.AnyWidget):
-    """Listings as cards with photos, of which a person chooses some.
+    """Listings as cards with photos, which a user can choose.
 
     >>> cards = GalleryWidget(run, run.similar("home-0003", k=6))
     >>> cards.selected = ["home-0003"]
     Traceback (most recent call last):
-    traitlets.traitlets.TraitError: 'home-0003' is no listing of this gallery; give some of those that it shows.
+    traitlets.traitlets.TraitError: 'home-0003' is not in this gallery; give ids of listings that it shows.
     >>> cards.selected = cards.shown[:2]
     >>> cards.selection["listing_id"].tolist() == cards.shown[:2]
     True
 
     Attributes:
-        selected: ids of the listings chosen, in the gallery's order; `observe` tells of every change.
+        selected: ids of the listings chosen, in the gallery's order; `observe` reports every change.
     """
 
     _esm = notebook_module(GALLERY, "gallery_widget", GALLERY_HTML)
@@ -43,8 +43,8 @@ class GalleryWidget(anywidget.AnyWidget):
         """Show listings of a run.
 
         Args:
-            listings: what `Run.similar` or `Run.recommend` gave, or ids.
-            more: for the widget itself, such as `layout`.
+            listings: the result of `Run.similar` or `Run.recommend`, or ids.
+            more: arguments of the widget, such as `layout`.
 
         Raises:
             VibesError: no listing, too many, or one that the market does not have.
@@ -52,12 +52,12 @@ class GalleryWidget(anywidget.AnyWidget):
         result = listings if isinstance(listings, pd.DataFrame) else pd.DataFrame({C.LISTING: list(listings)})
         if C.LISTING not in result:
             raise VibesError(
-                f"The table has no column '{C.LISTING}'; give what Run.similar or Run.recommend gave."
+                f"The table has no column '{C.LISTING}'; give the result of Run.similar or Run.recommend."
             )
         names = [str(item) for item in result[C.LISTING]]
         if not 0 < len(names) <= MOST:
             raise VibesError(
-                f"A gallery shows 1 to {MOST} listings, and {len(names):,} were given; give some of them."
+                f"A gallery shows 1 to {MOST} listings, but {len(names):,} were given; change the number of listings."
             )
         for name in names:
             if name not in run.market.listing_row:
@@ -68,11 +68,11 @@ class GalleryWidget(anywidget.AnyWidget):
         super().__init__(_data=_cards(run, result.assign(**{C.LISTING: names})), **more)
 
     @traitlets.validate("selected")
-    def _known(self, proposal: Any) -> list[str]:
+    def _validate_selected(self, proposal: Any) -> list[str]:
         for item in proposal["value"]:
             if item not in self.shown:
                 raise traitlets.TraitError(
-                    f"'{item}' is no listing of this gallery; give some of those that it shows."
+                    f"'{item}' is not in this gallery; give ids of listings that it shows."
                 )
         return list(proposal["value"])
 
@@ -83,7 +83,7 @@ class GalleryWidget(anywidget.AnyWidget):
 
 
 def _cards(run: Run, result: pd.DataFrame) -> dict[str, Any]:
-    """What the script is told."""
+    """Return the data for the script."""
     given = result["score"] if "score" in result else pd.Series(index=result.index, dtype=float)
     scores = pd.to_numeric(given, errors="coerce")
     table = describe_listings(run, result.assign(score=scores.fillna(0.0)))

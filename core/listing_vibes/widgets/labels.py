@@ -1,4 +1,4 @@
-"""What is written on a map and beside it."""
+"""The texts on a map and next to it."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,21 @@ import numpy as np
 
 from listing_vibes.words import cut
 
-LETTERS = 90  # of a name on the map, of which the zoom shows more or fewer
+LETTERS = 90  # of a name on the map; the zoom determines how many are shown
 HINT = "Point at a listing to see it here; click to keep it."
-#: For who cannot see the map.
-KEYS = "Arrows go from listing to listing, with Shift they move the map, + and − zoom, Enter opens what is like the listing."
+#: Keyboard help for screen readers.
+KEYS = "Arrows go from listing to listing, with Shift they move the map, + and − zoom, Enter opens similar listings."
 
 
 def labels(places: np.ndarray, cluster: np.ndarray, names: Sequence[str]) -> list[dict[str, object]]:
-    """The name of each cluster at the middle of its places (n, 2), the largest first; `cluster` (n,) is -1 between them.
+    """Return the name of each cluster at the median of its positions, the largest first.
 
-    A cluster whose listings have all left the market since the map was drawn has no place.
+    A cluster without a listing in the market has no label.
+
+    Args:
+        places: (n, 2) positions.
+        cluster: (n,) cluster of each listing, -1 for none.
+        names: of the clusters.
     """
     results: list[dict[str, object]] = []
     for number, name in enumerate(names):

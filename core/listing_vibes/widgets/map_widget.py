@@ -1,4 +1,4 @@
-"""The vibe map of the explorer in a notebook."""
+"""The vibe map of the explorer as a notebook widget."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.run.thumbs import thumbnail
 from listing_vibes.widgets.chosen import chosen_frame, facts_of
-from listing_vibes.widgets.colours import VALUES, by_value
+from listing_vibes.widgets.colors import VALUES, by_value
 from listing_vibes.widgets.labels import HINT, KEYS, labels
 from listing_vibes.widgets.scripts import MAP, MAP_HTML, notebook_module
 
-HEIGHT, TIME = 620, 48  # pixels, and those of the days
+HEIGHT, TIME = 620, 48  # heights in pixels of the map and of the days
 
 
 class MapWidget(anywidget.AnyWidget):
-    """All listings of a space as points, in groups with names; a line drawn around some chooses them.
+    """All listings of a space as points, in groups with names; a line around points chooses their listings.
 
     >>> drawn = MapWidget(run)
     >>> drawn.outline = "0,0;50000,0;50000,50000;0,50000"
@@ -36,10 +36,10 @@ class MapWidget(anywidget.AnyWidget):
     (True, 'listing_id')
 
     Attributes:
-        outline: the line, as the link of the explorer's map has it: `x,y;x,y;...` on a grid of 50,000 steps; "" for none.
-        day: number of the day that is shown, from that of the first event on; -1 for all days. The slider is there where events
-            have times on several days.
-        selected: ids of the listings within it; `observe` tells of every change.
+        outline: the line, in the format of the explorer's URLs: `x,y;x,y;...` on a grid of 50,000 steps; "" for none.
+        day: number of the shown day, 0 for that of the first event; -1 for all days. The slider needs events with times on
+            several days.
+        selected: ids of the listings inside the line; `observe` reports every change.
     """
 
     _esm = notebook_module(MAP, "map_widget", MAP_HTML)
@@ -54,12 +54,12 @@ class MapWidget(anywidget.AnyWidget):
     def __init__(
         self, run: Run, space: str | None = None, progress: Report | bool = True, **more: Any
     ) -> None:
-        """Show the map of a run, which is drawn first where it is not yet.
+        """Show the map of a run, after drawing it if the run has none.
 
         Args:
-            space: "photos", "model" or "attributes"; None: "photos" where the run has it, else its first.
-            progress: where the map is drawn first: called with each update of `listing_vibes.progress`, or True for lines on stderr.
-            more: for the widget itself, such as `layout`.
+            space: "photos", "model" or "attributes"; None: "photos" if the run has it, else its first space.
+            progress: of drawing: called with each update of `listing_vibes.progress`, or True for lines on stderr.
+            more: arguments of the widget, such as `layout`.
 
         Raises:
             VibesError: the run has no such space, or too few listings for a map.
@@ -77,13 +77,13 @@ class MapWidget(anywidget.AnyWidget):
         self.run, self._rows, self._grid, self._cluster = run, rows, places, drawn.cluster
         self._names = [name for name, _ in drawn.groups]
         self._days = MarketDays.of(run.log, run.catalogue) if len(run.market.events) else None
-        colours = by_value(drawn.cluster, self._names, "Smaller groups", "Between the groups")
+        colors = by_value(drawn.cluster, self._names, "Smaller groups", "Between the groups")
         data = {
             "n": len(rows),
             "places": "_places",
             "colours": "_codes",
-            "legend": [list(item) for item in colours.legend],
-            "legendLabel": "Colours by groups",
+            "legend": [list(item) for item in colors.legend],
+            "legendLabel": "Colors by groups",
             "palette": VALUES,
             "labels": labels(places, drawn.cluster, self._names),
             "group": None,
@@ -98,11 +98,11 @@ class MapWidget(anywidget.AnyWidget):
             "keys": KEYS,
         }
         points = places.astype("<u2").tobytes() + drawn.cluster.astype("<i2").tobytes()
-        super().__init__(_data=data, _places=points, _codes=colours.codes.tobytes(), **more)
-        self.on_msg(self._asked)
+        super().__init__(_data=data, _places=points, _codes=colors.codes.tobytes(), **more)
+        self.on_msg(self._respond)
 
     @traitlets.validate("outline")
-    def _readable(self, proposal: Any) -> str:
+    def _validate_outline(self, proposal: Any) -> str:
         text = str(proposal["value"])
         if text and read_outline(text) is None:
             raise traitlets.TraitError(
@@ -111,7 +111,7 @@ class MapWidget(anywidget.AnyWidget):
         return text
 
     @traitlets.validate("day")
-    def _there(self, proposal: Any) -> int:
+    def _validate_day(self, proposal: Any) -> int:
         number, days = int(proposal["value"]), self._days
         if number >= (0 if days is None else len(days)) or number < -1:
             raise traitlets.TraitError(
@@ -122,7 +122,7 @@ class MapWidget(anywidget.AnyWidget):
         return number
 
     @traitlets.observe("outline")
-    def _chosen(self, _change: Any) -> None:
+    def _select(self, _change: Any) -> None:
         outline = read_outline(self.outline) if self.outline else None
         within = np.zeros(len(self._rows), bool) if outline is None else inside(self._grid, outline)
         self.selected = self.run.market.listings[C.LISTING].iloc[self._rows[within]].tolist()
@@ -132,7 +132,7 @@ class MapWidget(anywidget.AnyWidget):
         """The market's rows of the listings chosen, all columns."""
         return chosen_frame(self.run, self.selected)
 
-    def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _respond(self, _widget: Any, content: Any, _buffers: Any) -> None:
         query = content if isinstance(content, dict) else {}
         kind, number = query.get("kind"), query.get("number")
         if not isinstance(number, int):
@@ -145,14 +145,14 @@ class MapWidget(anywidget.AnyWidget):
             self.send({"kind": "day", "number": number}, [self._days.codes(number, self._rows).tobytes()])
 
     def _photo(self, number: int) -> bytes:
-        """A small WebP of the cover of a listing, by its number on the map; empty where there is none that can be read."""
+        """Return a small WebP of a listing's cover, by its number on the map; empty if it has no readable cover."""
         market = self.run.market
         cover = market.cover.get(str(market.listings[C.LISTING].iat[int(self._rows[number])]))
         small = thumbnail(market, cover) if cover else None
         return small.read_bytes() if small else b""
 
     def _card(self, number: int) -> dict[str, Any]:
-        """A listing as the map shows it, by its number on the map."""
+        """Return the card of a listing, by its number on the map."""
         market = self.run.market
         name = str(market.listings[C.LISTING].iat[int(self._rows[number])])
         photo, group = photo_of(market, name, ""), int(self._cluster[number])

@@ -1,4 +1,4 @@
-"""The scripts and styles of map and gallery: one text each, for the explorer as for a notebook."""
+"""The scripts and styles of the map and the gallery, for the explorer and for notebooks."""
 
 import json
 from collections.abc import Sequence
@@ -25,35 +25,40 @@ MAP_HTML = """
 GALLERY_HTML = '<ul class="gallery"></ul>'
 
 
-def read(kind: str, files: Sequence[Path]) -> str:
-    """The text of files without their endings, one after the other; those that have none of this kind are left out.
+def read_files(kind: str, files: Sequence[Path]) -> str:
+    """Return the concatenated text of files; those that do not exist are left out.
 
     Args:
         kind: "js" or "css".
+        files: paths without their suffix.
     """
     results = [file.with_name(f"{file.name}.{kind}") for file in files]
     return "\n".join(file.read_text(encoding="utf-8") for file in results if file.is_file())
 
 
 def drawing(files: Sequence[Path]) -> str:
-    """The scripts of a component, whose default export is the constant `drawn` here, for what is to call it."""
-    return read("js", files).replace("export default function", "const drawn = function")
+    """Return the scripts of a component, with the default export as the constant `drawn`."""
+    return read_files("js", files).replace("export default function", "const drawn = function")
 
 
 @cache
 def notebook_module(parts: tuple[str, ...], adapter: str, html: str) -> str:
-    """The ES module of a widget, as anywidget loads it: `parts` as the explorer has them, then what joins the last of them,
-    the drawing function, to the model of a notebook (`adapter`, which exports `render`).
+    """Return the ES module of a widget for anywidget.
 
-    Styles stand in the module: a widget draws into a shadow root, so that neither it nor the notebook changes the other.
+    It contains the styles, because a widget draws into a shadow root to keep its styles separate from the notebook's.
+
+    Args:
+        parts: names of the scripts and styles that the explorer also uses; the last has the drawing function.
+        adapter: name of the script that calls the drawing function with the notebook's model; it exports `render`.
+        html: the markup that the script fills.
     """
     files = [WEB / name for name in ("shared", *parts)]
-    style = read("css", [WEB / "notebook", *files])
+    style = read_files("css", [WEB / "notebook", *files])
     return "\n".join(
         [
             drawing(files),
             f"const STYLE = {json.dumps(style)}",
             f"const HTML = {json.dumps(html)}",
-            read("js", [WEB / "notebook", WEB / adapter]),
+            read_files("js", [WEB / "notebook", WEB / adapter]),
         ]
     )

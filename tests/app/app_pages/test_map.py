@@ -19,7 +19,7 @@ from browser.painted import colour_of, embed_run, paint_market
 from helpers.copies import resealed
 from listing_vibes import Run, demand
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
-from listing_vibes.widgets.colours import UNKNOWN, VALUES
+from listing_vibes.widgets.colors import UNKNOWN, VALUES
 from listing_vibes_app.app_pages.map import drawing_job
 from listing_vibes_app.app_pages.map.routes import serve_day, serve_listing, serve_photo, serve_space
 from listing_vibes_app.kit import palettes
@@ -268,13 +268,13 @@ def test_the_export_has_exactly_the_chosen_with_all_columns(run):
 
 def test_numbers_are_colored_by_fifths_and_unknown_ones_apart(run):
     maps = load_maps(open_run("run"))
-    colours = maps["attributes"].colours("built_year")
-    assert colours.scale and colours.legend[-1] == ("Unknown", UNKNOWN, 1)
-    assert colours.legend[0] == ("1990 to 1992", 0, 2) and colours.codes[1] == UNKNOWN
+    colors = maps["attributes"].colors("built_year")
+    assert colors.scale and colors.legend[-1] == ("Unknown", UNKNOWN, 1)
+    assert colors.legend[0] == ("1990 to 1992", 0, 2) and colors.codes[1] == UNKNOWN
     for by in palettes.choices(open_run("run").view):
-        assert len(maps["photos"].colours(by).codes) == 8
+        assert len(maps["photos"].colors(by).codes) == 8
     with pytest.raises(KeyError):
-        maps["photos"].colours("title")
+        maps["photos"].colors("title")
 
 
 @pytest.mark.parametrize("palette", [VALUES, palettes.SCALE])

@@ -71,7 +71,7 @@ def test_the_command_listens_on_this_machine_at_a_free_port(eventless, tmp_path,
         probe.listen()
         with pytest.raises(VibesError, match=r"Port \d+ on 127.0.0.1 cannot be used"):
             launch.command([eventless], probe.getsockname()[1])
-    with pytest.raises(VibesError, match=r"holds no run\.toml"):
+    with pytest.raises(VibesError, match=r"has no run\.toml"):
         launch.command([tmp_path])
     with pytest.raises(VibesError, match="No run was given"):
         launch.command([])

@@ -14,7 +14,7 @@ from listing_vibes.market.writer import write_market
 from listing_vibes.run.describe import describe_listings
 from listing_vibes_app.app_pages.map.region import against, summarize
 from listing_vibes_app.app_pages.similar.matching import match, same_and_different
-from listing_vibes_app.kit.palettes import EVENTS, colouring
+from listing_vibes_app.kit.palettes import EVENTS, coloring
 from listing_vibes_app.view.history import later_listings
 from listing_vibes_app.view.market import MarketView
 from listing_vibes_app.view.search import SearchIndex
@@ -90,7 +90,7 @@ def test_each_listing_has_the_colour_of_its_own_value(tmp_path):
     write_market(tmp_path / "shop", MarketConfig(), frame, None, events)
     view, rows = view_of(tmp_path / "shop"), np.array([2, 3, 0, 1])
     for by, told in ((EVENTS, ["1", "0", "4", "1"]), ("pets", ["Unknown", "Yes", "Yes", "No"])):
-        found = colouring(view, rows, np.zeros(4), by, list)
+        found = coloring(view, rows, np.zeros(4), by, list)
         said = {code: label for label, code, _ in found.legend}
         assert [said[code] for code in found.codes] == told
         assert {label: size for label, _, size in found.legend} == {one: told.count(one) for one in told}
@@ -112,7 +112,7 @@ def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):
     )
     assert summarize(view, host, np.arange(4)) == "no. 1 (50%)"
     assert match(view, host, 3, 2).text == "no. 1"
-    assert [name for name, _, _ in colouring(view, np.arange(4), np.zeros(4), "host_id", list).legend] == [
+    assert [name for name, _, _ in coloring(view, np.arange(4), np.zeros(4), "host_id", list).legend] == [
         "no. 1",
         "no. 2",
         "no. 3",

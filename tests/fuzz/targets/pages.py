@@ -180,7 +180,7 @@ def history_of_an_address(folder: Path) -> Callable[[bytes], object]:
     opened = _opened(folder)
 
     def feed(content: bytes) -> object:
-        found = history.read(opened, content.decode(errors="replace"))
+        found = history.parse_history(opened, content.decode(errors="replace"))
         document(found.known).encode()
         assert len(found.known) == len(found) <= history.MOST
         return found
@@ -197,7 +197,7 @@ def history_of_a_file(folder: Path) -> Callable[[bytes], object]:
         path.write_bytes(content)
         text = history.from_frame(read_history(path))
         text.encode()
-        return history.read(opened, text)
+        return history.parse_history(opened, text)
 
     return feed
 

@@ -16,15 +16,15 @@ from listing_vibes_app.server.params import bind, hold, read_number, report_unus
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import FIELD, count, plain, printable, shorten
 
-MAIN = 4  # fields that are open from the start
-OPTIONS = 200  # values of a category or set to choose from, the most common
-PHOTOS = 30  # of one listing
-SMALL = 116  # pixels of a photo
+MAIN = 4  # fields outside of the expander
+OPTIONS = 200  # most common values of a category or set, as options
+PHOTOS = 30  # most photos of a listing
+SMALL = 116  # width of a photo in pixels
 UPLOADS = "photos-of-new"  # key of the uploader; keys of fields start with "new-"
 
 
 def fields(opened: OpenRun) -> list[Attribute]:
-    """Return the attributes with a field: money first, then short ones by how many listings have them, then texts.
+    """Return the attributes with a field: the price first, then short ones by the share of listings that have them, then texts.
 
     A draft has the location of the listing that it started from.
     """
@@ -44,7 +44,7 @@ def columns_of(item: Attribute) -> tuple[str, ...]:
 
 
 def cells_of(opened: OpenRun, row: int) -> dict[str, Any]:
-    """Return the values of a listing of the market, as the form has them."""
+    """Return the values of a listing of the market in the format of the form."""
     listing = opened.view.market.listings.iloc[row]
     cells: dict[str, Any] = {}
     for item in opened.view.market.attributes:
@@ -64,7 +64,7 @@ def draft_of(cells: dict[str, Any]) -> str:
 
 
 def read_draft(opened: OpenRun, text: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the values of a draft in the URL, and the names of those for which this market has no field."""
+    """Return the values of a draft in the URL, and the names of those that no field of this market can hold."""
     try:
         given = json.loads(text) if text else {}
     except (ValueError, RecursionError):
@@ -76,14 +76,14 @@ def read_draft(opened: OpenRun, text: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _fits(opened: OpenRun, name: str, value: Any) -> bool:
-    """Whether the field of a column can hold a value."""
+    """Return whether the field of a column can hold a value."""
     item = next(
         (attribute for attribute in opened.view.market.attributes if name in columns_of(attribute)), None
     )
     if item is None:
         return False
     if item.shown_as in ("number", "place"):
-        # Browsers count exactly up to 2 ** 53; nothing holds for NaN.
+        # Browsers represent integers exactly up to 2 ** 53; the comparison is false for NaN.
         end = 90.0 if name == C.LATITUDE else 180.0 if name == C.LONGITUDE else 1e300
         end = 2.0**53 - 1 if item.shown_as == "number" and is_whole(opened, name) else end
         return isinstance(value, int | float) and not isinstance(value, bool) and -end <= value <= end
@@ -95,7 +95,7 @@ def _fits(opened: OpenRun, name: str, value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether a value is a text that can be sent: half of a surrogate pair cannot."""
+    """Return whether a value is a text that can be sent, without a lone surrogate."""
     return (
         isinstance(value, str)
         and bool(value.strip())
@@ -109,7 +109,7 @@ def start_row(opened: OpenRun) -> int | None:
 
 
 def read_cells(opened: OpenRun) -> dict[str, Any]:
-    """Return the values of the draft: those of the URL, else those of the listing that it started from."""
+    """Return the values of the draft, from the URL or else from the listing that it started from."""
     row = start_row(opened)
     if "draft" not in st.query_params and row is not None:
         return cells_of(opened, row)
@@ -117,22 +117,22 @@ def read_cells(opened: OpenRun) -> dict[str, Any]:
 
 
 def change_cells(opened: OpenRun, **changed: Any) -> None:
-    """Change values of the draft; None or an empty one takes it away."""
+    """Change values of the draft; None or an empty value removes it."""
     cells = {**read_cells(opened), **changed}
     set_params(draft=draft_of({name: cell for name, cell in cells.items() if _fits(opened, name, cell)}))
 
 
 def start_draft(opened: OpenRun, row: int | None) -> None:
-    """Fill the form with the values and photos of a listing, or empty it."""
+    """Fill the form with the values and photos of a listing, or clear it."""
     like, draft = (None, draft_of({})) if row is None else (opened.view.ids[row], None)
     set_params(view="new", listing=None, like=like, draft=draft, photos=None, cover=None)
 
 
 def report_ignored(opened: OpenRun) -> None:
-    """Have the page say what of its link cannot be part of a draft here."""
+    """Add a notice about each part of the link that cannot be part of a draft."""
     like = st.query_params.get("like", "")
     if like and start_row(opened) is None:
-        report_unused(f"The link starts from the listing “{like}”, which is none of this market.")
+        report_unused(f"The link starts from the listing “{like}”, which is not in this market.")
     ignored = read_draft(opened, st.query_params.get("draft", ""))[1]
     if ignored:
         names = ", ".join(f"“{shorten(name, 30)}”" for name in ignored[:5])
@@ -157,7 +157,7 @@ def draft_form(opened: OpenRun) -> tuple[dict[str, Any], list[tuple[str, bytes]]
 
 
 def _pairs(opened: OpenRun, items: list[Attribute], cells: dict[str, Any]) -> None:
-    # By the pair, so that fields keep their order on a phone.
+    # In pairs, so that fields keep their order on a phone.
     for first in range(0, len(items), 2):
         for column, item in zip(st.columns(2, gap="medium"), items[first : first + 2], strict=False):
             with column:
@@ -165,7 +165,10 @@ def _pairs(opened: OpenRun, items: list[Attribute], cells: dict[str, Any]) -> No
 
 
 def _field(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> None:
-    """Draw the field of an attribute. It is given its value twice: a browser that draws it late has not seen the first."""
+    """Draw the field of an attribute, with its value as an argument and in the session state.
+
+    A browser that draws the field late would miss a value in the session state only.
+    """
     market, unit, name = opened.view.market, opened.view.unit(item), item.name
     label, value = plain(f"{item.label} ({unit})" if unit else item.label), cells.get(item.name)
 
@@ -204,7 +207,7 @@ def _field(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> None:
 
 
 def is_whole(opened: OpenRun, name: str) -> bool:
-    """Whether all numbers of a column are whole."""
+    """Return whether all numbers of a column are integers."""
     return _all_whole(opened.view.market, name)
 
 
@@ -223,7 +226,7 @@ def _common(market: Market, name: str) -> tuple[str, ...]:
 def _photos(opened: OpenRun) -> list[tuple[str, bytes]]:
     """Draw the uploader and the photos; return those that can be read, the cover first."""
     if not opened.run.manifest.photo_encoder:
-        st.caption("This run was made without photos, so none can be added.")
+        st.caption("This run was made without photos, so you cannot add photos.")
         return []
     files = st.file_uploader(
         "Photos",
@@ -231,14 +234,14 @@ def _photos(opened: OpenRun) -> list[tuple[str, bytes]]:
         accept_multiple_files=True,
         max_upload_size=25,
         key=UPLOADS,
-        help="They stay on this machine, and are not part of the link.",
+        help="The photos stay on this machine and are not part of the link.",
     )
     photos = [(file.name, file.getvalue()) for file in files] or _start_photos(opened)
     return usable_photos(opened, photos)
 
 
 def _start_photos(opened: OpenRun) -> list[tuple[str, bytes]]:
-    """Draw whether the photos of the listing that the draft started from count; return them."""
+    """Draw a checkbox for the photos of the listing that the draft started from; return the photos."""
     row = start_row(opened)
     number = 0 if row is None else len(opened.view.photos(row))
     if row is None or not number:
@@ -248,13 +251,13 @@ def _start_photos(opened: OpenRun) -> list[tuple[str, bytes]]:
     def change(new: bool) -> None:
         set_params(photos=None if new else 0, cover=None)
 
-    help = "Those of the listing that the form was filled with; photos added here replace them"
+    help = "The photos of the listing that filled the form; photos that you add replace them"
     st.checkbox(f"With its {count(number, 'photo')}", help=help, **hold("own-photos", used, change))
     return originals(opened.view.market, opened.view.photos(row)) if used else []
 
 
 def usable_photos(opened: OpenRun, photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Show the photos (name, content) that can be read and say why others cannot; return them, the chosen cover first."""
+    """Show the readable photos (name, content), and why others are left out; return them, the chosen cover first."""
     usable, small = [], []
     for name, content in photos[:PHOTOS]:
         shown, problem = _preview(content)
@@ -278,16 +281,16 @@ def usable_photos(opened: OpenRun, photos: list[tuple[str, bytes]]) -> list[tupl
 
 @st.cache_data(show_spinner=False, max_entries=2 * PHOTOS)
 def _preview(content: bytes) -> tuple[str, str]:
-    """Return a small picture of a photo as a data URL, or why there is none.
+    """Return a small image of a photo as a data URL, or the error.
 
-    A file of Streamlit's would vanish with a run of the page that is broken off, and leave a broken picture.
+    Streamlit would remove an image file with an interrupted run of the page.
     """
     try:
         return data_address(preview(content, 2 * SMALL)), ""
-    except Exception as error:  # whatever a file does to a decoder costs that file only
+    except Exception as error:  # an error of a decoder affects its file only
         return "", sentence_of(error)
 
 
 def warn_photo(sentence: str) -> None:
-    """Say why a photo is left out."""
+    """Show why a photo is left out."""
     st.warning(plain(sentence), icon=":material/broken_image:")

@@ -1,4 +1,4 @@
-"""Recall@30 by what was known: events of the listing, length of the history, weeks since training."""
+"""Recall@30 by events of the listing, by length of the history, and by weeks since training."""
 
 import re
 from typing import Any
@@ -15,12 +15,12 @@ from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import count
 
-#: Of each slice its title, the name of its axis, and why it may be empty.
+#: Title, axis title and reason for an empty chart of each slice.
 PARTS = {
     "events": (
         "By training events of the listing",
         "Training events of the next listing",
-        "No query of this run's evaluation has a next listing to tell apart by its events.",
+        "No query of this run's evaluation has a next listing with a number of training events.",
     ),
     "history": (
         "By length of the history",
@@ -30,13 +30,13 @@ PARTS = {
     "week": (
         "Over the weeks after training",
         "Week after validation ended",
-        "This evaluation has no weeks: its events have no dates, or it predicts each user's last event.",
+        "This evaluation has no weeks. Either its events have no dates, or it predicts each user's last event.",
     ),
 }
 
 
 def recall_table(metrics: dict[str, Any], part: str, methods: list[str]) -> pd.DataFrame:
-    """Return recall by a slice: a line for each group and method, with `Group, Method, value, low, high, Queries`."""
+    """Return recall by slice: a row for each group and method, with `Group, Method, value, low, high, Queries`."""
     rows = [
         (metric["group"], metric["scorer"], metric["value"], metric["low"], metric["high"], metric["queries"])
         for metric in metrics["stability"]
@@ -55,7 +55,7 @@ def _first_number(label: str) -> int:
 
 
 def recall_by(opened: OpenRun) -> None:
-    """Show three charts with their tables, or why there are none."""
+    """Show three charts with their tables, or why a chart is missing."""
     metrics = opened.run.metrics
     if not metrics or not metrics.get("stability"):
         not_evaluated(opened)
@@ -85,5 +85,5 @@ def recall_by(opened: OpenRun) -> None:
         )
         columns = {axis: table["Group"], "Method": table["Method"], **recall_columns(table)}
         columns["Queries"] = table["Queries"].map("{:,}".format)
-        label = f"The figures behind it: {title[:1].lower()}{title[1:]}"
+        label = f"The data as a table: {title[:1].lower()}{title[1:]}"
         charts.show_figures(pd.DataFrame(columns), f"Recall@30 {title.lower()}", label)

@@ -1,4 +1,4 @@
-"""Where a listing without events is placed: its neighbors, its position on the map, and the users who would get it first."""
+"""A listing without events: its neighbors, its position on the map, and the users in whose lists it ranks highest."""
 
 from dataclasses import dataclass
 
@@ -23,23 +23,23 @@ from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, known_rows
 from listing_vibes_app.view.formats import count, plain
 
-DOTS = 1500  # listings drawn
+DOTS = 1500  # most listings on the map
 TABLE = 50  # users listed
 
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """A listing in one space."""
+    """A listing in a space."""
 
     title: str
     space: str
     vector: np.ndarray  # (d,)
     nearest: pd.DataFrame  # listing_id, score; without the listing
-    row: int | None = None  # of the run, where it is one of its listings
+    row: int | None = None  # in the run, if it is one of its listings
 
 
 def neighbors(opened: OpenRun, placed: Placement, least: int = 190, started_from: str | None = None) -> None:
-    """Show the listings nearest to it; the one that a draft was `started_from` is marked."""
+    """Show the nearest listings, and mark the one that a draft was `started_from`."""
     st.header("Its neighbors", anchor=False)
     label = f"by {label_of(placed.space).lower()}, the most alike first"
     if not similar_gallery(opened, placed.nearest, "landing", label, least=least, started_from=started_from):
@@ -49,7 +49,7 @@ def neighbors(opened: OpenRun, placed: Placement, least: int = 190, started_from
 def similar_gallery(
     opened: OpenRun, near: pd.DataFrame, key: str, label: str, started_from: str | None = None, **more
 ) -> bool:
-    """Show listings (`listing_id, score`) with their similarity; False where there is none."""
+    """Show listings (`listing_id, score`) with their similarity; return False if there are none."""
     rows = known_rows(opened, near[C.LISTING])
     cards = [
         listing_card(
@@ -68,7 +68,7 @@ def similar_gallery(
 
 
 def place_on_map(opened: OpenRun, placed: Placement) -> None:
-    """Show the listing among all others, on the map of the space."""
+    """Show the position of the listing on the map of the space."""
     st.header("Where it lands", anchor=False)
     if placed.space == "attributes" and placed.row is None:
         st.caption(
@@ -101,12 +101,12 @@ def place_on_map(opened: OpenRun, placed: Placement) -> None:
 def dots(
     opened: OpenRun, placed: Placement, rows: np.ndarray, places: np.ndarray, at: np.ndarray
 ) -> pd.DataFrame:
-    """Return a line for each dot: x, y, Listing, Kind; the listing itself comes last.
+    """Return a row for each dot (x, y, Listing, Kind), with the listing itself last.
 
     Args:
-        rows: (n,) of the run, the listings on the map.
-        places: (n, 2) their positions.
-        at: (2,) that of the listing itself.
+        rows: (n,) rows in the run of the listings on the map.
+        places: (n, 2) positions of these listings.
+        at: (2,) position of the listing itself.
     """
     run = opened.run
     nearest = np.array([run.listing_row[name] for name in placed.nearest[C.LISTING]], np.int64)
@@ -124,7 +124,7 @@ def dots(
     )
 
 
-#: Of each kind of dot its color, symbol, size and opacity.
+#: Color, symbol, size and opacity of each kind of dot.
 DOTS_LIKE = {
     "Other listings": (charts.GRAY, "circle", 5, 0.55),
     "Neighbors": (charts.SERIES[1], "square", 9, 1),
@@ -142,13 +142,13 @@ def _chart(table: pd.DataFrame) -> go.Figure:
     margin = {"l": 0, "r": 0, "b": 8}
     figure.update_layout(showlegend=True, legend_title=None, margin=margin, hovermode="closest")
     figure.update_xaxes(visible=False)
-    figure.update_yaxes(visible=False, scaleanchor="x")  # as on the map: both axes at one scale
+    figure.update_yaxes(visible=False, scaleanchor="x")  # both axes have the same scale, as on the map
     return figure
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
 def audience(opened: OpenRun, before: int | None) -> Audience:
-    """Return the users active last, as of a moment or of the last event.
+    """Return the last active users, as of a moment or of the last event.
 
     Raises:
         VibesError: no model, or no history before that moment.
@@ -157,11 +157,11 @@ def audience(opened: OpenRun, before: int | None) -> Audience:
 
 
 def first_users(opened: OpenRun, placed: Placement, before: int | None, later: set[str]) -> None:
-    """Show the users in whose recommendations it would have the best rank.
+    """Show the users in whose recommendations the listing would have the best rank.
 
     Args:
-        before: the moment as of which histories count; None: all events.
-        later: users who interacted with it after that moment.
+        before: the moment as of which histories are used; None: all events.
+        later: users who interacted with the listing after that moment.
     """
     st.header("Who would get it first", anchor=False)
     if not opened.view.has_events:
@@ -188,19 +188,19 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
     show_users(opened, result[:TABLE], later, blended=False)
 
 
-def show_users(opened: OpenRun, found: pd.DataFrame, later: set[str], blended: bool) -> None:
-    """Show the users of `found` (user_id, rank, score, events) in a table; `blended`: scores are of the default ranking."""
-    users = [opened.view.user_row[name] for name in found[C.USER]]
+def show_users(opened: OpenRun, ranked_users: pd.DataFrame, later: set[str], blended: bool) -> None:
+    """Show `ranked_users` (user_id, rank, score, events) in a table; `blended`: scores are of the default ranking."""
+    users = [opened.view.user_row[name] for name in ranked_users[C.USER]]
     table = pd.DataFrame(
         {
             "User": [opened.view.user_name(user) for user in users],
-            "Rank": found["rank"].tolist(),
-            "Similarity": found["score"].round(3).tolist(),
-            "Events": found["events"].tolist(),
+            "Rank": ranked_users["rank"].tolist(),
+            "Similarity": ranked_users["score"].round(3).tolist(),
+            "Events": ranked_users["events"].tolist(),
         }
     )
     if later:
-        table["Interacted later"] = ["✓ Yes" if name in later else "" for name in found[C.USER]]
+        table["Interacted later"] = ["✓ Yes" if name in later else "" for name in ranked_users[C.USER]]
     word, help = describe_score(opened, Selection("recommend", "", K, beside=None if blended else NOTHING))
     config = {
         "Rank": st.column_config.NumberColumn(help="Its rank among the user's recommendations"),
@@ -210,7 +210,7 @@ def show_users(opened: OpenRun, found: pd.DataFrame, later: set[str], blended: b
         opened,
         table,
         users,
-        found["events"].astype(int).tolist(),
+        ranked_users["events"].astype(int).tolist(),
         key="first-users",
         config=config,
         alt="Users who would get this listing first, with its rank among their recommendations",

@@ -1,4 +1,4 @@
-"""The launch of a draft: the audience that it would reach, what sliders change of it, and which change gains most."""
+"""The launch of a draft: its audience, sliders for its numbers, and the changes that gain most."""
 
 import math
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
-SLIDERS = 2  # amounts with a slider
-ENDS = (0.01, 0.99)  # shares of listings that are below a slider's ends
+SLIDERS = 2  # most numbers with a slider
+ENDS = (0.01, 0.99)  # quantiles at a slider's ends
 STEPS = 100
-CHANGES = 8  # attributes of the advice
+CHANGES = 8  # most attributes in the advice
 CAUTION = (
     "Each line changes one attribute and leaves the rest. It says what goes with what in the model, and not that users would "
     "come because of it; the interval (95 %) is over users."
@@ -42,7 +42,7 @@ def _newcomers(opened: OpenRun) -> Newcomers:
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
 def encode_draft(opened: OpenRun, space: str, cells: dict[str, Any], photos: Sequence[bytes]) -> Newcomer:
-    """Return a draft in one space.
+    """Return a draft in a space.
 
     Raises:
         VibesError: a value that cannot be read, or an encoder that is missing.
@@ -57,7 +57,7 @@ def _crowd(opened: OpenRun) -> Crowd:
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
 def launch_draft(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes], advise: bool) -> Launch:
-    """Return the audience of a draft; with `advise` also what each single change would do.
+    """Return the audience of a draft; with `advise`, also the effect of each single change.
 
     Raises:
         VibesError: a value that cannot be read, an encoder that is missing, or no user with a history.
@@ -67,7 +67,7 @@ def launch_draft(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes]
 
 
 def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch:
-    """Show the size of the audience of a draft, against that of the listing it started from."""
+    """Show the size of the audience of a draft, compared with that of the listing it started from."""
     with st.spinner("Ranking for the users …"):
         result = launch_draft(opened, cells, photos, advise=False)
         start = _start(opened, cells, bool(photos))
@@ -87,7 +87,7 @@ def reach(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> Launch
 
 
 def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | None:
-    """Return the launch of the listing that the draft started from; None where there is none, or nothing was changed."""
+    """Return the launch of the listing that the draft started from; None if there is none, or nothing was changed."""
     row = start_row(opened)
     if row is None:
         return None
@@ -99,7 +99,7 @@ def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | Non
 
 
 def sliders(opened: OpenRun, cells: dict[str, Any]) -> None:
-    """Draw a slider for the main amounts that are known; the audience follows while they are dragged."""
+    """Draw a slider for each main number that has a value; the audience is updated while a slider is dragged."""
     for item in amounts(opened):
         value = cells.get(item.name)
         if value is None:
@@ -122,15 +122,16 @@ def sliders(opened: OpenRun, cells: dict[str, Any]) -> None:
 
 
 def amounts(opened: OpenRun) -> list[Attribute]:
-    """Return the amounts that have a slider: those on the cards first, then those with a unit; no years."""
+    """Return the numbers that have a slider: those on the cards first, then those with a unit; no years."""
     view = opened.view
     results = [item for item in view.attributes if item.shown_as == "number" and not view.is_year(item)]
     return sorted(results, key=lambda item: (item not in view.headline, not item.unit))[:SLIDERS]
 
 
 def slider_range(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[float, float, float]:
-    """Return the ends of a slider and its step, 1, 2 or 5 of a power of ten, so that about a hundred lie between them; those of
-    comparable listings, such as rents."""
+    """Return the ends of a slider for comparable listings (such as rents), and its step for about a hundred values.
+
+    The step is 1, 2 or 5 times a power of ten."""
     market, now = opened.view.market, float(cells.get(item.name, np.nan))
     available = market.listings[item.name][comparable(market, cells, item.name)].dropna().to_numpy(float)
     low, high = np.quantile(available, ENDS) if len(available) else (0.0, 1.0)
@@ -143,21 +144,23 @@ def slider_range(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tup
     return float(np.nanmin([low, now])), float(np.nanmax([high, now])), step
 
 
-def show_audience(opened: OpenRun, found: Launch) -> None:
+def show_audience(opened: OpenRun, launched: Launch) -> None:
     """Show the first users of the audience, and the active listings nearest to the draft."""
     st.header("Who would get it", anchor=False)
-    if len(found.audience):
-        show_users(opened, found.audience[:TABLE], set(), blended=True)
+    if len(launched.audience):
+        show_users(opened, launched.audience[:TABLE], set(), blended=True)
     else:
-        st.caption(f"Nobody would have it among the first {found.k}. Change a value, or see what gains most.")
-    if len(found.competitors):
+        st.caption(
+            f"No user would have it among the first {launched.k}. Change a value, or see which change gains most."
+        )
+    if len(launched.competitors):
         st.header("What it competes with", anchor=False)
         label = "active and nearest to it"
-        similar_gallery(opened, found.competitors, "competitors", label, layout="strip", least=150)
+        similar_gallery(opened, launched.competitors, "competitors", label, layout="strip", least=150)
 
 
 def show_advice(opened: OpenRun, cells: dict[str, Any], photos: list[bytes]) -> None:
-    """Show what each single change would do, and all of it as code."""
+    """Show the effect of each single change, and the code for it."""
     st.header("Which change gains most", anchor=False)
     with st.spinner("Trying one change at a time …"):
         result = launch_draft(opened, cells, photos, advise=True)
@@ -208,7 +211,7 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
 def _show_covers(covers: pd.DataFrame) -> None:
     st.header("The best cover", anchor=False)
     now = read_number("cover", 1, 1, len(covers))
-    # The draft has its cover first; photos are numbered as in the form.
+    # The draft has its cover first, but the form numbers photos in the order of upload.
     order = [now, *(number for number in range(1, len(covers) + 1) if number != now)]
     table = covers.assign(photo=[order[place] for place in covers["photo"]])
     table = table.sort_values(["audience", "photo"], ascending=[False, True])

@@ -58,7 +58,7 @@ def page() -> None:
 
 
 def event_counts(opened: OpenRun) -> tuple[np.ndarray, np.ndarray]:
-    """Return (L,) the events of each listing before training ended, and after; all count as before without such a moment."""
+    """Return (L,) the events of each listing before and after the end of training; all are before if that is unknown."""
     if not opened.view.has_events:
         return np.zeros(len(opened.view), int), np.zeros(len(opened.view), int)
     log, end = opened.view.log, training_end(opened)
@@ -67,12 +67,12 @@ def event_counts(opened: OpenRun) -> tuple[np.ndarray, np.ndarray]:
 
 
 def training_end(opened: OpenRun) -> int | None:
-    """Return when the training of the run's model ended, in the log's time; None where there is no such moment."""
+    """Return when the training of the run's model ended, in the log's time; None if there is no such moment."""
     return opened.run.trained_until if opened.run.has_model and opened.view.market.timed else None
 
 
 def choose_listing(opened: OpenRun) -> None:
-    """Show the cold listings to choose from."""
+    """Show the cold listings, to choose one."""
     before, after = event_counts(opened)
     rows = {
         "none": np.flatnonzero(before + after == 0),
@@ -98,7 +98,7 @@ def choose_listing(opened: OpenRun) -> None:
 
 
 def cold_listing(opened: OpenRun, listing: str) -> None:
-    """Show a listing of the market: photos, facts, and where it lands."""
+    """Show a listing of the market: its photos, attributes, neighbors, users and position on the map."""
     view, row = opened.view, opened.view.market.listing_row.get(listing)
     if row is None:
         st.title("Cold start", anchor=False)
@@ -150,7 +150,7 @@ def later_users(opened: OpenRun, row: int, end: int) -> set[str]:
 
 
 def new_listing(opened: OpenRun) -> None:
-    """Show a draft: where to start, then the form and beside it where the listing lands, at every change."""
+    """Show a draft: where to start, then the form next to its neighbors, users and position, updated with every change."""
     report_ignored(opened)
     if "draft" not in st.query_params and start_row(opened) is None and not st.session_state.get(UPLOADS):
         start(opened)
@@ -166,7 +166,7 @@ def new_listing(opened: OpenRun) -> None:
 
 
 def start(opened: OpenRun) -> None:
-    """Show the ways into the form: any listing, one of a few, or empty fields."""
+    """Show the ways to start a draft: any listing, one of a few, or empty fields."""
     st.markdown(
         "Start from a listing of the market, then change a value or a photo: its audience, its neighbors and its position on "
         "the map follow at once. Nothing is stored."
@@ -191,7 +191,7 @@ def _random_start(opened: OpenRun, label: str) -> None:
 
 
 def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, bytes]]) -> None:
-    """Show where a draft lands."""
+    """Show the neighbors, the users and the position of a draft."""
     title = str(cells.get(opened.view.market.title or "", "")) or "The new listing"
     st.header(plain(title), anchor=False)
     if not cells and not photos:
@@ -210,7 +210,7 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         except VibesError as error:
             if st.session_state.get(UPLOADS):
                 raise
-            contents = []  # those that it started with: it goes on without them
+            contents = []  # photos of the listing that it started from: the draft continues without them
             result = encode_draft(opened, space, cells, contents)
             st.caption(plain(f"Its photos do not count here. {sentence_of(error)}"))
     for number, reason in result.broken:
@@ -229,7 +229,7 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         empty(f"The listing has nothing in the space “{label_of(space)}”", why)
     if can_launch:
-        show_advice(opened, cells, contents)  # last: it takes longest
+        show_advice(opened, cells, contents)  # last, because it takes longest
 
 
 page()

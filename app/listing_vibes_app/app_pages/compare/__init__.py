@@ -1,4 +1,4 @@
-"""Parts of the method, two runs, and queries on which they differ."""
+"""The ablation, two runs, and the queries on which two rankings differ."""
 
 from listing_vibes_app.server.pages import PageEntry
 

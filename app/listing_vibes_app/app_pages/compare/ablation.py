@@ -1,4 +1,4 @@
-"""The ablation: every variant with its interval, and whether it differs significantly from its reference."""
+"""The ablation: every variant with its interval, and whether the difference to its reference is significant."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ METRICS = {
     "mrr": ("MRR", "One divided by the rank of the next listing, on average."),
     "coverage": ("Coverage", "The share of all listings that were in any list."),
 }
-#: Of each verdict its symbol and its color.
+#: Symbol and color of each verdict.
 VERDICTS = {
     "better": ("triangle-up", charts.SERIES[5]),
     "worse": ("triangle-down", charts.SERIES[3]),
@@ -30,7 +30,7 @@ VERDICTS = {
 
 
 def show_ablation(table: pd.DataFrame) -> None:
-    """Draw the controls, the chart and the table behind it."""
+    """Draw the controls, the chart and the table of its data."""
     labels = {name: label for name, (label, _) in METRICS.items() if name in set(table["metric"])}
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-ablation"):
         help = " · ".join(f"**{label}**: {meaning}" for label, meaning in METRICS.values())
@@ -70,7 +70,7 @@ def show_ablation(table: pd.DataFrame) -> None:
 
 
 def rows_of(table: pd.DataFrame, metric: str, k: str, part: str) -> pd.DataFrame:
-    """Return a line for each variant, in the order of the grid: the mean over seeds, and a verdict against its reference."""
+    """Return a row for each variant in the order of the grid: the mean over seeds and the verdict against its reference."""
     result = table[(table["metric"] == metric) & (table["slice"] == part) & table["seed"].isna()]
     result = result[result["k"].isna()] if not k else result[result["k"] == int(k)]
     return result.assign(verdict=[_verdict(row) for row in result.to_dict("records")]).reset_index(drop=True)
@@ -85,7 +85,7 @@ def _verdict(row: dict[str, Any]) -> str:
 
 
 def figures(shown: pd.DataFrame) -> pd.DataFrame:
-    """Return the table behind the chart, as text."""
+    """Return the data of the chart as text."""
     lines = []
     for row in shown.to_dict("records"):
         ends = row["low"], row["high"]
@@ -101,7 +101,7 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
 
 
 def variant_name(name: str) -> str:
-    """Return a variant on the screen: a method as everywhere, a part of the grid by its own words."""
+    """Return the display name of a variant: the method's name, or the name in the grid."""
     return NAMES.get(name, words(name))
 
 

@@ -1,4 +1,4 @@
-"""Compare: what each part of the method is worth, two runs side by side, where they differ, and what photos know."""
+"""Compare: the ablation, two runs side by side, the queries on which rankings differ, and probes of the photos."""
 
 from html import escape
 
@@ -50,7 +50,7 @@ def page() -> None:
 
 
 def _report(opened: OpenRun) -> bytes:
-    """Return the report; where it cannot be made, a page that says why."""
+    """Return the report, or a page with the error if it cannot be created."""
     try:
         return report_html(opened.run).encode()
     except Exception as error:
@@ -58,7 +58,7 @@ def _report(opened: OpenRun) -> bytes:
 
 
 def parts_of_the_method(opened: OpenRun) -> None:
-    """Show the ablation, or how to have one."""
+    """Show the ablation, or how to create one."""
     table = load_ablation(opened)
     if table is not None:
         show_ablation(table)

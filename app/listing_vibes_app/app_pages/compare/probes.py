@@ -1,4 +1,4 @@
-"""What photos know: how well a number is predicted from a space, beside the attributes alone and chance."""
+"""Probes: how well a number is predicted from photos, compared with the other attributes and with chance."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ NAMES = {"photos": "Photos alone", "attributes": "The other attributes alone"}
 
 
 def show_probes(opened: OpenRun) -> None:
-    """Choose a number; show how well each space predicts it for listings that the probe was not trained on."""
+    """Show how well each space predicts a chosen number for listings that the probe was not trained on."""
     numbers = {item.name: item.label for item in opened.view.attributes if item.shown_as == "number"}
     if "photos" not in opened.run.spaces or not numbers:
         reason = "This market has no number, such as a price or an area, that photos could predict."
@@ -52,7 +52,7 @@ def _probe(opened: OpenRun, question: str) -> Probes:
 
 
 def scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a line for each space, photos first, then chance: Predicted from, Score, 95 % interval, Listings."""
+    """Return a row for each space, photos first, then chance: Predicted from, Score, 95 % interval, Listings."""
     by = table.set_index("space")
     lines = [
         (
@@ -69,9 +69,9 @@ def scores(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["Predicted from", "Score", "95 % interval", "Listings"])
 
 
-def predictions(opened: OpenRun, found: Probes, question: str) -> pd.DataFrame:
+def predictions(opened: OpenRun, probes: Probes, question: str) -> pd.DataFrame:
     """Return true and predicted values in the attribute's own unit: Predicted from, True, Predicted."""
-    frame = found.predictions[found.predictions["space"].isin(list(NAMES))]
+    frame = probes.predictions[probes.predictions["space"].isin(list(NAMES))]
     truth, predicted = (frame[name].to_numpy(float) for name in ("truth", "predicted"))
     rows = frame["listing_id"].map(opened.view.market.listing_row).to_numpy()
     values = opened.view.market.listings[question].to_numpy(float, na_value=np.nan)[rows]
@@ -85,7 +85,7 @@ def predictions(opened: OpenRun, found: Probes, question: str) -> pd.DataFrame:
 
 
 def show_predictions(frame: pd.DataFrame, label: str) -> None:
-    """Show predicted against true values, with the line on which both are the same."""
+    """Show predicted against true values, with the line of perfect predictions."""
     low, high = np.nanquantile(frame[["True", "Predicted"]].to_numpy(), [0.005, 0.995])
     shown = frame.sample(min(len(frame), DOTS), random_state=0)
     figure = px.scatter(shown, x="True", y="Predicted", facet_col="Predicted from", opacity=0.5)

@@ -1,4 +1,4 @@
-"""Where two rankings differ: every measure, and the queries on which they differ most, with history and both lists."""
+"""Where two rankings differ: every measure, and the queries with the largest difference, with history and both lists."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
 MAIN = "recall@30"
-SHOWN, MORE, MOST = 3, 3, 12  # queries of a side
-LISTED = 8  # first listings of a ranking
+SHOWN, MORE, MOST = 3, 3, 12  # queries for each ranking
+LISTED = 8  # listings of each ranking
 NEWEST = 8  # listings of a history
 RANK_HELP = (
     "The rank that each gave to the listing which the user interacted with next; ties count against it."
@@ -40,7 +40,7 @@ HELP = (
 
 
 def show_queries(opened: OpenRun) -> None:
-    """Choose two rankings; show the queries on which either is furthest ahead."""
+    """Show the queries on which one of two chosen rankings is better by the most ranks."""
     options = contestants(opened.name)
     if len(options) < 2:
         why = "An evaluated run has the rank of every next listing, by the model and by the baselines."
@@ -51,13 +51,13 @@ def show_queries(opened: OpenRun) -> None:
     keys = list(options)
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rankings"):
         first = select("First", "a", options, keys[0], clears=("lists",), width=300)
-        second = select("Second", "b", options, default_rival(keys, first), clears=("lists",), width=300)
+        second = select("Second", "b", options, default_comparison(keys, first), clears=("lists",), width=300)
     if first == second:
         empty("Both are the same", "Choose two different rankings to see where they differ.")
         return
     (run, scorer), (other_run, other_scorer) = split_key(first), split_key(second)
     comparison = compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
-    # On the cards and in the table what the two have in common is left out.
+    # The short labels omit what both rankings have in common.
     names = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
     show_measures(comparison, names)
     result = comparison.apart
@@ -88,23 +88,23 @@ def show_queries(opened: OpenRun) -> None:
 
 
 def split_key(key: str) -> tuple[str, str]:
-    """Return run and scorer of a key of `contestants`."""
+    """Return the run and the scorer of a key of `contestants`."""
     run, _, scorer = key.rpartition("/")
     return run, scorer
 
 
-def default_rival(keys: list[str], first: str) -> str:
-    """Return what to compare with by default: another run's default ranking with the same queries, else the best baseline."""
+def default_comparison(keys: list[str], first: str) -> str:
+    """Return the default to compare with: another run's default ranking on the same queries, else the best baseline."""
     run, _ = split_key(first)
     others = [key for key in keys if key != first]
     for key in others:
         if split_key(key)[1] == DEFAULT_RANKING and _have_same_queries(first, key):
             return key
     hardest = best_baseline((open_run(run).run.metrics or {}).get("results", {}))
-    own = [key for key in others if split_key(key)[0] == run]
-    rivals = [key for key in own if split_key(key)[1] == hardest]
-    baselines = [key for key in own if not uses_model(split_key(key)[1])]
-    return (rivals or baselines or own or others)[0]
+    same_run = [key for key in others if split_key(key)[0] == run]
+    best = [key for key in same_run if split_key(key)[1] == hardest]
+    baselines = [key for key in same_run if not uses_model(split_key(key)[1])]
+    return (best or baselines or same_run or others)[0]
 
 
 def _have_same_queries(first: str, second: str) -> bool:
@@ -117,7 +117,7 @@ def _have_same_queries(first: str, second: str) -> bool:
 
 
 def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
-    """Show by how much two rankings differ: recall@30 in a sentence, every measure and every slice behind it."""
+    """Show the difference of two rankings: recall@30 in a sentence, and an expander with every measure and slice."""
     main, first, second = comparison.differences[MAIN], *map(plain, names)
     queries = f"{count(len(comparison.queries), 'query', 'queries')} of {count(comparison.users, 'user')}"
     st.markdown(
@@ -164,7 +164,7 @@ def _span(result: dict[str, Any]) -> str:
 
 
 def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list[str] | str]:
-    """Return the first listings of a ranking on each query, or why they are not shown; a slow scorer is fitted at a click."""
+    """Return the first listings of a ranking on each query, or why they are not shown; a click fits a slow scorer."""
     opened = open_run(run)
     if not is_quick(opened, scorer) and st.query_params.get("lists") != "1":
         with st.container(horizontal=True, vertical_alignment="center", key=f"fitted-{run}-{scorer}"):
@@ -186,7 +186,7 @@ def _show_query(
     """Show a query: the next listing, a link to the user at that moment, the history, and both lists."""
     view, log = opened.view, opened.view.log
     target, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
-    if target is None or user is None:  # the market changed
+    if target is None or user is None:  # the market has changed
         return
     start, end = int(log.start[user]), int(log.start[user + 1])
     when = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])

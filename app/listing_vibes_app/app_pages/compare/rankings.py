@@ -1,4 +1,4 @@
-"""Two rankings of runs: which ones there are, their comparison, and their lists."""
+"""The rankings of runs: the available ones, their comparison, and their lists."""
 
 import pandas as pd
 import streamlit as st
@@ -16,13 +16,13 @@ from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, open_run, run_paths
 from listing_vibes_app.view.formats import plain
 
-#: Scorers that are fitted in a few seconds, on a market of up to so many events.
+#: Scorers that take a few seconds to fit, on a market with at most `EVENTS` events.
 QUICK = ("popularity", "recent popularity", "itemknn", "attribute neighbors", "photo neighbors")
 EVENTS = 500_000
 
 
 def rankings(opened: OpenRun) -> pd.DataFrame | None:
-    """Return the ranks that the run's evaluation wrote; None without them."""
+    """Return the ranks that the run's evaluation wrote; None if there are none."""
     path = results_of(opened.run.path) / "queries.parquet"
     return _rankings(opened, path.stat().st_mtime_ns) if path.is_file() else None
 
@@ -33,23 +33,23 @@ def _rankings(opened: OpenRun, stamp: int) -> pd.DataFrame | None:
 
 
 @st.cache_resource(show_spinner="Comparing ...", max_entries=8, hash_funcs=BY_RUN)
-def compare_rankings(one: OpenRun, first: str, two: OpenRun, second: str) -> Comparison:
-    """Return the comparison of two rankings, as `vibes compare` makes it; both runs were evaluated."""
-    left, right = rankings(one), rankings(two)
+def compare_rankings(run: OpenRun, scorer: str, other_run: OpenRun, other_scorer: str) -> Comparison:
+    """Return the comparison of two rankings of evaluated runs, as in `vibes compare`."""
+    left, right = rankings(run), rankings(other_run)
     assert left is not None and right is not None
-    require_one_protocol(one.run, two.run)
-    names = (str(one.run.path), first), (str(two.run.path), second)
-    return compared(left, right, names, one.run.trained_until)
+    require_one_protocol(run.run, other_run.run)
+    names = (str(run.run.path), scorer), (str(other_run.run.path), other_scorer)
+    return compared(left, right, names, run.run.trained_until)
 
 
 def contestants(current: str) -> dict[str, str]:
-    """Return what can be compared: `run/scorer` and its label, default rankings first, that of the `current` run before all."""
+    """Return the label of each ranking `run/scorer`: the `current` run's default ranking, other default rankings, the rest."""
     values: dict[tuple[str, str], str] = {}
     several = len(run_paths()) > 1
     for name in run_paths():
         try:
             frame = rankings(open_run(name))
-        except VibesError as error:  # a run less to compare; the page says why
+        except VibesError as error:  # leave the run out; the page shows the error
             st.caption(f"{plain(name)} is left out: {plain(describe_error(error))}")
             continue
         for scorer in rankers(frame) if frame is not None else []:
@@ -59,7 +59,7 @@ def contestants(current: str) -> dict[str, str]:
 
 
 def is_quick(opened: OpenRun, scorer: str) -> bool:
-    """Whether a scorer can be fitted while a user waits; one that is fitted already always can."""
+    """Return whether a scorer can be fitted while the user waits, or is already fitted."""
     small = scorer in QUICK and len(opened.run.log) <= EVENTS
     return uses_model(scorer) or small or (opened.number, scorer) in _fitted()
 

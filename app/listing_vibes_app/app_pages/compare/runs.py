@@ -30,7 +30,7 @@ from listing_vibes_app.view.formats import ordinal, plain
 
 
 def two_runs(opened: OpenRun) -> None:
-    """Choose the other run and a listing or a user; show both lists and what they share."""
+    """Show the lists of two runs for a chosen listing or user, and what they have in common."""
     others = [name for name in run_paths() if name != opened.name]
     if not others:
         why = "Start the explorer with two or more runs to see them side by side: vibes explore RUN OTHER-RUN"
@@ -48,7 +48,7 @@ def two_runs(opened: OpenRun) -> None:
 
 
 def find_listing(opened: OpenRun) -> None:
-    """Draw a search whose best match is taken, and a button for a random listing."""
+    """Draw a search that selects its best match, and a button for a random listing."""
 
     def take(words: str) -> None:
         rows = search_index(opened).find(words)
@@ -77,7 +77,7 @@ def find_user(opened: OpenRun) -> None:
 
 
 def of_listing(opened: OpenRun, other: OpenRun) -> None:
-    """Show what both runs find similar to the listing of the URL."""
+    """Show the similar listings of both runs for the listing in the URL."""
     listing = st.query_params.get("listing")
     if listing is None:
         if missed := st.query_params.get("nothing"):
@@ -100,7 +100,7 @@ def of_listing(opened: OpenRun, other: OpenRun) -> None:
 
 
 def of_user(opened: OpenRun, other: OpenRun) -> None:
-    """Show what both runs recommend to the user of the URL."""
+    """Show the recommendations of both runs for the user in the URL."""
     user = st.query_params.get("user")
     if not user:
         st.caption("Name a user, or take any; what both runs recommend is shown here.")
@@ -114,7 +114,7 @@ def of_user(opened: OpenRun, other: OpenRun) -> None:
 
 
 def show_lists(opened: OpenRun, other: OpenRun, **params: str) -> None:
-    """Show the list of the URL as each of two runs makes it."""
+    """Show the list that the URL defines, for each of two runs."""
     (selection,) = read_selections(opened, "compare", **params)
     runs = [opened, other]
     with st.spinner("Ranking by both runs …"):
@@ -134,9 +134,9 @@ def show_lists(opened: OpenRun, other: OpenRun, **params: str) -> None:
             lines, meaning = score_lines(item, selection, result)
             cards = []
             for place, row in known_rows(item, ids[number]):
-                rank_there = ranks.get(ids[number][place])
-                badge = f"{ordinal(rank_there)} in the other list" if rank_there else ""
-                tone = "hit" if rank_there else ""
+                other_rank = ranks.get(ids[number][place])
+                badge = f"{ordinal(other_rank)} in the other list" if other_rank else ""
+                tone = "hit" if other_rank else ""
                 cards.append(listing_card(item, row, score=lines[place], badge=badge, tone=tone))
             label = f"The list of {item.name}, the best first"
             gallery(item, cards, key=f"side-{number}", label=label, least=150, score_help=meaning)
@@ -144,7 +144,7 @@ def show_lists(opened: OpenRun, other: OpenRun, **params: str) -> None:
 
 
 def _try_rank(opened: OpenRun, selection: Selection) -> pd.DataFrame | str:
-    """Return a list, or why the run cannot make it."""
+    """Return a list, or the error if the run cannot make it."""
     try:
         return rank(opened, selection)
     except Exception as error:

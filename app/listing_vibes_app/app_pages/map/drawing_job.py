@@ -1,4 +1,4 @@
-"""Drawing a map in a process of its own: the page stays usable, may be left, and finds the work again.
+"""Drawing a map in a separate process, so that the page stays usable and can be left and opened again.
 
 The process ends with the server that started it.
 """
@@ -19,8 +19,8 @@ import streamlit as st
 
 from listing_vibes.progress import Counted
 
-PHOTOS = "reading photos"  # the step before the drawing, where photos were not classified yet
-#: Writes each update of its progress as a line.
+PHOTOS = "reading photos"  # the step before the drawing, if photos were not classified yet
+#: The program of the process, which writes each progress update as a line.
 _SCRIPT = f"""
 import json, os, sys, threading, time
 def follow(parent):
@@ -47,7 +47,7 @@ except Exception as error:
 
 @dataclass
 class Job:
-    """A drawing that is running, or its outcome."""
+    """A running or ended drawing."""
 
     process: subprocess.Popen
     log: IO[bytes]
@@ -61,17 +61,17 @@ class Job:
         assert self.process.stdout is not None  # a pipe
         with self.process.stdout as lines:
             for line in lines:
-                with contextlib.suppress(ValueError, TypeError):  # what a library prints
+                with contextlib.suppress(ValueError, TypeError):  # output of a library
                     self.progress = Counted(*json.loads(line))
 
     @property
     def is_running(self) -> bool:
-        """True until the process has ended."""
+        """Return True until the process has ended."""
         return self.process.poll() is None
 
     @property
     def error(self) -> str:
-        """Why it failed, empty where it did not."""
+        """Return the error, empty if there is none."""
         if self.process.poll() in (None, 0):
             return ""
         self.log.seek(0)
@@ -85,12 +85,12 @@ def _jobs() -> tuple[dict[str, Job], threading.Lock]:
 
 
 def job_of(run: Path) -> Job | None:
-    """Return the drawing of a run's map, if one was started and not forgotten since."""
+    """Return the drawing of a run's map, if one was started and not removed."""
     return _jobs()[0].get(str(run.resolve()))
 
 
 def start(run: Path) -> None:
-    """Start to draw the map of a run, unless that is running already."""
+    """Start to draw the map of a run, unless a drawing is running."""
     jobs, lock = _jobs()
     key = str(run.resolve())
     with lock:
@@ -101,7 +101,7 @@ def start(run: Path) -> None:
 
 
 def forget(run: Path) -> None:
-    """Forget a finished drawing."""
+    """Remove a finished drawing."""
     jobs, lock = _jobs()
     with lock, contextlib.suppress(KeyError):
         jobs.pop(str(run.resolve())).log.close()

@@ -1,4 +1,4 @@
-"""Vibe map: all listings of a space in the plane, groups with names, and any region of it as photos and figures."""
+"""Vibe map: all listings of a space as points, groups with names, and the photos and statistics of a region."""
 
 import time
 
@@ -21,7 +21,7 @@ from listing_vibes_app.server.params import bind, read_choice, report_unused
 from listing_vibes_app.server.runs import OpenRun, current_run
 from listing_vibes_app.view.formats import count, duration, time_left
 
-AT_ONCE = 20_000  # listings up to which a map is drawn without a click
+AT_ONCE = 20_000  # a map of at most so many listings is drawn without a click
 
 
 def page() -> None:
@@ -46,7 +46,7 @@ def page() -> None:
 
 
 def show_map(opened: OpenRun, maps: dict[str, SpaceMap]) -> None:
-    """Draw the controls, the map, what is chosen on it, and the groups."""
+    """Draw the controls, the map, the selection on it, and the groups."""
     spaces = {name: label_of(name) for name in in_order(maps)}
     usual = "photos" if "photos" in maps else next(iter(spaces))  # the vibe
     by = palettes.choices(opened.view)
@@ -71,7 +71,7 @@ def show_map(opened: OpenRun, maps: dict[str, SpaceMap]) -> None:
     outline = read_outline(text) if text else None
     if text and outline is None:
         report_unused("The region in the link cannot be read, so none is shown.")
-    number = int(group) if group and outline is None else None  # a region goes before a group
+    number = int(group) if group and outline is None else None  # a region takes precedence over a group
     at, unmet = end_of_day(opened), None
     if with_demand:
         with boundary(), st.spinner("Estimating what users want …"):
@@ -95,7 +95,7 @@ def end_of_day(opened: OpenRun) -> int | None:
 
 
 def draw_map(opened: OpenRun) -> None:
-    """Draw the map of a run that has none, and show the progress."""
+    """Start to draw the map of a run that has none, and show the progress."""
     path, number = opened.run.path, len(opened.run.listing_ids)
     job = drawing_job.job_of(path)
     if job is not None and job.error:
@@ -113,7 +113,7 @@ def draw_map(opened: OpenRun) -> None:
 
 @st.fragment(run_every=1.0)
 def show_progress(opened: OpenRun) -> None:
-    """Show the progress of the drawing; the page is drawn again once it is done."""
+    """Show the progress of the drawing, and rerun the page once it is done."""
     job = drawing_job.job_of(opened.run.path)
     if job is None or not job.is_running:
         st.rerun()

@@ -1,4 +1,4 @@
-"""A region of the map: its listings as photos, how they differ from the rest, and files of them; and all groups."""
+"""A region of the map (its photos, how it differs from the rest, downloads), and all groups."""
 
 import io
 
@@ -29,12 +29,12 @@ LIFT_HELP = "How many times as often as elsewhere on the map"
 
 
 def show_all() -> None:
-    """Go back to the whole map."""
+    """Clear the selection on the map."""
     set_params(region=None, group=None, page=None)
 
 
 def show_region(drawn: SpaceMap, chosen: np.ndarray, name: str | None) -> None:
-    """Show the listings where `chosen` (n,) bool holds; `name` is that of the group, if it is one."""
+    """Show the `chosen` (n,) bool listings; `name` is the name of the group, if they are one."""
     view, size, rows = drawn.opened.view, int(chosen.sum()), drawn.rows[chosen]
     st.header(plain(name) if name else "The region", anchor=False)
     if not size:
@@ -75,7 +75,7 @@ def _downloads(drawn: SpaceMap, chosen: np.ndarray) -> None:
 
 
 def against(view: MarketView, rows: np.ndarray, chosen: np.ndarray) -> pd.DataFrame:
-    """Return a line for each attribute: what is usual here, and elsewhere on the map."""
+    """Return a row for each attribute: its summary here and elsewhere on the map."""
     lines = [
         (
             f"{item.label}, {SUMMARIES[item.shown_as]}",
@@ -88,7 +88,7 @@ def against(view: MarketView, rows: np.ndarray, chosen: np.ndarray) -> pd.DataFr
 
 
 def summarize(view: MarketView, item: Attribute, rows: np.ndarray) -> str:
-    """Return what is usual of an attribute among some listings: the median, the most frequent value, or a share."""
+    """Return the summary of an attribute over listings: the median, the most frequent value, or a share."""
     values = view.market.listings[item.name].iloc[rows].dropna()
     if not len(values):
         return formats.MISSING
@@ -105,7 +105,7 @@ def summarize(view: MarketView, item: Attribute, rows: np.ndarray) -> str:
 
 
 def show_traits(portrait: Portrait) -> None:
-    """Show what sets a group of listings apart: how often here, how often elsewhere."""
+    """Show the traits that distinguish a group of listings, with their frequency here and elsewhere."""
     if not portrait.traits and not portrait.words:
         st.markdown("Nothing in the attributes or texts sets these listings apart.")
     if portrait.traits:
@@ -128,7 +128,7 @@ def show_traits(portrait: Portrait) -> None:
 
 
 def show_groups(drawn: SpaceMap) -> None:
-    """Show all groups, the largest first; some of them at a time."""
+    """Show the groups, the largest first, with a button for more."""
     st.header("Groups", anchor=False, help="Listings that lie close together on this map (HDBSCAN)")
     groups = drawn.groups
     if not groups:
@@ -154,8 +154,8 @@ def _show_group(drawn: SpaceMap, number: int) -> None:
     size = count(int(drawn.sizes[number]), "listing")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{plain(portrait.name)}**  \n{size}", width="content")
-        look = {"group": number, "region": None, "page": None}
-        button("Look at it", "search", lambda: set_params(**look), key=f"look-{number}")
+        params = {"group": number, "region": None, "page": None}
+        button("Look at it", "search", lambda: set_params(**params), key=f"look-{number}")
     reasons = [f"{trait.label}: {trait.text} ({100 * trait.inside:.0f}%)" for trait in portrait.traits[:3]]
     if portrait.words:
         reasons.append("words: " + ", ".join(portrait.words[:4]))
@@ -163,7 +163,7 @@ def _show_group(drawn: SpaceMap, number: int) -> None:
         st.caption(plain(" · ".join(reasons)))
     view = opened.view
     cards = [listing_card(opened, row) for row in drawn.typical(number, TYPICAL)]
-    if view.has_photos:  # without words
+    if view.has_photos:  # photos only
         cards = [Card(href=card.href, photo=card.photo, alt=card.title) for card in cards]
     layout: Layout = "grid" if view.has_photos else "strip"
     label = f"Typical listings of {portrait.name}"

@@ -1,6 +1,6 @@
-"""The map on the wire: positions, groups and colors of all listings as plain bytes, and one listing as a card.
+"""The routes of the map: positions, groups and colors of all listings as bytes, and one listing as a card.
 
-They have routes of their own, so that a rerun of the page carries none of them and browsers cache them.
+These are routes, so that a rerun of the page does not send the data again and browsers cache it.
 """
 
 import json
@@ -28,7 +28,7 @@ Serve = Callable[[Request, SpaceMap], Response]
 
 
 def of_map(serve: Serve) -> Callable[[Request], Response]:
-    """Make a route that serves something of the map of a run and space."""
+    """Make a route for data of the map of a run and a space."""
 
     @catch_errors
     def answer(request: Request) -> Response:
@@ -41,7 +41,7 @@ def of_map(serve: Serve) -> Callable[[Request], Response]:
 
 
 def of_listing(serve: Callable[[Request, SpaceMap, int], Response]) -> Callable[[Request], Response]:
-    """Make a route that serves something of a listing, by its number on the map."""
+    """Make a route for data of a listing, by its number on the map."""
 
     @of_map
     def answer(request: Request, drawn: SpaceMap) -> Response:
@@ -66,13 +66,13 @@ def serve_space(request: Request, drawn: SpaceMap) -> Response:
     if what == "unmet":
         return _bytes(codes(drawn, read_moment(request.query_params.get("at"))).tobytes())
     if by in palettes.choices(drawn.opened.view):
-        return _bytes(drawn.colours(by).codes.tobytes())
+        return _bytes(drawn.colors(by).codes.tobytes())
     return text_response("There are no such colors.")
 
 
 @of_map
 def serve_day(request: Request, drawn: SpaceMap) -> Response:
-    """Respond with which listings were active on a day, by its number, and which users interacted with."""
+    """Respond with the listings that were active, and those that users interacted with, on a day given by number."""
     days, number = market_days(drawn.opened), request.path_params["number"]
     if days is None or number >= len(days):
         return text_response("There is no such day.")

@@ -1,4 +1,4 @@
-"""A layer of the map: where demand is unmet, as regions drawn over it and a list with figures and photos."""
+"""The layer of unmet demand: regions on the map, and a list with numbers and photos."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ from listing_vibes_app.server.params import quoted, read_number, report_unused, 
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count, plain
 
-MOST = 9  # regions that are shown, the most significant
-LEAST = 140  # smallest width of a photo
+MOST = 9  # most regions on the map, by significance
+LEAST = 140  # smallest width of a photo in pixels
 COLORS = {"light": "#b3502f", "dark": "#f0a184"}
 HELP = (
     "Of all listings ever published, which would the model recommend to users first? A region is marked where there are "
@@ -27,7 +27,7 @@ HELP = (
 
 
 def has_unmet(opened: OpenRun) -> bool:
-    """Whether unmet demand can be estimated: with a model and events."""
+    """Return whether unmet demand can be estimated, which needs a model and events."""
     return opened.run.has_model and opened.view.has_events
 
 
@@ -37,12 +37,12 @@ def _demand(opened: OpenRun, space: str, at: int | None, by_month: bool) -> Dema
 
 
 def unmet(drawn: SpaceMap, at: int | None, by_month: bool = False) -> Demand:
-    """Return unmet demand in a map's space at a moment (None: after the last event)."""
+    """Return the unmet demand in a map's space at a moment (None: after the last event)."""
     return _demand(drawn.opened, drawn.space, at, by_month)
 
 
 def codes(drawn: SpaceMap, at: int | None) -> np.ndarray:
-    """Return (n,) uint8: the region of each point of the map, from 1; 0 for none."""
+    """Return (n,) uint8: the region of each point of the map, from 1 on; 0 for none."""
     result = np.zeros(len(drawn.opened.view), np.uint8)
     for number, place in reversed(list(enumerate(unmet(drawn, at).places[:MOST], 1))):
         result[[drawn.opened.view.market.listing_row[name] for name in place.listings]] = number
@@ -50,7 +50,7 @@ def codes(drawn: SpaceMap, at: int | None) -> np.ndarray:
 
 
 def layer(drawn: SpaceMap, at: int | None) -> dict[str, Any]:
-    """Return what the map's script draws: the URL of the codes, the number of regions, and which one stands out."""
+    """Return the layer for the map's script: the URL of the codes, the number of regions, and the highlighted one."""
     params = {} if at is None else {"at": str(at)}
     return {
         "codes": map_url(drawn.opened, drawn.space, "unmet", **params),
@@ -61,11 +61,11 @@ def layer(drawn: SpaceMap, at: int | None) -> dict[str, Any]:
 
 
 def chosen_region(drawn: SpaceMap, at: int | None) -> int | None:
-    """Return the number of the region that the URL names, from 1."""
+    """Return the number of the region in the URL, from 1 on."""
     number = read_number("place", 0, 0, 99)
     if number > min(MOST, len(unmet(drawn, at).places)):
         part = quoted("place", str(number))
-        report_unused(f"The link asks for {part}, and there are fewer; it is left out.")
+        report_unused(f"The link has {part}, but there are fewer regions; it is left out.")
         return None
     return number or None
 
@@ -84,7 +84,7 @@ def show_regions(drawn: SpaceMap, at: int | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(
             f"{count(users, 'user')} active in the {DAYS} days before, {count(active, 'listing')} active then; "
-            f"{count(result.looked, 'region')} tested, “at least” holds for all of them together ({LEVEL:.0%}).",
+            f"{count(result.looked, 'region')} tested; “at least” is a {LEVEL:.0%} bound over all of them together.",
             width="content",
         )
         name = f"{drawn.opened.name}-{drawn.space}-unmet-demand"
@@ -123,7 +123,7 @@ def _show_region(drawn: SpaceMap, at: int | None, number: int, place: UnmetPlace
 
 
 def sentence(figures: Figures) -> str:
-    """Return how many users want it, how many listings there are, and how significant that is."""
+    """Return a sentence with the number of users, the number of active listings and the lower bound of their ratio."""
     users = f"{figures.users:,.0f} of {count(figures.asked, 'user')} want this"
     if figures.lift is None:
         return f"{users}; no listing is active here (at least {figures.low:.1f} times too few)."
@@ -136,10 +136,10 @@ def sentence(figures: Figures) -> str:
 
 
 def read_moment(text: str | None) -> int | None:
-    """Return the moment in a URL that `layer` made.
+    """Return the moment in a URL of `layer`.
 
     Raises:
-        VibesError: it is none.
+        VibesError: it is not a moment.
     """
     if text is None:
         return None

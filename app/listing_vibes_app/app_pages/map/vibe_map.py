@@ -1,8 +1,8 @@
-"""The map itself: all listings as points, with photos on hover and beside it."""
+"""The map element: all listings as points, with photos on hover and in a panel."""
 
 from typing import Any
 
-from listing_vibes.widgets.colours import VALUES
+from listing_vibes.widgets.colors import VALUES
 from listing_vibes.widgets.labels import HINT, KEYS, labels
 from listing_vibes.widgets.scripts import MAP, MAP_HTML
 from listing_vibes_app.kit import palettes
@@ -15,20 +15,20 @@ from listing_vibes_app.view.formats import count
 
 _component = component(__file__, MAP_HTML, *MAP[:-1])
 KEY = "vibe-map"
-HEIGHT = 760  # pixels, so that what stands below does not move
+HEIGHT = 760  # pixels, fixed so that elements below do not move
 TIME = 48  # of these for the days
 
 
 def vibe_map(drawn: SpaceMap, by: str, outline: str, group: int | None, unmet: dict[str, Any] | None) -> None:
-    """Show the map; a region that the user draws and a day that they go to are written to the URL.
+    """Show the map; a region that the user draws and a day that they choose are written to the URL.
 
     Args:
-        by: what the points are colored by, one of `palettes.choices`.
-        outline: the region as `listing_vibes.insight.map.region.read_outline` reads it, or empty.
-        group: the cluster that stands out.
+        by: how the points are colored, one of `palettes.choices`.
+        outline: the region in the format of `listing_vibes.insight.map.region.read_outline`, or empty.
+        group: the highlighted cluster.
         unmet: the layer of unmet demand, see `listing_vibes_app.app_pages.map.unmet`; None: it is off.
     """
-    opened, space, colours = drawn.opened, drawn.space, drawn.colours(by)
+    opened, space, colors = drawn.opened, drawn.space, drawn.colors(by)
     days = market_days(opened)
     height = HEIGHT + (TIME if days is not None else 0)
     data = {
@@ -37,9 +37,9 @@ def vibe_map(drawn: SpaceMap, by: str, outline: str, group: int | None, unmet: d
         "colours": map_url(opened, space, "colours", by=by),
         "listing": map_url(opened, space, "listing", "{number}"),
         "photo": map_url(opened, space, "photo", "{number}"),
-        "legend": colours.legend,
+        "legend": colors.legend,
         "legendLabel": f"Colors by {palettes.choices(opened.view)[by].lower()}",
-        "palette": palettes.SCALE if colours.scale else VALUES,
+        "palette": palettes.SCALE if colors.scale else VALUES,
         "labels": labels(drawn.places, drawn.cluster, [portrait.name for portrait in drawn.portraits]),
         "outline": outline,
         "group": group,

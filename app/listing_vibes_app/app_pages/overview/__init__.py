@@ -1,4 +1,4 @@
-"""What a run is, how good it is, and the ways into the explorer."""
+"""A run, its quality, and links to the tasks of the explorer."""
 
 from listing_vibes_app.server.pages import PageEntry
 

@@ -1,4 +1,4 @@
-"""What is odd in a market's data, in plain words, from its profile."""
+"""Warnings about a market's data, from its profile."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,12 @@ from listing_vibes.market.profile import MarketProfile
 from listing_vibes.words import percent
 from listing_vibes_app.view.formats import count
 
-MISSING, LONELY, UNSEEN, COLD = 0.2, 0.3, 0.1, 0.3  # shares from which a warning is given
-NAMED = 4  # attributes in a warning
+MISSING, LONELY, UNSEEN, COLD = 0.2, 0.3, 0.1, 0.3  # smallest shares for a warning
+NAMED = 4  # most attributes in a warning
 
 
 def data_warnings(profile: MarketProfile) -> list[tuple[str, str]]:
-    """Return what stands out and what it means: leaks and broken parts, then what is missing, then how events are spread."""
+    """Return (warning, meaning): leaks and broken parts first, then missing values, then the distribution of events."""
     return [*_tables(profile), *_photos(profile), *_attributes(profile), *_events(profile)]
 
 
@@ -20,7 +20,7 @@ def _tables(profile: MarketProfile) -> Iterator[tuple[str, str]]:
     for name, why in profile.leaks.items():
         yield (
             f"{labels.get(name, name)} {why}",
-            "If so, the figures are too good to be true: exclude it in market.toml.",
+            "If so, the measures are too high. Exclude it in market.toml.",
         )
     if profile.defects:
         skipped = "What could not be read was skipped; vibes check lists each with file and row."
@@ -43,7 +43,7 @@ def _attributes(profile: MarketProfile) -> Iterator[tuple[str, str]]:
     if gaps:
         names = ", ".join(f"{item.label} ({_percent(item.missing)})" for item in gaps[:NAMED])
         more = f" and {len(gaps) - NAMED} more" if len(gaps) > NAMED else ""
-        yield f"Often unknown: {names}{more}", "A listing tells the model nothing where it has no value."
+        yield f"Often unknown: {names}{more}", "The model learns nothing from a missing value."
     same = [item.label for item in profile.attributes if item.distinct <= 1 and profile.listings > 1]
     if same:
         yield f"The same everywhere: {', '.join(same[:NAMED])}", "It distinguishes no two listings."

@@ -1,4 +1,4 @@
-"""Overview: what market and run this is, how good it is, and the ways into the tasks."""
+"""Overview: the market and the run, the quality of the recommendations, and links to the tasks."""
 
 import numpy as np
 import streamlit as st
@@ -46,7 +46,7 @@ def page() -> None:
 
 
 def show_notices(opened: OpenRun) -> None:
-    """Show the market's own note, whether the model is of another market, and a threshold that monitoring crossed."""
+    """Show the market's note, whether the model is of another market, and whether monitoring crossed a threshold."""
     note, transfer = opened.view.market.config.note, opened.run.manifest.carried
     if note:
         st.info(plain(note), icon=":material/info:")
@@ -62,7 +62,7 @@ def show_notices(opened: OpenRun) -> None:
 
 
 def show_counts(opened: OpenRun) -> None:
-    """Show how large the market is and what the run lacks."""
+    """Show the size of the market and what the run lacks."""
     market, view = opened.view.market, opened.view
     numbers = {
         "Listings": len(market.plain),
@@ -82,7 +82,7 @@ def show_counts(opened: OpenRun) -> None:
 
 
 def show_tasks(opened: OpenRun) -> None:
-    """Show the tasks that the explorer is for, each with links that lead right into it."""
+    """Show the tasks of the explorer, each with links."""
     listing = _popular_listing(opened)
     users = "What they interacted with, what they would get, and why; or play one yourself."
     user_links: Links = [("Choose a user", "users", {})]
@@ -91,7 +91,7 @@ def show_tasks(opened: OpenRun) -> None:
     tasks: list[tuple[str, str, Links]] = [
         (
             ":material/grid_view: Find listings like one you know",
-            "Pick one by words, by its look or at random; see what is like it, and why.",
+            "Pick one by words, by photo or at random. See similar listings, and why they are similar.",
             [("Choose a listing", "similar", {}), ("Start with an example", "similar", {"listing": listing})],
         ),
         (":material/group: Follow a user", users, [*user_links, ("Play a user", "simulate", {})]),
@@ -107,7 +107,7 @@ def show_tasks(opened: OpenRun) -> None:
         ),
         (
             ":material/compare_arrows: Judge the model and show it",
-            "What each ingredient is worth, run beside run, and a report to hand on.",
+            "What each ingredient is worth, two runs side by side, and a report to share.",
             [("Compare", "compare", {})],
         ),
     ]
@@ -124,7 +124,7 @@ def show_tasks(opened: OpenRun) -> None:
 
 
 def _popular_listing(opened: OpenRun) -> str:
-    """Return the listing with the most events, or with the most photos."""
+    """Return the listing with the most events, or else with the most photos."""
     view, ids = opened.view, opened.view.market.plain["listing_id"]  # not `view.ids`: one id of a million
     counts = np.zeros(1, int)
     if view.has_events:
@@ -135,7 +135,7 @@ def _popular_listing(opened: OpenRun) -> str:
 
 
 def show_monitoring(opened: OpenRun) -> None:
-    """Show what `vibes monitor` found last: what crossed a threshold, and the rest folded."""
+    """Show the last result of `vibes monitor`: the crossed thresholds, and the other checks in an expander."""
     monitored = Monitored.load(opened.run.path)
     if monitored is None:
         return
@@ -155,7 +155,7 @@ def show_monitoring(opened: OpenRun) -> None:
 
 
 def show_warnings(opened: OpenRun) -> None:
-    """Show what is odd in the data; last on the page, since it is counted while the rest is read already."""
+    """Show warnings about the data; last on the page, because counting takes longest."""
     st.header("What is odd in the data", anchor=False)
     with st.spinner("Counting …"):
         result = data_warnings(_profile(opened))

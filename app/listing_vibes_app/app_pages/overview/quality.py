@@ -1,4 +1,4 @@
-"""How good the recommendations are: recall@30 beside the baselines, and what each ingredient of the method adds."""
+"""The quality of the recommendations: recall@30 compared with the baselines, and the gain of each ingredient."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
     "leave-one-out": "Each user's last event is predicted from those before (leave-one-out).",
 }
-#: Of each kind of method its color and its symbol.
+#: Color and symbol of each kind of method.
 KINDS = {
     "Model": (charts.SERIES[0], "circle"),
     "Baseline": (charts.SERIES[1], "square"),
@@ -39,11 +39,11 @@ MEANINGS = {
     "+ photos": "and how the listing looks",
     "Ceiling": "knows the simulated tastes: nothing could predict more",
 }
-HEIGHT = 310  # pixels of the stair
+HEIGHT = 310  # height of the chart of ingredients in pixels
 
 
 def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.DataFrame:
-    """Return a line for each method, the best first: name, Method, value, low, high (shares; None where unknown)."""
+    """Return a row for each method, the best first: name, Method, value, low, high (shares; None if unknown)."""
     rows = [
         {
             "name": name,
@@ -58,14 +58,14 @@ def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.Data
 
 
 def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
-    """Return which methods the default ranking is above and below, by paired tests corrected for their number."""
+    """Return a sentence on the methods that are significantly worse or better than the default ranking (corrected paired tests)."""
     groups = compare_methods(differences, metric)
     parts = [f"{word} {enumerated([*map(method_name, names)])}" for word, names in groups.items() if names]
     return f"The default ranking is {'; '.join(parts)}." if parts else ""
 
 
 def show_evaluation(metrics: dict[str, Any]) -> None:
-    """Show recall@30 beside the best baseline, and all methods as a chart with the table behind it."""
+    """Show recall@30 and the best baseline, and a chart of all methods with the table of its data."""
     results = metrics["results"]
     table = figures_table(results)
     if table.empty:
@@ -111,7 +111,7 @@ def _kind(name: str) -> str:
 
 
 def show_stair(steps: Sequence[Step]) -> None:
-    """Show what each ingredient adds, from ids alone to the ceiling of a simulated market."""
+    """Show the gain of each ingredient, from ids alone to the ceiling of a simulated market."""
     st.header("What does each ingredient add?", anchor=False)
     words = [f"{step.label} {percent(step.value)}" for step in steps]
     alt = f"Recall at 30 by ingredient: {'; '.join(words)}"
@@ -123,7 +123,7 @@ def show_stair(steps: Sequence[Step]) -> None:
 
 
 def gain(step: Step) -> str:
-    """Return the difference of a step to the one before it: `+7.4 points`, or that it is not significant."""
+    """Return the difference of a step to the previous one: `+7.4 points`, or that it is not significant."""
     if step.gain is None:
         return ""
     points = f"{100 * step.gain:+.1f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""Listings like one, and why."""
+"""Similar listings and their explanation."""
 
 from listing_vibes_app.server.pages import PageEntry
 

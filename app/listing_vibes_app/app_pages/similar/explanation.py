@@ -1,4 +1,4 @@
-"""Why two listings are alike: what changes when an attribute or a photo is left out, and photo against photo."""
+"""The explanation of a similarity: its change without an attribute or a photo, and a comparison of the photos."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ SIDES = ("This listing", "The neighbor")
 
 
 def why_dialog(opened: OpenRun, row: int, space: str) -> None:
-    """Open the explanation that the URL asks for, if it asks for one."""
+    """Open the explanation that the URL names, if any."""
     other = st.query_params.get("why")
     if other is None:
         return
@@ -79,14 +79,14 @@ def _show(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
             hide_index=True,
             row_height=96,
             column_config={side: st.column_config.ImageColumn(width="medium") for side in SIDES},
-            alt="Photos of this listing, each beside the nearest photo of the neighbor",
+            alt="Photos of this listing, each with the nearest photo of the neighbor",
         )
 
 
 def photo_pairs(
     opened: OpenRun, rows: tuple[int, int], alike: np.ndarray, photos: tuple[np.ndarray, ...]
 ) -> pd.DataFrame:
-    """Return a row for each photo of a listing: the nearest photo of another and their cosine, the most alike first.
+    """Return a row for each photo of a listing: the nearest photo of another listing and their cosine, the highest first.
 
     Args:
         rows: the two listings.

@@ -1,4 +1,4 @@
-"""The filters of listings: a button with their fields, and a line that says what they leave."""
+"""The filters of listings: a button with their fields, and a line with what passes."""
 
 import datetime as dt
 from dataclasses import replace
@@ -27,12 +27,12 @@ def read_filters(opened: OpenRun) -> Filters:
     filters = Filters.read(opened.view.market, st.query_params.to_dict(), left)
     for name, value in left:
         part = quoted(name, value)
-        report_unused(f"The link's filter {part} is none of this market's; it is left out.", part)
+        report_unused(f"The link's filter {part} is not a filter of this market; it is left out.", part)
     return filters
 
 
 def filters_button(opened: OpenRun, row: int | None = None) -> None:
-    """Draw the filters behind a button; with a `row` those by the listing compared."""
+    """Draw a button that opens the filters; with a `row`, also those relative to that listing."""
     view, now = opened.view, read_filters(opened)
     money, dates = price(view.market), has_dates(view.market)
     if money is None and not choices(view.market) and not dates:
@@ -40,7 +40,7 @@ def filters_button(opened: OpenRun, row: int | None = None) -> None:
 
     def held(field: str, value: Any, **options: Any) -> dict[str, Any]:
         def change(new: Any) -> None:
-            # The other filters are read again: another field may just have written one.
+            # Read the other filters again, because another field may have changed one.
             filters = Filters.read(view.market, st.query_params.to_dict())
             set_params(page=None, **replace(filters, **{field: new}).params())
 
@@ -108,7 +108,7 @@ def filters_line(opened: OpenRun, passing: np.ndarray, row: int | None = None) -
 
     Args:
         passing: (L,) bool, the listings that pass.
-        row: of the listing compared.
+        row: of the query listing.
     """
     words = describe_filters(read_filters(opened), opened.view, row)
     line = f"{int(passing.sum()):,} of {count(len(passing), 'listing')}: {' · '.join(words)}."
@@ -116,12 +116,12 @@ def filters_line(opened: OpenRun, passing: np.ndarray, row: int | None = None) -
 
 
 def clear_filters() -> None:
-    """Take every filter out of the URL."""
+    """Remove every filter from the URL."""
     set_params(page=None, **dict.fromkeys(NAMES))
 
 
 def describe_filters(filters: Filters, view: MarketView, row: int | None = None) -> list[str]:
-    """Return each filter in words; `row` is that of the listing compared."""
+    """Return each filter in words; `row` is that of the query listing."""
     by_name, lines = {item.name: item for item in choices(view.market)}, []
     money = price(view.market)
     ends = [
@@ -145,13 +145,13 @@ def describe_filters(filters: Filters, view: MarketView, row: int | None = None)
 
 
 def write_value(view: MarketView, item: Attribute, value: str) -> str:
-    """Format a value of a filter as people read it."""
+    """Format a value of a filter for display."""
     return value if item.shown_as == "flag" else view.word(item, value)
 
 
 @cached_per_object
 def days(view: MarketView) -> tuple[dt.date, dt.date]:
-    """Return the first and the last day on which a listing is published or expires."""
+    """Return the first and the last day on which any listing is published or expires."""
     bounds = np.concatenate(view.market.live_interval())
     never = np.iinfo(np.int64)
     values = bounds[(bounds != never.min) & (bounds != never.max)]

@@ -1,4 +1,4 @@
-"""How the attributes of two listings compare: as a verdict and words for the line-up, and in a few words for a card."""
+"""The comparison of two listings' attributes: a verdict and words for the line-up, and a few words for a card."""
 
 import math
 import unicodedata
@@ -13,12 +13,12 @@ Verdict = Literal["same", "close", "different", "unknown"]
 NEAR = 0.1  # numbers within a tenth of each other are close
 NEAR_YEARS = 5
 NEAR_KM = 2.0
-MOST = 4  # attributes of a kind on a card
+MOST = 4  # most attributes of each kind on a card
 
 
 @dataclass(frozen=True)
 class Match:
-    """An attribute of a neighbor against the query: its value, and the difference in words."""
+    """An attribute of a neighbor compared with the query: its value, and the difference in words."""
 
     verdict: Verdict
     text: str
@@ -61,7 +61,7 @@ def _match_sets(mine: list[str], theirs: list[str]) -> Match:
 
 
 def same_and_different(view: MarketView, query: int, other: int) -> tuple[str, str]:
-    """Return what is the same and what differs of the listings at two rows, without attributes that either lacks."""
+    """Return the equal and the different attributes of two listings, without those that either lacks."""
     same: list[str] = []
     differs: list[str] = []
     for item in sorted(view.attributes, key=lambda item: item.name in view.codes):  # words first
@@ -85,12 +85,12 @@ def _describe(view: MarketView, item: Attribute, row: int, result: Match) -> str
     text = formats.shorten(result.difference or result.text, 40)
     if item.shown_as != "number" and not text.isdecimal():
         return text
-    # Isolated where the label runs from right to left, so that the sign stays in front.
+    # Isolate the text for right-to-left labels, so that the sign stays in front.
     right_to_left = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in item.label)
     return f"{item.label} \u2066{text}\u2069" if right_to_left else f"{item.label} {text}"
 
 
 def _enumerate(names: list[str]) -> str:
-    names = list(dict.fromkeys(names))  # a color and its shade may be one word
+    names = list(dict.fromkeys(names))  # a color and its shade can be the same word
     more = len(names) - MOST
     return ", ".join(names[:MOST]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""Similar listings: one listing, and what is like it in a space of your choice."""
+"""Similar listings: a listing and its neighbors in a chosen space."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ from listing_vibes_app.server.photos import cover_url
 from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, rank
 from listing_vibes_app.view.formats import count, numbered, plain, shorten
 
-FACTS = 16  # attributes shown at once; all of them would push what is alike out of sight
+FACTS = 16  # attributes outside of the expander, so that the neighbors stay in view
 VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
 LEGEND = (
     "✓ the same · ≈ close: numbers within a tenth, years within 5, locations within 2 km, half of a set · no sign: different. "
@@ -69,7 +69,7 @@ def page() -> None:
 
 
 def show_query(opened: OpenRun, row: int) -> None:
-    """Show the listing that is compared: all photos, all attributes."""
+    """Show the query listing with all photos and attributes."""
     view = opened.view
     with st.container(horizontal=True, vertical_alignment="center"):
         button("Choose another", "arrow_back", lambda: choose(None), key="another")
@@ -132,14 +132,14 @@ def list_neighbors(opened: OpenRun, row: int, space: str, view: str) -> list[int
     if view == "spaces":
         rows = side_by_side(opened, selections)
     else:
-        rows = one_space(opened, row, selections[0], view)
+        rows = show_space(opened, row, selections[0], view)
         why_dialog(opened, row, space)
     as_code(opened, selections)
     return rows
 
 
 def nothing_similar(rules: Rules) -> None:
-    """Say why there is no neighbor."""
+    """Show why there is no neighbor."""
     if rules == Rules():
         empty("There are no neighbors", "No other listing has anything in this space.")
         return
@@ -152,7 +152,7 @@ def nothing_similar(rules: Rules) -> None:
     empty("No neighbor passes the filters and the rules", why, "No filters", clear)
 
 
-def one_space(opened: OpenRun, row: int, selection: Selection, view: str) -> list[int]:
+def show_space(opened: OpenRun, row: int, selection: Selection, view: str) -> list[int]:
     """Show the neighbors in a space, as cards or as a line-up; return their rows."""
     neighbors = rank(opened, selection)
     lines, meaning = score_lines(opened, selection, neighbors)
@@ -175,7 +175,7 @@ def one_space(opened: OpenRun, row: int, selection: Selection, view: str) -> lis
 
 
 def side_by_side(opened: OpenRun, selections: Sequence[Selection]) -> list[int]:
-    """Show the neighbors in each space, in columns, with those that are in several marked; return their rows."""
+    """Show the neighbors in each space in columns, and mark those in several spaces; return their rows."""
     lists = {
         selection.label: [row for _, row in known_rows(opened, rank(opened, selection)["listing_id"])]
         for selection in selections
@@ -203,7 +203,7 @@ def side_by_side(opened: OpenRun, selections: Sequence[Selection]) -> list[int]:
 
 
 def overlap(labels_of: Sequence[Sequence[str]], labels: Sequence[str]) -> str:
-    """Return how many neighbors the spaces have in common; `labels_of` are the spaces of each neighbor."""
+    """Return a sentence on the neighbors that spaces have in common; `labels_of` are the spaces of each neighbor."""
     if len(labels) < 2:
         return "Only one space knows this listing."
     parts = []

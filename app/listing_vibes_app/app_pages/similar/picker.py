@@ -1,4 +1,4 @@
-"""Choosing a listing: by words or id, by what a photo shows, by filters, by its cover photo, or at random."""
+"""Choosing a listing: by words or id, by the content of its photos, by filters, by its cover photo, or at random."""
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from listing_vibes_app.server.runs import OpenRun, known_rows, search_index
 from listing_vibes_app.view.formats import plain
 
 PAGE = 24
-WAYS = {"words": "Words or id", "look": "A look"}
+WAYS = {"words": "Words or id", "look": "Photo content"}
 HINTS = {
     "words": "Words from a title or an attribute, or a listing id",
     "look": "What a photo shows, such as canopy bed",
@@ -43,7 +43,7 @@ LIMITS = (
 
 
 def choose(listing: str | None) -> None:
-    """Make `listing` the query; None goes back to choosing."""
+    """Make `listing` the query; None returns to the search."""
     set_params(listing=listing, q=None, by=None, page=None, sample=None, why=None, **dict.fromkeys(NAMES))
 
 
@@ -66,7 +66,7 @@ def picker(opened: OpenRun) -> None:
         shuffle_button()
     passing = read_filters(opened).mask(opened.view.market)
     if by == "look":
-        by_look(opened, query, passing)
+        show_photo_matches(opened, query, passing)
         return
     rows, line = np.flatnonzero(passing), filters_line(opened, passing)
     if query:
@@ -86,10 +86,10 @@ def picker(opened: OpenRun) -> None:
     gallery(opened, cards, key="covers", label="Listings to choose from")
 
 
-def by_look(opened: OpenRun, text: str, passing: np.ndarray) -> None:
-    """Show the listings that pass the filters, (L,) bool, by the photo that comes nearest to `text`."""
+def show_photo_matches(opened: OpenRun, text: str, passing: np.ndarray) -> None:
+    """Show the listings that are `passing` (L,) bool the filters, by their photo nearest to `text`."""
     if not opened.view.has_photos:
-        empty("This market has no photos", "A look can be searched in photos only. Search by words instead.")
+        empty("This market has no photos", "Search by words instead.")
         return
     photos = photo_search(opened)
     if photos is None:

@@ -1,4 +1,4 @@
-"""A user played by hand."""
+"""A simulated user."""
 
 from listing_vibes_app.server.pages import PageEntry
 

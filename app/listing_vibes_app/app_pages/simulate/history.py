@@ -1,4 +1,4 @@
-"""Simulated histories: as the URL has them, their earlier states for Undo, and what a change moves in a list."""
+"""Simulated histories: their format in the URL, the states for Undo, and how a change moves listings in a list."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from listing_vibes.run.histories import Event
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun
 
-STATES = 100  # that can be undone
+STATES = 100  # most changes that can be undone
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """A history as the URL has it, and what this run knows of it."""
+    """A history in the URL, and its events that this run knows."""
 
     text: str
-    events: list[tuple[int, Event]]  # place among the URL's events, and the event
+    events: list[tuple[int, Event]]  # position in the URL, and the event
     unknown: int  # events on listings that the run or its market does not have
 
     def __len__(self) -> int:
@@ -33,14 +33,14 @@ class Simulated:
         return [event for _, event in self.events]
 
 
-def read(opened: OpenRun, text: str) -> Simulated:
-    """Return the history of a URL; an action that the market does not have is left out."""
+def parse_history(opened: OpenRun, text: str) -> Simulated:
+    """Return the history in a URL, without actions that the market does not have."""
     tokens, available = text.split(EVENT)[:MOST] if text else [], known_events(opened.run, text)
     return Simulated(text, available, len(tokens) - len(available))
 
 
 def from_frame(table: pd.DataFrame) -> str:
-    """Return the newest events of a history frame as text for the URL."""
+    """Format the newest events of a history frame for the URL."""
     blank = [None] * len(table)
     actions, seconds = table.get(C.ACTION, blank), table.get(C.DURATION, blank)
     return as_text(
@@ -55,19 +55,19 @@ def from_frame(table: pd.DataFrame) -> str:
 
 @dataclass(frozen=True)
 class Moves:
-    """How a list changed: a word for each listing shown, and what is no longer shown, with its new rank in words."""
+    """How a list changed: the move of each shown listing, and the listings that moved out, with their new rank in words."""
 
-    marks: list[str]  # "new", "up 3", "down 2", or "" where nothing moved
+    marks: list[str]  # "new", "up 3", "down 2", or "" without a move
     out: list[tuple[str, str]]
 
     @property
     def new(self) -> int:
-        """How many moved in."""
+        """Number of listings that moved in."""
         return self.marks.count("new")
 
 
 def moves(before: list[str], now: list[str], k: int, history: Iterable[str] = ()) -> Moves:
-    """Return what changed among the first `k` of two rankings; a ranking that was empty before moves nothing."""
+    """Return the changes among the first `k` of two rankings; none if the previous ranking was empty."""
     if not before:
         return Moves([""] * len(now[:k]), [])
     was = {listing: place for place, listing in enumerate(before[:k])}
@@ -93,7 +93,7 @@ def _states(page: str) -> dict[str, Any]:
 
 
 def remember(page: str, state: Mapping[str, str]) -> None:
-    """Note the state (parameters by name) that the page is in; a new one can be undone."""
+    """Record the state (parameters by name) of the page; a new state can be undone."""
     states, state = _states(page), dict(state)
     if states["now"] is None:
         states["now"] = state
@@ -103,12 +103,12 @@ def remember(page: str, state: Mapping[str, str]) -> None:
 
 
 def can_undo(page: str) -> bool:
-    """Whether there is an earlier state."""
+    """Return whether there is an earlier state."""
     return bool(_states(page)["past"])
 
 
 def undo(page: str) -> None:
-    """Go back to the state before; going back is itself no change that could be undone."""
+    """Restore the previous state; this cannot be undone."""
     states = _states(page)
     if states["past"]:
         state = states["past"].pop()
@@ -117,7 +117,7 @@ def undo(page: str) -> None:
 
 
 def before(page: str, name: str) -> str:
-    """Return what a parameter was before its last change; empty where it never changed."""
+    """Return the previous value of a parameter; empty if it never changed."""
     return str(_states(page)["last"].get(name, ""))
 
 

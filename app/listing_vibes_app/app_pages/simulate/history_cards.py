@@ -1,4 +1,4 @@
-"""Cards of a simulated history, each to change, move or remove, and cards of listings to add to it."""
+"""Cards of the events of a simulated history, to edit, move or remove, and cards of listings to add."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -23,23 +23,23 @@ from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import words
 from listing_vibes_app.view.photo_box import BOXES
 
-#: Of each kind of mark on a card, the sign before its words.
+#: Sign before the text of each kind of mark on a card.
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
 _component = component(__file__, f'<p class="spoken" aria-live="polite"></p>{GALLERY_HTML}', *GALLERY[:-1])
 
 
 def mark(kind: str, text: str) -> dict[str, str]:
-    """Return a short text on a card, with the sign of its kind."""
+    """Return a mark for a card: a short text with the sign of its kind."""
     return {"kind": kind, "text": text, "sign": SIGNS[kind]}
 
 
 def move_mark(move: str) -> list[dict[str, str]]:
-    """Return the mark of a move such as `up 3`; none where nothing moved."""
+    """Return the mark of a move such as `up 3`; none without a move."""
     return [mark(move.split()[0], move)] if move else []
 
 
 def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, spoken: str = "") -> None:
-    """Show the events of the history that the URL has as `name`, oldest first."""
+    """Show the events of the history `name` in the URL, oldest first."""
     market, tokens = opened.view.market, history.text.split(",")
     cards = []
     for number, (at, event) in enumerate(history.events, start=1):
@@ -68,14 +68,14 @@ def choice(
     spoken: str = "",
     examples: bool = True,
 ) -> None:
-    """Show listings (rows of the market) that a click adds to a history; one of recommended listings says "not this".
+    """Show listings (rows of the market) that a click adds to a history; recommended ones also have a button "not this".
 
     Args:
-        name: of the history in the URL, which is called `target` on the page.
+        name: of the history in the URL; its name on the page is `target`.
         marks: of each card.
-        scores: a line beneath each card, whose meaning is `score_help`.
-        strip: in one row to scroll.
-        examples: whether cards have buttons by which they become examples of a style direction.
+        scores: score line of each card, with the help `score_help`.
+        strip: whether the cards are in one row to scroll.
+        examples: whether cards have buttons that make them examples of a style direction.
     """
     unwanted = opened.view.market.config.unwanted if scores and not strip else []
     cards = []

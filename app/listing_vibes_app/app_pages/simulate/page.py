@@ -1,4 +1,4 @@
-"""Simulate a user: a history made by hand, what it would be recommended, and what each change moves."""
+"""Simulate a user: a history that you edit, its recommendations, and how each change moves them."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from listing_vibes_app.app_pages.simulate.history import (
     before,
     can_undo,
     moves,
-    read,
+    parse_history,
     remember,
     undo,
 )
@@ -30,7 +30,7 @@ from listing_vibes_app.server.params import hold, read_choice, set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, rank
 from listing_vibes_app.view.formats import count, moment, plain
 
-DEEP = 100  # how far down a listing that moved out is looked for
+DEEP = 100  # ranks in which a listing that moved out is searched
 SIDES = {"h": "history A", "h2": "history B"}
 
 
@@ -44,7 +44,7 @@ def page() -> None:
     untrained_caption(opened)
     two = st.query_params.get("two") == "1"
     targets = SIDES if two else {"h": "the history"}
-    histories = {name: read(opened, st.query_params.get(name, "")) for name in SIDES}
+    histories = {name: parse_history(opened, st.query_params.get(name, "")) for name in SIDES}
     remember(opened.name, {name: history.text for name, history in histories.items()})
     side = toolbar(opened, histories, two)
     for column, (name, target) in zip(st.columns(len(targets), gap="large"), targets.items(), strict=True):
@@ -80,7 +80,7 @@ def page() -> None:
 
 
 def toolbar(opened: OpenRun, histories: dict[str, Simulated], two: bool) -> str:
-    """Draw undo, empty, save and the second history; return the name of the history that clicks go to."""
+    """Draw the buttons above the histories; return the name of the history that clicks change."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-simulate"):
         button("Undo", "undo", lambda: undo(opened.name), disabled=not can_undo(opened.name))
         side = read_choice("to", list(SIDES), "h") if two else "h"
@@ -100,12 +100,12 @@ def toolbar(opened: OpenRun, histories: dict[str, Simulated], two: bool) -> str:
 
 
 def capitalize(text: str) -> str:
-    """Return `text` as the start of a sentence."""
+    """Return `text` with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def show_history(opened: OpenRun, name: str, history: Simulated, target: str) -> None:
-    """Show a history as cards to change."""
+    """Show a history as cards to edit."""
     label, events = capitalize(target), count(len(history), "event")
     if not history.events:
         st.markdown(f"**{label}** is empty. Add a listing below, or start from a persona, a user or a file.")
@@ -123,7 +123,7 @@ def show_history(opened: OpenRun, name: str, history: Simulated, target: str) ->
 
 
 def deep_list(opened: OpenRun, selection: Selection) -> pd.DataFrame:
-    """Return the first `DEEP` rows of a list; with variety, which depends on what stands above, only those that are shown."""
+    """Return the first `DEEP` rows of a list; with diversity, which depends on the ranks above, only the shown ones."""
     deep = selection if selection.rules.diversity else replace(selection, k=max(DEEP, selection.k))
     with st.spinner("Ranking listings …"):
         return rank(opened, deep)
@@ -138,7 +138,7 @@ def recommended(
     other: tuple[Selection, pd.DataFrame] | None,
     rules: Rules,
 ) -> None:
-    """Show what a history is recommended, with what moved since the last change and what the other history shares."""
+    """Show the recommendations for a history, and mark moves since the last change and listings shared with the other history."""
     st.header("Recommended" if target == "the history" else f"Recommended for {target}", anchor=False)
     shown: dict[str, Any] = {"name": name, "target": target}
     if made is None:
@@ -152,7 +152,7 @@ def recommended(
         nothing_listed(opened, selection, why, name=name)
         return
     k, now = selection.k, result["listing_id"].tolist()
-    past = tuple(read(opened, before(opened.name, name)).known)
+    past = tuple(parse_history(opened, before(opened.name, name)).known)
     earlier = deep_list(opened, replace(selection, history=past))["listing_id"].tolist() if past else []
     moved = moves(earlier, now, k, (event.listing for event in history.known))
     shared = set() if other is None else set(other[1]["listing_id"][: other[0].k])
@@ -191,7 +191,7 @@ def recommended(
 
 
 def as_of(opened: OpenRun) -> str:
-    """Return which listings are ranked."""
+    """Return a sentence that says which listings are ranked."""
     if opened.view.has_events and opened.view.market.timed:
         return f"Of the listings active on {moment(opened.view.market.events['timestamp'].max().value)}."
     return "Of all listings."

@@ -1,4 +1,4 @@
-"""Where a simulated history comes from and goes to: listings to add, personas, users, files."""
+"""Sources and downloads of a simulated history: listings to add, personas, users, files."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,7 @@ from listing_vibes_app.view.formats import count, plain
 from listing_vibes_app.view.history import history_frame
 
 PAGE = 12
-IN_ROW = 3  # personas; as many as fit would move what stands below while they load
+IN_ROW = 3  # personas; a fixed number, so that elements below do not move while they load
 LEAST = 3  # events of a random user
 
 
@@ -132,7 +132,7 @@ def _from_file(name: str) -> None:
         try:
             set_params(**{name: from_frame(read_history(path)) or None})
         except UnicodeDecodeError:
-            _warn(f"{given.name} is no text; give the file that Save and share made.")
+            _warn(f"{given.name} is not a text file; give the file that Save and share made.")
         except Exception as error:
             _warn(describe_error(error).replace(str(path), given.name))
 
@@ -142,7 +142,7 @@ def _warn(sentence: str) -> None:
 
 
 def save_history(histories: dict[str, Simulated]) -> None:
-    """Draw a button with the link to the page and a file of each history; `histories` by what the page calls them."""
+    """Draw a button with the link to the page and a file of each history; `histories` by their names on the page."""
     filled = {target: history for target, history in histories.items() if history.events}
     with st.popover("Save and share", icon=":material/ios_share:", disabled=not filled):
         st.markdown("**A link to this view**")

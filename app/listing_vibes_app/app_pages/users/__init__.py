@@ -1,4 +1,4 @@
-"""A user's history, and what is recommended as of any moment in it."""
+"""A user's history, and the recommendations as of any moment in it."""
 
 from listing_vibes_app.server.pages import PageEntry
 

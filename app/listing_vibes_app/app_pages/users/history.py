@@ -1,4 +1,4 @@
-"""The history of a user: up to where it is known, an event or the morning of a day, and its events as cards."""
+"""The history of a user as cards, and the event or day up to which it is known."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -14,30 +14,30 @@ from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.history import moment_of
 
-BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
+BEFORE, AFTER = 50, 20  # events shown around the moment; a model uses at most 50 events
 DAY = 86_400_000_000_000
 EVENT_HELP = "The recommendations know the history up to this event; later events are held out."
-DAY_HELP = "The list as it would have been on the morning of this day: of the listings active then, from events before it."
+DAY_HELP = "The list on the morning of this day: from the events before it, of the listings active then."
 
 
 @dataclass(frozen=True)
 class Known:
-    """The first `events` of a history are known, and the list is made at `moment` (None: after the last event)."""
+    """The known part of a history (the first `events`) and the `moment` of the list (None: after the last event)."""
 
     events: int
     moment: Any
-    day: str = ""  # in words, where it is a day
+    day: str = ""  # the day in words, if the moment is a day
     of_day: int = 0  # events of that day
 
 
 def known_until(opened: OpenRun, user: int) -> Known:
-    """Draw the choice of event or day and the slider over them; return what is known."""
+    """Draw the choice of event or day and its slider; return the known part of the history."""
     days, day, log = market_days(opened), read_day(opened), opened.view.log
     start, end = int(log.start[user]), int(log.start[user + 1])
     if days is not None:
 
         def change(of: str) -> None:
-            """Go from an event to its day, and back to the event."""
+            """Switch from an event to its day, or back to the event."""
             at = read_number("at", max(1, (end - start) * 4 // 5), 1, end - start)
             time = log.time[min(end - 1, start + at)]
             set_params(**{NAME: days.date(int((time - days.begin(0)) // DAY)) if of == "day" else None})
@@ -61,7 +61,7 @@ def known_until(opened: OpenRun, user: int) -> Known:
 
 
 def show_history(opened: OpenRun, user: int) -> Known:
-    """Show the timeline and the slider over it; return what is known."""
+    """Show the timeline and its slider; return the known part of the history."""
     log = opened.view.log
     start, end = int(log.start[user]), int(log.start[user + 1])
     available, total, span = known_until(opened, user), end - start, ""
@@ -91,7 +91,7 @@ def show_history(opened: OpenRun, user: int) -> Known:
 
 
 def timeline(opened: OpenRun, start: int, events: range, known: Known) -> list[Card]:
-    """Return a card for each event row of the log; those that are held out look so, but for those of the day that is seen."""
+    """Return a card for each event row of the log; held-out ones are dimmed, except those of the shown day."""
     log, at = opened.view.log, known.events
     today = at + known.of_day
     clock = log.timed and bool(np.any(log.time[events.start : events.stop] % DAY))

@@ -1,4 +1,4 @@
-"""Users: a history, and what would be recommended as of any moment in it."""
+"""Users: a history, and the recommendations as of any moment in it."""
 
 from typing import Any
 
@@ -24,9 +24,9 @@ from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, known_ro
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.history import history_frame, later_listings
 
-EVENTS = 2  # of the reasons of a recommendation
-LEAST = 0.001  # what a reason must add to be named
-BUDGET = 4.0  # seconds; on a busy machine the last cards have events alone
+EVENTS = 2  # most events in an explanation
+LEAST = 0.001  # smallest gain of a reason that is shown
+BUDGET = 4.0  # seconds; on a busy machine the last cards explain events only
 REASONS = (
     "Below each recommendation, its reasons: two events and the attribute or photo, how much lower the model's similarity gets "
     "without it, and which rank the listing would have then."
@@ -47,7 +47,7 @@ def page() -> None:
         return
     st.title("Users", anchor=False)
     if not view.has_events:
-        why = "Without events there are no users. A history made by hand gets recommendations all the same."
+        why = "Without events there are no users. You can still get recommendations for a simulated history."
         empty("This market has no events", why)
         st.page_link(page_file("simulate"), label="Simulate a user", icon=":material/person_edit:")
         to_similar()
@@ -59,7 +59,7 @@ def page() -> None:
 
 
 def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
-    """Show the recommendations as of the moment, with the listings marked that the user interacted with later."""
+    """Show the recommendations as of the moment, and mark the listings that the user interacted with later."""
     if not known.events:
         days = market_days(opened)
         last = days.date(len(days) - 1) if days else None
@@ -88,7 +88,7 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
     today = later_listings(opened.view, user, known.events, known.of_day)
     st.markdown(describe_hits(known, {row for _, row in rows}, later, today))
     reasons: list[list[Reason]] = [[] for _ in result.index]
-    if opened.run.has_model:  # they are of the model's similarity
+    if opened.run.has_model:  # the explanation is of the model's similarity
         with st.spinner("Leaving out one part at a time …"):
             reasons = explain_list(opened, user, known, selection, result["listing_id"].tolist())
         st.caption(REASONS)
@@ -110,7 +110,7 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
 
 
 def describe_hits(known: Known, shown: set[int], later: set[int], today: set[int]) -> str:
-    """Return how many of the listings `shown` the user interacted with on the day, and later."""
+    """Return a sentence with the number of listings in `shown` that the user interacted with on the day, and later."""
     if known.day:
         line = f"The list as of the morning of {known.day}: **{len(shown & today)} of {formats.count(len(today), 'new listing')}** "
         return line + f"of that day, and {len(shown & later - today):,} of {len(later - today):,} later ones."
@@ -133,7 +133,7 @@ def _reasons(
 def explain_list(
     opened: OpenRun, user: int, known: Known, selection: Selection, listings: list[str]
 ) -> list[list[Reason]]:
-    """Return for each listing the events that add most to its score, and the one attribute or photo that does.
+    """Return for each listing the events that add most to its score, and the attribute or photo that adds most.
 
     Raises:
         VibesError: see `listing_vibes.insight.explain.reasons.explain`.

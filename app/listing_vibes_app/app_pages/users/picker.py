@@ -16,7 +16,7 @@ ROWS = 200
 
 
 def choose_user(user: str | None) -> None:
-    """Make `user` the one shown; None goes back to choosing."""
+    """Show `user`; None returns to the table of users."""
     set_params(user=user, at=None)
 
 
@@ -32,8 +32,10 @@ def any_user(view: MarketView, least: int) -> None:
 
 
 def find_users(view: MarketView, text: str, least: int) -> np.ndarray:
-    """Return users whose name holds `text`, with at least `least` events: an exact match first, then the longest histories; where
-    names are hashed, also the user of the id `text`."""
+    """Return users whose name contains `text`, with at least `least` events: an exact match first, then the longest histories.
+
+    If names are hashed, the user with the id `text` also matches.
+    """
     length = np.diff(view.log.start)
     hit, exact = length >= least, np.zeros(len(length), bool)
     if text:
@@ -45,7 +47,7 @@ def find_users(view: MarketView, text: str, least: int) -> np.ndarray:
 
 
 def users_table(view: MarketView, rows: np.ndarray) -> pd.DataFrame:
-    """Return a line for each user: name, number of events, first and last event."""
+    """Return a row for each user: name, number of events, first and last event."""
     log = view.log
     first, last = log.start[rows], log.start[rows + 1] - 1
     table = {"User": [view.user_name(int(row)) for row in rows], "Events": np.diff(log.start)[rows]}
@@ -56,7 +58,7 @@ def users_table(view: MarketView, rows: np.ndarray) -> pd.DataFrame:
 
 
 def picker(opened: OpenRun) -> None:
-    """Draw the search, the least history, and a table to choose from."""
+    """Draw the search, the minimum number of events, and a table to choose from."""
     view = opened.view
     longest = int(np.diff(view.log.start).max())
     least = read_number("least", 1, 1, longest)
@@ -67,7 +69,7 @@ def picker(opened: OpenRun) -> None:
     rows = find_users(view, text, least)
     if not len(rows):
         title = f"No user matches “{text}”" if text else "No user has so many events"
-        why = "Try a shorter part of the id, or ask for fewer events."
+        why = "Try a shorter part of the id, or fewer events."
         empty(title, why, "Show all users", lambda: set_params(who=None, least=None))
         return
     more = f"; the {ROWS} with the longest histories are listed" if len(rows) > ROWS else ""

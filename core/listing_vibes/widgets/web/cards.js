@@ -1,4 +1,4 @@
-// Listing cards: a grid, a strip to scroll, or a mosaic of one listing's photos. `data.extend` adds to a card what one kind has.
+// Listing cards: a grid, a strip to scroll, or a mosaic of one listing's photos. `data.extend` adds elements to a card.
 function words(card, data) {
   const all = element("div", "words")
   if (card.step) all.append(element("p", "step", card.step))
@@ -22,7 +22,7 @@ function words(card, data) {
   return all
 }
 
-// What a neighbor has in common with the listing that is compared, or has not.
+// What a neighbor has in common with the query listing, and what differs.
 function kinship(sign, label, told) {
   const line = element("p", "kinship")
   const mark = element("span", "sign", sign)
@@ -32,7 +32,7 @@ function kinship(sign, label, told) {
   return line
 }
 
-// The reasons of a recommendation: events, each with its listing's cover, and an attribute or a photo.
+// The explanation of a recommendation: events, each with its listing's cover, and an attribute or a photo.
 function reasons(card) {
   const list = element("ul", "reasons")
   list.setAttribute("aria-label", "Reasons")
@@ -79,11 +79,11 @@ function build(card, data, place, root, list) {
   return item
 }
 
-// What a card is drawn from, to tell whether it changed.
+// The data of a card as text, to detect changes.
 const keyOf = (list, card, place) => list.frame + JSON.stringify(card) + (list.classList.contains("mosaic") ? place : "")
 const photoOf = (card) => (card.photo ? [card.photo, card.count, card.photos.length].join(" ") : "")
 
-// Draws what changed: a card that stays as it was is the same node, and one with the same photo takes that over.
+// Draws the changes: an unchanged card keeps its node, and a card with the same photo keeps the photo's element.
 function draw(list, data, root) {
   const { cards, ...around } = data
   list.frame = JSON.stringify(around)
@@ -109,7 +109,7 @@ function draw(list, data, root) {
   })
 }
 
-// The keyboard stays where it was: on the same control, or on the one that took its place.
+// Keeps the focus on the same control, or on the one that replaced it.
 function keepFocus(list, redraw) {
   const focused = () => list.getRootNode().activeElement
   const keyed = () => [...list.querySelectorAll("[data-key]")]

@@ -1,4 +1,4 @@
-// The gallery of a notebook: what is chosen goes to the model.
+// The gallery of a notebook: the chosen listings are written to the model.
 const CHOICES = [{ side: "chosen", off: "Choose", on: "✓ Chosen", told: "Choose" }]
 
 export default {
@@ -9,7 +9,7 @@ export default {
     list.choose = (id) => {
       const chosen = new Set(model.get("selected"))
       if (!chosen.delete(id)) chosen.add(id)
-      // In the gallery's order, so that the same choice is the same list.
+      // In the gallery's order, so that the list does not depend on the order of clicks.
       model.set("selected", model.get("_data").cards.map((card) => card.id).filter((one) => chosen.has(one)))
       model.save_changes()
       mark()

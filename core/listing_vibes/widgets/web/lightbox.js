@@ -1,4 +1,4 @@
-// All photos of a listing, large, one at a time: arrow keys go on, Escape closes.
+// All photos of a listing in the large size, one at a time: arrow keys move, Escape closes.
 function openLightbox(root, photos, first) {
   const box = element("dialog", "lightbox")
   const stage = element("img", "stage")

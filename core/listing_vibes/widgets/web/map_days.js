@@ -1,8 +1,8 @@
-// The days of the market: a slider and a play button; on a day the map shows what was active, and lights what users interacted with.
-const FLAG = 128 // of a listing's byte: it was active
-const PACE = 160 // milliseconds of a frame, at least
-const FRAMES = 120 // of all days; longer times go in steps of several days
-const SETTLES = 450 // milliseconds until the page hears of a day
+// The days of the market: a slider and a play button. On a day, the map shows active listings and highlights interactions.
+const FLAG = 128 // bit of a listing's byte: it was active
+const PACE = 160 // shortest time of a frame in milliseconds
+const FRAMES = 120 // most frames; longer periods advance by several days per frame
+const SETTLES = 450 // milliseconds until the page is updated for a day
 const MS_A_DAY = 86_400_000
 
 const dateOf = (days, number) =>
@@ -28,7 +28,7 @@ function buildDays(map) {
   slider.addEventListener("input", () => rest(Number(slider.value)))
 }
 
-// The page below follows once the user rests, so that its work does not hold up the map.
+// The page is updated after a pause, so that its work does not delay the map.
 function sendDay(map) {
   clearTimeout(map.sending)
   map.sending = setTimeout(() => {
@@ -53,7 +53,7 @@ async function goToDay(map, number) {
   map.day = number
   showDay(map)
   const found = number < 0 ? null : await dayOf(map, number)
-  if (map.day !== number) return // the user is further already
+  if (map.day !== number) return // the user has moved to another day
   map.now = found
   showDay(map)
   draw(map)
@@ -70,7 +70,7 @@ function showDay(map) {
   play.textContent = map.playing ? "❚❚ Pause" : "▶ Play"
   all.disabled = map.day < 0
   if (!map.now || map.day < 0) {
-    if (map.dayTold) map.told.textContent = "" // nothing else that was told
+    if (map.dayTold) map.told.textContent = "" // clear only the message about a day
     map.dayTold = false
     return
   }
@@ -104,13 +104,13 @@ function stopDays(map) {
   sendDay(map)
 }
 
-// The day of the page, where the link or the user set one.
+// The day of the page, if the link or the user set one.
 async function loadDays(map, data) {
   const { row } = map.dayParts
   row.hidden = !data.days
   if (!data.days) return
   const at = data.days.at ?? -1
-  // A page that is drawn for the day before must not undo where the user went since.
+  // A page drawn for a previous day must not reset the user's current day.
   const same = map.dayFrom === data.days.address
   if (map.playing || (same && (map.sending || (map.day === at && (map.now || at < 0))))) return showDay(map)
   map.dayFrom = data.days.address

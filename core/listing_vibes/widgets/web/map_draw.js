@@ -1,7 +1,7 @@
-// Geometry and painting of the map; the grid is that of core/listing_vibes/insight/map/region.py.
+// Geometry and painting of the map, on the grid of core/listing_vibes/insight/map/region.py.
 const SIZE = 50000
 
-// Which points lie inside a closed outline: the even-odd rule with whole numbers, as the server has it.
+// The points inside a closed outline, by the even-odd rule with integers, as on the server.
 function insideOutline(places, outline) {
   const n = places.length / 2
   const within = new Uint8Array(n)
@@ -19,7 +19,7 @@ function insideOutline(places, outline) {
   return within
 }
 
-// Width and height that all points take around the middle of the grid, so that a flat map fills its frame, too.
+// Width and height of all points around the middle of the grid, so that a flat map also fills its frame.
 function spanOf(places) {
   const far = [1, 1]
   for (let at = 0; at < places.length; at++) far[at % 2] = Math.max(far[at % 2], Math.abs(places[at] - SIZE / 2))
@@ -45,14 +45,14 @@ function radiusFor(n, zoom) {
   return Math.min(8, plain * Math.min(2.5, Math.sqrt(zoom)))
 }
 
-// A disc as its rows from the top: how many pixels each has to either side.
+// A disc as the half width in pixels of each of its rows, from the top.
 const disc = (radius) => {
   const whole = Math.floor(radius)
   return Int32Array.from({ length: 2 * whole + 1 }, (_, row) => Math.floor(Math.sqrt(radius * radius - (row - whole) ** 2)))
 }
 
-// All points as small discs, written straight into a picture that is kept from frame to frame: a hundred thousand take a few
-// milliseconds. On a day what was not active is all but gone, and what users interacted with is larger, the more the oftener.
+// All points as small discs, written into an image buffer that is reused between frames: a hundred thousand take a few
+// milliseconds. On a day, inactive listings are faint, and listings with more interactions are larger.
 function pointsOf(context, map, ratio, ground, ink) {
   const { width, height } = context.canvas
   if (map.image?.width !== width || map.image.height !== height) {
@@ -76,7 +76,7 @@ function pointsOf(context, map, ratio, ground, ink) {
       for (let at = y * width + Math.max(0, px - rows[row]); at <= end; at++) pixels[at] = color
     }
   }
-  // From the back to the front: what was not active, what is not chosen, and the rest.
+  // From back to front: inactive listings, listings that are not chosen, and the rest.
   const shades = [0.12, 0.22, 1].map((share) => map.palette.map((color) => packed(mixed(color, ground, share))))
   const layer = (i) => (now && now[i] < FLAG ? 0 : lit && !lit[i] ? 1 : 2)
   shades.forEach((shade, at) => {
@@ -96,7 +96,7 @@ function pointsOf(context, map, ratio, ground, ink) {
   return map.image
 }
 
-// The points over what was painted before them.
+// The points, painted over the previous layers.
 function paintPoints(context, map, ratio, ground, ink) {
   const image = pointsOf(context, map, ratio, ground, ink)
   const over = new OffscreenCanvas(image.width, image.height)
@@ -104,7 +104,7 @@ function paintPoints(context, map, ratio, ground, ink) {
   context.drawImage(over, 0, 0)
 }
 
-// Where a place of the grid lies on the canvas.
+// The canvas position of a grid position.
 function onCanvas({ canvas }, map, ratio, x, y) {
   const unit = map.unit * ratio
   return [(x - map.x) * unit + canvas.width / 2, (map.y - y) * unit + canvas.height / 2]

@@ -1,5 +1,5 @@
-// Names of groups on the map: of the largest groups, as many as fit without overlap. A name has as many of its parts as the
-// zoom gives room for: finer the closer one looks; what a larger group's label says already begins at a later part.
+// Names of groups on the map, for the largest groups that fit without overlap. A name shows more of its parts at a larger
+// zoom; parts that the label of a larger group already shows are skipped.
 function paintLabels(context, map, ratio, ink, ground, font) {
   const { width, height } = context.canvas
   context.font = `600 ${12.5 * ratio}px ${font}`

@@ -1,24 +1,24 @@
-// Photos as points: who has zoomed in sees covers instead of dots, one for each square of the map in which listings lie, in
-// a frame of the listing's color. A square belongs to the map, so that photos stay where they are while it is moved, and is
-// half as large from one level to the next.
-const TILE = 52 // pixels of a photo, at least
-const LARGEST = 1.6 * TILE // and at most
-const FROM = 3 // zoom from which photos are drawn
+// Photos as points: at a larger zoom, covers replace dots, one for each square of the map with listings, in a frame of the
+// listing's color. Squares are fixed on the map, so that photos keep their position while it is moved; their size halves
+// from one zoom level to the next.
+const TILE = 52 // smallest size of a photo in pixels
+const LARGEST = 1.6 * TILE // largest size of a photo in pixels
+const FROM = 3 // smallest zoom with photos
 const CACHED = 800 // photos in memory
-const AT_ONCE = 6 // photos that are fetched at a time
+const AT_ONCE = 6 // photos fetched in parallel
 
 const photosOf = () => ({ shown: new Map(), fetched: new Set(), queue: [], broken: new Set(), tiles: [], plan: "" })
 
-// Whether a map has photos, and whether it draws them now.
+// Whether a map has photos, and whether it currently draws them.
 const pictured = (map) => Boolean(map.data?.photos && map.source.photo)
 const showsPhotos = (map) => pictured(map) && map.zoom >= FROM && map.withPhotos
 
-// Squares are halved while they are larger than need be.
+// Squares are halved while they are larger than necessary.
 const sideOf = (map) => 2 ** Math.ceil(Math.log2(TILE / map.unit))
 const roomOf = (map, side) => Math.min(side * map.unit, LARGEST) * 0.94
 const middleOf = (map, i, side) => [0, 1].map((axis) => (Math.floor(map.places[2 * i + axis] / side) + 0.5) * side)
 
-// Before the points: those that have a photo in sight are not drawn. Width and height are pixels of the page.
+// Drawn before the points, because points with a visible photo are not drawn. Width and height are in pixels of the page.
 function planPhotos(map, width, height) {
   const { photos, places } = map
   const side = sideOf(map)
@@ -26,7 +26,7 @@ function planPhotos(map, width, height) {
   const key = [side, map.x, map.y, width, height, map.day, map.now ? 1 : 0, map.litOf, map.loaded, photos.broken.size].join()
   if (photos.plan === key) return
   photos.plan = key
-  // The listing of each square in sight: of those that stand out, the first.
+  // The listing of each visible square: the first of the highlighted ones.
   const chosen = new Map()
   for (let i = 0; i < map.n; i++) {
     if (Math.abs(places[2 * i] - map.x) > halfX || Math.abs(places[2 * i + 1] - map.y) > halfY) continue
@@ -40,7 +40,7 @@ function planPhotos(map, width, height) {
   fetchPhotos(map)
 }
 
-// What is in sight is fetched, the middle first; what waited and is out of sight is forgotten.
+// Fetches visible photos from the middle outward, and drops queued photos that are no longer visible.
 function fetchPhotos(map) {
   const { photos } = map
   const away = (i) => (map.places[2 * i] - map.x) ** 2 + (map.places[2 * i + 1] - map.y) ** 2
@@ -53,7 +53,7 @@ async function fetchPhoto(map, i) {
   photos.fetched.add(i)
   const found = await map.source.photo(map.data, i).catch(() => null)
   photos.fetched.delete(i)
-  if (map.photos !== photos) return // another map by now
+  if (map.photos !== photos) return // the map has been replaced
   if (found) {
     photos.shown.set(i, found)
     photos.hidden[i] = Number(photos.tiles.includes(i))
@@ -81,7 +81,7 @@ function paintPhotos(context, map, ratio) {
   }
 }
 
-// The listing whose photo lies under a place of the map; -1 for none.
+// The listing whose photo is at a position of the map; -1 for none.
 function photoUnder(map, x, y) {
   if (!showsPhotos(map)) return -1
   const side = sideOf(map)
@@ -98,7 +98,7 @@ async function squareAt(url) {
   return answer.ok ? squareOf(await answer.blob()) : null
 }
 
-// A small square of the middle of a photo, ready to be drawn without decoding it again.
+// A small square from the middle of a photo, decoded once.
 async function squareOf(file) {
   const whole = await createImageBitmap(file)
   const side = Math.min(whole.width, whole.height)

@@ -12,7 +12,7 @@ async function loadUnmet(map, data) {
   }
 }
 
-// Calls `paint` with each region, from the last to the first, and where its listings lie on the canvas.
+// Calls `paint` with each region, from the last to the first, and the canvas positions of its listings.
 function eachRegion(context, map, ratio, dark, paint) {
   if (!map.unmet) return
   context.fillStyle = map.data.unmet.colours[dark ? "dark" : "light"]
@@ -24,7 +24,7 @@ function eachRegion(context, map, ratio, dark, paint) {
   context.globalAlpha = 1
 }
 
-// Under the points: where halos of one region meet they are one.
+// Drawn under the points; overlapping halos of a region merge.
 function paintHalos(context, map, ratio, dark) {
   eachRegion(context, map, ratio, dark, (region, points) => {
     const path = new Path2D()

@@ -1,4 +1,4 @@
-// The map of a notebook: its bytes lie in the model, its cards are asked of the kernel one by one.
+// The map of a notebook: its bytes are in the model, and its cards are requested from the kernel one by one.
 export default {
   render({ model, el }) {
     const { body, end } = ground(el)

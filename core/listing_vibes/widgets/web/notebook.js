@@ -1,4 +1,4 @@
-// A widget in a notebook: its own root, so that no style leaves it, in the theme of the notebook.
+// A widget in a notebook, in a shadow root that isolates its styles, with the theme of the notebook.
 function isDark() {
   const told = document.body.dataset
   if (told.jpThemeLight) return told.jpThemeLight === "false"

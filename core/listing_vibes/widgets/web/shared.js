@@ -1,4 +1,4 @@
-// What the explorer's own components share; prepended to each of them.
+// Functions that the explorer's components share; prepended to each of them.
 const PLAIN = (event) => event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
 
 function element(tag, className, text) {
@@ -8,7 +8,7 @@ function element(tag, className, text) {
   return node
 }
 
-// A button with a label, and a name of its own for a screen reader where the label is a sign.
+// A button with a label, and a name for screen readers if the label is a symbol.
 function button(label, click, name, className = "") {
   const node = element("button", className, label)
   node.type = "button"
@@ -17,13 +17,13 @@ function button(label, click, name, className = "") {
   return node
 }
 
-// Change the address without a reload; the app follows it, as it does after the browser's back button.
+// Changes the URL without a reload; the app follows it, as after the browser's back button.
 function go(url) {
   window.history.pushState({}, "", url)
   window.dispatchEvent(new PopStateEvent("popstate"))
 }
 
-// A real link. A plain click goes there without a reload; a click with a modifier key opens the link as any link.
+// A link. A plain click opens it without a reload; a click with a modifier key has the browser's default behavior.
 function link(card, className) {
   const anchor = element("a", className)
   anchor.href = card.href
@@ -48,7 +48,7 @@ function photo(card) {
   image.loading = "lazy"
   image.addEventListener("load", () => {
     const shape = (image.naturalWidth / image.naturalHeight) * (box.clientHeight / box.clientWidth)
-    // A photo of nearly the box's shape fills it; any other is shown whole.
+    // A photo with nearly the shape of the box fills it; other photos are fully visible.
     image.classList.toggle("fill", shape > 0.8 && shape < 1.25)
     image.classList.add("ready")
   })
@@ -68,13 +68,13 @@ function facts(card, className = "facts") {
   return list
 }
 
-// What a card can be chosen for, in words before and after; the sides of a vibe dial that is being made.
+// The choices on a card, with their labels before and after a click: the sides of a style direction.
 const SIDES = [
   { side: "more", off: "+ More", on: "✓ More", told: "More like" },
   { side: "less", off: "− Less", on: "✓ Less", told: "Less like" },
 ]
 
-// The buttons by which a card of a list is chosen; `list.choose` is told, and `markChosen` shows what came of it.
+// The choice buttons of a card; a click calls `list.choose`, and `markChosen` shows the result.
 function chooser(list, card, choices) {
   const box = element("div", "choices")
   const buttons = choices.map(({ side, told }) => {
@@ -98,10 +98,10 @@ function markChosen(list, chosen) {
   }
 }
 
-// Parts of the address, each escaped, that it keeps as a list.
+// The escaped items of a list in the URL.
 const listed = (name) => (new URLSearchParams(location.search).get(name) || "").split(",").filter(Boolean)
 
-// Change lists of the address by a new one, as a click on a link would, so that the browser's back button takes it back.
+// Changes lists in the URL like a click on a link, so that the browser's back button undoes it.
 function keepLists(lists) {
   const url = new URL(location.href)
   for (const [name, parts] of Object.entries(lists)) {
@@ -119,7 +119,7 @@ function decoded(part) {
   }
 }
 
-// The examples of a dial that is being made lie in the address: marks them on the cards of a list, and lets clicks change them.
+// Marks the examples of a style direction (in the URL) on the cards of a list, and changes them by clicks.
 function markExamples(list) {
   list.choose = (id, side) => {
     const had = listed(side).some((part) => decoded(part) === id)

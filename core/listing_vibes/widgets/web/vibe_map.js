@@ -1,6 +1,6 @@
-// The vibe map: move, zoom, point at a listing, draw around some; everything by keyboard as well.
+// The vibe map: move, zoom, point at a listing, draw around listings, by pointer or keyboard.
 const STEP = 1.5
-const CORNERS = 80 // of a line drawn around listings
+const CORNERS = 80 // most corners of an outline
 const TOOLS = [
   ["move", "Move", "Drag moves the map"],
   ["lasso", "Draw around", "Drag draws a line around listings"],
@@ -112,7 +112,7 @@ function legend(map, dark) {
   if (list.dataset.shown === key) return
   list.dataset.shown = key
   const focused = [...list.querySelectorAll("button")].indexOf(list.getRootNode().activeElement)
-  // On a day as many as were live then.
+  // On a day, the number of active listings.
   const live = new Array(256).fill(0)
   if (map.now) for (let i = 0; i < map.n; i++) live[map.codes[i]] += map.now[i] >> 7
   list.replaceChildren(
@@ -136,7 +136,7 @@ function legend(map, dark) {
   if (focused >= 0) list.querySelectorAll("button")[focused]?.focus()
 }
 
-// Which points are drawn strongly: those of the region, of the chosen group or of the chosen colour; null is all.
+// The highlighted points: those of the region, of the chosen group or of the chosen color; null for all.
 function light(map) {
   map.litOf += 1
   if (map.only !== null) map.lit = map.codes.map((code) => Number(code === map.only))
@@ -189,7 +189,7 @@ function pick(map, i) {
   draw(map)
 }
 
-// The listing nearest to the picked one in the direction of an arrow key.
+// The listing nearest to the current one in the direction of an arrow key.
 function walk(map, dx, dy) {
   if (map.picked < 0) return pick(map, nearest(map.places, map.x, map.y, SIZE))
   const [x, y] = [map.places[2 * map.picked], map.places[2 * map.picked + 1]]
@@ -215,7 +215,7 @@ function listen(map) {
     const [x, y] = [event.clientX - box.left, event.clientY - box.top]
     return [map.x + (x - box.width / 2) / map.unit, map.y - (y - box.height / 2) / map.unit]
   }
-  // The listing of the photo that is pointed at, else of the nearest point.
+  // The listing of the photo under the pointer, else of the nearest point.
   const at = (x, y, reach) => {
     const pictured = photoUnder(map, x, y)
     return pictured >= 0 ? pictured : nearest(map.places, x, y, reach / map.unit)
@@ -248,7 +248,7 @@ function listen(map) {
       return pick(map, at(x, y, 16))
     }
     if (map.mode === "lasso") {
-      // As many corners as an address can have.
+      // No more corners than fit in a URL.
       const step = Math.ceil(map.line.length / CORNERS)
       const line = map.line.filter((_, at) => at % step === 0).map((corner) => corner.map((part) => held(Math.round(part))))
       map.line = []
@@ -265,7 +265,7 @@ function listen(map) {
   canvas.addEventListener(
     "wheel",
     (event) => {
-      // The wheel scrolls the page, unless the map has the focus or Ctrl is held.
+      // The wheel scrolls the page unless the map has the focus or Ctrl is pressed.
       if (!event.ctrlKey && canvas.getRootNode().activeElement !== canvas) {
         map.told.textContent = "Click the map, or hold Ctrl, to zoom with the wheel."
         return
@@ -303,7 +303,7 @@ async function bytes(url) {
   return answer.arrayBuffer()
 }
 
-// Where the map's bytes and cards come from: the explorer's server, unless a notebook brings a source of its own.
+// The source of the map's bytes and cards: the explorer's server, or a source from the notebook.
 const SERVER = {
   bytes,
   card: (data, i) => fetch(data.listing.replace("{number}", i)).then((found) => (found.ok ? found.json() : null)),
@@ -344,7 +344,7 @@ export default function ({ data, parentElement, setTriggerValue, source = SERVER
   if (host.dataset.shown === shown) return
   host.dataset.shown = shown
   if (map.data?.colours !== data.colours) map.only = null
-  // A group chosen further down the page: back up to the map.
+  // A group was chosen below the map, so scroll back to the map.
   if (map.data && data.group !== null && data.group !== map.data.group && host.getBoundingClientRect().bottom < 100)
     host.scrollIntoView({ block: "start" })
   map.data = data

@@ -1,12 +1,12 @@
-"""The colours of groups and values on a map, for light and for dark ground."""
+"""The colors of groups and values on a map, for light and for dark backgrounds."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-KINDS = 7  # colours of values; the rest share a grey
+KINDS = 7  # colors of values; all other values share a gray
 OTHER, UNKNOWN = 7, 8  # codes
-#: Seven colours that colour-blind readers tell apart, then other and unknown; each stands out 3:1 from its ground.
+#: Seven colors that color-blind readers can distinguish, then other and unknown; contrast to the background at least 3:1.
 VALUES = {
     "light": [
         "#0072b2",
@@ -34,20 +34,20 @@ VALUES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Colouring:
-    """What each listing's colour says."""
+class Coloring:
+    """The color codes of listings and their legend."""
 
     codes: np.ndarray  # (n,) uint8
-    legend: list[tuple[str, int, int]]  # label, code, how many
-    scale: bool  # an order, from low to high
+    legend: list[tuple[str, int, int]]  # label, code, number of listings
+    scale: bool  # whether the codes are ordered from low to high
 
 
-def by_value(values: np.ndarray, names: list[str], other: str, unknown: str) -> Colouring:
-    """`values` (n,) are numbers of `names`, -1 unknown; the first seven have a colour, or all where seven suffice."""
+def by_value(values: np.ndarray, names: list[str], other: str, unknown: str) -> Coloring:
+    """Color listings by `values` (n,), indices of `names` (-1: unknown); the first seven names have a color."""
     codes = np.where(values < 0, UNKNOWN, np.minimum(values, OTHER)).astype(np.uint8)
     size = np.bincount(codes, minlength=UNKNOWN + 1)
     legend = [(name, code, int(size[code])) for code, name in enumerate(names[:KINDS])]
     legend += [
         (name, code, int(size[code])) for name, code in ((other, OTHER), (unknown, UNKNOWN)) if size[code]
     ]
-    return Colouring(codes, legend, scale=False)
+    return Coloring(codes, legend, scale=False)
