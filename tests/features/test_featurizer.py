@@ -178,6 +178,6 @@ def test_a_model_that_is_given_no_meta_has_none(market):
 
 
 def test_a_configuration_that_names_other_photo_encoders_is_refused(market, photos):
-    with pytest.raises(VibesError, match="names vae"):
+    with pytest.raises(VibesError, match="is vae"):
         fit(market, photos, photo_encoders=("vae",))
     assert fit(market, photos, photo_encoders=("ey",)).photo_encoder == "eye"

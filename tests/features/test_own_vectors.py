@@ -94,9 +94,9 @@ def test_the_model_reads_them_as_a_token(folder, tmp_path):
     ("array", "problem"),
     [
         (np.zeros((11, 5), np.float32), "11 rows for the 12 listings"),
-        (np.zeros(12, np.float32), "is no array|cannot be used"),
-        (np.array([["a"]] * 12), "is no array|cannot be used"),
-        (np.array([{}] * 12, object), "is no array|cannot be used"),
+        (np.zeros(12, np.float32), "is not a numeric array|cannot be used"),
+        (np.array([["a"]] * 12), "is not a numeric array|cannot be used"),
+        (np.array([{}] * 12, object), "is not a numeric array|cannot be used"),
         (np.where(np.arange(60).reshape(12, 5) == 13, np.nan, 1.0), "row 3"),
     ],
     ids=["rows", "one axis", "words", "objects", "nan"],

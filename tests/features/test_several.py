@@ -96,15 +96,15 @@ def test_amounts_are_compared_where_the_unit_is_the_same(one, other, agree):
 @pytest.mark.parametrize(
     "changed, sentence",
     [
-        ({"rooms": ["one", "two", "two", "two"]}, "'rooms' is a category in .* and a number in"),
+        ({"rooms": ["one", "two", "two", "two"]}, "'rooms' is a category in .* but a number in"),
         ({"rooms": None, "rent": None, "district": None, "size": [1, 2, 3, 4]}, "shares no attribute"),
         (
             {"attributes": {"rent": {"kind": "number", "unit": "nights"}}},
-            "counted in nights in .* and in EUR",
+            "is in nights in .* but in EUR",
         ),
         (
             {"attributes": {"rent": {"kind": "number", "unit": "USD"}}},
-            'currency = "EUR", and counts .rent. in USD',
+            'currency = "EUR", but .rent. is in USD',
         ),
     ],
 )

@@ -114,7 +114,7 @@ def test_a_kind_that_is_none_is_refused_with_those_there_are():
 def test_a_kind_without_a_column_of_its_own_is_refused_for_a_column(tmp_path):
     (tmp_path / "listings.csv").write_text("listing_id,spot\na,1\n")
     MarketConfig(attributes={"spot": AttributeConfig(kind="place")}).save(tmp_path / "market.toml")
-    with pytest.raises(VibesError, match="column spot: a place is read from the columns latitude"):
+    with pytest.raises(VibesError, match="column spot: a location is read from the columns latitude"):
         Market.open(tmp_path)
 
 

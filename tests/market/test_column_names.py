@@ -96,9 +96,9 @@ def test_a_folder_of_mapped_tables_is_imported(both, tmp_path):
     ("columns", "told", "says"),
     [
         ("Id,price", "listing_id = 'ID'", r"\[columns\.listings\].* maps the column 'ID' to 'listing_id', and .* has Id, price"),
-        ("ID,price\na,2", "listing_id = 'ID'", "column ID, row 2: 'a' is there twice"),
+        ("ID,price\na,2", "listing_id = 'ID'", "column ID, row 2: 'a' occurs twice"),
         ("ID,listing_id", "listing_id = 'ID'", "has both of them"),
-        ("ID,price", "listing_id = 'ID'\nprice = 'ID'", "'ID' stands for two columns"),
+        ("ID,price", "listing_id = 'ID'\nprice = 'ID'", "'ID' is mapped to two columns"),
     ],
 )  # fmt: skip
 def test_a_mapping_that_does_not_fit_is_one_sentence(tmp_path, columns, told, says):

@@ -19,7 +19,7 @@ from listing_vibes.market.market import Market
         ),
         ("name = ", "is not valid TOML"),
         ("excluded = 'rating'", "'excluded' is 'rating'"),
-        ("actions = ['view', 'save', 'view']", "'view' is there twice"),
+        ("actions = ['view', 'save', 'view']", "'view' is listed twice"),
     ],
 )
 def test_a_wrong_configuration_is_one_sentence(tmp_path, text, says):

@@ -85,7 +85,7 @@ def test_users_who_return_and_events_that_say_not_this_are_noted(folder):
     )
     events = profile(Market.open(path)).events
     assert (events.returning, events.unwanted, events.listings_without) == (0.5, 1, 0)
-    assert "go back to a listing" in notes(path) and 'say "not this"' in notes(path)
+    assert "their user interacted with before" in notes(path) and 'say "not this"' in notes(path)
     (path / "market.toml").write_text("unwanted = []\n")
     assert "not this" not in notes(path)
 
@@ -158,7 +158,7 @@ def test_paths_start_at_photo_root_as_well_and_nothing_is_written_there(tiny_mar
     assert profile(market).photos.missing == 0 and thumbnail(market, market.photos["path"].iloc[0]).is_file()
     assert {file: file.stat().st_mtime_ns for file in elsewhere.rglob("*")} == before
     elsewhere.rename(tmp_path / "gone")
-    assert any("is no folder here" in defect for defect in profile(Market.open(path)).defects)
+    assert any("is not a folder on this machine" in defect for defect in profile(Market.open(path)).defects)
     (path / "market.toml").write_text("photo_root = '/'\n")
     with pytest.raises(VibesError, match="'photo_root' is '/'"):
         Market.open(path)

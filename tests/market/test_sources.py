@@ -65,7 +65,7 @@ def test_an_airbnb_snapshot_becomes_a_market(airbnb, tmp_path):
         3,
     )  # the check counts, nothing is lost
     assert market.events["user_id"].tolist() == ["u1", "u1", "u2"]
-    assert "'99' is no listing of this market" in str(market.defects[-1])
+    assert "'99' is not a listing of this market" in str(market.defects[-1])
 
 
 def test_what_leaks_or_is_unknown_in_a_snapshot_is_excluded_by_rule(airbnb, tmp_path):
@@ -93,8 +93,8 @@ def test_a_price_or_date_that_is_none_is_kept_for_the_check(airbnb, tmp_path):
     (airbnb / "reviews.csv.gz").write_bytes(gzip.compress(REVIEWS.replace("2023-05-02", "last May").encode()))
     import_market("inside-airbnb", airbnb, tmp_path / "market")
     told = "\n".join(map(str, Market.open(tmp_path / "market").defects))
-    assert "column price, row 3: 'eighty' is no finite number; read as missing" in told
-    assert "column timestamp, row 3: 'last May' is no date that can be read for sure" in told
+    assert "column price, row 3: 'eighty' is not a finite number; treated as missing" in told
+    assert "column timestamp, row 3: 'last May' is not an unambiguous date" in told
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,10 @@ def test_a_column_whose_type_shows_late_is_written_as_what_holds_all(tmp_path, m
         ({"events": "SELECT buyer AS user_id, listing_id FROM clicks"}, "lacks the column timestamp or position"),
         ({"events": "klicks"}, r"no table 'klicks' .* .clicks, listings, photos."),
         ({"listings": "SELECT * FROM nowhere"}, "no such table: nowhere"),
-        ({"listings": "SELECT * FROM listings WHERE price > 1e9"}, "has no row, so there is no market"),
+        ({"listings": "SELECT * FROM listings WHERE price > 1e9"}, "has no rows"),
         ({"listings": "SELECT listing_id, CASE WHEN price < 35 THEN price ELSE 'x' END AS cost FROM listings"}, "several types"),
         ({"listings": "gone.sql"}, "Cannot read --listings gone.sql"),
-        ({"photo_root": "/nowhere"}, "Not one of 2 photos is there"),
+        ({"photo_root": "/nowhere"}, "None of 2 photos exists"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_sentence_and_nothing_is_written(shop, tmp_path, monkeypatch, options, says):
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(shop, tmp_path, mo
 
 def test_an_address_that_is_none_or_leads_nowhere_is_one_sentence(tmp_path):
     done = vibes("import", "sql", "shop", tmp_path / "market", check=2)
-    assert "none that SQLAlchemy knows" in done.stderr
+    assert "not a database URL of SQLAlchemy" in done.stderr
     with pytest.raises(VibesError, match="There is no database"):
         import_market("sql", f"sqlite:///{tmp_path / 'nowhere.db'}", tmp_path / "market")
     with pytest.raises(VibesError, match=r"Connecting failed on .*me:\*\*\*@127") as error:

@@ -141,12 +141,12 @@ def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path, source, monk
         ({}, {}, "There is no memory://shop; check the address of PATH"),
         ({"other.parquet": HOMES}, {}, "holds no listings.parquet, listings.csv"),
         ({"listings.parquet": HOMES[["rooms"]]}, {}, r"memory://shop/listings.parquet lacks the column listing_id \(it has rooms\)"),
-        ({"listings.parquet": HOMES[:0]}, {}, "has no row"),
+        ({"listings.parquet": HOMES[:0]}, {}, "has no rows"),
         ({"listings.parquet": b"PAR1 no table"}, {}, "listings.parquet cannot be read .* export it again"),
         ({"listings.parquet": HOMES, "events.parquet": HOMES}, {}, "events.parquet lacks the column user_id"),
         ({"listings.parquet": HOMES}, {"events": "clicks"}, "--events: there is no table memory://shop/clicks"),
         ({"listings.parquet": HOMES, "photos.parquet": HOMES}, {}, "lacks the column path or url"),
-        ({"listings.parquet": HOMES, "photos.parquet": HOMES.assign(path="a.jpg")}, {}, "Not one of 1 photos is there .*--photo-root"),
+        ({"listings.parquet": HOMES, "photos.parquet": HOMES.assign(path="a.jpg")}, {}, "None of 1 photos exists .*--photo-root"),
         ({"listings/1.parquet": HOMES, "listings/2.parquet": HOMES.assign(rooms="x")}, {}, "listings cannot be read"),
     ],
 )  # fmt: skip
@@ -163,7 +163,9 @@ def test_what_is_missing_or_odd_is_one_sentence_and_nothing_is_written(memory, t
 @pytest.mark.parametrize("protocol", ["nowhere", "s3"])
 def test_a_protocol_that_cannot_be_opened_is_named_without_secrets(protocol, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(VibesError, match=f"begins with '{protocol}://', which cannot be opened") as caught:
+    with pytest.raises(
+        VibesError, match=f"has the protocol '{protocol}://', which cannot be opened"
+    ) as caught:
         Place.of(f"{protocol}://me:secret@bucket/shop?token=secret", "PATH")
     assert "secret" not in str(caught.value)
     monkeypatch.setitem(sys.modules, "fsspec", None)

@@ -27,7 +27,7 @@ def told(market: Market) -> str:
     [
         ("id,price\na,1\n", r"listings\.csv lacks the column 'listing_id' \(it has: id, price\)"),
         ("Preis,ID\n1,a\n", r"listings\.csv lacks .*market\.toml: \[columns\.listings\] listing_id = \"ID\""),
-        ("listing_id,price\na,1\nb,2\n a ,3\n", "row 3: 'a' is there twice"), ("listing_id,price\na,1\n,2\n", "row 2 is empty"),
+        ("listing_id,price\na,1\nb,2\n a ,3\n", "row 3: 'a' occurs twice"), ("listing_id,price\na,1\n,2\n", "row 2 is empty"),
         ("listing_id,price\n", "has no listing"),
     ],
 )  # fmt: skip
@@ -42,7 +42,7 @@ def test_listings_that_cannot_be_used_are_one_sentence(folder, listings, says):
     [
         ("[attributes.rooms]\nkind = 'number'", "lacks the column 'rooms' that the market's attributes"),
         ("title = 'headline'", "lacks the column 'headline' that the market's title"),
-        ("[attributes.town]\nkind = 'place'", "a place is read from the columns latitude and longitude"), ("color = 'red'", "unknown key 'color'"),
+        ("[attributes.town]\nkind = 'place'", "a location is read from the columns latitude and longitude"), ("color = 'red'", "unknown key 'color'"),
     ],
 )  # fmt: skip
 def test_a_configuration_that_does_not_fit_the_table_is_one_sentence(folder, toml, says):
@@ -59,7 +59,7 @@ def test_prices_are_read_and_what_is_none_is_counted(folder):
     assert market.listings["price"].fillna(-1).tolist() == [1200, -1, -1, -1, 12.5, -1]
     assert (
         told(market)
-        == "listings.csv, column price, row 2: 'inf' is no finite number; read as missing (3 rows)"
+        == "listings.csv, column price, row 2: 'inf' is not a finite number; treated as missing (3 rows)"
     )
 
 
@@ -155,7 +155,7 @@ def test_coordinates_beyond_the_earth_are_counted(folder):
     market = Market.open(folder(listings=rows))
     assert market.listings["latitude"].notna().tolist() == [True, False, True, False]
     assert market.listings["longitude"].notna().tolist() == [True, True, False, False]
-    assert "column latitude, row 2: '91' is no coordinate in degrees; read as missing (2 rows)" in told(
+    assert "column latitude, row 2: '91' is not a coordinate in degrees; treated as missing (2 rows)" in told(
         market
     )
     assert [attribute.kind for attribute in market.attributes] == ["place"]
@@ -260,7 +260,11 @@ def test_photos_are_ordered_and_the_odd_ones_skipped(folder):
     assert market.photos["path"].tolist() == ["a.jpg", "b0.jpg", "b1.jpg", "b2.jpg"]
     assert market.photos["position"].tolist() == [0, 0, 1, 2]
     assert market.cover == {"a": "a.jpg", "b": "b0.jpg"}
-    for sentence in ("'zz' is no listing of this market", "column path, row 5 is empty", "'x' is no number"):
+    for sentence in (
+        "'zz' is not a listing of this market",
+        "column path, row 5 is empty",
+        "'x' is not a number",
+    ):
         assert sentence in told(market)
 
 
@@ -332,7 +336,7 @@ def test_lists_in_the_place_of_ids_are_told(tmp_path):
     baskets = {"user_id": ["u", "v"], "listing_id": [["a", "b"], ["b"]], "position": [1, 2]}
     pq.write_table(pa.table(baskets), tmp_path / "events.parquet")
     market = Market.open(tmp_path)
-    assert "is no listing of this market; the event is skipped (2 rows)" in told(market)
+    assert "is not a listing of this market; the event is skipped (2 rows)" in told(market)
 
 
 def test_listings_that_end_before_they_begin_are_told_so(folder):

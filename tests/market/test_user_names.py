@@ -58,7 +58,7 @@ def test_a_market_has_names_in_the_order_of_the_ids(path, tiny_market):
 
 def test_a_key_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(VibesError, match=f"cannot be read or made at .*; set {VARIABLE}"):
+    with pytest.raises(VibesError, match=f"cannot be read or created at .*; set {VARIABLE}"):
         UserNames(tmp_path / "file", True).of("u003")
     (tmp_path / FILE).write_bytes(b"\xff" * 40)
     with pytest.raises(VibesError, match="it is no text"):

@@ -50,7 +50,7 @@ def test_a_transferred_run_says_what_its_model_knows(trained, tmp_path):
     market = type(run.market).open(run.market.path)
     heard: list[object] = []
     manifest = embed_market(market, tmp_path / "new", None, trained.path, heard.append)
-    sentence = "knows 11 of your 12 attributes; `bedrooms` is new; `rooms`, which it knows, is not there"
+    sentence = "knows 11 of your 12 attributes; `bedrooms` is new; `rooms`, which it knows, is missing"
     assert manifest.carried.sentence == sentence == Manifest.load(tmp_path / "new").carried.sentence
     assert any(sentence in getattr(one, "text", "") for one in heard)
     new = Run.open(tmp_path / "new")

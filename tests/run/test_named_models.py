@@ -88,7 +88,5 @@ def test_an_attribute_of_two_kinds_is_refused_in_a_sentence(tmp_path):
     rows = "".join(f"h{n},{n % 3 + 1} PN,{40 + 9 * n}\n" for n in range(12))
     (tmp_path / "listings.csv").write_text(f"listing_id,bedrooms,price\n{rows}")
     market = Market.open(tmp_path)
-    with pytest.raises(
-        VibesError, match=r"'bedrooms' is of the kind category in .* and of the kind number in"
-    ):
+    with pytest.raises(VibesError, match=r"'bedrooms' has the type category in .* but the type number in"):
         TransferReport.of(market, Featurizer.load(HOMES), HOMES, "homes")

@@ -1,7 +1,7 @@
-"""How the demo that ships in `assets/demo` is made: `python -m listing_vibes.demo.bundle WORK` makes it from the photos.
+"""Build the demo that ships in `assets/demo`: `python -m listing_vibes.demo.bundle WORK`, from its rendered photos.
 
-Two smaller runs of the same market ship beside its run, for the page Compare: "without-photos" has the same preset and seed but no
-photos; "homes" is by the model of that name that ships, as `vibes embed MARKET RUN --model homes` gives before anything is trained.
+Two smaller runs of the same market ship with its run, for the page Compare: "without-photos" has the same preset and seed but no
+photos; "homes" uses the model of that name that ships, as `vibes embed MARKET RUN --model homes` does without training.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from listing_vibes.run.spaces import embed_market, save_spaces
 from listing_vibes.run.versions import RESULTS, results_of
 from listing_vibes.training.train import train
 
-#: By name, not the best at hand: the same run on every machine.
+#: A fixed encoder rather than the best available one, so that the run is the same on every machine.
 ENCODER = LITE0
 WEIGHTS = "model.safetensors"
-#: What else a training leaves, or `bundle` puts beside its run.
+#: Other files of a training, or files that `bundle` moves out of its run.
 BESIDE = ("train.jsonl", "ablation.parquet", "ablation.png", "ablation.svg")
 FULL = "full"  # the last model of the ladder
-#: The smallest model, so that a clone of the project stays small; all else are the defaults.
+#: The smallest model, which keeps a clone of the project small; all other settings are the defaults.
 SHIPPED: dict[str, Any] = {"preset": "tiny"}
 WITHOUT_PHOTOS, HOMES = SMALLER
 
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A demo market on disk, with the latent world it was drawn from and its photos' vectors."""
+    """A demo market on disk, with its latent world and its photo vectors."""
 
     market: Market
     world: World
@@ -63,16 +63,16 @@ class Made:
 
 
 def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> Made:
-    """Simulate the market and the truth into `folder` with the pictures of `photo_root`, and embed these.
+    """Simulate the market and the truth into `folder` with the photos of `photo_root`, and embed these.
 
     `size` goes to `listing_vibes.demo.simulate.simulate`.
 
     Raises:
-        VibesError: no picture is there, or the folder cannot be written.
+        VibesError: there is no photo, or the folder cannot be written.
     """
     if not any((photo_root / "photos").glob("*.webp")):
         raise VibesError(
-            f"{photo_root / 'photos'} holds no pictures of the demo; render them with `PYTHONPATH=core:assets/demo python -m studio`."
+            f"{photo_root / 'photos'} holds no photos of the demo; render them with `PYTHONPATH=core:assets/demo python -m studio`."
         )
     report(Stage("simulating"))
     simulated = simulate(folder, photo_root, truth=folder / TRUTH, overwrite=True, **size)
@@ -82,10 +82,10 @@ def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> 
 
 
 def finish(made: Made, run: Path, report: Report) -> Run:
-    """Measure a trained run beside the oracle, draw its map, make its photos searchable, and let it find its market
-    wherever the project lies.
+    """Evaluate a trained run together with the oracle, draw its map, make its photos searchable, and store the market's path
+    relative to the project.
 
-    What is measured is what ships: the weights rounded to float16, so that a clone stays small.
+    The evaluated weights are those that ship: rounded to float16, which keeps a clone small.
     """
     trained = run.with_name(f".{run.name}-trained")
     shutil.rmtree(trained, ignore_errors=True)
@@ -102,13 +102,13 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     save_measured(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
     report(Stage("drawing the map"))
     save_map(opened, report=report)
-    report(Stage("looking at the photos"))
+    report(Stage("classifying the photos"))
     PhotoSearch.make(opened)
     return opened
 
 
 def save_measured(run: Run, evaluation: Evaluation) -> None:
-    """Write what was measured into a run that ships: it is of one state, and has it in one place."""
+    """Write the evaluation into a run that ships, where it is stored in one place."""
     save_metrics(run, evaluation)
     for path in results_of(run.path).glob("[!.]*"):
         copy_file(path, run.path / path.name)
@@ -117,7 +117,7 @@ def save_measured(run: Run, evaluation: Evaluation) -> None:
 
 
 def round_weights(run: Path) -> None:
-    """Let the weights of a run folder be float16."""
+    """Round the weights of a run folder to float16."""
     weights = load_file(run / WEIGHTS)
     with atomic_path(run / WEIGHTS) as temporary:
         save_file({name: tensor.half() for name, tensor in weights.items()}, temporary)
@@ -125,9 +125,9 @@ def round_weights(run: Path) -> None:
 
 
 def bundle(work: Path, report: Report) -> None:
-    """Make the demo that ships: train the ladder in the folder `work`, and ship its last model with the ladder's table.
+    """Build the demo that ships: train the ladder in the folder `work`, and ship its last model with the ladder's table.
 
-    `work` is resumable; a model that it holds already is not trained again.
+    `work` can be resumed; models that are trained already are not trained again.
     """
     created, run = make_market(ROOT, ROOT, report), ROOT / RUN
     ladder = load_grid("ladder")
@@ -149,10 +149,10 @@ def bundle(work: Path, report: Report) -> None:
 
 
 def embed_smaller(market: Market, target: Path, model: Path, report: Report) -> None:
-    """Make a run of what Compare needs: the model, its vectors of the listings, what it reads of them, and its ranked queries."""
+    """Build a run with what Compare needs: the model, its listing vectors and features, and its ranked queries."""
     shutil.rmtree(target, ignore_errors=True)
     manifest = embed_market(market, target, None, model, report)
-    # The other spaces are as in the run that ships.
+    # The other spaces are the same as in the run that ships.
     save_spaces(target, market, {"model": Run.open(target, market).vectors("model")})
     transferred = manifest.carried and manifest.carried.model_copy(update={"run": str(model)})
     seal(target, manifest.model_copy(update={"market": "..", "carried": transferred}))

@@ -12,7 +12,7 @@ KM_PER_DEGREE = 111.2
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a home lies: its district, and km east and north of the market square."""
+    """The location of a home: its district, and km east and north of the market square."""
 
     district: Parameters
     x: float
@@ -20,7 +20,7 @@ class Spot:
 
 
 def place(home: Home, rng: np.random.Generator, city: Parameters) -> Spot:
-    """A spot for a home: districts known for its building or its view are likelier."""
+    """Draw a location for a home: districts known for its building or its view are more likely."""
     weight = np.array(
         [
             d.share * city.affinity ** ((home.building in d.known) + (home.view in d.known))
@@ -33,12 +33,12 @@ def place(home: Home, rng: np.random.Generator, city: Parameters) -> Spot:
 
 
 def level(spot: Spot, city: Parameters) -> float:
-    """What the place adds to a log price: the level of the district, and the way to the market square."""
+    """Return the location's effect on a log price: the level of the district, and the distance to the market square."""
     return float(np.log(spot.district.level) - city.decay * np.hypot(spot.x, spot.y))
 
 
 def degrees(x: float, y: float, city: Parameters) -> tuple[float, float]:
-    """Latitude and longitude of a point in km east and north of the market square."""
+    """Return latitude and longitude of a point in km east and north of the market square."""
     north = city.latitude + y / KM_PER_DEGREE
     east = city.longitude + x / (KM_PER_DEGREE * np.cos(np.radians(city.latitude)))
     return round(float(north), 5), round(float(east), 5)

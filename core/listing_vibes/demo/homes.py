@@ -1,7 +1,7 @@
-"""The latent homes of the demo market: what a picture shows and a listing tells, before any noise.
+"""The latent homes of the demo market: the properties behind photos and listings, before any noise.
 
-`python -m listing_vibes.demo.homes COUNT SEED` writes them as JSON lines, for the renderer. Only the standard library and numpy,
-since the renderer's environment has nothing else.
+`python -m listing_vibes.demo.homes COUNT SEED` writes them as JSON lines, for the renderer. It uses only the standard library and
+numpy, since the renderer's environment has nothing else.
 """
 
 import json
@@ -26,12 +26,12 @@ VIBES = (
 BUILDINGS = ("block", "townhouse", "tower", "villa", "factory")
 VIEWS = ("street", "park", "water", "roofs", "courtyard")
 ROOMS = ("living", "kitchen", "bedroom", "bathroom", "front")
-LOWEST_ROOFS = 2  # from lower floors one does not look over roofs
+LOWEST_ROOFS = 2  # lower floors have no view over roofs
 
 
 @dataclass(frozen=True)
 class Home:
-    """One home; `seed` is for whatever else a picture needs. All of quality, light, density, clutter lie in 0..1."""
+    """One home; `seed` is for all other details of a photo. Quality, light, density and clutter are in 0..1."""
 
     number: int
     seed: int
@@ -49,16 +49,16 @@ class Home:
     clutter: float
     balcony: bool
     hour: float  # time of day of the photos, 7..20
-    photos: tuple[str, ...]  # the rooms that are shown, the cover first
+    photos: tuple[str, ...]  # the photographed rooms, the cover first
 
     @property
     def photo_paths(self) -> list[str]:
-        """Where the pictures lie, relative to the market, the cover first."""
+        """The paths of the photos, relative to the market, the cover first."""
         return [f"photos/{self.number:04d}_{room}.webp" for room in self.photos]
 
 
 def homes(count: int, seed: int, parameters: Parameters | None = None) -> list[Home]:
-    """`count` homes; the same seed gives the same homes, and home n does not depend on `count`."""
+    """Return `count` homes; the same seed gives the same homes, and home n does not depend on `count`."""
     parameters = parameters or load_parameters()
     return [_home(number, np.random.default_rng([seed, 1, number]), parameters) for number in range(count)]
 
@@ -73,7 +73,7 @@ def _home(number: int, rng: np.random.Generator, parameters: Parameters) -> Home
     low, high = p.floors[building]
     floors = int(rng.integers(low, high + 1))
     floor = int(rng.integers(0, floors)) if building != "villa" else 0
-    # the room sizes of a home are those of its building; its vibe moves them a little
+    # The room sizes of a home depend on its building, and slightly on its vibe.
     rooms = 1 + _pick(rng, p.rooms)
     stretch = p.building_area[building] + style.area + rng.normal(0, p.area_spread)
     area = (p.area_base + p.area_room * rooms) * float(np.exp(stretch))

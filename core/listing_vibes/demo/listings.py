@@ -1,7 +1,7 @@
-"""Listings from latent homes: prices, dates, and the cells that an advertiser fills in, with the noise of real life.
+"""Listings from latent homes: prices, dates, and the cells that an advertiser fills in, with realistic noise.
 
 The price is hedonic (Rosen 1974, Journal of Political Economy 82): log price = deal + a log area + place + building +
-view + floor + light + quality + balcony + parking + (faintly) vibe + noise. The vibe itself is in no column.
+view + floor + light + quality + balcony + parking + (weakly) vibe + noise. The vibe itself is in no column.
 """
 
 from dataclasses import dataclass
@@ -24,24 +24,24 @@ BUILDING_LABELS = {
     "villa": "villa",
     "factory": "converted factory",
 }
-TYPICAL_AREA = 60.0  # m2, where the price of a m2 is that of the parameters
+TYPICAL_AREA = 60.0  # m2, the area for which the parameters give the price per m2
 ACTIONS = ("view", "photo_swipe", "favourite", "phone", "message")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A home on the market: what is true of it, whether or not its listing says so."""
+    """A home on the market with its true properties, whether or not its listing states them."""
 
     home: Home
     spot: Spot
     sale: bool
     parking: bool
     pets: bool
-    worth: float  # log price that such a home has
-    price: float  # euros, as asked
+    worth: float  # log of the home's hedonic price
+    price: float  # euros, the listed price
     since: float  # days after the first day
     until: float
-    charm: float  # standard normal, what pleases everybody and no column tells
+    charm: float  # standard normal, an appeal to all users that is in no column
 
     @property
     def listing_id(self) -> str:
@@ -50,7 +50,7 @@ class Offer:
 
 
 def offers(homes: list[Home], seed: int, parameters: Parameters) -> list[Offer]:
-    """One offer a home; that of home n does not depend on the others."""
+    """Draw one offer for each home; that of home n does not depend on the others."""
     return [_offer(home, np.random.default_rng([seed, 2, home.number]), parameters) for home in homes]
 
 
@@ -70,7 +70,7 @@ def _offer(home: Home, rng: np.random.Generator, parameters: Parameters) -> Offe
 
 
 def worth_of(home: Home, spot: Spot, sale: bool, parking: bool, parameters: Parameters) -> float:
-    """The hedonic log price of a home, in euros (a month, unless for sale)."""
+    """Return the hedonic log price of a home, in euros (a month, unless for sale)."""
     p = parameters.listing
     month = p.rent_m2 * TYPICAL_AREA * (home.area_m2 / TYPICAL_AREA) ** p.area_power
     return (
@@ -88,7 +88,7 @@ def worth_of(home: Home, spot: Spot, sale: bool, parking: bool, parameters: Para
 
 
 def _dates(rng: np.random.Generator, parameters: Parameters) -> tuple[float, float]:
-    """Days of publication and expiry; a listing that is over before the log begins is drawn again."""
+    """Draw days of publication and expiry; a listing that expires before the log begins is drawn again."""
     p = parameters.listing
     while True:
         since = rng.uniform(-p.before, parameters.market.days - 1)
@@ -98,7 +98,7 @@ def _dates(rng: np.random.Generator, parameters: Parameters) -> tuple[float, flo
 
 
 def listings_frame(offers: list[Offer], seed: int, parameters: Parameters) -> pd.DataFrame:
-    """The table `listings`, in the order of the offers."""
+    """Return the table `listings`, in the order of the offers."""
     table = pd.DataFrame(
         [_row(offer, np.random.default_rng([seed, 3, offer.home.number]), parameters) for offer in offers]
     )
@@ -144,7 +144,7 @@ def _row(offer: Offer, rng: np.random.Generator, parameters: Parameters) -> dict
 
 
 def market_config() -> MarketConfig:
-    """The names, labels and units of the demo market."""
+    """Return the names, labels and units of the demo market."""
     return MarketConfig(
         name="Demo: a simulated market of homes",
         note="Generated: these homes do not exist, their photos are rendered and their visitors simulated. The figures "

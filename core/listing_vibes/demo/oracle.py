@@ -1,4 +1,4 @@
-"""The ceiling: a scorer that knows the latent utilities, tastes and filters, though not the noise."""
+"""An upper bound: a scorer that knows the latent utilities, tastes and filters, but not the noise."""
 
 import numpy as np
 
@@ -11,11 +11,11 @@ DRAWS = 8  # pages over which the position is averaged
 
 
 class Oracle:
-    """Scores by the log of the chance that a click of this user at this moment goes to a listing.
+    """Score listings by the log probability that a click of the user at the moment is on the listing.
 
-    With b the share of sessions without filters, M the live listings that pass the filters and A all live ones,
+    With b the share of sessions without filters, M the active listings that pass the filters and A all active ones,
     log((1 - b) [j in M] exp(V_j + E_j) / sum over M + b exp(V_j + E_j) / sum over A), where E is averaged over random
-    pages. Of the log it uses the views of the days before a query's day, as the page itself does.
+    pages. From the log it uses the views of the days before a query's day, as the page itself does.
     """
 
     name = "oracle"
@@ -35,7 +35,7 @@ class Oracle:
         )  # (R, L)
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32; `-inf` for listings that are not live."""
+        """Return (B, L) float32; `-inf` for listings that are not active."""
         world, page = self.world, self.world.parameters.page
         user, day = self.user[batch.user], (batch.at - world.first) / DAY
         live = world.stock.live(day)
@@ -51,7 +51,7 @@ class Oracle:
             return np.log(chance).astype(np.float32)
 
     def _chance(self, value: np.ndarray, sorting: np.ndarray, shown: np.ndarray) -> np.ndarray:
-        """(B, L) multinomial logit over the `shown` listings."""
+        """Return (B, L): multinomial logit probabilities over the `shown` listings."""
         position = self.world.parameters.page.position
         seen = sum(exposure(sorting + noise, shown, position) for noise in self.noise) / DRAWS
         total = np.where(shown, value + seen, -np.inf)

@@ -1,4 +1,4 @@
-"""The parameters of the demo market: `parameters.toml`, whose comments say what each one means (standard library only)."""
+"""The parameters of the demo market from `parameters.toml`, whose comments explain them (standard library only)."""
 
 import tomllib
 from functools import cache
@@ -9,7 +9,7 @@ FILE = Path(__file__).with_name("parameters.toml")
 
 
 class Parameters(SimpleNamespace):
-    """A section of the file, its keys as attributes; what is keyed by buildings, views or vibes stays a dict."""
+    """A section of the file, with its keys as attributes; mappings by buildings, views or vibes stay dicts."""
 
     def replace(self, **values: object) -> "Parameters":
         """Return the same section with other values."""

@@ -1,4 +1,4 @@
-"""The sessions of the demo market, day by day: who comes, what they open, what they do (the model: `choice`)."""
+"""The sessions of the demo market, day by day: which users come, what they open, and their events (the model: `choice`)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from listing_vibes.demo.users import People
 from listing_vibes.market.columns import Columns as C
 
 DAY_SECONDS = 86_400
-#: Hours at which sessions begin: share, mean, standard deviation.
+#: Starting hours of sessions: share, mean, standard deviation.
 HOURS = ((0.15, 8.2, 0.9), (0.25, 12.6, 1.3), (0.60, 20.3, 1.6))
 NEW, SEEN, KEPT = 0, 1, 2
-KEEPS = ACTIONS.index("favourite")  # from this action on a listing is kept in mind
+KEEPS = ACTIONS.index("favourite")  # from this action on, a listing counts as saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Visits:
 def simulate_events(
     offers: list[Offer], stock: Stock, people: People, seed: int, parameters: Parameters
 ) -> pd.DataFrame:
-    """The table `events`, with one column more, `interest`, that the log of a market does not have."""
+    """Return the table `events`, with the additional column `interest`, which the log of a market does not have."""
     days = list(_days(stock, people, np.random.default_rng([seed, 5]), parameters))
     user, listing, second, action, duration, interest = (
         np.concatenate([getattr(day, name) for day in days]) for name in Visits.__dataclass_fields__
@@ -76,7 +76,7 @@ def _day(
     rng: np.random.Generator,
     parameters: Parameters,
 ) -> Visits:
-    """One session of each of `user` (S,)."""
+    """Simulate one session for each of `user` (S,)."""
     c, page = parameters.choice, parameters.page
     start = day + _hours(rng, len(user)) / 24  # (S,) days
     browses = rng.random(len(user)) < parameters.users.browsing
@@ -110,7 +110,7 @@ def _visits(
     rng: np.random.Generator,
     parameters: Parameters,
 ) -> Visits:
-    """What happens behind the clicks: actions, seconds, and the moments that follow from them."""
+    """Return the events after the clicks: actions, seconds, and the resulting moments."""
     i = parameters.interest
     action = np.searchsorted(i.actions, interest)  # (S, K)
     log_seconds = np.log(i.seconds) + i.growth * interest + rng.normal(0, i.seconds_noise, interest.shape)
@@ -118,7 +118,9 @@ def _visits(
     pause = 1 + i.pause * np.exp(rng.normal(0, 0.7, interest.shape))
     spent = np.where(opened, seconds + pause, 0)
     second = start[:, None] * DAY_SECONDS + np.cumsum(spent, axis=1) - spent
-    opened = opened & (second < stock.until[chosen] * DAY_SECONDS)  # it may expire while others are looked at
+    opened = opened & (
+        second < stock.until[chosen] * DAY_SECONDS
+    )  # it may expire while the user views others
     row, column = np.nonzero(opened)
     duration = np.round(seconds[row, column], 1)
     duration[rng.random(len(row)) < i.unknown] = np.nan
@@ -133,7 +135,7 @@ def _visits(
 
 
 def _interest(value: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """(S, L): `value` standardised over the `shown` listings of each session."""
+    """Return (S, L): `value` standardized over the `shown` listings of each session."""
     count = np.maximum(shown.sum(axis=1, keepdims=True), 1)
     mean = np.where(shown, value, 0).sum(axis=1, keepdims=True) / count
     spread = np.sqrt(np.where(shown, (value - mean) ** 2, 0).sum(axis=1, keepdims=True) / count)

@@ -1,6 +1,6 @@
-"""The demo that ships: a market folder with photos and, inside it, a trained run and the latent truth.
+"""The demo that ships: a market folder with photos that contains a trained run and the latent truth.
 
-In a clone of the project it lies in `assets/demo`; a wheel carries it in the folder `bundled` beside this file.
+In a clone of the project it is in `assets/demo`; in a wheel, in the folder `bundled` next to this file.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from listing_vibes.market.caches import DEMO
 
 ROOT = DEMO
 RUN, TRUTH = "run", "truth.parquet"
-#: Smaller runs of the same market, made by `listing_vibes.demo.bundle`, so that there is something to compare.
+#: Smaller runs of the same market, built by `listing_vibes.demo.bundle`, for comparison.
 BESIDE = ("without-photos", "homes")
 
 
 def bundled_run() -> Path:
-    """The run that ships with the project.
+    """Return the run that ships with the project.
 
     Raises:
-        VibesError: it is not there.
+        VibesError: it does not exist.
     """
     if not (ROOT / RUN / "run.toml").is_file():
         raise VibesError(
-            f"The demo is not at {ROOT}; it comes with the project: install that again with "
+            f"The demo is not at {ROOT}; it is part of the project; install that again with "
             "`pip install -e '.[app,train]'` in a clone."
         )
     return ROOT / RUN
 
 
 def bundled_runs() -> list[Path]:
-    """The run that ships with the project, and those that ship beside it.
+    """Return the run that ships with the project, and the smaller ones.
 
     Raises:
-        VibesError: the first is not there.
+        VibesError: the first does not exist.
     """
     return [bundled_run(), *(ROOT / name for name in BESIDE if (ROOT / name / "run.toml").is_file())]

@@ -1,7 +1,7 @@
-"""The demo market: homes, listings, people and their sessions, written as a market folder.
+"""Simulate the demo market: homes, listings, users and their sessions, written as a market folder.
 
-It shows the tool, not the world. How people choose is written down in `listing_vibes.demo.choice`, every number in
-`parameters.toml`.
+It demonstrates the tool and makes no claim about real markets. `listing_vibes.demo.choice` documents the choice model, and
+`parameters.toml` has all numbers.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from listing_vibes.market.writer import replacing, write_market
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What was simulated: the latent world and the three tables that the market has of it."""
+    """The result: the latent world and the three tables that the market has of it."""
 
     world: World
     listings: pd.DataFrame
@@ -42,12 +42,12 @@ def simulate(
 ) -> Simulation:
     """Write the market folder `path`; the same seed and parameters give the same market.
 
-    `photo_root` holds the pictures, `photo_root/photos/<number>_<room>.webp`; those that are there are copied and named
+    `photo_root` holds the photos, `photo_root/photos/<number>_<room>.webp`; existing ones are copied and listed
     in the photos table. The truth is written to the file `truth` where one is given, never into the market.
-    What is None is taken from the parameters. `overwrite` replaces the market that `path` holds.
+    None means the value of the parameters. `overwrite` replaces an existing market in `path`.
 
     Raises:
-        VibesError: the folder cannot be written, holds a market without `overwrite`, or holds something else.
+        VibesError: the folder cannot be written, holds a market without `overwrite`, or holds other content.
     """
     world = World.draw(seed, listings, users, parameters)
     p = world.parameters
@@ -62,7 +62,7 @@ def simulate(
 
 
 def photos_frame(offers: list[Offer], photo_root: Path) -> pd.DataFrame | None:
-    """The table `photos` of the pictures that exist under `photo_root`; None where there is none."""
+    """Return the table `photos` of the photos that exist under `photo_root`; None where there is none."""
     rows = []
     for offer in offers:
         present = [path for path in offer.home.photo_paths if (Path(photo_root) / path).is_file()]

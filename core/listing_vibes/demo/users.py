@@ -1,4 +1,4 @@
-"""The people of the demo market: what they look for, what they like, and on which days they come."""
+"""The users of the demo market: what they search for, their tastes, and on which days they come."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,19 @@ NEVER = np.float32(np.inf)
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """U people as arrays, in the order of their numbers."""
+    """U users as arrays, in the order of their numbers."""
 
-    sale: np.ndarray  # (U,) bool, they buy; the others rent
+    sale: np.ndarray  # (U,) bool, True for buyers, False for renters
     log_budget: np.ndarray  # (U,) on their first day
-    log_area: np.ndarray  # (U,) the area they request for
-    x: np.ndarray  # (U,) km, the place they have in mind
+    log_area: np.ndarray  # (U,) the desired area
+    x: np.ndarray  # (U,) km, the desired location
     y: np.ndarray  # (U,)
-    radius: np.ndarray  # (U,) km of the place filter, inf without one
+    radius: np.ndarray  # (U,) km of the location filter, inf without one
     least: np.ndarray  # (U,) log price of the lower price filter relative to the budget, -inf without one
     balcony: np.ndarray  # (U,) bool, wants one
     pet: np.ndarray  # (U,) bool, has one
-    taste: np.ndarray  # (U, 2, V) utility of each vibe by the favourite and by the second favourite
-    drift: np.ndarray  # (U, W) weight of the second favourite in each week
+    taste: np.ndarray  # (U, 2, V) utility of each vibe by the favorite and by the second favorite
+    drift: np.ndarray  # (U, W) weight of the second favorite in each week
     arrival: np.ndarray  # (U,) day of the first session
     visits: np.ndarray  # (U, D) bool, has a session that day
 
@@ -38,14 +38,14 @@ class People:
         return [f"user-{number:05d}" for number in range(len(self))]
 
     def taste_at(self, user: np.ndarray, week: np.ndarray) -> np.ndarray:
-        """(S, V): the utility of each vibe for `user` (S,) in `week` (S,), without what everybody likes."""
+        """Return (S, V): the utility of each vibe for `user` (S,) in `week` (S,), without the appeal to all users."""
         weight = self.drift[user, np.clip(week, 0, self.drift.shape[1] - 1)][:, None]  # (S, 1)
         return (1 - weight) * self.taste[user, 0] + weight * self.taste[user, 1]
 
 
 def people(count: int, offers: list[Offer], seed: int, parameters: Parameters) -> People:
-    """`count` people whose requests follow what such a market offers: each has a home in mind, and a favourite vibe
-    that is independent of it."""
+    """Draw `count` users whose demand follows the supply of the market: each wants a home similar to one of the offers, and has a
+    favorite vibe that is independent of it."""
     rng = np.random.default_rng([seed, 4])
     p, c = parameters.users, parameters.choice
     mind = rng.integers(0, len(offers), count)
@@ -77,7 +77,7 @@ def people(count: int, offers: list[Offer], seed: int, parameters: Parameters) -
 
 
 def _tastes(rng: np.random.Generator, count: int, parameters: Parameters) -> np.ndarray:
-    """(U, 2, V): strength x (1 for the favourite, less for those near it, 0 for the others)."""
+    """Draw (U, 2, V): strength x (1 for the favorite, less for similar vibes, 0 for the others)."""
     neighbors = np.array(
         [
             [1.0 if other == name else parameters.vibe[name].near.get(other, 0.0) for other in VIBES]
@@ -93,7 +93,7 @@ def _tastes(rng: np.random.Generator, count: int, parameters: Parameters) -> np.
 def _drift(
     rng: np.random.Generator, count: int, weeks: int, start: float, spread: float, keep: float
 ) -> np.ndarray:
-    """(U, W) in 0..1: the logistic of a stationary AR(1) around `start` with standard deviation `spread`."""
+    """Draw (U, W) in 0..1: the logistic of a stationary AR(1) around `start` with standard deviation `spread`."""
     state = rng.normal(0, spread, count)
     columns = []
     for _ in range(weeks):
@@ -103,7 +103,7 @@ def _drift(
 
 
 def _calendar(rng: np.random.Generator, count: int, parameters: Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Days of arrival (U,), and sessions (U, D) bool: one on that day, and by chance on days until the search ends."""
+    """Draw days of arrival (U,), and sessions (U, D) bool: one on that day, and randomly on days until the search ends."""
     p, days = parameters.users, parameters.market.days
     arrival = rng.integers(0, days, count)
     early = rng.random(count) < p.backlog

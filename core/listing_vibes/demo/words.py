@@ -1,4 +1,4 @@
-"""Titles and descriptions from a small grammar: sometimes vague, sometimes wrong, seldom and faintly about style."""
+"""Titles and descriptions from a small grammar: sometimes vague, sometimes wrong, rarely and weakly about style."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ VIEW_WORDS = {
     "roofs": ("A view over the roofs", "You look far over the city"),
     "courtyard": ("Quiet, towards the courtyard", "The rooms face the inner yard"),
 }
-#: From worst to best; sellers choose the step, and flatter.
+#: From worst to best; sellers choose the step, and exaggerate.
 CONDITIONS = (
     ("Needs some work", "To be renovated to your own ideas", "A home with potential"),
     ("Simple but functional", "Solid condition", "Clean and practical"),
@@ -29,7 +29,7 @@ CONDITIONS = (
     ("Recently refreshed", "In very good condition", "Nothing to be done, move in"),
     ("Completely modernised", "Finished to a high standard", "First occupancy after renovation"),
 )
-#: Words on style; most listings have none, and half of those that do name a style that is not theirs.
+#: Phrases about style; most listings have none, and half of those that do name a wrong style.
 HINTS = {
     "worn_out": ("original fittings", "a blank canvas", "as it has always been"),
     "rental_basic": ("neutral throughout", "ready to let", "easy to furnish"),
@@ -60,7 +60,7 @@ COUNTS = ("one", "two", "three", "four", "five", "six")
 
 
 def title(home: Home, district: str, rng: np.random.Generator) -> str:
-    """A short name for a listing; it tells rooms, place and often the building."""
+    """Return a short name for a listing, with rooms, location and often the building."""
     rooms = f"{COUNTS[home.rooms - 1]}-room home"
     building = _one(rng, BUILDING_WORDS[home.building])
     return (
@@ -72,7 +72,7 @@ def title(home: Home, district: str, rng: np.random.Generator) -> str:
 
 
 def description(home: Home, district: str, rng: np.random.Generator, p: Parameters) -> str | None:
-    """Up to seven sentences, or None where the advertiser wrote nothing."""
+    """Return up to seven sentences, or None where the advertiser wrote nothing."""
     if rng.random() < p.no_description:
         return None
     sentences = [_opening(home, district, rng)]
@@ -99,7 +99,7 @@ def _opening(home: Home, district: str, rng: np.random.Generator) -> str:
 
 
 def _facts(home: Home, rng: np.random.Generator, p: Parameters) -> list[str]:
-    """Some true sentences; each is of another home's fact with the chance `wrong`."""
+    """Return some true sentences; each is about another home's fact with the probability `wrong`."""
     wrong = rng.random(4) < p.wrong
     view = _one(rng, tuple(VIEW_WORDS)) if wrong[0] else home.view
     building = _one(rng, BUILDINGS) if wrong[1] else home.building
@@ -125,5 +125,5 @@ def _one(rng: np.random.Generator, choices: Sequence[str]) -> str:
 
 
 def _some(rng: np.random.Generator, choices: Sequence[str], least: int, most: int) -> list[str]:
-    """Between `least` and `most` different ones, in random order."""
+    """Return between `least` and `most` different choices, in random order."""
     return [choices[i] for i in rng.permutation(len(choices))[: int(rng.integers(least, most + 1))]]

@@ -1,4 +1,4 @@
-"""The latent world of a demo market: everything that is drawn before anybody clicks."""
+"""The latent world of a demo market: everything that is drawn before the first click."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from listing_vibes.market.columns import Columns as C
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Homes on offer and people who search, of one seed."""
+    """Homes on offer and users who search, of one seed."""
 
     seed: int
     parameters: Parameters
@@ -30,7 +30,7 @@ class World:
         users: int | None = None,
         parameters: Parameters | None = None,
     ) -> "World":
-        """The world of a seed; what is None is taken from the parameters."""
+        """Draw the world of a seed; None means the value of the parameters."""
         p = parameters or load_parameters()
         size = p.market.replace(
             seed=p.market.seed if seed is None else seed,
@@ -43,12 +43,12 @@ class World:
 
     @property
     def first(self) -> int:
-        """Nanoseconds since 1970 UTC at which the log begins."""
+        """The start of the log, in nanoseconds since 1970 UTC."""
         return pd.Timestamp(self.parameters.market.first_day, tz="UTC").as_unit("ns").value
 
     @property
     def truth(self) -> pd.DataFrame:
-        """listing_id, vibe, quality: what no column of the market tells."""
+        """The columns listing_id, vibe and quality, which no column of the market contains."""
         return pd.DataFrame(
             [(o.listing_id, o.home.vibe, o.home.quality) for o in self.offers],
             columns=[C.LISTING, "vibe", "quality"],

@@ -1,4 +1,4 @@
-"""Which parts of a listing and of a history the model is told, and how: one configuration."""
+"""Configuration of the features: which parts of a listing and of a history the model reads, and in which form."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ TextView = Annotated[str, AfterValidator(TEXT_SOURCES.known)]
 
 
 class FeatureConfig(BaseModel):
-    """Table `[features]` of a configuration file."""
+    """The table `[features]` of a configuration file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,16 +28,18 @@ class FeatureConfig(BaseModel):
 
     photos: int = Field(4, ge=0, le=32, description="photo tokens a listing, 0 = none, 1 = the cover")
     photo_encoders: tuple[str, ...] = Field((), description="empty = what --encoder says")
-    photo_join: Literal["tokens", "concat"] = "tokens"  # several encoders: a token each, or one of all
+    photo_join: Literal["tokens", "concat"] = (
+        "tokens"  # several encoders: one token for each, or one concatenated token
+    )
     photo_train_blocks: int = Field(
         0, ge=0, le=3, description="last stages of EfficientNet-Lite0 that train with the model; 0 = frozen"
     )
 
-    text: bool = True  # sentence vectors of each text attribute
+    text: bool = True  # tokens with the sentence vectors of each text attribute
     text_views: tuple[TextView, ...] = Field(("minilm-whitened",), min_length=1)  # one token each
     words: bool = True  # tabular: the set of known words of each text attribute
 
-    vectors: bool = True  # tokens of the market's own vectors, where market.toml says so
+    vectors: bool = True  # tokens of the market's precomputed vectors, where market.toml has `tokens = true`
 
     meta: bool = True  # action and duration tokens in histories
 
@@ -46,13 +48,13 @@ class FeatureConfig(BaseModel):
     def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"'{twice[0]}' is there twice; name it once")
+            raise ValueError(f"'{twice[0]}' is listed twice; list it once")
         return names
 
     @model_validator(mode="before")
     @classmethod
     def _trainable(cls, given: Any) -> Any:
-        """Who trains an encoder's stages means that encoder."""
+        """Default to the trainable encoder where stages of an encoder are trained."""
         if isinstance(given, dict) and given.get("photo_train_blocks") and not given.get("photo_encoders"):
             return {**given, "photo_encoders": (TRAINABLE,)}
         return given
@@ -69,5 +71,5 @@ class FeatureConfig(BaseModel):
 
     @property
     def photo_tokens(self) -> int:
-        """Photo tokens a listing and encoder, at most; 0 where the model is told no photos."""
+        """The most photo tokens of a listing for each encoder; 0 where the model reads no photos."""
         return self.photos

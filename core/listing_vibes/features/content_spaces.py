@@ -1,11 +1,11 @@
-"""The spaces that need no model: listings compared by their photos, and by what their columns say.
+"""The spaces that need no model: listings compared by their photos, and by their attributes.
 
-In the attributes space every known attribute weighs the same. What has bins, as a number, is an angle on a quarter
+In the attributes space every known attribute has the same weight. A value with bins, such as a number, is an angle on a quarter
 circle at its quantile, so that the cosine of two numbers falls smoothly with their distance in rank; a category, a
 set or words are one-hot or bag vectors with inverse document frequencies; a text is its sentence vector. The sparse
-part is reduced by truncated SVD. Each part is seen from its mean, since what all listings have in common makes none
-of them alike (Mu and Viswanath 2018, arXiv 1702.01417, of word vectors); an attribute that a listing lacks says
-nothing.
+part is reduced by truncated SVD. Each part is centered, since what all listings share makes none of them
+similar (Mu and Viswanath 2018, arXiv 1702.01417, for word vectors); a missing attribute has no
+effect.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from listing_vibes.market.own_vectors import own_vectors
 from listing_vibes.progress import Report
 
 if TYPE_CHECKING:
-    from scipy import sparse  # loaded where a matrix is made: who opens a run needs none
+    from scipy import sparse  # imported where a matrix is built: opening a run does not need it
 
 WIDTH = 256
-#: What the sparse part is reduced to is taken from at most so many listings, which bounds the memory that takes.
+#: The SVD of the sparse part is fitted on at most this many listings, which bounds its memory.
 FITTED_TO = 200_000
-#: What is left of a column that all listings share is below this.
+#: The rounding error that may remain in a column that is the same for all listings.
 ROUNDING = 1e-6
 
 
 def content_spaces(
     market: Market, photos: PhotoVectors | None, report: Report | None = None, complete: bool = True
 ) -> dict[str, np.ndarray]:
-    """Vectors (L, d) by space, of `photos`, `attributes` and the market's own; one that the market cannot give is left out.
+    """Return the vectors (L, d) of each space: `photos`, `attributes` and precomputed vectors, where the market has their data.
 
     `complete` is as in `listing_vibes.market.own_vectors`.
     """
@@ -56,16 +56,16 @@ def content_spaces(
 
 
 def attribute_featurizer(market: Market, report: Report | None = None) -> Featurizer:
-    """What the attribute space is made by: fitted on every listing, without photos and histories."""
+    """Return the featurizer of the attributes space: fitted on every listing, without photos and histories."""
     config, rows = FeatureConfig(photos=0, vectors=False, meta=False), np.arange(len(market.listings))
     return Featurizer.fit(market, config, WIDTH, rows, np.empty(0), None, report)
 
 
 def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | None = None) -> np.ndarray:
-    """(L, d) float32, L2-normalised; a zero row where a listing has no attribute.
+    """Return (L, d) float32, L2-normalized; a zero row where a listing has no attribute.
 
-    d is 2 a number, at most 256 for categories, sets and words together, and the width of the texts. How rare a word is,
-    what the sparse part is reduced to and each part's mean are taken from the first `fitted` listings (None: all).
+    d is 2 for each number, at most 256 for categories, sets and words together, and the width of the texts. The inverse
+    document frequencies, the SVD and each part's mean are fitted on the first `fitted` listings (None: all).
     """
     tokens, vocabulary = features.tokens, featurizer.vocabulary
     available = tokens.listings if fitted is None else fitted
@@ -90,27 +90,29 @@ def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | 
         return np.zeros((tokens.listings, 1), np.float32)
     something: np.ndarray = np.any([_centre(block, available) for block in blocks], axis=0)  # (L,)
     full = np.concatenate(blocks, axis=1)
-    if not full.any():  # no two listings differ: all alike
+    if not full.any():  # all listings are equal
         return something[:, None].astype(np.float32)
     return unit_rows(full)
 
 
 def _centre(block: np.ndarray, fitted: int) -> np.ndarray:
-    """Take from (L, d), in place, the mean of the first `fitted` rows, over those that say something; others stay zero.
+    """Subtract from (L, d), in place, the mean of its non-zero rows among the first `fitted`; zero rows stay zero.
 
-    Returns (L,) bool, which rows say something.
+    Returns (L,) bool, which rows are not zero.
     """
     message: np.ndarray = np.any(block, axis=1)  # (L,)
     if not message[:fitted].any():
         return message
     mean = block[:fitted].mean(axis=0, dtype=np.float64, where=message[:fitted, None])  # (d,)
     np.subtract(block, mean.astype(np.float32), out=block, where=message[:, None])
-    block[:, np.maximum(block.max(axis=0), -block.min(axis=0)) < ROUNDING] = 0  # a column that all rows share
+    block[:, np.maximum(block.max(axis=0), -block.min(axis=0)) < ROUNDING] = (
+        0  # a column that is the same for all rows
+    )
     return message
 
 
 def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) -> sparse.csr_matrix:
-    """(L, V) one unit of weight a token, spread over its members, times the square root of the idf."""
+    """Return (L, V): each token has unit weight, spread over its members, times the square root of the idf."""
     sizes = np.diff(tokens.set_offset)
     single = np.flatnonzero(value > 0)
     member_of = np.repeat(np.arange(len(sizes)), sizes)
@@ -140,7 +142,7 @@ def _reduce(matrix: sparse.csr_matrix, fitted: int) -> np.ndarray:
 
 
 def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings: int) -> np.ndarray:
-    """The photos space (L, width): the mean of a listing's centred photo vectors, L2-normalised; zero without photos."""
+    """Return the photos space (L, width): the mean of a listing's centered photo vectors, L2-normalized; zero without photos."""
     mean = np.zeros((listings, vectors.shape[1]), np.float32)
     usable = np.asarray(vectors[ok], np.float32)
     if not len(usable):

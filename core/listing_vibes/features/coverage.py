@@ -1,4 +1,4 @@
-"""What share of a market's values a model has learned."""
+"""Coverage of a market by a model: the share of its values that the model has learned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def coverage(market: Market, featurizer: Featurizer, carried: TransferReport) ->
     """
     available = values_known(featurizer, view_market(featurizer, market))
     shares = [max(available.get(name, 0.0), available.get(rank_name(name), 0.0)) for name in carried.known]
-    if featurizer.vocabulary.pieces:  # words of any market are in its vocabulary
+    if featurizer.vocabulary.pieces:  # word pieces cover the words of any market
         shares = [1.0] * len(carried.known)
     shares += [0.0] * len(carried.new)
     if len(market.photos):
@@ -29,7 +29,7 @@ def coverage(market: Market, featurizer: Featurizer, carried: TransferReport) ->
 
 
 def values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
-    """Return by attribute that both have the share of its values that the vocabulary holds; `market` is as `view_market` gives it."""
+    """Return the covered share of values of each common attribute; `market` is as `view_market` returns it."""
     if featurizer.vocabulary.pieces:
         return {}
     existing = {attribute.name for attribute in market.attributes}

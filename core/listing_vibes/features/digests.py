@@ -1,4 +1,4 @@
-"""What a listing's content comes to, as a short digest: equal digests, equal vectors, so that nothing is encoded twice."""
+"""Digests of listings' content: equal digests mean equal vectors, so that no content is encoded twice."""
 
 from hashlib import blake2b
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from listing_vibes.features.featurizer import Features
 
-SIZE = 16  # bytes; among 10^9 listings two share one by chance with a probability of 10^-21
+SIZE = 16  # bytes; the probability of a collision among 10^9 listings is 10^-21
 
 
 def content_digests(features: Features) -> np.ndarray:
-    """(L,) of dtype S16: of all that the model reads of each listing, with the vectors of its photos and texts."""
+    """Return (L,) of dtype S16: a digest of everything the model reads of each listing, with its photo and text vectors."""
     tokens = features.tokens
     columns = [
         np.ascontiguousarray(getattr(tokens, name)) for name in ("key", "value", "bin", "fraction")

@@ -1,4 +1,4 @@
-"""From a market to the model's input: tokens, reduced photo vectors and reduced text vectors, with all that was fitted."""
+"""The featurizer: converts a market to the model's input of tokens, reduced photo vectors and reduced text vectors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["FeatureConfig", "Features", "Featurizer", "distinct_texts", "text_ca
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What the model reads of one market's listings."""
+    """The model's input for one market's listings."""
 
     tokens: Tokens
     photo: np.ndarray  # (P, width) float32, reduced
@@ -45,16 +45,16 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Featurizer:
-    """Everything that was fitted on the training period; turns any market of the same columns into `Features`."""
+    """Everything that was fitted on the training period; converts markets to `Features`."""
 
     config: FeatureConfig
     width: int
     vocabulary: Vocabulary
-    photo_reducers: list[Reducer]  # one a view: an encoder, or all of them side by side
-    photo_encoder: str  # several: their names with "+"; "" = no photos are read
+    photo_reducers: list[Reducer]  # one for each view: an encoder, or all encoders concatenated
+    photo_encoder: str  # several: their names joined by "+"; "" = no photos
     texts: list[TextVectorsView]
-    within: MarketRanks | None = None  # of a model of several markets
-    vectors: dict[str, Reducer] = field(default_factory=dict)  # by the name of vectors that the market brings
+    within: MarketRanks | None = None  # for a model of several markets
+    vectors: dict[str, Reducer] = field(default_factory=dict)  # by the name of precomputed vectors
 
     @property
     def photo(self) -> Reducer | None:
@@ -63,10 +63,10 @@ class Featurizer:
 
     @property
     def longest_listing(self) -> int:
-        """Tokens of a listing that has everything a model can read of one, `[CLS]` included.
+        """The most tokens of a listing, `[CLS]` included.
 
-        No listing of these columns, now or later, has more: an attribute is one token (a text one more for each view,
-        and one for its words), word pieces are at most `LISTING_TOKENS`, and photos at most `photo_tokens` an encoder.
+        No listing of these columns has more: an attribute has one token (a text one for each view
+        and one for its words), word pieces are at most `LISTING_TOKENS`, and photos at most `photo_tokens` for each encoder.
         """
         config, texts = self.config, sum(entry.kind == "text" for entry in self.vocabulary.attributes)
         if config.tokenisation == "wordpiece":
@@ -109,12 +109,12 @@ class Featurizer:
         photos: PhotoVectors | None,
         report: Report | None = None,
     ) -> Featurizer:
-        """Fit what `market` brings that is new; what is known stays as it is."""
+        """Fit what is new in `market`; the existing vocabulary and reducers stay unchanged."""
         config, width, here = self.config, self.width, self.adapt_to(market)
         market = here.view(market)
         fresh = _vocabulary(market, config, rows, durations)
         vocabulary = extend_vocabulary(self.vocabulary, fresh, market.listings.iloc[rows])
-        # Behind photos stand the views of the market's own vectors, which keep their place.
+        # The views of precomputed vectors stay after those of the photos.
         reducers = self.photo_reducers
         if not reducers and not self.vectors:
             reducers = fit_photos(market, config, width, rows, photos)
@@ -127,10 +127,10 @@ class Featurizer:
     def transform(
         self, market: Market, photos: PhotoVectors | None, report: Report | None = None
     ) -> Features:
-        """Return tokens and vectors of all listings of `market`.
+        """Return the tokens and vectors of all listings of `market`.
 
         Raises:
-            VibesError: the photo vectors are of another encoder than those the model was trained with.
+            VibesError: the photo vectors are from another encoder than in training.
         """
         here = self if self.within is None or self.within.fitted else self.adapt_to(market)
         config, vocabulary = self.config, self.vocabulary
@@ -148,7 +148,7 @@ class Featurizer:
         return Features(tokens, photo, text)
 
     def adapt_to(self, market: Market) -> Featurizer:
-        """Return the featurizer by the scale of `market`, where it is one of several markets."""
+        """Return the featurizer with the ranks of `market`, for a model of several markets; else the featurizer itself."""
         if self.within is None:
             return self
         within = self.within.of(market.shared().listings)
@@ -161,7 +161,7 @@ class Featurizer:
         return replace(here, within=within.model_copy(update={"text": text}))
 
     def view(self, market: Market) -> Market:
-        """Return `market` by the names of the vocabulary, of several markets with ranks beside its numbers."""
+        """Return `market` with the attribute names of the vocabulary, and with ranks of its numbers for a model of several markets."""
         existing = {entry.name for entry in self.vocabulary.attributes}
         if self.within is None:
             names = {
@@ -181,7 +181,7 @@ class Featurizer:
         )
 
     def meta(self, log: EventLog) -> Meta | None:
-        """Return the event features of `log`; None where the model reads none."""
+        """Return the event features of `log`; None where the model does not read them."""
         if not self.config.meta:
             return None
         return Meta.of(self.vocabulary, log.actions, log.action, log.duration)
@@ -193,7 +193,7 @@ class Featurizer:
             return [], np.zeros((0, self.width), np.float32)
         if photos.encoder != self.photo_encoder:
             raise VibesError(
-                f"The photos of {market.path} are embedded by '{photos.encoder}', the model was trained on "
+                f"The photos of {market.path} are embedded by '{photos.encoder}', but the model was trained on "
                 f"'{self.photo_encoder}'; run `vibes embed {market.path} NEW_RUN --encoder {self.photo_encoder}`."
             )
         rows, vectors = gather_photos(market, self.config, self.photo_reducers, photos)
@@ -202,7 +202,7 @@ class Featurizer:
     def _texts(
         self, listings: pd.DataFrame, names: list[str], cache: Path, report: Report | None
     ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
-        """For each view and text attribute the row (L,) of each listing's text, and all vectors, view after view."""
+        """Return for each view and text attribute the row (L,) of each listing's text, and the vectors of all views, concatenated."""
         names = [name for name in names if name in listings]
         if not self.texts or not names:
             return [], np.zeros((0, self.width), np.float32)
@@ -250,7 +250,7 @@ class Featurizer:
 
     @classmethod
     def load(cls, run: Path) -> Featurizer:
-        """Read what `save` wrote.
+        """Load a featurizer from a run folder.
 
         Raises:
             VibesError: the files are missing or were written by another version.
@@ -327,10 +327,10 @@ def _sized(
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that were fitted.
+    """Return the arrays of a featurizer's file.
 
     Raises:
-        FileNotFoundError: there is no file.
+        FileNotFoundError: the file does not exist.
         VibesError: it is damaged.
     """
     from safetensors.numpy import load_file
@@ -343,31 +343,31 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             n for n, array in result.items() if array.dtype.kind != "f" or not np.isfinite(array).all()
         ]
         if strange:
-            raise ValueError(f"{strange[0]} is no array of finite numbers")
+            raise ValueError(f"{strange[0]} is not an array of finite numbers")
         return result
-    except Exception as error:  # safetensors' own errors are no ValueErrors
+    except Exception as error:  # the errors of safetensors are not ValueErrors
         raise VibesError(
-            f"{path} is damaged ({' '.join(str(error).split())[:200]}); copy the run again from where it is whole, or train "
+            f"{path} is damaged ({' '.join(str(error).split())[:200]}); copy the run again from an undamaged source, or train "
             "it again."
         ) from error
 
 
 def _part(name: str, number: int) -> str:
-    """What the arrays of a view are called: photo, photo1, photo2, ..."""
+    """Return the prefix of a view's array names: photo, photo1, photo2, ..."""
     return f"{name}{number or ''}"
 
 
 def _used(rows: dict[str, np.ndarray]) -> np.ndarray:
-    """The vectors that the attributes of a view read."""
+    """Return the rows of vectors that a view's attributes use."""
     result = np.concatenate([np.zeros(0, np.int32), *rows.values()])
     return np.unique(result[result >= 0])
 
 
 def distinct_texts(listings: pd.DataFrame, names: list[str]) -> list[str]:
-    """What the columns `names` say, each text once, in order."""
+    """Return the distinct texts of the columns `names`, in order."""
     return sorted({text for name in names for text in listings[name].dropna()})
 
 
 def text_cache(market: Market) -> Path:
-    """Where the vectors of a market's texts are kept."""
+    """Return the cache folder of a market's text vectors."""
     return writable_cache(market.path) / "text"

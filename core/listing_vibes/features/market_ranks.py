@@ -1,8 +1,8 @@
-"""A market by its own scale: amounts by their rank in it, locations by how far north and east, texts from their mean.
+"""A market on its relative scale: amounts by rank, locations by relative position, texts relative to their mean.
 
-"Expensive here" and "in the centre" carry over to a market that a model never saw; amounts in another currency, degrees
-and the town that every description names do not. A model of several markets reads this beside what they share; it is
-fitted on the listings of each market that the model works in, and stored in that run's `vocabulary.json`.
+"Expensive here" and "in the center" transfer to a market that a model never saw; amounts in another currency, degrees
+and the town in every description do not. A model of several markets reads this in addition to what they share; it is
+fitted on the listings of each market that the model is used on, and stored in the run's `vocabulary.json`.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.market.columns import Columns as C
 
-#: Steps of the ranks that are kept; between two of them a rank is interpolated.
+#: Number of quantiles that are stored; ranks between them are interpolated.
 STEPS = 200
 
 
 class MarketRanks(BaseModel):
-    """The scale of one market; empty lists before it is fitted to one."""
+    """The relative scale of one market; empty lists before it is fitted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    numbers: dict[str, list[float]]  # quantiles by the attribute, ascending
-    place: dict[str, list[float]] = {}  # quantiles by the column
-    text: list[list[float]] = []  # of each view the mean (width,) of the market's texts
+    numbers: dict[str, list[float]]  # quantiles by attribute, ascending
+    place: dict[str, list[float]] = {}  # quantiles by column
+    text: list[list[float]] = []  # the mean (width,) of the market's texts in each view
 
     def of(self, listings: pd.DataFrame) -> MarketRanks:
-        """Return the scale of the market of these `listings`; its texts are still to come."""
+        """Return the scale of the market of `listings`, without its texts."""
         numbers = {name: _quantiles(listings, name) for name in self.numbers}
         return MarketRanks(numbers=numbers, place={axis: _quantiles(listings, axis) for axis in self.place})
 
     @property
     def fitted(self) -> bool:
-        """Whether it is fitted to a market."""
+        """Whether it was fitted to a market."""
         return any(self.numbers.values()) or any(self.place.values()) or bool(self.text)
 
     def add_ranks(self, listings: pd.DataFrame) -> pd.DataFrame:
-        """Return `listings` with a column of ranks in [0, 1] beside each number, and ranks for degrees."""
+        """Return `listings` with an additional column of ranks in [0, 1] for each number, and ranks instead of degrees."""
         ranks = {rank_name(name): _ranks(listings, name, edges) for name, edges in self.numbers.items()}
         degrees = {axis: _ranks(listings, axis, edges) for axis, edges in self.place.items()}
         return listings.assign(**ranks, **degrees)
@@ -59,7 +59,7 @@ def _quantiles(listings: pd.DataFrame, name: str) -> list[float]:
 
 
 def _ranks(listings: pd.DataFrame, name: str, quantiles: list[float]) -> np.ndarray:
-    """(L,) in [0, 1], NaN where missing; equal values share the middle of their ranks."""
+    """Return (L,) ranks in [0, 1], NaN where missing; equal values get their mean rank."""
     if name not in listings or not quantiles:
         return np.full(len(listings), np.nan)
     values = listings[name].to_numpy(float)

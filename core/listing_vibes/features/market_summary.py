@@ -1,4 +1,4 @@
-"""What a training saw of its markets, as summaries: shares of values, quantiles, spread of photos; no row and no rare value."""
+"""Summaries of training markets: shares of values, quantiles, photo statistics; no rows and no rare values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.market import Market
 
 FILE = "seen.json"
-#: Quantile bins of a number; values of a category, a set or a text, at most; listings that must share one, and their share.
+#: Quantile bins of a number; the most values of a category, a set or a text; the least listings of a value, and their share.
 BINS, MOST, LEAST, LEAST_SHARE = 10, 100, 5, 0.01
-#: Principal components of the photo vectors that are summed up, and photos that are looked at.
+#: Principal components of the photo vectors, and the size of the photo sample.
 COMPONENTS, PHOTOS = 32, 5000
 
 
@@ -28,15 +28,15 @@ class _Part(BaseModel):
 
 
 class Spread(_Part):
-    """How the values of one attribute are distributed: `entry` says what each of `shares` is."""
+    """The distribution of one attribute's values; `entry` defines the values of `shares`."""
 
     entry: AttributeVocabulary
-    shares: list[float]  # of all values that are told; what is missing to 1 is any other
+    shares: list[float]  # of the values in `entry`; the rest to 1 is other values
     missing: float  # share of listings
 
     @classmethod
     def of(cls, name: str, kind: str, listings: pd.DataFrame, known: AttributeVocabulary) -> Spread:
-        """Of the attribute `name` of `listings`; of its values none that the model does not hold in `known` anyway."""
+        """Return the distribution of the attribute `name` of `listings`; only values in the model's vocabulary `known` are stored."""
         least = max(LEAST, round(LEAST_SHARE * len(listings)))
         entry = type_of(kind).fit(listings, name, BINS, least)
         held = set(known.values)
@@ -46,7 +46,7 @@ class Spread(_Part):
 
     @classmethod
     def by(cls, entry: AttributeVocabulary, listings: pd.DataFrame) -> Spread:
-        """Of `listings`, by the values, bins or cells of `entry`."""
+        """Return the distribution of `listings` over the values, bins or cells of `entry`."""
         kind, counts = type_of(entry.kind), np.zeros(entry.size)
         single, single_there = 0, kind.missing(listings, entry.name)
         for given in kind.tokenize(entry, listings):
@@ -59,17 +59,17 @@ class Spread(_Part):
 
     @property
     def whole(self) -> np.ndarray:
-        """(n + 2,) that add up to 1: what each of `shares` is of all listings, what any other value is, and what is missing."""
+        """(n + 2,) with a sum of 1: the shares of the values, of other values, and of missing values among all listings."""
         given = np.array([*self.shares, max(0.0, 1 - sum(self.shares))]) * (1 - self.missing)
         return np.append(given, self.missing)
 
     @property
     def told(self) -> bool:
-        """Whether anything is known of the values: where each is rare (`host_id`) none was kept, and any other are as near."""
+        """Whether any values are stored; rare ones (`host_id`) are not, so that listings cannot be compared by them."""
         return bool(self.shares) or self.missing == 1
 
     def distance(self, listings: pd.DataFrame) -> float:
-        """Total variation in [0, 1] between this and the distribution of `listings`: the share that would have to move."""
+        """Return the total variation in [0, 1] between this and the distribution of `listings`."""
         return float(0.5 * np.abs(self.whole - Spread.by(self.entry, listings).whole).sum())
 
 
@@ -81,7 +81,7 @@ class PhotoSpread(_Part):
 
     @classmethod
     def of(cls, featurizer: Featurizer, photos: PhotoVectors | None) -> PhotoSpread | None:
-        """Of a sample of the photos that have a vector by the encoder of `featurizer`; None where there are none."""
+        """Return the statistics of a sample of photos with a vector by the encoder of `featurizer`; None where there are none."""
         if featurizer.photo is None or photos is None or photos.encoder != featurizer.photo_encoder:
             return None
         shown = photos.parts[0] if photos.parts and len(featurizer.photo_reducers) > 1 else photos
@@ -93,7 +93,7 @@ class PhotoSpread(_Part):
 
     @classmethod
     def by(cls, vectors: np.ndarray) -> PhotoSpread:
-        """Of vectors (n, d), the first components of which count."""
+        """Return the statistics of vectors (n, d), whose first components are used."""
         first = vectors[:, :COMPONENTS]
         return cls(
             mean=first.mean(axis=0).astype(float).round(6).tolist(),
@@ -101,14 +101,14 @@ class PhotoSpread(_Part):
         )
 
     def distance(self, other: PhotoSpread) -> float:
-        """Fréchet distance (squared) of two normal distributions without correlations, as a share of this one's variance."""
+        """Return the Fréchet distance (squared) of two normal distributions without correlations, relative to this one's variance."""
         moved = np.square(np.subtract(self.mean, other.mean)).sum()
         moved += np.square(np.subtract(self.deviation, other.deviation)).sum()
         return float(moved / max(np.square(self.deviation).sum(), 1e-12))
 
 
 class MarketSummary(_Part):
-    """One market of a training."""
+    """The summary of one training market."""
 
     name: str
     listings: int
@@ -120,7 +120,7 @@ class MarketSummary(_Part):
     def of(
         cls, market: Market, rows: np.ndarray, featurizer: Featurizer, photos: PhotoVectors | None
     ) -> MarketSummary:
-        """Of the listings `rows` (n,) that are known in training."""
+        """Summarize the training listings `rows` (n,) of a market."""
         full = view_market(featurizer, market)
         available = full.listings.iloc[rows].reset_index(drop=True)
         return cls(
@@ -136,7 +136,7 @@ class MarketSummary(_Part):
         )
 
     def distances(self, market: Market) -> dict[str, float]:
-        """Total variation by attribute, of those that both have and of which some value was kept; `market` is as `view_market` gives it."""
+        """Return the total variation by common attribute with stored values; `market` is as `view_market` returns it."""
         kinds = {attribute.name: attribute.kind for attribute in market.attributes}
         return {
             name: spread.distance(market.listings)
@@ -146,19 +146,19 @@ class MarketSummary(_Part):
 
 
 def view_market(featurizer: Featurizer, market: Market) -> Market:
-    """`market` by the names of the vocabulary, seen from inside where the model sees markets so."""
+    """Return `market` with the attribute names of the vocabulary, and with ranks where the model uses them."""
     if featurizer.within is not None:
         featurizer = replace(featurizer, within=featurizer.within.of(market.shared().listings))
     return featurizer.view(market)
 
 
 def save_summaries(run: Path, markets: Sequence[MarketSummary]) -> None:
-    """Write `seen.json` into a run folder."""
+    """Write the summaries to `seen.json` in a run folder."""
     write_json(run / FILE, [market.model_dump() for market in markets], ensure_ascii=False)
 
 
 def load_summaries(run: Path) -> list[MarketSummary]:
-    """What the training of the model in a run folder saw; nothing where an earlier version trained it.
+    """Load the summaries of a run's training markets; empty for a run of an earlier version.
 
     Raises:
         VibesError: the file is damaged.

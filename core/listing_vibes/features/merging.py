@@ -1,4 +1,4 @@
-"""Features of some listings put behind those of others, without making any again."""
+"""Concatenate features of listings without computing them again."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from listing_vibes.features.tokens.tabular import Tokens
 
 
 def join_features(first: Features, second: Features) -> Features:
-    """Return the listings of both, those of `second` behind those of `first`."""
+    """Return the features of the listings of both, those of `first` first."""
     item, two = first.tokens, second.tokens
     photo = np.where(two.photo >= 0, two.photo + len(first.photo), -1).astype(two.photo.dtype)
     text = np.where(two.text >= 0, two.text + len(first.text), -1).astype(two.text.dtype)

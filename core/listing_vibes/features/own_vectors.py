@@ -1,4 +1,4 @@
-"""The market's own vectors as the model reads them: each as one more photo encoder with one token a listing."""
+"""Precomputed vectors of a market as the model reads them: each like a further photo encoder with one token for each listing."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PhotoRows = list[list[np.ndarray]]
 
 
 def fit_vectors(market: Market, config: FeatureConfig, width: int, rows: np.ndarray) -> dict[str, Reducer]:
-    """Fit a reducer for each of the market's own vectors that has `tokens = true`, on the listings `rows` (n,).
+    """Fit a reducer for each of the market's precomputed vectors with `tokens = true`, on the listings `rows` (n,).
 
     Raises:
-        VibesError: the vectors cannot be used, or the model trains a photo encoder as well.
+        VibesError: the vectors cannot be used, or the model also trains a photo encoder.
     """
     fitted = {}
     for name in [name for name, item in market.config.vectors.items() if item.tokens and config.vectors]:
         if config.photo_train_blocks:
             raise VibesError(
-                f"features.photo_train_blocks trains a photo encoder, which does not go with the tokens of [vectors.{name}]; set one "
-                "of both back."
+                f"features.photo_train_blocks cannot be combined with tokens of [vectors.{name}]; set features.photo_train_blocks "
+                "to 0, or tokens to false."
             )
         vectors = own_vectors(market, name)
         available = np.zeros((0, 1)) if vectors is None else vectors[rows][vectors[rows].any(axis=1)]
@@ -38,19 +38,19 @@ def fit_vectors(market: Market, config: FeatureConfig, width: int, rows: np.ndar
 def with_vectors(
     market: Market, reducers: Mapping[str, Reducer], rows: PhotoRows, photo: np.ndarray
 ) -> tuple[PhotoRows, np.ndarray]:
-    """Return the rows (L,) of photo tokens view by view and their vectors (P, width), with a view for each of `reducers` behind.
+    """Return the rows (L,) of photo tokens by view and their vectors (P, width), with a further view for each of `reducers`.
 
     Raises:
-        VibesError: the market's vectors are of another width than those that were fitted.
+        VibesError: the market's vectors have another width than the fitted ones.
     """
     for name, reducer in reducers.items():
         vectors = own_vectors(market, name, complete=False) if name in market.config.vectors else None
-        if vectors is None:  # of another market, or a new listing that is in no table
+        if vectors is None:  # another market, or a new listing that is in no table
             rows = [*rows, []]
             continue
         if vectors.shape[1] != len(reducer.mean):
             raise VibesError(
-                f"The vectors '{name}' of {market.path} are {vectors.shape[1]} wide, the model reads {len(reducer.mean)}; give vectors "
+                f"The vectors '{name}' of {market.path} have the width {vectors.shape[1]}, but the model needs {len(reducer.mean)}; give vectors "
                 "of the same encoder, or train the run again."
             )
         has = vectors.any(axis=1)  # (L,)

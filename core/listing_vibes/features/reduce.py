@@ -1,4 +1,4 @@
-"""Frozen vectors brought to the model's width, so that its first layer can start as the identity."""
+"""Reduce frozen vectors to the model's width, so that its first layer can start as the identity."""
 
 from collections.abc import Mapping
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 
-#: Rows that a fit looks at; more move the directions no further and cost memory.
+#: Rows of a fit; more rows change the directions little and need more memory.
 FIT_ROWS = 50_000
-#: Rows that a transform turns to float32 at once.
+#: Rows that a transform converts to float32 at a time.
 CHUNK_ROWS = 16_384
 
 
 class Reducer:
-    """Principal components (Pearson 1901), optionally whitened, in one affine map fitted once.
+    """Principal components (Pearson 1901), optionally whitened, as one affine map that is fitted once.
 
     Output rows always have `width` columns (zeros where fewer components exist) and a mean norm of 1 over the
-    fitted rows. Whitening evens out the components; the share `shrinkage` of each variance is replaced by the
-    mean variance before, so that directions of mere noise are not blown up (after Ledoit & Wolf 2004).
+    fitted rows. Whitening equalizes the variances of the components; before, each variance is shrunk by `shrinkage` toward
+    the mean variance, so that directions of noise are not amplified (after Ledoit & Wolf 2004).
 
     Attributes:
         mean: (w,) float32.
@@ -37,7 +37,7 @@ class Reducer:
     def fit(
         cls, vectors: np.ndarray, width: int, whiten: bool = False, *, shrinkage: float = 0.1, seed: int = 0
     ) -> "Reducer":
-        """Fit on rows that are all real (leave out photos that are not ok).
+        """Fit on valid rows only (leave out photos that are not ok).
 
         Args:
             vectors: (N, w), any float type; beyond `FIT_ROWS` a sample drawn with `seed` is used.
@@ -51,7 +51,7 @@ class Reducer:
 
         if vectors.ndim != 2 or len(vectors) == 0 or width < 1:
             raise VibesError(
-                f"Cannot reduce vectors of shape {vectors.shape} to width {width}; embed some first."
+                f"Cannot reduce vectors of shape {vectors.shape} to width {width}; embed the photos or texts first."
             )
         if len(vectors) > FIT_ROWS:
             rows = np.random.default_rng(seed).choice(len(vectors), FIT_ROWS, replace=False)
@@ -63,7 +63,7 @@ class Reducer:
         stored = min(width, w, count - 1)
         matrix, explained = np.zeros((w, width)), np.zeros(width)
         if stored > 0 and np.ptp(sample, axis=0).max() > 0:
-            # Both solvers are exact and fix each component's sign; the covariance is cheaper for many rows.
+            # Both solvers are exact with deterministic signs; the covariance is cheaper for many rows.
             solver = "covariance_eigh" if count > w else "full"
             pca = PCA(n_components=stored, svd_solver=solver).fit(sample)
             variance = pca.explained_variance_  # (kept,)
@@ -78,14 +78,14 @@ class Reducer:
         return cls(mean.astype(np.float32), matrix.astype(np.float32), explained.astype(np.float32))
 
     def transform(self, vectors: np.ndarray, ok: np.ndarray | None = None) -> np.ndarray:
-        """(N, w) -> (N, width) float32; rows that are not `ok` (N,) become zero.
+        """Reduce (N, w) to (N, width) float32; rows that are not `ok` (N,) become zero.
 
         Raises:
-            VibesError: the vectors have another width than those of the fit.
+            VibesError: the vectors have another width than the fitted ones.
         """
         if vectors.ndim != 2 or vectors.shape[1] != len(self.mean):
             raise VibesError(
-                f"Vectors of shape {vectors.shape} do not fit a reducer of width {len(self.mean)}."
+                f"Vectors of shape {vectors.shape} do not fit a reducer of width {len(self.mean)}; give vectors of the same encoder."
             )
         out = np.empty((len(vectors), self.width), dtype=np.float32)
         for first in range(0, len(vectors), CHUNK_ROWS):
@@ -96,12 +96,12 @@ class Reducer:
         return out
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Named float32 arrays, as safetensors keeps them."""
+        """Return float32 arrays by name, for safetensors."""
         return {"mean": self.mean, "matrix": self.matrix, "explained": self.explained}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Reducer":
-        """The reducer that `to_arrays` came from.
+        """Return the reducer of `to_arrays`.
 
         Raises:
             VibesError: an array is missing or of the wrong shape.

@@ -1,14 +1,14 @@
-"""Settings that are gone: one sentence for who still gives them, and what a run of an earlier version stored of them."""
+"""Removed settings: errors for those who still set them, and defaults for runs of earlier versions that stored them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from listing_vibes.errors import VibesError
 
-CONTROL = "a variant of an ablation has `control` instead; leave it out"
-#: Table and key of each: the value that a run opens with as before, and what to do instead. `assets/docs/research` says why.
+CONTROL = "use `control` in a variant of an ablation; leave it out"
+#: By table and key: the value with which a stored run can still be opened, and what to do instead. `assets/docs/research` says why.
 REMOVED: dict[tuple[str, str], tuple[Any, str]] = {
-    ("training", "token_dropout"): (0.0, "it gained nothing; leave it out"),
+    ("training", "token_dropout"): (0.0, "it did not improve the results; leave it out"),
     ("training", "positive_vectors"): ("fresh", "positives are encoded with gradient; leave it out"),
     ("training", "negatives"): ("apart", "leave it out, or set training.bank_size = 0 for fresh ones alone"),
     ("features", "photo_start"): ("identity", "the photo layer starts as the identity; leave it out"),
@@ -19,7 +19,7 @@ REMOVED: dict[tuple[str, str], tuple[Any, str]] = {
     ("features", "attribute_tokens"): (32, "an attribute has at most 32 tokens; leave it out"),
     ("features", "photo_mode"): ("tokens", "set features.photos instead: 0 = none, 1 = the cover"),
 }
-#: What a run that has it opens with all the same: it decided how the model was trained, or is in the vocabulary.
+#: Defaults for a run that stored other values: they only affected training, or are in the vocabulary.
 SETTLED: dict[str, tuple[str, ...]] = {
     "features": ("control_seed", "bins", "duration_buckets", "piece_start", "own_bert_steps"),
     "training": (
@@ -33,29 +33,29 @@ SETTLED: dict[str, tuple[str, ...]] = {
         "validation_queries",
     ),
 }
-#: What lists add to a model, as versions until 2026-11 stored it; now `[resolved.blend]`.
+#: The blend as versions until 2026-11 stored it; now `[resolved.blend]`.
 BLEND = ("recency_served", "recency_fit", "neighbours_served", "neighbours_weighed", "neighbours_nearest")
-#: Numbers of photos that take the place of modes.
+#: Numbers of photos by removed mode.
 PHOTOS = {"none": 0, "cover": 1}
 
 
 def check_removed(given: Any) -> None:
-    """Refuse settings that are gone.
+    """Raise an error for removed settings.
 
     Raises:
-        ValueError: one is given.
+        ValueError: one is set.
     """
     if not isinstance(given, Mapping):
         return
     if given.get("history") == "readout":
-        raise ValueError("history = 'readout' was removed: it was never ahead of the others; leave it out")
+        raise ValueError("history = 'readout' was removed: it was never better than the others; leave it out")
     advice = {place: how for place, (_, how) in REMOVED.items()}
     advice |= {
-        (table, key): "no value gained anything; leave it out"
+        (table, key): "no value improved the results; leave it out"
         for table, keys in SETTLED.items()
         for key in keys
     }
-    advice |= {("training", key): "what lists add is chosen by training; leave it out" for key in BLEND}
+    advice |= {("training", key): "training chooses the blend; leave it out" for key in BLEND}
     for (table, key), how in advice.items():
         content = given.get(table)
         if isinstance(content, Mapping) and key in content:
@@ -66,7 +66,7 @@ def stored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a stored run in the form of this version.
 
     Raises:
-        VibesError: one has a value under which this version cannot open the run.
+        VibesError: a setting has a value with which this version cannot open the run.
     """
     values = {name: dict(value) if isinstance(value, Mapping) else value for name, value in content.items()}
     if values.get("history") == "readout":
@@ -93,7 +93,7 @@ def stored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stored_blend(training: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what lists of a run added as of versions until 2026-11, whose keys are taken out of `training`."""
+    """Return the blend of a run as versions until 2026-11 stored it, and remove its keys from `training`."""
     served, fit = training.pop("recency_served", False), training.pop("recency_fit", None)
     share, nearest = training.pop("neighbours_served", 0.0), training.pop("neighbours_nearest", False)
     training.pop("neighbours_weighed", None)

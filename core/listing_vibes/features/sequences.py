@@ -1,9 +1,9 @@
-"""Token sequences of bare listings and of histories, ready for the model.
+"""Token sequences of listings and of histories, as the model reads them.
 
-A bare listing is `[CLS]` and its tokens. A history is `[CLS]` and its listings, newest first, each with its item
-position and, where the market has them, an action and a duration token (the meta).
+The sequence of a listing is `[CLS]` and its tokens. That of a history is `[CLS]` and its listings, newest first, each with
+its item position and, where the market has them, an action and a duration token (the event features).
 
-Worked example. Listing 0 has two tokens (price, photo), listing 1 has one (price); somebody saved 0, then 1, without
+Example: listing 0 has two tokens (price, photo), listing 1 has one (price); a user saved 0, then 1, without
 durations. B = 1 sequence of n = 6 tokens, newest listing first:
 
     token     [CLS]  1.price  1.saved  0.price  0.photo  0.saved
@@ -11,7 +11,7 @@ durations. B = 1 sequence of n = 6 tokens, newest listing first:
     item      0      1        1        2        2        2
     type      CLS    ATTR     META     ATTR     CONTENT  META
 
-A batch is never padded here: B sequences are flat arrays of n tokens and `length` (B,), so that every array is filled in
+Batches are not padded here: B sequences are flat arrays of n tokens and `length` (B,), so that every array is filled in
 one pass without a Python loop over listings.
 """
 
@@ -36,7 +36,7 @@ from listing_vibes.market.log import ranges
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """B sequences as n flat tokens, sequence by sequence, each beginning with `[CLS]`."""
+    """B sequences as n flat tokens, concatenated, each starting with `[CLS]`."""
 
     length: np.ndarray  # (B,) int64 tokens of each sequence
     key: np.ndarray  # (n,) int32
@@ -50,13 +50,13 @@ class Sequences:
     position: np.ndarray  # (n,) int32 position inside the listing, [CLS] 0
     item: (
         np.ndarray
-    )  # (n,) int32 0 bare listing or [CLS], 1 the newest listing of a history, 2 the one before
+    )  # (n,) int32 0 single listing or [CLS], 1 the newest listing of a history, 2 the one before
     type: np.ndarray  # (n,) int32 token type
 
 
 @dataclass(frozen=True, eq=False)
 class Meta:
-    """What a history tells beside its listings: value ids of the action and duration tokens, 0 = no token."""
+    """The event features of a history: value ids of the action and duration tokens, 0 = no token."""
 
     action: np.ndarray  # (N,) int32, by event row
     duration: np.ndarray  # (N,) int32, by event row
@@ -65,14 +65,14 @@ class Meta:
     def of(
         cls, vocabulary: Vocabulary, actions: list[str], action: np.ndarray, duration: np.ndarray
     ) -> "Meta":
-        """From action numbers (N,) into `actions` (-1 unknown) and durations (N,) in seconds (NaN unknown).
+        """Return the event features of action numbers (N,) into `actions` (-1 unknown) and durations (N,) in seconds (NaN unknown).
 
         The value ids follow those of the attributes: first the actions, then the duration buckets.
         """
         available = {name: vocabulary.size + place for place, name in enumerate(vocabulary.actions)}
         ids = np.array(
             [available.get(name, 0) for name in actions] + [0], np.int32
-        )  # the last one serves action -1
+        )  # the last one is for action -1
         edges = vocabulary.duration_edges
         bucket = (
             vocabulary.size
@@ -86,7 +86,7 @@ class Meta:
 
 
 def listing_sequences(tokens: Tokens, rows: np.ndarray) -> Sequences:
-    """Sequences of the bare listings `rows` (B,)."""
+    """Return sequences of the single listings `rows` (B,)."""
     sizes = sizes_of(tokens.offset, rows)
     owner = np.arange(len(rows))
     return _assemble(tokens, rows, owner, np.zeros(len(rows), np.int64), sizes, len(rows), None, None)
@@ -101,12 +101,12 @@ def history_sequences(
     max_listings: int,
     max_tokens: int,
 ) -> Sequences:
-    """Sequences of histories: events `start[b] : end[b]` of a log, oldest first there, newest first here.
+    """Return sequences of histories: events `start[b] : end[b]` of a log, oldest first there, newest first here.
 
     Args:
-        listing: (N,) listing row of every event of the log.
-        max_listings: only the newest so many are told.
-        max_tokens: of a sequence, `[CLS]` included; the oldest listings that do not fit are left out whole.
+        listing: (N,) the listing row of every event of the log.
+        max_listings: only the newest ones are used, up to this number.
+        max_tokens: the most tokens of a sequence, `[CLS]` included; the oldest listings that do not fit are left out completely.
     """
     taken = np.minimum(end - start, max_listings)
     event = np.repeat(end - 1, taken) - ranges(np.zeros_like(taken), taken)  # newest first
@@ -117,7 +117,7 @@ def history_sequences(
     if meta is not None:
         extra = (meta.action[event] > 0).astype(np.int64) + (meta.duration[event] > 0)
     sizes = sizes_of(tokens.offset, rows)
-    # The running size of what is newer decides, so that a listing that does not fit takes all older ones along.
+    # The cumulative size from the newest decides, so that all listings before one that does not fit are left out, too.
     fits = (_within(sizes + extra, owner) + sizes + extra <= max_tokens - 1) | (item == 1)
     event, owner, item, rows, sizes = event[fits], owner[fits], item[fits], rows[fits], sizes[fits]
     return _assemble(tokens, rows, owner, item, sizes, len(start), meta, event)
@@ -133,7 +133,7 @@ def _assemble(
     meta: Meta | None,
     event: np.ndarray | None,
 ) -> Sequences:
-    """Place [CLS], then each listing's tokens, its action and its duration, in one pass over flat arrays."""
+    """Fill [CLS], then each listing's tokens, its action and its duration, in one pass over flat arrays."""
     action = meta.action[event] if meta is not None and event is not None else np.zeros(len(rows), np.int32)
     duration = (
         meta.duration[event] if meta is not None and event is not None else np.zeros(len(rows), np.int32)
@@ -142,9 +142,9 @@ def _assemble(
     length = 1 + np.bincount(owner, weights=block, minlength=count).astype(np.int64)
     n = int(length.sum())
     # In the example of the module: block [2, 3], head [0], place [1, 3]; then source (rows of the market's flat tokens)
-    # is [1.price, 0.price, 0.photo] and target (where they go) is [1, 3, 4]: 2 and 5 are left for the meta.
-    head = np.cumsum(length) - length  # (B,) place of each [CLS]
-    place = head[owner] + 1 + _within(block, owner)  # (blocks,) place of each listing's first token
+    # is [1.price, 0.price, 0.photo] and target (where they go) is [1, 3, 4]: 2 and 5 are for the event features.
+    head = np.cumsum(length) - length  # (B,) position of each [CLS]
+    place = head[owner] + 1 + _within(block, owner)  # (blocks,) position of each listing's first token
     source = ranges(tokens.offset[rows], sizes)
     target = ranges(place, sizes)
 
@@ -184,7 +184,7 @@ def _assemble(
 
 
 def _within(block: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """For each block the size of the earlier blocks of the same owner (owners are sorted)."""
+    """Return for each block the total size of the earlier blocks of the same owner (owners are sorted)."""
     before = np.cumsum(block) - block
     fresh = np.ones(len(owner), bool)
     fresh[1:] = owner[1:] != owner[:-1]

@@ -1,4 +1,4 @@
-"""Fit one featurizer on one market or several: of several the attributes that they share, and of these what a further market can share too."""
+"""Fit one featurizer on one or several markets; for several on the attributes that they share and further markets can share."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.progress import Report
 
-#: Buckets of a category whose values most markets have for themselves, such as districts and sellers: a market that the
-#: model never saw has none but such, so that in training, too, they say no more than that two listings share one.
+#: Buckets of a category whose values mostly differ between markets, such as districts and sellers: a new market
+#: has only unseen values, so in training, too, such values only show that two listings have the same one.
 BUCKETS = 512
-#: A category of which fewer of the values are in two markets has none in common: some names just happen to occur twice.
+#: Below this share of values that occur in two markets, a category is not shared: some names are equal by chance.
 LEAST_SHARED = 0.1
 
 
@@ -43,14 +43,14 @@ def fit_featurizer(
     work: Path,
     report: Report | None = None,
 ) -> Featurizer:
-    """Return a featurizer that is fitted on the listings `rows` (n,) of each market.
+    """Return a featurizer fitted on the listings `rows` (n,) of each market.
 
-    Of several, a number is read as its rank within the market, and as its amount where all markets that have it count in the
-    same unit; a value (a category, a member of a set, a word) where two markets have it. In `work` are the vectors of texts.
+    For several markets, a number is read as its rank within the market, and as its amount where all markets with it use the
+    same unit; a value (a category, a member of a set, a word) is known where two markets have it. `work` caches text vectors.
 
     Raises:
-        VibesError: a market that shares no attribute with another, one attribute of two kinds, units that contradict
-            each other, or photos by different encoders.
+        VibesError: a market shares no attribute with another, an attribute has two types, units contradict
+            each other, or photos have different encoders.
     """
     if len(markets) == 1:
         return Featurizer.fit(markets[0], config, width, rows[0], durations, photos[0], report)
@@ -87,10 +87,10 @@ def fit_featurizer(
 
 
 def shared_attributes(markets: Sequence[Market]) -> list[Attribute]:
-    """Return the attributes that two markets or more have, by the name that they share.
+    """Return the attributes of at least two markets, by their shared name.
 
     Raises:
-        VibesError: a market that shares none, or an attribute of two kinds.
+        VibesError: a market shares none, or an attribute has two types.
     """
     values: dict[str, tuple[Attribute, Market]] = {}
     count: Counter[str] = Counter()
@@ -100,24 +100,24 @@ def shared_attributes(markets: Sequence[Market]) -> list[Attribute]:
             item, where = values.setdefault(name, (replace(attribute, name=name), market))
             if item.kind != attribute.kind:
                 raise VibesError(
-                    f"Attribute '{attribute.name}' is a {attribute.kind} in {market.path} and a {item.kind} in {where.path}; give "
+                    f"Attribute '{attribute.name}' is a {attribute.kind} in {market.path} but a {item.kind} in {where.path}; give "
                     f"both the same kind under [attributes.{attribute.name}] in market.toml, or exclude one."
                 )
             count[name] += 1
     for market in markets:
         if all(count[market.config.shared_name(attribute.name)] < 2 for attribute in market.attributes):
             raise VibesError(
-                f"{market.path} shares no attribute with the other markets; name one of its columns as they do, by same_as under "
+                f"{market.path} shares no attribute with the other markets; give one of its columns their name by same_as under "
                 "[attributes.COLUMN] in its market.toml."
             )
     return [item for name, (item, _) in values.items() if count[name] > 1]
 
 
 def same_unit(name: str, markets: Sequence[Market]) -> bool:
-    """Return whether all markets that have the attribute `name` count it in one and the same unit.
+    """Return whether all markets with the attribute `name` use the same unit.
 
     Raises:
-        VibesError: the units are of two things, or one is a currency other than its market's.
+        VibesError: the units are of different kinds, or one is a currency other than its market's.
     """
     units: dict[str, Market] = {}
     for market in markets:
@@ -128,14 +128,14 @@ def same_unit(name: str, markets: Sequence[Market]) -> bool:
     for unit in units:
         if money and unit and not is_currency(unit):
             raise VibesError(
-                f"'{name}' is counted in {unit} in {units[unit].path} and in {money} in {units[money].path}, which are no two units "
-                "of one thing; rename one of them, or correct its unit in market.toml."
+                f"'{name}' is in {unit} in {units[unit].path} but in {money} in {units[money].path}, which are not units "
+                "of the same quantity; rename one of them, or correct its unit in market.toml."
             )
     return len(units) == 1 and not any(is_ambiguous(unit) for unit in units)
 
 
 def _known(market: Market, shared: Sequence[Attribute]) -> pd.DataFrame:
-    """The columns of `shared` that a market has, by their shared names."""
+    """Return the columns of a market in `shared`, by their shared names."""
     listings = market.shared().listings
     columns = [column for item in shared for column in type_of(item.kind).columns(item.name)]
     return listings[[name for name in dict.fromkeys([C.LISTING, *columns]) if name in listings]]
@@ -148,7 +148,7 @@ def _pool(
     photos: Sequence[PhotoVectors | None],
     work: Path,
 ) -> tuple[Market, PhotoVectors | None]:
-    """All listings and photos as one market in the folder `work`, without events; and the photos' vectors."""
+    """Return all listings and photos as one market in the folder `work`, without events; and the photos' vectors."""
 
     def prefixed(frame: pd.DataFrame, number: int) -> pd.DataFrame:
         return frame.assign(**{C.LISTING: f"{number}/" + frame[C.LISTING].astype(str)})
@@ -179,7 +179,7 @@ def _pool(
 
 
 def _common_values(vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Vocabulary:
-    """`vocabulary` with those values alone that two of the markets have, of which `parts` are the listings."""
+    """Return `vocabulary` with only those values that two of the markets have, whose listings are `parts`."""
     entries, following = [], 1
     for entry in vocabulary.attributes:
         kind, remaining = type_of(entry.kind), entry.values

@@ -1,4 +1,4 @@
-"""What a model that was trained on one market knows of another: said in one sentence, stored in `run.toml`."""
+"""Transfer of a model to another market: what the model knows of it, as a sentence and in `run.toml`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from listing_vibes.market.photo_files import PhotoFolders
 if TYPE_CHECKING:
     from listing_vibes.features.featurizer import Featurizer
 
-#: Names that a sentence lists; of more it says how many.
+#: The most names in a sentence; of more it gives the number.
 MOST_NAMES = 6
 
 
@@ -28,34 +28,34 @@ class TransferReport(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    run: str  # folder of the run that the model came from
-    market_name: str  # of what it was trained on
+    run: str  # folder of the model's run
+    market_name: str  # name of the training market
     weights: str = ""  # sha256 of its weights
     known: list[str] = Field(default_factory=list)  # attributes of the market that the model has learned
     new: list[str] = Field(default_factory=list)  # attributes of the market that it has not
-    gone: list[str] = Field(default_factory=list)  # attributes of the model that the market lacks
-    beyond: dict[str, float] = Field(default_factory=dict)  # known ones: share of values outside the bins
+    gone: list[str] = Field(default_factory=list)  # attributes of the model that the market does not have
+    beyond: dict[str, float] = Field(
+        default_factory=dict
+    )  # by known attribute, the share of values outside the bins
     photos: Literal["", "known", "new", "gone"] = ""  # "": neither has any
-    shared: bool = False  # whether some of the market's listings are of the market that it was trained on
-    learned: bool = False  # whether the run was trained on the market from there, what is new included
+    shared: bool = False  # whether some of the market's listings are in the training market
+    learned: bool = False  # whether the run was warm-started from the model, and learned what is new
 
     @property
     def sentence(self) -> str:
-        """Such as: "knows 6 of your 10 attributes; `bedrooms`, `district` are new"."""
+        """Return a sentence such as: "knows 6 of your 10 attributes; `bedrooms`, `district` are new"."""
         count = len(self.known) + len(self.new)
         available = f"{len(self.known)} of your {count}" if self.new else f"all {count} of your"
         parts = [f"knows {available} attributes"]
         if self.new:
             parts.append(f"{_names(self.new)} {_are(self.new)} new")
         if self.gone:
-            parts.append(f"{_names(self.gone)}, which it knows, {_are(self.gone)} not there")
+            parts.append(f"{_names(self.gone)}, which it knows, {_are(self.gone)} missing")
         for name, share in self.beyond.items():
-            again = ", so that it is divided again" if self.learned else ""
-            parts.append(f"{share:.0%} of the values of `{name}` lie beyond those it knows{again}")
+            again = ", so its bins are fitted again" if self.learned else ""
+            parts.append(f"{share:.0%} of the values of `{name}` are outside the known range{again}")
         if self.photos in ("new", "gone"):
-            parts.append(
-                "photos are new" if self.photos == "new" else "photos, which it knows, are not there"
-            )
+            parts.append("photos are new" if self.photos == "new" else "photos, which it knows, are missing")
         return "; ".join(parts)
 
     @classmethod
@@ -69,10 +69,10 @@ class TransferReport(BaseModel):
         learned: bool = False,
         shared: bool = False,
     ) -> TransferReport:
-        """Return what the model of `run`, which reads what `featurizer` makes, knows of `market`.
+        """Return what the model of `run` with `featurizer` knows of `market`.
 
         Raises:
-            VibesError: an attribute is of another type in the two, or they share neither attributes nor photos.
+            VibesError: an attribute has different types in the two, or they share neither attributes nor photos.
         """
         entries, attributes = shared_attributes(market, featurizer, run)
         listings = featurizer.view(market).listings
@@ -92,8 +92,8 @@ class TransferReport(BaseModel):
         if not available and photos != "known":
             raise VibesError(
                 f"The model of {run} knows none of the attributes of {market.path} ({_names([*attributes]) or 'it has none'}; "
-                f"the model reads {_names([*entries]) or 'none'}), so it has nothing to go by; name the columns alike, or "
-                "train a model of its own."
+                f"the model reads {_names([*entries]) or 'none'}), so it cannot be used; give the columns the same names, or "
+                "train a new model."
             )
         return cls(
             run=str(run.resolve()),
@@ -110,7 +110,7 @@ class TransferReport(BaseModel):
 
 
 def _has_photos(market: Market) -> bool:
-    """Whether a market has any of the files that its table of photos names."""
+    """Return whether any file of a market's photos table exists."""
     folders = PhotoFolders.of(market.path)
     return any(os.path.isfile(folders.file(name)) for name in market.photos[C.PATH])
 
@@ -127,10 +127,10 @@ def _are(names: Sequence[str]) -> str:
 def shared_attributes(
     market: Market, featurizer: Featurizer, run: Path
 ) -> tuple[dict[str, AttributeVocabulary], dict[str, Attribute]]:
-    """Return the attributes that the model of `run` knows, and those of `market`, by their names.
+    """Return the attributes of the model of `run`, and those of `market`, by name.
 
     Raises:
-        VibesError: one is of another type in the two.
+        VibesError: one has different types in the two.
     """
     renamed = market.shared() if featurizer.within is not None else featurizer.view(market)
     entries = {entry.name: entry for entry in featurizer.vocabulary.attributes}
@@ -146,8 +146,8 @@ def shared_attributes(
     for name, attribute in attributes.items():
         if name in entries and entries[name].kind != attribute.kind:
             raise VibesError(
-                f"The attribute '{name}' is of the kind {attribute.kind} in {market.path} and of the kind "
-                f'{entries[name].kind} in the model of {run}; say kind = "{entries[name].kind}" of it in market.toml, or '
-                "give the column another name."
+                f"The attribute '{name}' has the type {attribute.kind} in {market.path} but the type "
+                f'{entries[name].kind} in the model of {run}; set kind = "{entries[name].kind}" for it in market.toml, or '
+                "rename the column."
             )
     return entries, attributes

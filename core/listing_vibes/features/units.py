@@ -2,11 +2,11 @@
 
 import numpy as np
 
-LEAST = 1e-9  # of a length that is divided by
+LEAST = 1e-9  # lower bound of a length in a division
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """The rows of `vectors` (N, d) brought to length 1; a zero row stays zero.
+    """Return the rows of `vectors` (N, d) scaled to length 1; a zero row stays zero.
 
     >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.6, 0.8], [0.0, 0.0]]

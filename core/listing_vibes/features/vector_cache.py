@@ -1,4 +1,4 @@
-"""Vectors by content hash, one SQLite file an encoder: any number of processes read and add, and a kill loses what was not flushed."""
+"""A cache of vectors by content hash, one SQLite file for each encoder, safe for concurrent processes; a kill loses only unflushed data."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import write_error
 
 FILE = "vectors.sqlite"
-#: A kill loses at most this many vectors, or this much work (seconds).
+#: A kill loses at most this many vectors, or this many seconds of work.
 FLUSH_ROWS = 4096
 FLUSH_SECONDS = 10.0
-READ_ROWS = 500  # keys that one query names
+READ_ROWS = 500  # keys in a query
 BUSY_SECONDS = 60.0
 
-#: What of SQLite's errors the disk or its rights make.
+#: SQLite's errors that the disk or its permissions cause.
 _SYSTEM_ERRORS = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}
 
 _SCHEMA = """
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, ke
 
 
 class Entry(NamedTuple):
-    """What a name stands for, as long as its stamp stays: the key of its content, or why it has no vector."""
+    """The cached result of a file while its stamp is unchanged: the key of its content, or why it has no vector."""
 
     stamp: str
     key: bytes | None
@@ -44,19 +44,19 @@ class Entry(NamedTuple):
 
 
 class VectorCache:
-    """The vectors of one encoder by the 32-byte hash of what they are of.
+    """The vectors of one encoder by the 32-byte hash of their content.
 
-    It also remembers names (paths of files) with a stamp, so that unchanged files are not read again: the key of their content,
+    It also stores names (paths of files) with a stamp, so that unchanged files are not read again: the key of their content,
     or why they have no vector.
 
     Args:
-        root: the file lies in a folder below it that is named like the encoder; made on the first write.
+        root: parent of a folder named like the encoder, which holds the file; created on the first write.
         encoder: name of the encoder.
         width: width of a vector; None takes the stored one.
         dtype: how vectors are stored.
 
     Raises:
-        VibesError: the file is damaged, or of another encoder or width.
+        VibesError: the file is damaged, or is for another encoder or width.
     """
 
     def __init__(self, root: Path, encoder: str, width: int | None, dtype: type = np.float16) -> None:
@@ -82,18 +82,18 @@ class VectorCache:
         self._new_vectors[key] = np.asarray(vector, self.dtype)
 
     def remember(self, name: str, stamp: str, key: bytes | None, problem: str | None = None) -> None:
-        """Store that `name`, as long as its stamp stays, has the content `key`, or the `problem` that it has none."""
+        """Store that `name`, while its stamp is unchanged, has the content `key`, or no vector because of `problem`."""
         self._names[name] = self._new_names[name] = Entry(stamp, key, problem)
 
     def recall(self, name: str, stamp: str) -> Entry | None:
-        """Return what is known of an unchanged name; None where its file has to be read."""
+        """Return the entry of an unchanged name; None where its file has to be read."""
         entry = self._names.get(name)
         if entry is None or entry.stamp != stamp or (entry.key is not None and entry.key not in self._keys):
             return None
         return entry
 
     def flush(self, only_if_due: bool = False) -> None:
-        """Write what is new in one transaction; `only_if_due` waits until there is enough of it.
+        """Write new data in one transaction; `only_if_due` waits until there is enough of it.
 
         Raises:
             VibesError: the disk is full or the folder cannot be written.
@@ -123,10 +123,10 @@ class VectorCache:
         """Return vectors in the order of `keys`, written into an array (N, width) of zeros where one is given.
 
         Returns:
-            (N, width) vectors, zero where a key is None or unknown, and (N,) bool, True where it is known.
+            (N, width) vectors, zero where a key is None or unknown, and (N,) bool, True where it is stored.
 
         Raises:
-            VibesError: the file can no longer be read.
+            VibesError: the file cannot be read any more.
         """
         self.flush()
         vectors = np.zeros((len(keys), self.width or 0), self.dtype) if into is None else into  # (N, width)
@@ -151,8 +151,8 @@ class VectorCache:
             self.width = width if self.width is None else self.width
             if (name, width, dtype) != (self.encoder, self.width, self.dtype.name):
                 raise VibesError(
-                    f"{self.folder / FILE} has vectors of {name}, {width} wide, {dtype}, not of {self.encoder}, {self.width} wide, "
-                    f"{self.dtype.name}; delete it and run again."
+                    f"{self.folder / FILE} has vectors of {name} ({width} wide, {dtype}), not of {self.encoder} ({self.width} wide, "
+                    f"{self.dtype.name}); delete it and run again."
                 )
             self._keys = {key for (key,) in database.execute("SELECT key FROM vectors")}
             self._names = {name: Entry(*rest) for name, *rest in database.execute("SELECT * FROM names")}
@@ -173,5 +173,5 @@ class VectorCache:
 
 
 def folder_name(encoder: str) -> str:
-    """Return an encoder's name as a folder's name: what could climb out of the cache becomes an underscore."""
+    """Return an encoder's name as a folder's name, with unsafe characters replaced by underscores."""
     return re.sub(r"[^A-Za-z0-9._@=-]", "_", encoder).strip(".") or "_"

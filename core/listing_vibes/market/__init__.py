@@ -1,1 +1,1 @@
-"""The market folder: read, inferred, validated, fingerprinted, split."""
+"""The market folder: reading, inference of types, validation, fingerprints and splits."""

@@ -1,4 +1,4 @@
-"""Amounts as people read them: numbers with their unit, years, prices; and whether two markets mean the same money by a unit."""
+"""Format amounts for people: numbers with their unit, years and prices; and compare the currencies of two markets."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from listing_vibes.market.values import CURRENCY, SIGNS
 MISSING = "—"
 #: Stands in `market.toml` for the market's currency.
 OWN = "currency"
-LEAST, DECIMALS = 0.01, 8  # what two decimals show, and how many are written out below that
+LEAST, DECIMALS = 0.01, 8  # the least value that two decimals show; the most decimals below it
 _SIGN_OF = {code: sign for sign, code in SIGNS.items()} | {"USD": "$", "JPY": "¥"}
 #: Signs of several currencies.
 _AMBIGUOUS = {"$", "¥"}
@@ -21,7 +21,7 @@ _PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²
 
 
 def number(value: float, unit: str = "", grouped: bool = True) -> str:
-    """Return a number with its unit, at most two decimals, fewer the larger it is, and two digits of what these would not show;
+    """Return a number with its unit, with at most two decimals, fewer for large numbers, and two significant digits for tiny ones;
     `grouped=False` for years."""
     if value is None or not math.isfinite(value):
         return MISSING
@@ -36,7 +36,7 @@ def number(value: float, unit: str = "", grouped: bool = True) -> str:
 
 
 def with_unit(text: str, unit: str) -> str:
-    """Return `text` with its unit: currency signs stand before it, everything else behind it; `1 night`, `2 nights`."""
+    """Return `text` with its unit: currency signs come first, other units follow it; `1 night`, `2 nights`."""
     sign = _SIGN_OF.get(unit.upper(), unit)
     if not sign:
         return text
@@ -60,33 +60,33 @@ def years_of(market: Market) -> frozenset[str]:
 
 
 def is_currency(unit: str) -> bool:
-    """Return whether a unit is a currency, or one for something, as in EUR/month."""
+    """Return whether a unit is a currency, or a currency per something, such as EUR/month."""
     return re.fullmatch(CURRENCY, _currency(unit)) is not None
 
 
 def is_ambiguous(unit: str) -> bool:
-    """Return whether it is the sign of several currencies, which does not say that two markets count in the same one."""
+    """Return whether a sign stands for several currencies, so that two markets with it may count in different ones."""
     return _currency(unit) in _AMBIGUOUS
 
 
 def said_unit(market: Market, attribute: Attribute) -> str:
-    """Return the unit of an attribute as people read it: as `market.toml` has it, the market's currency for its own."""
+    """Return the unit of an attribute for display: that of `market.toml`, or the market's currency where it refers to that."""
     return printable(market.config.currency) if attribute.unit == OWN else attribute.unit
 
 
 @cached_per_object
 def price(market: Market) -> Attribute | None:
-    """Return the attribute that is a price: a number in a currency, or else one of that name; None where there is none."""
+    """Return the price attribute: a number in a currency, or else one with the name of a price; None where there is none."""
     numbers = [item for item in market.attributes if item.shown_as == "number"]
     named = (item for item in numbers if "price" in (item.name.casefold(), item.label.casefold()))
     return next((item for item in numbers if is_currency(said_unit(market, item))), next(named, None))
 
 
 def unit_of(market: Market, attribute: Attribute) -> str:
-    """Return the unit of an attribute, with the code of its currency; where the sign alone does not say which, the market does.
+    """Return the unit of an attribute, a currency as its code; the market's currency resolves an ambiguous sign.
 
     Raises:
-        VibesError: it is a currency, and not the market's.
+        VibesError: the unit is a currency other than the market's.
     """
     unit, own = attribute.unit.strip(), _currency(market.config.currency)
     if unit == OWN:
@@ -96,7 +96,7 @@ def unit_of(market: Market, attribute: Attribute) -> str:
     currency = _currency(unit)
     if own and currency != own and not {currency, own} & _AMBIGUOUS:
         raise VibesError(
-            f"{market.path / 'market.toml'} has currency = \"{market.config.currency}\", and counts '{attribute.name}' in {unit}; "
+            f"{market.path / 'market.toml'} has currency = \"{market.config.currency}\", but '{attribute.name}' is in {unit}; "
             "correct one of them."
         )
     sign = re.split(r"[\s/]", unit)[0]

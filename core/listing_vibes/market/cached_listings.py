@@ -1,7 +1,7 @@
-"""The listings of a large market as they were read and checked, cached as an Arrow file.
+"""The validated listings of a large market, cached as an Arrow file.
 
-The file (IPC, uncompressed) is mapped: texts, most of a table, lie there as pandas has them. Sets, which pandas holds as lists of
-Python, are made only when the complete table is needed. A million listings open in a third of a second instead of six.
+The file (IPC, uncompressed) is memory-mapped: text, most of a table, has the layout that pandas uses. Sets, which pandas holds as
+Python lists, are built only when the complete table is needed. A million listings open in a third of a second instead of six.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from listing_vibes.market.fingerprint import file_sha256, stamp
 from listing_vibes.market.garbage import none_meanwhile
 from listing_vibes.version import __version__
 
-#: Listings from which on reading and checking takes longer than to look whether the file changed.
+#: From this number of listings on, reading and validating takes longer than checking whether the file changed.
 FEWEST = 20_000
 FILE = "listings.arrow"
 _HEAD = b"listing-vibes"
@@ -40,7 +40,7 @@ _HEAD = b"listing-vibes"
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """A table whose sets are not made yet."""
+    """A table whose sets are not built yet."""
 
     plain: pd.DataFrame  # the other columns
     sets: dict[str, pa.ChunkedArray]
@@ -53,7 +53,7 @@ class Parts:
 
 
 class Listings(NamedTuple):
-    """What `listing_vibes.market.tables.listings_table` returns; its table maybe in parts."""
+    """What `listing_vibes.market.tables.listings_table` returns; the table may be in parts."""
 
     table: pd.DataFrame | Parts
     kinds: dict[str, AttributeConfig]
@@ -63,10 +63,10 @@ class Listings(NamedTuple):
 def cached_listings(
     market: Path, source: Path, config: MarketConfig, read: Callable[[], Listings]
 ) -> Listings:
-    """Return what `read` makes of the file `source`, or made before of the same bytes, configuration and version.
+    """Return what `read` returns for the file `source`, from the cache where bytes, configuration and version are the same.
 
     Args:
-        market: the folder in whose cache the state of its tables that was opened last lies; where nothing can be written, `read` is
+        market: the folder whose cache holds the tables that were opened last; where the cache cannot be written, `read` is
             called each time.
     """
     path, before = writable_cache(market) / FILE, stamp(source)
@@ -78,7 +78,7 @@ def cached_listings(
     if isinstance(listings.table, pd.DataFrame) and len(listings.table) >= FEWEST:
         with suppress(OSError, VibesError, pa.ArrowException):
             key = _key(source, config)
-            if stamp(source) == before:  # it is the file that was read
+            if stamp(source) == before:  # the file did not change while it was read
                 _save(path, key, listings.table, listings)
     return listings
 
@@ -115,24 +115,24 @@ def _save(path: Path, key: str, frame: pd.DataFrame, listings: Listings) -> None
             writer.write_table(table)
         back = _load(temporary, key)
         if back is None or not back.table.whole().dtypes.equals(frame.dtypes):
-            raise VibesError(f"{path} would not give back what it was made of.")
+            raise VibesError(f"{path} differs from the table that was written; run the same again.")
 
 
 def _load(path: Path, key: str) -> Listings | None:
-    """Return what a file holds; None where it is of something else."""
-    # Whoever puts another file in the place of a mapped one is refused on Windows.
+    """Return the content of a cached file; None where its key differs."""
+    # Windows refuses to replace a file that is mapped.
     opened = pa.memory_map(str(path)) if os.name == "posix" else pa.BufferReader(path.read_bytes())
     with opened as stream, pa.ipc.open_file(stream) as reader:
         head = json.loads((reader.schema.metadata or {})[_HEAD])
         if head["key"] != key:
             return None
         table = reader.read_all()
-    table.validate(full=True)  # pandas would take any offsets for true
+    table.validate(full=True)  # pandas does not check the offsets
     if any(column.num_chunks != 1 for column in table.columns):
         return None
     is_set = {field.name for field in table.schema if pa.types.is_large_list(field.type)}
     sets = {name: table.column(name) for name in head["names"] if name in is_set}
-    frame = table.drop_columns(list(sets)).to_pandas(split_blocks=True).copy()  # numbers can be written to
+    frame = table.drop_columns(list(sets)).to_pandas(split_blocks=True).copy()  # so that numbers are writable
     kinds = {name: AttributeConfig.model_validate(kind) for name, kind in head["kinds"].items()}
     defects = [
         Defect(**defect | {"rows": None if defect["rows"] is None else np.array(defect["rows"], np.int64)})
@@ -142,7 +142,7 @@ def _load(path: Path, key: str) -> Listings | None:
 
 
 def _cells(column: pa.ChunkedArray) -> np.ndarray:
-    """Return (L,) object: a list of its own for each set, None where it is missing."""
+    """Return (L,) object: a separate list for each set, None where it is missing."""
     (chunk,) = column.chunks
     words = np.array(chunk.values.dictionary.to_pylist(), object)  # (V,)
     members = words[chunk.values.indices.to_numpy()].tolist()

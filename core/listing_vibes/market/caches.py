@@ -1,4 +1,4 @@
-"""Where results are cached, beside a market or in a run, or in the user's cache."""
+"""Cache folders: next to a market, in a run, or in the user's cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INSTALLED = Path(__file__).resolve().parents[1]
 
 
 def shipped(installed: str, clone: str) -> Path:
-    """Return a folder that a wheel carries inside the package, and a clone of the project in `assets`."""
+    """Return a folder that a wheel has inside the package and a clone of the project has in `assets`."""
     folder = INSTALLED / installed
     return folder if folder.is_dir() else INSTALLED.parents[1] / "assets" / clone
 
@@ -22,7 +22,7 @@ MODELS = shipped("models", "models")
 
 
 def user_cache() -> Path:
-    """Return the folder that this user's runs of the product share: `$LISTING_VIBES_CACHE`, else a folder in the user's cache."""
+    """Return the cache folder that all runs of a user share: `$LISTING_VIBES_CACHE`, else a folder in the user's cache."""
     configured = os.environ.get("LISTING_VIBES_CACHE")
     if configured:
         return Path(configured)
@@ -31,34 +31,34 @@ def user_cache() -> Path:
 
 
 def market_cache(market: Path) -> Path:
-    """Return `.cache` in the folder of a market; of one that ships, a folder in `user_cache()` named by where the market lies.
+    """Return `.cache` in the folder of a market; for a market that ships, a folder in `user_cache()` named by its location.
 
-    What ships is not written to: an installed package may belong to another user, and a clone is under version control.
+    What ships stays read-only: an installed package may belong to another user, and a clone is under version control.
     """
     return _elsewhere(market, "markets") if _is_shipped(market) else Path(market) / ".cache"
 
 
 def run_cache(run: Path) -> Path:
-    """Return the folder of a run, where its maps and descriptions of photos are cached; of a run that ships, or that cannot be
-    written, a folder in `user_cache()`."""
+    """Return the folder of a run, which caches its maps and photo descriptions; for a run that ships or is read-only,
+    a folder in `user_cache()`."""
     elsewhere = _is_shipped(run) or not can_be_written(Path(run))
     return _elsewhere(run, "runs") if elsewhere else Path(run)
 
 
 def run_cache_file(run: Path, name: str) -> Path:
-    """Return the cached file of a run by its `name`; where none is cached, the file that the run came with."""
+    """Return the cached file `name` of a run; without one, the file that the run came with."""
     cached = run_cache(run) / name
     return cached if cached.is_file() else Path(run) / name
 
 
 def writable_cache(market: Path) -> Path:
-    """Return `market_cache`, or a folder in `user_cache()` where that cannot be written, as of a market on a read-only disk."""
+    """Return `market_cache`, or a folder in `user_cache()` where that is read-only."""
     cache = market_cache(market)
     return cache if can_be_written(cache) else _elsewhere(market, "markets")
 
 
 def can_be_written(folder: Path) -> bool:
-    """Return whether a folder, or the one that it would be made in, takes files."""
+    """Return whether a folder, or its parent where it does not exist, is writable."""
     existing = next((path for path in (folder, *folder.parents) if path.exists()), Path("."))
     return os.access(existing, os.W_OK)
 

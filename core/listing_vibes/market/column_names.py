@@ -1,4 +1,4 @@
-"""Names in market.toml and in the tables: columns that it maps (`[columns.events] user_id = "customer"`), and names that it misspells."""
+"""Column names in market.toml and in tables: mapped ones (`[columns.events] user_id = "customer"`) and misspelled ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from listing_vibes.market.io import read_table, table_columns
 
 
 def read_market_table(source: Path, config: MarketConfig) -> pd.DataFrame:
-    """Read the table of a market under the names that the market uses.
+    """Read a market table with the column names that the market uses.
 
     Raises:
         VibesError: as `read_table` and `names_in`.
@@ -25,7 +25,7 @@ def read_market_table(source: Path, config: MarketConfig) -> pd.DataFrame:
 
 
 def market_columns(source: Path, config: MarketConfig) -> list[str]:
-    """Return the columns of a market's table under the names that the market uses, without reading its rows."""
+    """Return the columns of a market's table by the market's names, without reading its rows."""
     columns = table_columns(source)
     names = names_in(columns, source, config)
     return [names.get(name, name) for name in columns]
@@ -34,14 +34,14 @@ def market_columns(source: Path, config: MarketConfig) -> list[str]:
 def rename_columns(
     raw: pd.DataFrame, source: Path, config: MarketConfig, strict: bool = True
 ) -> pd.DataFrame:
-    """Return a table, which was read from `source`, under the names that the market uses; `strict` as in `names_in`."""
+    """Rename the columns of a table read from `source` to the market's names; `strict` as in `names_in`."""
     return raw.rename(columns=names_in(list(map(str, raw.columns)), source, config, strict))
 
 
 def with_file_names(
     defects: Sequence[Defect], columns: Sequence[str], source: Path, config: MarketConfig
 ) -> list[Defect]:
-    """Return defects of a table, each under the name that the file has for its column."""
+    """Return defects of a table with the column names that its file has."""
     names = {name: in_file for in_file, name in names_in(columns, source, config).items()}
     return [replace(defect, file_column=names.get(defect.column, "")) for defect in defects]
 
@@ -49,16 +49,16 @@ def with_file_names(
 def names_in(
     columns: Sequence[str], source: Path, config: MarketConfig, strict: bool = True
 ) -> dict[str, str]:
-    """Return the market's names of columns by those that a file has for them.
+    """Return the market's column names by the names in a file.
 
-    A file that has the market's own names, as a refresh writes them, is taken as it is.
+    A file that has the market's names, as a refresh writes them, stays as it is.
 
     Args:
-        source: `listings.csv` and the like; its name says which table it is.
-        strict: a column that is mapped has to be there.
+        source: a file such as `listings.csv`; its name says which table it is.
+        strict: require every mapped column.
 
     Raises:
-        VibesError: a column that is mapped is there under both names or, where `strict`, under none.
+        VibesError: a mapped column exists under both names or, where `strict`, under neither.
     """
     table = next((name for name in config.columns if source.name.startswith(name)), None)
     names = {in_file: name for name, in_file in config.columns.get(table, {}).items() if in_file != name} if table else {}  # fmt: skip
@@ -74,13 +74,13 @@ def names_in(
 def check_names(
     key: str, names: Sequence[str], known: Sequence[str], others: Sequence[str], source: Path
 ) -> list[Defect]:
-    """Check the names that market.toml lists under `key` against the `known` ones of a table.
+    """Check the names that market.toml lists under `key` against the `known` columns of a table.
 
     Returns:
-        the defects of names that are not known.
+        the defects of unknown names.
 
     Raises:
-        VibesError: one of them is spelled nearly as one of the `others`, which would reach the model.
+        VibesError: a name is close to one of the `others`, which would then reach the model.
     """
     unknown, spelled = (
         [name for name in names if name not in known],

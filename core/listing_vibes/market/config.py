@@ -1,4 +1,4 @@
-"""`market.toml`: what a market calls itself and what its columns mean."""
+"""`market.toml`: the name of a market and the meaning of its columns."""
 
 import os
 import re
@@ -12,15 +12,14 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import TypeName, type_of
 from listing_vibes.market.documents import first_problem, read_toml, write_text
 
-#: The action that says "not this" unless a market has others; it may be asked for before the first event has it.
+#: The default action for "not this"; users can give it before the first event has it.
 HIDE = "hide"
-#: Names that no vectors of a market may have: spaces, and arrays beside them.
+#: Reserved names of vectors: spaces, and other arrays of a run.
 BUILT_IN = ("model", "photos", "attributes", "text", "listing_id")
 
 
 class AttributeConfig(BaseModel):
-    """One attribute: its kind, the label that people read, its unit, and what parts the members of a set or the decimals of a
-    number in a cell."""
+    """One attribute: its type, label, unit, and the separators of sets or decimals in a cell."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,8 +27,8 @@ class AttributeConfig(BaseModel):
     label: str = ""
     unit: str = ""
     separator: str = ""  # of a `multi`; "" = |
-    decimal: Literal["", ".", ","] = ""  # what parts the decimals of a `number`; "": seen from the cells
-    same_as: str = ""  # what other markets, and models trained on them, call it; "" = the same
+    decimal: Literal["", ".", ","] = ""  # decimal mark of a `number`; "": inferred from the cells
+    same_as: str = ""  # its name in other markets and in models trained on them; "" = the same
 
     @model_validator(mode="after")
     def _check_options(self) -> "AttributeConfig":
@@ -41,7 +40,7 @@ class AttributeConfig(BaseModel):
 
 
 class PrivacyConfig(BaseModel):
-    """Who may see what: `users` says whether user ids are shown as they are, see `listing_vibes.market.user_names`."""
+    """Privacy: `users` says whether user ids are shown as they are, see `listing_vibes.market.user_names`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,13 +48,13 @@ class PrivacyConfig(BaseModel):
 
 
 class VectorsConfig(BaseModel):
-    """Vectors of the listings by another encoder: an `.npy` file of the market, or a column of `listings`."""
+    """Vectors of the listings from another encoder: an `.npy` file of the market, or a column of `listings`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: str = ""  # of an array with a row a listing, in the order of the table
+    path: str = ""  # of an array with one row for each listing, in table order
     column: str = ""  # of lists of numbers
-    tokens: bool = False  # whether a model reads them as well
+    tokens: bool = False  # whether the model reads them too
 
     @model_validator(mode="after")
     def _has_one_source(self) -> "VectorsConfig":
@@ -65,14 +64,14 @@ class VectorsConfig(BaseModel):
 
 
 class MarketConfig(BaseModel):
-    """The content of `market.toml`; unknown keys are refused."""
+    """The content of `market.toml`; unknown keys are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = ""
     note: str = ""  # one sentence shown with the market, e.g. that its events are simulated
     currency: str = ""
-    photo_root: str = ""  # folder, from the market's on, that photos lie in beside the market's; only read
+    photo_root: str = ""  # second folder of photos, relative to the market's; read-only
     title: str | None = None  # the attribute that names a listing on the screen
     attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
     columns: dict[Literal["listings", "photos", "events"], dict[str, str]] = Field(
@@ -90,7 +89,7 @@ class MarketConfig(BaseModel):
         for name in vectors:
             if name in BUILT_IN or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
                 raise ValueError(
-                    f"'{name}' is no free name of a space; use small letters, digits and _, such as clip"
+                    f"'{name}' cannot be the name of a space; use small letters, digits and _, such as clip"
                 )
         return vectors
 
@@ -98,7 +97,7 @@ class MarketConfig(BaseModel):
     @classmethod
     def _check_repeated(cls, names: list[str]) -> list[str]:
         if repeated := [name for name in names if names.count(name) > 1]:
-            raise ValueError(f"'{repeated[0]}' is there twice")
+            raise ValueError(f"'{repeated[0]}' is listed twice; remove one")
         return names
 
     @field_validator("columns")
@@ -106,14 +105,14 @@ class MarketConfig(BaseModel):
     def _check_mapped(cls, columns: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
         for names in map(list, map(dict.values, columns.values())):
             if repeated := [name for name in names if names.count(name) > 1]:
-                raise ValueError(f"'{repeated[0]}' stands for two columns")
+                raise ValueError(f"'{repeated[0]}' is mapped to two columns; remove one")
         return columns
 
     @field_validator("photo_root")
     @classmethod
     def _check_root(cls, folder: str) -> str:
         if PurePath(folder).anchor and PurePath(folder) == PurePath(PurePath(folder).anchor):
-            raise ValueError("all files of this machine lie below it; name the folder of the photos")
+            raise ValueError("the folder contains all files of this machine; name the folder of the photos")
         return folder
 
     @field_validator("attributes")
@@ -123,18 +122,18 @@ class MarketConfig(BaseModel):
         for name, setting in attributes.items():
             if setting.same_as in existing - {name}:
                 raise ValueError(
-                    f"'{name}' is the same_as '{setting.same_as}', which another attribute is already"
+                    f"'{name}' is the same_as '{setting.same_as}', which is already taken; choose another name"
                 )
             existing |= {setting.same_as} - {""}
         return attributes
 
     @property
     def unread(self) -> set[str]:
-        """Columns of the listings that are no attributes: the excluded ones, and those of vectors."""
+        """Columns of the listings that are not attributes: excluded ones, and those of vectors."""
         return {*self.excluded, *(vector.column for vector in self.vectors.values() if vector.column)}
 
     def shared_name(self, attribute: str) -> str:
-        """What other markets call an attribute of this one."""
+        """Return the name of an attribute in other markets."""
         setting = self.attributes.get(attribute)
         return attribute if setting is None else setting.same_as or attribute
 
@@ -143,8 +142,8 @@ class MarketConfig(BaseModel):
         """Read `market.toml`; a missing file is an empty configuration.
 
         Raises:
-            VibesError: no TOML, an unknown key or a value of a wrong type; a link to nothing or a folder, which must not pass for
-                a missing file: what the file excludes and hides would count.
+            VibesError: invalid TOML, an unknown key or a value of a wrong type; a folder or a broken link, which must not count as
+                a missing file: its exclusions and privacy settings would be lost.
         """
         if not os.path.lexists(path):
             return cls()

@@ -1,4 +1,4 @@
-"""A database through SQLAlchemy: its address, a query as a table, and what goes wrong in one sentence without a password."""
+"""Database access through SQLAlchemy: engines, queries as tables, and errors in one sentence without passwords."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError, needs
 
-#: What a query begins with, behind comments; anything else names a table.
+#: The start of a query, after comments; anything else is the name of a table.
 QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\s", re.IGNORECASE | re.DOTALL)
-#: Rows that are held at once.
+#: Rows in memory at a time.
 CHUNK = 20_000
-#: Lines at its end that are comments.
+#: Comment lines at the end of a query.
 _REMARKS = re.compile(r"(?:\n\s*--[^\n]*|\s)+\Z")
 
 
 def engine_of(address: Any, told: str, **options: Any) -> Any:
-    """Return a SQLAlchemy engine of a URL; `told` is what a sentence calls the address, such as "--database".
+    """Return a SQLAlchemy engine of a URL; `told` is what messages call the URL, such as "--database".
 
     Args:
         options: of `sqlalchemy.create_engine`.
 
     Raises:
-        VibesError: SQLAlchemy or the database's driver is not installed, the address is none, or names a file that is not there.
+        VibesError: SQLAlchemy or the database's driver is not installed, the URL is invalid, or it names a file that does not exist.
     """
     with needs("A database", "sources"):
         import sqlalchemy as sql
@@ -39,26 +39,26 @@ def engine_of(address: Any, told: str, **options: Any) -> Any:
         ) from error
     except sql.exc.ArgumentError as error:
         raise VibesError(
-            f"The address of {told} is none that SQLAlchemy knows; give for example "
+            f"The address of {told} is not a database URL of SQLAlchemy; give for example "
             "postgresql+psycopg://user@host/name."
         ) from error
     file = engine.url.database
     is_file = engine.dialect.name == "sqlite" and not (file or ":memory:").startswith((":memory:", "file:"))
-    if file and is_file and not Path(file).is_file():  # to connect would make an empty one
+    if file and is_file and not Path(file).is_file():  # connecting would create an empty one
         raise VibesError(f"There is no database {file}; check the address of {told}.")
     return engine
 
 
 def queried(query: str) -> Any:
-    """Return a query, which has no parameters, as what rows are selected from."""
+    """Return a query without parameters as a subquery to select from."""
     import sqlalchemy as sql
 
-    # A comment in the last line must not take the bracket with it.
+    # A comment in the last line must not comment out the bracket.
     return sql.text(f"({_REMARKS.sub('', query).strip().rstrip(';')}\n) AS vibes_news".replace(":", r"\:"))
 
 
 def query_of(told: str, option: str) -> str:
-    """Return a query as it is given: itself, or in a file that ends in `.sql`.
+    """Return the text of a query, which is given directly or as the path of a `.sql` file.
 
     Raises:
         VibesError: the file cannot be read.
@@ -72,7 +72,7 @@ def query_of(told: str, option: str) -> str:
 
 
 def failed(engine: Any, what: str, error: Exception) -> VibesError:
-    """Return the error of a database about `what`, such as "The query of --events", as a sentence."""
+    """Return a database error about `what`, such as "The query of --events", as one sentence."""
     reason = (str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__])[0]
     where = engine.url.render_as_string(hide_password=True)
     return VibesError(f"{what} failed on {where} ({reason}); correct the query or the database.")
@@ -80,10 +80,10 @@ def failed(engine: Any, what: str, error: Exception) -> VibesError:
 
 @contextmanager
 def connected(engine: Any) -> Iterator[Any]:
-    """Yield a connection that reads one snapshot where the database has such, a part of the rows at a time.
+    """Yield a connection that reads one snapshot where the database supports it, and streams rows.
 
     Raises:
-        VibesError: there is no connection.
+        VibesError: the connection fails.
     """
     import sqlalchemy as sql
 
@@ -97,10 +97,10 @@ def connected(engine: Any) -> Iterator[Any]:
 
 
 def column_names(connection: Any, statement: Any, what: str) -> list[str]:
-    """Return the names of the columns that a SELECT gives, without reading rows.
+    """Return the column names of a SELECT, without reading rows.
 
     Raises:
-        VibesError: the database refuses the statement.
+        VibesError: the database rejects the statement.
     """
     import sqlalchemy as sql
 
@@ -109,10 +109,10 @@ def column_names(connection: Any, statement: Any, what: str) -> list[str]:
 
 
 def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a SELECT, `CHUNK` at a time; one frame without rows where there are none.
+    """Yield the rows of a SELECT, `CHUNK` at a time; one empty frame where there are none.
 
     Raises:
-        VibesError: the database refuses the statement, or fails on the way.
+        VibesError: the database rejects the statement, or fails while reading.
     """
     with _one_sentence(connection, what):
         result = connection.execute(statement)
@@ -125,7 +125,7 @@ def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataF
 
 
 def select_all(source: Any) -> Any:
-    """Return a SELECT of all columns and rows of a table, or of what `queried` gives."""
+    """Return a SELECT of all columns and rows of a table, or of a subquery of `queried`."""
     import sqlalchemy as sql
 
     return sql.select(sql.text("*")).select_from(source)
@@ -142,7 +142,7 @@ def _one_sentence(connection: Any, what: str) -> Iterator[None]:
 
 
 def _frame(rows: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
-    """Rows as a frame, in which whole numbers stay such where some are missing, instead of floats that would damage large ids."""
+    """Return rows as a frame; integer columns with missing cells stay integers, since floats would damage large ids."""
     frame = pd.DataFrame.from_records(rows, columns=columns)
     for place, name in enumerate(columns):
         if columns.count(name) == 1 and frame[name].dtype.kind == "f" and frame[name].isna().any():

@@ -1,4 +1,4 @@
-"""What is wrong with a market without making it unusable: counted, named, skipped."""
+"""Issues of a market that remain usable: counted, named, and repaired or skipped."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Defect:
-    """One kind of defect: where it was first seen, how often, and what was done about it."""
+    """One kind of issue: where it first occurs, how often, and how it was handled."""
 
     file: str
     column: str
-    row: int  # 1-based data row of the first one; 0 where the whole file or column is meant
+    row: int  # 1-based data row of the first one; 0 for a file or column
     value: str  # the first offending value
-    message: str  # what is wrong and what was done or should be done
+    message: str  # what is wrong, and how it was or should be handled
     count: int = 1
-    #: (count,) int64, 0-based rows of the table as it was read; None where no single rows are meant.
+    #: (count,) int64, 0-based rows of the table as it was read; None for a file or column.
     rows: np.ndarray | None = field(default=None, compare=False, repr=False)
-    #: What the file calls the column, where market.toml maps it.
+    #: The column's name in the file, where market.toml maps it.
     file_column: str = ""
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class Defect:
         return f"{where}{shown} {self.message}{times}"
 
     def within(self, rows: np.ndarray) -> Defect:
-        """Return the same defect of the whole table, of which only the `rows` (n,) were read."""
+        """Return the same defect for the full table, of which only the `rows` (n,) were read."""
         if self.rows is None:
             return self
         return replace(self, row=int(rows[self.rows[0]]) + 1, rows=rows[self.rows])
@@ -41,13 +41,13 @@ class Defect:
 
 @dataclass
 class Notes:
-    """Collects the defects of one file."""
+    """Collect the defects of one file."""
 
     file: str
     defects: list[Defect] = field(default_factory=list)
 
     def add(self, column: str, bad: np.ndarray, values: pd.Series, message: str) -> None:
-        """Record the rows where `bad` (N,) holds, if any, under one defect."""
+        """Record the rows where `bad` (N,) is true, if any, as one defect."""
         rows = np.flatnonzero(bad)
         if len(rows):
             cell = values.iloc[rows[0]]
@@ -55,11 +55,11 @@ class Notes:
             self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
 
     def add_column(self, column: str, message: str) -> None:
-        """Record a defect of a whole column."""
+        """Record a defect of a column."""
         self.defects.append(Defect(self.file, column, 0, "", message))
 
     def unread(self, raw: pd.DataFrame, read: Collection[str]) -> None:
-        """Record the columns of `raw` that a table of this kind has no use for."""
+        """Record the columns of `raw` that this table does not use."""
         for name in map(str, raw.columns):
             if name not in read:
-                self.add_column(name, "is no column of this table; it is not used")
+                self.add_column(name, "is not a column of this table and is ignored")

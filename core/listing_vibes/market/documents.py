@@ -1,4 +1,4 @@
-"""Small files of JSON, TOML and text: written whole or not at all, and read with one sentence where they are damaged."""
+"""Small JSON, TOML and text files: atomic writes, and errors of damaged files in one sentence."""
 
 import json
 import tomllib
@@ -14,14 +14,14 @@ from listing_vibes.market.durable import atomic_path
 from listing_vibes.words import cut
 
 T = TypeVar("T")
-#: Characters of a value that an error shows, at most.
+#: The most characters of a value that an error shows.
 LONGEST_VALUE = 80
-#: What taking apart a document raises that is not as it should be; pydantic's, JSON's and TOML's are ValueErrors.
+#: Errors of parsing an invalid document; pydantic's, JSON's and TOML's are ValueErrors.
 NOT_AS_MEANT = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of text; a reader finds the one before or this one.
+    """Write a text file atomically.
 
     Raises:
         VibesError: the disk is full or the folder cannot be written.
@@ -36,14 +36,14 @@ def write_json(path: Path, content: Any, **options: Any) -> None:
 
 
 def read_json(path: Path, mend: str, parse: Callable[[Any], T] = lambda content: content) -> T | None:
-    """Return what `parse` makes of a JSON file; None where there is no file.
+    """Return what `parse` returns for a JSON file; None where there is no file.
 
     Args:
-        mend: what to do about a damaged one: "evaluate the run again".
-        parse: takes the content apart; what it lacks or what is of a wrong type counts as damage.
+        mend: how to fix a damaged file, such as "evaluate the run again".
+        parse: converts the content; its KeyErrors and type errors count as damage.
 
     Raises:
-        VibesError: the file cannot be read, is no JSON, or `parse` fails on it.
+        VibesError: the file cannot be read, is not JSON, or `parse` fails on it.
     """
     try:
         return parse(json.loads(path.read_text(encoding="utf-8")))
@@ -57,10 +57,10 @@ def read_toml(path: Path, mend: str, encoding: str = "utf-8") -> dict[str, Any]:
     """Return the content of a TOML file.
 
     Args:
-        mend: what to do where the file cannot be opened: "check the path".
+        mend: what to do where the file cannot be opened, such as "check the path".
 
     Raises:
-        VibesError: the file cannot be opened, or is no TOML.
+        VibesError: the file cannot be opened, or is not TOML.
     """
     try:
         return parse_toml(path.read_text(encoding=encoding), path)
@@ -71,18 +71,18 @@ def read_toml(path: Path, mend: str, encoding: str = "utf-8") -> dict[str, Any]:
 
 
 def parse_toml(text: str, name: object) -> dict[str, Any]:
-    """Return the content of TOML; `name` is what an error calls it."""
+    """Return the content of TOML text; `name` is what errors call it."""
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError alone
-        raise VibesError(f"{name} is not valid TOML ({_reason(error)}); mend that line.") from error
+    except (ValueError, RecursionError) as error:  # an integer of 5,000 digits raises a plain ValueError
+        raise VibesError(f"{name} is not valid TOML ({_reason(error)}); correct that line.") from error
 
 
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """Return the first problem of a pydantic error as one sentence: key, value and what would be right.
+    """Return the first problem of a pydantic error as one sentence: the key, its value and what is expected.
 
     Args:
-        model: the model that was validated; of an unknown key its nearest key is named.
+        model: the model that was validated, for the nearest valid key.
     """
     problem = error.errors()[0]
     key = ".".join(map(str, problem["loc"]))
@@ -92,15 +92,13 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
         return f"unknown key '{key}'; {fix}"
     raised = problem.get("ctx", {}).get("error")
     message = str(raised) if raised is not None else problem["msg"].lower()
-    if isinstance(
-        problem["input"], Mapping | BaseModel
-    ):  # a whole table, of which the message says what does not fit
+    if isinstance(problem["input"], Mapping | BaseModel):  # a table, whose message names the key
         return f"'{key}': {message}." if key else f"{message}."
     return f"'{key or 'the file'}' is {cut(repr(problem['input']), LONGEST_VALUE)}: {message}."
 
 
 def _nearest_key(model: type[BaseModel], key: str) -> str | None:
-    """Return the key of `model` that an unknown key was meant for, in its own table or in another one; None: none is near."""
+    """Return the key of `model` nearest to an unknown key, in its table or in another one; None where none is similar."""
     table, _, name = key.rpartition(".")
     available = keys_of(model)
     same_table = [other for other in available if other.rpartition(".")[0] == table]
@@ -112,7 +110,7 @@ def _nearest_key(model: type[BaseModel], key: str) -> str | None:
 
 
 def keys_of(model: type[BaseModel]) -> list[str]:
-    """Return the dotted keys of a model, those of its tables included."""
+    """Return the dotted keys of a model and its tables."""
     keys = []
     for name, field in model.model_fields.items():
         keys.append(name)

@@ -1,4 +1,4 @@
-"""Atomic writes that survive a power failure, one writer a folder, and removal of what killed writers left."""
+"""Atomic and durable writes, write locks of folders, and removal of temporary files of killed processes."""
 
 import contextlib
 import errno
@@ -16,19 +16,19 @@ from listing_vibes.errors import VibesError
 
 try:
     import fcntl
-except ImportError:  # Windows: what a killed writer left is swept while another one may write it
+except ImportError:  # on Windows, temporary files are removed without a lock
     fcntl = None  # type: ignore[assignment]
 
 WRITING, LOCK = ".writing-", ".writer"
-SYNCED = 16  # files that wait for the disk at once
+SYNCED = 16  # files that are synced in parallel
 
 
 @contextmanager
 def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; on success it replaces `target`, on failure it is removed.
+    """Yield a temporary path next to `target`; it replaces `target` on success and is removed on failure.
 
     Args:
-        durable: the disk has the file, and then its name, before this ends; False for what is only a cache.
+        durable: sync the file and its folder before returning; False for caches.
 
     Raises:
         VibesError: the disk is full or the folder cannot be written.
@@ -56,7 +56,7 @@ def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file, or what a folder says of its files."""
+    """Sync a file or folder to the disk."""
     try:
         opened = os.open(path, os.O_RDONLY)
     except PermissionError:  # a folder, on Windows
@@ -68,14 +68,14 @@ def sync(path: Path) -> None:
             errno.EINVAL,
             errno.ENOTSUP,
             errno.EROFS,
-        ):  # what a file system knows no sync of
+        ):  # the file system does not support it
             raise
     finally:
         os.close(opened)
 
 
 def sync_tree(folder: Path) -> None:
-    """Call `sync` for all files below a folder and then for the folders, many at once: the disk writes together what waits together.
+    """Sync all files below a folder and then its folders, in parallel, which the disk combines.
 
     Raises:
         VibesError: the disk is full.
@@ -90,13 +90,13 @@ def sync_tree(folder: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file; whoever reads `target` sees the old content or the new one, whole."""
+    """Copy a file atomically; a reader of `target` sees the old or the new content."""
     with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
 
 
 def sweep_left(folder: Path) -> None:
-    """Remove from a folder what writers left that were killed; what is being written stays."""
+    """Remove temporary files and folders of killed processes from a folder; those in use stay."""
     for path in folder.glob(f"{WRITING}*"):
         with contextlib.suppress(OSError), locked(path, wait=False):
             if path.is_dir():
@@ -107,9 +107,9 @@ def sweep_left(folder: Path) -> None:
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """Yield a new folder inside `folder` for what is not finished yet, removed at the end.
+    """Yield a temporary folder inside `folder`, which is removed at the end.
 
-    Of a writer that is killed, `sweep_left` removes it.
+    After a kill, `sweep_left` removes it.
 
     Raises:
         VibesError: the folder cannot be written.
@@ -120,7 +120,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
             folder.mkdir(parents=True, exist_ok=True)
             while True:
                 staging = Path(tempfile.mkdtemp(dir=folder, prefix=WRITING))
-                with contextlib.suppress(FileNotFoundError):  # it was swept before it was locked
+                with contextlib.suppress(FileNotFoundError):  # `sweep_left` removed it before it was locked
                     held.enter_context(locked(staging))
                     break
         except OSError as error:
@@ -130,13 +130,13 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             if new:
-                with contextlib.suppress(OSError):  # only where nothing was written into it
+                with contextlib.suppress(OSError):  # it stays unless it is empty
                     folder.rmdir()
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield an empty temporary folder; of a process that is killed, the next one removes it."""
+    """Yield an empty temporary folder; after a kill, the next process removes it."""
     place = Path(tempfile.gettempdir())
     sweep_left(place)
     with staging_folder(place) as folder:
@@ -145,11 +145,11 @@ def scratch_folder() -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[None]:
-    """Lock a folder or file that is there, under whatever name it goes, until the end or the death of this process.
+    """Lock an existing file or folder until the end of the context or of this process.
 
     Raises:
-        BlockingIOError: another process holds it, and `wait` is False.
-        FileNotFoundError: it is not there, or was renamed or removed by who held it.
+        BlockingIOError: another process has the lock, and `wait` is False.
+        FileNotFoundError: it does not exist, or the previous owner of the lock renamed or removed it.
     """
     if fcntl is None:
         yield
@@ -167,15 +167,15 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 @contextmanager
 def only_writer(folder: Path, command: str, name: str = LOCK, wait: bool | float = False) -> Iterator[None]:
-    """Keep a second writer away from a folder until this one ends or dies; readers need no lock.
+    """Lock a folder for one writer until the context or the process ends; readers need no lock.
 
     Args:
-        command: what this writer is, for the message that a second one gets: "vibes train".
-        name: of the lock file; writers of different names do not exclude each other.
-        wait: for so many seconds, or (True) until the other one has ended, instead of refusing at once.
+        command: the writer's command for the message to a second writer, such as "vibes train".
+        name: of the lock file; writers with different names do not exclude each other.
+        wait: seconds to wait for the other writer, True for no limit, False to fail at once.
 
     Raises:
-        VibesError: there is another writer, or the folder cannot be written.
+        VibesError: another process is writing, or the folder cannot be written.
     """
     new, path = not folder.is_dir(), folder / name
     guard = FileLock(path, timeout=-1 if wait is True else float(wait))
@@ -185,7 +185,7 @@ def only_writer(folder: Path, command: str, name: str = LOCK, wait: bool | float
     except Timeout as error:
         writer = path.read_text(encoding="utf-8", errors="replace")[:200] if path.is_file() else ""
         raise VibesError(
-            f"{folder} is being written by {writer or 'another process'}; wait until that has ended, or stop it first."
+            f"{folder} is being written by {writer or 'another process'}; wait until it ends, or stop it first."
         ) from error
     except OSError as error:
         raise write_error(folder, error) from error
@@ -194,24 +194,22 @@ def only_writer(folder: Path, command: str, name: str = LOCK, wait: bool | float
         yield
     finally:
         with contextlib.suppress(OSError):
-            path.unlink()  # while it is held: filelock opens it again where the name is gone
+            path.unlink()  # while it is locked: filelock opens it again where it was removed
         guard.release()
         if new:
-            with contextlib.suppress(OSError):  # only where nothing was written into it
+            with contextlib.suppress(OSError):  # it stays unless it is empty
                 folder.rmdir()
 
 
 def write_error(target: Path, error: OSError) -> VibesError:
-    """Return why a file or a folder could not be written, in one sentence."""
+    """Return why a file or folder could not be written, as one sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return VibesError(f"The disk is full while writing {target}; free some space and run the same again.")
-    return VibesError(
-        f"Cannot write {target} ({error.strerror or error}); choose a folder that can be written."
-    )
+    return VibesError(f"Cannot write {target} ({error.strerror or error}); choose a writable folder.")
 
 
 def _create_temporary(target: Path) -> tuple[Path, int | None]:
-    """Return a new file beside `target`, and the descriptor whose lock says that its writer lives."""
+    """Create a file next to `target`; return it and the descriptor that holds its lock."""
     suffix = "-" + target.name if len(os.fsencode(target.name)) < 200 else ""  # a name has 255 bytes at most
     while True:
         opened, name = tempfile.mkstemp(dir=target.parent, prefix=WRITING, suffix=suffix)
@@ -221,11 +219,11 @@ def _create_temporary(target: Path) -> tuple[Path, int | None]:
         lock(opened, wait=True)
         if _is_named(opened, Path(name)):
             return Path(name), opened
-        os.close(opened)  # it was swept before it was locked
+        os.close(opened)  # `sweep_left` removed it before it was locked
 
 
 def lock(opened: int, wait: bool = False) -> bool:
-    """Lock an open file for this process until it closes it or dies; return whether it was free."""
+    """Lock an open file until it is closed or this process ends; return whether the lock was free."""
     if fcntl is None:
         return True
     try:
@@ -236,7 +234,7 @@ def lock(opened: int, wait: bool = False) -> bool:
 
 
 def _is_named(opened: int, path: Path) -> bool:
-    """Return whether a path still names the file that is open."""
+    """Return whether a path still names an open file."""
     try:
         return os.path.samestat(os.fstat(opened), path.stat())
     except FileNotFoundError:

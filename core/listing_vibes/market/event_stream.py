@@ -1,4 +1,4 @@
-"""The events of a market part by part, for markets whose events do not fit into memory."""
+"""The events of a market in chunks, for markets whose events do not fit into memory."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from listing_vibes.market.io import check_text, find_table, read_header, read_ta
 from listing_vibes.market.tables import events_table
 from listing_vibes.market.user_names import UserNames
 
-#: Rows of the events table that are in memory at once.
+#: Rows of the events table in memory at a time.
 ROWS = 500_000
 
 
 def event_frames(
     path: Path, listings: pd.Series, config: MarketConfig, names: UserNames, rows: int = ROWS
 ) -> Iterator[pd.DataFrame]:
-    """Yield the validated events of the market folder `path`, at most `rows` of the table at a time.
+    """Yield the validated events of the market folder `path`, in chunks of at most `rows` rows.
 
-    Each part is sorted by user and time in itself; rows that cannot be used are skipped as `Market.open` skips them. A CSV is read
-    whole, and so is a Parquet file with times as text, of which only all together decide how they are written.
+    Each chunk is sorted by user and time; invalid rows are skipped as in `Market.open`. A CSV file is read as one chunk,
+    and so is a Parquet file with times as text, since their format is inferred from all rows.
 
     Args:
         listings: ids of the market's listings, in listing order.
-        names: what users are called.
+        names: the display names of users.
 
     Raises:
-        VibesError: the table cannot be read, or lacks a column it needs.
+        VibesError: the table cannot be read, or lacks a required column.
     """
     source = find_table(path, "events")
     if source is None:
@@ -47,7 +47,7 @@ def event_frames(
 
 
 def no_events(source: Path | None, config: MarketConfig) -> tuple[pd.DataFrame, list[str]]:
-    """Return the events of a market that were not read: an empty table with the columns of the file `source`, and the actions."""
+    """Return an empty events table with the columns of the file `source`, and the actions, for events that stay on disk."""
     if source is None:
         raw, source = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []}), Path("events")
     else:
@@ -56,7 +56,7 @@ def no_events(source: Path | None, config: MarketConfig) -> tuple[pd.DataFrame, 
 
 
 def event_count(path: Path) -> int | None:
-    """Return the rows of the events table of the market folder `path`; None where only reading it would count them."""
+    """Return the number of rows of the events table of the market folder `path`; None where counting needs reading them."""
     source = find_table(path, "events")
     if source is None:
         return 0
@@ -72,7 +72,7 @@ def _parts(source: Path, rows: int, config: MarketConfig) -> Iterator[pd.DataFra
     if column is not None and pd.api.types.is_string_dtype(column.dtype):
         yield read_table(source)
         return
-    yield header  # so that a table without rows has its columns checked, too
+    yield header  # so that the columns of an empty table are checked too
     try:
         with pq.ParquetFile(source) as file:
             for batch in file.iter_batches(rows):

@@ -1,4 +1,4 @@
-"""What identifies the state of a market: its files, or its tables where these are no longer those of the files."""
+"""Fingerprints of a market's state: of its files, or of its tables in memory where they differ from the files."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 
 def stamp(path: str | Path) -> tuple[int, ...] | None:
-    """Return what changes with a file, without reading it; None where there is none."""
-    with suppress(OSError, ValueError):  # of a name that no system takes
+    """Return a value that changes when a file changes, without reading it; None where there is no file."""
+    with suppress(OSError, ValueError):  # the name may be invalid
         status = os.stat(path)
         return status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size
     return None
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, in hexadecimal."""
+    """Return the sha256 of a file as hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_stamps(folder: Path) -> list[Any]:
-    """Return what changes with `market.toml` and the three tables of a folder, without reading them."""
+    """Return values that change when `market.toml` or one of the three tables changes, without reading them."""
     return [(file.name, stamp(file)) for file in _files(folder)]
 
 
 def fingerprint_of(market: Market) -> str:
-    """Return the sha256 over `market.toml` and the three tables as they lie on disk, or as `market` holds them where the files are not
-    those that it was read from; and over files of vectors."""
+    """Return the sha256 over `market.toml`, the three tables and files of vectors; where the files changed since they were read,
+    over the tables that `market` holds."""
     if market.stamps is not None and market.stamps == file_stamps(market.tables):
         digest = hashlib.sha256()
         for file in _files(market.tables):

@@ -1,4 +1,4 @@
-"""Tables that lie in memory: made such that a market folder holds them, and a place on disk for that folder."""
+"""Tables in memory: converted to what a market folder can store, and a temporary folder for them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from listing_vibes.market.io import to_frame, without_categories
 from listing_vibes.market.photo_urls import is_url
 from listing_vibes.market.tables import require
 
-#: Columns that a frame may carry as its index, as a frame does after `set_index`.
+#: Columns that may be the index of a frame, as after `set_index`.
 KEYS = (C.LISTING, C.USER)
 
 
 def source_of(name: str) -> Path:
-    """What messages call the frame of a table, in the place of its file."""
+    """Return what messages call the frame of a table instead of a file."""
     return Path(f"{name} frame")
 
 
 def as_table(frame: Any, name: str) -> pd.DataFrame:
-    """Return a frame as Parquet holds it, with text for names of columns and for cells that have no common type.
+    """Return a frame as Parquet stores it, with column names as text, and cells of mixed types as text.
 
-    Sets become sorted lists, categories what they stand for. A frame with `to_pandas` (polars, arrow) is taken as well.
+    Sets become sorted lists and categories their values. Frames with `to_pandas` (polars, arrow) are accepted.
 
     Raises:
-        VibesError: it is no frame, or has a column twice or with names of several levels.
+        VibesError: it is not a frame, has a column twice, or has column names of several levels.
     """
     if isinstance(frame, pa.Table | pa.RecordBatch):
         frame = to_frame(frame)
@@ -74,23 +74,23 @@ def _storable(column: pd.Series, source: Path) -> pd.Series:
             array = pa.array(texts, pa.string(), mask=column.isna().to_numpy(bool))
     except UnicodeEncodeError as error:
         raise VibesError(
-            f"{source}, column {column.name}, holds {error.object[error.start : error.end]!r}, half of a letter, which no file can "
-            "hold; replace such letters, as with .encode('utf-8', 'replace')."
+            f"{source}, column {column.name}, holds {error.object[error.start : error.end]!r}, a lone surrogate, which no file can "
+            "store; replace such characters, for example with .encode('utf-8', 'replace')."
         ) from error
-    return to_frame(pa.table({"cells": array}))["cells"]  # as it comes back from the file
+    return to_frame(pa.table({"cells": array}))["cells"]  # as reading the file returns it
 
 
 def _plain(cell: Any) -> Any:
-    """Return the cell, of sets and lists a list of texts."""
+    """Return the cell; sets and lists as a list of texts."""
     if isinstance(cell, set | frozenset):
         return sorted(map(str, cell))
     return list(map(str, cell)) if isinstance(cell, list | tuple | np.ndarray) else cell
 
 
 def config_of(config: MarketConfig | Mapping[str, Any] | Path | str | None, **keys: Any) -> MarketConfig:
-    """Return a configuration, given as such, as its keys, or as a file such as `market.toml`; `keys` replace what it says.
+    """Return a configuration, given as an object, its keys, or a file such as `market.toml`; `keys` override it.
 
-    A type alone, as in `attributes={"price": "number"}`, stands for an attribute's settings.
+    A type name, as in `attributes={"price": "number"}`, stands for the attribute's settings.
 
     Raises:
         VibesError: no such file, an unknown key, or a value of a wrong type.
@@ -114,14 +114,14 @@ def config_of(config: MarketConfig | Mapping[str, Any] | Path | str | None, **ke
 
 
 def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataFrame, Path]:
-    """Return photos with paths that start at one folder, as a market has them, and that folder.
+    """Return photos with paths relative to one folder, and that folder.
 
     Args:
-        photos: with `path`: absolute, starting at `root`, or an address, which stays one; or with `url`.
-        root: None: the current folder, or, where paths are absolute or climb out of it, one that all lie below.
+        photos: with `path`: absolute, relative to `root`, or a URL, which stays; or with `url`.
+        root: None: the current folder, or, where paths are absolute or leave it, their common parent.
 
     Raises:
-        VibesError: no `path` column, or not one of the files is there.
+        VibesError: there is no column `path`, or none of the files exists.
     """
     folder = os.path.abspath(root or ".")
     if C.URL in photos and C.PATH not in photos:
@@ -131,8 +131,8 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
     files = {name: os.path.abspath(os.path.join(folder, name)) for name in given.unique() if not is_url(name)}
     if files and C.URL not in photos and not any(map(os.path.isfile, files.values())):
         raise VibesError(
-            f"photos frame, column {C.PATH}: not one of {len(files):,} files is there (the first would be "
-            f"{next(iter(files.values()))}); give the folder that the paths start at as photo_root."
+            f"photos frame, column {C.PATH}: none of {len(files):,} files exists (the first is "
+            f"{next(iter(files.values()))}); give the folder that the paths are relative to as photo_root."
         )
     if root is None and any(not Path(file).is_relative_to(folder) for file in files.values()):
         folder = os.path.dirname(os.path.commonpath([os.path.dirname(file) for file in files.values()]))
@@ -145,11 +145,11 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
 
 
 def temporary_folder() -> Path:
-    """Return a folder for a market that is removed when Python ends."""
+    """Return a folder for a market that is removed when Python exits."""
     created, owner = Path(tempfile.mkdtemp(prefix="listing-vibes-")), os.getpid()
 
     def remove() -> None:
-        if os.getpid() == owner:  # a worker that was forked leaves the folder to its parent
+        if os.getpid() == owner:  # a forked worker leaves the removal to its parent
             shutil.rmtree(created, ignore_errors=True)
 
     atexit.register(remove)

@@ -1,4 +1,4 @@
-"""Garbage is looked for less often where very many objects are made that all stay."""
+"""Suspend garbage collection while many long-lived objects are created."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def none_meanwhile() -> Iterator[None]:
-    """Look for no garbage within: of a million lists that are made one after another Python would walk those that there are again
-    and again, for three quarters of the time."""
+    """Disable garbage collection in this context: while a million lists are created, Python would traverse all existing ones
+    again and again, for three quarters of the time."""
     looked = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Ids of millions of events, looked up and sorted as Arrow holds them: as Python's objects they would take most of the time."""
+"""Look up and sort the ids of millions of events as Arrow strings, which is much faster than Python objects."""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ import pyarrow.compute as pc
 
 
 def rows_in(ids: pd.Series, known: Any) -> np.ndarray:
-    """(N,) int32: where each of the strings `ids` (N,) stands among the different strings `known` (L,); -1: nowhere."""
-    if len(ids) < len(known):  # the fewer are kept in the table that the others are looked up in
+    """Return (N,) int32: the position of each of the strings `ids` (N,) among the distinct strings `known` (L,); -1: none."""
+    if len(ids) < len(known):  # the smaller set becomes the hash table
         coded = _coded(ids)
         existing = pc.index_in(_arrow(known), value_set=coded.dictionary).fill_null(-1).to_numpy()  # (L,)
         place = np.full(len(coded.dictionary) + 1, -1, np.int32)
         place[existing] = np.arange(len(existing), dtype=np.int32)
-        place[-1] = -1  # what was not found, and what is missing
+        place[-1] = -1  # unknown or missing
         return place[coded.indices.fill_null(-1).to_numpy()]
     places = pc.index_in(_arrow(ids), value_set=_arrow(known)).fill_null(-1)
-    return np.array(places.to_numpy(), np.int32)  # a copy: Arrow's own is only to be read
+    return np.array(places.to_numpy(), np.int32)  # a copy: Arrow's buffer is read-only
 
 
 def by_user_and_time(users: pd.Series, time: np.ndarray) -> np.ndarray | None:
-    """(N,) the order by user (N,), by code points, then `time` (N,), then as they stand; None: they stand so already.
+    """Return (N,) the order by user (N,), by code points, then `time` (N,), stably; None: they are sorted already.
 
     No user may be missing.
     """
@@ -34,7 +34,7 @@ def by_user_and_time(users: pd.Series, time: np.ndarray) -> np.ndarray | None:
 
 
 def order_of(user: np.ndarray, time: np.ndarray) -> np.ndarray | None:
-    """(N,) the order by the numbers `user` (N,), then `time` (N,), then as they stand; None: they stand so already."""
+    """Return (N,) the order by the numbers `user` (N,), then `time` (N,), stably; None: they are sorted already."""
     later = user[1:] > user[:-1]
     later |= (user[1:] == user[:-1]) & (time[1:] >= time[:-1])
     return None if later.all() else np.lexsort((time, user))
@@ -46,5 +46,5 @@ def _coded(strings: Any) -> pa.DictionaryArray:
 
 
 def _arrow(strings: Any) -> Any:
-    """As Arrow's strings with long offsets."""
+    """Return Arrow strings with 64-bit offsets."""
     return pa.array(pd.Series(strings, dtype="str"), from_pandas=True).cast(pa.large_string())

@@ -1,4 +1,4 @@
-"""Reading tables, and writing them so that nothing is ever half-written."""
+"""Read tables, and write them atomically."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.spreadsheet import spreadsheet_csv
 from listing_vibes.market.table_limit import check_table_size
 
-#: Beyond it not every whole number is a float, which pandas makes of whole numbers some of which are missing.
+#: Above this, not every integer is a float; pandas converts integer columns with missing cells to floats.
 _EXACT = 2**53
 TABLES = ("listings", "photos", "events")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -33,7 +33,7 @@ def find_table(folder: Path, name: str) -> Path | None:
     """Return the file of table `name` in `folder`, None where there is none.
 
     Raises:
-        VibesError: there are several, so that nobody could say which one is meant.
+        VibesError: there are several files for the table.
     """
     files = table_files(folder, name)
     if len(files) > 1:
@@ -46,7 +46,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a parquet or CSV table; every CSV cell comes back as text, empty cells as missing.
 
     Raises:
-        VibesError: the file is no table of its kind, its header does not fit its rows, or it is too large for the memory.
+        VibesError: the file is not a table of its format, its header does not fit its rows, or it exceeds the memory limit.
     """
     with _one_sentence(path):
         check_table_size(path)
@@ -55,7 +55,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 @contextmanager
 def _one_sentence(path: Path) -> Iterator[None]:
-    """Raise what goes wrong while a table is read as one sentence."""
+    """Raise errors of reading a table as one sentence."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -68,7 +68,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
         raise VibesError(
             f"{path} is empty; export it again, with the names of its columns in the first row."
         ) from error
-    except Exception as error:  # of a damaged file pandas and pyarrow raise anything
+    except Exception as error:  # on a damaged file pandas and pyarrow raise many types of errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise VibesError(
             f"{path} cannot be read as a table ({reason.rstrip('.')}); export it again."
@@ -76,14 +76,14 @@ def _one_sentence(path: Path) -> Iterator[None]:
 
 
 def read_kept(path: Path, columns: Iterable[str], mend: str) -> pd.DataFrame | None:
-    """Read a table that lies beside a run; None where there is none.
+    """Read a table that is stored with a run; return None where there is none.
 
     Args:
-        columns: those that it must have.
-        mend: what to do about one that lacks them: "evaluate the run again".
+        columns: the required ones.
+        mend: what to do where one is missing, such as "evaluate the run again".
 
     Raises:
-        VibesError: it is no table, or lacks a column.
+        VibesError: the file is not a table, or lacks a column.
     """
     if not path.is_file():
         return None
@@ -97,7 +97,7 @@ def read_kept(path: Path, columns: Iterable[str], mend: str) -> pd.DataFrame | N
 def require_numbers(
     frame: pd.DataFrame, path: Path, columns: Iterable[str], mend: str, missing: bool = False
 ) -> None:
-    """Check columns of a table that was kept: finite numbers only, or (`missing`) cells without one.
+    """Check that columns of a stored table hold finite numbers only, or (`missing`) finite numbers and missing cells.
 
     Raises:
         VibesError: a column holds anything else.
@@ -116,15 +116,17 @@ def require_numbers(
 
 
 def check_table_name(path: Path | None, option: str) -> None:
-    """Raises:
-    VibesError: the file that `option` names is neither called as a parquet nor as a CSV table; None is none.
+    """Check that the file that `option` names ends as a Parquet or CSV table does; None passes.
+
+    Raises:
+        VibesError: it does not.
     """
     if path is not None and path.suffix not in (".parquet", ".csv"):
         raise VibesError(f"Option {option} is '{path}'; name a file that ends in .parquet or .csv.")
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a parquet file, or CSV for spreadsheets where its name says so, atomically.
+    """Write a Parquet file, or CSV for spreadsheets where the name ends so, atomically.
 
     Raises:
         VibesError: the disk is full or the folder cannot be written.
@@ -145,10 +147,10 @@ def table_columns(path: Path) -> list[str]:
 
 
 def read_header(path: Path) -> pd.DataFrame:
-    """Read a table without its rows.
+    """Read the columns of a table without its rows.
 
     Raises:
-        VibesError: as `read_table`.
+        VibesError: as for `read_table`.
     """
     if path.suffix != ".parquet":
         return read_table(path).iloc[:0]
@@ -157,10 +159,10 @@ def read_header(path: Path) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    # By its path pyarrow opens a file twice, and reads rows of the new one by the footer of the old one where the file
+    # pyarrow opens a path twice, so it would read the rows of a new file by the footer of the old one where the file
     # was replaced in between.
     with pa.OSFile(str(path)) as file:
-        # `pd.read_parquet` would load all of Arrow's data sets for one file.
+        # `pd.read_parquet` would import all of Arrow's dataset module for one file.
         table = pq.ParquetFile(file).read(use_pandas_metadata=True)
     for name, column in zip(table.column_names, table.columns, strict=True):
         check_text(column, f"{path}, column {name}")
@@ -168,8 +170,10 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def check_text(column: pa.Array | pa.ChunkedArray, where: str) -> None:
-    """Raises:
-    VibesError: a column of text holds what is no UTF-8, which Parquet does not prevent and every later step trips over.
+    """Check that a text column is valid UTF-8, which Parquet does not guarantee and every later step requires.
+
+    Raises:
+        VibesError: it is not.
     """
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         try:
@@ -181,7 +185,7 @@ def check_text(column: pa.Array | pa.ChunkedArray, where: str) -> None:
 
 
 def without_categories(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with every categorical column as a column of what its categories are."""
+    """Return the table with each categorical column converted to the type of its categories."""
     kinds = {
         name: kind.categories.dtype
         for name, kind in table.dtypes.items()
@@ -191,7 +195,7 @@ def without_categories(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def csv_separator(path: Path) -> str:
-    """Return what stands between the columns of a CSV: a semicolon or a tab where its header has no comma, else a comma."""
+    """Return the separator of a CSV: a semicolon or a tab where its header has no comma, else a comma."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pd.errors.ParserWarning)
         header = pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False).columns
@@ -204,10 +208,10 @@ def _read_csv(path: Path) -> pd.DataFrame:
     }  # fmt: skip
     header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0]
     with warnings.catch_warnings():
-        # Cells beyond the header would be lost with a warning only.
+        # pandas would drop cells beyond the header with only a warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         table = pd.read_csv(path, **options)
-    # pandas renames a repeated column to `name.1`; whoever wrote the header has to know which one is meant
+    # pandas renames a repeated column to `name.1`; only the author of the file knows which one is right.
     header = header.dropna()
     if header.duplicated().any():
         raise VibesError(f"{path} has the column '{header[header.duplicated()].iloc[0]}' twice; remove one.")
@@ -215,7 +219,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def to_frame(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
-    """A table as a frame; whole numbers of which some are missing are floats, or `Int64` where floats would damage them."""
+    """Return a table as a frame; integers with missing cells become floats, or `Int64` where floats would damage them."""
     frame = table.to_pandas()
     for name, column in zip(table.schema.names, table.columns, strict=True):
         if _damaged(column) and name in frame.columns:
@@ -224,7 +228,7 @@ def to_frame(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
 
 
 def to_whole(column: pa.Array | pa.ChunkedArray) -> pd.Series:
-    """A column of whole numbers, some of them maybe missing, without a detour by floats."""
+    """Return a column of integers, some maybe missing, without converting to floats."""
     kind = pd.UInt64Dtype() if pa.types.is_unsigned_integer(column.type) else pd.Int64Dtype()
     return column.to_pandas(types_mapper={column.type: kind}.get)
 

@@ -1,11 +1,11 @@
-"""Columns that hold the future: by their names, by their text, and by how well they predict the number of events."""
+"""Find columns that leak the future: by their names, their text, and their correlation with the number of events."""
 
 import re
 
 import numpy as np
 import pandas as pd
 
-#: Names of columns that hold what became known only after the moment of prediction.
+#: Names of columns whose values are known only after the moment of prediction.
 LEAK_NAMES = re.compile(
     r"^(number_of_reviews.*|n_?reviews|reviews?_.*|.*_reviews?|rating.*|.*_rating|stars?|score.*|estimated_.*|availability_.*"
     r"|((number_of|num|n|total)_?)?(views?|clicks?|favou?rites?|likes?|saves|sales|orders|bookings)(_?(count|total))?"
@@ -21,14 +21,14 @@ RATING_WORDS = (
 
 
 def leaks_by_name(names: list[str]) -> list[str]:
-    """Return those of `names` that by their wording hold the future (ratings, review counts, availability, ...)."""
+    """Return those of `names` whose wording suggests future knowledge (ratings, review counts, availability, ...)."""
     return [name for name in names if LEAK_NAMES.match(name)]
 
 
 def leaks_by_text(texts: pd.DataFrame, threshold: float = 0.05) -> list[str]:
-    """Return the columns of text of which a share of at least `threshold` of the cells holds a rating or a number of reviews.
+    """Return the text columns in which a share of at least `threshold` of the cells has a rating or a number of reviews.
 
-    At most `MOST_TEXTS` of a column are read, evenly spread: that estimates a share of .05 to some .003.
+    At most `MOST_TEXTS` cells of a column are read, evenly spread, which estimates a share of .05 to about .003.
     """
     leaks = []
     for name in texts.columns:
@@ -42,9 +42,9 @@ def leaks_by_text(texts: pd.DataFrame, threshold: float = 0.05) -> list[str]:
 def leaks_by_counts(
     numbers: pd.DataFrame, events_per_listing: np.ndarray, threshold: float = 0.6
 ) -> list[str]:
-    """Return the columns of numbers whose Spearman correlation with the events per listing (L,) is at least `threshold`.
+    """Return the numeric columns whose Spearman correlation with the events per listing (L,) is at least `threshold`.
 
-    An attribute known beforehand seldom predicts popularity that well; a count taken afterwards does.
+    An attribute that is known before the events seldom predicts popularity that well; a count taken afterwards does.
     """
     counts = pd.Series(events_per_listing)
     if counts.nunique() < 2:

@@ -1,4 +1,4 @@
-"""The events of a market as arrays: users and listings by number, sorted by user and time."""
+"""The events of a market as arrays, with users and listings as numbers, sorted by user and time."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,13 +14,13 @@ DAY = 24 * 3600 * 10**9  # nanoseconds, as the times of a log
 
 
 def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """start[0] .. start[0] + length[0] - 1, start[1] .. and so on, as one array of row numbers."""
+    """Return the ranges `start[i] .. start[i] + length[i] - 1`, concatenated, as row numbers."""
     before = np.cumsum(length) - length
     return np.arange(length.sum()) + np.repeat(start - before, length)
 
 
 def _events_of(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows (R,) of the histories `start : end` (B,), one after the other, and of which of them each is (R,)."""
+    """Return the rows (R,) of the histories `start : end` (B,), concatenated, and the number of each row's history (R,)."""
     return ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
 
 
@@ -29,7 +29,7 @@ class EventLog:
     """N events of U users, sorted by (user, time, original order).
 
     A history is a run of rows `start[user] : end`, oldest first; `before[row]` is the end of the history at the
-    moment of `row`: events at the very same time are not in it, since nobody can say which came first.
+    moment of `row`: simultaneous events are not in it, since their order is unknown.
     """
 
     user: np.ndarray  # (N,) int32, index into `users`
@@ -43,17 +43,17 @@ class EventLog:
     listings: int  # L, how many listings the market has
     timed: bool
     unwanted: tuple[str, ...] = ()  # the actions that say "not this"
-    #: (N,) bool, which events say it, where markets are joined in which other actions do; None: those of `unwanted`.
+    #: (N,) bool, which events say "not this", where markets with different such actions are joined; None: those of `unwanted`.
     refused: np.ndarray | None = None
 
     @classmethod
     def from_market(cls, market: Market) -> "EventLog":
-        """The events of `market`."""
+        """Return the events of `market`."""
         return cls.from_frame(market.events, market)
 
     @classmethod
     def from_frame(cls, events: pd.DataFrame, market: Market) -> "EventLog":
-        """Events of a validated table with the columns of `Market.events`, on the listings and actions of `market`."""
+        """Return the events of a validated table with the columns of `Market.events`, for the listings and actions of `market`."""
         codes, users = pd.factorize(events[C.USER])
         timed = C.TIMESTAMP in events.columns
         when = events[C.TIMESTAMP if timed else C.POSITION].astype("int64").to_numpy()
@@ -86,7 +86,7 @@ class EventLog:
 
     @cached_property
     def wanted(self) -> np.ndarray:
-        """(N,) bool: the event says what its user is after; False: "not this"."""
+        """(N,) bool: the event shows interest; False: it says "not this"."""
         if self.refused is not None:
             return ~self.refused
         codes = [code for code, name in enumerate(self.actions) if name in self.unwanted]
@@ -94,20 +94,20 @@ class EventLog:
 
     @cached_property
     def some_unwanted(self) -> bool:
-        """Whether any event says "not this"; where none does, nothing is done otherwise than without the word."""
+        """Whether any event says "not this"."""
         return not self.wanted.all()
 
     @property
     def before(self) -> np.ndarray:
-        """(N,) int64: for each event the first row of its user at that same time."""
+        """(N,) int64: for each event the first row of its user at the same time."""
         rows = np.arange(len(self))
         fresh = np.ones(len(self), bool)
         fresh[1:] = (self.user[1:] != self.user[:-1]) | (self.time[1:] != self.time[:-1])
         return np.maximum.accumulate(np.where(fresh, rows, 0)).astype(np.int64)
 
     def histories(self, rows: np.ndarray, count: np.ndarray) -> "EventLog":
-        """The events `rows` alone, the first `count[0]` as the history of one user, the next `count[1]` of another, and so on;
-        what tells times are places in these histories."""
+        """Return a log of the events `rows`, the first `count[0]` as the history of one user, the next `count[1]` of another, and so on;
+        its times are positions in these histories."""
         users = len(count)
         return replace(
             self,
@@ -122,19 +122,19 @@ class EventLog:
         )
 
     def wanted_only(self, start: np.ndarray, end: np.ndarray) -> "EventLog":
-        """The histories `start : end` (B,) without what is not wanted, each as that of one user; some may be empty."""
+        """Return the positive events of the histories `start : end` (B,), each as the history of a user; some may be empty."""
         rows, owner = _events_of(start, end)
         is_wanted = self.wanted[rows]
         return self.histories(rows[is_wanted], np.bincount(owner[is_wanted], minlength=len(start)))
 
     @cached_property
     def wanted_before(self) -> np.ndarray:
-        """(N + 1,) int64: how many wanted events stand before each row, and in all: where a row stands in `of_wanted`."""
+        """(N + 1,) int64: the number of positive events before each row, and of all; the row's position in `of_wanted`."""
         return np.append(0, np.cumsum(self.wanted))
 
     @cached_property
     def of_wanted(self) -> "EventLog":
-        """The same users without what is not wanted; itself where all is. Some may have no event left."""
+        """The log of the same users with positive events only; the same object where all are positive. Users may have no event left."""
         if not self.some_unwanted:
             return self
         rows = np.flatnonzero(self.wanted)
@@ -150,7 +150,7 @@ class EventLog:
         )
 
     def not_this(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the histories `start : end` (B,) say "not this" of which listings, (n,) each, history by history."""
+        """Return the histories (n,) and listings (n,) of the events that say "not this" in the histories `start : end` (B,)."""
         if not self.some_unwanted:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         rows, owner = _events_of(start, end)
@@ -158,17 +158,17 @@ class EventLog:
         return owner[message], self.listing[rows[message]].astype(np.int64)
 
     def newest_wanted(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """(B,) the row of the newest wanted event of each history `start : end`, of its newest where none is."""
+        """Return (B,) the row of the newest positive event of each history `start : end`, else of its newest event."""
         if not self.some_unwanted:
             return end - 1
         rows, owner = _events_of(start, end)
         newest, is_wanted = end - 1, self.wanted[rows]
-        newest[owner[is_wanted]] = rows[is_wanted]  # of several the last
+        newest[owner[is_wanted]] = rows[is_wanted]  # the last assignment, of the newest row, counts
         return newest
 
     @cached_property
     def first_touch(self) -> np.ndarray:
-        """(N,) bool: the user has no earlier event on this listing; of several at one time only one counts."""
+        """(N,) bool: the user has no earlier event on this listing; of simultaneous ones the first counts."""
         first = np.zeros(len(self), bool)
         first[np.unique(self.user.astype(np.int64) * self.listings + self.listing, return_index=True)[1]] = (
             True
@@ -176,14 +176,14 @@ class EventLog:
         return first
 
     def history_at(self, user: int, at: int | None = None) -> tuple[int, int]:
-        """Rows (start, end) of a user's events strictly before `at` (None: all of them)."""
+        """Return the rows (start, end) of a user's events strictly before `at` (None: all events)."""
         low, high = int(self.start[user]), int(self.start[user + 1])
         if at is None:
             return low, high
         return low, low + int(np.searchsorted(self.time[low:high], at, side="left"))
 
     def counts(self, mask: np.ndarray | None = None) -> np.ndarray:
-        """(L,) int64: wanted events per listing, of those where `mask` (N,) holds."""
+        """Return (L,) int64: the positive events of each listing, optionally only those where `mask` (N,) is true."""
         if self.some_unwanted:
             mask = self.wanted if mask is None else mask & self.wanted
         listing = self.listing if mask is None else self.listing[mask]

@@ -1,4 +1,4 @@
-"""A market: three validated tables, their configuration and what was odd in them."""
+"""A market: three validated tables, their configuration and the issues found in them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -47,7 +47,7 @@ class Market:
     attributes: list[Attribute]
     defects: list[Defect] = field(default_factory=list)
     tables_in: Path | None = None  # see `tables`
-    #: Of the files that it was read from; None: it was put together in memory, as by `dataclasses.replace`.
+    #: Stamps of the files that it was read from; None: it was built in memory, as by `dataclasses.replace`.
     stamps: list[Any] | None = field(default=None, init=False)
 
     @classmethod
@@ -58,17 +58,17 @@ class Market:
         events_too: bool = True,
         tables: Path | None = None,
     ) -> "Market":
-        """Read, infer and validate the market folder at `path`; events after `now` (default: this moment) are skipped.
+        """Read, infer and validate the market folder at `path`; events after `now` (default: the current time) are skipped.
 
         >>> Market.open(folder / "market").name
         'A small simulated market'
 
         Without `events_too` the events stay on disk (see `listing_vibes.market.event_stream`) and `events` is empty.
-        `tables` is a folder with another state of `market.toml` and the three tables (`listing_vibes.serving.refresh`);
-        photos and caches are those of `path` all the same.
+        `tables` is a folder with another version of `market.toml` and the three tables (`listing_vibes.serving.refresh`);
+        photos and caches are still those of `path`.
 
         Raises:
-            VibesError: the folder or its listings are missing, or a table cannot be used as it is.
+            VibesError: the folder or its listings are missing, or a table cannot be used.
         """
         path = Path(path)
         if not path.is_dir():
@@ -79,7 +79,7 @@ class Market:
             str(path.resolve()).encode()
         except UnicodeEncodeError:
             raise VibesError(
-                f"The folder {path} has a name that is not UTF-8, by which no run could tell its market; rename it."
+                f"The folder {path} has a name that is not UTF-8, which a run cannot store; rename it."
             ) from None
         finish_writing(path)
         tables = path if tables is None else tables
@@ -108,7 +108,7 @@ class Market:
         overwrite: bool = False,
         **keys: Any,
     ) -> "Market":
-        """Return a market of three pandas frames, checked as a folder's tables are; nothing is written where a check fails.
+        """Return a market of three pandas frames, validated as a folder's tables are; an invalid one is not written.
 
         >>> homes = pd.DataFrame({"listing_id": [11, 12, 13], "rooms": [2, 2, 4], "rent": [800, 750, 1600]})
         >>> clicks = pd.DataFrame({"user_id": [1, 1], "listing_id": [11, 12], "timestamp": ["2024-05-01", "2024-05-02"]})
@@ -120,18 +120,18 @@ class Market:
                 `longitude` and attributes.
             events: `user_id`, `listing_id`, `timestamp` or `position`, and maybe `action` and `duration_s`.
             photos: `listing_id`, `path`, and maybe `position`. The files are copied into the market.
-            photo_root: folder that relative paths of photos start at; default: the current one.
+            photo_root: folder that paths of photos are relative to; default: the current one.
             path: folder to write the market to. Without it the market lies in
-                a temporary folder that is removed when Python ends: enough for a notebook, while a run that is to be
-                opened later needs a market that stays, and photos are embedded once for each folder.
+                a temporary folder that is removed when Python ends: enough for a notebook. A run that is to be
+                opened later needs a permanent folder, and photos are embedded again for each new folder.
             config: what `market.toml` says: a mapping, its file, or its keys one by one as `keys` (`name`, `currency`,
                 `title`, `attributes`, `actions`, `unwanted`, `excluded`, `note`).
-            overwrite: replace the market that `path` holds, tables and `market.toml`, at once; photo files that the new market
-                does not bring stay.
+            overwrite: replace the market in `path`, tables and `market.toml`, atomically; photo files that the new market
+                does not have stay.
 
         Raises:
-            VibesError: a table cannot be used as it is (it is called "listings frame" and so on), an unknown key, no
-                photo where `photos` says, a folder that holds a market without `overwrite`, or one that holds something else.
+            VibesError: a table cannot be used (messages call it "listings frame" and so on), an unknown key, no photo
+                at the path in `photos`, a folder with a market but without `overwrite`, or a folder with other content.
         """
         described = config_of(config, **keys)
         given = {"listings": listings, "photos": photos, "events": events}
@@ -162,7 +162,7 @@ class Market:
         tables: Path | None = None,
         use_cache: bool = False,
     ) -> "Market":
-        """Return the market of the tables that `read` returns of `sources`, by which messages call them."""
+        """Return the market of the tables that `read` returns for `sources`, which are also their names in messages."""
 
         def read_named(name: str) -> tuple[pd.DataFrame, Path, Callable[[list[Defect]], list[Defect]]]:
             source = sources[name]
@@ -212,16 +212,16 @@ class Market:
         return self
 
     def __post_init__(self) -> None:
-        """A table in parts becomes the field `listings` once somebody asks for the whole."""
+        """Convert a table in parts to the field `listings` on its first access."""
         if isinstance(self.listings, Parts):
             self.__dict__[_PARTS] = self.__dict__.pop("listings")
 
-    if not TYPE_CHECKING:  # which would take any name for an attribute
+    if not TYPE_CHECKING:  # otherwise mypy would accept any attribute name
 
         def __getattr__(self, name: str) -> Any:
             if name != "listings" or _PARTS not in self.__dict__:
                 raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
-            # The parts stay: another thread may ask meanwhile.
+            # The parts stay: another thread may be reading them.
             table = self.__dict__[name] = self.__dict__[_PARTS].whole()
             return table
 
@@ -234,7 +234,7 @@ class Market:
         )
 
     def renamed(self, names: Mapping[str, str]) -> "Market":
-        """Return the same market in memory, its attributes called by `names`; those that are not named keep theirs."""
+        """Return the same market in memory, its attributes renamed by `names`; others keep their names."""
         attributes = [
             replace(attribute, name=names.get(attribute.name, attribute.name))
             for attribute in self.attributes
@@ -243,20 +243,20 @@ class Market:
         return replace(self, listings=listings, attributes=attributes)._with_stamps(self.stamps)
 
     def shared(self) -> "Market":
-        """Return the same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
+        """Return the same market with the attribute names that other markets use (`same_as` in `market.toml`)."""
         return self.renamed(
             {attribute.name: self.config.shared_name(attribute.name) for attribute in self.attributes}
         )
 
     @property
     def plain(self) -> pd.DataFrame:
-        """The listings as `listings` has them, maybe without the columns of sets: for whoever needs none of these."""
+        """The listings, maybe without the columns of sets, which is faster where those are not needed."""
         parts: Parts | None = self.__dict__.get(_PARTS)
         return self.listings if parts is None or "listings" in self.__dict__ else parts.plain
 
     @cached_property
     def title(self) -> str | None:
-        """The column of the listings that titles them: that of `market.toml`, else see `find_title`; None where there is none."""
+        """The title column of the listings: that of `market.toml`, else by `find_title`; None where there is none."""
         name = self.config.title
         if name is None:
             return find_title(self)
@@ -277,27 +277,27 @@ class Market:
 
     @property
     def tables(self) -> Path:
-        """The folder of `market.toml` and the three tables: `path`, or where one published state of them lies."""
+        """The folder of `market.toml` and the three tables: `path`, or the folder of one published version of them."""
         return self.path if self.tables_in is None else self.tables_in
 
     @property
     def name(self) -> str:
-        """What the market calls itself, or its folder's name."""
+        """The market's configured name, or that of its folder."""
         return printable(self.config.name or self.path.resolve().name)
 
     @property
     def timed(self) -> bool:
-        """True where events carry timestamps (else only their order is known)."""
+        """True where events have timestamps, False where only their order is known."""
         return C.TIMESTAMP in self.events.columns
 
     @property
     def known_actions(self) -> list[str]:
-        """The actions that a history may tell: those of the events, and those that say "not this"."""
+        """The valid actions of a history: those of the events, and those that say "not this"."""
         return [*self.actions, *(name for name in self.config.unwanted if name not in self.actions)]
 
     @cached_property
     def names(self) -> UserNames:
-        """What its users are called; `events` has these names."""
+        """The display names of users, as in `events`."""
         return UserNames(self.path, self.config.privacy.users == "hashed")
 
     @cached_property
@@ -313,7 +313,7 @@ class Market:
 
     @cached_property
     def after_last_event(self) -> int:
-        """The moment after the last event, in the time of a log; 1 without any. Events on disk are read for it."""
+        """The moment after the last event, in the time of a log; 1 without events. Events on disk are read for it."""
         frames = [self.events] if len(self.events) else self._on_disk()
         name = C.TIMESTAMP if self.timed else C.POSITION
         return max((int(frame[name].astype("int64").max()) + 1 for frame in frames if len(frame)), default=1)
@@ -333,7 +333,7 @@ class Market:
     def fingerprint(self) -> str:
         """sha256 over `market.toml`, the three tables and files of vectors.
 
-        Where the files were replaced since they were read, or tables of this object were, it is one over what this object holds:
-        never that of another state of the market.
+        Where the files or tables of this object changed since reading, it covers the tables in memory instead: never the files
+        of another version.
         """
         return fingerprint_of(self)

@@ -1,4 +1,4 @@
-"""Moments: those of a column of a table, and one that a user gives, in the time of a log."""
+"""Parse moments: those of a table's column, and single ones that a user gives."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from listing_vibes.words import cut
 #: A date or time (UTC where it names no zone), "now", or, in a market without timestamps, a position.
 Moment: TypeAlias = "str | int | date | np.datetime64 | pd.Timestamp"
 
-#: Nanoseconds of the units of Unix times.
+#: Nanoseconds in the units of Unix times.
 _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-#: Nanoseconds since 1970 between which Unix times of a market lie: 1973 and 2128.
+#: The range of a market's Unix times in nanoseconds since 1970: 1973 to 2128.
 _EARLIEST, _LATEST = 10**17, 5 * 10**18
-#: Days in an order that ISO 8601 does not have, and the times that may stand behind them.
+#: Dates in an order other than ISO 8601, and the times that may follow them.
 _SLASHED, _DOTTED = r"\d{1,2}/\d{1,2}/\d{4}.*", r"\d{1,2}\.\d{1,2}\.\d{4}.*"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
 
 
 def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
-    """Return nanoseconds since 1970 UTC, or a position as it is.
+    """Return a moment as nanoseconds since 1970 UTC, or a position unchanged.
 
-    Of a timed market a whole number is nanoseconds, as a log has them, of 1973 or later.
+    For a timed market, an integer is in nanoseconds, as in a log, from 1973 on.
 
     Args:
         timed: whether the market's events have timestamps.
-        name: what the sentence calls the value, such as "Option --at".
+        name: what the message calls the value, such as "Option --at".
 
     Raises:
-        VibesError: it is no date (or, without timestamps, no whole number), is a number of seconds, or lies beyond what nanoseconds reach.
+        VibesError: it is not a date (without timestamps: not an integer), is a number of seconds, or is out of the range of nanoseconds.
     """
     expected = (
         "a date such as 2024-03-25 or 2024-03-25T12:00, or now" if timed else "a position, a whole number"
@@ -62,14 +62,14 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
 def to_moments(column: pd.Series, day_first: bool | None = None) -> tuple[pd.Series, np.ndarray]:
     """Return the UTC moments of a column: ISO dates and times, 20240131, Unix times, 31.01.2024 18:05, and 01/31/2024 6:05 PM.
 
-    All Unix times of a column are in one unit, by which most lie between 1973 and 2128. Moments beyond what 64-bit nanoseconds hold
-    (the years 1677 to 2262) are moved to that bound.
+    All Unix times of a column have one unit, that in which most lie between 1973 and 2128. Moments outside the range of 64-bit
+    nanoseconds (the years 1677 to 2262) are clipped to it.
 
     Args:
-        day_first: which comes first in 01/03/2024; None: what the column says (`infer_day_first`), else such cells are bad.
+        day_first: whether 01/03/2024 is 1 March; None: infer it from the column (`infer_day_first`), else such cells are bad.
 
     Returns:
-        moments (N,) datetime64[ns, UTC], and bad (N,) bool: a cell was there but held no moment.
+        moments (N,) datetime64[ns, UTC], and bad (N,) bool: the cell is present but is not a moment.
     """
     if pd.api.types.is_bool_dtype(column.dtype):  # as numbers they would be two seconds of 1970
         moments = pd.Series(pd.NaT, column.index, dtype="datetime64[ns, UTC]")
@@ -84,7 +84,7 @@ def to_moments(column: pd.Series, day_first: bool | None = None) -> tuple[pd.Ser
 
 
 def infer_day_first(column: pd.Series) -> bool | None:
-    """Return whether the day comes first in cells such as 24/01/2024 of a column; None where both orders fit, or neither does."""
+    """Return whether the day comes first in cells such as 24/01/2024; None where both orders fit, or neither does."""
     if not is_textual(column):
         return None
     texts = column.astype("str").where(column.notna(), "")

@@ -1,4 +1,4 @@
-"""Vectors that a market has of another encoder: an `.npy` file or a column, named in `market.toml`."""
+"""Precomputed vectors of a market: an `.npy` file or a column, named in `market.toml`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def own_vectors(market: Market, name: str, complete: bool = True) -> np.ndarray | None:
-    """Return the vectors (L, d) float32 that `[vectors.NAME]` of `market.toml` names, L2-normalized, in the order of `market.listings`.
+    """Return the vectors (L, d) float32 of `[vectors.NAME]` in `market.toml`, L2-normalized, in the order of `market.listings`.
 
-    A row is zero where a listing has none. None: the market lies in no folder, as a new listing that is not in a table yet.
+    A row is zero where a listing has none. None: the market has no folder, as for a new listing that is not in a table yet.
 
     Args:
-        complete: whether an `.npy` file must have a row for each listing of the table; a refreshed market has more listings.
+        complete: require a row in an `.npy` file for each listing of the table; a refreshed market has more listings.
 
     Raises:
-        VibesError: there is no such file or column, or it holds no finite vectors of one width, one a row of the table.
+        VibesError: there is no such file or column, or it does not hold finite vectors of one width, one for each row of the table.
     """
     source = find_table(market.tables, "listings")
     if source is None:
@@ -38,8 +38,8 @@ def own_vectors(market: Market, name: str, complete: bool = True) -> np.ndarray 
         vectors = _of_file(market, setting.path, key)
         if len(vectors) > len(table) or (complete and len(vectors) < len(table)):
             raise VibesError(
-                f"{key}: {setting.path} has {len(vectors):,} rows for the {len(table):,} listings of {source.name}; write one row "
-                "a listing, in the order of the table."
+                f"{key}: {setting.path} has {len(vectors):,} rows for the {len(table):,} listings of {source.name}; write one row for "
+                "each listing, in the order of the table."
             )
     elif setting.column in table:
         vectors = _of_column(table[setting.column], f"{key}: column {setting.column}")
@@ -58,11 +58,11 @@ def own_vectors(market: Market, name: str, complete: bool = True) -> np.ndarray 
 
 
 def _of_file(market: Market, path: str, key: str) -> np.ndarray:
-    """Read (N, d) float32 of an `.npy` file inside the market's folder."""
+    """Read (N, d) float32 from an `.npy` file in the market's folder."""
     file = (market.path / path).resolve()
     if not file.is_relative_to(market.path.resolve()) or not file.is_file():
         raise VibesError(
-            f"{key}: there is no file {path} in {market.path}; correct its path, which starts at the market."
+            f"{key}: there is no file {path} in {market.path}; correct its path, which is relative to the market."
         )
     try:
         vectors = np.asarray(np.load(file, allow_pickle=False))
@@ -71,12 +71,14 @@ def _of_file(market: Market, path: str, key: str) -> np.ndarray:
             f"{key}: {path} cannot be used ({str(error).splitlines()[0]}); write it with numpy.save."
         ) from error
     if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.shape[1]:
-        raise VibesError(f"{key}: {path} is no array of numbers with a row a listing; write such a one.")
+        raise VibesError(
+            f"{key}: {path} is not a numeric array of shape (listings, width); write one with numpy.save."
+        )
     return vectors.astype(np.float32)
 
 
 def _of_column(column: pd.Series, key: str) -> np.ndarray:
-    """Read (N, d) float32 of a column of lists of numbers, or of such lists as JSON; a missing cell is zeros."""
+    """Read (N, d) float32 from a column of number lists, or of such lists as JSON; a missing cell becomes zeros."""
     try:
         cells = [json.loads(cell) if isinstance(cell, str) else cell for cell in column]
         lists = [
@@ -86,5 +88,5 @@ def _of_column(column: pd.Series, key: str) -> np.ndarray:
         return np.array([[0.0] * width if cell is None else cell for cell in lists], np.float32)
     except (TypeError, ValueError) as error:
         raise VibesError(
-            f"{key} holds no vectors of one width; write a list of as many numbers in each row."
+            f"{key} has vectors of different widths; write a list of the same length in each row."
         ) from error

@@ -1,7 +1,7 @@
-"""Decode photo files that others made: nothing here trusts a file, and all threads of a process share one memory budget.
+"""Decode untrusted photo files within a memory budget that all threads of a process share.
 
-A PNG of half a megabyte may hold 100 megapixels, 400 MB once decoded. So a photo is decoded only while the budget has room for
-it, at a reduced scale where its format can (JPEG), and is made small before anything copies its pixels.
+A PNG of half a megabyte may hold 100 megapixels, 400 MB once decoded. So a photo is decoded only when the budget has room for
+it, at a reduced scale where its format supports that (JPEG), and is shrunk before its pixels are copied.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from PIL import ExifTags, Image, ImageOps
 
 from listing_vibes.market.photo_ending import image_end
 
-#: More pixels than this are a mistake or a decompression bomb.
+#: A larger image is a mistake or a decompression bomb.
 MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-#: What all photos that a process decodes at one time may take together, in bytes.
+#: The memory of all photos that a process decodes at a time, in bytes.
 BUDGET = 768 * 2**20
-#: Memory that decoding takes at its peak, in bytes a pixel, measured with Pillow 12; others take what Pillow's buffer does.
-#: A TIFF may be turned; a progressive JPEG keeps its coefficients at full scale.
+#: Peak memory of decoding, in bytes per pixel, measured with Pillow 12; other formats need Pillow's buffer only.
+#: A TIFF may be rotated; a progressive JPEG keeps its coefficients at full scale.
 BYTES_PER_PIXEL = {"WEBP": 16.4, "AVIF": 12.5, "TIFF": 8.5}
 BUFFER, PROGRESSIVE = 4.2, 8.0
-STRIP = 2**20  # pixels that are converted at one time
+STRIP = 2**20  # pixels that are converted at a time
 
-# Size is limited by `MAX_PIXELS`, and damage is a `PhotoProblem`; Pillow's warnings would only repeat it.
+# `MAX_PIXELS` limits the size, and `PhotoProblem` reports damage, so that Pillow's warnings are redundant.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -48,7 +48,7 @@ class PhotoProblem(Exception):
 
 
 class MemoryBudget:
-    """Bytes that threads share; first come, first served, so that small photos do not hold up a large one for ever."""
+    """A memory budget that threads share; first come, first served, so that small photos do not starve a large one."""
 
     def __init__(self, size: int) -> None:
         self.size = self._free = size
@@ -56,7 +56,7 @@ class MemoryBudget:
 
     @contextmanager
     def take(self, amount: int) -> Iterator[None]:
-        """Wait until `amount` bytes, at most `size`, are free, and hold them."""
+        """Wait until `amount` bytes (at most `size`) are free, and reserve them."""
         with self._turn, self._changed:
             self._changed.wait_for(lambda: self._free >= amount)
             self._free -= amount
@@ -73,13 +73,13 @@ _budget = MemoryBudget(BUDGET)
 
 @contextmanager
 def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Image.Image]:
-    """Decode a photo to an upright RGB image, transparent parts white; the first frame of an animation is taken.
+    """Decode a photo to an upright RGB image, transparent parts white; of an animation the first frame.
 
-    Its memory belongs to the budget until the context ends, so finish with the image inside it.
+    The budget reserves its memory until the context ends, so use the image inside it.
 
     Args:
         source: a file of one of `FORMATS`, or its bytes.
-        smallest: (height, width) that the image must still have at least twice; a larger one is reduced.
+        smallest: minimum (height, width); an image is reduced only while it has at least twice that.
 
     Raises:
         PhotoProblem: not an image, truncated, damaged, more than `MAX_PIXELS`, or more memory than the budget has.
@@ -91,14 +91,14 @@ def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Imag
                 upright = _turn(_shrink(image, _factor(image, 2 * max(smallest))), image)
         except (
             Exception
-        ) as error:  # Pillow raises nearly anything on damaged bytes; it costs one photo, not the job
+        ) as error:  # Pillow raises many types of errors on damaged bytes; one photo must not stop the job
             raise PhotoProblem(_reason(error)) from error
         yield upright
 
 
 def decoding_problem(path: Path, whole: bool) -> str | None:
-    """Return what keeps Pillow from a file ("is no image"), or None; all of its pixels are decoded where `whole`, or where its end
-    is not found without."""
+    """Return why Pillow cannot decode a file ("is no image"), or None; all pixels are decoded where `whole`, or where the end of
+    the image cannot be located otherwise."""
     try:
         with _open(path) as image:
             if whole or image_end(path.read_bytes()) is None:
@@ -111,17 +111,17 @@ def decoding_problem(path: Path, whole: bool) -> str | None:
 
 @cache
 def readable() -> tuple[str, ...]:
-    """`FORMATS` as far as this Pillow has them; without those that run other programs (EPS)."""
+    """Return those of `FORMATS` that this Pillow supports, without those that run other programs (EPS)."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 class _TooLarge(Exception):
-    """A size that the header states, in words."""
+    """The image's size exceeds a limit; the message says by how much."""
 
 
 def _open(source: bytes | Path) -> Image.Image:
-    """The image by its header, no pixel of which is decoded yet."""
+    """Return the image with its header read and no pixel decoded."""
     image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=readable())
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -139,7 +139,7 @@ def _open(source: bytes | Path) -> Image.Image:
 
 @contextmanager
 def _load(image: Image.Image, side: int) -> Iterator[None]:
-    """Decode the pixels, of a JPEG at a scale that keeps `side` pixels a side, and hold their memory."""
+    """Decode the pixels, a JPEG at a scale that keeps `side` pixels per side, and reserve their memory."""
     progressive = _decoding_bytes(image) if _is_progressive(image) else 0
     image.draft(None, (side, side))
     result = BUFFER * image.width * image.height / _factor(image, side) ** 2
@@ -160,12 +160,12 @@ def _is_progressive(image: Image.Image) -> bool:
 
 
 def _factor(image: Image.Image, side: int) -> int:
-    """By how much an image can be reduced so that it keeps `side` pixels a side."""
+    """Return the factor by which an image can be reduced so that it keeps `side` pixels per side."""
     return max(1, min(image.size) // side)
 
 
 def _shrink(image: Image.Image, factor: int) -> Image.Image:
-    """RGB, each pixel the mean of `factor` x `factor`; strip by strip, so that no second image of full size is made."""
+    """Return the image as RGB, each pixel the mean of `factor` x `factor`; in strips, so that no second full-size image is needed."""
     is_deep = image.mode == "F" or image.mode.startswith("I")
     width, height = (-(-side // factor) for side in image.size)
     small = Image.new("F" if is_deep else "RGB", (width, height))
@@ -178,11 +178,11 @@ def _shrink(image: Image.Image, factor: int) -> Image.Image:
 
 
 def _turn(small: Image.Image, image: Image.Image) -> Image.Image:
-    """`small` as the EXIF data of `image` say that it is to be shown."""
+    """Return `small`, rotated as the EXIF data of `image` say."""
     try:
         small.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
         return ImageOps.exif_transpose(small)
-    except Exception:  # a damaged EXIF block says nothing about the pixels: leave the photo as it lies
+    except Exception:  # a damaged EXIF block does not affect the pixels: keep the photo as it is
         return small
 
 
@@ -194,12 +194,12 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _finite(image: Image.Image) -> np.ndarray:
-    """(height, width) float32."""
+    """Return (height, width) float32, without NaN and infinity."""
     return np.nan_to_num(np.asarray(image).astype(np.float32))
 
 
 def _to_bytes(gray: np.ndarray, mode: str) -> np.ndarray:
-    """Gray values (height, width) float32 of an image of `mode` with 16 or 32 bits, or floating point, as uint8."""
+    """Return as uint8 the gray values (height, width) float32 of an image of `mode` with 16 or 32 bits, or floating point."""
     if mode.startswith("I"):
         gray = gray / 257 if mode.startswith("I;16") or gray.max() > 255 else gray  # 65,535 / 257 = 255
     elif gray.max() <= 1:

@@ -1,4 +1,4 @@
-"""Where an image ends inside its file: a file that ends before is cut short, and what follows is no part of a photo."""
+"""Find the end of an image in its file: a shorter file is truncated, and what follows is not part of the photo."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 import struct
 from collections.abc import Callable
 
-#: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart.
+#: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart marker.
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
 _AVIF_BOXES = (b"ftyp", b"meta", b"moov", b"mdat", b"free")
 
 
 def image_end(data: bytes) -> int | None:
-    """Return the length in bytes of the image that a file begins with; None where its format does not say."""
+    """Return the length in bytes of the image at the start of a file; None where its format does not tell it."""
     for magic, end in _ENDS.items():
         if re.match(magic, data, re.DOTALL):
             try:
@@ -29,7 +29,7 @@ def _jpeg(data: bytes) -> int | None:
         marker = data[offset + 1]
         if marker == 0xD9:
             return offset + 2
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # padding
             offset += 1
             continue
         offset += 2 + struct.unpack_from(">H", data, offset + 2)[0]

@@ -1,4 +1,4 @@
-"""Photo files of a market, which others made: where they lie, their bytes, and what is wrong with them. Nothing here trusts them."""
+"""Untrusted photo files of a market: their locations, bytes and problems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TOO_LARGE = f"is larger than {MAX_BYTES // 2**20} MB"
 
 @dataclass(frozen=True)
 class PhotoFolders:
-    """The folders that photos are read from; `root`, which is never written to, is None where market.toml names none."""
+    """The folders that photos are read from; `root`, which is read-only, is None where market.toml does not name one."""
 
     market: Path
     root: Path | None
@@ -38,14 +38,14 @@ class PhotoFolders:
         return cls(Path(market), _root(Path(market), file_stamp(file)))
 
     def file(self, path: str) -> str:
-        """Return where the file of a photo's path lies, in the market or else below `root`; `contain` says whether it may lie there."""
+        """Return the file of a photo's path, in the market or else below `root`; check it with `contain`."""
         inside = os.path.join(self.market, path)
         if self.root is None or os.path.isfile(inside):
             return inside
         return os.path.join(self.root, path)
 
     def contain(self, file: Path) -> bool:
-        """Return whether a path whose links are resolved lies in one of the folders."""
+        """Return whether a resolved path is in one of the folders."""
         return any(
             file.is_relative_to(folder.resolve()) for folder in (self.market, self.root) if folder is not None
         )
@@ -54,7 +54,7 @@ class PhotoFolders:
         """Return the real file of a photo's path.
 
         Raises:
-            PhotoProblem: the path is empty, leaves the folders (symbolic links are followed), or names no file.
+            PhotoProblem: the path is empty, leaves the folders (symbolic links are followed), or is not a file.
         """
         if not isinstance(path, str) or not path:
             raise PhotoProblem("has an empty path")
@@ -66,9 +66,13 @@ class PhotoFolders:
         except FileNotFoundError as error:
             hint = " (`vibes download MARKET` fetches it)" if path.startswith(FETCHED) else ""
             raise PhotoProblem(f"{MISSING}{hint}") from error
-        except (OSError, RuntimeError, ValueError) as error:  # unreadable, a loop of links, a NUL in the name
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+        ) as error:  # unreadable, a symbolic link loop, a NUL in the name
             raise PhotoProblem(f"has a path that cannot be followed ({error})") from error
-        if not modes.S_ISREG(mode):  # a folder, or a pipe that would block for ever
+        if not modes.S_ISREG(mode):  # a folder, or a pipe that would block forever
             raise PhotoProblem("is not a file")
         return file
 
@@ -79,7 +83,7 @@ def locate(market_path: Path, photo_path: object) -> Path:
 
 
 def stamp(file: Path) -> str:
-    """Return size and modification time: what tells, without reading it, that a file is unchanged, also in a copied market."""
+    """Return size and modification time, which identify an unchanged file without reading it, also in a copied market."""
     status = file.stat()
     return f"{status.st_size}-{status.st_mtime_ns}"
 
@@ -101,9 +105,9 @@ def read(file: Path) -> bytes:
 
 
 def photo_problem(name: str, folders: PhotoFolders) -> str | None:
-    """Return what is wrong with the photo at the path `name` of a market ("is missing", "is no image"), or None.
+    """Return why the photo at the path `name` of a market cannot be used ("is missing", "is no image"), or None.
 
-    The header is read; the pixels are decoded only where the file does not end as its format must.
+    The header is read; the pixels are decoded only where the file does not end as its format requires.
     """
     try:
         file = folders.locate(name)
@@ -118,15 +122,15 @@ def photo_problem(name: str, folders: PhotoFolders) -> str | None:
 
 
 def root_defects(market: Path, config: MarketConfig) -> list[Defect]:
-    """Return the defect of a `photo_root` that is not there."""
+    """Return the defect of a missing `photo_root`."""
     if not config.photo_root or (market / config.photo_root).is_dir():
         return []
-    message = "is no folder here; photos are read from the market's alone"
+    message = "is not a folder on this machine; photos are read from the market only"
     return [Defect("market.toml", "photo_root", 0, config.photo_root, message)]
 
 
 @lru_cache(maxsize=64)
 def _root(market: Path, stamp: object) -> Path | None:
-    """Return the folder that market.toml names; `stamp` tells its states apart."""
+    """Return the photo folder that market.toml names; `stamp` is a cache key of the file's state."""
     root = MarketConfig.load(market / "market.toml").photo_root
     return market / root if root else None

@@ -1,4 +1,4 @@
-"""Photos that a table names by an address: where in the market the file of each lies, whether it is there yet or not."""
+"""Photos with URLs: the path in the market where the file of each is stored, before and after its download."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.storage import is_address
 from listing_vibes.market.values import of_bytes
 
-#: Where downloaded files lie, and those whose table names only their address.
+#: Folders of photos: downloaded files, and those whose table gives only a URL.
 PHOTOS = "photos/"
 FETCHED = f"{PHOTOS}by-url/"
 _SUFFIX = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|avif)", re.IGNORECASE)
@@ -20,12 +20,12 @@ _HASHED = re.compile(rf"{FETCHED}[0-9a-f]{{2}}/[0-9a-f]{{32}}")
 
 
 def is_url(text: object) -> bool:
-    """Whether a cell is an address, of whatever scheme, and no path."""
+    """Return whether a cell is a URL, with any scheme, rather than a path."""
     return isinstance(text, str) and is_address(text.strip())
 
 
 def path_of(url: str) -> str:
-    """Where in the market the photo of an address lies: a name of the address alone, so that the table need not change."""
+    """Return the path in the market for the photo of a URL; it depends on the URL only, so that the table need not change."""
     name = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     try:
         suffix = PurePosixPath(urlsplit(url).path).suffix
@@ -35,8 +35,8 @@ def path_of(url: str) -> str:
 
 
 def download_problem(path: str) -> str | None:
-    """Return why nothing is downloaded to a path of a market, None where it names a photo below `PHOTOS` and nothing hidden."""
-    parts = PureWindowsPath(path).parts  # reads / as \\ and knows drives: stricter than any one system
+    """Return why a path is not allowed for a download; None where it names a photo below `PHOTOS` that is not hidden."""
+    parts = PureWindowsPath(path).parts  # parses / as \\ and drives: the strictest rules of all systems
     if len(parts) < 2 or f"{parts[0]}/" != PHOTOS or "\\" in path:
         return f"its path is not below {PHOTOS}"
     if any(part.startswith(".") for part in parts):
@@ -48,10 +48,10 @@ def download_problem(path: str) -> str | None:
 
 
 def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
-    """A photos table in which each photo has a path in the market, and `url` where it has an address.
+    """Return a photos table in which each photo has a path in the market, and `url` where it has a URL.
 
-    An address stands in `url` or in the place of the path. Where both are given, `path` says where the file is to lie. A table
-    without any address is given back as it is, but for paths of bytes, which become text.
+    A URL stands in `url` or instead of the path. Where both are given, `path` is the target file. A table without URLs
+    is returned unchanged, except that paths of bytes become text.
     """
     if C.PATH in raw and raw[C.PATH].dtype == object:
         raw = raw.assign(**{C.PATH: of_bytes(raw[C.PATH])})
@@ -70,7 +70,7 @@ def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def _named(cells: pd.Series) -> np.ndarray:
-    """(N,) whether each is an address: only what could be one is looked at cell by cell."""
+    """Return (N,) whether each cell is a URL; only cells that may be one are parsed."""
     named = cells.astype("str").str.contains("://", regex=False).to_numpy(bool, na_value=False).copy()
     named[named] = [is_url(cell) for cell in cells[named]]
     return named

@@ -1,4 +1,4 @@
-"""The profile of a market: what it holds, how much of it is missing, and what looks wrong or like a leak."""
+"""The profile of a market: its content, missing values, issues and likely leaks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from listing_vibes.market.photo_urls import FETCHED
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
 from listing_vibes.words import count
 
-MOST_PHOTOS = 20_000  # files that are opened at most, evenly spread; that they are there is checked of all
+MOST_PHOTOS = 20_000  # the most files to open, evenly spread; existence is checked for all
 
 
 class _Part(BaseModel):
@@ -33,7 +33,7 @@ class _Part(BaseModel):
 
 
 class Spread(_Part):
-    """How a count is distributed."""
+    """The distribution of a count."""
 
     median: float
     p90: float
@@ -41,13 +41,13 @@ class Spread(_Part):
 
     @classmethod
     def of(cls, counts: np.ndarray) -> Spread:
-        """Return the spread of counts (N,), at least one."""
+        """Return the distribution of counts (N,), N >= 1."""
         median, p90 = np.quantile(counts, [0.5, 0.9])
         return cls(median=float(median), p90=float(p90), max=int(counts.max()))
 
 
 class AttributeProfile(_Part):
-    """One attribute: what it is, the share of listings without it, and how many values (members, places) it has."""
+    """One attribute: its type, the share of listings without it, and its number of distinct values (members, locations)."""
 
     name: str
     kind: str
@@ -58,7 +58,7 @@ class AttributeProfile(_Part):
 
 
 class EventsProfile(_Part):
-    """The events; dates are ISO, None where events carry only an order."""
+    """The events; dates are ISO, None where events have only an order."""
 
     count: int
     users: int
@@ -67,17 +67,17 @@ class EventsProfile(_Part):
     actions: list[str]
     per_user: Spread
     users_with_two: float  # share of users with two events or more
-    returning: float  # share of the events after a user's first that go back to a listing of theirs
+    returning: float  # share of the events after a user's first that are on an earlier listing of the user
     per_listing: Spread
     listings_without: float  # share of listings without any event
-    repeated: int  # events that repeat user, listing and time of another
+    repeated: int  # events with the user, listing and time of another
     unwanted: int  # events that say "not this"
     active_at_end: int | None  # listings active just after the last event; None without timestamps, as below
     on_inactive: float | None  # share of the events on a listing that was not active then
 
 
 class SplitProfile(_Part):
-    """The default split, and the shares of its test queries that training knows nothing about."""
+    """The default split, and the shares of its test queries with cold listings or cold users."""
 
     protocol: str
     t1: str | None
@@ -95,14 +95,14 @@ class PhotosProfile(_Part):
     count: int
     listings_with: float  # share of listings with a photo
     per_listing: Spread | None  # of the listings that have one
-    opened: int  # files of which the header was read
+    opened: int  # files whose header was read
     missing: int
     outside: int  # files behind a link that leaves the market
     broken: int
 
 
 class MarketProfile(_Part):
-    """All that `vibes check` shows; `to_dict` is its JSON document."""
+    """The result of `vibes check`; `to_dict` returns its JSON document."""
 
     name: str
     path: str
@@ -113,9 +113,9 @@ class MarketProfile(_Part):
     split: SplitProfile | None
     split_problem: str | None  # why there is no split
     photos: PhotosProfile
-    title: str | None  # the column that names listings
+    title: str | None  # the title column
     excluded: list[str]  # excluded columns that are in the file
-    notes: list[str]  # what the numbers mean for lists and measurements
+    notes: list[str]  # consequences for recommendations and metrics
     leaks: dict[str, str]  # attribute -> why it looks like a leak
     defects: list[str]
 
@@ -125,7 +125,7 @@ class MarketProfile(_Part):
 
 
 def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
-    """Count, measure and look for leaks and defects; reads the headers of at most `most_photos` photo files."""
+    """Profile a market; read the headers of at most `most_photos` photo files."""
     log = EventLog.from_market(market)
     events = _profile_events(market, log) if len(log) else None
     split = split_problem = None
@@ -220,11 +220,11 @@ def _profile_split(log: EventLog, split: Split) -> SplitProfile:
 
 
 def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Defect]]:
-    rows = market.photos[C.PATH].value_counts(sort=False)  # rows of a file, in the order of their first
+    rows = market.photos[C.PATH].value_counts(sort=False)  # rows per file, in order of first occurrence
     paths, folders = rows.index.tolist(), PhotoFolders.of(market.path)
     opened = {paths[row] for row in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)}
     problems: dict[str, list[str]] = defaultdict(list)
-    for name in paths:  # by `os.path` twice as fast as by Path, and there may be a million
+    for name in paths:  # `os.path` is twice as fast as Path, and there may be a million
         problem = photo_problem(name, folders) if name in opened else None
         if problem is None and name not in opened and not os.path.isfile(folders.file(name)):
             problem = MISSING
@@ -253,7 +253,7 @@ def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Defe
 
 
 def _vector_defects(market: Market) -> list[Defect]:
-    """Return what is wrong with the vectors that market.toml names, and how many listings have none."""
+    """Return defects of the vectors in market.toml, and how many listings have none."""
     defects = []
     for name in market.config.vectors:
         try:
@@ -264,38 +264,38 @@ def _vector_defects(market: Market) -> list[Defect]:
         without = 0 if vectors is None else int((~vectors.any(axis=1)).sum())
         if without:
             message = (
-                f"has no vector of {count(without, 'listing')}; in that space nothing is similar to them"
+                f"has no vector of {count(without, 'listing')}; in that space they have no similar listings"
             )
             defects.append(Defect("market.toml", f"vectors.{name}", 0, "", message))
     return defects
 
 
 def _notes(market: Market, events: EventsProfile | None, split: SplitProfile | None) -> list[str]:
-    """Return what the numbers mean for lists and measurements, a sentence each."""
+    """Return consequences of the numbers for recommendations and metrics, one sentence each."""
     notes = []
     if market.title is None:
-        notes.append('No column names listings, so ids stand for them: say title = "..." in market.toml.')
-    if events is not None and events.unwanted:
         notes.append(
-            f'{count(events.unwanted, "event")} say "not this"; no user is after what they are about.'
+            'No title column was found, so listings are shown by their ids; set title = "..." in market.toml.'
         )
+    if events is not None and events.unwanted:
+        notes.append(f'{count(events.unwanted, "event")} say "not this" and count as negative.')
     if events is not None and events.returning >= 0.2:
         notes.append(
-            "Many events go back to a listing of their user, while lists offer only what is new to a user, and tests by time ask "
-            "for nothing else."
+            "Many events are on listings that their user interacted with before, which recommendations exclude, and so do "
+            "temporal tests."
         )
     is_known = [
         name in market.plain and market.plain[name].notna().any() for name in (C.PUBLISHED, C.EXPIRES)
     ]
     if market.timed and not is_known[0]:
         notes.append(
-            "There is no published_at, so all listings count as active from the start: tests rank what nobody could see yet."
+            "There is no published_at, so all listings count as active from the start, and tests rank listings that did not exist yet."
         )
     elif market.timed and not is_known[1]:
-        notes.append("There is no expires_at, so no listing ends, and what is gone stays a candidate.")
+        notes.append("There is no expires_at, so no listing expires, and removed ones stay candidates.")
     if split is not None and not split.valid_queries:
         notes.append(
-            "No query lies between T1 and T2, so training cannot choose its best weights; give times that tell more moments apart, or "
+            "No query lies between T1 and T2, so training cannot choose its best weights; give more precise times, or "
             "train with --protocol leave-one-out."
         )
     return notes
@@ -304,9 +304,9 @@ def _notes(market: Market, events: EventsProfile | None, split: SplitProfile | N
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:
     amounts = [a.name for a in market.attributes if type_of(a.kind).amount]
     words = [a.name for a in market.attributes if type_of(a.kind).written]
-    # What was measured says more than a name: it comes last.
+    # A measured leak says more than a name, so it comes last and wins.
     return {
-        **dict.fromkeys(leaks_by_name([a.name for a in market.attributes]), "is named like what is known only later"),
+        **dict.fromkeys(leaks_by_name([a.name for a in market.attributes]), "has the name of a value that is known only later"),
         **dict.fromkeys(leaks_by_text(market.plain[words]), "has ratings or numbers of reviews in its text"),
         **dict.fromkeys(leaks_by_counts(market.plain[amounts], log.counts()), "predicts how many events a listing has"),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A market's profile as text."""
+"""Render a market's profile as text."""
 
 import textwrap
 
@@ -14,7 +14,7 @@ MOST_ATTRIBUTES = 20
 
 
 def render(profile: MarketProfile) -> str:
-    """Return plain text, at most 100 columns wide; sentences are wrapped and never cut."""
+    """Return plain text of at most 100 columns; sentences are wrapped."""
     lines = [f"{profile.name} ({profile.path})"]
     for label, text in _rows(profile):
         lines += textwrap.wrap(
@@ -94,7 +94,7 @@ def _rows(profile: MarketProfile) -> list[tuple[str, str]]:
 
 
 def _percent(share: float) -> str:
-    """Return a percentage; what is not nothing is never shown as 0 and what is not all never as 100."""
+    """Return a percentage; only exact shares are shown as 0 and 100 %."""
     return percent(share, unit=" %", bounds=("< ", "> "))
 
 

@@ -1,4 +1,4 @@
-"""What all importers share: finding and reading a source's tables, and cells to values without losing any."""
+"""Shared parts of importers: find and read a source's tables, and convert cells without losing any."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from listing_vibes.market.values import to_numbers
 
 
 def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The table `name`.csv.gz or `name`.csv of a source folder; every cell as text, empty ones missing.
+    """Return the table `name`.csv.gz or `name`.csv of a source folder; every cell as text, empty ones missing.
 
     Raises:
         VibesError: there is no such file, it cannot be read, or it lacks one of `columns`.
@@ -26,19 +26,19 @@ def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFr
 
 
 def numbers_or_text(column: pd.Series) -> pd.Series:
-    """A column as numbers where every cell is one; else as it is, so that the market's check names the others."""
+    """Return a column as numbers where every cell is one; else unchanged, so that the market's check reports the others."""
     values, bad = to_numbers(column)
     return column if bad.any() else pd.Series(values, index=column.index)
 
 
 def moments_or_text(column: pd.Series) -> pd.Series:
-    """A column as UTC moments where every cell is one; else as it is, so that the market's check names the others."""
+    """Return a column as UTC moments where every cell is one; else unchanged, so that the market's check reports the others."""
     moments, bad = to_moments(column)
     return column if bad.any() else moments
 
 
 def parted(column: pd.Series, separator: str, most: int | None = None) -> pd.Series:
-    """Sets written as one text: the first `most` members, each once; empty cells stay missing."""
+    """Split sets written as text: the first `most` members, each once; empty cells stay missing."""
 
     def members(cell: str) -> list[str]:
         result = dict.fromkeys(member.strip() for member in cell.split(separator))

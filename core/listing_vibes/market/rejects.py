@@ -1,4 +1,4 @@
-"""The rows of a table that were not read as they are, as a table of their own."""
+"""The invalid rows of a market's tables, as a table."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ REJECT_COLUMNS = ("file", "row", "column", "problem", "cells")
 
 
 def rejects(raw: pd.DataFrame, defects: Sequence[Defect], names: UserNames) -> pd.DataFrame:
-    """Return one row a defect and row of `raw`: file, 1-based row, column, what is wrong and was done, all its cells as JSON.
+    """Return one row for each defect and row of `raw`: file, 1-based row, column, message, and all its cells as JSON.
 
-    Users go by their `names`.
+    Users are shown by their `names`.
     """
     rows = []
     for defect in defects:
@@ -38,7 +38,7 @@ def rejects(raw: pd.DataFrame, defects: Sequence[Defect], names: UserNames) -> p
 
 
 def market_rejects(market: Market) -> pd.DataFrame:
-    """Return the rows of the tables of `market` that its defects name."""
+    """Return the rows of the tables of `market` that have defects."""
     parts = [pd.DataFrame(columns=list(REJECT_COLUMNS))]
     for source in (find_table(market.tables, name) for name in TABLES):
         of_table = [defect for defect in market.defects if source is not None and defect.file == source.name]
@@ -48,7 +48,7 @@ def market_rejects(market: Market) -> pd.DataFrame:
 
 
 def _cells(raw: pd.DataFrame) -> list[str]:
-    """Return each row as JSON, without what is missing."""
+    """Return each row as JSON, without missing cells."""
     names, lines = list(map(str, raw.columns)), []
     for row in raw.itertuples(index=False, name=None):
         cells = dict(zip(names, row, strict=True))

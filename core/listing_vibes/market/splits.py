@@ -1,4 +1,4 @@
-"""Temporal and leave-one-out splits, and the queries of the evaluation (design: the protocol)."""
+"""Temporal and leave-one-out splits, and the queries of the evaluation."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,18 +16,18 @@ NO_EVENTS = (
     "This market has no events that can be used, so there is nothing to train on or to evaluate. `vibes embed MARKET RUN` "
     "compares its listings by photos and attributes, and `vibes recommend RUN --history FILE` then recommends for a history."
 )
-#: Share of the training events after a user's first that go back to a listing of theirs, from which on the history stays among
-#: the candidates of leave-one-out: on Amazon (.6 %) it takes places among the first ten that are worth .02 of recall.
+#: The share of repeat events (after a user's first training event, on an earlier listing of the user) from which on the history
+#: stays among the candidates of leave-one-out. On Amazon (.6 %) hiding the history raises recall@10 by .02.
 RETURNING = 0.02
 
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """Q moments at which a next listing is to be predicted.
+    """Q moments at which the next listing is to be predicted.
 
-    The history of query q is the rows `start[q] : end[q]` of the log, oldest first. Its candidates are the listings
-    live at `at[q]` without those of the history where `masked`, else all listings (leave-one-out where users return, and in
-    papers); all without those of the history where they need not be `live`.
+    The history of query q is the rows `start[q] : end[q]` of the log, oldest first. Its candidates are the listings that are
+    active at `at[q]`, or all listings where `live` is False; `masked` excludes those of the history (in leave-one-out, papers
+    and markets with repeat events do not exclude them).
     """
 
     event: np.ndarray  # (Q,) int64, row of the target event in the log, -1 where nothing is to be predicted
@@ -43,43 +43,43 @@ class Queries:
         return len(self.event)
 
     def take(self, rows: np.ndarray | slice) -> "Queries":
-        """The queries at `rows`."""
+        """Return the queries at `rows`."""
         parts = (self.event, self.user, self.target, self.at, self.start, self.end)
         event, user, target, at, start, end = (part[rows] for part in parts)
         return Queries(event, user, target, at, start, end, self.masked, self.live)
 
     @property
     def length(self) -> np.ndarray:
-        """(Q,) how many events each history has."""
+        """(Q,) the length of each history."""
         return self.end - self.start
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which events train, and the queries of validation and test."""
+    """The training events, and the queries of validation and test."""
 
     protocol: Protocol
     t1: int | None  # training ends (exclusive), nanoseconds UTC; None for leave-one-out
     t2: int | None  # validation ends (exclusive)
-    train: np.ndarray  # (N,) bool, wanted events alone: what is not wanted stays in histories
+    train: np.ndarray  # (N,) bool, positive events only; negative ones stay in histories
     valid: Queries
     test: Queries
 
     def with_history(self, hidden: bool | None) -> "Split":
-        """Return the same queries with what is in the history no candidate (`hidden`), or among the candidates, as papers have
-        leave-one-out; None: as they are.
+        """Return the same queries with the history excluded from the candidates (`hidden`) or included, as papers do in
+        leave-one-out; None: unchanged.
 
-        Where the history is hidden in leave-one-out, all other listings stay candidates, and a target that the user interacted with
+        Where leave-one-out excludes the history, all other listings stay candidates, and a target that the user interacted with
         before is a miss for every scorer.
 
         Raises:
-            VibesError: temporal asks for what is new to a user, so its history is always hidden.
+            VibesError: the split is temporal, which always excludes the history.
         """
         if hidden is None:
             return self
         if self.protocol == "temporal" and not hidden:
             raise VibesError(
-                "The protocol temporal asks for listings that are new to a user, so the history is never among its candidates; "
+                "The protocol temporal predicts listings that are new to a user, so it always excludes the history; "
                 "leave out --keep-history, or use --protocol leave-one-out."
             )
         live = self.protocol == "temporal"
@@ -89,21 +89,21 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """When listings are live: `since` <= moment < `until`, both (L,) int64 nanoseconds UTC."""
+    """When listings are active: `since` <= moment < `until`, both (L,) int64 nanoseconds UTC."""
 
     since: np.ndarray
     until: np.ndarray
 
     @classmethod
     def of(cls, market: Market) -> "Catalogue":
-        """When the listings of `market` are live; always, where its events have no timestamps to compare with."""
+        """Return when the listings of `market` are active; always, where its events have no timestamps."""
         since, until = market.live_interval()
         if not market.timed:
             since, until = np.full_like(since, np.iinfo(np.int64).min), np.full_like(until, FOREVER)
         return cls(since, until)
 
     def live(self, at: np.ndarray | int, listings: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """bool: which of the `listings` (rows, all by default) are live at the moments `at`, broadcast as numpy does:
+        """Return bool: which of the `listings` (rows, all by default) are active at the moments `at`, with numpy's broadcasting:
         one moment gives (L,), moments (Q, 1) give (Q, L), moments (n,) of rows (n,) give (n,)."""
         active: np.ndarray = self.since[listings] <= at
         if self._expires:
@@ -111,13 +111,13 @@ class Catalogue:
         return active
 
     def during(self, begin: int, end: int) -> np.ndarray:
-        """(L,) bool: which listings are live at some time from `begin` to before `end`; one that ends as it begins never is."""
+        """Return (L,) bool: which listings are active at some time from `begin` to before `end`; one with `until` <= `since` never is."""
         active: np.ndarray = (self.since < end) & (self.until > begin) & (self.since < self.until)
         return active
 
     @cached_property
     def _expires(self) -> bool:
-        """Whether any listing has an end; of a million for many moments each comparison is a pass over all."""
+        """Whether any listing expires; for a million listings each comparison is expensive."""
         return bool((self.until < FOREVER).any())
 
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
@@ -141,12 +141,12 @@ def make_split(
     t1: int | None = None,
     t2: int | None = None,
 ) -> Split:
-    """Split a log; the default is temporal where there are timestamps, with T1 and T2 at 70 % and 80 % of the events.
+    """Split a log; by default temporally where there are timestamps, with T1 and T2 at 70 % and 80 % of the events.
 
-    In leave-one-out what is in the history is no candidate, as in lists, unless 2 % of the training events go back to a listing.
+    Leave-one-out excludes the history from the candidates, as recommendations do, unless 2 % of the training events repeat a listing.
 
     Raises:
-        VibesError: temporal was asked of a log without timestamps, T1 and T2 are out of order, or nothing trains.
+        VibesError: a temporal split of a log without timestamps, T1 after T2, or no training events.
     """
     protocol = protocol or ("temporal" if log.timed else "leave-one-out")
     if protocol == "temporal":
@@ -157,8 +157,8 @@ def make_split(
 
 
 def choosing(split: Split, log: EventLog, catalogue: Catalogue) -> Split:
-    """What the settings of a scorer are chosen by: `split`, or where it validates nothing (a refit, which trains until the test
-    begins) one of what trains, the last eighth of it as validation, as T1 and T2 leave it by default."""
+    """Return the split that the settings of a scorer are chosen by: `split`, or where it has no validation queries (a refit, which
+    trains until the test begins) one of its training events, with the last eighth as validation, the default proportion."""
     if len(split.valid) or split.protocol != "temporal" or not split.train.any():
         return split
     t1 = int(np.quantile(log.time[split.train], 7 / 8, method="lower"))
@@ -183,7 +183,7 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
     before, train = log.before, (log.time < t1) & log.wanted
     if not train.any():
         raise VibesError(
-            "No event lies before T1, where training ends (by default behind 70 % of the events), so nothing would train; add "
+            "No event lies before T1, where training ends (by default after 70 % of the events), so there is no training event; add "
             "events of earlier days, or use --protocol leave-one-out."
         )
     return Split(
@@ -197,7 +197,7 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
 
 
 def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chosen: np.ndarray) -> Queries:
-    """Queries at the chosen wanted events: with a history, on a listing that is live and not yet in the history."""
+    """Return queries at the chosen positive events that have a history, on an active listing outside the history."""
     event = np.flatnonzero(chosen & log.wanted & (before > log.start[log.user]))
     user, target, at = log.user[event], log.listing[event], log.time[event]
     event = event[catalogue.live(at, target) & log.first_touch[event]]
@@ -209,7 +209,7 @@ def _leave_one_out(log: EventLog) -> Split:
     requested = np.flatnonzero(log.wanted)
     end = np.searchsorted(
         log.user[requested], np.arange(1, len(log.users) + 1)
-    )  # (U,) behind each user's wanted events
+    )  # (U,) end of each user's positive events
     users = np.flatnonzero(np.diff(end, prepend=0) >= 3)
     last, before = requested[end[users] - 1], requested[end[users] - 2]
     train = log.wanted.copy()
@@ -224,6 +224,6 @@ def _leave_one_out(log: EventLog) -> Split:
 
 
 def returning(log: EventLog, train: np.ndarray) -> float:
-    """The share of events where `train` (N,) holds, but for users' first ones, that go back to a listing of their user."""
+    """Return the share of repeat events: those where `train` (N,) is true, but not a user's first, on an earlier listing of the user."""
     later = train & (np.arange(len(log)) > log.start[log.user])
     return float((~log.first_touch[later]).mean()) if later.any() else 0.0

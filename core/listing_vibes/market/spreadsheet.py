@@ -1,16 +1,16 @@
-"""Tables as files that spreadsheets read as they are meant."""
+"""Export tables so that spreadsheets read them safely."""
 
 from typing import Any
 
 import pandas as pd
 
-#: What a text begins with that a spreadsheet would run as a formula.
+#: The first characters of a text that a spreadsheet would run as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
-    """Return a table as CSV, with the mark by which spreadsheets know UTF-8: lists joined by semicolons, and an apostrophe before texts
-    that would be run as formulas.
+    """Return a table as CSV with a UTF-8 byte order mark: lists joined by semicolons, and an apostrophe before texts
+    that a spreadsheet would run as formulas.
 
     >>> spreadsheet_csv(pd.DataFrame({"title": ["=A1"], "has": [["Wifi", "Sauna"]], "change": [-1.5]})).decode("utf-8-sig")
     "title,has,change\\n'=A1,Wifi; Sauna,-1.5\\n"
@@ -22,7 +22,7 @@ def neutralized(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the table with an apostrophe before texts that a spreadsheet would run as formulas, and lists joined."""
     safe = frame.rename(columns=_cell)
     for position, dtype in enumerate(safe.dtypes):
-        if dtype.kind not in "biufcmM":  # texts, of Arrow or of Python, and whatever else
+        if dtype.kind not in "biufcmM":  # text of Arrow or Python, and any other objects
             safe.isetitem(position, [_cell(value) for value in safe.iloc[:, position]])
     return safe
 

@@ -1,4 +1,4 @@
-"""Object storage by its address, through fsspec: where something lies, and what goes wrong there in one sentence without secrets."""
+"""Object storage through fsspec: files by URL, and errors in one sentence without secrets."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from listing_vibes.errors import VibesError, needs, printable
 from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.io import read_table
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:// is a drive
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters or more: C:// is a drive
 _USER, _QUERY = re.compile(r"(?<=://)[^/@\s]*@"), re.compile(r"\?[^\s'\"]*")
 
 
 def is_address(text: object) -> bool:
-    """Whether somebody names a place on some storage (`s3://bucket/folder`) rather than a path here."""
+    """Return whether a text is a storage URL (`s3://bucket/folder`) rather than a local path."""
     return isinstance(text, str) and _ADDRESS.match(text) is not None
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder or file on a storage.
+    """A folder or file on object storage.
 
     Attributes:
         files: its fsspec file system.
-        path: as that file system names it.
-        shown: its address without user, password and query.
-        told: what a sentence calls it, such as "--out".
+        path: its path in that file system.
+        shown: its URL without user, password and query.
+        told: what messages call it, such as "--out".
     """
 
     files: Any
@@ -43,22 +43,22 @@ class Place:
 
     @classmethod
     def of(cls, address: str, told: str) -> Place:
-        """The place of an address; nothing is asked yet.
+        """Return the place of a URL, without any request to it.
 
         Raises:
-            VibesError: fsspec or the package of the protocol is not installed, or nobody knows the protocol.
+            VibesError: fsspec or the protocol's package is not installed, or the protocol is unknown.
         """
-        with needs("Storage by its address", "sources"):
+        with needs("Object storage", "sources"):
             import fsspec
         try:
             files, path = fsspec.core.url_to_fs(address)
         except (
             ImportError,
             ValueError,
-        ) as error:  # a package that is not installed, or a protocol that fsspec does not know
+        ) as error:  # the package is not installed, or fsspec does not know the protocol
             protocol = address.partition("://")[0]
             raise VibesError(
-                f"The address of {told} begins with '{protocol}://', which cannot be opened ({shown(str(error))}); give for example "
+                f"The address of {told} has the protocol '{protocol}://', which cannot be opened ({shown(str(error))}); give for example "
                 "s3://bucket/folder or gs://bucket/folder."
             ) from error
         except Exception as error:
@@ -71,21 +71,21 @@ class Place:
 
     @property
     def local(self) -> Path | None:
-        """The path on this machine; None on a storage."""
+        """The local path; None on object storage."""
         protocol = self.files.protocol
         return Path(self.path) if "file" in ((protocol,) if isinstance(protocol, str) else protocol) else None
 
     def inside(self, name: str) -> str:
-        """How a file of the storage is called from this folder on."""
+        """Return the path of a file relative to this folder."""
         return name.strip("/").removeprefix(self.path.strip("/")).strip("/")
 
     def find(self, suffixes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-        """Return what the storage says of each file here and in the folders below that ends so, by its path.
+        """Return the file system's details of each file in this folder and its subfolders with one of the suffixes, by path.
 
-        Names that begin with `_` or `.` are left out.
+        Names that begin with `_` or `.` are skipped.
 
         Raises:
-            VibesError: there is nothing of this name, or it may not be read.
+            VibesError: the folder does not exist or cannot be read.
         """
         with asked(self):
             self.files.invalidate_cache()
@@ -103,7 +103,7 @@ class Place:
         """Read the file as a table.
 
         Raises:
-            VibesError: it is not there, may not be read, or is none.
+            VibesError: it does not exist, cannot be read, or is not a table.
         """
         if self.local is not None:
             return read_table(self.local)
@@ -116,19 +116,19 @@ class Place:
                 raise VibesError(str(error).replace(str(copy), self.shown)) from error
 
     def fetch(self, target: Path) -> None:
-        """Copy the file to `target` on this machine.
+        """Download the file to the local path `target`.
 
         Raises:
-            VibesError: it is not there, or may not be read.
+            VibesError: it does not exist or cannot be read.
         """
         with asked(self):
             self.files.get_file(self.path, str(target))
 
     def put(self, source: Path) -> None:
-        """Copy a file of this machine there.
+        """Upload a local file.
 
         Raises:
-            VibesError: it may not be written.
+            VibesError: it cannot be written.
         """
         with asked(self, "written"):
             self.files.makedirs(self.path.rpartition("/")[0], exist_ok=True)
@@ -136,21 +136,21 @@ class Place:
 
 
 def plain(name: str) -> str:
-    """A path without the query of a signed address."""
+    """Return a path without the query of a signed URL."""
     return name.partition("?")[0]
 
 
 def shown(address: str) -> str:
-    """An address without what may be secret in it: user, password, and a query, in which a signature may stand."""
+    """Return a URL without secrets: user, password and query, which may hold a signature."""
     return printable(_QUERY.sub("", _USER.sub("", address)))
 
 
 @contextmanager
 def asked(place: Place, what: str = "read") -> Iterator[None]:
-    """Raise the many kinds of errors of a storage as one sentence.
+    """Raise the many types of storage errors as one sentence.
 
     Raises:
-        VibesError: instead of them.
+        VibesError: instead of any other error.
     """
     try:
         yield
@@ -158,9 +158,9 @@ def asked(place: Place, what: str = "read") -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise VibesError(f"There is no {place.shown}; check the address of {place.told}.") from error
-    except Exception as error:  # each storage raises classes of its own library
+    except Exception as error:  # each storage library raises its own errors
         reason = shown((str(error).strip() or type(error).__name__).splitlines()[0])[:200].rstrip(".")
         fix = "check its address, the network, and the credentials (environment, profile, role)"
         if isinstance(error, pa.ArrowException):
-            fix = "export it again, a column of one type in all of its files"
+            fix = "export it again, with the same type of a column in all files"
         raise VibesError(f"{place.shown} cannot be {what} ({reason}); {fix}.") from error

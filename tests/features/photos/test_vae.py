@@ -106,5 +106,5 @@ def test_what_is_not_at_hand_is_asked_for(market, tmp_path):
     os.truncate(file, 100)
     with pytest.raises(VibesError, match="delete it"):
         market_vae(folder, photos)
-    with pytest.raises(VibesError, match="no photo that can be read"):
+    with pytest.raises(VibesError, match="no readable photo"):
         market_vae(tmp_path / "empty", photos)

@@ -239,5 +239,5 @@ def test_a_vector_that_is_no_number_is_no_vector(market):
 
     result = embed_photos(market, TEN, Strange())
     assert [path for path, _ in result.broken] == ["photos/2.png", "photos/3.png"]
-    assert "no finite vector" in result.broken[0][1]
+    assert "non-finite vector" in result.broken[0][1]
     assert np.isfinite(result.vectors).all()

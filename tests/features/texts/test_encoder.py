@@ -141,7 +141,7 @@ def test_a_folder_without_a_model_is_one_clear_sentence(small_model, tmp_path):
     with pytest.raises(VibesError, match="cannot be loaded as a text encoder"):
         load_text_encoder(small_model).encode(["bed"])
     (small_model / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(VibesError, match="names no hidden_size"):
+    with pytest.raises(VibesError, match="has no hidden_size"):
         load_text_encoder(small_model)
     (small_model / "config.json").write_text("{")
     with pytest.raises(VibesError, match=r"config\.json is not JSON"):
@@ -172,5 +172,5 @@ def test_changed_weights_of_the_packaged_encoder_are_refused(tmp_path, monkeypat
         weights.seek(-1, 2)
         weights.write(b"?")
     monkeypatch.setattr(encoder, "minilm_folder", lambda: tmp_path / "model")
-    with pytest.raises(VibesError, match="known weights file"):
+    with pytest.raises(VibesError, match="expected weights file"):
         encoder.load_text_encoder()

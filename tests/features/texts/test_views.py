@@ -81,7 +81,7 @@ def test_a_file_of_another_version_is_refused_with_the_mend(market, tmp_path, mi
 
 
 def test_a_view_is_named_once_and_known():
-    with pytest.raises(ValidationError, match="'tfidf' is there twice"):
+    with pytest.raises(ValidationError, match="'tfidf' is listed twice"):
         FeatureConfig(text_views=("tfidf", "tfidf"))
     with pytest.raises(ValidationError):
         FeatureConfig(text_views=())

@@ -89,9 +89,9 @@ def test_public_addresses_are_public():
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("file:///etc/passwd", "no http or https"), ("ftp://h/a.jpg", "no http or https"), ("s3://b/a.jpg", "no http or https"),
-        ("https://me:secret@h/a.jpg", "a user or a password"), ("http:///a.jpg", "no host"), ("http://h:99999/", "no address"),
-        ("http://a b/x", "no address"), (f"http://{'x' * 70}ü/", "no address"),
+        ("file:///etc/passwd", "not an http or https"), ("ftp://h/a.jpg", "not an http or https"), ("s3://b/a.jpg", "not an http or https"),
+        ("https://me:secret@h/a.jpg", "a user or a password"), ("http:///a.jpg", "no host"), ("http://h:99999/", "not a valid URL"),
+        ("http://a b/x", "not a valid URL"), (f"http://{'x' * 70}ü/", "not a valid URL"),
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_a_photo_is_told(url, says):
@@ -144,7 +144,7 @@ def test_a_path_that_can_be_no_file_costs_its_own_photo_alone(tmp_path, host):
     found = fetch_photos(folder, wanted, Limits.of(HERE))
     assert found.fetched == 1 and (folder / "photos" / "good.jpg").is_file()
     assert list(found.failed) == paths[:4] and all(
-        "cannot be a file (" in why for why in found.failed.values()
+        "is not a valid file name (" in why for why in found.failed.values()
     )
 
 
@@ -200,7 +200,7 @@ def test_every_way_to_fail_has_its_reason_and_the_rest_is_there(tmp_path, host):
         "drip/drip": "took longer than 0.6 s",
         "silent/silent": "sent nothing for 0.5 s",
         "round/round": "is redirected more than 5 times",
-        "file/file": "is no http or https address",
+        "file/file": "is not an http or https URL",
     }
     place = market(tmp_path / "m", [f"{host.url}/{path}" for path in [*good, *says]])
     (place / "photos-failed.csv").write_text("old")
@@ -288,9 +288,9 @@ def test_a_host_that_asks_for_quiet_or_is_gone_is_left_alone(tmp_path):
         ]
         found, _ = download(market(tmp_path / "m", urls), Limits(**HERE, robots=False, strikes=5))
         reasons = list(found.failed.values())
-        assert sum("asks to come back in" in reason for reason in reasons) == 9 and host.photos <= 2
+        assert sum("wants a delay of" in reason for reason in reasons) == 9 and host.photos <= 2
         assert (
-            sum("gave no answer 5 times in a row" in reason for reason in reasons) >= 30
+            sum("did not respond 5 times in a row" in reason for reason in reasons) >= 30
             and len(reasons) == 49
         )
 
@@ -321,7 +321,7 @@ def test_robots_are_kept_to_unless_the_host_is_yours(tmp_path):
         host.robots = "User-agent: *\nDisallow: /ok/private\nCrawl-delay: 0.2\n"
         place = market(tmp_path / "m", [f"{host.url}/ok/private/a.jpg", f"{host.url}/ok/b.jpg"])
         found, _ = download(place, Limits(**HERE))
-        assert found.fetched == 1 and "robots.txt does not allow" in failures(place)["a.jpg"]
+        assert found.fetched == 1 and "robots.txt disallows" in failures(place)["a.jpg"]
         found, file = download(place, Limits(**HERE, robots=False))
         assert (found.present, found.fetched, file) == (1, 1, None) and not (place / FAILURES).exists()
 
@@ -372,7 +372,7 @@ def test_a_killed_download_goes_on_where_it_was(tmp_path):
 
 
 def test_a_market_without_addresses_has_nothing_to_fetch(tmp_path):
-    with pytest.raises(VibesError, match="names no photo by an address"):
+    with pytest.raises(VibesError, match="has no photo with a URL"):
         download(market(tmp_path / "m", ["photos/a.jpg"], "path"))
     with pytest.raises(VibesError, match="printable ASCII"):
         Limits(agent="a\r\nHost: b")

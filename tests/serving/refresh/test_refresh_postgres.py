@@ -57,7 +57,7 @@ def test_new_rows_of_a_database_are_taken_in_once_whatever_the_order_they_become
             connection.execute(insert, rows[5:15].to_dict("records"))
         look = refresh()
         assert (look.events, look.new) == (10, 4)
-        assert ["column updated is no column of this table" in one for one in look.problems] == [True]
+        assert ["column updated is not a column of this table" in one for one in look.problems] == [True]
         late.commit()
         late.close()
         assert refresh().events == 5

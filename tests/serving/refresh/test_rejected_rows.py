@@ -87,7 +87,7 @@ def test_they_are_an_error_only_where_it_is_asked_for(shop):
     assert "problem: " in refresh(shop).stderr
     for name in ("events", "listings"):
         (shop.path.parent / name / "new.csv").touch()
-    assert "'abc' is no finite number" in refresh(shop, "--strict", check=2).stderr
+    assert "'abc' is not a finite number" in refresh(shop, "--strict", check=2).stderr
     assert "new-2" in Run.open(shop.path).listing_ids  # what is good was taken in all the same
 
 
@@ -119,7 +119,7 @@ def test_check_writes_the_same_rows_and_can_be_strict(tiny_market, tmp_path):
     events.loc[4, C.USER] = None
     events.assign(device="tv").to_parquet(path / "events.parquet", index=False)
     done = vibes("check", path, "--strict", "--rejects", tmp_path / "out.csv", check=2)
-    assert "events.parquet, column device is no column of this table" in done.stdout
+    assert "events.parquet, column device is not a column of this table" in done.stdout
     assert "has 3 defects" in done.stderr
     kept = pd.read_csv(tmp_path / "out.csv")
     assert kept[["row", "column"]].to_numpy().tolist() == [[2, C.TIMESTAMP], [5, C.TIMESTAMP], [5, C.USER]]

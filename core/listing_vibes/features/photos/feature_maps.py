@@ -1,4 +1,4 @@
-"""Feature maps of the frozen part of a photo encoder: computed once, cached beside the market's photo vectors."""
+"""Feature maps of the frozen part of a photo encoder: computed once, cached next to the market's photo vectors."""
 
 import tempfile
 
@@ -16,10 +16,10 @@ from listing_vibes.progress import Report
 
 
 def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | None = None) -> np.ndarray:
-    """Return (P, C, h, w) float16 maps before the last `stages` stages, of the photos `rows` (P,) of the market's table.
+    """Return (P, C, h, w) float16 feature maps before the last `stages` stages, for the photos `rows` (P,) of the market's table.
 
-    Each content is computed once and cached (31 kB a photo for one stage, 73 for two, 52 for three). The array is
-    mapped from a file without a name in that cache, so that it need not fit into memory, and ends with the process.
+    Equal photos are computed once and cached (31 kB a photo for one stage, 73 for two, 52 for three). The array is
+    memory-mapped from an unnamed file in that cache, so that it need not fit into memory, and is removed with the process.
 
     Raises:
         VibesError: a photo cannot be read any more, or the cache cannot be written.
@@ -31,7 +31,7 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
     if job.broken:
         path, reason = next(iter(job.broken.items()))
         raise VibesError(
-            f"The photo {path} of {market.path} has a vector but cannot be read any more: {reason}; bring it back, or "
+            f"The photo {path} of {market.path} has a vector but cannot be read any more: {reason}; restore it, or "
             f"run `vibes embed {market.path} NEW_RUN`."
         )
     root.mkdir(parents=True, exist_ok=True)
@@ -44,9 +44,9 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
 
 
 def cache_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, vectors: np.ndarray) -> None:
-    """Cache the vectors (P, width) that the trained encoder of this name gives of the photos `rows` (P,).
+    """Cache the vectors (P, width) of the photos `rows` (P,) by the trained encoder of this name.
 
-    The photos are those of `photo_maps`: what their maps give need not pass the whole encoder again.
+    Photos with feature maps in `photo_maps` then need not pass the full encoder again.
     """
     root = cache_root(market.path)
     vector_cache = VectorCache(root, load_trunk(stages)[0].name, None)
@@ -57,7 +57,7 @@ def cache_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, v
         except PhotoProblem:
             continue
         entry = vector_cache.recall(path, mark)
-        if entry is not None and entry.key is not None:  # a photo that changed since is left to the encoder
+        if entry is not None and entry.key is not None:  # a photo that changed since has to pass the encoder
             store.add(entry.key, vector)
             store.remember(path, mark, entry.key)
     store.flush()

@@ -1,8 +1,8 @@
-"""What ImageNet sees in photos, as vectors of words: ConSE (Norouzi et al. 2014, arXiv 1312.5650).
+"""Search photos by text with ImageNet classes as vectors of words: ConSE (Norouzi et al. 2014, arXiv 1312.5650).
 
-A photo is the mean of the sentence vectors of the classes it most looks like, weighted by their probability. So photos
-can be searched by words although their encoder never saw a text. It is approximate: what none of the thousand classes
-comes near to ("swimming pool") is not found.
+The vector of a photo is the mean of the sentence vectors of its most likely classes, weighted by their probability. So photos
+can be searched by text although their encoder never saw a text. The search is approximate: what none of the thousand classes
+resembles ("swimming pool") cannot be found.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from listing_vibes.market.durable import atomic_path
 if TYPE_CHECKING:
     from listing_vibes.features.photos.encoder import PhotoEncoder
 
-TOP = 10  # classes kept of each photo, as in the paper
-CHUNK = 4096  # photos classified at once
+TOP = 10  # classes stored for each photo, as in the paper
+CHUNK = 4096  # photos classified at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """P photos in the order of a market's table, each with T classes, the likeliest first; U classes occur at all."""
+    """P photos in the order of a market's table, each with T classes, the most likely first; U distinct classes."""
 
     classes: np.ndarray  # (P, T) int16, into `names`
     shares: np.ndarray  # (P, T) float16 probabilities, all zero for a photo that could not be read
     names: np.ndarray  # (U,) str
     words: np.ndarray  # (U, d) float16, sentence vectors of the names
-    text_encoder: np.ndarray  # (1,) str, what made `words`
+    text_encoder: np.ndarray  # (1,) str, the encoder of `words`
 
     @cached_property
     def ok(self) -> np.ndarray:
-        """(P,) bool, whether anything is seen in the photo."""
+        """(P,) bool, whether the photo has classes."""
         return np.any(self.shares > 0, axis=1)
 
     def similarity(self, query: np.ndarray) -> np.ndarray:
-        """(P,) float32 cosine of every photo to a text's vector (d,); -1 where nothing is seen."""
+        """Return (P,) float32: the cosine of every photo to a text's vector (d,); -1 for photos without classes."""
         neighbors = self.words.astype(np.float32) @ query  # (U,)
         score = (self.shares.astype(np.float32) * neighbors[self.classes]).sum(axis=1) / self._norm
         return np.where(self.ok, score, -1).astype(np.float32)
 
     def seen(self, photo: int, query: np.ndarray | None = None, most: int = 2) -> list[str]:
-        """Names of the classes that a photo most looks like; with a query, of those that brought it near."""
+        """Return the names of a photo's most likely classes; with a query, of the classes that contribute most to its similarity."""
         weight = self.shares[photo].astype(np.float32)
         if query is not None:
             neighbors = self.words[self.classes[photo]].astype(np.float32) @ query
@@ -57,7 +57,7 @@ class Looks:
 
     @cached_property
     def _norm(self) -> np.ndarray:
-        """(P,) length of each photo's mean vector, 1 where nothing is seen."""
+        """(P,) length of each photo's mean vector, 1 for photos without classes."""
         words, norm = self.words.astype(np.float32), np.ones(len(self.classes), np.float32)
         for first in range(0, len(norm), CHUNK):
             rows = slice(first, first + CHUNK)
@@ -67,9 +67,9 @@ class Looks:
 
 
 def class_names() -> list[str]:
-    """The thousand ImageNet classes, each with its synonyms and what it is: `four-poster: a bed with posts at ...`.
+    """Return the thousand ImageNet classes, each with its synonyms and definition: `four-poster: a bed with posts at ...`.
 
-    With the names alone, as in the paper, "canopy bed" is nearer to "studio couch" than to "four-poster".
+    With only the names, as in the paper, "canopy bed" is more similar to "studio couch" than to "four-poster".
     """
     from timm.data import ImageNetInfo
 
@@ -78,7 +78,7 @@ def class_names() -> list[str]:
 
 
 def look_at(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, text: TextEncoder) -> Looks:
-    """What is seen in photos whose `vectors` (P, w) `encoder` made; `ok` (P,) are those that it could read.
+    """Classify photos with `vectors` (P, w) by `encoder`; `ok` (P,) marks the valid ones.
 
     Raises:
         VibesError: the encoder has no ImageNet classes.
@@ -103,14 +103,14 @@ def look_at(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, text: Te
 
 
 def save_looks(looks: Looks, file: Path, fingerprint: str) -> None:
-    """Write them with what tells the photos that they are of."""
+    """Write `looks` with the fingerprint of their photos."""
     arrays = {field.name: getattr(looks, field.name) for field in fields(looks)}
     with atomic_path(file) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, fingerprint=np.array([fingerprint]), **arrays)
 
 
 def load_looks(file: Path, fingerprint: str) -> Looks | None:
-    """What `save_looks` wrote; None where there is none, it is damaged, or of other photos."""
+    """Load what `save_looks` wrote; None where the file is missing, damaged, or for other photos."""
     try:
         with np.load(file, allow_pickle=False) as stored:
             if str(stored["fingerprint"][0]) != fingerprint:

@@ -1,4 +1,4 @@
-"""A market's photo vectors by the names of one or several encoders, whatever kind each of them is."""
+"""A market's photo vectors by the names of one or several encoders of any kind."""
 
 from pathlib import Path
 
@@ -13,26 +13,26 @@ from listing_vibes.progress import Report, renamed
 def market_photos(
     market: Market, names: str = "auto", weights: Path | None = None, report: Report | None = None
 ) -> PhotoVectors | None:
-    """Return the vectors of all photos, embedding those that are not cached yet; None for a market without photos.
+    """Return the vectors of all photos, embedding those that are not cached; None for a market without photos.
 
     Args:
-        names: of one encoder (see `load_photo_encoder`; "vae": the market's own autoencoder), or several with "+".
-        weights: a weights file, where there is one encoder.
+        names: of one encoder (see `load_photo_encoder`; "vae": the market's autoencoder), or several joined by "+".
+        weights: a weights file, allowed only for a single encoder.
 
     Raises:
-        VibesError: an encoder is not at hand, or a name stands twice.
+        VibesError: an encoder is not available, or a name occurs twice.
     """
     if not len(market.photos):
         return None
     encoders = names.split(JOIN)
     if len(set(encoders)) < len(encoders):
-        raise VibesError(f"The photo encoders '{names}' name one twice; name each once.")
+        raise VibesError(f"The photo encoders '{names}' contain a name twice; give each name once.")
     if weights is not None and len(encoders) > 1:
         raise VibesError(
-            f"One weights file cannot serve the {len(encoders)} photo encoders '{names}'; name one."
+            f"One weights file cannot serve the {len(encoders)} photo encoders '{names}'; give one encoder."
         )
     parts: list[PhotoVectors] = []
-    for name in reversed(encoders):  # the first one last: it is what is read where no encoder is named
+    for name in reversed(encoders):  # the first one last, so that it becomes the default for reading
         encoder = encoder_of(market, name, weights, report)
         what = "photos" if len(encoders) == 1 else f"photos, {name}"
         parts.append(embed_photos(market.path, market.photos, encoder, report=renamed(report, what)))
@@ -42,17 +42,17 @@ def market_photos(
 def encoder_of(
     market: Market, name: str, weights: Path | None = None, report: Report | None = None
 ) -> Encoder:
-    """Return a photo encoder by its short or full name; the market's own autoencoder is trained where it was not yet.
+    """Return a photo encoder by its short or full name; the market's autoencoder is trained at its first use.
 
     Raises:
-        VibesError: the encoder is not at hand.
+        VibesError: the encoder is not available.
     """
     if is_vae(name):
         return market_vae(market.path, market.photos, name, weights, report=report)
     custom = open_custom(name, weights)
     if custom is not None:
         return custom
-    # timm, of which a training on a market without photos is spared the import.
+    # Importing timm is avoided for markets without photos.
     from listing_vibes.features.photos.tail import load_photo_encoder
 
     return load_photo_encoder(name, weights)

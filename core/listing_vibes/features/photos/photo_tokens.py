@@ -11,10 +11,10 @@ from listing_vibes.market.market import Market
 
 
 def views_of(config: FeatureConfig, photos: PhotoVectors | None) -> list[PhotoVectors]:
-    """Return what gets tokens of its own: each encoder, or all of them side by side; nothing where there are no vectors.
+    """Return the vectors that get their own tokens: each encoder's, or all concatenated; empty where there are no vectors.
 
     Raises:
-        VibesError: the configuration names other encoders.
+        VibesError: the configuration has other encoders.
     """
     if photos is None or not config.photo_tokens or not photos.ok.any():
         return []
@@ -24,8 +24,8 @@ def views_of(config: FeatureConfig, photos: PhotoVectors | None) -> list[PhotoVe
         a.startswith(b) for a, b in zip(names, requested, strict=True)
     ):
         raise VibesError(
-            f"features.photo_encoders names {JOIN.join(requested)}, the photo vectors are of {photos.encoder}; "
-            "leave out --encoder, or name the same."
+            f"features.photo_encoders is {JOIN.join(requested)}, but the photo vectors are of {photos.encoder}; "
+            "leave out --encoder, or give the same."
         )
     return list(photos.parts) if photos.parts and config.photo_join == "tokens" else [photos]
 
@@ -33,19 +33,19 @@ def views_of(config: FeatureConfig, photos: PhotoVectors | None) -> list[PhotoVe
 def fit_photos(
     market: Market, config: FeatureConfig, width: int, rows: np.ndarray, photos: PhotoVectors | None
 ) -> list[Reducer]:
-    """Fit one reducer a view on the photos of the listings `rows` (n,)."""
+    """Fit one reducer for each view on the photos of the listings `rows` (n,)."""
     reducers = []
     for view in views_of(config, photos):
         usable, owner, _ = _usable_photos(market, view)
         fitted = usable[np.isin(owner, rows)]
         vectors = view.vectors[fitted if len(fitted) > 1 else usable]
-        # Not whitened: that would blow up what tells one photo from all others (room types by nearest neighbor: .978 to .940).
+        # Not whitened, which would amplify what is unique to a photo (room types by nearest neighbor: .978 to .940).
         reducers.append(Reducer.fit(np.asarray(vectors, np.float32), width))
     return reducers
 
 
 def photos_used(market: Market, config: FeatureConfig, photos: PhotoVectors) -> np.ndarray:
-    """Return (P,) the row in the photos table of each vector that `gather_photos` gives of one encoder."""
+    """Return (P,) the photos table's row of each vector that `gather_photos` returns for one encoder."""
     usable, _, position = _usable_photos(market, photos)
     return usable[position < config.photo_tokens]
 
@@ -56,7 +56,7 @@ def gather_photos(
     """Return for each view and photo position the row (L,) int32 of each listing's vector, -1 for none; and all vectors.
 
     Returns:
-        The rows, and (P, width) float32 vectors, view after view.
+        The rows, and (P, width) float32 vectors of all views, concatenated.
     """
     rows: list[list[np.ndarray]] = []
     tables: list[np.ndarray] = []
@@ -75,7 +75,7 @@ def gather_photos(
 
 
 def _usable_photos(market: Market, view: PhotoVectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows (n,) of photos that have a vector, the listing row of each, and its rank among those of the listing."""
+    """Return the rows (n,) of photos with a vector, the listing row of each, and its rank among the listing's photos."""
     usable = np.flatnonzero(view.ok)
     owner = market.photos[C.LISTING].map(market.listing_row).iloc[usable]
     return usable, owner.to_numpy(int), owner.groupby(owner).cumcount().to_numpy(int)

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 in two: a frozen trunk, and its last stages, which train with the transformer (end to end).
+"""EfficientNet-Lite0 in two parts: a frozen trunk, and its last stages, which train with the transformer (end to end).
 
 Batch norm is folded into the convolutions when the weights are read, so that its statistics stay those of ImageNet.
-A run's trained stages lie in its `model.safetensors`; with the frozen trunk they are a photo encoder of its own name.
+A run's trained stages are in its `model.safetensors`; with the frozen trunk they form a photo encoder with a new name.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from listing_vibes.features.photos.trainable import LITE0, PREFIX, STORED, is_tr
 class PhotoTail(nn.Module):
     """The last `stages` stages of Lite0, its head convolution and pooling: maps (N, C, h, w) to vectors (N, 1280).
 
-    One photo of 288 x 288 costs, in million multiplications and additions, forward (backward takes twice that):
+    One photo of 288 x 288 costs in million multiply-adds, forward (backward takes twice that):
     82 for one stage (maps 192 x 9 x 9), 233 for two (112 x 18 x 18), 375 for three (80 x 18 x 18).
     """
 
@@ -34,17 +34,17 @@ class PhotoTail(nn.Module):
 
     @classmethod
     def pretrained(cls, stages: int) -> "PhotoTail":
-        """With the weights of ImageNet, trainable, on the processor."""
+        """Return the stages with ImageNet weights, trainable, on the CPU."""
         return cls(load_frozen(LITE0, device="cpu").model, stages).requires_grad_(True)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """(N, C, h, w) to (N, 1280), what the whole encoder gives."""
+        """Map (N, C, h, w) to (N, 1280), the output of the full encoder."""
         maps = maps.contiguous(memory_format=torch.channels_last)
         return self.pool(self.act(self.head(self.blocks(maps))))
 
     @property
     def name(self) -> str:
-        """The name of the encoder that these weights make: vectors of two trainings are never compared."""
+        """The name of the encoder with these weights: vectors of two trainings are never compared."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode())
@@ -52,28 +52,28 @@ class PhotoTail(nn.Module):
         return f"{LITE0}-tail{self.stages}-{LITE0_SIZE[0]}-{digest.hexdigest()[:8]}"
 
     def encoder(self) -> PhotoEncoder:
-        """A frozen photo encoder with a copy of these weights."""
+        """Return a frozen photo encoder with a copy of these weights."""
         return _encoder(self.stages, {name: tensor.detach() for name, tensor in self.state_dict().items()})
 
 
 class _Trunk(nn.Module):
-    """What comes before a `PhotoTail`, called as timm's models are."""
+    """The stages before a `PhotoTail`, with the interface of timm's models."""
 
     def __init__(self, model: Any, stages: int) -> None:
         super().__init__()
         self.body = nn.Sequential(model.conv_stem, model.bn1, *list(model.blocks)[:-stages])
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) to maps (N, C, h, w)."""
+        """Map images (N, 3, H, W) to feature maps (N, C, h, w)."""
         return self.body(images)
 
     def forward_head(self, maps: torch.Tensor, pre_logits: bool = True) -> torch.Tensor:
-        """The maps as they are."""
+        """Return the maps unchanged."""
         return maps.contiguous()
 
 
 def load_trunk(stages: int) -> tuple[PhotoEncoder, tuple[int, int, int]]:
-    """The frozen rest before the last `stages` stages as an encoder of flat maps (N, C*h*w), and their shape (C, h, w)."""
+    """Return the frozen stages before the last `stages` as an encoder of flat maps (N, C*h*w), and their shape (C, h, w)."""
     frozen = load_frozen(LITE0, device="cpu")
     trunk = _Trunk(frozen.model, stages).eval()
     with torch.inference_mode():
@@ -85,7 +85,7 @@ def load_trunk(stages: int) -> tuple[PhotoEncoder, tuple[int, int, int]]:
 def load_photo_encoder(
     name: str = "auto", weights: Path | None = None, device: str | None = None
 ) -> PhotoEncoder:
-    """Load a photo encoder from what is on this machine.
+    """Load a photo encoder that is available locally.
 
     >>> from PIL import Image
     >>> encoder = load_photo_encoder("tf_efficientnet_lite0")
@@ -93,25 +93,25 @@ def load_photo_encoder(
     (1, 1280)
 
     Args:
-        name: "auto" (EVA-02 where its weights are at hand, otherwise the offline default), any timm name, or
-            the name that a loaded encoder gave itself.
+        name: "auto" (EVA-02 where its weights are available, otherwise the offline default), any timm name, or
+            the full name of a loaded encoder.
         weights: a weights file (.safetensors, or .pth without code) for that model.
         device: see `PhotoEncoder`.
 
     Raises:
-        VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.
+        VibesError: the name is unknown, the weights are not available, or a file does not fit the model.
     """
     return load_trained(name, weights, device) if is_trained(name) else load_frozen(name, weights, device)
 
 
 def load_trained(name: str, weights: Path | None, device: str | None = None) -> PhotoEncoder:
-    """The encoder that a run has trained, by its stored name.
+    """Load an encoder that a run has trained, by its stored name.
 
     Args:
-        weights: `model.safetensors` of that run, or of one embedded with its model.
+        weights: `model.safetensors` of that run, or of one that was embedded with its model.
 
     Raises:
-        VibesError: no file is given, or it holds no such encoder.
+        VibesError: there is no file, or it does not hold this encoder.
     """
     if weights is None:
         raise VibesError(
@@ -137,6 +137,8 @@ def load_trained(name: str, weights: Path | None, device: str | None = None) -> 
 
 def _encoder(stages: int, state: dict[str, torch.Tensor], device: str | None = None) -> PhotoEncoder:
     frozen = load_frozen(LITE0, device="cpu")
-    tail = PhotoTail(frozen.model, stages)  # of the same layers: what is loaded into it is in that model
+    tail = PhotoTail(
+        frozen.model, stages
+    )  # shares its layers with that model, so that loading weights updates both
     tail.load_state_dict(state)
     return PhotoEncoder(frozen.model, tail.name, frozen.size, (0.5,) * 3, (0.5,) * 3, device)

@@ -1,4 +1,4 @@
-"""Small WebP copies of a market's photos, made once, for a screen that shows many of them."""
+"""Cached small WebP copies of a market's photos, for screens with many of them."""
 
 import hashlib
 from functools import lru_cache
@@ -13,7 +13,7 @@ from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
 
 
 def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | None:
-    """The thumbnail of a photo, made on first use; None where the photo is missing or broken.
+    """Return the thumbnail of a photo, created on first use; None where the photo is missing or broken.
 
     It is upright, RGB, within `size` x `size`, never enlarged, and named by the photo's content.
 
@@ -38,5 +38,5 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
 
 @lru_cache(maxsize=100_000)
 def _digest(file: Path, stamp: str) -> str:
-    """Content hash of a file; the stamp makes a changed file a new question."""
+    """Return the content hash of a file; `stamp` is part of the cache key, so that a changed file is hashed again."""
     return hashlib.sha256(photo_files.read(file)).hexdigest()

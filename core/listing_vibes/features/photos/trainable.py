@@ -1,22 +1,22 @@
-"""Which photo encoder can train with the model, and what its trained weights and its vectors are called."""
+"""The photo encoder that can train with the model, and the names of its trained weights and vectors."""
 
 import re
 from pathlib import Path
 
-#: The photo encoder that is always at hand; it knows the classes of ImageNet.
+#: The photo encoder that is always available; it has the ImageNet classes.
 LITE0 = "tf_efficientnet_lite0"
-#: The one whose last stages can be trained, see `listing_vibes.features.photos.tail`.
+#: The encoder whose last stages can be trained, see `listing_vibes.features.photos.tail`.
 TRAINABLE = LITE0
-#: Before the names of the trained stages' weights in a run's `model.safetensors`.
+#: The prefix of the trained stages' weights in a run's `model.safetensors`.
 PREFIX = "photo_blocks."
 STORED = re.compile(rf"{TRAINABLE}-tail(\d)-\d+-[0-9a-f]{{8}}")
 
 
 def is_trained(name: str) -> bool:
-    """Whether a photo encoder's name is that of stages trained by a run."""
+    """Return whether a photo encoder's name is that of stages trained by a run."""
     return STORED.fullmatch(name) is not None
 
 
 def trained_weights(run: Path, name: str) -> Path | None:
-    """The file in the run folder `run` with the weights of the encoder `name`; None for one that no run has trained."""
+    """Return the file in the run folder `run` with the weights of the encoder `name`; None for one that no run has trained."""
     return run / "model.safetensors" if is_trained(name) else None

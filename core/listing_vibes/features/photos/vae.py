@@ -1,7 +1,7 @@
-"""A photo encoder that knows nothing but the market: a variational autoencoder trained on its own photos.
+"""A photo encoder that is trained on the market only: a variational autoencoder of its photos.
 
 Kingma & Welling 2014 (arXiv 1312.6114), in the convolutional form of latent diffusion (Rombach et al. 2022, arXiv
-2112.10752) as `diffusers` has it, small enough for a processor. It is trained once and kept beside the market; the
+2112.10752) as in `diffusers`, small enough for a CPU. It is trained once and cached next to the market; the
 vector of a photo is the mean of its latent, pooled to a coarse grid.
 """
 
@@ -32,16 +32,16 @@ from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
 from listing_vibes.progress import Counted, Report
 
 VAE = "vae"
-SIZE = 64  # pixels a side that the whole photo is squashed to
+SIZE = 64  # pixels per side that the whole photo is resized to
 CHANNELS, LATENT = (16, 32, 64, 64), 16  # three halvings: 64 pixels to a latent of 16 x 8 x 8
 GRID = 4  # the latent's mean is pooled to 4 x 4: (256,)
 STEPS, BATCH, RATE = 600, 16, 1e-3
-KL_WEIGHT = 1e-3  # of a latent number's divergence beside a pixel's absolute error
-SAMPLE = 10_000  # photos that training looks at, at most
+KL_WEIGHT = 1e-3  # weight of a latent number's divergence relative to a pixel's absolute error
+SAMPLE = 10_000  # the most photos in training
 
 
 class VaeEncoder:
-    """A trained autoencoder's encoder; what `listing_vibes.features.photos.vectors.embed_photos` needs of one."""
+    """The encoder of a trained autoencoder, with the interface that `listing_vibes.features.photos.vectors.embed_photos` needs."""
 
     width = LATENT * GRID * GRID
     size = (SIZE, SIZE)
@@ -51,12 +51,12 @@ class VaeEncoder:
         self.model, self.name = model.eval().requires_grad_(False).to(self.device), name
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """Return (SIZE, SIZE, 3) uint8."""
+        """Resize a photo to (SIZE, SIZE, 3) uint8."""
         return _squash(image)
 
     @torch.inference_mode()
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Return (N, width) float32 for (N, SIZE, SIZE, 3) uint8."""
+        """Encode (N, SIZE, SIZE, 3) uint8 as (N, width) float32."""
         if not len(images):
             return np.zeros((0, self.width), np.float32)
         latent = self.model.encode(_pixels(images, self.device)).latent_dist.mean  # (N, LATENT, 8, 8)
@@ -72,24 +72,24 @@ def market_vae(
     steps: int | None = None,
     report: Report | None = None,
 ) -> VaeEncoder:
-    """Return the autoencoder of a market: read where it is trained already, else trained on `photos`.
+    """Return the autoencoder of a market: the cached one, else one trained on `photos`.
 
     Args:
         market_path, photos: as for `listing_vibes.features.photos.vectors.embed_photos`.
-        name: "vae", or the whole name that a run remembers; another market's one is not trained but asked for.
-        weights: the file of another market's autoencoder, `.cache/vae/vae.safetensors` there.
+        name: "vae", or the full name that a run stored; one of another market is not trained but has to be given.
+        weights: the file of another market's autoencoder, `.cache/vae/vae.safetensors` in its folder.
         steps: of training; None takes `STEPS`.
-        report: gets the steps done after each.
+        report: called after each step.
 
     Raises:
-        VibesError: diffusers is not installed, no photo can be read, or the weights are not at hand or damaged.
+        VibesError: diffusers is not installed, no photo can be read, or the weights are not available or damaged.
     """
     folder = market_cache(market_path) / "vae"
     file = Path(weights) if weights is not None else folder / "vae.safetensors"
     if not file.is_file():
         if weights is not None or name != VAE:
             raise VibesError(
-                f"The autoencoder '{name}' is not at {file}; give the file of the market it was trained on with --weights."
+                f"The autoencoder '{name}' is not at {file}; give the file of its training market with --weights."
             )
         _train(folder, _decode_sample(Path(market_path), photos, seed), seed, steps or STEPS, report)
     model = _model()
@@ -103,13 +103,13 @@ def market_vae(
     full_name = f"{VAE}-{SIZE}-{file_sha256(file)[:8]}"
     if name not in (VAE, full_name):
         raise VibesError(
-            f"The autoencoder in {file} is '{full_name}', not '{name}'; give the other one's file with --weights."
+            f"The autoencoder in {file} is '{full_name}', not '{name}'; give the file of that one with --weights."
         )
     return VaeEncoder(model, full_name)
 
 
 def is_vae(name: str) -> bool:
-    """Return whether a photo encoder's name, short or whole, is that of an autoencoder."""
+    """Return whether a photo encoder's name, short or full, is that of an autoencoder."""
     return re.fullmatch(rf"{VAE}(-\d+-[0-9a-f]{{8}})?", name) is not None
 
 
@@ -139,7 +139,7 @@ def _pixels(images: np.ndarray, where: torch.device) -> torch.Tensor:
 
 
 def _decode_sample(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
-    """Return (N, SIZE, SIZE, 3) uint8: at most `SAMPLE` photos drawn by the seed; broken ones are left out."""
+    """Return (N, SIZE, SIZE, 3) uint8: at most `SAMPLE` randomly drawn photos, without broken ones."""
     paths = sorted({path for path in photos[C.PATH] if isinstance(path, str)})
     rows = (
         np.random.default_rng(seed).permutation(len(paths))[:SAMPLE]
@@ -153,12 +153,14 @@ def _decode_sample(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
             with open_photo(photo_files.read(file), (SIZE, SIZE)) as image:
                 pictures.append(_squash(image))
     if not pictures:
-        raise VibesError(f"{market} has no photo that can be read, so there is nothing to train 'vae' on.")
+        raise VibesError(
+            f"{market} has no readable photo to train 'vae' on; check the photos with `vibes check {market}`."
+        )
     return np.stack(pictures)
 
 
 def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Report | None) -> None:
-    """Train and leave `folder/vae.safetensors`; a training that is stopped starts again."""
+    """Train and save `folder/vae.safetensors`; an interrupted training restarts."""
     rng, start = np.random.default_rng(seed), time.monotonic()
     with seeded(seed):
         model = _model().train().to(device())
@@ -183,7 +185,7 @@ def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Re
 
 
 def loss_of(model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    """Mean absolute error of the pixels (N, 3, S, S) plus the weighted divergence from the normal prior."""
+    """Return the mean absolute error of the pixels (N, 3, S, S) plus the weighted divergence from the normal prior."""
     latent = model.encode(pixels).latent_dist
     again = model.decode(latent.sample()).sample  # (N, 3, S, S)
     return F.l1_loss(again, pixels) + KL_WEIGHT * latent.kl().mean() / latent.mean[0].numel()

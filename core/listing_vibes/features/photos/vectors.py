@@ -1,4 +1,4 @@
-"""Photo vectors of a market: decoded and embedded once, cached beside the market, read back without the encoder."""
+"""Photo vectors of a market: decoded and embedded once, cached next to the market, loaded without the encoder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from listing_vibes.market.documents import write_text
 from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
 from listing_vibes.progress import Counted, Notice, Report
 
-#: Between the names of several encoders.
+#: Joins the names of several encoders.
 JOIN = "+"
 LATEST = "latest.txt"
 NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
@@ -50,14 +50,14 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class PhotoVectors:
-    """Vectors in the row order of a photos table.
+    """Photo vectors in the row order of a photos table.
 
     Attributes:
-        vectors: (P, width) float16 as the encoder gave them, zero for a photo that is not ok.
+        vectors: (P, width) float16 of the encoder, zero for a photo that is not ok.
         ok: (P,) bool.
-        broken: (path, reason) of each path that is not ok, once, in table order.
-        encoder: name of the encoder; vectors of two encoders are never compared. Of several: their names with "+".
-        parts: of several encoders, the vectors of each; `vectors` then holds them side by side.
+        broken: (path, reason) of each path that is not ok, without duplicates, in table order.
+        encoder: name of the encoder; vectors of two encoders are never compared. Of several: their names joined by "+".
+        parts: of several encoders, the vectors of each; `vectors` then holds them concatenated.
     """
 
     vectors: np.ndarray
@@ -72,8 +72,8 @@ class PhotoJob:
     """One pass over photos of a market.
 
     Attributes:
-        keys: the content key of each path that has a vector in the store.
-        broken: the reason of each path that has none.
+        keys: the content key of each path that has a vector in the cache.
+        broken: the reason of each path without a vector.
     """
 
     market: Path
@@ -82,10 +82,10 @@ class PhotoJob:
     broken: dict[str, str] = field(default_factory=dict)
 
     def recall(self, path: str, with_problems: bool = False) -> bool:
-        """Settle a path without reading its file: unchanged, or no file of the market; return whether that was possible.
+        """Resolve a path without reading its file: it is unchanged or not a file of the market; return whether that was possible.
 
         Args:
-            with_problems: settle photos that could not be used, too, instead of trying them again.
+            with_problems: accept recorded problems, instead of trying these photos again.
         """
         try:
             stamp = photo_files.stamp(photo_files.locate(self.market, path))
@@ -99,7 +99,7 @@ class PhotoJob:
         return True
 
     def look_up(self, path: str) -> None:
-        """Settle a path by the content of its file, without an encoder."""
+        """Resolve a path by the content of its file, without an encoder."""
         try:
             _, key, _ = self._read(path)
         except PhotoProblem as problem:
@@ -108,10 +108,10 @@ class PhotoJob:
             self._settle(path, key if key in self.store else None, NOT_EMBEDDED)
 
     def embed(self, paths: list[str], encoder: Encoder, batch_size: int, workers: int) -> Iterator[int]:
-        """Embed paths, decoding ahead of the encoder in threads; yield the number of paths done after each batch.
+        """Embed paths, while threads decode the next ones; yield the number of processed paths after each batch.
 
         Raises:
-            VibesError: the store cannot be written.
+            VibesError: the cache cannot be written.
         """
         waiting: deque[Future[_Photo]] = deque()
         todo = iter(paths)
@@ -143,7 +143,7 @@ class PhotoJob:
 
     def _read(self, path: str) -> tuple[str, bytes, bytes]:
         file = photo_files.locate(self.market, path)
-        stamp = photo_files.stamp(file)  # before reading, so that a change meanwhile is seen next time
+        stamp = photo_files.stamp(file)  # before reading, so that a concurrent change is detected next time
         data = photo_files.read(file)
         return stamp, hashlib.sha256(data).digest(), data
 
@@ -159,7 +159,7 @@ class PhotoJob:
         return photo
 
     def _encode(self, batch: list[_Photo], encoder: Encoder) -> None:
-        # The same content twice in a batch is encoded once.
+        # Equal photos in a batch are encoded once.
         new = {p.key: p.pixels for p in batch if p.pixels is not None and p.key not in self.store}
         if new:
             vectors = encoder.encode(np.stack(list(new.values())))  # (N, H, W, 3) -> (N, width)
@@ -169,7 +169,7 @@ class PhotoJob:
                     self.store.add(key, vector)
         for photo in batch:
             if photo.problem is None and photo.key not in self.store:
-                photo.problem = "the encoder gives it no finite vector"
+                photo.problem = "the encoder returned a non-finite vector for it"
             settled = photo.key if photo.problem is None else None
             self._settle(photo.path, settled, photo.problem)
             if photo.stamp:
@@ -178,7 +178,7 @@ class PhotoJob:
 
 @dataclass
 class _Photo:
-    """One file as a thread leaves it; `pixels` is None where the content is cached already, or broken."""
+    """One file as a decoding thread returns it; `pixels` is None where the content is cached already, or broken."""
 
     path: str
     stamp: str = ""
@@ -197,21 +197,21 @@ def embed_photos(
     report: Report | None = None,
     cache: Path | None = None,
 ) -> PhotoVectors:
-    """Embed the photos of a market; content that this encoder ever embedded is not embedded again.
+    """Embed the photos of a market; content that this encoder has embedded before is not embedded again.
 
-    Reading vectors without naming an encoder takes this one's from then on, unless a run has trained it for itself.
+    The encoder becomes the default of `load_photo_vectors`, unless a run has trained it.
 
     Args:
         market_path: the market's folder; no path of `photos` may leave it.
         photos: table with a column `path`.
         encoder: see `tail.load_photo_encoder`.
-        batch_size: photos an encoder call.
-        workers: threads that read and decode; None takes one a processor, at most 8.
-        report: called with the paths done after each batch.
-        cache: folder of the vectors; None takes `.cache/photos` in the market.
+        batch_size: photos per call of the encoder.
+        workers: threads that read and decode; None uses one per CPU, at most 8.
+        report: called with the number of processed paths after each batch.
+        cache: folder of the vectors; None uses `.cache/photos` in the market.
 
     Raises:
-        VibesError: no column `path`, a full disk, or a cache that cannot be written.
+        VibesError: there is no column `path`, the disk is full, or the cache cannot be written.
     """
     root = cache_root(market_path, cache)
     job = PhotoJob(market_path, VectorCache(root, encoder.name, encoder.width))
@@ -230,7 +230,7 @@ def encode_photos(
     batch_size: int = 32,
     workers: int | None = None,
 ) -> None:
-    """Bring photos into the store of a job, the encoder's own; arguments and errors as for `embed_photos`."""
+    """Embed photos into the cache of a job's encoder; arguments and errors as for `embed_photos`."""
     paths = list(dict.fromkeys(_paths(photos)))
     unknown = [path for path in paths if not job.recall(path)]
     start, fresh = time.monotonic(), 0
@@ -247,15 +247,15 @@ def encode_photos(
 def load_photo_vectors(
     market_path: Path, photos: pd.DataFrame, encoder_name: str | None = None, cache: Path | None = None
 ) -> PhotoVectors | None:
-    """Read what `embed_photos` left, without the encoder; None where this encoder embedded nothing.
+    """Load what `embed_photos` cached, without the encoder; None where this encoder embedded nothing.
 
     Args:
-        market_path, photos, cache: as for `embed_photos`. A file that was touched since is hashed, so that a
-            copied market needs no second embedding; a photo whose content is new is not ok.
-        encoder_name: None takes the encoder that `embed_photos` finished with last; "a+b" takes two.
+        market_path, photos, cache: as for `embed_photos`. A file with a changed stamp is hashed, so that a
+            copied market is not embedded again; a photo with new content is not ok.
+        encoder_name: None uses the encoder of the last `embed_photos`; "a+b" uses two.
 
     Raises:
-        VibesError: no column `path`, or a damaged cache.
+        VibesError: there is no column `path`, or the cache is damaged.
     """
     if encoder_name is not None and JOIN in encoder_name:
         names = encoder_name.split(JOIN)
@@ -277,7 +277,7 @@ def load_photo_vectors(
 
 
 def photo_center(photos: PhotoVectors | None) -> np.ndarray | None:
-    """Return the mean vector (w,) float32 from which the photo space is seen; None without a usable photo."""
+    """Return the mean photo vector (w,) float32 of the market, the origin of the photo space; None without a usable photo."""
     if photos is None or not photos.ok.any():
         return None
     mean: np.ndarray = np.asarray(photos.vectors[photos.ok], np.float32).mean(axis=0)
@@ -285,9 +285,9 @@ def photo_center(photos: PhotoVectors | None) -> np.ndarray | None:
 
 
 def combine(parts: list[PhotoVectors]) -> PhotoVectors:
-    """Return the vectors of several encoders for one photos table, each of norm 1, side by side.
+    """Concatenate the vectors of several encoders for one photos table, each scaled to norm 1.
 
-    Only photos that every encoder has a vector of are ok.
+    Only photos with a vector of every encoder are ok.
     """
     if len(parts) == 1:
         return parts[0]
@@ -312,9 +312,9 @@ def tell_broken(market: Path, photos: PhotoVectors | None, report: Report) -> No
 
 
 def _paths(photos: pd.DataFrame) -> list[str]:
-    """Return the path of each row; a missing cell becomes the empty path, which `photo_files.locate` refuses."""
+    """Return the path of each row; a missing cell becomes the empty path, which `photo_files.locate` rejects."""
     if Columns.PATH not in photos:
-        raise VibesError(f"The photos table has no column {Columns.PATH!r}; name each photo's file in it.")
+        raise VibesError(f"The photos table has no column {Columns.PATH!r}; add it with each photo's file.")
     return [cell if isinstance(cell, str) else "" for cell in photos[Columns.PATH]]
 
 

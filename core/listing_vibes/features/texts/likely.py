@@ -1,23 +1,23 @@
-"""Rows of an embedding table for words that nobody has trained yet: near those of words that mean the like.
+"""Initialize embedding rows of new words near those of words with a similar meaning.
 
-What N trained rows have in common with the sentence vectors of their names is a linear map (ridge regression, its strength
-by leave-one-out). A new row is what the map foretells of its name, plus noise as large as what leave-one-out missed: where
-sentences tell nothing of the rows, as with names of sellers, that is a random row as loud as the known ones, so that two of
+A linear map (ridge regression, its strength chosen by leave-one-out) predicts N trained rows from the sentence vectors of their
+names. A new row is the prediction for its name, plus noise with the size of the leave-one-out error: where
+sentences do not predict the rows, as for names of sellers, it is a random row of the usual size, so that two of
 them still differ.
 """
 
 import numpy as np
 
-#: Strengths of the ridge that leave-one-out chooses from, as shares of the vectors' mean square.
+#: Ridge strengths that leave-one-out chooses from, as shares of the vectors' mean square.
 STRENGTHS = np.logspace(-3, 3, 13)
-#: Known rows from which on a map is fitted; with fewer, new rows are noise around their mean.
+#: The minimum number of trained rows for a map; with fewer, new rows are noise around their mean.
 FEWEST = 8
 
 
 def likely_rows(
     known: np.ndarray, rows: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """(M, d) float32 rows for names with the sentence vectors `wanted` (M, w).
+    """Return (M, d) float32 rows for names with the sentence vectors `wanted` (M, w).
 
     Args:
         known: (N, w) sentence vectors of the names of trained rows, N >= 2.

@@ -1,6 +1,6 @@
-"""The text vectors that the model reads: one or several views of each text, reduced to the model's width.
+"""The text vectors of the model: one or several views of each text, reduced to the model's width.
 
-They are encoded by the encoders of `listing_vibes.features.texts.sources`.
+`listing_vibes.features.texts.sources` has their encoders.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from listing_vibes.progress import Report
 
 
 def readable(views: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """The views that tell something of such texts: the packaged sentence encoder was trained on English, and of other scripts knows
-    letters at best, so that words and letters tell more."""
+    """Return the views that suit such texts: the packaged sentence encoder was trained on English and knows at best the
+    letters of other scripts, so that TF-IDF of words and letters works better for these."""
     if is_latin(texts):
         return list(views)
     return list(dict.fromkeys("tfidf" if view.startswith("minilm") else view for view in views))
@@ -28,7 +28,7 @@ def readable(views: Sequence[str], texts: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class TextVectorsView:
-    """A fitted view: what makes its vectors and what brings them to the model's width."""
+    """A fitted view: an encoder of texts and the reducer of its vectors to the model's width."""
 
     name: str
     source: TextSource
@@ -50,18 +50,18 @@ class TextVectorsView:
         return cls(name, source, Reducer.fit(wide, width, whiten=source.whiten))
 
     def transform(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
-        """(N,) texts to (N, width) float32."""
+        """Reduce (N,) texts to (N, width) float32."""
         return self.reducer.transform(self.source.vectors(texts, cache, report))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What `restore` needs: the reducer's arrays bare, those of the source behind `source.`."""
+        """Return the arguments of `restore`: arrays of the reducer without a prefix, those of the source with `source.`."""
         head, arrays = self.source.state()
         source_arrays = {f"source.{key}": value for key, value in arrays.items()}
         return {"name": self.name, **head}, {**self.reducer.to_arrays(), **source_arrays}
 
     @classmethod
     def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> TextVectorsView:
-        """The view that `state` came from."""
+        """Restore a view from `state`."""
         source_arrays = {
             key.removeprefix("source."): v for key, v in arrays.items() if key.startswith("source.")
         }

@@ -1,4 +1,4 @@
-"""What each row of an embedding table means, whatever the vocabulary: how trained rows find their place in another one."""
+"""The meaning of each row of an embedding table, by which trained rows are mapped to another vocabulary."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ from listing_vibes.features.tokens.tabular import (
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 
-#: What tells a row of one table from all others: such as ("value", "district", "Harbour").
+#: Identifies a row of a table, such as ("value", "district", "Harbour").
 Meaning = tuple[str, ...]
-#: Rows that nothing reads.
+#: Unused rows.
 NOTHING: Meaning = ()
 
 
@@ -31,12 +31,12 @@ class Rows:
 
     @classmethod
     def of(cls, vocabulary: Vocabulary) -> "Rows":
-        """Of a model with this vocabulary."""
+        """Return the rows of a model with this vocabulary."""
         return cls(_keys(vocabulary), _values(vocabulary), _bins(vocabulary))
 
 
 def places(wanted: list[Meaning], among: list[Meaning]) -> np.ndarray:
-    """(N,) int64 where each of the N `wanted` stands `among` others, -1 where it does not."""
+    """Return (N,) int64: the position of each of the N `wanted` among `among`, -1 where there is none."""
     available = {meaning: place for place, meaning in enumerate(among) if meaning}
     return np.array([available.get(meaning, -1) for meaning in wanted], np.int64)
 
@@ -76,7 +76,7 @@ def _values(vocabulary: Vocabulary) -> list[Meaning]:
 
 
 def _ids(entry: AttributeVocabulary) -> list[Meaning]:
-    """In the order of `AttributeVocabulary.size`."""
+    """Return the meanings in the order of `AttributeVocabulary.size`."""
     ids: list[Meaning] = [("value", entry.name, value) for value in entry.values]
     ids += [("bucket", entry.name, str(place)) for place in range(entry.buckets)]
     rest = entry.size - len(ids)

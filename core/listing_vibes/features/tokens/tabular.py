@@ -1,6 +1,6 @@
-"""Tabular tokenisation: each listing as a run of tokens, one per known attribute value, photo and text.
+"""Tabular tokenization: each listing as a sequence of tokens, one for each known attribute value, photo and text.
 
-A token is numbers only; `listing_vibes.model.model` turns it into a vector:
+Tokens are numbers; `listing_vibes.model.model` converts them to vectors:
 key + value + piecewise-linear part + mean of a set + projected photo or text vector.
 """
 
@@ -13,7 +13,7 @@ from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.log import ranges
 
-# Keys every model has; attribute keys follow.
+# Keys of every model; attribute keys follow.
 PAD, CLS, PHOTO, ACTION, DURATION = range(5)
 FIRST_ATTRIBUTE_KEY = 5
 # Token types of the embedding layer.
@@ -22,9 +22,9 @@ TYPE_CLS, TYPE_ATTRIBUTE, TYPE_CONTENT, TYPE_META = range(4)
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """T tokens of L listings, listing by listing; `offset[l] : offset[l + 1]` are those of listing l.
+    """T tokens of L listings, concatenated; `offset[l] : offset[l + 1]` are those of listing l.
 
-    `set_offset` and `set_member` list the members of every token's set (multi, place, words), token by token.
+    `set_offset` and `set_member` list the members of every token's set (multi, place, words), concatenated.
     """
 
     offset: np.ndarray  # (L + 1,) int64
@@ -39,11 +39,11 @@ class Tokens:
 
     @property
     def listings(self) -> int:
-        """L, how many listings."""
+        """L, the number of listings."""
         return len(self.offset) - 1
 
     def taken(self, source: np.ndarray, count: np.ndarray) -> "Tokens":
-        """Listings of `count` (B,) int64 tokens each: the tokens `source` (T,) of these, one after the other."""
+        """Return listings of `count` (B,) int64 tokens each: the tokens `source` (T,) of these, concatenated."""
         sizes = sizes_of(self.set_offset, source)
         return Tokens(
             offset=np.append(0, np.cumsum(count)),
@@ -57,17 +57,17 @@ class Tokens:
 
 
 def sizes_of(offset: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(B,) how long the runs `rows` (B,) are that `offset` (N + 1,) bounds, without a pass over all N."""
+    """Return (B,) the sizes of the segments `rows` (B,) with the bounds `offset` (N + 1,), without computing all N sizes."""
     result: np.ndarray = offset[rows + 1] - offset[rows]
     return result
 
 
 class TokenColumns:
-    """Collects one slot (attribute, photo position, text) after the other, then sorts by listing."""
+    """Collect slots (attribute, photo position, text) one by one, then sort by listing."""
 
     def __init__(self) -> None:
         self.parts: list[dict[str, np.ndarray]] = []
-        self.members: list[np.ndarray] = []  # of the sets of each part, token by token
+        self.members: list[np.ndarray] = []  # members of the sets of each part, concatenated
 
     def add(
         self,
@@ -76,7 +76,7 @@ class TokenColumns:
         sets: list[list[int]] | None = None,
         **columns: np.ndarray,
     ) -> None:
-        """One slot: tokens of the `listing` rows (n,), in which a listing may stand several times in a row."""
+        """Add a slot: tokens of the `listing` rows (n,), in which a listing may occur several times in a row."""
         n = len(listing)
         part = {"listing": listing, "key": np.full(n, key), "slot": np.full(n, len(self.parts))}
         for name, empty in (("value", 0), ("bin", 0), ("fraction", 0.0), ("photo", -1), ("text", -1)):
@@ -88,7 +88,7 @@ class TokenColumns:
         self.members.append(np.array([member for s in sets or () for member in s], np.int32))
 
     def add_texts(self, vocabulary: Vocabulary, name: str, text_rows: list[dict[str, np.ndarray]]) -> None:
-        """The sentence vectors of the attribute `name`, view by view."""
+        """Add the sentence vectors of the attribute `name`, view by view."""
         for view, by_name in enumerate(text_rows):
             if name in by_name:
                 rows = by_name[name]
@@ -96,14 +96,14 @@ class TokenColumns:
                 self.add(present, text_key(vocabulary, name, view), text=rows[present])
 
     def add_photos(self, vocabulary: Vocabulary, photo_rows: list[list[np.ndarray]]) -> None:
-        """The photo vectors, encoder by encoder."""
+        """Add the photo vectors, encoder by encoder."""
         for view, places in enumerate(photo_rows):
             for rows in places:
                 present = np.flatnonzero(rows >= 0)
                 self.add(present, photo_key(vocabulary, view), photo=rows[present])
 
     def tokens(self, listings: int) -> Tokens:
-        """All tokens, listing by listing and there in the order of adding."""
+        """Return all tokens, sorted by listing and then by the order of adding."""
         names = ("listing", "slot", "key", "value", "bin", "fraction", "photo", "text", "members")
         full = {
             name: np.concatenate([p[name] for p in self.parts]) if self.parts else np.empty(0)
@@ -123,7 +123,7 @@ class TokenColumns:
 
 
 def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
-    """The first key number of each attribute; some kinds have several, such as a text's sentence and its words."""
+    """Return the first key number of each attribute; some types have several, such as a text's sentence and its words."""
     keys, following = {}, FIRST_ATTRIBUTE_KEY
     for entry in vocabulary.attributes:
         keys[entry.name] = following
@@ -132,16 +132,18 @@ def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
 
 
 def first_extra_key(vocabulary: Vocabulary) -> int:
-    """Keys below this one are those every model has and those of the attributes."""
+    """Return the number of keys that belong to every model or to attributes; further keys follow them."""
     keys = attribute_keys(vocabulary)
     if not keys:
         return FIRST_ATTRIBUTE_KEY
     last = vocabulary.attributes[-1]
-    return keys[last.name] + max(2, type_of(last.kind).keys)  # as if the last were a text, whatever it is
+    return keys[last.name] + max(
+        2, type_of(last.kind).keys
+    )  # reserved as for a text, whatever the last type is
 
 
 def text_key(vocabulary: Vocabulary, name: str, view: int) -> int:
-    """Key of the sentence vector that view number `view` has of the text attribute `name`."""
+    """Return the key of the sentence vector of the text attribute `name` in view number `view`."""
     if view == 0:
         return attribute_keys(vocabulary)[name]
     texts = vocabulary.sentences
@@ -149,7 +151,7 @@ def text_key(vocabulary: Vocabulary, name: str, view: int) -> int:
 
 
 def photo_key(vocabulary: Vocabulary, view: int) -> int:
-    """Key of the photo vectors of encoder number `view`."""
+    """Return the key of the photo vectors of encoder number `view`."""
     texts = len(vocabulary.sentences)
     return (
         PHOTO if view == 0 else first_extra_key(vocabulary) + (vocabulary.text_views - 1) * texts + view - 1
@@ -157,19 +159,19 @@ def photo_key(vocabulary: Vocabulary, view: int) -> int:
 
 
 def piece_keys(vocabulary: Vocabulary) -> tuple[int, int]:
-    """Keys of a word piece of an attribute's name, and of its value: Recformer's two token types (Li et al. 2023)."""
+    """Return the keys of word pieces in names and in values of attributes: Recformer's two token types (Li et al. 2023)."""
     first = photo_key(vocabulary, vocabulary.photo_views)
     return first, first + 1
 
 
 def key_count(vocabulary: Vocabulary) -> int:
-    """How many keys there are."""
+    """Return the number of keys."""
     first, _ = piece_keys(vocabulary)
     return first + 2 * bool(vocabulary.pieces)
 
 
 def view_of_key(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    """(K,) int64 photo view and (K,) int64 text view whose linear layer a token of that key goes through."""
+    """Return (K,) int64 photo view and (K,) int64 text view whose linear layer applies to a token with that key."""
     photo, text = np.zeros((2, key_count(vocabulary)), np.int64)
     for view in range(1, vocabulary.photo_views):
         photo[photo_key(vocabulary, view)] = view
@@ -180,7 +182,7 @@ def view_of_key(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
-    """Where the bins of each attribute that has some begin among all bins (the first is 1; 0 means none)."""
+    """Return the first bin of each attribute with bins among all bins (the first is 1; 0 means none)."""
     offsets, following = {}, 1
     for entry in vocabulary.attributes:
         if type_of(entry.kind).binned:
@@ -196,12 +198,12 @@ def tokenise(
     text_rows: list[dict[str, np.ndarray]] | None = None,
     use_words: bool = True,
 ) -> Tokens:
-    """Tokens of all `listings`; what is missing has no token.
+    """Return the tokens of all `listings`; missing values have no token.
 
     Args:
         photo_rows: for each photo encoder and photo position the rows (L,) of the photo vectors, -1 where there is none.
         text_rows: for each text view and text attribute the rows (L,) of the text vectors, -1 where there is none.
-        use_words: whether an attribute that is embedded as sentences also gives a token with the set of its known words.
+        use_words: whether an attribute with sentence vectors also has a token with the set of its known words.
     """
     columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
     for entry in vocabulary.attributes:

@@ -1,4 +1,4 @@
-"""Attribute values to numbers, fitted on the training period only; what each kind becomes says `listing_vibes.market.attribute_types`."""
+"""The vocabulary of attribute values, fitted on the training period only; see also `listing_vibes.market.attribute_types`."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Attribute
 
-MIN_COUNT = 2  # listings that must have a value for it to be known
+MIN_COUNT = 2  # minimum number of listings with a value
 BINS = 24  # quantile bins of a number
 BUCKETS = 8  # quantile buckets of a duration
 
 
 class Vocabulary(BaseModel):
-    """The vocabularies of all attributes, of the actions and the duration buckets, and all else that sizes a model."""
+    """The vocabularies of all attributes, of the actions and the duration buckets, and all other sizes of a model."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,30 +25,30 @@ class Vocabulary(BaseModel):
     size: int = 1  # ids of the attributes, or of the word pieces; 0 included
     pieces: list[
         str
-    ] = []  # word-piece tokenisation: the piece of id 1, 2, ...; the first stands for unknown ones
-    photo_views: int = 1  # photo encoders with tokens, and a linear layer, of their own
-    text_views: int = 1  # likewise
+    ] = []  # word-piece tokenization: the pieces of ids 1, 2, ...; the first is for unknown ones
+    photo_views: int = 1  # photo encoders with their own tokens and linear layer
+    text_views: int = 1  # the same for text views
 
     @model_validator(mode="before")
     @classmethod
     def _without_removed(cls, given: Any) -> Any:
-        """How a photo layer began says nothing once it is trained; runs of before 2026-12 store it."""
+        """Remove the initialization of the photo layer, which runs from before 2026-12 store."""
         if isinstance(given, dict):
             return {name: value for name, value in given.items() if name != "photo_start"}
         return given
 
     @property
     def total(self) -> int:
-        """All ids: those of the attributes (or word pieces), of the actions and of the duration buckets."""
+        """The number of ids: those of the attributes (or word pieces), of the actions and of the duration buckets."""
         return self.size + len(self.actions) + len(self.duration_edges) + 1
 
     @property
     def sentences(self) -> list[str]:
-        """The attributes that are embedded by the sentence encoders."""
+        """The attributes with sentence vectors."""
         return [entry.name for entry in self.attributes if type_of(entry.kind).sentences]
 
     def attribute(self, name: str) -> AttributeVocabulary | None:
-        """The vocabulary of one attribute."""
+        """Return the vocabulary of an attribute; None where it has none."""
         return next((entry for entry in self.attributes if entry.name == name), None)
 
 
@@ -73,7 +73,7 @@ def fit_vocabulary(
 
 
 def duration_edges(durations: np.ndarray, buckets: int) -> list[float]:
-    """Inner edges (at most `buckets` - 1, ascending) of quantile buckets of durations (seconds, NaN unknown)."""
+    """Return inner edges (at most `buckets` - 1, ascending) of quantile buckets of durations (seconds, NaN unknown)."""
     durations = durations[np.isfinite(durations)]
     if not len(durations):
         return []
@@ -81,13 +81,13 @@ def duration_edges(durations: np.ndarray, buckets: int) -> list[float]:
 
 
 def extend_vocabulary(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) -> Vocabulary:
-    """Return `old` with what only `new` has; known values keep their order, and numbers' bins and locations' grids stay.
+    """Return `old` extended by what only `new` has; known values, bins of numbers and grids of locations stay.
 
-    An attribute whose values lie mostly beyond those bins or grids (see `AttributeType.outgrown`) gets those of `new`.
+    An attribute whose values are mostly outside those bins or grids (see `AttributeType.outgrown`) gets those of `new`.
 
     Args:
-        new: fitted on the new market alone, its attributes of the kinds that they have in `old`.
-        listings: of the new market, those that `new` was fitted on.
+        new: fitted on the new market only, its attributes with the types that they have in `old`.
+        listings: those of the new market that `new` was fitted on.
     """
     brought = {entry.name: entry for entry in new.attributes}
     entries = [_merge_entries(entry, brought.pop(entry.name, None), listings) for entry in old.attributes]
@@ -118,6 +118,6 @@ def _merge_entries(
 
 
 def _new_in(values: list[str], available: list[str]) -> list[str]:
-    """Return those of `values` that are not known, in their order."""
+    """Return those of `values` that are not in `available`, in their order."""
     known_values = set(available)
     return [value for value in values if value not in known_values]

@@ -1,8 +1,8 @@
-"""Word-piece tokenisation: a listing as a sentence of its attributes' names and values.
+"""Word-piece tokenization: a listing as a sentence of its attributes' names and values.
 
-Recformer (Li et al. 2023, arXiv 2305.13731): "title house by the sea price 120 ...", key words and value words told
-apart by a token type. The pieces are those of MiniLM's tokenizer that occur in the training period; others share one
-id. Each attribute is cut first, then the longest ones until the listing fits its budget.
+Recformer (Li et al. 2023, arXiv 2305.13731): "title house by the sea price 120 ...", key words and value words distinguished
+by a token type. The pieces are those of MiniLM's tokenizer that occur in the training period; others share one
+id. Each attribute is truncated first, then the longest ones until the listing fits its budget.
 """
 
 from functools import lru_cache
@@ -19,9 +19,9 @@ from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Attribute
 
 UNKNOWN = "[UNK]"
-#: Word tokens of a listing, and tokens of an attribute, at most.
+#: The most word tokens of a listing, and tokens of an attribute.
 LISTING_TOKENS, ATTRIBUTE_TOKENS = 64, 32
-Pieces = list[np.ndarray]  # of each listing, numbers of the tokenizer
+Pieces = list[np.ndarray]  # the tokenizer's ids for each listing
 
 
 def fit_pieces(
@@ -31,7 +31,7 @@ def fit_pieces(
     actions: list[str],
     durations: np.ndarray,
 ) -> Vocabulary:
-    """The pieces that occur in the listings `rows` (n,), the actions, and buckets of the durations (seconds)."""
+    """Fit the vocabulary of pieces in the listings `rows` (n,), the actions, and buckets of the durations (seconds)."""
     entries = [
         AttributeVocabulary(name=attribute.name, kind=attribute.kind, label=attribute.label or attribute.name)
         for attribute in attributes
@@ -57,7 +57,7 @@ def tokenise_pieces(
     photo_rows: list[list[np.ndarray]],
     text_rows: list[dict[str, np.ndarray]],
 ) -> Tokens:
-    """Tokens of all `listings`: the words of each known attribute, then the text views, then the photos."""
+    """Return the tokens of all `listings`: the words of each known attribute, then the text views, then the photos."""
     tokenizer = _tokenizer()
     ours = np.ones(len(tokenizer), np.int32)  # by the tokenizer's number; 1 = unknown
     ours[tokenizer.convert_tokens_to_ids(vocabulary.pieces[1:])] = np.arange(2, 1 + len(vocabulary.pieces))
@@ -82,15 +82,13 @@ def tokenise_pieces(
 
 
 def fair_cut(lengths: np.ndarray, budget: int) -> np.ndarray:
-    """(L, A) tokens kept of each attribute: the longest give first, until a listing has at most `budget` of them."""
+    """Return (L, A) tokens of each attribute after truncating the longest ones, with at most `budget` for each listing."""
     stored = lengths.copy()
     for row in np.flatnonzero(lengths.sum(axis=1) > budget):
         ascending, left = np.sort(lengths[row]), budget
         for place, length in enumerate(ascending):
             share = left // (len(ascending) - place)
-            if (
-                length > share
-            ):  # all from here on are cut to this share; what is left over goes to the first ones
+            if length > share:  # the remaining ones are cut to this share; the first ones get the remainder
                 stored[row] = np.minimum(lengths[row], share)
                 longer = np.flatnonzero(lengths[row] > share)
                 stored[row, longer[: budget - stored[row].sum()]] += 1
@@ -100,7 +98,7 @@ def fair_cut(lengths: np.ndarray, budget: int) -> np.ndarray:
 
 
 def word_vectors(vocabulary: Vocabulary, width: int) -> np.ndarray:
-    """(pieces, width) float32: MiniLM's own vectors of the pieces, reduced, of mean norm 1; a start for training."""
+    """Return (pieces, width) float32: MiniLM's vectors of the pieces, reduced to mean norm 1, for initialization."""
     from safetensors import safe_open
 
     from listing_vibes.features.reduce import Reducer
@@ -113,7 +111,7 @@ def word_vectors(vocabulary: Vocabulary, width: int) -> np.ndarray:
 
 
 def _spoken(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> tuple[Pieces, int]:
-    """For each listing the pieces of name and value, none where the value is missing; and how many name it."""
+    """Return for each listing the pieces of name and value, none where the value is missing; and the number of name pieces."""
     name = _label(entry)[: most - 1]
     values = _values(entry, listings, most - len(name))
     return [np.concatenate([name, ids]) if len(ids) else ids for ids in values], len(name)
@@ -124,7 +122,7 @@ def _label(entry: AttributeVocabulary) -> np.ndarray:
 
 
 def _values(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> Pieces:
-    """For each listing at most `most` pieces of its value."""
+    """Return for each listing at most `most` pieces of its value."""
     cells = [" ".join(word.split()) for word in _words(entry, listings)]
     distinct = sorted(set(cells))
     given = _tokenizer()(distinct, add_special_tokens=False, truncation=True, max_length=most)["input_ids"]
@@ -133,7 +131,7 @@ def _values(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> Pi
 
 
 def _words(entry: AttributeVocabulary, listings: pd.DataFrame) -> list[str]:
-    """Each listing's value in words; "" where it is missing."""
+    """Return each listing's value in words; "" where it is missing."""
     kind = type_of(entry.kind)
     if not set(kind.columns(entry.name)) <= set(listings):
         return [""] * len(listings)

@@ -1,4 +1,4 @@
-"""The types of attributes: one class in one file says how a type is read, shown and encoded for a model."""
+"""The types of attributes: one class in one file defines how a type is parsed, displayed and encoded for a model."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ __all__ = [
     "ids_of", "infer_type", "type_of",
 ]  # fmt: skip
 
-#: The forms in which screens show, edit, filter and color a value; a type takes the one that suits it.
+#: The forms in which screens display, edit, filter and color a value; each type has one.
 Shown = Literal["category", "number", "flag", "text", "multi", "place"]
 
 
 class AttributeType(ABC):
-    """What the values of one type of attribute are: `multi.py` in this folder is the type "multi".
+    """A type of attribute: `multi.py` in this folder defines the type "multi".
 
-    A model sees numbers only (`tokenize`): an id from the attribute's vocabulary, a set of them, or a bin of a
-    piecewise-linear encoding; `listing_vibes.features.tokens.tabular` makes tokens of them, and the embedding, the attributes
-    space, exports and explanations know nothing but tokens.
+    A model sees numbers only (`tokenize`): an id from the attribute's vocabulary, a set of ids, or a bin of a
+    piecewise-linear encoding. `listing_vibes.features.tokens.tabular` makes tokens of them, and the embedding, the attributes
+    space, exports and explanations use only tokens.
     """
 
-    #: A listing has one value, which rules can ask to be the same.
+    #: A listing has one value, so that rules can require equal values.
     one_value: ClassVar[bool] = True
-    #: The value fits into a cell of a table; stores filter by it, and probes may ask for it.
+    #: The value fits into a table cell, so that stores can filter by it and probes can use it.
     short: ClassVar[bool] = True
-    #: An amount: probes ask for it by default, and a number that predicts how many events a listing has is a leak.
+    #: An amount: a default target of probes; a number that predicts how many events a listing has is a leak.
     amount: ClassVar[bool] = False
-    #: Words that people wrote, in which ratings may stand.
+    #: Written text, which may contain ratings.
     written: ClassVar[bool] = False
-    #: Each value is also embedded by the sentence encoders; takes the first of `keys`.
+    #: The sentence encoders also embed each value; this uses the first of `keys`.
     sentences: ClassVar[bool] = False
-    #: The values tell groups of listings apart (`traits`).
+    #: Groups of listings are described by the values (`traits`).
     has_traits: ClassVar[bool] = True
-    #: The attribute is a column of its own in the listings table.
+    #: The attribute is one column of the listings table.
     own_column: ClassVar[bool] = True
-    #: A cell of a file may hold several values with a separator between them that `market.toml` may name.
+    #: A cell of a file may hold several values; `market.toml` may name their separator.
     separated: ClassVar[bool] = False
-    #: What a condition on the attribute takes, in words.
+    #: What a condition on the attribute accepts, in words.
     takes: ClassVar[str] = "words"
-    #: How many different keys the attribute's tokens have.
+    #: The number of different keys of the attribute's tokens.
     keys: ClassVar[int] = 1
-    #: The tokens have bins of a piecewise-linear encoding, as many as the vocabulary has ids.
+    #: The tokens have bins of a piecewise-linear encoding, one for each id of the vocabulary.
     binned: ClassVar[bool] = False
-    #: How screens show it.
+    #: How screens display it.
     shown_as: ClassVar[Shown] = "category"
-    #: By what a column without a type in `market.toml` is inferred to have this one; see `infer_type`.
+    #: The tests by which a column without a type in `market.toml` is inferred to have this type; see `infer_type`.
     claims: ClassVar[tuple[Claim, ...]] = ()
 
     # A market's table.
@@ -69,33 +69,33 @@ class AttributeType(ABC):
         return (name,)
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
-        """Read a column of a file as the market holds it.
+        """Parse a column of a file to the values of the market.
 
         Returns:
-            the values (N,), missing where there is none; bad (N,) bool, the cells that are an issue;
-            and the issue, such as that they are no numbers.
+            the values (N,), missing where there is none; bad (N,) bool, the cells with an issue;
+            and the issue, such as "is not a number".
         """
         words = as_ids(column)
         return words.where(words != ""), np.zeros(len(column), bool), ""
 
     def parse(self, value: Any, label: str, column: str) -> Any:
-        """Parse one value that a user typed, as the market holds it in `column`; never called for a missing one.
+        """Parse one value that a user typed, for the market's `column`; never called for a missing value.
 
         Raises:
-            VibesError: it cannot be read.
+            VibesError: it is invalid.
         """
         return str(value).strip()
 
     def wanted(self, part: str) -> Any:
-        """Parse what a condition on the attribute asks for.
+        """Parse the value in a condition on the attribute.
 
         Raises:
-            VibesError: it cannot be read.
+            VibesError: it is invalid.
         """
         return part
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
-        """Return (L,) bool: where the cell is one of the `values`, as `wanted` gives them; a missing one is none."""
+        """Return (L,) bool: where the cell is one of the `values`, as parsed by `wanted`; False where it is missing."""
         words = column.astype("string").str.casefold()
         return words.isin([value.casefold() for value in values]).to_numpy(bool, na_value=False)
 
@@ -104,34 +104,34 @@ class AttributeType(ABC):
         return listings[list(self.columns(name))].isna().any(axis=1).to_numpy()
 
     def distinct(self, listings: pd.DataFrame, name: str) -> int:
-        """Return how many different values there are."""
+        """Return the number of distinct values."""
         return int(listings[name].nunique())
 
     # Words.
 
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
-        """Return each listing's value in words, "" where it is missing; what word-piece tokenization reads."""
+        """Return each listing's value in words, "" where it is missing; the input of word-piece tokenization."""
         return ["" if pd.isna(value) else str(value) for value in listings[name]]
 
     def traits(self, label: str, known: pd.Series) -> Coded:
-        """Return the values that are there as the numbers of what groups of listings are told apart by."""
+        """Return the values that are present as numbers of traits, which describe groups of listings."""
         return coded_values(label, known)
 
     # A model.
 
     @abstractmethod
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
-        """Fit what the values become on the training period's `listings`.
+        """Fit the vocabulary of the attribute on the training period's `listings`.
 
         Args:
-            bins: how many bins of a number are asked for.
-            min_count: listings that must have a value for it to be known.
+            bins: the requested number of bins of a number.
+            min_count: the minimum number of listings with a value for it to enter the vocabulary.
         """
 
     def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
-        """Return the share of values beyond what `entry` can tell apart, where that is most of them; else 0.
+        """Return the share of values that `entry` cannot distinguish, where that is most of them; else 0.
 
-        An attribute that a model knows from another market then needs to be fitted again.
+        An attribute that a model learned on another market then has to be fitted again.
         """
         return 0.0
 
@@ -139,10 +139,10 @@ class AttributeType(ABC):
     def tokenize(
         self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
     ) -> list[Tokens]:
-        """Return the tokens of all `listings`, slot by slot; what is missing has none.
+        """Return the tokens of all `listings`, slot by slot; missing values have none.
 
         Args:
-            use_words: whether what is embedded as sentences also has a token of its words.
+            use_words: whether an attribute with sentence vectors also has a token of its words.
         """
 
 
@@ -162,9 +162,9 @@ def type_of(name: str) -> AttributeType:
 
 
 def infer_type(name: str, column: pd.Series) -> str | None:
-    """Infer the type of an attribute from its name and values; None for an empty column, dates or bare identifiers.
+    """Infer the type of an attribute from its name and values; None for an empty column, dates or identifiers.
 
-    Of all types' claims the strongest that holds decides.
+    The strongest claim that holds, of all types, decides.
     """
     sample = Sample(name, column)
     if sample.present.empty or pd.api.types.is_datetime64_any_dtype(column.dtype):
@@ -176,19 +176,19 @@ def infer_type(name: str, column: pd.Series) -> str | None:
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute of a listing, as the model and the screen know it."""
+    """One attribute of a listing, for models and screens."""
 
     name: str
     kind: str
     label: str
     unit: str = ""
-    decimal: str = ""  # "," where a comma parts the decimals in the table as it was read
+    decimal: str = ""  # "," where the table's numbers have a decimal comma
 
     @property
     def shown_as(self) -> Shown:
-        """In which form screens show and edit it; see `listing_vibes.market.attribute_types.AttributeType`."""
+        """The form in which screens display and edit it; see `listing_vibes.market.attribute_types.AttributeType`."""
         return type_of(self.kind).shown_as
 
     def typed(self, value: Any) -> Any:
-        """Return a value that a user typed, with a decimal comma as the table has it, for its type to parse."""
+        """Return a value that a user typed, with the decimal comma of the table, for its type to parse."""
         return with_point(value) if self.decimal == "," and isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""A column as attribute types see it where market.toml does not say which type it has."""
+"""A column for type inference, where market.toml does not name the type."""
 
 import re
 from collections.abc import Callable
@@ -11,16 +11,16 @@ import pandas as pd
 from listing_vibes.market.values import is_textual, to_numbers
 from listing_vibes.market.words import gaps
 
-#: A day, maybe with a time: 2024-01-31, 2024-01-31T18:05:00Z, 31.01.2024 18:05, 1/31/2024.
+#: A day, optionally with a time: 2024-01-31, 2024-01-31T18:05:00Z, 31.01.2024 18:05, 1/31/2024.
 _DAY = r"(?:\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2}/\d{1,2}/\d{4})(?:[T\s]\s*\d{1,2}:\d{2}.{0,24})?"
-#: Zeros in front are of codes: of postcodes of one length, of phone numbers.
+#: Leading zeros mark codes: postcodes of one length, phone numbers.
 _PADDED = re.compile(r"0\d{2,}")
-_SOME = 5_000  # cells by which dates and numbers are recognized
+_SOME = 5_000  # cells that dates and numbers are inferred from
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A test by which a column is inferred to have a type, and its strength; the built-in ones have 10 to 100."""
+    """A test for a column's type, and its strength; the built-in ones have strengths from 10 to 100."""
 
     strength: int
     holds: Callable[["Sample"], bool]
@@ -28,14 +28,14 @@ class Claim:
 
 @dataclass(frozen=True)
 class Sample:
-    """A column of which at least one cell is there; what several types ask for is computed once."""
+    """A column with at least one non-missing cell; values that several types need are computed once."""
 
     name: str
     column: pd.Series
 
     @cached_property
     def present(self) -> pd.Series:
-        """The cells that are there."""
+        """The non-missing cells."""
         return self.column.dropna()
 
     @cached_property
@@ -50,7 +50,7 @@ class Sample:
 
     @cached_property
     def texts(self) -> pd.Series:
-        """The cells as text without white space around it."""
+        """The cells as text, stripped."""
         return self.present.astype("str").str.strip()
 
     @cached_property
@@ -60,17 +60,17 @@ class Sample:
 
     @cached_property
     def gaps(self) -> pd.Series:
-        """How often one word ends and another begins in each cell."""
+        """The number of gaps between words in each cell."""
         return self.texts.map(gaps).astype(int)
 
     @cached_property
     def distinct(self) -> int:
-        """How many different cells there are."""
+        """The number of distinct cells."""
         return int(self.texts.nunique())
 
     @property
     def is_identifying(self) -> bool:
-        """Whether nearly every cell differs from all others, as identifiers do."""
+        """Whether nearly all cells are distinct, as identifiers are."""
         return self.distinct > 0.95 * len(self.texts) and len(self.texts) > 20
 
     @cached_property
@@ -82,15 +82,15 @@ class Sample:
 
     @cached_property
     def unparsed(self) -> float:
-        """The share of cells that are no numbers."""
+        """The share of cells that are not numbers."""
         return float(to_numbers(self.some if self.is_textual else self.present)[1].mean())
 
     @property
     def has_codes(self) -> bool:
-        """Whether digits are codes, as zeros stand in front."""
+        """Whether the digits are codes, which leading zeros indicate."""
         padded = self.some.str.fullmatch(_PADDED).mean()
         return bool(padded > 0.5 or (padded >= 0.01 and self.some.str.len().nunique() == 1))
 
     def share_with(self, part: str) -> float:
-        """The share of cells in which `part` stands."""
+        """The share of cells that contain `part`."""
         return float(self.texts.str.contains(part, regex=False).mean())

@@ -1,4 +1,4 @@
-"""What an attribute becomes for a model: a vocabulary fitted on the training period, and the ids of tokens."""
+"""The vocabulary of an attribute, fitted on the training period, and its tokens."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.market.garbage import none_meanwhile
 
-#: Known members of a set, or words of a text, at most.
+#: The most known members of a set, or words of a text.
 MOST_VALUES = 4000
-#: Share of values beyond what a vocabulary can tell apart, above which it no longer serves.
+#: Above this share of values that a vocabulary cannot distinguish, it has to be fitted again.
 MOST_BEYOND = 0.5
 
 
 class AttributeVocabulary(BaseModel):
-    """What one attribute's values become; ids are global, 0 is "no value"."""
+    """The vocabulary of one attribute; ids are global, 0 is "no value"."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str
     kind: str
-    label: str = ""  # word pieces: what names the attribute in a listing's words
+    label: str = ""  # word pieces: the attribute's name in a listing's words
     first: int = Field(0, ge=0)  # id of the first value; then in the order of `values`
     values: list[str] = []  # known values: categories, members of a set, words
     edges: list[float] = []  # number: ascending quantile edges, n + 1 for n bins
     grids: list[
         Annotated[list[list[float]], Field(min_length=2, max_length=2)]
     ] = []  # place: for each grid the inner latitude and longitude edges
-    buckets: int = Field(0, ge=0)  # ids after the values, for unseen ones
+    buckets: int = Field(0, ge=0)  # number of ids for unseen values, after those of `values`
 
     @property
     def size(self) -> int:
-        """How many ids the attribute takes: the values, the buckets, the bins, the map cells, in this order."""
+        """The number of ids of the attribute: the values, the buckets, the bins, the map cells, in this order."""
         cells = sum((len(lat) + 1) * (len(lon) + 1) for lat, lon in self.grids)
         return len(self.values) + self.buckets + max(len(self.edges) - 1, 0) + cells
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """n tokens of one slot, at most one a listing.
+    """n tokens of one slot, at most one for each listing.
 
     Attributes:
         listing: (n,) rows, ascending.
-        key: which of the type's `keys` they have.
+        key: the index of their key among the type's `keys`.
         value: (n,) ids; None: none.
-        bin, fraction: (n,) the bin of a piecewise-linear encoding, from 0, and how far through it in [0, 1]; None: none.
+        bin, fraction: (n,) the bin of a piecewise-linear encoding, from 0, and the position in it in [0, 1]; None: none.
         sets: the ids of each token's set; None: no sets.
     """
 
@@ -63,7 +63,7 @@ class Tokens:
 
     @property
     def ids(self) -> np.ndarray:
-        """All ids that the tokens have, one after another."""
+        """All ids of the tokens, concatenated."""
         if self.value is not None:
             return self.value
         return np.fromiter(chain.from_iterable(self.sets or ()), np.int64)
@@ -76,7 +76,7 @@ class Tokens:
 
 
 def frequent(values: Iterable[str], min_count: int) -> list[str]:
-    """Return the values that occur at least `min_count` times, the frequent ones first."""
+    """Return the values that occur at least `min_count` times, the most frequent first."""
     counts = [(value, count) for value, count in Counter(values).items() if count >= min_count]
     return [value for value, _ in sorted(counts, key=lambda item: (-item[1], item[0]))]
 
@@ -87,7 +87,7 @@ def ids_of(entry: AttributeVocabulary) -> dict[str, int]:
 
 
 def member_ids(entry: AttributeVocabulary, cells: Iterable[Iterable[str]]) -> list[list[int]]:
-    """Return the ids of the known members of each cell, each once; empty where there is none."""
+    """Return the ids of the known members of each cell, without duplicates; empty where there are none."""
     available = ids_of(entry)
     with none_meanwhile():
         return [

@@ -1,4 +1,4 @@
-"""One of a few names: a district, a seller, a color."""
+"""Categories: a district, a seller, a color."""
 
 import hashlib
 
@@ -8,12 +8,12 @@ import pandas as pd
 from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Tokens, ids_of
 from listing_vibes.market.attribute_types._vocabulary import frequent
 
-#: A value outside the vocabulary falls into one of these, so that two listings of one new seller still match.
+#: Buckets of values outside the vocabulary, so that two listings of an unseen seller still match.
 UNSEEN_BUCKETS = 32
 
 
 class Category(AttributeType):
-    """One token with the value's id; what no other type claims, unless it looks like an identifier or a date."""
+    """One token with the value's id; the default type, unless a column looks like an identifier or a date."""
 
     written = True
     claims = (Claim(10, lambda sample: not sample.is_identifying and not sample.is_date),)
@@ -31,7 +31,7 @@ class Category(AttributeType):
 
 
 def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
-    """Return the ids (L,) int32 of the values, 0 where missing; unseen values share hashed buckets."""
+    """Return the ids (L,) int32 of the values, 0 where missing; unseen values are hashed into shared buckets."""
     available = ids_of(entry)
 
     def lookup(value: object) -> int:
@@ -41,6 +41,6 @@ def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
         digest = hashlib.blake2b(f"{entry.name}={text}".encode(), digest_size=4).digest()
         return entry.first + len(entry.values) + int.from_bytes(digest) % entry.buckets
 
-    code, values = pd.factorize(column)  # (L,), -1 where missing; each value once
+    code, values = pd.factorize(column)  # (L,), -1 where missing; distinct values
     ids = np.array([*map(lookup, values), 0], np.int32)
     return ids[code]

@@ -39,7 +39,7 @@ class Flag(AttributeType):
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
         flags, bad = to_flags(column)
-        return flags, bad, "is neither yes nor no; read as missing"
+        return flags, bad, "is neither yes nor no; treated as missing"
 
     def parse(self, value: Any, label: str, column: str) -> Any:
         flags, bad = to_flags(pd.Series([value], dtype=object))

@@ -1,4 +1,4 @@
-"""A set of names: amenities, genres, actors."""
+"""Sets of names: amenities, genres, actors."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -12,12 +12,12 @@ from listing_vibes.market.attribute_types._traits import Coded, coded_values
 from listing_vibes.market.attribute_types._vocabulary import MOST_VALUES, frequent, member_ids
 from listing_vibes.market.values import SEPARATOR, to_set, to_sets
 
-#: A list as JSON or Python writes it, or a set of PostgreSQL; an object of JSON is none.
+#: A list in JSON or Python syntax, or a PostgreSQL array; a JSON object does not match.
 _LIST = r"\[.*\]|\{[^{}:]*\}"
 
 
 def _is_set(sample: Sample) -> bool:
-    """Return whether cells are lists, or texts with separators of which the parts recur: of titles such as "Attic | Bergen" they do not."""
+    """Return whether cells are lists, or texts with separators whose parts repeat; parts of titles such as "Attic | Bergen" do not."""
     if not sample.is_textual:
         return sample.has_lists
     if sample.some.str.fullmatch(_LIST).mean() > 0.9:
@@ -36,7 +36,7 @@ class Multi(AttributeType):
     shown_as = "multi"
     claims = (
         Claim(90, _is_set),
-        Claim(60, lambda sample: sample.is_textual and sample.share_with(SEPARATOR) > 0.2),  # and no text
+        Claim(60, lambda sample: sample.is_textual and sample.share_with(SEPARATOR) > 0.2),  # and not text
     )
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:

@@ -1,4 +1,4 @@
-"""An amount: a price, an area, a year."""
+"""Numbers: a price, an area, a year."""
 
 import re
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from listing_vibes.market.attribute_types._traits import Coded, coded_values, in
 from listing_vibes.market.attribute_types._vocabulary import MOST_BEYOND
 from listing_vibes.market.values import SEPARATOR, to_numbers
 
-FEW = 8  # a number with at most so many different values has them as traits
+FEW = 8  # up to so many distinct values are traits themselves
 YEARS = (1500, 2100)
-#: Whole numbers in such a column name something: brand_id, ID, categoryId, zip_code.
+#: Integers in such a column are names: brand_id, ID, categoryId, zip_code.
 _NAMES = re.compile(
     r"(?i:(.*[_\W])?(?:id|zip(?:[_\s]?code)?|post(?:al)?[_\s]?code|phone(?:[_\s]?number)?|ean|gtin|sku))|.*[a-z]I[dD]"
 )
@@ -38,7 +38,7 @@ class Number(AttributeType):
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
         values, bad = to_numbers(column)
-        return pd.Series(values), bad, "is no finite number; read as missing"
+        return pd.Series(values), bad, "is not a finite number; treated as missing"
 
     def parse(self, value: Any, label: str, column: str) -> Any:
         number, bad = to_numbers(pd.Series([value], dtype=object))
@@ -57,7 +57,7 @@ class Number(AttributeType):
         return ["" if pd.isna(value) else f"{value:.6g}" for value in listings[name]]
 
     def traits(self, label: str, known: pd.Series) -> Coded:
-        """Return the lowest and the highest third; of few different values, or values mostly alike, these themselves."""
+        """Return the lowest and the highest third as traits; for few distinct values, or mostly equal ones, the values."""
         known = known.astype(float)
         low, high = np.quantile(known, [1 / 3, 2 / 3])
         if known.nunique() <= FEW or low == high:
@@ -95,7 +95,7 @@ class Number(AttributeType):
 
 
 def number_bins(entry: AttributeVocabulary, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bins (L,) int32 (0-based, -1 missing) and the fraction (L,) float32 of the way through the bin, in [0, 1]."""
+    """Return the bins (L,) int32 (0-based, -1 missing) and the position (L,) float32 in the bin, in [0, 1]."""
     if entry.size == 0:
         return np.full(len(numbers), -1, np.int32), np.zeros(len(numbers), np.float32)
     edges = np.asarray(entry.edges)

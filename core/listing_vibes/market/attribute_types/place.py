@@ -1,4 +1,4 @@
-"""Where a listing is, from the columns latitude and longitude."""
+"""Geographic locations, from the columns latitude and longitude."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.values import to_numbers
 
-PLACE_GRIDS = (4, 8, 16)  # cells a side, at quantiles of the training listings' coordinates
+PLACE_GRIDS = (4, 8, 16)  # cells per side, at quantiles of the training listings' coordinates
 
 
 class Place(AttributeType):
@@ -46,7 +46,7 @@ class Place(AttributeType):
         return AttributeVocabulary(name=name, kind="place", grids=grids)
 
     def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
-        """Count locations outside the inner edges of the finest grid by more than their own width: of another town."""
+        """Count locations outside the inner edges of the finest grid by more than the extent of these: those of another town."""
         beyond = np.zeros(len(listings), bool)
         for axis, edges in zip((C.LATITUDE, C.LONGITUDE), (entry.grids or [[[], []]])[-1], strict=True):
             degrees = listings[axis].to_numpy(float)

@@ -12,7 +12,7 @@ from listing_vibes.market.attribute_types._vocabulary import MOST_VALUES, freque
 from listing_vibes.market.values import SEPARATOR
 from listing_vibes.market.words import without_markup, words
 
-#: More different values than these, mostly of several words, are titles and no categories.
+#: Above this number of distinct values, mostly of several words, a column is text rather than a category.
 MOST_CATEGORIES = 500
 
 
@@ -25,7 +25,7 @@ def _is_text(sample: Sample) -> bool:
 
 
 class Text(AttributeType):
-    """A token for each encoder's sentence vector, and one with the set of the known words."""
+    """A token for each encoder's sentence vector, and one with the set of known words."""
 
     short = has_traits = False
     written = sentences = True
@@ -42,7 +42,7 @@ class Text(AttributeType):
         return without_markup(super().parse(value, label, column))
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
-        """Return where one of the values is a part of the text."""
+        """Return where the text contains one of the values."""
         text = column.astype("string").str.casefold()
         hits = [text.str.contains(value.casefold(), regex=False) for value in values]
         return np.logical_or.reduce([hit.to_numpy(bool, na_value=False) for hit in hits])

@@ -1,1 +1,1 @@
-"""Photos that a market names by their addresses, fetched politely, within bounds, and gone on with after an interruption."""
+"""Download the photos of a market with URLs: politely, within limits, and resumable."""

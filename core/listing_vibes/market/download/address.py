@@ -1,4 +1,4 @@
-"""Connections to public addresses only: the address that was checked is the one that is connected to."""
+"""Connections to public IP addresses only: the checked address is the one that is connected to."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from urllib3.util.connection import create_connection
 
 from listing_vibes.market.download.limits import Failed, Limits
 
-#: Refused whatever the standard library says of them: the host of a cloud's machine, protocol assignments, site-local addresses,
-#: NAT64 of local use (RFC 8215), and IPv4 addresses in the last bytes of an IPv6 address without a prefix (RFC 4291, 2.5.5.1).
+#: Blocked regardless of the standard library: cloud metadata hosts, protocol assignments, site-local addresses,
+#: local-use NAT64 (RFC 8215), and IPv4 addresses in the last bytes of an IPv6 address without a prefix (RFC 4291, 2.5.5.1).
 _DENIED = [
     ipaddress.ip_network(network)
     for network in ("168.63.129.16/32", "192.0.0.0/24", "fec0::/10", "64:ff9b:1::/48", "::/96")
@@ -28,26 +28,26 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address in its last fou
 
 
 def parse_photo_url(url: str) -> Url:
-    """Parse the address of a photo.
+    """Parse the URL of a photo.
 
     Raises:
-        Failed: it is no http or https address, or carries a user or password.
+        Failed: it is not an http or https URL, or has a user or password.
     """
     try:
         parsed = parse_url(url)
     except (LocationParseError, UnicodeError) as error:
-        raise Failed("is no address that can be read") from error
+        raise Failed("is not a valid URL") from error
     if parsed.scheme not in ("http", "https"):
-        raise Failed("is no http or https address")
+        raise Failed("is not an http or https URL")
     if parsed.auth is not None:
-        raise Failed("carries a user or a password, which are not sent; give an address without them")
+        raise Failed("has a user or a password, which are not sent; give a URL without them")
     if not parsed.host:
         raise Failed("names no host")
     return parsed
 
 
 def is_public(address: str) -> bool:
-    """Return whether an IP address is of the open network: not of this machine, a private network, a link, or a group."""
+    """Return whether an IP address is public: not of this machine, a private network, a link, or a multicast group."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
@@ -61,27 +61,27 @@ def is_public(address: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Guard:
-    """What the connections of one download keep to."""
+    """The restrictions on the connections of one download."""
 
     limits: Limits
     sockets: weakref.WeakSet[socket.socket] = field(default_factory=weakref.WeakSet)
 
     def connect(self, connection: HTTPConnection) -> socket.socket:
-        """Resolve a host once, and connect to an address that `is_public` allowed.
+        """Resolve a host once, and connect to an address that is `is_public`.
 
         Raises:
-            Failed: the host is not known or not reached, or has no address that may be asked.
+            Failed: the host is unknown or unreachable, or has no allowed address.
         """
         host, port = connection.host, connection.port
         try:
             resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
-            raise Failed(f"its host {host} is not known", again=True) from error
+            raise Failed(f"its host {host} is unknown", again=True) from error
         addresses = [str(entry[4][0]) for entry in resolved]
         allowed = [address for address in addresses if self.limits.private or is_public(address)]
         if not allowed:
             raise Failed(
-                f"its host {host} is this machine or in a private network, which is only asked with --allow-private"
+                f"its host {host} is this machine or in a private network, which needs --allow-private"
             )
         problem: OSError | None = None
         for address in allowed:
@@ -90,15 +90,15 @@ class Guard:
             except OSError as error:
                 problem = error
         reason = problem and (problem.strerror or problem)
-        raise Failed(f"its host {host} is not reached ({reason})", again=True) from problem
+        raise Failed(f"its host {host} is unreachable ({reason})", again=True) from problem
 
     def shut_down(self) -> None:
-        """End all that waits on a connection, from any thread."""
+        """Shut down all open connections, from any thread."""
         for opened in list(self.sockets):
             _shut_down(opened)
 
     def pool_manager(self) -> PoolManager:
-        """Return a urllib3 manager whose connections are guarded; it knows no proxy."""
+        """Return a urllib3 manager with guarded connections; it ignores proxies."""
         manager = PoolManager(num_pools=1000, maxsize=self.limits.per_host, block=True)
         manager.pool_classes_by_scheme = {
             "http": _guarded_pool(HTTPConnectionPool, _GuardedHTTP, self),
@@ -119,7 +119,7 @@ class _GuardedHTTP(HTTPConnection):
             self.guard.sockets.add(self.sock)
 
     def getresponse(self) -> Any:
-        """Return the response; headers that trickle in are bounded as a whole, not by their silences alone."""
+        """Return the response; the time limit covers all headers, not only the pauses between them."""
         watch = threading.Timer(self.guard.limits.photo_seconds, _shut_down, [self.sock])
         watch.daemon = True
         watch.start()
@@ -130,7 +130,7 @@ class _GuardedHTTP(HTTPConnection):
 
 
 class _GuardedHTTPS(_GuardedHTTP, HTTPSConnection):
-    """`HTTPSConnection` over the socket that `_GuardedHTTP` connects: the certificate is checked for the host's name."""
+    """`HTTPSConnection` over the socket of `_GuardedHTTP`: the certificate is verified for the host's name."""
 
 
 def _guarded_pool(pool: type, connection: type, guard: Guard) -> Any:

@@ -1,4 +1,4 @@
-"""One photo: its redirects, its retries, and a file that is there once a picture was decoded from it."""
+"""Fetch one photo: redirects, retries, and a file that exists only once its image was decoded."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from listing_vibes.market.photo_ending import image_end
 
 REDIRECTS, AGAIN = (301, 302, 303, 307, 308), (408, 425, 429, 500, 502, 503, 504)
 PICTURES, ANY = "image/avif,image/webp,image/*,*/*;q=0.5", "*/*"
-ROBOTS_BYTES = 500 * 1024  # that RFC 9309 wants to be read at least
+ROBOTS_BYTES = 500 * 1024  # the minimum that RFC 9309 requires to be read
 CHUNK = 65_536
-LARGE_SIDE = 2**16  # pixels: of a photo that is saved again at its size
+LARGE_SIDE = 2**16  # pixels: larger than any photo, so that one that is saved again keeps its size
 Result = TypeVar("Result")
 
 
 class Fetcher:
-    """What all photos of one download share: connections, hosts, the bytes that are left, and the sign to stop.
+    """Shared state of the photos of one download: connections, hosts, the remaining bytes, and the stop event.
 
     Attributes:
         used_up: whether `total_bytes` were received.
@@ -45,22 +45,22 @@ class Fetcher:
         self._received, self._lock = 0, threading.Lock()
 
     def fetch(self, url: str, file: Path) -> int:
-        """Fetch a photo into `file`, which appears complete or not at all; return its size in bytes.
+        """Fetch a photo into `file` atomically; return its size in bytes.
 
         Raises:
             Failed: with the reason.
-            Stopped: the download ends meanwhile.
+            Stopped: the download ended.
             VibesError: the file cannot be written.
         """
         return self._retry(url, lambda: self._store(url, file))
 
     def end(self) -> None:
-        """Stop all that waits or reads."""
+        """Stop all threads that wait or read."""
         self.stop.set()
         self._guard.shut_down()
 
     def close(self) -> None:
-        """Close the connections that are kept for later requests."""
+        """Close the connection pools."""
         self._pools.clear()
 
     def _retry(self, url: str, action: Callable[[], Result]) -> Result:
@@ -72,7 +72,7 @@ class Fetcher:
             try:
                 return action()
             except Failed as failed:
-                if self.stop.is_set():  # the connection was broken from here
+                if self.stop.is_set():  # `end` closed the connection
                     raise Stopped from failed
                 if not failed.again or not retry.total:
                     raise
@@ -99,7 +99,7 @@ class Fetcher:
 
     @contextmanager
     def _open(self, url: str, accept: str, robots: bool) -> Iterator[BaseHTTPResponse]:
-        """Yield the response of status 200 to which the redirects of `url` lead; each host on the way is asked in its turn."""
+        """Yield the response with status 200 after the redirects of `url`; each host on the way is checked."""
         for _ in range(self.limits.redirects + 1):
             parsed = parse_photo_url(url)
             host = self._host(parsed)
@@ -113,11 +113,11 @@ class Fetcher:
                     return
                 location = response.headers.get("Location")
             if not location:
-                raise Failed(f"is redirected (status {response.status}) without an address")
+                raise Failed(f"is redirected (status {response.status}) without a URL")
             try:
                 url = urljoin(url, location)
             except ValueError as error:
-                raise Failed("is redirected to what is no address") from error
+                raise Failed("is redirected to an invalid URL") from error
         raise Failed(f"is redirected more than {self.limits.redirects} times")
 
     @contextmanager
@@ -142,11 +142,11 @@ class Fetcher:
         try:
             yield response
         finally:
-            response.close()  # a connection whose response was read is in its pool already
+            response.close()  # a connection whose response was read to the end is back in its pool
             response.release_conn()
 
     def _chunks(self, response: BaseHTTPResponse) -> Iterator[bytes]:
-        """Yield the body of a response within the limits of time and of all bytes."""
+        """Yield the body of a response within the limits of time and total bytes."""
         length, most = response.headers.get("Content-Length", ""), self.limits.photo_bytes
         if length.isdecimal() and int(length) > most:
             raise Failed(f"is larger than {most:,} bytes ({int(length):,})")
@@ -186,10 +186,10 @@ class Fetcher:
             return self._hosts.setdefault((url.scheme, url.host, url.port), Host(self.limits, self.stop))
 
     def _check_robots(self, host: Host, url: Url) -> None:
-        """Read a host's robots.txt once.
+        """Check a URL against the host's robots.txt, which is read once.
 
         Raises:
-            Failed: it does not allow the address, or cannot be read for now.
+            Failed: it disallows the URL, or cannot be read now.
         """
         with host.robots_lock:
             if host.problem is not None:
@@ -205,10 +205,10 @@ class Fetcher:
                 if host.delay > self.limits.longest_wait:
                     host.postpone(host.delay)
         if not host.robots.allows(url.request_uri):
-            raise Failed("its host's robots.txt does not allow it (--ignore-robots, where the host is yours)")
+            raise Failed("its host's robots.txt disallows it (use --ignore-robots if the host is yours)")
 
     def _read_robots(self, url: Url) -> str:
-        """Return a host's robots.txt; nothing where it has none (RFC 9309, 2.3.1: any status 4xx)."""
+        """Return a host's robots.txt; empty where it has none (RFC 9309, 2.3.1: any status 4xx)."""
         content = b""
         try:
             with self._open(url._replace(path="/robots.txt", query=None).url, ANY, robots=False) as response:
@@ -222,7 +222,7 @@ class Fetcher:
 
 
 def end_with_image(file: Path) -> None:
-    """Cut what follows the image in a photo file that can be decoded, such as a table; a file whose end is not known becomes a PNG.
+    """Cut trailing data after the image in a valid photo file; where the image's end is unknown, save it as a PNG.
 
     Raises:
         PhotoProblem: it cannot be decoded.
@@ -237,7 +237,7 @@ def end_with_image(file: Path) -> None:
 
 
 class _NotFound(Failed):
-    """A status 4xx that does not change soon."""
+    """A permanent client error (status 4xx)."""
 
 
 def _check_status(host: Host, response: BaseHTTPResponse) -> None:

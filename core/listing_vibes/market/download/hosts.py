@@ -1,4 +1,4 @@
-"""Politeness: how soon a host is asked again, what its robots.txt allows, and when it is left alone."""
+"""Politeness: delays between requests to a host, its robots.txt, and when to give up on it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from protego import Protego
 from listing_vibes.market.download.limits import Failed, Limits, Stopped
 
 _PRODUCT = re.compile(r"[A-Za-z_-]*")  # RFC 9309, section 2.2.1
-#: The version of a product, which Protego takes for a part of its name.
+#: The version of a product, which Protego would take as part of its name.
 _VERSION = re.compile(r"^(\s*user-agent\s*:\s*[A-Za-z_-]+)/\S*", re.IGNORECASE | re.MULTILINE)
 
 
 class Robots:
-    """The rules of a robots.txt for one agent, as Protego reads them.
+    """The rules of a robots.txt for one agent, parsed by Protego.
 
     Args:
         text: the content of robots.txt.
-        agent: its product counts alone: "our-shop" of "our-shop (it@example.com)".
+        agent: only its product counts: "our-shop" of "our-shop (it@example.com)".
 
     Attributes:
-        delay: seconds between two requests, where `Crawl-delay` asks for some; not of the RFC.
+        delay: seconds between two requests, from `Crawl-delay`, which is not in the RFC.
     """
 
     def __init__(self, text: str, agent: str) -> None:
@@ -33,7 +33,7 @@ class Robots:
         self.delay = self._rules.crawl_delay(self._product)
 
     def allows(self, path: str) -> bool:
-        """Return whether a path with its query may be asked for."""
+        """Return whether a path with its query may be requested."""
         return bool(self._rules.can_fetch(f"http://host{path}", self._product))
 
 
@@ -41,8 +41,8 @@ class Host:
     """One host and port.
 
     Attributes:
-        robots: its rules, once they were read; `robots_lock` is held meanwhile.
-        problem: why it is asked no more.
+        robots: its rules, once they were read; `robots_lock` protects the reading.
+        problem: why there are no more requests to it.
     """
 
     def __init__(self, limits: Limits, stop: threading.Event) -> None:
@@ -54,11 +54,11 @@ class Host:
         self._next, self._strikes = 0.0, 0
 
     def wait_turn(self) -> None:
-        """Wait until the host may be asked.
+        """Wait until the next request to the host is allowed.
 
         Raises:
-            Failed: it is left alone.
-            Stopped: the download ends meanwhile.
+            Failed: there are no more requests to it.
+            Stopped: the download ended.
         """
         with self._lock:
             turn = max(self._next, time.monotonic())
@@ -69,16 +69,16 @@ class Host:
             raise Failed(self.problem)
 
     def postpone(self, seconds: float) -> None:
-        """Ask it nothing for so long; a host that wants more than `longest_wait` is left for another time."""
+        """Delay the next request to it; a host that wants more than `longest_wait` gets no more requests in this download."""
         if seconds > self._limits.longest_wait:
-            self.problem = f"its host asks to come back in {seconds:,.0f} s"
+            self.problem = f"its host wants a delay of {seconds:,.0f} s, more than the limit"
             return
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 
     def count_attempt(self, answered: bool) -> None:
-        """Leave the host alone after `strikes` attempts in a row without a response."""
+        """Give up on the host after `strikes` attempts in a row without a response."""
         with self._lock:
             self._strikes = 0 if answered else self._strikes + 1
             if self._strikes >= self._limits.strikes:
-                self.problem = f"its host gave no answer {self._strikes} times in a row and was left alone"
+                self.problem = f"its host did not respond {self._strikes} times in a row"

@@ -1,4 +1,4 @@
-"""Fetching all photos of a market that are named by an address and are not there yet."""
+"""Download the missing photos of a market that have URLs."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from listing_vibes.market.photo_urls import PHOTOS, download_problem, with_paths
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.words import count
 
-#: Beside the tables of a market: what was not fetched, a row a photo, with the reason.
+#: Table in the market folder of photos that failed, with the reason.
 FAILURES = "photos-failed.csv"
 LOCK = ".downloading"
 
 
 @dataclass
 class Downloaded:
-    """What a download did; photos are counted by their file.
+    """The result of a download; photos are counted by file.
 
     Attributes:
-        named: by an address; present: that were there before.
-        fetched, bytes: that came now, and how many bytes they have.
-        failed: the reason by path; left: that were not asked for, since the bytes were used up or the download ended.
-        table: the file that names the photos, which stays as it is.
+        named: photos with a URL; present: those that existed before.
+        fetched, bytes: newly fetched photos, and their bytes.
+        failed: the reason by path; left: photos not requested, since a limit or the end of the download came first.
+        table: the photos table, which stays unchanged.
     """
 
     named: int = 0
@@ -53,7 +53,7 @@ class Downloaded:
     failed: dict[str, str] = field(default_factory=dict)
 
     def text(self, failures: Path | None = None) -> str:
-        """Return one line over all; `failures` is the file that lists what was not fetched."""
+        """Return a summary in one line; `failures` is the file that lists the failed photos."""
         line = (
             f"{self.present + self.fetched:,} of {count(self.named, 'photo')} present: {self.fetched:,} fetched now "
             f"({self.bytes / 1e6:,.1f} MB), {self.present:,} before."
@@ -78,29 +78,29 @@ def download(
     limits: Limits | Mapping[str, Any] | None = None,
     report: Report | None = None,
 ) -> tuple[Downloaded, Path | None]:
-    """Fetch the photos of a market that its table names by an address and that are not there yet.
+    """Fetch the missing photos of a market whose table has URLs.
 
     >>> homes = pd.DataFrame({"listing_id": ["a", "b"], "price": [900, 700]})
     >>> photos = pd.DataFrame({"listing_id": ["a"], "url": ["http://127.0.0.1/a.jpg"]})
     >>> shop = Market.from_frames(homes, photos=photos, path=folder / "shop")
     >>> result, failures = download(shop, {"per_host": 4})
-    >>> result.named, result.fetched, failures.name  # an address of this machine is asked only where limits say `private`
+    >>> result.named, result.fetched, failures.name  # addresses of this machine need `private` in the limits
     (1, 0, 'photos-failed.csv')
 
-    What is there stays; each file is written under a temporary name and renamed, so that the same call goes on after any
-    interruption. What cannot be fetched is listed in `photos-failed.csv` of the folder, which goes when nothing failed.
+    Existing files stay; each file is written under a temporary name and renamed, so that the same call resumes after any
+    interruption. Failed photos are listed in `photos-failed.csv` of the folder, which is removed when none failed.
 
     Args:
-        market: an opened one, or its folder.
-        limits: `Limits`, or some of them by their names; None: the default ones.
+        market: a market, or its folder.
+        limits: `Limits`, or some of them by name; None: the defaults.
         report: called with each update of `listing_vibes.progress`.
 
     Returns:
-        what was done; the list of failures, None where there is none.
+        the result; the list of failures, None where there are none.
 
     Raises:
-        VibesError: no photo is named by an address, another process downloads there, the folder cannot be written, or an
-            unknown limit.
+        VibesError: no photo has a URL, another process is downloading, the folder cannot be written, or a limit
+            is unknown.
     """
     path, limits = market.path if isinstance(market, Market) else Path(market), Limits.of(limits)
     opened = Market.open(path, events_too=False)
@@ -108,7 +108,7 @@ def download(
     raw = with_paths(read_market_table(source, opened.config)) if source is not None else pd.DataFrame()
     if source is None or C.URL not in raw or not raw[C.URL].notna().any():
         raise VibesError(
-            f"{path} names no photo by an address, so there is nothing to fetch; write the addresses into the column "
+            f"{path} has no photo with a URL, so there is nothing to fetch; write the URLs into the column "
             f"{C.URL} or {C.PATH} of photos.parquet or photos.csv."
         )
     named = raw[raw[C.URL].notna()]
@@ -134,12 +134,12 @@ def fetch_photos(
     report: Report | None = None,
     result: Downloaded | None = None,
 ) -> Downloaded:
-    """Fetch photos that are not there yet.
+    """Fetch missing photos.
 
     Args:
-        market: the folder; nothing is written outside of its `photos/`.
-        urls: the address by the path of the photo in the market.
-        result: is filled, and returned.
+        market: the folder; only its `photos/` is written to.
+        urls: the URL by the path of the photo in the market.
+        result: is updated and returned.
 
     Raises:
         VibesError: a file cannot be written.
@@ -168,14 +168,14 @@ def fetch_photos(
             pool.shutdown(cancel_futures=True)
             fetcher.close()
     for future in futures:
-        future.result()  # raises what kept a file from being written
+        future.result()  # raises the error of writing a file
     result.used_up = fetcher.used_up
     result.left = len(urls) - result.present - result.fetched - len(result.failed)
     return result
 
 
 def _group_by_host(market: Path, urls: Mapping[str, str], result: Downloaded) -> list[deque[tuple[str, str]]]:
-    """Return the photos to fetch from each host; what is there, or cannot be fetched, is counted in `result`."""
+    """Return the photos to fetch by host; existing and impossible ones are counted in `result`."""
     root = market.resolve() / PHOTOS
 
     @cache
@@ -199,14 +199,16 @@ def _group_by_host(market: Path, urls: Mapping[str, str], result: Downloaded) ->
             hosts.setdefault((parsed.scheme, parsed.netloc), deque()).append((name, url))
         except Failed as failed:
             result.failed[name] = str(failed)
-        except (OSError, ValueError) as error:  # of a name that no system takes
-            result.failed[name] = f"its path cannot be a file ({error})"
+        except (OSError, ValueError) as error:  # the name may be invalid
+            result.failed[name] = f"its path is not a valid file name ({error})"
     return list(hosts.values())
 
 
 def _is_present(file: Path) -> bool:
-    """Raises:
-    OSError, ValueError: no file can have that path.
+    """Return whether a file exists and is not empty.
+
+    Raises:
+        OSError, ValueError: the path cannot be that of a file.
     """
     try:
         status = file.stat()
@@ -234,7 +236,7 @@ def _fetch_host(
                     outcomes.put((name, fetcher.fetch(url, market / name)))
                 except Failed as failed:
                     outcomes.put((name, str(failed)))
-        except (IndexError, Stopped):  # another thread took the last one, or the download ends
+        except (IndexError, Stopped):  # another thread took the last photo, or the download ended
             return
         except BaseException:
             fetcher.end()

@@ -1,4 +1,4 @@
-"""What a download may take, of this machine and of others."""
+"""Limits of a download."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from listing_vibes.errors import VibesError
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a download; sizes in bytes, times in seconds.
+    """Limits of a download; sizes in bytes, times in seconds.
 
     Attributes:
-        photo_bytes, total_bytes: of one photo, and of all that is received in one call.
-        per_host, hosts: connections to one host at the same time, and hosts that are asked at the same time.
-        delay: between the beginnings of two requests to a host; a host's robots.txt may ask for more.
-        timeout: of silence; photo_seconds: of one response, however slowly it trickles.
-        retries: how often a photo is asked for again where that may help; backoff: the factor of urllib3's `Retry`.
-        longest_wait: a host that asks for a longer one (Retry-After, Crawl-delay) is left for another time.
-        redirects: that are followed for one photo.
-        strikes: attempts in a row that reach no response, after which a host is left alone.
-        private: also addresses of this machine and of private networks.
-        robots: keep to the hosts' robots.txt (RFC 9309).
-        agent: what the hosts are told who asks.
+        photo_bytes, total_bytes: of one photo, and of everything received in one call.
+        per_host, hosts: concurrent connections to one host, and concurrent hosts.
+        delay: between the starts of two requests to a host; a host's robots.txt may require more.
+        timeout: without data; photo_seconds: of one response in total.
+        retries: the most retries of a photo; backoff: the factor of urllib3's `Retry`.
+        longest_wait: a host that wants a longer delay (Retry-After, Crawl-delay) gets no more requests.
+        redirects: the most redirects of one photo.
+        strikes: failed attempts in a row after which a host gets no more requests.
+        private: allow addresses of this machine and of private networks.
+        robots: respect the hosts' robots.txt (RFC 9309).
+        agent: the User-Agent header.
     """
 
     photo_bytes: int = 25_000_000
@@ -45,10 +45,10 @@ class Limits:
 
     @classmethod
     def of(cls, limits: Limits | Mapping[str, Any] | None) -> Limits:
-        """Return limits that are given as such, by some of their names, or not at all.
+        """Return limits from an object, a mapping of some of their names, or None for the defaults.
 
         Raises:
-            VibesError: an unknown name.
+            VibesError: a name is unknown.
         """
         if isinstance(limits, Limits):
             return limits
@@ -61,8 +61,10 @@ class Limits:
         return cls(**(limits or {}))
 
     def __post_init__(self) -> None:
-        """Raises:
-        VibesError: the agent is no line of printable ASCII.
+        """Check the agent.
+
+        Raises:
+            VibesError: it is not a line of printable ASCII.
         """
         if not (self.agent.strip() and self.agent.isascii() and self.agent.isprintable()):
             raise VibesError(
@@ -74,7 +76,7 @@ class Failed(Exception):
     """Why a photo was not fetched, in a few words.
 
     Args:
-        again: whether it may help to ask once more.
+        again: whether a retry may help.
     """
 
     def __init__(self, reason: str, again: bool = False) -> None:
@@ -83,4 +85,4 @@ class Failed(Exception):
 
 
 class Stopped(Exception):
-    """The download ends: it was interrupted, or its bytes are used up."""
+    """The download ended: it was interrupted, or the limit of bytes was reached."""

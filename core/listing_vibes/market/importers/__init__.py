@@ -1,4 +1,4 @@
-"""Importers: one class in one file a source, turning the source's own files into a market folder."""
+"""Importers: one class in one file for each source, converting the source's files to a market folder."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -9,22 +9,22 @@ from listing_vibes.registry import Registry
 
 
 class Importer(ABC):
-    """One source of markets: `inside_airbnb.py` in this folder is `vibes import inside-airbnb PATH MARKET`."""
+    """One source of markets: `inside_airbnb.py` in this folder defines `vibes import inside-airbnb PATH MARKET`."""
 
-    #: The path is no folder or file, but an address.
+    #: The path is a URL rather than a folder or file.
     address: ClassVar[bool] = False
 
     @abstractmethod
     def write(self, path: Any, target: Path) -> None:
-        """Read the source's files in `path`, which is there, and write the market folder `target`.
+        """Read the source's files in `path`, which exists, and write the market folder `target`.
 
-        `path` is a folder, or one of the source's files in it, where a source has several to choose from; of a source with
+        `path` is a folder, or one of the source's files in it where there are several to choose from; for a source with
         `address` it is text.
 
         `listing_vibes.market.raw` reads tables so that no cell is lost; `listing_vibes.market.writer.write_market` writes the market.
 
         Raises:
-            VibesError: a file is missing or is not of that source.
+            VibesError: a file is missing or is not from that source.
         """
 
 
@@ -38,18 +38,18 @@ def import_market(
     """Read the files of `source` in the folder `path` (or with it one of its files) and write the market folder `market_path`.
 
     Args:
-        path: of a source with an address, such as sql, that.
-        overwrite: replace the market that `market_path` holds.
-        options: what else the source takes, see its class.
+        path: for a source with `address`, such as sql, its URL.
+        overwrite: replace an existing market in `market_path`.
+        options: options of the source, see its class.
 
     Raises:
-        VibesError: an unknown source, one that does not take the options, a folder or file that is missing or not of that source, or a target that
-            holds a market without `overwrite`, or something else.
+        VibesError: the source is unknown or does not have the options, a folder or file is missing or not from that source, or the target
+            holds a market without `overwrite`, or other content.
     """
     chosen, target = IMPORTERS[source], Path(market_path)
     if options and not chosen.address:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in options)
-        raise VibesError(f"The source {source} takes no {names}; leave it out.")
+        raise VibesError(f"The source {source} has no option {names}; leave it out.")
     importer = chosen(**options)
     if not chosen.address:
         path = Path(path)
@@ -57,7 +57,9 @@ def import_market(
             raise VibesError(f"There is no folder {path}; give the folder that holds the files of {source}.")
         if target.is_dir() and target.samefile(path):
             raise VibesError(f"{target} holds the files of {source}; name a new folder for the market.")
-    from listing_vibes.market.writer import replacing  # pandas, which names of sources do without
+    from listing_vibes.market.writer import (
+        replacing,
+    )  # imports pandas, which listing the sources does not need
 
     with replacing(target, overwrite, "vibes import"):
         importer.write(str(path) if chosen.address else path, target)

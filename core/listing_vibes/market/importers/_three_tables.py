@@ -1,4 +1,4 @@
-"""Importers of sources that hold the three tables themselves: columns are checked first, then rows are copied a part at a time."""
+"""Importers of sources that already have the three tables: columns are checked first, then rows are copied in parts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from listing_vibes.market.table_limit import TableBudget
 from listing_vibes.market.tables import mapping_hint, may_be_photo
 from listing_vibes.market.writer import write_market
 
-#: Rows that are held at once, those of photos while they are counted, and photos that are copied at once.
+#: Rows in memory, photo rows while they are counted, and photos that are copied in parallel.
 ROWS, FEW_ROWS, COPIES = 65_536, 1_024, 8
 NEEDED = {"listings": (C.LISTING,), "photos": (C.LISTING,), "events": (C.USER, C.LISTING)}
 ONE_OF = {"listings": (), "photos": (C.PATH, C.URL), "events": (C.TIMESTAMP, C.POSITION)}
@@ -40,10 +40,10 @@ class SourceTable:
     """One table of a source.
 
     Attributes:
-        shown: what messages call it.
-        columns: their names.
-        open: returns the rows, which are read only then.
-        errors: a context around reading that raises what goes wrong as `VibesError`.
+        shown: its name in messages.
+        columns: the column names.
+        open: returns the rows, which are read lazily.
+        errors: a context that raises errors of reading as `VibesError`.
     """
 
     shown: str
@@ -52,8 +52,10 @@ class SourceTable:
     errors: Callable[[], AbstractContextManager[None]]
 
     def check(self, name: str, config: MarketConfig) -> None:
-        """Raises:
-        VibesError: it lacks a column that every such table has.
+        """Check the columns.
+
+        Raises:
+            VibesError: a required column is missing.
         """
         mapped = names_in(self.columns, Path(name), config, strict=False)
         have = [mapped.get(column, column) for column in self.columns]
@@ -70,7 +72,7 @@ class SourceTable:
         """Write all rows as one Parquet file.
 
         Raises:
-            VibesError: they cannot be read, or there is none where one is needed.
+            VibesError: they cannot be read, or the table is empty where rows are required.
         """
         with self.errors():
             rows = self.open()
@@ -80,18 +82,18 @@ class SourceTable:
                 out.write_batch(batch)
                 count += batch.num_rows
         if not count and not may_be_empty:
-            raise VibesError(f"{self.shown} has no row, so there is no market; check the table.")
+            raise VibesError(f"{self.shown} has no rows; check the table.")
 
     def read(self) -> pd.DataFrame:
         """Return all rows.
 
         Raises:
-            VibesError: they take more memory than a table may.
+            VibesError: they exceed the memory limit of a table.
         """
         with self.errors():
             rows = self.open()
         budget, batches = TableBudget(self.shown), []
-        for batch in self._batches(rows, FEW_ROWS):  # one text that recurs makes of few bytes many
+        for batch in self._batches(rows, FEW_ROWS):  # a repeated text expands few bytes to many
             budget.take_batch(batch)
             batches.append(batch)
         return to_frame(pa.Table.from_batches(batches, rows.schema.remove_metadata()))
@@ -109,13 +111,13 @@ class SourceTable:
 
 
 class ThreeTables(Importer):
-    """A source whose address holds the tables, each to be named where it is not called as the market calls it.
+    """A source whose URL holds the tables; each may be named where its name differs from the market's.
 
-    A `market.toml` in the target stays.
+    An existing `market.toml` in the target stays.
 
     Args:
-        listings, photos, events: which of the source's is this table; None: the one of that name.
-        photo_root: where paths of photos start.
+        listings, photos, events: the name of this table in the source; None: the market's name.
+        photo_root: the folder that paths of photos are relative to.
     """
 
     address: ClassVar[bool] = True
@@ -133,10 +135,10 @@ class ThreeTables(Importer):
     @abstractmethod
     @contextmanager
     def open_tables(self, path: str, scratch: Path) -> Iterator[dict[str, SourceTable]]:
-        """Yield the tables that there are, listings always; `scratch` is a folder for what has to be copied.
+        """Yield the existing tables, always with listings; `scratch` is a folder for temporary copies.
 
         Raises:
-            VibesError: there are no listings, or a table that was named is not there.
+            VibesError: listings or a named table do not exist.
         """
 
     def load_config(self, path: str, scratch: Path) -> MarketConfig | None:
@@ -144,7 +146,7 @@ class ThreeTables(Importer):
         return None
 
     def find_photos(self, path: str) -> Place:
-        """Return the folder that paths of photos start at."""
+        """Return the folder that paths of photos are relative to."""
         return Place.of(self.photo_root or ".", "--photo-root")
 
     def write(self, path: Path | str, target: Path) -> None:
@@ -171,10 +173,10 @@ class ThreeTables(Importer):
 
 
 def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) -> None:
-    """Copy the files of paths that start at `root` into `target`, but for those that the market has in the same size.
+    """Copy the files of paths relative to `root` into `target`, except those that the market has with the same size.
 
     Raises:
-        VibesError: not one of them is there.
+        VibesError: none of them exists.
     """
     if C.PATH not in photos:
         return
@@ -199,11 +201,11 @@ def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) 
         copied = list(pool.map(copy, names))
     if names and not any(copied) and C.URL not in photos:
         raise VibesError(
-            f"Not one of {len(names):,} photos is there (the first would be {(root / names[0]).shown}); say with --photo-root "
-            "where their paths start."
+            f"None of {len(names):,} photos exists (the first is {(root / names[0]).shown}); give the folder of their paths with "
+            "--photo-root."
         )
 
 
 def unify_schemas(schemas: list[pa.Schema]) -> pa.Schema:
-    """Return a schema whose types hold what those of all parts of a table hold."""
+    """Return a schema whose types can hold the values of all parts of a table."""
     return pa.unify_schemas(schemas, promote_options="permissive").remove_metadata()

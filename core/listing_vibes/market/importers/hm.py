@@ -1,6 +1,6 @@
-"""H&M in the layout of its Kaggle competition: articles, purchases by day, one picture an article.
+"""H&M in the layout of its Kaggle competition: articles, purchases by day, one picture for each article.
 
-A day of one customer is one basket: the purchases carry a date and no time, so that nobody can say which came first.
+The purchases of a customer on one day are one basket: they have a date and no time, so that their order is unknown.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from listing_vibes.market.writer import write_market
 
 ATTRIBUTES = {
     "prod_name": AttributeConfig(kind="text", label="Name"),
-    "product_code": AttributeConfig(kind="category", label="Product"),  # the same in other colours shares it
+    "product_code": AttributeConfig(kind="category", label="Product"),  # shared by its other colors
     "product_type_name": AttributeConfig(kind="category", label="Type"),
     "product_group_name": AttributeConfig(kind="category", label="Group"),
     "graphical_appearance_name": AttributeConfig(kind="category", label="Pattern"),
@@ -32,7 +32,7 @@ ATTRIBUTES = {
     "garment_group_name": AttributeConfig(kind="category", label="Garment group"),
     C.DESCRIPTION: AttributeConfig(kind="text", label="Description"),
 }
-#: Where the market calls a column otherwise than the source does.
+#: The market's column names where they differ from the source's.
 RENAMED = {C.DESCRIPTION: "detail_desc"}
 PURCHASES = "transactions*.csv*"
 PICTURES = (".jpg", ".webp")
@@ -41,9 +41,9 @@ PICTURES = (".jpg", ".webp")
 class HM(Importer):
     """Write the market of `articles.csv[.gz]`, purchases `transactions*.csv[.gz]` and pictures `images/` in a folder.
 
-    The path is the folder, or one of several files of purchases in it. Articles without a purchase in that file are left
-    out: the source does not say when an article was on sale, so that an excerpt of a week would be ranked among what was
-    sold in other years. Columns of numbers that another column tells in words are left out, too, and so are price and
+    The path is the folder, or one of several purchase files in it. Articles without a purchase in that file are excluded:
+    the source does not say when an article was on sale, so that an excerpt of a week would be ranked against articles
+    of other years. Numeric columns that repeat a text column are excluded, and so are price and
     channel, which belong to a purchase and not to an article.
     """
 
@@ -56,7 +56,7 @@ class HM(Importer):
         articles = articles[articles["article_id"].isin(bought["article_id"].unique())].reset_index(drop=True)
         if articles.empty:
             raise VibesError(
-                f"{source} has no purchase of an article of {folder}; give the two of one source."
+                f"{source} has no purchase of an article of {folder}; give both files of the same source."
             )
         listings = pd.DataFrame({C.LISTING: articles["article_id"]})
         for name in ATTRIBUTES:
@@ -73,7 +73,7 @@ class HM(Importer):
 
 
 def purchases_of(folder: Path) -> Path:
-    """The one file of purchases in a folder.
+    """Return the single purchase file in a folder.
 
     Raises:
         VibesError: there is none, or there are several.
@@ -90,7 +90,7 @@ def purchases_of(folder: Path) -> Path:
 
 
 def _pictures(folder: Path, articles: pd.Series) -> pd.DataFrame:
-    """The cover of each article that has one: `images/010/0108775015.jpg` is that of 0108775015."""
+    """Return the cover of each article that has one: `images/010/0108775015.jpg` for 0108775015."""
     pictures = {
         file.stem: file for file in sorted((folder / "images").glob("*/*")) if file.suffix in PICTURES
     }

@@ -1,8 +1,8 @@
 """Inside Airbnb snapshots, as the publisher writes them: a review (reviewer, listing, date) is an event.
 
-A snapshot is taken on one day and tells what was known on that day, so most of its columns would tell a query of an
-earlier day the future. Only the columns of `ATTRIBUTES` that no rule calls a leak reach the model; every other one,
-those of later snapshots that this module has never seen included, is excluded.
+A snapshot shows what was known on its day, so most of its columns would leak the future to a query of an
+earlier day. Only the columns of `ATTRIBUTES` that no rule calls a leak reach the model; all others,
+including new ones of later snapshots, are excluded.
 """
 
 import re
@@ -40,15 +40,15 @@ ATTRIBUTES = {
 }
 DERIVED = ("bathroom_shared",)
 PLACE = AttributeConfig(kind="place", label="Location")
-#: Leaks by the meaning of this source, beside those by their wording (`listing_vibes.market.leaks`): the superhost badge follows
+#: Leaks by their meaning in this source, in addition to those by name (`listing_vibes.market.leaks`): the superhost badge follows
 #: from ratings; response and acceptance rates are measured over the months before the snapshot; the nights `_ntm` and
 #: `minimum_minimum_nights` are averaged over the calendar of the coming year; the host's number of listings is counted
-#: on the day; `source` says whether the listing was still there.
+#: on the day; `source` says whether the listing still existed.
 LEAKS = re.compile(
     r"^(host_is_superhost|host_(response|acceptance)_.*|(minimum|maximum)_(minimum|maximum)_nights|.*_ntm|.*_ly|.*_l\d+d"
     r"|host_(total_)?listings_count|calculated_host_.*|source)$"
 )
-#: What describes a person and no listing is not copied at all.
+#: Columns that describe a person rather than a listing are not copied at all.
 PEOPLE = re.compile(r"^host_(name|about|url|thumbnail_url|picture_url)$")
 REQUIRED = ("id", "name", "host_id", "room_type", "price")
 
@@ -86,7 +86,7 @@ class InsideAirbnb(Importer):
 
 
 def excluded_columns(columns: list[str]) -> list[str]:
-    """Return those of a snapshot's `columns` that must not reach the model: leaks by rule, and whatever is no attribute."""
+    """Return the columns of a snapshot that must not reach the model: leaks by rule, and those that are not attributes."""
     content = {"id", C.LATITUDE, C.LONGITUDE, *ATTRIBUTES} - set(DERIVED)
     leaks = leaks_by_name(columns)
     return [name for name in columns if name not in content or name in leaks or LEAKS.match(name)]
@@ -98,7 +98,7 @@ def _listings(raw: pd.DataFrame) -> pd.DataFrame:
         if name in raw.columns:
             listings[name] = numbers_or_text(raw[name]) if setting.kind == "number" else raw[name]
     listings["name"] = raw["name"].map(without_rating, na_action="ignore")
-    # Snapshots of 2023 and early 2024 tell these in words only.
+    # Snapshots of 2023 and early 2024 have these values only in the name.
     words = raw["name"].str.extract(r"(?:^|·)\s*(?:(\d+) bedrooms?|(Studio))\s*(?=·|$)")
     _fill(listings, "bedrooms", pd.to_numeric(words[0], errors="coerce").where(words[1].isna(), 0.0))
     if "bathrooms_text" in raw.columns:
@@ -107,7 +107,7 @@ def _listings(raw: pd.DataFrame) -> pd.DataFrame:
     if "description" in raw.columns:
         listings["description"] = raw["description"].map(plain_text, na_action="ignore")
     if "amenities" in raw.columns:
-        # a set that is empty for every listing was not collected
+        # a set that is empty for all listings was not collected
         sets = raw["amenities"].map(to_set, na_action="ignore").astype(object)
         listings["amenities"] = sets if sets.map(bool, na_action="ignore").any() else None
     for name in raw.columns:
@@ -117,20 +117,20 @@ def _listings(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def _fill(listings: pd.DataFrame, name: str, values: pd.Series) -> None:
-    """Fill the empty cells of a column of numbers that may be missing as a whole."""
+    """Fill the empty cells of a numeric column, which may be missing."""
     have = listings.get(name, pd.Series(float("nan"), index=listings.index))
     if pd.api.types.is_float_dtype(have.dtype):
         listings[name] = have.fillna(values)
 
 
 def without_rating(name: str) -> str:
-    """A listing's name without its rating: "Home in Albany · ★4.40 · 2 beds" is "Home in Albany · 2 beds"."""
+    """Return a listing's name without its rating: "Home in Albany · ★4.40 · 2 beds" becomes "Home in Albany · 2 beds"."""
     cut = _RATING.sub("", name)
     return cut.strip(" ·") if cut != name else name
 
 
 def bathrooms(texts: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """How many bathrooms "1.5 shared baths" are, "Half-bath" being 0.5, and whether they are shared."""
+    """Return the number of bathrooms in "1.5 shared baths", with "Half-bath" as 0.5, and whether they are shared."""
     lowered = texts.str.lower()
     counts = pd.to_numeric(lowered.str.extract(r"^\s*(\d+(?:\.\d+)?)")[0], errors="coerce")
     counts = counts.where(~lowered.str.contains("half-bath", regex=False, na=False), 0.5)

@@ -1,4 +1,4 @@
-"""MovieLens 1M with film attributes, plots and posters; events are ordered and carry no time."""
+"""MovieLens 1M with film attributes, plots and posters; events have an order and no time."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ ATTRIBUTES = {
     "production": AttributeConfig(kind="multi", label="Production"),
     "plot": AttributeConfig(kind="text", label="Plot"),
 }
-#: Identifiers, second spellings of a column that is used, and the full date beside the year.
+#: Identifiers, duplicates of a used column, and the full date, of which the year is used.
 EXCLUDED = ("imdb_id", "ml_title", "genre", "released")
 PEOPLE = ("director", "writer", "actors")
 MOST_PEOPLE = 5
@@ -64,7 +64,7 @@ class MovieLens(Importer):
 
 def _listings(items: pd.DataFrame) -> pd.DataFrame:
     listings = pd.DataFrame({C.LISTING: items["item_id"], "title": items["title"]})
-    listings["year"] = numbers_or_text(items["year"].str.slice(0, 4))  # a series is written 1990–1991
+    listings["year"] = numbers_or_text(items["year"].str.slice(0, 4))  # a series has 1990–1991
     listings["genres"] = parted(items["ml_genres"], "|")
     listings["rated"] = items["rated"].replace(SPELLINGS)
     listings["runtime"] = numbers_or_text(items["runtime"].str.removesuffix(" min"))

@@ -1,4 +1,4 @@
-"""A database: each table of the market is a table or a query there, read a part at a time."""
+"""A database: each table of the market is a table or a query, read in parts."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from listing_vibes.market.io import TABLES
 
 
 class Sql(ThreeTables):
-    """Write the market of tables or queries of a database; columns are called as the market calls them (`SELECT buyer AS user_id`).
+    """Write the market of tables or queries of a database with the market's column names (`SELECT buyer AS user_id`).
 
-    Where nothing is said, the tables `listings`, `photos` and `events` are taken, the last two as far as there are such. In
+    By default the tables are `listings`, `photos` and `events`, the last two where they exist. In
     PostgreSQL all are read in one snapshot.
 
     Args:
         listings, photos, events: the name of a table, a query, or a file ending in `.sql` that holds one.
-        photo_root: where paths of photos start; by default the current folder.
+        photo_root: the folder that paths of photos are relative to; by default the current folder.
     """
 
     @contextmanager
     def open_tables(self, path: str, scratch: Path) -> Iterator[dict[str, SourceTable]]:
-        """Yield the tables; each is read into Parquet files in `scratch` when it is opened."""
+        """Yield the tables; each is copied to Parquet files in `scratch` when it is opened."""
         engine = engine_of(path, "PATH")
         try:
             with connected(engine) as connection:
@@ -57,7 +57,7 @@ class Sql(ThreeTables):
             engine.dispose()
 
     def _source(self, connection: Any, name: str) -> Any:
-        """Return what a table is selected from; None where it was not named and there is none."""
+        """Return the source of a table's SELECT; None where it is not named and does not exist."""
         import sqlalchemy as sql
 
         inspector, given = sql.inspect(connection), self.names[name]
@@ -77,7 +77,7 @@ class Sql(ThreeTables):
 
 
 def _read_rows(connection: Any, name: str, statement: Any, folder: Path) -> ds.Dataset:
-    """Read a table into Parquet files, a part at a time: the type of a column is known when the last part was seen."""
+    """Copy a table to Parquet files in parts: the types of columns are known only after the last part."""
     folder.mkdir()
     parts = []
     for number, frame in enumerate(read_frames(connection, statement, f"What --{name} selects")):

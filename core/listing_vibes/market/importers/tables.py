@@ -1,4 +1,4 @@
-"""Tables on object storage or in a folder: Parquet, as one file or in many parts, or CSV."""
+"""Tables on object storage or in a folder: Parquet, in one or several files, or CSV."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from listing_vibes.market.tables import leaves_market
 
 
 class Tables(ThreeTables):
-    """Write the market of the tables in a folder here or at an address (`s3://bucket/shop`, whatever fsspec opens).
+    """Write the market of the tables in a local folder or at a URL (`s3://bucket/shop`, or any other of fsspec).
 
-    A table is a file (`events.parquet`, `.csv`, `.csv.gz`) or a folder of Parquet files (`events/`, `events.parquet/`), those of
-    partitions (`day=2024-05-01/`) with their column. Photos whose paths start at the folder are copied; those with an address
-    are left to `vibes download`. A `market.toml` in the target stays, else that of the folder is taken.
+    A table is a file (`events.parquet`, `.csv`, `.csv.gz`) or a folder of Parquet files (`events/`, `events.parquet/`), where
+    partitions (`day=2024-05-01/`) become a column. Photos with paths relative to the folder are copied; those with a URL
+    are left to `vibes download`. A `market.toml` in the target has priority over that of the folder.
 
     Args:
-        listings, photos, events: where the table lies, by its address or from the folder on; may have wildcards.
-        photo_root: where paths of photos start, instead of the folder.
+        listings, photos, events: the table's URL or path relative to the folder; may have wildcards.
+        photo_root: the folder that paths of photos are relative to; by default the folder.
     """
 
     @contextmanager
     def open_tables(self, path: str, scratch: Path) -> Iterator[dict[str, SourceTable]]:
-        """Yield the tables, their columns read from their first bytes."""
+        """Yield the tables; only their columns are read."""
         folder, tables = Place.of(path, "PATH"), {}
         for name in TABLES:
             place, files = self._find(folder, name)
@@ -49,15 +49,15 @@ class Tables(ThreeTables):
             with asked(folder):
                 exists = folder.files.exists(folder.path)
             raise VibesError(
-                f"{folder.shown} holds no listings.parquet, listings.csv, listings.csv.gz or folder listings; say with --listings "
-                "where they are."
+                f"{folder.shown} holds no listings.parquet, listings.csv, listings.csv.gz or folder listings; give their path "
+                "with --listings."
                 if exists
                 else f"There is no {folder.shown}; check the address of PATH."
             )
         yield tables
 
     def load_config(self, path: str, scratch: Path) -> MarketConfig | None:
-        """Return what the folder's `market.toml` says."""
+        """Return the folder's `market.toml`."""
         source = Place.of(path, "PATH") / "market.toml"
         with asked(source):
             if not source.files.isfile(source.path):
@@ -70,7 +70,7 @@ class Tables(ThreeTables):
         return super().find_photos(path) if self.photo_root else Place.of(path, "PATH")
 
     def _find(self, folder: Place, name: str) -> tuple[Place, list[str]]:
-        """Return the place of a table and the files that it is; none where it was not named and there is none."""
+        """Return the place of a table and its files; no files where it is not named and does not exist."""
         given = self.names[name]
         if given is None:
             places = [folder / f"{name}{ending}" for ending in (*TABLE_SUFFIXES, "")]
@@ -84,29 +84,31 @@ class Tables(ThreeTables):
 
 
 def _list_files(place: Place) -> list[str]:
-    """Return the files of a table: itself, or the Parquet files below it, but for those that begin with `_` or `.`."""
+    """Return the files of a table: the file, or the Parquet files of a folder except those that begin with `_` or `.`."""
     with asked(place):
         if _has_wildcards(place):
             return sorted(
                 str(name) for name in place.files.glob(place.path) if plain(name).endswith(TABLE_SUFFIXES)
             )
         named, is_folder = plain(place.path).endswith(TABLE_SUFFIXES), place.files.isdir(place.path)
-        if (named or not is_folder) and place.files.isfile(place.path):  # over http a folder is both
+        if (named or not is_folder) and place.files.isfile(
+            place.path
+        ):  # over http a folder counts as a file, too
             return [place.path]
     return sorted(place.find((".parquet",))) if is_folder else []
 
 
 def _has_wildcards(place: Place) -> bool:
-    return "*" in place.path or "[" in place.path  # a `?` begins the query of a signed address
+    return "*" in place.path or "[" in place.path  # `?` starts the query of a signed URL
 
 
 def _open_rows(place: Place, files: list[str], scratch: Path) -> ds.Dataset:
-    """Open Parquet files where they are, or read tables of text."""
+    """Open Parquet files in place, or read CSV tables."""
     if not plain(files[0]).endswith(".parquet"):
         frames = [replace(place, path=name).read_table() for name in files]
         return ds.dataset(pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False))
     root, source = "" if _has_wildcards(place) else place.path, place.files
-    if "http" in str(place.files.protocol):  # many a server gives no part of a file
+    if "http" in str(place.files.protocol):  # many servers do not support range requests
         files, root, source = _fetch_files(place, files, Path(mkdtemp(dir=scratch)))
     options = {
         "filesystem": source, "format": "parquet", "partition_base_dir": root,
@@ -118,7 +120,7 @@ def _open_rows(place: Place, files: list[str], scratch: Path) -> ds.Dataset:
 
 
 def _fetch_files(place: Place, files: list[str], folder: Path) -> tuple[list[str], str, None]:
-    """Copy files here, below each other as they are there."""
+    """Download files with their relative paths."""
     copies = []
     for number, name in enumerate(files):
         inside = place.inside(plain(name))

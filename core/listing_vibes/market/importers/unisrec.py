@@ -16,14 +16,14 @@ USER, HISTORY, ITEM = "user_id:token", "item_id_list:token_seq", "item_id:token"
 TEXT = "text:token_seq"
 ATTRIBUTES = {"text": AttributeConfig(kind="text", label="Text")}
 
-Row = tuple[list[str], str]  # a history, oldest first, and the item that came next
+Row = tuple[list[str], str]  # a history, oldest first, and the next item
 
 
 class UniSRec(Importer):
     """Write the market of the one data set in the folder `path`, with the original user and item names.
 
-    Items are numbered by their first appearance in the events, which predicts what comes next; the listings are
-    therefore written in the order of their names.
+    Items are numbered by their first occurrence in the events, which leaks what comes next, so the listings are
+    written in the order of their names.
     """
 
     def write(self, path: Path, target: Path) -> None:
@@ -55,16 +55,16 @@ class UniSRec(Importer):
 
 
 def rebuild(parts: list[dict[str, list[Row]]]) -> dict[str, list[str]]:
-    """Return each user's sequence from the rows of the three files, whose histories may have lost their oldest items.
+    """Rebuild each user's sequence from the rows of the three files, whose histories may lack their oldest items.
 
     Raises:
-        VibesError: the rows of a user do not belong to one sequence.
+        VibesError: the rows of a user do not form one sequence.
     """
     train, valid, test = parts
     sequences = {}
     for user in dict.fromkeys([*train, *valid, *test]):
         rows, later = train.get(user, []), valid.get(user, []) + test.get(user, [])
-        # Shortest history first; truncated ones are equally long, and files run forward or backward.
+        # Shortest history first; truncated histories have equal lengths, and a file may be in either order.
         orders = (sorted(way, key=lambda row: len(row[0])) for way in (rows, rows[::-1]))
         sequence = next((s for s in (_join(order + later) for order in orders) if s is not None), None)
         if sequence is None:
@@ -74,7 +74,7 @@ def rebuild(parts: list[dict[str, list[Row]]]) -> dict[str, list[str]]:
 
 
 def _join(rows: list[Row]) -> list[str] | None:
-    """Return the sequence of rows in their order, None where a history is not the end of what came before it."""
+    """Return the sequence of the rows in this order, None where a history is not the end of the sequence before it."""
     sequence = list(rows[0][0])
     for history, item in rows:
         if sequence[len(sequence) - len(history) :] != history:
@@ -99,10 +99,10 @@ def _read(path: Path, columns: list[str], header: int | None = 0) -> pd.DataFram
             path, sep="\t", dtype="str", na_values=[""], keep_default_na=False, quoting=csv.QUOTE_NONE, header=header,
             names=None if header == 0 else columns, index_col=False, lineterminator="\n",
         )  # fmt: skip
-    except (OSError, ValueError) as error:  # pandas' errors of parsing and decoding are ValueErrors
+    except (OSError, ValueError) as error:  # pandas' parsing and decoding errors are ValueErrors
         raise VibesError(f"{path} cannot be read ({error}); download it again.") from error
     if list(table.columns) != columns or table.drop(columns=TEXT, errors="ignore").isna().any(axis=None):
-        raise VibesError(f"{path} has not the columns {', '.join(columns)}; download it again.")
+        raise VibesError(f"{path} lacks some of the columns {', '.join(columns)}; download it again.")
     return table
 
 
@@ -115,6 +115,6 @@ def _read_rows(path: Path) -> dict[str, list[Row]]:
 
 
 def _read_index(path: Path) -> dict[str, str]:
-    """Return original names by number."""
+    """Return the original names by number."""
     table = _read(path, ["name", "number"], header=None)
     return dict(zip(table["number"].str.strip(), table["name"], strict=True))

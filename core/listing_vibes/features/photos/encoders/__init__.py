@@ -1,4 +1,4 @@
-"""Photo encoders of installed packages; ours are the models of timm, the trained ones and the market's autoencoder."""
+"""Photo encoders of installed packages; the built-in ones are the timm models, the trained ones and the market's autoencoder."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import Image
 from listing_vibes.errors import VibesError
 from listing_vibes.registry import Registry
 
-#: Between the name that chooses a photo encoder and the version that it gives itself.
+#: Separates an encoder's entry point name from its version.
 VERSION = "@"
 
 
 class CustomPhotoEncoder(ABC):
-    """A frozen encoder of photos. An entry point `clip` makes it `--encoder clip`, and a class here or there holds one of it."""
+    """A frozen photo encoder. The entry point `clip` defines `--encoder clip`, and holds a class with this interface."""
 
-    #: Stored with every vector: the name of the entry point, and behind an @ what tells versions apart, such as "clip@b16".
+    #: Stored with every vector: the entry point's name, and after an @ the version, such as "clip@b16".
     name: str
     width: int
     #: (height, width) of a prepared photo.
@@ -27,20 +27,20 @@ class CustomPhotoEncoder(ABC):
 
     @classmethod
     def open(cls, weights: Path | None) -> Self:
-        """Return an encoder that is ready to encode.
+        """Return an encoder that is ready to use.
 
         Args:
-            weights: the file that `--weights` names.
+            weights: the file of `--weights`.
 
         Raises:
-            VibesError: it cannot be made ready on this machine, or takes no weights.
+            VibesError: it cannot be loaded on this machine, or does not support weights.
         """
         if weights is not None:
-            raise VibesError(f"The photo encoder of {cls.__name__} takes no --weights; leave it out.")
+            raise VibesError(f"The photo encoder of {cls.__name__} does not support --weights; leave it out.")
         return cls()
 
     def prepare(self, image: Image.Image) -> np.ndarray:
-        """Return (height, width, 3) uint8, by default of the whole photo; called from several threads."""
+        """Return (height, width, 3) uint8, by default the whole photo resized; called from several threads."""
         height, width = self.size
         return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
 
@@ -55,10 +55,10 @@ PHOTO_ENCODERS: Registry[CustomPhotoEncoder] = Registry(
 
 
 def open_custom(name: str, weights: Path | None = None) -> CustomPhotoEncoder | None:
-    """Return the encoder that `name` chooses or that called itself so; None where no package has one.
+    """Return the encoder with the short or full name `name`; None where no package has one.
 
     Raises:
-        VibesError: the package's class cannot be used, or it is another version now.
+        VibesError: the package's class cannot be used, or its version differs.
     """
     key, _, version = name.partition(VERSION)
     if key not in PHOTO_ENCODERS:
@@ -66,7 +66,7 @@ def open_custom(name: str, weights: Path | None = None) -> CustomPhotoEncoder | 
     result = PHOTO_ENCODERS[key].open(weights)
     if result.name.partition(VERSION)[0] != key or (version and result.name != name):
         raise VibesError(
-            f"The photo encoder '{name}' calls itself '{result.name}' now, so its vectors cannot be compared with those of before; "
-            "install the version that made them, or train anew."
+            f"The photo encoder '{name}' is now '{result.name}', whose vectors cannot be compared with earlier ones; "
+            "install the earlier version, or train again."
         )
     return result

@@ -1,4 +1,4 @@
-"""Encoders of texts, by the names that `features.text_views` gives them: one class in one file, or one of an installed package."""
+"""Encoders of texts, by their names in `features.text_views`: one class in one file, or one of an installed package."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What an encoder that is fitted on a market's texts may need."""
+    """Options of an encoder that is fitted on a market's texts."""
 
-    width: int  # of the model
+    width: int  # width of the model
     cache: Path  # the market's folder of text vectors
     seed: int = 0
     report: Report | None = None
 
 
 class TextSource(ABC):
-    """Makes wide vectors of texts: `own_bert.py` in this folder is `features.text_views = ["own-bert"]`."""
+    """An encoder of texts: `own_bert.py` in this folder defines `features.text_views = ["own-bert"]`."""
 
-    #: Whether the vectors are whitened on their way to the model's width, so that rare differences count as much as common ones.
+    #: Whether the vectors are whitened when they are reduced to the model's width, so that rare differences count as much as common ones.
     whiten: ClassVar[bool] = True
 
     @classmethod
     def fit_source(cls, texts: Sequence[str], options: FitOptions) -> Self:
-        """Fit on distinct `texts` of the training period; by default there is nothing to fit."""
+        """Fit on distinct `texts` of the training period; by default, nothing is fitted."""
         return cls()
 
     @abstractmethod
@@ -42,25 +42,25 @@ class TextSource(ABC):
         """Return (N, w) float32."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What JSON and what safetensors keep of it in a run; by default nothing."""
+        """Return its state as a JSON object and as arrays for a run; by default both are empty."""
         return {}, {}
 
     @classmethod
     def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Return what `state` came from."""
+        """Restore an encoder from `state`."""
         return cls()
 
 
 class SentenceEncoder(TextSource):
     """A frozen encoder of another package, such as a text API; each distinct text is encoded once and cached in the market."""
 
-    #: Tells the vectors of two versions apart: another one is another cache.
+    #: Version of the vectors; each version has its own cache.
     name: str
     width: int
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Return (N, width) float32 for (N,) texts that are not blank."""
+        """Return (N, width) float32 for (N,) non-blank texts."""
 
     def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """Return (N, width) float32; zero for a blank text."""

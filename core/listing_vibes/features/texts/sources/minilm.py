@@ -1,4 +1,4 @@
-"""The packaged sentence encoder as it is; see `listing_vibes.features.texts.encoder`."""
+"""The packaged sentence encoder, unchanged; see `listing_vibes.features.texts.encoder`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from listing_vibes.progress import Report
 
 
 class MiniLM(TextSource):
-    """Its weights are those of the package, so that a run keeps nothing of it."""
+    """The packaged MiniLM; a run does not store its weights."""
 
     whiten: ClassVar[bool] = False
 

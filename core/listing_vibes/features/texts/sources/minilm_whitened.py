@@ -6,6 +6,6 @@ from listing_vibes.features.texts.sources.minilm import MiniLM
 
 
 class MiniLMWhitened(MiniLM):
-    """Measured better than `minilm`, and the default."""
+    """The default, which measured better than `minilm`."""
 
     whiten: ClassVar[bool] = True

@@ -1,8 +1,8 @@
-"""A sentence encoder that has read the market: MiniLM pre-trained further on the market's own texts.
+"""A sentence encoder adapted to the market: MiniLM pre-trained further on the market's texts.
 
 Masked language modeling (Devlin et al. 2019, arXiv 1810.04805) for a few hundred steps before the encoder is frozen
 ("Don't Stop Pretraining", Gururangan et al. 2020, arXiv 2004.10964). The weights are cached beside the text vectors of
-the market and go into the run, so that it opens without that market.
+the market and in the run, so that it opens without that market.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from listing_vibes.market.durable import atomic_path
 from listing_vibes.progress import Counted, Report
 
 NAME = "own-bert"
-BATCH, TOKENS = 32, 64  # texts a step, word pieces of each
+BATCH, TOKENS = 32, 64  # texts per step, word pieces per text
 RATE, MASKED = 5e-5, 0.15
 STEPS = 300
-IGNORED = -100  # label of a piece that is not hidden
+IGNORED = -100  # label of a piece that is not masked
 WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
 class OwnBert(TextSource):
-    """The further trained encoder.
+    """The adapted encoder.
 
     Attributes:
-        key: hash of what it was trained on and how; names its folder in a cache.
+        key: hash of its training texts and settings; part of its cache folder's name.
         weights: float16 by name.
     """
 
@@ -58,7 +58,7 @@ class OwnBert(TextSource):
         seed: int = 0,
         report: Report | None = None,
     ) -> OwnBert:
-        """Train on the distinct `texts`, or read what the same training left in `cache`.
+        """Train on the distinct `texts`, or load the result of the same training from `cache`.
 
         Raises:
             VibesError: there is no text.
@@ -88,16 +88,16 @@ class OwnBert(TextSource):
         return embed_texts(texts, cache, report, encoder=self._encoder(cache)).vectors
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return what JSON and what safetensors hold of it in a run."""
+        """Return its state as a JSON object and as arrays for a run."""
         return {"key": self.key}, self.weights
 
     @classmethod
     def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> OwnBert:
-        """Return what `state` came from."""
+        """Restore an encoder from `state`."""
         return cls(head["key"], arrays)
 
     def _encoder(self, cache: Path) -> TextEncoder:
-        """Return the encoder in its folder of `cache`, which is filled where it is missing."""
+        """Return the encoder from its folder in `cache`, which is created if necessary."""
         from safetensors.numpy import save_file
 
         folder = _folder(cache, self.key)
@@ -106,7 +106,9 @@ class OwnBert(TextSource):
             for file in minilm_folder().iterdir():
                 if file.suffix in (".json", ".txt"):
                     shutil.copyfile(file, folder / file.name)
-            with atomic_path(folder / WEIGHTS) as temporary:  # last: a folder with weights is complete
+            with atomic_path(
+                folder / WEIGHTS
+            ) as temporary:  # written last, so that a folder with weights is complete
                 save_file(self.weights, temporary, metadata={"format": "pt"})
         return TextEncoder(folder, NAME)
 
@@ -154,13 +156,13 @@ def _train(
 
 
 def masked_loss(model: Any, batch: Any) -> Any:
-    """Return the mean cross-entropy of the hidden pieces of a collated batch, 0 where none is hidden."""
+    """Return the mean cross-entropy of the masked pieces of a collated batch, 0 where none is masked."""
     from torch.nn.functional import cross_entropy
 
     hidden = batch["labels"] != IGNORED  # (B, T)
     states = model.base_model(
         input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
     ).last_hidden_state  # (B, T, 384)
-    # The model's own loss makes the 30,000-way scores of all pieces: seven times the work.
+    # The model's loss would compute the 30,000-way scores of all pieces: seven times the work.
     scores = model.cls(states[hidden])  # (m, V)
     return cross_entropy(scores.float(), batch["labels"][hidden], reduction="sum") / hidden.sum().clamp(min=1)

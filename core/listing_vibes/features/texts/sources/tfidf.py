@@ -1,7 +1,7 @@
-"""Texts by their words and letters: TF-IDF of words and of letter n-grams, reduced by truncated SVD (LSA).
+"""Text vectors from words and letters: TF-IDF of words and of letter n-grams, reduced by truncated SVD (LSA).
 
-Deerwester et al. 1990, "Indexing by Latent Semantic Analysis". Part numbers, sizes and brands, which a sentence encoder
-blurs, stay apart here.
+Deerwester et al. 1990, "Indexing by Latent Semantic Analysis". It distinguishes part numbers, sizes and brands, which a sentence
+encoder blurs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from listing_vibes.market.words import unspaced, words
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-#: Terms that are used, the commonest: words, then letter n-grams inside word boundaries.
+#: The most frequent terms that are used: words, then letter n-grams inside word boundaries.
 WORDS, NGRAMS = 10_000, 20_000
 NGRAM_RANGE = (3, 5)
 CHUNK = 4096
@@ -47,7 +47,7 @@ class Tfidf(TextSource):
 
         makers = [_fitted(kind, texts) for kind in (0, 1)]
         available = [maker for maker in makers if maker is not None]
-        if not available:  # not one letter or digit in all texts
+        if not available:  # no letter or digit in any text
             return cls(([], []), np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
         counted = hstack([maker.transform(texts) for maker in available]).tocsr().astype(np.float32)  # (N, V)
         size = min(width, min(counted.shape) - 1)
@@ -62,11 +62,11 @@ class Tfidf(TextSource):
 
     @classmethod
     def fit_source(cls, texts: Sequence[str], options: FitOptions) -> Tfidf:
-        """Fit on `texts`; at most as many components as the model is wide."""
+        """Fit on `texts`; at most as many components as the model's width."""
         return cls.fit(texts, options.width, options.seed)
 
     def vectors(self, texts: Sequence[str], cache: Path | None = None, report: Any = None) -> np.ndarray:
-        """(N, w) float32; a text without a known term is zero."""
+        """Return (N, w) float32; a text without a known term is zero."""
         out = np.zeros((len(texts), self.components.shape[1]), np.float32)
         words = len(self.terms[0])
         parts = [slice(0, words), slice(words, None)]
@@ -79,12 +79,12 @@ class Tfidf(TextSource):
         return out
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What JSON and what safetensors keep of it."""
+        """Return its state as a JSON object and as arrays for a run."""
         return {"terms": list(self.terms)}, {"idf": self.idf, "components": self.components}
 
     @classmethod
     def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> Tfidf:
-        """What `state` came from."""
+        """Restore an encoder from `state`."""
         words, ngrams = head["terms"]
         return cls((words, ngrams), arrays["idf"], arrays["components"])
 
