@@ -2,7 +2,7 @@
 
 >>> from listing_vibes import Market, Run, compare, evaluate, train
 
-Each is loaded on first use, so that a light command pays for neither pandas nor torch.
+Each name is imported on first use, so that a light command loads neither pandas nor torch.
 """
 
 from typing import TYPE_CHECKING, Any

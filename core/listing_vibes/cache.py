@@ -1,4 +1,4 @@
-"""Caches in memory that threads share: of the newest keys, and of what belongs to an object as long as that lives."""
+"""Thread-safe caches in memory: of the newest keys, and per object for its lifetime."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ More = ParamSpec("More")
 
 
 class Cache(Generic[Key, Value]):
-    """The values of the newest keys.
+    """Cache of the values of the newest keys.
 
     Args:
-        size: how many values are cached at most.
+        size: maximum number of values.
     """
 
     def __init__(self, size: int) -> None:
@@ -28,11 +28,11 @@ class Cache(Generic[Key, Value]):
         return len(self._values)
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """Return the value of a key, which `make` makes where it is not cached."""
+        """Return the cached value of a key, or create it with `make`."""
         with self._lock:
             if key in self._values:
                 return self._values[key]
-        value = make()  # without the lock: this may take long, and may ask the cache for another key
+        value = make()  # without the lock: this may take long, and may use the cache for another key
         with self._lock:
             self._values[key] = value
             while len(self._values) > self._size:
@@ -40,20 +40,20 @@ class Cache(Generic[Key, Value]):
         return value
 
 
-#: Values that are cached of one object and one function.
+#: Maximum number of cached values per object and function.
 PER_OBJECT = 64
 
 
 def cached_per_object(
     function: Callable[Concatenate[Owner, More], Value],
 ) -> Callable[Concatenate[Owner, More], Value]:
-    """Cache a function by its first argument, a run or a market say, as long as that lives, and by the others.
+    """Cache a function by its arguments for the lifetime of the first one, such as a run or a market.
 
-    `functools.lru_cache` would keep it alive: a service would hold states of a run that newer ones have replaced. What the
-    function returns may not refer to it.
+    `functools.lru_cache` would keep that object alive, such as a replaced state of a run in a service. The value that the
+    function returns must not refer to it.
     """
     caches: WeakKeyDictionary[Owner, Cache[object, Value]] = WeakKeyDictionary()
-    lock = Lock()  # pages and requests ask at once
+    lock = Lock()  # pages and requests call concurrently
 
     @wraps(function)
     def cached(owner: Owner, /, *more: More.args, **named: More.kwargs) -> Value:

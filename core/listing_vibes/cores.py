@@ -1,4 +1,4 @@
-"""The one answer to how many threads or processes work at once: what this process may use, not what the machine has."""
+"""Number of threads or processes to use: the processors available to this process, not those of the machine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 def cores() -> int:
-    """Processors that this process may use, at least 1: those it is bound to (`taskset`, a scheduler), and at most the time
-    that its control group is given (`docker run --cpus`, a pod's limit), rounded up."""
+    """Return the number of processors that this process may use, at least 1: by its affinity (`taskset`, a scheduler) and by the
+    CPU limit of its control group (`docker run --cpus`, a pod's limit), rounded up."""
     return int(min(_bound(), _quota()))
 
 
 def limit_threads() -> None:
-    """Let the libraries' thread pools be no larger than what the control group has time for; of use before they are loaded.
+    """Limit the thread pools of libraries to the CPU limit of the control group; call it before they are loaded.
 
-    What the process is bound to they see by themselves.
+    The libraries respect the affinity of the process by themselves.
     """
     if _quota() < _bound():
         os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
@@ -38,17 +38,17 @@ def _whole(share: float) -> float:
 
 
 def _quotas(root: Path, membership: Path) -> Iterator[float]:
-    """Processors' worth of time of each control group (version 2 and 1) that the process is in; inf where all of it."""
+    """Yield the CPU limit, in processors, of each control group (version 2 and 1) of the process; inf without a limit."""
     yield math.inf
     try:
         lines = membership.read_text().splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return
     for line in lines:
         _, kinds, path = line.split(":", 2)
         if kinds and "cpu" not in kinds.split(","):
             continue
-        # In a container, what the path names is the root of what can be seen.
+        # In a container the path names the root of the visible hierarchy.
         for below in {Path(path.lstrip("/")), *Path(path.lstrip("/")).parents}:
             folder = root / ("cpu" if kinds else "") / below
             try:

@@ -1,6 +1,6 @@
-"""What holds everywhere where nobody says otherwise."""
+"""Default values shared by all modules."""
 
-#: How many listings a list has; recall@30 is what this project measures.
+#: Number of listings in a list; recall@30 is the main metric of this project.
 K = 30
-#: How many days count as recent.
+#: Number of days that count as recent.
 RECENT_DAYS = 60

@@ -1,8 +1,8 @@
-"""The one decision where tensors live and in which precision: training, encoding and serving all ask here.
+"""Device and precision of tensors for training, encoding and serving.
 
-`LISTING_VIBES_DEVICE` decides: `auto` (the default: a CUDA GPU where there is one, else the CPU), `cpu`, `cuda`, `cuda:1`,
-or any other device that this torch knows (`mps`, `xpu`). It is no setting of a run: a run that was trained on a GPU
-serves on a laptop. Whoever has a model moves what it reads to `device_of(model)`, and nothing else is ever asked.
+`LISTING_VIBES_DEVICE` sets the device: `auto` (the default: a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`,
+or any other device that torch supports (`mps`, `xpu`). It is not a setting of a run: a run that was trained on a GPU
+serves on a laptop. Inputs of a model are moved to `device_of(model)`.
 """
 
 import ctypes
@@ -20,19 +20,19 @@ from listing_vibes.errors import VibesError
 
 VARIABLE = "LISTING_VIBES_DEVICE"
 CPU = torch.device("cpu")
-#: glibc's names for two parameters of its memory, and what they are set to, in bytes.
+#: glibc's `mallopt` parameters, and their value in bytes.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 256 * 2**20
-#: Turns of the two types, and by how much bfloat16 must win. Seen: 2 on an AMD, .53 on an Intel without AMX, so that a busy
-#: machine does not decide otherwise today than yesterday.
+#: Repetitions per type, and the speed-up that bfloat16 must reach. Observed: 2 on an AMD, .53 on an Intel without AMX, so the
+#: decision is stable on a busy machine.
 TURNS, CLEARLY = 9, 1.2
 
 
 def device() -> torch.device:
-    """Where models live in this process, with a number where the device has several.
+    """Return the device of models in this process, with an index if there are several.
 
     Raises:
-        VibesError: `LISTING_VIBES_DEVICE` names a device that torch does not know or this machine does not have.
+        VibesError: `LISTING_VIBES_DEVICE` names a device that torch does not support or this machine does not have.
     """
     name = os.environ.get(VARIABLE, "").strip().lower() or "auto"
     if name == "auto":
@@ -41,7 +41,7 @@ def device() -> torch.device:
         where = torch.device(name)
     except RuntimeError as error:
         raise VibesError(
-            f"{VARIABLE} is '{name}', which is no device that torch knows; give auto, cpu, cuda, cuda:1 or mps."
+            f"{VARIABLE} is '{name}', which is not a device of torch; give auto, cpu, cuda, cuda:1 or mps."
         ) from error
     if where.type == "cpu":
         return CPU
@@ -52,7 +52,7 @@ def device() -> torch.device:
         or (where.index or 0) >= torch.accelerator.device_count()
     ):
         raise VibesError(f"{VARIABLE} is '{name}', but this machine has no such device; give auto or cpu.")
-    # Of a launched training each process has a GPU of its own.
+    # Each process of a distributed training has a separate GPU.
     return (
         where
         if where.index is not None
@@ -61,16 +61,16 @@ def device() -> torch.device:
 
 
 def device_of(model: torch.nn.Module) -> torch.device:
-    """Where the weights of `model` are, and so what it reads has to be."""
+    """Return the device of the weights of `model`, where its inputs must be."""
     return next(model.parameters()).device
 
 
 def half(where: torch.device | None = None) -> torch.dtype | None:
-    """The 16-bit type whose matrix products are quicker than float32's there: bfloat16, float16, or None.
+    """Return the 16-bit type whose matrix products are faster than float32's on a device: bfloat16, float16, or None.
 
-    Only what the hardware itself multiplies counts: torch also emulates bfloat16 on GPUs without it, slowly. On a CPU the
-    two are timed, once a process: an Intel whose matrix unit is not at hand (AMX, in many virtual machines) multiplies
-    bfloat16 by AVX-512 at half the rate of float32, an AMD at twice. float16 is for encoding alone, where nothing under-
+    Only native hardware support counts: torch also emulates bfloat16 on GPUs without it, slowly. On a CPU the
+    two are timed, once per process: an Intel without its matrix unit (AMX, missing in many virtual machines) multiplies
+    bfloat16 by AVX-512 at half the rate of float32, an AMD at twice. float16 is for encoding only, where nothing under-
     or overflows: unit vectors of layers that end in a norm.
     """
     where = device() if where is None else where
@@ -85,25 +85,25 @@ def half(where: torch.device | None = None) -> torch.dtype | None:
 
 
 def multiplies_bf16() -> bool:
-    """Whether this CPU has instructions for bfloat16, quicker or not."""
+    """Return whether this CPU has instructions for bfloat16, faster or not."""
     return cpu_has("avx512_bf16") or has_amx()
 
 
 def has_amx() -> bool:
-    """Whether the CPU's matrix unit multiplies bfloat16."""
+    """Return whether the CPU has a matrix unit for bfloat16 (AMX)."""
     return cpu_has("amx_bf16")
 
 
 @cache
 def cpu_has(name: str) -> bool:
-    """Whether this CPU has the instructions of that name, as far as this torch can tell."""
+    """Return whether this CPU has the instructions of that name, according to torch."""
     result = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(result.get(name))
 
 
 @cache
 def _bf16_is_quicker() -> bool:
-    """Whether a layer of usual size takes clearly less time in bfloat16: of the best of several turns, some 10 ms in all."""
+    """Return whether a layer of typical size is clearly faster in bfloat16: best of several repetitions, about 10 ms in all."""
     layers = {
         kind: (torch.ones(512, 256, dtype=kind), torch.ones(256, 256, dtype=kind))
         for kind in (torch.float32, torch.bfloat16)
@@ -119,23 +119,23 @@ def _bf16_is_quicker() -> bool:
 
 
 def has_bf16(where: torch.device | None = None) -> bool:
-    """Whether matrix products in bfloat16 are quicker than in float32 there: what training may use."""
+    """Return whether matrix products on a device are faster in bfloat16 than in float32, for use in training."""
     return half(where) is torch.bfloat16
 
 
 def mixed_precision(dtype: torch.dtype | None, where: torch.device) -> AbstractContextManager:
-    """Inside, matrix products are made in `dtype`; None leaves everything as it is."""
+    """Return a context in which matrix products use `dtype`; None changes nothing."""
     return nullcontext() if dtype is None else torch.autocast(where.type, dtype=dtype)
 
 
 def place(array: np.ndarray, where: torch.device | str) -> torch.Tensor:
-    """`array` as a tensor there; on the CPU it shares the memory."""
+    """Return `array` as a tensor on a device; on the CPU it shares the memory."""
     return torch.from_numpy(array).to(where)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Inside, torch draws by `seed`, on the CPU and on the device; afterwards it goes on as if nothing had been drawn."""
+    """Seed torch's random generators within a context, on the CPU and on the device; their state is restored afterwards."""
     where = device()
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -143,10 +143,10 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep what its batches free, up to `KEPT_BYTES`, instead of asking for it again; True where it can.
+    """Configure malloc to keep up to `KEPT_BYTES` of freed memory for the next batch; return whether that worked.
 
-    By default glibc gives every large tensor back to the system, which zeroes it page by page when the next batch asks
-    again. Other C libraries are left as they are.
+    By default glibc returns every large tensor to the system, which zeroes its pages again for the next batch. Other C
+    libraries are not changed.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

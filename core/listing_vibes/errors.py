@@ -1,4 +1,4 @@
-"""The exception that a user sees as a sentence, and the sentence of any other."""
+"""The exception whose message is shown to users, and the message for any other exception."""
 
 import errno
 import re
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 from listing_vibes.words import cut
 
-#: Set to anything: tracebacks are shown beside sentences, by whatever process this one starts.
+#: Environment variable: if set, this process and its child processes show tracebacks in addition to messages.
 DEBUG = "LISTING_VIBES_DEBUG"
-#: The extra that brings a package, by the name that is imported.
+#: The extra that installs a package, by import name.
 EXTRAS = {
     name: extra
     for extra, names in {
@@ -28,28 +28,31 @@ _UNSAFE = re.compile(r"pickle|weights_only", re.IGNORECASE)
 
 
 class VibesError(Exception):
-    """Bad input, told in one clear sentence that names what is wrong and the mend (exit code 2)."""
+    """Invalid input; the message is one sentence that names the problem and the fix (exit code 2)."""
 
 
 class NotThere(VibesError):
-    """What somebody named does not exist, such as a listing or a user of a run."""
+    """A requested object does not exist, such as a listing or a user of a run."""
 
 
 class VibesWarning(UserWarning):
-    """What a user should know of an answer that is given all the same, in one sentence."""
+    """A caveat of a result, in one sentence."""
 
 
 @contextmanager
 def needs(what: str, extra: str = "train") -> Iterator[None]:
-    """Around imports: a package that is not installed becomes a sentence that names the extra of ours which brings it.
+    """Turn an ImportError of the enclosed imports into a message that names the extra to install.
 
     Raises:
-        VibesError: `what`, such as "Training", needs one.
+        VibesError: `what`, such as "Training", needs a package that is not installed.
     """
     try:
         yield
     except ImportError as error:
-        if (error.name or "").partition(".")[0] in ("listing_vibes", "listing_vibes_app"):  # a slip of ours
+        if (error.name or "").partition(".")[0] in (
+            "listing_vibes",
+            "listing_vibes_app",
+        ):  # a bug of this package
             raise
         raise VibesError(
             f"{what} needs {error.name}; install it with `pip install 'listing-vibes[{extra}]'`."
@@ -57,21 +60,21 @@ def needs(what: str, extra: str = "train") -> Iterator[None]:
 
 
 def sentence_of(error: BaseException) -> str:
-    """What a person is told of an error, in one line that is safe to show on any screen.
+    """Return the message for an error, in one line that is safe to print on a terminal.
 
-    The one boundary of command, page and service: whatever is no `VibesError` is told by its kind, never by a traceback.
+    Commands, pages and the service use it: an error that is not a `VibesError` is reported by its type, without a traceback.
     """
     return printable(_sentence(error))
 
 
 def printable(text: str) -> str:
-    """The text in one line, with control characters, marks that turn the direction of writing and lone surrogates shown as
-    escapes: a name from a table must not move the cursor of a terminal or turn the text beside it."""
+    """Return the text in one line, with control characters, bidirectional marks and lone surrogates as escapes, so that a name
+    from a table cannot move the cursor of a terminal or reverse the text next to it."""
     return escaped(" ".join(text.split()))
 
 
 def escaped(line: str) -> str:
-    """A line with what `printable` shows as escapes, and its spaces as they are."""
+    """Return a line with the escapes of `printable` and unchanged spaces."""
     return line if line.isprintable() else "".join(map(_shown, line))
 
 
@@ -86,28 +89,26 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError):
         return _of_system(error)
     if isinstance(error, MemoryError):
-        return "The memory of this machine is used up; close other programs, or ask for less at once."
+        return "This machine is out of memory; close other programs, or process less at once."
     if isinstance(error, RecursionError):
         return "The input is nested too deeply to be read; flatten it."
     if isinstance(error, ModuleNotFoundError) and (missing := str(error.name).partition(".")[0]) in EXTRAS:
         return f"This needs {missing}; install it with `pip install 'listing-vibes[{EXTRAS[missing]}]'`."
     reason = str(error).splitlines()[0] if str(error) else "no reason given"
-    if _UNSAFE.search(str(error)):  # numpy and torch advise to load such a file all the same
-        return "A file holds objects that could run code when they are loaded, so it was not opened; make it again."
+    if _UNSAFE.search(str(error)):  # numpy and torch suggest to load such a file anyway
+        return "A file contains objects that could run code when they are loaded, so it was not opened; create it again."
     what = cut(f"{type(error).__name__}: {reason}", 200)
-    return (
-        f"Something went wrong that should not ({what}); the same with --debug shows where, please report it."
-    )
+    return f"An unexpected error occurred ({what}); run the same command with --debug for details, and please report it."
 
 
 def _of_system(error: OSError) -> str:
     place = f" {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full while writing{place}; free some space and run the same again."
+        return f"The disk is full while writing{place}; free some space and run the same command again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"There is no permission for{place or ' a file'}; change it, or choose another folder."
     if error.errno == errno.ENAMETOOLONG:
         return f"A file name is too long ({len(str(error.filename or ''))} characters); give a shorter one."
     if error.errno == errno.ENOTDIR:
         return f"A part of{place or ' a path'} is a file, not a folder; check the path."
-    return f"The system refused{place} ({error.strerror or error}); check the path and run the same again."
+    return f"The system refused{place} ({error.strerror or error}); check the path and run the same command again."

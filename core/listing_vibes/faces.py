@@ -1,4 +1,4 @@
-"""What a package offers from its modules, each loaded when it is first asked for."""
+"""Lazy imports: the public names of a package, each loaded on first use."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -8,11 +8,11 @@ from listing_vibes.errors import needs
 
 
 def face(package: str, faces: Mapping[str, str], extra: str, name: str) -> Any:
-    """The object `name` of a `package` whose `faces` say which module has it: its `__getattr__`.
+    """Return the object `name` of a `package`, whose `faces` map names to modules; for the package's `__getattr__`.
 
     Raises:
-        AttributeError: there is none of that name.
-        VibesError: it needs a library that comes with an `extra` of ours.
+        AttributeError: there is no object of that name.
+        VibesError: it needs a library of an `extra` that is not installed.
     """
     if name not in faces:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Extension points: one class in one file of ours, or one that an installed package names as an entry point."""
+"""Extension points: a class per module of a package, or of an installed package's entry point."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Plugin:
-    """What one installed package names in an entry point group of ours."""
+    """An entry point of an installed package."""
 
     entry: EntryPoint
 
     @property
     def distribution(self) -> str:
-        """Name and version of the package, as `pip uninstall` takes the first."""
+        """Return name and version of the package, the name as for `pip uninstall`."""
         result = self.entry.dist
         return f"{result.name} {result.version}" if result is not None else self.entry.value
 
     def load(self, what: str) -> Any:
-        """Import the object that the entry point names; `what` it is to be, such as "baseline".
+        """Import the object of the entry point; `what` is its kind for messages, such as "baseline".
 
         Raises:
-            VibesError: it cannot be imported; the sentence names the package.
+            VibesError: it cannot be imported; the message names the package.
         """
         try:
             return self.entry.load()
@@ -47,7 +47,7 @@ class Plugin:
 
 @cache
 def installed_entry_points() -> Any:
-    """Return the entry points of all installed packages, which have `select`; read once: of two hundred packages that takes 40 ms."""
+    """Return the entry points of all installed packages; cached, since reading two hundred packages takes 40 ms."""
     from importlib.metadata import entry_points
 
     return entry_points()
@@ -55,7 +55,7 @@ def installed_entry_points() -> Any:
 
 @cache
 def plugins_of(group: str) -> dict[str, list[Plugin]]:
-    """Return the plugins of an entry point group by name; several where packages name the same. None of them is imported."""
+    """Return the plugins of an entry point group by name, several if packages use the same name; they are not imported."""
     values: dict[str, list[Plugin]] = {}
     for entry in sorted(
         installed_entry_points().select(group=group), key=lambda item: (item.name, item.value)
@@ -65,12 +65,12 @@ def plugins_of(group: str) -> dict[str, list[Plugin]]:
 
 
 class Registry(Mapping[str, type[T]], Generic[T]):
-    """The extensions of one kind by name: each a class that derives from `base`, alone in a module of `package`, or a plugin.
+    """The extensions of one kind by name: each a subclass of `base`, the only one in a module of `package`, or a plugin.
 
-    The module's name is the extension's: with the separator "-", `inside_airbnb.py` holds "inside-airbnb". A module
-    whose name begins with `_` is a helper and holds none. Names are read from the folder and from the entry points `group` of
-    installed packages; a module is imported when its class is requested, so that knowing the names costs neither torch nor what
-    the modules import. A plugin with a name of ours, or of another plugin, is refused where that name is requested.
+    An extension has the name of its module: with the separator "-", `inside_airbnb.py` has "inside-airbnb". A module
+    whose name begins with `_` is a helper without an extension. Names are read from the folder and from the entry points `group` of
+    installed packages; a module is imported when its class is requested, so that listing the names imports nothing. A plugin with
+    the name of a built-in extension or of another plugin is refused when that name is requested.
 
         >>> from listing_vibes.market.importers import IMPORTERS
         >>> "houses" in IMPORTERS
@@ -87,7 +87,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     @cached_property
     def _modules(self) -> dict[str, str]:
-        """Module by name, in the order of the names."""
+        """Return the modules by name, sorted by name."""
         folder = list(importlib.import_module(self._package).__path__)
         results = sorted(
             iter_module.name
@@ -98,7 +98,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     @property
     def plugins(self) -> dict[str, list[Plugin]]:
-        """Those of installed packages by name."""
+        """Return the plugins of installed packages by name."""
         return {} if self._group is None else plugins_of(self._group)
 
     def __iter__(self) -> Iterator[str]:
@@ -108,15 +108,15 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     def __len__(self) -> int:
         return len(self._modules.keys() | self.plugins.keys())
 
-    def __contains__(self, name: object) -> bool:  # Mapping's own would import the module
+    def __contains__(self, name: object) -> bool:  # Mapping's default would import the module
         return name in self._modules or name in self.plugins
 
     def __getitem__(self, name: str) -> type[T]:
-        """The class called `name`.
+        """Return the class called `name`.
 
         Raises:
-            VibesError: there is none, or a plugin cannot be used.
-            TypeError: the module holds not exactly one class that derives from the base.
+            VibesError: there is no such class, or a plugin cannot be used.
+            TypeError: the module does not have exactly one subclass of the base.
         """
         if name not in self:
             raise VibesError(f"There is no {self._what} '{name}'; choose one of {', '.join(self)}.")
@@ -133,10 +133,10 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         return mine[0]
 
     def _of_plugin(self, name: str) -> type[T]:
-        """The class of the plugin called `name`.
+        """Return the class of the plugin called `name`.
 
         Raises:
-            VibesError: the name is taken, the plugin cannot be imported, or what it names is not such a class.
+            VibesError: the name is taken, the plugin cannot be imported, or its object is not such a class.
         """
         plugin, *others = self.plugins[name]
         if others or name in self._modules:
@@ -157,13 +157,13 @@ class Registry(Mapping[str, type[T]], Generic[T]):
         return result
 
     def known(self, name: str) -> str:
-        """The name itself; a validator for pydantic that refuses another as a `Literal` of all names would."""
+        """Validate a name for pydantic, with the error of a `Literal` of all names."""
         return one_of(name, tuple(self))
 
 
 def one_of(name: str, names: tuple[str, ...]) -> str:
-    """The name itself; in a validator of pydantic any other is refused as a `Literal` of the `names` would."""
-    from pydantic_core import PydanticCustomError  # light commands know names without it
+    """Validate a name for pydantic, with the error of a `Literal` of the `names`."""
+    from pydantic_core import PydanticCustomError  # light commands use names without it
 
     if name not in names:
         *most, last = (f"'{name}'" for name in names)

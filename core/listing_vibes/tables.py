@@ -1,4 +1,4 @@
-"""The one renderer of tables for the screen, and how an estimate is written in a cell; notebooks show pandas' own."""
+"""Rendering of tables as text, and formatting of estimates; notebooks use pandas' rendering."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Columns of text that a table may take; beyond, its headings and cells are broken into lines.
+#: Maximum width of a table in characters; headings and cells of wider tables are wrapped.
 WIDTH = 160
 
 
 def render_table(frame: pd.DataFrame) -> str:
-    """Return a frame as text with aligned columns: numbers, and texts that begin with a number, to the right."""
+    """Return a frame as text with aligned columns; numbers, and texts that begin with a number, are right-aligned."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -36,7 +36,7 @@ def _cell(value: Any) -> str:
 
 
 def write_interval(estimate: Mapping[str, Any], signed: bool = False) -> str:
-    """Return the 95 % interval of an estimate, `low` to `high`; "one user" where there is none."""
+    """Return the 95 % interval of an estimate, `low` to `high`; "one user" if there is none."""
     low, high = estimate["low"], estimate["high"]
     if low is None or low != low:
         return "one user"
@@ -44,7 +44,7 @@ def write_interval(estimate: Mapping[str, Any], signed: bool = False) -> str:
 
 
 def write_p(value: float | None) -> str:
-    """Return a p-value as papers write it."""
+    """Return a p-value in the usual format, such as `.031` or `< .001`."""
     if value is None:
         return "-"
     return "< .001" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)

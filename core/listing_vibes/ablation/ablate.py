@@ -1,4 +1,4 @@
-"""`vibes ablate`: every variant of a grid trained with every seed, measured on the same queries, and compared."""
+"""`vibes ablate`: train every variant of a grid with every seed, evaluate on the same queries, and compare."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ OracleOf = Callable[[EventLog], Scorer]
 
 @dataclass(frozen=True, eq=False)
 class Ablation:
-    """What `ablate` measured; it is in `ablation.parquet` and in the figure as well."""
+    """The result of `ablate`, which is also written to `ablation.parquet` and to the figure."""
 
     table: pd.DataFrame
     measured: list[Measured]
     head: dict[str, Any]  # market, protocol, queries, users, seeds
-    left_out: dict[str, str]  # by variant a sentence
+    left_out: dict[str, str]  # reason by variant
     failed: dict[str, str]
     notes: dict[str, str]
 
     def document(self) -> dict[str, Any]:
-        """Return the document of `vibes ablate --json`; slices are in `ablation.parquet`."""
+        """Return the document of `vibes ablate --json`, without slices, which are in `ablation.parquet`."""
         variants = [
             {
                 "name": variant.name,
@@ -62,7 +62,7 @@ class Ablation:
         return {**self.head, "variants": variants, "left_out": self.left_out, "failed": self.failed}
 
     def text(self) -> str:
-        """Return the table of all variants, then what was left out and what failed."""
+        """Return the table of all variants, then the variants that were left out or failed."""
         lines = [self.headline, "", render_ablation(self.table, self.measured)]
         lines += [f"{name}: {note}" for name, note in self.notes.items()]
         lines += [
@@ -90,19 +90,19 @@ def ablate(
     oracle: OracleOf | None = None,
     report: Report = silent,
 ) -> Ablation:
-    """Train and measure the variants of `grid` that `market` allows; write `ablation.parquet`, `.png` and `.svg`.
+    """Train and evaluate the variants of `grid` that `market` has inputs for; write `ablation.parquet`, `.png` and `.svg`.
 
-    What is in `out` already stays: a finished variant and seed is not trained again, one that was interrupted goes
-    on from its checkpoint. A variant that fails is named in `failed` and the others go on.
+    Results in `out` are reused: a finished variant and seed is not trained again, an interrupted one continues
+    from its checkpoint. A failed variant is listed in `failed`, and the others continue.
 
     Args:
-        processes: trainings at a time, each with one thread; None: as many as there are cores.
-        photo_encoder: the encoder that the market's photos have been embedded with; "" without photos.
-        oracle: makes the scorer of a simulated market.
+        processes: parallel trainings with one thread each; None: one per core.
+        photo_encoder: the encoder of the market's embedded photos; "" without photos.
+        oracle: factory of the oracle scorer of a simulated market.
 
     Raises:
-        VibesError: nothing to train on, another ablation at work in `out`, `out` made of another market or of other
-            settings under the same names, or no variant that could be measured.
+        VibesError: there is nothing to train on, another ablation is running in `out`, `out` has results of another market or of
+            other settings under the same names, or no variant could be evaluated.
     """
     with needs("Training"):
         from listing_vibes.training.data import TrainingData
@@ -144,7 +144,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
     """Check the seeds of an ablation.
 
     Raises:
-        VibesError: there are none, one comes twice, or one is no seed of a training.
+        VibesError: there are no seeds, one is repeated, or one is not a valid seed.
     """
     if len(set(seeds)) != len(seeds) or not seeds:
         raise VibesError(f"The seeds {list(seeds)} are not distinct whole numbers; give for example 0,1,2.")
@@ -156,7 +156,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 
 def folder_of(out: Path, name: str, seed: int) -> Path:
-    """Return the folder of a variant and seed: readable, and different for names that differ in a sign only."""
+    """Return the folder of a variant and seed: readable, and unique even for names that differ only in punctuation."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return out / "variants" / f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}" / str(seed)
 
@@ -164,7 +164,7 @@ def folder_of(out: Path, name: str, seed: int) -> Path:
 def _make_jobs(
     planned: Planned, market: Market, out: Path, base: Settings, seeds: Sequence[int], photo_encoder: str
 ) -> list[Job]:
-    """Return a job a seed; a baseline, which no seed changes much, has the first one only."""
+    """Return one job per seed; a baseline, which hardly depends on the seed, has only the first one."""
     jobs = []
     for seed in seeds if planned.settings is not None else seeds[:1]:
         settings = (planned.settings or base).model_copy(update={"seed": seed})
@@ -173,7 +173,7 @@ def _make_jobs(
             market=str(market.path.resolve()),
             fingerprint=market.fingerprint,
             baseline=planned.variant.baseline,
-            # What the grid leaves open is left to the market, as `vibes train` leaves it.
+            # Settings that the grid leaves open are resolved from the market, as in `vibes train`.
             settings=settings.model_dump(mode="json", exclude_none=True, exclude_unset=True),
             serving=planned.variant.serving,
             control=planned.variant.control,
@@ -191,7 +191,7 @@ def _make_jobs(
 
 
 def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, split: Split) -> Ablation:
-    """Put the saved ranks together; a reference that failed is replaced by its own reference."""
+    """Collect the saved ranks; a reference that failed is replaced by its own reference."""
     measured: list[Measured] = []
     failed: dict[str, str] = {}
     notes: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Content without meaning: what shuffled or random content still gains comes from telling listings apart, not from content.
+"""Controls with shuffled or random content: their gain comes from distinguishing listings, not from the content.
 
-A model may recognise a listing by its photo without seeing anything on it. A model that is given another listing's photos,
-or random vectors, shows how much of a gain is of that kind.
+A model may recognize a listing by its photo without using what it shows. A model with another listing's photos,
+or with random vectors, shows how much of a gain is of that kind.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ Content = tuple[Market, PhotoVectors | None]
 
 
 def control_content(name: str, market: Market, photos: PhotoVectors | None) -> Content:
-    """Return `market` and its photo vectors with the content that the control `name` replaces.
+    """Return `market` and its photo vectors with the content replaced by the control `name`.
 
     Raises:
-        VibesError: photos of several encoders, whose order controls do not know.
+        VibesError: the photos have several encoders, which controls do not support.
     """
     if photos is not None and photos.parts:
-        raise VibesError("A control of an ablation takes photos of one encoder; name one alone.")
+        raise VibesError("A control of an ablation supports one photo encoder; give a single encoder.")
     return CONTROLS[name](market, photos)
 
 
 def known_control(name: str) -> str:
-    """Return `name` where it is one of `CONTROLS`."""
+    """Validate that `name` is one of `CONTROLS`, and return it."""
     return one_of(name, tuple(CONTROLS))
 
 
 def donors(has: np.ndarray, seed: int = SEED) -> np.ndarray:
-    """Return the row (L,) int64 whose content each listing gets: a cycle in random order through the listings that have some.
+    """Return the row (L,) int64 whose content each listing gets: a random cyclic permutation of the listings with content.
 
-    No listing keeps its content (where two have some), and one without keeps none.
+    No listing keeps its own content (if two or more have content), and a listing without content gets none.
 
     Args:
         has: (L,) bool, whether a listing has content.
@@ -104,7 +104,7 @@ def _random_texts(market: Market, photos: PhotoVectors | None) -> Content:
 
 
 def _permuted_meta(market: Market, photos: PhotoVectors | None) -> Content:
-    """Exchange action and duration between events; unwanted ones stay, since they decide what a model learns from."""
+    """Permute action and duration between events; unwanted events are unchanged, since they determine the training examples."""
     names = [name for name in (C.ACTION, C.DURATION) if name in market.events]
     requested = np.ones(len(market.events), bool)
     if C.ACTION in names:
@@ -119,7 +119,7 @@ def _text_attributes(market: Market) -> list[str]:
     return [attribute.name for attribute in market.attributes if attribute.kind == "text"]
 
 
-#: By the name that a variant gives as `control`.
+#: Controls by the name for a variant's `control`.
 CONTROLS: dict[str, Callable[[Market, PhotoVectors | None], Content]] = {
     "shuffled-photos": _shuffled_photos,
     "random-photos": _random_photos,

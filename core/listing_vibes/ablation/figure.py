@@ -14,7 +14,7 @@ from listing_vibes.market.caches import user_cache
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.tables import write_p
 
-ROW, TITLE_ROWS = 0.26, 1.4  # inches a variant; rows that the name of a question takes
+ROW, TITLE_ROWS = 0.26, 1.4  # inches per variant; rows of the title of a question
 BETTER, WORSE, PLAIN = "#0b7a75", "#b5452c", "#5f6b76"
 XLABEL = (
     "recall@30: mean over users and seeds, 95 % interval over users, rings: single seeds;\n"
@@ -23,7 +23,7 @@ XLABEL = (
 
 
 def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, headline: str) -> list[Path]:
-    """Write `path` with the endings .png and .svg; the same table gives the same bytes.
+    """Write the figure to `path` with the suffixes .png and .svg; the same table gives the same bytes.
 
     A dot is the mean over seeds with its 95 % interval over users, a small ring one seed. Filled dots differ from
     their reference (p < .05 after Holm), green above it, red below.
@@ -32,7 +32,7 @@ def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, h
         VibesError: matplotlib is not installed, or the files cannot be written.
     """
     with needs("The figure"):
-        # Without this its list of fonts is written into the home folder.
+        # Otherwise matplotlib writes its font cache into the home folder.
         os.environ.setdefault("MPLCONFIGDIR", str(user_cache() / "matplotlib"))
         import matplotlib
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, h
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     written = []
-    # Without these two the file would hold the date and random ids.
+    # Otherwise the file contains the date and random ids.
     with matplotlib.rc_context({"svg.hashsalt": "vibes", "svg.fonttype": "none"}):
         for ending, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
             target = path.with_suffix(ending)
@@ -74,7 +74,7 @@ def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, h
 
 
 def _place_rows(measured: Sequence[Measured]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the vertical positions of the variants and, above each group, of the question that it answers."""
+    """Return the vertical positions of the variants, and of the question above each group."""
     heights: dict[str, float] = {}
     titles: dict[str, float] = {}
     height, question = 0.0, ""

@@ -1,4 +1,4 @@
-"""The grid of an ablation: variants in TOML, each a few settings that differ, and which of them a market allows."""
+"""The grid of an ablation: variants in TOML, each with a few settings, and the selection of variants for a market."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from listing_vibes.scoring.named import baseline_names
 
 PACKAGED = ("default", "ladder")
 ORACLE = "oracle"
-#: Settings that the command sets for all variants alike: a variant with its own would be measured on other queries.
+#: Settings that are the same for all variants: a variant with a different one would be evaluated on other queries.
 FIXED = ("seed", "split")
 
 
@@ -35,18 +35,20 @@ class Variant(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     name: str = Field(min_length=1, max_length=60)
-    question: str = Field("", description="what it helps to answer; tables and the figure group by it")
-    reference: str | None = Field(None, description="the variant that it is compared with")
+    question: str = Field(
+        "", description="question that it helps to answer, the group in tables and in the figure"
+    )
+    reference: str | None = Field(None, description="variant to compare with")
     baseline: Annotated[str, AfterValidator(_known_baseline)] | None = None
     overrides: dict[str, Any] = Field(
-        default_factory=dict, alias="set", description="as in --config of train"
+        default_factory=dict, alias="set", description="settings as in --config of train"
     )
     control: Annotated[str, AfterValidator(known_control)] | None = Field(
         None,
-        description="content without meaning instead of the market's, see `listing_vibes.ablation.controls`",
+        description="control that replaces the market's content, see `listing_vibes.ablation.controls`",
     )
     serving: Literal["recency"] | None = Field(
-        None, description="what the model is blended with, fitted on validation; none: its default blend"
+        None, description="blend, fitted on validation; none: the default blend"
     )
 
     @model_validator(mode="after")
@@ -62,7 +64,7 @@ class Variant(BaseModel):
 
 
 class Grid(BaseModel):
-    """All variants, in the order of tables and figure, over the settings that they share."""
+    """All variants, in the order of tables and figure, and the settings that they share."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -79,14 +81,14 @@ class Grid(BaseModel):
                 raise ValueError(f"two variants are called '{variant.name}'")
             if variant.reference is not None and variant.reference not in names:
                 raise ValueError(
-                    f"the reference '{variant.reference}' of '{variant.name}' is no variant above it"
+                    f"the reference '{variant.reference}' of '{variant.name}' is not a variant above it"
                 )
             self.settings(variant)
             names.append(variant.name)
         return self
 
     def settings(self, variant: Variant) -> Settings | None:
-        """Return the configuration of a variant; None of a baseline.
+        """Return the settings of a variant; None for a baseline.
 
         Raises:
             ValueError: a setting does not exist, or sizes do not fit together.
@@ -105,7 +107,7 @@ def load_grid(source: str | Path) -> Grid:
     """Load a packaged grid by its name, or one from a TOML file.
 
     Raises:
-        VibesError: there is no such file, it is no TOML, or it names a setting that does not exist.
+        VibesError: the file does not exist, is not TOML, or has an unknown setting.
     """
     packaged = Path(__file__).parent / "grids" / f"{source}.toml"
     path = packaged if str(source) in PACKAGED else Path(source)
@@ -118,16 +120,16 @@ def load_grid(source: str | Path) -> Grid:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Which inputs a market has."""
+    """The inputs that a market has."""
 
-    photos: int  # of the listing that has most
+    photos: int  # maximum per listing
     text: bool
     meta: bool
     timestamps: bool
 
     @classmethod
     def of(cls, market: Market) -> "Inputs":
-        """Look at the tables: photos, attributes of free text, actions or durations, times of the events."""
+        """Read the inputs from the tables: photos, text attributes, actions or durations, times of the events."""
         features = [name for name in (C.ACTION, C.DURATION) if name in market.events]
         return cls(
             photos=int(market.photos[C.LISTING].value_counts().max()) if len(market.photos) else 0,
@@ -138,7 +140,7 @@ class Inputs:
 
 
 def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
-    """Return the settings without what cannot matter on a market: two variants that agree here train the same model."""
+    """Return the settings that have an effect on a market: two variants with equal ones train the same model."""
     result = settings.model_dump(mode="json")
     features, training = result["features"], result["training"]
     default = FeatureConfig().model_dump(mode="json")
@@ -163,11 +165,11 @@ def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Planned:
-    """A variant that is measured."""
+    """A variant that is evaluated."""
 
     variant: Variant
-    reference: str | None  # a measured variant
-    settings: Settings | None  # None of a baseline
+    reference: str | None  # an evaluated variant
+    settings: Settings | None  # None for a baseline
 
     @property
     def name(self) -> str:
@@ -177,7 +179,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """The variants of a grid that are measured on a market, and by name a sentence why another is not."""
+    """The variants of a grid that are evaluated on a market, and the reason by name for each one left out."""
 
     variants: list[Planned]
     left_out: dict[str, str]
@@ -189,16 +191,16 @@ def make_plan(
     has_oracle: bool = False,
     resolve: Callable[[Settings], Settings] = lambda settings: settings,
 ) -> Plan:
-    """Leave out what the market has no inputs for, and what on this market would train the same model as a variant above it.
+    """Leave out variants without inputs in the market, and variants that would train the same model as one above them.
 
-    A variant that refers to one that is left out refers to what that one would have been compared with, or is the same as.
+    A reference to a left-out variant is replaced by that variant's own reference, or by the variant it equals.
 
     Args:
-        resolve: fills in what the market decides of settings.
+        resolve: resolves settings for the market.
     """
     measured: list[Planned] = []
     left_out: dict[str, str] = {}
-    instead: dict[str, str | None] = {}  # of a variant that is left out, the one that others refer to
+    instead: dict[str, str | None] = {}  # replacement of a left-out variant as a reference
     trained: dict[str, str] = {}  # name of a variant by its effective settings
     for variant in grid.variants:
         reference = instead.get(variant.reference or "", variant.reference)
@@ -224,7 +226,7 @@ def make_plan(
 
 
 def _is_given(features: dict[str, Any], control: str | None) -> bool:
-    """Return whether a model with these effective features reads the content that a control replaces."""
+    """Return whether a model with these effective features reads the content replaced by a control."""
     match (control or "").rpartition("-")[2]:
         case "photos":
             return features["photos"] > 0

@@ -1,4 +1,4 @@
-"""Jobs side by side: one process each with one thread, their progress, and an estimate of the time left."""
+"""Parallel jobs: one process with one thread each, their progress, and an estimate of the remaining time."""
 
 import os
 import queue
@@ -16,7 +16,7 @@ from listing_vibes.ablation.worker import OUTCOME, JobState
 from listing_vibes.progress import Counted, JobDone, Report
 
 MODULE = "listing_vibes.ablation.worker"
-#: The number of threads of torch, OpenMP, the BLAS libraries and the tokenizers.
+#: Environment variables for the threads of torch, OpenMP, the BLAS libraries and the tokenizers.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS"),
     "1",
@@ -32,7 +32,7 @@ class Job:
     seed: int
     folder: Path
     state: JobState = field(default_factory=JobState)
-    seconds: float = 0.0  # that it took
+    seconds: float = 0.0  # duration
     process: subprocess.Popen | None = field(default=None, repr=False)
 
     @property
@@ -42,10 +42,10 @@ class Job:
 
 
 def run_jobs(jobs: Sequence[Job], processes: int, report: Report) -> None:
-    """Run all jobs that have not finished, `processes` at a time, in order; a failure stays in `job.state.error`.
+    """Run all unfinished jobs, `processes` at a time, in order; a failure is stored in `job.state.error`.
 
-    After every line of a process `report` gets how much of all is done, and at the end of each job a `JobDone`. On the
-    way out (Ctrl-C as well) every process is ended; the same call later goes on from their checkpoints.
+    `report` gets the overall progress after every line of a process, and a `JobDone` at the end of each job. On exit
+    (including Ctrl-C) every process is ended; the same call later continues from their checkpoints.
     """
     waiting, running = [job for job in jobs if not job.finished], dict[Job, float]()
     states: queue.Queue[tuple[Job, JobState | None]] = queue.Queue()
@@ -90,7 +90,7 @@ def _read_states(job: Job, states: "queue.Queue[tuple[Job, JobState | None]]") -
         for line in lines:
             try:
                 states.put((job, JobState.model_validate_json(line)))
-            except ValidationError:  # printed by a library
+            except ValidationError:  # a line printed by a library
                 continue
     states.put((job, None))
 
@@ -103,7 +103,7 @@ def _describe_crash(job: Job) -> str:
 
 
 def _progress(jobs: Sequence[Job], running: dict[Job, float], processes: int) -> Counted:
-    """Return how many jobs are done, and the seconds left by the mean time of a job."""
+    """Return the progress of all jobs, with the remaining seconds estimated by the mean time of a job."""
     done = sum(1.0 if job.finished or job.seconds else job.state.share for job in jobs)
     now = time.monotonic()
     available = [job.seconds for job in jobs if job.seconds and not job.state.error]

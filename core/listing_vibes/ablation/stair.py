@@ -1,4 +1,4 @@
-"""The ladder of the method: what listing ids alone reach, what each ingredient adds to it, and the ceiling."""
+"""The ladder of an ablation: the recall of listing ids only, the gain of each ingredient, and the ceiling."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from listing_vibes.evaluation.intervals import SIGNIFICANT
 
 GROUND = "best id model"
 INGREDIENTS = ("attributes", "+ meta", "full")
-#: Variants of the default grid from the lowest rung on, each with one ingredient more.
+#: Variants of the default grid from the lowest rung up, each with one more ingredient.
 LABELS = {
     GROUND: "Ids alone",
     "attributes": "Attributes",
@@ -21,7 +21,7 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One rung; `gain` is the difference to the rung before it, None on the first."""
+    """One rung; `gain` is the difference to the previous rung, None for the first."""
 
     label: str
     value: float
@@ -32,13 +32,13 @@ class Step:
 
 
 def stair(table: pd.DataFrame) -> list[Step]:
-    """Return the rungs from the best id model to the full one and the ceiling, where there is one, by recall@30.
+    """Return the rungs from the best id model to the full model and the ceiling, if there is one, with recall@30.
 
-    Every rung is compared with the one before it, as the grid has it; empty where the ablation has no such chain. An
-    ingredient that the market lacks is no rung.
+    Every rung is compared with the previous one, as in the grid; empty if the ablation has no such chain. An
+    ingredient that the market lacks has no rung.
 
     Args:
-        table: as `listing_vibes.ablation.table.read_ablation` gives it.
+        table: see `listing_vibes.ablation.table.read_ablation`.
     """
     figures = figures_of(table)
     chain = figures.loc[[name for name in LABELS if name in figures.index]]

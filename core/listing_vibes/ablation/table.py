@@ -1,4 +1,4 @@
-"""What an ablation measured: every variant's figures, and its paired difference to the variant that it refers to."""
+"""Results of an ablation: the metrics of every variant, and its paired difference to its reference."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,19 +27,21 @@ class Measured:
     """One variant on the Q queries of an ablation."""
 
     name: str
-    reference: str | None  # another measured variant
+    reference: str | None  # another evaluated variant
     ranks: Mapping[int, np.ndarray] = field(repr=False)  # by seed (Q,) int64, 1-based
     question: str = ""
-    coverage: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)  # by seed value, low, high
+    coverage: Mapping[int, tuple[float | None, ...]] = field(
+        default_factory=dict
+    )  # (value, low, high) by seed
 
 
 def read_ablation(path: Path) -> pd.DataFrame | None:
-    """Read the table that `vibes ablate` wrote; None where there is none.
+    """Read the table of `vibes ablate`; None if there is none.
 
     Raises:
-        VibesError: it is damaged, or lacks a column.
+        VibesError: the table is damaged, or lacks a column.
     """
-    hint = "make it again with vibes ablate"
+    hint = "create it again with vibes ablate"
     table = read_kept(path, COLUMNS, hint)
     if table is not None:
         require_numbers(table, path, ("value", "queries"), hint)
@@ -54,10 +56,10 @@ def ablation_table(
 ) -> pd.DataFrame:
     """Return the rows of `ablation.parquet`.
 
-    Of each variant: one row a metric and seed for the slice `all`; and with a missing seed the mean over its seeds (a
-    user's values are averaged first), for `all` and for each of `slices` (name: (Q,) bool) that has queries. `user` (Q,) says
-    whose query each is. The interval is a bootstrap over users (95 %). `difference` is `value` minus that of `reference`
-    on the same queries and (where it has it) the same seed; `p_value` is a sign-flip test over users, after Holm's
+    Each variant has one row per metric and seed for the slice `all`; and rows with a missing seed for the mean over its seeds (a
+    user's values are averaged first), for `all` and for each of `slices` (name: (Q,) bool) that has queries. `user` (Q,) is
+    the user of each query. The interval is a bootstrap over users (95 %). `difference` is `value` minus that of `reference`
+    on the same queries and, if available, the same seed; `p_value` is a sign-flip test over users, after Holm's
     correction for all differences of the grid in the same slice, metric and seed.
     """
     everything = np.ones(len(user), bool)
@@ -80,7 +82,7 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one slice and one seed (None: the mean over seeds)."""
     seed = head["seed"]
-    # A baseline has one seed alone, which stands beside each seed of the variants that refer to it.
+    # A baseline has a single seed, which is compared with each seed of the variants that refer to it.
     ranks = {
         variant.name: variant.ranks[seed] if seed in variant.ranks else np.stack([*variant.ranks.values()])
         for variant in measured
@@ -102,7 +104,7 @@ def _rows(
 
 
 def _coverage_rows(variant: Measured, seed: int | None, queries: int) -> Iterator[dict[str, Any]]:
-    """Yield catalogue coverage, which is no mean over users and so has no difference; of several seeds it is their mean."""
+    """Yield catalogue coverage, which is not a mean over users and so has no difference; for several seeds it is their mean."""
     seeds = list(variant.coverage) if seed is None else [seed]
     values = [variant.coverage[seed] for seed in seeds if seed in variant.coverage]
     if values:
@@ -114,7 +116,7 @@ def _coverage_rows(variant: Measured, seed: int | None, queries: int) -> Iterato
 
 
 def figures_of(table: pd.DataFrame, metric: str = "recall", k: int | None = K) -> pd.DataFrame:
-    """Return one row a variant: the mean over seeds of one metric on all queries, and `lowest`, `highest`: its seeds."""
+    """Return one row per variant: the mean over seeds of one metric on all queries, and the `lowest` and `highest` seed."""
     rows = table[(table["slice"] == ALL) & (table["metric"] == metric)]
     rows = rows[rows["k"] == k] if k is not None else rows[rows["k"].isna()]
     seeds = rows[rows["seed"].notna()].groupby("variant")["value"].agg(["min", "max"])
@@ -123,7 +125,7 @@ def figures_of(table: pd.DataFrame, metric: str = "recall", k: int | None = K) -
 
 
 def variant_results(table: pd.DataFrame, variant: str) -> dict[str, dict[str, Any]]:
-    """Return by metric value, low, high, each seed's value, and the difference to the reference, on all queries."""
+    """Return by metric: value, low, high, each seed's value, and the difference to the reference, on all queries."""
     rows = table[(table["slice"] == ALL) & (table["variant"] == variant)]
     names = ["value", "low", "high", "difference", "p_value"]
     results = {}
@@ -136,7 +138,7 @@ def variant_results(table: pd.DataFrame, variant: str) -> dict[str, dict[str, An
 
 
 def render_ablation(table: pd.DataFrame, measured: Sequence[Measured]) -> str:
-    """Return the figures of all variants as a text table, in the order of the grid."""
+    """Return the metrics of all variants as a text table, in the order of the grid."""
     figures = {pair: figures_of(table, *pair) for pair in SHOWN}
     rows = []
     for variant in measured:

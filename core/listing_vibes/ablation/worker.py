@@ -1,7 +1,7 @@
-"""One variant and seed of an ablation, measured in a process of its own.
+"""Worker process that trains and evaluates one variant and seed of an ablation.
 
-`python -m listing_vibes.ablation.worker FOLDER`, where `FOLDER/job.json` says what to do. Each line on stdout is a `JobState`. Once
-nobody reads them any more, the next line ends this process: the process that started it is gone.
+`python -m listing_vibes.ablation.worker FOLDER` runs the job in `FOLDER/job.json`. Each line on stdout is a `JobState`. If the parent
+process has ended, writing the next line fails and ends this process.
 """
 
 import shutil
@@ -26,7 +26,7 @@ JOB, RANKS, OUTCOME, RUN = "job.json", "ranks.parquet", "outcome.json", "run"
 
 
 class JobState(BaseModel):
-    """A line of a worker: how far its training is, or why it failed."""
+    """A line of a worker: the progress of its training, or its error."""
 
     share: float = 0.0  # of the steps
     left: float | None = None  # seconds
@@ -34,7 +34,7 @@ class JobState(BaseModel):
 
 
 class JobSettings(BaseModel):
-    """What `job.json` says of a variant and seed."""
+    """The content of `job.json` for a variant and seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +51,7 @@ def measure_variant(folder: Path) -> None:
     """Fill `folder` with `ranks.parquet` (one row a test query) and, last, `outcome.json`.
 
     Raises:
-        VibesError: nothing to train on, a training that fails, or a folder that cannot be written.
+        VibesError: there is nothing to train on, the training fails, or the folder cannot be written.
     """
     from listing_vibes.ablation.controls import control_content
     from listing_vibes.evaluation.protocol import evaluate
@@ -93,7 +93,7 @@ def measure_variant(folder: Path) -> None:
 
 
 def save_ranks(folder: Path, found: "Evaluation", market: "Market", note: str) -> None:
-    """Write the ranks of the one scorer that was measured and, last, the outcome: with it the job has finished."""
+    """Write the ranks of the evaluated scorer and, last, the outcome, which marks the job as finished."""
     name = found.names[0]
     write_table(folder / RANKS, found.queries_frame(market, name))
     coverage = found.coverage[name]
@@ -103,7 +103,7 @@ def save_ranks(folder: Path, found: "Evaluation", market: "Market", note: str) -
 
 
 def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "PhotoVectors | None":
-    """Return the photo vectors of the encoders that the variant names, else of the one of the whole ablation."""
+    """Return the photo vectors of the variant's encoders, else of the ablation's encoder."""
     from listing_vibes.features.photos.market_photos import market_photos
     from listing_vibes.features.photos.vectors import JOIN, load_photo_vectors
 
@@ -115,13 +115,13 @@ def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "P
 
 
 def _train(market: "Market", run: Path, settings: "Resolved", photos: "PhotoVectors | None") -> None:
-    """Train into `run`, from its checkpoint where there is one; a finished run stays as it is."""
+    """Train into `run`, from its checkpoint if there is one; a finished run is not changed."""
     from listing_vibes.training.train import train
 
     if (run / "run.toml").is_file():
         return
     resume = (run / ".training" / "run.toml").is_file()
-    if not resume and run.exists():  # it was stopped before its first checkpoint
+    if not resume and run.exists():  # stopped before its first checkpoint
         shutil.rmtree(run)
     train(market, run, settings, photos, resume, _report_update)
 

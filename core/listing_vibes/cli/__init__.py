@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-# Each registers its commands, in the order of the help.
+# Each module registers its commands, in the order of the help.
 # isort: off
 from listing_vibes.cli import data as _data  # noqa: F401
 from listing_vibes.cli import model as _model  # noqa: F401
@@ -33,7 +33,7 @@ def _show_warning(message: Warning | str, category: type[Warning], *more: Any, *
 
 
 def main() -> None:
-    """Run the command line; what goes wrong ends with one sentence on stderr and exit code 2, or 1 of an id that is not there.
+    """Run the command line; an error is printed as one sentence on stderr, with exit code 2, or 1 for an unknown id.
 
     `--debug` anywhere among the arguments shows the traceback instead.
     """
@@ -41,20 +41,20 @@ def main() -> None:
     if debug:
         os.environ[DEBUG] = "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
-    # torch's threads would spin while they wait: on a machine that does other things, too, that costs half the speed.
+    # By default torch's threads spin while they wait, which halves the speed on a machine with other load.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # A start makes half a million objects that stay: to look for garbage among them took a tenth of it.
+    # The start creates half a million permanent objects; collecting garbage among them took a tenth of the time.
     gc.set_threshold(30_000, 20)
-    # Else pydantic asks every installed package whether it has plugins for it, which takes a twentieth of a start.
+    # Otherwise pydantic searches every installed package for plugins, which takes a twentieth of the start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     limit_threads()
     warnings.showwarning = _show_warning
     try:
         app()
     except KeyboardInterrupt:
-        typer.echo("vibes: interrupted; the same command (train: with --resume) goes on from here.", err=True)
+        typer.echo("vibes: interrupted; run the same command (train: with --resume) to continue.", err=True)
         sys.exit(130)
-    except BrokenPipeError:  # whoever read the output has seen enough
+    except BrokenPipeError:  # the reader closed the output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:

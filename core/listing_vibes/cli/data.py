@@ -139,5 +139,5 @@ def download(
     if strict and (result.failed or result.left):
         raise VibesError(
             f"{count(len(result.failed) + result.left, 'photo')} of {market} "
-            f"{'is' if len(result.failed) + result.left == 1 else 'are'} not there; run the same again later."
+            f"{'is' if len(result.failed) + result.left == 1 else 'are'} missing; run the same command again later."
         )

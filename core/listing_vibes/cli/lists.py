@@ -1,4 +1,4 @@
-"""The options that every command with lists has, and the rules that they give."""
+"""Options shared by all commands with lists, and their conversion to rules."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,11 +58,11 @@ def read_rules(file: Path | None, **options: Any) -> Rules:
     given: dict[str, Any] = {}
     if file is not None:
         if not file.is_file():
-            raise VibesError(f"Option --rules is '{file}', which is no file; give one of JSON or TOML.")
+            raise VibesError(f"Option --rules is '{file}', which is not a file; give a JSON or TOML file.")
         correct = "correct it by the page on rules of the docs"
         content = read_toml(file, correct) if file.suffix == ".toml" else read_json(file, correct)
         if not isinstance(content, dict):
-            raise VibesError(f'{file} holds no rules; write for example {{"where": ["price<=900"]}}.')
+            raise VibesError(f'{file} has no rules; write for example {{"where": ["price<=900"]}}.')
         try:
             given |= Rules.of(content).model_dump(by_alias=True, exclude_unset=True)
         except VibesError as error:

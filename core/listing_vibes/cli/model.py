@@ -69,7 +69,9 @@ def train(
 
     markets, run = folders[:-1], folders[-1]
     if not markets:
-        raise VibesError(f"There is one folder, {run}; give a market and a run: `vibes train MARKET RUN`.")
+        raise VibesError(
+            f"Only one folder is given, {run}; give a market and a run: `vibes train MARKET RUN`."
+        )
     if find_table(run, "listings") is not None:
         raise VibesError(f"{run} is a market; name the run's folder after the markets.")
 
@@ -77,7 +79,7 @@ def train(
         from listing_vibes.training.api import begin, run_folders
 
     opened, changes = [Market.open(market) for market in markets], {"preset": preset, "seed": seed}
-    main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
+    main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` only one process reports
     with progress_bar() as progress:
         report = progress if main_process else silent
         outcome = begin(
@@ -270,7 +272,7 @@ def ablate(
 
 
 def _oracle(market: "Market") -> Any:
-    """What makes the oracle of the bundled demo market or of one rebuilt with its parameters; None for any other."""
+    """Return the factory of the oracle of the bundled demo market or of one rebuilt with its parameters; None for other markets."""
     truth = market.path / "truth.parquet"
     if not truth.is_file():
         return None

@@ -87,7 +87,7 @@ def _write_lists(
     kind: "Kind", run: Path, out: str, rules: Rules, at: str | None, space: str | None,
     engine: str, workers: int | None, chunk: int, blend: str | None,
 ) -> tuple[int, int]:  # fmt: skip
-    """Score every listing or user into `out`; returns how many files and lists that are."""
+    """Write the lists of every listing or user to `out`; return the number of files and of lists."""
     from listing_vibes.market.durable import only_writer
     from listing_vibes.market.storage import is_address, shown
     from listing_vibes.serving.batch.delivery import delivered
@@ -95,7 +95,7 @@ def _write_lists(
 
     if engine == "ray" and is_address(out):
         raise VibesError(
-            f"Option --engine ray fills a folder that all of its machines have, and OUT is {shown(out)}; use --engine local."
+            f"Option --engine ray needs a folder that is shared by its machines, but OUT is {shown(out)}; use --engine local."
         )
     with delivered(out) as folder, only_writer(folder, "vibes batch"), progress_bar() as progress:
         scorer = prepare(run, folder, kind, rules, space, at, chunk, blend)
@@ -152,7 +152,7 @@ def export(
         lines = [f"{place}: {count:,} vectors" for place, count in written.items()]
         typer.echo(json.dumps(written) if json_ else "\n".join(lines))
         return
-    _ = opened.engine  # says where there is no model, or no torch
+    _ = opened.engine  # raises without a model or without torch
     from listing_vibes.serving.export.model import LEAST, check_export, export_run
 
     chosen = list(dict.fromkeys(formats or ["onnx"]))
@@ -180,13 +180,13 @@ def export(
         typer.echo(json.dumps(documents))
     if short:
         raise VibesError(
-            f"The export as {' and '.join(short)} is below {LEAST} in mean cosine or top-30 overlap, so it does not "
-            "stand for the model; use another format."
+            f"The export as {' and '.join(short)} is below {LEAST} in mean cosine or top-30 overlap, so it differs "
+            "too much from the model; use another format."
         )
 
 
 def _export_vectors(run: "Run", folder: Path | None, milvus: str | None) -> dict[str, int]:
-    """Write vectors as Parquet and into Milvus; returns how many by place."""
+    """Write vectors as Parquet and into Milvus; return their number by place."""
     written: dict[str, int] = {}
     if folder is not None:
         from listing_vibes.serving.export.vectors import export_vectors

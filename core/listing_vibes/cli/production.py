@@ -72,7 +72,7 @@ def refresh(
     given = {"events": events, "listings": listings, "photos": photos}
     sources = {name: source_of(name, new, database) for name, new in given.items() if new is not None}
     if not sources:
-        raise VibesError("Nothing to read; give --events NEW, --listings NEW or both.")
+        raise VibesError("There is no source to read; give --events NEW, --listings NEW or both.")
     interval = None if every is None else seconds_of(every)
     follow = MilvusFollower(store).follow if store is not None else lambda run: None
     failed: list[str] = []
@@ -127,10 +127,10 @@ def forget(
     for place in done.runs:
         typer.echo(
             f"The weights of {place} hold no user's id, but were trained on their events too; "
-            f"`vibes train MARKET NEW --refit {place}` trains the same anew without them."
+            f"`vibes train MARKET NEW --refit {place}` trains them again without these users."
         )
     typer.echo(
-        "Copies, backups and what `vibes refresh` reads are not touched: what those deliver again comes back."
+        "Copies, backups and what `vibes refresh` reads are not changed: users in data that is delivered again come back."
     )
 
 
@@ -191,7 +191,7 @@ def serve(
         from listing_vibes.serving.service.server import serve as run_service
 
     if other is None and (split is not None or other_blend is not None):
-        raise VibesError("Options --split and --other-blend are about two runs; give the second one, too.")
+        raise VibesError("Options --split and --other-blend need two runs; give the second one, too.")
 
     def ready(address: str) -> None:
         typer.echo(

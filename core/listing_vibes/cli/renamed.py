@@ -1,17 +1,17 @@
-"""The names that commands and options had before, and what to write instead."""
+"""Former names of commands and options, and their replacements."""
 
 from collections.abc import Sequence
 
 from listing_vibes.errors import VibesError
 
-#: By the former name of a command: what to run instead.
+#: Replacement by former name of a command.
 COMMANDS = {
     "look": "vibes search RUN WORDS",
     "why": "vibes explain RUN QUERY LISTING",
     "passport": "vibes check MARKET --model RUN",
     "photos": "vibes embed MARKET RUN",
 }
-#: By the former name of an option: what to write instead.
+#: Replacement by former name of an option.
 OPTIONS = {
     "--with": "--blend",
     "--other-with": "--other-blend",
@@ -42,7 +42,7 @@ def check_names(arguments: Sequence[str]) -> None:
     """Refuse a command line that uses a former name.
 
     Raises:
-        VibesError: the command or an option has another name now.
+        VibesError: the command or an option was renamed.
     """
     name, *rest = arguments
     if name in COMMANDS:

@@ -22,13 +22,13 @@ DATA, MODEL, USE, PRODUCTION = "Data", "Model", "Use", "Production"
 
 
 class Commands(TyperGroup):
-    """Commands whose help names each in a whole sentence, group by group."""
+    """Command group whose help shows the full sentence of each command, by help panel."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the arguments name.
 
         Raises:
-            VibesError: a name that was replaced.
+            VibesError: the command was renamed.
         """
         check_names(args)
         return super().resolve_command(ctx, args)
@@ -47,7 +47,7 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    rich_markup_mode=None,  # boxes would take as long as all the rest of `vibes --help`
+    rich_markup_mode=None,  # boxes would double the time of `vibes --help`
     help="Listing Vibes: an ID-free multimodal recommender for listings, and an explorer over what it finds alike.",
     no_args_is_help=True,
     add_completion=False,
@@ -94,14 +94,14 @@ Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a br
 
 
 def progress_bar() -> "ProgressBar":
-    """Shows on stderr what long work tells."""
+    """Return the progress bar on stderr."""
     from listing_vibes.progress.bar import ProgressBar  # rich takes a while to load
 
     return ProgressBar()
 
 
 def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "PhotoVectors | None":
-    """The vectors of all photos, embedding those that are not cached yet; None for a market without photos."""
+    """Return the vectors of all photos, and embed those that are not cached yet; None for a market without photos."""
     if not len(market.photos):
         return None
     with needs("Embedding photos"):
@@ -111,7 +111,7 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
 
 
 def as_json(run: Any, document: dict[str, Any]) -> str:
-    """One JSON document of a command's answer, which says so where the run's market changed."""
+    """Return a command's result as JSON, with a flag if the run's market changed."""
     return json.dumps(document | {"market_changed": True} if run.market_changed else document)
 
 
@@ -124,7 +124,7 @@ def show(
     for_users: bool = False,
     space: str | None = None,
 ) -> None:
-    """Print a list, or why it is empty, see `listing_vibes.run.empty_lists`."""
+    """Print a list, or the reason why it is empty, see `listing_vibes.run.empty_lists`."""
     from listing_vibes.run.describe import describe_listings, table
     from listing_vibes.run.empty_lists import explain_empty
 

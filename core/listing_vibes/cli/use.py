@@ -1,4 +1,4 @@
-"""Commands that look at a run: similar, recommend, search, launch, explain, demand, explore, report, demo."""
+"""Commands that query a run: similar, recommend, search, launch, explain, demand, explore, report, demo."""
 
 import os
 from pathlib import Path
@@ -81,7 +81,7 @@ def recommend(
 
     if (user is None) == (history is None):
         raise VibesError(
-            "Give a USER who has events, or a history by --history FILE, which needs none; for all users use `vibes batch RUN OUT`."
+            "Give a USER with events, or a history with --history FILE; for all users use `vibes batch RUN OUT`."
         )
     chosen = options.read_rules(rules, k=k, where=where, at_most=at_most, diversity=diversity, block=exclude)
     opened = Run.open(run)
@@ -92,7 +92,7 @@ def recommend(
     show(opened, recommended, json_, chosen, moment, for_users=True)
     if "fallback" in recommended:
         typer.echo(
-            "There is no history to go by, so these are popular and recent listings; --history FILE gives one.",
+            "There is no history, so these are popular and recent listings; give a history with --history FILE.",
             err=True,
         )
     elif not opened.has_model:
@@ -260,9 +260,7 @@ def _explore(runs: list[Path], port: int, browser: bool) -> None:
     with needs("The explorer", "app"):
         from listing_vibes_app.server.launch import command
     arguments = command([run.resolve() for run in runs], port or None, browser)
-    if (
-        os.name == "posix"
-    ):  # the server takes this process's place, so that whoever ends the one ends the other
+    if os.name == "posix":  # the server replaces this process, so that a signal to one ends both
         os.execv(arguments[0], arguments)
     try:
         raise typer.Exit(subprocess.call(arguments))

@@ -1,1 +1,1 @@
-"""Honest figures: metrics, intervals, the protocol and the first level of baselines."""
+"""Evaluation: the protocol, metrics with intervals, and comparison with baselines."""

@@ -1,19 +1,19 @@
-"""Intervals, paired tests and their correction; the unit that is resampled is always the user."""
+"""Intervals, paired tests and their correction; users are always the resampling unit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-Estimate = dict[str, float | None]  # value, low, high; of a difference also p_value and p_holm
+Estimate = dict[str, float | None]  # value, low, high; for a difference also p_value and p_holm
 Results = dict[str, dict[str, Estimate]]  # by scorer (or pair of scorers) and metric
-CELLS = 4_000_000  # how many (resample, user) weights are held at once
+CELLS = 4_000_000  # maximum number of (resample, user) weights in memory
 SIGNIFICANT = 0.05  # p-value, after Holm's correction, below which a difference is significant
 
 
 def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> np.ndarray:
     """Return the means (R, M) of `values` (U, M) over R samples of U users drawn with replacement (Efron 1979).
 
-    All columns share the draws, so that the difference of two columns is a paired one.
+    All columns share the draws, so that the difference of two columns is paired.
     """
     users = len(values)
     draws = np.empty((resamples, values.shape[1]))
@@ -34,7 +34,7 @@ def interval(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.nda
 def sign_flip_p(differences: np.ndarray, flips: int = 10_000, seed: int = 0) -> np.ndarray:
     """Return two-sided p-values (M,) that the mean of paired `differences` (U, M) is zero.
 
-    Fisher's randomisation test: under the null a user's difference might as well have had the other sign. Recommended
+    Fisher's randomization test: under the null hypothesis both signs of a user's difference are equally likely. Recommended
     over t-test alternatives by Smucker, Allan & Carterette (CIKM 2007). The observed signs count as one of the flips,
     so p is never below 1 / (flips + 1) (Phipson & Smyth 2010).
 
@@ -43,7 +43,7 @@ def sign_flip_p(differences: np.ndarray, flips: int = 10_000, seed: int = 0) -> 
     """
     users = len(differences)
     observed = np.abs(differences.sum(axis=0))  # (M,)
-    slack = 1e-9 * np.abs(differences).sum(axis=0)  # sums in another order differ by rounding alone
+    slack = 1e-9 * np.abs(differences).sum(axis=0)  # sums in another order differ by rounding only
     reached = np.zeros(differences.shape[1])
     rng = np.random.default_rng(seed)
     for low, high in _chunks(flips, users):
@@ -64,7 +64,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def estimates(values: np.ndarray, seed: int = 0) -> list[Estimate]:
-    """Return mean and 95 % interval of each column of `values` (U, M); no interval with fewer than two users."""
+    """Return mean and 95 % interval of each column of `values` (U, M); there is no interval for fewer than two users."""
     means = values.mean(axis=0)
     if len(values) < 2:
         return [{"value": float(mean), "low": None, "high": None} for mean in means]

@@ -1,7 +1,7 @@
-"""Rankings of what is new in some respect: without the candidates that share an attribute with the history.
+"""Evaluation on candidates that are new in some respect: without those that share an attribute with the history.
 
-The same article in another color, another flat of the same host: such a next listing is easy to predict, and a figure
-that rests on it says little about taste.
+The same article in another color, another flat of the same host: such a next listing is easy to predict, and a metric
+that counts it says little about taste.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from listing_vibes.market.splits import Queries
 
 @dataclass(frozen=True, eq=False)
 class NewBy:
-    """Which listings have which values of one attribute."""
+    """The values of one attribute by listing."""
 
     attribute: str
-    member: sparse.csr_matrix = field(repr=False)  # (L, V) 1 where a listing has a value
+    member: sparse.csr_matrix = field(repr=False)  # (L, V) 1 if a listing has a value
 
     @classmethod
     def of(cls, market: Market, attribute: str) -> NewBy:
-        """Read an attribute of `market`; of a `multi` one a single common member makes two listings alike.
+        """Read an attribute of `market`; listings share a `multi` attribute if they have one common member.
 
         Raises:
-            VibesError: the market has no such attribute, or it is its location.
+            VibesError: the market has no such attribute, or it is the location.
         """
         names = [item.name for item in market.attributes if item.name != C.PLACE]
         if attribute not in names:
@@ -46,7 +46,7 @@ class NewBy:
         return cls(attribute, sparse.csr_matrix((ones, (members.index.to_numpy(), column)), shape))
 
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
-        """Return which listings share no value with one of the history, (Q, L) bool."""
+        """Return which listings share no value with the history, (Q, L) bool."""
         shared = self._history_values(log, queries) @ self.member.T
         return np.asarray(shared.todense()) == 0
 
@@ -56,7 +56,7 @@ class NewBy:
         return np.asarray(shared.sum(axis=1)).ravel() == 0
 
     def _history_values(self, log: EventLog, queries: Queries) -> sparse.csr_matrix:
-        """Return how often each value is in each history, (Q, V)."""
+        """Return the counts of each value in each history, (Q, V)."""
         query = np.repeat(np.arange(len(queries)), queries.length)
         listing = log.listing[ranges(queries.start, queries.length)]
         shape = (len(queries), self.member.shape[0])

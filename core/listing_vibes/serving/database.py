@@ -1,7 +1,7 @@
-"""The database of a service through SQLAlchemy: posted events, impressions, the experiment; a deadline for every lock.
+"""The database of a service through SQLAlchemy: posted events, impressions, the experiment; every lock has a timeout.
 
-SQLite in WAL mode is the embedded default: a file that the processes of one machine share, whose readers and writer do not wait
-for each other. PostgreSQL, by its URL, is for services on several machines. Whatever a method returned from is committed.
+SQLite in WAL mode is the embedded default: a file shared by the processes of one machine, whose readers and writer do not block
+each other. PostgreSQL, given by its URL, is for services on several machines. A method returns after its changes are committed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from listing_vibes.market.database import engine_of, failed
 from listing_vibes.market.durable import write_error
 from listing_vibes.serving.places import database_file, is_database_url
 
-#: Seconds that a command waits for a lock; a service waits less.
+#: Seconds that a command waits for a lock; a service has a shorter timeout.
 PATIENCE_S = 60.0
-#: A disk with less room is full.
+#: Bytes of free space below which a disk counts as full.
 FULL_BYTES = 2**20
-#: Values in one condition of a statement.
+#: Maximum number of values in one condition of a statement.
 PART = 500
-#: The lock that writers of events hold in PostgreSQL until their transaction ends. SQLite has one writer anyway.
+#: Advisory lock that writers of events hold in PostgreSQL until their transaction ends. SQLite has a single writer anyway.
 _WRITERS = 0x1157_1165
 _IDENTITY = "identity"
 T = TypeVar("T")
@@ -39,10 +39,10 @@ T = TypeVar("T")
 _number = sql.BigInteger().with_variant(sql.Integer(), "sqlite")
 metadata = sql.MetaData()
 events_table = sql.Table(
-    "vibes_events",  # the database may be that of a shop, with tables of its own
+    "vibes_events",  # prefixed, since the database may hold other tables
     metadata,
     sql.Column("id", _number, primary_key=True, autoincrement=True),
-    sql.Column("posted_at", _number, nullable=False),  # microseconds since 1970 UTC, for people
+    sql.Column("posted_at", _number, nullable=False),  # microseconds since 1970 UTC, for information only
     sql.Column(C.USER, sql.Text, index=True),
     sql.Column(C.LISTING, sql.Text, nullable=False),
     sql.Column(C.TIMESTAMP, sql.Text),
@@ -51,7 +51,7 @@ events_table = sql.Table(
     sql.Column(C.DURATION, sql.Double),
     sql.Column("event_id", sql.Text, unique=True),
     sql.Column("request_id", sql.Text),
-    sqlite_autoincrement=True,  # the id of a deleted event is not given again
+    sqlite_autoincrement=True,  # ids of deleted events are not reused
 )
 impressions_table = sql.Table(
     "vibes_impressions",
@@ -71,26 +71,26 @@ state_table = sql.Table(
 
 
 class Busy(VibesError):
-    """A lock was held for too long, too many requests wait, or something did not answer in time."""
+    """Timeout of a lock or a response, or too many waiting requests."""
 
 
 class DiskFull(VibesError):
-    """There is no room for what should be written."""
+    """No space left on the disk for a write."""
 
 
 class Database:
-    """The database of a place.
+    """A database of events, impressions and the experiment.
 
     Args:
         place: a folder, a database file, or a URL, see `listing_vibes.serving.places`.
-        option: what a message calls the place, such as "--events".
-        create: make the database where there is none.
-        deadline_s: seconds that a lock is waited for.
-        durable: whether a commit waits for the disk. Without, a commit outlives the process, and a loss of power except for the
-            last moments.
+        option: name of the place in messages, such as "--events".
+        create: create the database if there is none.
+        deadline_s: timeout of a lock in seconds.
+        durable: whether a commit waits for the disk. If not, a commit survives a crash of the process, but a power failure may
+            lose the last commits.
 
     Raises:
-        VibesError: a driver is missing, there is no such database, or it cannot be opened or written.
+        VibesError: a driver is missing, the database does not exist, or it cannot be opened or written.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Database:
         self.engine.dispose()
 
     def check(self) -> None:
-        """Take the lock of a writer and release it.
+        """Acquire the lock of a writer and release it.
 
         Raises:
             Busy: another process holds it.
@@ -144,19 +144,19 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sql.Connection]:
-        """Yield a connection that reads one snapshot."""
+        """Yield a connection that sees one snapshot."""
         with self._errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self, ordered: bool = True) -> Iterator[sql.Connection]:
-        """Yield a transaction that other writers wait for (in PostgreSQL: only if it is `ordered`).
+        """Yield a transaction that blocks other writers (in PostgreSQL: only if it is `ordered`).
 
-        Ids of ordered writers grow in the order of their commits: who reads all rows after an id misses none.
+        Ids of ordered writers grow in the order of their commits, so reading all rows after an id misses none.
         """
         if self.path is not None and not (self.path.exists() and self.path.stat().st_ino == self._inode):
             raise VibesError(
-                f"{self.name} was removed or replaced while it was open; restart what writes it."
+                f"{self.name} was removed or replaced while it was open; restart the service or command that writes it."
             )
         with self._errors(), self.engine.connect() as connection:
             connection = connection.execution_options(vibes_writes=True)
@@ -166,12 +166,12 @@ class Database:
                 yield connection
 
     def read_state(self, name: str) -> str | None:
-        """Return a value of the database, None where there is none of that name."""
+        """Return the stored value of a name; None if there is none."""
         with self.read() as connection:
             return connection.scalar(sql.select(state_table.c.value).where(state_table.c.name == name))
 
     def begin_state(self, name: str, value: str) -> str:
-        """Return the value of a name: the one that it has, else `value`, which it has from then on."""
+        """Return the stored value of a name; store `value` first if there is none."""
         with self.write() as connection:
             current = connection.scalar(sql.select(state_table.c.value).where(state_table.c.name == name))
             if current is None:
@@ -180,20 +180,20 @@ class Database:
 
     @property
     def identity(self) -> str:
-        """What tells this database from another one at the same place."""
+        """Return the id of this database, which differs from that of a database recreated at the same place."""
         return self.read_state(_IDENTITY) or ""
 
     def users(self) -> list[str]:
-        """Return every user that some row names."""
+        """Return the ids of all users that have rows."""
         names = [sql.select(table.c[C.USER]) for table in (events_table, impressions_table)]
         with self.read() as connection:
             return [name for name in connection.scalars(sql.union(*names)) if name is not None]
 
     def delete_users(self, users: Collection[str]) -> int:
-        """Delete all rows of users, with what SQLite keeps of their bytes, and return how many there were.
+        """Delete all rows of users, including the bytes that SQLite leaves in its files, and return their number.
 
         Raises:
-            Busy: another process holds a lock, or reads so that SQLite cannot empty its log.
+            Busy: another process holds a lock, or a reader prevents SQLite from emptying its log.
             VibesError: the database cannot be written.
         """
         count = 0
@@ -207,7 +207,7 @@ class Database:
                 row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").first()
             if row is not None and row[0]:
                 raise Busy(
-                    f"{self.name} is being read, so its log may hold these users still; run the same again."
+                    f"{self.name} is being read, so its log may still hold these users; run the same command again."
                 )
         return count
 
@@ -224,7 +224,7 @@ class Database:
         reason = str(getattr(error, "orig", None) or error)
         if re.search(r"locked|lock timeout|statement timeout|timeout expired", reason):
             return Busy(f"{self.name} was locked by another process for more than {self.deadline_s:g} s.")
-        # Of its log's index SQLite says no more than "disk I/O error" where the disk is full.
+        # On a full disk SQLite reports no more than "disk I/O error" for the index of its log.
         no_room = self.path is not None and shutil.disk_usage(self.path.parent).free < FULL_BYTES
         if re.search(r"is full|No space left", reason) or ("disk I/O" in reason and no_room):
             return DiskFull(f"The disk is full while writing {self.name}; free some space.")
@@ -233,14 +233,14 @@ class Database:
         return failed(self.engine, "The database of the service", error)
 
     def _prepare_sqlite(self, connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions begin where `_begin_sqlite` says so
+        connection.isolation_level = None  # `_begin_sqlite` begins the transactions
         cursor = connection.cursor()
         until = time.monotonic() + self.deadline_s
         while True:
             try:
                 cursor.execute("PRAGMA journal_mode=WAL").fetchone()
                 break
-            except sqlite3.OperationalError:  # at once, where two begin together
+            except sqlite3.OperationalError:  # raised at once if two processes start together
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.01)
@@ -250,15 +250,15 @@ class Database:
 
 
 def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield the values, as many at a time as one condition of a statement may have."""
+    """Yield the values in batches of the size that one condition of a statement may have."""
     for first in range(0, len(values), PART):
         yield values[first : first + PART]
 
 
 def _create_file(path: Path) -> None:
-    """Make an empty file that its owner alone can read, since it names users.
+    """Create an empty file that only its owner can read, since it names users.
 
-    A file that exists is not opened: to close it would release the locks of this process's connections, and SQLite in another
+    An existing file is not opened: closing it would release the locks of this process's connections, and SQLite in another
     process would then remove the log that they write to.
     """
     try:
@@ -282,7 +282,7 @@ def _relax_postgres(connection: Any, _: Any) -> None:
 
 
 def _postgres_options(deadline_s: float) -> dict[str, Any]:
-    """Return a deadline for locks, and for a client that holds one and does nothing, for example since it was frozen."""
+    """Return timeouts for waiting on a lock and for an idle client that holds one, such as a frozen process."""
     settings = {"lock_timeout": max(1, int(1000 * deadline_s)), "idle_in_transaction_session_timeout": 10_000}
     return {
         "connect_timeout": max(2, int(deadline_s)),

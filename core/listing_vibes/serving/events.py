@@ -1,4 +1,4 @@
-"""Posted events: what one may hold, how they are committed, and the history of a user that they and the run have together."""
+"""Posted events: their fields, how they are committed, and the history of a user from the run and the posted events."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from listing_vibes.serving.database import Database, events_table, parts
 
 #: Columns of a posted event.
 EVENT = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION, "event_id", "request_id")
-#: The newest posted events of one user that a history has.
+#: Maximum number of posted events of one user in a history; the newest are used.
 MAX_USER_EVENTS = 1000
-#: Seconds that a clock may be ahead of this one's; that a post waits for other writers.
+#: Seconds that a client's clock may be ahead; seconds that a post waits for other writers.
 AHEAD_S, WRITE_S = 60, 4.0
-#: Of a user, a listing, an event or a response. PostgreSQL keeps no text with a zero character.
+#: Id of a user, a listing, an event or a response. PostgreSQL stores no text with a zero character.
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-#: Seconds of an event, 31 years at most: what is far larger is a fault of the sender, and infinite once it is a float32.
+#: Duration of an event in seconds, 31 years at most: a far larger value is an error of the sender and overflows float32.
 Duration = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
@@ -51,19 +51,19 @@ class PostedEvent(BaseModel):
     )
     action: str | None = None
     duration_s: Duration | None = None
-    event_id: Id | None = Field(None, description="an event with an id that is known is not taken again")
+    event_id: Id | None = Field(None, description="an event whose id is stored already is not stored again")
     request_id: Id | None = Field(None, description="of the response that showed the listing")
 
     def row(self, market: Market) -> dict[str, Any]:
-        """Return the columns of the event, without a time where it has none.
+        """Return the columns of the event; an event without a time has no time column.
 
         Raises:
-            VibesError: the market has no such action or no such time, or the event is of nobody.
+            VibesError: the market has no such action or no such time, or the event has no user.
         """
         row = self.model_dump(exclude_none=True)
         for name in (C.USER, C.LISTING):
             if name in row:
-                row[name] = id_text(row[name])  # as readers of tables take them
+                row[name] = id_text(row[name])  # normalized as the readers of tables do
                 if not row[name]:
                     raise VibesError(f"{name} is empty; give an id.")
         if self.user_id is None and self.request_id is None:
@@ -79,7 +79,7 @@ class PostedEvent(BaseModel):
         used, other = (C.TIMESTAMP, C.POSITION) if market.timed else (C.POSITION, C.TIMESTAMP)
         if getattr(self, other) is not None:
             raise VibesError(
-                f"{other} is of no use in this market, whose events have a {used}; leave it out."
+                f"{other} does not apply to this market, whose events have a {used}; leave it out."
             )
         if self.timestamp is not None:
             at = moment_in_log(self.timestamp, True, C.TIMESTAMP)
@@ -94,24 +94,24 @@ class PostedEvent(BaseModel):
 
 
 class Accepted(BaseModel):
-    """What became of posted events."""
+    """Result of posting events."""
 
     accepted: int
-    repeated: list[str] = Field(description="ids of events that were taken before, and are not again")
+    repeated: list[str] = Field(description="ids of events that were stored before and are not stored again")
     unknown: list[str] = Field(
-        description="listings that the run does not have (yet); a refresh waits for them"
+        description="listings that are not in the run; their events wait until a refresh adds them"
     )
 
 
 class EventLog:
-    """Appends posted events to a database that several services may share, and reads those of users.
+    """Log of posted events in a database that several services may share.
 
     Args:
-        place: see `Database`; made where there is none.
+        place: see `Database`; created if it does not exist.
         run: returns the state in use.
 
     Raises:
-        VibesError: the database cannot be made or written.
+        VibesError: the database cannot be created or written.
     """
 
     def __init__(self, place: str | Path, run: Callable[[], RunFolder]) -> None:
@@ -121,7 +121,7 @@ class EventLog:
         self._last_id = 0
 
     def append(self, posts: Sequence[Sequence[Mapping[str, Any]]]) -> list[Accepted]:
-        """Commit the events of some posts, all or none.
+        """Commit the events of several posts in one transaction.
 
         Raises:
             Busy: another process held the lock.
@@ -139,7 +139,7 @@ class EventLog:
         ]
 
     def read_users(self, users: Sequence[str]) -> list[list[sql.Row]]:
-        """Return for each user, by id or hashed name, the newest posted events."""
+        """Return the newest posted events of each user, given by id or hashed name."""
         columns = [events_table.c[name] for name in EVENT]
         values: dict[str, list[sql.Row]] = {}
         with self.database.read() as connection:
@@ -155,7 +155,7 @@ class EventLog:
         self.database.close()
 
     def _user_ids(self, connection: sql.Connection, users: Sequence[str]) -> list[str]:
-        """Return the ids that events have for users, of whom hashed markets may know a hash."""
+        """Return the ids of users in the posted events; a hashed market gives users by their hash."""
         names = self._run().market.names
         if not names.hashed:
             return list(users)
@@ -167,14 +167,14 @@ class EventLog:
         return [self._ids.get(user, user) for user in users]
 
     def _with_time(self, event: Mapping[str, Any], run: RunFolder) -> Mapping[str, Any]:
-        """Return an event with a time, no two of which are the same where it had none."""
+        """Return an event with a time; generated times are distinct."""
         if not run.market.timed or C.TIMESTAMP in event:
             return event
         self._last_time = max(time.time_ns() // 1000 * 1000, self._last_time + 1000)
         return {**event, C.TIMESTAMP: _as_text(self._last_time)}
 
     def _last_position(self, user: str) -> int:
-        """Return the position of a user's last event in the run, -1 where there is none."""
+        """Return the position of a user's last event in the run, -1 if there is none."""
         run = self._run()
         number = run.user_number.get(user)
         return -1 if number is None else int(run.log.time[run.log.start[number + 1] - 1])
@@ -185,14 +185,14 @@ def append_events(
     posts: Sequence[Sequence[Mapping[str, Any]]],
     last_position: Callable[[str], int] | None = None,
 ) -> list[list[str]]:
-    """Append the events of some posts in one transaction; an id that is there already is not taken again.
+    """Append the events of several posts in one transaction; an event whose id is stored already is skipped.
 
     Args:
-        last_position: of a user in the run, -1 where there is none; an event without a position gets the next one. None: events
-            have timestamps.
+        last_position: returns the last position of a user in the run, -1 if there is none; an event without a position gets the
+            next one. None: events have timestamps.
 
     Returns:
-        For each post the ids of its events that were there already.
+        For each post the ids of its events that were stored before.
     """
     ids = [event["event_id"] for post in posts for event in post if "event_id" in event]
     column, now, rows = events_table.c.event_id, time.time_ns() // 1000, list[dict[str, Any]]()
@@ -221,7 +221,7 @@ def append_events(
 def _number_events(
     connection: sql.Connection, rows: Sequence[dict[str, Any]], last_position: Callable[[str], int]
 ) -> None:
-    """Give events without a position the one after the last of their user."""
+    """Give each event without a position the next position of its user."""
     user_column, position_column = events_table.c[C.USER], events_table.c[C.POSITION]
     last = {user: last_position(user) for user in {row[C.USER] or "" for row in rows}}
     for part in parts(list(last)):
@@ -244,13 +244,13 @@ def read_events(database: Database, after: int = 0) -> Sequence[sql.Row]:
 
 
 class _Timed(NamedTuple):
-    """An event and when it was, in nanoseconds (or its position)."""
+    """An event with its time in nanoseconds, or its position."""
 
     at: int
     event: Event
 
     def key(self, has_durations: bool) -> tuple[object, ...]:
-        """What tells an event from others, as a run stores it."""
+        """Return the fields that identify an event in a run."""
         listing, action, seconds = self.event
         return (
             self.at,
@@ -261,9 +261,9 @@ class _Timed(NamedTuple):
 
 
 def join_history(run: RunFolder, user: str, posted: Sequence[sql.Row], before: int | None) -> list[Event]:
-    """Return all events of a user before a moment, oldest first; empty where the run has all of them already.
+    """Return all events of a user before a moment, oldest first; empty if the run has all of them already.
 
-    Events on listings that the run does not have are left out, and those that equal another event: a refresh drops them as well.
+    Events on listings that are not in the run and duplicates are left out, as in a refresh.
 
     Args:
         posted: see `EventLog.read_users`.
@@ -272,7 +272,7 @@ def join_history(run: RunFolder, user: str, posted: Sequence[sql.Row], before: i
     has_durations = not stored or any(item.event.duration_s is not None for item in stored)
     available, fresh = {item.key(has_durations) for item in stored}, list[_Timed]()
     for row in posted:
-        with suppress(ValueError, OverflowError, TypeError):  # a row that nobody checked; a refresh names it
+        with suppress(ValueError, OverflowError, TypeError):  # an unvalidated row, which a refresh reports
             at = pd.Timestamp(row.timestamp).as_unit("ns").value if run.market.timed else int(row.position)
             action = row.action if row.action in run.market.known_actions else None
             item = _Timed(int(at), Event(row.listing_id, action, row.duration_s))
@@ -309,5 +309,5 @@ def _events_of_run(run: RunFolder, user: str, before: int | None) -> list[_Timed
 
 
 def _as_text(at: int) -> str:
-    """Return nanoseconds as a moment that every reader of tables understands."""
+    """Return nanoseconds as text in ISO format."""
     return pd.Timestamp(at, tz="UTC").isoformat()

@@ -1,4 +1,4 @@
-"""Impressions: every response with its request id, recorded before it is given, and read back with what users did on it."""
+"""Impressions: every response with its request id, recorded before it is sent, and read back with the events on it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from listing_vibes.serving.database import Database, impressions_table
 from listing_vibes.serving.events import read_events
 
 ARMS = ("A", "B")
-#: Seconds that a record waits for other writers.
+#: Seconds that a write waits for other writers.
 WRITE_S = 0.5
-#: Of the table of impressions. `position` counts from 1; without one a response had no listings. `arm` is the one of an experiment
-#: that put the listing there, empty where there is none or both would have; `tried`: whether the response is of an experiment.
+#: Columns of the table of impressions. `position` counts from 1; it is missing for a response without listings. `arm` is the arm of an
+#: experiment that placed the listing, empty without one or if both would have; `tried`: whether the response is part of an experiment.
 COLUMNS = {
     "request_id": "str", "time": "datetime64[us, UTC]", "kind": "str", C.USER: "str", "query": "str", "position": "Int16",
     C.LISTING: "str", "score": "float32", "arm": "str", "run": "str", "generation": "int32", "scorer": "str", "rules": "str",
@@ -34,7 +34,7 @@ _STORED = ("request_id", "time", "kind", C.USER, "query", "arm", "answer")
 
 
 class Maker(NamedTuple):
-    """What made a list: a run, how many refreshes it had behind it, and by what it scored."""
+    """Source of a list: a run, the number of its refreshes so far, and its scorer."""
 
     run: str
     generation: int
@@ -42,15 +42,15 @@ class Maker(NamedTuple):
 
 
 class Impression(NamedTuple):
-    """A response as it is recorded.
+    """A response to record.
 
     Attributes:
         at: microseconds since 1970 UTC.
         kind: "recommend" or "similar".
-        query: the listing that others are similar to.
-        makers: what made it; of an experiment both, A first.
-        arm: of an experiment with split users the half; None: of none, or of one that interleaves.
-        teams: for each listing which of `makers` put it there, -1: both would have; None: the first, all of them.
+        query: the query listing of similar listings.
+        makers: sources of the list; in an experiment both, A first.
+        arm: the arm in an experiment with split users; None: no experiment, or interleaving.
+        teams: for each listing the index in `makers` of its source, -1: both; None: the first for all.
     """
 
     request_id: str
@@ -67,15 +67,15 @@ class Impression(NamedTuple):
 
 
 class ImpressionLog:
-    """Records responses in a database that several services may share.
+    """Log of responses in a database that several services may share.
 
     Args:
-        place: see `Database`; made where there is none.
-        hash_users: whether users are recorded as keyed hashes, see `listing_vibes.market.user_names.UserNames`; the key is that of
-            the environment, else a random one beside the database file.
+        place: see `Database`; created if it does not exist.
+        hash_users: whether users are recorded as keyed hashes, see `listing_vibes.market.user_names.UserNames`; the key comes from
+            the environment, else from a random key file in the folder of the database file.
 
     Raises:
-        VibesError: the database cannot be made or written, or the key is missing or too short.
+        VibesError: the database cannot be created or written, or the key is missing or too short.
     """
 
     def __init__(self, place: str | Path, hash_users: bool = False) -> None:
@@ -85,10 +85,10 @@ class ImpressionLog:
                 f"Option --hash-users needs a key where --impressions is a database of a server; set {VARIABLE}."
             )
         self.names = UserNames((self.database.path or Path()).parent, hash_users)
-        self.names.of("nobody")  # raises now if the key is of no use
+        self.names.of("nobody")  # raises now if the key is invalid
 
     def append(self, impressions: Sequence[Impression]) -> None:
-        """Commit some responses.
+        """Commit responses in one transaction.
 
         Raises:
             Busy: another process held the lock.
@@ -124,15 +124,15 @@ class ImpressionLog:
 
 
 def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.DataFrame:
-    """Return all that was shown, one row a listing (see `COLUMNS`), oldest first.
+    """Return all shown listings, one row each (see `COLUMNS`), oldest first.
 
     Args:
-        place: that of `vibes serve --impressions`: a folder, a database file or a URL.
-        events: that of `--events`: adds, for events with the `request_id` of a response, `acted_at` (the first on that listing) and
-            `actions` (all of them, in order; an event without one is "event").
+        place: the place of `vibes serve --impressions`: a folder, a database file or a URL.
+        events: the place of `--events`: adds, for events with the `request_id` of a response, `acted_at` (the first on that listing)
+            and `actions` (all of them, in order; an event without one is "event").
 
     Raises:
-        VibesError: there is no such database, or a response in it is damaged.
+        VibesError: the database does not exist, or a response in it is damaged.
     """
     database = Database(place, "--impressions")
     columns = [impressions_table.c[name] for name in _STORED]
@@ -166,7 +166,7 @@ def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
         ],
     )
     makers = ("run", "generation", "scorer")
-    for name in makers:  # of an experiment that interleaves there are two
+    for name in makers:  # an interleaving experiment has two
         responses[name] = [answer[name][0] for answer in answers]
         responses[f"{name} of B"] = [answer[name][-1] for answer in answers]
     shown = responses.explode(["listings", "scores", "teams"])
@@ -186,10 +186,10 @@ def read_feedback(place: Path | str) -> pd.DataFrame:
     Without timestamps `acted_at` is the position, which orders the events on one response.
 
     Args:
-        place: that of `vibes serve --events`.
+        place: the place of `vibes serve --events`.
 
     Raises:
-        VibesError: there is no such database.
+        VibesError: the database does not exist.
     """
     database = Database(place, "--events")
     try:

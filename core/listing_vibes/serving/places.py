@@ -1,11 +1,11 @@
-"""Places where a service keeps its database: a folder, a file of SQLite, or a URL of SQLite or PostgreSQL."""
+"""Places of a service's database: a folder, a SQLite file, or a URL of SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-#: The database of a folder, and how a database file ends.
+#: File name of the database in a folder, and the suffix of a database file.
 FILE = "service.sqlite"
 SUFFIXES = (".sqlite", ".sqlite3", ".db")
 _URL = re.compile(r"(sqlite|postgres(ql)?)(\+\w+)?://")
@@ -17,7 +17,7 @@ def is_database_url(text: str) -> bool:
 
 
 def is_database(place: str) -> bool:
-    """Return whether a place is a database itself: its URL, or its file."""
+    """Return whether a place is a database: its URL or its file."""
     return is_database_url(place) or (Path(place).suffix in SUFFIXES and Path(place).is_file())
 
 
@@ -27,13 +27,13 @@ def has_database(folder: Path) -> bool:
 
 
 def database_file(place: str | Path) -> Path:
-    """Return the file of a place that is no URL."""
+    """Return the file of a place that is not a URL."""
     path = Path(place)
     return path if path.suffix in SUFFIXES and not path.is_dir() else path / FILE
 
 
 def resolve_place(place: str | Path) -> str:
-    """Return a place as it is known from any working directory, without a password."""
+    """Return a place as an absolute path, or as a URL without its password."""
     if not is_database_url(str(place)):
         return str(Path(place).resolve())
     import sqlalchemy as sql
@@ -42,5 +42,5 @@ def resolve_place(place: str | Path) -> str:
 
 
 def shown_place(place: str | Path) -> str:
-    """Return a place as a message may show it, without a password."""
+    """Return a place for messages, without a password."""
     return re.sub(r"(?<=://)[^/@]*@", "", str(place))

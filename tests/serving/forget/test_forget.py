@@ -158,7 +158,7 @@ def test_a_generation_that_is_read_is_waited_for_and_then_told(run, tmp_path, mo
     refreshed(run, tmp_path, 2)
     place = lease_current(run.path)
     monkeypatch.setattr(module, "PATIENCE_S", 0.3)
-    with pytest.raises(VibesError, match="000002 has these users still, and somebody reads it"):
+    with pytest.raises(VibesError, match="000002 still has these users and is being read"):
         forget(run.path, GONE)
     os.close(place.lock)
     told = forget(run.path, GONE)  # nothing is left but what was read

@@ -1,4 +1,5 @@
-"""The lists of a job, on object storage: made here, put there when all are made, the manifest last: whoever sees it sees all."""
+"""Delivery of a job's lists to object storage: written locally first, then uploaded with the manifest last, so that a reader who
+finds the manifest finds every file."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ PROBE = "_vibes-probe"  # readers of parquet folders skip names that begin with 
 
 @contextmanager
 def delivered(out: str) -> Iterator[Path]:
-    """The folder that a job is to fill: `out`, or where that is an address one here, whose files are put there at the end.
+    """Yield the folder that a job writes to: `out`, or for a URL a local folder whose files are uploaded at the end.
 
-    Of an address it is tried at once whether one may write there, since lists may take long. A job that was interrupted begins
-    anew.
+    Write access to a URL is checked at once, since lists may take long. A job that was interrupted starts again from the first
+    chunk.
 
     Raises:
-        VibesError: the address holds lists already, or may not be written.
+        VibesError: the URL holds lists already, or cannot be written.
     """
     if not is_address(out):
         yield Path(out)
@@ -33,7 +34,7 @@ def delivered(out: str) -> Iterator[Path]:
         values = {place.inside(str(name)): str(name) for name in place.files.find(place.path)}
     existing = {
         name: path for name, path in values.items() if "/" not in name
-    }  # deeper lie the lists of other days
+    }  # subfolders may hold the lists of other days
     strange = [name for name in existing if name.endswith(".parquet") and not name.startswith("part-")]
     if MANIFEST in existing or strange:
         raise VibesError(
@@ -44,14 +45,14 @@ def delivered(out: str) -> Iterator[Path]:
         probe, created = folder / PROBE, folder / "lists"
         probe.touch()
         (place / PROBE).put(probe)
-        with suppress(Exception):  # one who may write need not be one who may remove
+        with suppress(Exception):  # write permission does not imply delete permission
             place.files.rm_file((place / PROBE).path)
         yield created
         files = sorted(created.glob("*.parquet"))
         for file in files:
             (place / file.name).put(file)
         for name in set(existing) - {file.name for file in files}:
-            if name.startswith("part-"):  # of a delivery that was interrupted
+            if name.startswith("part-"):  # left by a delivery that was interrupted
                 with asked(place, "written"):
                     place.files.rm_file(existing[name])
         (place / MANIFEST).put(created / MANIFEST)

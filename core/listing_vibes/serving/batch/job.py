@@ -1,7 +1,7 @@
-"""A batch job: the lists of all listings or users, cut into chunks, each of which becomes one Parquet file by a rename.
+"""A batch job: the lists of all listings or users in chunks, each committed as one Parquet file by a rename.
 
-A chunk depends on nothing but the job, so the rows are the same whatever scores them (threads, Ray) and however often the job was
-interrupted; a chunk whose file is there is done.
+A chunk depends on the job only, so its rows are the same with threads and with Ray, and after any number of interruptions. A chunk
+whose file exists is done.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ NOW = "now"
 
 
 class Job(BaseModel):
-    """All that the rows of a job depend on.
+    """Everything that the rows of a job depend on.
 
     Attributes:
-        run: its folder; name: what the rows call it; generation: how many refreshes it had behind it.
+        run: the run's folder; name: its name in the rows; generation: the number of its refreshes so far.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
-        inference: the path that encodes users, since bfloat16 and float32 give different rows; "" for listings.
-        beside: what is added to the model.
-        at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the same where one was given, or that it was the moment
-            when the job began.
-        chunk: listings or users a file; chunks: how many files there will be.
+        inference: the precision that encodes users, since bfloat16 and float32 give different rows; "" for listings.
+        beside: the blend.
+        at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the moment as requested, "now" for the start of the
+            job, None for the default.
+        chunk: listings or users per file; chunks: number of files.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,7 +75,7 @@ class Job(BaseModel):
 
     @classmethod
     def load(cls, folder: Path) -> Job | None:
-        """Read the job that fills `folder`; None where there is none.
+        """Read the job of `folder`; None if there is none.
 
         Raises:
             VibesError: its manifest is damaged or of another version.
@@ -83,13 +83,13 @@ class Job(BaseModel):
         return read_json(folder / MANIFEST, "choose another folder, or remove this one", cls.model_validate)
 
     def todo(self, folder: Path) -> list[int]:
-        """Return the chunks whose file is not there yet."""
+        """Return the numbers of the chunks whose file does not exist yet."""
         return [number for number in range(self.chunks) if not part_path(folder, number).is_file()]
 
 
 @dataclass(frozen=True, eq=False)
 class JobScorer:
-    """Scores the chunks of a job; every process that works on the job holds one.
+    """Scorer of the chunks of a job; each process that works on the job has its own.
 
     Attributes:
         rows: (Q,) the listings with a vector, or the users with a history, in the order of the chunks.
@@ -105,38 +105,40 @@ class JobScorer:
 
     @classmethod
     def of(cls, job: Job, folder: Path, run: Run) -> JobScorer:
-        """Open what the job needs."""
+        """Open the run and prepare the rules of a job."""
         additions = None if job.beside is None else RunBlend(run, job.beside)
         recommender = Recommender(run, job.space, job.rules, additions, batch=True)
         if inference_of(run, job.kind) != job.inference:  # also loads the model, before threads share it
             raise VibesError(
-                f"{folder} was begun on a machine that encodes in {job.inference}, this one in {run.engine.path}; "
-                "set inference in run.toml to one that both have, or go on there."
+                f"{folder} was started on a machine that encodes in {job.inference}, this one encodes in {run.engine.path}; "
+                "set inference in run.toml to one that both have, or continue there."
             )
         if job.kind == "recommend":
             ends = history_ends(run, job.at)
             rows = np.flatnonzero(ends > run.log.start[:-1])
         else:
             ends, rows = np.zeros(0, np.int64), np.flatnonzero(run.index(job.space).known)
-            if recommender.groups.region is not None:  # the listings of one region stand together
+            if recommender.groups.region is not None:  # order the listings by region
                 rows = rows[np.argsort(recommender.groups.region[rows], kind="stable")]
         recommender.warm(job.at if job.kind == "recommend" else None)
         return cls(job, folder, run, recommender, rows, ends)
 
     @classmethod
     def reopen(cls, folder: Path) -> JobScorer:
-        """Open what another process needs to help with the job in `folder`."""
+        """Open the job in `folder` from another process."""
         job = Job.load(folder)
         if job is None:
-            raise VibesError(f"{folder} holds no job; it was removed while it was worked on.")
+            raise VibesError(
+                f"{folder} holds no job any more; it was removed during the job. Start the job again."
+            )
         use_one_thread()
         run = Run.open(Path(job.run))
         if run.generation != job.generation:
-            raise VibesError(f"{run.path} was refreshed while {folder} was filled; choose a new folder.")
+            raise VibesError(f"{run.path} was refreshed during the job in {folder}; choose a new folder.")
         return cls.of(job, folder, run)
 
     def write_chunk(self, number: int) -> int:
-        """Score a chunk and write its file; returns how many lists it holds."""
+        """Score a chunk and write its file; return the number of its lists."""
         job, rows = self.job, self.rows[number * self.job.chunk :][: self.job.chunk]
         ids = np.array(self.run.listing_ids, dtype=object)
         if job.kind == "similar":
@@ -166,10 +168,10 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def score_here(scorer: JobScorer, workers: int | None = None, report: Report | None = None) -> int:
-    """Score what is left of a job, chunks side by side on threads; returns how many lists were made.
+    """Score the remaining chunks of a job on threads; return the number of lists.
 
     Args:
-        workers: threads; None: one a core.
+        workers: threads; None: one per core.
     """
     todo, lists = scorer.job.todo(scorer.folder), 0
     pool = ThreadPoolExecutor(workers or cores(), initializer=use_one_thread)
@@ -194,12 +196,12 @@ def prepare(
     chunk: int = CHUNK,
     beside: str | None = None,
 ) -> JobScorer:
-    """Return the scorer of a job in `folder`: a new one, or the one that the same arguments started there; see `use_one_thread`.
+    """Return the scorer of a job in `folder`: a new job, or the one that the same arguments started there; see `use_one_thread`.
 
     Args:
-        space: None: the model's, or for listings the first that the run has.
-        at: the moment as people write it; None: after the last event.
-        beside: what is added to the model in a recommendation, see `listing_vibes.run.fits.serving_fit`.
+        space: None: the model's, or for listings the run's first space.
+        at: the moment as text; None: after the last event.
+        beside: the blend of recommendations, see `listing_vibes.run.fits.serving_fit`.
 
     Raises:
         VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
@@ -222,7 +224,7 @@ def prepare(
         "chunk": chunk,
         "generation": run.generation,
         "fingerprint": fingerprint_of(run.folder, market.fingerprint),
-        # Continued later it is the moment of then.
+        # A job that is continued uses the moment of its start.
         "asked_at": NOW if at is not None and at.strip() == NOW else moment,
         "inference": inference_of(run, kind),
     }
@@ -239,14 +241,14 @@ def prepare(
         name = f"{run_path.resolve().name}-{arguments['fingerprint'][:8]}"
         arguments |= {"at": moment, "name": name, "timed": market.timed, "chunks": math.ceil(count / chunk)}
         job = Job(**arguments)
-        scorer = JobScorer.of(job, folder, run)  # says what is wrong with a rule before anything is written
+        scorer = JobScorer.of(job, folder, run)  # raises on an invalid rule before anything is written
         write_text(folder / MANIFEST, job.model_dump_json(indent=1))
         return scorer
     return JobScorer.of(job, folder, run)
 
 
 def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
-    """Return the job in `folder` where it is the one of these fields of `Job`; None where the folder is free.
+    """Return the job in `folder` if it has these values of the fields of `Job`; None if the folder is empty.
 
     Raises:
         VibesError: the folder holds another job, or files that no job wrote.
@@ -271,19 +273,19 @@ def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
         else:
             difference = f"{other.removeprefix('asked_')} was {had[other]}, now {given[other]}"
         raise VibesError(
-            f"{folder} holds the lists of another command ({difference}); give the same options to go on with that one, or choose "
+            f"{folder} holds the lists of another command ({difference}); give the same options to continue it, or choose "
             "another folder."
         )
     return job
 
 
 def inference_of(run: Run, kind: Kind) -> str:
-    """Return the precision that encodes users (see `listing_vibes.model.encoder`); none for listings, which are encoded already."""
+    """Return the precision that encodes users (see `listing_vibes.model.encoder`); "" for listings, whose vectors are stored."""
     return run.engine.path if kind == "recommend" else ""
 
 
 def fingerprint_of(run: Path, market: str) -> str:
-    """Return the sha256 of what the lists come from: vectors, weights and the fingerprint of the market."""
+    """Return the sha256 over the run's vectors, its weights and the fingerprint of the market."""
     digest = hashlib.sha256(market.encode())
     for path in (run / "listings.safetensors", run / "model.safetensors"):
         if path.is_file():
@@ -292,9 +294,9 @@ def fingerprint_of(run: Path, market: str) -> str:
 
 
 def use_one_thread() -> None:
-    """Have this thread (torch: this process) compute without helpers from here on, so that sums are the same everywhere.
+    """Limit this thread (for torch: this process) to one computing thread, so that sums are the same on every machine.
 
-    Also the index is built so: its axes, too, must not depend on the machine's cores.
+    The index is built this way as well: its axes must not depend on the number of cores.
     """
     import faiss
 

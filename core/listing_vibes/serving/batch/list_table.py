@@ -1,4 +1,4 @@
-"""Lists as a table: one row a rank, as `vibes batch` and the pushes of a refresh write them."""
+"""Lists as a table with one row per rank, as written by `vibes batch` and by the pushes of a refresh."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from listing_vibes.run.rules import RULED
 
 
 def list_schema(id_column: str, timed: bool, has_rules: bool = False) -> pa.Schema:
-    """Return the columns of lists that belong to what `id_column` names, such as `user_id`."""
+    """Return the schema of a table of lists whose owners are in `id_column`, such as `user_id`."""
     return pa.schema(
         [
             (id_column, pa.string()),
@@ -29,11 +29,11 @@ def list_schema(id_column: str, timed: bool, has_rules: bool = False) -> pa.Sche
 def list_table(
     schema: pa.Schema, names: Sequence[str], listing_ids: np.ndarray, lists: Lists, run: str, at: int
 ) -> pa.Table:
-    """Return the rows of some lists.
+    """Return lists as a table.
 
     Args:
         schema: see `list_schema`.
-        names: (n,) what each list belongs to; listing_ids: (L,) object.
+        names: (n,) owner of each list; listing_ids: (L,) object.
         at: nanoseconds UTC, or a position.
     """
     line, place = np.nonzero(lists.rows >= 0)

@@ -1,7 +1,7 @@
-"""A job on Ray Data: actors that hold the model score chunk after chunk, on one machine or on a cluster.
+"""A job on Ray Data: actors that hold the model score the chunks, on one machine or on a cluster.
 
-With RAY_ADDRESS set, the job goes to that cluster, whose machines must see the run, the market and the job's folder
-under the same paths; else a cluster of `workers` processes lives on this machine, on 127.0.0.1, until the job ends.
+If RAY_ADDRESS is set, the job runs on that cluster, whose machines need the run, the market and the job's folder
+under the same paths; otherwise a cluster of `workers` processes runs on 127.0.0.1 until the job ends.
 """
 
 from __future__ import annotations
@@ -23,42 +23,44 @@ from listing_vibes.serving.batch.job import Job, JobScorer
 
 
 class RayScorer:
-    """What an actor does: opens the job once, then scores the chunks it is given."""
+    """Ray actor that opens the job once and scores the chunks assigned to it."""
 
     def __init__(self, folder: str) -> None:
         self._scorer = JobScorer.reopen(Path(folder))
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Score the chunks `batch["chunk"]` (n,), each into its file; Ray gets numbers alone."""
+        """Score the chunks `batch["chunk"]` (n,) and write each to its file; return the number of lists per chunk."""
         lists = [self._scorer.write_chunk(int(number)) for number in batch["chunk"]]
         return {"chunk": batch["chunk"], "lists": lists}
 
 
 def score_on_ray(folder: Path, workers: int, report: Report | None = None) -> int:
-    """Score what is left of the job in `folder` with `workers` actors; returns how many lists were made.
+    """Score the remaining chunks of the job in `folder` with `workers` actors; return the number of lists.
 
-    A worker that dies is started again and its chunk is scored again; a slow one only keeps the chunk it is at, since
-    each is given one at a time.
+    A worker that dies is restarted and its chunk is scored again. A slow worker delays its current chunk only, since
+    chunks are assigned one at a time.
 
     Raises:
         VibesError: Ray is not installed or does not start, or a chunk cannot be scored.
     """
     job = Job.load(folder)
     if job is None:
-        raise VibesError(f"{folder} holds no job; it was removed while it was worked on.")
+        raise VibesError(
+            f"{folder} holds no job any more; it was removed during the job. Start the job again."
+        )
     todo = job.todo(folder)
     if not todo:
         return 0
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports nothing to anybody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics are sent
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning
     if not os.environ.get("RAY_ADDRESS") and "ray" not in sys.modules:
-        # Its processes know each other by a token, which Ray else writes into the home folder.
+        # Its processes share a token, which Ray would otherwise write into the home folder.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with needs("--engine ray", "ray"):
         import ray
         import ray.data
-    with redirect_stdout(sys.stderr):  # where Ray tells of a worker that died; stdout is the caller's
+    with redirect_stdout(sys.stderr):  # Ray reports a dead worker on stdout, which belongs to the caller
         return _score(ray, job, folder, todo, workers, report)
 
 
@@ -77,7 +79,7 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
             num_cpus=1,
             num_gpus=_gpu_share(workers),
-        )  # a worker that dies is started again and its chunk given again without end: Ray Data's default
+        )  # Ray Data's default: a worker that dies is restarted and its chunk retried without limit
         created = 0
         for place, row in enumerate(done.iter_rows(), start=job.chunks - len(todo) + 1):
             created += int(row["lists"])
@@ -87,7 +89,7 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
     except ray.exceptions.RayError as error:
         reason = [line for line in str(error).splitlines() if line.strip()]
         raise VibesError(
-            f"A Ray worker failed ({reason[-1].strip()}); the same command goes on where it stopped."
+            f"A Ray worker failed ({reason[-1].strip()}); run the same command again to continue."
         ) from error
     finally:
         if started_here:
@@ -95,7 +97,7 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
 
 
 def _gpu_share(workers: int) -> float | None:
-    """Of a GPU for each actor: Ray hides all of them from one that asks for none. None where the job runs on CPUs."""
+    """Return the share of a GPU per actor, since Ray hides the GPUs from actors that request none; None for a job on CPUs."""
     try:
         import torch
 
@@ -112,15 +114,15 @@ def _start(ray: Any, workers: int) -> None:
         "logging_level": logging.ERROR,
     }
     if not os.environ.get("RAY_ADDRESS"):
-        # One more than the actors take, for the reading of the list of chunks.
+        # One more than the actors take, for the task that reads the list of chunks.
         options |= {"num_cpus": workers + 1, "_node_ip_address": "127.0.0.1"}
-    # Even without a dashboard Ray starts its server, which asks the addresses of three clouds whether it runs there, whatever is said
-    # of usage statistics. Ray goes on where that server does not start, which is what these values say.
+    # Even without a dashboard Ray starts its server, which queries the metadata addresses of three clouds regardless of the setting of
+    # usage statistics. These values keep that server from starting; Ray runs without it.
     without = mock.patch("ray._private.services.start_api_server", create=True, return_value=(None, None))
     try:
         with without:
             ray.init(**options)
-    except Exception as error:  # Ray raises a bare Exception where a part of it does not answer in time
+    except Exception as error:  # Ray raises a bare Exception on a timeout
         raise VibesError(
             f"Ray did not start ({str(error).splitlines()[0]}); run the same again when the machine is less busy, "
             "or use --engine local."

@@ -1,1 +1,1 @@
-"""Which of two runs is better, by what users do: who gets what, and what follows from it."""
+"""Experiments on users: assignment to one of two runs, interleaving, and the test of which run is better."""

@@ -1,4 +1,4 @@
-"""What an experiment compares, and who gets what: stored beside the impressions, the same for every service and after a restart."""
+"""Setup of an experiment and its assignment, stored with the impressions: the same for every service and after a restart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STATE = "experiment"
 
 
 class Arm(BaseModel):
-    """A run, and what is added to its model."""
+    """A run with a blend."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,10 +33,10 @@ class Setup(BaseModel):
     """An experiment.
 
     Attributes:
-        design: every list interleaved from both, or the users split.
-        share: of the users that get B, where they are split.
-        events: the place of the events that the services had; empty: none.
-        salt: makes the chance of this experiment independent of that of any other.
+        design: "interleave" (every list from both) or a split of the users.
+        share: share of the users that get B in a split.
+        events: database of events of the services; empty: none.
+        salt: makes the assignment independent of other experiments.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,11 +53,11 @@ class Setup(BaseModel):
         return f"A: {self.a}, B: {self.b}, {design}"
 
     def arm_of(self, unit: str) -> str:
-        """Return the arm of a user (or of a request without one): always the same."""
+        """Return the arm of a user, or of a request without one; it is deterministic."""
         return B if self._hash(unit) / 2**64 < self.share else A
 
     def coins(self, request_id: str) -> random.Random:
-        """Return the coins of one interleaved list, which whoever has the salt can toss again."""
+        """Return the random generator of one interleaved list, which is reproducible with the salt."""
         return random.Random(self._hash(request_id))  # nosec B311
 
     def _hash(self, unit: str) -> int:
@@ -66,7 +66,7 @@ class Setup(BaseModel):
 
 
 def begin_experiment(place: Path | str, setup: Setup) -> Setup:
-    """Begin the experiment of a database of impressions, or resume it.
+    """Start the experiment of a database of impressions, or resume it.
 
     Raises:
         VibesError: the database has another experiment.
@@ -80,7 +80,7 @@ def begin_experiment(place: Path | str, setup: Setup) -> Setup:
         return current
     if current.model_copy(update={"salt": setup.salt, "events": setup.events}) == setup:
         raise VibesError(
-            f"The experiment of {place} has its events in '{current.events}'; give that with --events, or choose another place "
+            f"The experiment of {place} has its events in '{current.events}'; give --events with that place, or choose another place "
             "for --impressions."
         )
     raise VibesError(
@@ -89,10 +89,10 @@ def begin_experiment(place: Path | str, setup: Setup) -> Setup:
 
 
 def read_setup(place: Path | str) -> Setup | None:
-    """Return the experiment of a database, None where it has none.
+    """Return the experiment of a database; None if it has none.
 
     Raises:
-        VibesError: there is no such database, or its experiment is damaged.
+        VibesError: the database does not exist, or its experiment is damaged.
     """
     database = Database(place, "--impressions")
     try:

@@ -1,4 +1,4 @@
-"""Lists of a service that answers by two runs: team-draft interleaving, or the users split."""
+"""Lists of a service with two runs: team-draft interleaving, or a split of the users."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from listing_vibes.serving.experiment.assignment import B, Setup
 from listing_vibes.serving.service.lists import ListRequest, MadeList, RunState
 from listing_vibes.serving.service.models import SimilarQuery
 
-#: The team of a listing that both would have put there.
+#: Team of a listing that both lists would have picked.
 BOTH = -1
 Answer = MadeList | Exception
 
 
 class Pick(NamedTuple):
-    """A listing of the drafted list: its team (0, 1 or `BOTH`), and from which list and rank there it was taken."""
+    """A listing of the interleaved list: its team (0, 1 or `BOTH`), its source list and its rank there."""
 
     team: int
     source: int
@@ -31,17 +31,17 @@ def draft(
     coins: random.Random,
     allows: Callable[[str], bool] = lambda listing: True,
 ) -> list[Pick]:
-    """Interleave two lists of listings, best first, to one of `k` at most.
+    """Interleave two lists of listings, best first, to a list of at most `k`.
 
     Team-draft interleaving of Radlinski, Kurup & Joachims (CIKM 2008, "How does clickthrough data reflect retrieval
-    quality?"): as captains pick players, a coin says each round who goes first, and both put in the best that is not there
-    yet. A click on a listing counts for its team. Where both would put in the same listing it has none: its click says nothing of
-    the two, and a coin would only add noise. What one of them still has when the other has nothing left has none as well. The two
-    are treated alike, so where neither is better each has half of the clicks.
+    quality?"): in each round a coin decides which list goes first, and each list adds its best listing that is not in the result
+    yet. A click on a listing counts for its team. A listing that both lists would add has no team: a click on it does not compare
+    the two, and a coin would only add noise. Listings that remain when the other list is exhausted have no team either. Both lists
+    are treated alike, so if neither is better, each gets half of the clicks.
 
     Args:
-        coins: tossed once a round.
-        allows: whether a listing may join the list as it is; called once, just before it does.
+        coins: drawn once per round.
+        allows: whether a listing may be added; called once, just before it is added.
     """
     picks: list[Pick] = []
     seen: set[str] = set()
@@ -61,7 +61,7 @@ def draft(
         for team, source in turns:
             listing = best[source]
             if listing is not None and len(picks) < k:
-                seen.add(listing)  # also where it is not allowed: it is passed over for good
+                seen.add(listing)  # a listing that is not allowed is skipped for good
                 if allows(listing):
                     picks.append(Pick(team, source, ranks[source]))
     return picks
@@ -74,7 +74,7 @@ def answer_by_both(
     requests: Sequence[ListRequest],
     make: Callable[[RunState, Sequence[ListRequest]], list[Answer]],
 ) -> list[Answer]:
-    """Return the lists of an experiment; similar listings, and requests that name a blend, are of A alone.
+    """Return the lists of an experiment; similar listings, and requests that name a blend, come from A only.
 
     Args:
         make: `RunState.answer` or `RunState.explain`.
@@ -103,7 +103,7 @@ def _arm_of(setup: Setup, a: RunState, request: ListRequest) -> str | None:
 
 
 def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, of_b: Answer) -> Answer:
-    """Return the interleaved list, or the one that there is where the other run cannot answer."""
+    """Return the interleaved list, or the list of one run if the other has none."""
     if isinstance(of_a, Exception) or isinstance(of_b, Exception):
         return of_b if isinstance(of_a, Exception) and isinstance(of_b, MadeList) else of_a
     lists = of_a.results.results, of_b.results.results
@@ -116,7 +116,7 @@ def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, o
 
 
 def _at_most(state: RunState, rules: Rules) -> Callable[[str], bool]:
-    """Return whether the rule `at_most` lets one more listing join: two lists that keep it may break it together."""
+    """Return a check of the rule `at_most`, which an interleaved list may break although both of its sources keep it."""
     most, run = rules.at_most, state.run
     if most is None or rules.fill:
         return lambda listing: True

@@ -1,4 +1,4 @@
-"""Which of two runs is better: impressions and events joined, and a test that may be looked at at any time."""
+"""Result of an experiment: impressions joined with events, and a sequential test that is valid at any time."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ with needs("An experiment", "serve"):
     from listing_vibes.serving.experiment.assignment import A, B, Setup, read_setup
     from listing_vibes.serving.impressions import read_feedback, read_impressions
 
-#: Differences for which the document says how long they would take to be seen, and lost responses of each arm that it names.
+#: Differences for which the document gives the sample size, and the number of lost responses per arm that it lists.
 DIFFERENCES, MAX_LOST = (0.02, 0.05, 0.1, 0.2), 10
-#: Below this p-value the users are not split as they should be.
+#: p-value below which the split of the users deviates from the setup (sample ratio mismatch).
 UNBALANCED = 0.001
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Experiment:
-    """What an experiment has shown so far.
+    """Result of an experiment so far.
 
     Attributes:
-        setup: what is compared.
-        units: how many could have decided: responses where lists are interleaved, else users; by arm where they are split.
-        outcomes: (n,) bool, of those that have decided, in the order in which they did: whether for B.
+        setup: the experiment.
+        units: number of units that could have decided: responses of interleaved lists, else users; by arm for a split.
+        outcomes: (n,) bool, whether each unit that decided did so for B, in the order of the decisions.
         decisions: (n rows) `request_id, user_id, acted_at, arm, listing_id, position`, in that order.
-        events: that are about a response of this database, and all that name a response.
-        balance: p-value, valid at every look, that the users are split as they should be; None where lists are interleaved.
-        lost: by arm the newest responses that it lost: what was chosen, and the best that this arm had put there.
+        events: number of events on a response of this database, and of all events that name a response.
+        balance: always-valid p-value that the split of users matches the setup; None for interleaved lists.
+        lost: by arm the newest responses that it lost: the chosen listing, and the best listing of this arm.
     """
 
     setup: Setup
@@ -51,37 +51,37 @@ class Experiment:
 
     @property
     def null(self) -> float:
-        """The share of B among the decided where neither is better."""
+        """Return the share of B among the decisions if neither run is better."""
         return self.setup.share if self.setup.design == "split" else 0.5
 
     @cached_property
     def tested(self) -> AlwaysValid:
-        """The share of B among those that have decided."""
+        """Return the share of B among the decisions, with its test."""
         return always_valid(self.outcomes, self.null)
 
     @property
     def verdict(self) -> str | None:
-        """ "A" or "B", the better one; None: the difference is not significant yet."""
+        """Return "A" or "B", the better run; None while the difference is not significant."""
         if self.tested.p_value > 1 - LEVEL or self.tested.value is None:
             return None
         return B if self.tested.low >= self.null else A
 
     def difference(self, share: float) -> float:
-        """Return what a share of B among the decided means: interleaved, B's minus A's; split, how much more of B's users act."""
+        """Return the difference for a share of B among the decisions: B's share minus A's if interleaved, else the relative lift of B."""
         if self.setup.design == "interleave":
             return 2 * share - 1
         odds = self.setup.share / (1 - self.setup.share)
         return float("inf") if share >= 1 else share / (1 - share) / odds - 1
 
     def share_at(self, difference: float) -> float:
-        """Return the share that a difference means."""
+        """Return the share of B for a difference."""
         if self.setup.design == "interleave":
             return (1 + difference) / 2
         odds = (1 + difference) * self.setup.share / (1 - self.setup.share)
         return odds / (1 + odds)
 
     def more(self, share: float) -> int | None:
-        """Return how many more units the test needs for a power of `POWER`, where this is the true share; None: it is unknown."""
+        """Return how many more units the test needs for a power of `POWER` if this is the true share; None if unknown."""
         rate, total = len(self.outcomes) / max(1, sum(self.units.values())), needed(share, self.null)
         if not rate or total is None:
             return None
@@ -119,17 +119,17 @@ class Experiment:
         for arm, rows in self.lost.items():
             lines += ["", f"Lost by {arm}, the newest:"] if rows else []
             lines += [_lost_line(row) for row in rows]
-        method = "Interval and p are valid at every look (a mixture sequential test, Johari et al. 2017)."
+        method = "Interval and p are valid at any time (a mixture sequential test, Johari et al. 2017)."
         return "\n".join([*lines, "", method])
 
     def sentences(self) -> list[str]:
-        """Return the verdict, the figures, how many more units it takes, and what is not as it should be."""
+        """Return the verdict, the figures, the remaining sample size, and warnings, as sentences."""
         document, units = self.to_dict(), self.units
         wins, difference, more = document["wins"], document["difference"], document["more"]
         interval = f"95 % interval {_percent(difference['low'])} to {_percent(difference['high'])}, p {difference['p_value']:.3g}"
         lines = ["No verdict yet: the difference is not significant."]
         if not len(self.outcomes):
-            lines = ["No verdict yet: nobody has done anything on what was shown."]
+            lines = ["No verdict yet: no user has interacted with a shown listing."]
         elif self.verdict is not None:
             lines = [f"{self.verdict} is better than {A if self.verdict == B else B}."]
         if self.setup.design == "split":
@@ -150,8 +150,8 @@ class Experiment:
             )
         if self.balance is not None and self.balance < UNBALANCED:
             lines.append(
-                f"The users are not split as they should be ({self.setup.share:.3g} to B; p {self.balance:.2g}): something loses users "
-                "of one arm. Find that first; until then the verdict is worth nothing."
+                f"The users are not split as they should be ({self.setup.share:.3g} to B; p {self.balance:.2g}): users "
+                "of one arm get lost. Find the cause first; until then the verdict is not valid."
             )
         joined, total = self.events
         if joined < total:
@@ -164,30 +164,32 @@ class Experiment:
 def experiment(
     folder: Path | str, events: Path | str | None = None, actions: Sequence[str] | None = None
 ) -> Experiment:
-    """Return what `vibes serve A B`, with or without `--split`, has shown so far: what `vibes experiment` does.
+    """Evaluate the experiment of `vibes serve A B`, with or without `--split`, so far; the function behind `vibes experiment`.
 
     >>> experiment(shown).verdict in ("A", "B", None)
     True
 
-    Interleaved, a response decides for whoever put there the first listing of it that an event came for. Split, a user decides
-    for their arm, at their first event on a listing that they were shown. Neither is taken back while the events stay where they
-    are and come in the order of their moments, and where the arms are alike each is as likely as the coin was, so the test is
-    exact, and stays so however often it is looked at.
+    Interleaved, a response decides for the arm of its first listing that has an event. Split, a user decides for their arm with
+    their first event on a listing that they were shown. A decision is final as long as events are not removed and arrive in the
+    order of their times. If the arms are equal, each decision is as likely as the coin, so the test is exact at any number of
+    checks.
 
     Args:
-        folder: that of `--impressions`.
-        events: that of `--events`; None: as the services had it.
-        actions: events that count; None: all but those that say "not this".
+        folder: the place of `--impressions`.
+        events: the place of `--events`; None: as recorded by the services.
+        actions: actions that count; None: all but the unwanted ones ("not this").
 
     Raises:
         VibesError: the place has no experiment, or there are no events.
     """
     setup = read_setup(folder)
     if setup is None:
-        raise VibesError(f"{folder} has no experiment; `vibes serve A B --impressions {folder}` begins one.")
+        raise VibesError(
+            f"{folder} has no experiment; start one with `vibes serve A B --impressions {folder}`."
+        )
     if not (place := events or setup.events):
         raise VibesError(
-            f"The experiment of {folder} had no --events; give the place that events were posted to."
+            f"The experiment of {folder} has no events; give --events with the place that events were posted to."
         )
     feedback = read_feedback(place)
     if actions is None:
@@ -203,10 +205,10 @@ def experiment(
 
 
 def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experiment:
-    """Return what came of an experiment.
+    """Return the result of an experiment.
 
     Args:
-        shown: all impressions of its database, of which those of the experiment count, see `read_impressions`.
+        shown: all impressions of its database, see `read_impressions`; only those of the experiment count.
         feedback: see `read_feedback`.
     """
     columns = ["request_id", C.LISTING, C.USER, "position", "arm", "time"]
@@ -215,7 +217,7 @@ def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experime
     counted = joined[joined["arm"].notna()]
     if (
         counted["acted_at"].dtype.kind == "M"
-    ):  # nothing is acted on before it is there; clocks may have whole seconds only
+    ):  # an event cannot precede its impression; some clocks have a resolution of one second
         counted = counted[~(counted["acted_at"] < counted["time"].dt.floor("s"))]
     balance, lost = None, {A: list[dict[str, Any]](), B: list[dict[str, Any]]()}
     if setup.design == "interleave":
@@ -235,7 +237,7 @@ def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experime
 
 
 def _lost(arm: str, shown: pd.DataFrame, decisions: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the newest responses in which a listing of the other arm was chosen, with the best of this one."""
+    """Return the newest responses in which a listing of the other arm was chosen, with the best listing of this arm."""
     rows = decisions[decisions["arm"] != arm].tail(MAX_LOST)[::-1]
     best = shown[(shown["arm"] == arm) & shown["request_id"].isin(rows["request_id"])]
     best = best.drop_duplicates("request_id").set_index("request_id")
@@ -256,12 +258,12 @@ def _lost(arm: str, shown: pd.DataFrame, decisions: pd.DataFrame) -> list[dict[s
 
 
 def _unwanted_actions(setup: Setup) -> Sequence[str]:
-    """Return the actions that say "not this" in the market of A."""
+    """Return the unwanted actions ("not this") in the market of A."""
     from listing_vibes.run.run import Run
 
     try:
         return Run.open(Path(setup.a.run), events_too=False).market.config.unwanted
-    except VibesError:  # it is not at hand
+    except VibesError:  # the run or its market is not available
         return MarketConfig().unwanted
 
 

@@ -1,8 +1,8 @@
-"""A run's model for other engines, in a folder with what tells how to use it, and how near that is to the model.
+"""Export of a run's model to other engines, with a manifest, and a check of the exported vectors against the model's.
 
-out/export.json    what is there: by format the graphs, their inputs, and the model that they are of
-out/listings.*     bare listings to vectors
-out/histories.*    histories to vectors, unless those go through the same graph
+out/export.json    manifest: by format the graphs, their inputs, and the exported model
+out/listings.*     graph from listings without a history to vectors
+out/histories.*    graph from histories to vectors, unless both use the same graph
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from listing_vibes.run.run import Run
 
 MANIFEST = "export.json"
 SAMPLE = 8  # rows that a graph is traced with
-#: Below this mean cosine or top-30 overlap an export does not stand for the model any more.
+#: Minimum mean cosine and top-30 overlap of a valid export.
 LEAST = 0.98
-#: Listings and histories that a check encodes, at most (and the listings of these histories).
+#: Maximum number of listings and of histories that a check encodes (and the listings of these histories).
 LISTINGS, HISTORIES = 2000, 500
 
 
 def export_run(run: Run, out: Path, format: str, report: Report | None = None) -> list[Path]:
-    """Write the model of `run` into `out` in one format; returns the files.
+    """Write the model of `run` into `out` in one format; return the files.
 
     Raises:
-        VibesError: no model, no events to trace it with, or a library is missing.
+        VibesError: the run has no model, there are no events to trace it with, or a library is missing.
     """
     engine, log, config = run.engine, run.log, run.engine.settings.encoder_config()
     if not len(log):
@@ -68,7 +68,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
     weights, before = weights_digest(run.folder), read_manifest(out)
     earlier = (
         before["graphs"] if before.get("weights") == weights else {}
-    )  # those of another model are not named any more
+    )  # drop the entries of another model
     manifest = {
         "version": 1,
         "weights": weights,
@@ -85,10 +85,10 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
-    """Return what `export.json` in `out` says; empty where there is none.
+    """Return the content of `export.json` in `out`; empty if there is none.
 
     Raises:
-        VibesError: it is damaged.
+        VibesError: the file is damaged.
     """
     return read_json(out / MANIFEST, "remove it and export again") or {}
 
@@ -107,7 +107,7 @@ class ExportedModel:
         """Open the graphs in `out`, over the market of `run`.
 
         Raises:
-            VibesError: there are none, or they are of another model.
+            VibesError: there are no such graphs, or they belong to another model.
         """
         manifest = read_manifest(out)
         names = manifest.get("graphs", {}).get(format)
@@ -123,7 +123,7 @@ class ExportedModel:
         return cls(run.engine, run.log, graphs[names["listings"]], graphs[names["histories"]])
 
     def encode_listings(self, rows: np.ndarray) -> np.ndarray:
-        """(n, d) float32 of the bare listings `rows` (n,), L2-normalized."""
+        """Return the vectors (n, d) float32 of the listings `rows` (n,) without a history, L2-normalized."""
         inputs, vocabulary = self.engine.inputs(self.log), self.engine.featurizer.vocabulary
 
         def arrays(some: np.ndarray) -> Arrays:
@@ -132,7 +132,7 @@ class ExportedModel:
         return self._encode(self.listings, arrays, inputs.listing_lengths(rows))
 
     def encode_histories(self, start: np.ndarray, end: np.ndarray, table: np.ndarray) -> np.ndarray:
-        """(n, d) float32 of the histories `start[q] : end[q]`; table (L, d): all listings as this export encodes them."""
+        """Return the vectors (n, d) float32 of the histories `start[q] : end[q]`; table (L, d): all listings encoded by this export."""
         engine, inputs = self.engine, self.engine.inputs(self.log)
         first = inputs.newest(start, end)
         lengths = inputs.event_tokens(first, end) if engine.model.user_pass is None else end - first
@@ -154,12 +154,12 @@ class ExportedModel:
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """How near an export is to the model.
+    """Comparison of an export with the model.
 
     Attributes:
-        listings, histories: how many were encoded both ways.
-        listing_cosine, history_cosine: mean cosine of the two vectors; lowest: the least of all.
-        overlap: share of the 30 best listings of a history that both ways find, mean over histories.
+        listings, histories: number of those encoded by both.
+        listing_cosine, history_cosine: mean cosine of the two vectors; lowest: the minimum of all.
+        overlap: share of the 30 best listings of a history that both have, mean over histories.
     """
 
     listings: int
@@ -171,18 +171,18 @@ class ExportCheck:
 
     @property
     def holds(self) -> bool:
-        """True where the export stands for the model."""
+        """Return whether mean cosines and overlap reach `LEAST`."""
         return min(self.listing_cosine, self.history_cosine, self.overlap) >= LEAST
 
 
 def check_export(run: Run, out: Path, format: str, seed: int = 0) -> ExportCheck:
-    """Encode listings and histories by the model and by its export.
+    """Encode listings and histories with the model and with its export, and compare the vectors.
 
     Raises:
         VibesError: see `ExportedModel.open`.
     """
     exported, engine, log = ExportedModel.open(run, out, format), run.engine.in_float32(), run.log
-    if not engine.settings.training.unwanted_learned:  # what is not wanted is not read
+    if not engine.settings.training.unwanted_learned:  # such a model reads no unwanted events
         log = log.wanted_only(log.start[:-1], log.start[1:]) if log.some_unwanted else log
         exported = replace(exported, log=log)
     rng, count, width = np.random.default_rng(seed), len(run.listing_ids), engine.featurizer.width
@@ -191,7 +191,7 @@ def check_export(run: Run, out: Path, format: str, seed: int = 0) -> ExportCheck
     first = np.maximum(start, end - engine.settings.training.max_listings)
     sample = rng.choice(count, min(LISTINGS, count), replace=False)
     rows = np.union1d(log.listing[ranges(first, end - first)], sample)  # (n,)
-    eager, other = np.zeros((2, count, width), np.float32)  # (L, d) each; what is not in `rows` is not read
+    eager, other = np.zeros((2, count, width), np.float32)  # (L, d) each; only the rows in `rows` are used
     eager[rows] = engine.encode_listings(rows=rows)
     other[rows] = exported.encode_listings(rows)
     histories = engine.encode_histories(log, start, end, eager), exported.encode_histories(start, end, other)
@@ -208,6 +208,6 @@ def check_export(run: Run, out: Path, format: str, seed: int = 0) -> ExportCheck
 
 
 def _best(scores: np.ndarray) -> np.ndarray:
-    """(B, 30) columns of the largest scores (B, n)."""
+    """Return the columns (B, 30) of the largest scores (B, n)."""
     count = min(K, scores.shape[1])
     return np.argpartition(-scores, count - 1, axis=1)[:, :count]

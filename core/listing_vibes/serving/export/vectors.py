@@ -1,7 +1,7 @@
-"""Vectors of listings and users as Parquet, for whatever loads vectors: DuckDB, pandas, pgvector, Qdrant, Milvus.
+"""Vectors of listings and users as Parquet, for DuckDB, pandas, pgvector, Qdrant, Milvus and others.
 
-out/listings.parquet   listing_id, space, model, vector: one row a listing and space
-out/users.parquet      user_id, model, vector: one row a user with a history, where the run has a model and events
+out/listings.parquet   listing_id, space, model, vector: one row per listing and space
+out/users.parquet      user_id, model, vector: one row per user with a history, if the run has a model and events
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from listing_vibes.run.prepared import weights_digest
 from listing_vibes.run.run import Run
 
 LISTINGS, USERS = "listings.parquet", "users.parquet"
-#: Rows that are written, and histories that are encoded, at once.
+#: Batch sizes: rows that are written and histories that are encoded.
 ROWS, HISTORIES = 50_000, 2048
 VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
 NAME = pa.dictionary(pa.int32(), pa.string())
 
 
 def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[str, int]:
-    """Write the vectors of `run` into the folder `out`; returns the number of rows by file.
+    """Write the vectors of `run` into the folder `out`; return the number of rows by file.
 
-    All vectors are L2-normalized float32, so that the inner product is the cosine. A listing without a vector in a space (no
-    photo), and a user without a history that the model reads, has no row. Compare only vectors of the same space and `model`.
+    All vectors are L2-normalized float32, so that the inner product is the cosine. Listings without a vector in a space (no
+    photo) and users without a history that the model reads have no row. Compare only vectors of the same space and `model`.
 
     Raises:
         VibesError: the disk is full, or the folder cannot be written.
@@ -42,12 +42,12 @@ def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[st
         schema = pa.schema([(C.USER, pa.string()), ("model", NAME), ("vector", VECTOR)])
         rows[USERS] = _write(out / USERS, schema, _user_tables(run, schema, report))
     else:
-        (out / USERS).unlink(missing_ok=True)  # of an earlier export: of other vectors
+        (out / USERS).unlink(missing_ok=True)  # stale file of an earlier export
     return rows
 
 
 def model_of(run: Run, space: str) -> str:
-    """Return what tells vectors of one model from those of another: weights, encoder, or the market that was fitted."""
+    """Return an id of the model behind a space: its weights, its photo encoder, or the market it was fitted on."""
     if space == "model":
         return weights_digest(run.folder)[:16]
     return run.manifest.photo_encoder if space == "photos" else f"market-{run.manifest.fingerprint[:16]}"
@@ -74,7 +74,7 @@ def _user_tables(run: Run, schema: pa.Schema, report: Report | None) -> Iterator
 
 
 def _table(schema: pa.Schema, ids: list[str], vectors: np.ndarray, names: list[str]) -> pa.Table:
-    """The rows (n, d) that are not zero, each with the same `names` between id and vector."""
+    """Return a table of the rows (n, d) that are not zero, each with the same `names` between id and vector."""
     rows = np.flatnonzero(vectors.any(axis=1))
     values = np.ascontiguousarray(vectors[rows], np.float32)  # (n, d)
     offsets = np.arange(len(rows) + 1, dtype=np.int32) * vectors.shape[1]
@@ -85,7 +85,7 @@ def _table(schema: pa.Schema, ids: list[str], vectors: np.ndarray, names: list[s
 
 def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> int:
     rows = 0
-    # Floats of vectors hardly repeat: neither dictionaries nor much compression pay.
+    # Floats of vectors hardly repeat, so neither dictionaries nor strong compression pay off.
     options = {"compression": "zstd", "use_dictionary": ["space", "model"]}
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         for table in tables:

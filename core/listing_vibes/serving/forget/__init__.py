@@ -1,1 +1,1 @@
-"""Removing users from a market, from the runs over it, and from what was made of them."""
+"""Removal of users from a market, from its runs and from everything derived from them."""

@@ -1,4 +1,4 @@
-"""`vibes forget`: users are removed from a run, from its market, and from whatever else is named."""
+"""`vibes forget`: remove users from a run, from its market, and from other places that are named."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from listing_vibes.serving.refresh.refresher import copy_model, copy_vectors, ma
 from listing_vibes.serving.refresh.sources import JSON_LINES
 from listing_vibes.serving.refresh.state import RefreshState
 
-#: Seconds that a generation which is being read is waited for: a service looks every 2 for a newer state.
+#: Seconds to wait for the readers of an old snapshot: a service polls for a newer state every 2 seconds.
 PATIENCE_S = 30.0
-#: Seconds that another writer of the run is waited for: a `vibes refresh --every` that is taking in new rows.
+#: Seconds to wait for another writer of the run, such as a `vibes refresh --every` in the middle of a refresh.
 WAIT_S = 300.0
 
 
 @dataclass
 class Forgotten:
-    """What was done.
+    """What `forget` removed.
 
     Attributes:
-        rows: removed rows by file; those of a generation count under the file of the one that took its place.
-        generations: folders of generations that had them and are gone.
-        runs: those with weights that were trained while the market had them.
+        rows: removed rows by file; those of a generation count under the file of the generation that replaced it.
+        generations: removed folders of generations that had rows of the users.
+        runs: runs whose weights were trained while the market had rows of the users.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -60,10 +60,10 @@ class Forgotten:
 
 
 class UsersToForget:
-    """Some users, given by their ids or (where those are hashed) by their names.
+    """Users to remove, given by their ids or (if ids are hashed) by their names.
 
     Attributes:
-        found: those that some table had.
+        found: users that at least one table had.
     """
 
     def __init__(self, users: Sequence[str], names: UserNames) -> None:
@@ -72,11 +72,11 @@ class UsersToForget:
         self._given = {name: user for user in ids for name in (names.of(user), user)}
 
     def also_named_by(self, names: UserNames) -> None:
-        """Users are also those whom these names call so, as they are named already or by their ids."""
+        """Add the hashed names of the users in another place."""
         self._given |= {names.of(name): user for name, user in list(self._given.items())}
 
     def rows_in(self, users: pd.Series) -> np.ndarray:
-        """(n,) bool: which of these users they are."""
+        """Return which rows (n,) bool belong to these users."""
         users = as_ids(users)
         mine = users.map(self._given)
         if self._names.hashed:
@@ -88,15 +88,15 @@ class UsersToForget:
 def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> Forgotten:
     """Remove users from `run` and its market, and from the runs, lists and tables in the places `also`.
 
-    A run's state without them is published in full, as a refresh does; only then are the market's own tables replaced, each by
-    a rename, and the generations that have them removed. Whatever interrupts it: the same again finishes it. The model stays
-    as it is.
+    First a state of the run without the users is published, as by a refresh; then the market's own tables are replaced, each by
+    a rename, and the generations with rows of the users are removed. After an interruption the same call completes the removal. The
+    model is not changed.
 
     Raises:
-        NotThere: some of them are nowhere (the others are removed).
-        VibesError: a folder cannot be written, or a generation that has them is still being read.
+        NotThere: some of the users have no rows anywhere (the others are removed).
+        VibesError: a folder cannot be written, or a generation with rows of the users is still being read.
     """
-    market, done = Run.open(run).market_on_disk, Forgotten()  # the run is let go of: it holds its generation
+    market, done = Run.open(run).market_on_disk, Forgotten()  # an open run would pin its generation
     who = UsersToForget(users, market.names)
     named = [str(place) for place in also]
     databases = [place for place in named if is_database_url(place)]
@@ -110,12 +110,12 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
             )
         if (place / FILE).is_file() or (place.is_dir() and VARIABLE in os.environ):
             who.also_named_by(UserNames(place, True))  # of `vibes serve --hash-users`
-    sweep_left(Path(gettempdir()))  # of a refresh that was killed: copies of what it was reading
+    sweep_left(Path(gettempdir()))  # copies left by a refresh that was killed
     places = [run, market.path, *elsewhere]
     runs = {
         item.resolve(): item for item in (run, *(result for place in elsewhere for result in _runs_in(place)))
     }
-    # All runs stay locked until the last table is written: a refresh in between would read these users again.
+    # All runs stay locked until the last table is written: a refresh in between would add these users again.
     with ExitStack() as locks:
         for _, item in sorted(runs.items()):
             locks.enter_context(only_writer(item, "vibes forget", wait=WAIT_S))
@@ -143,40 +143,40 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
 
 
 def _runs_in(place: Path) -> list[Path]:
-    """The run folders at and below a place."""
+    """Return the run folders at and below a place."""
     result = [path.parent for path in place.rglob("run.toml")] if place.is_dir() else []
     return [folder for folder in result if not _is_of_state(folder, place)]
 
 
 def _is_of_state(path: Path, place: Path) -> bool:
-    """Whether a path in a place belongs to a published state of a run there."""
+    """Return whether a path in a place belongs to a published state of a run there."""
     return STATES.folder in path.relative_to(place).parts
 
 
 def _tables_in(folder: Path) -> Iterator[Path]:
-    """Every table in a folder and those below it, hidden ones and links too; `folder` may be one file.
+    """Yield every table in a folder and its subfolders, including hidden files and links; `folder` may be a file.
 
     Raises:
-        VibesError: a journal of an earlier version, which is not read any more, names users.
+        VibesError: a journal of an earlier version names users; this format is not supported any more.
     """
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if path.name.endswith(JSON_LINES) and path.is_file() and f'"{C.USER}"'.encode() in path.read_bytes():
             raise VibesError(
-                f"{path} names users in lines of JSON, which are not read any more; remove it, and run the same again."
+                f"{path} names users in lines of JSON, a format that is not read any more; remove it and run the same command again."
             )
         if path.name.endswith(TABLE_SUFFIXES) and path.is_file():
             yield path
 
 
 def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
-    """Publish the state of a run that is locked without them, where it has tables of its own or its market is as it was."""
+    """Publish a state of a locked run without the users, if the run has its own tables or its market did not change."""
     run = Run.open(path)
     if run.has_model:
         done.runs.append(str(path))
     market = run.market_on_disk
-    for folder in (path, market.path):  # of a writer that was killed: it may tell of them
+    for folder in (path, market.path):  # temporary files of a killed writer may name the users
         sweep_left(folder)
-    if market.tables != market.path:  # a state with tables of its own
+    if market.tables != market.path:  # the state has its own tables
         tables = list(_tables_in(run.folder))
     else:
         tables = [] if run.market_changed else [t for t in _tables_in(market.path) if t.parent == market.path]
@@ -211,14 +211,14 @@ def _forget_in_table(path: Path, who: UsersToForget, done: Forgotten) -> None:
         if count := remove_rows(path, who):
             done.rows[str(path)] = count
     except VibesError:
-        if path.name.startswith(WRITING):  # half a table, if its writer was killed
+        if path.name.startswith(WRITING):  # a partial table of a killed writer
             sweep_left(path.parent)
         if path.exists():
             raise
 
 
 def _forget_in_database(place: str, who: UsersToForget) -> int:
-    """Delete their rows, also while services write others; returns how many there were."""
+    """Delete the users' rows, also while services write; return their number."""
     with needs("A database of events and impressions", "serve"):
         from listing_vibes.serving.database import Database
 
@@ -233,7 +233,7 @@ def _forget_in_database(place: str, who: UsersToForget) -> int:
 
 
 def _remove_generations(path: Path, who: UsersToForget, done: Forgotten) -> None:
-    """Remove what else than the current state has them, and wait for those that read it."""
+    """Remove the old generations with rows of the users, and wait for their readers."""
     current, until = stamp_of(path).number, time.monotonic() + PATIENCE_S
     for folder in sorted(path.joinpath(STATES.folder).glob("*")):
         if not folder.is_dir() or folder == folder_of(path, current):
@@ -243,30 +243,30 @@ def _remove_generations(path: Path, who: UsersToForget, done: Forgotten) -> None
         while not remove(folder):
             if time.monotonic() > until:
                 raise VibesError(
-                    f"{folder} has these users still, and somebody reads it; end or restart that (a service, an explorer), and "
-                    "run the same again."
+                    f"{folder} still has these users and is being read; stop or restart its readers (a service, an explorer), and "
+                    "run the same command again."
                 )
             time.sleep(0.2)
         done.generations.append(str(folder))
 
 
 def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
-    """(n,) bool: which rows of a table are theirs; none where it has no users.
+    """Return which rows (n,) bool of a table belong to the users; all False for a table without users.
 
     Raises:
-        VibesError: it cannot be read, so that nobody knows.
+        VibesError: the table cannot be read.
     """
     try:
         columns = table_columns(path)
     except pd.errors.EmptyDataError:
         return np.zeros(0, bool)
-    except Exception as error:  # of a damaged file pandas and pyarrow raise anything
+    except Exception as error:  # on a damaged file pandas and pyarrow raise many types
         raise VibesError(
-            f"{path} cannot be read as a table, so it may tell of them still; correct or remove it, and run the same again."
+            f"{path} cannot be read as a table, so it may still name the users; correct or remove it, and run the same command again."
         ) from error
     if tuple(columns) == REJECT_COLUMNS:
         return who.rows_in(read_table(path)["cells"].map(_user_in))
-    # The market beside it may map the column.
+    # The market.toml in the same folder may map the column.
     mapped = names_in(columns, path, MarketConfig.load(path.parent / "market.toml"), strict=False)
     name = next((name for name in columns if mapped.get(name, name) == C.USER), None)
     if name is None:
@@ -277,7 +277,7 @@ def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
 
 
 def _user_in(cells: str) -> str | None:
-    """The user of a row that `listing_vibes.market.rejects` wrote as JSON."""
+    """Return the user of a row that `listing_vibes.market.rejects` wrote as JSON."""
     try:
         return id_text(json.loads(cells).get(C.USER))
     except (ValueError, TypeError, AttributeError, RecursionError):
@@ -285,13 +285,13 @@ def _user_in(cells: str) -> str | None:
 
 
 def remove_rows(path: Path, who: UsersToForget) -> int:
-    """Rewrite a table without their rows, where it has any; returns how many there were.
+    """Rewrite a table without the users' rows, if it has any; return their number.
 
-    The new file replaces the old one by a rename. It has the same columns, types and order; values of dictionaries that only these rows
-    had are gone as well.
+    The new file replaces the old one by a rename. It has the same columns, types and order; dictionary values that only these rows
+    used are removed as well.
 
     Raises:
-        VibesError: it is no table, the disk is full, or the folder cannot be written.
+        VibesError: the file is not a table, the disk is full, or the folder cannot be written.
     """
     theirs = rows_of(path, who)
     if theirs.any():
@@ -313,7 +313,7 @@ def _copy_parquet(source: Path, target: Path, keep: np.ndarray) -> None:
 
 
 def _without_unused(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of dictionary type without the values of rows that are gone."""
+    """Return a column of dictionary type without unused values."""
     if not pa.types.is_dictionary(column.type):
         return column
     plain = column.cast(column.type.value_type).combine_chunks().dictionary_encode()
@@ -326,5 +326,5 @@ def _copy_csv(source: Path, target: Path, keep: np.ndarray) -> None:
     mark = csv_separator(source)
     rows = pd.read_csv(source, dtype="str", na_filter=False, index_col=False, encoding="utf-8", sep=mark)
     content = rows[keep].to_csv(index=False, lineterminator="\n", sep=mark).encode()
-    # No time in it, so that the same rows are the same bytes.
+    # No time in the header, so that the same rows give the same bytes.
     target.write_bytes(gzip.compress(content, mtime=0) if source.name.endswith(".gz") else content)

@@ -1,1 +1,1 @@
-"""Is a run still good? What its newest events, listings and lists say, against what trained and what was measured."""
+"""Monitoring of a run: its newest events, listings and lists, compared with training and evaluation."""

@@ -1,4 +1,4 @@
-"""The checks of a run with their thresholds, and what they found, stored as `monitor.json` beside the run."""
+"""The checks of a run, their thresholds and their results, stored as `monitor.json` in the run folder."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ FILE = "monitor.json"
 
 
 class Thresholds(BaseModel):
-    """From when a check crosses its threshold; None: it never does. A difference has to be significant as well.
+    """Thresholds of the checks; None disables one. A difference must be significant as well.
 
     Attributes:
-        recall_drop: share of the recall@30 that was measured which is lost on the newest events of 20 users or more.
-        coverage_drop: share of the coverage of lists when the test began that is lost now.
-        concentration_rise: how much the Gini coefficient of ranks in lists rose.
-        attribute_shift: total variation: the share of an attribute's values that would have to move.
-        gone_share: a value that so many listings had in training and no new one has.
-        photo_shift: Fréchet distance as a share of the known photos' variance.
-        history_shift: the same of the vectors of what users interacted with last, and the total variation of their actions.
-        cold_share: share of active listings of which no event trained.
-        top_tenth: share of the ranks in lists that the tenth of sellers shown most has.
-        vectors_days, event_days: age of the vectors, and of the newest event.
+        recall_drop: relative drop of recall@30 from the evaluation to the newest events, of 20 users or more.
+        coverage_drop: relative drop of the coverage of lists since the start of the test period.
+        concentration_rise: rise of the Gini coefficient of how often lists show listings.
+        attribute_shift: total variation distance of an attribute's values.
+        gone_share: share of the listings in training with a value that no new listing has.
+        photo_shift: Fréchet distance as a share of the variance of the training photos.
+        history_shift: the same for the vectors of the users' last listings, and the total variation distance of their actions.
+        cold_share: share of active listings without an event in training.
+        top_tenth: share of list entries of the tenth of sellers that is shown most.
+        vectors_days, event_days: age of the vectors, and of the newest event, in days.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -50,10 +50,10 @@ class Thresholds(BaseModel):
 
     @classmethod
     def of(cls, given: Thresholds | Mapping[str, Any] | Path | str | None) -> Thresholds:
-        """Thresholds as they are given: whole, by their keys, or as a TOML file with some of them.
+        """Return thresholds from an instance, a mapping, or a TOML file; missing keys have their defaults.
 
         Raises:
-            VibesError: no such file, an unknown key, or a value out of range.
+            VibesError: the file does not exist, a key is unknown, or a value is out of range.
         """
         if isinstance(given, Thresholds):
             return given
@@ -69,16 +69,16 @@ class Thresholds(BaseModel):
 
 
 class Check(BaseModel):
-    """One thing that was measured.
+    """The result of one check.
 
     Attributes:
-        name: such as "recall" or "attribute"; of: the attribute, where it is of one; group: of which listings.
-        value, low, high: what it is now, and its 95 % interval where it has one.
-        before: what it was when the model was trained or measured.
-        p: how probable a difference as great is by chance.
-        crossed: whether it crosses its threshold.
-        sentence: what was found; look: what to look at.
-        listings: (L,) bool of the listings that it is about, for `listing_vibes.serving.monitor.monitor.write_evidence`; not stored.
+        name: such as "recall" or "attribute"; of: the attribute, if any; group: which listings.
+        value, low, high: the current value, and its 95 % interval if it has one.
+        before: the value when the model was trained or evaluated.
+        p: p-value of the difference.
+        crossed: whether the threshold is crossed.
+        sentence: the result in words; look: what to inspect.
+        listings: (L,) bool, the listings concerned, for `listing_vibes.serving.monitor.monitor.write_evidence`; not stored.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -98,29 +98,29 @@ class Check(BaseModel):
 
 
 class Monitored(BaseModel):
-    """What `vibes monitor` found; `text()` says it in lines, `frame()` has a row a check."""
+    """The result of `vibes monitor`; `text()` renders it, `frame()` has one row per check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
-    of: str = ""  # which model was checked, see `model_of`
+    of: str = ""  # id of the checked model, see `model_of`
     market: str
     market_changed: bool = False  # since the run was made
     generation: int
-    looked: str  # when, UTC
-    since: str | None = None  # the newest events begin here; None: there is none
+    looked: str  # time of the check, UTC
+    since: str | None = None  # start of the newest events; None: there are none
     queries: int = 0  # of the newest events
     thresholds: Thresholds
     checks: list[Check]
 
     @property
     def crossed(self) -> list[Check]:
-        """The checks that crossed their threshold."""
+        """Return the checks that crossed their threshold."""
         return [check for check in self.checks if check.crossed]
 
     @property
     def quiet(self) -> list[Check]:
-        """The other checks; of the attributes, which are many, the one with the least p."""
+        """Return the other checks; of the attributes, which are many, the one with the smallest p-value."""
         rest = [check for check in self.checks if not check.crossed]
         attributes = sorted(
             (check for check in rest if check.name == "attribute"), key=lambda item: item.p or 0
@@ -129,21 +129,21 @@ class Monitored(BaseModel):
 
     @property
     def verdict(self) -> str:
-        """One sentence over all."""
+        """Return a summary of all checks in one sentence."""
         number = len(self.crossed)
         if not number:
             return f"Nothing stands out: none of {len(self.checks)} checks crossed its threshold."
         return f"{number} of {len(self.checks)} checks crossed {'their' if number > 1 else 'its'} threshold."
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a check: `check, of, listings, value, before, p, crossed`."""
+        """Return one row per check: `check, of, listings, value, before, p, crossed`."""
         columns = {"check": "name", "of": "of", "listings": "group"}
         columns |= {name: name for name in ("value", "before", "p", "crossed")}
         rows = [[getattr(check, name) for name in columns.values()] for check in self.checks]
         return pd.DataFrame(rows, columns=list(columns))
 
     def text(self) -> str:
-        """Return what `vibes monitor` prints: first what crossed, then all as a table."""
+        """Return the output of `vibes monitor`: first the crossed thresholds, then all checks as a table."""
         after = f", after {count(self.generation, 'refresh', 'refreshes')}" if self.generation else ""
         lines = [f"Is {self.run} still good? {self.market}, checked at {self.looked}{after}", self.verdict]
         for check in self.crossed:
@@ -161,7 +161,7 @@ class Monitored(BaseModel):
         return self.text()
 
     def save(self, run: Path) -> None:
-        """Store it beside the run.
+        """Save the result in the run folder.
 
         Raises:
             VibesError: the disk is full or the folder cannot be written.
@@ -170,7 +170,7 @@ class Monitored(BaseModel):
 
     @classmethod
     def load(cls, run: Path) -> Monitored | None:
-        """Return what was stored last; None where nothing was checked since the run got its model, or by an earlier version.
+        """Return the last saved result; None if there is none, or if it is of another model or an earlier version.
 
         Raises:
             VibesError: the file is damaged.
@@ -184,6 +184,6 @@ def _parse(content: Any) -> Monitored | None:
 
 
 def model_of(run: Path) -> str:
-    """Return what tells the model of a run folder from the one before it."""
+    """Return an id of the model in a run folder."""
     stamp = stamp_of(run)
     return f"{stamp.base[:16]}-{stamp.model}"

@@ -1,4 +1,4 @@
-"""How far attributes, photos and histories have moved from what trained, and how probable as much is by chance."""
+"""Drift of attributes, photos and histories since training, with significance tests."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from listing_vibes.market.market import Market
 from listing_vibes.serving.monitor.checks import Check, Thresholds
 from listing_vibes.words import count
 
-#: All tests of drift together are significant by chance in one check of a hundred.
+#: Family-wise error rate of all tests of drift in one check.
 ALPHA = 0.01
-#: Permutations of a test; listings or users that a group needs; photos of it that are read.
+#: Permutations of a test; minimum number of listings or users of a group; number of its photos that are read.
 PERMUTATIONS, FEWEST, MOST = 200, 20, 5000
-#: What to do about a shift where a run was trained on its market.
+#: Advice on a shift if the run was trained on its market.
 TRAIN = "train the run again"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Listings that are compared with those that trained: `words` names them in a sentence."""
+    """Listings to compare with those in training; `words` names them in a sentence."""
 
     name: str
     words: str
@@ -34,7 +34,7 @@ class Group:
 
 
 def permutation_p(statistic: Callable[[np.ndarray], float], chosen: np.ndarray, among: np.ndarray) -> float:
-    """Return how probable a `statistic` as great as that of the rows `chosen` is, of as many rows drawn from `among`."""
+    """Return the p-value of the `statistic` of the rows `chosen`, against as many rows drawn from `among`."""
     rng, value = np.random.default_rng(0), statistic(chosen)
     drawn = [statistic(rng.choice(among, len(chosen), replace=False)) for _ in range(PERMUTATIONS)]
     return float((1 + np.sum(np.array(drawn) >= value - 1e-9)) / (1 + PERMUTATIONS))
@@ -48,11 +48,11 @@ def attribute_checks(
     limits: Thresholds,
     advice: str = TRAIN,
 ) -> list[Check]:
-    """Return a check an attribute that both have, of the group that differs most by a chi-square test.
+    """Return one check per shared attribute, for the group that differs most by a chi-square test.
 
     Args:
-        market: as the model reads it, see `listing_vibes.features.market_summary.view_market`.
-        advice: what to do where a shift stays, "" where nothing helps.
+        market: the market as seen by the model, see `listing_vibes.features.market_summary.view_market`.
+        advice: what to do about a lasting shift; "" if nothing helps.
     """
     kinds = {attribute.name: attribute.kind for attribute in market.attributes}
     available = {name: s for name, s in seen.attributes.items() if kinds.get(name) == s.entry.kind}
@@ -81,7 +81,7 @@ def _attribute_check(
     limits: Thresholds,
     advice: str,
 ) -> Check:
-    """Compare the values of one attribute in a group with those of the `listings` that trained."""
+    """Compare the values of one attribute in a group with those of the `listings` in training."""
     rows = market.listings.iloc[group.rows].reset_index(drop=True)
     now, number = Spread.by(spread.entry, rows), len(rows)
     before, after = spread.whole, now.whole
@@ -106,7 +106,7 @@ def _attribute_check(
 
 
 def _chi_square_p(before: np.ndarray, after: np.ndarray) -> float:
-    """The p-value of two rows of counts; values that hardly any listing has count as one."""
+    """Return the p-value of two rows of counts; rare values are merged."""
     table = np.round(np.stack([before, after]))
     is_rare = table.sum(axis=0) < 10
     table = np.column_stack([table[:, ~is_rare], table[:, is_rare].sum(axis=1)])
@@ -115,7 +115,7 @@ def _chi_square_p(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def _describe_change(spread: Spread, now: Spread, rows: pd.DataFrame) -> str:
-    """What moved most, in words."""
+    """Describe the largest change in words."""
     entry, change = spread.entry, now.whole - spread.whole
     if abs(change[-1]) >= np.abs(change[:-1]).max(initial=0):
         return f"missing were {spread.missing:.0%} and are {now.missing:.0%}"
@@ -134,11 +134,11 @@ def _describe_change(spread: Spread, now: Spread, rows: pd.DataFrame) -> str:
 def photo_check(
     seen: MarketSummary, vectors: np.ndarray, listing: np.ndarray, groups: Sequence[Group], limits: Thresholds
 ) -> Check | None:
-    """Return how far the photos of a group lie from those that trained, against as many other listings: the group with the least p.
+    """Return the distance of a group's photos from those in training, tested by permutation; of the groups, the smallest p-value.
 
     Args:
-        vectors: (P, d) by the model's photo encoder, reduced as for `seen`.
-        listing: (P,) row of the listing of each.
+        vectors: (P, d) of the model's photo encoder, reduced as for `seen`.
+        listing: (P,) row of each photo's listing.
     """
     if seen.photos is None:
         return None
@@ -173,10 +173,10 @@ def photo_check(
 def history_check(
     before: np.ndarray, after: np.ndarray, actions: tuple[np.ndarray, np.ndarray], limits: Thresholds
 ) -> Check | None:
-    """Return how far what users interacted with last has moved: vectors of histories (n, d) that trained, and of the newest.
+    """Return the shift of the users' last listings: vectors of histories (n, d) in training, and of the newest.
 
     Args:
-        actions: (n, a) how often each action is in each history, of the two.
+        actions: counts (n, a) of each action in each history, for both.
     """
     if min(len(before), len(after)) < FEWEST:
         return None

@@ -1,4 +1,4 @@
-"""What lists show now and showed when the test began: how much of the catalogue, of whom, and how old."""
+"""Checks of lists now and at the start of the test period: catalogue coverage, concentration, sellers and age."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from listing_vibes.serving.monitor.checks import Check, Thresholds
 from listing_vibes.serving.monitor.drift import ALPHA
 from listing_vibes.words import count
 
-#: Lists that are made, at most; resamples of them; a listing is young for so many days.
+#: Maximum number of sampled lists; resamples; days for which a listing counts as young.
 LISTS, RESAMPLES, YOUNG = 1000, 200, 14
-#: A column that says who offers a listing, where none is named.
+#: Default columns of the seller of a listing.
 SELLER = re.compile(r"(host|seller|shop|owner|vendor|merchant|agent|landlord|brand)(_?id)?", re.IGNORECASE)
 
 
@@ -32,7 +32,7 @@ class SampledLists:
     """Lists of the users who were active last before a moment.
 
     Attributes:
-        at: the moment; active: (L,) bool, listings that lists may have; rows: (n, k) rows of listings, -1 where there are fewer.
+        at: the moment; active: (L,) bool, the candidates; rows: (n, k) rows of listings, -1 in shorter lists.
     """
 
     at: int
@@ -41,7 +41,7 @@ class SampledLists:
 
     @classmethod
     def of(cls, run: Run, at: int, most: int, beside: str | None = None) -> SampledLists:
-        """Make the lists at a moment of the `most` users who were active last before it."""
+        """Return the lists at a moment of the `most` users who were active last before it."""
         log = run.log
         start = log.start[:-1]
         end = start + np.bincount(log.user[log.time < at], minlength=len(log.users))
@@ -52,7 +52,7 @@ class SampledLists:
 
     @property
     def coverage(self) -> tuple[float, float | None, float | None]:
-        """The share of what is active that is in at least one list, low and high of its jackknife over users."""
+        """Return the share of active listings that are in at least one list, with its jackknife interval over users."""
         result, users = Coverage(len(self.active)), np.arange(len(self.rows))
         has_listing = self.rows >= 0
         user = np.repeat(users, has_listing.sum(axis=1))
@@ -60,12 +60,12 @@ class SampledLists:
         return result.value, *result.interval(users)
 
     def places(self, lists: np.ndarray | None = None) -> np.ndarray:
-        """(L,) in how many lists each listing is, of all lists or of some."""
+        """Return the number of lists (L,) that show each listing, of all lists or of a subset."""
         rows = self.rows if lists is None else self.rows[lists]
         return np.bincount(rows[rows >= 0], minlength=len(self.active))
 
     def gini(self, lists: np.ndarray | None = None) -> float:
-        """The Gini coefficient of `places` among active listings."""
+        """Return the Gini coefficient of `places` among active listings."""
         return gini(self.places(lists)[self.active])
 
 
@@ -74,7 +74,7 @@ def now_and_then(
 ) -> tuple[SampledLists, SampledLists | None]:
     """Return the lists after the last event and those at the moment `then`.
 
-    Of both as many an active listing, since more lists show more of a catalogue.
+    Both have the same number of lists per active listing, since more lists show more of a catalogue.
     """
     log, now = run.log, run.after_last_event
     if then is None or not log.timed:
@@ -97,11 +97,11 @@ def list_checks(
     by: str | None,
     limits: Thresholds,
 ) -> list[Check]:
-    """Return the checks of what lists show.
+    """Return the checks of lists.
 
     Args:
-        train: (N,) bool, the events that trained; None: not known, of a model of another market.
-        by: an attribute that says who offers a listing; None: a column such as host_id, where there is one.
+        train: (N,) bool, the training events; None: unknown, for a model of another market.
+        by: the attribute of the seller; None: a column such as host_id, if there is one.
     """
     results = [coverage_check(now, then, limits), concentration_check(now, then, limits)]
     if by is None and now.active.any():
@@ -118,30 +118,32 @@ def list_checks(
 
 
 def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
-    """Return the share of the active catalogue that is in at least one list."""
+    """Check the share of active listings that are in at least one list."""
     value, low, high = now.coverage
     sentence = f"{count(len(now.rows), 'list')} of {K} show {value:.0%} of the {count(int(now.active.sum()), 'active listing')}"
     before, crossed = None, False
     if then is not None:
         before, least, _ = then.coverage
-        sentence += f"; when the test began, as many lists a listing showed {before:.0%}"
+        sentence += (
+            f"; at the start of the test period the same number of lists per listing showed {before:.0%}"
+        )
         limit = limits.coverage_drop
         is_significant = high is not None and least is not None and high < least
         crossed = limit is not None and value < (1 - limit) * before and is_significant
     return Check(
         name="coverage", value=value, low=low, high=high, before=before, crossed=crossed, sentence=f"{sentence}.",
-        look="the listings that are in no list: what they have in common, and whether they have photos and attributes.",
+        look="the listings that are in no list: what they have in common, and whether photos or attributes are missing.",
         listings=now.active & (now.places() == 0),
     )  # fmt: skip
 
 
 def concentration_check(now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
-    """Return how unequally lists show active listings: the Gini coefficient, 0 is equal; against that of before by a bootstrap over lists."""
+    """Check the Gini coefficient of how often lists show active listings (0 is equal), with a bootstrap over lists."""
     value, before, crossed = now.gini(), None, False
     sentence = f"The Gini coefficient of how often lists show active listings is {value:.2f}"
     if then is not None:
         before = then.gini()
-        sentence += f", and was {before:.2f} when the test began"
+        sentence += f"; it was {before:.2f} at the start of the test period"
         limit = limits.concentration_rise
         if limit is not None and value - before > limit and min(len(now.rows), len(then.rows)) > 1:
             rise = stats.bootstrap(
@@ -160,7 +162,7 @@ def concentration_check(now: SampledLists, then: SampledLists | None, limits: Th
 
 
 def seller_check(run: Run, now: SampledLists, by: str, limits: Thresholds) -> Check:
-    """Return the share of places in lists of the tenth of sellers that is shown most, beside its share of what is active.
+    """Check the share of list entries of the tenth of sellers that is shown most, compared with its share of active listings.
 
     Raises:
         VibesError: the market has no such attribute.
@@ -186,7 +188,7 @@ def seller_check(run: Run, now: SampledLists, by: str, limits: Thresholds) -> Ch
     return Check(
         name="sellers", of=by, value=value, before=before,
         crossed=limits.top_tenth is not None and value > limits.top_tenth,
-        sentence=f"The tenth of {count(len(sellers), 'value')} of {label} that is shown most has {value:.0%} of the places in lists, with "
+        sentence=f"The tenth of {count(len(sellers), 'value')} of {label} that is shown most has {value:.0%} of the list entries and "
         f"{before:.0%} of the active listings.",
         look=f"who they are; `--at-most N {by}` limits them in each list.",
         listings=np.isin(codes, sellers[top]) & (codes >= 0),
@@ -194,7 +196,7 @@ def seller_check(run: Run, now: SampledLists, by: str, limits: Thresholds) -> Ch
 
 
 def age_check(run: Run, now: SampledLists) -> Check | None:
-    """Return the share of places in lists of young listings, beside their share of what is active; None where none has a date."""
+    """Check the share of list entries of young listings, compared with their share of active listings; None without dates."""
     since = run.catalogue.since
     available = now.active & (since > np.iinfo(np.int64).min)
     if not run.log.timed or not available.any():
@@ -206,13 +208,13 @@ def age_check(run: Run, now: SampledLists) -> Check | None:
     )
     return Check(
         name="young", value=value, before=before, listings=young,
-        sentence=f"Listings of the last {YOUNG} days have {value:.0%} of the places in lists, and are {before:.0%} of what is active.",
+        sentence=f"Listings of the last {YOUNG} days have {value:.0%} of the list entries and are {before:.0%} of the active listings.",
         look="`--boost 'fresh 0.5 14d'`, which gives new listings more.",
     )  # fmt: skip
 
 
 def cold_check(cold: np.ndarray, now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
-    """Return the share of active listings of which no event trained (L,), and of the places in lists that they have."""
+    """Check the share of cold listings (L,) among active listings, and their share of list entries."""
     value, before = (
         None if lists is None or not lists.active.any() else float(cold[lists.active].mean())
         for lists in (now, then)
@@ -220,18 +222,18 @@ def cold_check(cold: np.ndarray, now: SampledLists, then: SampledLists | None, l
     if value is None:
         return Check(name="cold", before=before, sentence="No listing is active, so none is cold.")
     share = float(now.places()[cold].sum() / max(1, now.places().sum()))
-    was = "" if before is None else f", and were {before:.0%} when the test began"
+    was = "" if before is None else f", compared with {before:.0%} at the start of the test period"
     return Check(
         name="cold", value=value, before=before, listings=cold,
         crossed=limits.cold_share is not None and value > limits.cold_share,
-        sentence=f"{value:.0%} of the active listings are cold (none of their events trained){was}; they have {share:.0%} of the places "
-        "in lists.",
+        sentence=f"{value:.0%} of the active listings are cold (without an event in training){was}; they have {share:.0%} of the list "
+        "entries.",
         look="the page Cold start; recall on cold listings in `vibes evaluate RUN`.",
     )  # fmt: skip
 
 
 def gini(values: np.ndarray) -> float:
-    """Return the Gini coefficient of amounts (n,): 0 where all are equal, towards 1 where one has all."""
+    """Return the Gini coefficient of amounts (n,): 0 if all are equal, towards 1 if one has all."""
     ordered, number = np.sort(values.astype(float)), len(values)
     total = ordered.sum()
     if not number or not total:

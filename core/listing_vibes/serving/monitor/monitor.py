@@ -1,4 +1,4 @@
-"""`vibes monitor`: whether a run is still good, by what came since it was trained and measured."""
+"""`vibes monitor`: check whether a run is still good, by the data since its training and evaluation."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from listing_vibes.serving.monitor.recall import (
     training_advice,
 )
 
-#: Histories that are compared, at most, and the events of each that count: what users interacted with last.
+#: Maximum number of compared histories, and the number of last events of each that count.
 HISTORIES, LAST = 1000, 5
-#: Of more new listings than twice as many, these are compared by themselves as well, so that a drift of the last days shows.
+#: Size of the group of newest listings, which is checked separately if there are twice as many new ones, so that recent drift shows.
 NEWEST = 100
-#: Rows of one table of evidence, at most: the most lost queries.
+#: Maximum number of rows of a table of evidence, the queries with the greatest loss first.
 EVIDENCE = 10_000
 
 
@@ -55,7 +55,7 @@ def monitor(
     save: bool = True,
     progress: Report | bool = False,
 ) -> Monitored:
-    """Whether a run is still good: recall on the newest events, what lists show, drift and age; what `vibes monitor` does.
+    """Check whether a run is still good: recall on the newest events, lists, drift and age; the function behind `vibes monitor`.
 
     >>> found = monitor(run, {"recall_drop": 0.2}, save=False)
     >>> [check.name for check in found.checks][:2]
@@ -63,16 +63,15 @@ def monitor(
 
     Args:
         run: a run with a model, or its folder.
-        thresholds: some of those of `Thresholds`, or a TOML file with them; None: the default ones.
-        by: an attribute that says who offers a listing, by whom ranks in lists are counted; None: a column such as host_id,
-            where there is one.
-        since: the newest events begin here; None: after what was evaluated last, or after training.
-        beside: what is added to the model, as for `Run.recommend`.
-        save: store what was found as `monitor.json` in the run's folder, where the page and the service's metrics find it.
+        thresholds: values for fields of `Thresholds`, or a TOML file with them; None: the defaults.
+        by: the attribute of the seller, by which list entries are grouped; None: a column such as host_id, if there is one.
+        since: start of the newest events; None: after the last evaluated query, or after training.
+        beside: the blend, as for `Run.recommend`.
+        save: save the result as `monitor.json` in the run folder, where the page and the service's metrics read it.
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 
     Raises:
-        VibesError: no model, an unknown threshold, attribute or moment, or nothing fitted to stand beside the model.
+        VibesError: the run has no model, a threshold, attribute or moment is unknown, or the blend was not fitted.
     """
     return check_run(run, thresholds, by, since, beside, save, progress)[0]
 
@@ -86,7 +85,7 @@ def check_run(
     save: bool = True,
     progress: Report | bool = False,
 ) -> tuple[Monitored, Evaluation | None]:
-    """As `monitor`, and beside it the newest queries with their ranks; None where there are none.
+    """Return the result of `monitor` and the newest queries with their ranks; None if there are none.
 
     Raises:
         VibesError: see `monitor`.
@@ -94,7 +93,7 @@ def check_run(
     limits = Thresholds.of(thresholds)
     opened = run if isinstance(run, Run) else Run.open(run)
     opened.needs_model()
-    _ = opened.engine  # says where the market changed since
+    _ = opened.engine  # warns if the market changed
     newest, evaluation = newest_queries(opened, since, beside), None
     with shown(progress) as report:
         if newest.any:
@@ -128,12 +127,12 @@ def check_run(
 
 
 def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]:
-    """Return the groups of listings that are compared with what trained: the newest, all since training, and all that is active.
+    """Return the groups of listings to compare with training: the newest, all since training, and all active ones.
 
-    New since training is what was published after it, and what refreshes brought, which is behind the rest.
+    New since training are listings published after it, and those added by refreshes, whose rows are last.
 
     Args:
-        t1: the end of training; train: (N,) bool, the events that trained; None: not known, of another market's model.
+        t1: the end of training; train: (N,) bool, the training events; None: unknown, for another market's model.
     """
     number, active = len(run.listing_ids), run.catalogue.live(run.after_last_event)
     created = len(read_spaces(run.made / "listings.safetensors")["listing_id"]) if run.generation else number
@@ -143,7 +142,7 @@ def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]
         if t1 is not None:
             new |= (since >= t1) & ~has_events
         is_dated = since > np.iinfo(np.int64).min
-        # What took no part in training, as it has neither an event nor a date, was unlike the rest from the beginning.
+        # Listings with neither an event nor a date took no part in training and differed from the rest from the start.
         active &= new | has_events | (is_dated & (t1 is None or since < t1))
     results = [Group("live", "the active listings", np.flatnonzero(active))]
     if new.any() and not new.all():
@@ -159,15 +158,17 @@ def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]
 def drift_checks(
     run: Run, newest: NewestQueries, train: np.ndarray | None, limits: Thresholds
 ) -> list[Check]:
-    """Return how far listings, photos and histories have moved from what trained."""
+    """Return the checks of the drift of listings, photos and histories since training."""
     split, market, featurizer = newest.split, run.market, run.engine.featurizer
     groups = groups_of(run, split.t1 if split is not None and train is not None else None, train)
     new = next((group.rows for group in groups if group.name == "new"), np.zeros(0, np.int64))
     here, photos = view_market(featurizer, market), _photos(run)
     listing = market.photos[C.LISTING].map(run.listing_row).to_numpy()
-    # What a model of other markets learned from differs from this one from the beginning: that is no drift.
+    # The training data of a model of other markets differs from this market from the start, which is not drift.
     seen = None if run.transferred else nearest_market(load_summaries(run.folder), here)[0]
-    if seen is None and (train is not None or len(new)):  # what the run was made of, as the market has it now
+    if seen is None and (
+        train is not None or len(new)
+    ):  # the listings of the run as they are in the market now
         trained = np.setdiff1d(np.arange(len(run.listing_ids)), new)
         then = None if photos is None else replace(photos, ok=photos.ok & np.isin(listing, trained))
         seen = MarketSummary.of(market, trained, featurizer, None)
@@ -193,7 +194,7 @@ def drift_checks(
 
 
 def _photos(run: Run) -> PhotoVectors | None:
-    """The vectors of the market's photos by the model's encoder, where there are some."""
+    """Return the vectors of the market's photos by the model's encoder; None if there are none."""
     featurizer, market = run.engine.featurizer, run.market
     if featurizer.photo is None or not len(market.photos):
         return None
@@ -202,13 +203,13 @@ def _photos(run: Run) -> PhotoVectors | None:
 
 
 def _history_check(run: Run, newest: NewestQueries, limits: Thresholds) -> Check | None:
-    """Compare the last events of users before training ended with those of users who ask now."""
+    """Compare the last events of users before the end of training with those of the newest queries."""
     log, queries, split = run.log, newest.queries, newest.split
     assert queries is not None and split is not None
     trained = np.flatnonzero(split.train)
     last = trained[np.append(log.user[trained][1:] != log.user[trained][:-1], True)]
     last = np.sort(last[np.argsort(-log.time[last], kind="stable")[:HISTORIES]])
-    is_last = np.append(queries.user[1:] != queries.user[:-1], True)  # query of each user
+    is_last = np.append(queries.user[1:] != queries.user[:-1], True)  # last query of each user
     vectors, actions = [], []
     for end in (last + 1, queries.end[is_last][:HISTORIES]):
         start = np.maximum(log.start[log.user[end - 1]], end - LAST)
@@ -223,7 +224,7 @@ def _history_check(run: Run, newest: NewestQueries, limits: Thresholds) -> Check
 
 
 def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
-    """How old the vectors and the newest event are, in days."""
+    """Return the checks of the age of the vectors and of the newest event, in days."""
     ages = {"vectors": (time.time() - (run.folder / "listings.safetensors").stat().st_mtime) / 86_400}
     if run.log.timed and len(run.log):
         ages["newest event"] = max(0.0, (time.time_ns() - int(run.log.time.max())) / DAY)
@@ -242,10 +243,10 @@ def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
 
 
 def queries_of(check: Check, evaluation: Evaluation, run: Run) -> pd.DataFrame:
-    """Return the newest queries that a check is about, the most lost ones first, as `vibes monitor --queries` with the target's title.
+    """Return the newest queries that a check concerns, the worst ranks first: the columns of `vibes monitor --queries` and the title.
 
-    Of recall these are the queries that were lost; of histories all; of age there are none; of all else those whose target is a
-    listing that the check is about.
+    For recall these are the queries with a miss, for histories all, for age none; for all other checks the queries whose target is
+    one of the check's listings.
     """
     ranking, target = evaluation.names[0], evaluation.queries.target
     chosen = np.zeros(len(target), bool) if check.listings is None else check.listings[target]
@@ -263,9 +264,9 @@ def queries_of(check: Check, evaluation: Evaluation, run: Run) -> pd.DataFrame:
 def write_evidence(
     found: Monitored, evaluation: Evaluation | None, run: Run, folder: Path
 ) -> dict[tuple[str, str], tuple[Path, int]]:
-    """Write the queries of each sentence as CSV; returns, by check, the file and how many rows it has, none without rows.
+    """Write the queries of each check as CSV; return by check the file and its number of rows, for checks with rows.
 
-    Files that an earlier check wrote there and this one did not are removed, so that none is taken for this one's.
+    Stale files of an earlier check in the folder are removed.
 
     Raises:
         VibesError: the folder cannot be written.
@@ -277,7 +278,7 @@ def write_evidence(
         if len(table):
             words = re.sub(r"[^a-z0-9]+", "-", f"{check.name} {check.of}".lower()).strip("-")[:80]
             file = folder / f"{words}.csv"
-            if any(file == other for other, _ in files.values()):  # of another attribute that is called alike
+            if any(file == other for other, _ in files.values()):  # an attribute with a similar name
                 file = folder / f"{words}-{number}.csv"
             write_table(file, table)
             files[check.name, check.of] = file, len(table)
@@ -287,7 +288,7 @@ def write_evidence(
 
 
 def no_queries(run: Run) -> pd.DataFrame:
-    """Return the table of `vibes monitor --queries` where no query came, with its columns."""
+    """Return the table of `vibes monitor --queries` without rows."""
     at = "datetime64[ns, UTC]" if run.log.timed else "int64"
     kinds = {C.USER: "str", "at": at, "target": "str", "rank": "int64", "candidates": "int64"}
     kinds |= {"history_length": "int64", "cold_listing": "bool", "cold_user": "bool"}

@@ -1,4 +1,4 @@
-"""What a look found, for Prometheus: among the metrics of the service, or as a text file for a node's collector."""
+"""Results of `vibes monitor` for Prometheus: among the metrics of the service, or as a file for the textfile collector."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from prometheus_client.registry import Collector
 
 from listing_vibes.serving.monitor.checks import Monitored
 
-#: Gauges by check and attribute, and what each is.
+#: Gauges by check and attribute, with their help texts.
 GAUGES = {
-    "value": "What a check found",
-    "before": "What it was when the model was trained or measured",
-    "crossed": "1 where its threshold is crossed",
+    "value": "Current value of a check",
+    "before": "Value when the model was trained or evaluated",
+    "crossed": "1 if the threshold is crossed",
 }
 
 
 class MonitorCollector(Collector):
-    """The gauges `vibes_monitor_value`, `_before` and `_crossed`, and when the look was, of what `load` gives at each scrape."""
+    """Collector of the gauges `vibes_monitor_value`, `_before`, `_crossed` and the time of the check; calls `load` at each scrape."""
 
     def __init__(self, load: Callable[[], Monitored | None]) -> None:
         self.load = load
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing, so that registering reads nothing."""
+        """Return nothing, so that registering does not call `load`."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """See `prometheus_client.registry.Collector`."""
+        """Yield the gauges, see `prometheus_client.registry.Collector`."""
         result = self.load()
         if result is None:
             return
@@ -41,11 +41,11 @@ class MonitorCollector(Collector):
                     gauge.add_metric([check.name, check.of], float(value))
             yield gauge
         at = datetime.strptime(result.looked, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()
-        yield GaugeMetricFamily("vibes_monitor_timestamp_seconds", "When this look was", value=at)
+        yield GaugeMetricFamily("vibes_monitor_timestamp_seconds", "Time of this check", value=at)
 
 
 def exposition(found: Monitored) -> str:
-    """What a look found in Prometheus' text format."""
+    """Return the result of a check in Prometheus' text format."""
     registry = CollectorRegistry()
     registry.register(MonitorCollector(lambda: found))
     return generate_latest(registry).decode()

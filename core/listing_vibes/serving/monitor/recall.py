@@ -1,4 +1,4 @@
-"""The newest events, by the protocol of the evaluation: what they ask, and what the run's lists make of them."""
+"""Recall on the newest events, by the protocol of the evaluation."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ METRIC = "recall@30"
 
 @dataclass(frozen=True, eq=False)
 class NewestQueries:
-    """The queries since a moment, and what the evaluation measured before it.
+    """The queries since a moment, and the results of the evaluation before it.
 
     Attributes:
-        split: of the run; None where the market has no events.
-        queries: those of its test that are at or after `since`.
-        since: in the time of the log.
-        measured: (U,) recall@30 of the users that the evaluation asked before `since`; None: it was not evaluated.
+        split: the split of the run; None if the market has no events.
+        queries: test queries at or after `since`.
+        since: the moment, in the time of the log.
+        measured: (U,) recall@30 of the users with evaluated queries before `since`; None: the run was not evaluated.
     """
 
     split: Split | None = None
@@ -47,15 +47,15 @@ class NewestQueries:
 
     @property
     def any(self) -> bool:
-        """Whether there is a query."""
+        """Return whether there is a query."""
         return self.queries is not None and len(self.queries) > 0
 
 
 def newest_queries(run: Run, since: Moment | None = None, beside: str | None = None) -> NewestQueries:
-    """Return what came since a moment; None: since the last query of the evaluation, or since training ended.
+    """Return the queries since a moment; None: since the last query of the evaluation, or since the end of training.
 
     Raises:
-        VibesError: the market has no such moment, or nothing was fitted to stand `beside` the model.
+        VibesError: the market has no such moment, or the blend was not fitted.
     """
     fit = serving_fit(run.path, run.manifest.settings, beside)
     ranking = DEFAULT_RANKING if beside is None else MODEL_ONLY if fit is None else fit.name
@@ -91,7 +91,7 @@ def newest_queries(run: Run, since: Moment | None = None, beside: str | None = N
 def evaluate_newest(
     run: Run, newest: NewestQueries, beside: str | None = None, report: Report | None = None
 ) -> Evaluation:
-    """Return the ranks of the run's model (with what stands `beside` it) on the newest queries."""
+    """Return the ranks of the run's model, with its blend, on the newest queries."""
     assert newest.split is not None and newest.queries is not None
     scorer: Scorer = model_scorer(run)
     fit = serving_fit(run.path, run.manifest.settings, beside)
@@ -101,12 +101,12 @@ def evaluate_newest(
 
 
 def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run, limits: Thresholds) -> Check:
-    """Return recall@30 on the newest events against what the evaluation measured, by a permutation test over users."""
+    """Check recall@30 on the newest events against the evaluation, by a permutation test over users."""
     if evaluation is None:
         reason = (
-            "no event came since the model was measured or trained that could ask it, so nothing is known yet"
+            "there is no query since the model was trained or evaluated, so it cannot be measured yet"
             if len(run.log)
-            else "the market has no events, so nothing measures the lists"
+            else "the market has no events, so it cannot be measured"
         )
         return Check(name="recall", sentence=f"Recall: {reason}.")
     values = evaluation.user_values(evaluation.names[0])[:, DEFAULT.names.index(METRIC)]  # (U,)
@@ -114,14 +114,14 @@ def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run,
     sentence = f"Recall@30 on the newest {count(len(evaluation.queries), 'event')} of {count(len(values), 'user')} is {now['value']:.3f}"
     if now["low"] is not None:
         sentence += f" (95 %: {now['low']:.3f} to {now['high']:.3f})"
-    look = "`vibes monitor RUN --queries OUT.parquet`, whose rows with the greatest rank are the queries that were lost"
+    look = "`vibes monitor RUN --queries OUT.parquet`; its rows with the greatest rank are the missed queries"
     missed = evaluation.queries.target[evaluation.ranks[evaluation.names[0]] > DEFAULT.coverage]
     target, times = np.unique(missed, return_counts=True)
     most = [run.listing_ids[row] for row in target[np.lexsort((target, -times))[:3]]]
     look += f"; the listings that were missed most are {', '.join(most)}" if most else ""
     measured, before, p, crossed = newest.measured, None, None, False
     if measured is None:
-        sentence += "; there is no evaluation before them to compare it with"
+        sentence += "; there is no earlier evaluation to compare it with"
     else:
         before = float(measured.mean())
         if len(values) >= FEWEST:
@@ -129,7 +129,7 @@ def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run,
             p = permutation_p(lambda rows: -both[rows].mean(), np.arange(len(values)), np.arange(len(both)))
             limit = limits.recall_drop
             crossed = limit is not None and float(values.mean()) < (1 - limit) * before and p < ALPHA
-        sentence += f"; {before:.3f} was measured"
+        sentence += f"; the evaluation had {before:.3f}"
         sentence += f", of too few users (below {FEWEST}) to compare" if p is None else f" (p {p:.3f})"
     return Check(
         name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, p=p, crossed=bool(crossed),
@@ -138,7 +138,7 @@ def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run,
 
 
 def training_advice(run: Run) -> str:
-    """Return what training helps a run whose market moved, "" where its market has no events to train on."""
+    """Return the advice for training after a shift of the market; "" if the market has no events to train on."""
     if not run.transferred:
         return TRAIN
     market = run.market.path

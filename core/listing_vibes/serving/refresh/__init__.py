@@ -1,1 +1,1 @@
-"""What is new at the marketplace, into a run: taken in, encoded, and published whole as the run's next generation."""
+"""Refresh of a run: merge new rows, encode new listings and publish the run's next generation atomically."""

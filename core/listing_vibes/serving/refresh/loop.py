@@ -1,4 +1,4 @@
-"""Refresh after refresh, until it is stopped."""
+"""Loop of refreshes at a polling interval."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from listing_vibes.serving.refresh.refresher import Refresher, RefreshResult, St
 from listing_vibes.serving.refresh.sources import Source
 from listing_vibes.words import count
 
-#: Locked by a loop as long as it lasts, and touched every few seconds as long as it is alive.
+#: File that a loop locks while it runs and whose modification time it updates every few seconds.
 REFRESHING = ".refreshing"
-#: Seconds between two signs of life; that another writer is waited for.
+#: Seconds between two heartbeats; seconds to wait for another writer.
 ALIVE_S, WAIT_S = 2.0, 300.0
 
 
@@ -38,14 +38,14 @@ def keep_fresh(
     blend: str | None = None,
     limits: Limits | None = None,
 ) -> None:
-    """Poll the sources every `every` seconds (None: once) until `stop` is set, which also ends a refresh half-way.
+    """Poll the sources every `every` seconds (None: once) until `stop` is set, which also cancels a running refresh.
 
-    The first refresh fails where it cannot be done; from then on a failed one is reported and tried again at the next poll.
-    The run is locked during a refresh alone, so that `vibes forget` and `vibes embed` need not wait for the loop to end.
+    An error of the first refresh is raised; a later one is reported, and the refresh is retried at the next poll.
+    The run is locked only during a refresh, so that `vibes forget` and `vibes embed` need not wait for the loop to end.
 
     Args:
-        report: gets what each refresh brought, or why it failed.
-        after: gets the run at the start and after each refresh that published something.
+        report: called with the result or the error of each refresh.
+        after: called with the run at the start and after each refresh that published a generation.
         k, blend, limits: see `Refresher`.
 
     Raises:
@@ -60,7 +60,7 @@ def keep_fresh(
 
     refresher = Refresher(path, sources, k, tick, blend, limits)
     is_first = is_behind = True
-    with only_writer(path, "vibes refresh", name=REFRESHING), suppress(Stopped):  # one loop a run
+    with only_writer(path, "vibes refresh", name=REFRESHING), suppress(Stopped):  # one loop per run
         while True:
             started = time.monotonic()
             try:
@@ -74,12 +74,12 @@ def keep_fresh(
             except VibesError as error:
                 if is_first or every is None:
                     raise
-                is_behind = True  # it may have failed after it had published
+                is_behind = True  # it may have failed after the publication
                 report(error)
             if every is None:
                 return
             is_first = False
-            gc.collect()  # what was read refers to itself and may be large; Python looks for it too seldom
+            gc.collect()  # frees large reference cycles, which Python collects too rarely
             while (left := started + every - time.monotonic()) > 0:
                 stop.wait(min(left, ALIVE_S))
                 tick()
@@ -89,20 +89,20 @@ def seconds_of(text: str) -> float:
     """Return a time such as `30`, `30s`, `10m`, `1.5h` or `1d` in seconds.
 
     Raises:
-        VibesError: it is none.
+        VibesError: the text is not such a time.
     """
-    time_text = text.strip().lower().replace("d", "D")  # pandas spells a day so
+    time_text = text.strip().lower().replace("d", "D")  # the unit of a day in pandas
     try:
         timedelta = pd.Timedelta(f"{time_text}s" if time_text[-1:].isdigit() else time_text)
     except ValueError:
         timedelta = pd.NaT
-    if not timedelta > pd.Timedelta(0):  # NaT is not, either
+    if not timedelta > pd.Timedelta(0):  # also excludes NaT
         raise VibesError(f"Option --every is '{text}'; give a time such as 30s, 10m or 1h.")
     return timedelta.total_seconds()
 
 
 def status(result: RefreshResult) -> str:
-    """Return a refresh as one line."""
+    """Return the result of a refresh in one line."""
     parts = [f"generation {result.generation}: nothing new"]
     if result.published:
         parts = [

@@ -1,4 +1,4 @@
-"""The tables of a market as a refresh extends them, and the market's folder, which follows the published state."""
+"""The tables of a market during a refresh, and the update of the market's folder to the published state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVENT_COLUMNS = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATIO
 
 
 def pinned_config(market: Market) -> MarketConfig:
-    """Return the configuration with all that was inferred from the market's rows, so that new rows change no meaning."""
+    """Return the configuration with everything that was inferred from the market's rows, so that new rows change no inference."""
     config = market.config
     kinds = {
         attribute.name: config.attributes.get(attribute.name, AttributeConfig()).model_copy(
@@ -49,19 +49,19 @@ def pinned_config(market: Market) -> MarketConfig:
 
 
 def raw_table(market: Market, name: str) -> pd.DataFrame:
-    """Return a table of the market as it lies on disk; one without columns where there is none."""
+    """Return a table of the market as stored on disk; an empty one without columns if there is none."""
     source = find_table(market.tables, name)
     return pd.DataFrame() if source is None else read_market_table(source, market.config)
 
 
 def day_first(raw: pd.DataFrame) -> dict[str, bool]:
-    """Return, by the columns of moments that tell it, whether the day or the month comes first in dates with slashes."""
+    """Return by column whether the day comes first in dates with slashes, for the columns that show it."""
     values = {name: infer_day_first(raw[name]) for name in MOMENTS if name in raw}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def typed_events(market: Market, raw: pd.DataFrame) -> pd.DataFrame:
-    """Return all rows of the events table, also those that the market skips, with the types of `Market.events`."""
+    """Return all rows of the events table, including those that the market skips, with the types of `Market.events`."""
     read = [name for name in EVENT_COLUMNS if name in raw]
     if C.TIMESTAMP in read and C.POSITION in read:
         read.remove(C.POSITION)
@@ -78,7 +78,7 @@ def _typed_cells(name: str, column: pd.Series) -> pd.Series:
 
 
 def typed_photos(market: Market) -> pd.DataFrame:
-    """Return all rows of the photos table: `listing_id, path` and maybe `position`."""
+    """Return all rows of the photos table: `listing_id, path` and optionally `position`."""
     raw = raw_table(market, "photos")
     if raw.empty:
         return market.photos
@@ -92,7 +92,7 @@ def typed_photos(market: Market) -> pd.DataFrame:
 def keep_unread_cells(
     table: pd.DataFrame, raw: pd.DataFrame, before: pd.DataFrame, config: MarketConfig
 ) -> pd.DataFrame:
-    """Return `table`, which extends what was read of `raw` as `before`, with the cells that could not be read as they were.
+    """Return `table`, an extension of `before` (the parsed form of `raw`), with the original text of cells that could not be parsed.
 
     A column with such a cell (a price "on request") becomes text, so that the cell can still be corrected.
     """
@@ -114,7 +114,7 @@ def keep_unread_cells(
 def write_tables(
     folder: Path, market: Market, config: MarketConfig, tables: Mapping[str, pd.DataFrame]
 ) -> None:
-    """Write `market.toml` and the three tables into `folder`; what is not in `tables` is copied from `market`."""
+    """Write `market.toml` and the three tables into `folder`; tables that are not in `tables` are copied from `market`."""
     folder.mkdir(parents=True, exist_ok=True)
     toml = market.tables / "market.toml"
     if config == market.config and toml.is_file():
@@ -129,32 +129,32 @@ def write_tables(
 
 
 def table_digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of `market.toml` and of each table that a folder has, by its name."""
+    """Return the sha256 of `market.toml` and of each table in a folder, by name."""
     files = {name: _file(folder, name) for name in NAMES}
     return {name: file_sha256(file) for name, file in files.items() if file is not None}
 
 
 def replaceable(run: Run, replaced: Mapping[str, str]) -> dict[str, str]:
-    """Return the digests of what a next state of `run` may replace in the market's folder: the run's tables, and those of before."""
+    """Return the digests of the files that the next state of `run` may replace in the market's folder: its tables and earlier ones."""
     ours = table_digests(run.market.tables)
     lie = table_digests(run.market_on_disk.path)
     return {name: item for name, item in lie.items() if item in (ours.get(name), replaced.get(name))}
 
 
 def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str | None]:
-    """Have the market's folder hold the tables of the run's state, file by file; returns what was written, each with the file it replaced.
+    """Write the tables of the run's state into the market's folder, file by file; return the written files, each with the file it replaced.
 
-    Readers of the run read its generation. The folder follows, so that every other command on the market sees what is new, too. What an
-    interruption left undone is done by the next call.
+    Readers of the run read its generation. The folder is updated so that all other commands on the market see the new rows, too. After
+    an interruption the next call completes the update.
 
     Args:
-        replaced: digests of the files that the state takes the place of, see `replaceable`.
+        replaced: digests of the files that the state replaces, see `replaceable`.
 
     Raises:
-        VibesError: something else changed a file, or nothing can be written there.
+        VibesError: a file was changed by something else, or the folder cannot be written.
     """
     folder, tables = run.market_on_disk.path, run.market.tables
-    if not os.access(folder, os.W_OK):  # before anything is published
+    if not os.access(folder, os.W_OK):  # checked before anything is published
         raise VibesError(
             f"{folder} cannot be written, and a refresh brings the market's tables up to date, too; make the folder writable, "
             "or embed the run over a copy of it that is."
@@ -164,7 +164,7 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str
         if run.market_changed:
             raise changed_market(run)
         return {}
-    for name in TABLES:  # a refresh that was killed had copied the Parquet file, but not removed the CSV
+    for name in TABLES:  # a killed refresh may have copied the Parquet file without removing the CSV
         if len(table_files(folder, name)) > 1:
             _remove_others(folder, _file(tables, name), replaced.get(name))
     ours, lie, written = table_digests(tables), table_digests(folder), dict[str, str | None]()
@@ -182,7 +182,7 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str
 
 
 def _remove_others(folder: Path, source: Path | None, replaced: str | None) -> None:
-    """Remove the file with the digest `replaced` of a table whose file is `source` by now."""
+    """Remove the file with the digest `replaced` of a table whose file is now `source`."""
     if source is None or not (folder / source.name).is_file():
         return
     if file_sha256(folder / source.name) != file_sha256(source):

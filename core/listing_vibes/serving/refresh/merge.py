@@ -1,4 +1,4 @@
-"""New rows merged into the tables of a market, by listing, by photo and by event; told in `Changes`."""
+"""Merge of new rows into the tables of a market, by listing, by photo and by event; the result is in `Changes`."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from listing_vibes.market.tables import as_ids, events_table, listings_table, re
 from listing_vibes.serving.refresh.market_tables import EVENT_COLUMNS
 from listing_vibes.serving.refresh.sources import Frame
 
-#: Events that wait for their listing or their time, and photos that wait for a file, at most: the newest.
+#: Maximum number of events that wait for their listing or their time, and of photos that wait for a file; the newest are kept.
 MOST_WAITING = 100_000
 _NEVER = pd.Timestamp.max.tz_localize("UTC")
 
 
 @dataclass
 class Changes:
-    """What new rows change.
+    """The changes by new rows.
 
     Attributes:
-        tables: by name, those that changed, as they are from now on.
-        new, changed: ids of listings that were not there, and of those with another value or photo than before.
-        users: those with new events; events: how many events are new.
-        waiting: by table, what could not be taken in yet and is tried again.
-        taken: the frames that could be read, with their table.
-        problems: files and queries that could not be used, a sentence each.
-        defects: what `vibes check` would name of the rows that were taken in, each with the frame that has it.
-        day_first: by columns of moments, whether the day or the month comes first where the market's own rows tell.
+        tables: changed tables by name.
+        new, changed: ids of new listings, and of listings with a changed value or photo.
+        users: users with new events; events: number of new events.
+        waiting: by table, rows that could not be merged yet and are retried.
+        taken: frames that could be read, with their table.
+        problems: files and queries that could not be used, one sentence each.
+        defects: issues of the merged rows as in `vibes check`, each with its frame.
+        day_first: by column whether the day comes first in dates, if the market's own rows show it.
     """
 
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -50,11 +50,11 @@ class Changes:
     day_first: dict[str, bool] = field(default_factory=dict)
 
     def wait(self, name: str, rows: pd.DataFrame) -> None:
-        """Have the newest of `rows`, which are last, wait."""
+        """Set the newest of `rows`, which are last, as waiting."""
         self.waiting[name] = rows.tail(MOST_WAITING).reset_index(drop=True)
         if len(rows) > MOST_WAITING:
             self.problems.append(
-                f"More than {MOST_WAITING:,} {name} wait; the {len(rows) - MOST_WAITING:,} that wait longest are given up. Deliver "
+                f"More than {MOST_WAITING:,} {name} wait; the {len(rows) - MOST_WAITING:,} that wait longest are dropped. Deliver "
                 "the listings and the photo files first."
             )
 
@@ -67,16 +67,16 @@ def merge_listings(
     changes: Changes,
     known_frames: frozenset[str] = frozenset(),
 ) -> None:
-    """Put the listings of `frames` into `table`: known ones in their rows, new ones behind.
+    """Merge the listings of `frames` into `table`: existing ones in their rows, new ones appended.
 
-    A column that a frame lacks keeps its values in known listings and is missing in new ones; one that the table has and the
-    market does not read, such as an excluded one, comes as it is; one that the table lacks is passed over, but for `published_at`
-    and `expires_at`.
+    A column that a frame lacks keeps its values in existing listings and is missing in new ones. A column of the table that the
+    market does not read, such as an excluded one, is merged unchanged. A column that the table lacks is ignored, except
+    `published_at` and `expires_at`.
 
     Args:
         table: `market.listings` with the columns that are not read.
-        known_frames: keys of frames that were taken in before the run was embedded again: of these only listings count that are not
-            there, as of the others the market's own tables say what became of them.
+        known_frames: keys of frames that were merged before the run was embedded again: only their missing listings are added,
+            since the market's own tables have the current state of the others.
     """
     content = [name for name in market.listings if name not in (C.LISTING, C.PUBLISHED, C.EXPIRES)]
     for frame in frames:
@@ -102,7 +102,7 @@ def merge_listings(
 def _typed_listings(
     frame: Frame, table: pd.DataFrame, market: Market, config: MarketConfig, changes: Changes
 ) -> pd.DataFrame:
-    """The last row of each listing of a frame, and the columns that the market does not read as they are."""
+    """Return the last row of each listing of a frame; columns that the market does not read are unchanged."""
     if frame.rows.empty:
         return pd.DataFrame()
     path, rows = Path(frame.name), frame.rows.reset_index(drop=True)
@@ -127,7 +127,7 @@ def _typed_listings(
 
 
 def _upsert(table: pd.DataFrame, typed: pd.DataFrame) -> pd.DataFrame:
-    """The table with the cells of `typed` in the rows of known listings, and its new listings behind."""
+    """Return the table with the cells of `typed` in the rows of existing listings, and its new listings appended."""
     for name in (C.PUBLISHED, C.EXPIRES):
         if name in typed and name not in table:
             table = table.assign(**{name: pd.Series(pd.NaT, table.index, dtype=typed[name].dtype)})
@@ -138,7 +138,7 @@ def _upsert(table: pd.DataFrame, typed: pd.DataFrame) -> pd.DataFrame:
     rows = typed.set_index(C.LISTING)
     new = rows.index[~rows.index.isin(table[C.LISTING])]
     untold = [name for name in table.columns.drop(C.LISTING) if name not in rows]
-    if len(new):  # whole numbers and flags with missing ones beside them stay such
+    if len(new):  # keep integers and flags as such if some are missing
         kinds = {"i": "Int64", "u": "UInt64", "b": "boolean"}
         table = table.astype({name: kinds.get(table[name].dtype.kind, table[name].dtype) for name in untold})
     rows = rows.join(table.set_index(C.LISTING)[untold]).reset_index()[list(table.columns)]
@@ -148,7 +148,7 @@ def _upsert(table: pd.DataFrame, typed: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_one_type(one: pd.Series, two: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Return two columns that can lie one behind the other in Parquet: as text where their types differ."""
+    """Return two columns with one type so that they can be concatenated: as text if their types differ."""
     if one.dtype == two.dtype and (one.dtype != object or (_holds_lists(one) and _holds_lists(two))):
         return one, two
     return as_ids(one), as_ids(two)
@@ -163,7 +163,7 @@ def _holds_lists(column: pd.Series) -> bool:
 
 
 def _differs(item: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
-    """(n,) bool: which rows of two tables with the same columns differ."""
+    """Return which rows (n,) bool of two tables with the same columns differ."""
     texts = [name for name in item if item[name].dtype == object or item[name].dtype != two[name].dtype]
     hashes = []
     for table in (item, two):
@@ -173,7 +173,7 @@ def _differs(item: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
 
 
 def merge_photos(table: pd.DataFrame, known: pd.Index, rows: pd.DataFrame, changes: Changes) -> None:
-    """Put the photos `rows` (listing_id, path) behind those that each listing has; those of listings to come stand ready for them."""
+    """Append the photos `rows` (listing_id, path) to those of each listing; photos of unknown listings wait for them."""
     keys = [C.LISTING, C.PATH]
     had = pd.MultiIndex.from_frame(table[keys])
     rows = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(had)].drop_duplicates(keys)
@@ -198,19 +198,19 @@ def merge_events(
     changes: Changes,
     now: pd.Timestamp | None = None,
 ) -> None:
-    """Put the events of `frames` and of those `waiting` behind `table`, but for those that are there already.
+    """Append the events of `frames` and of `waiting` to `table` without duplicates.
 
-    An event is there where one with the same user, listing, time, action and duration is.
+    A duplicate has the same user, listing, time, action and duration.
 
     Args:
-        table: all events of the market; timed: whether they have timestamps, None where there are none.
-        known: ids of all listings, new ones included.
-        now: later events wait.
+        table: all events of the market; timed: whether they have timestamps, None if there are no events.
+        known: ids of all listings, including new ones.
+        now: events after this time wait.
     """
     unread = [name for name in table.columns if name not in EVENT_COLUMNS]
     parts = [waiting] if len(waiting) else []
     for frame in frames:
-        if timed is None and parts:  # the first events decide
+        if timed is None and parts:  # the first events determine it
             timed = C.TIMESTAMP in parts[0]
         try:
             if len(frame.rows):
@@ -246,7 +246,7 @@ def merge_events(
 def _with_unwanted(
     table: pd.DataFrame, parts: list[pd.DataFrame], unwanted: Sequence[str]
 ) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """Of new events in a market without actions, the actions that say "not this": these are no interest in any market."""
+    """Return the unwanted actions ("not this") of new events in a market without actions; they never show interest."""
     says = [C.ACTION in part and part[C.ACTION].isin(unwanted).any() for part in parts]
     if not any(says):
         return table, parts

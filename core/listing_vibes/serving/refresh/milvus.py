@@ -1,4 +1,4 @@
-"""A collection in Milvus that follows a run: it holds what is active, and gets only what a refresh changed."""
+"""A Milvus collection of a run's active listings, updated with the changes of each refresh."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from listing_vibes.search.milvus_store import MilvusStore
 
 
 class MilvusFollower:
-    """Brings a collection to the state of a run: the first time in full, then by what differs.
+    """Synchronizes a collection with a run: in full the first time, then by differences.
 
     Args:
-        place: see `MilvusStore.open`; the collection `listings_SPACE` holds the model's space, or the first that the run has.
+        place: see `MilvusStore.open`; the collection `listings_SPACE` has the model's space, or the run's first space.
     """
 
     def __init__(self, place: Path | str) -> None:
         self.place = place
         self._store: MilvusStore | None = None
-        self._hashes = pd.Series(dtype="uint64")  # by listing id, of the rows that the store has
+        self._hashes = pd.Series(dtype="uint64")  # hashes of the stored rows, by listing id
 
     def follow(self, run: Run) -> tuple[int, int]:
-        """Publish in the store what is active in `run`; returns how many listings were put in, and taken out.
+        """Synchronize the store with the active listings of `run`; return how many were inserted and deleted.
 
         Raises:
             VibesError: the store cannot be opened or written.
@@ -37,7 +37,7 @@ class MilvusFollower:
         try:
             if self._store is None:
                 self._store = MilvusStore.open(self.place, vectors.shape[1], f"listings_{space}")
-                self._hashes = pd.Series(0, index=self._store.ids(), dtype="uint64")  # unknown rows
+                self._hashes = pd.Series(0, index=self._store.ids(), dtype="uint64")  # content unknown
             is_in = run.catalogue.live(run.after_last_event) & vectors.any(axis=1)
             ids = np.array(run.listing_ids, dtype=object)[is_in]
             names = [
@@ -57,7 +57,7 @@ class MilvusFollower:
                 )
             self._store.save()
         except VibesError:
-            self._store = None  # something else may have written it: the next time it is brought in full
+            self._store = None  # the store may be in an unknown state, so the next call synchronizes in full
             raise
         self._hashes = hashes
         return int(put.sum()), len(gone)

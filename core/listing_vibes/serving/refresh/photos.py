@@ -1,7 +1,7 @@
-"""Photo files of new listings, brought into the market under the name of their content or of their address.
+"""Photo files of new listings, copied into the market and named by the hash of their content or URL.
 
-A photo that cannot be read or fetched is tried again: at the next poll, and whenever it waits twice as long as at the try before, until it
-waited `PATIENCE_S`. A refresh that starts tries all of them at once.
+A photo that cannot be read or fetched is retried at the next poll and then with exponential backoff, until it has waited
+`PATIENCE_S`. The first refresh of a process retries all of them at once.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame
 from listing_vibes.words import count
 
-#: Seconds after which a photo that still fails is given up: a day.
+#: Seconds after which a photo that still fails is dropped: a day.
 PATIENCE_S = 86_400.0
 #: Columns of photos that wait: the frame that named it, where its path starts, when it first failed and when it was last tried.
 FRAME, FOLDER, SINCE, TRIED = "frame", "folder", "since", "tried"
 
 
 def is_due(waiting: pd.DataFrame, now: float) -> np.ndarray:
-    """(n,) bool: which of the photos that wait are to be tried again at `now`, in seconds since 1970."""
+    """Return which (n,) bool of the waiting photos are due for a retry at `now`, in seconds since 1970."""
     if waiting.empty:
         return np.zeros(0, bool)
     return np.asarray(now - waiting[TRIED] >= waiting[TRIED] - waiting[SINCE])
@@ -50,7 +50,7 @@ def new_photos(
     changes: Changes,
     all_due: bool = False,
 ) -> pd.DataFrame:
-    """Return the photos of `frames` and of those `waiting` that are due: `listing_id, path`; what waits from now on is set in `changes`."""
+    """Return the photos of `frames` and the due ones of `waiting`: `listing_id, path`; those that wait now are set in `changes`."""
     due = is_due(waiting, now) | all_due
     waits, parts = [waiting[~due]], [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")]
     given_up: list[Defect] = []
@@ -64,8 +64,8 @@ def new_photos(
         given_up += [defect for defect, old in zip(defects, is_old, strict=True) if old]
     if given_up:
         changes.problems.append(
-            f"{count(len(given_up), 'photo')} could not be had for a day and {'is' if len(given_up) == 1 else 'are'} given "
-            f"up, the first '{given_up[0].value}' {given_up[0].message}. Correct the files or addresses, and deliver the rows again."
+            f"{count(len(given_up), 'photo')} could not be read or fetched for a day and {'is' if len(given_up) == 1 else 'are'} "
+            f"dropped, the first '{given_up[0].value}' {given_up[0].message}. Correct the files or URLs, and deliver the rows again."
         )
     for frame in frames:
         try:
@@ -85,7 +85,7 @@ def new_photos(
 
 
 def _without_waiting(frame: Frame, waiting: pd.DataFrame) -> Frame:
-    """The rows of a frame but those that wait: a query gives them at each poll, and they have their own moments of being tried."""
+    """Return the rows of a frame without those that wait: a query returns them at each poll, but they have their own retry times."""
     require(with_paths(frame.rows), Path(frame.name), (C.LISTING, C.PATH))
     rows = frame.rows.reset_index(drop=True)
     if len(waiting):
@@ -96,7 +96,7 @@ def _without_waiting(frame: Frame, waiting: pd.DataFrame) -> Frame:
 
 
 def _rows_that_wait(frame: Frame, now: float) -> pd.DataFrame:
-    """All rows of a frame as they are kept until the next try."""
+    """Return the rows of a frame in the format of waiting photos."""
     rows = with_paths(frame.rows).reindex(columns=[C.LISTING, C.PATH, C.URL])
     rows = rows.assign(**{C.LISTING: as_ids(rows[C.LISTING])}).astype({C.PATH: "str", C.URL: "str"})
     folder = "" if frame.folder is None else str(frame.folder.resolve())
@@ -108,11 +108,11 @@ def photo_rows(
 ) -> tuple[pd.DataFrame, list[int], list[Defect]]:
     """Return the photos of a frame: `listing_id, path`, the path inside the market, cover first.
 
-    Paths of a folder's file start at that file and must not leave its folder; the photos are copied to
-    `photos/HASH.suffix`, so that a file in the market never changes its content. Paths of a database start at the
-    market and must be there. Photos that are named by an address are fetched within `limits` (None: only those that are
-    there already are taken). Beside them: the rows of `frame` that could not be read or fetched, and what cannot be used, a
-    defect a photo, at the end those of these rows.
+    Paths in a file are relative to that file and must not leave its folder; the photos are copied to
+    `photos/HASH.suffix`, so that a file in the market never changes its content. Paths from a database are relative to the
+    market and must exist. Photos given by a URL are fetched within `limits` (None: only those fetched before
+    are used). Also returned are the rows of `frame` that could not be read or fetched, and one defect per unusable photo,
+    with those of these rows last.
 
     Raises:
         VibesError: the frame lacks a column.
@@ -149,9 +149,9 @@ def photo_rows(
 
 
 def _fetch(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, str]:
-    """By the path of each photo with an address: why its file is not there, or nothing.
+    """Return by path of each photo with a URL: why its file is missing, or nothing.
 
-    Of such a photo the path is a name of its address, also where the table gives one: that one starts elsewhere.
+    The path of such a photo is derived from its URL even if the table gives a path, since that one has another base.
     """
     if C.URL not in raw:
         return {}
@@ -160,15 +160,15 @@ def _fetch(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, 
     requested = dict(zip(raw.loc[addressed, C.PATH], raw.loc[addressed, C.URL], strict=True))
     if limits is not None:
         return dict.fromkeys(requested, "") | fetch_photos(market, requested, limits).failed
-    problem = "it is not fetched; `vibes refresh --download` fetches photos by their addresses"
+    problem = "it is not fetched; `vibes refresh --download` fetches photos by their URLs"
     return {path: "" if (market / path).is_file() else problem for path in requested}
 
 
 def _copy_into_market(market: Path, folder: Path, path: object) -> str:
-    """Copy a photo of a folder into the market, unless it is there; returns its path inside.
+    """Copy a photo of a folder into the market, unless it exists there; return its path inside the market.
 
     Raises:
-        PhotoProblem: it is not there, leaves the folder, is no picture, or is still being written.
+        PhotoProblem: the file is missing, outside the folder, not an image, or still being written.
     """
     file = locate(folder, path)
     if problem := photo_problem(str(path), PhotoFolders(folder, None)):

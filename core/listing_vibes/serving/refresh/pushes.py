@@ -1,4 +1,4 @@
-"""Recommendations to push: for the users with new events, beside what earlier refreshes found for others."""
+"""Recommendations to push: new lists for users with new events, and the earlier lists of all others."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.list_table import list_schema, list_table
 
-#: Users whose histories are encoded at once.
+#: Batch size of users to encode.
 CHUNK = 1024
 
 
 def updated_pushes(
     before: pd.DataFrame, run: Run, users: Sequence[str], k: int, name: str, blend: str | None = None
 ) -> pa.Table:
-    """Return the table of pushes: for `users` as `run.recommend` serves them now, for others as they were `before`.
+    """Return the table of pushes: new lists of `run.recommend` for `users`, and the lists in `before` for others.
 
-    Of these, what is no longer active is left out.
+    Listings that are no longer active are removed from the earlier lists.
 
     Args:
-        run: the state that is about to be published, with its market and its model.
-        name: what the rows call the run.
-        blend: what is added to the model, see `Run.recommend`.
+        run: the state to be published, with its market and its model.
+        name: the name of the run in the rows.
+        blend: the blend, see `Run.recommend`.
     """
     market, at = run.market, run.after_last_event
     ids, schema = np.array(run.listing_ids, dtype=object), list_schema(C.USER, market.timed)
@@ -36,7 +36,7 @@ def updated_pushes(
     parts = [pa.Table.from_pandas(rest, schema, preserve_index=False)]
     recommender = run.recommender(beside=blend)
     for first in range(0, len(users), CHUNK):
-        # A log of these users alone: that of all takes a sort of all events.
+        # A log of these users only: building that of all users would sort all events.
         events = market.events[market.events[C.USER].isin(users[first : first + CHUNK])]
         log = EventLog.from_frame(events, market)
         lists = recommender.recommend(log, log.start[:-1], log.start[1:], at, k)

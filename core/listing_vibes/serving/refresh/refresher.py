@@ -1,4 +1,4 @@
-"""Take in what is new: poll the sources, merge their rows, encode new listings, publish one version with its lists."""
+"""One refresh: poll the sources, merge their rows, encode new listings, and publish a version with its lists."""
 
 from __future__ import annotations
 
@@ -54,28 +54,28 @@ from listing_vibes.serving.refresh.pushes import updated_pushes
 from listing_vibes.serving.refresh.sources import Poll, Source
 from listing_vibes.serving.refresh.state import RefreshState, load_waiting, save_rejected, save_waiting
 
-#: In the order in which sources are read: a listing is written before the first event on it, so events are read first.
+#: Tables in the order of reading: a listing is written before its first event, so events are read first.
 ORDER = ("events", "photos", "listings")
 
 
 class Stopped(Exception):
-    """The refresh was asked to stop; nothing of this one is published."""
+    """The refresh was canceled; nothing of it is published."""
 
 
 @dataclass
 class RefreshResult:
-    """What a refresh brought.
+    """The result of a refresh.
 
     Attributes:
-        generation: the run's, after it; published: whether this refresh made it.
-        events, users: new events, and how many users have some; new, changed, expired: listings.
-        waiting: events on listings that are not there yet, or of the future.
-        photos_waiting: photos that could not be read or fetched and are tried again.
-        problems: what could not be used or was not taken as it came, a sentence each.
-        unread: how many of these are files and queries that could not be used at all.
-        rejected: rows that were left out, or taken without one of their cells; `rejected.csv` in the run has them.
-        wrote: files of the market that hold the new rows now, each with the name of the file that it replaced.
-        new_rows: where the next rows go, by table: not into these files, but where the refresh reads.
+        generation: the run's generation after the refresh; published: whether this refresh published it.
+        events, users: number of new events, and of their users; new, changed, expired: number of listings.
+        waiting: number of events on unknown listings, or in the future.
+        photos_waiting: number of photos that could not be read or fetched and are retried.
+        problems: rows, files and queries that could not be used unchanged, one sentence each.
+        unread: how many of the problems are files and queries that could not be used at all.
+        rejected: number of rows that were left out, or merged without one of their cells; they are in the run's `rejected.csv`.
+        wrote: written files of the market, each with the name of the file that it replaced.
+        new_rows: by table, the source that the next rows belong in, instead of the files of the market.
     """
 
     generation: int
@@ -96,14 +96,14 @@ class RefreshResult:
 
 
 class Refresher:
-    """Keeps one run fresh. Between two refreshes nothing of the run is held: others may publish a state of it meanwhile.
+    """Refreshes one run. It holds no state of the run between two refreshes, so other commands may publish one in between.
 
     Args:
-        sources: by `events`, `listings`, `photos`.
-        k: recommendations a user with new events.
-        tick: called between pieces of work; may raise `Stopped`.
-        blend: what is added to the model for these, see `Run.recommend`; None: the default.
-        limits: within which new photos are fetched by their addresses; None: they are not.
+        sources: sources by table: `events`, `listings`, `photos`.
+        k: number of recommendations per user with new events.
+        tick: called regularly during a refresh; may raise `Stopped`.
+        blend: the blend of these recommendations, see `Run.recommend`; None: the default.
+        limits: limits for fetching new photos by URL; None: they are not fetched.
     """
 
     def __init__(
@@ -119,10 +119,10 @@ class Refresher:
         self._limits, self._is_first = limits, True
 
     def refresh(self, wait: float = 0.0) -> RefreshResult:
-        """Take in what is new and publish it.
+        """Merge new rows and publish the new state.
 
         Args:
-            wait: seconds that another writer of the run may take to end.
+            wait: seconds to wait for another writer of the run.
 
         Raises:
             VibesError: a source cannot be read, a disk is full, the market's tables were changed by something else, or another command
@@ -131,7 +131,7 @@ class Refresher:
         """
         with only_writer(self.path, "vibes refresh", wait=wait):
             started = time.time()
-            sweep_left(self.path)  # of a refresh that was killed
+            sweep_left(self.path)  # files of a killed refresh
             state, polls = RefreshState.load(self.path), dict[str, Poll]()
             waiting = {name: load_waiting(self.path, name) for name in ("events", "photos")}
             for name in ORDER:
@@ -161,10 +161,10 @@ class Refresher:
         waiting: dict[str, pd.DataFrame],
         result: RefreshResult,
     ) -> None:
-        """Merge what was polled, publish what changed, and set in `state` and `waiting` what the next refresh is to know."""
+        """Merge the polled rows, publish the changes, and update `state` and `waiting` for the next refresh."""
         run = Run.open(self.path)
         if self.blend is not None:
-            run.additions(self.blend)  # says now where nothing was fitted
+            run.additions(self.blend)  # raises now if the blend was not fitted
         update_market_folder(run, state.replaced)
         if not len(run.listing_ids) or run.market.listings[C.LISTING].tolist() != run.listing_ids:
             raise changed_market(run)
@@ -177,7 +177,7 @@ class Refresher:
         state.day_first = changes.day_first
         if changes.tables:
             state.replaced = replaceable(run, state.replaced)
-            state.save(self.path)  # before what it allows is published, and before the tables become Parquet
+            state.save(self.path)  # saved before the publication, and before the tables become Parquet
             was_active = run.catalogue.live(run.after_last_event)
             self._publish(run, config, changes)
             published = Run.open(self.path)
@@ -204,7 +204,7 @@ class Refresher:
         waiting: dict[str, pd.DataFrame],
     ) -> Changes:
         frames = {name: polls[name].frames if name in polls else [] for name in ORDER}
-        # Tables that a refresh has written do not tell any more how dates stood in them.
+        # Tables written by a refresh no longer show the original date format.
         changes = Changes(day_first=dict(state.day_first))
         if frames["listings"]:
             raw, earlier = raw_table(market, "listings"), state.earlier.get("listings", {})
@@ -236,7 +236,7 @@ class Refresher:
         return changes
 
     def _publish(self, run: Run, config: MarketConfig, changes: Changes) -> None:
-        """Publish the run's next state: the tables with what changed, the vectors of all listings, lists for users with new events."""
+        """Publish the run's next state: the changed tables, the vectors of all listings, lists for users with new events."""
         with building(self.path) as built:
             write_tables(built / "market", run.market, config, changes.tables)
             market = Market.open(run.market.path, tables=built / "market")
@@ -260,7 +260,7 @@ class Refresher:
             publish(self.path, built)
 
     def _encode(self, run: Run, built: Path, market: Market) -> Engine | None:
-        """Write the vectors of all listings, of which the model encodes those that it has not encoded yet."""
+        """Write the vectors of all listings; the model encodes only new ones."""
         photos, engine, available = self._photo_vectors(run, market), None, {}
         if run.has_model:
             engine = Engine.load(run.folder, market, run.manifest.settings, photos)
@@ -268,7 +268,7 @@ class Refresher:
             save_prepared(built, engine.features, market.fingerprint)
         self.tick()
         spaces = spaces_of(market, photos, engine, lambda _: self.tick(), available, complete=False)
-        for space in set(run.spaces) - set(spaces):  # such as that of photos where none can be read any more
+        for space in set(run.spaces) - set(spaces):  # such as "photos" if no photo can be read any more
             vectors = np.zeros((len(market.listings), run.stored(space).shape[1]), np.float32)
             vectors[: len(run.listing_ids)] = run.stored(space)
             spaces[space] = vectors
@@ -276,7 +276,7 @@ class Refresher:
         return engine
 
     def _photo_vectors(self, run: Run, market: Market) -> PhotoVectors | None:
-        """The vectors of all photos by the run's encoder, which embeds those that it has not seen yet; None without any."""
+        """Return the vectors of all photos by the run's encoder, which embeds only new ones; None if there are no photos."""
         name = run.manifest.photo_encoder
         if not name or not len(market.photos):
             return None
@@ -286,16 +286,14 @@ class Refresher:
         from listing_vibes.features.photos.market_photos import encoder_of
 
         parts = []
-        for part in reversed(
-            name.split(JOIN)
-        ):  # the first is then the one that the market's photos are embedded by
+        for part in reversed(name.split(JOIN)):  # the first is then the encoder of the market's photos
             encoder = encoder_of(market, part, trained_weights(run.folder, part))
             parts.append(embed_photos(market.path, market.photos, encoder, report=lambda _: self.tick()))
         return combine(parts[::-1])
 
 
 def _is_due(waiting: pd.DataFrame, since: float, now: float) -> bool:
-    """Whether the time of an event that waits has come since the last refresh."""
+    """Return whether the time of a waiting event has come since the last refresh."""
     if C.TIMESTAMP not in waiting:
         return False
     begin, end = (pd.Timestamp(moment, unit="s", tz="UTC") for moment in (since, now))
@@ -303,12 +301,12 @@ def _is_due(waiting: pd.DataFrame, since: float, now: float) -> bool:
 
 
 def copy_model(run: Run, built: Path) -> None:
-    """Put the model of `run` into `built`."""
+    """Copy the model of `run` into `built`."""
     _link(run.folder, built, *MODEL, *ABOUT)
 
 
 def copy_vectors(run: Run, built: Path, market: Market) -> None:
-    """Put the vectors of `run` into `built`, for a state over `market` with the same content of its listings."""
+    """Copy the vectors of `run` into `built`, for a state over `market` with the same content of its listings."""
     _link(run.folder, built, "listings.safetensors", CENTER)
     features = load_prepared(run.folder, run.manifest.fingerprint)
     if features is not None:
@@ -316,7 +314,7 @@ def copy_vectors(run: Run, built: Path, market: Market) -> None:
 
 
 def _link(source: Path, target: Path, *names: str) -> None:
-    """Have files in another folder: those of a run are only ever replaced, never changed, so that a link is as good as a copy."""
+    """Link or copy files into another folder: files of a run are replaced, never changed, so a link is as good as a copy."""
     for name in names:
         if (source / name).is_file():
             try:
@@ -326,7 +324,7 @@ def _link(source: Path, target: Path, *names: str) -> None:
 
 
 def manifest_over(run: Run, market: Market) -> Manifest:
-    """Return that of `run` over the market's new state; a relative path to the market starts at the generation's folder."""
+    """Return the manifest of `run` for the market's new state; a relative path to the market starts at the generation's folder."""
     place = run.manifest.market
     if not Path(place).is_absolute() and run.folder == run.path:
         place = str(Path("..", "..", place))

@@ -1,7 +1,7 @@
-"""Where new rows come from: files of a folder (fsspec), a query (SQLAlchemy), and the events that a service keeps.
+"""Sources of new rows: files of a folder (fsspec), a query (SQLAlchemy), and the events posted to a service.
 
-A source never loses its place: `poll` gets the marks of what was taken in and returns all that differs. Rows may come twice, which changes
-nothing, as rows are merged by their keys.
+A source is resumable: `poll` gets the marks of the rows that were merged and returns everything that differs. Rows may come twice, which
+changes nothing, since they are merged by their keys.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from listing_vibes.market.storage import Place, is_address
 from listing_vibes.serving.places import FILE, has_database, is_database, shown_place
 
 Marks = dict[str, Any]  # JSON
-#: A CSV without a newline at its end is being written until nobody has touched it for so long.
+#: Seconds without a modification after which a CSV file without a final newline counts as complete.
 SETTLED_S = 10.0
-#: What storages call that which changes with a file's content, or at least with its writing; and when it was written.
+#: Names that storages use for the version of a file, and for its modification time.
 STAMPS = ("ETag", "etag", "md5Hash", "crc32c", "mtime", "LastModified", "last_modified", "updated", "created")
 WRITTEN = ("LastModified", "last_modified", "updated", "mtime", "created")
-#: Journals of services of an earlier version: not read, and not passed over in silence.
+#: Suffix of journals of earlier versions, which are not read but reported.
 JSON_LINES = ".jsonl"
 CURSOR = "cursor"
-#: Newest rows of a query that are read again at the next poll: a transaction may become visible after a younger one.
+#: Number of newest rows of a query that are read again at the next poll: a transaction may become visible after a later one.
 OVERLAP = 5000
 
 
@@ -52,10 +52,10 @@ class Frame:
     """Rows of one file or query.
 
     Attributes:
-        name: what errors call it.
-        rows: as they were read; every cell of a CSV is text.
-        key, mark: what the source is to know of it once its rows were taken in.
-        folder: where relative paths in it start; None in a database.
+        name: its name in messages.
+        rows: the rows as read; every cell of a CSV is text.
+        key, mark: stored in the marks of the source after its rows were merged.
+        folder: base of relative paths in it; None for a database.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Frame:
 
 @dataclass
 class Poll:
-    """What a poll found: `frames` to take in, oldest first, the `marks` of what is as it was, and what cannot be read."""
+    """The result of a poll: new `frames`, oldest first, the `marks` of unchanged ones, and problems."""
 
     frames: list[Frame] = field(default_factory=list)
     marks: Marks = field(default_factory=dict)
@@ -75,14 +75,14 @@ class Poll:
 
 
 class Source(Protocol):
-    """Rows that become more."""
+    """A source of new rows."""
 
     @property
     def place(self) -> str:
-        """What the marks belong to, as a user reads it."""
+        """Return the place that the marks belong to, for messages."""
 
     def poll(self, marks: Marks) -> Poll:
-        """Return all that differs from what `marks` say.
+        """Return everything that differs from `marks`.
 
         Raises:
             VibesError: the source cannot be read.
@@ -90,15 +90,15 @@ class Source(Protocol):
 
 
 class FileSource:
-    """Parquet and CSV files in a folder and the folders below it, here or on object storage.
+    """Parquet and CSV files in a folder and its subfolders, on disk or on object storage.
 
-    A file that changed is read again in full. Names that begin with `.` or `_`, or end otherwise than `.parquet`, `.csv` or `.csv.gz`, are
-    passed over, so that a writer can write under such a name and rename. A folder here may have the database of
-    `vibes serve --events`, whose new events are read. On a storage, photos have addresses, or paths of files that the market has.
+    A changed file is read again in full. Names that begin with `.` or `_`, or that do not end in `.parquet`, `.csv` or `.csv.gz`, are
+    ignored, so that a writer can use such a name and rename the file. A local folder may have the database of
+    `vibes serve --events`, whose new events are read. On object storage, photos have URLs, or paths of files in the market.
 
     Args:
-        folder: a path, or an address such as `s3://bucket/new`.
-        option: what errors call it.
+        folder: a path, or a URL such as `s3://bucket/new`.
+        option: its name in messages.
 
     Raises:
         VibesError: fsspec or the package of the protocol is not installed.
@@ -130,7 +130,7 @@ class FileSource:
         return result
 
     def _files(self) -> Iterator[tuple[str, str, Place, list[Any]]]:
-        """When it was written, name, place and mark of each file that is not empty."""
+        """Yield modification time, name, place and mark of each file that is not empty."""
         for path, entry in self._folder.find((*TABLE_SUFFIXES, JSON_LINES)).items():
             name = self._folder.inside(path)
             file, size = self._folder / name, int(entry.get("size") or 0)
@@ -139,8 +139,8 @@ class FileSource:
             )
             if file.local is not None:
                 try:
-                    status = file.local.stat()  # of the file that a link names, to the nanosecond
-                except FileNotFoundError:  # it was moved away
+                    status = file.local.stat()  # follows links; precise to the nanosecond
+                except FileNotFoundError:  # it was moved
                     continue
                 size, stamp = status.st_size, str(status.st_mtime_ns)
                 written = f"{status.st_mtime_ns:020d}"
@@ -149,8 +149,10 @@ class FileSource:
 
 
 def _refuse_unfinished(file: Place) -> None:
-    """Raises:
-    VibesError: the last line of a CSV here has no end, and it was written just now.
+    """Refuse a CSV file that is still being written.
+
+    Raises:
+        VibesError: the last line of a local CSV has no newline, and the file was modified just now.
     """
     path = file.local
     if path is None or path.suffix != ".csv" or time.time() - path.stat().st_mtime > SETTLED_S:
@@ -160,12 +162,12 @@ def _refuse_unfinished(file: Place) -> None:
         if stream.read(1) != b"\n":
             raise VibesError(
                 f"{path} is being written: its last line has no newline. It is read at the next poll, or {SETTLED_S:.0f} s after "
-                "the last writing."
+                "its last modification."
             )
 
 
 class StoreSource:
-    """The events that services posted to a database, see `listing_vibes.serving.database.Database`; each once, by its id."""
+    """The events in a service's database, see `listing_vibes.serving.database.Database`; each is read once, by its id."""
 
     def __init__(self, place: str) -> None:
         self._database, self.place = place, shown_place(place)
@@ -178,7 +180,7 @@ class StoreSource:
 
 
 def _posted_events(place: Path | str, key: str, marks: Marks, unchanged: Marks) -> list[Frame]:
-    """The events after the mark `key`, as a table of events has them, without those of no user."""
+    """Return the events after the mark `key` as an events table, without those that have no user."""
     with needs("A database of events", "serve"):
         from listing_vibes.serving.database import Database
         from listing_vibes.serving.events import read_events
@@ -202,12 +204,12 @@ def _posted_events(place: Path | str, key: str, marks: Marks, unchanged: Marks) 
 class SqlSource:
     """The rows of a query on a database.
 
-    Where the query gives a column `cursor` (a number, a text or a moment that new and changed rows have larger than all
-    before, such as an id or `updated_at`), only rows from there on are read, and the newest `OVERLAP` of the last poll
-    once more; otherwise all rows at every poll.
+    If the query has a column `cursor` (a number, a text or a moment that grows with new and changed rows, such as an id or
+    `updated_at`), only rows from the last cursor on are read, and the newest `OVERLAP` rows of the last poll again; otherwise
+    all rows are read at every poll.
 
     Raises:
-        VibesError: SQLAlchemy or the database's driver is not installed, or the address is none.
+        VibesError: SQLAlchemy or the database's driver is not installed, or the URL is invalid.
     """
 
     def __init__(self, address: str, query: str, name: str) -> None:
@@ -224,8 +226,8 @@ class SqlSource:
         if CURSOR in rows:
             values = rows.pop(CURSOR).dropna()
             if len(values):
-                _dump_cursor(values.iloc[-1])  # one that is none is an error at the first poll
-            if len(values) > OVERLAP:  # before that, rows below the first one may still become visible
+                _dump_cursor(values.iloc[-1])  # raises on an invalid cursor at the first poll
+            if len(values) > OVERLAP:  # with fewer rows, some below the first one may still become visible
                 since = _dump_cursor(values.iloc[len(values) - OVERLAP])
         digest = hashlib.sha256(pd.util.hash_pandas_object(rows.astype("str"), index=False).to_numpy())
         mark = [since, digest.hexdigest()]
@@ -249,7 +251,7 @@ def _dump_cursor(value: Any) -> Any:
     """Return a cursor as JSON.
 
     Raises:
-        VibesError: neither a whole number, a text, a day nor a moment.
+        VibesError: the value is not a whole number, a text, a day or a moment.
     """
     if isinstance(value, datetime):
         return {"moment": value.isoformat()}
@@ -271,10 +273,10 @@ def _load_cursor(value: Any) -> Any:
 
 
 def source_of(name: str, given: str, database: str | None) -> Source:
-    """Return the source of `--events`, `--listings` or `--photos`: a folder here or on a storage, a query, or a `.sql` file that holds one.
+    """Return the source of `--events`, `--listings` or `--photos`: a folder on disk or on object storage, a query, or a `.sql` file with one.
 
     Raises:
-        VibesError: a query without a database, or neither a folder nor a query.
+        VibesError: a query has no database, or the value is neither a folder nor a query.
     """
     if name == "events" and is_database(given):
         return StoreSource(given)
@@ -283,7 +285,7 @@ def source_of(name: str, given: str, database: str | None) -> Source:
     query = query_of(given, name)
     if QUERY.match(query):
         if database is None:
-            raise VibesError(f"--{name} is a query; say with --database where to ask it.")
+            raise VibesError(f"--{name} is a query; give its database with --database.")
         return SqlSource(database, query, name)
     if not Path(given).is_dir():
         raise VibesError(

@@ -1,7 +1,7 @@
-"""What a refresh has to know of those before it: how far its sources were read, what waits, and which rows were rejected.
+"""The state between refreshes: how far the sources were read, which rows wait, and which were rejected.
 
-It lies in the run folder, beside the generations, and is written once all that it tells of is published: whatever interrupts a refresh, the
-same rows are read again, which changes nothing.
+It is stored in the run folder and written after the publication, so after an interrupted refresh the same rows are read again, which
+changes nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh.sources import Frame, Marks
 
 STATE, REJECTED = "refresh.json", "rejected.csv"
-#: Rows of `rejected.csv`, the newest.
+#: Maximum number of rows of `rejected.csv`; the newest are kept.
 MOST_REJECTED = 100_000
 
 
@@ -32,12 +32,12 @@ class RefreshState:
     """The content of `refresh.json`.
 
     Attributes:
-        embedded: which embedding of the run the marks belong to; after another one all is read again.
-        marks: by source and place, what was read of it.
-        earlier: the marks of before the run was embedded again.
-        day_first: by columns of moments, whether the day or the month comes first in the tables as they were before they became Parquet.
-        replaced: digests of the files in the market's folder that the published state takes the place of.
-        polled: when the sources were read last, seconds since 1970.
+        embedded: id of the embedding of the run that the marks belong to; after a new embedding everything is read again.
+        marks: marks by source and place.
+        earlier: the marks from before the run was embedded again.
+        day_first: by column whether the day comes first in dates of the original tables, before they became Parquet.
+        replaced: digests of the files in the market's folder that the published state replaces.
+        polled: time of the last poll, seconds since 1970.
     """
 
     embedded: list[Any] = field(default_factory=list)
@@ -49,7 +49,7 @@ class RefreshState:
 
     @classmethod
     def load(cls, run: Path) -> RefreshState:
-        """Read the state of a run; an empty one where nothing was refreshed yet.
+        """Read the state of a run; an empty one before the first refresh.
 
         Raises:
             VibesError: the file is damaged.
@@ -62,18 +62,18 @@ class RefreshState:
         return state
 
     def save(self, run: Path) -> None:
-        """Write it."""
+        """Write the state into the run folder."""
         write_json(run / STATE, asdict(self))
 
 
 def load_waiting(run: Path, name: str) -> pd.DataFrame:
-    """Return what waits to be taken into the table `name`."""
+    """Return the rows that wait to be merged into the table `name`."""
     file = _waiting_file(run, name)
     return pd.read_parquet(file) if file.is_file() else pd.DataFrame()
 
 
 def save_waiting(run: Path, name: str, rows: pd.DataFrame) -> None:
-    """Have `rows` wait."""
+    """Save `rows` as the waiting rows of the table `name`."""
     if len(rows):
         write_table(_waiting_file(run, name), rows)
     else:
@@ -85,9 +85,9 @@ def _waiting_file(run: Path, name: str) -> Path:
 
 
 def save_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]], names: UserNames) -> int:
-    """Put the rows that `defects` name behind those in `rejected.csv`, users by their names; returns how many rows they are.
+    """Append the rows of `defects` to `rejected.csv`, with hashed users if the market hashes them; return their number.
 
-    A row that a source gives again and again is there once.
+    A row that a source returns repeatedly is stored once.
     """
     results = [rejects(frame.rows, [defect], names) for frame, defect in defects if defect.rows is not None]
     if not results:
@@ -95,7 +95,7 @@ def save_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]], names: Use
     new = pd.concat(results, ignore_index=True)
     had = read_kept(run / REJECTED, REJECT_COLUMNS, "remove it, and refresh again")
     table = pd.concat([*([] if had is None else [had]), neutralized(new.astype("str"))], ignore_index=True)
-    keys = ["file", "column", "problem", "cells"]  # a query's rows move
+    keys = ["file", "column", "problem", "cells"]  # without the row number, which changes in a query
     table = table.drop_duplicates(keys, keep="last").tail(MOST_REJECTED)
     if had is None or not table.equals(had):
         write_table(run / REJECTED, table)

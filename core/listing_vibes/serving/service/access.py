@@ -1,7 +1,7 @@
-"""Who may use the service and the explorer: allowed hosts, a token, no posts from pages of other sites.
+"""Access control of the service and the explorer: allowed hosts, a token, no posts from pages of other sites.
 
-A page on the internet can make a browser send requests to 127.0.0.1 under a name of its own ("DNS rebinding"), so only allowed
-names are answered; an IP address cannot be such a name. Starlette's TrustedHostMiddleware knows no addresses.
+A web page can make a browser send requests to 127.0.0.1 under the page's own host name ("DNS rebinding"), so only allowed
+names are answered; an IP address cannot be such a name. Starlette's TrustedHostMiddleware cannot allow all IP addresses.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ TOKEN, HOSTS = "LISTING_VIBES_TOKEN", "LISTING_VIBES_ALLOWED_HOSTS"
 MIN_TOKEN = 16  # characters
 COOKIE = "listing-vibes-access"
 JSON = "application/json"
-#: Methods that change nothing. A web socket has none.
+#: Methods without side effects. A web socket has no method.
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
-#: Of responses that no page shows.
+#: Headers of responses that are not pages.
 SERVICE_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
@@ -42,11 +42,11 @@ SERVICE_HEADERS = {
 
 @dataclass(frozen=True)
 class Access:
-    """Who may send requests.
+    """Access rules.
 
     Attributes:
-        token: that a request has to carry; None: none.
-        hosts: names beside localhost and IP addresses; `*.example.com` for all below one, `*` for all.
+        token: token that a request must carry; None: no token is needed.
+        hosts: allowed names in addition to localhost and IP addresses; `*.example.com` for all subdomains, `*` for all.
     """
 
     token: bytes | None = field(default=None, repr=False)
@@ -57,7 +57,7 @@ class Access:
         """Read the environment variables LISTING_VIBES_TOKEN and LISTING_VIBES_ALLOWED_HOSTS.
 
         Raises:
-            VibesError: the token is short.
+            VibesError: the token is too short.
         """
         token = os.environ.get(TOKEN, "").strip()
         if token and len(token) < MIN_TOKEN:
@@ -68,7 +68,7 @@ class Access:
         return cls(token.encode() or None, tuple(name for name in names if name))
 
     def allows(self, host: str) -> bool:
-        """Return whether a request may name this host, with or without a port."""
+        """Return whether a request for this host, with or without a port, is allowed."""
         name = _without_port(host)
         return _is_local_or_address(name) or any(
             allowed in ("*", name) or (allowed.startswith("*.") and name.endswith(allowed[1:]))
@@ -76,16 +76,16 @@ class Access:
         )
 
     def knows(self, token: bytes) -> bool:
-        """Return whether it is the token, in the same time for a nearly right one as for any other."""
+        """Return whether this is the token, compared in constant time."""
         return self.token is not None and hmac.compare_digest(token, self.token)
 
     @property
     def cookie(self) -> str:
-        """What a browser that has sent the token carries from then on."""
+        """Return the value of the cookie for a browser that has sent the token."""
         return hmac.new(self.token or b"", b"explorer", hashlib.sha256).hexdigest()
 
     def allows_origin(self, connection: HTTPConnection) -> bool:
-        """Return whether no page of another site sends a request, as browsers say; other clients say nothing of it."""
+        """Return whether a request does not come from a page of another site, by the headers of browsers; other clients send none."""
         headers = connection.headers
         if not (origin := headers.get("origin", "")):
             return headers.get("sec-fetch-site", "") in ("", "same-origin", "none")
@@ -97,11 +97,11 @@ class Access:
 
 
 class AccessMiddleware:
-    """ASGI middleware that lets only allowed requests through, over HTTP and web sockets.
+    """ASGI middleware that passes only allowed requests, over HTTP and web sockets.
 
     Args:
         headers: added to every response that does not have them.
-        browser: whether browsers may show their own prompt, send the token as the password of any name, and carry a cookie then
+        browser: whether browsers may prompt for the token as the password of any user name, and then carry a cookie
             (not every browser sends a password with a web socket).
     """
 
@@ -151,7 +151,7 @@ class AccessMiddleware:
         await JSONResponse({"error": problem[1]}, problem[0], headers)(scope, receive, send_with_headers)
 
     def _credentials(self, connection: HTTPConnection) -> str:
-        """Return how a request proves that it knows the token; empty: it does not."""
+        """Return how a request presents the token; empty: it does not."""
         scheme, _, value = connection.headers.get("authorization", "").strip().partition(" ")
         if scheme.lower() == "bearer" and self.access.knows(value.strip().encode("latin-1")):
             return "token"
@@ -168,15 +168,15 @@ class AccessMiddleware:
 
 
 def is_json(content_type: str) -> bool:
-    """Return whether the header `Content-Type` names JSON, which a browser sends to another site only if that allows it.
+    """Return whether the header `Content-Type` names JSON, which a browser sends to another site only if that site allows it.
 
-    A browser needs no leave for `text/plain;x=json` or a multipart boundary named json, so the type alone counts.
+    Browsers send `text/plain;x=json` or a multipart boundary named json without permission, so only the type counts.
     """
     return content_type.partition(";")[0].strip().lower() == JSON
 
 
 def exposure_warning(host: str, access: Access) -> str:
-    """Return one sentence if a service would listen beyond this machine without a token, else an empty string."""
+    """Return a warning if a service would listen on a public interface without a token, else an empty string."""
     name = _without_port(host) if host.count(":") < 2 else host
     is_loopback = name == "localhost" or (
         _is_local_or_address(name) and ipaddress.ip_address(name).is_loopback
@@ -184,7 +184,7 @@ def exposure_warning(host: str, access: Access) -> str:
     if access.token or is_loopback:
         return ""
     return (
-        f"Warning: listening on {host} without a token, so whoever reaches this machine may ask and post; set {TOKEN}, for "
+        f"Warning: listening on {host} without a token, so anyone who can reach this machine can send requests; set {TOKEN}, for "
         "example to the output of `openssl rand -hex 32`."
     )
 

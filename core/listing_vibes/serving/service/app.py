@@ -36,7 +36,7 @@ from listing_vibes.serving.service.models import (
 from listing_vibes.serving.service.problems import add_problem_handler, responses
 from listing_vibes.serving.service.service import Service, end_in_time
 
-#: Seconds between two looks for a newer state of the run, and between two updates of the gauges that other processes report.
+#: Seconds between two polls for a newer state of the run, and between two updates of the gauges that other processes report.
 FOLLOW_S, GAUGES_S = 2.0, 0.5
 REQUEST_ID = "X-Request-Id"
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -65,8 +65,8 @@ def make_app(
     """Return the application of a service.
 
     Args:
-        ready: called once requests are answered.
-        follow_s: seconds between two looks for a newer state of the run.
+        ready: called once the service accepts requests.
+        follow_s: seconds between two polls for a newer state of the run.
     """
     access = access or Access()
 
@@ -162,7 +162,7 @@ async def post_events(service: ServiceOf, events: PostedEvents, _: Nothing) -> A
         return await service.posts.ask(rows)
     except Busy:
         raise
-    except VibesError as error:  # where the database lies is told to the log alone
+    except VibesError as error:  # the place of the database is written to the log only
         logging.getLogger("uvicorn.error").error(sentence_of(error))
         reason = "the disk is full" if isinstance(error, DiskFull) else "see the log of the service"
         raise Busy(f"The events could not be stored ({reason}); send them again in a while.") from error
@@ -208,14 +208,14 @@ async def docs(request: Request) -> HTMLResponse:
 
 
 def with_header(response: Response, results: Results) -> Results:
-    """Return results whose request id is a header, too."""
+    """Return results with the request id as a header, too."""
     if results.request_id is not None:
         response.headers[REQUEST_ID] = results.request_id
     return results
 
 
 async def unless_gone(request: Request, answer: Awaitable[T]) -> T:
-    """Return the answer, or stop waiting for it as soon as the client has gone: then nobody shall work for it."""
+    """Return the answer, or cancel the request as soon as the client has disconnected, to save the work."""
 
     async def wait_gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
@@ -233,7 +233,7 @@ async def unless_gone(request: Request, answer: Awaitable[T]) -> T:
 
 
 async def _update_gauges(metrics: Metrics) -> None:
-    """Update the gauges for ever, so that whichever process is asked reports those of this one."""
+    """Update the gauges periodically, so that any process of the service can report those of this one."""
     while metrics.is_multiprocess:
         metrics.update()
         await asyncio.sleep(GAUGES_S)

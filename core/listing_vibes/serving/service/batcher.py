@@ -17,19 +17,19 @@ Answer = TypeVar("Answer")
 
 
 class Batcher(Generic[Request, Answer]):
-    """Gathers requests and answers them together, one batch at a time, on a thread of its own.
+    """Collects requests and answers them in batches, one batch at a time, on a separate thread.
 
-    The first request of an idle service waits `pause` seconds for company; while a batch is worked on the next one gathers by
-    itself. The scheme of Crankshaw et al., "Clipper" (2017), section 4.3, with a fixed bound instead of an adaptive one.
+    The first request of an idle service waits `pause` seconds for others; during a batch the next one is collected.
+    The scheme is that of Crankshaw et al., "Clipper" (2017), section 4.3, with a fixed bound instead of an adaptive one.
 
     Args:
-        answer: returns for each request, in their order, an answer or the exception that its request shall see. What it raises as
-            a `VibesError` is the answer to all of them; after any other exception each request is tried alone.
-        size: requests in a batch, at most.
-        waiting: requests that may wait; beyond them `ask` raises `Busy`.
+        answer: returns for each request, in order, an answer or the exception to raise for it. A `VibesError` that it raises
+            applies to all requests; after any other exception each request is retried alone.
+        size: maximum number of requests in a batch.
+        waiting: maximum number of waiting requests; beyond it `ask` raises `Busy`.
         pause: seconds.
-        deadline: seconds after which `ask` raises `Busy`, and at once as long as a batch takes longer; None: it waits.
-        observe: called with the number of requests of each batch and the seconds that it took.
+        deadline: seconds after which `ask` raises `Busy`; it raises at once while a batch takes longer; None: no deadline.
+        observe: called with the number of requests and the seconds of each batch.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Batcher(Generic[Request, Answer]):
     ) -> None:
         self._answer, self._size, self._max_waiting, self._pause = answer, size, waiting, pause
         self._deadline, self._observe = deadline, observe
-        self._started: float | None = None  # when the batch that is being worked on was begun
+        self._started: float | None = None  # start time of the current batch
         self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
         self._batch: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._wake, self._is_closing = asyncio.Event(), False
@@ -55,15 +55,15 @@ class Batcher(Generic[Request, Answer]):
 
     @property
     def busy_s(self) -> float:
-        """Seconds that the batch which is being worked on has taken so far; 0 where there is none."""
+        """Return the seconds that the current batch has taken so far; 0 if there is none."""
         return 0.0 if self._started is None else time.monotonic() - self._started
 
     async def ask(self, request: Request) -> Answer:
         """Return the answer to one request.
 
         Raises:
-            Busy: too many are waiting, the deadline has passed, or the service is being stopped; else what `answer` gave as an
-                exception.
+            Busy: too many requests are waiting, the deadline has passed, or the service is being stopped.
+            Exception: the exception that `answer` returned for the request.
         """
         if self._is_closing or len(self._waiting) >= self._max_waiting:
             raise self._refusal()
@@ -82,7 +82,7 @@ class Batcher(Generic[Request, Answer]):
             raise late from None
 
     def refuse_all(self) -> None:
-        """Refuse whatever has no answer yet, and take nothing more."""
+        """Refuse all pending requests and accept no more."""
         self._is_closing = True
         self._wake.set()
         for _, future in (*self._waiting, *self._batch):
@@ -90,7 +90,7 @@ class Batcher(Generic[Request, Answer]):
                 future.set_exception(self._refusal())
 
     async def close(self) -> None:
-        """Answer what is waiting, take nothing more, and end the thread unless it hangs."""
+        """Answer the waiting requests, accept no more, and end the thread unless it hangs."""
         self._is_closing = True
         self._wake.set()
         if self._deadline is None or self.busy_s <= self._deadline:
@@ -121,7 +121,7 @@ class Batcher(Generic[Request, Answer]):
             if self._observe is not None:
                 self._observe(len(self._batch), time.monotonic() - begin)
             for (_, future), answer in zip(self._batch, answers, strict=True):
-                if future.done():  # the client has gone
+                if future.done():  # the client has disconnected
                     continue
                 if isinstance(answer, Exception):
                     future.set_exception(answer)
@@ -140,7 +140,7 @@ class Batcher(Generic[Request, Answer]):
         return [(await self._run([item]))[0] for item in batch]
 
     def _next_batch(self) -> list[tuple[Request, asyncio.Future[Answer]]]:
-        """Take the next batch, without requests whose client has gone."""
+        """Return the next batch, without requests whose client has disconnected."""
         batch: list[tuple[Request, asyncio.Future[Answer]]] = []
         while self._waiting and len(batch) < self._size:
             request, future = self._waiting.popleft()

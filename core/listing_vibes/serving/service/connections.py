@@ -1,4 +1,4 @@
-"""Bounds of connections that uvicorn lacks: it waits without end for a request that was begun, and at its limit refuses everybody."""
+"""Limits of connections that uvicorn lacks: it waits forever for an incomplete request, and at its limit refuses every client."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-READ_S = 10.0  # for a request to arrive, and a second more for each `RATE` bytes of it
+READ_S = 10.0  # time limit of a request's arrival, plus one second for each `RATE` bytes
 RATE = 64 * 2**10
-WRITE_S = 30.0  # that a client may leave a response unread
-MAX_HEAD = 64 * 2**10  # bytes of a request's first line and headers
-BACKLOG = 1024  # connections that the system may hold until they are accepted
-SPARE_FILES = 128  # descriptors for the run, the databases and the logs
-#: Seconds after the server was told to stop at which connections close whose client still sends or does not read.
+WRITE_S = 30.0  # time limit for a client to read a response
+MAX_HEAD = 64 * 2**10  # maximum bytes of a request's first line and headers
+BACKLOG = 1024  # maximum number of connections that wait to be accepted
+SPARE_FILES = 128  # file descriptors for the run, the databases and the logs
+#: Seconds after the stop signal after which connections of slow clients are closed.
 CLOSE_S = 6.5
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 of uvicorn with a deadline for each request, whose oldest waiting connection makes room for a new one.
+    """HTTP/1.1 protocol of uvicorn with a deadline for each request; at the limit the oldest idle connection is closed for a new one.
 
     Attributes:
-        waiting_since: when the server began to wait for the client, in seconds of the loop's clock.
+        waiting_since: when the server started to wait for the client, in seconds of the loop's clock.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -33,11 +33,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_working(self) -> bool:
-        """Whether a request has arrived whole and waits for its response."""
+        """Return whether a complete request waits for its response."""
         return self._has_request and self.cycle is not None and not self.cycle.response_complete
 
     def close_now(self) -> None:
-        """Close the connection, whatever was not yet read or written."""
+        """Close the connection and drop unread and unwritten data."""
         self.connections.discard(self)
         self.transport.abort()
 
@@ -105,7 +105,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def connection_limits(wanted: int) -> tuple[int, int]:
-    """Return how many connections to hold and to queue: as many as wanted, or as open files are allowed."""
+    """Return how many connections to hold and to queue: the requested number, or fewer by the limit of open files."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit
@@ -117,5 +117,5 @@ def connection_limits(wanted: int) -> tuple[int, int]:
     if soft < enough:
         soft = enough if hard == resource.RLIM_INFINITY else min(hard, enough)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    backlog = min(BACKLOG, soft // 4)  # all of them may be accepted before the first is closed
+    backlog = min(BACKLOG, soft // 4)  # all queued connections may be accepted before the first is closed
     return max(1, min(wanted, soft - backlog - SPARE_FILES)), backlog

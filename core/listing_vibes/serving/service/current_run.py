@@ -1,4 +1,4 @@
-"""The newest state of a run folder, opened beside the one in use and put in its place whole."""
+"""The newest state of a run folder, opened in the background and swapped in atomically."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from listing_vibes.serving.service.lists import RunState
 
 
 class CurrentRun:
-    """Holds the state that requests are answered with.
+    """Holder of the current state of a run.
 
     Args:
         blend, shared: see `RunState`.
 
     Attributes:
         state: the state in use.
-        problem: why a newer state could not be opened; empty: there was none, or it is in use.
+        problem: why a newer state could not be opened; empty: no newer state, or it is in use.
     """
 
     def __init__(self, path: Path, blend: str | None = None, shared: Shared | None = None) -> None:
         self.path, self._blend, self._shared, self.problem = path, blend, shared, ""
         self.state = self._open()
-        # Of the state before, as long as it is there: it and its recommenders refer to each other, and Python by itself collects
-        # such garbage so seldom that a service held every state of a day.
+        # A weak reference to the previous state: it is part of a reference cycle, and Python collects these so rarely that a
+        # service would keep every state of a day in memory.
         self._replaced: Callable[[], Run | None] = lambda: None
 
     async def follow(self, interval_s: float, observe: Callable[[bool], None]) -> None:
-        """Open newer states for ever; `observe` is called with whether an opening succeeded.
+        """Poll for newer states and open them; `observe` is called with whether an opening succeeded.
 
-        A look reads two small files. A state that cannot be opened, whatever the reason, is tried again at the next look;
-        meanwhile the one in use goes on. A replaced state is freed, in memory and on disk, as soon as no request uses it.
+        A poll reads two small files. If a state cannot be opened, the current one stays in use and the next poll retries.
+        A replaced state is freed, in memory and on disk, as soon as no request uses it.
         """
         loop = asyncio.get_running_loop()
         while True:

@@ -1,4 +1,4 @@
-"""What a request may cost, which neither uvicorn nor FastAPI bounds: bytes of bodies, values of JSON, characters and pixels."""
+"""Limits of requests that neither uvicorn nor FastAPI has: bytes of bodies, values of JSON, characters and pixels."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from listing_vibes.errors import VibesError
 from listing_vibes.market.photo_decoding import readable
 
-#: Bytes of a request by its path, and where the path has no bound of its own; a body of so many counts for nothing.
+#: Maximum bytes of a body by path, and the default for all other paths; bodies up to the default do not count towards `MAX_HELD`.
 MAX_BODIES, SMALL = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}, 64 * 2**10
-#: Bytes of the larger bodies that are held at one moment.
+#: Maximum total bytes of larger bodies in memory at a time.
 MAX_HELD = 256 * 2**20
-MAX_VALUES = 20_000  # of a body's JSON, about; a history of 1,000 events has 6,000
+MAX_VALUES = 20_000  # approximate limit of JSON values per body; a history of 1,000 events has 6,000
 MAX_CHARACTERS = 100_000
 MAX_PIXELS = 64_000_000  # thirty photos of 1600 x 1200 have 58 million
 MAX_INTEGER = 2**63
 
 
 class BodyLimit:
-    """ASGI middleware that reads the body of a request and refuses one that is too large, whether or not it says its length.
+    """ASGI middleware that reads the body of a request and refuses one that is too large, with or without a length header.
 
     Args:
-        bodies: bytes by path.
-        held: bytes of all larger bodies that are being received or answered.
+        bodies: maximum bytes by path.
+        held: maximum total bytes of all larger bodies that are being received or processed.
     """
 
     def __init__(self, app: ASGIApp, bodies: Mapping[str, int] = MAX_BODIES, held: int = MAX_HELD) -> None:
@@ -50,7 +50,7 @@ class BodyLimit:
             message: Message = {"more_body": True}
             while message.get("more_body", False):
                 message = await receive()
-                if message["type"] != "http.request":  # the client has gone
+                if message["type"] != "http.request":  # the client has disconnected
                     return
                 body += message.get("body", b"")
                 if len(body) > limit:
@@ -59,10 +59,10 @@ class BodyLimit:
                     self.held += len(body) - held
                     held = len(body)
                 if self.held > self.max_held and held:
-                    error = "There is no room for this request, since others send much; send it again in a moment."
+                    error = "The service is busy with other large requests; send this one again in a moment."
                     return await _refuse(scope, receive, send, 503, error)
-            # Counted before it is parsed: ten million empty lists fit into 30 MB, and take gigabytes as objects. Every value but
-            # the first of each list or mapping follows a comma; text may hold these, too, so this counts too many.
+            # Counted before parsing: ten million empty lists fit into 30 MB but take gigabytes as objects. Every value except
+            # the first of each list or mapping follows a comma; text may contain commas as well, so the count is an upper bound.
             if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
                 error = f"The body holds more than {MAX_VALUES} values; send less at once."
                 return await _refuse(scope, receive, send, 422, error)
@@ -83,10 +83,10 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, error
 
 
 def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a listing, each a text, a number, a flag or a list of these.
+    """Return the attributes of a listing after checking that each is a text, a number, a flag or a list of these.
 
     Raises:
-        VibesError: another kind of value, a number beyond what tables hold, or too much text.
+        VibesError: a value has another type, a number is out of range, or there is too much text.
     """
     characters = 0
     for name, value in cells.items():
@@ -98,7 +98,7 @@ def check_attributes(cells: Mapping[str, Any]) -> dict[str, Any]:
                 raise VibesError(
                     f"attributes.{name[:100]} is a {type(item).__name__}; give a text, a number, yes or no, or a list of these."
                 )
-            elif item is not None and not abs(item) < MAX_INTEGER:  # nor is it NaN
+            elif item is not None and not abs(item) < MAX_INTEGER:  # also excludes NaN
                 raise VibesError(f"attributes.{name[:100]} has too many digits; give a number below 2^63.")
     if characters > MAX_CHARACTERS:
         raise VibesError(f"The attributes have more than {MAX_CHARACTERS} characters; send less text.")
@@ -109,14 +109,14 @@ def decode_photos(texts: Sequence[str]) -> list[bytes]:
     """Return image files from base64.
 
     Raises:
-        VibesError: one is no base64, or all have more than `MAX_PIXELS` pixels together.
+        VibesError: a text is not base64, or all photos together have more than `MAX_PIXELS` pixels.
     """
     photos, pixels = [], 0
     for number, text in enumerate(texts):
         try:
             photos.append(binascii.a2b_base64(text, strict_mode=True))
         except (binascii.Error, ValueError) as error:
-            raise VibesError(f"photos.{number} is no base64 ({error}); encode the file's bytes.") from error
+            raise VibesError(f"photos.{number} is not base64 ({error}); encode the file's bytes.") from error
         pixels += _count_pixels(photos[-1])
         if pixels > MAX_PIXELS:
             raise VibesError(
@@ -126,7 +126,7 @@ def decode_photos(texts: Sequence[str]) -> list[bytes]:
 
 
 def _count_pixels(photo: bytes) -> int:
-    """Return the pixels of an image file by its header; 0 of what is none, which whoever decodes it reports."""
+    """Return the number of pixels by the header of an image file; 0 for other content, which the decoder reports."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -134,5 +134,5 @@ def _count_pixels(photo: bytes) -> int:
                 return image.width * image.height
     except Image.DecompressionBombError:
         return MAX_PIXELS + 1
-    except Exception:  # Pillow raises nearly anything on damaged bytes
+    except Exception:  # Pillow raises many types on damaged bytes
         return 0

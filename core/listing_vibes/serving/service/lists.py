@@ -1,4 +1,4 @@
-"""Lists of one opened state of a run: a batch of requests is answered together, those that go by the same rules in one call."""
+"""Lists of one open state of a run, made in batches: requests with the same rules share a call."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ from listing_vibes.serving.service.models import (
     SimilarQuery,
 )
 
-#: Events that an explanation leaves out one by one, from the newest on, and parts of each kind that it names.
+#: Number of newest events that an explanation leaves out one by one, and of parts of each kind that it returns.
 MAX_EVENTS, MAX_PARTS = 30, 3
 
 
 class ListRequest(NamedTuple):
-    """A list to be made.
+    """A request for a list.
 
     Attributes:
-        subject: the listing that others are similar to, or the user; of a posted history its user, where that is known.
-        request_id: under which the list will be recorded; empty: it is not.
+        subject: the query listing, or the user; for a posted history its user, if given.
+        request_id: id of the recorded impression; empty: the list is not recorded.
         posted: the user's posted events, see `listing_vibes.serving.events.EventLog.read_users`.
     """
 
@@ -59,7 +59,7 @@ class ListRequest(NamedTuple):
 
 
 class MadeList(NamedTuple):
-    """A list, and what made it; of an interleaved one both runs, A first. See `listing_vibes.serving.impressions.Impression`."""
+    """A list with its sources, both runs (A first) if interleaved; see `listing_vibes.serving.impressions.Impression`."""
 
     results: Results
     makers: tuple[Maker, ...]
@@ -69,7 +69,7 @@ class MadeList(NamedTuple):
 
 @dataclass(eq=False)
 class _Query:
-    """A request, what makes its list, and of what: a listing's row, a user's rows in the log, or a history."""
+    """A request with its recommender and its subject: a listing's row, a user's rows in the log, or a history."""
 
     request: ListRequest
     recommender: Recommender
@@ -85,7 +85,7 @@ class _Query:
 
     @property
     def group(self) -> tuple[object, ...]:
-        """What is made in one call: of one kind, by one recommender at one moment, and of one length where that changes a list."""
+        """Return the key of requests that share a call: kind, recommender, moment, and the length if it affects a list."""
         kind = "similar" if self.row >= 0 else "history" if self.history else "user"
         query = self.request.query
         return id(self.recommender), kind, self.at, query.k if query.diversity else None
@@ -95,8 +95,8 @@ class RunState:
     """A run with its model, events and vectors in memory. Its lists are those of `Run.similar` and `Run.recommend`.
 
     Args:
-        blend: what is added to the model where a request does not say.
-        shared: where the vectors lie that other processes use as well; None: they are this one's alone.
+        blend: the blend of requests that name none.
+        shared: vectors shared with other processes; None: the vectors are private to this process.
 
     Raises:
         VibesError: see `Run.open`, `Run.engine` and `Run.additions`.
@@ -112,16 +112,16 @@ class RunState:
         if self.run.has_market:
             _ = self.run.user_number
             self.run.recommender(beside=blend).warm(self.run.after_last_event)
-            for user in self.run.log.users[:1]:  # the first call of a library is slow
+            for user in self.run.log.users[:1]:  # warm-up, since the first call of a library is slow
                 self.answer([ListRequest(RecommendQuery(k=1), user)])
 
     @property
     def market_changed(self) -> bool:
-        """Whether the market is another than that which the run was made from, as far as it is at hand."""
+        """Return whether the market changed since the run was made, if the market is available."""
         return self.run.has_market and self.run.market_changed
 
     def answer(self, requests: Sequence[ListRequest]) -> list[MadeList | Exception]:
-        """Return for each request its list, or the `VibesError` that says why there is none."""
+        """Return for each request its list, or a `VibesError`."""
         answers: dict[int, MadeList | Exception] = {}
         groups: dict[tuple[object, ...], list[tuple[int, _Query]]] = {}
         for number, request in enumerate(requests):
@@ -137,15 +137,15 @@ class RunState:
         return [answers[number] for number in range(len(requests))]
 
     def explain(self, requests: Sequence[ListRequest]) -> list[MadeList | Exception]:
-        """Return the same with explanations, as far as the time that a request gives allows."""
+        """Return for each request its list with explanations, within the request's time budget, or a `VibesError`."""
         return [self._explained(request) for request in requests]
 
     def embed(self, listings: Sequence[PostedListing]) -> list[Embeddings | Exception]:
-        """Return for each listing its vectors, or the `VibesError` that says why there are none."""
+        """Return for each listing its vectors, or a `VibesError`."""
         return [self._embedded(listing) for listing in listings]
 
     def name_of(self, user: str | None) -> str | None:
-        """Return what the market calls a user, so that an id and its hash are one."""
+        """Return the name of a user in the market, so that an id and its hash are the same user."""
         if user is None:
             return None
         number = self.run.user_number.get(user)
@@ -248,7 +248,7 @@ class RunState:
         try:
             spaces = [space for space in self.run.spaces if space != "attributes"] or self.run.spaces
             for space in listing.spaces or ():
-                self.run.index(space)  # says where there is no such space
+                self.run.index(space)  # raises if there is no such space
             cells, photos = check_attributes(listing.attributes), decode_photos(listing.photos)
             encoded = self._newcomers.encode(cells, photos, listing.spaces or spaces)
         except VibesError as error:

@@ -1,4 +1,4 @@
-"""What Prometheus reads of the service."""
+"""Prometheus metrics of the service."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from listing_vibes.serving.monitor.prometheus import MonitorCollector
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-#: Names a folder in which the processes of one service count; read by prometheus_client when it is imported.
+#: Environment variable of the folder for the metrics of all processes; prometheus_client reads it at import.
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """The service's own registry, so that several services in one process do not mix.
+    """Metrics in a separate registry, so that several services in one process do not mix.
 
-    Of a service of several processes each reports the same: counts and times of all of them added up, those of processes that
-    ended too; gauges of those that live (the least of generation and listings, since a refresh has arrived when all have it).
+    Every process of a service reports the same values: counts and times summed over all processes, including ended ones; gauges of
+    the live ones (the minimum of generation and listings, since a refresh has arrived when all processes have it).
 
     Args:
-        run: whose last monitoring is reported, where `vibes monitor` has written one.
+        run: run folder whose last result of `vibes monitor` is reported, if there is one.
     """
 
     def __init__(self, run: Path) -> None:
@@ -51,16 +51,20 @@ class Metrics:
         self._target = registry = None if self.is_multiprocess else self.registry
         self.requests = Counter("vibes_requests", "Requests answered", ["path", "status"], registry=registry)
         self.seconds = Histogram(
-            "vibes_request_seconds", "From request to response", ["path"], buckets=SECONDS, registry=registry
+            "vibes_request_seconds",
+            "Time from request to response",
+            ["path"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self.batch_size = Histogram(
-            "vibes_batch_requests", "Requests of a batch", buckets=SIZES, registry=registry
+            "vibes_batch_requests", "Requests per batch", buckets=SIZES, registry=registry
         )
         self.batch_seconds = Histogram(
-            "vibes_batch_seconds", "Encoding and search of a batch", buckets=SECONDS, registry=registry
+            "vibes_batch_seconds", "Time of encoding and search per batch", buckets=SECONDS, registry=registry
         )
         self.openings = Counter(
-            "vibes_run_openings", "Newer states of the run", ["outcome"], registry=registry
+            "vibes_run_openings", "Openings of newer states of the run", ["outcome"], registry=registry
         )
         self.unrecorded = Counter(
             "vibes_unkept_answers", "Responses that could not be recorded as impressions", registry=registry
@@ -69,16 +73,16 @@ class Metrics:
         self.registry.register(MonitorCollector(lambda: _monitored(run)))
 
     def add_gauge(self, name: str, help: str, value: Callable[[], float], mode: str = "livemin") -> None:
-        """Report a value that `update` asks for.
+        """Add a gauge that `update` sets to `value()`.
 
         Args:
-            mode: what several processes report: "livesum", "livemin", or "liveall" (each, by its number).
+            mode: aggregation over processes: "livesum", "livemin", or "liveall" (one series per process).
         """
         gauge = Gauge(name, help, registry=self._target, multiprocess_mode=mode)  # type: ignore[arg-type]
         self._gauges.append((gauge, value))
 
     def update(self) -> None:
-        """Ask for the values of all gauges."""
+        """Set all gauges to their current values."""
         for gauge, value in self._gauges:
             gauge.set(value())
 
@@ -89,7 +93,7 @@ class Metrics:
 
 
 class MetricsMiddleware:
-    """ASGI middleware that counts and times requests, by the path of their route so that ids make no series."""
+    """ASGI middleware that counts and times requests by route path, so that ids do not create series."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
@@ -115,6 +119,6 @@ class MetricsMiddleware:
 
 
 def _monitored(run: Path) -> Monitored | None:
-    with suppress(VibesError):  # a damaged file is no reason to report nothing
+    with suppress(VibesError):  # a damaged file must not suppress the other metrics
         return Monitored.load(run)
     return None

@@ -12,11 +12,11 @@ from listing_vibes.run.rules import Rules, Texts
 from listing_vibes.serving.events import Duration, Id, PostedEvent
 
 MAX_LISTINGS, MAX_EVENTS, MAX_PHOTOS, MAX_POSTED = 1000, 1000, 30, 1000
-#: Values of one rule, and of `block`.
+#: Maximum number of values of one rule, and of `block`.
 MAX_RULES, MAX_BLOCKED = 20, 1000
-#: The former names of parameters, with their names now.
+#: Former names of parameters, with their current names.
 RENAMED = {"with": "blend", "why": "explain", "why_ms": "explain_ms"}
-#: In a body numbers are numbers and flags are flags; in a URL all is text.
+#: JSON bodies have typed values; in a URL everything is text.
 BODY = ConfigDict(extra="forbid", strict=True, validate_by_name=False, validate_by_alias=True)
 
 
@@ -27,18 +27,18 @@ class NoParameters(BaseModel):
 
 
 class ListQuery(Rules):
-    """Parameters of lists: the rules, and what else a list is made by."""
+    """Parameters of lists: the rules and general options."""
 
     model_config = ConfigDict(extra="forbid", validate_by_name=False, validate_by_alias=True)
 
     k: Annotated[int, Field(ge=1, le=MAX_LISTINGS, description="how many listings")] = K
     at: str | int | None = Field(
         None,
-        description="candidates are active then: a date, now, or a position; default: after the last event known",
+        description="moment at which candidates are active: a date, now, or a position; default: after the last event",
     )
     explain: bool = Field(False, description="also explain each listing; such requests wait for one another")
     explain_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        200, description="milliseconds for list and explanations; listings that are late have none"
+        200, description="milliseconds for list and explanations; listings beyond this time have none"
     )
 
     @model_validator(mode="after")
@@ -51,7 +51,7 @@ class ListQuery(Rules):
 
     @property
     def rules(self) -> Rules:
-        """The rules alone."""
+        """Return the rules only."""
         return Rules(**{name: getattr(self, name) for name in Rules.model_fields})
 
 
@@ -66,8 +66,8 @@ class RecommendQuery(ListQuery):
 
     blend: str | None = Field(
         None,
-        description="added to the model: recency, neighbors, ids, joined by +; nothing: the model only; default: what the service "
-        "adds, else the run's default ranking",
+        description="blended into the model: recency, neighbors, ids, joined by +; nothing: the model only; default: the service's "
+        "blend, else the run's default ranking",
     )
 
 
@@ -82,7 +82,7 @@ class HistoryEvent(BaseModel):
 
 
 class PostedHistory(RecommendQuery):
-    """A history, oldest event first; listings that the run does not know are left out and named in the response."""
+    """A history, oldest event first; listings that are not in the run are left out and returned in `unknown`."""
 
     model_config = BODY
 
@@ -90,13 +90,13 @@ class PostedHistory(RecommendQuery):
         description="events, or ids of listings; empty: popular and recent listings"
     )
     user_id: Id | None = Field(
-        None, description="whose it is, where impressions are recorded; the list goes by the history alone"
+        None, description="user of the recorded impression; the list depends on the history only"
     )
-    block: Texts = Field((), description="listings that are in no list")
+    block: Texts = Field((), description="listings to exclude")
 
     @property
     def events(self) -> list[Event]:
-        """The events of the history."""
+        """Return the events of the history."""
         return [
             Event(item) if isinstance(item, str) else Event(item.listing_id, item.action, item.duration_s)
             for item in self.history
@@ -104,7 +104,7 @@ class PostedHistory(RecommendQuery):
 
 
 class PostedListing(BaseModel):
-    """A listing that the market does not have (yet)."""
+    """A listing that is not in the market."""
 
     model_config = BODY
 
@@ -117,10 +117,10 @@ class PostedListing(BaseModel):
     )
     spaces: list[str] | None = Field(
         None,
-        description="model, photos, attributes; default: all of the run but attributes, which take longer",
+        description="model, photos, attributes; default: all spaces of the run except attributes, which take longer",
     )
     k: Annotated[int, Field(ge=0, le=MAX_LISTINGS)] = Field(
-        0, description="also so many neighbors in each space"
+        0, description="number of neighbors to return in each space"
     )
 
 
@@ -143,11 +143,11 @@ class RankedListing(BaseModel):
     score: float
     rule: str | None = Field(
         None,
-        description="what put it there but its score: pinned, or the last rule given up to fill the list: without at_most, "
+        description="reason for its rank other than its score: pinned, or the last rule dropped to fill the list: without at_most, "
         "without same, without where",
     )
     explanation: dict[str, Any] | None = Field(
-        None, description="what adds most to its score, as `vibes explain --json` has it"
+        None, description="parts that add most to its score, as in `vibes explain --json`"
     )
 
 
@@ -157,40 +157,38 @@ class Results(BaseModel):
     results: list[RankedListing]
     fallback: bool = Field(
         False,
-        description="there was no history: these are popular and recent listings, under the same rules but `same`, with their recent "
-        "events as score",
+        description="there is no history: these are popular and recent listings, under the same rules except `same`, scored by their "
+        "recent events",
     )
-    market_changed: bool = Field(
-        False, description="the market is another than that which the run was made from"
-    )
+    market_changed: bool = Field(False, description="the market changed since the run was made")
     scorer: str | None = Field(
         None,
-        description="what scored the list where it is not the model: untrained neighbors, in a run without one, or popular and recent "
-        "listings, without a history",
+        description="scorer of the list if it is not the model: untrained neighbors in a run without a model, or popular and recent "
+        "listings without a history",
     )
     empty_because: str | None = Field(
         None,
-        description="why there are no results, and what to do; options by their names at the command line",
+        description="why there are no results, and what to do; options have their command line names",
     )
     request_id: str | None = Field(
         None,
-        description="where impressions are recorded: events with it tell what became of the list; also a header",
+        description="id of the recorded impression, for later events on the list; also a header",
     )
     unknown: list[str] | None = Field(
-        None, description="listings of a posted history that the run does not have"
+        None, description="listings of a posted history that are not in the run"
     )
 
 
 class Embeddings(BaseModel):
-    """A listing's vectors by space, L2-normalized; a space in which it has nothing is left out."""
+    """A listing's vectors by space, L2-normalized; a space without a vector is left out."""
 
     vectors: dict[str, list[float]]
     similar: dict[str, list[RankedListing]]
-    broken: dict[int, str] = Field(description="by the number of a photo why it was left out")
+    broken: dict[int, str] = Field(description="reason by number of each photo that was left out")
 
 
 class Health(BaseModel):
-    """What is served."""
+    """State of the service."""
 
     status: str
     run: str
@@ -198,11 +196,11 @@ class Health(BaseModel):
     listings: int
     spaces: list[str]
     model: bool
-    generation: int = Field(description="refreshes that the run has behind it")
-    market_changed: bool = Field(description="the market is another than that which the run was made from")
+    generation: int = Field(description="number of refreshes of the run")
+    market_changed: bool = Field(description="the market changed since the run was made")
     opened: float = Field(description="when this state was opened, Unix time")
     problem: str = Field(description="why a newer state could not be opened; empty: none")
-    worker: int = Field(description="the process that answers, of those of the service")
+    worker: int = Field(description="number of the worker process that answers")
 
 
 class Problem(BaseModel):

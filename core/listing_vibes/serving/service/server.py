@@ -38,24 +38,24 @@ from listing_vibes.serving.service.current_run import CurrentRun
 from listing_vibes.serving.service.metrics import MULTIPROCESS_FOLDER
 from listing_vibes.serving.service.service import GRACE_S, Service
 
-#: Seconds that a worker process may take to open the run, that it may be silent, and to its end.
+#: Timeouts in seconds: of a worker's start, of its heartbeat, and of its shutdown.
 START_S, SILENT_S, END_S = 600, 10, GRACE_S + 2
 THREADS = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """What a service serves, and how.
+    """Settings of a service.
 
     Attributes:
-        blend: what is added to the model where a request does not say, see `Run.recommend`.
-        events: database that takes posted events, see `listing_vibes.serving.database.Database`; None: none are taken.
-        impressions: database in which every response is recorded; None: none is.
+        blend: the blend of requests that name none, see `Run.recommend`.
+        events: database of posted events, see `listing_vibes.serving.database.Database`; None: events are not accepted.
+        impressions: database in which every response is recorded; None: responses are not recorded.
         hash_users: whether users are recorded there as keyed hashes.
-        other: a second run, tried against the first, with `other_blend`.
+        other: a second run to compare with the first, with `other_blend`.
         split: share of the users that get the second run; None: every list is interleaved from both.
-        connections: at the same time for each process, at most; fewer where it may have fewer descriptors.
-        workers: processes that answer at one address.
+        connections: maximum number of concurrent connections per process; fewer if the limit of open files is lower.
+        workers: number of worker processes.
     """
 
     run: Path
@@ -76,12 +76,12 @@ def serve(
     port: int = 8000,
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then answer what is under way and end within `GRACE_S` seconds.
+    """Serve until SIGINT or SIGTERM, then answer pending requests and end within `GRACE_S` seconds.
 
-    Who may ask is set in the environment, see `listing_vibes.serving.service.access.Access`.
+    Access rules are set in the environment, see `listing_vibes.serving.service.access.Access`.
 
     Args:
-        port: 0: any free one.
+        port: the port; 0: any free one.
         ready: called with the URL once the server accepts requests.
 
     Raises:
@@ -94,17 +94,17 @@ def serve(
     with listen(host, port) as bound:
         factory = AppFactory(settings, experiment, ready=lambda: ready(url_of(bound)))
         config = server_config(factory, settings.connections)
-        # uvicorn raises the signal again after its shutdown; to stop when told to is no failure.
+        # uvicorn raises the signal again after its shutdown; a requested stop is no failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run([bound])
 
 
 def prepare(settings: ServiceSettings) -> Setup | None:
-    """Make the databases and begin or resume the experiment, once before several processes open them."""
+    """Create the databases and start or resume the experiment, once before several processes open them."""
     if settings.impressions is None and (settings.other is not None or settings.hash_users):
         raise VibesError(
-            "Two runs and --hash-users need impressions; say with --impressions PLACE where to record them."
+            "Two runs and --hash-users need impressions; give --impressions PLACE to record them."
         )
     if settings.split is not None and not 0 < settings.split < 1:
         raise VibesError(
@@ -113,7 +113,7 @@ def prepare(settings: ServiceSettings) -> Setup | None:
     run = Run.open(settings.run)
     if settings.other is not None and is_other_market(settings.other, run.market):
         raise VibesError(
-            f"{settings.other} is over another market than {settings.run}, of which it has no listing; make a run of it with "
+            f"{settings.other} shares no listing with {settings.run}, since it is over another market; make a run of its model with "
             f"`vibes embed {run.market.path} NEW --model {settings.other}`, and serve NEW."
         )
     if settings.events is not None:
@@ -137,10 +137,10 @@ def prepare(settings: ServiceSettings) -> Setup | None:
 
 @dataclass(frozen=True)
 class AppFactory:
-    """Opens the runs and returns the application; uvicorn calls it in each process.
+    """Factory that opens the runs and returns the application; uvicorn calls it in each process.
 
     Attributes:
-        shared: folder of the vectors that the processes of this service map together.
+        shared: folder of the vectors that the processes of this service share by memory mapping.
         ready: called once the application is up.
     """
 
@@ -164,7 +164,7 @@ class AppFactory:
         settings, shared = self.settings, None if self.shared is None else Shared(self.shared)
         if Run.open(settings.run).has_model:
             import listing_vibes.model.encoder  # noqa: F401 (torch, and all else that a model needs)
-        gc.freeze()  # libraries stay: walking them again and again would only make requests wait
+        gc.freeze()  # excludes the libraries from garbage collection, which would delay requests
         current = CurrentRun(settings.run, settings.blend, shared)
         events, impressions, experiment = None, None, None
         if settings.events is not None:
@@ -185,12 +185,12 @@ def server_config(app: Callable[..., object], connections: int, **options: objec
         factory=isinstance(app, AppFactory),
         http=BoundedProtocol,
         ws="none",
-        log_level="error",  # clients must not fill the log with what is wrong with their requests
+        log_level="error",  # clients must not fill the log with invalid requests
         access_log=False,
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=int(GRACE_S) - 1,
-        limit_concurrency=limit + 1,  # uvicorn refuses the one that reaches it
+        limit_concurrency=limit + 1,  # uvicorn refuses the connection that reaches this number
         backlog=backlog,
         lifespan="on",
         **options,  # type: ignore[arg-type]
@@ -198,10 +198,10 @@ def server_config(app: Callable[..., object], connections: int, **options: objec
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's supervisor of worker processes, which says when all of them answer.
+    """Supervisor of worker processes that reports when all of them accept requests.
 
     Args:
-        counts: folder of what the processes count, see `listing_vibes.serving.service.metrics.Metrics`.
+        counts: folder for the metrics of the processes, see `listing_vibes.serving.service.metrics.Metrics`.
         ready: called once all of them accept requests.
     """
 
@@ -233,7 +233,7 @@ class Supervisor(Multiprocess):
         until = time.monotonic() + END_S
         for process in self.processes:
             process.process.join(max(0.0, until - time.monotonic()))
-            if process.process.is_alive():  # it was stopped: it cannot end by itself
+            if process.process.is_alive():  # a suspended process cannot end by itself
                 process.kill()
 
 
@@ -241,9 +241,9 @@ def _serve_by_workers(
     settings: ServiceSettings, experiment: Setup | None, host: str, port: int, ready: Callable[[str], None]
 ) -> None:
     with listen(host, port) as bound, scratch_folder() as folder:
-        # What the processes inherit: where they count together, and their share of the processors.
+        # Inherited by the processes: the folder for metrics, and their share of the processors.
         os.environ[MULTIPROCESS_FOLDER] = str(folder)
-        if os.environ.get(THREADS) in (None, str(cores())):  # else the user has said how many each has
+        if os.environ.get(THREADS) in (None, str(cores())):  # else the user has set the number of threads
             os.environ[THREADS] = str(max(1, cores() // settings.workers))
         config = server_config(
             AppFactory(settings, experiment, folder),
@@ -263,7 +263,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket.
 
     Raises:
-        VibesError: the port is taken, or there is no such host.
+        VibesError: the port is taken, or the host does not exist.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

@@ -1,4 +1,4 @@
-"""What the routes of the service share: the runs in use, the queues before them, and what is recorded."""
+"""State shared by the routes of the service: the runs in use, their queues, and the databases."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from listing_vibes.serving.service.models import (
     SimilarQuery,
 )
 
-#: Lists that are made together, and seconds that the first one of an idle service waits for others.
+#: Maximum batch size of lists, and seconds that the first request of an idle service waits for others.
 BATCH, PAUSE_S = 64, 0.002
-#: Listings, and lists with explanations, that may wait.
+#: Maximum number of waiting listings, and of waiting lists with explanations.
 MAX_SLOW = 32
-#: Posts of events that are committed together, and seconds that one waits; that a list waits for the newest events of its user and
-#: for its record; that `/health` waits for a list and for the locks of the databases, each.
+#: Maximum number of posts in one commit, and timeouts in seconds: of a post; of a list's query for its user's newest events and of
+#: its record; of each check of `/health` (a list, the locks of the databases).
 POSTS, POST_S, RECENT_S, RECORD_S, HEALTH_S = 256, 5.0, 0.5, 1.0, 2.0
-#: Seconds from the signal to stop to the end of the process, less than the ten after which Docker kills; and before that end at
-#: which requests without a response are refused.
+#: Seconds from the stop signal to the end of the process, less than the ten after which Docker kills it; and how long before that
+#: end pending requests are refused.
 GRACE_S, REFUSE_S = 8.0, 2.0
 T = TypeVar("T")
 
@@ -48,9 +48,9 @@ class Service:
     """A service over a run.
 
     Args:
-        events: takes posted events; None: none are taken.
-        impressions: records every list; None: none is.
-        experiment: what is compared, and the second run.
+        events: log of posted events; None: events are not accepted.
+        impressions: log of impressions; None: lists are not recorded.
+        experiment: setup of the experiment, and the second run.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Service:
         self._logged = ""
 
     def start(self) -> None:
-        """Start the queues, in the event loop that answers."""
+        """Start the queues in the current event loop."""
         events, impressions = self.events, self.impressions
         self.lists = Batcher(self._make_lists, BATCH, pause=PAUSE_S)
         self.explained: Batcher[ListRequest, MadeList] = Batcher(
@@ -91,26 +91,26 @@ class Service:
         self._add_gauges()
 
     def refuse_all(self) -> None:
-        """Refuse whatever has no answer yet."""
+        """Refuse all pending requests."""
         for queue in self.queues:
             queue.refuse_all()
 
     async def close(self) -> None:
-        """Answer what waits, and close the databases."""
+        """Answer the waiting requests and close the databases."""
         await asyncio.gather(*(queue.close() for queue in self.queues))
         for log in (self.events, self.impressions):
             if log is not None:
                 log.close()
 
     async def make_list(self, query: SimilarQuery | RecommendQuery, subject: str | None) -> Results:
-        """Return a list, recorded where lists are recorded, see `ListRequest`."""
+        """Return a list and record it if the service has impressions, see `ListRequest`."""
         request = ListRequest(query, subject)
         if self.impressions is not None:
             request = request._replace(request_id=secrets.token_hex(12))
         if type(query) is RecommendQuery and self.events is not None:
             try:
                 request = request._replace(posted=await self.recent.ask(subject or ""))
-            except VibesError as error:  # the list goes by what the run has
+            except VibesError as error:  # the list uses the run's events only
                 self._log(error)
         created = await (self.explained if query.explain else self.lists).ask(request)
         if self.impressions is not None:
@@ -118,16 +118,16 @@ class Service:
         return created.results
 
     async def check(self) -> None:
-        """Make a list and take the locks of the databases.
+        """Check that a list can be made and the databases can be locked.
 
         Raises:
-            Busy: one of these does not work in time.
+            Busy: a check does not succeed in time.
         """
         try:
             async with asyncio.timeout(HEALTH_S):
                 await self.lists.ask(None)
         except (Busy, TimeoutError) as error:
-            if self.lists.busy_s > HEALTH_S:  # a long queue alone is no fault
+            if self.lists.busy_s > HEALTH_S:  # a long queue alone is no failure
                 raise Busy(f"No list was made for {self.lists.busy_s:.0f} s.") from error
         try:
             await self.checks.ask(None)
@@ -135,7 +135,7 @@ class Service:
             raise Busy(str(error)) from error
 
     def _make_lists(self, requests: Sequence[ListRequest | None]) -> list[Any]:
-        """Return the lists of a batch; None is a request of `check`, for which any list is made."""
+        """Return the lists of a batch; None is a request of `check`, which gets any list."""
         begin = time.perf_counter()
         lists = [request for request in requests if request is not None]
         answers = iter(self._make(lists, RunState.answer))
@@ -158,7 +158,7 @@ class Service:
         return answer_by_both(setup, self.current.state, other.state, requests, make)
 
     async def _record(self, request: ListRequest, created: MadeList) -> None:
-        """Record a list, whose request id says that it is recorded."""
+        """Record a list; the request id in its response shows that it is recorded."""
         is_similar = isinstance(request.query, SimilarQuery)
         impression = Impression(
             request.request_id,
@@ -192,20 +192,20 @@ class Service:
 
     def _add_gauges(self) -> None:
         metrics, current, start = self.metrics, self.current, time.time()
-        waiting = "Requests that wait for a batch"
+        waiting = "Requests waiting for a batch"
         metrics.add_gauge("vibes_waiting_requests", waiting, lambda: sum(map(len, self.queues)), "livesum")
         metrics.add_gauge("vibes_listings", "Listings of the run", lambda: len(current.state.run.listing_ids))
-        refreshes = "Refreshes that the run has behind it"
+        refreshes = "Number of refreshes of the run"
         metrics.add_gauge("vibes_run_generation", refreshes, lambda: current.state.run.generation)
-        opened = "When this state was opened"
+        opened = "Time when this state was opened"
         metrics.add_gauge("vibes_run_opened_timestamp_seconds", opened, lambda: current.state.opened)
         if metrics.is_multiprocess:
             name = "vibes_worker_started_timestamp_seconds"
-            metrics.add_gauge(name, "When it began", lambda: start, "liveall")
+            metrics.add_gauge(name, "Start time of the process", lambda: start, "liveall")
 
 
 def _one_answer(function: Callable[[Sequence[T]], None]) -> Callable[[Sequence[T]], Sequence[None]]:
-    """Return a function without a result as what a `Batcher` calls."""
+    """Adapt a function without a result for a `Batcher`."""
 
     def answer(requests: Sequence[T]) -> Sequence[None]:
         function(requests)
@@ -216,11 +216,11 @@ def _one_answer(function: Callable[[Sequence[T]], None]) -> Callable[[Sequence[T
 
 @contextmanager
 def end_in_time(refuse: Callable[[], None]) -> Iterator[None]:
-    """End this process `GRACE_S` after SIGINT or SIGTERM, whatever its threads do, and call `refuse` shortly before that.
+    """End this process `GRACE_S` after SIGINT or SIGTERM even if threads are busy, and call `refuse` shortly before that.
 
     A thread that opens a run or encodes photos cannot be stopped, and uvicorn would wait for it.
     """
-    if threading.current_thread() is not threading.main_thread():  # the process is not the service's own
+    if threading.current_thread() is not threading.main_thread():  # embedded in another program
         yield
         return
     loop = asyncio.get_running_loop()
