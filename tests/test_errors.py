@@ -31,7 +31,7 @@ from listing_vibes.errors import EXTRAS, VibesError, printable, sentence_of
             "needs implicit; install it with `pip install 'listing-vibes[train]'`",
         ),
         (ModuleNotFoundError("No module", name="nobody_knows"), "ModuleNotFoundError: No module"),
-        (MemoryError(), "memory of this machine is used up"),
+        (MemoryError(), "out of memory"),
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
         (ValueError("x" * 500), "ValueError: xxx"),
         (ZeroDivisionError(), "ZeroDivisionError: no reason given"),

@@ -109,7 +109,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["train", "{f}/market", "{f}/new", "--from", "homes"], "--init-from"),
         (["similar", "{f}/run", "--all"], "vibes batch RUN OUT"),
         (["similar", "{f}/nowhere", "x"], "no run folder"),
-        (["recommend", "{f}/run"], "a history by --history FILE"),
+        (["recommend", "{f}/run"], "a history with --history FILE"),
         (["recommend", "{f}/run", "user-0001", "--at", "noon"], "--at is 'noon'"),
         (["recommend", "{f}/run", "--history", "{f}/nowhere.json"], "Cannot read the history"),
         (["train", "{f}/market", "{f}/new", "--preset", "huge"], "preset"),

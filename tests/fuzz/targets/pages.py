@@ -136,7 +136,7 @@ def addresses(folder: Path) -> Callable[[bytes], object]:
             return None
         assert not driver.exception, driver.exception[0].message
         told = [error.value for error in driver.error]
-        assert not any("Something went wrong" in line for line in told), told
+        assert not any("An unexpected error occurred" in line for line in told), told
         return None
 
     return feed

@@ -121,7 +121,10 @@ def test_young_and_cold_listings_have_the_places_of_a_loop(make_log):
     share = float(np.mean([row in cold for row in np.flatnonzero(now.active)]))
     check = lists.cold_check(is_cold, now, then, Thresholds(cold_share=share))
     assert (check.value, check.before, check.crossed) == (share, share, False)
-    assert f"they have {sum(places[row] for row in cold) / sum(places):.0%} of the places" in check.sentence
+    assert (
+        f"they have {sum(places[row] for row in cold) / sum(places):.0%} of the list entries"
+        in check.sentence
+    )
     none = SampledLists(AT, np.zeros(LISTINGS, bool), now.rows[:0])
     check = lists.cold_check(is_cold, none, then, Thresholds(cold_share=0))
     assert (check.value, check.before, check.crossed) == (None, share, False)  # not what it was then
