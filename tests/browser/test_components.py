@@ -104,11 +104,11 @@ def test_what_is_older_than_what_is_shown_is_skipped(blank):
 #: The days alone: `drawn` brings what a page that is drawn says, `sent` is what the page heard.
 DAYS = f"""async (code) => {{
   {IMPORT}
-  document.body.innerHTML = '<div id="host"><div class="time"></div><p class="told"></p></div>'
+  document.body.innerHTML = '<div id="host"><div class="time"></div><p class="status"></p></div>'
   const {{ buildDays, loadDays }} = await load(code + "export {{ buildDays, loadDays, draw }}; function draw() {{}}")
   const host = document.getElementById("host")
   const days = (at) => ({{ address: "/days/{{day}}", first: 19000, count: 30, at }})
-  const map = {{ host, n: 2, told: host.querySelector(".told"), data: {{ days: days(null) }} }}
+  const map = {{ host, n: 2, status: host.querySelector(".status"), data: {{ days: days(null) }} }}
   map.source = {{ bytes: async () => new Uint8Array([128, 0]).buffer }}
   window.sent = []
   map.send = (_, day) => window.sent.push(day)

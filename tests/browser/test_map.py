@@ -177,7 +177,7 @@ def test_the_days_by_mouse_and_keyboard(page, short):
     run = Run.open(short.run)
     days, known = MarketDays.of(run.log, run.catalogue), run.index("photos").known
     open_map(page, f"{short.url}/map?day=2024-03-05")
-    status = page.locator(".vibe-map .told")
+    status = page.locator(".vibe-map .status")
     active, events = days.live(4)[known].sum(), (days.touched(4)[known] > 0).sum()
     expect(status).to_have_text(f"5 Mar 2024: {active} of 89 listings active, {events} with events that day.")
     assert_whole(page)

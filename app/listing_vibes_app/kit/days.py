@@ -23,7 +23,7 @@ def read_day(opened: OpenRun) -> int | None:
         available = "the events of this market have no days"
         if days is not None:
             available = f"this market has days from {days.date(0)} to {days.date(len(days) - 1)}"
-        report_unused(f"The link asks for {quoted(NAME, text)}, but {available}; it is left out.")
+        report_unused(f"The link has {quoted(NAME, text)}, but {available}; it is left out.")
     return number
 
 

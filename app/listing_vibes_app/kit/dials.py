@@ -18,7 +18,7 @@ from listing_vibes_app.server.params import hold, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import plain, shorten
 
-STRONGEST, STEP = 3.0, 0.25  # of a slider
+STRONGEST, STEP = 3.0, 0.25  # largest strength and step of a slider
 HELP = (
     "How far the list moves along “{}”, in standard deviations of its scores for a listing that lies one standard deviation along. "
     "More like {}; less like {}. 0 leaves the list as it is."
@@ -77,8 +77,8 @@ def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules:
 
     with place, st.container(border=True, key="new-dial"):
         st.markdown(
-            "Examples make a direction, and a slider moves the list along it. On the cards, **More** makes a listing an example "
-            "to go towards, **Less** one to go away from."
+            "Examples define a style direction, and a slider moves the list along it. On the cards, **More** adds an example to "
+            "move towards, and **Less** adds one to move away from."
         )
         with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-dial"):
             st.text_input(
@@ -138,4 +138,4 @@ def _titles(opened: OpenRun, ids: Sequence[str]) -> str:
     rows = [opened.view.market.listing_row[item] for item in ids if item in opened.view.market.listing_row]
     titles = [f"“{shorten(opened.view.title(row), 40)}”" for row in rows[:3]]
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-    return (", ".join(titles) + more) or "what is usual"
+    return (", ".join(titles) + more) or "the average listing"

@@ -31,7 +31,7 @@ def empty(
 
 def unknown(what: str, name: str, action: str, on_click: Callable[[], Any]) -> None:
     """Show that a link names a listing or a user that this market does not have."""
-    why = f"The link may be of another market, or the {what} was removed since."
+    why = f"The link may belong to another market, or the {what} was removed."
     empty(f"There is no {what} “{name}” in this market", why, action, on_click, icon="link_off")
 
 

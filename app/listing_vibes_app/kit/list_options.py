@@ -31,9 +31,9 @@ from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import moment
 
 HELP = (
-    "**Recency**: what many users interacted with lately comes first · **Neighbors**: what is near the history by its attributes, "
-    "photos or texts, untrained, comes first · **Ids**: what users of this history's listings interacted with, known by their ids "
-    "alone. The weights are those that were best on validation."
+    "**Recency** ranks listings higher that many users interacted with recently · **Neighbors**: listings near the history by "
+    "attributes, photos or texts, without training · **Ids**: listings that users of this history's listings interacted with, by "
+    "their ids only. The weights are those that were best on validation."
 )
 #: Parameters of all rules except `same`.
 RULES = tuple(rule.parameter for rule in declared() if rule.field != "same")
@@ -110,11 +110,11 @@ def rules_button(opened: OpenRun, users: bool) -> Rules:
             left.number_input("At most", 1, 99, disabled=now.seller is None, **most)
             per = bind("per", now.seller) | {"index": None, "placeholder": "any number"}
             right.selectbox("of the same", list(labels), format_func=labels.__getitem__, **per)
-        help = "0: by score alone; more: what is unlike the listings above it comes earlier"
+        help = "0: by score only; more: listings that differ from those above rank higher"
         st.slider("Variety", 0, WIDEST, help=help, **bind("variety", round(10 * now.diversity), 0))
         for rule in TEXTS:
             written, name = rule.written, rule.parameter
-            help = f"{rule.description}; semicolons between several"
+            help = f"{rule.description}; separate several by semicolons"
             text = bind(name, params.get(name, ""), "")
             st.text_input(written.label, placeholder=written.example, help=help, **text)
         live = users if now.live_only is None else now.live_only
@@ -122,9 +122,7 @@ def rules_button(opened: OpenRun, users: bool) -> Rules:
         if users:
             seen = bind("seen", now.drop_seen is False, False, write=int)
             st.checkbox("Also listings that are in the history", **seen)
-        help = (
-            "Then without “at most”, then without “the same as”, then without “only where”; the cards say so"
-        )
+        help = "Drops “at most” first, then “the same as”, then “only where”; the cards show which"
         st.checkbox("Fill up where too few remain", help=help, **bind("fill", now.fill, False, write=int))
         st.button("No rules", key="no-rules", on_click=lambda: clear_rules(users), disabled=not changed)
     return now
@@ -150,15 +148,9 @@ def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
     """Return the name and the help of a list's score."""
     run, added = opened.run, selection.beside
     if selection.kind == "recommend" and (adds_its_own(run) if added is None else added != NOTHING):
-        return (
-            "Score",
-            "The model's similarity blended with other scores: it gives the order and nothing else.",
-        )
+        return "Score", "The model's similarity blended with other scores; only the order has a meaning."
     if selection.rules.moves_scores:
-        meaning = (
-            "The similarity and what rules add, in standard deviations: it gives the order and nothing else."
-        )
-        return "Score", meaning
+        return "Score", "The similarity plus rules, in standard deviations; only the order has a meaning."
     if selection.kind != "recommend":
         return "Similarity", f"The cosine of the two vectors in this space: {_ENDS}."
     weight = run.late_interaction.weight if run.has_model else 0

@@ -1,8 +1,8 @@
-// Pinned views lie in this browser: [{title, url, note}]. While presenting, the place of the one that is shown is kept
-// for this tab, so that it outlives the drawing of a page.
+// Pinned views are stored in this browser: [{title, url, note}]. While presenting, the index of the current view is stored
+// for this tab, so that it is kept when a page is drawn.
 const PINS = "listing-vibes-pins"
 const AT = "listing-vibes-presenting"
-// What steers a page and is nothing to look at.
+// Controls of a page, hidden while presenting.
 const CLEAN = `
   [data-testid="stHeader"], [data-testid="stSidebar"], [data-testid="stFileUploader"],
   .stMain .st-key-new-dial, .stMain [class*="st-key-labelled-"], .stMain [class*="st-key-fitted-"], .stMain .stButton, .stMain .stDownloadButton, .stMain .stPopover, .stMain .stExpander,
@@ -23,7 +23,7 @@ function write(pins) {
   try {
     localStorage.setItem(PINS, JSON.stringify(pins))
   } catch {
-    // A browser that keeps nothing shows what was pinned until the page is left.
+    // Without storage, pins are kept until the user leaves the page.
   }
 }
 
@@ -33,7 +33,7 @@ function presentedAt() {
 }
 
 function view(url) {
-  document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0) // presenting begins at the foot of a page
+  document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0) // presenting starts at the foot of a page
   if (location.pathname + location.search === url) return
   go(url)
 }
@@ -57,7 +57,7 @@ function download(content, type, name) {
   URL.revokeObjectURL(anchor.href)
 }
 
-// One file with the figures of the run and a section for each view, made by the server.
+// The report from the server: one file with the measures of the run and a section for each view.
 async function reported(report, pins) {
   const answer = await fetch(report.address, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(pins),
@@ -89,7 +89,7 @@ export default function ({ parentElement, data }) {
     draw()
   }
   const present = (at) => {
-    document.documentElement.requestFullscreen?.().catch(() => {}) // a browser may refuse; the page is clean all the same
+    document.documentElement.requestFullscreen?.().catch(() => {}) // a browser may refuse full screen; the controls are hidden anyway
     show(at)
   }
   const pin = () => {
@@ -122,7 +122,7 @@ export default function ({ parentElement, data }) {
         write(changed)
         fill()
       }
-      // Of the pins as they are once a button is pressed: notes were typed since these rows were drawn.
+      // Read the pins when a button is pressed, because notes may have changed since these rows were drawn.
       const change = (how) => keep(how(read()))
       pins.forEach((one, at) => {
         const row = element("li")
@@ -155,12 +155,12 @@ export default function ({ parentElement, data }) {
       said.setAttribute("role", "status")
       const made = button("Report with these views", async () => {
         made.disabled = true
-        said.textContent = "The report is being made …"
+        said.textContent = "Creating the report …"
         try {
           await reported(data.report, read())
           said.textContent = "The report was saved."
         } catch (error) {
-          said.textContent = `The report could not be made: ${error.message}`
+          said.textContent = `The report could not be created: ${error.message}`
         }
         made.disabled = !read().length
       })
@@ -179,12 +179,12 @@ export default function ({ parentElement, data }) {
           const usable = found.filter((one) => typeof one?.url === "string" && one.url.startsWith("/") && !one.url.startsWith("//"))
           if (!usable.length) throw new Error("no pins")
           keep(usable.map((one) => ({ title: String(one.title ?? one.url), url: one.url, note: String(one.note ?? "") })))
-        } catch { // no JSON, no list, or one of other things
+        } catch { // not JSON, or not a list of pinned views
           said.textContent = "This file holds no pinned views."
         }
       })
       foot.append(begin, made, save, button("Open a file", () => file.click()), file, button("Close", () => box.close()), said)
-      const empty = pins.length ? [] : [element("p", "", "Nothing is pinned yet. “Pin this view” keeps the page as it stands, with its link.")]
+      const empty = pins.length ? [] : [element("p", "", "Nothing is pinned yet. “Pin this view” stores the current view of a page as a link.")]
       box.replaceChildren(element("h2", "", "Pinned views"), ...empty, rows, foot)
     }
     fill()
@@ -220,8 +220,7 @@ export default function ({ parentElement, data }) {
       show(at + step)
     } else if (event.key === "Escape") show(null)
   }
-  // The browser's own ways: back to the view before, whose note and place these are then, and out of the full screen, of whose
-  // Escape a page hears nothing else.
+  // The browser's back button changes the view, and Escape leaves the full screen without a key event.
   const walked = () => {
     const [at, pins] = [presentedAt(), read()]
     const here = (one) => one?.url === location.pathname + location.search

@@ -9,9 +9,9 @@ from listing_vibes_app.server.runs import OpenRun
 
 LABELS = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
 MEANINGS = {
-    "model": "what the trained model has learned from everything",
+    "model": "what the trained model has learned from all data",
     "photos": "how the photos look (the vibe)",
-    "attributes": "what the listing says about itself",
+    "attributes": "the attributes of the listing",
 }
 
 
@@ -41,7 +41,7 @@ def space_switch(opened: OpenRun) -> str | None:
     spaces = in_order(opened.run.spaces)
     if not spaces:
         st.info(
-            "This run holds no embedding, so nothing can be compared. Make one with vibes train or vibes embed."
+            "This run has no embedding, so nothing can be compared. Create one with vibes train or vibes embed."
         )
         return None
     offered = {name: label_of(name) for name in spaces}

@@ -19,7 +19,7 @@ MAP_HTML = """
     <div class="time" role="group" aria-label="Days" hidden></div>
     <ul class="legend"></ul>
   </div>
-  <p class="told" role="status"></p>
+  <p class="status" role="status"></p>
 </section>
 """
 GALLERY_HTML = '<ul class="gallery"></ul>'

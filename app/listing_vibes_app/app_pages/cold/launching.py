@@ -30,8 +30,8 @@ ENDS = (0.01, 0.99)  # quantiles at a slider's ends
 STEPS = 100
 CHANGES = 8  # most attributes in the advice
 CAUTION = (
-    "Each line changes one attribute and leaves the rest. It says what goes with what in the model, and not that users would "
-    "come because of it; the interval (95 %) is over users."
+    "Each line changes one attribute and leaves the rest. It shows an association in the model, not a "
+    "cause. The interval (95 %) is over users."
 )
 
 

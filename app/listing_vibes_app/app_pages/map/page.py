@@ -29,7 +29,7 @@ def page() -> None:
     opened = current_run()
     st.title("Vibe map", anchor=False)
     if not opened.run.spaces:
-        empty("There is nothing to draw", "This run holds no embedding. Make one with vibes embed.")
+        empty("There is nothing to draw", "This run has no embedding. Create one with vibes embed.")
         return
     if (number := len(opened.run.listing_ids)) < LEAST:
         why = f"A map needs at least {LEAST} listings; this market has {number}."
@@ -103,7 +103,7 @@ def draw_map(opened: OpenRun) -> None:
         empty("The map could not be drawn", job.error, "Try again", forget, icon="error")
         return
     if job is None and number > AT_ONCE:
-        why = f"With {number:,} listings this takes some minutes. You may leave this page meanwhile."
+        why = f"With {number:,} listings this takes some minutes. You may leave this page."
         title = "The map of this run is not drawn yet"
         empty(title, why, "Draw the map", lambda: drawing_job.start(path), icon="map")
         return

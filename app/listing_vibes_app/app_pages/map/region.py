@@ -38,7 +38,7 @@ def show_region(drawn: SpaceMap, chosen: np.ndarray, name: str | None) -> None:
     view, size, rows = drawn.opened.view, int(chosen.sum()), drawn.rows[chosen]
     st.header(plain(name) if name else "The region", anchor=False)
     if not size:
-        why = "The line was drawn around an empty place. Draw around some points."
+        why = "The line is around an empty part of the map. Draw around some points."
         empty("No listing lies in this region", why, "Show all listings", show_all)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -54,7 +54,7 @@ def show_region(drawn: SpaceMap, chosen: np.ndarray, name: str | None) -> None:
     with right:
         st.subheader("Against the rest", anchor=False)
         if size == len(chosen):
-            st.markdown("All listings are in this region, so there is no rest.")
+            st.markdown("All listings are in this region, so there is nothing to compare with.")
         else:
             alt = "Attributes of the region and of all other listings"
             table = against(view, drawn.rows, chosen).map(plain)

@@ -16,7 +16,7 @@ from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, current_run, run_params
 from listing_vibes_app.view.formats import moment, plain
 
-STILL_GOOD = "Is it still good?"
+MONITORING = "Monitoring"
 Links = list[tuple[str, str, dict[str, str]]]  # label, page and query parameters of each
 
 
@@ -57,7 +57,7 @@ def show_notices(opened: OpenRun) -> None:
     with boundary():
         monitored = Monitored.load(opened.run.path)
         if monitored is not None and monitored.crossed:
-            line = f"{plain(monitored.verdict)} See “{STILL_GOOD}” below."
+            line = f"{plain(monitored.verdict)} See “{MONITORING}” below."
             st.warning(line, icon=":material/monitor_heart:")
 
 
@@ -84,10 +84,10 @@ def show_counts(opened: OpenRun) -> None:
 def show_tasks(opened: OpenRun) -> None:
     """Show the tasks of the explorer, each with links."""
     listing = _popular_listing(opened)
-    users = "What they interacted with, what they would get, and why; or play one yourself."
+    users = "Their history, their recommendations and the explanation; or simulate a user."
     user_links: Links = [("Choose a user", "users", {})]
     if not opened.view.has_events:
-        users, user_links = "This market has no events; play a user and see what they would get.", []
+        users, user_links = "This market has no events. Simulate a user to see recommendations.", []
     tasks: list[tuple[str, str, Links]] = [
         (
             ":material/grid_view: Find listings like one you know",
@@ -102,7 +102,7 @@ def show_tasks(opened: OpenRun) -> None:
         ),
         (
             ":material/ac_unit: Check a listing without events",
-            "Where a new listing lands, who gets it first, and how well that works.",
+            "The position of a new listing, the users who get it first, and recall on new listings.",
             [("Cold listings", "cold", {}), ("Add one of your own", "cold", {"view": "new"})],
         ),
         (
@@ -125,7 +125,10 @@ def show_tasks(opened: OpenRun) -> None:
 
 def _popular_listing(opened: OpenRun) -> str:
     """Return the listing with the most events, or else with the most photos."""
-    view, ids = opened.view, opened.view.market.plain["listing_id"]  # not `view.ids`: one id of a million
+    view, ids = (
+        opened.view,
+        opened.view.market.plain["listing_id"],
+    )  # not `view.ids`, which builds a list of all ids for one of them
     counts = np.zeros(1, int)
     if view.has_events:
         counts = view.log.counts()
@@ -139,7 +142,7 @@ def show_monitoring(opened: OpenRun) -> None:
     monitored = Monitored.load(opened.run.path)
     if monitored is None:
         return
-    st.header(STILL_GOOD, anchor=False)
+    st.header(MONITORING, anchor=False)
     st.markdown(f"**{plain(monitored.verdict)}**" if monitored.crossed else plain(monitored.verdict))
     for check in monitored.crossed:
         st.markdown(f"- {plain(check.sentence)} Look at: {plain(check.look)}")
@@ -149,18 +152,20 @@ def show_monitoring(opened: OpenRun) -> None:
                 st.markdown(f"- {plain(check.sentence)}")
     behind = opened.run.generation - monitored.generation
     since = (
-        f"{behind} {'refresh' if behind == 1 else 'refreshes'} ago" if behind > 0 else "of what is shown here"
+        f"{behind} {'refresh' if behind == 1 else 'refreshes'} ago"
+        if behind > 0
+        else "of the current version"
     )
     st.caption(f"Checked {monitored.looked} UTC, {since}.")
 
 
 def show_warnings(opened: OpenRun) -> None:
     """Show warnings about the data; last on the page, because counting takes longest."""
-    st.header("What is odd in the data", anchor=False)
+    st.header("Data warnings", anchor=False)
     with st.spinner("Counting …"):
         result = data_warnings(_profile(opened))
     if not result:
-        st.markdown("Nothing stands out: hardly a value is missing and no column looks like a leak.")
+        st.markdown("No warnings: few values are missing, and no column looks like a leak.")
     for what, why in result:
         st.markdown(f"**{plain(what)}.** {plain(why)}")
 

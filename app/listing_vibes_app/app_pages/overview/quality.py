@@ -69,7 +69,7 @@ def show_evaluation(metrics: dict[str, Any]) -> None:
     results = metrics["results"]
     table = figures_table(results)
     if table.empty:
-        st.markdown("There was no query to test on, so there is no figure.")
+        st.markdown("The evaluation has no test query, so there are no measures.")
         return
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:

@@ -31,7 +31,7 @@ def why_dialog(opened: OpenRun, row: int, space: str) -> None:
         return
     number = opened.view.market.listing_row.get(other)
     if number is None:
-        report_unused(f"The link asks why “{other}” is here, which is no listing of this market.")
+        report_unused(f"The link asks why “{other}” is here, which is not a listing of this market.")
     if number is None or number == row:
         return
 

@@ -37,7 +37,7 @@ HINTS = {
 }
 EXAMPLES = "canopy bed", "white refrigerator", "bathtub"
 LIMITS = (
-    "Approximate: photos are compared with the thousand things that ImageNet knows, so “canopy bed” is found and "
+    "Approximate: photos are compared with the thousand classes of ImageNet, so “canopy bed” is found and "
     "“swimming pool” is not."
 )
 
@@ -102,7 +102,7 @@ def show_photo_matches(opened: OpenRun, text: str, passing: np.ndarray) -> None:
         result = photos.find(text)
     rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
     if not rows:
-        why = "Take a filter away, or describe something else."
+        why = "Remove a filter, or describe something else."
         empty("No photo passes the filters", why, "No filters", clear_filters)
         return
     line = f"Photos that come nearest to “{plain(text)}”. {LIMITS}"

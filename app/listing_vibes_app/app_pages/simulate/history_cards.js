@@ -1,6 +1,6 @@
-// A simulated history as cards to change, and listings to add to it. The history lies in the address alone.
+// A simulated history as cards to edit, and listings to add to it. The history is stored in the URL only.
 
-// Change the event of a card; a click that comes after the address has changed already is not meant for it.
+// Changes the event of a card; a click after a change of the URL is ignored.
 function change(data, card, edit) {
   const events = listed(data.name)
   if (events[card.at] !== card.token) return
@@ -8,8 +8,8 @@ function change(data, card, edit) {
   keepLists({ [data.name]: events })
 }
 
-// Action and seconds of an event. The card has them at once, so that the click that leaves the field counts as well, and is
-// not drawn anew under the pointer when the page comes back with the same.
+// Action and seconds of an event. They are written to the card immediately, so that the click that leaves the field also
+// takes effect, and the card is not drawn again under the pointer when the page returns the same values.
 function retell(data, card, control, part, value) {
   change(data, card, (events, at) => {
     const parts = [0, 1, 2].map((place) => card.token.split("*")[place] ?? "")
@@ -46,8 +46,8 @@ function controls(card, data) {
   if (data.durations) {
     const input = Object.assign(element("input"), { type: "number", min: 0, step: 1, value: seconds, placeholder: "Unknown" })
     input.addEventListener("change", () => {
-      const told = input.value === "" ? "" : String(Math.max(0, Number(input.value)))
-      if (told !== (card.token.split("*")[2] ?? "")) retell(data, card, input, 2, told)
+      const newSeconds = input.value === "" ? "" : String(Math.max(0, Number(input.value)))
+      if (newSeconds !== (card.token.split("*")[2] ?? "")) retell(data, card, input, 2, newSeconds)
     })
     box.append(field("Seconds", `${listing}:seconds`, input))
   }
@@ -74,7 +74,7 @@ function marks(card) {
   return box
 }
 
-// The newest stay, as many as a history holds.
+// Keeps the newest events up to the limit of a history.
 const add = (data, token) => keepLists({ [data.name]: [...listed(data.name), token].slice(-data.most) })
 
 function extend(item, card, data) {

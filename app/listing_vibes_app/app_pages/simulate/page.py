@@ -39,7 +39,7 @@ def page() -> None:
     opened = current_run()
     st.title("Simulate a user", anchor=False)
     if not opened.run.spaces:
-        empty("There is nothing to compare", "This run holds no embedding. Make one with vibes embed.")
+        empty("There is nothing to compare", "This run has no embedding. Create one with vibes embed.")
         return
     untrained_caption(opened)
     two = st.query_params.get("two") == "1"

@@ -23,12 +23,12 @@ function words(card, data) {
 }
 
 // What a neighbor has in common with the query listing, and what differs.
-function kinship(sign, label, told) {
+function kinship(sign, label, text) {
   const line = element("p", "kinship")
   const mark = element("span", "sign", sign)
   mark.setAttribute("aria-hidden", "true")
-  line.append(mark, element("span", "label", label), told)
-  line.title = told
+  line.append(mark, element("span", "label", label), text)
+  line.title = text
   return line
 }
 
@@ -45,9 +45,9 @@ function reasons(card) {
       image.loading = "lazy"
       row.append(image)
     }
-    const told = element("span", "told")
-    told.append(element("span", "name", one.title), element("span", "note", one.note))
-    row.append(told)
+    const text = element("span", "reason-text")
+    text.append(element("span", "name", one.title), element("span", "note", one.note))
+    row.append(text)
     row.title = `${one.title}, ${one.note}`
     list.append(row)
   }
@@ -122,8 +122,8 @@ function keepFocus(list, redraw) {
   next?.focus({ preventScroll: true })
 }
 
-function showCards(list, { examples, ...told }, root, extend) {
-  const data = { ...told, choices: examples ? SIDES : told.choices, extend }
+function showCards(list, { examples, ...given }, root, extend) {
+  const data = { ...given, choices: examples ? SIDES : given.choices, extend }
   const shown = JSON.stringify(data)
   if (list.shown !== shown) {
     list.shown = shown

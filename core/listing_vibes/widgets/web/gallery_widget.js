@@ -1,5 +1,5 @@
 // The gallery of a notebook: the chosen listings are written to the model.
-const CHOICES = [{ side: "chosen", off: "Choose", on: "✓ Chosen", told: "Choose" }]
+const CHOICES = [{ side: "chosen", off: "Choose", on: "✓ Chosen", label: "Choose" }]
 
 export default {
   render({ model, el }) {

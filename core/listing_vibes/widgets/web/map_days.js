@@ -70,15 +70,15 @@ function showDay(map) {
   play.textContent = map.playing ? "❚❚ Pause" : "▶ Play"
   all.disabled = map.day < 0
   if (!map.now || map.day < 0) {
-    if (map.dayTold) map.told.textContent = "" // clear only the message about a day
-    map.dayTold = false
+    if (map.dayInStatus) map.status.textContent = "" // clear only the message about a day
+    map.dayInStatus = false
     return
   }
-  map.dayTold = true
+  map.dayInStatus = true
   const active = map.now.filter((one) => one >= FLAG).length
   const events = map.now.filter((one) => one & (FLAG - 1)).length
   const numbers = [active, map.n, events].map((number) => number.toLocaleString("en"))
-  map.told.textContent = `${text}: ${numbers[0]} of ${numbers[1]} listings active, ${numbers[2]} with events that day.`
+  map.status.textContent = `${text}: ${numbers[0]} of ${numbers[1]} listings active, ${numbers[2]} with events that day.`
 }
 
 async function playDays(map) {

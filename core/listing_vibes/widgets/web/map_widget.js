@@ -2,16 +2,16 @@
 export default {
   render({ model, el }) {
     const { body, end } = ground(el)
-    const asked = new Map()
+    const pending = new Map()
     const whole = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
     const ask = (kind, number) => new Promise((done) => {
-      asked.set(`${kind}/${number}`, done)
+      pending.set(`${kind}/${number}`, done)
       model.send({ kind, number })
     })
     const answer = (message, buffers) => {
       const name = `${message?.kind}/${message?.number}`
-      asked.get(name)?.(message?.kind === "card" ? message.card : whole(buffers[0]))
-      asked.delete(name)
+      pending.get(name)?.(message?.kind === "card" ? message.card : whole(buffers[0]))
+      pending.delete(name)
     }
     const source = {
       bytes: async (name) => (name.startsWith("day/") ? ask("day", Number(name.slice(4))) : whole(model.get(name))),

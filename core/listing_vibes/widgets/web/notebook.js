@@ -1,8 +1,8 @@
 // A widget in a notebook, in a shadow root that isolates its styles, with the theme of the notebook.
 function isDark() {
-  const told = document.body.dataset
-  if (told.jpThemeLight) return told.jpThemeLight === "false"
-  if (told.vscodeThemeKind) return told.vscodeThemeKind.includes("dark")
+  const theme = document.body.dataset
+  if (theme.jpThemeLight) return theme.jpThemeLight === "false"
+  if (theme.vscodeThemeKind) return theme.vscodeThemeKind.includes("dark")
   return matchMedia("(prefers-color-scheme: dark)").matches
 }
 

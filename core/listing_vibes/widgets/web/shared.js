@@ -70,15 +70,15 @@ function facts(card, className = "facts") {
 
 // The choices on a card, with their labels before and after a click: the sides of a style direction.
 const SIDES = [
-  { side: "more", off: "+ More", on: "✓ More", told: "More like" },
-  { side: "less", off: "− Less", on: "✓ Less", told: "Less like" },
+  { side: "more", off: "+ More", on: "✓ More", label: "More like" },
+  { side: "less", off: "− Less", on: "✓ Less", label: "Less like" },
 ]
 
 // The choice buttons of a card; a click calls `list.choose`, and `markChosen` shows the result.
 function chooser(list, card, choices) {
   const box = element("div", "choices")
-  const buttons = choices.map(({ side, told }) => {
-    const made = button("", () => list.choose(card.id, side), `${told} ${card.title}`, "choice")
+  const buttons = choices.map(({ side, label }) => {
+    const made = button("", () => list.choose(card.id, side), `${label} ${card.title}`, "choice")
     made.dataset.key = `${card.id}:${side}`
     return made
   })

@@ -27,7 +27,7 @@ function build(host) {
     host, n: 0, x: SIZE / 2, y: SIZE / 2, zoom: 1, unit: 1, span: [SIZE, SIZE], mode: "move", picked: -1, hovered: -1, line: [],
     places: new Uint16Array(), codes: new Uint8Array(), clusters: new Int16Array(), lit: null, litOf: 0, labels: [], photos: photosOf(), withPhotos: true,
     palette: [], only: null, cards: new Map(), canvas: host.querySelector("canvas"), stage: host.querySelector(".stage"),
-    beside: host.querySelector(".beside"), told: host.querySelector(".told"), data: null,
+    beside: host.querySelector(".beside"), status: host.querySelector(".status"), data: null,
   }
   map.context = map.canvas.getContext("2d")
   map.buttons = {}
@@ -71,7 +71,7 @@ const held = (value) => Math.max(-SIZE, Math.min(2 * SIZE, value))
 
 function choose(map, outline) {
   map.lit = insideOutline(map.places, outline)
-  map.told.textContent = `${map.lit.reduce((sum, one) => sum + one, 0)} listings chosen.`
+  map.status.textContent = `${map.lit.reduce((sum, one) => sum + one, 0)} listings chosen.`
   map.send("outline", outline.map((corner) => corner.join(",")).join(";"))
 }
 
@@ -183,7 +183,7 @@ function pick(map, i) {
   if (i >= 0) {
     beside(map, i)
     card(map, i).then((shown) => {
-      if (shown && map.picked === i) map.told.textContent = [shown.title, shown.step, ...shown.facts.map((one) => one.join(" "))].filter(Boolean).join(", ")
+      if (shown && map.picked === i) map.status.textContent = [shown.title, shown.step, ...shown.facts.map((one) => one.join(" "))].filter(Boolean).join(", ")
     })
   }
   draw(map)
@@ -267,7 +267,7 @@ function listen(map) {
     (event) => {
       // The wheel scrolls the page unless the map has the focus or Ctrl is pressed.
       if (!event.ctrlKey && canvas.getRootNode().activeElement !== canvas) {
-        map.told.textContent = "Click the map, or hold Ctrl, to zoom with the wheel."
+        map.status.textContent = "Click the map, or hold Ctrl, to zoom with the wheel."
         return
       }
       event.preventDefault()
@@ -357,6 +357,6 @@ export default function ({ data, parentElement, setTriggerValue, source = SERVER
   map.canvas.setAttribute("aria-description", data.keys)
   map.host.querySelector(".legend").setAttribute("aria-label", data.legendLabel)
   load(map, data).catch((error) => {
-    map.told.textContent = `The map could not be loaded: ${error.message}`
+    map.status.textContent = `The map could not be loaded: ${error.message}`
   })
 }
