@@ -29,7 +29,7 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
 from listing_vibes.progress import shown
-from listing_vibes.run.fits import DECAY, RECENT, STANDARD, Fit
+from listing_vibes.run.fits import DECAY, RECENCY_WEIGHT, RECENT, Fit
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
@@ -102,7 +102,7 @@ def without_model(run: Run, seed: int) -> list[Any]:
     near = untrained_neighbors(run, split)
     plain = VectorNeighbors.of(run.vectors("attributes"), log, DECAY)
     # Without a share of neighbours, since these are the scorer itself.
-    fit = Fit(name=UNFITTED, space="attributes", decay=DECAY, days=RECENT, weight=STANDARD)
+    fit = Fit(name=UNFITTED, space="attributes", decay=DECAY, days=RECENT, weight=RECENCY_WEIGHT)
     return [
         next(one for one in near if one.name == ATTRIBUTES),
         tune_recency(near, log, split, catalogue, seed, NEAR_RECENT),

@@ -41,14 +41,14 @@ def test_a_count_beyond_all_numbers_is_all_there_are(bare, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.json", b"[" * 100_000, "is no JSON"),
-        ("a.json", b'{"history":' * 100_000, "is no JSON"),
+        ("a.json", b"[" * 100_000, "is not valid JSON"),
+        ("a.json", b'{"history":' * 100_000, "is not valid JSON"),
         ("a.json", b'[{"listing_id": "\\ud800"}]', "has the listing_id"),
         ("a.json", b'[{"listing_id": "a", "duration_s": %s}]' % (b"9" * 400), "give seconds"),
-        ("a.json", b'[{"listing_id": "a", "duration_s": %s}]' % (b"9" * 5000), "is no JSON"),
+        ("a.json", b'[{"listing_id": "a", "duration_s": %s}]' % (b"9" * 5000), "is not valid JSON"),
         ("a.json", b'[{"listing_id": ["a"]}]', "has the listing_id"),
-        ("a.json", b"\xff\xfe", "is no JSON"),
-        ("a.json", b"null", "holds no list of events"),
+        ("a.json", b"\xff\xfe", "is not valid JSON"),
+        ("a.json", b"null", "does not contain a list of events"),
         ("a.csv", b"listing_id\n\xff", "is not UTF-8 text"),
         ("a.csv", b"listing_id,duration_s\na,%s\n" % (b"9" * 400), "give seconds"),
         ("a.csv", b'listing_id\n"a', "cannot be read as a table"),
@@ -72,7 +72,7 @@ def test_a_file_instead_of_a_run(tmp_path, words):
 def test_a_market_instead_of_a_run_and_a_run_instead_of_a_market(bare, tmp_path):
     for words in (("evaluate",), ("similar", "a"), ("explore",)):
         said = refused(words[0], bare.market.path, *words[1:])
-        assert f"is a market, not a run; make one of it with `vibes train {bare.market.path} RUN`" in said
+        assert f"is a market, not a run; create one with `vibes train {bare.market.path} RUN`" in said
     run = tmp_path / "run"
     run.mkdir()
     (run / "run.toml").write_bytes((bare.path / "run.toml").read_bytes())

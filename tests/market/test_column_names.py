@@ -58,7 +58,7 @@ def test_a_market_is_read_as_if_its_columns_had_the_usual_names(both):
     assert other.events["user_id"].tolist() == plain.events["user_id"].tolist()
     parts = event_frames(other.path, other.listings["listing_id"], other.config, other.names)
     assert sum(map(len, parts)) == len(plain.events)
-    assert attribute_name(other, "price", "--same") == "price"
+    assert attribute_name(other, "price", "Rule same") == "price"
     assert "review_scores_rating" in vibes("check", other.path).stdout
 
 

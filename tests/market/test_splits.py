@@ -172,7 +172,7 @@ def test_splits_that_cannot_be_made_are_one_sentence(log_of_days):
         make_split(timed, always(), t1=BASE + DAY, t2=BASE)
     with pytest.raises(VibesError, match="No event lies before T1"):
         make_split(timed, always(), t1=BASE, t2=BASE + DAY)
-    with pytest.raises(VibesError, match="leave out --keep-history, or use --protocol leave-one-out"):
+    with pytest.raises(VibesError, match="leave out hide_history=False, or use --protocol leave-one-out"):
         make_split(timed, always(), t1=BASE + DAY, t2=BASE + DAY).with_history(False)
     for protocol in ("temporal", "leave-one-out"):
         with pytest.raises(VibesError, match="no events that can be used"):

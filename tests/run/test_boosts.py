@@ -41,7 +41,7 @@ def test_what_is_near_gains_by_the_way_on_the_sphere(market):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("new 1 2d", "write for example"), ("fresh 0 2d", "above 0"), ("fresh 11 2d", "up to 10"), ("fresh 1 0d", "a half above 0"),
+    [("new 1 2d", "write for example"), ("fresh 0 2d", "above 0"), ("fresh 11 2d", "up to 10"), ("fresh 1 0d", "a half-life above 0"),
      ("near 91,11 1 2km", "latitude goes from -90 to 90"), ("near 48;11 1 2km", "write for example")],
 )  # fmt: skip
 def test_what_is_no_boost_is_told(market, text, told):
@@ -79,7 +79,7 @@ def test_pinned_listings_stand_first_with_their_own_score_where_the_list_may_hol
     )
     blocked = trained.recommend(user, 4, rules={"pin": pins[0], "block": [pins[0], plain.index[0]]})
     assert blocked[C.LISTING].tolist() == plain.index[1:5].tolist()
-    with pytest.raises(VibesError, match="--block names 'ghost', which is no listing"):
+    with pytest.raises(VibesError, match="names 'ghost', which is not a listing"):
         trained.recommend(user, rules={"block": "ghost"})
 
 

@@ -84,7 +84,7 @@ def test_vectors_that_nobody_asks_for_are_not_read(place):
     save_file(arrays, place / LISTINGS)
     run = Run.open(place)
     assert len(run.similar("home-0003", k=5)) == 5
-    with pytest.raises(VibesError, match=r"is damaged \(attributes holds NaN"):
+    with pytest.raises(VibesError, match=r"is damaged \(attributes contains NaN"):
         run.similar("home-0003", k=5, space="attributes")
 
 

@@ -69,7 +69,7 @@ def test_a_list_moves_along_it_and_at_0_stays(trained):
     [
         ("lighter", "write for example"), ("lighter 1 sound +home-0003", "write for example"),
         ("lighter 1 model", "write for example"), ("lighter 11 model +home-0003", "from -10 to 10"),
-        ("lighter 1 model +nobody", "no listing of"), ("lighter 1 photos +home-0003", "no space 'photos'"),
+        ("lighter 1 model +nobody", "not a listing of"), ("lighter 1 photos +home-0003", "no space 'photos'"),
     ],
 )  # fmt: skip
 def test_what_is_no_dial_is_one_sentence(trained, dial, told):

@@ -41,13 +41,13 @@ def test_a_value_that_no_listing_has_is_told_with_the_nearest(tmp_path):
         ("price>=7", "change that condition, or leave it out"),
     ]:
         rules = Rules(where=("price>=6", text))
-        assert explain_unmet(market, rules) == f"No listing of the market fulfils '{text}'; {mend}."
+        assert explain_unmet(market, rules) == f"No listing of the market fulfills '{text}'; {mend}."
     assert explain_unmet(market, Rules(where=("brand=Zara", "price>=6"))) is None
 
 
 def test_rules_and_moments_are_named(trained):
     unmet = explain_empty(trained, Rules(where=("price<=0",)), None, False)
-    assert unmet.startswith("No listing found: no listing of the market fulfils 'price<=0'")
-    assert "--keep-seen" in explain_empty(trained, Rules(), None, True)
-    assert "--keep-seen" not in explain_empty(trained, Rules(drop_seen=False), None, True)
+    assert unmet.startswith("No listing found: no listing of the market fulfills 'price<=0'")
+    assert "drop_seen" in explain_empty(trained, Rules(), None, True)
+    assert "drop_seen" not in explain_empty(trained, Rules(drop_seen=False), None, True)
     assert "--at" in explain_empty(trained, Rules(), "2035-01-01", True)

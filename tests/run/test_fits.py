@@ -155,7 +155,7 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
     place = results_of(run.path) / FILE
     place.rename(tmp_path / "away")
     try:
-        with pytest.raises(VibesError, match="`vibes evaluate` fits that"):
+        with pytest.raises(VibesError, match="fit them with `vibes evaluate`"):
             run.recommend("u1", beside="recency")
     finally:
         (tmp_path / "away").rename(place)
@@ -167,7 +167,7 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
         save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="text", share=0.5)])
         assert len(run.recommend("u1", 3, beside="neighbours")) == 3
         save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="sounds", share=0.5)])
-        with pytest.raises(VibesError, match="has no sounds to find neighbors by"):
+        with pytest.raises(VibesError, match="has no sounds vectors for neighbors"):
             run.recommend("u1", beside="neighbours")
     finally:
         save_fits(results_of(run.path), kept)
@@ -186,5 +186,5 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
 def test_what_lists_add_by_default_is_what_training_resolved(days, blend, holds):
     settings = Resolved(training={"recency_days": days}, blend=blend and DefaultBlend(**blend))
     fit = default_fit(settings)
-    assert ("" if fit is None else fit.holds) == holds
+    assert ("" if fit is None else fit.parts) == holds
     assert bool(default_blend_sentence(settings)) == bool(holds)

@@ -21,7 +21,7 @@ HOMES = MODELS / "homes"
 def test_a_name_is_a_model_that_ships_unless_there_is_such_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert named_model("homes") == HOMES and (named_model("demo") / "run.toml").is_file()
-    with pytest.raises(VibesError, match="those that ship are demo and homes"):
+    with pytest.raises(VibesError, match="the included models are demo and homes"):
         named_model("house")
     (tmp_path / "homes").mkdir()
     assert named_model("homes") == Path("homes")

@@ -32,10 +32,10 @@ def test_lists_of_homes_add_recency_and_neighbours_by_the_events_that_teach(crow
     homes = Manifest.load(MODELS / "homes")
     taught = of_two_or_more(crowded)
     assert taught + 1 < len(crowded.events)
-    monkeypatch.setattr(origin_module, "LITTLE", taught + 1)
+    monkeypatch.setattr(origin_module, "SMALL_MARKET", taught + 1)
     blend = transfer_settings(homes, crowded)[0].blend
     assert blend.weight > 0 and blend.neighbors > 0
-    monkeypatch.setattr(origin_module, "LITTLE", taught)
+    monkeypatch.setattr(origin_module, "SMALL_MARKET", taught)
     assert transfer_settings(homes, crowded)[0].blend is None
 
 
@@ -43,7 +43,7 @@ def test_what_users_hid_does_not_make_a_market_large(small_market, monkeypatch):
     homes, events = Manifest.load(MODELS / "homes"), small_market.events
     hidden = events.assign(**{C.ACTION: "hide"})
     market = replace(small_market, events=pd.concat([events, hidden], ignore_index=True))
-    monkeypatch.setattr(origin_module, "LITTLE", of_two_or_more(small_market) + 1)
+    monkeypatch.setattr(origin_module, "SMALL_MARKET", of_two_or_more(small_market) + 1)
     assert transfer_settings(homes, market)[0].blend is not None
 
 

@@ -15,8 +15,8 @@ from listing_vibes.scoring.blend import (
     WEIGHTS,
     WINDOWS,
     Blend,
-    Remembered,
-    standardised,
+    CachedScorer,
+    standardize,
     tune_partner,
     tune_recency,
 )
@@ -50,7 +50,7 @@ class Noise:
 
 def test_standardised_rows_have_mean_0_and_deviation_1_over_what_is_known():
     scores = np.array([[1.0, 2, 3, -np.inf], [5, 5, 5, 5], [-np.inf] * 4], np.float32)
-    found = standardised(scores)
+    found = standardize(scores)
     assert found[0, :3] == pytest.approx([-(1.5**0.5), 0, 1.5**0.5]) and found[0, 3] == -np.inf
     assert found[1].tolist() == [0, 0, 0, 0] and (found[2] == -np.inf).all()
 
@@ -64,11 +64,9 @@ def test_a_blend_is_a_weighted_sum_in_which_an_id_model_has_no_opinion_on_cold_l
     cold = log.counts(split.train) == 0
     assert cold.any()
     scores = Blend("all", model, near, 0.5, ease, 2.0, recent, 0.7).score(batch)
-    ids = standardised(ease.score(batch))
+    ids = standardize(ease.score(batch))
     ids[:, cold] = 0
-    expected = (
-        standardised(standardised(model.score(batch)) + 0.5 * standardised(near.score(batch))) + 2 * ids
-    )
+    expected = standardize(standardize(model.score(batch)) + 0.5 * standardize(near.score(batch))) + 2 * ids
     expected += 0.7 * np.log1p(recent.counts(batch.at))
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     assert (scores[:, :4] == -np.inf).all()
@@ -143,7 +141,7 @@ def test_a_blend_takes_the_best_partner_and_weight_on_validation(setting):
 def test_a_batch_is_scored_once_for_all_rows_of_the_table(setting):
     log, split, _ = setting
     model = Noise(log.listings)
-    kept = Remembered(model)
+    kept = CachedScorer(model)
     one, two = split.test.take(slice(0, 5)), split.test.take(slice(5, 9))
     assert kept.score(one) is kept.score(one) and model.asked == 1
     assert kept.score(two).shape == (4, log.listings) and model.asked == 2
@@ -170,7 +168,7 @@ def test_the_models_own_row_stays_what_it_is(setting):
     assert np.array_equal(rows[0].score(split.test), model.score(split.test))
     found = evaluate(rows, log, split, catalogue)
     assert f"model only + ids = {rows[4].note}" in found.table()
-    assert rows[4].note.endswith(f"+ {rows[4].id_share:.3g} x {rows[4].ids.name}, both standardised")
+    assert rows[4].note.endswith(f"+ {rows[4].id_share:.3g} x {rows[4].ids.name}, both standardized")
     assert found.to_dict()["notes"]["model only + recency"].endswith(f"last {rows[1].recent.days} days)")
     both = rows[3]
     assert both.neighbors.scorer is near[1] and both.share in SHARES and both.recent.days in WINDOWS

@@ -39,5 +39,5 @@ def test_interactions_hold_warm_listings_and_users_of_training_only(random_log, 
 
 def test_without_training_events_there_is_nothing_to_learn_from(random_log):
     log = random_log(0)
-    with pytest.raises(VibesError, match="No event lies before the end of training"):
+    with pytest.raises(VibesError, match="No event is before the end of training"):
         Interactions.of(log, np.zeros(len(log), bool))

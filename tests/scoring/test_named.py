@@ -54,13 +54,13 @@ def test_every_name_gives_its_baseline(setting, name, label):
 
 def test_what_a_market_lacks_is_said(setting):
     market, log, split, catalogue = setting
-    with pytest.raises(VibesError, match="no photos, so listings have no photo neighbors"):
+    with pytest.raises(VibesError, match="no photos, so there are no photo neighbors"):
         named_baseline("photo-neighbors", market, log, split, catalogue)
     with pytest.raises(VibesError, match="no baseline 'sasrec'"):
         named_baseline("sasrec", market, log, split, catalogue)
     silent = replace(market, attributes=[a for a in market.attributes if a.kind != "text"])
     assert text_vectors(silent, np.ones(40, bool)) is None
-    with pytest.raises(VibesError, match="no text, so listings have no text neighbors"):
+    with pytest.raises(VibesError, match="no text, so there are no text neighbors"):
         neighbors_by("text", silent, log, split, catalogue)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.market.splits import make_split
-from listing_vibes.scoring.blend import Blend, Remembered
+from listing_vibes.scoring.blend import Blend, CachedScorer
 from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.tuning import DECAYS, recall
@@ -63,11 +63,11 @@ def test_nearest_is_chosen_where_a_history_holds_several_things(make_log, always
     split = make_split(log, always_live(log), "leave-one-out")
     tuned = VectorNeighbors.tune(vectors, log, split, always_live(log))
     assert tuned.nearest
-    found = evaluate([Remembered(tuned)], log, split, always_live(log))
+    found = evaluate([CachedScorer(tuned)], log, split, always_live(log))
     assert found.notes == {"neighbors": "by the nearest listing of a history"}
-    blend = Blend("blend", replace(tuned, nearest=False), Remembered(tuned), 0.5)
+    blend = Blend("blend", replace(tuned, nearest=False), CachedScorer(tuned), 0.5)
     assert (
-        blend.note == "neighbors + 0.5 x neighbors (by the nearest listing of a history), both standardised"
+        blend.note == "neighbors + 0.5 x neighbors (by the nearest listing of a history), both standardized"
     )
     assert recall(tuned, log, split.valid, always_live(log)) == 1
     assert recall(replace(tuned, nearest=False), log, split.valid, always_live(log)) == 0

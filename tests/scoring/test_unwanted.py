@@ -14,7 +14,7 @@ from listing_vibes.scoring.interactions import Interactions, history_matrix
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.scoring.unwanted import NOT, likeness, taken
+from listing_vibes.scoring.unwanted import NOT, likeness, unwanted_penalty
 from listing_vibes.training.examples import exclusions, make_examples
 
 HIDES = st.sets(st.integers(0, 299), max_size=120)
@@ -114,7 +114,9 @@ def test_likeness_is_the_greatest_cosine_to_any_in_deviations_of_all(monkeypatch
     )
     scores = rng.normal(size=30)
     np.testing.assert_allclose(
-        taken(scores, vectors, rows), NOT * np.std(scores) * np.array(like) / np.std(like), rtol=1e-5
+        unwanted_penalty(scores, vectors, rows),
+        NOT * np.std(scores) * np.array(like) / np.std(like),
+        rtol=1e-5,
     )
 
 

@@ -98,7 +98,7 @@ def test_a_state_is_found_again_and_what_is_wrong_is_told(vectors, tmp_path):
         MilvusStore.open(tmp_path / "x.db", 64)
     with pytest.raises(VibesError):
         again.search(rows[:1], 2, "no expression (")
-    with pytest.raises(VibesError, match="no name of a Milvus collection"):
+    with pytest.raises(VibesError, match="not a name of a Milvus collection"):
         MilvusStore.open(tmp_path / "x.db", 128, "no name")
     with pytest.raises(VibesError, match="cannot be reached"):
         MilvusStore.open("http://127.0.0.1:1", 128)

@@ -7,12 +7,12 @@ import pytest
 
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.settings import DefaultBlend
-from listing_vibes.run.fits import NEAR, STANDARD
+from listing_vibes.run.fits import NEIGHBOR_WEIGHT, RECENCY_WEIGHT
 from listing_vibes.scoring import blend as blends_module
 from listing_vibes.scoring.blend import WINDOWS
 from listing_vibes.training.blend import ENOUGH, weigh_blend
 
-FIXED = DefaultBlend(weight=STANDARD, neighbors=NEAR, weighed=True)
+FIXED = DefaultBlend(weight=RECENCY_WEIGHT, neighbors=NEIGHBOR_WEIGHT, weighed=True)
 
 
 class Guess:
@@ -47,7 +47,7 @@ def weighed(market, model, near, count=None, fixed=FIXED) -> DefaultBlend | None
 
 def test_with_enough_queries_validation_chooses(market):
     found = weighed(market, Guess(300), market[3])
-    assert found.neighbors > NEAR and found.days in WINDOWS and found.weighed
+    assert found.neighbors > NEIGHBOR_WEIGHT and found.days in WINDOWS and found.weighed
     right = Guess(300)  # the target is far ahead of all other listings
     right.score = lambda batch: np.array(
         [np.where(np.arange(300) == target, 10, right.scores) for target in batch.target], np.float32
@@ -59,7 +59,7 @@ def test_with_enough_queries_validation_chooses(market):
 @pytest.mark.parametrize("nearest", [False, True])
 def test_fewer_queries_move_the_fixed_weights_in_proportion(market, nearest):
     fixed = FIXED.model_copy(update={"nearest": nearest})
-    start = np.array([NEAR, STANDARD])
+    start = np.array([NEIGHBOR_WEIGHT, RECENCY_WEIGHT])
     for count in (0, 30, 150):
         found = weighed(market, Guess(300), market[3], count, fixed)
         assert (found.days, found.nearest) == (fixed.days, nearest)

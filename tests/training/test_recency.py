@@ -14,7 +14,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import DefaultBlend
-from listing_vibes.run.fits import NEAR, RECENT, STANDARD
+from listing_vibes.run.fits import NEIGHBOR_WEIGHT, RECENCY_WEIGHT, RECENT
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import model_scorer
@@ -63,7 +63,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     assert next(fit.added for fit in measured.fits) == "recency"
     # With neighbours in its lists, too: another row of the model, and the same alone.
     manifest = Manifest.load(run.path)
-    blend = DefaultBlend(days=DAYS, weight=STANDARD, neighbors=NEAR)
+    blend = DefaultBlend(days=DAYS, weight=RECENCY_WEIGHT, neighbors=NEIGHBOR_WEIGHT)
     settings = manifest.settings.model_copy(update={"blend": blend})
     manifest.model_copy(update={"settings": settings}).save(run.path)
     near = evaluate_run(Run.open(run.path), baselines="fast")
@@ -82,7 +82,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
 
 @pytest.mark.slow
 def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_path, monkeypatch):
-    monkeypatch.setattr(resolve_module, "LITTLE", 0)
+    monkeypatch.setattr(resolve_module, "SMALL_MARKET", 0)
     monkeypatch.setattr(blend_module, "ENOUGH", 10)
     monkeypatch.setattr(blends_module, "WEIGHTS", (0.3,))  # of this market nothing is recent
     with monkeypatch.context() as none:
@@ -98,7 +98,7 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
     assert not np.array_equal(measured.ranks["default ranking"], measured.ranks["model only"])
     train(small_market, tmp_path / "near", changed(quick, bf16=False, recency_days="auto"), None)
     fit = Run.open(tmp_path / "near").additions(None).fit
-    assert fit.holds == "neighbors+recency" and fit.share > 0  # which tell much here
+    assert fit.parts == "neighbors+recency" and fit.share > 0  # which tell much here
     near = evaluate_run(Run.open(tmp_path / "near"), baselines="none")
     assert near.notes["default ranking"] == "the model, blended with neighbors and recency"
     assert np.array_equal(near.ranks["model only"], measured.ranks["model only"])
@@ -113,7 +113,7 @@ def test_lists_add_no_recency_where_validation_finds_more_without(small_market, 
     run = Run.open(tmp_path / "run")
     assert run.manifest.settings.training.recency_days == RECENT
     fit = run.additions(None).fit
-    assert (fit.holds, fit.weight) == ("neighbors", 0) and fit.share > 0
+    assert (fit.parts, fit.weight) == ("neighbors", 0) and fit.share > 0
     measured = evaluate_run(run, baselines="none")
     assert measured.notes["default ranking"] == (
         "the model, trained beside the events of the last 60 days, blended with neighbors"

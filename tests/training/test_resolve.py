@@ -10,7 +10,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.fits import LITTLE, NEAR, RECENT, STANDARD, count_repeated
+from listing_vibes.run.fits import NEIGHBOR_WEIGHT, RECENCY_WEIGHT, RECENT, SMALL_MARKET, count_repeated
 from listing_vibes.training import resolve as module
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.resolve import LARGE_STEPS, POSITIONS, VALUE_RATE, resolve, resolve_positions
@@ -45,20 +45,25 @@ def test_a_small_market_keeps_its_steps_and_trains_beside_recency(small):
     assert training.bf16 is not None and training.recency_days == RECENT and training.whole_histories
     assert (found.split.t1, found.split.t2) == (small.split.t1, small.split.t2)
     blend = found.blend
-    assert (blend.days, blend.weight, blend.neighbors, blend.weighed) == (RECENT, STANDARD, NEAR, True)
+    assert (blend.days, blend.weight, blend.neighbors, blend.weighed) == (
+        RECENT,
+        RECENCY_WEIGHT,
+        NEIGHBOR_WEIGHT,
+        True,
+    )
     assert chosen(small, shorter=5).training.max_steps == usual.max_steps // 5
 
 
 @pytest.mark.parametrize(
     ("training", "more", "blend"),
     [
-        ({"recency_days": 7}, {}, (7, STANDARD, NEAR, False)),
+        ({"recency_days": 7}, {}, (7, RECENCY_WEIGHT, NEIGHBOR_WEIGHT, False)),
         ({"recency_days": 7}, {"attributes": False}, (7, 0.05, 0.0, False)),
         ({"recency_days": 0}, {}, None),
         ({}, {"markets": 2}, None),
         ({}, {"attributes": False}, (RECENT, 0.05, 0.0, True)),
         ({}, {"features": {"attributes": False}}, (RECENT, 0.05, 0.0, True)),
-        ({"baskets": "set"}, {}, (RECENT, STANDARD, NEAR, True)),
+        ({"baskets": "set"}, {}, (RECENT, RECENCY_WEIGHT, NEIGHBOR_WEIGHT, True)),
     ],
 )
 def test_lists_add_what_validation_weighs_or_what_the_loss_knew(small, training, more, blend):
@@ -68,10 +73,10 @@ def test_lists_add_what_validation_weighs_or_what_the_loss_knew(small, training,
 
 
 def test_a_market_of_more_events_is_not_trained_beside_recency(small, monkeypatch):
-    monkeypatch.setattr(module, "LITTLE", 0)
+    monkeypatch.setattr(module, "SMALL_MARKET", 0)
     found = chosen(small)
     assert found.training.recency_days == 0 and found.blend.weighed
-    assert count_repeated(np.bincount(small.log.user[small.split.train])) < LITTLE
+    assert count_repeated(np.bincount(small.log.user[small.split.train])) < SMALL_MARKET
 
 
 @pytest.mark.parametrize("by", ["users", "events"])

@@ -79,7 +79,7 @@ def blend_switch(opened: OpenRun) -> None:
     own, additions = own_fit(opened.run), offered(opened.run)
     if own is None and not additions:
         return
-    options = {} if own is None else {OWN: _capitalized(own.holds)}
+    options = {} if own is None else {OWN: _capitalized(own.parts)}
     options |= {NOTHING: "Nothing", **{name: _capitalized(name) for name in additions}}
     switch("Blend with", "with", options, usual(opened.run, additions), help=HELP)
 

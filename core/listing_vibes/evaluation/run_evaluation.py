@@ -22,7 +22,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
 from listing_vibes.scoring.baselines import Baseline, first_level
-from listing_vibes.scoring.blend import SHARES, Blend, Remembered, tune_partner, tune_recency
+from listing_vibes.scoring.blend import SHARES, Blend, CachedScorer, tune_partner, tune_recency
 from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.ranking import Scorer
@@ -115,11 +115,11 @@ def evaluate_run(
     else:
         first = first_level(log, split, catalogue, report, seed, baselines == "all", left_out)
     tell(Stage("neighbors, chosen on validation"))
-    neighbors: list[Scorer] = [Remembered(scorer) for scorer in untrained_neighbors(run, split, report)]
+    neighbors: list[Scorer] = [CachedScorer(scorer) for scorer in untrained_neighbors(run, split, report)]
     blends: list[Scorer] = []
     scorers: list[Scorer] = []
     if run.has_model:
-        model = Remembered(model_scorer(run))
+        model = CachedScorer(model_scorer(run))
         if len(split.valid):
             tell(Stage("blends, weighed on validation"))
             blends = with_serving(model, first, neighbors, log, split, catalogue, seed)[1:]
@@ -141,7 +141,9 @@ def evaluate_run(
     elif new is not None:
         notes[f"new by {new_by}"] = "no query, every target shares a value with the history"
     if newer:
-        notes[FROZEN] = f"as it was, without {newer:,} newer queries; --new-test adds them"
+        notes[FROZEN] = (
+            f"as it was, without {newer:,} newer queries; `evaluate(run, new_test=True)` adds them"
+        )
     if len(queries) < len(split.test):
         every = len(np.unique(split.test.user))
         notes[DRAWN] = f"{users:,} of the {every:,} users who have a test query, by chance"
@@ -226,9 +228,9 @@ def _describe_default(settings: Resolved) -> str:
     """Return what the default ranking consists of."""
     days, fit = settings.training.recent_days, default_fit(settings)
     trained = f", trained beside the events of the last {days} days" if days else ""
-    if fit is None or not fit.holds:
+    if fit is None or not fit.parts:
         return f"the model only{trained}"
-    return f"the model{trained}, blended with {fit.holds.replace('+', ' and ')}"
+    return f"the model{trained}, blended with {fit.parts.replace('+', ' and ')}"
 
 
 def better_blend(differences: Results, blends: Mapping[str, str]) -> str:
@@ -265,11 +267,11 @@ def with_serving(
     learn), and of the id models in `first`, beside which the neighbours may stay. Recency and neighbours together
     are fitted together: beside a recency prior neighbours deserve another weight.
     """
-    stored = model if isinstance(model, Remembered) else Remembered(model)
+    stored = model if isinstance(model, CachedScorer) else CachedScorer(model)
     bases: list[Scorer] = [stored]  # what an id model is blended with
     scorers: list[Scorer] = [stored, tune_recency([stored], log, split, catalogue, seed)]
     if near:
-        partners = [item if isinstance(item, Remembered) else Remembered(item) for item in near]
+        partners = [item if isinstance(item, CachedScorer) else CachedScorer(item) for item in near]
         blends = [Blend(stored.name, stored, partner, share) for partner in partners for share in SHARES]
         blend = tune_partner([stored], near, log, split, catalogue, seed)
         bases += [blend] if blend.share else []

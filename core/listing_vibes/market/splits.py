@@ -80,7 +80,7 @@ class Split:
         if self.protocol == "temporal" and not hidden:
             raise VibesError(
                 "The protocol temporal predicts listings that are new to a user, so it always excludes the history; "
-                "leave out --keep-history, or use --protocol leave-one-out."
+                "leave out hide_history=False, or use --protocol leave-one-out."
             )
         live = self.protocol == "temporal"
         valid, test = (replace(queries, masked=hidden, live=live) for queries in (self.valid, self.test))

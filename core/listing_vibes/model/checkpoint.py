@@ -1,4 +1,4 @@
-"""Weights and training state as safetensors and JSON: nothing is pickled, nothing is half-written."""
+"""Weights and training state as safetensors and JSON, without pickle, and written atomically."""
 
 import json
 from pathlib import Path
@@ -21,16 +21,18 @@ def save_weights(path: Path, model: torch.nn.Module) -> None:
 
 
 def load_weights(path: Path, model: torch.nn.Module) -> None:
-    """Read weights into `model`; trained stages of a photo encoder only into one that has some.
+    """Load weights into `model`; those of trained photo encoder stages only if `model` has such stages.
 
     Raises:
-        VibesError: the file is missing, damaged, or of a model of another shape.
+        VibesError: the file is missing, damaged, or has the weights of another architecture.
     """
     if not path.is_file():
         raise VibesError(f"{path} is missing; train the run again.")
     try:
         weights = load_file(path)
-        if getattr(model, "photo_blocks", None) is None:  # once trained, a model reads photo vectors
+        if (
+            getattr(model, "photo_blocks", None) is None
+        ):  # A trained model reads photo vectors, so it has no stages.
             weights = {name: tensor for name, tensor in weights.items() if not name.startswith(PREFIX)}
         model.load_state_dict(weights)
     except SafetensorError as error:
@@ -38,7 +40,7 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         first, *others = reason.split(",") if "key(s)" in reason else [reason]
-        if others:  # torch names every array, be they a hundred
+        if others:  # torch lists every array, which may be hundreds.
             reason = f"{first} and {len(others)} more"
         raise VibesError(
             f"{path} does not fit the configuration in run.toml ({reason}); train the run again."
@@ -52,7 +54,7 @@ def save_state(
     extra: dict[str, torch.Tensor],
     head: dict[str, Any],
 ) -> None:
-    """Write one file with the weights, the optimiser's moments, `extra` tensors and `head`."""
+    """Write one file with the weights, the optimizer's moments, `extra` tensors and `head`."""
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
@@ -65,10 +67,10 @@ def save_state(
 def load_state(
     path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Restore what `save_state` wrote; returns the extra tensors and the head.
+    """Restore the state that `save_state` wrote, and return the extra tensors and the head.
 
     Raises:
-        VibesError: the file is damaged or of another configuration.
+        VibesError: the file is damaged or has another configuration.
     """
     try:
         tensors = load_file(path)

@@ -1,4 +1,4 @@
-"""The shape of an encoder, and the five shapes that ship with the project."""
+"""The sizes of an encoder, and the five presets."""
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -6,23 +6,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class EncoderConfig(BaseModel):
     """Sizes of a `listing_vibes.model.model.ListingEncoder`.
 
-    `window` is the whole attention window as `transformers` counts it: a token sees `window // 2` tokens on
-    either side and itself. One even number for all layers, or one a layer. `max_items` is the number of
-    item positions: 0 for a token that belongs to no item, like `[CLS]`, 1 for the newest listing of a
-    history, 2 for the one before it. Raises pydantic's `ValidationError` on sizes that do not fit together
-    and on unknown keys.
+    `window` is the full attention window as in `transformers`: a token attends to `window // 2` tokens on
+    either side and itself. It is one even number for all layers, or one per layer. `max_items` is the number of
+    item positions: 0 for a token of no item, such as `[CLS]`, 1 for the newest listing of a history, 2 for the
+    one before it. Raises pydantic's `ValidationError` on inconsistent sizes and on unknown keys.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # Bounds above are far beyond what anybody trains: a damaged file must not ask for a billion layers.
+    # The upper bounds only reject damaged files, which could have a billion layers.
     layers: int = Field(gt=0, le=1000)
     width: int = Field(gt=0, le=2**16)
     heads: int = Field(gt=0, le=2**16)
     ffn: int = Field(gt=0, le=2**20)
     window: int | tuple[int, ...] = 64
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    # Off by default: torch has no fast CPU attention with dropout. Here so that conversions lose nothing.
+    # 0 by default, since torch has no fast CPU attention with dropout. It exists so that conversions are lossless.
     attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     max_tokens: int = Field(default=1024, gt=0, le=2**24)
     max_items: int = Field(default=51, gt=0, le=2**24)
@@ -31,7 +30,7 @@ class EncoderConfig(BaseModel):
 
     @property
     def windows(self) -> tuple[int, ...]:
-        """The window of each layer."""
+        """Return the window of each layer."""
         return self.window if isinstance(self.window, tuple) else (self.window,) * self.layers
 
     @model_validator(mode="after")

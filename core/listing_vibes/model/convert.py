@@ -1,8 +1,8 @@
-"""Weights to and from `transformers.LongformerModel`, and a start from one that is in a folder.
+"""Conversion of weights from and to `transformers.LongformerModel`, and initialization from a pretrained one.
 
-What has no twin on the other side: transformers' pooler, its word table, and its position rows for padding
-(0 .. pad_token_id, which no real token reads) are dropped. Our item positions have no place there: a model converted to
-`transformers` gives our output for rows without item positions.
+transformers' pooler, word table and position rows for padding (0 .. pad_token_id, which real tokens do not use) have no
+counterpart and are dropped. Item positions have no counterpart in `transformers`: a converted model gives the same output for rows
+without item positions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from listing_vibes.model.variants.sliding_window import SlidingWindowEncoder
 if TYPE_CHECKING:
     import transformers
 
-#: RoBERTa's padding word, which Longformer kept: real tokens start at position row PADDING + 1.
+#: The id of RoBERTa's padding token, which Longformer also has: real tokens start at position row PADDING + 1.
 PADDING = 1
 WORDS, POSITIONS = "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight"
 
@@ -41,7 +41,7 @@ _LAYER = {
 
 
 def shared_weights(layers: int) -> dict[str, str]:
-    """Return our names of the weights that are equal on both sides (all but words and positions), and theirs."""
+    """Return our name and that of `transformers` for each weight that both have (all except words and positions)."""
     modules = dict(_TOP)
     for i in range(layers):
         modules |= {f"layers.{i}.{ours}": f"encoder.layer.{i}.{theirs}" for ours, theirs in _LAYER.items()}
@@ -65,11 +65,11 @@ def from_transformers(
     (8, 'LongformerModel')
 
     Args:
-        token_types: rows of our token-type table, by default as many as theirs; further rows start as copies of their first.
-        max_items: item positions, which start random.
+        token_types: rows of the token-type table, by default as many as in `transformers`; further rows are copies of the first.
+        max_items: item positions, which are initialized at random.
 
     Raises:
-        VibesError: another architecture or activation, or fewer token types than the model has.
+        VibesError: the architecture or activation is another one, or `token_types` is less than in the model.
     """
     theirs = model.config
     if theirs.model_type != "longformer" or theirs.hidden_act != "gelu":
@@ -112,10 +112,9 @@ def from_transformers(
 def to_transformers(encoder: ListingEncoder) -> transformers.LongformerModel:
     """Return a `transformers.LongformerModel` (no pooler) with the same weights and output as `encoder`.
 
-    Its word table is a stub of zeros: call it with `inputs_embeds`. Give it `global_attention_mask` with 1 at token 0 of each
-    row.
+    Its word table is zeros, so call it with `inputs_embeds`, and with a `global_attention_mask` of 1 at token 0 of each row.
     """
-    import transformers  # seconds to import; only conversions pay
+    import transformers  # Imported here, since the import takes seconds.
 
     config, like = encoder.config, encoder.token_type.weight
     their_config = transformers.LongformerConfig(
@@ -145,20 +144,20 @@ def to_transformers(encoder: ListingEncoder) -> transformers.LongformerModel:
 
 
 def load_pretrained(path: Path, encoder: ListingEncoder) -> None:
-    """Give `encoder` the weights of the folder `path`, as `transformers` saves it (safetensors); no network.
+    """Load the weights of the folder `path`, as saved by `transformers` (safetensors), into `encoder`; without network.
 
-    Its item positions stay as they are, token types beyond those of the folder are copies of the folder's first, and
-    position rows beyond ours are left out. The attention window is ours.
+    Item positions are not changed, additional token types are copies of the folder's first, and additional position rows of the
+    folder are ignored. The attention window is that of `encoder`.
 
     Raises:
-        VibesError: no such folder, no Longformer, no safetensors in it, or sizes other than ours.
+        VibesError: the folder does not exist, has no Longformer or no safetensors, or has other sizes.
     """
     with needs("init"):
         import transformers
 
     if not (path / "config.json").is_file():
         raise VibesError(
-            f"init = '{path}' is no folder of a transformers model (it has no config.json); give the folder of "
+            f"init = '{path}' is not a folder of a transformers model (it has no config.json); give the folder of "
             "allenai/longformer-base-4096 or -large-4096."
         )
     ours = encoder.config

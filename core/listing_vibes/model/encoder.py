@@ -1,4 +1,4 @@
-"""Embeddings of many bare listings or histories, batch by batch, without gradient."""
+"""Embeddings of many listings or histories in batches, without gradient."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from listing_vibes.progress import Counted, Report
 
 logger = logging.getLogger(__name__)
 
-#: Padded tokens of one batch on a CPU: enough for the matrix units, few enough for the cache.
+#: Padded tokens per batch on a CPU: enough for the matrix units, and few enough for the cache.
 TOKENS_PER_BATCH = 4096
-#: So many times more on other devices, which have no such cache and wait for each batch to be handed over.
+#: The factor of larger batches on other devices, which wait for the transfer of each batch.
 ELSEWHERE = 16
-#: The same where a token is a listing: few tokens a history, of very different numbers, so that padding weighs more.
+#: The same if a token is a listing: histories have few tokens and very different lengths, so that padding costs more.
 VECTORS_PER_BATCH = 1024
 
-#: Types of matrix products that may be asked for; "auto" is the fastest that the device has.
+#: Types of matrix products; "auto" is the fastest one of the device.
 Precision = Literal["auto", "float32", "bf16"]
 _NAMES = {torch.float32: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 def inference_dtype(precision: str, model: ListingModel) -> torch.dtype:
-    """Return the type of matrix products for `precision` where `model` is.
+    """Return the type of matrix products for `precision` on the device of `model`.
 
-    "auto" takes a 16-bit type where the device multiplies it faster than float32; "bf16" takes it wherever there are
-    instructions for it, since workers that must agree may be of several kinds.
+    "auto" is a 16-bit type if the device multiplies it faster than float32; "bf16" is used on any device with instructions for
+    it, so that different workers have equal results.
     """
     device = device_of(model)
     if precision == "bf16" and device.type == "cpu" and multiplies_bf16():
         return torch.bfloat16
     dtype = half(device) if precision in ("auto", "bf16") else None
     if dtype is None and precision == "bf16":
-        logger.info("encoder: float32, since %s multiplies in no 16-bit type", device)
+        logger.info("encoder: float32, since %s has no fast 16-bit products", device)
     return dtype or torch.float32
 
 
 def precision_name(dtype: torch.dtype, model: ListingModel) -> str:
-    """Return what vectors by this type are stored under: "float32", "bf16"; on another device with its name ("cuda-bf16")."""
+    """Return the name of this precision for stored vectors: "float32", "bf16", or with the device ("cuda-bf16")."""
     device = device_of(model)
     return _NAMES[dtype] if device.type == "cpu" else f"{device.type}-{_NAMES[dtype]}"
 
@@ -70,10 +70,10 @@ def encode(
     report: Report | None = None,
     tokens: int = TOKENS_PER_BATCH,
 ) -> np.ndarray:
-    """Return (n, d) float32 embeddings of n sequences of `lengths` (n,), by `embed(rows)` batch by batch.
+    """Return embeddings (n, d) float32 of n sequences of `lengths` (n,), by `embed(rows)` for each batch.
 
     Args:
-        dtype: of the matrix products; None: the weights' own.
+        dtype: the type of matrix products; None for that of the weights.
     """
     device = device_of(model)
     tokens *= 1 if device.type == "cpu" else ELSEWHERE
@@ -91,7 +91,7 @@ def encode(
 
 
 def encode_listings(model: ListingModel, inputs: Inputs, rows: np.ndarray, **options: Any) -> np.ndarray:
-    """Return (n, d) embeddings of the bare listings `rows` (n,); `options` are those of `encode`."""
+    """Return embeddings (n, d) of the listings `rows` (n,); `options` are those of `encode`."""
     device = device_of(model)
     photos, texts = inputs.tensors(device)
 
@@ -109,17 +109,17 @@ def encode_histories(
     listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """Return (n, d) embeddings of the histories `start[q] : end[q]`, 0 of one without any event.
+    """Return embeddings (n, d) of the histories `start[q] : end[q]`; 0 for an empty history.
 
     Args:
-        listings: what a model of listing vectors reads: (L, d) embeddings of all listings, or a function that returns those of
-            rows (n,); None: it encodes them. A "cls" model needs none.
+        listings: for a model of listing vectors, the embeddings (L, d) of all listings, or a function that returns those of
+            rows (n,); None to encode them. A "cls" model ignores it.
     """
     result = np.zeros((len(start), model.width), np.float32)
     filled = np.flatnonzero(end > start)
     if len(filled):
-        encode_some = _encode_token_histories if model.user_pass is None else _encode_vector_histories
-        result[filled] = encode_some(model, inputs, start[filled], end[filled], listings, **options)
+        encode_rows = _encode_token_histories if model.user_pass is None else _encode_vector_histories
+        result[filled] = encode_rows(model, inputs, start[filled], end[filled], listings, **options)
     return result
 
 
@@ -144,9 +144,9 @@ def _encode_vector_histories(
     number = None
     if isinstance(listings, np.ndarray) and device.type == "cpu":
         table = torch.from_numpy(listings)
-    else:  # each listing of the histories is encoded or copied once, however many of them have it
+    else:  # Each listing is encoded or copied once, even if several histories have it.
         rows = np.unique(inputs.listing[ranges(first, end - first)])
-        number = np.zeros(inputs.features.tokens.listings, np.int32)  # (L,) row in the table
+        number = np.zeros(inputs.features.tokens.listings, np.int32)  # (L,) row of each listing in the table
         number[rows] = np.arange(len(rows), dtype=np.int32)
         if listings is None:
             vectors = encode_listings(model, inputs, rows, dtype=options.get("dtype"))

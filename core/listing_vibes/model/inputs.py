@@ -1,4 +1,4 @@
-"""What the model reads: the features of a market's listings and its events, cut into batches of tensors."""
+"""The inputs of the model: features of listings and events, in batches of tensors."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from listing_vibes.features.sequences import Meta, Sequences, history_sequences,
 from listing_vibes.features.tokens.tabular import sizes_of
 from listing_vibes.market.log import ranges
 
-#: Vectors of features by device: a request reads a few rows of them, and a transfer would take longer than the model.
+#: Feature vectors by device, since transferring them for each request would take longer than the model.
 _ON_DEVICE: WeakKeyDictionary[Features, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """The features of a market's listings, and the events that histories are cut from."""
+    """The features of a market's listings, and the events of histories."""
 
     features: Features
-    listing: np.ndarray  # (N,) listing row by event row
+    listing: np.ndarray  # (N,) the listing of each event
     meta: Meta | None
     max_listings: int
     max_tokens: int
-    whole: bool = False  # whether `max_listings` alone says how much of a history is read
+    whole: bool = False  # whether only `max_listings` limits a history, not `max_tokens`
 
     def listings(self, rows: np.ndarray) -> Sequences:
-        """Return the tokens of the bare listings `rows` (B,)."""
+        """Return the tokens of the listings `rows` (B,)."""
         return listing_sequences(self.features.tokens, rows)
 
     def histories(self, start: np.ndarray, end: np.ndarray) -> Sequences:
@@ -42,25 +42,25 @@ class Inputs:
         )
 
     def tensors(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
-        """Return photo (P, d) and text (T, d) vectors on the device; copied there once while the features live."""
+        """Return photo (P, d) and text (T, d) vectors on the device; copied once as long as the features exist."""
         copies = _ON_DEVICE.setdefault(self.features, {})
         if str(device) not in copies:
             copies[str(device)] = place(self.features.photo, device), place(self.features.text, device)
         return copies[str(device)]
 
     def listing_lengths(self, rows: np.ndarray) -> np.ndarray:
-        """Return the tokens of each bare listing, `[CLS]` included."""
+        """Return the number of tokens of each listing, with `[CLS]`."""
         return 1 + sizes_of(self.features.tokens.offset, rows)
 
     def history_lengths(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return about how many tokens each history has, `[CLS]` included."""
+        """Return approximately the number of tokens of each history, with `[CLS]`."""
         lengths = 1 + self.event_tokens(np.maximum(start, end - self.max_listings), end)
         return lengths if self.whole else np.minimum(lengths, self.max_tokens)
 
     def newest(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return (B,) the first event that is read of the histories `start[b] : end[b]` by a model of listing vectors.
+        """Return (B,) the first event that a model of listing vectors reads of the histories `start[b] : end[b]`.
 
-        At most the newest `max_listings`, of a run of an earlier version no more than fit into `max_tokens`, and always one.
+        It reads at most the newest `max_listings` events, in runs of earlier versions at most `max_tokens`, and at least one event.
         """
         first = np.maximum(start, end - self.max_listings)
         if not self.whole:
@@ -69,13 +69,13 @@ class Inputs:
         return np.maximum(np.minimum(first, end - 1), start)
 
     def event_tokens(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return (B,) the tokens of the events `first[b] : end[b]`, action and duration included."""
+        """Return (B,) the number of tokens of the events `first[b] : end[b]`, with action and duration."""
         before = self._tokens_before
         return before[end] - before[first]
 
     @cached_property
     def _tokens_before(self) -> np.ndarray:
-        """(N + 1,) tokens of all events before each; four bytes each where all together fit into them."""
+        """Return the cumulative numbers of tokens (N + 1,), as int32 if they fit."""
         size = np.diff(self.features.tokens.offset).astype(np.int32)[self.listing]
         size += 1
         if self.meta is not None:
@@ -88,7 +88,7 @@ class Inputs:
 
 
 class TokenBatch:
-    """`listing_vibes.features.sequences.Sequences` as tensors on one device: B rows of n tokens in all, at most S a row."""
+    """`listing_vibes.features.sequences.Sequences` as tensors on one device: B rows of n tokens in total, at most S per row."""
 
     def __init__(self, sequences: Sequences, device: torch.device | str = "cpu") -> None:
         def tensor(array: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
@@ -104,18 +104,18 @@ class TokenBatch:
         self.shape = (len(sequences.length), int(sequences.length.max(initial=1)))  # B, S
         row = np.repeat(np.arange(self.shape[0]), sequences.length)
         column = ranges(np.zeros_like(sequences.length), sequences.length)
-        self.place = tensor(row * self.shape[1] + column)  # (n,) where each token is in the padded batch
+        self.place = tensor(row * self.shape[1] + column)  # (n,) position of each token in the padded batch
         self._structure = [
             tensor(part, torch.int64) for part in (sequences.position, sequences.type, sequences.item)
         ]
 
     def padded(self, flat: Tensor) -> Tensor:
-        """(n, ...) to (B, S, ...), zeros where there is no token."""
+        """Pad (n, ...) to (B, S, ...) with zeros."""
         empty = flat.new_zeros((self.shape[0] * self.shape[1], *flat.shape[1:]))
         return empty.index_copy(0, self.place, flat).view(*self.shape, *flat.shape[1:])
 
     def structure(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return mask, token position, token type and item position, each (B, S)."""
+        """Return the mask, token positions, token types and item positions, each (B, S)."""
         real = torch.arange(self.shape[1], device=self.device)[None, :] < self.length[:, None]
         position, kind, item = (self.padded(part) for part in self._structure)
         return real, position, kind, item
@@ -123,12 +123,12 @@ class TokenBatch:
 
 @dataclass(frozen=True, eq=False)
 class VectorBatch:
-    """B histories as rows of listing numbers, oldest first, with the value ids of their action and duration (0: none).
+    """B histories as rows of listing numbers, oldest first, with the value ids of action and duration (0 if missing).
 
-    K is the number of listings of the longest one, R that of the events of all.
+    K is the number of listings of the longest history, R the number of events of all.
     """
 
-    listing: Tensor  # (B, K) int64 row of the table of listing vectors, 0 where there is no event
+    listing: Tensor  # (B, K) int64, row in the table of listing vectors, 0 at padding
     action: Tensor  # (B, K) int64
     duration: Tensor  # (B, K) int64
     real: Tensor  # (B, K) bool
@@ -145,7 +145,7 @@ class VectorBatch:
         """Return the events `first[b] : end[b]`.
 
         Args:
-            number: (L,) in which row of the table each listing is; None: in its own.
+            number: (L,) the row of each listing in the table; None if it is the listing's number.
         """
         count = end - first
         real = np.arange(count.max())[None, :] < count[:, None]  # (B, K)

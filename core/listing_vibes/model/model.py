@@ -1,8 +1,8 @@
-"""The model: bare listings and users as unit vectors in one space, where cosine recommends.
+"""The model: listings and users as unit vectors in one space, ranked by cosine.
 
-Read from top to bottom: a token becomes a vector (`TokenEmbedder`), attention (`Attention`, `CLSAttention`) and a
-feed-forward layer make a `Block`, blocks make the `ListingEncoder` (a Longformer, Beltagy, Peters and Cohan 2020) and
-the `UserEncoder`, both together the `ListingModel`. The other ways of the method lie in `listing_vibes.model.variants`.
+From top to bottom: `TokenEmbedder` embeds tokens; attention (`Attention`, `CLSAttention`) and a feed-forward layer form a
+`Block`; blocks form the `ListingEncoder` (a Longformer, Beltagy, Peters and Cohan 2020) and the `UserEncoder`; both form the
+`ListingModel`. Variants are in `listing_vibes.model.variants`.
 
 Shapes: B rows, S tokens of the longest row, n tokens of all rows, d width, H heads, dh = d / H, m = ffn.
 """
@@ -21,16 +21,16 @@ from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.model.config import EncoderConfig
 from listing_vibes.model.inputs import TokenBatch, VectorBatch
 
-#: Longest row of keys for which bfloat16 on a CPU goes by two matrix products instead of torch's fused kernel, in tokens.
+#: Up to this number of keys, attention in bfloat16 on a CPU uses two matrix products instead of torch's fused kernel.
 FEW_KEYS = 256
 
 
 class TokenEmbedder(nn.Module):
     """Embed tokens: key + value + piecewise-linear part + mean of a set + photo or text vector.
 
-    Numbers have a vector per quantile bin plus the piecewise-linear encoding (Gorishniy et al. 2022, section 3.2.1): all
-    bins below count whole, the number's own bin by its fraction. Photos and texts pass one linear layer per encoder ("view")
-    that starts as the identity; a token's key says which one.
+    Numbers have a vector per quantile bin plus the piecewise-linear encoding (Gorishniy et al. 2022, section 3.2.1): lower bins
+    count fully, and the number's bin by a fraction. Photos and texts pass one linear layer per encoder ("view"), which is
+    initialized as the identity and selected by the token's key.
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:
@@ -50,7 +50,7 @@ class TokenEmbedder(nn.Module):
         self.text_view: Tensor
         for name, view in zip(("photo_view", "text_view"), view_of_key(vocabulary), strict=True):
             self.register_buffer(name, torch.from_numpy(view), persistent=False)
-        # A value is as loud as a photo or a text, whose vectors have length 1; its key is quieter.
+        # Values have the norm 1 of photo and text vectors; keys have a smaller norm.
         nn.init.normal_(self.key.weight, std=0.02)
         nn.init.normal_(self.value.weight, std=width**-0.5)
         nn.init.normal_(self.slope, std=0.5 * width**-0.5)
@@ -60,16 +60,16 @@ class TokenEmbedder(nn.Module):
 
     @property
     def photo_layers(self) -> list[nn.Linear]:
-        """The linear layer of each photo encoder."""
+        """Return the linear layer of each photo encoder."""
         return cast(list[nn.Linear], [self.photo, *self.more_photos])
 
     @property
     def text_layers(self) -> list[nn.Linear]:
-        """The linear layer of each text encoder."""
+        """Return the linear layer of each text encoder."""
         return cast(list[nn.Linear], [self.text, *self.more_texts])
 
     def forward(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
-        """Return (n, d) vectors; `photos` (P, d) and `texts` (T, d) are looked up by the tokens' rows."""
+        """Return vectors (n, d); `photos` (P, d) and `texts` (T, d) are indexed by the tokens' rows."""
         x = self.key(batch.key)  # (n, d)
         x = x + self.value(batch.value) * (batch.value > 0).unsqueeze(1)
         below = F.pad(self.slope.cumsum(0), (0, 0, 1, 0))  # (bins + 1, d), row b = sum of slopes before b
@@ -85,7 +85,7 @@ class TokenEmbedder(nn.Module):
 
 
 def _add_content(x: Tensor, rows: Tensor, vectors: Tensor, layers: list[nn.Linear], view: Tensor) -> Tensor:
-    """Add to x (n, d) the `vectors` (P, d) of `rows` (n,), -1 for none, each through the layer of its `view` (n,)."""
+    """Add to x (n, d) the `vectors` (P, d) at `rows` (n,), -1 for none, each through the layer of its `view` (n,)."""
     for number, layer in enumerate(layers):
         token = ((rows >= 0) & (view == number)).nonzero().squeeze(1)
         if len(token):
@@ -96,9 +96,9 @@ def _add_content(x: Tensor, rows: Tensor, vectors: Tensor, layers: list[nn.Linea
 def attend(q: Tensor, k: Tensor, v: Tensor, visible: Tensor, dropout: float, scale: float) -> Tensor:
     """Return softmax(q k^T * scale, where `visible`) v: (B, H, Q, dh).
 
-    q (B, H, Q, dh), k and v (B, H, S, dh), visible (B, 1, Q, S) bool; every query must see a key. bfloat16 on a CPU goes by
-    two matrix products: there torch's fused kernel is slow for short rows (measured on one core, forward and backward: 2.9
-    times slower for rows of 25 tokens, 1.2 for 250, where keeping all weights begins to cost memory).
+    q (B, H, Q, dh), k and v (B, H, S, dh), visible (B, 1, Q, S) bool; every query needs a visible key. bfloat16 on a CPU uses
+    two matrix products, since torch's fused kernel is slow for short rows (on one core, forward and backward: 2.9 times slower
+    for rows of 25 tokens, 1.2 times for 250, where storing all weights starts to need much memory).
     """
     if q.dtype != torch.bfloat16 or q.device.type != "cpu" or dropout or k.shape[-2] > FEW_KEYS:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout, scale=scale)
@@ -117,51 +117,51 @@ class Attention(nn.Module):
         self.out = nn.Linear(config.width, config.width)
 
     def forward(self, queries: Tensor, x: Tensor, visible: Tensor) -> Tensor:
-        """queries (B, Q, d) attend to x (B, S, d) where visible (B, 1, Q, S): (B, Q, d)."""
+        """Return (B, Q, d): attention of queries (B, Q, d) to x (B, S, d) where visible (B, 1, Q, S)."""
         return self.out(self.gather(self.split(self.query(queries)), x, visible))
 
     def gather(self, q: Tensor, x: Tensor, visible: Tensor) -> Tensor:
-        """q (B, H, Q, dh) to (B, Q, d)."""
+        """Return (B, Q, d): attention of q (B, H, Q, dh) to x, with the heads joined."""
         k, v = self.split(self.key(x)), self.split(self.value(x))  # (B, H, S, dh)
         return attend(q, k, v, visible, self.dropout_now, self.scale).transpose(1, 2).flatten(2)
 
     def split(self, x: Tensor) -> Tensor:
-        """(B, S, d) to (B, H, S, dh)."""
+        """Split (B, S, d) into heads (B, H, S, dh)."""
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     @property
     def dropout_now(self) -> float:
-        """The dropout of attention weights in this mode."""
+        """Return the dropout of attention weights: 0 unless training."""
         return self.dropout if self.training else 0.0
 
 
 class CLSAttention(Attention):
-    """Attention of a listing's tokens, in which `[CLS]` (token 0) is global: it sees all by projections of its own."""
+    """Attention of a listing's tokens with global attention of `[CLS]` (token 0), which has separate projections."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__(config)
         self.query_global, self.key_global, self.value_global = (
             nn.Linear(config.width, config.width) for _ in range(3)
         )
-        # The one parameter that no output depends on (see `gather_cls`); kept for conversions.
+        # The output does not depend on this parameter (see `gather_cls`); it exists for conversions.
         self.key_global.bias.requires_grad_(False)
 
     def with_cls(self, x: Tensor, visible: Tensor, real: Tensor) -> Tensor:
-        """x (B, S, d) to (B, S, d): local attention where visible (B, 1, S, S), `[CLS]` to all real (B, S) tokens."""
+        """Return (B, S, d): local attention of x (B, S, d) where visible (B, 1, S, S), and of `[CLS]` to all real (B, S) tokens."""
         local = self.gather(self.split(self.query(x)), x, visible)  # (B, S, d)
         cls = self.gather_cls(x, real).to(local.dtype)  # (B, 1, d)
         return self.out(torch.cat([cls, local[:, 1:]], dim=1))
 
     def cls_only(self, x: Tensor, real: Tensor) -> Tensor:
-        """Row 0 of `with_cls` for less: (B, 1, d)."""
+        """Return only row 0 of `with_cls`, (B, 1, d)."""
         return self.out(self.gather_cls(x, real))
 
     def gather_cls(self, x: Tensor, real: Tensor) -> Tensor:
-        """What `[CLS]` gathers: (B, 1, d).
+        """Return the attention of `[CLS]`, (B, 1, d).
 
-        Exactly softmax(q K^T / sqrt(dh)) V with K = x Wk^T + bk, V = x Wv^T + bv, but K and V are never made for all S
-        tokens: q K^T = (q Wk) x^T + q bk, whose last term is the same for every key and leaves the softmax P as it was, and
-        P V = (P x) Wv^T + bv. So each head is one query of width d over x itself.
+        It is softmax(q K^T / sqrt(dh)) V with K = x Wk^T + bk, V = x Wv^T + bv, without computing K and V for all S tokens:
+        q K^T = (q Wk) x^T + q bk, whose last term is the same for every key and cancels in the softmax P, and
+        P V = (P x) Wv^T + bv. So each head is one query of width d over x.
         """
         q = self.query_global(x[:, 0]).unflatten(-1, (self.heads, -1))  # (B, H, dh)
         w_key = self.key_global.weight.unflatten(0, (self.heads, -1))  # (H, dh, d)
@@ -186,21 +186,21 @@ class Block(nn.Module):
         self.drop = Dropout(config.dropout)
 
     def forward(self, x: Tensor, attended: Tensor) -> Tensor:
-        """x (B, S, d) and what its attention gathered, (B, S, d), to (B, S, d)."""
+        """Return (B, S, d) for x (B, S, d) and its attention output (B, S, d)."""
         x = self.attention_norm(x + self.drop(attended))
         hidden = F.gelu(self.up(x))  # (B, S, m)
         return self.ffn_norm(x + self.drop(self.down(hidden)))
 
 
 class Dropout(nn.Dropout):
-    """`nn.Dropout`, on a CPU with four numbers for each one that is drawn, which makes it several times as fast."""
+    """`nn.Dropout`, several times as fast on a CPU, since each random number gives the mask of four values."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zero a share `p` of x, any shape, in training."""
+        """Zero a share `p` of x, of any shape, in training."""
         if not self.training or not self.p or x.device.type != "cpu":
             return super().forward(x)
         bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-        lowest = round(self.p * 65536) - 32768  # of the 16-bit numbers that stay
+        lowest = round(self.p * 65536) - 32768  # the lowest 16-bit number that is not dropped
         keep = (bits[: x.numel()].view(x.shape).clamp(lowest - 1, lowest) - (lowest - 1)).to(x.dtype)
         return x * (keep * (1 / (1 - self.p)))
 
@@ -208,8 +208,8 @@ class Dropout(nn.Dropout):
 class ListingEncoder(nn.Module):
     """A Longformer over token embeddings; same weights, same output as `transformers.LongformerModel`.
 
-    A token sees the window around it and `[CLS]`, `[CLS]` sees every token. All tokens of a row are compared under a mask: a
-    listing is short. `listing_vibes.model.variants.sliding_window` has the form for long rows.
+    A token attends to the window around it and `[CLS]`; `[CLS]` attends to every token. All tokens of a row are compared under a
+    mask, since listings are short; `listing_vibes.model.variants.sliding_window` is for long rows.
     """
 
     attention = CLSAttention
@@ -219,7 +219,7 @@ class ListingEncoder(nn.Module):
         self.config = config
         self.token_position = nn.Embedding(config.max_tokens, config.width)
         self.token_type = nn.Embedding(config.token_types, config.width)
-        # Item position 0 (no item) stays zero, so that a bare listing is what a transformers model would see.
+        # Item position 0 (no item) stays zero, so that a listing has the same input as in a transformers model.
         self.item_position = nn.Embedding(config.max_items, config.width, padding_idx=0)
         self.norm = nn.LayerNorm(config.width, eps=config.layer_norm_eps)
         self.drop = Dropout(config.dropout)
@@ -235,13 +235,13 @@ class ListingEncoder(nn.Module):
         item: Tensor,
         cls_only: bool = False,
     ) -> Tensor:
-        """Return contextual vectors (B, S, d), or (B, 1, d) of `[CLS]` alone; rows of padding hold finite numbers.
+        """Return contextual vectors (B, S, d), or (B, 1, d) of `[CLS]` only; those of padding are finite.
 
         Args:
             tokens: (B, S, d) float.
             real: (B, S) bool, False at padding.
             position, kind, item: (B, S) long: token position, token type, item position.
-            cls_only: compute row 0 alone in the last layer.
+            cls_only: compute only row 0 in the last layer.
 
         Raises:
             VibesError: a row is longer than `max_tokens`.
@@ -249,12 +249,12 @@ class ListingEncoder(nn.Module):
         length = tokens.shape[1]
         if length > self.config.max_tokens:
             raise VibesError(
-                f"A row of {length} tokens is longer than the encoder's max_tokens {self.config.max_tokens}; keep fewer listings "
+                f"A row of {length} tokens is longer than the encoder's max_tokens {self.config.max_tokens}; use fewer listings "
                 f"of the history, or train with [encoder] max_tokens of at least {length}."
             )
         x = tokens + self.token_position(position) + self.token_type(kind) + self.item_position(item)
         x = self.drop(self.norm(x))  # (B, S, d)
-        # [CLS] sees itself whatever the masks say: an empty row of a batch must not be NaN.
+        # [CLS] always attends to itself, so that an empty row of a batch is not NaN.
         sees = real | (torch.arange(length, device=real.device) == 0)  # (B, S)
         visible = {window: self.window_mask(real, window) for window in set(self.config.windows)}
         for number, (layer, window) in enumerate(zip(self.layers, self.config.windows, strict=True)):
@@ -270,7 +270,7 @@ class ListingEncoder(nn.Module):
         return F.normalize(self(*inputs, cls_only=True)[:, 0].float(), dim=-1)
 
     def window_mask(self, real: Tensor, window: int) -> Any:
-        """Return which key each query sees, (B, 1, S, S) bool: real ones at most window // 2 away, `[CLS]`, and itself."""
+        """Return the visible keys of each query, (B, 1, S, S) bool: real ones at most window // 2 away, `[CLS]`, and itself."""
         at = torch.arange(real.shape[1], device=real.device)
         distance = (at[:, None] - at[None, :]).abs()  # (S, S)
         neighbors = (distance <= window // 2) | (at == 0)
@@ -278,10 +278,10 @@ class ListingEncoder(nn.Module):
 
 
 class UserEncoder(nn.Module):
-    """A causal pass over the vectors of a user's listings: in the order of SASRec (Kang and McAuley 2018), on vectors instead of ids.
+    """A causal transformer over the vectors of a user's listings, as SASRec (Kang and McAuley 2018) with vectors instead of ids.
 
-    One token a listing: its vector + action + duration + item position. Untrained, the vector of a user is near the mean of the
-    listings (see `initialize`).
+    Each listing is one token: its vector + action + duration + item position. Before training, the vector of a user is near the mean
+    of the listings (see `initialize`).
     """
 
     def __init__(self, vocabulary: Vocabulary, config: EncoderConfig) -> None:
@@ -295,14 +295,14 @@ class UserEncoder(nn.Module):
         self.apply(initialize)
 
     def forward(self, vectors: Tensor, batch: VectorBatch) -> Tensor:
-        """vectors (U, d) to (R, d) float32, L2-normalized: for each event the history that ends with it."""
+        """Return (R, d) float32, L2-normalized: for each event the history that ends with it, from vectors (U, d)."""
         x, visible = self.embed(vectors, batch)  # (B, K, d), (B, 1, K, K)
         for block in self.layers:
             x = block(x, cast(Block, block).attention(x, x, visible))
         return F.normalize(x[batch.real].float(), dim=-1)
 
     def newest(self, vectors: Tensor, batch: VectorBatch) -> Tensor:
-        """vectors (U, d) to (B, d): `forward` for the last event of each window; the last layer computes nothing else."""
+        """Return (B, d): `forward` only for the last event of each window, from vectors (U, d)."""
         x, visible = self.embed(vectors, batch)
         *earlier, last = self.layers
         for block in earlier:
@@ -314,7 +314,7 @@ class UserEncoder(nn.Module):
         return F.normalize(newest[:, 0].float(), dim=-1)
 
     def embed(self, vectors: Tensor, batch: VectorBatch) -> tuple[Tensor, Tensor]:
-        """Return what the layers begin with, (B, K, d), and which event sees which, (B, 1, K, K) bool."""
+        """Return the input of the layers (B, K, d), and the visible events of each event, (B, 1, K, K) bool."""
         size = batch.real.shape[1]
         at = torch.arange(size, device=vectors.device)
         x = vectors[batch.listing] + self.item_position(at + 1)  # (B, K, d)
@@ -326,12 +326,12 @@ class UserEncoder(nn.Module):
 
 
 class ListingModel(nn.Module):
-    """Token embedder, listing encoder and user encoder.
+    """The token embedder, the listing encoder and the user encoder.
 
-    With the user encoder "cls" there is no `user_pass`: a history is one row of tokens for the listing encoder, too.
+    With the user encoder "cls" there is no `user_pass`: a history is one row of tokens of the listing encoder.
     """
 
-    #: Whether the embeddings of listings stay as they are; only in the second stage of a two-stage training.
+    #: Whether the embeddings of listings are frozen, in the second stage of a two-stage training.
     frozen = False
 
     def __init__(
@@ -344,30 +344,30 @@ class ListingModel(nn.Module):
 
     @property
     def width(self) -> int:
-        """The length of a vector."""
+        """Return the width of a vector."""
         return self.longformer.config.width
 
     def hidden(self, batch: TokenBatch, photos: Tensor, texts: Tensor, cls_only: bool = False) -> Tensor:
-        """Return contextual vectors of the rows, (B, S, d); row 0 is `[CLS]`, not normalized."""
+        """Return contextual vectors (B, S, d) of the rows; row 0 is `[CLS]`, not normalized."""
         tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
         return self.longformer(tokens, *batch.structure(), cls_only=cls_only)
 
     def forward(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
-        """Return (B, d) float32, L2-normalized: the `[CLS]` row of each bare listing or (with "cls") history."""
+        """Return (B, d) float32, L2-normalized: the `[CLS]` row of each listing or (with "cls") history."""
         return F.normalize(self.hidden(batch, photos, texts, cls_only=True)[:, 0].float(), dim=-1)
 
     def listings(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
-        """Return (B, d) embeddings of bare listings."""
+        """Return embeddings (B, d) of listings."""
         return self(batch, photos, texts)
 
 
 def initialize(module: nn.Module) -> None:
-    """Start tables as BERT (deviation 0.02), matrices by Glorot & Bengio (2010), biases at 0.
+    """Initialize tables as BERT (standard deviation 0.02), matrices as Glorot & Bengio (2010), biases with 0.
 
-    Then each layer starts as a mean: values and outputs as the identity, the feed-forward part silent. So an untrained
-    `[CLS]` is already the mean of its tokens, and the mean of the listings of a history is near those it resembles.
-    From BERT's start a narrow model's `[CLS]` hears next to nothing of its tokens (cosine of any two listings 0.9999
-    at width 128), and training from scratch first has to find what is given here.
+    Then each layer is set to a mean: values and outputs to the identity, the feed-forward part to 0. So `[CLS]` is the
+    mean of its tokens before training, and the mean of the listings of a history is near similar listings. With BERT's
+    initialization the `[CLS]` of a narrow model hardly depends on its tokens (cosine of any two listings 0.9999 at
+    width 128), and training from scratch has to learn this first.
     """
     if isinstance(module, nn.Linear):
         nn.init.xavier_normal_(module.weight)

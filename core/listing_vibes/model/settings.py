@@ -1,4 +1,4 @@
-"""What a user may set of a model and its training: `--config FILE`, and the part `[settings]` of a run's `run.toml`."""
+"""Settings of a model and its training: `--config FILE`, and the table `[settings]` of a run's `run.toml`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,190 +22,203 @@ Auto = Literal["auto"]
 
 
 class Forbidding(BaseModel):
-    """Unknown keys are refused, values do not change."""
+    """Base class of settings: immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TrainingConfig(Forbidding):
-    """How the model is trained."""
+    """The settings of a training."""
 
     recipe: Literal["single-stage", "two-stage"] = "single-stage"
-    pretrain_steps: int = Field(0, ge=0, description="steps of pre-training before; 0 = none")
+    pretrain_steps: int = Field(0, ge=0, description="steps of pre-training; 0 = none")
     loss: Annotated[str, AfterValidator(LOSSES.known)] = "next"
     market_mix: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="of several markets, each is drawn by its examples to this power: 1 = by its size, 0 = all alike",
+        description="of several markets, each is sampled in proportion to its number of examples to this power: 1 = by size, 0 = uniform",
     )
-    positives: int = Field(3, ge=1, le=50, description="how many of the next listings are positives")
+    positives: int = Field(3, ge=1, le=50, description="the number of next listings that are positives")
     baskets: Baskets = Field(
         "auto",
-        description="simultaneous events of a user: order = they foretell nothing of one another; set = a member is "
-        "foretold by others too, in an order drawn anew each epoch; auto = set where a fifth of the events has company",
+        description="simultaneous events of a user: order = they do not predict each other; set = they also predict each other, in a "
+        "random order per epoch; auto = set if a fifth of the events is simultaneous with another one",
     )
     late_interaction: Annotated[float, Field(ge=0, le=10)] | Auto = Field(
         "auto",
-        description="weight of a listing's greatest cosine to a listing of the history, beside its cosine to the user's "
-        "vector; 0 = none; auto = 1 where events come in baskets, and in leave-one-out unless the market is large "
-        "(listing-vectors alone)",
+        description="weight of the greatest cosine of a listing to a listing of the history, relative to its cosine to the user's "
+        "vector; 0 = none; auto = 1 if events come in baskets, and in leave-one-out unless the market is large "
+        "(only with listing-vectors)",
     )
     temperature: float = Field(0.05, gt=0)
-    batch: int = Field(256, ge=2, description="histories (or windows of them) a step, at most")
+    batch: int = Field(
+        256, ge=2, description="maximum number of histories (or windows of histories) per step"
+    )
     fresh: int = Field(
-        1024, ge=0, description="listings a step that are encoded with gradient, beside the positives"
+        1024,
+        ge=0,
+        description="further listings per step that are encoded with gradient, in addition to the positives",
     )
     recency_days: Annotated[int, Field(ge=0, le=100_000)] | Auto = Field(
         "auto",
-        description="log(1 + events in so many days before each moment) joins the scores that the loss compares, so that "
-        "the model learns what recency does not tell; 0 = none; auto = 60 in a small market with timestamps",
+        description="the window of recent events whose log(1 + count) is added to the scores in the loss, so that the model learns "
+        "what recency does not explain; 0 = none; auto = 60 in a small market with timestamps",
     )
-    logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
+    logq: bool = Field(
+        True, description="correct scores for the sampling probability of listings (Yi et al. 2019)"
+    )
     bank_every: int = Field(
         50,
         ge=1,
-        description="steps between two encodings of the item bank; more where it would take a quarter of the time",
+        description="minimum steps between two encodings of the item bank, which take at most a quarter of the time",
     )
     bank_size: int = Field(
-        16384, ge=0, description="negatives from the bank a step, at most; 0 = the fresh ones alone"
+        16384, ge=0, description="maximum number of negatives from the bank per step; 0 = only the fresh ones"
     )
     window_listings: int = Field(
-        1024, ge=1, description="events in the histories of a step, at most (not with cls)"
+        1024, ge=1, description="maximum number of events in the histories of a step (not with cls)"
     )
     learning_rate: float = Field(1e-3, gt=0)
-    warmup: int = Field(100, ge=0, description="steps until the full learning rate")
+    warmup: int = Field(100, ge=0, description="warm-up steps of the learning rate")
     average: float = Field(
         0.98,
         ge=0,
         lt=1,
-        description="decay of the averaged weights, which are the run's; 0 = the last weights",
+        description="decay of the moving average of weights, which is the result; 0 = the last weights",
     )
     max_epochs: int = Field(
         50,
         ge=1,
-        description="times the training events are read, at most: an epoch takes only one piece of a user's, so that "
-        "where users have more there are more of them (with cls: epochs)",
+        description="maximum number of passes through the training events; an epoch has only one window per user, so a pass may have "
+        "several epochs (with cls: epochs)",
     )
     max_steps: int = Field(1500, ge=1)
     patience: int = Field(
-        6, ge=1, description="times validate_every steps without a better recall@30 before stopping"
+        6,
+        ge=1,
+        description="early stopping after so many times validate_every steps without a better recall@30",
     )
     validate_every: int = Field(
         50,
         ge=1,
-        description="steps between two validations, at most; more where these would take a quarter of the time; every training "
+        description="steps between two validations; more if these would take over a quarter of the time; every training "
         "validates at its end",
     )
     validations: int = Field(
-        20, ge=1, description="of a training that runs to its end, at least: a short one validates oftener"
+        20,
+        ge=1,
+        description="minimum number of validations in a full training; a short one validates more often",
     )
     max_listings: int = Field(
         50,
         ge=1,
         le=500,
-        description="the newest listings of a history that are read; its table of places grows with it",
+        description="the number of newest listings of a history that are read",
     )
-    bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
-    checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints, at most")
+    bf16: bool | None = Field(None, description="None = if the CPU or GPU supports it")
+    checkpoint_every: int = Field(100, ge=1, description="maximum steps between two checkpoints")
 
     @property
     def dtype(self) -> "torch.dtype | None":
-        """Of the matrix products; None: float32."""
+        """Return the type of matrix products; None for float32."""
         import torch
 
         return torch.bfloat16 if self.bf16 else None
 
     @property
     def recent_days(self) -> int:
-        """How many days before a moment the loss knew; 0: none."""
+        """Return the window of recency in the loss in days; 0 for none."""
         return 0 if self.recency_days == "auto" else self.recency_days
 
     @model_validator(mode="after")
     def _has_bank(self) -> "TrainingConfig":
         if self.recipe == "two-stage" and not self.bank_size:
-            raise ValueError("recipe = 'two-stage' needs a bank, but bank_size is 0; give it a size")
+            raise ValueError("recipe = 'two-stage' needs a bank, but bank_size is 0; set it above 0")
         return self
 
 
 class ResolvedTraining(TrainingConfig):
-    """How a model was trained: what its settings left open is chosen."""
+    """The settings of a training with the automatic ones resolved."""
 
     late_itself: bool = Field(
         True,
-        description="whether late interaction compares a listing of the history with itself, too: not in leave-one-out where "
-        "fewer than 2 % of the training events return to an earlier listing, so that lists have nothing to gain",
+        description="whether late interaction also compares a listing of the history with itself; not in leave-one-out if fewer than "
+        "2 % of the training events are on an earlier listing of the user",
     )
     value_rate: float = Field(
         1.0,
         gt=0,
-        description="times learning_rate for the vectors of attribute values, each of which learns only in the steps that show it: "
-        "20 where 262,144 training events are of users with two or more; pre-training, which shows values at random, has 1",
+        description="factor of learning_rate for the vectors of attribute values, each of which only occurs in some steps: 20 with "
+        "262,144 training events of users with two or more, else 1; 1 in pre-training",
     )
     unwanted_learned: bool = Field(
         False,
-        description="whether the model reads events with an unwanted action; else what is like their listings loses in lists",
+        description="whether the model reads events with an unwanted action; otherwise similar listings get lower scores in lists",
     )
     whole_histories: bool = Field(
         False,
-        description="whether max_listings alone says how much of a history is read; in runs of before also max_tokens",
+        description="whether only max_listings limits a history; in older runs max_tokens also does",
     )
     stop_after: int | None = Field(
-        None, ge=1, description="of a refit: the steps after which it ends, whatever its schedule plans"
+        None,
+        ge=1,
+        description="of a refit: the number of steps, which may end before the learning rate schedule does",
     )
 
 
 class DefaultBlend(Forbidding):
-    """What lists add to a trained model: `neighbors` x attribute neighbors, then `weight` x log(1 + recent events)."""
+    """The weights of the default blend: model + `neighbors` x attribute neighbors + `weight` x log(1 + recent events)."""
 
-    days: int = Field(60, ge=1, le=100_000, description="that count as recent")
-    weight: float = Field(0.0, ge=0, description="of the logarithm of recent events")
+    days: int = Field(60, ge=1, le=100_000, description="the window of recent events")
+    weight: float = Field(0.0, ge=0, description="weight of the logarithm of recent events")
     neighbors: float = Field(
-        0.0, ge=0, description="share of attribute neighbors beside the model, both standardized"
+        0.0, ge=0, description="weight of attribute neighbors relative to the model, both standardized"
     )
     nearest: bool = Field(
-        False, description="neighbors of the nearest listing of a history, not of the mean of all"
+        False,
+        description="whether neighbors are those of the nearest listing of a history, rather than of the mean",
     )
-    weighed: bool = Field(False, description="whether validation chose the weights")
+    weighed: bool = Field(False, description="whether the weights were fitted on validation")
 
 
 class SplitConfig(Forbidding):
-    """How events are divided into those that train, validate and test."""
+    """How events are split into training, validation and test."""
 
     protocol: Literal["temporal", "leave-one-out"] | None = None
 
 
 class ResolvedSplit(SplitConfig):
-    """Where training ends and the test begins, too; nanoseconds UTC."""
+    """The split with the end of training and the start of the test, in nanoseconds UTC."""
 
     t1: int | None = None
     t2: int | None = None
 
 
 class Settings(Forbidding):
-    """What a user may set with `--config FILE`."""
+    """The settings of `--config FILE`."""
 
     seed: int = Field(0, ge=0, lt=2**32)
     preset: Literal["tiny", "mini", "small", "base", "large"] = "mini"
     encoder: dict[str, int | float] = Field(
         default_factory=dict, description="sizes that differ from the preset"
     )
-    init: str | None = Field(None, description="folder of a transformers Longformer to start from")
-    history: History = Field("listing-vectors", description="how a history becomes a vector")
+    init: str | None = Field(None, description="folder of a pretrained transformers Longformer")
+    history: History = Field("listing-vectors", description="the user encoder")
     inference: Literal["auto", "float32", "bf16"] = Field(
-        "auto", description="type of matrix products once trained; auto = the fastest that the machine has"
+        "auto", description="type of matrix products after training; auto = the fastest one of the machine"
     )
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
     split: SplitConfig = SplitConfig()
 
-    def asked_encoder_config(self) -> EncoderConfig:
-        """The preset with its changes: how many tokens of a history are read at most.
+    def requested_encoder_config(self) -> EncoderConfig:
+        """Return the preset with its changes, with at least `training.max_listings` item positions.
 
-        A place for each of `training.max_listings` listings, and no fewer than the preset has.
+        Its `max_tokens` limits the tokens of a history.
 
         Raises:
-            VibesError: an unknown size or sizes that do not fit together.
+            VibesError: a size is unknown, or sizes are inconsistent.
         """
         preset = PRESETS[self.preset]
         places = max(preset.max_items, 1 + self.training.max_listings)
@@ -216,15 +229,15 @@ class Settings(Forbidding):
             raise VibesError(f"[encoder]: {first_problem(error, EncoderConfig)}") from error
         if encoder_config.max_items <= self.training.max_listings:
             raise VibesError(
-                f"[encoder] max_items is {encoder_config.max_items}, which leaves places for {encoder_config.max_items - 1} of the "
+                f"[encoder] max_items is {encoder_config.max_items}, which leaves positions for {encoder_config.max_items - 1} of the "
                 f"{self.training.max_listings} listings of training.max_listings; leave it out, or set it to "
                 f"{1 + self.training.max_listings}."
             )
         return encoder_config
 
     def encoder_config(self) -> EncoderConfig:
-        """As `asked_encoder_config`; once resolved, with as many token positions as the market needs."""
-        return self.asked_encoder_config()
+        """Return `requested_encoder_config`; in resolved settings, with the token positions that the market needs."""
+        return self.requested_encoder_config()
 
     @model_validator(mode="before")
     @classmethod
@@ -246,13 +259,13 @@ class Settings(Forbidding):
 
     @classmethod
     def of(cls, given: "Settings | Mapping[str, Any] | Path | str | None" = None, **changes: Any) -> Self:
-        """Settings as they are given: whole, by their keys, or in a file; `changes` other than None replace single keys.
+        """Return settings from `Settings`, a mapping or a file; `changes` other than None replace single keys.
 
         >>> Settings.of({"preset": "tiny", "training": {"batch": 64}}, training={"max_steps": 100}).training.batch
         64
 
         Raises:
-            VibesError: a file that cannot be read, an unknown key, or a value out of range.
+            VibesError: the file cannot be read, a key is unknown, or a value is out of range.
         """
         if isinstance(given, str | Path):
             given = cls.load(Path(given))
@@ -268,7 +281,7 @@ class Settings(Forbidding):
         """Read a configuration file.
 
         Raises:
-            VibesError: it is missing, no TOML, or has an unknown key or a value out of range.
+            VibesError: the file is missing or invalid, a key is unknown, or a value is out of range.
         """
         try:
             return cls.model_validate(read_toml(path, "check the path"))
@@ -277,28 +290,28 @@ class Settings(Forbidding):
 
 
 class Resolved(Settings):
-    """The settings of a training with what it chose: all that a run needs to know of how its model came about."""
+    """The settings of a training with the resolved ones, as stored in a run."""
 
     positions: int | None = Field(
         None,
         ge=1,
-        description="rows of the table of token positions: what the market needs; [encoder] max_tokens given by hand stands instead",
+        description="number of token positions that the market needs, unless [encoder] max_tokens is set",
     )
-    blend: DefaultBlend | None = Field(None, description="what lists add to the model; none: nothing")
+    blend: DefaultBlend | None = Field(None, description="the default blend; none: the model only")
     training: ResolvedTraining = ResolvedTraining()
     split: ResolvedSplit = ResolvedSplit()
 
     def encoder_config(self) -> EncoderConfig:
-        """Return the preset with its changes, and with as many token positions as training found to be needed.
+        """Return the preset with its changes, and with the resolved number of token positions.
 
         Raises:
-            VibesError: an unknown size or sizes that do not fit together.
+            VibesError: a size is unknown, or sizes are inconsistent.
         """
-        config = self.asked_encoder_config()
+        config = self.requested_encoder_config()
         return config if self.positions is None else config.model_copy(update={"max_tokens": self.positions})
 
 
-#: What `Resolved` has beside `Settings`, by table; "" = the settings themselves.
+#: The keys of `Resolved` that `Settings` does not have, by table; "" is the top level.
 CHOSEN: dict[str, set[str]] = {
     "": Resolved.model_fields.keys() - Settings.model_fields.keys(),
     "training": ResolvedTraining.model_fields.keys() - TrainingConfig.model_fields.keys(),
@@ -307,7 +320,7 @@ CHOSEN: dict[str, set[str]] = {
 
 
 def chosen_keys(given: Mapping[str, Any]) -> list[str]:
-    """Return the keys of `given`, with their tables, that training chooses."""
+    """Return the keys of `given`, with their tables, that only training sets."""
     tables = {"": given, "training": given.get("training"), "split": given.get("split")}
     return [
         f"{table}.{key}" if table else key
@@ -319,7 +332,7 @@ def chosen_keys(given: Mapping[str, Any]) -> list[str]:
 
 
 def apart(settings: Resolved) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what a user says and what training chose, as `run.toml` has them."""
+    """Return the user's settings and the resolved ones, as the two tables of `run.toml`."""
     message: dict[str, Any] = settings.model_dump(exclude_none=True)
     chosen: dict[str, Any] = {key: message.pop(key) for key in CHOSEN[""] & message.keys()}
     for table in ("training", "split"):
@@ -328,7 +341,7 @@ def apart(settings: Resolved) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`content` with `changes`, of a part such as [training] its single keys."""
+    """Return `content` updated with `changes`, in tables such as [training] by key."""
     values = dict(content)
     for key, value in changes.items():
         value = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value

@@ -1,4 +1,4 @@
-"""The one array format of a run: safetensors, written atomically and mapped into memory, so that opening a file reads nothing of it."""
+"""Array files of a run: safetensors, written atomically and memory-mapped, so that opening a file does not read the arrays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from listing_vibes.market.durable import atomic_path
 
-#: The key of what is noted in a file.
+#: The metadata key of the note in a file.
 NOTE = "made of"
-#: numpy's types by their names in a file.
+#: The numpy type of each type name in a file.
 TYPES = {
     "BOOL": np.bool_, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64, "U8": np.uint8, "U16": np.uint16,
     "U32": np.uint32, "U64": np.uint64, "F16": np.float16, "F32": np.float32, "F64": np.float64,
@@ -20,7 +20,7 @@ TYPES = {
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], note: str = "") -> None:
-    """Write arrays to a file; the same arrays give the same bytes. Strings are stored as the numbers of their characters."""
+    """Write arrays to a file; the same arrays give the same bytes. Strings are stored as the code points of their characters."""
     from safetensors.numpy import save_file
 
     stored = {
@@ -28,19 +28,19 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], note: str = "") ->
         for name, array in arrays.items()
     }
     with atomic_path(path) as temporary:
-        # One entry: safetensors writes several in no order, so that the same content would not be the same bytes.
+        # Only one entry, since safetensors writes several in any order and the same content must give the same bytes.
         save_file(stored, temporary, {NOTE: note} if note else None)
 
 
 def map_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a file by name, mapped; what is written to them stays in memory.
+    """Return the memory-mapped arrays of a file by name; changes to them stay in memory.
 
     Raises:
-        Exception: nearly any, where the file is damaged or holds what is no plain array.
+        Exception: almost any, if the file is damaged or does not contain plain arrays.
     """
     from safetensors import safe_open
 
-    with safe_open(path, "numpy"):  # refuses a file whose head does not fit its size
+    with safe_open(path, "numpy"):  # Raises an error if the header does not fit the file's size.
         pass
     with path.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
@@ -55,7 +55,7 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_note(path: Path) -> str:
-    """Return the note that `save_arrays` wrote; "" where there is none or the file is damaged."""
+    """Return the note that `save_arrays` wrote; "" if there is none or the file is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -66,10 +66,10 @@ def read_note(path: Path) -> str:
 
 
 def to_strings(characters: np.ndarray) -> np.ndarray:
-    """Return (L,) strings of what `save_arrays` stored of them, (L, w) uint32.
+    """Return the strings (L,) of the code points (L, w) uint32 that `save_arrays` stored.
 
     Raises:
-        ValueError: they are no characters.
+        ValueError: the array does not contain code points.
     """
     if characters.ndim != 2 or characters.dtype != np.uint32 or characters.max(initial=0) > 0x10FFFF:
         raise ValueError(f"{characters.dtype} {characters.shape} are no strings")

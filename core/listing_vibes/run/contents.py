@@ -1,8 +1,7 @@
-"""What `run.toml` says of the files beside it, and whether the files are those.
+"""The files of a run, and the check that they are the ones that `run.toml` describes.
 
-Opening a run compares the size of each. The content of a file, where it has at most `READ_WHOLE` bytes, is compared with its
-digest when it is first loaded, which adds some 1 ms a MB to that; larger ones are only compared by size, so that a model of
-gigabytes does not start later for it.
+Opening a run compares the size of each file. A file of at most `MAX_HASHED_BYTES` is compared with its digest when it is first
+loaded, which takes about 1 ms per MB; larger files are only compared by size, so that a model of gigabytes starts as fast.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from listing_vibes.run.manifest import FileFacts, Manifest
 
 #: Ids and vectors of all listings.
 LISTINGS = "listings.safetensors"
-#: Made of the others where it is missing or damaged.
+#: Computed from the other files if it is missing or damaged.
 DERIVED = "prepared.safetensors"
-#: The files that make a state; pushes belong to a refreshed one.
+#: The files of a state; pushes exist only after a refresh.
 FILES = (
     LISTINGS, "model.safetensors", "vocabulary.json", "features.safetensors", DERIVED, "pushes.parquet", "seen.json",
 )  # fmt: skip
-#: The spaces that a run may have beside the market's own vectors.
+#: The spaces that a run may have, in addition to the market's own vectors.
 SPACES = ("model", "photos", "attributes")
-READ_WHOLE = 64 * 2**20  # bytes
-AT_ONCE = 512  # vectors
+MAX_HASHED_BYTES = 64 * 2**20
+CHUNK = 512  # vectors
 
 
 def seal(folder: Path, manifest: Manifest) -> Manifest:
-    """Write `run.toml` into a folder whose other files are all there, with their sizes and digests; returns it."""
+    """Write `run.toml` with the sizes and digests of the other files of a folder, and return the manifest."""
     present = [folder / name for name in FILES if (folder / name).is_file()]
     files = {path.name: FileFacts(bytes=path.stat().st_size, sha256=file_sha256(path)) for path in present}
     sealed = manifest.model_copy(update={"files": files})
@@ -41,10 +40,10 @@ def seal(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def check_opened(folder: Path, manifest: Manifest) -> None:
-    """Compare the sizes of a state's files with what its `run.toml` says of them.
+    """Compare the sizes of a state's files with those in its `run.toml`.
 
     Raises:
-        VibesError: one is missing, or another.
+        VibesError: a file is missing or has another size.
     """
     for name, facts in manifest.files.items():
         path = folder / name
@@ -57,10 +56,10 @@ def check_opened(folder: Path, manifest: Manifest) -> None:
 
 
 def check_loaded(folder: Path, *names: str) -> None:
-    """Compare files with their digests, before they are first loaded; see `READ_WHOLE`.
+    """Compare files with their digests before they are first loaded; see `MAX_HASHED_BYTES`.
 
     Raises:
-        VibesError: one is another than `run.toml` says.
+        VibesError: a file is not the one that `run.toml` describes.
     """
     for name in names:
         if not is_sound(folder, name):
@@ -68,37 +67,37 @@ def check_loaded(folder: Path, *names: str) -> None:
 
 
 def is_sound(folder: Path, name: str) -> bool:
-    """Return whether a file is the one that `run.toml` says; True where that says nothing, or the file is missing."""
+    """Return whether a file is the one that `run.toml` describes; True if it does not describe it, or the file is missing."""
     path = folder / name
     if not (folder / "run.toml").is_file() or not path.is_file():
-        return True  # a state that is being made
+        return True  # The state is not complete yet.
     facts = Manifest.load(folder).files.get(name)
     if facts is None:
         return True
-    is_large = facts.bytes > READ_WHOLE
+    is_large = facts.bytes > MAX_HASHED_BYTES
     return path.stat().st_size == facts.bytes and (is_large or file_sha256(path) == facts.sha256)
 
 
 def read_spaces(
-    path: Path, widths: Mapping[str, int] | None = None, whole: bool = True
+    path: Path, widths: Mapping[str, int] | None = None, check_values: bool = True
 ) -> dict[str, np.ndarray]:
-    """Return `listing_id` (L,), each once, and of each space (L, d) its vectors, all finite.
+    """Return the distinct `listing_id` (L,), and the finite vectors (L, d) of each space.
 
     Args:
-        widths: that a space must have; None: any.
-        whole: False: ids and vectors are left to `rows_of` and `check_finite`, so that nothing is read of what is not used.
+        widths: the required width of each space; None for any.
+        check_values: False leaves the checks of ids and vectors to `rows_of` and `check_finite`, so that unused arrays are not read.
 
     Raises:
-        VibesError: the file is damaged, or its arrays do not fit each other.
+        VibesError: the file is damaged, or the shapes of its arrays do not match.
     """
     try:
         arrays = map_arrays(path)
         ids = arrays["listing_id"] = to_strings(arrays["listing_id"])
     except MemoryError:
         raise
-    except Exception as error:  # json, numpy and safetensors raise nearly anything on damaged bytes
+    except Exception as error:  # json, numpy and safetensors raise many types of errors on damaged files.
         raise damaged(path, error) from error
-    if whole:
+    if check_values:
         rows_of(path, ids)
     if len(arrays) == 1:
         raise damaged(path, "it has no vectors")
@@ -106,43 +105,45 @@ def read_spaces(
         if name == "listing_id":
             continue
         if vectors.ndim != 2 or vectors.dtype.kind != "f":
-            raise damaged(path, f"{name} is {vectors.dtype} {vectors.shape}, no vectors")
+            raise damaged(path, f"{name} is {vectors.dtype} {vectors.shape}, which are not vectors")
         width = (widths or {}).get(name, vectors.shape[1])
         if vectors.shape != (len(ids), width):
             raise damaged(path, f"{name} is {vectors.shape}, not {(len(ids), width)}")
-        if whole:
+        if check_values:
             check_finite(path, name, vectors)
     return arrays
 
 
 def rows_of(path: Path, ids: np.ndarray) -> dict[str, int]:
-    """Return the row by listing id, of `ids` (L,).
+    """Return the row of each listing id of `ids` (L,).
 
     Raises:
-        VibesError: one is there twice.
+        VibesError: an id occurs twice.
     """
     rows = {listing: row for row, listing in enumerate(ids.tolist())}
     if len(rows) != len(ids):
-        raise damaged(path, "a listing id is there twice")
+        raise damaged(path, "a listing id occurs twice")
     return rows
 
 
 def check_finite(path: Path, name: str, vectors: np.ndarray) -> None:
-    """Raises:
-    VibesError: the vectors (L, d) of the space `name` are not all finite.
+    """Check that the vectors (L, d) of the space `name` are finite.
+
+    Raises:
+        VibesError: they are not.
     """
-    for begin in range(0, len(vectors), AT_ONCE):  # what is made on the way stays in the processor's cache
-        subset = vectors[begin : begin + AT_ONCE]
-        # numpy converts float16 number by number; its bits are quicker.
+    for begin in range(0, len(vectors), CHUNK):  # Temporary arrays of a chunk stay in the processor's cache.
+        subset = vectors[begin : begin + CHUNK]
+        # numpy converts float16 one number at a time; comparing the bits is faster.
         is_finite = (
             (subset.view(np.uint16) & 0x7FFF) < 0x7C00 if subset.dtype == np.float16 else np.isfinite(subset)
         )
         if not is_finite.all():
-            raise damaged(path, f"{name} holds NaN or infinity")
+            raise damaged(path, f"{name} contains NaN or infinity")
 
 
 def damaged(path: Path, reason: object) -> VibesError:
-    """Return the error of a file that cannot be what it is called."""
+    """Return the error for a damaged file."""
     if isinstance(reason, BaseException):
         reason = " ".join(str(reason).split())[:200] or type(reason).__name__
     return VibesError(f"{path} is damaged ({reason}); {_hint(path.name)}.")
@@ -154,7 +155,7 @@ def _other_file(path: Path, reason: str) -> VibesError:
 
 def _hint(name: str) -> str:
     if name == LISTINGS:
-        return "embed the run again with `vibes embed MARKET RUN --model RUN`, or copy it again from where it is whole"
+        return "embed the run again with `vibes embed MARKET RUN --model RUN`, or copy it again from an intact run"
     if name == "pushes.parquet":
         return "embed the run again, and refresh it"
-    return "copy the run again from where it is whole, or train it again"
+    return "copy the run again from an intact one, or train it again"

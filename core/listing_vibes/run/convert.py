@@ -1,7 +1,7 @@
-"""Converts a run folder of format 1 in place: `python -m listing_vibes.run.convert RUN`.
+"""Conversion of a run folder of format 1 in place: `python -m listing_vibes.run.convert RUN`.
 
 Format 1 had `listings.npz` instead of `listings.safetensors`, `generations` instead of `versions`, and other names of rankings:
-what was measured is removed, and measured again by `vibes evaluate`.
+the evaluation results are removed, and `vibes evaluate` computes them again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OLD_LISTINGS, OLD_VERSIONS = "listings.npz", "generations"
 
 
 def convert(run: Path) -> None:
-    """Convert a run, its versions and, of a model of several markets, the runs in it; one of the present format stays as it is."""
+    """Convert a run, its versions and, for a model of several markets, the runs in it; leave runs of the current format unchanged."""
     with only_writer(run, "python -m listing_vibes.run.convert"):
         if (run / OLD_VERSIONS).is_dir():
             os.replace(run / OLD_VERSIONS, run / STATES.folder)

@@ -1,9 +1,8 @@
-"""Which space a run compares listings by where nobody names one.
+"""The default space in which a run compares listings.
 
-A model compares by itself where it was trained on the market. One that comes from elsewhere does so where it knows the market:
-where its `listing_vibes.features.coverage` is at least `COVERAGE`. Else, and without a model, attributes are compared where
-the market has at least `ATTRIBUTES` of them with a value, then photos where at least `PHOTOS` of the listings have one. How
-these three were chosen, on eight towns, the demo and a market of houses, is in `assets/docs/research/2026-11-30-default-space.md`.
+A model that was trained on the market is the default. A model of another market is the default if its
+`listing_vibes.features.coverage` of the market is at least `COVERAGE`. Otherwise the default is the attributes if a listing has
+at least `ATTRIBUTES` of them on average, then the photos if at least `PHOTOS` of the listings have one. How these three were chosen, on eight towns, the demo and a market of houses, is in `assets/docs/research/2026-11-30-default-space.md`.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import DefaultSpace
 
-#: At .64 and less a model found less than attributes in 21 of 24 tries on eight towns; above .80 more in seven of the eight.
+#: Up to .64 a model had a lower recall than attributes in 21 of 24 trials on eight towns; above .80 a higher one in seven of eight.
 COVERAGE = 0.75
-#: Attributes of a listing, on average: photos find more than two or three do, and less than six; four are about even.
+#: Mean attributes per listing: photos have a higher recall than two or three attributes and a lower one than six; four are even.
 ATTRIBUTES = 4.0
 #: Share of the listings that have a photo.
 PHOTOS = 0.5
@@ -30,14 +29,14 @@ def default_space(
     """Return the space that the market supports best, and why.
 
     Args:
-        spaces: vectors (L, d) by space; a zero row is a listing that the space does not know.
-        coverage: what a model from elsewhere knows of the market, 0 to 1; None where the model was trained on the market.
+        spaces: vectors (L, d) by space; a row of zeros is a listing without a vector.
+        coverage: the coverage of the market by a model of another market, 0 to 1; None if the model was trained on the market.
     """
     if "model" in spaces and coverage is None:
         return DefaultSpace(space="model", reason="the model was trained on this market")
     unknown = ""
     if "model" in spaces and coverage is not None:
-        share = f"{coverage:.0%} of what this market says of its listings"
+        share = f"{coverage:.0%} of the values in this market"
         if coverage >= COVERAGE:
             return DefaultSpace(space="model", reason=f"the model knows {share}")
         unknown = f"the model knows only {share}, and "
@@ -54,7 +53,7 @@ def default_space(
 
 
 def mean_attributes(market: Market) -> float:
-    """Return how many attributes a listing has a value of, on average."""
+    """Return the mean number of attributes with a value per listing."""
     return float(
         sum(
             1 - type_of(attribute.kind).missing(market.listings, attribute.name).mean()

@@ -1,4 +1,4 @@
-"""A run in words, and found listings as a table that a person reads: title, the first attributes, the score."""
+"""Descriptions of a run in sentences, and of ranked listings as a table: title, the first attributes, the score."""
 
 from __future__ import annotations
 
@@ -23,48 +23,50 @@ from listing_vibes.words import cut
 
 
 def user_encoder_sentence(settings: Resolved) -> str:
-    """How a trained run reads a history, "A history is read so: each listing alone ...", and what its lists add to that."""
+    """Return how a trained run encodes a history, and what its default blend adds to the model."""
     late = LateInteraction.of(settings.training).weight
     more = (
-        f"; a listing's greatest cosine to one of the history is added with weight {late:g}" if late else ""
+        f"; a listing's greatest cosine to a listing of the history is added with weight {late:g}"
+        if late
+        else ""
     )
-    return f"A history is read so: {USER_ENCODERS[settings.history].sentence}{more}.{default_blend_sentence(settings)}"
+    return f"A history is encoded as follows: {USER_ENCODERS[settings.history].sentence}{more}.{default_blend_sentence(settings)}"
 
 
 def default_blend_sentence(settings: Resolved) -> str:
-    """What every list of a run adds to its model, behind a space; empty where that is nothing."""
+    """Return what the default blend adds to the model, after a space; empty if nothing is added."""
     fit = default_fit(settings)
     if fit is None:
         return ""
     added = []
     if fit.days:
-        beside = ", beside which it was trained" if settings.training.recent_days else ""
-        added.append(f"Lists add what was touched in the last {fit.days} days{beside}")
+        trained = ", with which the model was trained" if settings.training.recent_days else ""
+        added.append(f"Lists add the number of events in the last {fit.days} days{trained}")
     if fit.space:
-        whom = "one of the history" if fit.nearest else "the history"
-        message = f"listings near {whom} by their attributes count"
-        added.append(
-            f"{message if added else message.capitalize()} {fit.share:g} times as much as what the model says"
-        )
+        whom = "a listing of the history" if fit.nearest else "the history"
+        message = f"the similarity to {whom} by attributes counts"
+        added.append(f"{message if added else message.capitalize()} {fit.share:g} times as much as the model")
     return f" {'; '.join(added)}."
 
 
 def untrained_sentence(run: RunFolder) -> str:
-    """Return what recommends in a run without a model."""
+    """Return how a run without a model recommends."""
     return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}."
 
 
-def describe_listings(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
-    """`found` (listing_id, score) with a title, up to `attributes` readable columns, those of words before codes, and the price, where
-    the market is at hand."""
+def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
+    """Return `ranked` (listing_id, score) with the title, up to `attributes` short attributes, words before codes, and the price.
+
+    Without the market's tables, `ranked` is returned unchanged.
+    """
     market = _market(run)
     if market is None:
-        return found
-    table = pd.DataFrame({"listing": [printable(str(listing)) for listing in found[C.LISTING]]})
-    rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
+        return ranked
+    table = pd.DataFrame({"listing": [printable(str(listing)) for listing in ranked[C.LISTING]]})
+    rows = [market.listing_row.get(listing, -1) for listing in ranked[C.LISTING]]
     title = market.title
     short = [a for a in market.attributes if type_of(a.kind).short and a.name != title]
-    shown = sorted(short, key=lambda a: is_code(market.column(a.name)))[:attributes]  # codes last
+    shown = sorted(short, key=lambda a: is_code(market.column(a.name)))[:attributes]  # Codes come last.
     columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
     if (cost := price(market)) is not None:
         unit = said_unit(market, cost)
@@ -74,29 +76,31 @@ def describe_listings(run: RunFolder, found: pd.DataFrame, attributes: int = 4) 
         values = market.column(name)
         grouped = name not in years_of(market)
         table[label] = [_short(values.iat[row], grouped) if row >= 0 else "" for row in rows]
-    table["score"] = [f"{score:.3f}" for score in found["score"]]
-    if "rule" in found:
-        table["rule"] = found["rule"].tolist()
+    table["score"] = [f"{score:.3f}" for score in ranked["score"]]
+    if "rule" in ranked:
+        table["rule"] = ranked["rule"].tolist()
     return table
 
 
-def with_titles(run: RunFolder, found: pd.DataFrame) -> pd.DataFrame:
-    """`found` with a column `title` behind, where the market is at hand and names its listings; `attrs["market_changed"]` is True
-    where it is no more as it was."""
+def with_titles(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
+    """Return `ranked` with a last column `title`, if the market is available and its listings have titles.
+
+    `attrs["market_changed"]` is True if the market changed since the run was written.
+    """
     market = _market(run)
     if market is None:
-        return found
+        return ranked
     if run.market_changed:
-        found.attrs["market_changed"] = True
+        ranked.attrs["market_changed"] = True
     if market.title is None:
-        return found
+        return ranked
     titles = market.column(market.title)
-    rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
-    return found.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
+    rows = [market.listing_row.get(listing, -1) for listing in ranked[C.LISTING]]
+    return ranked.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
 
 
 def _market(run: RunFolder) -> Market | None:
-    """The run's market where it is at hand: a list of ids needs none.
+    """Return the run's market, or None if it is not available, since a list of ids does not need it.
 
     Raises:
         MarketMismatch: it no longer has the run's listings.
@@ -116,9 +120,11 @@ def _short(value: Any, grouped: bool) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return number(value, grouped=grouped)
-    return cut(printable(str(value)), 48)  # as a table brings it: it must not move the cursor
+    return cut(
+        printable(str(value)), 48
+    )  # Cells come from users, so control characters must not reach the terminal.
 
 
 def table(frame: pd.DataFrame) -> str:
-    """The frame as text with aligned columns."""
+    """Return the frame as text with aligned columns."""
     return render_table(frame) if len(frame) else "No listing found."

@@ -1,4 +1,4 @@
-"""Why a list is empty, and what to do about it, in one sentence."""
+"""The explanation of an empty list: why it is empty and what to do, in one sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.where import Comparison, Condition, read_condition
 
-#: So many of the values of a condition, and of an attribute, are compared: whoever calls a service decides how many there are.
+#: At most this many values of a condition and of an attribute are compared, since a request may contain any number.
 MOST_REQUESTED, MOST_VALUES = 3, 3000
 
 
@@ -20,35 +20,33 @@ def explain_empty(
     """Return why a list by `rules` at a moment (None: after the last event) has no listing.
 
     Args:
-        for_users: of recommendations; else of similar listings.
-        space: the one that similar listings are compared in; None: the list is none of these.
+        for_users: True for recommendations, False for similar listings.
+        space: the space in which similar listings are compared; None for recommendations.
     """
     if space is not None and run.index(space).known.sum() == 1:
-        return f"No listing found: no other one of {run.path} has anything in the space '{space}'; use another --space, or add listings."
+        return f"No listing found: no other listing of {run.path} has a vector in the space '{space}'; use another --space, or add listings."
     if (sentence := explain_unmet(run.market, rules)) is not None:
         return f"No listing found: {sentence[0].lower()}{sentence[1:]}"
-    rules = rules.decided(for_users)
+    rules = rules.resolved(for_users)
     if rules.live_only and not run.catalogue.live(run.moment(at)).any():
-        return "No listing found: none is live at that moment; give another one with --at, or add --not-only-live."
-    seen = ", or add --keep-seen" if for_users and rules.drop_seen else ""
-    return (
-        f"No listing found: each one is in the request already or kept out by a rule; take a rule away{seen}."
-    )
+        return "No listing found: none is active at that moment; give another one with --at, or set the rule live_only to false."
+    seen = ", or set drop_seen to false" if for_users and rules.drop_seen else ""
+    return f"No listing found: each one is part of the request or excluded by a rule; remove a rule{seen}."
 
 
 def explain_unmet(market: Market, rules: Rules) -> str | None:
-    """Return a sentence about the first condition that no listing fulfils, with the nearest value; None where each is fulfilled."""
+    """Return a sentence about the first condition that no listing fulfills, with the nearest value; None if each is fulfilled."""
     for text in rules.where:
         condition = read_condition(market, text)
         if not condition.fulfilled(market).any():
             neighbors = _nearest_value(market, condition)
             hint = f"'{neighbors}' is nearest" if neighbors else "change that condition, or leave it out"
-            return f"No listing of the market fulfils '{text}'; {hint}."
+            return f"No listing of the market fulfills '{text}'; {hint}."
     return None
 
 
 def _nearest_value(market: Market, condition: Condition) -> str:
-    """Return the value of some listing that is most like a requested one, "" where none is like it."""
+    """Return the value of the market that is most similar to a requested one; "" if none is similar."""
     if not isinstance(condition, Comparison) or condition.attribute.shown_as not in ("category", "multi"):
         return ""
     values = market.column(condition.attribute.name).explode().dropna().astype("str")

@@ -1,4 +1,4 @@
-"""A trained model over one market: what turns histories and listings into vectors."""
+"""A trained model over one market, which encodes listings and histories as vectors."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from listing_vibes.model.inputs import Inputs
     from listing_vibes.model.model import ListingModel
 
-#: Types that weights may have.
+#: The permitted types of weights.
 FLOATS = ("F16", "BF16", "F32", "F64")
 
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """Model, featurizer and the market's features; needs torch."""
+    """The model, the featurizer and the features of a market; needs torch."""
 
     model: ListingModel
     featurizer: Featurizer
@@ -49,14 +49,16 @@ class Engine:
         market: Market,
         settings: Resolved,
         photos: PhotoVectors | None = None,
-        anew: bool = False,
+        adapt: bool = False,
     ) -> Engine:
-        """The model of the run folder `run` over `market`; `anew`: a model of several markets is to see this one from
-        inside, whatever it saw before.
+        """Return the model of the run folder `run` over `market`.
+
+        Args:
+            adapt: adapt the featurizer of a model of several markets to this market, see `Featurizer.adapt_to`.
 
         Raises:
-            VibesError: the run has no model, torch is not installed, the photos have no vectors yet, or an attribute became one of
-                another kind.
+            VibesError: the run has no model, torch is not installed, the photos have no vectors yet, or an attribute has another
+                type than in training.
         """
         if not (run / "model.safetensors").is_file():
             raise VibesError(f"{run} has no trained model; train one with `vibes train {market.path} RUN`.")
@@ -66,12 +68,12 @@ class Engine:
             from listing_vibes.model.variants import build_model
         check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
         featurizer = Featurizer.load(run)
-        if anew:
+        if adapt:
             featurizer = featurizer.adapt_to(market)
-        stored = photos is None and is_sound(run, DERIVED) and not (anew and featurizer.within)
+        stored = photos is None and is_sound(run, DERIVED) and not (adapt and featurizer.within)
         features = load_prepared(run, market.fingerprint) if stored else None
         if features is not None and not fit_each_other(features, featurizer, len(market.listings)):
-            features = None  # damaged: made again
+            features = None  # The file is damaged, so features are computed again.
         if features is None:
             if photos is None and featurizer.photo is not None:
                 photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
@@ -80,40 +82,40 @@ class Engine:
                         f"The photos of {market.path}, which the model of {run} reads, have no vectors yet; run "
                         f"`vibes embed {market.path} NEW_RUN --encoder {featurizer.photo_encoder}`."
                     )
-            shared_attributes(market, featurizer, run)  # else a set may be read as a text
+            shared_attributes(market, featurizer, run)  # Otherwise a set could be parsed as a text.
             features = featurizer.transform(market, photos)
         check_model(run / "model.safetensors", featurizer, settings)
         model = build_model(featurizer.vocabulary, settings)
         load_weights(run / "model.safetensors", model)
         if not all(bool(part.isfinite().all()) for part in model.parameters()):
-            raise damaged(run / "model.safetensors", "it holds NaN or infinity")
+            raise damaged(run / "model.safetensors", "it contains NaN or infinity")
         model.to(device()).eval()
         return cls(model, featurizer, features, settings)
 
     @property
     def path(self) -> str:
-        """The name of the precision that encodes, see `listing_vibes.model.encoder.precision_name`."""
+        """Return the name of the precision of vectors, see `listing_vibes.model.encoder.precision_name`."""
         from listing_vibes.model.encoder import precision_name
 
         return precision_name(self._dtype, self.model)
 
     def in_float32(self) -> Engine:
-        """The same engine in float32: for differences that 16 bits would blur."""
+        """Return the same engine in float32, for differences that are too small for 16 bits."""
         return replace(self, settings=self.settings.model_copy(update={"inference": "float32"}))
 
     @property
     def _dtype(self) -> torch.dtype:
-        """Of the matrix products."""
+        """Return the type of matrix products."""
         from listing_vibes.model.encoder import inference_dtype
 
         return inference_dtype(self.settings.inference, self.model)
 
     def inputs(self, log: EventLog) -> Inputs:
-        """What histories of `log` are made of."""
+        """Return the inputs for histories of `log`."""
         return make_inputs(self.featurizer, self.features, log, self.settings)
 
     def encode_listings(self, report: Report | None = None, rows: np.ndarray | None = None) -> np.ndarray:
-        """(L, d) the model space: every listing of the market, or those of `rows` (n,) alone, L2-normalised."""
+        """Return the L2-normalized vectors (L, d) of all listings of the market, or of `rows` (n,) only."""
         from listing_vibes.model.encoder import encode_listings
 
         rows = np.arange(self.features.tokens.listings) if rows is None else rows
@@ -127,26 +129,30 @@ class Engine:
         end: np.ndarray,
         listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """(Q, d) histories `start[q] : end[q]` of `log`, L2-normalised.
+        """Return the L2-normalized vectors (Q, d) of the histories `start[q] : end[q]` of `log`.
 
-        `listings` (L, d) float32, the embeddings of all listings, or who tells them, such as `EncodedOnce`, saves a model that
-        reads them encoding them anew. Of a model that has not learned what unwanted events mean these are left out, and a
-        history of nothing else is 0.
+        A model that has not learned from unwanted events ignores them; a history without other events is 0.
+
+        Args:
+            listings: embeddings (L, d) float32 of all listings, or a function that returns those of some rows, such as
+                `ListingCache`; None encodes the listings of the histories again.
         """
         if log.some_unwanted and not self.settings.training.unwanted_learned:
             log = log.wanted_only(start, end)
             start, end = log.start[:-1], log.start[1:]
         from listing_vibes.model.encoder import encode_histories
 
-        log, start, end = self._read(log, start, end)
+        log, start, end = self._truncate(log, start, end)
         inputs = self.inputs(log)
         return encode_histories(self.model, inputs, start, end, listings=listings, dtype=self._dtype)
 
-    def _read(
+    def _truncate(
         self, log: EventLog, start: np.ndarray, end: np.ndarray
     ) -> tuple[EventLog, np.ndarray, np.ndarray]:
-        """Log and bounds with the events that a model reads of these histories alone: what is made ready for each event of a
-        log would be most of the time of one request to a market of many."""
+        """Return a log with only the events of these histories that the model reads, and their bounds.
+
+        Preparing all events of a large log would take most of the time of a single request.
+        """
         first = np.maximum(start, end - self.settings.training.max_listings)
         count = end - first
         if 2 * int(count.sum()) > len(log):
@@ -155,42 +161,44 @@ class Engine:
         return part, part.start[:-1], part.start[1:]
 
 
-class EncodedOnce:
-    """The embeddings of listings as histories ask for them: those of batch after batch hold mostly the same ones."""
+class ListingCache:
+    """A cache of listing embeddings, since the histories of successive batches have mostly the same listings."""
 
     def __init__(self, engine: Engine) -> None:
         listings = engine.features.tokens.listings
-        self.engine, self.known = engine, np.zeros(listings, bool)
-        self.vectors = np.zeros((listings, engine.featurizer.width), np.float32)  # paged in as it is filled
+        self.engine, self.is_encoded = engine, np.zeros(listings, bool)
+        self.vectors = np.zeros(
+            (listings, engine.featurizer.width), np.float32
+        )  # Memory is allocated as rows are written.
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """(n, d) float32 of the listings `rows` (n,)."""
-        new = rows[~self.known[rows]]
+        """Return the embeddings (n, d) float32 of the listings `rows` (n,)."""
+        new = rows[~self.is_encoded[rows]]
         if len(new):
             self.vectors[new] = self.engine.encode_listings(rows=new)
-            self.known[new] = True
+            self.is_encoded[new] = True
         return self.vectors[rows]
 
 
 def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Resolved) -> Inputs:
-    """Sequences of the listings of `features` and the histories of `log`."""
+    """Return the inputs for the listings of `features` and the histories of `log`."""
     return _inputs(features, log.listing, featurizer.meta(log), settings)
 
 
 def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Resolved) -> Inputs:
     from listing_vibes.model.inputs import Inputs
 
-    # How much of a history is read is what was asked for, not how long the table of positions came out.
-    limit = settings.asked_encoder_config().max_tokens
+    # The limit comes from the settings, not from the resolved number of positions, which may be larger.
+    limit = settings.requested_encoder_config().max_tokens
     training = settings.training
     return Inputs(features, listing, meta, training.max_listings, limit, training.whole_histories)
 
 
 def check_model(weights: Path, featurizer: Featurizer, settings: Resolved) -> None:
-    """Compare what the weights' head says with the vocabulary and the settings; not a weight is read.
+    """Compare the header of the weights with the vocabulary and the settings, without reading the weights.
 
     Raises:
-        VibesError: weights that are no floating point, or settings and a vocabulary of a model that these are not of.
+        VibesError: the weights are not floating point, or the vocabulary or the settings are of another model.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -204,20 +212,20 @@ def check_model(weights: Path, featurizer: Featurizer, settings: Resolved) -> No
     except (OSError, SafetensorError) as error:
         raise damaged(weights, error) from error
     if types - set(FLOATS):
-        raise damaged(weights, f"it has {', '.join(sorted(types - set(FLOATS)))}, no floating point")
+        raise damaged(weights, f"it has {', '.join(sorted(types - set(FLOATS)))}, not floating point")
     encoder, vocabulary = settings.encoder_config(), featurizer.vocabulary
     claimed = [vocabulary.total, *(entry.size for entry in vocabulary.attributes)]
     claimed += [value for value in vars(encoder).values() if type(value) is int]
     fits = max(claimed) <= max(sum(sizes), 1) and vocabulary.total >= 1 and encoder.layers <= len(heads)
     if not fits or featurizer.width != encoder.width:
         raise VibesError(
-            f"{weights} does not fit run.toml and vocabulary.json beside it, which describe another model; copy the run again "
-            "from where it is whole, or train it again."
+            f"{weights} does not match run.toml and vocabulary.json of its folder, which describe another model; copy the run again "
+            "from an intact one, or train it again."
         )
 
 
 def fit_each_other(features: Features, featurizer: Featurizer, listings: int) -> bool:
-    """Return whether stored features can be those of so many listings, and every number in them points to something."""
+    """Return whether stored features have rows for so many listings, and all of their indexes are valid."""
     tokens, vocabulary = features.tokens, featurizer.vocabulary
     count, members = len(tokens.key), len(tokens.set_member)
     limits = (
@@ -239,12 +247,12 @@ def fit_each_other(features: Features, featurizer: Featurizer, listings: int) ->
 
 
 def _is_between(numbers: np.ndarray, least: int, limit: int) -> bool:
-    """Return whether all are whole numbers from `least` to below `limit`."""
-    is_whole = numbers.ndim == 1 and numbers.dtype.kind == "i"
-    return is_whole and (not len(numbers) or (int(numbers.min()) >= least and int(numbers.max()) < limit))
+    """Return whether all values are integers from `least` to below `limit`."""
+    is_integer = numbers.ndim == 1 and numbers.dtype.kind == "i"
+    return is_integer and (not len(numbers) or (int(numbers.min()) >= least and int(numbers.max()) < limit))
 
 
 def _divides(offset: np.ndarray, parts: int, end: int) -> bool:
-    """Return whether the offsets divide `end` things into so many parts."""
+    """Return whether the offsets divide `end` items into so many parts."""
     fits = _is_between(offset, 0, end + 1) and len(offset) == parts + 1
     return fits and offset[0] == 0 and offset[-1] == end and bool((np.diff(offset) >= 0).all())

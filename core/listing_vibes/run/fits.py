@@ -1,4 +1,4 @@
-"""What serving adds to a run's model, as validation fitted it: kept in `serving.json`, read back by whoever serves."""
+"""The blends of a run: what serving adds to its model, as fitted on validation and stored in `serving.json`."""
 
 from __future__ import annotations
 
@@ -23,49 +23,53 @@ from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_parts
 
 FILE = "serving.json"
-#: What a list is asked for by that is to be of the bare model.
+#: The value of `--blend` for the model only.
 NOTHING = "nothing"
 SPACES = {label: space for space, label in NEIGHBORS.items()}
-#: What lists add without being asked where a market has fewer training events of users with two or more than `LITTLE`: how many
-#: days count as recent, and how much attribute neighbors count beside the model, both standardised; then what one unit of
-#: log(1 + recent events) weighs, in their deviations, and a listing of the history against the one touched after it. Few events
-#: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` lie where the validation of
-#: two towns is flat; how they were chosen and what others find is in `assets/docs/research/2026-11-30-figures.md`. Markets on either side of
-#: `LITTLE` have 22,000 events and fewer (towns and baskets, all better so) and 77,000 (the simulated one, where serving adds little by it).
-LITTLE, RECENT, NEAR, STANDARD, DECAY = 32_768, RECENT_DAYS, 0.5, 1.2, 0.8
+#: The default blend of a market with fewer than `SMALL_MARKET` training events of users with two or more: the window of recency in
+#: days; the weight of attribute neighbors relative to the model, both standardized; the weight of log(1 + recent events) in standard
+#: deviations; and the weight of a listing of the history relative to the next newer one. A model learns only part of the similarity of
+#: listings from few events, and attribute neighbors add the rest. Validation recall in two towns is flat around `NEIGHBOR_WEIGHT` and
+#: `RECENCY_WEIGHT`; `assets/docs/research/2026-11-30-figures.md` has the measurements. The blend raised recall in all markets of up to
+#: 22,000 events (towns and baskets), and hardly in the one of 77,000 (the simulated market).
+SMALL_MARKET, RECENT, NEIGHBOR_WEIGHT, RECENCY_WEIGHT, DECAY = 32_768, RECENT_DAYS, 0.5, 1.2, 0.8
 
 
 def count_repeated(by_user: np.ndarray) -> int:
-    """How many events are of users with two or more, of the events `by_user` (U,): nothing is learned from the others, so by these
-    a market is small (`LITTLE`)."""
+    """Return the number of events of users with two or more, given the events `by_user` (U,) of each user.
+
+    A model learns nothing from other users, so this number decides whether a market is small (`SMALL_MARKET`).
+    """
     return int(by_user[by_user >= 2].sum())
 
 
 class Fit(BaseModel):
-    """One row of what serving adds: `model + share x neighbours + id_share x id model + weight x log(1 + recent events)`."""
+    """The weights of one blend: `model + share x neighbors + id_share x id model + weight x log(1 + recent events)`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str  # of the ranking
-    space: str | None = None  # whose neighbours; None: of none
-    decay: float = 1.0  # weight of a listing of the history against the one touched after it
-    nearest: bool = False  # neighbours by the nearest listing of the history instead
+    space: str | None = None  # of the neighbors; None: no neighbors
+    decay: float = 1.0  # weight of a listing of the history relative to the next newer one
+    nearest: bool = False  # score by the nearest listing of the history, not the mean
     share: float = 0.0
-    ids: str | None = None  # which id model; None: none
+    ids: str | None = None  # name of the id model; None: no id model
     id_settings: dict[str, float] = Field(default_factory=dict)
     id_share: float = 0.0
-    days: int | None = Field(None, ge=1, le=100_000)  # that count as recent
-    events: int | None = Field(None, ge=1, le=10**9)  # of each user that do, where there are no timestamps
+    days: int | None = Field(None, ge=1, le=100_000)  # window of recent events, where there are timestamps
+    events: int | None = Field(
+        None, ge=1, le=10**9
+    )  # last events of each user that count as recent, without timestamps
     weight: float = 0.0
 
     @property
     def added(self) -> str:
-        """What the row adds, in the words of `--blend`: "recency", "neighbors", "neighbors+recency", "ids"."""
+        """Return the parts of the blend in the words of `--blend`, by its name: "recency", "neighbors", "neighbors+recency", "ids"."""
         return blend_parts(self.name)
 
     @property
-    def holds(self) -> str:
-        """What it adds in those words, whatever the row is called."""
+    def parts(self) -> str:
+        """Return the parts of the blend in the words of `--blend`, by its weights."""
         parts = {"neighbors": self.space, "recency": self.days or self.events, "ids": self.ids}
         return "+".join(name for name, existing in parts.items() if existing)
 
@@ -73,23 +77,20 @@ class Fit(BaseModel):
 def fixed_blend(
     training: ResolvedTraining, days: int, attributes: bool, nearest: bool = False, weighed: bool = False
 ) -> DefaultBlend:
-    """Return what lists add where nothing weighs it (where validation is to be the one, `weighed`, what that starts from).
+    """Return the default blend before any weights are fitted on validation.
 
-    That is the recency of `days`, as loud as in the loss, and with `attributes` attribute neighbors, both standardized.
+    It has the recency of `days` with its weight in the loss or, with `attributes`, recency and attribute neighbors, both standardized.
     """
     if attributes:
-        return DefaultBlend(days=days, weight=STANDARD, neighbors=NEAR, nearest=nearest, weighed=weighed)
-    late = LateInteraction.of(training).weight  # as scores are served, not as in the loss
+        return DefaultBlend(
+            days=days, weight=RECENCY_WEIGHT, neighbors=NEIGHBOR_WEIGHT, nearest=nearest, weighed=weighed
+        )
+    late = LateInteraction.of(training).weight  # The weight of served scores, not of the loss.
     return DefaultBlend(days=days, weight=training.temperature / (1 + late), weighed=weighed)
 
 
 def default_fit(settings: Resolved) -> Fit | None:
-    """What every list of a model adds without being asked: the recency that its loss added to the scores, and attribute
-    neighbours, where there are few events; both to a model of other markets; else recency, neighbours or both, as validation
-    weighed them. None: nothing.
-
-    Of a run of before that was so, whose `recency_days` are to be asked for, it is none.
-    """
+    """Return the weights of the default blend in the settings of a run; None if lists use the model only."""
     blend = settings.blend
     if blend is None:
         return None
@@ -100,20 +101,19 @@ def default_fit(settings: Resolved) -> Fit | None:
     return Fit(name=DEFAULT_RANKING, **parts) if parts else None
 
 
-def serving_fit(run: Path, settings: Resolved, beside: str | None) -> Fit | None:
-    """What a list adds to the model of a run: `default_fit`, unless `beside` asks for another row, as `fitted` gives it, or for
-    "nothing".
+def serving_fit(run: Path, settings: Resolved, blend: str | None) -> Fit | None:
+    """Return the weights of a requested blend: `default_fit` for None, no weights for "nothing", else those of `load_fit`.
 
     Raises:
-        VibesError: nothing of that name, or nothing fitted yet.
+        VibesError: the run has no such blend.
     """
-    if beside is None:
+    if blend is None:
         return default_fit(settings)
-    return None if beside == NOTHING else fitted(run, beside)
+    return None if blend == NOTHING else load_fit(run, blend)
 
 
 def fit_of(scorer: Scorer) -> Fit | None:
-    """Return the weights of a blend; None of a scorer that is none."""
+    """Return the weights of a scorer; None if it is not a blend."""
     if not isinstance(scorer, Blend):
         return None
     weights: dict[str, Any] = {"name": scorer.name, "weight": scorer.weight}
@@ -121,7 +121,7 @@ def fit_of(scorer: Scorer) -> Fit | None:
         weights |= {"days": scorer.recent.days, "events": scorer.recent.events}
     neighbors, ids = (
         getattr(item, "scorer", item) for item in (scorer.neighbors, scorer.ids)
-    )  # of a `Remembered`
+    )  # the scorer of a `CachedScorer`
     if isinstance(neighbors, VectorNeighbors):
         weights |= {"space": SPACES[neighbors.name], "decay": neighbors.decay, "nearest": neighbors.nearest}
         weights["share"] = scorer.share
@@ -131,7 +131,7 @@ def fit_of(scorer: Scorer) -> Fit | None:
 
 
 def distinct_fits(fits: Sequence[Fit]) -> list[Fit]:
-    """Those that order listings otherwise than the model and than the ones before them."""
+    """Return the fits whose ranking differs from the model's and from those of the fits before them."""
     result: dict[tuple[object, ...], Fit] = {}
     for fit in fits:
         neighbors = (fit.space, fit.decay, fit.nearest, fit.share) if fit.share else ()
@@ -148,7 +148,7 @@ def save_fits(run: Path, fits: Sequence[Fit]) -> None:
 
 
 def load_fits(run: Path) -> list[Fit]:
-    """Return what `vibes evaluate` fitted for a run, nothing where it fitted nothing.
+    """Return the blends that `vibes evaluate` fitted for a run; empty if there are none.
 
     Raises:
         VibesError: the file is damaged.
@@ -158,26 +158,26 @@ def load_fits(run: Path) -> list[Fit]:
 
 
 def copy_fits(measured: Path, run: Path) -> None:
-    """Let a refit of the run `measured` serve as that was fitted to."""
+    """Copy the fitted blends of the run `measured` to a refit of it."""
     if (results_of(measured) / FILE).is_file():
         copy_file(results_of(measured) / FILE, run / FILE)
 
 
-def fitted(run: Path, beside: str) -> Fit:
-    """How the row of a run that adds `beside` was fitted: "recency", "neighbors" or "ids", joined by + in any order.
+def load_fit(run: Path, blend: str) -> Fit:
+    """Return the fitted weights of a blend: "recency", "neighbors" or "ids", joined by + in any order.
 
     Raises:
-        VibesError: nothing of that name, or nothing fitted yet.
+        VibesError: the run has no such blend.
     """
     fits = {frozenset(fit.added.split("+")): fit for fit in load_fits(run)}
-    query = frozenset(part.strip() for part in beside.replace("neighbours", "neighbors").split("+"))
+    query = frozenset(part.strip() for part in blend.replace("neighbours", "neighbors").split("+"))
     if query in fits:
         return fits[query]
     if fits:
         raise VibesError(
-            f"Option --blend is '{beside}'; {run} has {', '.join(fit.added for fit in fits.values())}."
+            f"Option --blend is '{blend}'; {run} has {', '.join(fit.added for fit in fits.values())}."
         )
     raise VibesError(
-        f"{run} does not say how to weigh anything beside the model, so --blend {beside} is not possible; `vibes evaluate` "
-        "fits that (of a refit, do it before, with the run that it repeats)."
+        f"{run} has no fitted blends, so --blend {blend} is not possible; fit them with `vibes evaluate` (for a refit, evaluate "
+        "the run that it repeats before)."
     )

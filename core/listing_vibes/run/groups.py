@@ -1,4 +1,4 @@
-"""What the rules of a list look at, by listing row."""
+"""The values that the rules of a list read, by listing row."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from listing_vibes.run.where import read_condition
 
 
 def resolve_rules(rules: Rules, market: Market, for_users: bool) -> Rules:
-    """Return `rules.decided(for_users)` with the attributes' names instead of labels; `Groups.of` reads the conditions.
+    """Return `rules.resolved(for_users)` with the names of attributes instead of their labels; `Groups.of` parses the conditions.
 
     Raises:
         VibesError: the market has no such attribute.
     """
-    same = tuple(attribute_name(market, name, "--same") for name in rules.same)
-    seller = None if rules.seller is None else attribute_name(market, rules.seller, "--at-most")
-    return rules.decided(for_users).model_copy(update={"same": same, "seller": seller})
+    same = tuple(attribute_name(market, name, "Rule same") for name in rules.same)
+    seller = None if rules.seller is None else attribute_name(market, rules.seller, "Option --at-most")
+    return rules.resolved(for_users).model_copy(update={"same": same, "seller": seller})
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """What the rules look at, by listing row."""
+    """The values that the rules read, by listing row."""
 
-    region: np.ndarray | None  # (L,) int64 equal where the attributes of `same` are equal
+    region: np.ndarray | None  # (L,) int64, equal where the attributes of `same` are equal
     seller: np.ndarray | None  # (L,) int64, -1 missing
-    fulfilling: np.ndarray | None  # (L,) bool, which listings fulfil `where`; None: all
+    fulfilling: np.ndarray | None  # (L,) bool, which listings fulfill `where`; None: all
 
     @classmethod
     def of(cls, rules: Rules, market: Market) -> Groups:
-        """Return the columns that resolved `rules` name.
+        """Return the values of the columns that resolved `rules` name.
 
         Raises:
-            VibesError: a condition cannot be read.
+            VibesError: a condition cannot be parsed.
         """
         region = fulfilling = seller = None
         if rules.same:
@@ -57,11 +57,14 @@ class Groups:
         return cls(region, seller, fulfilling)
 
 
-def attribute_name(market: Market, given: str, option: str) -> str:
-    """Return the column that `given` means: an attribute's label or name, or any other column of the listings table.
+def attribute_name(market: Market, given: str, parameter: str) -> str:
+    """Return the name of the column that `given` names: the name or label of an attribute, or any other column of the listings table.
+
+    Args:
+        parameter: the subject of the error message, such as "Rule same".
 
     Raises:
-        VibesError: there is none, or it holds several values a listing.
+        VibesError: there is no such column, or it holds several values per listing.
     """
     requested = given.strip().casefold()
     single = [attribute for attribute in market.attributes if type_of(attribute.kind).one_value]
@@ -76,13 +79,13 @@ def attribute_name(market: Market, given: str, option: str) -> str:
     if given in others:
         return given
     raise VibesError(
-        f"Option {option} names '{given}', which is no attribute with one value a listing; "
+        f"{parameter} names '{given}', which is not an attribute with one value per listing; "
         f"give one of: {', '.join([*(item.name for item in single), *others])}."
     )
 
 
 def _column(market: Market, name: str) -> pd.Series:
-    """Return (L,) a column of the listings table, also one that never reaches the model, such as the seller's id."""
+    """Return the values (L,) of a column of the listings table, also of one that the model does not use, such as the seller's id."""
     if name in market.listings:
         return market.listings[name]
     raw = read_market_table(_listings_table(market), market.config)

@@ -1,4 +1,4 @@
-"""Histories that lists are made for: those of the market's users, and those that come as a table, as events or in a file."""
+"""Histories to recommend for: those of the market's users, and those given as tables, events or files."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Event(NamedTuple):
     duration_s: float | None = None
 
 
-#: Events oldest first, or in the order of their `timestamp`: a table with `listing_id` and maybe that, `action` and `duration_s`, or
-#: a sequence of `Event`s.
+#: Events, oldest first or sorted by their `timestamp`: a table with `listing_id` and optionally `timestamp`, `action` and `duration_s`,
+#: or a sequence of `Event`s.
 History: TypeAlias = "pd.DataFrame | Sequence[Event]"
 
 
@@ -42,12 +42,12 @@ class HistoryBatch(NamedTuple):
 
     @property
     def empty(self) -> np.ndarray:
-        """(B,) bool: which histories have no event."""
+        """Return (B,) bool: which histories have no event."""
         return self.start == self.end
 
 
 def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> HistoryBatch:
-    """Return the histories of users, of their events before a moment (None: all of them); empty for an unknown user."""
+    """Return the histories of users, with their events before a moment (None: all events); empty for an unknown user."""
     log, available = run.log, run.user_number
     ends = [log.history_at(available[user], before) if user in available else (0, 0) for user in users]
     bounds = np.array(ends, np.int64).reshape(-1, 2)
@@ -58,7 +58,7 @@ def user_number(run: RunFolder, user: str) -> int:
     """Return the number of a user in the run's log.
 
     Raises:
-        NotThere: there is no user of that id.
+        NotThere: there is no user with this id.
     """
     number = run.user_number.get(user)
     if number is None:
@@ -67,10 +67,10 @@ def user_number(run: RunFolder, user: str) -> int:
 
 
 def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
-    """Return given histories, some of which may be empty.
+    """Return histories of given events, some of which may be empty.
 
     Raises:
-        VibesError: an unknown listing or action.
+        VibesError: a listing or an action is unknown.
     """
     events = [read_events(history) for history in histories]
     length = np.array([len(event) for event in events], np.int64)
@@ -96,8 +96,10 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
 
 
 def check_events(run: RunFolder, events: Sequence[Event]) -> None:
-    """Raises:
-    VibesError: a listing or an action that the run does not know.
+    """Check that the run knows the listings and actions of events.
+
+    Raises:
+        VibesError: a listing or an action is unknown.
     """
     of_histories(run, [events])
 
@@ -106,9 +108,9 @@ def _action_number(actions: Mapping[str, int], action: str | None) -> int:
     if action is None:
         return -1
     if action not in actions:
-        is_present = ", ".join(actions) or "none"
+        names = ", ".join(actions) or "none"
         raise VibesError(
-            f"The history has the action '{action}', which this market does not know ({is_present})."
+            f"The history has the action '{action}', which is unknown in this market; use one of: {names}."
         )
     return actions[action]
 
@@ -135,7 +137,7 @@ def read_history(path: Path) -> pd.DataFrame:
     """Read a history file: a JSON list of events or of ids (or `{"history": [...]}`), or a table, see `clean_history`.
 
     Raises:
-        VibesError: the file is missing or no history.
+        VibesError: the file is missing or is not a history.
     """
     if path.suffix != ".json":
         return clean_history(read_table(path), str(path))
@@ -144,23 +146,23 @@ def read_history(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise VibesError(f"Cannot read the history {path}: {error.strerror}; check the path.") from error
     except (ValueError, RecursionError) as error:
-        raise VibesError(f"{path} is no JSON ({error}); correct it there.") from error
+        raise VibesError(f"{path} is not valid JSON ({error}); correct it.") from error
     events = content.get("history") if isinstance(content, dict) else content
     if not isinstance(events, list) or not all(isinstance(event, dict | str) for event in events):
         raise VibesError(
-            f'{path} holds no list of events; write [{{"listing_id": "..."}}, ...], oldest first.'
+            f'{path} does not contain a list of events; write [{{"listing_id": "..."}}, ...], oldest first.'
         )
     rows = [{C.LISTING: event} if isinstance(event, str) else event for event in events]
-    return clean_history(pd.DataFrame([_known_cells(path, row) for row in rows], dtype=object), str(path))
+    return clean_history(pd.DataFrame([_parse_cells(path, row) for row in rows], dtype=object), str(path))
 
 
-def _known_cells(path: Path, event: dict[str, Any]) -> dict[str, str | float | None]:
-    """Return the cells of an event that are known as text and numbers; others are left out."""
+def _parse_cells(path: Path, event: dict[str, Any]) -> dict[str, str | float | None]:
+    """Return the cells of an event in the known columns, as text and numbers."""
     cells = {name: event[name] for name in (C.LISTING, C.ACTION, C.DURATION, C.TIMESTAMP) if name in event}
     for name, cell in cells.items():
         try:
             if isinstance(cell, str):
-                cell.encode()  # a lone surrogate is no text
+                cell.encode()  # Raises an error for a lone surrogate.
             elif isinstance(cell, int | float) and not isinstance(cell, bool):
                 float(cell)
             elif cell is not None:
@@ -173,18 +175,18 @@ def _known_cells(path: Path, event: dict[str, Any]) -> dict[str, str | float | N
 
 
 def clean_history(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return a history with ids as text and durations as numbers, oldest first: in the order of its `timestamp`, where it has that.
+    """Return a history with ids as text and durations as numbers, oldest first: sorted by `timestamp`, if it has this column.
 
     Args:
-        name: what an error calls the history.
+        name: the history's name in error messages.
 
     Raises:
-        VibesError: an event has no listing, no moment, an impossible duration, or the column `listing_id` is missing.
+        VibesError: the column `listing_id` is missing, or an event has no listing, no time or an invalid duration.
     """
     if not len(table):
         return pd.DataFrame({C.LISTING: pd.Series(dtype="str")})
     if C.LISTING not in table.columns:
-        raise VibesError(f"{name} has no column '{C.LISTING}'; give one row an event, oldest first.")
+        raise VibesError(f"{name} has no column '{C.LISTING}'; give one row per event, oldest first.")
     changed = {column: as_ids(table[column]) for column in (C.LISTING, C.ACTION) if column in table.columns}
     missing = changed[C.LISTING].isna()
     if missing.any():

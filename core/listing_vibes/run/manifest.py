@@ -1,4 +1,4 @@
-"""`run.toml`: everything that decides what a run is."""
+"""`run.toml`: the manifest of a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,36 +14,36 @@ from listing_vibes.market.documents import first_problem, read_toml, write_text
 from listing_vibes.market.io import find_table
 from listing_vibes.model.settings import Forbidding, Resolved, apart, merged
 
-#: Raised whenever an older run folder can no longer be read.
+#: Incremented when older run folders can no longer be read.
 RUN_FORMAT = 2
 
 
 class FileFacts(Forbidding):
-    """What `run.toml` says of a file beside it."""
+    """The size and digest of a file of the run."""
 
     bytes: int
     sha256: str
 
 
 class KnownMarket(Forbidding):
-    """One of several markets that a model was trained on, and its own end of training and of validation."""
+    """One of several markets that a model was trained on, with its end of training and of validation."""
 
     name: str
-    path: str = ""  # "" = not told
+    path: str = ""  # "" if unknown
     fingerprint: str
     t1: int | None = None
     t2: int | None = None
 
 
 class DefaultSpace(Forbidding):
-    """The space that listings are compared by where nobody names one; see `listing_vibes.run.default_space`."""
+    """The default space in which listings are compared; see `listing_vibes.run.default_space`."""
 
     space: str
     reason: str
 
     @property
     def sentence(self) -> str:
-        """Such as: "Compares listings by their attributes unless told otherwise: a listing has 8.2 attributes on average."."""
+        """Return a sentence such as "Compares listings by their attributes unless you name another space: a listing has ..."."""
         names = {"model": "the model", "photos": "their photos", "attributes": "their attributes"}
         by = names.get(self.space, f"the market's own vectors '{self.space}'")
         return f"Compares listings by {by} unless you name another space: {self.reason}."
@@ -53,23 +53,27 @@ class Manifest(Forbidding):
     """The content of `run.toml`."""
 
     format: int = RUN_FORMAT
-    market: str  # path of the market this run's listings are of; a relative one starts at the run folder; "" = a model alone
+    market: str  # path of the market, absolute or relative to the run folder; "" = a model without a market
     market_name: str
     fingerprint: str
-    trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
-    steps: int = 0  # of training until the weights that were kept; 0 = not recorded
+    trained_on: str = ""  # fingerprint of the market of the training; "" = no model
+    steps: int = 0  # training steps of the stored weights; 0 = not recorded
     photo_encoder: str = ""
-    encoded_by: str = ""  # precision of listings.npz, see listing_vibes.model.encoder; "" = no model
+    encoded_by: str = ""  # precision of the stored vectors, see listing_vibes.model.encoder; "" = no model
     default_space: DefaultSpace | None = None  # None: the first of `contents.SPACES` that the run has
-    carried: TransferReport | None = None  # what the model brought from the run that it came from
+    carried: TransferReport | None = (
+        None  # of a model that was trained on another market or started from another run
+    )
     versions: dict[str, str] = Field(default_factory=dict)
-    settings: Resolved = Resolved()  # on disk in two parts: [settings] and, what training chose, [resolved]
-    markets: list[KnownMarket] | None = None  # of a model of several
-    files: dict[str, FileFacts] = Field(default_factory=dict)  # empty: of a version that kept none
+    settings: Resolved = (
+        Resolved()
+    )  # stored in two tables: [settings] and, with what training chose, [resolved]
+    markets: list[KnownMarket] | None = None  # of a model of several markets
+    files: dict[str, FileFacts] = Field(default_factory=dict)  # empty in runs of older versions
 
     @property
     def started(self) -> bool:
-        """Whether the model was trained on its market beginning from that of another run."""
+        """Return whether the training on this market started from the weights of another run."""
         return self.carried is not None and self.carried.learned
 
     @classmethod
@@ -77,7 +81,7 @@ class Manifest(Forbidding):
         """Read `run/run.toml`.
 
         Raises:
-            VibesError: no run folder, or one of another version.
+            VibesError: `run` is no run folder, or its format is another one.
         """
         path = run / "run.toml"
         if not path.is_file():
@@ -99,7 +103,7 @@ class Manifest(Forbidding):
             manifest.settings.encoder_config()
         except (ValidationError, VibesError) as error:
             problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
-            hint = "" if ";" in problem else "; correct it, or copy the run again from where it is whole"
+            hint = "" if ";" in problem else "; correct it, or copy the run again from an intact one"
             raise VibesError(f"{path}: {problem.rstrip('.')}{hint}.") from error
         return manifest
 
@@ -113,21 +117,21 @@ class Manifest(Forbidding):
 def _no_run(run: Path) -> VibesError:
     if find_table(run, "listings") is not None:
         return VibesError(
-            f"{run} is a market, not a run; make one of it with `vibes train {run} RUN`, or with `vibes embed {run} RUN` "
-            "where it has no events, and name that folder."
+            f"{run} is a market, not a run; create one with `vibes train {run} RUN`, or with `vibes embed {run} RUN` "
+            "if it has no events, and name that folder."
         )
     if run.is_file():
         return VibesError(f"{run} is a file, not a run; give the folder of a run, such as {run.parent}.")
     return VibesError(
-        f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
+        f"{run} is not a run folder (it has no run.toml); create one with `vibes train MARKET {run}`."
     )
 
 
 def named_model(run: Path | str) -> Path:
-    """Return the run folder of a model: `homes`, `demo`, or the folder itself where there is one of that path.
+    """Return the run folder of a model by its name (`homes`, `demo`), or the folder itself if the path exists.
 
     Raises:
-        VibesError: there is neither.
+        VibesError: there is neither such a folder nor such a model.
     """
     path = Path(run)
     if path.is_dir() or len(path.parts) != 1:
@@ -138,6 +142,6 @@ def named_model(run: Path | str) -> Path:
     }
     if path.name not in available:
         raise VibesError(
-            f"There is no run folder {path}, and no model of that name; those that ship are {' and '.join(sorted(available))}."
+            f"There is no run folder {path}, and no model with this name; the included models are {' and '.join(sorted(available))}."
         )
     return available[path.name]

@@ -1,4 +1,4 @@
-"""Whether a run's market still is the one that the run was made from, and what to do where it is not."""
+"""Checks whether a run's market changed since the run was written, and restricts it to the run's listings."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 
 class MarketMismatch(VibesError):
-    """The market no longer has the listings of a run, so that nothing can be said of them."""
+    """The market no longer has the listings of a run."""
 
 
 class MarketChanged(VibesWarning):
-    """The market of a run changed since the run was made."""
+    """The market of a run changed since the run was written."""
 
 
 def changed_sentence(run: RunFolder) -> str:
-    """Return what to tell of a run whose market changed."""
+    """Return the warning for a run whose market changed."""
     return (
-        f"The tables of {run.market_on_disk.path} changed since {run.path} was made from them, so its lists and figures may not fit "
-        f"them any more; bring it up to date with `{_embed_again(run)}`."
+        f"The tables of {run.market_on_disk.path} changed since {run.path} was written, so its lists and figures may be out of "
+        f"date; update it with `{_embed_again(run)}`."
     )
 
 
 def market_of_run(run: RunFolder) -> Market:
-    """Return the market of a run with the run's listings alone, in the run's order; warn where it changed.
+    """Return the market of a run restricted to the run's listings, in the run's order; warn if it changed.
 
     Raises:
         MarketMismatch: a listing of the run is missing from the market.
@@ -43,8 +43,8 @@ def market_of_run(run: RunFolder) -> Market:
     missing = [item for item in available if item not in market.listing_row]
     if missing:
         raise MarketMismatch(
-            f"{market.path} no longer has {count(len(missing), 'listing')} of the {len(available):,} that {run.path} was made from (such "
-            f"as '{missing[0]}'); put its tables back, or bring the run up to date with `{_embed_again(run)}`."
+            f"{market.path} no longer has {count(len(missing), 'listing')} of the {len(available):,} of {run.path} (such "
+            f"as '{missing[0]}'); restore its tables, or update the run with `{_embed_again(run)}`."
         )
     warnings.warn(changed_sentence(run), MarketChanged, stacklevel=4)
     if list(market.listing_row) == available:

@@ -1,4 +1,4 @@
-"""The types of `metrics.json`: pages and reports rely on them."""
+"""The schema of `metrics.json`, which pages and reports rely on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Count = Annotated[StrictInt, Field(ge=0, lt=10**15)]
 
 
 class Estimate(BaseModel):
-    """One figure with its interval; of a difference also its p-values."""
+    """A value with its confidence interval and, for a difference, its p-values."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -26,7 +26,7 @@ Results = dict[str, dict[str, Estimate]]
 
 
 class Slice(BaseModel):
-    """The results of a part of the queries."""
+    """The results on a part of the queries."""
 
     queries: Count = 0
     users: Count = 0
@@ -34,14 +34,14 @@ class Slice(BaseModel):
 
 
 class NewBy(Slice):
-    """The results among what is new by an attribute."""
+    """The results among candidates with a new value of an attribute."""
 
     attribute: StrictStr = ""
     differences: Results = {}
 
 
 class Metrics(BaseModel):
-    """The document; what is not listed here is not shown, either."""
+    """The document; other keys are not shown."""
 
     protocol: StrictStr = ""
     history_hidden: bool = False
@@ -56,10 +56,10 @@ class Metrics(BaseModel):
 
 
 def parse_metrics(content: Any) -> dict[str, Any]:
-    """Return the document, where every part that is shown has its type.
+    """Return the document after validating it.
 
     Raises:
-        ValueError: one has not.
+        ValueError: a value has the wrong type.
     """
     Metrics.model_validate(content)
     document: dict[str, Any] = content

@@ -1,4 +1,4 @@
-"""A listing that the market does not have yet: its vectors in every space of a run, made by the run's own means."""
+"""Encoding of new listings, which are not in the market, in every space of a run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import load_photo_center
 
 NEW = "new"
-#: Photos whose vectors are cached: what changes between two calls is mostly a value.
+#: Sets of photos whose vectors are cached, since successive calls mostly change a value and not the photos.
 PHOTO_SETS = 4
 
 
@@ -46,9 +46,9 @@ class Newcomer:
     """An encoded listing.
 
     Attributes:
-        vectors: by space (d,) float32, L2-normalised; a space in which the listing has nothing is left out.
-        scores: by space (L,) float32, its cosine to every listing of the run; -inf where that one has nothing there.
-        broken: photos, by their number, that could not be used, and why.
+        vectors: the L2-normalized vector (d,) float32 by space, without the spaces in which the listing has none.
+        scores: the cosines (L,) float32 to every listing of the run by space; -inf for a listing without a vector.
+        broken: the numbers of photos that could not be used, and the reasons.
     """
 
     vectors: dict[str, np.ndarray]
@@ -56,16 +56,16 @@ class Newcomer:
     broken: list[tuple[int, str]]
 
     def nearest(self, run: Run, space: str, k: int = K) -> pd.DataFrame:
-        """Return the `k` listings nearest to it, best first: `listing_id, score`."""
+        """Return the `k` nearest listings of the run, best first, as `listing_id, score`."""
         return run.nearest(self.scores[space], k)
 
 
 class Newcomers:
-    """Encodes listings that are entered by hand; what that needs is opened once.
+    """Encodes new listings; encoders are loaded once.
 
     Args:
         run: the run whose featurizer and model encode the listing.
-        encoders: gives a photo encoder by its stored name; None loads it from what is on this machine.
+        encoders: returns a photo encoder by its stored name; None loads it from this machine.
     """
 
     def __init__(self, run: Run, encoders: Callable[[str], Encoder] | None = None) -> None:
@@ -79,12 +79,12 @@ class Newcomers:
         """Encode a listing.
 
         Args:
-            cells: values by the name of an attribute, read as those of a table; a location is `latitude` and `longitude`.
-            photos: contents of image files, the cover first.
-            spaces: which spaces are requested; None = all that the run has.
+            cells: values by attribute name, parsed like those of a table; a location is `latitude` and `longitude`.
+            photos: the contents of image files, the cover first.
+            spaces: the requested spaces; None for all spaces of the run.
 
         Raises:
-            VibesError: an unknown attribute, a value that cannot be read, or an encoder that is not at hand.
+            VibesError: an attribute is unknown, a value cannot be parsed, or an encoder is not available.
         """
         run, requested = self.run, self.run.spaces if spaces is None else spaces
         vectors: dict[str, np.ndarray] = {}
@@ -121,14 +121,14 @@ class Newcomers:
         photos: Sequence[bytes] = (),
         orders: Sequence[Sequence[int]] | None = None,
     ) -> np.ndarray:
-        """Return (V, d) float32 the model space of V drafts that share their photos, L2-normalised; all in one pass.
+        """Return the L2-normalized vectors (V, d) float32 in the model space of V drafts with common photos, in one pass.
 
         Args:
-            drafts: cells of each, see `encode`.
-            orders: which photos each draft has, in which order, by their number in `photos`; None: all, as they come.
+            drafts: the cells of each draft, see `encode`.
+            orders: the photos of each draft in order, by their number in `photos`; None for all in the given order.
 
         Raises:
-            VibesError: no model, an unknown attribute, a value that cannot be read, or an encoder that is not at hand.
+            VibesError: the run has no model, an attribute is unknown, a value cannot be parsed, or an encoder is not available.
         """
         self.run.needs_model()
         engine, orders = self.run.engine, [range(len(photos))] * len(drafts) if orders is None else orders
@@ -148,7 +148,7 @@ class Newcomers:
             )
 
     def _embed(self, market: Market, contents: Sequence[bytes], name: str) -> PhotoVectors:
-        """Return the vectors of the photos of `market` by the encoders of a stored name."""
+        """Return the vectors of the photos of `market` by an encoder's stored name."""
 
         def make() -> PhotoVectors:
             parts = name.split(JOIN)
@@ -161,7 +161,7 @@ class Newcomers:
 
     @cached_property
     def _center(self) -> np.ndarray | None:
-        """(w,) the mean photo vector of the run's market, from which its photo space is seen."""
+        """Return the mean photo vector (w,) of the run's market, the origin of its photo space."""
         stored = load_photo_center(self.run.folder)
         if stored is not None:
             return stored
@@ -174,7 +174,7 @@ class Newcomers:
         return featurizer, featurizer.transform(self.run.market, None)
 
     def _attributes(self, market: Market) -> np.ndarray:
-        """Return (L + 1, d) the attribute space of all listings and, last, of the new one."""
+        """Return the vectors (L + 1, d) in the attribute space of all listings and, last, of the new one."""
         featurizer, features = self._attribute_features
         together = join_features(features, featurizer.transform(market, None))
         return attribute_vectors(featurizer, together, fitted=features.tokens.listings)
@@ -192,10 +192,10 @@ def new_listings(
     folder: Path,
     orders: Sequence[Sequence[int]],
 ) -> Market:
-    """Return a market in `folder` of V drafts, with the columns of `market`; `orders` says which of `photos` each has.
+    """Return a market in `folder` of V drafts, with the columns of `market`; `orders` has the numbers of the photos of each.
 
     Raises:
-        VibesError: an unknown attribute or a value that cannot be read.
+        VibesError: an attribute is unknown, or a value cannot be parsed.
     """
     attributes = {
         name: attribute
@@ -210,7 +210,7 @@ def new_listings(
     ids = [NEW if len(drafts) == 1 else f"{NEW}-{number}" for number in range(len(drafts))]
     columns = {C.LISTING: pd.Series(ids, dtype=market.listings[C.LISTING].dtype)}
     for name, attribute in attributes.items():
-        # Drafts differ in a value or two, and reading one takes long.
+        # Drafts differ in one or two values, and parsing a value is slow, so values are cached.
         keys = [f"{type(cells.get(name))} {cells.get(name)!r}" for cells in drafts]
         by_key = dict(zip(keys, (cells.get(name) for cells in drafts), strict=True))
         read = {key: read_cell(attribute, name, value) for key, value in by_key.items()}
@@ -233,10 +233,10 @@ def new_listings(
 
 
 def read_cell(attribute: Attribute, name: str, value: Any) -> Any:
-    """Return an entered value of the column `name` of an attribute, as the market's table holds it; None where it is missing.
+    """Parse a value of the column `name` of an attribute, as in the market's table; None if it is missing.
 
     Raises:
-        VibesError: it cannot be read.
+        VibesError: the value cannot be parsed.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -244,7 +244,7 @@ def read_cell(attribute: Attribute, name: str, value: Any) -> Any:
 
 
 def _at_rows(photos: PhotoVectors, rows: np.ndarray) -> PhotoVectors:
-    """Return the vectors of photos in other rows (P,)."""
+    """Return the vectors of photos in the order `rows` (P,)."""
     parts = tuple(_at_rows(part, rows) for part in photos.parts)
     return replace(photos, vectors=photos.vectors[rows], ok=photos.ok[rows], parts=parts)
 
@@ -257,7 +257,7 @@ def load_run_encoder(run: Run, name: str) -> Encoder:
     """Return a photo encoder of a run by its stored name.
 
     Raises:
-        VibesError: the encoder is not at hand.
+        VibesError: the encoder is not available.
     """
     return _load_encoder(run.market, name, trained_weights(run.folder, name))
 

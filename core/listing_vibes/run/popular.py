@@ -1,4 +1,4 @@
-"""What is listed where there is no history to go by: popular and recent listings."""
+"""The list for an empty history: popular and recent listings."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.run_blend import MOMENTS
 from listing_vibes.scoring.recency import RecentEvents
 
-#: What scores a list without a history.
+#: The name of the scorer of lists without a history.
 POPULAR = "popular and recent listings"
-#: The last events of each user that are recent where events have no timestamps.
+#: The last events of each user that count as recent if events have no timestamps.
 RECENT_EVENTS = 5
 
 
 class Popular(NamedTuple):
-    """How popular the listings of a market are at a moment."""
+    """The popularity of the listings of a market at a moment."""
 
-    order: np.ndarray  # (L,) float32, whole numbers: the greater, the earlier in the list
-    recent: np.ndarray  # (L,) float32, recent events of each
+    order: np.ndarray  # (L,) float32 integers; higher ones come first in the list
+    recent: np.ndarray  # (L,) float32, recent events of each listing
 
 
 class _Counts:
-    """The wanted events of a market, ready to be counted at any moment."""
+    """The wanted events of a market, prepared for counting at any moment."""
 
     def __init__(self, run: RunFolder) -> None:
         log = run.log
@@ -44,7 +44,7 @@ class _Counts:
         listings = len(self._published)
         recent = np.array(self._recent.counts(np.array([moment]))[0])
         total = np.bincount(self._listing[self._time < moment], minlength=listings)
-        # Inverted, since the moment of what was never published has no negative.
+        # Inverted, since the smallest integer, which marks an unknown publication date, has no negative.
         rows = np.lexsort((~self._published, -total, -recent))
         order = np.empty(listings, np.float32)
         order[rows] = np.arange(listings, 0, -1)
@@ -55,9 +55,9 @@ _counts = cached_per_object(_Counts)
 
 
 def popular_at(run: RunFolder, at: int) -> Popular:
-    """Return how popular the listings of a run are at a moment, in the log's time, where there is no history.
+    """Return the popularity of the listings of a run at a moment in the log's time.
 
     Listings with more events in the last `RECENT_DAYS` days come first (without timestamps: among the last events of each
-    user); of equal ones those with more events before the moment, then the newest published, then in the table's order.
+    user). Ties are broken by more events before the moment, then by a newer publication date, then by the table's order.
     """
     return _counts(run).at(run.counted_at(at))

@@ -1,4 +1,4 @@
-"""A run's prepared features: what the model reads of its market, so that opening a run encodes no text and no photo."""
+"""The stored features of a run's market, so that opening a run does not encode texts and photos."""
 
 from __future__ import annotations
 
@@ -15,33 +15,32 @@ from listing_vibes.run.contents import DERIVED
 
 
 def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
-    """Write `features` of the market with this fingerprint into a run folder whose embeddings are made of them."""
+    """Write the `features` of the market with this fingerprint into the run folder with their embeddings."""
     save_arrays(run / DERIVED, _flatten(features), f"{fingerprint} {weights_digest(run)}")
 
 
 def weights_digest(run: Path) -> str:
-    """Return the sha256 of the weights in a run folder; "" without any."""
+    """Return the sha256 of the weights in a run folder; "" without weights."""
     path = run / "model.safetensors"
     return file_sha256(path) if path.is_file() else ""
 
 
 def embedded_with(run: Path) -> str:
-    """Return the `weights_digest` of the weights that made the embeddings in a run folder; "" where that is not known."""
+    """Return the `weights_digest` of the weights that computed the embeddings in a run folder; "" if unknown."""
     return read_note(run / DERIVED).partition(" ")[2]
 
 
 def load_prepared(run: Path, fingerprint: str) -> Features | None:
-    """Return the features in a run folder; None where there are none, or they are of another state of the market.
+    """Return the features in a run folder; None if there are none, or they are of another state of the market.
 
-    They are mapped into memory: processes of one machine share them, and of photo vectors only those that are used
-    are ever read.
+    They are memory-mapped, so that the processes of a machine share them and unused photo vectors are not read.
     """
     if read_note(run / DERIVED).partition(" ")[0] != fingerprint:
         return None
     try:
         features: Features = _unflatten(Features, "", map_arrays(run / DERIVED))
         return features
-    except Exception:  # damaged, or of another version: they are made again
+    except Exception:  # The file is damaged or of another version, so features are computed again.
         return None
 
 
@@ -58,7 +57,7 @@ def _flatten(value: Any, prefix: str = "") -> dict[str, np.ndarray]:
 
 
 def _unflatten(kind: Any, prefix: str, arrays: dict[str, np.ndarray]) -> Any:
-    """Invert `_flatten`. Raises KeyError where an array is missing."""
+    """Invert `_flatten`. Raises KeyError if an array is missing."""
     hints, parts = get_type_hints(kind), {}
     for field in fields(kind):
         name, hint = f"{prefix}.{field.name}" if prefix else field.name, hints[field.name]

@@ -1,4 +1,4 @@
-"""What is requested of a run from Python: ids as text or numbers, one or several, and histories in whatever form they come."""
+"""Queries to a run from Python: one or several ids, as text or numbers, and histories in several formats."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ EXPLICIT = 'a history is certain as [{"listing_id": ...}, ...], users are as a f
 
 
 class Queries(NamedTuple):
-    """Users by id and histories, and whether there is only one, not a list with one."""
+    """User ids and histories, and whether the query is a single one rather than a list."""
 
     queries: list[str | History]
     single: bool
 
 
 def read_id(value: Any, what: str) -> str:
-    """Return an id as tables have it: 12, 12.0 and "12" are the same.
+    """Return an id as text, as tables have it: 12, 12.0 and "12" are the same.
 
     Raises:
-        VibesError: it is neither text nor a whole number.
+        VibesError: the value is neither text nor a whole number.
     """
     if isinstance(value, str):
         return str(value).strip()
-    is_number = isinstance(value, Real) and not isinstance(value, bool)  # numpy's bool is no number
+    is_number = isinstance(value, Real) and not isinstance(value, bool)  # numpy's bool is not a `Real`
     if is_number and (isinstance(value, Integral) or float(value).is_integer()):
         return str(int(value))
-    raise VibesError(f"{repr(value)[:40]} is no id of a {what}; give a text or a whole number.")
+    raise VibesError(f"{repr(value)[:40]} is not an id of a {what}; give a text or a whole number.")
 
 
 def read_listings(listings: Any) -> tuple[list[str], bool]:
-    """Return the listings that `Run.similar` is called with, and whether it is one, not a list.
+    """Return the ids of the listings that `Run.similar` is called with, and whether it is a single id rather than a list.
 
     Raises:
-        VibesError: something is no id.
+        VibesError: a member is not an id.
     """
     members = _members(listings)
     return [
@@ -51,28 +51,28 @@ def read_listings(listings: Any) -> tuple[list[str], bool]:
     ], members is None
 
 
-def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
+def named_rows(run: RunFolder, ids: Sequence[str], rule: str) -> np.ndarray:
     """Return (n,) int64 rows of the listings that a rule names, each once.
 
     Raises:
-        VibesError: one is no listing of the run.
+        VibesError: an id is not a listing of the run.
     """
     for item in ids:
         if item not in run.listing_row:
             raise VibesError(
-                f"Option {option} names '{item}', which is no listing of {run.path}; give ids of its listings."
+                f"Rule {rule} names '{item}', which is not a listing of {run.path}; give ids of its listings."
             )
-    return np.array([run.listing_row[fromkey] for fromkey in dict.fromkeys(ids)], np.int64)
+    return np.array([run.listing_row[item] for item in dict.fromkeys(ids)], np.int64)
 
 
 def read_queries(run: RunFolder, queries: Any) -> Queries:
     """Return the users and histories that `Run.recommend` is called with.
 
-    A list of ids is several users where all are users, and one history where all are listings. In a list of lists each is
-    a history.
+    A list of ids is read as several users if all are users, and as one history if all are listings. In a list of lists each
+    member is a history.
 
     Raises:
-        VibesError: an id that is of neither or, in a list, of both; something that is no query.
+        VibesError: an id is neither a user nor a listing or, in a list, is both; or a member is not a query.
     """
     if isinstance(queries, pd.DataFrame):
         return _read_frame(queries)
@@ -86,7 +86,7 @@ def read_queries(run: RunFolder, queries: Any) -> Queries:
             )
         return Queries([user], True)
     members = [queries] if members is None else members
-    if all(isinstance(member, Event | Mapping) for member in members):  # an empty one is an empty history
+    if all(isinstance(member, Event | Mapping) for member in members):  # An empty list is an empty history.
         return Queries([_read_history(members)], True)
     if any(_is_history(member) for member in members):
         return Queries(
@@ -126,7 +126,7 @@ def _read_frame(frame: pd.DataFrame) -> Queries:
         return Queries(users.tolist(), False)
     if users.nunique() > 1:
         raise VibesError(
-            f"The history has events of {users.nunique()} users ({', '.join(map(repr, users.unique()[:2]))}, ...); give those of one."
+            f"The history has events of {users.nunique()} users ({', '.join(map(repr, users.unique()[:2]))}, ...); give those of one user."
         )
     return Queries([table], True)
 
@@ -154,7 +154,7 @@ def _read_history(value: Any) -> History:
 
 
 def _members(value: Any) -> list[Any] | None:
-    """Return what a list, tuple, array, series or index holds; None for a single value."""
+    """Return the members of a list, tuple, array, series or index; None for a single value."""
     is_single = isinstance(value, str | bytes | Mapping | pd.DataFrame | Event) or not isinstance(
         value, Iterable
     )

@@ -13,54 +13,54 @@ from listing_vibes.search.index import best
 
 #: With diversity, a list of k is chosen from this many times k candidates.
 DIVERSITY_POOL = 4
-#: Candidates beyond those wanted that are looked at before the rules remove any.
+#: Candidates that are ranked in addition to the requested ones, since rules remove some.
 SPARE = 32
-#: Decimals that count of a score: twins are equal wherever they stand in a matrix product.
+#: Decimals to which scores are rounded, so that listings with equal vectors tie in any order of a matrix product.
 DECIMALS = 5
-#: Numbers that are gathered at once, 64 MiB of float32.
+#: Numbers that are gathered at a time, 64 MiB of float32.
 AT_ONCE = 1 << 24
 
-#: Returns for queries (b, ...) the rows and scores (b, p) of their p best listings among those allowed (L,), best first; the row
-#: is -1 where there are fewer. `ExactIndex.search` and `search_scores` are such.
+#: A function that returns, for queries (b, ...), the rows and scores (b, p) of their p best listings among the allowed ones (L,), best
+#: first, with row -1 if there are fewer, such as `ExactIndex.search` and `search_scores`.
 Search = Callable[[np.ndarray, int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Lists(NamedTuple):
     """B lists of at most k listings."""
 
-    rows: np.ndarray  # (B, k) int64, -1 where there are fewer
-    scores: np.ndarray  # (B, k) float32, best first but for what a rule put there
-    ruled: np.ndarray  # (B, k) int8, which of `listing_vibes.run.rules.RULED` put it there; 0: its score
+    rows: np.ndarray  # (B, k) int64, -1 if there are fewer
+    scores: np.ndarray  # (B, k) float32, best first except for pinned and filled listings
+    ruled: np.ndarray  # (B, k) int8, index of the reason in `listing_vibes.run.rules.RULED`; 0: the score
 
     @classmethod
     def empty(cls, count: int, k: int) -> Lists:
-        """`count` lists of length `k` with nothing in them."""
+        """Return `count` empty lists of length `k`."""
         shape = count, k
         return cls(np.full(shape, -1, np.int64), np.zeros(shape, np.float32), np.zeros(shape, np.int8))
 
     @classmethod
     def joined(cls, parts: Sequence[Lists]) -> Lists:
-        """Lists of several calls, one below the other."""
+        """Concatenate the lists of several calls."""
         if not parts:
             return cls.empty(0, 0)
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
-    def put(self, some: np.ndarray, lists: Lists) -> None:
-        """Set the lists `some` (b,)."""
+    def put(self, subset: np.ndarray, lists: Lists) -> None:
+        """Replace the lists at `subset` (b,)."""
         for column, values in zip(self, lists, strict=True):
-            column[some] = values
+            column[subset] = values
 
 
 @dataclass(frozen=True, eq=False)
 class Requests:
-    """B lists that are to be made at one moment.
+    """Requests for B lists at one moment.
 
     Attributes:
-        region_of: (B,) rows of the listings in whose regions (see `Rules.same`) the candidates are.
-        banned: (n,) rows, each of which the list `owner` (n,) must not hold.
-        at: the moment; None: there is none.
+        region_of: (B,) rows of the listings whose region (see `Rules.same`) the candidates must have.
+        banned: (n,) rows, each of which the list `owner` (n,) must not contain.
+        at: the moment; None if there is none.
         k: the length of each list.
-        allowed: (L,) bool, which listings may be in a list beside what the rules say; None: all.
+        allowed: (L,) bool, which listings may be in a list, in addition to the rules; None for all.
     """
 
     region_of: np.ndarray
@@ -71,7 +71,7 @@ class Requests:
     allowed: np.ndarray | None = None
 
     def take(self, lists: np.ndarray) -> Requests:
-        """Return the lists at the numbers `lists` (b,)."""
+        """Return the requests for the lists `lists` (b,)."""
         number = np.full(len(self.region_of), -1)
         number[lists] = np.arange(len(lists))
         owner = number[self.owner]
@@ -80,28 +80,28 @@ class Requests:
         )
 
     def ban(self, rows: np.ndarray, owner: np.ndarray) -> Requests:
-        """Return the same lists without the listings `rows` (n,) in the lists `owner` (n,)."""
+        """Return the same requests, but ban the listings `rows` (n,) from the lists `owner` (n,)."""
         return replace(self, banned=np.append(self.banned, rows), owner=np.append(self.owner, owner))
 
 
 def search_scores(scores: np.ndarray, k: int, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A `Search` whose queries are the scores (b, L) of all listings."""
+    """Search by the scores (b, L) of all listings; see `Search`."""
     subset = None if allowed.all() else np.flatnonzero(allowed)
     return best(scores if subset is None else scores[:, subset], k, subset)
 
 
 @dataclass(frozen=True, eq=False)
 class CandidateRanker:
-    """Makes lists of the first k candidates by score and then by row, after `at_most` removed some; with diversity, k of the first
-    4k by maximal marginal relevance.
+    """Ranks candidates by score and then by row, applies `at_most`, and takes the first k; with diversity, k of the first 4k by
+    maximal marginal relevance.
 
-    A pool of candidates grows until no list depends on where it ends.
+    The pool of candidates grows until no further candidate could be in a list.
 
     Attributes:
-        vectors: (L, d) what diversity compares.
-        region: (L,) codes; a list holds only listings with the code of its `Requests.region_of`. None: any.
-        seller: (L,) codes that `at_most` counts by, -1 missing. None: nothing is counted.
-        pins: (n,) rows that stand first, in this order, where the list may hold them.
+        vectors: (L, d) the vectors that diversity compares.
+        region: (L,) codes; a list contains only listings with the code of its `Requests.region_of`. None for any listing.
+        seller: (L,) codes that `at_most` counts, -1 if missing. None without a limit.
+        pins: (n,) rows of the first listings, in order, if they are allowed in the list.
     """
 
     search: Search
@@ -117,9 +117,9 @@ class CandidateRanker:
         """Return rows and scores (B, k) of the lists for `queries` (B, ...) among the listings `allowed` (L,)."""
         lists = Lists.empty(len(queries), requests.k)
         bans = np.unique(requests.owner * len(allowed) + requests.banned)
-        numbers = self.vectors.shape[1] if self.rules.diversity else 1  # of a candidate
+        numbers = self.vectors.shape[1] if self.rules.diversity else 1  # numbers per candidate
         for group, members in self._groups(requests, allowed):
-            size, requested = int(members.sum()), self._wanted(requests.k, members)
+            size, requested = int(members.sum()), self._pool_size(requests.k, members)
             pool = requested + SPARE
             while len(group) and size:
                 unfinished = []
@@ -135,16 +135,18 @@ class CandidateRanker:
                 group, pool = np.concatenate(unfinished), pool * 4
         return lists.rows, lists.scores
 
-    def _wanted(self, k: int, members: np.ndarray) -> int:
-        """Return how many candidates a list of k is chosen from, no more than `at_most` leaves of the `members` (L,)."""
+    def _pool_size(self, k: int, members: np.ndarray) -> int:
+        """Return how many candidates a list of k is chosen from: at most as many of `members` (L,) as `at_most` allows."""
         requested = k * (DIVERSITY_POOL if self.rules.diversity else 1)
         if self.seller is None or self.rules.at_most is None:
             return requested
-        by_seller = np.bincount(self.seller[members] + 1, minlength=1)  # those without a seller first
+        by_seller = np.bincount(
+            self.seller[members] + 1, minlength=1
+        )  # Index 0 counts listings without a seller.
         return int(min(requested, by_seller[0] + np.minimum(by_seller[1:], self.rules.at_most).sum()))
 
     def _groups(self, requests: Requests, allowed: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the numbers (b,) of lists that have the same candidates, and these (L,)."""
+        """Yield the numbers (b,) of lists with the same candidates, and these candidates (L,) bool."""
         if self.region is None:
             yield np.arange(len(requests.region_of)), allowed
             return
@@ -155,7 +157,7 @@ class CandidateRanker:
     def _candidates(
         self, queries: np.ndarray, members: np.ndarray, pool: int
     ) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return rows and scores (b, p) of pins, in their order, and of the best others, and how many of them are pins."""
+        """Return rows and scores (b, p) of the pins in order, then of the best other candidates, and the number of pins."""
         pins = self.pins[members[self.pins]]
         if not len(pins):
             return *_in_order(*self.search(queries, pool, members)), 0
@@ -163,7 +165,7 @@ class CandidateRanker:
         is_pin[pins] = True
         rows, scores = _in_order(*self.search(queries, pool, members & ~is_pin))
         pinned, worth = self.search(queries, len(pins), is_pin)
-        rank = np.full(len(members) + 1, len(pins))  # the last one is that of -1
+        rank = np.full(len(members) + 1, len(pins))  # The last element is the rank of row -1.
         rank[pins] = np.arange(len(pins))
         order = np.argsort(rank[pinned], axis=1)
         first = np.take_along_axis(pinned, order, 1), np.round(np.take_along_axis(worth, order, 1), DECIMALS)
@@ -172,11 +174,13 @@ class CandidateRanker:
     def _choose(
         self, rows: np.ndarray, scores: np.ndarray, free: np.ndarray, requested: int, k: int, pinned: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the columns (b, at most k) chosen of the candidates (b, p), -1 where there are fewer, and whether no candidate beyond
-        the pool could be in the list (b,)."""
+        """Return the chosen columns (b, at most k) of the candidates (b, p), -1 if there are fewer, and (b,) whether no candidate
+        outside the pool could be in the list."""
         if self.seller is not None and self.rules.at_most is not None:
             free = free & (_occurrence(np.where(free, self.seller[rows], -1)) < self.rules.at_most)
-        column = np.argsort(~free, axis=1, kind="stable")[:, :requested]  # the free ones, in order
+        column = np.argsort(~free, axis=1, kind="stable")[
+            :, :requested
+        ]  # Free candidates come first, in order.
         is_free = np.take_along_axis(free, column, 1)
         last = np.take_along_axis(scores, column[:, -1:], 1)[:, 0]
         complete = (rows[:, -1] < 0) | (
@@ -197,12 +201,12 @@ class CandidateRanker:
 
 
 def _columns(values: np.ndarray, column: np.ndarray, missing: int) -> np.ndarray:
-    """Return the cells of `values` (b, p) in the columns (b, k), `missing` for the column -1."""
+    """Return the cells of `values` (b, p) in the columns (b, k), and `missing` for column -1."""
     return np.where(column < 0, missing, np.take_along_axis(values, np.maximum(column, 0), 1))
 
 
 def _in_order(rows: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return candidates (b, p) by their rounded scores and then by row."""
+    """Return candidates (b, p) sorted by rounded score and then by row."""
     scores = np.round(scores, DECIMALS)
     order = np.lexsort((rows, -scores), axis=1)
     return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
@@ -216,21 +220,23 @@ def diversify(
     diversity: float,
     is_pin: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the places (b, k) of m candidates by maximal marginal relevance, -1 where none is left (Carbonell and Goldstein 1998).
+    """Return the positions (b, k) of m candidates by maximal marginal relevance (Carbonell and Goldstein 1998), -1 if none is left.
 
     Args:
-        vectors: (b, m, d) float32, L2-normalised.
+        vectors: (b, m, d) float32, L2-normalized.
         scores: (b, m), best first.
         is_free: (b, m) bool, which of them may be chosen.
-        diversity: 0 by score alone .. 1 by unlikeness.
-        is_pin: (b, m) bool, which stand first, in their order.
+        diversity: from 0 (score only) to 1 (dissimilarity only).
+        is_pin: (b, m) bool, which come first, in order.
     """
     count, m = scores.shape
     picks, line = np.full((count, k), -1), np.arange(count)
     nearest, left = np.full((count, m), -1.0), is_free.copy()
     for turn in range(min(k, m)):
         worth = (1 - diversity) * scores - (diversity * nearest if turn else 0)
-        choice = np.where(left, worth, -np.inf).argmax(axis=1)  # (b,) the first of equal ones
+        choice = np.where(left, worth, -np.inf).argmax(
+            axis=1
+        )  # (b,) The first of equal candidates is chosen.
         if is_pin is not None and (pins_left := left & is_pin).any():
             choice = np.where(pins_left.any(axis=1), pins_left.argmax(axis=1), choice)
         subset = left[line, choice]
@@ -242,7 +248,7 @@ def diversify(
 
 
 def _occurrence(codes: np.ndarray) -> np.ndarray:
-    """Return how many earlier cells of the same line hold the same code, of codes (b, p); 0 for the code -1."""
+    """Return, for codes (b, p), how many earlier cells of the same row have the same code; 0 for code -1."""
     order = np.argsort(codes, axis=1, kind="stable")
     ordered = np.take_along_axis(codes, order, 1)
     column = np.broadcast_to(np.arange(codes.shape[1]), codes.shape)

@@ -1,4 +1,4 @@
-"""The rules of a list, each declared once: commands, service, batches, links, pages and the guide's table derive from `Rules`."""
+"""The rules of a list, declared once in `Rules` for commands, the service, batches, links, pages and the reference."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import first_problem
 
-#: What put a listing into a list, by the code that `listing_vibes.run.recommender.Lists` gives; the first is its score.
+#: The reasons why a listing is in a list, by the codes in `listing_vibes.run.ranking.Lists`; the first one is its score.
 RULED = ("", "pinned", "without at_most", "without same", "without where")
 PINNED = 1
 
 
 @dataclass(frozen=True)
 class Written:
-    """How a rule is written elsewhere than in Python and JSON.
+    """How a rule is written in the explorer.
 
     Attributes:
-        parameter: its name in the address of a page; empty: its name.
-        label: of its field on a page, with an `example`; empty: it has no field of text.
+        parameter: its name in the URL of a page; empty if it is the rule's name.
+        label: the label of its text field on a page, with an `example`; empty without a text field.
     """
 
     parameter: str = ""
@@ -33,7 +33,7 @@ class Written:
     example: str = ""
 
 
-#: A rule of several texts. In JSON and addresses these come as lists.
+#: The type of a rule of several texts. In JSON and URLs these are lists.
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
 
@@ -45,68 +45,68 @@ class Rules(BaseModel):
     k: int = Field(default=K, gt=0, description="how many listings")
     live_only: Annotated[bool | None, Written(parameter="live")] = Field(
         default=None,
-        description="only listings live at the moment; default: for users, not for similar listings",
+        description="only listings that are active at the moment; default: true for users, false for similar listings",
     )
     drop_seen: Annotated[bool | None, Written(parameter="seen")] = Field(
-        default=None, description="nothing of the user's history; default: so"
+        default=None, description="no listings of the user's history; default: true"
     )
-    #: A missing value is a value of its own.
+    #: Missing values are equal to each other.
     same: Annotated[Texts, Written()] = Field(
         default=(),
-        description="only listings equal in this attribute to the listing, or to the newest one of the history, e.g. the town",
+        description="only listings with the same value of this attribute as the query, or as the newest listing of the history, e.g. the town",
     )
-    #: Listings without a value are free.
+    #: Listings without a value are not limited.
     at_most: Annotated[Annotated[int, Field(ge=1)] | None, Written(parameter="most")] = Field(
         default=None,
-        description="at most so many with one value of an attribute (`seller`), e.g. of one host",
+        description="the maximum number of listings with the same value of an attribute (`seller`), e.g. of one host",
     )
     seller: Annotated[str | None, Written(parameter="per")] = Field(
-        default=None, description="the attribute that at_most counts by"
+        default=None, description="the attribute of at_most"
     )
     diversity: Annotated[float, Written(parameter="variety")] = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="0 by score alone .. 1 by unlikeness (maximal marginal relevance)",
+        description="from 0 (score only) to below 1 (dissimilarity), by maximal marginal relevance",
     )
     where: Annotated[Texts, Written(label="Only where", example="price<=100; rooms=2|3")] = Field(
         default=(),
-        description="only listings that fulfil it: price<=100 (or <, >=, >), rooms=2|3, pets=yes",
+        description="only listings that fulfill the condition: price<=100 (or <, >=, >), rooms=2|3, pets=yes",
     )
     pin: Annotated[Texts, Written(label="First", example="ids of listings")] = Field(
         default=(),
-        description="stands first, several in their order, as far as the other rules let them into the list",
+        description="these listings come first, in this order, if the other rules allow them",
     )
     block: Annotated[Texts, Written(label="Never", example="ids of listings")] = Field(
-        default=(), description="is in no list"
+        default=(), description="these listings are in no list"
     )
     unlike: Annotated[Texts, Written(label="Not like", example="ids of listings")] = Field(
         default=(),
         alias="not",
-        description="is in no list either, and what is like it falls, by 0.3 standard deviations of the scores for each one of "
-        "the likeness",
+        description="these listings are in no list, and similar ones lose 0.3 standard deviations of the scores per "
+        "standard deviation of similarity",
     )
     boost: Annotated[Texts, Written(label="Boost", example="fresh 0.5 14d")] = Field(
         default=(),
-        description="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': what is new or near gains 0.5 standard deviations of the "
-        "scores, half of it after 14 days (12h: hours) or 2 km (500m) away",
+        description="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': new or near listings gain 0.5 standard deviations of "
+        "the scores, and half of it at 14 days (12h: hours) or 2 km (500m)",
     )
     dial: Annotated[Texts, Written()] = Field(
         default=(),
-        description="'lighter 1.5 photos +A +B -C': what is like A and B and unlike C gains; in model, photos or attributes, below "
-        "0 the other way",
+        description="'lighter 1.5 photos +A +B -C': listings similar to A and B and unlike C gain, in the space model, "
+        "photos or attributes; a negative weight reverses it",
     )
     fill: Annotated[bool, Written()] = Field(
         default=False,
-        description="where too few remain, fill up by score: without at_most, then also without same, then also without where",
+        description="fill up short lists by score: without at_most, then also without same, then also without where",
     )
 
     @classmethod
     def of(cls, given: Rules | Mapping[str, Any] | None) -> Rules:
-        """Rules as they are given: whole, by their keys, or none; one attribute or condition needs no list.
+        """Return `Rules` of a mapping, of `Rules` or of None; a single attribute or condition need not be a list.
 
         Raises:
-            VibesError: an unknown rule, a value out of range, or no mapping at all.
+            VibesError: a rule is unknown, a value is out of range, or `given` is not a mapping.
         """
         if isinstance(given, Rules):
             return given
@@ -126,10 +126,10 @@ class Rules(BaseModel):
             raise VibesError(f"The rules: {first_problem(error, cls)}") from error
 
     def length(self, k: int | None) -> int:
-        """How many a list of these rules has at most, where `k` is asked for beside them.
+        """Return the maximum length of a list: `k`, or that of the rules if `k` is None.
 
         Raises:
-            VibesError: `k` is no whole number from 1.
+            VibesError: `k` is not an integer of at least 1.
         """
         if k is None:
             return self.k
@@ -138,47 +138,49 @@ class Rules(BaseModel):
         return int(k)
 
     @property
-    def ask_attributes(self) -> bool:
-        """Whether the market's listings have to be looked at."""
+    def needs_attributes(self) -> bool:
+        """Return whether the rules depend on the attributes of listings."""
         return bool(self.same or self.seller or self.where or self.boost)
 
     @property
-    def ask_moment(self) -> bool:
-        """Whether lists differ from moment to moment."""
+    def needs_moment(self) -> bool:
+        """Return whether the rules depend on the moment."""
         return bool(self.live_only or self.boost)
 
     @property
     def moves_scores(self) -> bool:
-        """Whether the rules add to scores or take from them, so that these are no cosines."""
+        """Return whether the rules change scores, so that these are not cosines."""
         return bool(self.boost or self.dial or self.unlike)
 
     @property
-    def says(self) -> bool:
-        """Whether an answer says of its listings what put them there, one of `RULED`."""
+    def shows_rule(self) -> bool:
+        """Return whether a response has the reason of each listing, one of `RULED`."""
         return bool(self.pin or self.fill)
 
     def without(self, *names: str) -> Rules:
-        """The same without some of `at_most`, `same` and `where`, and no more pinned, diverse or filled up."""
-        gone: dict[str, Any] = dict.fromkeys(names, ())
+        """Return the rules without `names` (of `at_most`, `same`, `where`), and without pins, diversity and fill."""
+        removed: dict[str, Any] = dict.fromkeys(names, ())
         if "at_most" in names:
-            gone |= {"at_most": None, "seller": None}
-        return self.model_copy(update=gone | {"pin": (), "diversity": 0.0, "fill": False})
+            removed |= {"at_most": None, "seller": None}
+        return self.model_copy(update=removed | {"pin": (), "diversity": 0.0, "fill": False})
 
-    def decided(self, for_users: bool) -> Rules:
-        """The same rules with what was left open decided: users get live listings that they have not seen.
+    def resolved(self, for_users: bool) -> Rules:
+        """Return the rules with defaults for None: lists for users have active listings that are not in the history.
 
         Raises:
-            VibesError: a number without the attribute that it counts by, or the other way round.
+            VibesError: only one of `at_most` and `seller` is set.
         """
         if (self.at_most is None) != (self.seller is None):
-            raise VibesError("At most so many of what? Give a number and an attribute, such as 2 host_id.")
-        usual = {"live_only": for_users, "drop_seen": for_users}
-        return self.model_copy(update={name: u for name, u in usual.items() if getattr(self, name) is None})
+            raise VibesError("Rule at_most needs a number and an attribute; give both, such as 2 host_id.")
+        defaults = {"live_only": for_users, "drop_seen": for_users}
+        return self.model_copy(
+            update={name: value for name, value in defaults.items() if getattr(self, name) is None}
+        )
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A rule as it is declared in `Rules`."""
+    """The declaration of a rule in `Rules`."""
 
     field: str  # in Python
     name: str  # in JSON
@@ -188,18 +190,18 @@ class Declared:
 
     @property
     def is_texts(self) -> bool:
-        """Whether it may be given several times."""
+        """Return whether the rule is a list of texts."""
         return isinstance(self.default, tuple)
 
     @property
     def parameter(self) -> str:
-        """The name in the address of a page."""
+        """Return the name of the rule in the URL of a page."""
         return self.written.parameter or self.name
 
 
 @cache
 def declared() -> tuple[Declared, ...]:
-    """Return all rules but the length of the list."""
+    """Return the declarations of all rules except `k`."""
     results = []
     for field, info in Rules.model_fields.items():
         for written in info.metadata:

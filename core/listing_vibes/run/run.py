@@ -1,4 +1,4 @@
-"""A run, opened: what is similar in every space, and recommendations, by its model or without one by untrained neighbors."""
+"""An open run: similar listings in every space, and recommendations by its model or by untrained neighbors."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.words import count
 
-#: Makers of lists that are kept ready; a service may be asked by any number of rules.
+#: Recommenders that are cached, since requests may have any number of different rules.
 RECOMMENDERS = 64
 
 
 class Run(RunFolder):
-    """An opened run folder that answers: `similar` and `recommend`, of one or a million queries."""
+    """An open run folder with `similar` and `recommend`, for one query or a million."""
 
     def similar(
         self,
@@ -45,7 +45,7 @@ class Run(RunFolder):
         at: Moment | None = None,
         rules: Rules | Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """The listings nearest to one or to each of several, best first, never the listing itself.
+        """Return the nearest listings of one listing or of each of several, best first, without the listing itself.
 
         >>> run.similar("home-0003", k=2).columns.tolist()
         ['listing_id', 'score', 'title']
@@ -54,20 +54,20 @@ class Run(RunFolder):
 
         Args:
             listings: a listing id, as text or number, or several.
-            k: how many, at most; None: that of the rules.
-            space: "model", "photos" (what they look like) or "attributes"; None: the first of `spaces`,
-                see `listing_vibes.run.default_space`.
-            allowed: (L,) bool, which listings may be found beside the rules; None: all.
-            at: the moment of `rules.live_only` and `rules.boost`; None: after the last event known.
+            k: the maximum number of listings; None for that of the rules.
+            space: "model", "photos" or "attributes"; None for the first of `spaces`, see `listing_vibes.run.default_space`.
+            allowed: (L,) bool, which listings may be in the list, in addition to the rules; None for all.
+            at: the moment of `rules.live_only` and `rules.boost`; None for after the last known event.
             rules: `Rules`, or a mapping with some of their keys.
 
         Returns:
-            `listing_id, score` (cosine), and `title` where the market names its listings; of several listings, behind a
-            column `query_id` with the listing that was asked. Of several, those that have nothing in this space are left out
-            with a warning, and named in `attrs["without_vectors"]`.
+            A frame `listing_id, score` (cosine), and `title` if the market's listings have titles; for several listings, after a
+            column `query_id`. Queries without a vector in this space are left out with a warning, and named in
+            `attrs["without_vectors"]`.
 
         Raises:
-            VibesError: no such listing, space or attribute, no listing has anything in this space, or `allowed` is of other listings.
+            VibesError: there is no such listing, space or attribute, no query has a vector in this space, or the shape or type of
+                `allowed` is wrong.
         """
         query, single = read_listings(listings)
         space = self.spaces[0] if space is None else space
@@ -97,9 +97,9 @@ class Run(RunFolder):
             )
         rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
-        moment = self.moment(at) if maker.rules.ask_moment else None
+        moment = self.moment(at) if maker.rules.needs_moment else None
         result = maker.similar(rows, moment, rules.length(k), allowed)
-        frame = self._frames(result, None if single else query, "query_id", maker.rules.says)
+        frame = self._frames(result, None if single else query, "query_id", maker.rules.shows_rule)
         if without:
             frame.attrs["without_vectors"] = without
         return frame
@@ -112,7 +112,7 @@ class Run(RunFolder):
         rules: Rules | Mapping[str, Any] | None = None,
         beside: str | None = None,
     ) -> pd.DataFrame:
-        """The best listings for a user of the market or for a history, or for each of several, best first.
+        """Return the best listings for a user or a history, or for each of several, best first.
 
         >>> run.recommend("user-0001", k=3).columns.tolist()
         ['listing_id', 'score', 'title']
@@ -123,26 +123,25 @@ class Run(RunFolder):
         5
 
         Args:
-            queries: a user id, as text or number; a history: a frame with `listing_id` and maybe `action` and `duration_s`,
-                a list of such events, or of listing ids, oldest first or in the order of their `timestamp`; or several of
-                these. A list of ids is several users where all are users, and a history where all are listings.
-            k: how many, at most; None: that of the rules.
-            at: the moment as text, date or Timestamp (or the position, in a market without timestamps); a user's history is
-                what lies before it and the candidates are the listings live then. None: after the last event known.
-            rules: `Rules`, or a mapping with some of their keys; None: live listings that are not in the history.
-            beside: what is added to the model, as `vibes evaluate` fitted it: "recency", "neighbors" or "ids", joined by +;
-                None: what lists add unasked; "nothing": nothing. With an addition the score is no cosine and
-                tells nothing but the order.
+            queries: a user id, as text or number; or a history: a frame with `listing_id` and optionally `action` and
+                `duration_s`, a list of such events, or of listing ids, oldest first or sorted by `timestamp`; or several of
+                these. A list of ids is read as several users if all are users, and as a history if all are listings.
+            k: the maximum number of listings; None for that of the rules.
+            at: the moment as text, date or Timestamp (or the position, in a market without timestamps); a user's history has
+                the events before it, and the candidates are active at it. None for after the last known event.
+            rules: `Rules`, or a mapping with some of their keys; None for active listings that are not in the history.
+            beside: the blend, as `vibes evaluate` fitted it: "recency", "neighbors" or "ids", joined by +; None for the default
+                blend; "nothing" for the model only. The score of a blend is not a cosine, and only its order has a meaning.
 
         Returns:
-            `listing_id, score`, and `title` where the market names its listings; of several, behind a column `user_id`
-            (empty for a history); and `rule`, as `similar` gives it. A run without a model gives the untrained neighbors of
-            the history, by its first space; then `attrs["scorer"]` is "untrained neighbors". A user whom the market does not
-            know at that moment, and an empty history, get popular and recent listings under the same rules (but `same`), with
-            their recent events as score; then a column `fallback` is True.
+            A frame `listing_id, score`, and `title` if the market's listings have titles; for several queries, after a column
+            `user_id` (empty for a history); and with pins or `fill` a column `rule`. A run without a model returns untrained
+            neighbors of the history in its first space, and `attrs["scorer"]` is "untrained neighbors". For an unknown user and
+            an empty history it returns popular and recent listings under the same rules (except `same`), with the number of
+            recent events as score, and a column `fallback` is True.
 
         Raises:
-            VibesError: an unknown listing, action or attribute, ids that may be users or listings, or nothing fitted.
+            VibesError: a listing, action or attribute is unknown, ids may be users or listings, or the blend is not fitted.
         """
         query, single = read_queries(self, queries)
         rules, moment = Rules.of(rules), self.moment(at)
@@ -157,7 +156,7 @@ class Run(RunFolder):
             lists.append(maker.recommend(*given, moment, rules.length(k)))
             empty.extend(given.empty)
         created = Lists.joined(lists)
-        frame = self._frames(created, None if single else names, C.USER, maker.rules.says)
+        frame = self._frames(created, None if single else names, C.USER, maker.rules.shows_rule)
         if any(empty):
             frame["fallback"] = np.repeat(empty, (created.rows >= 0).sum(axis=1))
         if scorer := POPULAR if empty and all(empty) else maker.scorer:
@@ -171,22 +170,25 @@ class Run(RunFolder):
         for_users: bool = True,
         beside: str | None = None,
     ) -> Recommender:
-        """What makes lists by a space (None: `model` for users where there is one, else the run's first) under rules; kept, so that a second question finds it ready.
+        """Return the cached recommender of a space (None: the model for users if there is one, else the run's first space) under rules.
 
         Raises:
-            VibesError: no such space or attribute, or nothing fitted.
+            VibesError: there is no such space or attribute, or the blend is not fitted.
         """
         if space is None:
             space = "model" if for_users and self.has_model else self.spaces[0]
         self.index(space)
         plain = (Rules() if rules is None else rules).model_copy(
             update={"k": K}
-        )  # a length is asked each time
+        )  # `k` is an argument of each list.
         additions = self.additions(beside) if for_users else None
 
         def make() -> Recommender:
-            asks = plain.ask_attributes  # else a run without its market at hand serves as well
-            resolved = resolve_rules(plain, self.market, for_users) if asks else plain.decided(for_users)
+            # Rules without attributes do not need the market's tables.
+            needs_market = plain.needs_attributes
+            resolved = (
+                resolve_rules(plain, self.market, for_users) if needs_market else plain.resolved(for_users)
+            )
             return Recommender(self, space, resolved, additions)
 
         return self._recommenders.get((space, plain, for_users, additions), make)
@@ -196,21 +198,19 @@ class Run(RunFolder):
         return Cache(RECOMMENDERS)
 
     def additions(self, beside: str | None = None) -> RunBlend | None:
-        """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbors+recency"; opened once.
-
-        None is what lists add unasked, and "nothing" is nothing.
+        """Return the cached blend `beside`, such as "neighbors+recency"; None returns the default blend, "nothing" no blend.
 
         Raises:
-            VibesError: nothing of that name, nothing fitted yet, or no model to add it to.
+            VibesError: the run has no such blend, or no model.
         """
         if not self.has_model:
             if beside not in (None, NOTHING):
                 raise VibesError(
-                    f"{self.path} has no trained model to which {beside} could be added; leave out --blend, or train one with "
+                    f"{self.path} has no trained model to blend with {beside}; leave out --blend, or train one with "
                     "`vibes train MARKET RUN`."
                 )
             return None
-        # Read each time: a run may be evaluated while it is open.
+        # The file is read each time, since a run may be evaluated while it is open.
         fit = serving_fit(self._fits_in, self.manifest.settings, beside)
         if fit is None:
             return None
@@ -224,11 +224,11 @@ class Run(RunFolder):
         return {}
 
     def _frames(
-        self, result: Lists, names: Sequence[str] | None, column: str, says: bool = False
+        self, result: Lists, names: Sequence[str] | None, column: str, shows_rule: bool = False
     ) -> pd.DataFrame:
-        """The lists one below the other; with `names`, behind a column that says whose each is."""
+        """Return the lists in one frame; with `names`, after a column with the name of each query."""
         full = self.frame(result.rows.ravel(), result.scores.ravel())
-        if says:
+        if shows_rule:
             full["rule"] = [RULED[code] for code in result.ruled[result.rows >= 0]]
         full = with_titles(self, full)
         if names is None:

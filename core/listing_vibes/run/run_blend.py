@@ -1,4 +1,4 @@
-"""A blend over a run, made ready for lists: neighbors, an id model, what is recent."""
+"""A blend over a run: neighbors, an id model and recency, prepared for lists."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MOMENTS = 5
 
 
 class RunBlend:
-    """What one `Fit` adds to the model of a run; each part is made at its first use.
+    """The blend of a run's model with the weights of a `Fit`; each part is computed on first use.
 
     Args:
-        train: (N,) bool, the market's events that an id model learns from and that whitening of texts and, without
-            timestamps, recency know; None: all, as a service has them.
+        train: (N,) bool, the events that fit the id model, the whitening of texts and, without timestamps, recency; None for
+            all wanted events, as in serving.
     """
 
     def __init__(self, run: RunFolder, fit: Fit, train: np.ndarray | None = None) -> None:
@@ -39,12 +39,12 @@ class RunBlend:
 
     @property
     def score_all(self) -> bool:
-        """Whether every listing has to be scored for every query: what is added differs from user to user."""
+        """Return whether every listing must be scored for every query, since the blend differs from user to user."""
         return self.fit.space is not None or self.fit.ids is not None
 
     @property
     def has_recent(self) -> bool:
-        """Whether recent events are counted."""
+        """Return whether the blend has recency."""
         return self.fit.days is not None or self.fit.events is not None
 
     def scorer(self, model: Scorer, log: EventLog) -> Blend:
@@ -52,13 +52,13 @@ class RunBlend:
         return replace(self.personal(model, log), recent=self.recent, weight=self.fit.weight)
 
     def personal(self, model: Scorer, log: EventLog) -> Blend:
-        """Return the blend without recency, which is the same for all users of a moment."""
+        """Return the blend without recency, whose gains are the same for all users at a moment."""
         neighbors = None if self.fit.space is None else replace(self._neighbors, log=log)
         ids = None if self.fit.ids is None else self._ids.over(log)
         return Blend(self.fit.name, model, neighbors, self.fit.share, ids, self.fit.id_share)
 
     def gain(self, at: int) -> np.ndarray | None:
-        """Return (L,) float32: what each listing's score gains at a moment; None where nothing is recent."""
+        """Return the gains (L,) float32 by recent events at a moment; None without recency."""
 
         def make() -> np.ndarray | None:
             if self.recent is None:
@@ -68,18 +68,20 @@ class RunBlend:
         return self._gains.get(at, make)
 
     def open(self) -> None:
-        """Make every part that scores users now."""
+        """Compute the parts that score users now."""
         _ = self.fit.space is None or self._neighbors, self.fit.ids is None or self._ids
 
     @cached_property
     def recent(self) -> RecentEvents | None:
-        """What counts the recent events of the market; None where the fit knows none."""
+        """Return the counter of recent events; None without recency."""
         if not self.has_recent:
             return None
-        return RecentEvents.of(self.run.log, self._known, self.fit.days, self.fit.events, self.run.catalogue)
+        return RecentEvents.of(
+            self.run.log, self._fitting_events, self.fit.days, self.fit.events, self.run.catalogue
+        )
 
     @property
-    def _known(self) -> np.ndarray:
+    def _fitting_events(self) -> np.ndarray:
         return self.run.log.wanted if self._train is None else self._train
 
     @cached_property
@@ -89,9 +91,9 @@ class RunBlend:
         if space in run.spaces:
             vectors = run.vectors(space)
         elif space == "text":
-            vectors = text_vectors(run.market, run.log.counts(self._known) > 0)
+            vectors = text_vectors(run.market, run.log.counts(self._fitting_events) > 0)
         if space is None or vectors is None:
-            raise VibesError(f"{run.path} has no {space} to find neighbors by; evaluate it again.")
+            raise VibesError(f"{run.path} has no {space} vectors for neighbors; evaluate it again.")
         return VectorNeighbors.of(vectors, run.log, self.fit.decay, NEIGHBORS[space], self.fit.nearest)
 
     @cached_property
@@ -101,6 +103,6 @@ class RunBlend:
             raise VibesError(
                 f"{self.run.path} was evaluated with the id model '{self.fit.ids}', which is unknown; evaluate it again."
             )
-        interactions = Interactions.of(self.run.log, self._known)
+        interactions = Interactions.of(self.run.log, self._fitting_events)
         seed = self.run.manifest.settings.seed
         return models[self.fit.ids].again(interactions, self.fit.id_settings, seed)

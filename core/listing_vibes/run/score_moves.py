@@ -1,4 +1,4 @@
-"""What rules add to scores and take from them: boosts that decay, style directions ("dials"), and the likeness to unwanted listings."""
+"""Changes of scores by rules: boosts that decay, style directions (the rule `dial`), and the similarity to unwanted listings."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ NANOSECONDS = {"d": 86_400e9, "h": 3_600e9}
 SIDE, WEIGHT = re.compile(r"[+-]\S+"), re.compile(f"-?{NUMBER}")
 #: The largest weight of a boost or a dial.
 MOST = 10.0
-#: How far the covariance of a space is drawn towards a multiple of the identity before the direction is taken: 1 leaves the
-#: difference of the two means. In the model's space, where a few directions hold most of what differs (the price, the
-#: district), half of it finds a planted vibe best; photos have more directions than listings. See
+#: Shrinkage of the covariance of a space toward a multiple of the identity: 1 leaves the difference of the two means. In the
+#: model's space a few directions have most of the variance (the price, the district), and 0.5 recovers a planted style
+#: best; photos have more dimensions than listings. See
 #: `assets/docs/research/2026-11-30-figures.md`.
 SHRUNK = {"model": 0.5, "photos": 1.0, "attributes": 1.0}
 FARTHEST = 4.0  # standard deviations
 
 
 class ScoreMoves:
-    """The gains of one set of rules in one space of a run.
+    """Compute the changes of scores by one set of rules in one space of a run.
 
     Args:
         unlike: (n,) int64 rows of the listings of `rules.unlike`.
@@ -51,11 +51,11 @@ class ScoreMoves:
 
     @property
     def any(self) -> bool:
-        """Whether the rules move scores at all."""
+        """Whether the rules change any scores."""
         return bool(self._boosts or self._dials or len(self._unlike))
 
     def add_to(self, scores: np.ndarray, at: int | None) -> np.ndarray:
-        """Return (b, L) scores with the gains at a moment, in standard deviations of each query's scores."""
+        """Return the scores (b, L) plus the gains at a moment, in standard deviations of each query's scores."""
         if not self.any:
             return scores
         finite = np.isfinite(scores) & self.run.index(self.space).known
@@ -63,7 +63,7 @@ class ScoreMoves:
         return scores + (spread * self.gain(at)).astype(np.float32)
 
     def gain(self, at: int | None) -> np.ndarray:
-        """Return (L,) float32 what all boosts and dials give at a moment, less what unlike listings take."""
+        """Return the gains (L,) float32 of all boosts and dials at a moment, minus the losses by unlike listings."""
         when = self.run.counted_at(at) if self._boosts and at is not None else None
 
         def make() -> np.ndarray:
@@ -74,7 +74,7 @@ class ScoreMoves:
 
     @cached_property
     def _lasting(self) -> list[np.ndarray]:
-        """(L,) each: what unlike listings and dials give, the same at every moment."""
+        """Return the gains (L,) of unlike listings and of each dial, which are the same at every moment."""
         gains = [dial.weight * position(self.run, dial) for dial in self._dials]
         if len(self._unlike):
             gains.insert(0, -NOT * likeness(self.run.vectors(self.space), self._unlike))
@@ -90,7 +90,7 @@ class Boost:
     location: tuple[float, float] | None = None
 
     def gain(self, market: Market, at: int) -> np.ndarray:
-        """Return (L,) float32 from 0 to `weight` at a moment; 0 for a listing without a publication date or a location."""
+        """Return (L,) float32 from 0 to `weight` at a moment; 0 without a publication date or a location."""
         if self.location is None:
             since, _ = market.live_interval()
             away = np.maximum(at - since.astype(np.float64), 0)
@@ -100,39 +100,37 @@ class Boost:
 
 
 def read_boost(market: Market, text: str) -> Boost:
-    """Read `fresh 0.5 14d` or `near 48.14,11.58 0.5 2km`: a weight, and after how much age or way half of it is left.
+    """Parse `fresh 0.5 14d` or `near 48.14,11.58 0.5 2km`: a weight, and the age or distance at which half of it is left.
 
     Raises:
-        VibesError: it is none of these, or the market has no such moments or locations.
+        VibesError: the text has neither form, or the market has no publication dates or locations.
     """
-    option = f"Option --boost is '{text}'"
+    rule = f"Rule boost is '{text}'"
     match = BOOST.fullmatch(text)
     if match is None:
         raise VibesError(
-            f"{option}; write for example 'fresh 0.5 14d' (half of it left after 14 days) or 'near 48.14,11.58 0.5 2km'."
+            f"{rule}; write for example 'fresh 0.5 14d' (half of it left after 14 days) or 'near 48.14,11.58 0.5 2km'."
         )
     weight, half = float(match["new"] or match["close"]), float(match["age"] or match["way"])
     if not 0 < weight <= MOST or not half:
-        raise VibesError(f"{option}; give a weight above 0 and up to {MOST:g}, and a half above 0.")
+        raise VibesError(f"{rule}; give a weight above 0 and up to {MOST:g}, and a half-life above 0.")
     if match["location"] is not None:
-        return Boost(
-            weight, half * KILOMETERS[match["unit"]], read_location(market, match["location"], option)
-        )
+        return Boost(weight, half * KILOMETERS[match["unit"]], read_location(market, match["location"], rule))
     if not market.timed or C.PUBLISHED not in market.listings:
         raise VibesError(
-            f"{option}, but {market.path} does not say when listings were published; give {C.PUBLISHED} and timestamps, or leave "
-            "the boost out."
+            f"{rule}, but {market.path} does not have the dates when listings were published; add {C.PUBLISHED} and timestamps, or "
+            "leave the boost out."
         )
     return Boost(weight, half * NANOSECONDS[match["clock"]])
 
 
 @dataclass(frozen=True)
 class Dial:
-    """A style direction from `less` to `more` (ids of listings) in a space, its name, and how far lists are moved along it.
+    """A style direction from `less` to `more` (ids of listings) in a space, with its name and strength.
 
     Attributes:
-        weight: what a listing gains a standard deviation of all listings along the direction, in standard deviations of the
-            scores for a query; below 0: the other way.
+        weight: the gain of a listing per standard deviation along the direction, in standard deviations of the scores of a
+            query; negative for the opposite direction.
     """
 
     name: str
@@ -151,25 +149,25 @@ class Dial:
 
 
 def read_dial(text: str) -> Dial:
-    """Read `lighter 1.5 photos +home-0003 +home-0007 -home-0100`: a name, a weight, a space, and listings; spaces and semicolons in
-    ids are escaped as in an address (%20, %3B).
+    """Parse `lighter 1.5 photos +home-0003 +home-0007 -home-0100`: a name, a weight, a space, and listings; spaces and semicolons in
+    ids are escaped as in a URL (%20, %3B).
 
     Raises:
-        VibesError: it is no dial.
+        VibesError: the text does not have this form.
     """
     words = (
         text.split()
-    )  # word by word: a pattern of the whole would try each of many spaces as the end of the name
+    )  # Split into words, since a regular expression for all of it would backtrack over many spaces.
     listings = list(takewhile(SIDE.fullmatch, reversed(words)))[::-1]
     *named, weight_text, space = ["", "", *words[: len(words) - len(listings)]]
     name = " ".join(named).strip()
     if not (listings and name and space in SHRUNK and WEIGHT.fullmatch(weight_text)) or ";" in name:
         raise VibesError(
-            f"Option --dial is '{text}'; write for example 'lighter 1.5 photos +MORE-LIKE-THIS -LESS-LIKE-THAT'."
+            f"Rule dial is '{text}'; write for example 'lighter 1.5 photos +MORE-LIKE-THIS -LESS-LIKE-THAT'."
         )
     weight = float(weight_text)
     if abs(weight) > MOST:
-        raise VibesError(f"Option --dial is '{text}'; give a weight from -{MOST:g} to {MOST:g}.")
+        raise VibesError(f"Rule dial is '{text}'; give a weight from -{MOST:g} to {MOST:g}.")
     sides: dict[str, list[str]] = {"+": [], "-": []}
     for listing in listings:
         sides[listing[0]].append(unquote(listing[1:]))
@@ -178,33 +176,33 @@ def read_dial(text: str) -> Dial:
 
 
 def position(run: RunFolder, dial: Dial) -> np.ndarray:
-    """Return (L,) float32 where listings lie along a dial, in standard deviations from the mean of all; 0 without a vector there.
+    """Return the positions (L,) float32 of listings along a dial, in standard deviations from their mean; 0 without a vector.
 
-    The direction is that of Fisher's discriminant with a covariance of all listings that is shrunk (Friedman 1989,
-    "Regularized Discriminant Analysis"); a side without a listing is the mean of all.
+    The direction is that of Fisher's linear discriminant with a shrunk covariance of all listings (Friedman 1989, "Regularized
+    Discriminant Analysis"); for a side without a listing the mean of all is used.
 
     Raises:
-        VibesError: the run has no such space, or a listing is not in the run or has no vector there.
+        VibesError: the run has no such space, or a listing is not in the run or has no vector in the space.
     """
     vectors, available = run.vectors(dial.space), run.index(dial.space).known
     for item in (*dial.more, *dial.less):
         if item not in run.listing_row:
             raise VibesError(
-                f"The dial '{dial.name}' names '{item}', which is no listing of {run.path}; leave it out."
+                f"The dial '{dial.name}' names '{item}', which is not a listing of {run.path}; leave it out."
             )
         if not available[run.listing_row[item]]:
             raise VibesError(
-                f"The dial '{dial.name}' names '{item}', which has nothing in the space '{dial.space}'; leave it out."
+                f"The dial '{dial.name}' names '{item}', which has no vector in the space '{dial.space}'; leave it out."
             )
-    all_known = vectors[available].astype(np.float64)
-    mean = all_known.mean(axis=0)
+    points = vectors[available].astype(np.float64)
+    mean = points.mean(axis=0)
     more, less = (
         vectors[[run.listing_row[item] for item in ids]].astype(np.float64).mean(axis=0) if ids else mean
         for ids in (dial.more, dial.less)
     )
     direction = more - less
     if (shrunk := SHRUNK[dial.space]) < 1:
-        centered = all_known - mean
+        centered = points - mean
         covariance = centered.T @ centered / len(centered)
         even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
         direction = np.linalg.solve((1 - shrunk) * covariance + shrunk * even, direction)

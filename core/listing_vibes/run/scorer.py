@@ -1,11 +1,11 @@
-"""The model as a scorer of the evaluation."""
+"""The scorers of a run for the evaluation: its model, its default ranking and untrained neighbors."""
 
 import numpy as np
 
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Split
 from listing_vibes.progress import Report
-from listing_vibes.run.engine import EncodedOnce, Engine
+from listing_vibes.run.engine import Engine, ListingCache
 from listing_vibes.run.fits import default_fit
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
@@ -19,10 +19,10 @@ from listing_vibes.scoring.text_space import text_vectors
 
 
 def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
-    """The run's model with nothing added, by the name that tables give it, for queries on `log` (None: the market's events).
+    """Return the scorer of the run's model only, for queries on `log` (None: the market's events).
 
     Raises:
-        VibesError: the run has no model, or it was made from other listings than the market has now.
+        VibesError: the run has no model, or the market no longer has its listings.
     """
     return engine_scorer(
         run.engine, run.vectors("model"), run.log if log is None else log, run.late_interaction
@@ -30,24 +30,24 @@ def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
 
 
 def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: LateInteraction) -> VectorScorer:
-    """A model alone, for queries on `log`, by its embeddings of `listings` (L, d)."""
-    once = EncodedOnce(engine)
+    """Return the scorer of a model only, for queries on `log`, with its embeddings `listings` (L, d)."""
+    once = ListingCache(engine)
     return VectorScorer(
         MODEL_ONLY, listings, lambda start, end: engine.encode_histories(log, start, end, once), log, late
     )
 
 
 def default_ranking(run: Run, model: Scorer) -> Scorer:
-    """The default ranking of the run: its `model`, as `model_scorer` gives it, with the default blend."""
+    """Return the default ranking of the run: `model`, as `model_scorer` returns it, with the default blend."""
     fit = default_fit(run.manifest.settings)
     return Blend(DEFAULT_RANKING, model) if fit is None else RunBlend(run, fit).scorer(model, run.log)
 
 
 def untrained_neighbors(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbors]:
-    """Return the neighbors by every space that the run has without a model, and by its texts, tuned on validation.
+    """Return the neighbors by every space except the model's, and by texts, tuned on validation.
 
     Args:
-        report: gets the progress of texts that were never embedded.
+        report: called with the progress of embedding texts that are not cached.
     """
     log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
     spaces = {space: run.vectors(space) for space in NEIGHBORS if space in run.spaces}

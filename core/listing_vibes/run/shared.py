@@ -1,4 +1,4 @@
-"""Indexes that the processes of one machine share: the first that asks makes the file, and all map it."""
+"""Indexes that the processes of a machine share: the first one writes the file, and all map it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LOCK = ".making"
 
 
 class Shared:
-    """A folder of indexes, for as long as a service runs; nothing in it outlives that.
+    """A folder of indexes for the lifetime of a service.
 
-    Vectors are stored in half precision, so that each process would bring them to float32 in memory of its own. Here their
-    pages are the system's, once for all, and may be dropped when memory is short.
+    Vectors are stored in half precision, and each process would otherwise convert them to float32 in its own memory. The pages of
+    these files are shared, and the system may drop them when memory is short.
 
     Args:
-        folder: one that is there.
+        folder: an existing folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,11 +31,11 @@ class Shared:
     def index(
         self, of: str, state: object, shape: tuple[int, int], fill: Callable[[np.ndarray], np.ndarray]
     ) -> ExactIndex:
-        """The index `of` something, in this state of it; those of other states are removed, but stay mapped where they are in use.
+        """Return the index of the space `of` in this state; files of other states are removed, but stay mapped while in use.
 
         Args:
-            state: what tells one state from the next, by its `repr`.
-            fill: writes the vectors into an array (L, d) of this shape, float32, and says which rows are known, (L,) bool.
+            state: identifies the state by its `repr`.
+            fill: writes the vectors into a float32 array (L, d) of this shape, and returns (L,) bool: which rows are not zero.
 
         Raises:
             VibesError: the folder cannot be written.
@@ -45,13 +45,13 @@ class Shared:
         try:
             opened = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                lock(opened, wait=True)  # ends with the process, too
+                lock(opened, wait=True)  # The lock also ends with the process.
                 if not vectors.is_file():
                     self._make(vectors, available, shape, fill)
                     for old in self.folder.glob(f"{_digest(of)}-*.npy"):
                         if old not in (vectors, available):
                             old.unlink(missing_ok=True)
-                # Copy on write, which nobody does: torch warns of arrays that are only to be read.
+                # Copy-on-write, although nothing writes, since torch warns of read-only arrays.
                 mapped = np.load(vectors, mmap_mode="c").view(np.ndarray)
                 return ExactIndex(mapped, np.load(available))
             finally:
@@ -64,12 +64,12 @@ class Shared:
     ) -> None:
         with atomic_path(vectors, durable=False) as temporary:
             created = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-            if hasattr(os, "posix_fallocate"):  # a page that the disk has no room for would end the process
+            if hasattr(os, "posix_fallocate"):  # Otherwise a full disk would kill the process.
                 with temporary.open("r+b") as stream:
                     os.posix_fallocate(stream.fileno(), 0, temporary.stat().st_size)
             rows = fill(created)
             created.flush()
-            with atomic_path(available, durable=False) as beside, beside.open("wb") as stream:
+            with atomic_path(available, durable=False) as mask_file, mask_file.open("wb") as stream:
                 np.save(stream, rows)
 
 

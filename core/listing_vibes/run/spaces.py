@@ -1,4 +1,4 @@
-"""Writing a run folder's embeddings: every listing in every space the market allows."""
+"""Embedding of a market: the vectors of every listing in every space, written into a run folder."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from listing_vibes.run.prepared import embedded_with, load_prepared, save_prepar
 from listing_vibes.run.transfer import shares_listings, training_market, transfer_settings
 from listing_vibes.run.versions import building, forget, publish, reading, sweep
 
-#: The files of a run that are its model.
+#: The files of a model in a run folder.
 MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
-#: What describes the markets of its training; older runs have none.
+#: The files that describe the markets of the training; older runs have none.
 ABOUT = ("seen.json",)
-#: The mean photo vector (w,) of the market, from which its photo space is seen; older runs have none.
+#: The mean photo vector (w,) of the market, the origin of its photo space; older runs have none.
 CENTER = "photo_center.npy"
 
 
@@ -43,17 +43,18 @@ def spaces_of(
     photos: PhotoVectors | None,
     engine: Engine | None,
     report: Report | None = None,
-    known: dict[bytes, np.ndarray] | None = None,
+    stored: dict[bytes, np.ndarray] | None = None,
     complete: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Embeddings (L, d) by space; a space the market or the model cannot give is left out.
+    """Return the embeddings (L, d) in each space that the market and the model support.
 
-    `known` has the engine's vectors (d,) of listings by the digest of their content; `complete` is as in
-    `listing_vibes.market.own_vectors`.
+    Args:
+        stored: the engine's vectors (d,) of listings by the digest of their content, which are not encoded again.
+        complete: see `listing_vibes.market.own_vectors`.
     """
     values: dict[str, np.ndarray] = {}
     if engine is not None:
-        values["model"] = _model_space(engine, known or {}, report)
+        values["model"] = _model_space(engine, stored or {}, report)
     values |= content_spaces(market, photos, report, complete)
     if not values:
         raise VibesError(
@@ -63,7 +64,7 @@ def spaces_of(
 
 
 def _model_space(engine: Engine, available: dict[bytes, np.ndarray], report: Report | None) -> np.ndarray:
-    """(L, d): content that is known already, or that several listings share, is not encoded again."""
+    """Return the vectors (L, d) in the model space; each distinct content that is not in `available` is encoded once."""
     digests, first, of = np.unique(
         content_digests(engine.features), return_index=True, return_inverse=True
     )  # (C,), (C,), (L,)
@@ -76,11 +77,10 @@ def _model_space(engine: Engine, available: dict[bytes, np.ndarray], report: Rep
     return vectors[of]
 
 
-def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.ndarray]:
+def stored_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.ndarray]:
     """Return the stored vectors (d,) of the listings of `run` by the digest of their content.
 
-    Empty where they are not what `engine`, the model of `model_run`, would give: made by other weights, or on another inference
-    path.
+    Empty if `engine`, the model of `model_run`, has other weights or another precision than that of the vectors.
     """
     if not (run / "run.toml").is_file() or embedded_with(run) != weights_digest(model_run):
         return {}
@@ -90,7 +90,7 @@ def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.
         return {}
     try:
         vectors = read_spaces(run / LISTINGS)["model"].astype(np.float32)
-    except (VibesError, KeyError):  # damaged: they are embedded again
+    except (VibesError, KeyError):  # The file is damaged, so listings are embedded again.
         return {}
     return dict(zip(content_digests(features).tolist(), vectors, strict=True))
 
@@ -98,7 +98,7 @@ def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.
 def save_spaces(
     run: Path, market: Market, spaces: dict[str, np.ndarray], photos: PhotoVectors | None = None
 ) -> None:
-    """Write `listings.safetensors`: ids and float16 embeddings, in listing order; and the center of `photos`, where given."""
+    """Write `listings.safetensors`, with ids and float16 embeddings in listing order, and the center of `photos` if given."""
     if (center := photo_center(photos)) is not None:
         with atomic_path(run / CENTER) as temporary, temporary.open("wb") as stream:
             np.save(stream, center)
@@ -108,7 +108,7 @@ def save_spaces(
 
 
 def load_photo_center(run: Path) -> np.ndarray | None:
-    """Return the center (w,) that `save_spaces` wrote; None where there is none, or it cannot be read."""
+    """Return the center (w,) that `save_spaces` wrote; None if it is missing or damaged."""
     try:
         center: np.ndarray = np.load(run / CENTER, allow_pickle=False)
     except (OSError, ValueError):
@@ -117,7 +117,7 @@ def load_photo_center(run: Path) -> np.ndarray | None:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of what a run depends on."""
+    """Return the versions of the libraries that a run depends on."""
     values = {"python": platform.python_version()}
     for name in ("listing-vibes", "numpy", "pandas", "torch", "timm", "transformers", "accelerate"):
         try:
@@ -134,14 +134,13 @@ def embed_market(
     model_run: Path | None = None,
     report: Report | None = None,
 ) -> Manifest:
-    """Make `run` a run over `market`: without a model, or with the model of `model_run`, which is not retrained.
+    """Write `run` as a run over `market`, without a model or with the model of `model_run`, which is not trained again.
 
-    Listings whose content `model_run`, or an earlier state of `run`, has embedded already are not encoded again.
-
-    A run that is there already is left as it is until the new state is whole; then that is published in its place. What was measured with another model than that of the new state goes with the old one.
+    Listings whose content is embedded in `model_run` or in an earlier version of `run` are not encoded again. An existing run is
+    replaced by publishing a new version once it is complete; evaluation results of another model are no longer current.
 
     Raises:
-        VibesError: `model_run` has no model or does not fit the market's photo encoder, or `run` is being written.
+        VibesError: `model_run` has no model or another photo encoder than the market, or another process writes `run`.
     """
     model_run = None if model_run is None else named_model(model_run)
     with only_writer(run, "vibes embed"), ExitStack() as held:
@@ -171,7 +170,7 @@ def _embed(
 ) -> Manifest:
     """Fill the folder `out` with the model of the run `model_run`, which lies in `source`.
 
-    `before` is where the earlier state of the run lies.
+    `before` is the folder of the earlier version of the run.
     """
     engine, settings, trained_on, transferred = None, Resolved(), "", None
     available: dict[bytes, np.ndarray] = {}
@@ -179,12 +178,12 @@ def _embed(
         manifest = Manifest.load(source)
         settings, trained_on = transfer_settings(manifest, market)
         if trained_on != market.fingerprint:
-            transferred = _carried(market, model_run, source, manifest)
+            transferred = _report_transfer(market, model_run, source, manifest)
         if transferred is not None and report is not None:
             report(Notice(f"The model of {model_run} {transferred.sentence}."))
-        engine = Engine.load(source, market, settings, photos, anew=True)
-        for folder in dict.fromkeys((source.resolve(), before.resolve())):  # often one and the same
-            available |= known_vectors(folder, source, engine)
+        engine = Engine.load(source, market, settings, photos, adapt=True)
+        for folder in dict.fromkeys((source.resolve(), before.resolve())):  # These are often the same folder.
+            available |= stored_vectors(folder, source, engine)
     spaces = spaces_of(market, photos, engine, report, available)
     if engine is not None and source is not None and source.resolve() != out.resolve():
         for name in MODEL:
@@ -194,10 +193,10 @@ def _embed(
                 copy_file(source / name, out / name)
     if engine is not None and engine.featurizer.within is not None:
         engine.featurizer.save(out)
-    known_share = None
+    coverage_share = None
     if engine is not None and transferred is not None and not transferred.learned:
-        known_share = coverage(market, engine.featurizer, transferred)
-    default = default_space(market, spaces, known_share)
+        coverage_share = coverage(market, engine.featurizer, transferred)
+    default = default_space(market, spaces, coverage_share)
     if report is not None:
         report(Notice(default.sentence))
     save_spaces(out, market, spaces, photos)
@@ -217,11 +216,13 @@ def _embed(
     )
 
 
-def _carried(market: Market, model_run: Path, source: Path, stored: Manifest) -> TransferReport | None:
-    """What the model of `model_run` knows of `market`; None where that is the market which it was trained on.
+def _report_transfer(
+    market: Market, model_run: Path, source: Path, stored: Manifest
+) -> TransferReport | None:
+    """Return the report on the transfer of the model of `model_run` to `market`; None if the model was trained on it.
 
     Raises:
-        VibesError: nothing, or an attribute as another kind.
+        VibesError: the model knows no attribute of the market, or one with another type.
     """
     before = stored.carried if stored.carried is not None and not stored.carried.learned else None
     here = bool(stored.market) and (source / stored.market).resolve() == market.path.resolve()

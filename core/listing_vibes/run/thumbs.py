@@ -1,4 +1,4 @@
-"""Small pictures of photos for screens: of a market's, made once, and of one that somebody just handed in."""
+"""Thumbnails of photos: cached ones of a market's photos, and previews of uploaded files."""
 
 import io
 from base64 import b64encode
@@ -16,15 +16,15 @@ from listing_vibes.market.photo_files import locate, read
 
 
 def thumbnail(market: Market, photo_path: str, size: int = 320) -> Path | None:
-    """A WebP of at most `size` pixels a side for a photo of the market, or None where the photo is broken."""
+    """Return the file of a WebP thumbnail, at most `size` pixels a side, of a market's photo; None if the photo is broken."""
     return _thumbnail(market.path, photo_path, size)
 
 
 def preview(content: bytes, size: int = 320) -> bytes:
-    """The bytes of a small WebP of an image file: what a screen shows of a file that nobody has looked at yet.
+    """Return the bytes of a WebP thumbnail of an untrusted image file.
 
     Raises:
-        VibesError: why it cannot be read, in a few words.
+        VibesError: the file cannot be decoded; the message is the reason.
     """
     try:
         with open_photo(content, (size, size)) as image:
@@ -37,12 +37,12 @@ def preview(content: bytes, size: int = 320) -> bytes:
 
 
 def data_address(webp: bytes) -> str:
-    """The bytes of a WebP as an address that a page holds itself."""
+    """Return the bytes of a WebP as a data URL."""
     return f"data:image/webp;base64,{b64encode(webp).decode()}"
 
 
 def originals(market: Market, paths: Sequence[str]) -> list[tuple[str, bytes]]:
-    """Name and content of the photo files of a market, but of those that cannot be read."""
+    """Return the names and contents of the readable photo files of a market."""
     results = []
     for path in paths:
         with suppress(PhotoProblem):

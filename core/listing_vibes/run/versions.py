@@ -1,15 +1,14 @@
-"""Published versions of a run, and of what was measured of it: a folder each, and one small file that names the current one.
+"""Published versions of a run and of its evaluation results: a folder each, and a small file that names the current one.
 
-    run/run.toml, listings.safetensors ...   what `vibes train` or the first `vibes embed` wrote
+    run/run.toml, listings.safetensors ...   written by `vibes train` or the first `vibes embed`
     run/current.json                         {"base": sha256 of run.toml, "version": 3, "made": 0, "model": 0}, replaced by a rename
-    run/versions/000003/                     the same files after the third refresh, and `market/` with the tables they are of
-    run/measured.json, run/measured/         likewise what `vibes evaluate` measured
+    run/versions/000003/                     the same files after the third refresh, and `market/` with its tables
+    run/measured.json, run/measured/         the same for the results of `vibes evaluate`
 
-A version never changes once it is published, and stays as long as a reader leases it: a reader holds a shared lock on it (where
-the system has such locks), which ends with the reader. A pointer counts only for the `run.toml` that it was written for, so that
-a run that is trained again leaves its versions behind. To embed a run again publishes one, too: `made` is the last one that was
-embedded, and those after it are refreshes of that. What was measured counts as long as the run has the model of then, whatever
-`run.toml` says.
+A published version never changes, and stays as long as a reader leases it: a reader has a shared lock on it (if the system has
+such locks), which ends with the reader. A pointer is valid only for the `run.toml` that it was written for, so that training a
+run again discards its versions. Embedding a run again also publishes a version: `made` is the last one that was embedded, and
+those after it are refreshes of it. Evaluation results are valid as long as the run has the same model.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ from listing_vibes.run.manifest import Manifest
 
 try:
     import fcntl
-except ImportError:  # Windows: versions are kept by their number alone
+except ImportError:  # On Windows there are no locks, and only the newest versions stay.
     fcntl = None  # type: ignore[assignment]
 
 LOCK, BUILDING, REMOVING = ".reading", ".building", ".removing-"
-#: The newest versions, which stay even where nobody reads them: a reader may be about to.
+#: The number of newest versions that stay without a lease, since a reader may be about to open one.
 KEEP = 2
 
 
 @dataclass(frozen=True)
 class Series:
-    """What is published one version after the other: the folder of its versions, its pointer, and the hint of a damaged one."""
+    """A series of published versions: their folder, the pointer file, and the hint if the pointer is damaged."""
 
     folder: str
     pointer: str
@@ -55,22 +54,22 @@ RESULTS = Series("measured", "measured.json", "remove it and evaluate the run ag
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells one published version from another."""
+    """The identity of a published version."""
 
-    base: str  # sha256 of `run.toml`; "" = there is none, or of results, which count for any
-    number: int = 0  # of the folder; 0 = the run folder itself
+    base: str  # sha256 of `run.toml`; "" without one, and for results, which are valid for any
+    number: int = 0  # number of the folder; 0 = the run folder itself
     made: int = 0  # number of the last state that was trained or embedded
-    model: int = 0  # number of the last state with another model than the one before it; of results, of what they measured
+    model: int = 0  # number of the last state with a new model; for results, that of the evaluated model
 
     @property
     def generation(self) -> int:
-        """How many refreshes the state has behind it; 0 = as trained or embedded."""
+        """Return the number of refreshes since the run was trained or embedded."""
         return self.number - self.made
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A version that is held against removal; `lock` is a file descriptor whose closing lets go of the folder."""
+    """A version that must not be removed until the file descriptor `lock` is closed."""
 
     stamp: Stamp
     folder: Path
@@ -78,7 +77,7 @@ class Lease:
 
 
 def stamp_of(run: Path, series: Series = STATES) -> Stamp:
-    """Return the version that a reader of the run folder would get now; reads two small files.
+    """Return the current version of a run; reads two small files.
 
     Raises:
         VibesError: the pointer is damaged.
@@ -94,19 +93,19 @@ def stamp_of(run: Path, series: Series = STATES) -> Stamp:
 def _read_stamp(pointer: Any) -> Stamp:
     stamp = Stamp(pointer["base"], pointer["version"], pointer["made"], pointer["model"])
     numbers = (stamp.number, stamp.made, stamp.model)
-    is_whole = all(type(number) is int and 0 <= number < 10**9 for number in numbers) and isinstance(
+    is_valid = all(type(number) is int and 0 <= number < 10**9 for number in numbers) and isinstance(
         stamp.base, str
     )
-    if not is_whole or stamp.made > stamp.number:
+    if not is_valid or stamp.made > stamp.number:
         raise ValueError(f"it names the version {stamp.number!r}"[:100])
     return stamp
 
 
 def lease_current(run: Path, series: Series = STATES) -> Lease:
-    """Return the current version, held against removal until `Lease.lock` is closed.
+    """Return the current version, which is not removed until `Lease.lock` is closed.
 
     Raises:
-        VibesError: what the pointer names is gone.
+        VibesError: the version that the pointer names is missing.
     """
     for _ in range(3):
         stamp = stamp_of(run, series)
@@ -115,22 +114,25 @@ def lease_current(run: Path, series: Series = STATES) -> Lease:
         folder = folder_of(run, stamp.number, series)
         try:
             return Lease(stamp, folder, _lock(folder))
-        except (FileNotFoundError, NotADirectoryError):  # replaced and removed between the two lines
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+        ):  # The version was replaced and removed in the meantime.
             continue
-    raise VibesError(f"{run / series.pointer} names version {stamp.number}, which is gone; {series.hint}.")
+    raise VibesError(f"{run / series.pointer} names version {stamp.number}, which is missing; {series.hint}.")
 
 
 def _lock(folder: Path) -> int:
     """Return a shared lock on a version.
 
     Raises:
-        FileNotFoundError: it is gone.
+        FileNotFoundError: the version was removed.
     """
     lock = os.open(folder / LOCK, os.O_RDONLY)
     if fcntl is not None:
-        with contextlib.suppress(OSError):  # a file system without locks
+        with contextlib.suppress(OSError):  # The file system has no locks.
             fcntl.flock(lock, fcntl.LOCK_SH)
-    if not folder.is_dir():  # removed while the lock was waited for
+    if not folder.is_dir():  # It was removed while waiting for the lock.
         os.close(lock)
         raise FileNotFoundError(folder)
     return lock
@@ -138,7 +140,7 @@ def _lock(folder: Path) -> int:
 
 @contextmanager
 def reading(run: Path, series: Series = STATES) -> Iterator[Path]:
-    """Yield the folder of the current version, held as long as the block lasts."""
+    """Yield the folder of the current version, which is not removed within the block."""
     lease = lease_current(run, series)
     try:
         yield lease.folder
@@ -148,7 +150,7 @@ def reading(run: Path, series: Series = STATES) -> Iterator[Path]:
 
 
 def folder_of(run: Path, number: int, series: Series = STATES) -> Path:
-    """Return where a version lies."""
+    """Return the folder of a version."""
     return run / series.folder / f"{number:06d}" if number else run
 
 
@@ -159,8 +161,9 @@ def folders_of(run: Path, series: Series = STATES) -> list[Path]:
 
 
 def results_of(run: Path, state: Stamp | None = None) -> Path:
-    """Return where what `vibes evaluate` measured last of the model of `state` (None: the current one) lies: in the folder of the
-    state itself, where a run is shipped with it, or nothing was measured.
+    """Return the folder of the last evaluation results of the model of `state` (None: the current one).
+
+    It is the folder of the state itself if a run was copied with its results, or has none.
 
     Raises:
         VibesError: `measured.json` is damaged.
@@ -172,7 +175,7 @@ def results_of(run: Path, state: Stamp | None = None) -> Path:
 
 @contextmanager
 def building(run: Path, series: Series = STATES) -> Iterator[Path]:
-    """Yield an empty folder for the next version, removed again unless it was published; hold the run's `only_writer`."""
+    """Yield an empty folder for the next version, which is removed unless published; needs the run's `only_writer`."""
     folder = run / series.folder / BUILDING
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -185,11 +188,11 @@ def building(run: Path, series: Series = STATES) -> Iterator[Path]:
 
 
 def publish(run: Path, built: Path, embedded: bool = False, other_model: bool = False) -> Stamp:
-    """Make the folder `built` the run's current state; readers get the one before or this one, whole.
+    """Publish the folder `built` as the run's current state, atomically for readers.
 
     Args:
-        embedded: it is no refresh of the one before.
-        other_model: what was measured before counts no more.
+        embedded: whether the state is embedded again, rather than a refresh of the previous one.
+        other_model: whether the model is another one, so that earlier evaluation results are no longer valid.
     """
     before = stamp_of(run)
     number = _next_number(run, STATES)
@@ -201,7 +204,7 @@ def publish(run: Path, built: Path, embedded: bool = False, other_model: bool = 
 
 
 def publish_results(run: Path, built: Path, of: Stamp) -> Stamp:
-    """Make the folder `built` what was measured last of the model of the state `of`."""
+    """Publish the folder `built` as the evaluation results of the model of the state `of`."""
     return _publish(run, built, Stamp("", _next_number(run, RESULTS), 0, of.model), RESULTS)
 
 
@@ -223,7 +226,7 @@ def _publish(run: Path, built: Path, stamp: Stamp, series: Series) -> Stamp:
 
 
 def sweep(run: Path, series: Series = STATES) -> None:
-    """Remove versions that were replaced and that nobody reads, and what killed writers left."""
+    """Remove replaced versions without a reader, and the remains of killed writers."""
     stamp = stamp_of(run, series)
     published = [folder for folder in folders_of(run, series) if int(folder.name) <= stamp.number]
     needed = {*published[-KEEP:], folder_of(run, stamp.made, series)}
@@ -236,27 +239,27 @@ def sweep(run: Path, series: Series = STATES) -> None:
 
 
 def forget(run: Path) -> None:
-    """Leave behind what was published of a run that is about to be written again, and what was measured of it."""
+    """Discard the published versions and evaluation results of a run before it is written again."""
     (run / STATES.pointer).unlink(missing_ok=True)
     forget_results(run)
 
 
 def forget_results(run: Path) -> None:
-    """Leave behind what was measured of a run."""
+    """Discard the evaluation results of a run."""
     for name in (RESULTS.pointer, "metrics.json", "queries.parquet", "serving.json", "request.json"):
         (run / name).unlink(missing_ok=True)
 
 
 def remove(folder: Path) -> bool:
-    """Remove a version unless a reader leases it; True where it is gone."""
+    """Remove a version unless a reader leases it, and return whether it was removed."""
     aside = folder.with_name(f"{REMOVING}{folder.name}")
     try:
         with (folder / LOCK).open("a") as stream:
-            if fcntl is not None:  # held while removing: a reader that waits for it finds the folder gone
+            if fcntl is not None:  # A reader that waits for this lock then sees that the folder was removed.
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.replace(folder, aside)  # at once: a writer that dies here leaves no half of it
+                os.replace(folder, aside)  # Renamed first, so that a killed writer leaves no partial version.
         if fcntl is None:
-            os.replace(folder, aside)  # refused while a file in it is open
+            os.replace(folder, aside)  # Windows refuses this while a file in it is open.
         shutil.rmtree(aside, ignore_errors=True)
         return True
     except OSError:

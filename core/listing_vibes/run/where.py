@@ -1,5 +1,5 @@
-r"""Conditions on listings, as people write them: `price<=100`, `rooms>2`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
-`within 3km of 48.14,11.58`, `live on 2025-03-03`; a value that has a | itself is written with \|."""
+r"""Conditions on listings, as users write them: `price<=100`, `rooms>2`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
+`within 3km of 48.14,11.58`, `live on 2025-03-03`; a | in a value is written as \|."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from listing_vibes.market.splits import Catalogue
 BOUNDS: dict[str, Callable[..., Any]] = {
     "<=": np.less_equal, ">=": np.greater_equal, "<": np.less, ">": np.greater,
 }  # fmt: skip
-#: What separates a name from a value. A pattern of the whole would try each of many spaces as the end of the name.
+#: The sign between name and value. A regular expression for the full condition would backtrack over many spaces.
 SIGN = re.compile("|".join([*BOUNDS, "="]))
-BETWEEN = re.compile(r"(?<!\\)\|")  # of several values
+BETWEEN = re.compile(r"(?<!\\)\|")  # between several values
 MOST_VALUES = 1000
 NUMBER = r"\d+(?:\.\d+)?"
 LOCATION = rf"-?{NUMBER}\s*,\s*-?{NUMBER}"
@@ -37,7 +37,7 @@ LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")
 
 @dataclass(frozen=True)
 class LiveOn:
-    """Published by the end of a day, and not expired when it began; an unknown end is open."""
+    """A condition: published by the end of a day, and not expired at its start; a missing date is no limit."""
 
     begin: int  # nanoseconds UTC
     end: int
@@ -49,7 +49,7 @@ class LiveOn:
 
 @dataclass(frozen=True)
 class Within:
-    """At most so many kilometers from a location (degrees); a listing without a location is not."""
+    """A condition: at most so many kilometers from a location (degrees), and with a location."""
 
     kilometers: float
     location: tuple[float, float]
@@ -61,11 +61,11 @@ class Within:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One condition on an attribute; a missing value fulfils none.
+    """A condition on an attribute, which a missing value does not fulfill.
 
     Attributes:
-        values: of which one has to be met: numbers within rounding, flags, categories without regard to case, members of a set, parts
-            of a text.
+        values: the alternatives: numbers (compared within rounding), flags, categories (case-insensitive), members of a set, or
+            parts of a text.
     """
 
     attribute: Attribute
@@ -85,7 +85,7 @@ Condition: TypeAlias = Comparison | Within | LiveOn
 
 
 def holding(name: str, value: str) -> str:
-    r"""Return the condition that an attribute has a value, whatever signs that holds.
+    r"""Return the condition that an attribute has a value, with special characters escaped.
 
     >>> holding("type", "A|B")
     'type=A\\|B'
@@ -94,10 +94,10 @@ def holding(name: str, value: str) -> str:
 
 
 def read_condition(market: Market, text: str) -> Condition:
-    """Read a condition on an attribute, by its name or label, on the distance from a location, or on a day.
+    """Parse a condition on an attribute, by its name or label, on the distance from a location, or on a day.
 
     Raises:
-        VibesError: no condition, no such attribute, a value of another type, or bounds on what has no order.
+        VibesError: the text is not a condition, there is no such attribute, or the value or the sign does not match its type.
     """
     option = f"Option --where is '{text}'"
     if match := WITHIN.fullmatch(text):
@@ -106,7 +106,7 @@ def read_condition(market: Market, text: str) -> Condition:
     if match := LIVE.fullmatch(text):
         if not {C.PUBLISHED, C.EXPIRES} & set(market.listings.columns):
             raise VibesError(
-                f"{option}, but {market.path} does not say when listings are live; give {C.PUBLISHED} or {C.EXPIRES}, or leave it "
+                f"{option}, but {market.path} has no dates of its listings; add {C.PUBLISHED} or {C.EXPIRES}, or leave it "
                 "out."
             )
         begin = moment_in_log(match["day"], True, "The day of --where")
@@ -116,18 +116,16 @@ def read_condition(market: Market, text: str) -> Condition:
 
 def _read_comparison(market: Market, text: str, option: str) -> Comparison:
     stripped = text.strip()
-    match = SIGN.search(stripped, 1)  # the name has a letter at least
+    match = SIGN.search(stripped, 1)  # The name has at least one letter.
     value = "" if match is None else stripped[match.end() :].lstrip()
-    is_unicode = not any(
-        "\ud800" <= letter <= "\udfff" for letter in text
-    )  # a shell may hand over what is not
+    is_unicode = not any("\ud800" <= letter <= "\udfff" for letter in text)  # A shell may pass invalid text.
     if match is None or not value or not is_unicode:
         raise VibesError(
             f"{option}; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
         )
     attribute, sign = _find_attribute(market, stripped[: match.start()].rstrip()), match[0]
     if sign != "=" and not type_of(attribute.kind).amount:
-        raise VibesError(f"{option}, but {attribute.name} holds no numbers; use {attribute.name}=...")
+        raise VibesError(f"{option}, but {attribute.name} is not a number; use {attribute.name}=...")
     several = BETWEEN.split(value) if sign == "=" else [value]
     if len(several) > MOST_VALUES:
         raise VibesError(
@@ -148,18 +146,18 @@ def _find_attribute(market: Market, name: str) -> Attribute:
             return attribute
     if name.casefold() in map(str.casefold, market.config.excluded):
         raise VibesError(
-            f"Option --where names '{name}', which market.toml excludes; --same and --at-most may use such a column, conditions only "
-            "one that is not excluded."
+            f"Option --where names '{name}', which market.toml excludes; use another attribute, or remove it from excluded (only the "
+            "rules same and at_most can use excluded columns)."
         )
     names = ", ".join(item.name for item in available)
-    raise VibesError(f"Option --where names '{name}', which is no attribute; give one of: {names}.")
+    raise VibesError(f"Option --where names '{name}', which is not an attribute; give one of: {names}.")
 
 
 def read_location(market: Market, text: str, option: str) -> tuple[float, float]:
-    """Return (latitude, longitude) in degrees of what `LOCATION` matched; `option` begins the sentence of an error.
+    """Return (latitude, longitude) in degrees of a match of `LOCATION`; `option` starts the error message.
 
     Raises:
-        VibesError: it is out of range, or the listings of the market have no location.
+        VibesError: the location is out of range, or the listings of the market have none.
     """
     latitude, longitude = (float(part) for part in text.split(","))
     for name, value in ((C.LATITUDE, latitude), (C.LONGITUDE, longitude)):
@@ -168,12 +166,14 @@ def read_location(market: Market, text: str, option: str) -> tuple[float, float]
                 f"{option}; {name} goes from -{MAX_COORDINATE[name]:g} to {MAX_COORDINATE[name]:g}."
             )
         if name not in market.listings:
-            raise VibesError(f"{option}, but the listings of {market.path} have no {name}; leave it out.")
+            raise VibesError(
+                f"{option}, but the listings of {market.path} have no {name}; leave the condition out."
+            )
     return latitude, longitude
 
 
 def measure_distance(market: Market, location: tuple[float, float]) -> np.ndarray:
-    """Return (L,) km on the sphere (haversine), NaN where a listing has no location."""
+    """Return the distances (L,) in km on the sphere (haversine); NaN for a listing without a location."""
     latitude, longitude = (
         np.radians(market.listings[name].to_numpy(float, na_value=np.nan))
         for name in (C.LATITUDE, C.LONGITUDE)

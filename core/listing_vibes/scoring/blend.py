@@ -1,4 +1,4 @@
-"""The blend: what neighbors, ids and recent events add to a model's scores, with weights that are fitted on validation."""
+"""The blend of a model's scores with neighbors, ids and recent events, with weights fitted on validation."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from listing_vibes.scoring.recency import RecentEvents, recency_prior
 from listing_vibes.scoring.tuning import validation_sample
 
 T = TypeVar("T")
-#: Scores (B, L), others (B, L), and the weights (W,) with which these are added to those.
+#: Scores (B, L), other scores (B, L), and the weights (W,) with which the others are added.
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
-WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query
-#: Weights that are tried, 0 among them: shares of the spread of the one score over that of the other.
+WINDOWS = (60, 15, 30, 120, 240)  # windows in days before the moment of a query
+#: Weights that are tried, with 0, as shares of the ratio of the two scores' standard deviations.
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
-#: Weights of neighbors that are tried beside recency, of which each is tried with all windows and weights.
+#: Weights of neighbors that are tried with recency, each with all windows and weights.
 SHARES = (0.2, 0.45, 0.8, 1.4)
-BATCH = 256  # queries at once
-#: What trying all windows and weights of a scorer costs, and all weights of a pair, in trials of one (see `validation_sample`).
+BATCH = 256  # queries per batch
+#: The cost of tuning recency, and of tuning a partner, in trials (see `validation_sample`).
 WINDOWED, PAIRED = 10, 2
 
 
-class Remembered:
-    """A scorer that caches its last batch: several rankings of a table need the same."""
+class CachedScorer:
+    """A scorer that caches its last batch, since several rankings of a table use the same scores."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer, self.name = scorer, scorer.name
@@ -40,15 +40,15 @@ class Remembered:
 
     @property
     def note(self) -> str:
-        """What the scorer says of itself, "" where that is nothing."""
+        """Return the note of the scorer; "" if there is none."""
         return getattr(self.scorer, "note", "")
 
     def score(self, batch: Queries) -> np.ndarray:
-        """Return (B, L) float32, not to be written to."""
+        """Return scores (B, L) float32, which must not be changed."""
         return self._get(batch, None, lambda: np.asarray(self.scorer.score(batch)))
 
     def transformed(self, batch: Queries, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return (B, L) float32, not to be written to: the scores, `standardised` or as `opinions`."""
+        """Return transformed scores (B, L) float32, which must not be changed; see `standardize` and `standardize_known`."""
         return self._get(batch, transform, lambda: transform(self.score(batch)))
 
     def _get(self, batch: Queries, key: object, make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -65,10 +65,10 @@ class Remembered:
 class Blend:
     """score = model + share x neighbors + id_share x ids + weight x log(1 + recent events).
 
-    Beside neighbors or ids, both scores are standardised over the listings of a query that have one; a listing of which the
-    other knows nothing (`-inf`: cold, for an id model) gets its mean: no opinion. Recent events are those strictly before the
-    query's moment: a listing that many look at this month is likelier to be looked at next, whatever it is, and a model that
-    is trained once cannot know that. A listing that the model cannot recommend stays out.
+    With neighbors or ids, both scores are standardized per query over the listings with a score; a listing without a score of the
+    partner (`-inf`, such as a cold listing for an id model) gets the mean. Recent events are those strictly before the query's
+    moment; they add current popularity, which a trained model does not know. A listing that the model cannot recommend stays
+    at `-inf`.
     """
 
     name: str
@@ -81,14 +81,12 @@ class Blend:
     weight: float = 0.0
 
     def score(self, batch: Queries) -> np.ndarray:
-        """Return (B, L) float32; `-inf` where the model cannot recommend a listing."""
+        """Return scores (B, L) float32; `-inf` if the model cannot recommend a listing."""
         scores = None
         for partner, share in ((self.neighbors, self.share), (self.ids, self.id_share)):
             if partner is not None:
-                first = (
-                    _transform(self.model, batch, standardised) if scores is None else standardised(scores)
-                )
-                scores = first + np.float32(share) * _transform(partner, batch, opinions)
+                first = _transform(self.model, batch, standardize) if scores is None else standardize(scores)
+                scores = first + np.float32(share) * _transform(partner, batch, standardize_known)
         scores = self.model.score(batch) if scores is None else scores
         return (
             scores
@@ -98,11 +96,11 @@ class Blend:
 
     @property
     def note(self) -> str:
-        """The fitted weights."""
+        """Return a description of the fitted weights."""
         text = _describe(self.model)
         for partner, share in ((self.neighbors, self.share), (self.ids, self.id_share)):
             if partner is not None:
-                text += f" + {share:.3g} x {_describe(partner)}, both standardised"
+                text += f" + {share:.3g} x {_describe(partner)}, both standardized"
         if self.recent is not None:
             text += f" + {self.weight:.3g} x log(1 + events in the last {self.recent.window})"
         return text
@@ -114,7 +112,7 @@ def _describe(scorer: Scorer) -> str:
 
 
 def _transform(scorer: Scorer, batch: Queries, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    if isinstance(scorer, Remembered):
+    if isinstance(scorer, CachedScorer):
         return scorer.transformed(batch, transform)
     return transform(scorer.score(batch))
 
@@ -128,9 +126,10 @@ def tune_recency(
     name: str = blend_name("recency"),
     windows: Sequence[int] = WINDOWS,
 ) -> Blend:
-    """Return one of the scorers, maybe blends, with recent events added: with the window (of `windows`, in days; without timestamps the
-    last training events of each user) and weight of the best (smooth) validation recall@30; the first with weight 0 where there
-    is nothing to validate."""
+    """Return one of the scorers blended with recency, by the best smooth validation recall@30.
+
+    The choice is between scorers, weights and `windows` (in days; without timestamps, the last training events of each user).
+    Without validation queries it is the first scorer with weight 0."""
     if log.timed:
         counted = [RecentEvents.over_days(log, days, catalogue) for days in windows]
     else:
@@ -168,18 +167,18 @@ def tune_partner(
     name: str = blend_name("neighbors"),
     are_ids: bool = False,
 ) -> Blend:
-    """Return one of the scorers, maybe blends, with one of the partners, neighbors or id models, added: those and the weight with
-    the best (smooth) validation recall@30; the first ones with weight 0 where there is nothing to validate.
+    """Return one of the scorers blended with one of the partners (neighbors or id models), by the best smooth validation recall@30.
 
-    The best partner is not the best scorer: it is the one that knows what the scorer does not.
+    Partners are compared in the blend, since the best partner is not always the best scorer. Without validation queries the result
+    is the first scorer and the first partner with weight 0.
     """
     queries = validation_sample(split, seed, log.listings, PAIRED * len(scorers) * len(partners))
 
     def sums(batch: Queries) -> Iterator[Sums]:
-        beside = [opinions(checked_scores(partner, batch, log.listings)) for partner in partners]
+        others = [standardize_known(checked_scores(partner, batch, log.listings)) for partner in partners]
         for scorer in scorers:
-            scores = standardised(checked_scores(scorer, batch, log.listings))
-            yield from ((scores, item, np.array(WEIGHTS, np.float32)) for item in beside)
+            scores = standardize(checked_scores(scorer, batch, log.listings))
+            yield from ((scores, item, np.array(WEIGHTS, np.float32)) for item in others)
 
     choices = [(scorer, partner, weight) for scorer in scorers for partner in partners for weight in WEIGHTS]
     scorer, partner, weight = (
@@ -194,10 +193,10 @@ def _as_blend(scorer: Scorer) -> Blend:
     return scorer if isinstance(scorer, Blend) else Blend(scorer.name, scorer)
 
 
-def standardised(scores: np.ndarray) -> np.ndarray:
-    """Return (B, L) float32: each row with mean 0 and deviation 1 over its finite values; `-inf` stays, a constant row is 0."""
+def standardize(scores: np.ndarray) -> np.ndarray:
+    """Standardize scores (B, L) per row over the finite values; `-inf` stays, and a constant row is 0."""
     result = np.empty(scores.shape, np.float32)
-    for rows in pieces(*scores.shape):  # a few rows at a time stay in the processor's cache
+    for rows in pieces(*scores.shape):  # A few rows at a time stay in the processor's cache.
         valid = np.isfinite(scores[rows])
         count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
         mean = np.where(valid, scores[rows], 0).sum(axis=1, keepdims=True, dtype=np.float64) / count
@@ -207,9 +206,9 @@ def standardised(scores: np.ndarray) -> np.ndarray:
     return result
 
 
-def opinions(scores: np.ndarray) -> np.ndarray:
-    """Return (B, L) float32: the scores standardised, and 0, their mean, for a listing of which a scorer knows nothing."""
-    result = standardised(scores)
+def standardize_known(scores: np.ndarray) -> np.ndarray:
+    """Standardize scores (B, L) per row, with 0, the mean, for listings without a score."""
+    result = standardize(scores)
     result[~np.isfinite(result)] = 0
     return result
 
@@ -221,9 +220,9 @@ def best_choice(
     queries: Queries,
     catalogue: Catalogue,
 ) -> T:
-    """Return the choice with the highest smooth recall@30 (mean over users), the earlier one of equals.
+    """Return the choice with the highest smooth recall@30 (mean over users); the earlier one of a tie.
 
-    `sums` gives of a batch what the choices add to what, in their order, so that what they share is computed once.
+    `sums` returns the scores and weights of the choices for a batch, in order, so that common parts are computed once.
     """
     ranks = np.zeros((len(queries), len(choices)), np.int64)
     for rows, batch, allowed in batches(log, queries, catalogue, BATCH):
@@ -234,7 +233,7 @@ def best_choice(
 
 
 def score_spread(scorer: Scorer, log: EventLog, batch: Queries) -> np.floating:
-    """Return the standard deviation of a row of scores over its finite values, as a mean over the batch."""
+    """Return the mean over the batch of the standard deviation of finite scores per row."""
     scores = checked_scores(scorer, batch, log.listings)
     valid = np.isfinite(scores)
     return np.mean([row[mask].std() for row, mask in zip(scores, valid, strict=True) if mask.any()])

@@ -1,4 +1,4 @@
-"""What listings that are newer than a window of days would have had in all of it."""
+"""Expected recent events of listings that are newer than the window of days."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from listing_vibes.market.splits import Catalogue
 
 @dataclass(frozen=True, eq=False)
 class Exposure:
-    """How long listings have been there, for counts of recent events.
+    """The time that listings have been active, for counts of recent events.
 
-    Whoever counts the events of 60 days puts a listing of yesterday behind all that were there before, whatever it is. So for
-    the days before it came it counts what listings had on average. Its own first days are not drawn out to
-    all of them: what is new is often shown first, and touched more than it will be.
+    Counting the events of 60 days ranks a listing of yesterday behind all older ones. Therefore the mean of all listings is added
+    for the days before a listing was published. Its first days are not extrapolated, since new listings are often shown first and
+    get more events than later.
     """
 
-    first: int  # the moment since when events are known, nanoseconds
-    since: np.ndarray = field(repr=False)  # (L,) int64, when a listing came, not before `first`
-    until: np.ndarray = field(repr=False)  # (L,) int64, when it went
+    first: int  # the moment of the first event, nanoseconds
+    since: np.ndarray = field(repr=False)  # (L,) int64, when a listing was published, at least `first`
+    until: np.ndarray = field(repr=False)  # (L,) int64, when it expires
 
     @classmethod
     def of(cls, first: int, catalogue: Catalogue) -> Exposure | None:
-        """Of a log whose events begin at `first`; None where all listings were there by then."""
+        """Return the exposure for a log that starts at `first`; None if all listings were published by then."""
         since = np.maximum(catalogue.since, first)
         return cls(first, since, catalogue.until) if (since > first).any() else None
 
@@ -38,9 +38,11 @@ class Exposure:
         events: np.ndarray,
         listings: np.ndarray | None = None,
     ) -> np.ndarray:
-        """(B, C) float32: `counts` (B, C), which it changes, with what newer ones of the `listings` (C,), all by default, would have had.
+        """Add to `counts` (B, C) float32, in place, the expected events of listings that are newer than the window.
 
-        They were counted over `days` before the moments `at` (B,), when `events` (B,) touched any listing.
+        Args:
+            counts: the events of `listings` (C,), or of all, in the `days` before the moments `at` (B,).
+            events: (B,) the events of all listings in this window.
         """
         begin = np.maximum(at - days * DAY, self.first)  # (B,)
         query = np.flatnonzero(events > 0)  # (b,), each of them later than `begin`
@@ -50,10 +52,10 @@ class Exposure:
             return counts
         begin, at = begin[query], at[query]
         width = (at - begin).astype(np.float64)
-        # Of events before a listing came nobody knows how long it was there: as long as one, at least.
+        # Listings may have events before their publication date, so at least one listing is assumed to be active.
         lived = np.maximum(self._lived(at) - self._lived(begin), width)  # (b,)
-        mean = events[query] * width / lived  # (b,) of a listing that was there all the time
-        missed = self._days(since[new]) - self._days(begin)[:, None]  # (b, n) float32, and worked on in place
+        mean = events[query] * width / lived  # (b,) of a listing that is active in the full window
+        missed = self._days(since[new]) - self._days(begin)[:, None]  # (b, n) float32, changed in place
         missed /= (width / DAY).astype(np.float32)[:, None]
         np.clip(missed, 0, 1, out=missed)
         missed *= mean.astype(np.float32)[:, None]
@@ -61,11 +63,11 @@ class Exposure:
         return counts
 
     def _days(self, moments: np.ndarray) -> np.ndarray:
-        """float32, as `moments` is: days since the first event, exact to some seconds."""
+        """Return float32 days since the first event, exact to some seconds, in the shape of `moments`."""
         return ((moments - self.first) / DAY).astype(np.float32)
 
     def _lived(self, at: np.ndarray) -> np.ndarray:
-        """(B,) float64: how long all listings together had been there by the moments `at`, nanoseconds."""
+        """Return the summed active time (B,) float64 of all listings until the moments `at`, in nanoseconds."""
         return _passed(self._came, at) - _passed(self._went, at)
 
     @cached_property
@@ -78,13 +80,13 @@ class Exposure:
 
 
 def _summed(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The moments in ascending order (L,), and the sum of the first of them (L + 1,)."""
+    """Return the moments in ascending order (L,), and their cumulative sums (L + 1,)."""
     ascending = np.sort(moments)
     return ascending, np.append(0.0, np.cumsum(ascending, dtype=np.float64))
 
 
 def _passed(moments: tuple[np.ndarray, np.ndarray], at: np.ndarray) -> np.ndarray:
-    """(B,) float64: the time since each of the `moments` that `at` (B,) lies behind, in sum."""
+    """Return (B,) float64: for each of `at` (B,), the summed time since all earlier `moments`."""
     ascending, sums = moments
     count = np.searchsorted(ascending, at)
     return np.asarray(count * at.astype(np.float64) - sums[count])

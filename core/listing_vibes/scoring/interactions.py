@@ -1,4 +1,4 @@
-"""What id models learn from, and the history of a query as one sparse row."""
+"""The interaction matrix of id models, and histories as sparse rows."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.baselines import Baseline
 
 if TYPE_CHECKING:
-    from scipy import sparse  # loaded where a matrix is made: a list by the model needs none
+    from scipy import sparse  # Imported where it is used, since lists by the model do not need it.
 
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Who touched what in training: W warm listings, the only ones an id model knows."""
+    """The training interactions of users with W warm listings, the only ones that an id model knows."""
 
     log: EventLog
     matrix: sparse.csr_array  # (V, W) float32 ones, users with training events x warm listings
@@ -26,13 +26,13 @@ class Interactions:
 
     @classmethod
     def of(cls, log: EventLog, train: np.ndarray) -> Interactions:
-        """The events where `train` (N,) holds; a listing counts once per user.
+        """Return the interactions of the events `train` (N,) bool; a listing counts once per user.
 
         Raises:
-            VibesError: no event trains.
+            VibesError: there are no training events.
         """
         if not train.any():
-            raise VibesError("No event lies before the end of training; choose a later one.")
+            raise VibesError("No event is before the end of training; choose a later end.")
         from scipy import sparse
 
         warm, column = np.unique(log.listing[train], return_inverse=True)
@@ -44,11 +44,11 @@ class Interactions:
         return cls(log, matrix, warm.astype(np.int64))
 
     def histories(self, batch: Queries, decay: float) -> sparse.csr_array:
-        """(B, W) float32 recency weights of each query's history, warm listings only."""
+        """Return the recency weights (B, W) float32 of each query's history, warm listings only."""
         return history_matrix(self.log, batch.start, batch.end, decay)[:, self.warm]
 
     def spread(self, scores: np.ndarray) -> np.ndarray:
-        """Scores (B, W) of the warm listings as (B, L), `-inf` for the cold ones, of which an id model knows nothing."""
+        """Return scores (B, W) of the warm listings as (B, L), with `-inf` for cold listings."""
         if len(self.warm) == self.log.listings:
             return np.asarray(scores, np.float32)
         full = np.full((len(scores), self.log.listings), -np.inf, np.float32)
@@ -56,14 +56,14 @@ class Interactions:
         return full
 
     def cooccurrence(self) -> sparse.csr_array:
-        """(W, W) float32: how many users touched both listings; the diagonal holds each listing's users."""
+        """Return (W, W) float32: the number of users with both listings; the diagonal has the users of each listing."""
         return (self.matrix.T @ self.matrix).tocsr()
 
 
 class IdModel(Baseline):
-    """What ItemKNN, EASE and ALS share: fitted on `interactions`, with a handful of numbers that were tuned.
+    """Base class of ItemKNN, EASE and ALS, which are fitted on `interactions` with a few tuned settings.
 
-    A dataclass that derives from it shows (`repr`) the tuned numbers and nothing else.
+    Subclasses are dataclasses whose `repr` has only the tuned settings.
     """
 
     interactions: Interactions
@@ -72,16 +72,16 @@ class IdModel(Baseline):
 
     @property
     def settings(self) -> dict[str, float]:
-        """The tuned numbers by their names, as `again` takes them."""
+        """Return the tuned settings by name, as `again` takes them."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.repr and f.name != "name"}
 
     def over(self, log: EventLog) -> Self:
-        """The same model for the histories of another log over the same listings."""
+        """Return the same model for the histories of another log over the same listings."""
         return replace(self, interactions=replace(self.interactions, log=log))
 
     @classmethod
     def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> Self:
-        """The model with settings that were tuned before, on these interactions."""
+        """Fit the model with settings that were tuned before."""
         return cls.fit(interactions, **settings)  # type: ignore[attr-defined]
 
     def fitted_on(self, log: EventLog, train: np.ndarray, seed: int = 0) -> Self:
@@ -90,9 +90,9 @@ class IdModel(Baseline):
 
 
 def history_matrix(log: EventLog, start: np.ndarray, end: np.ndarray, decay: float) -> sparse.csr_array:
-    """(B, L) float32: `decay ** age` at each listing of the histories `start : end` (B,), age 0 for the one touched last.
+    """Return (B, L) float32: `decay ** age` at each listing of the histories `start : end` (B,), with age 0 for the newest one.
 
-    A listing counts once, at its newest touch, and ages are counted in distinct listings. One whose newest touch says "not this"
+    A listing counts once, at its newest event, and age is counted in distinct listings. A listing whose newest event is unwanted
     does not count.
     """
     from scipy import sparse
@@ -106,7 +106,7 @@ def history_matrix(log: EventLog, start: np.ndarray, end: np.ndarray, decay: flo
     if log.some_unwanted:
         newest = newest[log.wanted[event[newest]]]
     query, listing = query[newest], listing[newest]
-    first = np.searchsorted(query, np.arange(len(start)))  # where each query's listings begin
+    first = np.searchsorted(query, np.arange(len(start)))  # the position of each query's first listing
     age = np.arange(len(query)) - first[query]
     weight = np.power(decay, age, dtype=np.float64).astype(np.float32)
     return sparse.csr_array((weight, (query, listing)), shape=(len(start), log.listings))

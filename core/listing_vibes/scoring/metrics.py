@@ -9,7 +9,7 @@ from listing_vibes.defaults import K
 
 @dataclass(frozen=True)
 class Cutoffs:
-    """How deep each metric looks into a list."""
+    """The cutoff k of each metric."""
 
     recall: tuple[int, ...] = (10, 30, 100)
     ndcg: tuple[int, ...] = (10, 30)
@@ -17,7 +17,7 @@ class Cutoffs:
 
     @property
     def names(self) -> list[str]:
-        """The metrics of a query, in the order of `per_query`."""
+        """Return the names of the metrics, in the order of `per_query`."""
         return [*(f"recall@{k}" for k in self.recall), *(f"ndcg@{k}" for k in self.ndcg), "mrr"]
 
 
@@ -25,7 +25,7 @@ DEFAULT = Cutoffs()
 
 
 def per_query(ranks: np.ndarray, cutoffs: Cutoffs = DEFAULT) -> np.ndarray:
-    """(Q, M) float64: the metrics `cutoffs.names` of each query, whose one target has rank `ranks` (Q,), 1 is best.
+    """Return the metrics (Q, M) float64 `cutoffs.names` of each query, whose only target has rank `ranks` (Q,), from 1.
 
     With one relevant listing recall@k is a hit or a miss, and the ideal DCG is 1, so NDCG@k is 1 / log2(rank + 1)
     inside the first k (Järvelin & Kekäläinen 2002). MRR is not cut off.
@@ -38,26 +38,26 @@ def per_query(ranks: np.ndarray, cutoffs: Cutoffs = DEFAULT) -> np.ndarray:
 
 
 def user_means(values: np.ndarray, user: np.ndarray) -> np.ndarray:
-    """(U, M): the mean of `values` (Q, M) over the queries of each user in `user` (Q,), users in ascending order."""
+    """Return (U, M): the means of `values` (Q, M) over the queries of each user in `user` (Q,), users in ascending order."""
     _, which, size = np.unique(user, return_inverse=True, return_counts=True)
     sums = [np.bincount(which, weights=column, minlength=len(size)) for column in values.T]
     return np.column_stack(sums) / size[:, None]  # (U, M)
 
 
 def smooth_recall(ranks: np.ndarray, k: int = K) -> np.ndarray:
-    """1 / (1 + (rank / k)^4): nearly 1 inside the first k, a half at rank k, soon 0 behind.
+    """Return 1 / (1 + (rank / k)^4): almost 1 within the first k, 1/2 at rank k, then quickly 0.
 
-    For choosing alone: of some hundred validation queries a few lie at the very edge of a list, and hits and misses
-    would choose by them.
+    It is only used for model selection: with some hundred validation queries, recall would depend on the few targets with a rank
+    close to k.
     """
     return 1 / (1 + (np.asarray(ranks) / k) ** 4.0)
 
 
 class Coverage:
-    """Which listings have been in anybody's list, gathered batch by batch in O(L) memory.
+    """Catalog coverage of lists, accumulated batch by batch in O(L) memory.
 
-    `low` and `high` hold the smallest and the largest user that was shown a listing: where they are equal, one user
-    alone accounts for it, which is all that the jackknife needs.
+    `low` and `high` are the smallest and the largest user with each listing in a list: if they are equal, only one user has it,
+    which is what the jackknife needs.
     """
 
     def __init__(self, listings: int) -> None:
@@ -74,20 +74,20 @@ class Coverage:
 
     @property
     def value(self) -> float:
-        """The share of all candidate listings that were in at least one list."""
+        """Return the share of candidate listings that were in at least one list."""
         return float(np.count_nonzero(self.high >= 0) / max(1, self.candidate.sum()))
 
     def interval(self, users: np.ndarray) -> tuple[float | None, float | None]:
-        """95 % interval over the users `users` (distinct), None with fewer than two.
+        """Return the 95 % interval over the users `users` (distinct); None with fewer than two.
 
-        By the delete-one-user jackknife: a bootstrap sample lacks a third of the users, so its coverage is too low by
-        construction. The jackknife's variance errs to the wide side (Efron & Stein 1981, Annals of Statistics 9).
+        It is the delete-one-user jackknife, since a bootstrap sample lacks a third of the users, so that its coverage is
+        biased down. The jackknife overestimates the variance (Efron & Stein 1981, Annals of Statistics 9).
         """
         count = len(users)
         if count < 2:
             return None, None
         lone = self.low[(self.high >= 0) & (self.low == self.high)]
-        # (U,) how many listings each user alone was shown
+        # (U,) the number of listings that only this user has
         only = np.bincount(np.searchsorted(np.sort(users), lone), minlength=count)
         variance = (count - 1) / count * np.square(only - only.mean()).sum()
         half = 1.96 * float(np.sqrt(variance)) / max(1, int(self.candidate.sum()))

@@ -1,4 +1,4 @@
-"""Every scorer without a training of its own, by the name that a grid gives it."""
+"""All baselines by their names in a grid."""
 
 import numpy as np
 
@@ -14,15 +14,15 @@ from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.text_space import text_vectors
 from listing_vibes.scoring.tuning import best, validation_sample
 
-#: Space by the name that grids give its neighbours.
+#: The space of neighbors by their name in a grid.
 BY_SPACE = {label.replace(" ", "-"): space for space, label in NEIGHBORS.items()}
 
-#: What tables call the best of the untrained neighbours beside a recency prior: what is to be had without any model.
+#: The name in tables of the best untrained neighbors with recency, the best ranking without a model.
 NEAR_RECENT = "neighbors + recency"
 
 
 def baseline_names() -> tuple[str, ...]:
-    """All names that `named_baseline` knows."""
+    """Return all names that `named_baseline` takes."""
     return ("best-id", *in_order(), *BY_SPACE)
 
 
@@ -35,10 +35,10 @@ def named_baseline(
     photos: PhotoVectors | None = None,
     seed: int = 0,
 ) -> Scorer:
-    """The baseline called `name`, tuned on validation recall@30; `best-id` is whichever of the first level does best.
+    """Return the baseline `name`, tuned on validation recall@30; `best-id` is the best of the first level.
 
     Raises:
-        VibesError: no event trains, the market lacks what the baseline looks at, or there is no such baseline.
+        VibesError: no event trains, the market has no data for the baseline, or there is no such baseline.
     """
     if name == "best-id":
         query = choosing(split, log, catalogue)
@@ -61,10 +61,10 @@ def neighbors_by(
     photos: PhotoVectors | None = None,
     seed: int = 0,
 ) -> VectorNeighbors:
-    """Return nearest neighbors of the history by attributes, photos or text, the recency weight tuned on validation.
+    """Return nearest neighbors of the history by attributes, photos or text, with the decay tuned on validation.
 
     Raises:
-        VibesError: the market has nothing in this space.
+        VibesError: the market has no such vectors.
     """
     vectors: np.ndarray | None
     if space == "text":
@@ -72,5 +72,7 @@ def neighbors_by(
     else:
         vectors = content_spaces(market, photos).get(space)
     if vectors is None:
-        raise VibesError(f"{market.path} has no {space}, so listings have no {NEIGHBORS[space]}.")
+        raise VibesError(
+            f"{market.path} has no {space}, so there are no {NEIGHBORS[space]}; choose another baseline."
+        )
     return VectorNeighbors.tune(vectors, log, split, catalogue, NEIGHBORS[space], seed)

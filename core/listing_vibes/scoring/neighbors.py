@@ -10,27 +10,25 @@ from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
 from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.late_interaction import add_nearest
 from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
-from listing_vibes.scoring.unwanted import taken
+from listing_vibes.scoring.unwanted import unwanted_penalty
 
-#: What the neighbors by each space are called.
+#: The name of the neighbors by each space.
 NEIGHBORS = {"attributes": "attribute neighbors", "photos": "photo neighbors", "text": "text neighbors"}
-#: By so much the length of a vector that was brought to one may differ from it in float32.
+#: The tolerance of the length of normalized vectors in float32.
 ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class VectorNeighbors:
-    """Scores a listing by its mean cosine to the listings of the history, weighed by `decay ** age`, or, `nearest`, by its
-    greatest cosine to one of them, as late interaction does: who bought a coat and socks wants nothing in the middle.
+    """Scores by the mean cosine to the listings of the history, weighted by `decay ** age`, or with `nearest` by the greatest cosine.
 
-    A zero vector says that a listing has nothing in this space: it is scored `-inf` and does not speak in a history.
-    Nothing is trained, so cold listings are served like any other.
-    What is like a listing that the history calls unwanted falls, as by a request's `not`.
+    A zero vector is a listing without a vector: it is scored `-inf` and ignored in histories. Nothing is trained, so cold listings
+    are scored as well. Listings similar to unwanted ones of the history get lower scores, as by the rule `not`.
     """
 
     log: EventLog = field(repr=False)
     vectors: np.ndarray = field(repr=False)  # (L, d) float32, of length one or zero
-    present: np.ndarray = field(repr=False)  # (L,) bool: which listings have something in this space
+    present: np.ndarray = field(repr=False)  # (L,) bool: which listings have a vector
     decay: float
     name: str
     nearest: bool = False
@@ -44,10 +42,10 @@ class VectorNeighbors:
         name: str = "neighbors",
         nearest: bool = False,
     ) -> "VectorNeighbors":
-        """Return neighbors by `vectors` (L, d), a row a listing of `log`; they need not be normalised.
+        """Return neighbors by `vectors` (L, d), one row per listing of `log`, which need not be normalized.
 
         Raises:
-            ValueError: the number of rows is not that of the listings, or a value is not finite.
+            ValueError: the number of rows differs from that of the listings, or a value is not finite.
         """
         if len(vectors) != log.listings or not np.isfinite(vectors).all():
             raise ValueError(
@@ -55,7 +53,7 @@ class VectorNeighbors:
             )
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = vectors
-        # Of vectors that are of length one no copy is made: a run's own may be what several processes share.
+        # Normalized vectors are not copied, since several processes may share those of a run.
         if vectors.dtype != np.float32 or (np.abs(length[length > 0] - 1) > ROUNDING).any():
             unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
         return cls(log, unit, np.any(unit, axis=1), decay, name, nearest)
@@ -69,21 +67,22 @@ class VectorNeighbors:
         catalogue: Catalogue,
         name: str = "neighbors",
         seed: int = 0,
-        means_alone: bool = False,
+        means_only: bool = False,
     ) -> "VectorNeighbors":
-        """The recency weight with the best validation recall@30, or the nearest listing where that finds more (unless
-        `means_alone`)."""
+        """Return the neighbors with the decay of the best validation recall@30, or by the nearest listing if that has a higher one.
+
+        Args:
+            means_only: do not try the nearest listing.
+        """
         base = cls.of(vectors, log, name=name)
         means = (replace(base, decay=decay) for decay in DECAYS)
-        nearest = [] if means_alone else [replace(base, decay=1.0, nearest=True)]
+        nearest = [] if means_only else [replace(base, decay=1.0, nearest=True)]
         trials = chain(means, nearest)
-        query = choosing(
-            split, log, catalogue
-        )  # nothing is fitted, so that what trains a model may choose here
+        query = choosing(split, log, catalogue)  # Nothing is fitted, so training events may be used.
         return best(trials, log, validation_sample(query, seed, log.listings), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32."""
+        """Return scores (B, L) float32."""
         present = self.present
         scores = self._nearest(batch) if self.nearest else self._mean(batch)
         if not present.all():
@@ -91,16 +90,16 @@ class VectorNeighbors:
         if self.log.some_unwanted:
             owner, rows = self.log.not_this(batch.start, batch.end)
             for query in np.unique(owner):
-                scores[query] -= taken(scores[query], self.vectors, rows[owner == query])
+                scores[query] -= unwanted_penalty(scores[query], self.vectors, rows[owner == query])
         return scores
 
     @property
     def note(self) -> str:
-        """How a history is read, where it is not by its mean."""
+        """Return how histories are used, if not by their mean."""
         return "by the nearest listing of a history" if self.nearest else ""
 
     def _mean(self, batch: Queries) -> np.ndarray:
-        """(B, L) weighed means of cosines."""
+        """Return weighted means (B, L) of cosines."""
         weight = history_matrix(self.log, batch.start, batch.end, self.decay)  # (B, L)
         total = weight @ self.present.astype(np.float32)  # (B,)
         mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
@@ -108,28 +107,28 @@ class VectorNeighbors:
         return result
 
     def _nearest(self, batch: Queries) -> np.ndarray:
-        """(B, L) greatest cosines."""
+        """Return greatest cosines (B, L)."""
         result = np.zeros((len(batch), len(self.vectors)), np.float32)
         given = self.log, batch.start, batch.end
         if self.log.some_unwanted:
             part = self.log.wanted_only(batch.start, batch.end)
             given = part, part.start[:-1], part.start[1:]
-        add_nearest(result, 1.0, self.vectors, self.vectors, *given, speaks=self.present)
+        add_nearest(result, 1.0, self.vectors, self.vectors, *given, present=self.present)
         return result
 
 
 def encode_untrained(
     vectors: np.ndarray, log: EventLog, start: np.ndarray, end: np.ndarray, decay: float = DECAYS[0]
 ) -> np.ndarray:
-    """Return a vector for each history without a model: the mean of its listings, the newest weighed most.
+    """Return a vector of each history without a model: the weighted mean of its listings, newest first.
 
     Args:
         vectors: (L, d) float32, of length one or zero.
         start: (B,) with `end` (B,) the events of each history in `log`.
-        decay: weight of a listing against the one touched after it.
+        decay: the weight of a listing relative to the next newer one.
 
     Returns:
-        (B, d) float32, L2-normalized; zero where no listing of the history has a vector.
+        (B, d) float32, L2-normalized; zero if no listing of the history has a vector.
     """
     means: np.ndarray = history_matrix(log, start, end, decay) @ vectors
     length = np.linalg.norm(means, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Names of the rankings of an evaluation."""
+"""The names of the rankings in an evaluation."""
 
 from __future__ import annotations
 

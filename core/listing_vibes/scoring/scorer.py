@@ -1,4 +1,4 @@
-"""Vectors as a scorer: how near a history's vector, and maybe its listings, come to every listing."""
+"""Scorers by vectors: cosines of a history's vector, and with late interaction of its listings, to all listings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from listing_vibes.scoring.late_interaction import LateInteraction
 
 @dataclass(frozen=True, eq=False)
 class VectorScorer:
-    """Scores (B, L) of the queries' histories, read by `encode`, against `listings`: nothing but content is asked."""
+    """Scores by the cosines of histories, encoded by `encode`, to `listings`."""
 
     name: str
     listings: np.ndarray  # (L, d) float32
@@ -21,19 +21,19 @@ class VectorScorer:
     late: LateInteraction = field(default_factory=LateInteraction)
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32 cosine, or what late interaction makes of several."""
+        """Return cosines (B, L) float32, or late interaction scores."""
         start, end = batch.start, batch.end
         users = self.encode(start, end)
         return self.late.scores(users, self.listings, self.listings, self.log, start, end)
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """Scores (B, L) that were made before, of the very queries that are asked."""
+class PrecomputedScores:
+    """Scores (B, L) that were computed before for the same queries."""
 
     name: str
     scores: np.ndarray
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L), those scores."""
+        """Return the scores (B, L)."""
         return self.scores

@@ -1,5 +1,4 @@
-"""The text space: listings compared by the frozen sentence vectors of their texts, or by their words where these are of another
-script than the encoder's, whitened."""
+"""The text space: whitened sentence vectors of listings' texts, or TF-IDF vectors if the encoder does not know the script."""
 
 import numpy as np
 
@@ -13,29 +12,32 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.words import is_latin
 from listing_vibes.progress import Report
 
-#: Numbers of a text's vector by its words: as many as the sentence encoder gives.
+#: The width of TF-IDF vectors, the same as that of the sentence encoder.
 WIDTH = 384
 
 
 def text_vectors(
-    market: Market, known: np.ndarray, width: int | None = None, report: Report | None = None
+    market: Market, fitting: np.ndarray, width: int | None = None, report: Report | None = None
 ) -> np.ndarray | None:
-    """(L, width) float32, L2-normalised: the mean of a listing's whitened text vectors; a zero row without text.
+    """Return the mean whitened text vector of each listing, (L, width) float32, L2-normalized; zero without text.
 
-    Sentence vectors, or of texts that are mostly not in Latin letters what `Tfidf` makes. Whitening and terms are fitted on the
-    listings where `known` (L,) holds (on all where those are fewer than two), `width` None keeps the encoder's. None where the
-    market has no attribute of free text.
+    These are sentence vectors, or those of `Tfidf` for texts that are mostly not in Latin letters. The result is None if the market
+    has no free text.
+
+    Args:
+        fitting: (L,) bool, the listings on which whitening and terms are fitted; all if fewer than two have a text.
+        width: of the vectors; None for that of the encoder.
 
     Raises:
-        VibesError: the text encoder is not at hand.
+        VibesError: the text encoder is not available.
     """
     names = [attribute.name for attribute in market.attributes if type_of(attribute.kind).sentences]
     if not names:
         return None
     total: np.ndarray | None = None
     for name in names:
-        vectors, ok = _of_column(market, name, known, report)
-        fitted = vectors[_to_fit(ok, known)]
+        vectors, ok = _of_column(market, name, fitting, report)
+        fitted = vectors[_to_fit(ok, fitting)]
         if not len(fitted):
             continue
         reducer = Reducer.fit(fitted, width or fitted.shape[1], whiten=True)
@@ -49,7 +51,7 @@ def text_vectors(
 def _of_column(
     market: Market, name: str, available: np.ndarray, report: Report | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors (L, WIDTH) of a column's texts, and which listings have one (L,)."""
+    """Return the vectors (L, WIDTH) of a column's texts, and (L,) bool: which listings have a text."""
     column = market.listings[name]
     if is_latin(column.dropna()):
         result = embed_texts(column, writable_cache(market.path) / "text", report)
@@ -64,6 +66,6 @@ def _of_column(
 
 
 def _to_fit(ok: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """(L,) bool: of the listings with a text those that are known, all where these are fewer than two."""
+    """Return (L,) bool: the `available` listings with a text, or all with a text if these are fewer than two."""
     both: np.ndarray = ok & available
     return both if both.sum() > 1 else ok

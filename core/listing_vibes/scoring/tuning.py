@@ -1,4 +1,4 @@
-"""Choosing the settings of a baseline on validation recall@30, so that nothing is tuned on the test."""
+"""Selection of the settings of a baseline by validation recall@30, so that nothing is tuned on the test."""
 
 import logging
 from collections.abc import Iterable
@@ -13,18 +13,20 @@ from listing_vibes.scoring.metrics import user_means
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 
 S = TypeVar("S", bound=Scorer)
-MOST_QUERIES = 2000  # a difference that more queries would show is smaller than any in the grids
-#: Scores that a choice looks at, at most, and the queries that it asks even so: among a million listings 2,000 take minutes.
+MOST_QUERIES = 2000  # More queries would only show differences smaller than those in the grids.
+#: The maximum number of scores of a choice, and its minimum of queries: with a million listings 2,000 queries take minutes.
 CELLS, LEAST_QUERIES = 2_000_000_000, 200
-TRIALS = 8  # as many as most choices have, or more
-DECAYS = (0.8, 1.0, 0.9, 0.7, 0.5, 0.3)  # weight of a listing against the one touched after it
+TRIALS = 8  # at least as many as most choices have
+DECAYS = (0.8, 1.0, 0.9, 0.7, 0.5, 0.3)  # weight of a listing relative to the next newer one
 
 log_of_choices = logging.getLogger(__name__)
 
 
 def validation_sample(split: Split, seed: int, listings: int, trials: int = TRIALS) -> Queries:
-    """At most `MOST_QUERIES` of the validation queries, chosen without replacement; fewer where so many `trials` among so many
-    `listings` would look at more than `CELLS` scores."""
+    """Return at most `MOST_QUERIES` of the validation queries, sampled without replacement.
+
+    They are fewer if the `trials` among all `listings` would need more than `CELLS` scores.
+    """
     count = len(split.valid)
     most = min(MOST_QUERIES, max(LEAST_QUERIES, CELLS // max(1, trials * listings)))
     if count <= most:
@@ -33,7 +35,7 @@ def validation_sample(split: Split, seed: int, listings: int, trials: int = TRIA
 
 
 def recall(scorer: Scorer, log: EventLog, queries: Queries, catalogue: Catalogue) -> float:
-    """Recall@30, mean over users."""
+    """Return recall@30 as a mean over users."""
     ranks = np.zeros(len(queries), np.int64)
     for rows, batch, allowed in batches(log, queries, catalogue, 256):
         ranks[rows] = pessimistic_ranks(checked_scores(scorer, batch, log.listings), allowed, batch.target)
@@ -41,7 +43,7 @@ def recall(scorer: Scorer, log: EventLog, queries: Queries, catalogue: Catalogue
 
 
 def best(trials: Iterable[S], log: EventLog, queries: Queries, catalogue: Catalogue) -> S:
-    """The trial with the highest recall@30 on `queries`, the earlier one of equals; without queries the first one."""
+    """Return the trial with the highest recall@30 on `queries`, the earlier one of a tie; without queries the first one."""
     chosen: S | None = None
     highest = -1.0
     for trial in trials:

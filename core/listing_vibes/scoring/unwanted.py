@@ -1,19 +1,24 @@
-"""What a user does not want takes from the score of what is like it: a request's `not`, and what a history calls unwanted."""
+"""Lower scores of listings similar to unwanted ones, by the rule `not` or by unwanted events of a history."""
 
 from __future__ import annotations
 
 import numpy as np
 
-#: Standard deviations of a query's scores that a listing loses for each one of its likeness to what is not wanted. No log at
-#: hand has negatives to learn from, so it was chosen by its price, see `assets/docs/research/2026-11-30-figures.md`.
+#: The penalty in standard deviations of a query's scores, per standard deviation of similarity to unwanted listings. No available log
+#: has unwanted events to learn from, so it was chosen by its cost in recall, see `assets/docs/research/2026-11-30-figures.md`.
 NOT = 0.3
-#: Cosines that are held at once: a user may have hidden very many.
+#: Cosines in memory at a time, since a user may have hidden very many listings.
 HELD = 16_000_000
 
 
 def likeness(vectors: np.ndarray, rows: np.ndarray, candidates: np.ndarray | None = None) -> np.ndarray:
-    """(C,) float32: the greatest cosine of each of `candidates` (C, d), None: of all listings (L, d), to one of `rows`, in
-    standard deviations over all that have a vector."""
+    """Return (C,) float32: the greatest cosine of each candidate to one of `rows`, in standard deviations over all listings.
+
+    Args:
+        vectors: (L, d) all listings.
+        rows: (n,) the unwanted listings.
+        candidates: (C, d); None for all listings.
+    """
     like = _nearest(vectors[rows], vectors)
     spread = float(np.std(like, where=vectors.any(axis=1), dtype=np.float64))
     if candidates is not None:
@@ -22,13 +27,13 @@ def likeness(vectors: np.ndarray, rows: np.ndarray, candidates: np.ndarray | Non
     return result
 
 
-def taken(
+def unwanted_penalty(
     scores: np.ndarray, vectors: np.ndarray, rows: np.ndarray, candidates: np.ndarray | None = None
 ) -> np.ndarray:
-    """(C,) float32: what candidates lose that are like the listings `rows`, for one query.
+    """Return the penalties (C,) float32 of candidates by their similarity to the listings `rows`, for one query.
 
     Args:
-        scores: (L,) the query's scores of all listings, whose spread is the unit.
+        scores: (L,) the query's scores of all listings, whose standard deviation is the unit.
         candidates: see `likeness`.
     """
     available = np.isfinite(scores) & vectors.any(axis=1)
@@ -37,7 +42,7 @@ def taken(
 
 
 def _nearest(subset: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """(C,) float32: the greatest cosine of each of `candidates` (C, d) to one of `subset` (n, d)."""
+    """Return (C,) float32: the greatest cosine of each of `candidates` (C, d) to one of `subset` (n, d)."""
     step, parts = max(1, HELD // max(len(candidates), 1)), []
     for low in range(0, len(subset), step):
         parts.append((subset[low : low + step] @ candidates.T).max(axis=0))

@@ -1,13 +1,12 @@
-"""Batches of queries over many listings: an int8 sketch finds candidates, float32 ranks them; used where it finds what a full search does.
+"""Approximate search for batches of queries: an int8 sketch retrieves candidates, and float32 vectors rank them.
 
-The vectors are centred (which moves all scores of a query alike), turned to their principal axes, cut to the first
-few of them, turned at random (so that one scale fits every axis) and rounded to int8. Products of int8 matrices run
-at about five times the speed of float32 on a processor with VNNI, and fewer axes cost less. Groups of neighbouring
-rows compete by their best row, so that only one score in `GROUP` is sorted; all rows of the best groups are then
-ranked by their float32 vectors. How often that finds what a full search finds is measured, see `choose_index`.
+The vectors are centered (which shifts all scores of a query equally), projected to their first principal axes, rotated at random
+(so that one scale fits every axis) and rounded to int8. Products of int8 matrices are about five times as fast as those of float32
+on a processor with VNNI. Only the best row of each group of rows is sorted; all rows of the best groups are then ranked by
+their float32 vectors. The recall compared with exact search is measured, see `choose_index`.
 
-It stays beside FAISS because it pays at a size that ships: of 128 axes on one thread it answers 1.8 times as many queries as FAISS Flat at
-105,000 listings and 4.8 times as many at 1,000,000 (recall@30 above 0.998), where FAISS's IVF and HNSW are behind Flat at that recall.
+It exists in addition to FAISS because it is faster: with 128 axes on one thread it answers 1.8 times as many queries as FAISS Flat at
+105,000 listings and 4.8 times as many at 1,000,000 (recall@30 above 0.998); FAISS's IVF and HNSW are slower than Flat at that recall.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from listing_vibes.search.index import EXACT_TO, ExactIndex, best, nearest
 
 _log = logging.getLogger(__name__)
 
-GROUP = 16  # rows
-TILE = 4096  # rows whose scores are held at once, for
+GROUP = 16  # rows per group
+TILE = 4096  # rows whose scores are in memory at a time, for
 CHUNK = 128  # queries: 2 MiB of int32, which stay in the processor's cache
-SAMPLE = 20_000  # rows that the axes and the scale are taken from
-#: Below this share of allowed rows the exact search of these rows alone is quicker, and groups would hide them.
+SAMPLE = 20_000  # rows from which the axes and the scale are computed
+#: Below this share of allowed rows, exact search among them is faster, and groups would hide them.
 FEW = 0.1
-#: Sketches in the order in which they are tried: quarters of the axes, and groups of rows that are ranked by float32.
+#: Sketches in the order of trials: quarters of the axes, and groups of rows that are ranked by float32.
 TRIES = ((2, 64), (2, 96), (3, 64), (4, 64))
-#: Queries that a sketch is measured by, where none are given.
+#: The number of queries that measure a sketch, if none are given.
 QUERIES = 256
 
 
@@ -37,9 +36,9 @@ class SketchIndex(ExactIndex):
     """An index for batches; needs torch.
 
     Args:
-        vectors: (L, d) float32, L2-normalised; zero rows are never found.
-        axes: how many axes the sketch keeps; at most d.
-        groups: how many groups of rows are ranked by float32, at least 2 k.
+        vectors: (L, d) float32, L2-normalized; zero rows are never returned.
+        axes: the number of axes of the sketch, at most d.
+        groups: the number of groups of rows that are ranked by float32, at least 2 k.
     """
 
     def __init__(self, vectors: np.ndarray, axes: int, groups: int = 64, seed: int = 0) -> None:
@@ -61,14 +60,14 @@ class SketchIndex(ExactIndex):
             part = np.zeros((TILE, self.axes), np.int8)
             own = (self.vectors[start : start + TILE] @ self._turn - shift) * scale
             part[: len(own)] = np.clip(np.rint(own), -127, 127)
-            # Row g * GROUP + m is column m * (TILE / GROUP) + g, so that a group's best is a maximum over blocks.
+            # Row g * GROUP + m is column m * (TILE / GROUP) + g, so that a group's best row is a maximum over blocks.
             mixed = part.reshape(TILE // GROUP, GROUP, -1).transpose(1, 0, 2).reshape(TILE, -1)
             self._tiles.append(torch.from_numpy(np.ascontiguousarray(mixed)).t())  # (axes, TILE)
 
     def search(
         self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `ExactIndex.search`; the scores are exact, and of the `k` best a measured share is found."""
+        """Search as `ExactIndex.search` does, with exact scores but approximate recall of the `k` best."""
         usable = self.known if allowed is None else self.known & allowed
         if len(queries) < 2 or usable.mean() < FEW or 2 * k * GROUP > len(usable):
             return nearest(self.vectors, queries, k, usable)
@@ -81,7 +80,7 @@ class SketchIndex(ExactIndex):
         return np.concatenate([rows for rows, _ in parts]), np.concatenate([scores for _, scores in parts])
 
     def _barred(self, usable: np.ndarray) -> np.ndarray:
-        """(tiles, GROUP, TILE / GROUP) bool: rows that may not be found, in the order of the tiles' columns."""
+        """Return (tiles, GROUP, TILE / GROUP) bool: rows that are not allowed, in the order of the tiles' columns."""
         padded = np.zeros(len(self._tiles) * TILE, bool)
         padded[: len(usable)] = usable
         return ~padded.reshape(len(self._tiles), TILE // GROUP, GROUP).transpose(0, 2, 1)
@@ -113,10 +112,10 @@ class SketchIndex(ExactIndex):
 def choose_index(
     vectors: np.ndarray, queries: np.ndarray | None = None, at_least: float = 0.998, seed: int = 0
 ) -> ExactIndex:
-    """Return the quickest index for batches over `vectors` (L, d) float32 with a recall@30 of `at_least`, as measured on these vectors.
+    """Return the fastest index over `vectors` (L, d) float32 with a measured recall@30 of `at_least`.
 
     Args:
-        queries: (Q, d) such as users' vectors; None: a sample of the vectors themselves.
+        queries: (Q, d) such as users' vectors; None for a sample of the vectors.
     """
     exact = ExactIndex(vectors)
     if len(vectors) <= EXACT_TO:

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by cosine over the listings that have a vector in a space."""
+"""Exact nearest neighbors by cosine over the listings that have a vector in a space."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from functools import cached_property
 
 import numpy as np
 
-#: Scores that numpy holds at once; up to here it is as quick as FAISS, whose import alone takes half a second.
+#: Up to so many scores numpy is used; it is as fast as FAISS, whose import takes half a second.
 AT_ONCE = 4_000_000
-#: Up to so many listings the exact search is the quickest for batches, too; measured, see tests/benchmarks/retrieval.py.
+#: Up to so many listings exact search is also the fastest for batches; see tests/benchmarks/retrieval.py.
 EXACT_TO = 100_000
-#: Vectors that are brought to length 1 at once.
+#: Vectors that are normalized at a time.
 PIECE = 512
-#: Below this share of allowed rows these are copied together first; for one query, which reads all vectors once, a copy pays later.
+#: Below this share of allowed rows their vectors are copied first, which for a single query is only worth it at a lower share.
 FEW, FEW_OF_ONE = 0.5, 0.1
 
 
 def nearest(
     vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of `vectors` (L, d) float32 with the largest inner product with each of `queries` (B, d), best first.
+    """Return the rows of `vectors` (L, d) float32 with the largest inner product with each of `queries` (B, d), best first.
 
     Args:
-        allowed: (L,) bool, which rows may be found; None = all.
+        allowed: (L,) bool, which rows may be returned; None for all.
 
     Returns:
         rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32, -inf where there are fewer.
@@ -42,10 +42,10 @@ def nearest(
 
 
 def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The columns of the `k` largest `scores` (B, n) in each row, best first, of equal ones the first.
+    """Return the columns of the `k` largest `scores` (B, n) in each row, best first, and of equal ones the first.
 
     Args:
-        name: (n,) or (B, n) what a column is called; None: its number.
+        name: (n,) or (B, n) the names of columns; None for their numbers.
 
     Returns:
         names (B, k) int64, -1 where there are fewer, and scores (B, k) float32, -inf where there are fewer.
@@ -68,7 +68,7 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
 
 
 def _first_of(row: np.ndarray, edge: np.ndarray, count: int) -> np.ndarray:
-    """(count,) the places of all numbers above `edge`, the `count`-th largest of `row` (n,), and of the first that equal it."""
+    """Return the positions (count,) of all numbers above `edge`, the `count`-th largest of `row` (n,), and of the first equal ones."""
     above = np.flatnonzero(row > edge)
     return np.append(above, np.flatnonzero(row == edge)[: count - len(above)])
 
@@ -78,7 +78,7 @@ def _nearest_by_faiss(
 ) -> tuple[np.ndarray, np.ndarray]:
     import faiss
 
-    # Releases from 1.15 on leave the matrix product to more than 128,000 queries; it is eight times as quick long before.
+    # Releases from 1.15 on use the matrix product only for more than 128,000 queries, but it is eight times as fast for fewer.
     faiss.cvar.distance_compute_blas_threshold = 20
     rows = np.empty((len(queries), k), np.int64)
     scores = np.empty((len(queries), k), np.float32)
@@ -95,10 +95,10 @@ def _nearest_by_faiss(
 
 
 def normalize(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Write `stored` (L, d) of any float type, brought to length 1, into `vectors` (L, d) float32; gives (L,) bool, which are not zero.
+    """Normalize `stored` (L, d) of any float type into `vectors` (L, d) float32, and return (L,) bool: which are not zero.
 
-    Piece by piece, so that what is made on the way stays in the processor's cache: memory that was never touched before
-    costs more than the arithmetic.
+    This is done in chunks, so that temporary arrays stay in the processor's cache; allocating new memory would take more time than
+    the arithmetic.
     """
     available = np.zeros(len(stored), bool)
     for begin in range(0, len(stored), PIECE):
@@ -111,10 +111,10 @@ def normalize(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 
 class ExactIndex:
-    """Inner product over L2-normalized vectors (L, d); zero rows (nothing known in this space) are never found.
+    """Exact search by inner product over L2-normalized vectors (L, d); zero rows (listings without a vector) are never returned.
 
     Args:
-        known: (L,) bool, which rows are not zero, where that is known already.
+        known: (L,) bool, which rows are not zero; None to compute it.
     """
 
     def __init__(self, vectors: np.ndarray, available: np.ndarray | None = None) -> None:
@@ -122,23 +122,23 @@ class ExactIndex:
 
     @classmethod
     def of_stored(cls, stored: np.ndarray) -> ExactIndex:
-        """The index of vectors (L, d) of any float type, which are brought to length 1."""
+        """Return the index of vectors (L, d) of any float type after normalizing them."""
         vectors = np.empty(stored.shape, np.float32)
         return cls(vectors, normalize(stored, vectors))
 
     @cached_property
     def known(self) -> np.ndarray:
-        """(L,) bool: which listings have a vector."""
+        """Return (L,) bool: which listings have a vector."""
         return np.any(self.vectors != 0, axis=1) if self._known is None else self._known
 
     def search(
         self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The best listings of each query, best first.
+        """Return the best listings of each query, best first.
 
         Args:
             queries: (B, d) float32, L2-normalized.
-            allowed: (L,) bool, which listings may be found; None = all.
+            allowed: (L,) bool, which listings may be returned; None for all.
 
         Returns:
             rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32, cosine in [-1, 1] (-inf where

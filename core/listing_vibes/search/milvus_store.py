@@ -1,4 +1,4 @@
-"""A vector store in Milvus: a file through `milvus-lite`, or a server (and so many machines) by its address."""
+"""A vector store in Milvus: a file by `milvus-lite`, or a server by its URL."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from listing_vibes.errors import VibesError, needs
 
 ID, VECTOR = "listing_id", "vector"
 COLLECTION = "listings"
-CHUNK = 2000  # listings a request: a server takes 64 MiB at most
-ASKED = 256  # queries a request
+CHUNK = 2000  # listings per request; a server accepts at most 64 MiB
+QUERIES = 256  # queries per request
 
 
-class Found(NamedTuple):
-    """The nearest of each query, best first."""
+class SearchResult(NamedTuple):
+    """The nearest listings of each query, best first."""
 
     ids: np.ndarray  # (B, k) object: str, None where there are fewer
     scores: np.ndarray  # (B, k) float32, cosine; -inf where there are fewer
 
 
 class MilvusStore:
-    """Listings of one space: id, L2-normalized vector and attributes to filter by.
+    """Listings of one space, with id, L2-normalized vector and attributes for filters.
 
-    Milvus keeps each change at once, for all of its readers, so `save` only flushes it. Attributes are dynamic fields: any text,
-    number or flag can be filtered by, and the server does it.
+    Readers of Milvus see each change immediately, so `save` only flushes it. Attributes are dynamic fields, so that the server can
+    filter by any text, number or flag.
     """
 
     def __init__(self, client: Any, collection: str, width: int) -> None:
@@ -40,23 +40,25 @@ class MilvusStore:
 
     @classmethod
     def open(cls, place: Path | str, width: int | None = None, collection: str = COLLECTION) -> Self:
-        """Open a collection; with `width`, an empty one is made where there is none.
+        """Open a collection; with `width`, create it if it does not exist.
 
         Args:
-            place: an address such as `http://host:19530`, or a file ending in `.db` (milvus-lite).
-            collection: the collection's name; letters, digits and _. A token is taken from `MILVUS_TOKEN`.
+            place: a URL such as `http://host:19530`, or a file ending in `.db` (milvus-lite).
+            collection: the collection's name, of letters, digits and _. The token is read from `MILVUS_TOKEN`.
 
         Raises:
-            VibesError: there is none, Milvus refuses or cannot be reached, or its vectors have another width.
+            VibesError: the collection does not exist, Milvus fails or cannot be reached, or the vectors have another width.
         """
         if not re.fullmatch(r"[A-Za-z_]\w*", collection):
-            raise VibesError(f"'{collection}' is no name of a Milvus collection; use letters, digits and _.")
+            raise VibesError(
+                f"'{collection}' is not a name of a Milvus collection; use letters, digits and _."
+            )
         with needs("Milvus", "export"):
             from pymilvus import MilvusClient
         if "://" not in str(place):
             if not str(place).endswith(".db"):
                 raise VibesError(
-                    f"'{place}' is neither the address of a Milvus server nor a file that ends in .db; give one of them."
+                    f"'{place}' is neither the URL of a Milvus server nor a file that ends in .db; give one of them."
                 )
             Path(place).absolute().parent.mkdir(parents=True, exist_ok=True)
         with _milvus_errors(f"Milvus at {place}"):
@@ -81,7 +83,7 @@ class MilvusStore:
             return int(self._client.query(self._collection, output_fields=["count(*)"])[0]["count(*)"])
 
     def ids(self) -> list[str]:
-        """Ids of all listings that can be found, in no order."""
+        """Return the ids of all listings, in no order."""
         results: list[str] = []
         with _milvus_errors("Milvus"):
             pages = self._client.query_iterator(self._collection, batch_size=CHUNK, output_fields=[ID])
@@ -91,27 +93,26 @@ class MilvusStore:
         return results
 
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, attributes: pd.DataFrame | None = None) -> None:
-        """Add listings, or replace those that are there.
+        """Add listings, or replace existing ones.
 
         Args:
-            ids: n ids, each once.
-            vectors: (n, width) float32, L2-normalized; a listing whose row is zero has nothing in this space, so that it is
-                taken out.
-            attributes: n rows in the order of `ids`, columns of text, numbers and flags.
+            ids: n distinct ids.
+            vectors: (n, width) float32, L2-normalized; a listing with a zero row has no vector, and is deleted.
+            attributes: n rows in the order of `ids`, with columns of text, numbers and flags.
 
         Raises:
-            VibesError: shapes that do not fit, an id twice, a value that is not finite.
+            VibesError: the shapes do not match, an id occurs twice, or a value is not finite.
         """
         names, rows = list(map(str, ids)), np.ascontiguousarray(vectors, np.float32)
         table = pd.DataFrame(index=range(len(names))) if attributes is None else attributes
         if rows.shape != (len(names), self.width) or len(table) != len(names):
             raise VibesError(
                 f"The store takes vectors ({len(names)}, {self.width}) and {len(names)} rows of attributes for {len(names)} listings, not "
-                f"{rows.shape} and {len(table)}; give one row a listing, of the store's width."
+                f"{rows.shape} and {len(table)}; give one row per listing, of the store's width."
             )
         if len(set(names)) < len(names) or not np.isfinite(rows).all():
             raise VibesError(
-                "A listing is there twice in one upsert, or a vector is not finite; give each once, and encode it again."
+                "A listing occurs twice in one upsert, or a vector is not finite; give each once, and encode it again."
             )
         has_vector = np.any(rows != 0, axis=1)  # (n,)
         self.delete([names[row] for row in np.flatnonzero(~has_vector)])
@@ -124,36 +125,36 @@ class MilvusStore:
                 self._client.upsert(self._collection, records[start : start + CHUNK])
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Take listings out; ids that are not there are passed over."""
+        """Delete listings; unknown ids are ignored."""
         for start in range(0, len(ids), CHUNK):
             with _milvus_errors("Milvus"):
-                # As JSON quotes them: the library's own quotes end at one that an id has.
+                # Quoted as JSON, since the library does not escape quotes in ids.
                 subset = json.dumps(list(ids[start : start + CHUNK]), ensure_ascii=False)
                 self._client.delete(self._collection, filter=f"{ID} in {subset}")
 
-    def search(self, queries: np.ndarray, k: int, filter: str = "") -> Found:
-        """Return the `k` nearest of each query by cosine.
+    def search(self, queries: np.ndarray, k: int, filter: str = "") -> SearchResult:
+        """Return the `k` nearest listings of each query by cosine.
 
         Args:
             queries: (B, width) float32, L2-normalized.
-            filter: an expression in Milvus' language that a listing must fulfil, such as `kind == "flat" and price < 300`; it is applied
-                before the `k` are taken.
+            filter: a Milvus expression that a listing must fulfill, such as `kind == "flat" and price < 300`, which is applied before
+                the search.
 
         Raises:
-            VibesError: queries of another width, or no expression of Milvus.
+            VibesError: the queries have another width, or the expression is invalid.
         """
         queries = np.ascontiguousarray(queries, np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.width:
             raise VibesError(
-                f"The store is searched by vectors (B, {self.width}), not {queries.shape}; use its own space."
+                f"The store is searched by vectors (B, {self.width}), not {queries.shape}; use vectors of its space."
             )
         ids = np.full((len(queries), k), None, object)
         scores = np.full((len(queries), k), -np.inf, np.float32)
-        for start in range(0, len(queries), ASKED):
+        for start in range(0, len(queries), QUERIES):
             with _milvus_errors("Milvus"):
                 answers = self._client.search(
                     self._collection,
-                    data=list(queries[start : start + ASKED]),
+                    data=list(queries[start : start + QUERIES]),
                     limit=k,
                     filter=filter,
                     anns_field=VECTOR,
@@ -162,15 +163,15 @@ class MilvusStore:
             for row, hits in enumerate(answers, start=start):
                 ids[row, : len(hits)] = [hit[ID] for hit in hits]
                 scores[row, : len(hits)] = [hit["distance"] for hit in hits]
-        return Found(ids, scores)
+        return SearchResult(ids, scores)
 
     def save(self) -> None:
-        """Have Milvus write all changes to its disk."""
+        """Flush all changes to Milvus's disk."""
         with _milvus_errors("Milvus"):
             self._client.flush(self._collection)
 
     def close(self) -> None:
-        """Let go of the connection, or of the file."""
+        """Close the connection or the file."""
         self._client.close()
 
 
@@ -186,7 +187,7 @@ def _create(client: Any, collection: str, width: int) -> None:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The attributes of each row as Milvus takes them; what is missing is said to be, so that no old value stays."""
+    """Return the attributes of each row for Milvus; missing values are null, so that no old value stays."""
     columns = {str(name): table[name].astype(object).tolist() for name in table}
     rows: list[dict[str, Any]] = [{} for _ in range(len(table))]
     for name, values in columns.items():
@@ -197,7 +198,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 @contextmanager
 def _milvus_errors(where: str) -> Iterator[None]:
-    """Raise what Milvus raises as one sentence."""
+    """Raise errors of Milvus as a `VibesError`."""
     from pymilvus.exceptions import MilvusException
 
     try:
@@ -205,5 +206,5 @@ def _milvus_errors(where: str) -> Iterator[None]:
     except MilvusException as error:
         reason = str(error.message).splitlines()[0]
         raise VibesError(
-            f"{where} refused or cannot be reached ({reason}); check its address and state."
+            f"{where} failed or cannot be reached ({reason}); check its URL and state."
         ) from error

@@ -1,10 +1,10 @@
-"""The batches of an epoch: examples, and the runs of events that the model reads for them.
+"""The batches of an epoch: examples, and the windows of events that the model reads for them.
 
-Worked example. Event rows 0 to 5 are ann's on listings 3, 7, 3, 5 and bob's on 7, 9. A listing of the history is no
-next listing, so there are E = 3 examples: "3, then 7" (history rows 0:1), "3, 7, 3, then 5" (rows 0:3) and "7, then 9"
-(rows 4:5). `history_epoch` gives each its own row, B = E = 3. `window_epoch` reads ann once, since her second
-history contains the first: B = 2 windows, rows 0:3 and 4:5, R = 4 events, and `place` = [0, 2, 3] says after which of
-the R events each example's history ends. So the cost grows with the events, not with the examples times their history.
+Worked example. Event rows 0 to 5 are ann's on listings 3, 7, 3, 5 and bob's on 7, 9. A listing of the history is not
+a target, so there are E = 3 examples: "3, then 7" (history rows 0:1), "3, 7, 3, then 5" (rows 0:3) and "7, then 9"
+(rows 4:5). `history_epoch` has one row for each, B = E = 3. `window_epoch` reads ann once, since her second
+history contains the first: B = 2 windows, rows 0:3 and 4:5, R = 4 events, and `place` = [0, 2, 3] is the last of
+the R events of each example's history. So the cost is proportional to the events, not to the examples times their history.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from listing_vibes.market.log import ranges
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.training.examples import Examples
 
-#: Examples an epoch from one user, at most, where each history is a row.
+#: The maximum number of examples per user in an epoch of `history_epoch`.
 EXAMPLES_PER_USER = 10
-#: Picks some of the rows (n,), which stand for the listings (n,), for an epoch; see `listing_vibes.training.multi_market.Mix`.
+#: Samples some of the rows (n,), which belong to the listings (n,), for an epoch; see `listing_vibes.training.multi_market.Mix`.
 Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """E examples, and B windows `first[b] : end[b]` of the log that hold their histories.
+    """E examples, and B windows `first[b] : end[b]` of the log that contain their histories.
 
-    `place[e]` says which vector is that of example e: with `[CLS]` that of a history (B of them), else of an event of
-    the windows (R of them, window by window).
+    `place[e]` is the index of the vector of example e: among the B histories with `[CLS]`, otherwise among the R events of
+    the windows.
     """
 
     rows: np.ndarray  # (E,) numbers of the examples
@@ -41,7 +41,7 @@ class Batch:
         return len(self.rows)
 
     def part(self, windows: np.ndarray, by_event: bool) -> Batch:
-        """Return the windows (sorted numbers below B) and their examples alone; `by_event`: `place` counts events."""
+        """Return the batch restricted to some windows (sorted numbers below B); `by_event` if `place` counts events."""
         count = self.end - self.first if by_event else np.ones(len(self.first), np.int64)  # (B,)
         start, start_now = np.cumsum(count) - count, np.full(len(count), -1)
         start_now[windows] = np.cumsum(count[windows]) - count[windows]
@@ -53,11 +53,11 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Epoch:
-    """The batches of an epoch, each made when a step asks for it: all at once would be as large as the log."""
+    """The batches of an epoch, computed on access, since all together would be as large as the log."""
 
     first: np.ndarray  # (W,) the windows of all batches, batch by batch
     end: np.ndarray  # (W,)
-    bounds: np.ndarray  # (G + 1,) batch g has the windows bounds[g] : bounds[g + 1]
+    bounds: np.ndarray  # (G + 1,), batch g has the windows bounds[g] : bounds[g + 1]
     make: Callable[[slice], Batch]  # of windows
 
     def __len__(self) -> int:
@@ -76,9 +76,9 @@ def history_epoch(
     rng: np.random.Generator,
     draw: Draw | None = None,
 ) -> Epoch:
-    """Return one epoch for a model that reads each history as a row of `lengths` (E,): at most `batch` a step.
+    """Return an epoch for a model that reads each history as a row of `lengths` (E,) tokens: at most `batch` per step.
 
-    A user gives at most `EXAMPLES_PER_USER`, drawn anew each epoch.
+    It has at most `EXAMPLES_PER_USER` examples per user, sampled for each epoch.
     """
     order = np.lexsort((rng.random(len(examples)), examples.user))
     user = examples.user[order]
@@ -101,15 +101,15 @@ def window_epoch(
     rng: np.random.Generator,
     draw: Draw | None = None,
 ) -> Epoch:
-    """Return one epoch for a model that embeds every prefix of a window: windows of similar length (in tokens), shuffled.
+    """Return an epoch for a model that embeds every prefix of a window: shuffled windows of similar length (in tokens).
 
-    A user gives one window of at most `inputs.max_listings` events. A longer training history is cut at places drawn anew
-    each epoch; which window of many is taken is drawn, too. A step has at most `batch` windows, and at most `listings` events
-    (or one window).
+    It has one window of at most `inputs.max_listings` events per user. For each epoch a longer training history is cut at random
+    positions, and one of its windows is sampled. A step has at most `batch` windows, and at most `listings` events (or one
+    window).
     """
     first, end = _cut_windows(examples, inputs.max_listings, rng)
     first = inputs.newest(first, end)
-    # The examples are sorted by user and time, so those of a window are a run: their histories end inside it.
+    # Examples are sorted by user and time, so those whose history ends in a window are contiguous.
     low = np.searchsorted(examples.end, first, side="right")
     high = np.searchsorted(examples.end, end, side="right")
     chosen = rng.permutation(np.flatnonzero(high > low))
@@ -140,10 +140,10 @@ def _grouped(
     most: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return `rows` in batches of at most `batch`, and of at most `most` by their `count`; and the bounds (G + 1,) of each.
+    """Return `rows` ordered into batches of at most `batch` rows and `most` of their `count`, and the bounds (G + 1,).
 
-    Similar lengths beside each other save padding, but an epoch that is sorted would make batches of like users: so it is sorted
-    only inside drawn chunks of some batches.
+    Similar lengths in a batch save padding, but sorting the full epoch would make batches of similar users, so rows are only sorted
+    within random chunks of several batches.
     """
     groups: list[np.ndarray] = []
     for chunk in np.array_split(rows, max(1, chunks)):
@@ -168,15 +168,15 @@ def share_of_epoch(examples: Examples, size: int) -> float:
 
 
 def _spans(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
-    """The rows `low : high` of the log, (V,) each, that the histories of every user with an example take."""
+    """Return the rows `low : high` (V,) of the log with the histories of each user with an example."""
     last = np.flatnonzero(np.diff(examples.user, append=-1))
     return examples.start[last], examples.end[last]
 
 
 def _cut_windows(examples: Examples, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A window (first, end) of every user with an example, of at most `size` events."""
+    """Return a window (first, end) of each user with an example, of at most `size` events."""
     low, high = _spans(examples)
-    # Cuts at multiples of `size` from a drawn start: each epoch other events are first in their window, with no history.
+    # Cuts are at multiples of `size` from a random start, so that in each epoch other events come first in their window.
     shift = np.where(high - low > size, rng.integers(0, size, len(low)), 0)
     pieces = -(-(high - low + shift) // size)
     chosen = (rng.random(len(low)) * pieces).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Which listings a step scores: encoded with gradient or taken from the bank, positives and negatives."""
+"""The candidates of a step: listings encoded with gradient or from the bank, as positives and negatives."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from listing_vibes.training.examples import Examples, active_mask, exclusions
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """C listings, sorted, that one softmax compares; all are negatives of whoever has them for no positive."""
+    """The C sorted listings of one softmax; each is a negative of the examples that do not have it as a positive."""
 
     listing: np.ndarray  # (C,) listing rows
-    positive: np.ndarray  # (C,) bool: a positive of some example
-    bank_rows: np.ndarray | None  # (C,) places in the bank; None: encoded with gradient
-    drawn: float  # share of the listings that are no positives, which were drawn
+    positive: np.ndarray  # (C,) bool: whether it is a positive of any example
+    bank_rows: np.ndarray | None  # (C,) rows in the bank; None: encoded with gradient
+    drawn: float  # sampled share of the listings that are not positives
 
     def place_of(self, listings: int) -> np.ndarray:
         """Return (L,) the column of each positive, -1 elsewhere."""
@@ -30,7 +30,7 @@ class Candidates:
 def fresh_candidates(
     positive: np.ndarray, warm: np.ndarray, fresh: int, rng: np.random.Generator
 ) -> Candidates:
-    """Return the positives (E, P) (-1: none) of a step and `fresh` further listings of `warm` (W,), sorted; with gradient."""
+    """Return the positives (E, P) (-1: none) of a step and `fresh` sampled listings of `warm` (W,), to encode with gradient."""
     own = np.unique(positive[positive >= 0])
     count = min(fresh, len(warm))
     listing = np.union1d(own, rng.choice(warm, count, replace=False))
@@ -40,15 +40,15 @@ def fresh_candidates(
 def bank_candidates(
     positive: np.ndarray, warm: np.ndarray, size: int, rng: np.random.Generator
 ) -> Candidates:
-    """Return the positives (E, P) of a step and further listings of the bank `warm` (W,), `size` in all.
+    """Return the positives (E, P) of a step and sampled listings of the bank `warm` (W,), `size` in total.
 
-    Its vectors are stale, the positives' too. In one softmax with vectors that carry gradient a stale bank is gamed: embeddings
-    drift away from where the bank was encoded, the loss falls between two encodings and jumps back at the next.
+    All of its vectors are stale, also those of positives. In one softmax with fresh vectors, training would exploit the stale ones:
+    embeddings drift away from the bank, and the loss falls between two encodings of the bank and jumps back at the next.
     """
-    own = np.searchsorted(warm, np.unique(positive[positive >= 0]))  # every positive has a training event
+    own = np.searchsorted(warm, np.unique(positive[positive >= 0]))  # Every positive has a training event.
     others = len(warm) - len(own)
     room = min(max(size - len(own), 0), others)
-    # Number i of the places that are left, without listing them all: of 0 1 2 3 4 without 1 and 2, number 1 is 3.
+    # The i-th remaining row, without materializing all: among 0 1 2 3 4 without 1 and 2, number 1 is 3.
     number = np.sort(rng.choice(others, room, replace=False))
     drawn = number + np.searchsorted(own - np.arange(len(own)), number, side="right")
     rows = np.sort(np.concatenate([own, drawn]))
@@ -67,8 +67,8 @@ def candidate_masks(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return positives (E, C) bool, negatives (E, C) bool and the column (E,) of the very next listing, for the examples `rows`.
 
-    A listing of the user's own training future is never a negative; where the history is `masked` neither is one of the
-    history, nor, with `live`, one that is not active at the moment. `among` (E, C) bool says where one may be a negative at all.
+    A listing of the user's training future is never a negative. If the history is `masked`, neither is a listing of the history
+    nor, with `live`, one that is not active at the moment. `among` (E, C) bool restricts the negatives.
     """
     negative = ~exclusions(examples, log, rows, candidates.listing, history_too=masked)
     if among is not None:
@@ -85,11 +85,11 @@ def candidate_masks(
 
 
 def inclusion_probability(candidates: Candidates, share: np.ndarray, slots: int, warm: int) -> np.ndarray:
-    """Return (C,) the chance that each column's listing is a candidate of a step: q of the logQ correction.
+    """Return (C,) the probability that each column's listing is a candidate of a step: q of the logQ correction.
 
     Yi et al. 2019 ("Sampling-bias-corrected neural modeling for large corpus item recommendations", section 4) take
-    the share of the batch; here a listing has one column however often it was drawn, so that q is the chance of at least one
-    draw: of `slots` positives, each with probability `share` (L,), and of the further ones out of `warm` listings.
+    the share of the batch; here a listing has only one column even if it is sampled several times, so q is the probability of at least
+    one draw: of `slots` positives, each with probability `share` (L,), and of the further ones out of `warm` listings.
     """
     missed = np.full(len(candidates.listing), 1 - candidates.drawn)
     if candidates.bank_rows is None:

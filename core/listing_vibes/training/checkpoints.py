@@ -1,4 +1,4 @@
-"""When a training writes a checkpoint: every so many steps, every minute, and before a signal ends it; and the log of its steps."""
+"""Checkpoints of a training, every so many steps, every minute and before a signal ends it; and the log of its steps."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from typing import Any
 from listing_vibes.market.documents import write_text
 from listing_vibes.progress import Notice, Report
 
-#: Seconds between two checkpoints, at most, and times as long as writing the last one took, at least.
+#: The maximum seconds between two checkpoints, and their minimum distance in multiples of the time to write one.
 SECONDS, TIMES = 60.0, 20.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
 class TrainingState:
-    """Where a training is; part of every checkpoint."""
+    """The position of a training, which is part of every checkpoint."""
 
     step: int = 0
     epoch: int = 0
-    batch: int = 0  # of the epoch, the next to come
-    best: float = -1.0  # recall@30 of the best validation; -1 = there was none
-    best_smooth: float = -1.0  # what the best one is chosen by
+    batch: int = 0  # the next batch of the epoch
+    best: float = -1.0  # recall@30 of the best validation; -1 before the first one
+    best_smooth: float = -1.0  # smooth recall@30 of the best validation, the selection criterion
     best_step: int = 0
-    worse: int = 0  # steps from the best validation of the stage to the last one
-    bank_step: int = -1  # step at which the bank was last encoded
-    photo_step: int = -1  # step at which trained photo vectors were last encoded
+    worse: int = 0  # steps since the best validation of the stage, at the last one
+    bank_step: int = -1  # step of the last encoding of the bank
+    photo_step: int = -1  # step of the last encoding of trained photo vectors
     finished: bool = False
-    stage: int = 1  # of a two-stage training
-    stage_step: int = 0  # step at which the stage began
+    stage: int = 1  # stage of a two-stage training
+    stage_step: int = 0  # first step of the stage
     stage_epoch: int = 0
-    above: int = 0  # steps in a row with a loss above that of a model that knows nothing
+    above: int = 0  # consecutive steps with a loss above that of random scores
 
 
 class TrainingLog:
-    """`train.jsonl`, one line a step; on resuming, lines after the checkpoint are dropped.
+    """`train.jsonl`, one line per step; on resuming, lines after the checkpoint are removed.
 
     Args:
-        step: of the checkpoint.
+        step: the step of the checkpoint.
         writes: whether this process writes.
     """
 
@@ -59,7 +59,7 @@ class TrainingLog:
                 try:
                     if json.loads(line)["step"] <= step:
                         remaining.append(line + "\n")
-                except (ValueError, KeyError):  # the line that was being written when the process was killed
+                except (ValueError, KeyError):  # The last line may be incomplete if the process was killed.
                     break
         write_text(path, "".join(remaining))
 
@@ -77,20 +77,20 @@ class Checkpoints:
     once.
 
     Args:
-        every: steps between two checkpoints, at most.
-        write: writes a checkpoint of the state after the last step; None: another process does.
-        report: receives from which step `--resume` goes on, when a signal ends the training.
+        every: the maximum number of steps between two checkpoints.
+        write: writes a checkpoint after the last step; None if another process does.
+        report: called with the step from which `--resume` continues, when a signal ends the training.
     """
 
     def __init__(self, every: int, write: Callable[[], None] | None, report: Report) -> None:
         self.every, self.write, self.report = every, write, report
         self.last, self.took = time.monotonic(), 0.0
         self.signal: int | None = None
-        self.handlers: dict[int, Any] = {}  # those before
+        self.handlers: dict[int, Any] = {}  # the previous handlers
 
     @contextmanager
     def handle_signals(self) -> Iterator[None]:
-        """Let a signal wait for the end of a step. Elsewhere than in the main thread, which alone gets signals, change nothing."""
+        """Delay signals until the end of a step. This does nothing outside the main thread, which receives signals."""
         if self.write is not None and threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self.handlers[number] = signal.signal(number, self._handle)
@@ -98,14 +98,14 @@ class Checkpoints:
             yield
         finally:
             self._restore()
-        if self.signal is not None:  # it came after the last step
+        if self.signal is not None:  # The signal came after the last step.
             self._end(self.signal)
 
     def after_step(self, step: int) -> None:
-        """Write a checkpoint where one is due, and end where a signal asked for it.
+        """Write a checkpoint if one is due, and end the training after a signal.
 
         Raises:
-            SystemExit, KeyboardInterrupt: there was a SIGTERM, a SIGINT; or what the handler that was installed before raises.
+            SystemExit, KeyboardInterrupt: there was a SIGTERM or SIGINT; or the exception of the previous handler.
         """
         if self.write is None:
             return
@@ -116,13 +116,11 @@ class Checkpoints:
             self.last = time.monotonic()
             self.took = self.last - started
         if self.signal is not None:
-            self.report(
-                Notice(f"Stopped by a signal after step {step}; with --resume it goes on from there.")
-            )
+            self.report(Notice(f"Stopped by a signal after step {step}; continue with --resume."))
             self._end(self.signal)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:  # the second one
+        if self.signal is not None:  # This is the second signal.
             self._end(number)
         self.signal = number
 
@@ -132,7 +130,7 @@ class Checkpoints:
         self.handlers = {}
 
     def _end(self, number: int) -> None:
-        """End by the handler that was installed before, or as by the signal itself, but with everything that is open closed."""
+        """End the training by the previous handler, or by the signal's default action after closing all files."""
         self.signal = None
         self._restore()
         if signal.getsignal(number) is signal.SIG_DFL:

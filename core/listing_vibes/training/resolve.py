@@ -19,7 +19,7 @@ from listing_vibes.model.settings import (
     TrainingConfig,
 )
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
-from listing_vibes.run.fits import LITTLE, RECENT, count_repeated, fixed_blend
+from listing_vibes.run.fits import RECENT, SMALL_MARKET, count_repeated, fixed_blend
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.examples import simultaneous_share, training_ends
 
@@ -75,7 +75,7 @@ def resolve(
     count = np.bincount(log.user[split.train], minlength=1)
     users, events = int((count >= 2).sum()), count_repeated(count)
     large = users >= LARGE or events >= LARGE_EVENTS
-    few = events < LITTLE and markets == 1
+    few = events < SMALL_MARKET and markets == 1
     baskets = training.baskets
     if baskets == "auto":
         baskets = "set" if simultaneous_share(log, split.train) >= BASKETS else "order"
@@ -159,7 +159,7 @@ def resolve_positions(
     """
     reads_tokens = USER_ENCODERS[settings.history].reads_tokens
     meta = 2 * reads_tokens * featurizer.config.meta
-    most = settings.asked_encoder_config().max_tokens
+    most = settings.requested_encoder_config().max_tokens
     if "max_tokens" in settings.encoder:
         longest = 1 + int(np.diff(features.tokens.offset).max(initial=0)) + meta
         if longest > most:

@@ -130,7 +130,7 @@ def test_ways_to_start_a_persona_a_user_and_a_file(show, trained):
     page.file_uploader(key="simulate-file").set_value(("mine.json", given, "application/json")).run()
     assert tokens(page) == ["l03*view", "l09"]
     page.file_uploader(key="simulate-file").set_value(("mine.json", b"{", "application/json")).run()
-    assert "mine.json is no JSON" in page.toast[0].value.replace("\\", "") and tokens(page) == [
+    assert "mine.json is not valid JSON" in page.toast[0].value.replace("\\", "") and tokens(page) == [
         "l03*view",
         "l09",
     ]

@@ -58,7 +58,7 @@ def test_a_market_without_training_events_is_refused(random_log, always_live):
     log = random_log(11)
     catalogue = always_live(log)
     split = replace(make_split(log, catalogue), train=np.zeros(len(log), bool))
-    with pytest.raises(VibesError, match="choose a later one"):
+    with pytest.raises(VibesError, match="choose a later end"):
         first_level(log, split, catalogue)
 
 

@@ -42,7 +42,7 @@ def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_log, alwa
     split = make_split(log, always_live(log))
     interactions = Interactions.of(log, split.train)
     full = ItemKNN.fit(interactions, 5.0)
-    few = ItemKNN.fit(interactions, 5.0, neighbours=4)
+    few = ItemKNN.fit(interactions, 5.0, neighbors=4)
     kept = few.similarity.toarray()
     for row in range(len(kept)):
         assert sorted(kept[row][kept[row] > 0]) == pytest.approx(
@@ -50,5 +50,5 @@ def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_log, alwa
         )
         assert np.isin(kept[row][kept[row] > 0], full.similarity[row]).all()
     assert few.score(split.test).shape == full.score(split.test).shape
-    everything = ItemKNN.fit(interactions, 5.0, neighbours=log.listings)
+    everything = ItemKNN.fit(interactions, 5.0, neighbors=log.listings)
     assert everything.score(split.test) == pytest.approx(full.score(split.test), abs=1e-6)

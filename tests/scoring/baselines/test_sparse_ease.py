@@ -32,7 +32,7 @@ def test_weights_and_scores_are_those_of_the_slow_twin(random_log, always_live, 
     log = random_log(6, users=90, listings=50, events=700)
     split = make_split(log, always_live(log))
     interactions = Interactions.of(log, split.train)
-    fitted = SparseEase.fit(interactions, penalty, decay=0.7, neighbours=50)
+    fitted = SparseEase.fit(interactions, penalty, decay=0.7, neighbors=50)
     matrix = interactions.matrix.toarray().astype(float)
     assert fitted.weights.toarray() == pytest.approx(slow_weights(matrix, penalty, 50), abs=1e-5)
     scores = fitted.score(split.test)

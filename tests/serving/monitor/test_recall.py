@@ -70,7 +70,7 @@ def test_where_no_query_came_the_table_has_no_rows_and_no_evidence_of_before_sta
 
 
 def test_what_is_amiss_is_told_by_the_option_that_was_given(trained):
-    with pytest.raises(VibesError, match="Option --by names 'nonsense'"):
+    with pytest.raises(VibesError, match="Argument by names 'nonsense'"):
         check_run(trained, by="nonsense", save=False)
     with pytest.raises(VibesError, match=r"Option --since is '31.02.2025'"):
         check_run(trained, since="31.02.2025", save=False)

@@ -26,7 +26,7 @@ from listing_vibes.run.queries import read_queries
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
-from listing_vibes.scoring.scorer import Made
+from listing_vibes.scoring.scorer import PrecomputedScores
 from listing_vibes.tables import render_table
 
 AT_ONCE = 4  # listings whose variants are encoded together; a listing has some fifteen
@@ -212,7 +212,7 @@ def _order_scores(recommender: Recommender, at: int, occluded: OccludedHistory) 
         return occluded.scores
 
     def order(scores: np.ndarray, histories: HistoryBatch) -> np.ndarray:
-        blended = recommender.with_additions(Made("model", scores), *histories, at)
+        blended = recommender.with_additions(PrecomputedScores("model", scores), *histories, at)
         return recommender.moves.add_to(blended, at)
 
     first = order(occluded.scores[:1], occluded.history)

@@ -63,5 +63,10 @@ def search_photos(
         may &= Catalogue.of(market).live(moment)
     if (fulfilling := Groups.of(query, market).fulfilling) is not None:
         may &= fulfilling
-    may[[market.listing_row[run.listing_ids[row]] for row in named_rows(run, query.block, "--block")]] = False
+    may[
+        [
+            market.listing_row[run.listing_ids[row]]
+            for row in named_rows(run, query.block, "block (option --exclude)")
+        ]
+    ] = False
     return with_titles(run, opened.find(words, may, most))

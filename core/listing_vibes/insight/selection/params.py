@@ -157,7 +157,7 @@ def adds_its_own(run: RunFolder) -> bool:
 def offered(run: RunFolder) -> list[str]:
     """Return the blends that `vibes evaluate` fitted and that change a list, by their names in `Run.recommend`."""
     own = own_fit(run)
-    return [fit.added for fit in distinct_fits(load_fits(run.path)) if own is None or fit.added != own.holds]
+    return [fit.added for fit in distinct_fits(load_fits(run.path)) if own is None or fit.added != own.parts]
 
 
 def usual(run: RunFolder, additions: list[str]) -> str:

@@ -1,8 +1,8 @@
-"""The model as graphs without Python in them: padded arrays in (see `listing_vibes.model.export.inputs`), unit vectors out.
+"""The model as traceable graphs: padded arrays in (see `listing_vibes.model.export.inputs`), unit vectors out.
 
-The same weights and the same sums as `listing_vibes.model.model`. What depends on the data there (which tokens have a
-photo, how many members a set has) is a gather from a table here, which every engine has; attention compares all tokens of
-a row under a mask, since the form for long rows changes its shape with the length.
+The weights and the computation are those of `listing_vibes.model.model`. Data-dependent shapes (which tokens have a photo, how many
+members a set has) are replaced by gathers from tables, which every engine supports. Attention compares all tokens of a row under a
+mask, since the form for long rows has shapes that depend on the length.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from listing_vibes.model.variants.two_stage import TwoStageModel
 
 
 class PaddedGraph(nn.Module):
-    """A part of the model that takes a dictionary of arrays.
+    """Base class of a part of the model that takes a dictionary of arrays.
 
     Attributes:
-        inputs: the arrays' names and dynamic dimensions (None: the model's width).
-        width: of the model.
+        inputs: the names and dynamic dimensions of the arrays (None: the model's width).
+        width: the width of the model.
     """
 
     inputs: ClassVar[dict[str, tuple[str | None, ...]]]
@@ -33,7 +33,7 @@ class PaddedGraph(nn.Module):
 
 
 class TokenGraph(PaddedGraph):
-    """Bare listings, or (a "cls" model) histories: rows of tokens to (B, d)."""
+    """Encodes rows of tokens, of listings or (for a "cls" model) histories, to (B, d)."""
 
     inputs = TOKEN_INPUTS
 
@@ -44,7 +44,7 @@ class TokenGraph(PaddedGraph):
         self.width = model.width
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
-        """See `listing_vibes.model.export.inputs.token_inputs`."""
+        """Return the vectors (B, d) of `listing_vibes.model.export.inputs.token_inputs`."""
         real = _real(arrays["length"], arrays["key"])
         return self.encoder.encode(
             self.embed(arrays), real, arrays["position"], arrays["type"], arrays["item"]
@@ -52,7 +52,7 @@ class TokenGraph(PaddedGraph):
 
 
 class VectorGraph(PaddedGraph):
-    """Histories of a "listing-vectors" model: rows of listings to (B, d)."""
+    """Encodes rows of listings, the histories of a "listing-vectors" model, to (B, d)."""
 
     inputs = VECTOR_INPUTS
 
@@ -61,14 +61,14 @@ class VectorGraph(PaddedGraph):
         self.user_pass, self.width = user_pass, width
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
-        """See `listing_vibes.model.export.inputs.vector_inputs`."""
+        """Return the vectors (B, d) of `listing_vibes.model.export.inputs.vector_inputs`."""
         real = _real(arrays["length"], arrays["listing"])
         batch = VectorBatch(arrays["listing"], arrays["action"], arrays["duration"], real)
         return self.user_pass.newest(arrays["table"], batch)
 
 
 class EmbedGraph(nn.Module):
-    """`TokenEmbedder` on padded rows: (B, S, d); at padding anything finite."""
+    """`TokenEmbedder` for padded rows: (B, S, d), with arbitrary finite values at padding."""
 
     def __init__(self, embedder: TokenEmbedder) -> None:
         super().__init__()
@@ -96,14 +96,14 @@ class EmbedGraph(nn.Module):
 
 
 def _real(length: Tensor, like: Tensor) -> Tensor:
-    """(B, S) bool: where the rows of `like` (B, S) hold something."""
+    """Return (B, S) bool: where the rows of `like` (B, S) are not padding."""
     return torch.arange(like.shape[1], device=like.device)[None, :] < length[:, None]
 
 
 def graphs_of(model: ListingModel) -> tuple[PaddedGraph, PaddedGraph]:
-    """Return what encodes bare listings and what encodes histories: one and the same where the model has only one way.
+    """Return the graph of listings and that of histories, which are the same for a "cls" model.
 
-    The graphs have copies of the weights on the CPU, where a graph is traced, written and checked.
+    The graphs have copies of the weights on the CPU, where they are traced, written and checked.
     """
     model = deepcopy(model).cpu()
     side = model.listing_side if isinstance(model, TwoStageModel) and model.frozen else model

@@ -1,14 +1,14 @@
-"""What an exported graph is fed: padded arrays with names, made without torch.
+"""The inputs of an exported graph: padded arrays with names, computed without torch.
 
-    tokens      key, value, bin, fraction, set, content, position, item, type   (B, S); 0 where there is nothing
-    sets        set_member, set_weight (N, M): row n is one set, its members and what each weighs; rows 0 and 1 are empty
-    contents    content_vector (C, w), content_view (C,): photos and texts, and the linear layer each goes through
-                (first those of the photos, then those of the texts); rows 0 and 1 are nothing, view -1
-    rows        length (B,) tokens of each row
+    tokens      key, value, bin, fraction, set, content, position, item, type   (B, S); 0 at padding
+    sets        set_member, set_weight (N, M): row n is one set, its members and their weights; rows 0 and 1 are empty
+    contents    content_vector (C, w), content_view (C,): photos and texts, and the linear layer of each
+                (first those of photos, then those of texts); rows 0 and 1 are empty, with view -1
+    rows        length (B,) the number of tokens of each row
 
-Every dimension but the batch is padded to 2 at least (rows to 3), since exporters take a size of 1 for one that stays.
+Every dimension except the batch is padded to at least 2 (rows to 3), since exporters treat a size of 1 as constant.
 
-A model that reads histories as listing vectors takes for a history
+The inputs of a history of a model of listing vectors are
     table (U, d), listing, action, duration (B, K), length (B,)
 """
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from listing_vibes.model.model import ListingModel
 
 Arrays = dict[str, np.ndarray]
-#: Tokens of a row, at least.
+#: The minimum number of tokens of a row.
 LEAST_LENGTH = 3
-#: The dynamic dimensions of each input; all others are those of the model.
+#: The dynamic dimensions of each input; all others are constants of the model.
 TOKEN_INPUTS: dict[str, tuple[str | None, ...]] = {
     **dict.fromkeys(
         ("key", "value", "bin", "fraction", "set", "content", "position", "item", "type"), ("batch", "length")
@@ -50,7 +50,7 @@ VECTOR_INPUTS: dict[str, tuple[str | None, ...]] = {
 
 
 def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabulary) -> Arrays:
-    """The inputs (int64 and float32) of B sequences."""
+    """Return the inputs (int64 and float32) of B sequences."""
     length = sequences.length
     real = np.arange(length.max(initial=LEAST_LENGTH))[None, :] < length[:, None]  # (B, S)
 
@@ -81,7 +81,7 @@ def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabular
     vectors, views = [np.zeros((2, width), np.float32)], [np.array([-1, -1])]
     for rows, table, view, first in tables:
         has = np.flatnonzero(rows >= 0)
-        # The same row is told under different keys by different views: each pair is a content of its own.
+        # Different views have different linear layers, so each pair of row and view is a separate content.
         pair, place = np.unique(
             np.stack([rows[has], first + view[sequences.key[has]]], axis=1), axis=0, return_inverse=True
         )
@@ -107,7 +107,7 @@ def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabular
 
 
 def listing_inputs(model: ListingModel, inputs: Inputs, rows: np.ndarray, vocabulary: Vocabulary) -> Arrays:
-    """What the listings' graph of `model` takes for the bare listings `rows` (B,)."""
+    """Return the inputs of the listings' graph of `model` for the listings `rows` (B,)."""
     return token_inputs(inputs.listings(rows), inputs.features, vocabulary)
 
 
@@ -119,9 +119,9 @@ def history_inputs(
     vocabulary: Vocabulary,
     table: np.ndarray,
 ) -> Arrays:
-    """What the histories' graph of `model` takes for the events `start[b] : end[b]` (B,).
+    """Return the inputs of the histories' graph of `model` for the events `start[b] : end[b]` (B,).
 
-    table (L, d): the vectors of all listings, which a listing-vectors model alone reads.
+    `table` (L, d) has the vectors of all listings, which only a listing-vectors model needs.
     """
     if model.user_pass is None:
         return token_inputs(inputs.histories(start, end), inputs.features, vocabulary)
@@ -129,7 +129,7 @@ def history_inputs(
 
 
 def vector_inputs(inputs: Inputs, first: np.ndarray, end: np.ndarray, table: np.ndarray) -> Arrays:
-    """The inputs of the histories `first[b] : end[b]` (B,) of a listing-vectors model; table (L, d) of all listings."""
+    """Return the inputs of the histories `first[b] : end[b]` (B,) of a listing-vectors model; `table` (L, d) has all listings."""
     count = end - first
     real = np.arange(count.max(initial=2))[None, :] < count[:, None]  # (B, K)
     event = ranges(first, count)

@@ -1,8 +1,8 @@
-"""An ONNX graph with the weights of its matrix products in int8.
+"""Quantization of the matrix products of an ONNX graph to int8.
 
-Some layers start as the identity and end near it: a diagonal of about 1 beside entries of a hundredth, which one scale
-a column of 1/127 rounds to nothing, and with them all that the layer learned. There the diagonal stays in float,
-x W = x (W - D) + x D, and the scale is that of the rest.
+Some layers start as the identity and end near it: a diagonal of about 1, and other entries of about 0.01, which one scale
+of 1/127 per column would round to 0. For these the diagonal stays in float, x W = x (W - D) + x D, and the scale is that of the
+other entries.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 if TYPE_CHECKING:
     import onnx
 
-#: A diagonal is kept apart where without it the scales of the columns (their median) shrink below this share.
+#: A diagonal is split off if this reduces the median scale of the columns below this share.
 SHRINKS = 0.5
 
 
 def quantise(path: Path) -> None:
-    """Rewrite the ONNX file `path`: every linear layer has its matrix in int8, one scale a column.
+    """Rewrite the ONNX file `path`: the matrix of every linear layer becomes int8, with one scale per column.
 
-    The inputs of these layers are quantised as they come, one scale a layer and batch. Tables, biases, norms and
+    The inputs of these layers are quantized dynamically, with one scale per layer and batch. Tables, biases, norms and
     attention stay in float32.
 
     Raises:
@@ -33,7 +33,7 @@ def quantise(path: Path) -> None:
     from onnxruntime.quantization.onnx_model import ONNXModel
 
     graph = ONNXModel(onnx.load(path))
-    graph.replace_gemm_with_matmul()  # as the library would, but after this
+    graph.replace_gemm_with_matmul()  # The library would also do this, but only after `keep_diagonals`.
     keep_diagonals(graph.model.graph)
     quantize_dynamic(
         graph.model, path, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
@@ -41,7 +41,7 @@ def quantise(path: Path) -> None:
 
 
 def keep_diagonals(graph: onnx.GraphProto) -> int:
-    """Split every product x W whose W is near the identity into x (W - D) + x D; returns how many there were."""
+    """Split every product x W with W near the identity into x (W - D) + x D, and return the number of these."""
     from onnx import NodeProto, helper, numpy_helper
 
     constants = {item.name: item for item in graph.initializer}
@@ -73,7 +73,7 @@ def keep_diagonals(graph: onnx.GraphProto) -> int:
 
 
 def near_identity(matrix: np.ndarray) -> bool:
-    """Whether one scale a column serves `matrix` (n, m) much better without its diagonal."""
+    """Return whether quantizing `matrix` (n, m) with one scale per column is much more exact without its diagonal."""
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         return False
     rest = np.abs(matrix - np.diag(np.diag(matrix))).max(axis=0)  # (n,)

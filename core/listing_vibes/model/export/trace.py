@@ -1,4 +1,4 @@
-"""A graph traced for other engines, written in a format, and run again."""
+"""Tracing of graphs, writing them in a format, and running them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from listing_vibes.model.export.inputs import LEAST_LENGTH, Arrays
 
 
 def write_graph(graph: PaddedGraph, sample: Arrays, path: Path, format: str, rows: int) -> None:
-    """Write `graph` in one file, with the batch and all lengths free.
+    """Write `graph` to a file, with dynamic batch and lengths.
 
     Args:
         format: one of `FORMATS`.
-        sample: inputs as those that will come, every free dimension at least 2.
-        rows: the largest length of a row, in tokens or events.
+        sample: sample inputs, with every dynamic dimension of at least 2.
+        rows: the maximum length of a row, in tokens or events.
 
     Raises:
         VibesError: a library is missing.
@@ -36,10 +36,10 @@ def write_graph(graph: PaddedGraph, sample: Arrays, path: Path, format: str, row
 
 
 def open_graph(path: Path, format: str) -> Graph:
-    """What runs the file on this machine's CPU: arrays in, (B, d) float32 out.
+    """Return a function that runs the file on this machine's CPU: arrays in, (B, d) float32 out.
 
     Raises:
-        VibesError: a library is missing, or the file is no graph.
+        VibesError: a library is missing, or the file is not a graph.
     """
     with needs("Exporting", "export"):
         return FORMATS[format]().open(path)
@@ -61,13 +61,13 @@ def _traced(graph: PaddedGraph, sample: Arrays, rows: int) -> torch.export.Expor
 
 
 def tensors_of(arrays: Arrays) -> dict[str, torch.Tensor]:
-    """By sorted name, since a compiled graph knows its inputs by their order."""
+    """Return the tensors sorted by name, since the inputs of a compiled graph are ordered."""
     return {name: torch.from_numpy(arrays[name]) for name in sorted(arrays)}
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """The exporters talk at length about what does not concern whoever exports."""
+    """Suppress the exporters' verbose messages."""
     loggers = [logging.getLogger(name) for name in (None, "onnxscript", "onnx_ir", "torch.onnx")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""The other ways of the method, each a class of its own that a setting names; `build_model` puts a model together."""
+"""The variants of the method, each a class that a setting names; `build_model` builds a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def build_model(vocabulary: Vocabulary, settings: Resolved) -> ListingModel:
-    """Return the untrained model that `settings` describe."""
+    """Return an untrained model with these `settings`."""
     from listing_vibes.model.variants.two_stage import TwoStageModel
     from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 

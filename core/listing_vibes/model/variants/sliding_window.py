@@ -1,6 +1,6 @@
 """Sliding-window attention in blocks, for long rows: O(S * window) memory instead of S x S.
 
-A row is cut into n = ceil(S / c) blocks of c = window // 2 queries; a block sees the block before, itself, the block after,
+A row is cut into n = ceil(S / c) blocks of c = window // 2 queries; a block attends to the block before, itself, the block after
 and `[CLS]`. The output is that of the masked form in `listing_vibes.model.model`.
 """
 
@@ -14,10 +14,10 @@ from listing_vibes.model.model import CLSAttention, ListingEncoder, attend
 
 
 class SlidingWindowAttention(CLSAttention):
-    """Local attention in blocks, wherever the mask is one of blocks."""
+    """Local attention in blocks, if the mask has the form of blocks."""
 
     def gather(self, q: Tensor, x: Tensor, visible: Tensor) -> Tensor:
-        """q (B, H, S, dh) to (B, S, d)."""
+        """Return (B, S, d): attention of q (B, H, S, dh) to x, with the heads joined."""
         if visible.ndim == 4:  # a short row
             return super().gather(q, x, visible)
         batch, heads, length, dh = q.shape
@@ -31,17 +31,17 @@ class SlidingWindowAttention(CLSAttention):
 
 
 class SlidingWindowEncoder(ListingEncoder):
-    """A `ListingEncoder` that reads long rows in blocks."""
+    """A `ListingEncoder` with attention in blocks for long rows."""
 
     attention = SlidingWindowAttention
 
     def window_mask(self, real: Tensor, window: int) -> Tensor:
-        """Return which key each query sees: (B, 1, S, S) bool of short rows, (B, n, 1, c, 1 + 3c) of long ones.
+        """Return the visible keys of each query: (B, 1, S, S) bool of short rows, (B, n, 1, c, 1 + 3c) of long ones.
 
-        There key 0 is `[CLS]`, key 1 + r of block b is token (b - 1) * c + r of the row.
+        In the latter key 0 is `[CLS]`, key 1 + r of block b is token (b - 1) * c + r of the row.
         """
         length = real.shape[1]
-        # Measured forward and backward on one core, windows 16 to 512: the two forms meet near this length.
+        # At about this length both forms are equally fast (forward and backward on one core, windows 16 to 512).
         if length <= 2 * window + 128:
             return super().window_mask(real, window)
         c = window // 2
@@ -50,7 +50,7 @@ class SlidingWindowEncoder(ListingEncoder):
         first = torch.arange(n, device=real.device)[:, None] * c - c
         key = first + torch.arange(3 * c, device=real.device)  # (n, 3c)
         distance = (query[:, :, None] - key[:, None, :]).abs()  # (n, c, 3c)
-        inside = (key > 0) & (key < length)  # [CLS] is a column of its own and must not count twice
+        inside = (key > 0) & (key < length)  # [CLS] has a separate column and must not count twice.
         seen = real[:, key.clamp(0, length - 1)] & inside  # (B, n, 3c)
         visible = (distance <= c) & seen[:, :, None, :]  # (B, n, c, 3c)
         visible = visible | ((distance == 0) & (key > 0)[:, None, :])
@@ -59,7 +59,7 @@ class SlidingWindowEncoder(ListingEncoder):
 
 
 def _neighborhood(x: Tensor, n: int, c: int) -> Tensor:
-    """x (B, H, S, dh) to what each block of c tokens sees: (B * n, H, 1 + 3c, dh)."""
+    """Return the keys or values of each block of c tokens, (B * n, H, 1 + 3c, dh), from x (B, H, S, dh)."""
     batch, heads, length, dh = x.shape
     x = x.transpose(1, 2)  # (B, S, H, dh)
     cls = x[:, None, :1].expand(batch, n, 1, heads, dh)

@@ -1,4 +1,4 @@
-"""The first level of baselines, what any model has to beat: one class in one file each."""
+"""The first level of baselines, which any model has to beat: one class per file."""
 
 from __future__ import annotations
 
@@ -16,71 +16,72 @@ from listing_vibes.registry import Registry
 
 
 class Baseline(ABC):
-    """A scorer without a training of its own: `recent_popularity.py` in this folder is "recent-popularity" in a grid.
+    """A scorer that is fitted in seconds or not trained at all: `recent_popularity.py` in this folder is "recent-popularity" in a grid.
 
-    Evaluation, ablations, tables and the report measure every one of them. One that derives from
-    `listing_vibes.scoring.interactions.IdModel` knows listings by their ids, and is also blended with a model.
+    Evaluation, ablations, tables and the report have all of them. A baseline that derives from
+    `listing_vibes.scoring.interactions.IdModel` knows only listing ids, and is also blended with the model.
     """
 
-    #: What tables and files call it.
+    #: The name in tables and files.
     name: str
-    #: What people read; "": the name.
+    #: The label in texts; "" if it is the name.
     label: ClassVar[str] = ""
-    #: Its place among the baselines.
+    #: The position among the baselines.
     order: ClassVar[int] = 100
-    #: Fitted many times over to be tuned, each time in cubic time or many passes: what `--baselines fast` leaves out.
+    #: Whether tuning is slow (many fits in cubic time or with many passes), so that `--baselines fast` leaves it out.
     slow: ClassVar[bool] = False
-    #: The name of the baseline that it approximates: measured only where that one is left out of a large market.
+    #: The name of the baseline that it approximates; it is evaluated only if that one is left out in a large market.
     stands_in_for: ClassVar[str] = ""
 
     @classmethod
     @abstractmethod
     def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> Self:
-        """Fitted on the training events, with the settings that are best on validation (see `listing_vibes.scoring.tuning`).
+        """Return the baseline with the best settings on validation (see `listing_vibes.scoring.tuning`), fitted on the training events.
 
         Raises:
-            LeftOut: the market is beyond what it can serve.
-            VibesError: no event trains.
+            LeftOut: the market is too large for it.
+            VibesError: there are no training events.
         """
 
     def fitted_on(self, log: EventLog, train: np.ndarray, seed: int = 0) -> Self:
-        """The same settings, fitted on the events where `train` (N,) holds; itself, where nothing is fitted.
+        """Return the baseline with the same settings, fitted on the events `train` (N,) bool; itself if nothing is fitted.
 
         Raises:
-            LeftOut: the market is beyond what it can serve.
+            LeftOut: the market is too large for it.
         """
         return self
 
     @abstractmethod
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32, see `listing_vibes.scoring.ranking.Scorer`."""
+        """Return scores (B, L) float32, see `listing_vibes.scoring.ranking.Scorer`."""
 
 
 class LeftOut(VibesError):
-    """A baseline cannot serve this market; the others are measured without it."""
+    """The market is too large for a baseline; the others are evaluated without it."""
 
-    #: The reason in the words of tables.
+    #: The reason in tables.
     why: ClassVar[str] = "too many listings"
 
 
-#: All of them by the names that grids give them.
+#: All baselines by name.
 BASELINES = Registry(__name__, Baseline, "baseline", group="listing_vibes.baselines")
 
 
 def in_order() -> dict[str, type[Baseline]]:
-    """All baselines by name, in the order of tables."""
+    """Return all baselines by name, in the order of tables."""
     return dict(sorted(BASELINES.items(), key=lambda item: item[1].order))
 
 
 def tuned(
     baseline: type[Baseline], log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0
 ) -> Baseline:
-    """A `baseline` with the settings that are best on validation, fitted on the training events; of a refit, which validates
-    nothing, with those that are best where `choosing` has it.
+    """Return a `baseline` with the best settings on validation, fitted on the training events.
+
+    For a refit, which has no validation, the settings are the best ones on the split `choosing`.
 
     Raises:
-        LeftOut: the market is beyond what it can serve.
-        VibesError: no event trains.
+        LeftOut: the market is too large for it.
+        VibesError: there are no training events.
     """
     query = choosing(split, log, catalogue)
     result = baseline.tune(log, query, catalogue, seed)
@@ -96,15 +97,16 @@ def first_level(
     slow_too: bool = True,
     left_out: dict[str, str] | None = None,
 ) -> list[Baseline]:
-    """Every baseline, tuned on validation recall@30 (see `tuned`); one that cannot serve so large a market is left out, with a warning
-    in the log that says so, and what stands in for it is measured.
+    """Return every baseline, tuned on validation recall@30 (see `tuned`).
+
+    A baseline for which the market is too large is left out with a warning, and replaced by its approximation.
 
     Args:
-        slow_too: False: without those that take long (`Baseline.slow`).
-        left_out: is told which were left out, by label, and why.
+        slow_too: whether to include slow baselines (`Baseline.slow`).
+        left_out: receives the label of each baseline that is left out, and the reason.
 
     Raises:
-        VibesError: no event trains.
+        VibesError: there are no training events.
     """
     missing = {} if left_out is None else left_out
     steps = [item for item in in_order().values() if slow_too or not item.slow]

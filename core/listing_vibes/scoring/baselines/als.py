@@ -1,4 +1,4 @@
-"""Implicit-feedback matrix factorisation by alternating least squares (Hu, Koren & Volinsky 2008), by `implicit`."""
+"""Implicit-feedback matrix factorization by alternating least squares (Hu, Koren & Volinsky 2008), by `implicit`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scipy import sparse
     from threadpoolctl import ThreadpoolController
 
-# factors, regularisation, alpha: small markets want few factors or a firm hand, short histories a large alpha
+# Factors, regularization, alpha: small markets need few factors or strong regularization, short histories a large alpha.
 GRID = (
     (64, 0.01, 5.0),
     (16, 0.01, 1.0),
@@ -34,9 +34,9 @@ ITERATIONS = 15
 
 @dataclass(frozen=True, eq=False)
 class Als(IdModel):
-    """Scores by user factor x listing factor; the user's is solved anew from the history at the query's moment.
+    """Scores by user factor x listing factor; the user factor is solved from the history at the query's moment.
 
-    So users without training events are served as well as any. In a history the confidence is `alpha * decay ** age`.
+    Therefore users without training events also get scores. In a history the confidence is `alpha * decay ** age`.
     """
 
     label = "Implicit ALS"
@@ -62,10 +62,10 @@ class Als(IdModel):
         iterations: int = ITERATIONS,
         seed: int = 0,
     ) -> Als:
-        """Factorise the training events."""
+        """Factorize the training events."""
         from implicit.cpu.als import AlternatingLeastSquares
 
-        with _one_blas_thread():
+        with _single_blas_thread():
             model = AlternatingLeastSquares(
                 factors=factors,
                 regularization=regularization,
@@ -78,7 +78,7 @@ class Als(IdModel):
 
     @classmethod
     def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> Als:
-        """The settings with the best validation recall@30."""
+        """Return the model with the best validation recall@30."""
         interactions = Interactions.of(log, split.train)
 
         def trials() -> Iterator[Als]:
@@ -96,28 +96,28 @@ class Als(IdModel):
         return cls.fit(interactions, **settings | {"factors": factors}, seed=seed)  # type: ignore[arg-type]
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32, -inf for cold listings."""
+        """Return scores (B, L) float32, -inf for cold listings."""
         histories = _csr(self.interactions.histories(batch, self.decay))
-        with _one_blas_thread():
+        with _single_blas_thread():
             users = self.model.recalculate_user(np.arange(len(batch)), histories)  # (B, F)
         return self.interactions.spread(users @ self.model.item_factors.T)
 
 
-def _one_blas_thread() -> AbstractContextManager[object]:
-    # `implicit` has threads of its own; with BLAS threads inside each it warns, and is many times slower
+def _single_blas_thread() -> AbstractContextManager[object]:
+    # `implicit` has its own threads; with BLAS threads in each it warns and is many times slower.
     return _thread_pools().limit(limits=1, user_api="blas")
 
 
 @cache
 def _thread_pools() -> ThreadpoolController:
-    """Those of the libraries that are loaded once `implicit` is; looking for them takes longer than a list."""
+    """Return the thread pools of the libraries that `implicit` loads; cached, since finding them is slower than a list."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def _csr(matrix: sparse.csr_array) -> sparse.csr_matrix:
-    """As the older sparse class that `implicit` knows."""
+    """Return the matrix as the older sparse class that `implicit` requires."""
     from scipy import sparse
 
     return sparse.csr_matrix(matrix)

@@ -12,17 +12,21 @@ from listing_vibes.scoring.interactions import IdModel, Interactions
 from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 
 PENALTIES = (100.0, 1000.0, 10.0, 30.0, 300.0, 3000.0)
-QUICK = 6_000  # warm listings up to which a fit takes seconds; beyond, only the first two penalties are tried
-MOST_LISTINGS = 20_000  # warm ones; the dense inverse would then take 3 GB, and n^3 operations per penalty
+QUICK = (
+    6_000  # Up to so many warm listings a fit takes seconds; beyond, only the first two penalties are tried.
+)
+MOST_LISTINGS = (
+    20_000  # With so many warm listings the dense inverse takes 3 GB, and n^3 operations per penalty.
+)
 
 
 class TooManyListings(LeftOut):
-    """The catalogue is beyond what a dense inverse can serve."""
+    """The market has too many listings for a dense inverse."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ease(IdModel):
-    """Scores by `history @ weights`, each listing of the history weighed by `decay ** age`."""
+    """Scores by `history @ weights`, each listing of the history weighted by `decay ** age`."""
 
     label = "EASE"
     order = 40
@@ -42,7 +46,7 @@ class Ease(IdModel):
             ValueError: the penalty is not above 0.
             TooManyListings: too many warm listings for a dense inverse.
         """
-        from scipy.linalg import lapack  # tables of methods ask for names alone
+        from scipy.linalg import lapack  # Imported here, since tables only need the names of baselines.
 
         if not penalty > 0:
             raise ValueError(f"EASE's penalty must be above 0, got {penalty}")
@@ -52,11 +56,11 @@ class Ease(IdModel):
                 f"EASE needs the inverse of a {count:,} x {count:,} matrix; beyond {MOST_LISTINGS:,} listings with "
                 "training events it is left out."
             )
-        # (W, W) symmetric, so that its transpose is the same in the order that LAPACK wants
+        # (W, W) and symmetric, so that its transpose has the memory order of LAPACK.
         gram = interactions.cooccurrence().toarray().astype(np.float64).T
         gram[np.diag_indices(count)] += penalty
-        factor, _ = lapack.dpotrf(gram, lower=0, overwrite_a=1)  # a penalty makes `gram` positive definite
-        inverse, _ = lapack.dpotri(factor, lower=0, overwrite_c=1)  # its upper triangle
+        factor, _ = lapack.dpotrf(gram, lower=0, overwrite_a=1)  # The penalty makes `gram` positive definite.
+        inverse, _ = lapack.dpotri(factor, lower=0, overwrite_c=1)  # Only the upper triangle is written.
         weights = inverse.astype(np.float32)
         weights = np.triu(weights) + np.triu(weights, 1).T
         weights /= -inverse.diagonal().astype(np.float32)  # B_ij = -P_ij / P_jj
@@ -65,7 +69,7 @@ class Ease(IdModel):
 
     @classmethod
     def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "Ease":
-        """The penalty and recency weight with the best validation recall@30."""
+        """Return the model with the penalty and decay of the best validation recall@30."""
         interactions = Interactions.of(log, split.train)
 
         def trials() -> Iterator[Ease]:
@@ -77,5 +81,5 @@ class Ease(IdModel):
         return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32, -inf for cold listings."""
+        """Return scores (B, L) float32, -inf for cold listings."""
         return self.interactions.spread(self.interactions.histories(batch, self.decay) @ self.weights)

@@ -1,4 +1,4 @@
-"""Item-based nearest neighbours on co-occurrence (Sarwar et al. 2001, with shrinkage as in Bell & Koren 2007)."""
+"""Item-based nearest neighbors on co-occurrence (Sarwar et al. 2001, with shrinkage as in Bell & Koren 2007)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from listing_vibes.scoring.interactions import IdModel, Interactions
 from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 
 if TYPE_CHECKING:
-    from scipy import sparse  # loaded where a matrix is made: tables of methods ask for names alone
+    from scipy import sparse  # Imported where it is used, since tables only need the names of baselines.
 
 SHRINKS = (20.0, 0.0, 5.0, 100.0)
-DENSE = 12_000  # warm listings up to which all similarities are kept, as one dense matrix
-NEIGHBOURS = 500  # kept of each listing beyond that
+DENSE = 12_000  # Up to so many warm listings all similarities are stored in a dense matrix.
+NEIGHBORS = 500  # With more listings so many neighbors are stored per listing.
 BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class ItemKNN(IdModel):
-    """Scores a listing by its similarity to the history, each listing of it weighed by `decay ** age`.
+    """Scores a listing by its similarity to the history, each listing of it weighted by `decay ** age`.
 
-    Similarity is the cosine of the listings' user sets, shrunk where few users speak for it:
+    Similarity is the cosine of the listings' user sets, with shrinkage for few common users:
     `both / (sqrt(users_i * users_j) + shrink)`; a listing is not similar to itself.
     """
 
@@ -45,9 +45,9 @@ class ItemKNN(IdModel):
         interactions: Interactions,
         shrink: float = 20.0,
         decay: float = 0.9,
-        neighbours: int | None = None,
+        neighbors: int | None = None,
     ) -> ItemKNN:
-        """Similarities of the training events; `neighbours` keeps only the most similar ones of each listing."""
+        """Compute the similarities of the training events; with `neighbors` only the most similar ones of each listing."""
         from scipy import sparse
 
         users = np.sqrt(interactions.matrix.sum(axis=0))  # (W,)
@@ -60,21 +60,21 @@ class ItemKNN(IdModel):
             row, column, both = row[apart], column[apart], part.data[apart]
             data = both / (users[row + low] * users[column] + shrink)
             block = sparse.csr_array((data.astype(np.float32), (row, column)), shape=part.shape)
-            if neighbours is not None:
-                block = _strongest(block, neighbours)
-            parts.append(block.toarray() if neighbours is None else block)
-        similarity = np.vstack(parts) if neighbours is None else sparse.vstack(parts, format="csr")
+            if neighbors is not None:
+                block = _strongest(block, neighbors)
+            parts.append(block.toarray() if neighbors is None else block)
+        similarity = np.vstack(parts) if neighbors is None else sparse.vstack(parts, format="csr")
         return cls(interactions, similarity, shrink, decay)
 
     @classmethod
     def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> ItemKNN:
-        """The shrinkage and recency weight with the best validation recall@30."""
+        """Return the model with the shrinkage and decay of the best validation recall@30."""
         interactions = Interactions.of(log, split.train)
-        neighbours = _neighbours(interactions)
+        neighbors = _neighbors(interactions)
 
         def trials() -> Iterator[ItemKNN]:
             for shrink in SHRINKS:
-                fitted = cls.fit(interactions, shrink, neighbours=neighbours)
+                fitted = cls.fit(interactions, shrink, neighbors=neighbors)
                 for decay in DECAYS:
                     yield replace(fitted, decay=decay)
 
@@ -83,23 +83,23 @@ class ItemKNN(IdModel):
     @classmethod
     def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> ItemKNN:
         """See `IdModel`."""
-        return cls.fit(interactions, neighbours=_neighbours(interactions), **settings)
+        return cls.fit(interactions, neighbors=_neighbors(interactions), **settings)
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32, -inf for cold listings."""
+        """Return scores (B, L) float32, -inf for cold listings."""
         from scipy import sparse
 
         scores = self.interactions.histories(batch, self.decay) @ self.similarity  # (B, W)
         return self.interactions.spread(scores.toarray() if sparse.issparse(scores) else scores)
 
 
-def _neighbours(interactions: Interactions) -> int | None:
-    """How many are kept of each listing; None: all."""
-    return None if len(interactions.warm) <= DENSE else NEIGHBOURS
+def _neighbors(interactions: Interactions) -> int | None:
+    """Return how many neighbors are stored per listing; None for all."""
+    return None if len(interactions.warm) <= DENSE else NEIGHBORS
 
 
 def _strongest(block: sparse.csr_array, most: int) -> sparse.csr_array:
-    """The `most` largest values of each row."""
+    """Return the `most` largest values of each row."""
     from scipy import sparse
 
     keep = np.ones(block.nnz, bool)

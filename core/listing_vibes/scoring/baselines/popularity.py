@@ -11,7 +11,7 @@ from listing_vibes.scoring.baselines import Baseline
 
 @dataclass(frozen=True, eq=False)
 class Popularity(Baseline):
-    """The number of training events of each listing, for everybody the same."""
+    """Scores by the number of training events of each listing, the same for all users."""
 
     order = 10
 
@@ -20,18 +20,18 @@ class Popularity(Baseline):
 
     @classmethod
     def fit(cls, log: EventLog, train: np.ndarray) -> "Popularity":
-        """Count the events where `train` (N,) holds."""
+        """Count the events `train` (N,) bool."""
         return cls(log.counts(train).astype(np.float32))
 
     @classmethod
     def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "Popularity":
-        """There is nothing to tune."""
+        """Return the counts of the training events; there is nothing to tune."""
         return cls.fit(log, split.train)
 
     def fitted_on(self, log: EventLog, train: np.ndarray, seed: int = 0) -> "Popularity":
-        """Counted among the events where `train` (N,) holds."""
+        """Return the counts of the events `train` (N,) bool."""
         return self.fit(log, train)
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32."""
+        """Return scores (B, L) float32."""
         return np.broadcast_to(self.counts, (len(batch), len(self.counts)))

@@ -10,13 +10,13 @@ from listing_vibes.scoring.baselines import Baseline
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.tuning import best, validation_sample
 
-WINDOWS = (60, 30, 120, 240)  # days; the first is taken where nothing can be tuned
-LAST_EVENTS = (5, 1, 2, 10, 20)  # events a user, where there are no timestamps
+WINDOWS = (60, 30, 120, 240)  # Days; the first is used without validation.
+LAST_EVENTS = (5, 1, 2, 10, 20)  # Events per user, without timestamps.
 
 
 @dataclass(frozen=True, eq=False)
 class RecentPopularity(Baseline):
-    """The number of recent events of each listing just before a query's moment. It is not trained."""
+    """Scores by the number of recent events of each listing before a query's moment. It is not trained."""
 
     order = 20
 
@@ -25,7 +25,7 @@ class RecentPopularity(Baseline):
 
     @classmethod
     def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "RecentPopularity":
-        """The window with the best validation recall@30."""
+        """Return the scorer with the window of the best validation recall@30."""
         if log.timed:
             trials = (cls(RecentEvents.over_days(log, days)) for days in WINDOWS)
         else:
@@ -33,5 +33,5 @@ class RecentPopularity(Baseline):
         return best(trials, log, validation_sample(split, seed, log.listings), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32."""
+        """Return scores (B, L) float32."""
         return self.recent.counts(batch.at)

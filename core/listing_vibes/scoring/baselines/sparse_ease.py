@@ -1,8 +1,8 @@
-"""EASE of many listings, whose dense inverse is out of reach: each listing's weights are solved among its own neighbours.
+"""EASE for many listings, without a dense inverse: the weights of each listing are solved among its neighbors.
 
 The sparse approximation of Steck, "Markov Random Fields for Collaborative Filtering" (NeurIPS 2019, section 3.2), without
-its sharing of one neighbourhood by several listings: which weights may differ from zero is told by covariance, and
-each column is the ridge regression of EASE on those alone.
+its sharing of a neighborhood by several listings: the covariance selects the nonzero weights, and each column is the ridge
+regression of EASE on these.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,20 +20,20 @@ from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 if TYPE_CHECKING:
     from scipy import sparse
 
-PENALTIES = (100.0, 1000.0)  # as of EASE in a large catalogue
-NEIGHBOURS = 200  # listings that predict one, at most
-MOST_PAIRS = 600_000_000  # of listings of one user: some 5 GB where no two users share one
+PENALTIES = (100.0, 1000.0)  # the same as for EASE in a large market
+NEIGHBORS = 200  # the maximum number of listings that predict another one
+MOST_PAIRS = 600_000_000  # pairs of listings of a user: about 5 GB if no two users share a pair
 
 
 class TooManyPairs(LeftOut):
-    """Users touched so much that what was touched together does not fit into memory."""
+    """The users have so many events that the co-occurrences do not fit into memory."""
 
     why = "too many events"
 
 
 @dataclass(frozen=True, eq=False)
 class SparseEase(IdModel):
-    """Scores by `history @ weights`, each listing of the history weighed by `decay ** age`."""
+    """Scores by `history @ weights`, each listing of the history weighted by `decay ** age`."""
 
     label = "EASE (sparse approximation)"
     order = 41
@@ -54,22 +54,22 @@ class SparseEase(IdModel):
         interactions: Interactions,
         penalty: float = 100.0,
         decay: float = 0.8,
-        neighbours: int = NEIGHBOURS,
+        neighbors: int = NEIGHBORS,
     ) -> "SparseEase":
-        """Solve for the weights with ridge penalty lambda, those of a listing on the `neighbours` that go most with it.
+        """Solve for the weights with ridge penalty lambda; each listing is predicted by its `neighbors` of highest covariance.
 
         Raises:
             ValueError: the penalty is not above 0.
-            TooManyPairs: what was touched together does not fit into memory.
+            TooManyPairs: the co-occurrences do not fit into memory.
         """
-        (weights,) = _weights(interactions, [penalty], neighbours)
+        (weights,) = _weights(interactions, [penalty], neighbors)
         return cls(interactions, weights, penalty, decay)
 
     @classmethod
     def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "SparseEase":
-        """The penalty and recency weight with the best validation recall@30."""
+        """Return the model with the penalty and decay of the best validation recall@30."""
         interactions = Interactions.of(log, split.train)
-        solved = _weights(interactions, PENALTIES, NEIGHBOURS)
+        solved = _weights(interactions, PENALTIES, NEIGHBORS)
 
         def trials() -> Iterator[SparseEase]:
             for penalty, weights in zip(PENALTIES, solved, strict=True):
@@ -80,19 +80,17 @@ class SparseEase(IdModel):
 
     @property
     def note(self) -> str:
-        """What tells it from EASE."""
-        return f"each listing predicted by the {NEIGHBOURS} that go most with it, not by all"
+        """Return the difference from EASE."""
+        return f"each listing predicted by the {NEIGHBORS} of highest covariance, not by all"
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32, -inf for cold listings."""
+        """Return scores (B, L) float32, -inf for cold listings."""
         scores = self.interactions.histories(batch, self.decay) @ self.weights  # (B, W) sparse
         return self.interactions.spread(scores.toarray())
 
 
-def _weights(
-    interactions: Interactions, penalties: Sequence[float], neighbours: int
-) -> list["sparse.csr_array"]:
-    """The weights (W, W) with each of `penalties`, whose systems of equations are gathered once."""
+def _weights(interactions: Interactions, penalties: Sequence[float], most: int) -> list["sparse.csr_array"]:
+    """Return the weights (W, W) with each of `penalties`, whose systems of equations are built once."""
     from scipy import sparse
     from scipy.linalg import lapack
 
@@ -102,36 +100,41 @@ def _weights(
     pairs = int(np.square(np.diff(interactions.matrix.indptr), dtype=np.int64).sum())
     if pairs > MOST_PAIRS:
         raise TooManyPairs(
-            f"The sparse approximation of EASE needs which listings were touched together, up to {pairs:,} pairs here; "
+            f"The sparse approximation of EASE needs the co-occurrences of listings, up to {pairs:,} pairs here; "
             f"beyond {MOST_PAIRS:,} it is left out."
         )
     gram = interactions.cooccurrence()  # (W, W)
     users, count = gram.diagonal().astype(np.float64), gram.shape[0]
-    place = np.full(count, -1, np.int32)  # of a listing among the neighbours
+    position = np.full(count, -1, np.int32)  # position of each listing among the neighbors
     neighbors: list[np.ndarray] = []
     solved: list[list[np.ndarray]] = [[] for _ in penalties]
     for listing in range(count):
-        own = slice(gram.indptr[listing], gram.indptr[listing + 1])
+        row_cells = slice(gram.indptr[listing], gram.indptr[listing + 1])
         others, both = _most_together(
-            listing, gram.indices[own], gram.data[own].astype(np.float64), users, interactions, neighbours
+            listing,
+            gram.indices[row_cells],
+            gram.data[row_cells].astype(np.float64),
+            users,
+            interactions,
+            most,
         )  # (K,)
         neighbors.append(others)
-        place[others] = np.arange(len(others))
+        position[others] = np.arange(len(others))
         length = gram.indptr[others + 1] - gram.indptr[others]
-        cells = ranges(gram.indptr[others], length)  # (C,) of all that is known of the neighbours
-        column = place[gram.indices[cells]]
+        cells = ranges(gram.indptr[others], length)  # (C,) the co-occurrences of the neighbors
+        column = position[gram.indices[cells]]
         available = np.flatnonzero(column >= 0)
         system = np.zeros((len(others), len(others)))  # (K, K), symmetric
         system[np.repeat(np.arange(len(others)), length)[available], column[available]] = gram.data[
             cells[available]
         ]
-        place[others] = -1
+        position[others] = -1
         for penalty, columns in zip(penalties, solved, strict=True):
             if not len(others):
                 columns.append(both)
                 continue
             ridge = system.copy(order="F")
-            ridge[np.diag_indices(len(others))] += penalty  # positive definite by this
+            ridge[np.diag_indices(len(others))] += penalty  # The penalty makes it positive definite.
             columns.append(lapack.dposv(ridge, both, overwrite_a=1)[1])
     row = np.concatenate([np.zeros(0, np.int32), *neighbors])
     end = np.cumsum([0, *map(len, neighbors)])
@@ -151,8 +154,13 @@ def _most_together(
     interactions: Interactions,
     most: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of the `others` (n,) that share users with a listing the `most` whose covariance with it is largest, and how many users
-    they share, of `both` (n,); `users` (W,) is how many each listing has."""
+    """Return the `most` of `others` (n,) with the largest covariance with a listing, and their common users.
+
+    Args:
+        others: (n,) the listings with common users.
+        both: (n,) the numbers of common users.
+        users: (W,) the number of users of each listing.
+    """
     apart = others != listing
     others, both = others[apart], both[apart]
     if len(others) > most:

@@ -148,7 +148,7 @@ class JobScorer:
             names = [log.users[row] for row in rows]
             lists = self.recommender.recommend(log, log.start[rows], self.ends[rows], job.at, job.rules.k)
         id_column = C.LISTING if job.kind == "similar" else C.USER
-        schema = list_schema(id_column, job.timed, bool(job.rules.says))
+        schema = list_schema(id_column, job.timed, bool(job.rules.shows_rule))
         with atomic_path(part_path(self.folder, number)) as temporary:
             table = list_table(schema, names, ids, lists, job.name, job.at)
             pq.write_table(table, temporary, compression="zstd")

@@ -156,7 +156,7 @@ def concentration_check(now: SampledLists, then: SampledLists | None, limits: Th
     most = np.argsort(-np.where(now.active, places, -1), kind="stable")[: max(1, int(now.active.sum()) // 10)]
     return Check(
         name="concentration", value=value, before=before, crossed=crossed, sentence=f"{sentence}.",
-        look="the listings that are shown most; `--at-most`, `--diversity` and `--boost 'fresh …'` show others.",
+        look="the listings that are shown most; `--at-most`, `--diversity` and the rule `boost = 'fresh …'` show others.",
         listings=~np.isin(np.arange(len(places)), most),
     )  # fmt: skip
 
@@ -167,13 +167,15 @@ def seller_check(run: Run, now: SampledLists, by: str, limits: Thresholds) -> Ch
     Raises:
         VibesError: the market has no such attribute.
     """
-    rules = resolve_rules(Rules(at_most=1, seller=attribute_name(run.market, by, "--by")), run.market, True)
+    rules = resolve_rules(
+        Rules(at_most=1, seller=attribute_name(run.market, by, "Argument by")), run.market, True
+    )
     codes = Groups.of(rules, run.market).seller
     assert codes is not None
     available = now.active & (codes >= 0)
     if not available.any():
         raise VibesError(
-            f"Option --by names '{by}', which no active listing has; give another attribute of sellers."
+            f"Argument by names '{by}', which no active listing has; give another attribute of sellers."
         )
     sellers, who = np.unique(codes[available], return_inverse=True)
     places, listings = np.bincount(who, now.places()[available]), np.bincount(who)
@@ -209,7 +211,7 @@ def age_check(run: Run, now: SampledLists) -> Check | None:
     return Check(
         name="young", value=value, before=before, listings=young,
         sentence=f"Listings of the last {YOUNG} days have {value:.0%} of the list entries and are {before:.0%} of the active listings.",
-        look="`--boost 'fresh 0.5 14d'`, which gives new listings more.",
+        look="the rule `boost = 'fresh 0.5 14d'`, which gives new listings a higher score.",
     )  # fmt: skip
 
 

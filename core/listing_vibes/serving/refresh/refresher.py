@@ -33,7 +33,7 @@ from listing_vibes.run.folder import PUSHES
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.prepared import load_prepared, save_prepared
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, known_vectors, save_spaces, spaces_of
+from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces, spaces_of, stored_vectors
 from listing_vibes.run.versions import building, publish, stamp_of, sweep
 from listing_vibes.serving.batch.job import fingerprint_of
 from listing_vibes.serving.refresh.market_tables import (
@@ -264,7 +264,7 @@ class Refresher:
         photos, engine, available = self._photo_vectors(run, market), None, {}
         if run.has_model:
             engine = Engine.load(run.folder, market, run.manifest.settings, photos)
-            available = known_vectors(run.folder, run.folder, engine)
+            available = stored_vectors(run.folder, run.folder, engine)
             save_prepared(built, engine.features, market.fingerprint)
         self.tick()
         spaces = spaces_of(market, photos, engine, lambda _: self.tick(), available, complete=False)

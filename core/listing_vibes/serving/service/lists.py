@@ -163,7 +163,7 @@ class RunState:
                 raise VibesError(
                     f"Listing '{request.subject}' has nothing in the space '{space}'; choose another space."
                 )
-            at = run.moment(query.at) if recommender.rules.ask_moment else None
+            at = run.moment(query.at) if recommender.rules.needs_moment else None
             return _Query(request, recommender, at, row)
         if query.explain:
             run.needs_model()
@@ -205,7 +205,7 @@ class RunState:
             market_changed=self.market_changed,
             unknown=query.unknown,
         )
-        if recommender.rules.says:
+        if recommender.rules.shows_rule:
             for place, listing in zip(shown, results.results, strict=True):
                 listing.rule = RULED[ruled[place]] or None
         is_similar = query.row >= 0
@@ -216,7 +216,7 @@ class RunState:
             results.empty_because = explain_empty(
                 self.run, recommender.rules, query.at, not is_similar, space
             )
-        additions = "" if recommender.additions is None else recommender.additions.fit.holds
+        additions = "" if recommender.additions is None else recommender.additions.fit.parts
         scorer = recommender.space if is_similar else blend_name(*filter(None, additions.split("+")))
         maker = Maker(str(self.run.path), self.run.generation, results.scorer or scorer)
         return MadeList(results, (maker,))

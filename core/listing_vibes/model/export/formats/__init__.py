@@ -1,4 +1,4 @@
-"""The formats that a model is exported in: one class in one file each."""
+"""The export formats of a model: one class per file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     from listing_vibes.model.export.inputs import Arrays
 
-#: Runs what was written: arrays in, (B, d) float32 out.
+#: A function that runs an exported graph: arrays in, (B, d) float32 out.
 Graph = Callable[["Arrays"], "np.ndarray"]
 
 
 class Format(ABC):
-    """How a traced graph becomes a file and is run: `onnx.py` in this folder is `vibes export --format onnx`."""
+    """Writes a traced graph to a file and runs it: `onnx.py` in this folder is `vibes export --format onnx`."""
 
-    #: Of the files.
+    #: The suffix of the files.
     suffix: ClassVar[str]
 
     @abstractmethod
     def write(self, program: ExportedProgram, names: list[str], path: Path) -> None:
-        """Write the program, whose inputs are called `names`, in the file `path` (which is put in its place whole).
+        """Write the program with the input names `names` to the file `path`, atomically.
 
         Raises:
             ImportError: a library is missing.
@@ -35,13 +35,13 @@ class Format(ABC):
 
     @abstractmethod
     def open(self, path: Path) -> Graph:
-        """What runs the file on this machine's CPU.
+        """Return a function that runs the file on this machine's CPU.
 
         Raises:
-            VibesError: the file is no graph.
+            VibesError: the file is not a graph.
             ImportError: a library is missing.
         """
 
 
-#: All formats by name; knowing the names imports no torch.
+#: All formats by name; importing this does not import torch.
 FORMATS = Registry(__name__, Format, "format")

@@ -1,4 +1,4 @@
-"""Writing ONNX, and running it by ONNX Runtime."""
+"""ONNX files, and running them with ONNX Runtime."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ OPSET = 18
 
 
 def write_onnx(program: torch.export.ExportedProgram, names: list[str], path: Path) -> None:
-    """Write the program, whose inputs are called `names`, as one file.
+    """Write the program with the input names `names` as one file.
 
     Raises:
         ImportError: a library is missing.
     """
-    import onnxscript  # noqa: F401 (what torch writes ONNX with)
+    import onnxscript  # noqa: F401 (torch requires it to write ONNX)
 
     created = torch.onnx.export(
         program,
@@ -31,10 +31,10 @@ def write_onnx(program: torch.export.ExportedProgram, names: list[str], path: Pa
 
 
 def open_onnx(path: Path) -> Graph:
-    """What runs the file.
+    """Return a function that runs the file.
 
     Raises:
-        VibesError: it is no ONNX.
+        VibesError: the file is not ONNX.
         ImportError: a library is missing.
     """
     import onnxruntime
@@ -44,7 +44,7 @@ def open_onnx(path: Path) -> Graph:
     options.intra_op_num_threads = torch.get_num_threads()
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the library's errors have no common class
+    except Exception as error:  # The library's errors have no common base class.
         raise VibesError(
             f"{path} cannot be opened ({str(error).splitlines()[0]}); export it again."
         ) from error

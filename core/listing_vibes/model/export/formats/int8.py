@@ -1,4 +1,4 @@
-"""ONNX whose matrices are int8."""
+"""ONNX with int8 weights."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Int8(Format):
-    """As `onnx`, then the weights of the matrix products in int8, see `listing_vibes.model.export.int8`."""
+    """Like `onnx`, with the weights of the matrix products in int8; see `listing_vibes.model.export.int8`."""
 
     suffix = ".int8.onnx"
 

@@ -1,4 +1,4 @@
-"""ONNX, the format that other engines read."""
+"""ONNX in float32."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Onnx(Format):
-    """One ONNX file a graph in float32."""
+    """One ONNX file per graph, in float32."""
 
     suffix = ".onnx"
 

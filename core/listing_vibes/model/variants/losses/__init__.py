@@ -1,4 +1,4 @@
-"""InfoNCE over cosine / temperature, one class in one file by how several positives enter."""
+"""InfoNCE over cosine / temperature, with one class per file for each treatment of several positives."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Loss(ABC):
-    """What training minimises: `log_in.py` in this folder is `training.loss = "log_in"`."""
+    """The objective that training minimizes: `log_in.py` in this folder is `training.loss = "log_in"`."""
 
     @abstractmethod
     def __call__(self, scores: Tensor, positive: Tensor, negative: Tensor, first: Tensor) -> Tensor:
-        """One number, the mean over rows.
+        """Return the mean loss over rows.
 
         Args:
             scores: (B, C), already divided by the temperature.
-            positive, negative: (B, C) bool, which never overlap; what is neither must get no gradient.
+            positive, negative: (B, C) bool, disjoint; other candidates must have no gradient.
             first: (B,) the column of the very next listing.
         """
 
 
-#: All losses by the name that settings give them; knowing the names imports no torch.
+#: All losses by their name in settings; importing this does not import torch.
 LOSSES = Registry(__name__, Loss, "loss", "_", group="listing_vibes.losses")

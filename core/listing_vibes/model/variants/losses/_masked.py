@@ -1,19 +1,19 @@
-"""The sum over some of the candidates that every loss is made of."""
+"""Masked log-sum-exp, which every loss uses."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-#: exp(-50) is nothing beside 1, and not so small that what is made of it takes the slow path of a CPU for tiny numbers.
+#: exp(-50) is negligible compared with 1, but not a denormal number, which is slow on a CPU.
 NOTHING = -50.0
 
 
 def logsumexp_where(scores: Tensor, chosen: Tensor) -> Tensor:
-    """(B,) log of the sum of exp(scores) over the `chosen`; scores (B, C) and chosen (B, C) bool.
+    """Return (B,): log of the sum of exp(scores) over the `chosen`; scores (B, C) and chosen (B, C) bool.
 
-    What `logsumexp` gives for scores filled with a very low number elsewhere, forward and backward five times as fast.
-    Very low, and without gradient, where nothing is chosen.
+    It equals `logsumexp` with all other scores filled with a very low number, but is five times as fast forward and backward.
+    For a row without chosen candidates it is very low, and without gradient.
     """
     result: Tensor = _LogSumExp.apply(scores, chosen)
     return result

@@ -1,4 +1,4 @@
-"""Several positives, each with a log of its own."""
+"""Several positives, each in a separate log."""
 
 import torch
 from torch import Tensor

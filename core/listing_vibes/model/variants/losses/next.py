@@ -12,5 +12,5 @@ class Next(Loss):
 
     def __call__(self, scores: Tensor, positive: Tensor, negative: Tensor, first: Tensor) -> Tensor:
         rest = logsumexp_where(scores, negative)  # (B,)
-        own = scores.gather(1, first[:, None]).squeeze(1)  # (B,)
-        return (torch.logaddexp(own, rest) - own).mean()
+        target = scores.gather(1, first[:, None]).squeeze(1)  # (B,)
+        return (torch.logaddexp(target, rest) - target).mean()

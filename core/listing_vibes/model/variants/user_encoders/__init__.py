@@ -1,4 +1,4 @@
-"""How a history becomes a vector: one class in one file for each user encoder."""
+"""The user encoders, which encode a history as a vector: one class per file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from listing_vibes.registry import Registry
 
-if TYPE_CHECKING:  # a page says how a history is read, for which torch need not be loaded
+if TYPE_CHECKING:  # Pages describe user encoders without loading torch.
     from listing_vibes.features.tokens.vocabulary import Vocabulary
     from listing_vibes.model.config import EncoderConfig
     from listing_vibes.model.model import ListingModel
@@ -18,18 +18,18 @@ if TYPE_CHECKING:  # a page says how a history is read, for which torch need not
 class HistoryEncoding(ABC):
     """One way to encode a history: `listing_vectors.py` in this folder is `history = "listing-vectors"`."""
 
-    #: Whether it reads a history as one row of tokens; else as one vector a listing.
+    #: Whether a history is one row of tokens, rather than one vector per listing.
     reads_tokens: ClassVar[bool]
-    #: How it makes a user's vector, as the end of a sentence.
+    #: How a user's vector is computed, as the end of a sentence.
     sentence: ClassVar[str]
 
     @abstractmethod
     def model(self, vocabulary: Vocabulary, config: EncoderConfig) -> ListingModel:
-        """Return an untrained model that encodes histories so."""
+        """Return an untrained model with this user encoder."""
 
 
-#: All of them by name.
+#: All user encoders by name.
 USER_ENCODERS = Registry(__name__, HistoryEncoding, "user encoder")
 
-#: The name of one, in pydantic models.
+#: The name of a user encoder, in pydantic models.
 History = Annotated[str, AfterValidator(USER_ENCODERS.known)]

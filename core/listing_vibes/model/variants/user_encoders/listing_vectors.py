@@ -1,4 +1,4 @@
-"""A causal pass over listing vectors, the default."""
+"""The default: a causal pass over listing vectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ListingVectors(HistoryEncoding):
-    """Each listing alone, then `listing_vibes.model.model.UserEncoder`."""
+    """Encodes each listing separately, then the history by `listing_vibes.model.model.UserEncoder`."""
 
     reads_tokens = False
     sentence = "each listing alone through the Longformer, then a causal pass over the vectors"
