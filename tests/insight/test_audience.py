@@ -70,7 +70,7 @@ def test_a_listing_that_is_not_in_the_market_competes_with_all(trained):
 
 
 def test_without_a_model_or_a_history_there_is_no_audience(trained, bare):
-    no_events = SimpleNamespace(time=np.zeros(0, np.int64), start=np.zeros(1, np.int64), some_unwanted=False)
+    no_events = SimpleNamespace(time=np.zeros(0, np.int64), start=np.zeros(1, np.int64), has_negatives=False)
     long_ago = pd.Timestamp("1980-01-01", tz="UTC").value
     for run, before in (
         (bare, None),

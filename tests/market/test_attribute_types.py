@@ -28,7 +28,7 @@ def read(name):
     """The listings table of the kind's cells."""
     kind = type_of(name)
     raw = {column: pd.Series(cells) for column, cells in FILES[name].items()}
-    if not kind.own_column:
+    if not kind.has_column:
         return pd.DataFrame({column: cells.astype(float) for column, cells in raw.items()})
     return pd.DataFrame({column: kind.read(cells)[0] for column, cells in raw.items()})
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_one_sentence(kind, value, column, says):
 )  # fmt: skip
 def test_a_condition_is_met_by_the_values_it_asks_for_and_by_no_missing_one(name, asked, rows):
     kind, listings = type_of(name), read(name)
-    found = kind.meets(listings["x"], [kind.wanted(part) for part in asked])
+    found = kind.meets(listings["x"], [kind.parse_condition(part) for part in asked])
     assert found.dtype == bool and np.flatnonzero(found).tolist() == rows
 
 

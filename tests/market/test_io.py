@@ -19,7 +19,7 @@ from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.io import (
     check_table_name,
     find_table,
-    read_kept,
+    read_stored_table,
     read_table,
     table_columns,
     write_table,
@@ -82,13 +82,13 @@ def test_a_table_is_written_as_its_name_says(tmp_path):
         check_table_name(tmp_path / name, "--queries")
         write_table(tmp_path / name, frame)
         assert read_table(tmp_path / name).astype(str).equals(frame.astype(str))
-        assert read_kept(tmp_path / name, ["rank"], "evaluate the run again")["rank"].astype(
+        assert read_stored_table(tmp_path / name, ["rank"], "evaluate the run again")["rank"].astype(
             int
         ).tolist() == [1, 2]
         with pytest.raises(VibesError, match="lacks the column at; evaluate the run again"):
-            read_kept(tmp_path / name, ["user_id", "at"], "evaluate the run again")
+            read_stored_table(tmp_path / name, ["user_id", "at"], "evaluate the run again")
     assert (tmp_path / "q.csv").read_text(encoding="utf-8-sig") == "user_id,rank\na,1\nb,2\n"
-    assert read_kept(tmp_path / "none.csv", ["rank"], "evaluate the run again") is None
+    assert read_stored_table(tmp_path / "none.csv", ["rank"], "evaluate the run again") is None
     for words in (("check", "nowhere", "--rejects"), ("demand", "nowhere", "--out")):
         assert f"Option {words[-1]} is 'q.txt'" in vibes(*words, "q.txt", check=2).stderr
 

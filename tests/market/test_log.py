@@ -59,7 +59,7 @@ def test_a_history_holds_exactly_what_the_user_did_strictly_before(log_of_days, 
 def test_a_touch_is_the_first_where_no_event_before_has_the_listing(log_of_days, rows):
     log, seen = log_of_days(rows), set()
     for row, touch in enumerate(zip(log.user, log.listing, strict=True)):
-        assert log.first_touch[row] == (touch not in seen)
+        assert log.is_first_interaction[row] == (touch not in seen)
         seen.add(touch)
 
 

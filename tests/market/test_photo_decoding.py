@@ -146,7 +146,7 @@ def test_a_photo_that_takes_more_memory_than_the_budget_is_refused(monkeypatch, 
     (tmp_path / "a.webp").write_bytes(data)
     with pytest.raises(PhotoProblem, match="MB to decode"):
         decode(data, (10, 10))
-    assert "MB to decode" in (decoding_problem(tmp_path / "a.webp", whole=False) or "")
+    assert "MB to decode" in (decoding_problem(tmp_path / "a.webp", decode_all=False) or "")
 
 
 BOMBS = """

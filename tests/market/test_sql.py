@@ -102,7 +102,7 @@ def test_an_address_that_is_none_or_leads_nowhere_is_one_sentence(tmp_path):
     with pytest.raises(VibesError, match=r"Connecting failed on .*me:\*\*\*@127") as error:
         import_market("sql", "postgresql+psycopg://me:secret@127.0.0.1:1/shop", tmp_path / "market")
     assert "secret" not in str(error.value) and not (tmp_path / "nowhere.db").exists()
-    with pytest.raises(VibesError, match="houses takes no --events"):
+    with pytest.raises(VibesError, match="houses has no option --events"):
         import_market("houses", tmp_path, tmp_path / "market", events="clicks")
 
 

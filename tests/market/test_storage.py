@@ -24,7 +24,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market import storage
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
-from listing_vibes.market.storage import Place, asked, shown
+from listing_vibes.market.storage import Place, shown, storage_errors
 from listing_vibes.market.table_limit import VARIABLE
 from listing_vibes.serving.refresh.sources import FileSource
 
@@ -182,7 +182,7 @@ def test_a_protocol_that_cannot_be_opened_is_named_without_secrets(protocol, mon
     ],
 )  # fmt: skip
 def test_what_storages_raise_is_one_sentence_without_secrets(error, says):
-    with pytest.raises(VibesError, match=says) as caught, asked(Place(None, "b", "s3://b", "--out")):
+    with pytest.raises(VibesError, match=says) as caught, storage_errors(Place(None, "b", "s3://b", "--out")):
         raise error
     assert "secret" not in str(caught.value) and shown("https://u:p@h/a?sig=1") == "https://h/a"
     assert storage.is_address("s3://b") and not storage.is_address("C://b")

@@ -298,8 +298,8 @@ EVENTS = (
 def test_the_market_says_which_actions_are_unwanted(folder, toml, wanted):
     market = Market.open(folder(toml, listings=LISTINGS, events=EVENTS))
     log = EventLog.from_market(market)
-    assert log.wanted.tolist() == wanted
-    assert "hide" in market.known_actions
+    assert log.is_positive.tolist() == wanted
+    assert "hide" in market.valid_actions
 
 
 def test_an_action_that_nobody_has_is_told_and_a_misspelt_one_or_all_of_them_refused(folder):

@@ -32,7 +32,7 @@ def always(log: EventLog) -> Catalogue:
 
 def without(log: EventLog) -> EventLog:
     """The same events but for those that are not wanted."""
-    kept = log.wanted
+    kept = log.is_positive
     return build_log(
         log.user[kept], log.listing[kept], log.time[kept], log.listings, len(log.users), log.timed
     )
@@ -44,7 +44,7 @@ def test_what_counts_interest_counts_as_if_they_had_not_been(seed, hides, timed)
     bare, at = without(log), np.unique(log.time)
     np.testing.assert_array_equal(log.counts(), bare.counts())
     early = log.time < np.median(log.time)
-    np.testing.assert_array_equal(log.counts(early), bare.counts(early[log.wanted]))
+    np.testing.assert_array_equal(log.counts(early), bare.counts(early[log.is_positive]))
     known, all_of_bare = np.ones(len(log), bool), np.ones(len(bare), bool)
     if timed:
         counts = RecentEvents.over_days(log, 30).counts(at), RecentEvents.over_days(bare, 30).counts(at)
@@ -61,22 +61,22 @@ def test_no_query_asks_for_one_and_none_is_listed_again(seed, hides, timed):
     log = hiding(seed, hides, timed)
     catalogue = always(log)
     split = make_split(log, catalogue)
-    assert not (split.train & ~log.wanted).any()
+    assert not (split.train & ~log.is_positive).any()
     for queries in (split.valid, split.test):
-        assert log.wanted[queries.event].all()
+        assert log.is_positive[queries.event].all()
         allowed = catalogue.candidates(log, queries)
         for query, (start, end) in enumerate(zip(queries.start, queries.end, strict=True)):
             history = np.arange(start, end)
-            assert not allowed[query, log.listing[history[~log.wanted[history]]]].any()
+            assert not allowed[query, log.listing[history[~log.is_positive[history]]]].any()
     if not timed:  # of each user the last two that are wanted
         for user, event in zip(split.test.user, split.test.event, strict=True):
-            own = np.flatnonzero((log.user == user) & log.wanted)
+            own = np.flatnonzero((log.user == user) & log.is_positive)
             assert event == own[-1] and own[-2] in split.valid.event
     bare = without(log)
     fitted = Popularity.fit(log, split.train).counts
     np.testing.assert_array_equal(fitted, np.bincount(log.listing[split.train], minlength=log.listings))
     if timed and split.train.any():
-        ids = Interactions.of(log, split.train), Interactions.of(bare, split.train[log.wanted])
+        ids = Interactions.of(log, split.train), Interactions.of(bare, split.train[log.is_positive])
         assert (ids[0].matrix != ids[1].matrix).nnz == 0 and (ids[0].warm == ids[1].warm).all()
 
 
@@ -96,7 +96,7 @@ def test_none_is_a_positive_and_those_of_the_history_are_negatives(seed, hides, 
         begin, end = examples.train_span[user]
         assert (begin, end) == (log.start[user], own[-1] + 1)
         assert set(np.flatnonzero(shut[row]).tolist()) == {
-            int(log.listing[event]) for event in range(begin, end) if log.wanted[event]
+            int(log.listing[event]) for event in range(begin, end) if log.is_positive[event]
         }
 
 
@@ -132,12 +132,12 @@ def asked():
 
 def test_a_history_is_read_without_them_and_cut_to_them(asked):
     log, _, start, end = asked
-    part = log.wanted_only(start, end)
+    part = log.select_positive(start, end)
     assert part.listing.tolist() == [0, 2, 3, 5] and part.start.tolist() == [0, 2, 4]
-    owner, listing = log.not_this(start, end)
+    owner, listing = log.negatives(start, end)
     assert (owner.tolist(), listing.tolist()) == ([1, 1], [1, 4])
-    assert log.newest_wanted(start, end).tolist() == [1, 4]
-    assert log.newest_wanted(np.array([3]), np.array([4])).tolist() == [3]  # nothing else is there
+    assert log.newest_positive(start, end).tolist() == [1, 4]
+    assert log.newest_positive(np.array([3]), np.array([4])).tolist() == [3]  # nothing else is there
 
 
 @pytest.mark.parametrize(("weight", "learned"), [(0.0, False), (0.5, False), (0.5, True), (0.0, True)])
@@ -147,7 +147,7 @@ def test_the_model_loses_what_a_request_would_take_unless_it_has_learned(asked, 
     users = vectors[[0, 5]]
     found = late.scores(users, vectors, vectors, log, start, end)
     bare = LateInteraction(weight).scores(
-        users, vectors, vectors, (part := log.wanted_only(start, end)), part.start[:-1], part.start[1:]
+        users, vectors, vectors, (part := log.select_positive(start, end)), part.start[:-1], part.start[1:]
     )
     np.testing.assert_allclose(found[0], bare[0], atol=1e-6)
     loss = NOT * np.std(bare[1]) * likeness(vectors, np.array([1, 4]))

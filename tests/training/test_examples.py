@@ -116,7 +116,7 @@ def test_joined_markets_keep_their_users_histories_and_queries_apart(small_marke
         one, log=replace(one.log, unwanted=(action,))
     )  # what one calls unwanted another may want
     log = TrainingData.joined([one, refusing], ["a", "b"]).log
-    assert log.wanted[:events].all() and np.array_equal(log.wanted[events:], one.log.action != 0)
+    assert log.is_positive[:events].all() and np.array_equal(log.is_positive[events:], one.log.action != 0)
 
 
 def test_one_rule_for_what_is_a_negative_whichever_market_is_named_first(make_log, always_live):

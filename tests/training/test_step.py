@@ -95,7 +95,7 @@ def twin(model, data, bank, batch, config) -> tuple[float, float]:
         for e, example in enumerate(batch.rows):
             user, at, following = examples.user[example], examples.at[example], own[e, 0]
             begin, end = examples.train_span[user]
-            touched = {int(log.listing[row]) for row in range(begin, end) if log.wanted[row]}
+            touched = {int(log.listing[row]) for row in range(begin, end) if log.is_positive[row]}
             scores, positive, negatives = [], None, 0
             for column, listing in enumerate(drawn.listing):
                 fresh = drawn.bank_rows is None
@@ -106,7 +106,7 @@ def twin(model, data, bank, batch, config) -> tuple[float, float]:
                 if config.late_interaction:
                     near = [-1.0]
                     for row in histories[e]:
-                        if log.wanted[row] and (config.late_itself or log.listing[row] != listing):
+                        if log.is_positive[row] and (config.late_itself or log.listing[row] != listing):
                             near.append(listings[log.listing[row]] @ vector)
                     score += config.late_interaction * max(near)
                 score /= config.temperature

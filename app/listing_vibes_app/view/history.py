@@ -38,6 +38,6 @@ def later_listings(view: MarketView, user: int, at: int, events: int | None = No
     log = view.log
     available = int(log.start[user]) + at
     later = slice(available, int(log.start[user + 1]) if events is None else available + events)
-    return set(log.listing[later][log.wanted[later]].tolist()) - set(
+    return set(log.listing[later][log.is_positive[later]].tolist()) - set(
         log.listing[available - at : available].tolist()
     )

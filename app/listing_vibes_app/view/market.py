@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import printable
-from listing_vibes.market.amounts import said_unit, years_of
+from listing_vibes.market.amounts import display_unit, years_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Attribute, Market
@@ -152,7 +152,7 @@ class MarketView:
 
     def unit(self, attribute: Attribute) -> str:
         """Return the attribute's unit; `currency` means that of the market."""
-        return said_unit(self.market, attribute)
+        return display_unit(self.market, attribute)
 
     def is_year(self, attribute: Attribute) -> bool:
         """Return True for a number without a unit whose values are all years."""

@@ -11,7 +11,7 @@ import pandas as pd
 from listing_vibes.defaults import K
 from listing_vibes.evaluation.intervals import with_holm
 from listing_vibes.evaluation.ranked_queries import RankedQueries
-from listing_vibes.market.io import read_kept, require_numbers
+from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.scoring.metrics import DEFAULT
 from listing_vibes.tables import render_table, write_interval, write_p
 
@@ -42,7 +42,7 @@ def read_ablation(path: Path) -> pd.DataFrame | None:
         VibesError: the table is damaged, or lacks a column.
     """
     hint = "create it again with vibes ablate"
-    table = read_kept(path, COLUMNS, hint)
+    table = read_stored_table(path, COLUMNS, hint)
     if table is not None:
         require_numbers(table, path, ("value", "queries"), hint)
         require_numbers(

@@ -131,7 +131,7 @@ def embed(
 ) -> None:
     """Embed a market's listings without training, with the model of another run or in the untrained spaces."""
     from listing_vibes.features.photos.trainable import trained_weights
-    from listing_vibes.features.photos.vectors import tell_broken
+    from listing_vibes.features.photos.vectors import report_broken_photos
     from listing_vibes.market.market import Market
     from listing_vibes.run.manifest import Manifest, named_model
     from listing_vibes.run.spaces import embed_market
@@ -146,7 +146,7 @@ def embed(
             weights = trained_weights(folder, encoder) if weights is None else weights
     vectors = None if photos is False else photo_vectors(opened, encoder, weights)
     with progress_bar() as progress:
-        tell_broken(opened.path, vectors, progress)
+        report_broken_photos(opened.path, vectors, progress)
         manifest = embed_market(opened, run, vectors, model, progress)
     left_out = (
         " Photos are not embedded; --photos embeds them." if photos is False and len(opened.photos) else ""

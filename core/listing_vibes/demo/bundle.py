@@ -54,7 +54,7 @@ WITHOUT_PHOTOS, HOMES = SMALLER
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class DemoMarket:
     """A demo market on disk, with its latent world and its photo vectors."""
 
     market: Market
@@ -62,7 +62,7 @@ class Made:
     photos: PhotoVectors
 
 
-def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> Made:
+def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> DemoMarket:
     """Simulate the market and the truth into `folder` with the photos of `photo_root`, and embed these.
 
     `size` goes to `listing_vibes.demo.simulate.simulate`.
@@ -78,10 +78,10 @@ def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> 
     simulated = simulate(folder, photo_root, truth=folder / TRUTH, overwrite=True, **size)
     market = Market.open(folder)
     vectors = embed_photos(folder, market.photos, load_photo_encoder(ENCODER), report=report)
-    return Made(market, simulated.world, vectors)
+    return DemoMarket(market, simulated.world, vectors)
 
 
-def finish(made: Made, run: Path, report: Report) -> Run:
+def finish(demo: DemoMarket, run: Path, report: Report) -> Run:
     """Evaluate a trained run together with the oracle, draw its map, make its photos searchable, and store the market's path
     relative to the project.
 
@@ -91,15 +91,15 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     shutil.rmtree(trained, ignore_errors=True)
     run.rename(trained)
     round_weights(trained)
-    manifest = embed_market(made.market, run, made.photos, trained)
+    manifest = embed_market(demo.market, run, demo.photos, trained)
     for path in (trained / name for name in BESIDE):
         if path.is_file():
             shutil.copyfile(path, run / path.name)
     shutil.rmtree(trained)
     seal(run, manifest.model_copy(update={"market": ".."}))
     report(Stage("measuring"))
-    opened = Run.open(run, made.market)
-    save_measured(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
+    opened = Run.open(run, demo.market)
+    save_measured(opened, evaluate_run(opened, also=[Oracle(demo.world, opened.log)]))
     report(Stage("drawing the map"))
     save_map(opened, report=report)
     report(Stage("classifying the photos"))

@@ -62,9 +62,9 @@ COUNTS = ("one", "two", "three", "four", "five", "six")
 def title(home: Home, district: str, rng: np.random.Generator) -> str:
     """Return a short name for a listing, with rooms, location and often the building."""
     rooms = f"{COUNTS[home.rooms - 1]}-room home"
-    building = _one(rng, BUILDING_WORDS[home.building])
+    building = _choose(rng, BUILDING_WORDS[home.building])
     return (
-        f"{_one(rng, LEADS)} {rooms} in {district}",
+        f"{_choose(rng, LEADS)} {rooms} in {district}",
         f"{rooms.capitalize()}, {building}, {district}",
         f"{district}: {rooms} in {_article(building)}",
         f"{home.area_m2:.0f} m² in {district}",
@@ -77,53 +77,55 @@ def description(home: Home, district: str, rng: np.random.Generator, p: Paramete
         return None
     sentences = [_opening(home, district, rng)]
     if rng.random() < p.vague:
-        sentences = [*sentences[: int(rng.integers(0, 2))], *_some(rng, VAGUE, 1, 3)]
+        sentences = [*sentences[: int(rng.integers(0, 2))], *_sample(rng, VAGUE, 1, 3)]
     else:
         sentences += _facts(home, rng, p)
         if rng.random() < p.condition:
             given = home.quality + p.flattery + rng.normal(0, p.condition_noise)
             sentences.append(
-                _one(rng, CONDITIONS[int(np.clip(given * len(CONDITIONS), 0, len(CONDITIONS) - 1))]) + "."
+                _choose(rng, CONDITIONS[int(np.clip(given * len(CONDITIONS), 0, len(CONDITIONS) - 1))]) + "."
             )
-        sentences += _some(rng, VAGUE, 0, 2)
+        sentences += _sample(rng, VAGUE, 0, 2)
     if rng.random() < p.hint:
-        named = home.vibe if rng.random() < p.honest_hint else _one(rng, VIBES)
-        sentences.insert(int(rng.integers(1, len(sentences) + 1)), _one(rng, HINTS[named]).capitalize() + ".")
+        named = home.vibe if rng.random() < p.honest_hint else _choose(rng, VIBES)
+        sentences.insert(
+            int(rng.integers(1, len(sentences) + 1)), _choose(rng, HINTS[named]).capitalize() + "."
+        )
     return " ".join(sentences)
 
 
 def _opening(home: Home, district: str, rng: np.random.Generator) -> str:
     rooms = f"{COUNTS[home.rooms - 1]} room{'s' if home.rooms > 1 else ''}"
-    text = _one(rng, OPENINGS).format(rooms=rooms, area=f"{home.area_m2:.0f}", district=district)
+    text = _choose(rng, OPENINGS).format(rooms=rooms, area=f"{home.area_m2:.0f}", district=district)
     return text[0].upper() + text[1:]
 
 
 def _facts(home: Home, rng: np.random.Generator, p: Parameters) -> list[str]:
     """Return some true sentences; each is about another home's fact with the probability `wrong`."""
     wrong = rng.random(4) < p.wrong
-    view = _one(rng, tuple(VIEW_WORDS)) if wrong[0] else home.view
-    building = _one(rng, BUILDINGS) if wrong[1] else home.building
+    view = _choose(rng, tuple(VIEW_WORDS)) if wrong[0] else home.view
+    building = _choose(rng, BUILDINGS) if wrong[1] else home.building
     facts = [
-        _one(rng, VIEW_WORDS[view]) + ".",
-        f"It lies in {_article(_one(rng, BUILDING_WORDS[building]))}.",
+        _choose(rng, VIEW_WORDS[view]) + ".",
+        f"It lies in {_article(_choose(rng, BUILDING_WORDS[building]))}.",
     ]
     if home.balcony != wrong[2]:
-        facts.append(_one(rng, ("With a balcony.", "A balcony for the morning sun.")))
+        facts.append(_choose(rng, ("With a balcony.", "A balcony for the morning sun.")))
     if (home.light > 0.6) != wrong[3]:
-        facts.append(_one(rng, ("Sunny rooms.", "Large windows.", "Lots of daylight.")))
+        facts.append(_choose(rng, ("Sunny rooms.", "Large windows.", "Lots of daylight.")))
     if home.floor >= 1 and rng.random() < 0.4:
         facts.append(f"Floor {home.floor} of {home.floors}.")
-    return _some(rng, facts, 1, len(facts))
+    return _sample(rng, facts, 1, len(facts))
 
 
 def _article(words: str) -> str:
     return f"{'an' if words[0] in 'aeio' else 'a'} {words}"
 
 
-def _one(rng: np.random.Generator, choices: Sequence[str]) -> str:
+def _choose(rng: np.random.Generator, choices: Sequence[str]) -> str:
     return choices[int(rng.integers(len(choices)))]
 
 
-def _some(rng: np.random.Generator, choices: Sequence[str], least: int, most: int) -> list[str]:
+def _sample(rng: np.random.Generator, choices: Sequence[str], least: int, most: int) -> list[str]:
     """Return between `least` and `most` different choices, in random order."""
     return [choices[i] for i in rng.permutation(len(choices))[: int(rng.integers(least, most + 1))]]

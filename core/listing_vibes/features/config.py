@@ -61,7 +61,7 @@ class FeatureConfig(BaseModel):
 
     @field_validator("photo_train_blocks")
     @classmethod
-    def _told_one_by_one(cls, stages: int, info: ValidationInfo) -> int:
+    def _check_trainable(cls, stages: int, info: ValidationInfo) -> int:
         result = info.data
         if stages and result.get("photo_encoders", ()) != (TRAINABLE,):
             raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoders or set this to 0")

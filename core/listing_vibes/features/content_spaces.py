@@ -21,7 +21,7 @@ from listing_vibes.features.tokens.tabular import bin_offsets
 from listing_vibes.features.units import unit_rows
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.market.own_vectors import own_vectors
+from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.progress import Report
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def content_spaces(
 ) -> dict[str, np.ndarray]:
     """Return the vectors (L, d) of each space: `photos`, `attributes` and precomputed vectors, where the market has their data.
 
-    `complete` is as in `listing_vibes.market.own_vectors`.
+    `complete` is as in `listing_vibes.market.precomputed_vectors`.
     """
     values: dict[str, np.ndarray] = {}
     if photos is not None and photos.ok.any():
@@ -49,7 +49,7 @@ def content_spaces(
         featurizer = attribute_featurizer(market, report)
         values["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None, report))
     for name in market.config.vectors:
-        vectors = own_vectors(market, name, complete)
+        vectors = precomputed_vectors(market, name, complete)
         if vectors is not None:
             values[name] = vectors
     return values
@@ -88,14 +88,14 @@ def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | 
         blocks.append(block)
     if not blocks:
         return np.zeros((tokens.listings, 1), np.float32)
-    something: np.ndarray = np.any([_centre(block, available) for block in blocks], axis=0)  # (L,)
+    something: np.ndarray = np.any([_center(block, available) for block in blocks], axis=0)  # (L,)
     full = np.concatenate(blocks, axis=1)
     if not full.any():  # all listings are equal
         return something[:, None].astype(np.float32)
     return unit_rows(full)
 
 
-def _centre(block: np.ndarray, fitted: int) -> np.ndarray:
+def _center(block: np.ndarray, fitted: int) -> np.ndarray:
     """Subtract from (L, d), in place, the mean of its non-zero rows among the first `fitted`; zero rows stay zero.
 
     Returns (L,) bool, which rows are not zero.

@@ -13,31 +13,31 @@ from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 
 
-def coverage(market: Market, featurizer: Featurizer, carried: TransferReport) -> float:
+def coverage(market: Market, featurizer: Featurizer, report: TransferReport) -> float:
     """Return the mean over the market's attributes of the share of their values that the model has learned, 0 to 1.
 
     An attribute that the model has not learned counts as 0. Photos count as one attribute, where the market has any.
     """
-    available = values_known(featurizer, view_market(featurizer, market))
-    shares = [max(available.get(name, 0.0), available.get(rank_name(name), 0.0)) for name in carried.known]
+    available = value_coverage(featurizer, view_market(featurizer, market))
+    shares = [max(available.get(name, 0.0), available.get(rank_name(name), 0.0)) for name in report.known]
     if featurizer.vocabulary.pieces:  # word pieces cover the words of any market
-        shares = [1.0] * len(carried.known)
-    shares += [0.0] * len(carried.new)
+        shares = [1.0] * len(report.known)
+    shares += [0.0] * len(report.new)
     if len(market.photos):
-        shares.append(float(carried.photos == "known"))
+        shares.append(float(report.photos == "known"))
     return float(np.mean(shares)) if shares else 0.0
 
 
-def values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
+def value_coverage(featurizer: Featurizer, market: Market) -> dict[str, float]:
     """Return the covered share of values of each common attribute; `market` is as `view_market` returns it."""
     if featurizer.vocabulary.pieces:
         return {}
     existing = {attribute.name for attribute in market.attributes}
     available = [entry for entry in featurizer.vocabulary.attributes if entry.name in existing]
-    return {entry.name: _share_known(entry, market.listings) for entry in available}
+    return {entry.name: _covered_share(entry, market.listings) for entry in available}
 
 
-def _share_known(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
+def _covered_share(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
     kind = type_of(entry.kind)
     if entry.edges or entry.grids:
         return 1.0 - kind.outgrown(entry, listings)

@@ -14,9 +14,9 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.market_ranks import MarketRanks, rank_name
-from listing_vibes.features.own_vectors import fit_vectors, with_vectors
 from listing_vibes.features.photos.photo_tokens import fit_photos, gather_photos
 from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.precomputed_vectors import fit_vectors, with_vectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.removed_settings import stored_settings
 from listing_vibes.features.sequences import Meta
@@ -97,9 +97,9 @@ class Featurizer:
         reducers = fit_photos(market, config, width, rows, photos)
         views = _text_views(market, config, width, rows, vocabulary, report)
         encoder = photos.encoder if photos is not None and reducers else ""
-        own = fit_vectors(market, config, width, rows)
-        vocabulary = _sized(vocabulary, config, reducers, views, own)
-        return cls(config, width, vocabulary, reducers, encoder, views, None, own)
+        precomputed = fit_vectors(market, config, width, rows)
+        vocabulary = _sized(vocabulary, config, reducers, views, precomputed)
+        return cls(config, width, vocabulary, reducers, encoder, views, None, precomputed)
 
     def extend(
         self,
@@ -120,9 +120,9 @@ class Featurizer:
             reducers = fit_photos(market, config, width, rows, photos)
         views = self.texts or _text_views(market, config, width, rows, vocabulary, report)
         encoder = self.photo_encoder or (photos.encoder if photos is not None and reducers else "")
-        own = self.vectors or fit_vectors(market, config, width, rows)
-        vocabulary = _sized(vocabulary, config, reducers, views, own)
-        return Featurizer(config, width, vocabulary, reducers, encoder, views, here.within, own)
+        precomputed = self.vectors or fit_vectors(market, config, width, rows)
+        vocabulary = _sized(vocabulary, config, reducers, views, precomputed)
+        return Featurizer(config, width, vocabulary, reducers, encoder, views, here.within, precomputed)
 
     def transform(
         self, market: Market, photos: PhotoVectors | None, report: Report | None = None
@@ -167,7 +167,9 @@ class Featurizer:
             names = {
                 attribute.name: market.config.shared_name(attribute.name) for attribute in market.attributes
             }
-            names = {own: name for own, name in names.items() if own not in existing and name in existing}
+            names = {
+                shared: name for shared, name in names.items() if shared not in existing and name in existing
+            }
             return market.renamed(names) if names else market
         shared = market.shared()
         within = self.within if self.within.fitted else self.within.of(shared.listings)
@@ -320,9 +322,9 @@ def _sized(
     config: FeatureConfig,
     reducers: list[Reducer],
     views: list[TextVectorsView],
-    own: dict[str, Reducer],
+    precomputed: dict[str, Reducer],
 ) -> Vocabulary:
-    sizes = {"photo_views": max(len(reducers) + len(own), 1), "text_views": max(len(views), 1)}
+    sizes = {"photo_views": max(len(reducers) + len(precomputed), 1), "text_views": max(len(views), 1)}
     return vocabulary.model_copy(update=sizes)
 
 

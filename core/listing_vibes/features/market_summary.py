@@ -35,11 +35,11 @@ class Spread(_Part):
     missing: float  # share of listings
 
     @classmethod
-    def of(cls, name: str, kind: str, listings: pd.DataFrame, known: AttributeVocabulary) -> Spread:
-        """Return the distribution of the attribute `name` of `listings`; only values in the model's vocabulary `known` are stored."""
+    def of(cls, name: str, kind: str, listings: pd.DataFrame, vocabulary: AttributeVocabulary) -> Spread:
+        """Return the distribution of the attribute `name` of `listings`; only values in the model's `vocabulary` are stored."""
         least = max(LEAST, round(LEAST_SHARE * len(listings)))
         entry = type_of(kind).fit(listings, name, BINS, least)
-        held = set(known.values)
+        held = set(vocabulary.values)
         values = [value for value in entry.values if value in held][:MOST]
         small = {"values": values, "buckets": 0, "grids": entry.grids[:1], "first": 1}
         return cls.by(entry.model_copy(update=small), listings)
@@ -48,29 +48,29 @@ class Spread(_Part):
     def by(cls, entry: AttributeVocabulary, listings: pd.DataFrame) -> Spread:
         """Return the distribution of `listings` over the values, bins or cells of `entry`."""
         kind, counts = type_of(entry.kind), np.zeros(entry.size)
-        single, single_there = 0, kind.missing(listings, entry.name)
+        single, is_missing = 0, kind.missing(listings, entry.name)
         for given in kind.tokenize(entry, listings):
             ids = given.ids
             ids = ids[(ids >= 1) & (ids <= entry.size)]
             counts += np.bincount(ids - 1, minlength=entry.size)
             single += given.sets is None
-        full = max(1.0, float((~single_there).sum()) if single else counts.sum())
-        return cls(entry=entry, shares=(counts / full).round(6).tolist(), missing=float(single_there.mean()))
+        full = max(1.0, float((~is_missing).sum()) if single else counts.sum())
+        return cls(entry=entry, shares=(counts / full).round(6).tolist(), missing=float(is_missing.mean()))
 
     @property
-    def whole(self) -> np.ndarray:
+    def distribution(self) -> np.ndarray:
         """(n + 2,) with a sum of 1: the shares of the values, of other values, and of missing values among all listings."""
         given = np.array([*self.shares, max(0.0, 1 - sum(self.shares))]) * (1 - self.missing)
         return np.append(given, self.missing)
 
     @property
-    def told(self) -> bool:
+    def has_values(self) -> bool:
         """Whether any values are stored; rare ones (`host_id`) are not, so that listings cannot be compared by them."""
         return bool(self.shares) or self.missing == 1
 
     def distance(self, listings: pd.DataFrame) -> float:
         """Return the total variation in [0, 1] between this and the distribution of `listings`."""
-        return float(0.5 * np.abs(self.whole - Spread.by(self.entry, listings).whole).sum())
+        return float(0.5 * np.abs(self.distribution - Spread.by(self.entry, listings).distribution).sum())
 
 
 class PhotoSpread(_Part):
@@ -141,7 +141,7 @@ class MarketSummary(_Part):
         return {
             name: spread.distance(market.listings)
             for name, spread in self.attributes.items()
-            if kinds.get(name) == spread.entry.kind and spread.told
+            if kinds.get(name) == spread.entry.kind and spread.has_values
         }
 
 

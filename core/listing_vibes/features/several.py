@@ -60,7 +60,7 @@ def fit_featurizer(
         numbers={name: [] for name in numbers},
         place=place_columns() if any(a.name == C.PLACE for a in shared) else {},
     )
-    available = [_known(market, shared) for market in markets]
+    available = [_shared_columns(market, shared) for market in markets]
     frames = [within.of(frame).add_ranks(frame) for frame in available]
     attributes: list[Attribute] = []
     for attribute in shared:
@@ -134,7 +134,7 @@ def same_unit(name: str, markets: Sequence[Market]) -> bool:
     return len(units) == 1 and not any(is_ambiguous(unit) for unit in units)
 
 
-def _known(market: Market, shared: Sequence[Attribute]) -> pd.DataFrame:
+def _shared_columns(market: Market, shared: Sequence[Attribute]) -> pd.DataFrame:
     """Return the columns of a market in `shared`, by their shared names."""
     listings = market.shared().listings
     columns = [column for item in shared for column in type_of(item.kind).columns(item.name)]

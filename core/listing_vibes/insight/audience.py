@@ -53,8 +53,8 @@ class Audience:
         start = log.start[:-1]
         length = available[log.start[1:]] - available[start]  # (all users,): times ascend within a user
         requested = length
-        if log.some_unwanted and not run.engine.settings.training.unwanted_learned:
-            requested = log.wanted_before[start + length] - log.wanted_before[start]
+        if log.has_negatives and not run.engine.settings.training.unwanted_learned:
+            requested = log.positives_before[start + length] - log.positives_before[start]
         users = np.flatnonzero(requested > 0)
         if not len(users):
             raise VibesError("No user has an event before that moment, so there is no history to go by.")

@@ -32,7 +32,7 @@ class MarketDays:
         if first == last:
             return None
         order = np.argsort(day, kind="stable")
-        order = order[log.wanted[order]]
+        order = order[log.is_positive[order]]
         start = np.searchsorted(day[order], np.arange(first, last + 2))
         return cls(first, catalogue, log.listing[order], start)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.coverage import values_known
+from listing_vibes.features.coverage import value_coverage
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, load_summaries, view_market
@@ -101,7 +101,7 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
     transfer_report = TransferReport.of(opened, featurizer, Path(origin.run) if origin else path, name)
     described = view_market(featurizer, opened)
     neighbors, distances = nearest_market(seen, described)
-    available = values_known(featurizer, described)
+    available = value_coverage(featurizer, described)
     photos = None
     if featurizer.photo is not None and len(opened.photos):
         with suppress(VibesError):  # photos that are not embedded yet are left out

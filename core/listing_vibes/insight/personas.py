@@ -80,7 +80,7 @@ def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matri
     row_of = np.full(len(run.market.listings), -1)  # of the run, by row of the market
     row_of[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
     listing = row_of[log.listing] if len(log) else np.empty(0, np.int64)
-    requested = np.flatnonzero((listing >= 0) & log.wanted)
+    requested = np.flatnonzero((listing >= 0) & log.is_positive)
     pairs = np.unique(np.stack([log.user[requested], listing[requested]], axis=1), axis=0)  # however often
     shape = (len(log.users), len(rows))
     history = sparse.csr_matrix((np.ones(len(pairs), np.float32), (pairs[:, 0], pairs[:, 1])), shape)
@@ -102,7 +102,7 @@ def _names(run: Run, rows: np.ndarray, history: sparse.csr_matrix, group: np.nda
 def _last_events(run: Run, user: int) -> pd.DataFrame:
     """Return the newest event of each of a user's last listings, oldest first."""
     log, ids = run.log, run.market.listings[C.LISTING].to_numpy(str)
-    events = np.flatnonzero(log.wanted[log.start[user] : log.start[user + 1]]) + log.start[user]
+    events = np.flatnonzero(log.is_positive[log.start[user] : log.start[user + 1]]) + log.start[user]
     frame = pd.DataFrame(
         {
             C.LISTING: ids[log.listing[events]],

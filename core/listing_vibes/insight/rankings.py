@@ -10,7 +10,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import QUERIES, RANK
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import read_kept, require_numbers
+from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.run.versions import results_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
         VibesError: the file is damaged.
     """
     path, hint = results_of(run.path) / QUERIES, "evaluate the run again"
-    frame = read_kept(path, KEY, hint)
+    frame = read_stored_table(path, KEY, hint)
     if frame is not None:
         require_numbers(frame, path, [RANK + name for name in rankers(frame)], hint)
     return frame

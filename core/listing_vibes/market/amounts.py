@@ -69,7 +69,7 @@ def is_ambiguous(unit: str) -> bool:
     return _currency(unit) in _AMBIGUOUS
 
 
-def said_unit(market: Market, attribute: Attribute) -> str:
+def display_unit(market: Market, attribute: Attribute) -> str:
     """Return the unit of an attribute for display: that of `market.toml`, or the market's currency where it refers to that."""
     return printable(market.config.currency) if attribute.unit == OWN else attribute.unit
 
@@ -79,7 +79,7 @@ def price(market: Market) -> Attribute | None:
     """Return the price attribute: a number in a currency, or else one with the name of a price; None where there is none."""
     numbers = [item for item in market.attributes if item.shown_as == "number"]
     named = (item for item in numbers if "price" in (item.name.casefold(), item.label.casefold()))
-    return next((item for item in numbers if is_currency(said_unit(market, item))), next(named, None))
+    return next((item for item in numbers if is_currency(display_unit(market, item))), next(named, None))
 
 
 def unit_of(market: Market, attribute: Attribute) -> str:
@@ -88,19 +88,21 @@ def unit_of(market: Market, attribute: Attribute) -> str:
     Raises:
         VibesError: the unit is a currency other than the market's.
     """
-    unit, own = attribute.unit.strip(), _currency(market.config.currency)
+    unit, market_currency = attribute.unit.strip(), _currency(market.config.currency)
     if unit == OWN:
-        return own
+        return market_currency
     if not is_currency(unit):
         return unit
     currency = _currency(unit)
-    if own and currency != own and not {currency, own} & _AMBIGUOUS:
+    if market_currency and currency != market_currency and not {currency, market_currency} & _AMBIGUOUS:
         raise VibesError(
             f"{market.path / 'market.toml'} has currency = \"{market.config.currency}\", but '{attribute.name}' is in {unit}; "
             "correct one of them."
         )
     sign = re.split(r"[\s/]", unit)[0]
-    return (own if own and currency in _AMBIGUOUS else currency) + unit[len(sign) :].replace(" ", "")
+    return (market_currency if market_currency and currency in _AMBIGUOUS else currency) + unit[
+        len(sign) :
+    ].replace(" ", "")
 
 
 def _currency(unit: str) -> str:

@@ -29,7 +29,7 @@ from listing_vibes.market.defects import Defect
 from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.fingerprint import file_sha256, stamp
-from listing_vibes.market.garbage import none_meanwhile
+from listing_vibes.market.garbage import no_garbage_collection
 from listing_vibes.version import __version__
 
 #: From this number of listings on, reading and validating takes longer than checking whether the file changed.
@@ -46,7 +46,7 @@ class Parts:
     sets: dict[str, pa.ChunkedArray]
     names: list[str]  # of all columns, in order
 
-    def whole(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """Return the table."""
         sets = {name: pd.Series(_cells(column), dtype=object) for name, column in self.sets.items()}
         return self.plain.assign(**sets)[self.names]
@@ -61,12 +61,12 @@ class Listings(NamedTuple):
 
 
 def cached_listings(
-    market: Path, source: Path, config: MarketConfig, read: Callable[[], Listings]
+    market: Path, source: Path, config: MarketConfig, load: Callable[[], Listings]
 ) -> Listings:
-    """Return what `read` returns for the file `source`, from the cache where bytes, configuration and version are the same.
+    """Return what `load` returns for the file `source`, from the cache where bytes, configuration and version are the same.
 
     Args:
-        market: the folder whose cache holds the tables that were opened last; where the cache cannot be written, `read` is
+        market: the folder whose cache holds the tables that were opened last; where the cache cannot be written, `load` is
             called each time.
     """
     path, before = writable_cache(market) / FILE, stamp(source)
@@ -74,7 +74,7 @@ def cached_listings(
         with suppress(OSError, pa.ArrowException, IndexError, *NOT_AS_MEANT):
             if (cached := _load(path, _key(source, config))) is not None:
                 return cached
-    listings = read()
+    listings = load()
     if isinstance(listings.table, pd.DataFrame) and len(listings.table) >= FEWEST:
         with suppress(OSError, VibesError, pa.ArrowException):
             key = _key(source, config)
@@ -114,7 +114,7 @@ def _save(path: Path, key: str, frame: pd.DataFrame, listings: Listings) -> None
         with pa.OSFile(str(temporary), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
             writer.write_table(table)
         back = _load(temporary, key)
-        if back is None or not back.table.whole().dtypes.equals(frame.dtypes):
+        if back is None or not back.table.to_frame().dtypes.equals(frame.dtypes):
             raise VibesError(f"{path} differs from the table that was written; run the same again.")
 
 
@@ -147,7 +147,7 @@ def _cells(column: pa.ChunkedArray) -> np.ndarray:
     words = np.array(chunk.values.dictionary.to_pylist(), object)  # (V,)
     members = words[chunk.values.indices.to_numpy()].tolist()
     bounds = chunk.offsets.to_numpy().tolist()
-    with none_meanwhile():
+    with no_garbage_collection():
         each = (members[low:high] for low, high in pairwise(bounds))
         cells = np.fromiter(each, object, len(chunk))
     cells[chunk.is_null().to_numpy(zero_copy_only=False)] = None

@@ -72,9 +72,9 @@ def names_in(
 
 
 def check_names(
-    key: str, names: Sequence[str], known: Sequence[str], others: Sequence[str], source: Path
+    key: str, names: Sequence[str], valid: Sequence[str], others: Sequence[str], source: Path
 ) -> list[Defect]:
-    """Check the names that market.toml lists under `key` against the `known` columns of a table.
+    """Check the names that market.toml lists under `key` against the `valid` columns of a table.
 
     Returns:
         the defects of unknown names.
@@ -83,7 +83,7 @@ def check_names(
         VibesError: a name is close to one of the `others`, which would then reach the model.
     """
     unknown, spelled = (
-        [name for name in names if name not in known],
+        [name for name in names if name not in valid],
         {name.casefold(): name for name in others},
     )
     for name in unknown:

@@ -57,7 +57,7 @@ class VectorsConfig(BaseModel):
     tokens: bool = False  # whether the model reads them too
 
     @model_validator(mode="after")
-    def _has_one_source(self) -> "VectorsConfig":
+    def _check_source(self) -> "VectorsConfig":
         if bool(self.path) == bool(self.column):
             raise ValueError("give either path or column")
         return self
@@ -148,7 +148,7 @@ class MarketConfig(BaseModel):
         if not os.path.lexists(path):
             return cls()
         try:
-            return cls.model_validate(read_toml(path, "mend or remove it", "utf-8-sig"))
+            return cls.model_validate(read_toml(path, "correct or remove it", "utf-8-sig"))
         except ValidationError as error:
             raise VibesError(f"{path}: {first_problem(error, cls)}") from error
 

@@ -20,8 +20,8 @@ CHUNK = 20_000
 _REMARKS = re.compile(r"(?:\n\s*--[^\n]*|\s)+\Z")
 
 
-def engine_of(address: Any, told: str, **options: Any) -> Any:
-    """Return a SQLAlchemy engine of a URL; `told` is what messages call the URL, such as "--database".
+def engine_of(address: Any, label: str, **options: Any) -> Any:
+    """Return a SQLAlchemy engine of a URL; `label` is what messages call the URL, such as "--database".
 
     Args:
         options: of `sqlalchemy.create_engine`.
@@ -35,17 +35,17 @@ def engine_of(address: Any, told: str, **options: Any) -> Any:
         engine = sql.create_engine(address, pool_pre_ping=True, **options)
     except ImportError as error:
         raise VibesError(
-            f"The database of {told} needs the Python package {error.name}; install it with pip."
+            f"The database of {label} needs the Python package {error.name}; install it with pip."
         ) from error
     except sql.exc.ArgumentError as error:
         raise VibesError(
-            f"The address of {told} is not a database URL of SQLAlchemy; give for example "
+            f"The address of {label} is not a database URL of SQLAlchemy; give for example "
             "postgresql+psycopg://user@host/name."
         ) from error
     file = engine.url.database
     is_file = engine.dialect.name == "sqlite" and not (file or ":memory:").startswith((":memory:", "file:"))
     if file and is_file and not Path(file).is_file():  # connecting would create an empty one
-        raise VibesError(f"There is no database {file}; check the address of {told}.")
+        raise VibesError(f"There is no database {file}; check the address of {label}.")
     return engine
 
 
@@ -57,18 +57,18 @@ def queried(query: str) -> Any:
     return sql.text(f"({_REMARKS.sub('', query).strip().rstrip(';')}\n) AS vibes_news".replace(":", r"\:"))
 
 
-def query_of(told: str, option: str) -> str:
+def query_of(text: str, option: str) -> str:
     """Return the text of a query, which is given directly or as the path of a `.sql` file.
 
     Raises:
         VibesError: the file cannot be read.
     """
-    if not told.endswith(".sql"):
-        return told
+    if not text.endswith(".sql"):
+        return text
     try:
-        return Path(told).read_text(encoding="utf-8")
+        return Path(text).read_text(encoding="utf-8")
     except OSError as error:
-        raise VibesError(f"Cannot read --{option} {told} ({error.strerror}); check the path.") from error
+        raise VibesError(f"Cannot read --{option} {text} ({error.strerror}); check the path.") from error
 
 
 def failed(engine: Any, what: str, error: Exception) -> VibesError:
@@ -104,7 +104,7 @@ def column_names(connection: Any, statement: Any, what: str) -> list[str]:
     """
     import sqlalchemy as sql
 
-    with _one_sentence(connection, what):
+    with _wrap_errors(connection, what):
         return list(connection.execute(statement.where(sql.false())).keys())
 
 
@@ -114,7 +114,7 @@ def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataF
     Raises:
         VibesError: the database rejects the statement, or fails while reading.
     """
-    with _one_sentence(connection, what):
+    with _wrap_errors(connection, what):
         result = connection.execute(statement)
         columns, is_empty = list(result.keys()), True
         for rows in result.partitions(CHUNK):
@@ -132,7 +132,7 @@ def select_all(source: Any) -> Any:
 
 
 @contextmanager
-def _one_sentence(connection: Any, what: str) -> Iterator[None]:
+def _wrap_errors(connection: Any, what: str) -> Iterator[None]:
     import sqlalchemy as sql
 
     try:

@@ -58,8 +58,8 @@ class Notes:
         """Record a defect of a column."""
         self.defects.append(Defect(self.file, column, 0, "", message))
 
-    def unread(self, raw: pd.DataFrame, read: Collection[str]) -> None:
+    def unread(self, raw: pd.DataFrame, used: Collection[str]) -> None:
         """Record the columns of `raw` that this table does not use."""
         for name in map(str, raw.columns):
-            if name not in read:
+            if name not in used:
                 self.add_column(name, "is not a column of this table and is ignored")

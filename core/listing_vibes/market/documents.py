@@ -35,11 +35,11 @@ def write_json(path: Path, content: Any, **options: Any) -> None:
     write_text(path, json.dumps(content, **options))
 
 
-def read_json(path: Path, mend: str, parse: Callable[[Any], T] = lambda content: content) -> T | None:
+def read_json(path: Path, hint: str, parse: Callable[[Any], T] = lambda content: content) -> T | None:
     """Return what `parse` returns for a JSON file; None where there is no file.
 
     Args:
-        mend: how to fix a damaged file, such as "evaluate the run again".
+        hint: how to fix a damaged file, such as "evaluate the run again".
         parse: converts the content; its KeyErrors and type errors count as damage.
 
     Raises:
@@ -50,14 +50,14 @@ def read_json(path: Path, mend: str, parse: Callable[[Any], T] = lambda content:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, *NOT_AS_MEANT) as error:
-        raise VibesError(f"{path} is damaged ({_reason(error)}); {mend}.") from error
+        raise VibesError(f"{path} is damaged ({_reason(error)}); {hint}.") from error
 
 
-def read_toml(path: Path, mend: str, encoding: str = "utf-8") -> dict[str, Any]:
+def read_toml(path: Path, hint: str, encoding: str = "utf-8") -> dict[str, Any]:
     """Return the content of a TOML file.
 
     Args:
-        mend: what to do where the file cannot be opened, such as "check the path".
+        hint: what to do where the file cannot be opened, such as "check the path".
 
     Raises:
         VibesError: the file cannot be opened, or is not TOML.
@@ -65,7 +65,7 @@ def read_toml(path: Path, mend: str, encoding: str = "utf-8") -> dict[str, Any]:
     try:
         return parse_toml(path.read_text(encoding=encoding), path)
     except OSError as error:
-        raise VibesError(f"Cannot read {path} ({error.strerror}); {mend}.") from error
+        raise VibesError(f"Cannot read {path} ({error.strerror}); {hint}.") from error
     except UnicodeDecodeError as error:
         raise VibesError(f"{path} is not valid TOML ({error}); save it as UTF-8.") from error
 

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def none_meanwhile() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Disable garbage collection in this context: while a million lists are created, Python would traverse all existing ones
     again and again, for three quarters of the time."""
-    looked = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if looked:
+        if was_enabled:
             gc.enable()

@@ -8,16 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def rows_in(ids: pd.Series, known: Any) -> np.ndarray:
-    """Return (N,) int32: the position of each of the strings `ids` (N,) among the distinct strings `known` (L,); -1: none."""
-    if len(ids) < len(known):  # the smaller set becomes the hash table
+def rows_in(ids: pd.Series, values: Any) -> np.ndarray:
+    """Return (N,) int32: the position of each of the strings `ids` (N,) among the distinct strings `values` (L,); -1: none."""
+    if len(ids) < len(values):  # the smaller set becomes the hash table
         coded = _coded(ids)
-        existing = pc.index_in(_arrow(known), value_set=coded.dictionary).fill_null(-1).to_numpy()  # (L,)
+        existing = pc.index_in(_arrow(values), value_set=coded.dictionary).fill_null(-1).to_numpy()  # (L,)
         place = np.full(len(coded.dictionary) + 1, -1, np.int32)
         place[existing] = np.arange(len(existing), dtype=np.int32)
         place[-1] = -1  # unknown or missing
         return place[coded.indices.fill_null(-1).to_numpy()]
-    places = pc.index_in(_arrow(ids), value_set=_arrow(known)).fill_null(-1)
+    places = pc.index_in(_arrow(ids), value_set=_arrow(values)).fill_null(-1)
     return np.array(places.to_numpy(), np.int32)  # a copy: Arrow's buffer is read-only
 
 

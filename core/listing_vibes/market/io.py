@@ -48,13 +48,13 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         VibesError: the file is not a table of its format, its header does not fit its rows, or it exceeds the memory limit.
     """
-    with _one_sentence(path):
+    with _wrap_errors(path):
         check_table_size(path)
         return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
 
 
 @contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
+def _wrap_errors(path: Path) -> Iterator[None]:
     """Raise errors of reading a table as one sentence."""
     try:
         yield
@@ -75,12 +75,12 @@ def _one_sentence(path: Path) -> Iterator[None]:
         ) from error
 
 
-def read_kept(path: Path, columns: Iterable[str], mend: str) -> pd.DataFrame | None:
+def read_stored_table(path: Path, columns: Iterable[str], hint: str) -> pd.DataFrame | None:
     """Read a table that is stored with a run; return None where there is none.
 
     Args:
         columns: the required ones.
-        mend: what to do where one is missing, such as "evaluate the run again".
+        hint: what to do where one is missing, such as "evaluate the run again".
 
     Raises:
         VibesError: the file is not a table, or lacks a column.
@@ -90,12 +90,12 @@ def read_kept(path: Path, columns: Iterable[str], mend: str) -> pd.DataFrame | N
     frame = read_table(path)
     for name in columns:
         if name not in frame.columns:
-            raise VibesError(f"{path} lacks the column {name}; {mend}.")
+            raise VibesError(f"{path} lacks the column {name}; {hint}.")
     return frame
 
 
 def require_numbers(
-    frame: pd.DataFrame, path: Path, columns: Iterable[str], mend: str, missing: bool = False
+    frame: pd.DataFrame, path: Path, columns: Iterable[str], hint: str, missing: bool = False
 ) -> None:
     """Check that columns of a stored table hold finite numbers only, or (`missing`) finite numbers and missing cells.
 
@@ -111,7 +111,7 @@ def require_numbers(
         if bad.any():
             value = str(column.iloc[int(bad.argmax())])[:80]
             raise VibesError(
-                f"{path}, column {name}, row {int(bad.argmax()) + 1} is '{value}', no number; {mend}."
+                f"{path}, column {name}, row {int(bad.argmax()) + 1} is '{value}', no number; {hint}."
             )
 
 
@@ -154,7 +154,7 @@ def read_header(path: Path) -> pd.DataFrame:
     """
     if path.suffix != ".parquet":
         return read_table(path).iloc[:0]
-    with _one_sentence(path):
+    with _wrap_errors(path):
         return without_categories(pq.read_schema(path).empty_table().to_pandas())
 
 
@@ -223,11 +223,11 @@ def to_frame(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
     frame = table.to_pandas()
     for name, column in zip(table.schema.names, table.columns, strict=True):
         if _damaged(column) and name in frame.columns:
-            frame[name] = to_whole(column).array
+            frame[name] = to_integers(column).array
     return frame
 
 
-def to_whole(column: pa.Array | pa.ChunkedArray) -> pd.Series:
+def to_integers(column: pa.Array | pa.ChunkedArray) -> pd.Series:
     """Return a column of integers, some maybe missing, without converting to floats."""
     kind = pd.UInt64Dtype() if pa.types.is_unsigned_integer(column.type) else pd.Int64Dtype()
     return column.to_pandas(types_mapper={column.type: kind}.get)

@@ -85,7 +85,7 @@ class EventLog:
         return len(self.user)
 
     @cached_property
-    def wanted(self) -> np.ndarray:
+    def is_positive(self) -> np.ndarray:
         """(N,) bool: the event shows interest; False: it says "not this"."""
         if self.refused is not None:
             return ~self.refused
@@ -93,9 +93,9 @@ class EventLog:
         return ~np.isin(self.action, codes) if codes else np.ones(len(self), bool)
 
     @cached_property
-    def some_unwanted(self) -> bool:
+    def has_negatives(self) -> bool:
         """Whether any event says "not this"."""
-        return not self.wanted.all()
+        return not self.is_positive.all()
 
     @property
     def before(self) -> np.ndarray:
@@ -121,23 +121,23 @@ class EventLog:
             users=[str(number) for number in range(users)],
         )
 
-    def wanted_only(self, start: np.ndarray, end: np.ndarray) -> "EventLog":
+    def select_positive(self, start: np.ndarray, end: np.ndarray) -> "EventLog":
         """Return the positive events of the histories `start : end` (B,), each as the history of a user; some may be empty."""
         rows, owner = _events_of(start, end)
-        is_wanted = self.wanted[rows]
-        return self.histories(rows[is_wanted], np.bincount(owner[is_wanted], minlength=len(start)))
+        is_positive = self.is_positive[rows]
+        return self.histories(rows[is_positive], np.bincount(owner[is_positive], minlength=len(start)))
 
     @cached_property
-    def wanted_before(self) -> np.ndarray:
-        """(N + 1,) int64: the number of positive events before each row, and of all; the row's position in `of_wanted`."""
-        return np.append(0, np.cumsum(self.wanted))
+    def positives_before(self) -> np.ndarray:
+        """(N + 1,) int64: the number of positive events before each row, and of all; the row's position in `positives`."""
+        return np.append(0, np.cumsum(self.is_positive))
 
     @cached_property
-    def of_wanted(self) -> "EventLog":
+    def positives(self) -> "EventLog":
         """The log of the same users with positive events only; the same object where all are positive. Users may have no event left."""
-        if not self.some_unwanted:
+        if not self.has_negatives:
             return self
-        rows = np.flatnonzero(self.wanted)
+        rows = np.flatnonzero(self.is_positive)
         return replace(
             self,
             user=self.user[rows],
@@ -146,28 +146,28 @@ class EventLog:
             action=self.action[rows],
             duration=self.duration[rows],
             refused=None if self.refused is None else self.refused[rows],
-            start=self.wanted_before[self.start],
+            start=self.positives_before[self.start],
         )
 
-    def not_this(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def negatives(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the histories (n,) and listings (n,) of the events that say "not this" in the histories `start : end` (B,)."""
-        if not self.some_unwanted:
+        if not self.has_negatives:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         rows, owner = _events_of(start, end)
-        message = ~self.wanted[rows]
+        message = ~self.is_positive[rows]
         return owner[message], self.listing[rows[message]].astype(np.int64)
 
-    def newest_wanted(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    def newest_positive(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return (B,) the row of the newest positive event of each history `start : end`, else of its newest event."""
-        if not self.some_unwanted:
+        if not self.has_negatives:
             return end - 1
         rows, owner = _events_of(start, end)
-        newest, is_wanted = end - 1, self.wanted[rows]
-        newest[owner[is_wanted]] = rows[is_wanted]  # the last assignment, of the newest row, counts
+        newest, is_positive = end - 1, self.is_positive[rows]
+        newest[owner[is_positive]] = rows[is_positive]  # the last assignment, of the newest row, counts
         return newest
 
     @cached_property
-    def first_touch(self) -> np.ndarray:
+    def is_first_interaction(self) -> np.ndarray:
         """(N,) bool: the user has no earlier event on this listing; of simultaneous ones the first counts."""
         first = np.zeros(len(self), bool)
         first[np.unique(self.user.astype(np.int64) * self.listings + self.listing, return_index=True)[1]] = (
@@ -184,7 +184,7 @@ class EventLog:
 
     def counts(self, mask: np.ndarray | None = None) -> np.ndarray:
         """Return (L,) int64: the positive events of each listing, optionally only those where `mask` (N,) is true."""
-        if self.some_unwanted:
-            mask = self.wanted if mask is None else mask & self.wanted
+        if self.has_negatives:
+            mask = self.is_positive if mask is None else mask & self.is_positive
         listing = self.listing if mask is None else self.listing[mask]
         return np.bincount(listing, minlength=self.listings)

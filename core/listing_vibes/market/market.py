@@ -142,9 +142,9 @@ class Market:
             frames["photos"], root = photo_paths(frames["photos"], photo_root)
         folder = temporary_folder() if path is None else Path(path)
         sources = {name: source_of(name) for name in frames}
-        read = {sources[name]: frame for name, frame in frames.items()}
+        raw_tables = {sources[name]: frame for name, frame in frames.items()}
         with replacing(folder, overwrite, "Market.from_frames"):
-            market = cls._validate(folder, described, sources, read.__getitem__)
+            market = cls._validate(folder, described, sources, raw_tables.__getitem__)
             write_market(
                 folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root
             )
@@ -156,17 +156,17 @@ class Market:
         path: Path,
         config: MarketConfig,
         sources: Mapping[str, Path],
-        read: Callable[[Path], pd.DataFrame],
+        load_table: Callable[[Path], pd.DataFrame],
         now: pd.Timestamp | None = None,
         events_too: bool = True,
         tables: Path | None = None,
         use_cache: bool = False,
     ) -> "Market":
-        """Return the market of the tables that `read` returns for `sources`, which are also their names in messages."""
+        """Return the market of the tables that `load_table` returns for `sources`, which are also their names in messages."""
 
         def read_named(name: str) -> tuple[pd.DataFrame, Path, Callable[[list[Defect]], list[Defect]]]:
             source = sources[name]
-            raw = read(source)
+            raw = load_table(source)
             columns = list(map(str, raw.columns))
             return (
                 rename_columns(raw, source, config),
@@ -222,7 +222,7 @@ class Market:
             if name != "listings" or _PARTS not in self.__dict__:
                 raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
             # The parts stay: another thread may be reading them.
-            table = self.__dict__[name] = self.__dict__[_PARTS].whole()
+            table = self.__dict__[name] = self.__dict__[_PARTS].to_frame()
             return table
 
     def __repr__(self) -> str:
@@ -291,7 +291,7 @@ class Market:
         return C.TIMESTAMP in self.events.columns
 
     @property
-    def known_actions(self) -> list[str]:
+    def valid_actions(self) -> list[str]:
         """The valid actions of a history: those of the events, and those that say "not this"."""
         return [*self.actions, *(name for name in self.config.unwanted if name not in self.actions)]
 

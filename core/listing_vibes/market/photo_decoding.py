@@ -96,12 +96,12 @@ def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Imag
         yield upright
 
 
-def decoding_problem(path: Path, whole: bool) -> str | None:
-    """Return why Pillow cannot decode a file ("is no image"), or None; all pixels are decoded where `whole`, or where the end of
+def decoding_problem(path: Path, decode_all: bool) -> str | None:
+    """Return why Pillow cannot decode a file ("is no image"), or None; all pixels are decoded where `decode_all`, or where the end of
     the image cannot be located otherwise."""
     try:
         with _open(path) as image:
-            if whole or image_end(path.read_bytes()) is None:
+            if decode_all or image_end(path.read_bytes()) is None:
                 with _load(image, 1):
                     pass
     except Exception as error:  # as above

@@ -12,7 +12,7 @@ _AVIF_BOXES = (b"ftyp", b"meta", b"moov", b"mdat", b"free")
 
 
 def image_end(data: bytes) -> int | None:
-    """Return the length in bytes of the image at the start of a file; None where its format does not tell it."""
+    """Return the length in bytes of the image at the start of a file; None where its format does not define it."""
     for magic, end in _ENDS.items():
         if re.match(magic, data, re.DOTALL):
             try:

@@ -118,7 +118,7 @@ def photo_problem(name: str, folders: PhotoFolders) -> str | None:
         return "is an empty file"
     if size > MAX_BYTES:
         return TOO_LARGE
-    return decoding_problem(file, whole=False)
+    return decoding_problem(file, decode_all=False)
 
 
 def root_defects(market: Path, config: MarketConfig) -> list[Defect]:

@@ -19,9 +19,9 @@ from listing_vibes.market.io import find_table
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.own_vectors import own_vectors
 from listing_vibes.market.photo_files import MISSING, OUTSIDE, PhotoFolders, photo_problem
 from listing_vibes.market.photo_urls import FETCHED
+from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
 from listing_vibes.words import count
 
@@ -191,7 +191,7 @@ def _profile_events(market: Market, log: EventLog) -> EventsProfile:
         per_listing=Spread.of(per_listing),
         listings_without=float((per_listing == 0).mean()),
         repeated=int(market.events.duplicated(keys).sum()),
-        unwanted=int((~log.wanted).sum()),
+        unwanted=int((~log.is_positive).sum()),
         active_at_end=int(catalogue.live(int(log.time.max()) + 1).sum()) if log.timed else None,
         on_inactive=float((~catalogue.live(log.time, log.listing)).mean()) if log.timed else None,
     )
@@ -257,7 +257,7 @@ def _vector_defects(market: Market) -> list[Defect]:
     defects = []
     for name in market.config.vectors:
         try:
-            vectors = own_vectors(market, name)
+            vectors = precomputed_vectors(market, name)
         except VibesError as error:
             defects.append(Defect("market.toml", f"vectors.{name}", 0, "", f"cannot be used: {error}"))
             continue
@@ -284,14 +284,14 @@ def _notes(market: Market, events: EventsProfile | None, split: SplitProfile | N
             "Many events are on listings that their user interacted with before, which recommendations exclude, and so do "
             "temporal tests."
         )
-    is_known = [
+    has_dates = [
         name in market.plain and market.plain[name].notna().any() for name in (C.PUBLISHED, C.EXPIRES)
     ]
-    if market.timed and not is_known[0]:
+    if market.timed and not has_dates[0]:
         notes.append(
             "There is no published_at, so all listings count as active from the start, and tests rank listings that did not exist yet."
         )
-    elif market.timed and not is_known[1]:
+    elif market.timed and not has_dates[1]:
         notes.append("There is no expires_at, so no listing expires, and removed ones stay candidates.")
     if split is not None and not split.valid_queries:
         notes.append(

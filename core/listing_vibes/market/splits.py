@@ -124,8 +124,8 @@ class Catalogue:
         """Return (Q, L) bool: which listings each query may recommend."""
         allowed = np.ones((len(queries), log.listings), bool)
         if not queries.masked:
-            if log.some_unwanted:
-                allowed[log.not_this(queries.start, queries.end)] = False
+            if log.has_negatives:
+                allowed[log.negatives(queries.start, queries.end)] = False
             return allowed
         if queries.live:
             allowed = self.live(queries.at[:, None])
@@ -180,7 +180,7 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
     t1, t2 = int(first) if t1 is None else t1, int(second) if t2 is None else t2
     if not t1 <= t2:
         raise VibesError("Training must end before validation ends; give a T1 that is not after T2.")
-    before, train = log.before, (log.time < t1) & log.wanted
+    before, train = log.before, (log.time < t1) & log.is_positive
     if not train.any():
         raise VibesError(
             "No event lies before T1, where training ends (by default after 70 % of the events), so there is no training event; add "
@@ -198,21 +198,21 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
 
 def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chosen: np.ndarray) -> Queries:
     """Return queries at the chosen positive events that have a history, on an active listing outside the history."""
-    event = np.flatnonzero(chosen & log.wanted & (before > log.start[log.user]))
+    event = np.flatnonzero(chosen & log.is_positive & (before > log.start[log.user]))
     user, target, at = log.user[event], log.listing[event], log.time[event]
-    event = event[catalogue.live(at, target) & log.first_touch[event]]
+    event = event[catalogue.live(at, target) & log.is_first_interaction[event]]
     user, target, at = log.user[event], log.listing[event], log.time[event]
     return Queries(event, user, target, at, log.start[user], before[event], masked=True)
 
 
 def _leave_one_out(log: EventLog) -> Split:
-    requested = np.flatnonzero(log.wanted)
+    requested = np.flatnonzero(log.is_positive)
     end = np.searchsorted(
         log.user[requested], np.arange(1, len(log.users) + 1)
     )  # (U,) end of each user's positive events
     users = np.flatnonzero(np.diff(end, prepend=0) >= 3)
     last, before = requested[end[users] - 1], requested[end[users] - 2]
-    train = log.wanted.copy()
+    train = log.is_positive.copy()
     train[last] = train[before] = False
 
     def at(rows: np.ndarray) -> Queries:
@@ -226,4 +226,4 @@ def _leave_one_out(log: EventLog) -> Split:
 def returning(log: EventLog, train: np.ndarray) -> float:
     """Return the share of repeat events: those where `train` (N,) is true, but not a user's first, on an earlier listing of the user."""
     later = train & (np.arange(len(log)) > log.start[log.user])
-    return float((~log.first_touch[later]).mean()) if later.any() else 0.0
+    return float((~log.is_first_interaction[later]).mean()) if later.any() else 0.0

@@ -33,16 +33,16 @@ class Place:
         files: its fsspec file system.
         path: its path in that file system.
         shown: its URL without user, password and query.
-        told: what messages call it, such as "--out".
+        label: what messages call it, such as "--out".
     """
 
     files: Any
     path: str
     shown: str
-    told: str
+    label: str
 
     @classmethod
-    def of(cls, address: str, told: str) -> Place:
+    def of(cls, address: str, label: str) -> Place:
         """Return the place of a URL, without any request to it.
 
         Raises:
@@ -58,13 +58,13 @@ class Place:
         ) as error:  # the package is not installed, or fsspec does not know the protocol
             protocol = address.partition("://")[0]
             raise VibesError(
-                f"The address of {told} has the protocol '{protocol}://', which cannot be opened ({shown(str(error))}); give for example "
+                f"The address of {label} has the protocol '{protocol}://', which cannot be opened ({shown(str(error))}); give for example "
                 "s3://bucket/folder or gs://bucket/folder."
             ) from error
         except Exception as error:
-            with asked(cls(None, "", shown(address), told)):
+            with storage_errors(cls(None, "", shown(address), label)):
                 raise error
-        return cls(files, path.rstrip("/") if path.strip("/") else path, shown(address).rstrip("/"), told)
+        return cls(files, path.rstrip("/") if path.strip("/") else path, shown(address).rstrip("/"), label)
 
     def __truediv__(self, name: str) -> Place:
         return replace(self, path=f"{self.path.rstrip('/')}/{name}", shown=f"{self.shown}/{name}")
@@ -87,7 +87,7 @@ class Place:
         Raises:
             VibesError: the folder does not exist or cannot be read.
         """
-        with asked(self):
+        with storage_errors(self):
             self.files.invalidate_cache()
             result = self.files.find(self.path, detail=True)
             if not result and not self.files.exists(self.path):
@@ -121,7 +121,7 @@ class Place:
         Raises:
             VibesError: it does not exist or cannot be read.
         """
-        with asked(self):
+        with storage_errors(self):
             self.files.get_file(self.path, str(target))
 
     def put(self, source: Path) -> None:
@@ -130,7 +130,7 @@ class Place:
         Raises:
             VibesError: it cannot be written.
         """
-        with asked(self, "written"):
+        with storage_errors(self, "written"):
             self.files.makedirs(self.path.rpartition("/")[0], exist_ok=True)
             self.files.put_file(str(source), self.path)
 
@@ -146,7 +146,7 @@ def shown(address: str) -> str:
 
 
 @contextmanager
-def asked(place: Place, what: str = "read") -> Iterator[None]:
+def storage_errors(place: Place, what: str = "read") -> Iterator[None]:
     """Raise the many types of storage errors as one sentence.
 
     Raises:
@@ -157,7 +157,7 @@ def asked(place: Place, what: str = "read") -> Iterator[None]:
     except VibesError:
         raise
     except FileNotFoundError as error:
-        raise VibesError(f"There is no {place.shown}; check the address of {place.told}.") from error
+        raise VibesError(f"There is no {place.shown}; check the address of {place.label}.") from error
     except Exception as error:  # each storage library raises its own errors
         reason = shown((str(error).strip() or type(error).__name__).splitlines()[0])[:200].rstrip(".")
         fix = "check its address, the network, and the credentials (environment, profile, role)"

@@ -121,7 +121,7 @@ def _check_described(names: list[str], path: Path, config: MarketConfig) -> None
             )
     for name in names:
         kind = config.attributes.get(name, AttributeConfig()).kind
-        is_place = kind is not None and not type_of(kind).own_column
+        is_place = kind is not None and not type_of(kind).has_column
         if is_place or (name == C.PLACE and set(MAX_COORDINATE) <= set(names)):
             raise VibesError(
                 f"{path}, column {name}: a location is read from the columns latitude and longitude; rename this one."
@@ -189,10 +189,10 @@ def _unparsed_cells(column: pd.Series) -> str:
     sample = Sample("", column)
     if sample.present.empty or not sample.is_textual or sample.is_date:
         return ""
-    bad = to_numbers(sample.some)[1]
-    if bad.mean() < 0.1 or np.mean([_FIGURE.fullmatch(cell) is not None for cell in sample.some]) <= 0.5:
+    bad = to_numbers(sample.subset)[1]
+    if bad.mean() < 0.1 or np.mean([_FIGURE.fullmatch(cell) is not None for cell in sample.subset]) <= 0.5:
         return ""
-    return ", ".join(f"'{cell[:40]}'" for cell in sample.some[bad].unique()[:3])
+    return ", ".join(f"'{cell[:40]}'" for cell in sample.subset[bad].unique()[:3])
 
 
 def _unused(column: pd.Series) -> str:
@@ -210,7 +210,7 @@ def _counts_rows(name: str, column: pd.Series) -> bool:
     return bool((numbers == np.arange(len(numbers)) + numbers[0]).all()) and numbers[0] in (0, 1)
 
 
-def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:
+def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:
     """Validate `photos`: count and skip rows of unknown listings and paths that leave the market.
 
     A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_urls`).
@@ -222,7 +222,7 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
     ids, paths = as_ids(raw[C.LISTING]), raw[C.PATH].astype("str").str.strip()
     empty = raw[C.PATH].isna().to_numpy() | (paths == "").to_numpy()
     notes.add(C.PATH, empty, raw[C.PATH], "is empty; the photo is skipped")
-    strange = known.get_indexer(ids) < 0
+    strange = listing_ids.get_indexer(ids) < 0
     notes.add(C.LISTING, strange, raw[C.LISTING], "is not a listing of this market; the photo is skipped")
     # Only paths that could leave the market are parsed: parsing a million plain paths takes a minute.
     leaving = paths.str.contains(r"\.\.|:|^[/\\]").to_numpy(bool, na_value=False) & ~empty
@@ -256,17 +256,17 @@ def may_be_photo(path: str) -> bool:
 def events_table(
     raw: pd.DataFrame,
     path: Path,
-    known: pd.Index,
+    listing_ids: pd.Index,
     config: MarketConfig,
     now: pd.Timestamp,
     day_first: Mapping[str, bool] = NO_ORDER,
-    beside: Sequence[str] = (),
+    extra: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[str], list[Defect]]:
     """Validate `events`; count and skip rows without a valid time or listing.
 
     Args:
         day_first: as in `listings_table`.
-        beside: additional columns, which are returned unchanged.
+        extra: additional columns, which are returned unchanged.
 
     Returns:
         events sorted by user, then time, then original order; the actions, weakest first; the defects.
@@ -280,7 +280,7 @@ def events_table(
     time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION
     when, bad = _times(raw, path, time_name, now, day_first, notes)
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
-    strange = rows_in(listings, known) < 0
+    strange = rows_in(listings, listing_ids) < 0
     notes.add(C.LISTING, strange, raw[C.LISTING], "is not a listing of this market; the event is skipped")
     unnamed = users.isna().to_numpy() | (users == "").to_numpy()
     notes.add(C.USER, unnamed, raw[C.USER], "is empty; the event is skipped")
@@ -300,7 +300,7 @@ def events_table(
         wrong |= np.nan_to_num(seconds) < 0
         notes.add(C.DURATION, wrong, raw[C.DURATION], "is not a duration in seconds; treated as unknown")
         table[C.DURATION] = np.where(wrong, np.nan, seconds)
-    table = table.assign(**{name: raw[name] for name in beside})
+    table = table.assign(**{name: raw[name] for name in extra})
     skipped = bad | strange | unnamed
     if skipped.any():
         table = table[~skipped]

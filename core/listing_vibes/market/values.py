@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from listing_vibes.market.garbage import none_meanwhile
+from listing_vibes.market.garbage import no_garbage_collection
 
 #: The default separator of set members in a cell, without a setting in market.toml.
 SEPARATOR = "|"
@@ -198,7 +198,7 @@ def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str]
     """Return `to_set` of each cell; equal texts are parsed once, and each cell has a separate list."""
     parsed: dict[str, list[str]] = {}
     sets: list[list[str] | None] = []
-    with none_meanwhile():
+    with no_garbage_collection():
         for cell in column:
             if isinstance(cell, str):
                 if cell not in parsed:

@@ -19,7 +19,7 @@ from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.selection.pages import page_of, selections
 from listing_vibes.insight.selection.params import whole
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.market.amounts import number, said_unit, years_of
+from listing_vibes.market.amounts import display_unit, number, years_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.moments import moment_in_log
@@ -237,7 +237,7 @@ def _launch_view(view: View, run: Run, params: Mapping[str, str]) -> View:
 
 
 def _label(market: Market, item: Attribute) -> str:
-    unit = said_unit(market, item)
+    unit = display_unit(market, item)
     return f"{item.label} ({unit})" if unit and item.shown_as != "place" else item.label
 
 

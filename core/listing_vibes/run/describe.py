@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.market.amounts import number, price, said_unit, years_of
+from listing_vibes.market.amounts import display_unit, number, price, years_of
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -69,7 +69,7 @@ def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4)
     shown = sorted(short, key=lambda a: is_code(market.column(a.name)))[:attributes]  # Codes come last.
     columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
     if (cost := price(market)) is not None:
-        unit = said_unit(market, cost)
+        unit = display_unit(market, cost)
         columns = [column for column in columns if column[1] != cost.name]
         columns.append((f"{cost.label} ({unit})" if unit else cost.label, cost.name))
     for label, name in columns:

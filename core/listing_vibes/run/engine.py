@@ -137,8 +137,8 @@ class Engine:
             listings: embeddings (L, d) float32 of all listings, or a function that returns those of some rows, such as
                 `ListingCache`; None encodes the listings of the histories again.
         """
-        if log.some_unwanted and not self.settings.training.unwanted_learned:
-            log = log.wanted_only(start, end)
+        if log.has_negatives and not self.settings.training.unwanted_learned:
+            log = log.select_positive(start, end)
             start, end = log.start[:-1], log.start[1:]
         from listing_vibes.model.encoder import encode_histories
 

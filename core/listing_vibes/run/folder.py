@@ -16,7 +16,7 @@ import pandas as pd
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json
-from listing_vibes.market.io import read_kept
+from listing_vibes.market.io import read_stored_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment, moment_in_log
@@ -233,7 +233,7 @@ class RunFolder:
 
         The columns are `user_id, rank, candidate_id, score, run, at`, as in the output of `vibes batch`.
         """
-        stored = read_kept(self.folder / PUSHES, PUSH_COLUMNS, "embed the run again, and refresh it")
+        stored = read_stored_table(self.folder / PUSHES, PUSH_COLUMNS, "embed the run again, and refresh it")
         return pd.DataFrame(columns=list(PUSH_COLUMNS)) if stored is None else stored
 
     @cached_property

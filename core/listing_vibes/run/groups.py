@@ -67,7 +67,7 @@ def attribute_name(market: Market, given: str, parameter: str) -> str:
         VibesError: there is no such column, or it holds several values per listing.
     """
     requested = given.strip().casefold()
-    single = [attribute for attribute in market.attributes if type_of(attribute.kind).one_value]
+    single = [attribute for attribute in market.attributes if type_of(attribute.kind).single_valued]
     for attribute in single:
         if requested in (attribute.name.casefold(), attribute.label.casefold()):
             return attribute.name

@@ -75,7 +75,7 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
     events = [read_events(history) for history in histories]
     length = np.array([len(event) for event in events], np.int64)
     flat = [event for item in events for event in item]
-    names = run.market.known_actions
+    names = run.market.valid_actions
     actions = {name: number for number, name in enumerate(names)}
     end = np.cumsum(length)
     start = end - length

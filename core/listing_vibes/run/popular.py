@@ -31,8 +31,8 @@ class _Counts:
     def __init__(self, run: RunFolder) -> None:
         log = run.log
         days, last = (RECENT_DAYS, None) if log.timed else (None, RECENT_EVENTS)
-        self._recent = RecentEvents.of(log, log.wanted, days, last)
-        self._time, self._listing = log.time[log.wanted], log.listing[log.wanted]
+        self._recent = RecentEvents.of(log, log.is_positive, days, last)
+        self._time, self._listing = log.time[log.is_positive], log.listing[log.is_positive]
         self._published, _ = run.market.live_interval()
         self._by_moment: Cache[int, Popular] = Cache(MOMENTS)
 

@@ -92,7 +92,7 @@ class Recommender:
         is_empty = start == end
         is_scored = np.full(len(start), not self._is_indexed or self.scores_all)
         if self._lowers_unwanted(log):
-            is_scored[log.not_this(start, end)[0]] = True
+            is_scored[log.negatives(start, end)[0]] = True
         if is_empty.any():
             lists.put(is_empty, self._popular(int(is_empty.sum()), at, k))
         for subset, indexed in ((~is_empty & is_scored, False), (~is_empty & ~is_scored, True)):
@@ -105,8 +105,8 @@ class Recommender:
     ) -> Lists:
         """Return lists for histories with events, by the index (`indexed`) or by the scores of all listings."""
         vectors = self._encode_histories(log, start, end)
-        newest = log.listing[log.newest_wanted(start, end)].astype(np.int64)  # (B,)
-        owner, banned = log.not_this(start, end)
+        newest = log.listing[log.newest_positive(start, end)].astype(np.int64)  # (B,)
+        owner, banned = log.negatives(start, end)
         if self.rules.drop_seen:
             banned = log.listing[ranges(start, end - start)].astype(np.int64)
             owner = np.repeat(np.arange(len(start)), end - start)
@@ -210,7 +210,7 @@ class Recommender:
 
     def _lowers_unwanted(self, log: EventLog) -> bool:
         """Return whether listings similar to the unwanted ones of a history in `log` get lower scores."""
-        return self.late_interaction.lowers_unwanted and log.some_unwanted
+        return self.late_interaction.lowers_unwanted and log.has_negatives
 
     def _scores(
         self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int

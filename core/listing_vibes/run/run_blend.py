@@ -82,7 +82,7 @@ class RunBlend:
 
     @property
     def _fitting_events(self) -> np.ndarray:
-        return self.run.log.wanted if self._train is None else self._train
+        return self.run.log.is_positive if self._train is None else self._train
 
     @cached_property
     def _neighbors(self) -> VectorNeighbors:

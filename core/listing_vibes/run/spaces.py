@@ -50,7 +50,7 @@ def spaces_of(
 
     Args:
         stored: the engine's vectors (d,) of listings by the digest of their content, which are not encoded again.
-        complete: see `listing_vibes.market.own_vectors`.
+        complete: see `listing_vibes.market.precomputed_vectors`.
     """
     values: dict[str, np.ndarray] = {}
     if engine is not None:

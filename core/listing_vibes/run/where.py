@@ -133,14 +133,14 @@ def _read_comparison(market: Market, text: str, option: str) -> Comparison:
         )
     kind = type_of(attribute.kind)
     try:
-        values = [kind.wanted(attribute.typed(item.replace(r"\|", "|").strip())) for item in several]
+        values = [kind.parse_condition(attribute.typed(item.replace(r"\|", "|").strip())) for item in several]
     except VibesError as error:
         raise VibesError(f"{option}; {attribute.name} takes {kind.takes}.") from error
     return Comparison(attribute, sign, tuple(values))
 
 
 def _find_attribute(market: Market, name: str) -> Attribute:
-    available = [attribute for attribute in market.attributes if type_of(attribute.kind).own_column]
+    available = [attribute for attribute in market.attributes if type_of(attribute.kind).has_column]
     for attribute in available:
         if name.casefold() in (attribute.name.casefold(), attribute.label.casefold()):
             return attribute

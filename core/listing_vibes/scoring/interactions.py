@@ -103,8 +103,8 @@ def history_matrix(log: EventLog, start: np.ndarray, end: np.ndarray, decay: flo
     event = np.repeat(end - 1, length) - back
     listing = log.listing[event]
     newest = np.sort(np.unique(query * log.listings + listing, return_index=True)[1])
-    if log.some_unwanted:
-        newest = newest[log.wanted[event[newest]]]
+    if log.has_negatives:
+        newest = newest[log.is_positive[event[newest]]]
     query, listing = query[newest], listing[newest]
     first = np.searchsorted(query, np.arange(len(start)))  # the position of each query's first listing
     age = np.arange(len(query)) - first[query]

@@ -77,16 +77,16 @@ class LateInteraction:
                 of = None
             elif full:
                 of = np.arange(len(vectors))
-            if log.some_unwanted and not self.learned:  # Such a model reads only wanted events.
-                part = log.wanted_only(start, end)
+            if log.has_negatives and not self.learned:  # Such a model reads only wanted events.
+                part = log.select_positive(start, end)
                 given = part, part.start[:-1], part.start[1:]
             else:
                 given = log, start, end
             add_nearest(result, self.weight, candidates, vectors, *given, self.newest, of)
             result = result / np.float32(1 + self.weight)
-        if ignore_unwanted or not (self.lowers_unwanted and log.some_unwanted):
+        if ignore_unwanted or not (self.lowers_unwanted and log.has_negatives):
             return result
-        owner, rows = log.not_this(start, end)
+        owner, rows = log.negatives(start, end)
         for query in np.unique(owner):
             item = slice(query, query + 1)
             all_scores = result[query]
@@ -136,7 +136,7 @@ def add_nearest(
             like[listing[:, None] == of] = LEAST
         if present is not None:
             like[~present[listing]] = LEAST
-        requested = log.wanted[events] if log.some_unwanted else None  # (R,) bool
+        requested = log.is_positive[events] if log.has_negatives else None  # (R,) bool
         bounds = np.append(0, np.cumsum(count)).tolist()
         # A loop, since `np.maximum.reduceat` is about 20 times as slow along this axis.
         for query, (begin, behind) in zip(subset.tolist(), pairwise(bounds), strict=True):

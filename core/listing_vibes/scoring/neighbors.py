@@ -87,8 +87,8 @@ class VectorNeighbors:
         scores = self._nearest(batch) if self.nearest else self._mean(batch)
         if not present.all():
             scores[:, ~present] = -np.inf
-        if self.log.some_unwanted:
-            owner, rows = self.log.not_this(batch.start, batch.end)
+        if self.log.has_negatives:
+            owner, rows = self.log.negatives(batch.start, batch.end)
             for query in np.unique(owner):
                 scores[query] -= unwanted_penalty(scores[query], self.vectors, rows[owner == query])
         return scores
@@ -110,8 +110,8 @@ class VectorNeighbors:
         """Return greatest cosines (B, L)."""
         result = np.zeros((len(batch), len(self.vectors)), np.float32)
         given = self.log, batch.start, batch.end
-        if self.log.some_unwanted:
-            part = self.log.wanted_only(batch.start, batch.end)
+        if self.log.has_negatives:
+            part = self.log.select_positive(batch.start, batch.end)
             given = part, part.start[:-1], part.start[1:]
         add_nearest(result, 1.0, self.vectors, self.vectors, *given, present=self.present)
         return result

@@ -34,8 +34,8 @@ class RecentEvents:
     def over_days(cls, log: EventLog, days: int, catalogue: Catalogue | None = None) -> RecentEvents:
         """Count in a log with timestamps; with the `catalogue`, expected counts are added for newer listings."""
         order = np.argsort(log.time, kind="stable")
-        if log.some_unwanted:
-            order = order[log.wanted[order]]
+        if log.has_negatives:
+            order = order[log.is_positive[order]]
         time = log.time[order]
         exposure = Exposure.of(int(time[0]), catalogue) if catalogue is not None and len(time) else None
         return cls(days, None, time, log.listing[order], log.listings, exposure)
@@ -43,7 +43,7 @@ class RecentEvents:
     @classmethod
     def over_events(cls, log: EventLog, counted: np.ndarray, events: int) -> RecentEvents:
         """Count in a log without timestamps, among the events `counted` (N,) bool."""
-        rows = np.flatnonzero(counted & log.wanted)
+        rows = np.flatnonzero(counted & log.is_positive)
         end = np.bincount(log.user[rows], minlength=len(log.users)).cumsum()[log.user[rows]]
         recent = rows[end - np.arange(len(rows)) <= events]  # The difference is 1 at a user's last event.
         return cls(None, events, np.zeros(len(recent), np.int64), log.listing[recent], log.listings)

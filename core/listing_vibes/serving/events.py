@@ -70,7 +70,7 @@ class PostedEvent(BaseModel):
             raise VibesError(
                 f"{C.USER} is missing; give it, or the request_id of the response that this is about."
             )
-        actions = market.known_actions
+        actions = market.valid_actions
         if self.action is not None and self.action not in actions:
             hint = (
                 f"give one of: {', '.join(actions)}" if actions else "this market has none, so leave it out"
@@ -274,7 +274,7 @@ def join_history(run: RunFolder, user: str, posted: Sequence[sql.Row], before: i
     for row in posted:
         with suppress(ValueError, OverflowError, TypeError):  # an unvalidated row, which a refresh reports
             at = pd.Timestamp(row.timestamp).as_unit("ns").value if run.market.timed else int(row.position)
-            action = row.action if row.action in run.market.known_actions else None
+            action = row.action if row.action in run.market.valid_actions else None
             item = _Timed(int(at), Event(row.listing_id, action, row.duration_s))
             is_early = before is None or item.at < before
             if (

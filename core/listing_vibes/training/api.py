@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.market_photos import market_photos
-from listing_vibes.features.photos.vectors import tell_broken
+from listing_vibes.features.photos.vectors import report_broken_photos
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Report, shown, silent
@@ -156,7 +156,7 @@ def begin(
             for market in markets
         ]
     for market, vectors in zip(markets, photos, strict=True):
-        tell_broken(market.path, vectors, report)
+        report_broken_photos(market.path, vectors, report)
     source = None if refit is None else Path(refit)
     return train_markets(markets, run, settings, photos, resume, report, source, first)
 

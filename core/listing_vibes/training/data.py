@@ -71,7 +71,7 @@ class TrainingData:
             actions=actions,
             listings=int(listings[-1]),
             timed=all(timed),
-            refused=np.concatenate([~log.wanted for log in logs]),
+            refused=np.concatenate([~log.is_positive for log in logs]),
         )
         train = np.concatenate([split.train for split in splits])
         valid = _joined_queries([split.valid for split in splits], users, listings, events)

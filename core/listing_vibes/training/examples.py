@@ -37,7 +37,7 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
     usable = split.train & (before > log.start[log.user])
     touches = split.train.copy()
     if masked:
-        first = log.first_touch
+        first = log.is_first_interaction
         usable, touches = usable & first, touches & first
     rows, touch = np.flatnonzero(usable), np.flatnonzero(touches)
     place = np.searchsorted(touch, rows)  # each usable row is itself a touch
@@ -83,8 +83,8 @@ def exclusions(
     owner = np.repeat(np.arange(len(user)), length)
     events = ranges(begin, length)
     column = column_of[log.listing[events]]
-    if log.some_unwanted:
-        column = np.where(log.wanted[events], column, -1)
+    if log.has_negatives:
+        column = np.where(log.is_positive[events], column, -1)
     result = np.zeros((len(user), len(candidates)), bool)
     result[owner[column >= 0], column[column >= 0]] = True
     return result[example]

@@ -176,5 +176,5 @@ def resolve_positions(
 
 def _unwanted_events(log: EventLog, train: np.ndarray) -> int:
     """How many unwanted events come before a user's last event where `train` (N,) holds; so that user has two, at least."""
-    rows = np.flatnonzero(~log.wanted)
+    rows = np.flatnonzero(~log.is_positive)
     return int((rows < training_ends(log, train)[log.user[rows]]).sum())

@@ -272,10 +272,10 @@ def make_step_data(
     """Return what the steps read."""
     training, split = settings.training, data.split
     log = (
-        data.log if training.unwanted_learned else data.log.of_wanted
+        data.log if training.unwanted_learned else data.log.positives
     )  # as who serves the model reads histories
     if log is not data.log:
-        split = replace(split, train=split.train[data.log.wanted])
+        split = replace(split, train=split.train[data.log.is_positive])
     baskets = split if training.baskets == "set" else None
     examples = make_examples(log, split, training.positives, within=baskets is not None)
     mix = None
@@ -321,7 +321,7 @@ def make_validation(
     """Return what measures a model on validation: the mean over the markets."""
     measures = []
     for part, features in zip(parts, fitted.parts, strict=True):
-        log = part.log if settings.training.unwanted_learned else part.log.of_wanted
+        log = part.log if settings.training.unwanted_learned else part.log.positives
         inputs = make_inputs(fitted.featurizer, features, log, settings)
         measures.append(validation(part, inputs, settings, fitted.trained, recent))
     return mean_validation(measures)

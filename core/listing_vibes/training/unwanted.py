@@ -26,7 +26,7 @@ def approaches_unwanted(
     Args:
         listings: (L, d) float32, the embeddings of all.
     """
-    start, rows = log.start[log.user], np.flatnonzero(~log.wanted)  # of `train` none is unwanted
+    start, rows = log.start[log.user], np.flatnonzero(~log.is_positive)  # of `train` none is unwanted
     rows = rows[(rows > start[rows]) & (rows < training_ends(log, train)[log.user[rows]])]
     if not len(rows) or len(listings) <= NEIGHBORS + FIRST:
         return False

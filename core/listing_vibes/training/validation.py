@@ -61,8 +61,8 @@ def validation(
         listings[needed] = gather(part, len(needed))
         mine = queries.take(processes.mine(len(queries)))  # each process ranks its own
         start, end = mine.start, mine.end
-        if log.some_unwanted and not training.unwanted_learned:
-            start, end = log.wanted_before[start], log.wanted_before[end]
+        if log.has_negatives and not training.unwanted_learned:
+            start, end = log.positives_before[start], log.positives_before[end]
         users = encode_histories(model, now, start, end, listings=listings, dtype=training.dtype)
         ranks = np.zeros(len(mine), np.int64)
         for rows, batch, allowed in batches(log, mine, data.catalogue, 256):
@@ -105,7 +105,7 @@ def _needed(log: EventLog, queries: Queries, catalogue: Catalogue) -> np.ndarray
     All of them where unwanted events are weighed by the spread over all, and in leave-one-out, which does not ask when a
     listing was active.
     """
-    if not (queries.masked and queries.live) or log.some_unwanted:
+    if not (queries.masked and queries.live) or log.has_negatives:
         return np.arange(log.listings)
     needed = (catalogue.since <= queries.at.max()) & (catalogue.until > queries.at.min())
     needed[log.listing[ranges(queries.start, queries.length)]] = True

@@ -19,7 +19,7 @@ from listing_vibes.evaluation.saved import QUERIES as FILE
 from listing_vibes.evaluation.saved import RANK
 from listing_vibes.insight.rankings import KEY, rankers
 from listing_vibes.market.importers.inside_airbnb import bathrooms, without_rating
-from listing_vibes.market.io import read_kept
+from listing_vibes.market.io import read_stored_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log, to_moments
 from listing_vibes.market.raw import moments_or_text, numbers_or_text, parted
@@ -164,7 +164,7 @@ def _queries() -> bytes:
 def queries_file(folder: Path) -> Feed:
     def feed(content: bytes) -> object:
         (folder / FILE).write_bytes(content)
-        frame = read_kept(folder / FILE, KEY, "evaluate the run again")
+        frame = read_stored_table(folder / FILE, KEY, "evaluate the run again")
         return None if frame is None else rankers(frame)
 
     return feed

@@ -14,7 +14,7 @@ from helpers.newcomers import new_events, new_listings
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import copy_file, only_writer
-from listing_vibes.market.garbage import none_meanwhile
+from listing_vibes.market.garbage import no_garbage_collection
 from listing_vibes.market.market import Market
 from listing_vibes.run.folder import PUSH_COLUMNS
 from listing_vibes.run.run import Run
@@ -240,7 +240,7 @@ def test_what_a_refresh_leaves_behind_is_not_held(shop):
         number = len(alive) * 10
         shop.deliver(str(number), events=rows.iloc[number - 10 : number])
 
-    with none_meanwhile():  # as in a process that makes little garbage
+    with no_garbage_collection():  # as in a process that makes little garbage
         keep_fresh(shop.run, {"events": FileSource(shop.folder / "events")}, 0.01, stop, report)
     assert alive[3] == alive[2]
 

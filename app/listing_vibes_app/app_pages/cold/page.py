@@ -145,7 +145,7 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
 def later_users(opened: OpenRun, row: int, end: int) -> set[str]:
     """Return the users who interacted with a listing after a moment."""
     log = opened.view.log
-    rows = np.flatnonzero((log.listing == row) & (log.time >= end) & log.wanted)
+    rows = np.flatnonzero((log.listing == row) & (log.time >= end) & log.is_positive)
     return {log.users[number] for number in log.user[rows]}
 
 

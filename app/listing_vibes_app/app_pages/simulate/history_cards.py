@@ -47,7 +47,7 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
         row = market.listing_row[event.listing]
         cards.append(_card(opened, row, step=f"Event {number}", facts=[]) | place)
     durations = opened.view.has_events and bool(np.isfinite(opened.view.log.duration).any())
-    actions = [{"token": quote(action, safe=""), "label": words(action)} for action in market.known_actions]
+    actions = [{"token": quote(action, safe=""), "label": words(action)} for action in market.valid_actions]
     height = 136 + 34 * bool(actions) + 34 * durations
     data = {"kind": "history", "actions": actions, "durations": durations, "spoken": spoken, "target": ""}
     _show(opened, f"history-{name}", cards, name, label, "strip", height, data)

@@ -77,7 +77,7 @@ def class_names() -> list[str]:
     return [str(info.index_to_description(number, detailed=True)) for number in range(info.num_classes())]
 
 
-def look_at(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, text: TextEncoder) -> Looks:
+def classify_photos(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, text: TextEncoder) -> Looks:
     """Classify photos with `vectors` (P, w) by `encoder`; `ok` (P,) marks the valid ones.
 
     Raises:

@@ -98,7 +98,7 @@ class PhotoJob:
         self._settle(path, entry.key, entry.problem)
         return True
 
-    def look_up(self, path: str) -> None:
+    def find_by_content(self, path: str) -> None:
         """Resolve a path by the content of its file, without an encoder."""
         try:
             _, key, _ = self._read(path)
@@ -272,7 +272,7 @@ def load_photo_vectors(
         return None
     for path in dict.fromkeys(paths):
         if not job.recall(path, with_problems=True):
-            job.look_up(path)
+            job.find_by_content(path)
     return job.assemble(paths)
 
 
@@ -299,7 +299,7 @@ def combine(parts: list[PhotoVectors]) -> PhotoVectors:
     return PhotoVectors(vectors, ok, list(broken.items()), names, tuple(parts))
 
 
-def tell_broken(market: Path, photos: PhotoVectors | None, report: Report) -> None:
+def report_broken_photos(market: Path, photos: PhotoVectors | None, report: Report) -> None:
     """Report in one sentence how many photos have no vector, and why the first has none."""
     if photos is not None and photos.broken:
         path, reason = photos.broken[0]

@@ -15,12 +15,12 @@ FEWEST = 8
 
 
 def likely_rows(
-    known: np.ndarray, rows: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
+    trained: np.ndarray, rows: np.ndarray, new: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return (M, d) float32 rows for names with the sentence vectors `wanted` (M, w).
+    """Return (M, d) float32 rows for names with the sentence vectors `new` (M, w).
 
     Args:
-        known: (N, w) sentence vectors of the names of trained rows, N >= 2.
+        trained: (N, w) sentence vectors of the names of trained rows, N >= 2.
         rows: (N, d) these rows.
     """
     from sklearn.linear_model import RidgeCV
@@ -28,11 +28,11 @@ def likely_rows(
     middle = rows.mean(axis=0)
     around = rows - middle
     spread = float(np.square(around).mean())
-    noise = rng.standard_normal((len(wanted), rows.shape[1]))
-    if len(known) < FEWEST or not spread:
+    noise = rng.standard_normal((len(new), rows.shape[1]))
+    if len(trained) < FEWEST or not spread:
         return (middle + noise * spread**0.5).astype(np.float32)
-    centre = known.mean(axis=0)
-    scale = max(float(np.square(known - centre).sum(axis=1).mean()), 1e-12)
-    fitted = RidgeCV(alphas=STRENGTHS * scale, fit_intercept=False).fit(known - centre, around)
+    center = trained.mean(axis=0)
+    scale = max(float(np.square(trained - center).sum(axis=1).mean()), 1e-12)
+    fitted = RidgeCV(alphas=STRENGTHS * scale, fit_intercept=False).fit(trained - center, around)
     missed = min(1.0, max(0.0, -float(fitted.best_score_) / spread))
-    return (middle + fitted.predict(wanted - centre) + noise * (missed * spread) ** 0.5).astype(np.float32)
+    return (middle + fitted.predict(new - center) + noise * (missed * spread) ** 0.5).astype(np.float32)

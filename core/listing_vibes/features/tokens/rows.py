@@ -35,10 +35,10 @@ class Rows:
         return cls(_keys(vocabulary), _values(vocabulary), _bins(vocabulary))
 
 
-def places(wanted: list[Meaning], among: list[Meaning]) -> np.ndarray:
-    """Return (N,) int64: the position of each of the N `wanted` among `among`, -1 where there is none."""
+def places(meanings: list[Meaning], among: list[Meaning]) -> np.ndarray:
+    """Return (N,) int64: the position of each of the N `meanings` among `among`, -1 where there is none."""
     available = {meaning: place for place, meaning in enumerate(among) if meaning}
-    return np.array([available.get(meaning, -1) for meaning in wanted], np.int64)
+    return np.array([available.get(meaning, -1) for meaning in meanings], np.int64)
 
 
 def _keys(vocabulary: Vocabulary) -> list[Meaning]:

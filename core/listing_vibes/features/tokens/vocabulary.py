@@ -119,5 +119,5 @@ def _merge_entries(
 
 def _new_in(values: list[str], available: list[str]) -> list[str]:
     """Return those of `values` that are not in `available`, in their order."""
-    known_values = set(available)
-    return [value for value in values if value not in known_values]
+    existing = set(available)
+    return [value for value in values if value not in existing]

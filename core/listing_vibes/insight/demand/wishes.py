@@ -74,8 +74,10 @@ class Wishes:
         """Return the listings of the histories of users, (T,), each once a user."""
         start, length = self.audience.start[users], self.audience.end[users] - self.audience.start[users]
         log, events = self.audience.run.log, ranges(start, length)
-        owner = np.repeat(users, length)[log.wanted[events]]
-        return np.unique(np.stack([owner, log.listing[events][log.wanted[events]]], axis=1), axis=0)[:, 1]
+        owner = np.repeat(users, length)[log.is_positive[events]]
+        return np.unique(np.stack([owner, log.listing[events][log.is_positive[events]]], axis=1), axis=0)[
+            :, 1
+        ]
 
     def live_nearest(self, users: np.ndarray, k: int) -> np.ndarray:
         """Return the k active listings that the model recommends to users first, on the mean."""

@@ -164,8 +164,8 @@ def _read_events(log: EventLog, start: int, end: int, most: int, learned: bool) 
     are. Unless the model has `learned` what these mean, it reads the newest of the others.
     """
     rows = np.arange(start, end)
-    if not log.some_unwanted:
+    if not log.has_negatives:
         return rows[-(most + 1) :]
-    requested = log.wanted[rows]
+    requested = log.is_positive[rows]
     read = rows if learned else rows[requested]
     return np.union1d(read[-(most + 1) :], rows[~requested])

@@ -194,7 +194,7 @@ def _candidates(recommender: Recommender, log: EventLog, start: int, end: int, a
     allowed = recommender.eligible(at).copy()
     if recommender.rules.drop_seen:
         allowed[log.listing[start:end]] = False
-    allowed[log.not_this(np.array([start]), np.array([end]))[1]] = False
+    allowed[log.negatives(np.array([start]), np.array([end]))[1]] = False
     return allowed
 
 

@@ -126,7 +126,7 @@ def _read_photos(paths: Any, folder: Path, name: str) -> tuple[bytes, ...]:
             raise VibesError(
                 f"{name} has the photo '{path}', which cannot be read; check the path."
             ) from error
-        if (problem := decoding_problem(folder / path, whole=True)) is not None:
+        if (problem := decoding_problem(folder / path, decode_all=True)) is not None:
             raise VibesError(f"{name} has the photo '{path}', which {problem}; give another file.")
     return tuple(photos)
 

@@ -15,7 +15,7 @@ from listing_vibes.errors import VibesError, needs
 from listing_vibes.insight.map.tones import tones_of
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import read_kept, require_numbers, write_table
+from listing_vibes.market.io import read_stored_table, require_numbers, write_table
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.contents import LISTINGS
 from listing_vibes.run.manifest import Manifest
@@ -141,7 +141,7 @@ def read_map(run: Run) -> pd.DataFrame | None:
         VibesError: the file is damaged.
     """
     hint, file = "remove the file, and it is drawn again", map_file(run)
-    frame = read_kept(file, COLUMNS, hint)
+    frame = read_stored_table(file, COLUMNS, hint)
     if frame is not None:
         require_numbers(frame, file, ("x", "y", "cluster"), hint)
         if not (frame["cluster"] == np.floor(frame["cluster"])).all():

@@ -13,7 +13,7 @@ import pandas as pd
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.features.photos.looks import Looks, load_looks, look_at, save_looks
+from listing_vibes.features.photos.looks import Looks, classify_photos, load_looks, save_looks
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
 from listing_vibes.market.caches import run_cache, run_cache_file
@@ -60,7 +60,7 @@ class PhotoSearch:
             from listing_vibes.features.photos.tail import load_photo_encoder
         photos = market_photos(market, ENCODER, report=report)
         assert photos is not None  # it has photos
-        looks = look_at(photos.vectors, photos.ok, load_photo_encoder(ENCODER), _text_encoder())
+        looks = classify_photos(photos.vectors, photos.ok, load_photo_encoder(ENCODER), _text_encoder())
         with suppress(OSError, VibesError):
             save_looks(looks, run_cache(run.path) / FILE, photos_of(market))
         return cls(run, looks)

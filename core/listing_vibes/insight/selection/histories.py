@@ -39,7 +39,7 @@ def as_text(events: Iterable[Event]) -> str:
 
 def known_events(run: RunFolder, text: str) -> list[tuple[int, Event]]:
     """Return (position, event) of a URL's events on listings that run and market have; an unknown action is left out."""
-    actions = set(run.market.known_actions)
+    actions = set(run.market.valid_actions)
     return [
         (position, event if event.action in actions else event._replace(action=None))
         for position, event in enumerate(map(parse, text.split(EVENT)[:MOST] if text else []))

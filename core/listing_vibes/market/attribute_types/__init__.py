@@ -36,7 +36,7 @@ class AttributeType(ABC):
     """
 
     #: A listing has one value, so that rules can require equal values.
-    one_value: ClassVar[bool] = True
+    single_valued: ClassVar[bool] = True
     #: The value fits into a table cell, so that stores can filter by it and probes can use it.
     short: ClassVar[bool] = True
     #: An amount: a default target of probes; a number that predicts how many events a listing has is a leak.
@@ -48,7 +48,7 @@ class AttributeType(ABC):
     #: Groups of listings are described by the values (`traits`).
     has_traits: ClassVar[bool] = True
     #: The attribute is one column of the listings table.
-    own_column: ClassVar[bool] = True
+    has_column: ClassVar[bool] = True
     #: A cell of a file may hold several values; `market.toml` may name their separator.
     separated: ClassVar[bool] = False
     #: What a condition on the attribute accepts, in words.
@@ -86,7 +86,7 @@ class AttributeType(ABC):
         """
         return str(value).strip()
 
-    def wanted(self, part: str) -> Any:
+    def parse_condition(self, part: str) -> Any:
         """Parse the value in a condition on the attribute.
 
         Raises:
@@ -95,7 +95,7 @@ class AttributeType(ABC):
         return part
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
-        """Return (L,) bool: where the cell is one of the `values`, as parsed by `wanted`; False where it is missing."""
+        """Return (L,) bool: where the cell is one of the `values`, as parsed by `parse_condition`; False where it is missing."""
         words = column.astype("string").str.casefold()
         return words.isin([value.casefold() for value in values]).to_numpy(bool, na_value=False)
 
@@ -113,9 +113,9 @@ class AttributeType(ABC):
         """Return each listing's value in words, "" where it is missing; the input of word-piece tokenization."""
         return ["" if pd.isna(value) else str(value) for value in listings[name]]
 
-    def traits(self, label: str, known: pd.Series) -> Coded:
+    def traits(self, label: str, present: pd.Series) -> Coded:
         """Return the values that are present as numbers of traits, which describe groups of listings."""
-        return coded_values(label, known)
+        return coded_values(label, present)
 
     # A model.
 

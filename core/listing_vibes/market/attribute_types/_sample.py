@@ -54,7 +54,7 @@ class Sample:
         return self.present.astype("str").str.strip()
 
     @cached_property
-    def some(self) -> pd.Series:
+    def subset(self) -> pd.Series:
         """At most 5,000 of the texts, evenly spread."""
         return self.texts.iloc[np.linspace(0, len(self.texts) - 1, min(_SOME, len(self.texts))).astype(int)]
 
@@ -78,18 +78,18 @@ class Sample:
         """Whether nine in ten cells are dates."""
         if pd.api.types.is_datetime64_any_dtype(self.column.dtype):
             return True
-        return self.is_textual and bool(self.some.str.fullmatch(_DAY).mean() >= 0.9)
+        return self.is_textual and bool(self.subset.str.fullmatch(_DAY).mean() >= 0.9)
 
     @cached_property
     def unparsed(self) -> float:
         """The share of cells that are not numbers."""
-        return float(to_numbers(self.some if self.is_textual else self.present)[1].mean())
+        return float(to_numbers(self.subset if self.is_textual else self.present)[1].mean())
 
     @property
     def has_codes(self) -> bool:
         """Whether the digits are codes, which leading zeros indicate."""
-        padded = self.some.str.fullmatch(_PADDED).mean()
-        return bool(padded > 0.5 or (padded >= 0.01 and self.some.str.len().nunique() == 1))
+        padded = self.subset.str.fullmatch(_PADDED).mean()
+        return bool(padded > 0.5 or (padded >= 0.01 and self.subset.str.len().nunique() == 1))
 
     def share_with(self, part: str) -> float:
         """The share of cells that contain `part`."""

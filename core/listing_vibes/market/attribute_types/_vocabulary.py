@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from listing_vibes.market.garbage import none_meanwhile
+from listing_vibes.market.garbage import no_garbage_collection
 
 #: The most known members of a set, or words of a text.
 MOST_VALUES = 4000
@@ -89,7 +89,7 @@ def ids_of(entry: AttributeVocabulary) -> dict[str, int]:
 def member_ids(entry: AttributeVocabulary, cells: Iterable[Iterable[str]]) -> list[list[int]]:
     """Return the ids of the known members of each cell, without duplicates; empty where there are none."""
     available = ids_of(entry)
-    with none_meanwhile():
+    with no_garbage_collection():
         return [
             [available[member] for member in dict.fromkeys(cell) if member in available] for cell in cells
         ]

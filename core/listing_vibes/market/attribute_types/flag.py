@@ -47,7 +47,7 @@ class Flag(AttributeType):
             raise VibesError(f"{label} is '{value}'; give yes or no.")
         return flags[0]
 
-    def wanted(self, part: str) -> Any:
+    def parse_condition(self, part: str) -> Any:
         return self.parse(part, "", "")
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
@@ -56,8 +56,8 @@ class Flag(AttributeType):
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return ["" if pd.isna(value) else "yes" if value else "no" for value in listings[name]]
 
-    def traits(self, label: str, known: pd.Series) -> Coded:
-        yes = known[known.astype(bool)].index.to_numpy()
+    def traits(self, label: str, present: pd.Series) -> Coded:
+        yes = present[present.astype(bool)].index.to_numpy()
         return label, [("Yes", inside(label))], yes, np.zeros(len(yes), int)
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:

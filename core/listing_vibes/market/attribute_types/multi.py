@@ -20,18 +20,18 @@ def _is_set(sample: Sample) -> bool:
     """Return whether cells are lists, or texts with separators whose parts repeat; parts of titles such as "Attic | Bergen" do not."""
     if not sample.is_textual:
         return sample.has_lists
-    if sample.some.str.fullmatch(_LIST).mean() > 0.9:
+    if sample.subset.str.fullmatch(_LIST).mean() > 0.9:
         return True
     if sample.share_with(SEPARATOR) <= 0.2:
         return False
-    parts = sample.some.drop_duplicates().map(to_set).explode().dropna()
+    parts = sample.subset.drop_duplicates().map(to_set).explode().dropna()
     return bool(parts.duplicated(keep=False).mean() > 0.9)
 
 
 class Multi(AttributeType):
     """One token with the set of the members' ids."""
 
-    one_value = short = False
+    single_valued = short = False
     separated = True
     shown_as = "multi"
     claims = (
@@ -58,8 +58,8 @@ class Multi(AttributeType):
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return [", ".join(cell) for cell in _members(listings[name])]
 
-    def traits(self, label: str, known: pd.Series) -> Coded:
-        return coded_values(label, known.explode().dropna())
+    def traits(self, label: str, present: pd.Series) -> Coded:
+        return coded_values(label, present.explode().dropna())
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         members = chain.from_iterable(_members(listings[name]))

@@ -24,7 +24,7 @@ _NAMES = re.compile(
 def _is_number(sample: Sample) -> bool:
     if sample.has_lists or (sample.is_textual and (sample.unparsed >= 0.1 or sample.has_codes)):
         return False
-    return _NAMES.fullmatch(sample.name) is None or bool((to_numbers(sample.some)[0] % 1 > 0).any())
+    return _NAMES.fullmatch(sample.name) is None or bool((to_numbers(sample.subset)[0] % 1 > 0).any())
 
 
 class Number(AttributeType):
@@ -46,7 +46,7 @@ class Number(AttributeType):
             raise VibesError(f"{label} is '{value}'; give a number.")
         return number[0]
 
-    def wanted(self, part: str) -> Any:
+    def parse_condition(self, part: str) -> Any:
         return self.parse(part, "", "")
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
@@ -56,21 +56,21 @@ class Number(AttributeType):
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return ["" if pd.isna(value) else f"{value:.6g}" for value in listings[name]]
 
-    def traits(self, label: str, known: pd.Series) -> Coded:
+    def traits(self, label: str, present: pd.Series) -> Coded:
         """Return the lowest and the highest third as traits; for few distinct values, or mostly equal ones, the values."""
-        known = known.astype(float)
-        low, high = np.quantile(known, [1 / 3, 2 / 3])
-        if known.nunique() <= FEW or low == high:
-            return coded_values(label, known.map(lambda value: f"{value:g}"))
+        present = present.astype(float)
+        low, high = np.quantile(present, [1 / 3, 2 / 3])
+        if present.nunique() <= FEW or low == high:
+            return coded_values(label, present.map(lambda value: f"{value:g}"))
         pieces = [f"low {inside(label)}", f"high {inside(label)}"]
-        if known.between(*YEARS).all():
+        if present.between(*YEARS).all():
             pieces = [
                 f"{inside(label)} until {np.floor(low):.0f}",
                 f"{inside(label)} from {np.ceil(high):.0f}",
             ]
-        code = np.where(known <= low, 0, np.where(known >= high, 1, -1))
+        code = np.where(present <= low, 0, np.where(present >= high, 1, -1))
         words = list(zip(["the lowest third", "the highest third"], pieces, strict=True))
-        return label, words, known.index.to_numpy()[code >= 0], code[code >= 0]
+        return label, words, present.index.to_numpy()[code >= 0], code[code >= 0]
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         numbers = listings[name].dropna().to_numpy(float)

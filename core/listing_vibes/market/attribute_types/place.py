@@ -18,7 +18,7 @@ PLACE_GRIDS = (4, 8, 16)  # cells per side, at quantiles of the training listing
 class Place(AttributeType):
     """One token with a set of three map cells, coarse to fine."""
 
-    one_value = short = has_traits = own_column = False
+    single_valued = short = has_traits = has_column = False
     shown_as = "place"
 
     def columns(self, name: str) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class Fetcher:
                     if size > most:
                         raise Failed(f"is larger than {most:,} bytes")
                     out.write(part)
-            problem = decoding_problem(temporary, whole=True)
+            problem = decoding_problem(temporary, decode_all=True)
             if problem is not None:
                 kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
                 hint = f" (its host calls it {kind[:60]})" if kind and not kind.startswith("image/") else ""

@@ -24,7 +24,7 @@ from listing_vibes.market.durable import staging_folder
 from listing_vibes.market.importers import Importer
 from listing_vibes.market.io import check_text, to_frame
 from listing_vibes.market.photo_urls import is_url
-from listing_vibes.market.storage import Place, asked
+from listing_vibes.market.storage import Place, storage_errors
 from listing_vibes.market.table_limit import TableBudget
 from listing_vibes.market.tables import mapping_hint, may_be_photo
 from listing_vibes.market.writer import write_market
@@ -188,7 +188,7 @@ def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) 
 
     def copy(name: str) -> bool:
         present, source = market / name, root / name
-        with asked(source):
+        with storage_errors(source):
             if not source.files.isfile(source.path):
                 return present.is_file()
             if present.is_file() and present.stat().st_size == source.files.size(source.path):

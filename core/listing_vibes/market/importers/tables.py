@@ -17,7 +17,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.importers._three_tables import SourceTable, ThreeTables, unify_schemas
 from listing_vibes.market.io import TABLE_SUFFIXES, TABLES
-from listing_vibes.market.storage import Place, asked, is_address, plain
+from listing_vibes.market.storage import Place, is_address, plain, storage_errors
 from listing_vibes.market.tables import leaves_market
 
 
@@ -40,13 +40,13 @@ class Tables(ThreeTables):
         for name in TABLES:
             place, files = self._find(folder, name)
             if files:
-                with asked(place):
+                with storage_errors(place):
                     rows = _open_rows(place, files, scratch)
                 tables[name] = SourceTable(
-                    place.shown, rows.schema.names, partial(_return, rows), partial(asked, place)
+                    place.shown, rows.schema.names, partial(_return, rows), partial(storage_errors, place)
                 )
         if "listings" not in tables:
-            with asked(folder):
+            with storage_errors(folder):
                 exists = folder.files.exists(folder.path)
             raise VibesError(
                 f"{folder.shown} holds no listings.parquet, listings.csv, listings.csv.gz or folder listings; give their path "
@@ -59,7 +59,7 @@ class Tables(ThreeTables):
     def load_config(self, path: str, scratch: Path) -> MarketConfig | None:
         """Return the folder's `market.toml`."""
         source = Place.of(path, "PATH") / "market.toml"
-        with asked(source):
+        with storage_errors(source):
             if not source.files.isfile(source.path):
                 return None
         source.fetch(scratch / "market.toml")
@@ -85,7 +85,7 @@ class Tables(ThreeTables):
 
 def _list_files(place: Place) -> list[str]:
     """Return the files of a table: the file, or the Parquet files of a folder except those that begin with `_` or `.`."""
-    with asked(place):
+    with storage_errors(place):
         if _has_wildcards(place):
             return sorted(
                 str(name) for name in place.files.glob(place.path) if plain(name).endswith(TABLE_SUFFIXES)

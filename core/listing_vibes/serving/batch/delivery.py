@@ -9,7 +9,7 @@ from pathlib import Path
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import scratch_folder
-from listing_vibes.market.storage import Place, asked, is_address
+from listing_vibes.market.storage import Place, is_address, storage_errors
 from listing_vibes.serving.batch.job import MANIFEST
 
 PROBE = "_vibes-probe"  # readers of parquet folders skip names that begin with _
@@ -29,7 +29,7 @@ def delivered(out: str) -> Iterator[Path]:
         yield Path(out)
         return
     place = Place.of(out, "OUT")
-    with asked(place):
+    with storage_errors(place):
         place.files.invalidate_cache()
         values = {place.inside(str(name)): str(name) for name in place.files.find(place.path)}
     existing = {
@@ -53,6 +53,6 @@ def delivered(out: str) -> Iterator[Path]:
             (place / file.name).put(file)
         for name in set(existing) - {file.name for file in files}:
             if name.startswith("part-"):  # left by a delivery that was interrupted
-                with asked(place, "written"):
+                with storage_errors(place, "written"):
                     place.files.rm_file(existing[name])
         (place / MANIFEST).put(created / MANIFEST)

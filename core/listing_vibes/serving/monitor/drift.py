@@ -84,7 +84,7 @@ def _attribute_check(
     """Compare the values of one attribute in a group with those of the `listings` in training."""
     rows = market.listings.iloc[group.rows].reset_index(drop=True)
     now, number = Spread.by(spread.entry, rows), len(rows)
-    before, after = spread.whole, now.whole
+    before, after = spread.distribution, now.distribution
     value, p = float(0.5 * np.abs(before - after).sum()), _chi_square_p(listings * before, number * after)
     gone = []
     if limits.gone_share is not None and not type_of(spread.entry.kind).sentences:
@@ -116,7 +116,7 @@ def _chi_square_p(before: np.ndarray, after: np.ndarray) -> float:
 
 def _describe_change(spread: Spread, now: Spread, rows: pd.DataFrame) -> str:
     """Describe the largest change in words."""
-    entry, change = spread.entry, now.whole - spread.whole
+    entry, change = spread.entry, now.distribution - spread.distribution
     if abs(change[-1]) >= np.abs(change[:-1]).max(initial=0):
         return f"missing were {spread.missing:.0%} and are {now.missing:.0%}"
     if entry.edges:
@@ -128,7 +128,7 @@ def _describe_change(spread: Spread, now: Spread, rows: pd.DataFrame) -> str:
     place = int(np.abs(change[:-1]).argmax())
     is_known = place < len(entry.values)
     name = f"'{printable(entry.values[place])}'" if is_known else "values unknown in training"
-    return f"{name} was {spread.whole[place]:.0%} and is {now.whole[place]:.0%}"
+    return f"{name} was {spread.distribution[place]:.0%} and is {now.distribution[place]:.0%}"
 
 
 def photo_check(

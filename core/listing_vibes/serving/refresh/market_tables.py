@@ -36,7 +36,7 @@ def pinned_config(market: Market) -> MarketConfig:
             update={"kind": attribute.kind, "decimal": attribute.decimal}
         )
         for attribute in market.attributes
-        if type_of(attribute.kind).own_column
+        if type_of(attribute.kind).has_column
     }
     columns = raw_table(market, "listings").columns
     unused = [str(name) for name in columns if name not in market.listings and name not in config.excluded]

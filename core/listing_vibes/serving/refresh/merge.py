@@ -270,7 +270,7 @@ def _typed_events(
     listings = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
     existing = [name for name in unread if name in frame.rows]
     table, _, defects = events_table(
-        frame.rows, path, listings, config, _NEVER, day_first=changes.day_first, beside=existing
+        frame.rows, path, listings, config, _NEVER, day_first=changes.day_first, extra=existing
     )
     changes.defects += [(frame, defect) for defect in defects]
     return table

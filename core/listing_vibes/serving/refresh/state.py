@@ -15,7 +15,7 @@ import pandas as pd
 
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.documents import read_json, write_json
-from listing_vibes.market.io import read_kept, write_table
+from listing_vibes.market.io import read_stored_table, write_table
 from listing_vibes.market.rejects import REJECT_COLUMNS, rejects
 from listing_vibes.market.spreadsheet import neutralized
 from listing_vibes.market.user_names import UserNames
@@ -93,7 +93,7 @@ def save_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]], names: Use
     if not results:
         return 0
     new = pd.concat(results, ignore_index=True)
-    had = read_kept(run / REJECTED, REJECT_COLUMNS, "remove it, and refresh again")
+    had = read_stored_table(run / REJECTED, REJECT_COLUMNS, "remove it, and refresh again")
     table = pd.concat([*([] if had is None else [had]), neutralized(new.astype("str"))], ignore_index=True)
     keys = ["file", "column", "problem", "cells"]  # without the row number, which changes in a query
     table = table.drop_duplicates(keys, keep="last").tail(MOST_REJECTED)

@@ -1,7 +1,7 @@
 """A sentence encoder adapted to the market: MiniLM pre-trained further on the market's texts.
 
 Masked language modeling (Devlin et al. 2019, arXiv 1810.04805) for a few hundred steps before the encoder is frozen
-("Don't Stop Pretraining", Gururangan et al. 2020, arXiv 2004.10964). The weights are cached beside the text vectors of
+("Don't Stop Pretraining", Gururangan et al. 2020, arXiv 2004.10964). The weights are cached next to the text vectors of
 the market and in the run, so that it opens without that market.
 """
 

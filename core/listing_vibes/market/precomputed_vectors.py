@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from listing_vibes.market.market import Market
 
 
-def own_vectors(market: Market, name: str, complete: bool = True) -> np.ndarray | None:
+def precomputed_vectors(market: Market, name: str, complete: bool = True) -> np.ndarray | None:
     """Return the vectors (L, d) float32 of `[vectors.NAME]` in `market.toml`, L2-normalized, in the order of `market.listings`.
 
     A row is zero where a listing has none. None: the market has no folder, as for a new listing that is not in a table yet.

@@ -10,7 +10,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.market.market import Market
-from listing_vibes.market.own_vectors import own_vectors
+from listing_vibes.market.precomputed_vectors import precomputed_vectors
 
 PhotoRows = list[list[np.ndarray]]
 
@@ -28,7 +28,7 @@ def fit_vectors(market: Market, config: FeatureConfig, width: int, rows: np.ndar
                 f"features.photo_train_blocks cannot be combined with tokens of [vectors.{name}]; set features.photo_train_blocks "
                 "to 0, or tokens to false."
             )
-        vectors = own_vectors(market, name)
+        vectors = precomputed_vectors(market, name)
         available = np.zeros((0, 1)) if vectors is None else vectors[rows][vectors[rows].any(axis=1)]
         if len(available) > 1:
             fitted[name] = Reducer.fit(available, width)
@@ -44,7 +44,7 @@ def with_vectors(
         VibesError: the market's vectors have another width than the fitted ones.
     """
     for name, reducer in reducers.items():
-        vectors = own_vectors(market, name, complete=False) if name in market.config.vectors else None
+        vectors = precomputed_vectors(market, name, complete=False) if name in market.config.vectors else None
         if vectors is None:  # another market, or a new listing that is in no table
             rows = [*rows, []]
             continue

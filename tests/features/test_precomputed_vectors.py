@@ -12,7 +12,7 @@ from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
-from listing_vibes.market.own_vectors import own_vectors
+from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.run.run import Run
 
 
@@ -71,7 +71,7 @@ def test_a_column_is_a_space_and_no_attribute(tiny_market, vectors):
     table.sample(frac=1, random_state=0).to_parquet(folder / "listings.parquet")
     market = Market.open(with_vectors(folder, column="embedding"))
     assert "embedding" not in {one.name for one in market.attributes}
-    found, row = own_vectors(market, "clip"), market.listing_row
+    found, row = precomputed_vectors(market, "clip"), market.listing_row
     assert found is not None and not found[row["l002"]].any()
     assert found[row["l005"]] == pytest.approx(vectors[5] / np.linalg.norm(vectors[5]), abs=1e-6)
 
@@ -104,13 +104,13 @@ def test_the_model_reads_them_as_a_token(folder, tmp_path):
 def test_what_is_no_vectors_is_refused(folder, array, problem):
     np.save(folder / "clip.npy", array)
     with pytest.raises(VibesError, match=problem):
-        own_vectors(Market.open(folder), "clip")
+        precomputed_vectors(Market.open(folder), "clip")
 
 
 def test_a_file_outside_the_market_and_a_column_that_is_not_there_are_refused(folder, tmp_path):
     np.save(tmp_path / "clip.npy", np.ones((12, 2)))
     for setting, problem in (({"path": "../clip.npy"}, "no file"), ({"column": "clip"}, "no column")):
         with pytest.raises(VibesError, match=problem):
-            own_vectors(Market.open(with_vectors(folder, **setting)), "clip")
+            precomputed_vectors(Market.open(with_vectors(folder, **setting)), "clip")
     with pytest.raises(ValueError, match="model"):
         MarketConfig.model_validate({"vectors": {"model": {"path": "clip.npy"}}})
