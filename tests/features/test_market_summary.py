@@ -51,7 +51,7 @@ def test_what_few_listings_have_is_not_kept_nor_what_the_model_does_not_know():
 def test_a_column_of_which_no_value_was_kept_has_no_distance(trained):
     frame = pd.DataFrame({"x": [f"host {row}" for row in range(60)]})
     found = Spread.of("x", "category", frame, AttributeVocabulary(name="x", kind="category", values=[]))
-    assert found.shares == [] and not found.told
+    assert found.shares == [] and not found.has_values
     (seen,) = load_summaries(trained.path)
     name = next(one.name for one in trained.market.attributes if one.kind == "category")
     unsaid = seen.attributes[name].model_copy(update={"shares": []})
