@@ -30,10 +30,10 @@ def _bound() -> int:
 
 
 def _quota() -> float:
-    return max(1, min(map(_whole, _quotas(_GROUPS, Path("/proc/self/cgroup")))))
+    return max(1, min(map(_rounded_up, _quotas(_GROUPS, Path("/proc/self/cgroup")))))
 
 
-def _whole(share: float) -> float:
+def _rounded_up(share: float) -> float:
     return share if math.isinf(share) else math.ceil(share)
 
 

@@ -56,7 +56,7 @@ def test_a_run_without_a_model_is_refused_and_one_without_a_record_has_no_neares
     toml = (run.path / "run.toml").read_text()
     (run.path / "run.toml").write_text(toml[: toml.index('[files."seen.json"]')])
     shift = measure_shift(other, run)
-    assert shift.nearest is None and "does not say what it was trained on" in shift.to_text()
+    assert shift.nearest is None and "has no record of its training markets" in shift.to_text()
 
 
 def test_a_model_that_ships_is_named(other):

@@ -55,7 +55,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     assert abs(found[1] - progress.best) > 0.005
     measured = evaluate_run(run)
     assert measured.notes["default ranking"] == (
-        f"the model, trained beside the events of the last {DAYS} days, blended with recency"
+        f"the model, trained with the events of the last {DAYS} days, blended with recency"
     )
     test = make_split(log, catalogue).test
     figure = measured.to_dict()["results"]["default ranking"]["recall@30"]["value"]
@@ -116,7 +116,7 @@ def test_lists_add_no_recency_where_validation_finds_more_without(small_market, 
     assert (fit.parts, fit.weight) == ("neighbors", 0) and fit.share > 0
     measured = evaluate_run(run, baselines="none")
     assert measured.notes["default ranking"] == (
-        "the model, trained beside the events of the last 60 days, blended with neighbors"
+        "the model, trained with the events of the last 60 days, blended with neighbors"
     )
     assert not np.array_equal(measured.ranks["default ranking"], measured.ranks["model only"])
 

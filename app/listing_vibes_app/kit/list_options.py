@@ -10,11 +10,11 @@ from listing_vibes.insight.selection import pages
 from listing_vibes.insight.selection.params import (
     OWN,
     WIDEST,
-    adds_its_own,
+    default_blend,
     escaped,
     groupings,
+    has_default_blend,
     offered,
-    own_fit,
     read_rules,
     usual,
 )
@@ -76,7 +76,7 @@ def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection
 
 def blend_switch(opened: OpenRun) -> None:
     """Draw the choice of blends that `vibes evaluate` fitted, if there are any."""
-    own, additions = own_fit(opened.run), offered(opened.run)
+    own, additions = default_blend(opened.run), offered(opened.run)
     if own is None and not additions:
         return
     options = {} if own is None else {OWN: _capitalized(own.parts)}
@@ -147,7 +147,7 @@ _ENDS = "1 is the same direction, 0 is nothing in common"
 def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
     """Return the name and the help of a list's score."""
     run, added = opened.run, selection.beside
-    if selection.kind == "recommend" and (adds_its_own(run) if added is None else added != NOTHING):
+    if selection.kind == "recommend" and (has_default_blend(run) if added is None else added != NOTHING):
         return "Score", "The model's similarity blended with other scores; only the order has a meaning."
     if selection.rules.moves_scores:
         return "Score", "The similarity plus rules, in standard deviations; only the order has a meaning."

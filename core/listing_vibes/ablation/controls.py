@@ -33,7 +33,7 @@ def control_content(name: str, market: Market, photos: PhotoVectors | None) -> C
     return CONTROLS[name](market, photos)
 
 
-def known_control(name: str) -> str:
+def check_control(name: str) -> str:
     """Validate that `name` is one of `CONTROLS`, and return it."""
     return one_of(name, tuple(CONTROLS))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from listing_vibes.ablation.controls import known_control
+from listing_vibes.ablation.controls import check_control
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.market.attribute_types import type_of
@@ -25,7 +25,7 @@ ORACLE = "oracle"
 FIXED = ("seed", "split")
 
 
-def _known_baseline(name: str) -> str:
+def _check_baseline(name: str) -> str:
     return one_of(name, (*baseline_names(), ORACLE))
 
 
@@ -39,11 +39,11 @@ class Variant(BaseModel):
         "", description="question that it helps to answer, the group in tables and in the figure"
     )
     reference: str | None = Field(None, description="variant to compare with")
-    baseline: Annotated[str, AfterValidator(_known_baseline)] | None = None
+    baseline: Annotated[str, AfterValidator(_check_baseline)] | None = None
     overrides: dict[str, Any] = Field(
         default_factory=dict, alias="set", description="settings as in --config of train"
     )
-    control: Annotated[str, AfterValidator(known_control)] | None = Field(
+    control: Annotated[str, AfterValidator(check_control)] | None = Field(
         None,
         description="control that replaces the market's content, see `listing_vibes.ablation.controls`",
     )

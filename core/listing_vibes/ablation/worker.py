@@ -92,13 +92,13 @@ def measure_variant(folder: Path) -> None:
     save_ranks(folder, result, market, note)
 
 
-def save_ranks(folder: Path, found: "Evaluation", market: "Market", note: str) -> None:
+def save_ranks(folder: Path, evaluation: "Evaluation", market: "Market", note: str) -> None:
     """Write the ranks of the evaluated scorer and, last, the outcome, which marks the job as finished."""
-    name = found.names[0]
-    write_table(folder / RANKS, found.queries_frame(market, name))
-    coverage = found.coverage[name]
+    name = evaluation.names[0]
+    write_table(folder / RANKS, evaluation.queries_frame(market, name))
+    coverage = evaluation.coverage[name]
     write_json(
-        folder / OUTCOME, {"note": note, "coverage": [coverage.value, *coverage.interval(found.users)]}
+        folder / OUTCOME, {"note": note, "coverage": [coverage.value, *coverage.interval(evaluation.users)]}
     )
 
 

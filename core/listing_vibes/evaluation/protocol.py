@@ -1,4 +1,4 @@
-"""The protocol: every scorer on the same queries and the same candidates, in bounded memory."""
+"""The evaluation protocol: every scorer ranks the same queries and the same candidates, in bounded memory."""
 
 from collections.abc import Sequence
 
@@ -28,11 +28,11 @@ def evaluate(
 ) -> Evaluation:
     """Rank the target of every query (default: the test queries of `split`) by every scorer.
 
-    The first scorer is the one that the others are compared with. A rank is pessimistic: equal scores count against
-    it. Memory is bounded by `batch_size` x L scores a scorer, and by 64 MiB for each of four.
+    The other scorers are compared with the first one. Ranks are pessimistic: ties count against the
+    target. Memory is bounded by `batch_size` x L scores per scorer, and by 64 MiB for each of four.
 
     Args:
-        new_by: only candidates that share none of its values with the history, and only queries whose target is one.
+        new_by: use only candidates without a shared value with the history, and only queries with such a target.
 
     Raises:
         VibesError: there is no query.
@@ -44,7 +44,7 @@ def evaluate(
     if len(queries) == 0:
         raise VibesError(
             "There is no query to evaluate: no event of the test period has an earlier event of the same user and a "
-            "listing that is live and new to them; choose an earlier end of training or another --protocol."
+            "listing that is active and new to them; choose an earlier end of training or another --protocol."
         )
     names = [scorer.name for scorer in scorers]
     if len(set(names)) != len(names) or not names:

@@ -11,11 +11,11 @@ from listing_vibes.scoring.metrics import DEFAULT, Cutoffs, per_query, user_mean
 
 @dataclass(frozen=True, eq=False)
 class RankedQueries:
-    """The ranks that several scorers gave to the targets of the same Q queries, and how these rankings compare.
+    """The ranks by several scorers of the targets of the same Q queries, with means and differences.
 
     Attributes:
-        user: (Q,) whose query each is.
-        ranks: by scorer (Q,) int64, 1-based; of a scorer with several seeds (S, Q).
+        user: (Q,) user of each query.
+        ranks: by scorer (Q,) int64, 1-based; (S, Q) for a scorer with several seeds.
     """
 
     user: np.ndarray
@@ -24,7 +24,7 @@ class RankedQueries:
     seed: int = 0
 
     def user_values(self, name: str, mask: np.ndarray | None = None) -> np.ndarray:
-        """Return the metrics `cutoffs.names` of each user (U, M), over the queries where `mask` (Q,) holds."""
+        """Return the metrics `cutoffs.names` of each user (U, M), over the queries where `mask` (Q,) is True."""
         rows = slice(None) if mask is None else mask
         seeds = [
             user_means(per_query(ranks[rows], self.cutoffs), self.user[rows])

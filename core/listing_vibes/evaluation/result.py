@@ -1,4 +1,4 @@
-"""The result of an evaluation: ranks, and on demand means, intervals, differences and slices."""
+"""The result of an evaluation: ranks, and computed from them means, intervals, differences and slices."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from listing_vibes.evaluation.saved import EvaluationRequest
     from listing_vibes.run.fits import Fit
 
-#: Keys of `notes`: baselines that were not measured, users that were drawn, a test set that stays as it was when newer events came,
-#: and how baselines were tuned where the split validates nothing (of a refit, or of a log whose T1 is its T2).
+#: Keys of `notes`: baselines that were not evaluated, users that were sampled, a test set that ignores newer events,
+#: and how baselines were tuned if the split has no validation (for a refit, or a log whose T1 is its T2).
 LEFT_OUT, DRAWN, FROZEN, TUNED = "left out", "drawn", "test set", "baselines"
 WITHIN = "tuned on the last eighth of what trains, as nothing validates, and fitted on all of it"
 MEANS = "Means over users, not over queries, with 95 % intervals over users; ties count against a scorer."
@@ -49,14 +49,14 @@ class Evaluation:
     queries: Queries
     ranks: dict[str, np.ndarray]  # by scorer (Q,) int64, 1-based, pessimistic
     coverage: dict[str, Coverage]
-    candidates: np.ndarray  # (Q,) int64, how many listings were ranked
+    candidates: np.ndarray  # (Q,) int64, number of ranked listings
     cutoffs: Cutoffs
     seed: int
     notes: dict[str, str] = field(default_factory=dict)  # by scorer or subject
     request: "EvaluationRequest | None" = None
-    fits: "list[Fit]" = field(default_factory=list)  # the blends, as they were fitted on validation
-    new_by: str | None = None  # the attribute by which all candidates are new to the history
-    new: "Evaluation | None" = None  # the same scorers among such candidates alone
+    fits: "list[Fit]" = field(default_factory=list)  # the blends as fitted on validation
+    new_by: str | None = None  # the attribute in which all candidates differ from the history
+    new: "Evaluation | None" = None  # the same scorers on such candidates only
 
     @property
     def protocol(self) -> str:
@@ -110,7 +110,7 @@ class Evaluation:
 
     @cached_property
     def slices(self) -> dict[str, dict]:
-        """Return of each slice its numbers of queries and users and, where it has any, the results of every scorer."""
+        """Return for each slice its numbers of queries and users and, if it has any, the results of every scorer."""
         week = week_after_training(self.split, self.queries)
         masks = slice_masks(self.cold_listing, self.cold_user, self.queries.length, week)
         return {
@@ -160,10 +160,10 @@ class Evaluation:
         return document
 
     def queries_frame(self, market: Market, name: str = DEFAULT_RANKING) -> pd.DataFrame:
-        """Return one row a query: user_id, at, target, rank (of scorer `name`), candidates, history_length, cold flags.
+        """Return one row per query: user_id, at, target, rank (of scorer `name`), candidates, history_length, cold flags.
 
         Raises:
-            VibesError: no scorer has that name.
+            VibesError: there is no scorer of that name.
         """
         if name not in self.ranks:
             raise VibesError(f"No scorer '{name}' was evaluated; choose one of {', '.join(self.names)}.")
@@ -183,7 +183,7 @@ class Evaluation:
         )
 
     def frame(self, slices: bool = False) -> pd.DataFrame:
-        """Return one row a figure: `scorer, metric, value, low, high`, the interval one of 95 % over users.
+        """Return one row per scorer and metric: `scorer, metric, value, low, high`, with a 95 % interval over users.
 
         >>> evaluate(run).frame().query("scorer == 'default ranking'")["metric"].tolist()[:3]
         ['recall@10', 'recall@30', 'recall@100']
@@ -225,7 +225,7 @@ class Evaluation:
 
     @property
     def headline(self) -> str:
-        """Return protocol and size in one line, and which recalls tell nothing because so few listings were ranked."""
+        """Return protocol and size in one line, and the recalls that are trivial because few listings were ranked."""
         hidden = ", history hidden" if self.queries.masked and self.protocol == "leave-one-out" else ""
         new = f", what is new by {self.new_by}" if self.new_by else ""
         size = f"{count(len(self.queries), 'query', 'queries')} of {count(len(self.users), 'user')}"

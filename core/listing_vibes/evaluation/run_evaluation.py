@@ -1,4 +1,4 @@
-"""`vibes evaluate`: a run's model beside the baselines, on the same queries and candidates."""
+"""`vibes evaluate`: a run's model and the baselines, on the same queries and candidates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -44,34 +44,34 @@ def evaluate(
     save: bool = True,
     progress: Report | bool = False,
 ) -> Evaluation:
-    """Measure a run on its test queries, beside the baselines: what `vibes evaluate` does.
+    """Evaluate a run and the baselines on the test queries; the function behind `vibes evaluate`.
 
     >>> found = evaluate(run, save=False)
     >>> found.headline
     'temporal: ... queries of ... users...'
 
-    Measured are the model, its blends, the baselines, neighbors by attributes, photos and text, the best of these blended with
-    recency, and the scorers `also`. Of a refit, which has no validation, blends are weighed as for the run that it repeats, and
-    baselines are tuned within what trains (`listing_vibes.market.splits.choosing`).
+    The scorers are the model, its blends, the baselines, neighbors by attributes, photos and text, the best of these blended with
+    recency, and the scorers `also`. A refit has no validation: its blends have the weights of the run that it repeats, and
+    baselines are tuned on a part of the training events (`listing_vibes.market.splits.choosing`).
 
     Args:
         run: a run, or its folder.
-        protocol: "temporal" or "leave-one-out"; None: that of the training. Another one would test the model on what it has seen.
-        hide_history: in leave-one-out recommend nothing that is in the history; False: that as well, as papers do; None: nothing of it
-            unless 2 % of the training events go back to a listing.
-        new_by: an attribute; rankings also without the listings that share its value with the history.
-        baselines: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (the model and its
-            blends alone); a note of the evaluation says what was left out.
-        users: at most so many users, drawn by chance and the same for every run of a market, where all would take too long; None: all.
+        protocol: "temporal" or "leave-one-out"; None: that of the training. Another one would test the model on its training data.
+        hide_history: in leave-one-out, exclude the history from the candidates; False: include it, as papers do; None: exclude it
+            unless 2 % of the training events return to a listing.
+        new_by: an attribute; also evaluate without the listings that share its value with the history.
+        baselines: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (only the model and
+            its blends); a note of the evaluation lists what was left out.
+        users: size of a random sample of users, the same for every run of a market; None: all users.
         new_test: also use events from after the test of an earlier evaluation of the same model, as after a refresh; by default the
-            test set stays as it was, so that figures can be compared.
-        also: more scorers for the table.
-        save: keep figures, queries and the weights of blends in the run's folder, where pages, reports and lists find them. One with
+            test set does not change, so that results can be compared.
+        also: additional scorers.
+        save: save results, queries and the weights of blends in the run's folder for pages, reports and lists. An evaluation with
             fewer baselines or users than the saved one is not saved.
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 
     Raises:
-        VibesError: no events, another protocol than that of the training, an unknown word for the baselines, no user, or nothing left to test on.
+        VibesError: the market has no events, the protocol differs from the training's, `baselines` is unknown, or there is no test query.
     """
     if protocol not in (None, *get_args(Protocol)):
         raise VibesError(f"The protocol is '{protocol}'; use {' or '.join(get_args(Protocol))}.")
@@ -84,7 +84,7 @@ def evaluate(
         if save and not save_metrics(opened, result):
             report(
                 Notice(
-                    f"{opened.path} has a fuller evaluation, which pages and reports go on showing; this one is not saved."
+                    f"{opened.path} has a saved evaluation with more baselines or users, so this one is not saved."
                 )
             )
     return result
@@ -101,7 +101,7 @@ def evaluate_run(
     users: int | None = None,
     new_test: bool = False,
 ) -> Evaluation:
-    """Measure an open run and save nothing; see `evaluate`."""
+    """Evaluate an open run without saving; see `evaluate`."""
     tell = report or silent
     _check_request(run, protocol, users, baselines != "none" or bool(also))
     new = None if new_by is None else NewBy.of(run.market, new_by)
@@ -164,12 +164,12 @@ def evaluate_run(
 
 
 def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_baselines: bool) -> None:
-    """Raise a VibesError where there is nothing to measure, or the model would be tested on what it learned from."""
+    """Raise a VibesError if there is nothing to evaluate, or if the model would be tested on its training data."""
     if users is not None and users < 1:
-        raise VibesError(f"{users} users are to be asked; give 1 or more.")
+        raise VibesError(f"Option --users is {users}; give 1 or more.")
     if not has_baselines and not run.has_model:
         raise VibesError(
-            f"{run.path} has no trained model, so without baselines there is nothing to measure; use fast or all."
+            f"{run.path} has no trained model, so without baselines there is nothing to evaluate; use fast or all."
         )
     if not len(run.log):
         raise VibesError(
@@ -179,8 +179,8 @@ def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_b
     trained = run.manifest.settings.split.protocol
     if run.has_model and not run.transferred and None not in (protocol, trained) and protocol != trained:
         raise VibesError(
-            f"{run.path} was trained for the protocol {trained}; evaluated as {protocol} it would be asked about events "
-            f"that it learned from. Train another run with --protocol {protocol}."
+            f"{run.path} was trained for the protocol {trained}; evaluated as {protocol} it would be tested on events "
+            f"that it was trained on. Train another run with --protocol {protocol}."
         )
     if run.trained_on_everything:
         raise VibesError(
@@ -190,7 +190,7 @@ def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_b
 
 
 def _frozen_split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[Split, int]:
-    """Return the split, and how many newer queries its test leaves out: those from after an earlier evaluation's test."""
+    """Return the split, and the number of queries after an earlier evaluation's test, which its test leaves out."""
     frozen = None if new_test else frozen_test(run, protocol)
     split = run.split(protocol)
     if frozen is None or frozen.test_until is None or split.protocol != "temporal":
@@ -204,7 +204,7 @@ def _frozen_split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[
 def _request(
     run: Run, result: Evaluation, baselines: Baselines, users: int | None, new_by: str | None
 ) -> EvaluationRequest:
-    """Return what an evaluation was asked for."""
+    """Return the request of an evaluation."""
     split, test = result.split, result.split.test
     return EvaluationRequest(
         protocol=split.protocol,
@@ -219,7 +219,7 @@ def _request(
 
 
 def _of_drawn_users(queries: Queries, users: int) -> Queries:
-    """Return the queries of so many users drawn by chance, who are among those that a larger number would draw."""
+    """Return the queries of a random sample of users; a smaller sample is a subset of a larger one."""
     drawn = np.random.default_rng(0).permutation(np.unique(queries.user))[:users]
     return queries.take(np.isin(queries.user, drawn))
 
@@ -227,17 +227,17 @@ def _of_drawn_users(queries: Queries, users: int) -> Queries:
 def _describe_default(settings: Resolved) -> str:
     """Return what the default ranking consists of."""
     days, fit = settings.training.recent_days, default_fit(settings)
-    trained = f", trained beside the events of the last {days} days" if days else ""
+    trained = f", trained with the events of the last {days} days" if days else ""
     if fit is None or not fit.parts:
         return f"the model only{trained}"
     return f"the model{trained}, blended with {fit.parts.replace('+', ' and ')}"
 
 
 def better_blend(differences: Results, blends: Mapping[str, str]) -> str:
-    """Return the ranking that is furthest and significantly ahead of the default one, and its `--blend`; "" where none is.
+    """Return a note on the ranking that is most and significantly better than the default one, with its `--blend`; "" if there is none.
 
     Args:
-        blends: what `--blend` takes, by ranking.
+        blends: values of `--blend` by ranking.
     """
     behind = {}
     for name, blend in {**blends, MODEL_ONLY: NOTHING}.items():
@@ -253,27 +253,26 @@ def better_blend(differences: Results, blends: Mapping[str, str]) -> str:
 def with_serving(
     model: Scorer,
     first: Sequence[Scorer],
-    near: Sequence[Scorer],
+    neighbors: Sequence[Scorer],
     log: EventLog,
     split: Split,
     catalogue: Catalogue,
     seed: int = 0,
 ) -> list[Scorer]:
-    """The model, and beside it, as rows of their own: with a recency prior, blended with neighbours, with both, with an
-    id model.
+    """Return the model and its blends: with a recency prior, with neighbors, with both, and with an id model.
 
-    All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
-    attributes, photos and text (nothing here knows an id: where little trains a model, they know what it could not
-    learn), and of the id models in `first`, beside which the neighbours may stay. Recency and neighbours together
-    are fitted together: beside a recency prior neighbours deserve another weight.
+    All are fitted on validation queries, which also select the partners: from `neighbors`, the untrained neighbors by
+    attributes, photos and text (they need no ids and help where a model has little training data), and from the id models
+    in `first`, which may be blended together with the neighbors. Recency and neighbors are fitted jointly, since neighbors
+    have another weight in combination with a recency prior.
     """
     stored = model if isinstance(model, CachedScorer) else CachedScorer(model)
-    bases: list[Scorer] = [stored]  # what an id model is blended with
+    bases: list[Scorer] = [stored]  # bases to blend an id model with
     scorers: list[Scorer] = [stored, tune_recency([stored], log, split, catalogue, seed)]
-    if near:
-        partners = [item if isinstance(item, CachedScorer) else CachedScorer(item) for item in near]
+    if neighbors:
+        partners = [item if isinstance(item, CachedScorer) else CachedScorer(item) for item in neighbors]
         blends = [Blend(stored.name, stored, partner, share) for partner in partners for share in SHARES]
-        blend = tune_partner([stored], near, log, split, catalogue, seed)
+        blend = tune_partner([stored], neighbors, log, split, catalogue, seed)
         bases += [blend] if blend.share else []
         name = blend_name("neighbors", "recency")
         scorers += [blend, tune_recency([stored, *blends], log, split, catalogue, seed, name)]

@@ -1,4 +1,4 @@
-"""The evaluation that is saved with a run: the newest of the fullest."""
+"""The evaluation saved with a run: the newest one with the most baselines and users."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Baselines = Literal["all", "fast", "none"]
 
 
 class EvaluationRequest(BaseModel):
-    """What an evaluation was asked for.
+    """The request of an evaluation.
 
     Attributes:
         t1, t2: the split, in the time of the log; None in leave-one-out.
-        test_until: the moment of the last test query; later events are no part of the test.
+        test_until: the moment of the last test query; later events are not part of the test.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -45,14 +45,14 @@ class EvaluationRequest(BaseModel):
 
     @property
     def fullness(self) -> tuple[bool, int]:
-        """Return how much was measured: all users before a draw of them, more baselines before fewer."""
+        """Return a sort key of the extent: all users above a sample, more baselines above fewer."""
         return self.users is None, ("none", "fast", "all").index(self.baselines)
 
 
 def frozen_test(run: Run, protocol: Protocol | None) -> EvaluationRequest | None:
-    """Return the request whose split and last test query hold for this evaluation; None where none was made yet.
+    """Return the request that fixes the split and the last test query of this evaluation; None before the first evaluation.
 
-    It is that of the saved evaluation of the same model and protocol. Leave-one-out has no moments.
+    It belongs to the saved evaluation of the same model and protocol. Leave-one-out has no moments.
     """
     request = _saved_request(run)
     if request is None or request.test_until is None or request.t2 is None:
@@ -61,10 +61,10 @@ def frozen_test(run: Run, protocol: Protocol | None) -> EvaluationRequest | None
 
 
 def save_metrics(run: Run, evaluation: Evaluation) -> bool:
-    """Save an evaluation with its run: `metrics.json`, `queries.parquet` and, where anything was fitted, `serving.json`.
+    """Save an evaluation with its run: `metrics.json`, `queries.parquet` and, if blends were fitted, `serving.json`.
 
     Returns:
-        Whether it was saved: one with fewer baselines or users than the saved one of the same model is not.
+        Whether it was saved: an evaluation with fewer baselines or users than the saved one of the same model is not.
     """
     request = evaluation.request
     with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
@@ -75,7 +75,7 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
             save_queries(built, evaluation, run.market)
             if evaluation.fits:
                 save_fits(built, evaluation.fits)
-            else:  # of a refit: as the run was that it repeats
+            else:  # for a refit: the blends of the run that it repeats
                 copy_fits(run.path, built)
             if request is not None:
                 write_json(built / FILE, request.model_dump(), indent=1)
@@ -86,16 +86,18 @@ def save_metrics(run: Run, evaluation: Evaluation) -> bool:
 
 
 def save_queries(folder: Path, evaluation: Evaluation, market: Market) -> None:
-    """Write `queries.parquet`: the columns of `Evaluation.queries_frame`, one rank a scorer."""
+    """Write `queries.parquet`: the columns of `Evaluation.queries_frame`, with one rank per scorer."""
     frame = evaluation.queries_frame(market, evaluation.names[0]).drop(columns="rank")
     ranks = {RANK + name: ranks for name, ranks in evaluation.ranks.items()}
     write_table(folder / QUERIES, frame.assign(**ranks))
 
 
 def _saved_request(run: Run) -> EvaluationRequest | None:
-    """Return the request of the saved evaluation of the run's present model."""
+    """Return the request of the saved evaluation of the run's current model."""
     path = results_of(run.path, run.stamp) / FILE
     request = read_json(path, "remove it and evaluate the run again", EvaluationRequest.model_validate)
-    if request is None and run.metrics is not None:  # saved without its request: full
+    if (
+        request is None and run.metrics is not None
+    ):  # saved by a version without requests, which evaluated everything
         return EvaluationRequest(protocol=run.metrics.get("protocol") or "temporal")
     return request

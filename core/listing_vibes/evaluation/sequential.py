@@ -1,13 +1,13 @@
-"""Tests that may be looked at whenever one likes: always-valid p-values and intervals of a share.
+"""Sequential tests that are valid at any time: always-valid p-values and confidence sequences of a share.
 
 The evidence against a share p after w successes among n is the likelihood ratio of a Beta mixture to p,
 
     M_n(p) = B(w + a, n - w + b) / B(a, b) / (p^w (1 - p)^(n - w)),
 
-a martingale of mean 1 where p is the truth. By Ville's inequality (1939) it ever reaches 1/alpha with chance alpha at most,
-however often it is looked at: the mixture sequential probability ratio test (Robbins 1970, "Statistical methods related to
-the law of the iterated logarithm"; Johari, Koomen, Pekelis & Walsh, KDD 2017, "Peeking at A/B tests"). The shares that it has
-never ruled out are a confidence sequence (Howard, Ramdas, McAuliffe & Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic
+a martingale of mean 1 if p is the true share. By Ville's inequality (1939) it ever reaches 1/alpha with probability at most
+alpha, at any number of checks: the mixture sequential probability ratio test (Robbins 1970, "Statistical methods related to
+the law of the iterated logarithm"; Johari, Koomen, Pekelis & Walsh, KDD 2017, "Peeking at A/B tests"). The shares that were
+never rejected are a confidence sequence (Howard, Ramdas, McAuliffe & Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic
 confidence sequences"). Nothing here is asymptotic.
 """
 
@@ -19,22 +19,22 @@ import numpy as np
 from scipy.special import betaln
 
 LEVEL, POWER = 0.95, 0.8
-#: a + b of the mixture, whose mean is the share of the null: as if so many had been seen. It decides at which differences the
-#: test is quickest (about 1 / sqrt), never whether it is right.
+#: a + b of the mixture, whose mean is the share of the null: a prior sample size. It determines the differences for which the
+#: test is fastest (about 1 / sqrt), not its validity.
 MIXED = 100.0
-#: A sequence is looked at after each of so many outcomes, then after every second until twice as many, every fourth until four
-#: times: at the same places however long it becomes, so nothing that was ruled out comes back. Leaving some out keeps it valid.
+#: A sequence is checked after each of so many outcomes, then after every second up to twice as many, every fourth up to four
+#: times as many: the checks do not depend on its length, so a rejected share stays rejected. Fewer checks keep the test valid.
 LOOKS = 20_000
 MOST = 10**9
 
 
 @dataclass(frozen=True)
 class AlwaysValid:
-    """A share with its interval and p-value, each right at every moment at once.
+    """A share with its interval and p-value, which are valid at all times simultaneously.
 
     Attributes:
-        value: of those so far; None of none.
-        p_value: that it is the share of the null.
+        value: the share so far; None without outcomes.
+        p_value: of the null hypothesis.
     """
 
     value: float | None
@@ -44,7 +44,7 @@ class AlwaysValid:
 
 
 def log_evidence(wins: np.ndarray, count: np.ndarray, share: np.ndarray | float, null: float) -> np.ndarray:
-    """log M of `wins` among `count` against `share` (all of one shape), of the mixture around `null`."""
+    """Return log M of `wins` among `count` against `share` (all of one shape), for the mixture around `null`."""
     a, b = null * MIXED, (1 - null) * MIXED
     losses = count - wins
     mixed = betaln(wins + a, losses + b) - betaln(a, b)
@@ -52,7 +52,7 @@ def log_evidence(wins: np.ndarray, count: np.ndarray, share: np.ndarray | float,
 
 
 def always_valid(outcomes: np.ndarray, null: float = 0.5, level: float = LEVEL) -> AlwaysValid:
-    """The share of successes among `outcomes` (n,) bool, in the order in which they became known."""
+    """Return the share of successes among `outcomes` (n,) bool in order of time, with its test."""
     count = len(outcomes)
     if not count:
         return AlwaysValid(None, 0.0, 1.0, 1.0)
@@ -64,7 +64,7 @@ def always_valid(outcomes: np.ndarray, null: float = 0.5, level: float = LEVEL) 
 
 
 def _looks(count: int) -> np.ndarray:
-    """(K,) ascending: after how many of `count` outcomes it is looked, see `LOOKS`."""
+    """Return (K,) ascending: the numbers of outcomes up to `count` after which the sequence is checked, see `LOOKS`."""
     result, step, end = [np.arange(1, min(count, LOOKS) + 1)], 2, LOOKS
     while end < count:
         result.append(np.arange(end + step, min(count, 2 * end) + 1, step))
@@ -73,7 +73,7 @@ def _looks(count: int) -> np.ndarray:
 
 
 def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """(K,) each: between which shares the evidence is below 1 / (1 - level). It is convex in the share, least at wins / count."""
+    """Return (low (K,), high (K,)): the shares with evidence below 1 / (1 - level), which is convex with its minimum at wins / count."""
     least, limit = wins / count, -np.log1p(-level)
     results = []
     for end in (0.0, 1.0):
@@ -88,10 +88,10 @@ def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> t
 
 
 def needed(share: float, null: float = 0.5, level: float = LEVEL, power: float = POWER) -> int | None:
-    """After how many outcomes the test has ended with a chance of `power`, where the true share is `share`; None: never.
+    """Return the number of outcomes after which the test rejects with probability `power` if the true share is `share`; None: never.
 
-    The least n at which the evidence suffices although the successes are as few as in the (1 - power) unluckiest of cases, by
-    the normal approximation; tests that end before and would not have ended then make it a little pessimistic.
+    It is the smallest n at which the evidence suffices at the (1 - power) quantile of the successes, by the normal
+    approximation; it is slightly pessimistic, since tests that would end earlier only are not counted.
     """
     if share == null:
         return None

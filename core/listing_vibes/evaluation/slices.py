@@ -1,4 +1,4 @@
-"""Slices of the queries: where a scorer is strong, where its mean hides a weakness, and how it ages."""
+"""Slices of the queries by cold start, history length, training events of the target, and week."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Queries, Split
 
 WEEK = 7 * DAY
-#: Lower ends of the groups of history lengths and of training events of the target.
+#: Lower bounds of the groups of history lengths and of training events of the target.
 LENGTHS = (1, 2, 4, 10)
 FINE_LENGTHS = (1, 2, 3, 4, 5, 6, 11, 21)
 EVENTS = (0, 1, 3, 6, 11, 21, 51)
@@ -34,7 +34,7 @@ def week_after_training(split: Split, queries: Queries) -> np.ndarray | None:
 def slice_masks(
     cold_listing: np.ndarray, cold_user: np.ndarray, length: np.ndarray, week: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """Return the named slices as (Q,) bool masks; weeks only where they hold queries, the others even when empty."""
+    """Return the named slices as (Q,) bool masks; weeks only if they have queries, the others even if empty."""
     masks = {
         "cold listings": cold_listing,
         "warm listings": ~cold_listing,
@@ -50,8 +50,8 @@ def slice_masks(
 def stability_masks(log: EventLog, split: Split, queries: Queries) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield (by, group, (Q,) bool) of each group of queries that is not empty.
 
-    By `week` (1 is the first after validation ended, so that a model that is never trained again grows older from group to
-    group; none in leave-one-out), by `events` of the target in training and by `history`, the events in it.
+    The groups are by `week` (1 is the first after validation, so the age of the model grows with the group; none in
+    leave-one-out), by `events` of the target in training and by `history`, its number of events.
     """
     if split.t2 is not None:
         week = (queries.at - split.t2) // WEEK + 1  # (Q,)

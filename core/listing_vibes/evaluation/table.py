@@ -6,11 +6,11 @@ import pandas as pd
 
 from listing_vibes.tables import write_interval, write_p
 
-MOST_WEEKS = 12  # more weeks than these are left to the JSON document
+MOST_WEEKS = 12  # more weeks are in the JSON document only
 
 
 def results_frame(results: Mapping[str, Mapping]) -> pd.DataFrame:
-    """Return one row a scorer and one column a metric: the mean and its 95 % interval."""
+    """Return one row per scorer and one column per metric: the mean and its 95 % interval."""
     rows = [
         {"": name}
         | {
@@ -25,7 +25,7 @@ def results_frame(results: Mapping[str, Mapping]) -> pd.DataFrame:
 
 
 def differences_frame(differences: Mapping[str, Mapping], metric: str, p: str = "p_holm") -> pd.DataFrame:
-    """Return one row a pair: the paired difference of a metric, its 95 % interval and its p-value."""
+    """Return one row per pair: the paired difference of a metric, its 95 % interval and its p-value."""
     rows = [
         {
             "": pair,
@@ -39,7 +39,7 @@ def differences_frame(differences: Mapping[str, Mapping], metric: str, p: str = 
 
 
 def slices_frames(slices: Mapping[str, Mapping], scorers: Sequence[str], metric: str) -> list[pd.DataFrame]:
-    """Return one row a scorer and one column a slice, with the queries on top; of weeks a frame of their own, where few."""
+    """Return one row per scorer and one column per slice, with the number of queries on top; weeks, if few, have a separate frame."""
     weeks = [name for name in slices if name.startswith("week ")]
     groups = [[name for name in slices if name not in weeks], weeks if len(weeks) <= MOST_WEEKS else []]
     frames = []

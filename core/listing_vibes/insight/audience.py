@@ -1,4 +1,4 @@
-"""Users who were active last: what the model recommends to them, and who would get a listing first."""
+"""The most recently active users: recommendations of the model for them, and the ranks of a listing in their lists."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from listing_vibes.run.run import Run
 from listing_vibes.search.index import best
 
 USERS = 100
-CHUNK = 64  # users whose scores of all listings are held together
+CHUNK = 64  # batch size of users to score
 
 
 @dataclass(frozen=True, eq=False)
 class Audience:
-    """U users of a run's market with their histories as of a moment."""
+    """U users of a run's market with their histories before a moment."""
 
     run: Run
-    user: np.ndarray  # (U,) int64, number in the log, the user active last first
+    user: np.ndarray  # (U,) int64, user number in the log, most recently active first
     start: np.ndarray  # (U,) int64, first row of the history in the log
     end: np.ndarray  # (U,) int64
     vectors: np.ndarray  # (U, d) float32
@@ -38,15 +38,15 @@ class Audience:
         report: Report | None = None,
         since: int | None = None,
     ) -> Audience:
-        """Return the `limit` users active last, by their events before the moment `before` (None: by all), of those with one
-        at or after `since`. A user who until then only refused listings (`hide`) is left out, unless the model has learned what
-        that means: of other models such a user has no vector.
+        """Return the `limit` most recently active users by their events before `before` (None: all events) who have an event
+        at or after `since`. Users with only unwanted events (`hide`) are left out unless the model was trained with these:
+        other models have no vector for such users.
 
         Raises:
             VibesError: the run has no model, or no user has an event before that moment.
         """
         if not run.has_model:
-            raise VibesError(f"{run.path} has no trained model, so nothing is recommended to users.")
+            raise VibesError(f"{run.path} has no trained model, so it cannot recommend to users.")
         log = run.log
         at = int(log.time.max(initial=0)) + 1 if before is None else before
         available = np.concatenate([[0], np.cumsum(log.time < at)])
@@ -57,7 +57,9 @@ class Audience:
             requested = log.positives_before[start + length] - log.positives_before[start]
         users = np.flatnonzero(requested > 0)
         if not len(users):
-            raise VibesError("No user has an event before that moment, so there is no history to go by.")
+            raise VibesError(
+                "No user has an event before that moment, so there is no history; choose a later moment."
+            )
         last = log.time[start[users] + length[users] - 1]
         if since is not None:
             users, last = users[last >= since], last[last >= since]
@@ -82,14 +84,14 @@ class Audience:
         return np.array([self.run.log.users[number] for number in self.user], object)
 
     def scores(self, users: slice, candidates: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
-        """Return the model's scores (c, C) of `candidates` (C, d) for some of the users; `of` (C,) which listings these are."""
+        """Return the model's scores (c, C) of `candidates` (C, d) for a slice of the users; `of` (C,) has their listing rows."""
         vectors, log = self.run.vectors("model"), self.run.log
         return self.run.late_interaction.scores(
             self.vectors[users], candidates, vectors, log, self.start[users], self.end[users], of=of
         )
 
     def new_scores(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield some users and the scores (c, L) of the active listings that are not in their histories, -inf of all others."""
+        """Yield slices of users with the scores (c, L) of active listings that are not in their histories, -inf for all others."""
         index, log = self.run.index("model"), self.run.log
         live = index.known & self.run.catalogue.live(self.at)
         for first in range(0, len(self), CHUNK):
@@ -100,7 +102,7 @@ class Audience:
             yield users, block
 
     def nearest(self, rows: np.ndarray, k: int) -> np.ndarray:
-        """Return which of the listings `rows` (n,) of the run the model recommends to each user first, (U, min(k, n))."""
+        """Return the top k of the listings `rows` (n,) of the run for each user, (U, min(k, n))."""
         candidates, k = self.run.vectors("model")[rows], min(k, len(rows))
         result = np.empty((len(self), k), np.int64)
         for first in range(0, len(self), CHUNK):
@@ -116,14 +118,14 @@ class Audience:
         )
 
     def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:
-        """Return all users, those first whose lists a listing would lead: `user_id, rank, score, events`.
+        """Return all users by the rank of a listing in their lists: `user_id, rank, score, events`.
 
-        Its rank is that among the active listings that are not in the user's history; ties count against it. Users who
-        have the listing in their history are left out.
+        The rank is among the active listings that are not in the user's history; ties count against the listing. Users with
+        the listing in their history are left out.
 
         Args:
             vector: (d,) the listing in the model space, L2-normalized.
-            row: its row where it is a listing of the run.
+            row: its row if it is a listing of the run.
         """
         score = self.scores(slice(None), vector[None])[:, 0]  # (U,)
         rank = np.empty(len(self), np.int64)
@@ -134,7 +136,7 @@ class Audience:
         return self.table(rank, score, ~self.has_in_history(row))
 
     def table(self, rank: np.ndarray, score: np.ndarray, shown: np.ndarray) -> pd.DataFrame:
-        """Return the users that are `shown` (U,) bool by rank (U,) and score (U,): `user_id, rank, score, events`."""
+        """Return the users with `shown` (U,) True by rank (U,) and score (U,): `user_id, rank, score, events`."""
         order = np.lexsort((self.user, -score, rank))
         order = order[shown[order]]
         columns = {

@@ -1,4 +1,4 @@
-"""Two rankings of the same test queries: what each measures, by how much they differ, where, and on which queries most."""
+"""Comparison of two rankings of the same test queries: metrics, paired differences, slices, and queries with other ranks."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 FIRST, SECOND = SIDES = ("first", "second")
 PAIR = f"{FIRST} - {SECOND}"
-EXAMPLES = 5  # queries of either side in the document and in the text
-MAIN = "recall@30"  # of slices
+EXAMPLES = 5  # queries per side in the document and in the text
+MAIN = "recall@30"  # metric of slices
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Two rankings on the Q queries that both were asked; a difference is the first minus the second.
+    """Two rankings on their Q shared queries; a difference is the first minus the second.
 
     Attributes:
-        queries: (Q rows) what `listing_vibes.insight.rankings.shared` gives.
+        queries: (Q rows) see `listing_vibes.insight.rankings.shared`.
         names: (run, ranking) of the first and of the second.
-        alone: queries that only the first was asked, and only the second.
-        other_candidates: shared queries for which the two runs chose from different numbers of listings.
+        alone: number of queries of the first only, and of the second only.
+        other_candidates: number of shared queries with different numbers of candidates.
         t1: the end of training on the market, from which weeks are counted, in nanoseconds; None: no weeks.
     """
 
@@ -56,17 +56,17 @@ class Comparison:
 
     @cached_property
     def results(self) -> Results:
-        """Return by side value, low and high of every metric: means over users with 95 % intervals."""
+        """Return by side: value, low and high of every metric, as means over users with 95 % intervals."""
         return self._ranked.means()
 
     @cached_property
     def differences(self) -> dict[str, Estimate]:
-        """Return by metric value, low, high and `p_value` of the paired difference, as those of `vibes evaluate`."""
+        """Return by metric: value, low, high and `p_value` of the paired difference, as in `vibes evaluate`."""
         return with_holm([self._ranked.differences([SIDES])[PAIR]])[0]
 
     @cached_property
     def slices(self) -> dict[str, dict[str, Any]]:
-        """Return of each slice with queries: `queries`, `users`, `results` and `differences`, whose `p_holm` is corrected for
+        """Return for each slice with queries: `queries`, `users`, `results` and `differences`, whose `p_holm` is corrected for
         the number of slices."""
         masks = {name: mask for name, mask in self._masks().items() if mask.any()}
         pairs = with_holm([self._ranked.differences([SIDES], mask)[PAIR] for mask in masks.values()])
@@ -86,7 +86,7 @@ class Comparison:
         return differing(self.queries)
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a shared query, those most in favor of the first on top, with `rank_first, rank_second, gain`."""
+        """Return one row per shared query, those most in favor of the first on top, with `rank_first, rank_second, gain`."""
         ordered = self.queries.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
         return ordered.rename(columns={side: f"rank_{side}" for side in SIDES})
 
@@ -113,9 +113,7 @@ class Comparison:
             f"{self.alone[0]:,} only the first, {self.alone[1]:,} only the second.",
         ]
         if self.other_candidates:
-            lines.append(
-                f"In {self.other_candidates:,} of them the two chose from different numbers of listings."
-            )
+            lines.append(f"In {self.other_candidates:,} of them the two had different numbers of candidates.")
         metrics = [
             _row(metric, self.results, metric, difference, "p_value")
             for metric, difference in self.differences.items()
@@ -146,7 +144,7 @@ class Comparison:
         return RankedQueries(self.queries[C.USER].to_numpy(str), ranks)
 
     def _examples(self, side: str) -> pd.DataFrame:
-        """Return the queries that one side ranked better by most."""
+        """Return the queries with the largest gain of one side."""
         gain = self.apart["gain"]
         rows = self.apart[gain > 0] if side == FIRST else self.apart[gain < 0][::-1]
         return rows.head(EXAMPLES)[[*KEY, *SIDES, "gain"]].astype({"at": str})
@@ -175,18 +173,18 @@ def _row(name: str, results: Results, metric: str, difference: Estimate, p: str)
 def compare(
     first: Run | Path | str, second: Run | Path | str, ranking: str | None = None, other: str | None = None
 ) -> Comparison:
-    """Compare two evaluated runs on the test queries that both were asked: what `vibes compare` does.
+    """Compare two evaluated runs on their shared test queries; the function behind `vibes compare`.
 
     >>> compare(run, run, other="popularity").differences["recall@30"]["p_value"] <= 1
     True
 
     Args:
         first: a run, or its folder; a run may be compared with itself by two rankings.
-        ranking: which ranking of the first, such as "model only + recency" or "ease"; None: the default ranking, else the first there is.
-        other: which of the second; None: the same default.
+        ranking: which ranking of the first, such as "model only + recency" or "ease"; None: the default ranking, else the first one.
+        other: which ranking of the second; None: the same default.
 
     Raises:
-        VibesError: a run was not evaluated, has no such ranking, they were tested by different protocols, or share no query.
+        VibesError: a run was not evaluated or has no such ranking, the protocols differ, or there is no shared query.
     """
     from listing_vibes.run.run import Run
 
@@ -196,7 +194,7 @@ def compare(
         (str(run.path), _choose_ranking(run, rankers(frame), name))
         for run, frame, name in zip(runs, frames, (ranking, other), strict=True)
     ]
-    require_one_protocol(*runs)
+    require_same_protocol(*runs)
     return compared(frames[0], frames[1], (names[0], names[1]), runs[0].trained_until)
 
 
@@ -209,30 +207,30 @@ def compared(
     """Compare two tables of `load_rankings` by `names`, (run, ranking) each.
 
     Raises:
-        VibesError: they share no query.
+        VibesError: there is no shared query.
     """
     both = shared(one, names[0][1], two, names[1][1])
     alone = [len(table.drop_duplicates(KEY)) - len(both) for table in (one, two)]
     different = 0
     if "candidates" in one.columns and "candidates" in two.columns:
-        beside = both[KEY].merge(two.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
-        different = int((beside["candidates"].to_numpy() != both["candidates"].to_numpy()).sum())
+        joined = both[KEY].merge(two.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
+        different = int((joined["candidates"].to_numpy() != both["candidates"].to_numpy()).sum())
     return Comparison(both, names, (alone[0], alone[1]), different, t1)
 
 
-def require_one_protocol(first: Run, second: Run) -> None:
-    """Check that both runs are temporal or both leave-one-out: then neither learned from the queries that both were asked.
+def require_same_protocol(first: Run, second: Run) -> None:
+    """Check that both runs have the same protocol, so that neither was trained on the shared queries.
 
     Raises:
-        VibesError: they are not; the run of leave-one-out trained on most of what the other is asked.
+        VibesError: the protocols differ; a leave-one-out run is trained on most test queries of a temporal one.
     """
     item, two = (
         (run.metrics or {}).get("protocol") or run.manifest.settings.split.protocol for run in (first, second)
     )
-    if None not in (item, two) and item != two:  # an untrained run has none
+    if None not in (item, two) and item != two:  # an untrained run has no protocol
         raise VibesError(
-            f"{first.path} was tested as {item} and {second.path} as {two}, so one learned from events that the other is asked "
-            f"about; train and evaluate both with the same --protocol."
+            f"{first.path} was tested as {item} and {second.path} as {two}, so one was trained on test events of the other"
+            f"; train and evaluate both with the same --protocol."
         )
 
 
@@ -242,16 +240,16 @@ def _require_rankings(run: Run) -> pd.DataFrame:
         return frame
     if find_table(run.market.tables, "events") is None:
         raise VibesError(
-            f"{run.market.path} has no events, so {run.path} cannot be evaluated and there is nothing to compare; "
+            f"{run.market.path} has no events, so {run.path} cannot be evaluated or compared; "
             "add an events table."
         )
     raise VibesError(
-        f"{run.path} was not evaluated, so there is nothing to compare; run `vibes evaluate {run.path}`."
+        f"{run.path} was not evaluated, so it cannot be compared; run `vibes evaluate {run.path}`."
     )
 
 
 def _choose_ranking(run: Run, available: list[str], name: str | None) -> str:
-    """Return the ranking of that name; for None the default one, else the first."""
+    """Return the ranking of a name; for None the default one, else the first."""
     if name is None:
         return DEFAULT_RANKING if DEFAULT_RANKING in available else available[0]
     if name not in available:

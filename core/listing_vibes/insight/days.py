@@ -1,4 +1,4 @@
-"""The days of a market: what was active on each, and the events of each listing."""
+"""The days of a market: active listings and events by day."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pandas as pd
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Catalogue
 
-LIVE, MOST = 128, 127  # of a listing's byte: the flag, and up to how many events are counted
+LIVE, MOST = 128, 127  # parts of a listing's byte: the flag, and the maximum count of events
 
 
 @dataclass(frozen=True, eq=False)
 class MarketDays:
-    """D days (UTC) from the one of the first event to that of the last, by number from 0; L listings."""
+    """D days (UTC) from the first to the last event, numbered from 0; L listings."""
 
     first: int  # days since 1970
     catalogue: Catalogue
@@ -24,7 +24,7 @@ class MarketDays:
 
     @classmethod
     def of(cls, log: EventLog, catalogue: Catalogue) -> MarketDays | None:
-        """Return the days of a log; None where events have no times, or all are on one day."""
+        """Return the days of a log; None if events have no times, or all are on one day."""
         if not log.timed or not len(log):
             return None
         day = log.time // DAY
@@ -40,7 +40,7 @@ class MarketDays:
         return len(self.start) - 1
 
     def begin(self, day: int) -> int:
-        """Return the moment at which a day begins, in the log's time."""
+        """Return the start of a day, in the log's time."""
         return (self.first + day) * DAY
 
     def date(self, day: int) -> str:
@@ -48,10 +48,10 @@ class MarketDays:
         return str(np.datetime64(self.first + day, "D"))
 
     def number(self, date: str) -> int | None:
-        """Return the number of a day; None where it is no date, or outside."""
+        """Return the number of a day; None if the text is not a date, or outside the range."""
         try:
             result = int(pd.Timestamp(date).value // DAY) - self.first
-        except (ValueError, TypeError, OverflowError):  # pandas' own are kinds of these
+        except (ValueError, TypeError, OverflowError):  # pandas' errors are subclasses
             return None
         return result if 0 <= result < len(self) else None
 
@@ -60,12 +60,12 @@ class MarketDays:
         return self.catalogue.during(self.begin(day), self.begin(day + 1))
 
     def touched(self, day: int) -> np.ndarray:
-        """Return how many events of the day each listing has, (L,) int64."""
+        """Return the number of events of each listing on a day, (L,) int64."""
         events = self.listing[self.start[day] : self.start[day + 1]]
         return np.bincount(events, minlength=len(self.catalogue.since))
 
     def codes(self, day: int, rows: np.ndarray) -> np.ndarray:
-        """Return (n,) uint8 of listings by their rows (n,): `LIVE` where one was active that day, plus its events, up to `MOST`.
+        """Return a code (n,) uint8 for listings by their rows (n,): `LIVE` if active that day, plus its events, up to `MOST`.
 
         Raises:
             IndexError: there is no such day.

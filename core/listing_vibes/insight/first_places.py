@@ -1,4 +1,4 @@
-"""What a ranking of an evaluation put first on a test query: its scorer made again, and the best of its candidates."""
+"""The top listings of an evaluated ranking on a test query, by its rebuilt scorer."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def split_of(run: Run) -> Split:
 
 
 def scorer_of(run: Run, split: Split, name: str) -> Scorer:
-    """Return the scorer that an evaluation of the run calls `name`: the model or a blend as it was fitted; a baseline or neighbors,
+    """Return the scorer with the name `name` in an evaluation of the run: the model or a blend as fitted; a baseline or neighbors,
     tuned on validation again, which takes a while.
 
     Raises:
-        VibesError: it cannot be made again, such as the ceiling of a simulated market.
+        VibesError: it cannot be rebuilt, such as the ceiling of a simulated market.
     """
     if uses_model(name):
         model = model_scorer(run)
@@ -62,19 +62,19 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     kinds = {kind.name: key for key, kind in in_order().items()}
     key = kinds.get(name, spaced if space is not None else None)
     if key is None:
-        raise VibesError(f"The list of '{name}' cannot be made again, only its places are known.")
+        raise VibesError(f"The list of '{name}' cannot be rebuilt, only its ranks are known.")
     return named_baseline(key, run.market, run.log, split, run.catalogue, seed=seed)
 
 
-def queries_of(run: Run, split: Split, asked: pd.DataFrame) -> Queries:
-    """Return the test queries of the rows of `asked`: `user_id, at, target`, as the evaluation wrote them.
+def queries_of(run: Run, split: Split, frame: pd.DataFrame) -> Queries:
+    """Return the test queries of the rows `frame` of an evaluation: `user_id, at, target`.
 
     Raises:
         VibesError: the market no longer has one of them.
     """
     test = split.test
-    at = asked["at"].dt.as_unit("ns").astype("int64") if run.log.timed else asked["at"].astype("int64")
-    columns = asked[C.USER].map(run.user_number), at, asked["target"].map(run.listing_row)
+    at = frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
+    columns = frame[C.USER].map(run.user_number), at, frame["target"].map(run.listing_row)
     available = pd.MultiIndex.from_arrays([test.user, test.at, test.target])
     rows = available.get_indexer(
         pd.MultiIndex.from_arrays([column.fillna(-1).astype("int64") for column in columns])
@@ -85,7 +85,7 @@ def queries_of(run: Run, split: Split, asked: pd.DataFrame) -> Queries:
 
 
 def first_places(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:
-    """Return the ids of the `k` best candidates of each query, the best first; ties stand in the market's order."""
+    """Return the ids of the `k` best candidates of each query, the best first; ties are in the market's order."""
     scores = checked_scores(scorer, queries, run.log.listings)  # (Q, L)
     rows, _ = best(np.where(run.catalogue.candidates(run.log, queries), scores, -np.inf), k)
     return [[run.listing_ids[row] for row in line if row >= 0] for line in rows]

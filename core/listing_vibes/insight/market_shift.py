@@ -1,4 +1,4 @@
-"""What a model knows of a market, and how far the market lies from those it was trained on; no listing is encoded for it."""
+"""Distribution shift: coverage of a market by a model, and the distance to its training markets, without encoding listings."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ from listing_vibes.tables import render_table
 
 
 class AttributeShift(BaseModel):
-    """How much of an attribute of the market a model knows; None where that cannot be measured."""
+    """Coverage of an attribute of the market by a model; None if it cannot be measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     known: bool
     values_known: float | None = None  # share of the values that are not missing
-    shift: float | None = None  # total variation distance from the nearest known market, 0 to 1
+    shift: float | None = None  # total variation distance from the nearest training market, 0 to 1
 
 
 class MarketShift(BaseModel):
-    """How far a market lies from those that a model was trained on."""
+    """Shift of a market from the training markets of a model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     market: str
     run: str
-    sentence: str  # what the model knows, see `listing_vibes.features.transfer`
-    nearest: str | None  # of the markets that it was trained on; None where the run does not say
-    shift: float | None  # mean over the attributes that have one
+    sentence: str  # the coverage in words, see `listing_vibes.features.transfer`
+    nearest: str | None  # the nearest training market; None if the run has no record
+    shift: float | None  # mean over attributes with a shift
     attributes_known: float
     values_known: float | None
     attributes: list[AttributeShift]
-    photo_shift: float | None  # Fréchet distance as a share of the known photos' variance
+    photo_shift: float | None  # Fréchet distance as a share of the variance of the training photos
 
     def to_text(self) -> str:
-        """Return the lines that `vibes check --model` prints."""
-        neighbors = "The run does not say what it was trained on; train it again with this version."
+        """Return the text of `vibes check --model`."""
+        neighbors = "The run has no record of its training markets; train it again with this version."
         if self.nearest is not None:
             neighbors = f"Nearest known market: {self.nearest} ({_percent(self.shift)} of the values would have to move)."
         lines = [
@@ -76,7 +76,7 @@ class MarketShift(BaseModel):
 
 
 def measure_shift(market: Market | Path | str, model: Run | Path | str) -> MarketShift:
-    """Measure what the model of a run knows of a market, and how far the market lies from what it learned.
+    """Measure the coverage of a market by the model of a run, and the shift from its training markets.
 
     >>> measure_shift(market, run).attributes_known
     1.0
@@ -86,7 +86,7 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
         model: a run, its folder, or the name of a model that ships.
 
     Raises:
-        VibesError: the run has no model, the market shares nothing with it, or has an attribute of another type.
+        VibesError: the run has no model, or the market shares no attribute with it or has one of another type.
     """
     opened = market if isinstance(market, Market) else Market.open(market)
     path = model.path if isinstance(model, Run) else named_model(model)
@@ -104,7 +104,7 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
     available = value_coverage(featurizer, described)
     photos = None
     if featurizer.photo is not None and len(opened.photos):
-        with suppress(VibesError):  # photos that are not embedded yet are left out
+        with suppress(VibesError):  # without embedded photos there is no photo shift
             photos = load_photo_vectors(opened.path, opened.photos, featurizer.photo_encoder)
     spread = PhotoSpread.of(featurizer, photos)
     states = {manifest.trained_on, *(market.fingerprint for market in manifest.markets or ())}
@@ -137,9 +137,9 @@ def measure_shift(market: Market | Path | str, model: Run | Path | str) -> Marke
 def nearest_market(
     seen: Sequence[MarketSummary], market: Market
 ) -> tuple[MarketSummary | None, dict[str, float]]:
-    """Return the known market that is nearest to a market, and its distances by attribute.
+    """Return the nearest training market of a market, and its distances by attribute.
 
-    An attribute that the known market lacks counts as a distance of 1.
+    An attribute that the training market lacks counts as a distance of 1.
     """
 
     def mean_distance(candidate: tuple[MarketSummary, dict[str, float]]) -> float:

@@ -1,7 +1,7 @@
 """Typical users made from the market itself: groups of similar histories, and what distinguishes each group.
 
-Spherical k-means over the mean vectors of users' histories; a group stands for its most typical user. In a market without
-events the groups are of listings, and the ones nearest to their center make the history.
+Personas are clusters of spherical k-means over the mean vectors of users' histories, each represented by its most typical user.
+In a market without events the clusters are of listings, and those nearest to the center make the history.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 GROUPS = 6
-POINTS = 4000  # users or listings that are grouped, at most
-LEAST = 3  # distinct listings of a user
-LENGTH = 6  # events in the history of a persona, at most
-EVENTS = 20_000  # pairs of user and listing that names are made from, at most
+POINTS = 4000  # maximum number of users or listings to cluster
+LEAST = 3  # minimum number of distinct listings of a user
+LENGTH = 6  # maximum number of events in the history of a persona
+EVENTS = 20_000  # maximum number of (user, listing) pairs for names
 
 
 @dataclass(frozen=True)
 class Persona:
     """A starting point for a simulated user."""
 
-    name: str  # what distinguishes the group
-    history: pd.DataFrame = field(repr=False, compare=False)  # as `Run.recommend` takes it
+    name: str  # the distinctive traits of the group
+    history: pd.DataFrame = field(repr=False, compare=False)  # for `Run.recommend`
     members: int  # users, or listings, in the group
-    user: str | None  # the most typical user, whose last events the history is; None: made of listings
+    user: str | None  # the most typical user, whose last events are the history; None: made of listings
 
 
 def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
-    """Return the market's personas, the largest group first; none where no space knows half of the listings."""
+    """Return the market's personas, the largest group first; none if no space has vectors of half of the listings."""
     space = next((name for name in run.spaces if run.index(name).known.mean() >= 0.5), None)
     if space is None:
         return []
@@ -73,7 +73,7 @@ def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
 
 
 def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matrix]:
-    """Return some users with `LEAST` listings or more, (U,), and which listings of the run each has in the history (U, L)."""
+    """Return a sample of users with `LEAST` listings or more, (U,), and the listings of the run in each history (U, L)."""
     from scipy import sparse
 
     log = run.log
@@ -89,7 +89,7 @@ def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matri
 
 
 def _names(run: Run, rows: np.ndarray, history: sparse.csr_matrix, group: np.ndarray) -> list[str]:
-    """Return a name for each group, from the listings of its members; those of many members count more."""
+    """Return a name for each group by the listings of its members, weighted by the number of members."""
     member, listing = history.nonzero()
     available = _sample(np.flatnonzero(rows[listing] >= 0), EVENTS)
     given = portraits(run.market, rows[listing[available]], group[member[available]])

@@ -1,4 +1,4 @@
-"""The rank that each scorer of an evaluation gave to the listing that was interacted with next, query by query."""
+"""The ranks of the target of each test query by every scorer of an evaluation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ABOUT = ("candidates", "history_length", "cold_listing", "cold_user")
 
 
 def load_rankings(run: Run) -> pd.DataFrame | None:
-    """Load one row a test query, with a column `rank of NAME` for each scorer; None where the run was not evaluated.
+    """Load one row per test query, with a column `rank of NAME` for each scorer; None if the run was not evaluated.
 
     Raises:
         VibesError: the file is damaged.
@@ -34,18 +34,18 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
 
 
 def rankers(frame: pd.DataFrame) -> list[str]:
-    """Return the scorers whose ranks `frame` holds."""
+    """Return the scorers whose ranks are in `frame`."""
     return [str(name)[len(RANK) :] for name in frame.columns if str(name).startswith(RANK)]
 
 
 def shared(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.DataFrame:
-    """Join the queries that both were asked, as they stand in `one`, with the two ranks.
+    """Join the shared queries of two tables, in the order of the first, with both ranks.
 
-    `user_id, at, target, candidates, history_length, cold_listing, cold_user` as far as there are such columns, `first`,
-    `second` and `gain`, the difference of the discounted gains 1 / log2(rank + 1), by which the first ranks count most.
+    The columns are `user_id, at, target, candidates, history_length, cold_listing, cold_user` if present, `first`,
+    `second` and `gain`, the difference of the discounted gains 1 / log2(rank + 1), in which top ranks count most.
 
     Raises:
-        VibesError: they share no query.
+        VibesError: there is no shared query.
     """
     about = [name for name in ABOUT if name in one.columns]
     left = one[[*KEY, *about, RANK + first]].rename(columns={RANK + first: "first"})
@@ -54,7 +54,7 @@ def shared(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.
     both = left.drop_duplicates(KEY).merge(right.drop_duplicates(KEY), on=KEY) if is_comparable else left[:0]
     if both.empty:
         raise VibesError(
-            "These two runs were not asked the same queries, so they cannot be compared; evaluate both on the same market."
+            "These two runs share no test query, so they cannot be compared; evaluate both on the same market."
         )
     both["gain"] = 1 / np.log2(both["first"] + 1) - 1 / np.log2(both["second"] + 1)
     return both
@@ -67,7 +67,7 @@ def differing(both: pd.DataFrame) -> pd.DataFrame:
 
 
 def unlike(one: pd.DataFrame, two: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the first `k` rows of each of two tables of queries in which no user and no target comes twice, in both together."""
+    """Return the first `k` rows of each of two tables of queries such that no user and no target is repeated in both together."""
     seen: set[tuple[str, object]] = set()
     parts = []
     for frame in (one, two):

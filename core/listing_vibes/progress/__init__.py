@@ -1,7 +1,7 @@
-"""What long work tells while it runs: updates of a few kinds, given to one function.
+"""Progress updates of long functions, passed to a callback.
 
-Every long function takes `report: Report | None = None`; None means that nobody listens. `listing_vibes.progress.bar` shows the
-updates on a terminal.
+Every long function has an argument `report: Report | None = None`; None discards the updates. `listing_vibes.progress.bar` shows
+them on a terminal.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,24 +12,24 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Stage:
-    """A piece of work begins of which nobody can say how long it takes."""
+    """The start of a stage of unknown duration."""
 
     what: str
 
 
 @dataclass(frozen=True)
 class Counted:
-    """How much of a piece of work is done."""
+    """The progress of a stage that is counted."""
 
     what: str
     done: float
     total: int
-    left: float | None = None  # seconds; None where nobody can say
+    left: float | None = None  # seconds; None if unknown
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A step of a training was taken."""
+    """The completion of a training step."""
 
     step: int
     planned: int
@@ -40,33 +40,31 @@ class Trained:
 
 @dataclass(frozen=True)
 class Validated:
-    """The model was measured on the validation queries."""
+    """The result of an evaluation on the validation queries."""
 
     step: int
     recall: float  # recall@30, a mean over users
-    smooth: (
-        float  # its smooth form (`listing_vibes.scoring.metrics.smooth_recall`), by which weights are kept
-    )
-    best_step: int  # whose weights are kept
+    smooth: float  # its smooth form (`listing_vibes.scoring.metrics.smooth_recall`), which selects the best weights
+    best_step: int  # step of the best weights
     best: float  # their smooth recall
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence that whoever waits should read."""
+    """A message to the user."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class JobDone:
-    """One of several jobs came to its end; `standing` says how much of all of them is done."""
+    """The end of one of several jobs; `standing` is the progress of all of them."""
 
     job: str
     seed: int
     seconds: float
     standing: Counted
-    error: str = ""  # why it failed
+    error: str = ""  # reason of a failure
 
 
 Update: TypeAlias = Stage | Counted | Trained | Validated | Notice | JobDone
@@ -74,12 +72,12 @@ Report: TypeAlias = Callable[[Update], None]
 
 
 def silent(update: Update) -> None:
-    """Nobody listens."""
+    """Discard an update."""
 
 
 @contextmanager
 def shown(progress: Report | bool) -> Iterator[Report]:
-    """What somebody asks for who calls from Python: True is the bar of the command line, False silence."""
+    """Yield the callback for an argument `progress`: True is the bar of the command line, False discards updates."""
     if progress is True:
         from listing_vibes.progress.bar import ProgressBar  # rich takes a while to load
 
@@ -90,7 +88,7 @@ def shown(progress: Report | bool) -> Iterator[Report]:
 
 
 def renamed(report: Report | None, what: str) -> Report | None:
-    """`report`, where a piece of work that is counted goes by the name `what`."""
+    """Return `report` with the name `what` for every counted stage."""
     if report is None:
         return None
     return lambda update: report(replace(update, what=what) if isinstance(update, Counted) else update)

@@ -1,4 +1,4 @@
-"""Progress of long work on stderr, as the command line shows it."""
+"""Progress bar of the command line, on stderr."""
 
 import time
 from datetime import timedelta
@@ -18,15 +18,15 @@ from rich.text import Text
 
 from listing_vibes.progress import Counted, JobDone, Notice, Stage, Trained, Update, Validated
 
-#: Seconds between two lines about what is counted, in a log, and after which its first one comes.
+#: Seconds between two progress lines in a log, and before the first one.
 EVERY_S, FIRST_S = 30.0, 1.0
 
 
 class TimeLeftColumn(TimeRemainingColumn):
-    """The time left as the work itself says, else as the bar's speed tells."""
+    """The remaining time by the estimate of the update, else by the speed of the bar."""
 
     def render(self, task: Task) -> Text:
-        """As `0:12:30`."""
+        """Return the time as `0:12:30`."""
         left = task.fields.get("left")
         if left is None:
             return super().render(task)
@@ -34,10 +34,10 @@ class TimeLeftColumn(TimeRemainingColumn):
 
 
 class ProgressBar:
-    """One progress bar on stderr, with an estimate of the time left; where stderr is no terminal, a line
-    after the first second, and then each `EVERY_S`.
+    """One progress bar on stderr, with an estimate of the remaining time; if stderr is not a terminal, a line
+    after the first second, and then every `EVERY_S`.
 
-    As a `listing_vibes.progress.Report` it is called with each update.
+    It is a `listing_vibes.progress.Report`.
     """
 
     def __enter__(self) -> "ProgressBar":
@@ -51,10 +51,10 @@ class ProgressBar:
             console=self.console,
             transient=True,
         )
-        if self.console.is_terminal:  # in a log `stop` would leave an empty line
+        if self.console.is_terminal:  # in a log `stop` would write an empty line
             self.bar.start()
         self.tasks: dict[str, TaskID] = {}
-        self.due: dict[str, float] = {}  # when a log is told next
+        self.due: dict[str, float] = {}  # when the next line of a log is due
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,7 +62,7 @@ class ProgressBar:
             self.bar.stop()
 
     def __call__(self, update: Update) -> None:
-        """Show an update: what is counted on the bar, all else as a line."""
+        """Show an update: counted stages on the bar, all others as a line."""
         match update:
             case Counted(what, done, total, left):
                 self._count(what, done, total, left, what)

@@ -1,19 +1,19 @@
-"""The geometry of the report's figures; how they are drawn stands in `templates/figures.html`."""
+"""The geometry of the report's figures; `templates/figures.html` draws them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # between two ticks of an axis
-TICKS = 5  # at most, beside 0
-#: Colors of the map's groups, readable on light and dark ground.
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # candidate distances of two ticks of an axis
+TICKS = 5  # maximum, in addition to 0
+#: Colors of the map's groups, readable on a light and a dark background.
 GROUPS = ("#1f86c7", "#cf6a1e", "#1b9e77", "#a66bc4", "#9a7b12", "#d6478b", "#6f7d84")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a figure with intervals; `kind` is a class of the style sheet."""
+    """One row of a figure with intervals; `kind` is a class of the style sheet."""
 
     label: str
     value: float
@@ -37,20 +37,20 @@ class Rows:
 
     @property
     def ticks(self) -> list[float]:
-        """Return where the axis has a line, from 0 to its end."""
+        """Return the positions of the axis' lines, from 0 to its end."""
         top = max((row.value if row.high is None else row.high for row in self.rows), default=0) or 1
         step = next((size for size in STEPS if top / size <= TICKS), STEPS[-1])
         end = np.ceil(top / step - 1e-9) * step
         return np.arange(0, end + step / 2, step).tolist()
 
     def at(self, value: float) -> str:
-        """Return where a value stands, as a share of the axis's length."""
+        """Return the position of a value as a percentage of the axis' length."""
         return f"{100 * value / self.ticks[-1]:.2f}%"
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A line over the steps of a training, from its lowest to its highest value."""
+    """A line over the training steps, scaled from its lowest to its highest value."""
 
     steps: Sequence[float]
     values: Sequence[float]
@@ -58,7 +58,7 @@ class Curve:
 
     @property
     def points(self) -> str:
-        """Return the line in a square of 100, as SVG writes it."""
+        """Return the line as SVG points in a square of 100."""
         x = np.interp(self.steps, (min(self.steps), max(self.steps)), (0, 100))
         y = np.interp(self.values, (min(self.values), max(self.values)), (95, 5))
         return " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x, y, strict=True))
@@ -75,7 +75,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Map:
-    """Listings as dots of a color a group.
+    """Listings as dots, with one color per group.
 
     Attributes:
         places: (n, 2) on the grid 0..1000.
@@ -90,13 +90,13 @@ class Map:
 
     @property
     def box(self) -> str:
-        """Return the part of the picture that has dots, as SVG's viewBox."""
+        """Return the part of the picture with dots, as an SVG viewBox."""
         x, y = self.places[:, 0], 1000 - self.places[:, 1]
         return f"{x.min() - 20} {y.min() - 20} {np.ptp(x) + 40} {np.ptp(y) + 40}"
 
     @property
     def dots(self) -> list[tuple[str, str]]:
-        """Return color and SVG path of each group's dots, those between groups beneath all others."""
+        """Return color and SVG path of each group's dots; dots without a group are drawn first."""
         drawn = []
         for number in [-1, *range(len(self.groups))]:
             color = "var(--line)" if number < 0 else GROUPS[min(number, len(GROUPS) - 1)]
@@ -107,7 +107,7 @@ class Map:
 
     @property
     def numbers(self) -> list[tuple[int, str, str]]:
-        """Return the legend's number of each group that has a dot, and the middle of its dots."""
+        """Return the legend's number of each group with dots, and the center of its dots."""
         middles = []
         for number in range(min(len(self.groups), len(GROUPS))):
             places = self.places[self.cluster == number]

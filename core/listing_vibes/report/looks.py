@@ -1,4 +1,4 @@
-"""What the report shows of how listings look: the vibe map, and a few listings with their nearest neighbours by photos."""
+"""The report's figures of photos: the vibe map, and a few listings with their nearest neighbors by photos."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
 EXAMPLES, NEIGHBOURS = 3, 5
-DOTS = 4000  # of the map
+DOTS = 4000  # maximum number of dots of the map
 PHOTO = 300  # pixels of the longer side
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A listing in a grid; `data` is its cover as a data address, None where it has none that can be read."""
+    """A listing in a grid; `data` is its cover as a data URL, None if there is no readable cover."""
 
     data: str | None
     title: str
@@ -42,14 +42,14 @@ class Photo:
 
 
 def vibe_map(run: Run) -> Map | None:
-    """The map of the photos, else of another space; None where it is not drawn."""
+    """Return the map of the photos, else of another space; None if it was not drawn."""
     result = listings_map(run)
     return None if result is None else thinned(result[0])
 
 
 def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, np.ndarray] | None:
-    """The map of a space (None or one that has none: that of the photos, else another) with all n listings, (n,) their rows
-    in the market, and (n, 2) their places on the grid of `listing_vibes.insight.map.region`; None where no map is drawn."""
+    """Return the map of a space (None or one without a map: that of the photos, else another) with all n listings, (n,) their rows
+    in the market, and (n, 2) their positions on the grid of `listing_vibes.insight.map.region`; None if no map was drawn."""
     frame = read_map(run)
     if frame is None:
         return None
@@ -67,20 +67,20 @@ def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, n
     given = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
     groups = [(item.name, int((cluster == number).sum())) for number, item in enumerate(given)]
     places = grid_places(mine[["x", "y"]].to_numpy())
-    caption = f"{count(len(mine), 'listing')} by {SPACES.get(str(space), space)}; what is alike lies near to one another."
+    caption = f"{count(len(mine), 'listing')} by {SPACES.get(str(space), space)}; similar listings are close to each other."
     return Map(places.astype(int) * 1000 // SIZE, cluster, groups, caption), rows, places
 
 
-def thinned(whole: Map) -> Map:
-    """A map with so few dots that a document stays small: a sample of them."""
-    if len(whole.places) <= DOTS:
-        return whole
-    chosen = np.sort(np.random.default_rng(SEED).choice(len(whole.places), DOTS, replace=False))
-    return replace(whole, places=whole.places[chosen], cluster=whole.cluster[chosen])
+def thinned(full: Map) -> Map:
+    """Return a map with a sample of the dots, so that a document stays small."""
+    if len(full.places) <= DOTS:
+        return full
+    chosen = np.sort(np.random.default_rng(SEED).choice(len(full.places), DOTS, replace=False))
+    return replace(full, places=full.places[chosen], cluster=full.cluster[chosen])
 
 
 def photo_grids(run: Run) -> list[list[Photo]]:
-    """A few listings, each with its nearest neighbours by photos; empty where there are too few with a cover."""
+    """Return a few listings, each with its nearest neighbors by photos; empty if there are too few with a cover."""
     market = run.market
     if "photos" not in run.spaces or not market.cover:
         return []
@@ -106,13 +106,13 @@ def photo_grids(run: Run) -> list[list[Photo]]:
 
 
 def photo_of(market: Market, listing: str, line: str) -> Photo:
-    """A listing by its cover, with a line below it."""
+    """Return a listing's cover with a caption."""
     cover = market.cover.get(listing)
     return Photo(photo_data(market, cover) if cover else None, title_of(market, listing), line)
 
 
 def photo_data(market: Market, path: str) -> str | None:
-    """A small photo as a data address; None where it cannot be read."""
+    """Return a small photo as a data URL; None if it cannot be read."""
     small = thumbnail(market, path)
     if small is None:
         return None

@@ -1,4 +1,4 @@
-"""What the report shows of what was measured: the figures of all methods, by kind of query, the training, the ablation."""
+"""The report's figures of results: all methods, slices of queries, the training, the ablation."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ TITLES = {"ndcg": "NDCG", "mrr": "MRR", "recall": "Recall", "coverage": "Coverag
 
 
 def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the figures of all methods for `templates/measured.html`; None where no query was tested.
+    """Return the results of all methods for `templates/measured.html`; None without test queries.
 
     Returns:
-        `model`: the default ranking's figure, None where it was not measured; `verdicts`: what paired tests say, in words;
-        `best`: the best baseline in words; `figure`; `titles` and `lines`: a table of all metrics, the best method first;
-        `protocol`: how it was measured.
+        `model`: the default ranking's metric, None if it was not evaluated; `verdicts`: results of paired tests, in words;
+        `best`: the best baseline, in words; `figure`; `titles` and `lines`: a table of all metrics, the best method first;
+        `protocol`: description of the protocol.
     """
     results = metrics["results"]
     ranked = sorted(results, key=lambda name: -(results[name].get(METRIC, {}).get("value") or 0))
@@ -86,7 +86,7 @@ def _title(metric: str) -> str:
 
 
 def slices_of(metrics: dict[str, Any]) -> Rows | None:
-    """Return the recall of the default ranking by kind of query."""
+    """Return the recall of the default ranking by slice of queries."""
     rows = []
     for name, part in metrics.get("slices", {}).items():
         result = part.get("results", {}).get(DEFAULT_RANKING, {}).get(METRIC)
@@ -98,7 +98,7 @@ def slices_of(metrics: dict[str, Any]) -> Rows | None:
 
 
 def training(run: Run) -> Curve | None:
-    """Return the validation curve; None where the run has none.
+    """Return the validation curve; None if the run has none.
 
     Raises:
         VibesError: the file is damaged.
@@ -128,7 +128,7 @@ def training(run: Run) -> Curve | None:
 
 
 def ablation(run: Run) -> Rows | None:
-    """Return every variant against its reference; None where the run has no ablation."""
+    """Return every variant with its difference to its reference; None if the run has no ablation."""
     table = read_ablation(run.path / "ablation.parquet")
     if table is None:
         return None

@@ -1,4 +1,4 @@
-"""`vibes monitor --memo`: the checks of a run in plain sentences, for readers who do not click."""
+"""`vibes monitor --memo`: the checks of a run as a document of plain sentences."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from listing_vibes.report.page import environment
 from listing_vibes.serving.monitor.checks import Check, Monitored
 from listing_vibes.words import count
 
-#: By check (its name and what it is of) where its queries are, as seen from the memo, and how many there are.
+#: By check (name and attribute): path of its queries relative to the memo, and their number.
 Links: TypeAlias = Mapping[tuple[str, str], tuple[str, int]]
 
 
 def evidence_folder(out: Path) -> Path:
-    """Return the folder beside a memo for the queries of its sentences."""
+    """Return the folder for the queries of a memo, next to the memo."""
     return out.with_name(f"{out.stem}-queries")
 
 
 def write_memo(
-    found: Monitored, out: Path, queries: Mapping[tuple[str, str], tuple[Path, int]] | None = None
+    result: Monitored, out: Path, queries: Mapping[tuple[str, str], tuple[Path, int]] | None = None
 ) -> None:
-    """Write the memo as HTML where `out` ends so, else as Markdown.
+    """Write the memo as HTML if `out` ends in .html, else as Markdown.
 
     Args:
-        queries: by check the file with its queries, below `evidence_folder`, and how many there are; each sentence links to its file.
+        queries: by check the file with its queries, in `evidence_folder`, and their number; each sentence links to its file.
 
     Raises:
         VibesError: the file cannot be written.
@@ -37,18 +37,18 @@ def write_memo(
     links = {
         key: (path.relative_to(out.parent).as_posix(), rows) for key, (path, rows) in (queries or {}).items()
     }
-    write_text(out, (memo_html if out.suffix == ".html" else memo_markdown)(found, links))
+    write_text(out, (memo_html if out.suffix == ".html" else memo_markdown)(result, links))
 
 
 def memo_html(found: Monitored, links: Links | None = None) -> str:
-    """Return the memo as one document, which needs nothing else but the queries that it links to."""
+    """Return the memo as one HTML document; only the linked queries are separate files."""
     shown = {
         key: (quote(path), count(rows, "query", "queries")) for key, (path, rows) in (links or {}).items()
     }
     return environment().get_template("memo.html").render(found=found, line=_subtitle(found), links=shown)
 
 
-def memo_markdown(found: Monitored, links: Links | None = None) -> str:
+def memo_markdown(result: Monitored, links: Links | None = None) -> str:
     """Return the memo in Markdown."""
 
     def item(check: Check, advice: str = "") -> str:
@@ -57,21 +57,21 @@ def memo_markdown(found: Monitored, links: Links | None = None) -> str:
         return f"- {_escape(check.sentence)}{link}{advice}"
 
     parts = [
-        f"# {_escape(found.market)}: is it still good?",
-        _escape(_subtitle(found)),
-        f"**{found.verdict}**",
-        "\n".join(item(check, f" *Look at:* {_escape(check.look)}") for check in found.crossed),
+        f"# {_escape(result.market)}: is it still good?",
+        _escape(_subtitle(result)),
+        f"**{result.verdict}**",
+        "\n".join(item(check, f" *Look at:* {_escape(check.look)}") for check in result.crossed),
     ]
-    if found.quiet:
-        parts += ["## What else was looked at", "\n".join(map(item, found.quiet))]
+    if result.quiet:
+        parts += ["## Other checks", "\n".join(map(item, result.quiet))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _escape(text: str) -> str:
-    """Return words as they are: nothing in a cell is Markdown, or HTML in it; commands in backticks stay."""
+    """Escape Markdown and HTML in a text, except for commands in backticks."""
     return re.sub(r"([\\*_<\[\]#|])", r"\\\1", printable(text))
 
 
 def _subtitle(result: Monitored) -> str:
     since = f", on events since {result.since.replace('T', ' ')}" if result.since else ""
-    return f"Looked at {result.looked} UTC: the run {result.run}, refresh {result.generation}{since}."
+    return f"Checked at {result.looked} UTC: the run {result.run}, refresh {result.generation}{since}."

@@ -1,7 +1,7 @@
-"""`vibes report`: one self-contained HTML for people who decide: figures, curves, photos, the method, its limits.
+"""`vibes report`: one self-contained HTML page for stakeholders: results, curves, photos, the method, its limits.
 
-Python says what is shown, and `templates/` how: `page.html` is the document, `figures.html` draws. No scripts, nothing
-from the network.
+Python provides the content, `templates/` the layout: `page.html` is the document, `figures.html` the drawings. It has no scripts
+and loads nothing from the network.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ def write_report(run: Run, out: Path, pins: Sequence[Pin] = ()) -> None:
     """Write the report of `run`, with pinned views of the explorer, to the file `out`.
 
     Raises:
-        VibesError: the market is gone, a file of the run is damaged, or `out` cannot be written.
+        VibesError: the market does not exist any more, a file of the run is damaged, or `out` cannot be written.
     """
     write_text(out, report_html(run, pins))
 
 
 def report_html(run: Run, pins: Sequence[Pin] = (), run_of: RunOf | None = None) -> str:
-    """Return the report as one self-contained document; the same run gives the same document.
+    """Return the report as one self-contained document; it is deterministic for a run.
 
     Args:
         pins: views that were pinned in the explorer, each a section.
-        run_of: opens the run that a pin names, where there is more than this one.
+        run_of: opens the run of a pin by its name, if there are several runs.
     """
     metrics = run.metrics or {}
     context = {
@@ -68,7 +68,7 @@ def report_html(run: Run, pins: Sequence[Pin] = (), run_of: RunOf | None = None)
 
 
 def environment() -> Environment:
-    """Return the templates: every word is escaped, with control characters shown, and an unknown name is an error."""
+    """Return the template environment: all values are escaped, control characters are shown, and an unknown name is an error."""
     environment = Environment(
         loader=PackageLoader("listing_vibes.report"),
         autoescape=True,
@@ -112,7 +112,7 @@ def _head(run: Run) -> dict[str, Any]:
 
 
 def _quality(run: Run) -> dict[str, Any] | str:
-    """Return the figures, or why there are none."""
+    """Return the results, or the reason why there are none."""
     metrics = run.metrics
     if metrics and metrics.get("results"):
         return quality(metrics) or "There was no query to test on."

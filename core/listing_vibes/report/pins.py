@@ -1,4 +1,4 @@
-"""Views that were pinned in the explorer, as sections of the report: what each shows, with the note on it."""
+"""Views that were pinned in the explorer, as sections of the report with their notes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,12 @@ from listing_vibes.words import count
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-MOST, ROWS, NEWEST = 60, 24, 6  # views of a report, listings of a list, and events of a history
-#: Pages of figures, which the report has in sections of its own.
+MOST, ROWS, NEWEST = (
+    60,
+    24,
+    6,
+)  # maximum number of views of a report, listings of a list, and events of a history
+#: Pages with results, which have separate sections in the report.
 FIGURES = {
     "": "The figures of this page stand below, under “How good are the recommendations?”.",
     "compare": "What was compared on this page is no list; where it was measured, it stands below, under “What is each part worth?”.",
@@ -53,7 +57,7 @@ class Pin(BaseModel):
 
 @dataclass(frozen=True)
 class Strip:
-    """Listings under a name; the first is framed where the others are compared with it."""
+    """Listings under a title; the first is framed if the others are compared with it."""
 
     label: str
     photos: Sequence[Photo]
@@ -64,7 +68,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class View:
-    """A pinned view as it stands in the report."""
+    """A pinned view in the report."""
 
     title: str
     note: str
@@ -72,14 +76,14 @@ class View:
     strips: Sequence[Strip] = ()
     map: Map | None = None
     facts: Sequence[tuple[str, str]] = ()
-    text: str = ""  # a sentence above all, or why there is nothing
+    text: str = ""  # introduction, or the reason why the view is empty
 
 
 def read_pins(path: Path) -> list[Pin]:
     """Read the pinned views of a file that the explorer saved.
 
     Raises:
-        VibesError: the file cannot be read, or holds no pinned views.
+        VibesError: the file cannot be read, or has no pinned views.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -92,7 +96,7 @@ def pins_of(text: str | bytes, name: str = "The file") -> list[Pin]:
     """Read the pinned views of a JSON document: `[{"title", "url", "note"}, ...]`.
 
     Raises:
-        VibesError: it is none, or holds more views than a report takes.
+        VibesError: the text is not such a document, or has more views than a report supports.
     """
     try:
         pins = TypeAdapter(list[Pin]).validate_json(text)
@@ -101,15 +105,15 @@ def pins_of(text: str | bytes, name: str = "The file") -> list[Pin]:
             f'{name} holds no pinned views; it must be a JSON list such as [{{"title": "Alike", "url": "/similar?listing=ID"}}].'
         ) from error
     if len(pins) > MOST:
-        raise VibesError(f"{name} holds {len(pins):,} pinned views; a report takes {MOST}. Take some out.")
+        raise VibesError(f"{name} holds {len(pins):,} pinned views; a report supports {MOST}. Remove some.")
     return pins
 
 
 def pinned_views(pins: Iterable[Pin], run_of: RunOf) -> list[View]:
-    """Return each pinned view with what it shows; one that cannot be shown says why.
+    """Return each pinned view with its content, or with the reason why it cannot be shown.
 
     Args:
-        run_of: the run of a name in a URL, None where it is not at hand; for no name the usual one.
+        run_of: returns the run of a name in a URL, None if it is not available; without a name the default run.
     """
     return [_view(pin, run_of) for pin in pins]
 
@@ -121,7 +125,7 @@ def _view(pin: Pin, run_of: RunOf) -> View:
         run = run_of(params.get("run"))
         if run is None:
             raise VibesError(
-                f"This view is of the run '{params.get('run')}', which the report was not given."
+                f"This view is of the run '{params.get('run')}', which is not part of the report."
             )
         if page == "map":
             return _map_view(view, run, params)
@@ -136,7 +140,7 @@ def _view(pin: Pin, run_of: RunOf) -> View:
 
 
 def _strips(run: Run, selection: Selection) -> list[Strip]:
-    """Return what a list was made for, and the list."""
+    """Return the subject of a list, and the list."""
     rows = selection.frame(run)
     names = rows[C.LISTING].tolist()
     command, more = selection.command("RUN"), _more(names) if names else "The list is empty."
@@ -160,7 +164,7 @@ def _photos(run: Run, names: Sequence[str], lines: Sequence[str]) -> list[Photo]
 
 
 def _history(run: Run, selection: Selection) -> Strip:
-    """Return the newest listings of the history that a list was made for, each once."""
+    """Return the newest distinct listings of the history of a list."""
     if selection.history:
         names = [event.listing for event in selection.history]
     else:
@@ -175,7 +179,7 @@ def _history(run: Run, selection: Selection) -> Strip:
 
 
 def _map_view(view: View, run: Run, params: Mapping[str, str]) -> View:
-    """Show the map, on a day with what was active; of a group or a region its listings as well."""
+    """Show the map, for a day with its active listings; for a group or a region also its listings."""
     result = listings_map(run, params.get("space"))
     if result is None:
         raise VibesError("The map of this run is not drawn yet; the explorer draws it on its page.")
@@ -205,7 +209,7 @@ def _map_view(view: View, run: Run, params: Mapping[str, str]) -> View:
 
 
 def _launch_view(view: View, run: Run, params: Mapping[str, str]) -> View:
-    """Show a draft: its values, how many users it would reach, and the listings nearest to it."""
+    """Show a draft: its values, the number of users it would reach, and its nearest listings."""
     try:
         cells = json.loads(params.get("draft", "null"))
     except (ValueError, RecursionError):

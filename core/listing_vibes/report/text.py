@@ -1,4 +1,4 @@
-"""The report's words: names of scorers, how two compare, the method in plain words, and its limits."""
+"""Texts of the report: names of scorers, comparisons, the method in plain words, and its limits."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NAMES = {
     **{baseline.name: baseline.label for baseline in in_order().values() if baseline.label},
     "oracle": "Ceiling: knows the simulated tastes",
 }
-CEILING = "oracle"  # of a simulated market: no baseline, but what the best model could reach
+CEILING = "oracle"  # of a simulated market: not a baseline, but an upper bound
 METRIC = "recall@30"
-NAMED = 6  # columns that are named in a sentence
+NAMED = 6  # maximum number of columns named in a sentence
 USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
     "has the figures."
@@ -38,12 +38,12 @@ PROTOCOLS = {
 
 
 def method_name(scorer: str) -> str:
-    """Return what the report calls a scorer."""
+    """Return the name of a scorer in the report."""
     return NAMES.get(scorer, scorer[:1].upper() + scorer[1:])
 
 
 def best_baseline(results: dict[str, Any], metric: str = METRIC) -> str | None:
-    """Return the best method that uses no model; the ceiling is none."""
+    """Return the best method that uses no model, except the ceiling."""
     measured = {
         name: estimates[metric]["value"]
         for name, estimates in results.items()
@@ -69,18 +69,18 @@ def describe_difference(metrics: dict[str, Any], baseline: str, metric: str = ME
     return f"Difference: {points[0]} points ({points[1]} to {points[2]}{several}), {verdict}."
 
 
-def corrected_interval(found: dict[str, Any]) -> tuple[float, float]:
-    """Return the interval of a difference, as much wider than its 95 % as Holm's correction made its p-value larger.
+def corrected_interval(difference: dict[str, Any]) -> tuple[float, float]:
+    """Return the 95 % interval of a difference, widened by the factor of Holm's correction of its p-value.
 
-    Each side grows by the ratio of the normal quantiles, so the interval holds 0 where the corrected p-value is at least
-    5 %, as far as the normal curve goes; where it goes no further, it ends at 0.
+    Each side grows by the ratio of the normal quantiles, so the interval contains 0 if the corrected p-value is at least
+    5 %, within the range of the normal approximation; beyond it, the interval ends at 0.
     """
-    p_value, p_holm = found.get("p_value"), found.get("p_holm")
+    p_value, p_holm = difference.get("p_value"), difference.get("p_holm")
     times = max(1.0, p_holm / p_value) if p_value and p_holm is not None else 1.0
     quantile = NormalDist().inv_cdf
     wider = quantile(1 - SIGNIFICANT / 2 / times) / quantile(1 - SIGNIFICANT / 2)
-    value = found["value"]
-    low, high = value - wider * (value - found["low"]), value + wider * (found["high"] - value)
+    value = difference["value"]
+    low, high = value - wider * (value - difference["low"]), value + wider * (difference["high"] - value)
     is_significant = p_holm is None or p_holm < SIGNIFICANT
     return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
 
@@ -103,8 +103,8 @@ def _verdict(result: dict[str, Any]) -> str:
 
 
 def describe_notes(metrics: dict[str, Any]) -> str:
-    """Return sentences, each with a space before it: whether histories were hidden, which users were drawn, which baselines
-    were left out, and what the default ranking is."""
+    """Return sentences, each preceded by a space: hidden histories, sampled users, baselines that were left out, and the
+    default ranking."""
     notes = metrics.get("notes", {})
     hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
     sentences = [
@@ -117,7 +117,7 @@ def describe_notes(metrics: dict[str, Any]) -> str:
 
 
 def bounds(low: float | None, high: float | None) -> str:
-    """Return an interval of shares; empty where there is none."""
+    """Return an interval of shares; empty if there is none."""
     return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
@@ -130,7 +130,7 @@ UNTRAINED = (
 
 
 def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple[str, ...]:
-    """Return how the model of these settings works, in plain words; without a model, what listings are compared by."""
+    """Describe the model of these settings in plain words; without a model, the comparison of listings."""
     if settings is None:
         return UNTRAINED
     sentences = (
@@ -152,18 +152,18 @@ def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple
     part = "last eighth of what trained" if note == WITHIN else part
     tuned = f"tuned on the {part}, and " if note in (None, WITHIN) else ""
     baselines = "The baselines are popularity and models that count which users did what together."
-    return (*sentences, f"{baselines} They are {tuned}asked exactly the same questions.")
+    return (*sentences, f"{baselines} They are {tuned}tested on exactly the same queries.")
 
 
 def describe_cold(run: Run) -> str:
-    """Return what a cold listing or user is among the queries of this run."""
+    """Define cold listings and users for the queries of this run."""
     if run.transferred:
-        return "Cold means: in none of the events of this market that a training on it would have had; the model was trained on another."
+        return "Cold means: without an event in the training period of this market; the model was trained on another market."
     return "Cold means: not seen in training."
 
 
 def describe_limits(run: Run) -> list[str]:
-    """Return what to keep in mind when reading the figures of a run."""
+    """Return the limits of the results of a run."""
     market, lines = run.market, list(LIMITS)
     if run.metrics and run.metrics.get("protocol") == "leave-one-out":
         lines.append(
@@ -177,7 +177,7 @@ def describe_limits(run: Run) -> list[str]:
         leaks = leaks_by_name(excluded)
         names = ", ".join(leaks[:NAMED]) + (" and others" if len(leaks) > NAMED else "")
         why = (
-            f", {len(leaks)} of them because their names tell the future or the answer: {names}"
+            f", {len(leaks)} of them because their names reveal the future or the answer: {names}"
             if leaks
             else ""
         )

@@ -1,4 +1,4 @@
-"""`vibes experiment --html`: which of two runs is better, and the lists that each lost, with photos."""
+"""`vibes experiment --html`: the result of an experiment, and the lists that each run lost, with photos."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from listing_vibes.run.run import Run
 from listing_vibes.serving.experiment.verdict import Experiment
 
 
-def write_experiment(found: Experiment, out: Path) -> None:
+def write_experiment(result: Experiment, out: Path) -> None:
     """Write the page of an experiment to the file `out`.
 
     Raises:
-        VibesError: it cannot be written.
+        VibesError: the file cannot be written.
     """
-    write_text(out, experiment_html(found))
+    write_text(out, experiment_html(result))
 
 
 def experiment_html(found: Experiment) -> str:
-    """Return the page as one self-contained document; photos are those of A's market, where that is at hand."""
+    """Return the page as one self-contained document; photos are those of A's market, if it is available."""
     document = found.to_dict()
     try:
         market = Run.open(Path(found.setup.a.run), events_too=False).market

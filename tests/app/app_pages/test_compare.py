@@ -204,7 +204,7 @@ def test_two_runs_are_compared_by_their_default_rankings(show, run, other, bare,
     page = show("compare", run, small, part="queries")
     assert not page.error and page.selectbox(key="b").value == "run/ease"
     page = show("compare", run, small, part="queries", b="small/default ranking")
-    assert "not asked the same queries" in page.error[0].value
+    assert "share no test query" in page.error[0].value
 
 
 def test_photos_predict_a_number_once_it_is_chosen(show, bare, trained, tmp_path):

@@ -11,7 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.serving.experiment.assignment import A, Arm, B, Setup
 from listing_vibes.serving.experiment.interleaving import BOTH, answer_by_both, draft
 from listing_vibes.serving.impressions import Maker
-from listing_vibes.serving.service.lists import ListRequest, MadeList
+from listing_vibes.serving.service.lists import ListRequest, ServedList
 from listing_vibes.serving.service.models import RankedListing, RecommendQuery, Results, SimilarQuery
 
 RANKING = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=10)
@@ -68,7 +68,7 @@ def test_where_one_run_alone_can_answer_its_list_is_of_no_experiment():
     state = SimpleNamespace(run=SimpleNamespace(listing_row={}), name_of=lambda user: user)
     problem = VibesError("no.")
     results = Results(results=[RankedListing(listing_id="x", score=0.5)])
-    lists = {name: MadeList(results, (Maker(name, 0, "model only"),)) for name in "ab"}
+    lists = {name: ServedList(results, (Maker(name, 0, "model only"),)) for name in "ab"}
 
     def answer(of_a, of_b, request):
         parts = iter([of_a, of_b])

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.comparison import Comparison, compared, require_one_protocol
+from listing_vibes.insight.comparison import Comparison, compared, require_same_protocol
 from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
 from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.splits import Split
@@ -37,7 +37,7 @@ def compare_rankings(run: OpenRun, scorer: str, other_run: OpenRun, other_scorer
     """Return the comparison of two rankings of evaluated runs, as in `vibes compare`."""
     left, right = rankings(run), rankings(other_run)
     assert left is not None and right is not None
-    require_one_protocol(run.run, other_run.run)
+    require_same_protocol(run.run, other_run.run)
     names = (str(run.run.path), scorer), (str(other_run.run.path), other_scorer)
     return compared(left, right, names, run.run.trained_until)
 

@@ -1,4 +1,4 @@
-"""Unmet demand: regions of a space with significantly more users to an active listing than the market has."""
+"""Unmet demand: regions of a space with significantly more users per active listing than the market."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ from listing_vibes.run.run import Run
 from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
-LEAST = 1.5  # times as many users to a listing as the market has, from which a region lacks listings
-DAYS = 28  # users who were active in so many days before the moment count
-OVERLAP = 0.2  # part of a region's listings that may be those of a more significant one
-SHOWN = 8  # listings named of each region
+LEAST = 1.5  # default minimum lift of a region with unmet demand
+DAYS = 28  # days before the moment in which a user must have been active
+OVERLAP = 0.2  # maximum share of a region's listings that are in a more significant region
+SHOWN = 8  # listings shown per region
 By = Literal["month"]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """A region at a moment."""
+    """The figures of a region at a moment."""
 
-    at: str | int  # the day, or the position where events have no times
-    asked: int  # users, those active last
-    users: float  # how many of them want what is here
-    live: int  # active listings here
-    of: int  # of so many in the market
-    lift: float | None  # times as many users to an active listing as in the market; None where none is active
-    low: float  # at least so many times, at `LEVEL` for all regions and moments together
-    usual: float | None  # the lift to all that was ever published until then, active or not
-    sure: bool  # whether `low` reaches the least that is asked for
+    at: str | int  # the day, or the position if events have no times
+    asked: int  # number of users considered, the most recently active ones
+    users: float  # number of them with demand in the region
+    live: int  # active listings in the region
+    of: int  # active listings in the market
+    lift: float | None  # users per active listing, relative to the market; None without active listings
+    low: float  # lower bound of the lift, at `LEVEL` for all regions and moments together
+    usual: float | None  # the lift relative to all listings published until then, active or not
+    sure: bool  # whether `low` reaches the requested minimum
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +55,12 @@ class UnmetPlace:
     """A region with unmet demand."""
 
     name: str
-    figures: list[Figures]  # one a moment
-    traits: list[Trait]  # of listings in these users' histories, against active listings
+    figures: list[Figures]  # one per moment
+    traits: list[Trait]  # traits of listings in these users' histories, compared with active listings
     words: list[str]
-    wanted: list[str]  # listings here that most users want, active or not
+    wanted: list[str]  # listings of the region with the most demand, active or not
     nearest: list[str]  # active listings that are nearest to these users
-    listings: list[str] = field(repr=False)  # all that were ever published here
+    listings: list[str] = field(repr=False)  # all listings ever published in the region
 
     @property
     def last(self) -> Figures:
@@ -70,17 +70,17 @@ class UnmetPlace:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Demand:
-    """What `demand` found; in a notebook and on a terminal it shows itself as a table."""
+    """The result of `demand`; its repr is a table."""
 
     market: str
     run: str
     space: str
     least: float
-    looked: int  # regions that were tested
+    looked: int  # number of regions that were tested
     places: list[UnmetPlace]  # the most significant first
 
     def frame(self) -> pd.DataFrame:
-        """Return one row a region and moment: `place, name`, what `Figures` has, `wanted` and `nearest` (ids, separated by spaces)."""
+        """Return one row per region and moment: `place, name`, the fields of `Figures`, `wanted` and `nearest` (ids, separated by spaces)."""
         rows = [
             {"place": number, "name": place.name, **asdict(figures)}
             | {"wanted": " ".join(place.wanted), "nearest": " ".join(place.nearest)}
@@ -99,7 +99,7 @@ class Demand:
     def __repr__(self) -> str:
         size = f"{self.market}: {count(self.looked, 'region')} of the space '{self.space}' tested"
         if not self.places:
-            return f"{size}; none has significantly {self.least:g} times as many users to an active listing as the market ({LEVEL:.0%})."
+            return f"{size}; none has significantly {self.least:g} times as many users per active listing as the market ({LEVEL:.0%})."
         rows = [
             {
                 "region": place.name,
@@ -115,7 +115,7 @@ class Demand:
             for place in self.places
             for figures in place.figures
         ]
-        note = "Lift: times as many users to an active listing as in the market."
+        note = "Lift: users per active listing, relative to the market."
         return f"{size}.\n\n{render_table(pd.DataFrame(rows))}\n\n{note}"
 
 
@@ -128,33 +128,32 @@ def demand(
     seed: int = 0,
     report: Report | None = None,
 ) -> Demand:
-    """Find unmet demand: what `vibes demand` does.
+    """Find unmet demand; the function behind `vibes demand`.
 
     >>> found = demand(run, at="2025-03-01")
     >>> found.frame().columns.tolist()[:6]
     ['place', 'name', 'at', 'asked', 'users', 'live']
 
-    Of users active in the four weeks before the moment, the listings that the model would recommend first, of all ever published,
-    are their demand. It is compared with the active listings, region by region of `space`. A region is named where there are
-    significantly more than `least` times as many users to an active listing as in the whole market (95 %, for all regions tested
+    The demand of users active in the four weeks before the moment is the top of the model's recommendations from all listings
+    ever published. It is compared with the active listings, region by region of `space`. A region is returned if it has
+    significantly more than `least` times as many users per active listing as the market (95 %, for all regions tested
     together; see `listing_vibes.insight.demand.surely`).
 
     Args:
         run: a run, or its folder.
-        at: the moment; None: after the last event known.
-        by: "month": at the end of every month up to `at`, among those active in it.
-        space: of which regions are made; None: "photos" (what listings look like) where the run has them, else "model".
-        least: at least so many times as many users to a listing; 1 names every significantly greater one.
+        at: the moment; None: after the last event.
+        by: "month": at the end of every month up to `at`, for the users active in it.
+        space: the space of the regions; None: "photos" (what listings look like) if the run has them, else "model".
+        least: minimum lift; 1 returns every region with a lift significantly above 1.
 
     Raises:
-        VibesError: no model, no such space, no user active before the moment, months without timestamps, or `least` below 1.
+        VibesError: the run has no model or no such space, no user was active before the moment, there are months without
+            timestamps, or `least` is below 1.
     """
     opened = run if isinstance(run, Run) else Run.open(run)
     opened.needs_model()
     if not least >= 1:
-        raise VibesError(
-            f"Option --least is {least:g}; give how many times as many users at least, 1 or more."
-        )
+        raise VibesError(f"Option --least is {least:g}; give a minimum lift of 1 or more.")
     space = space or ("photos" if "photos" in opened.spaces else "model")
     available, moment = opened.index(space).known, opened.moment(at)
     start = moment - DAYS * DAY if opened.log.timed else None
@@ -181,14 +180,16 @@ def demand(
 
 
 def _months(run: Run, moment: int) -> list[tuple[int | None, int]]:
-    """Return (start, end) of every month with an event before `moment`; the last one ends there."""
+    """Return (start, end) of every month with an event before `moment`, where the last one ends."""
     if not run.log.timed:
         raise VibesError(
             "The events of this market have no timestamps, so there are no months; leave out --by."
         )
     times = run.log.time[run.log.time < moment]
     if not len(times):
-        raise VibesError("No user has an event before that moment, so there is no history to go by.")
+        raise VibesError(
+            "No user has an event before that moment, so there is no history; choose a later moment."
+        )
     months = pd.to_datetime(times, unit="ns").to_period("M").unique().sort_values()
     ends = [
         (month.start_time.as_unit("ns").value, (month + 1).start_time.as_unit("ns").value) for month in months
@@ -218,7 +219,7 @@ def _figures(run: Run, wishes: Wishes, result: Lifts, place: int, rows: np.ndarr
 
 
 def _coded(run: Run) -> list[Coded]:
-    """Return what portraits count of all listings: attributes, and what photos show where that is known."""
+    """Return the values of all listings for portraits: attributes, and photo classes if available."""
     drawn, search = read_map(run), PhotoSearch.open(run) if len(run.market.photos) else None
     tones = (
         pd.DataFrame(columns=list(COLUMNS))

@@ -1,7 +1,7 @@
-"""The regions of a space in which demand is tested: the branches of a tree over its listings.
+"""Candidate regions of a space for the test of demand: the branches of a tree over its listings.
 
-Every branch of a size that can be significant is a region, small ones inside larger ones, as the tree-based scan statistic
-has them (Kulldorff, Fang and Walsh 2003, "A tree-based scan statistic for database disease surveillance"); the tree is
+Every branch of a size that can be significant is a region, with small regions inside larger ones, as in the tree-based scan
+statistic (Kulldorff, Fang and Walsh 2003, "A tree-based scan statistic for database disease surveillance"); the tree is
 Ward's (1963).
 """
 
@@ -11,19 +11,19 @@ import numpy as np
 
 from listing_vibes.insight.kmeans import spherical_kmeans
 
-SMALLEST, SHARE = 20, 0.02  # listings of a region: at least so many, and at least this part of all
-LARGEST = 1 / 3  # beyond, a region is most of a market
-SINGLE = 3000  # listings up to which the tree begins at single ones
-GROUPS, SAMPLE = 500, 10_000  # of more it begins at so many clusters, which a sample is enough to find
+SMALLEST, SHARE = 20, 0.02  # minimum size of a region: number of listings, and share of all listings
+LARGEST = 1 / 3  # maximum share of a region
+SINGLE = 3000  # number of listings up to which the leaves of the tree are single listings
+GROUPS, SAMPLE = 500, 10_000  # with more listings, the leaves are so many clusters of a sample
 
 
 def candidate_places(vectors: np.ndarray, seed: int = 0) -> list[np.ndarray]:
-    """Return the rows of each region among L2-normalized `vectors` (n, d); none where there are too few listings for one."""
+    """Return the rows of each region among L2-normalized `vectors` (n, d); none if there are too few listings."""
     count = len(vectors)
     low, high = max(SMALLEST, SHARE * count), LARGEST * count
     if high < low:
         return []
-    from scipy.cluster.hierarchy import linkage  # pages that test no region need not wait for it
+    from scipy.cluster.hierarchy import linkage  # a slow import, deferred for pages that need no test
 
     parts = [np.array([row]) for row in range(count)]
     if count > SINGLE:

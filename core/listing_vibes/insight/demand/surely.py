@@ -1,4 +1,4 @@
-"""How much more is wanted than offered in a region, and how significant that is, for any number of regions tested."""
+"""Lift of demand over supply by region, with simultaneous lower bounds for all tested regions."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DRAWS = 200  # of the bootstrap over users
+DRAWS = 200  # draws of the bootstrap over users
 LEVEL = 0.95
-HALVINGS = 30  # of the bisection: the bound is then known to one part in a million
+HALVINGS = 30  # steps of the bisection, for a relative precision of one millionth
 WIDEST = 1e4
 
 
 @dataclass(frozen=True, eq=False)
 class Lifts:
-    """How many times as many users to a listing each of P regions has as the market.
+    """The lift of P regions: users per listing, relative to the market.
 
     Attributes:
-        share: (P,) of all demand, the part in the region.
+        share: (P,) share of all demand in the region.
         live: (P,) int64, active listings of the region.
         total: active listings of the market.
-        lift: (P,) share by the region's share of active listings; infinite where none is active.
-        low: (P,) what the lift is at least, with the probability `LEVEL` for all regions at once.
-        chance: (P,) the probability to see so few active listings, were the lift `least`; not corrected.
+        lift: (P,) share divided by the region's share of active listings; infinite if none is active.
+        low: (P,) lower bound of the lift, with the confidence `LEVEL` for all regions simultaneously.
+        chance: (P,) p-value of the null hypothesis that the lift is `least`; not corrected.
     """
 
     share: np.ndarray
@@ -36,21 +36,21 @@ class Lifts:
 def lifts(
     wishes: np.ndarray, live: np.ndarray, total: int, least: float, looked: int, seed: int = 0
 ) -> Lifts:
-    """Return the lifts of regions, from how much of each user's demand is there, `wishes` (U, P) from 0 to 1.
+    """Return the lifts of regions by the share of each user's demand in them, `wishes` (U, P) from 0 to 1.
 
     Users are resampled (Poisson bootstrap, Hanley and MacGibbon 2006). Given their share, the number of active listings in a
     region is binomial where supply follows demand, and the bound inverts that test (Clopper and Pearson 1934), each region at
-    the level that `looked` tests, those of all moments, leave it (Bonferroni).
+    the level corrected for the number of tests `looked` over all moments (Bonferroni).
 
     Args:
         live: (P,) active listings of each region, of `total`.
-        least: the lift from which there are too few.
+        least: the minimum lift.
     """
-    from scipy.stats import binom  # pages that ask for no lift need not wait for it
+    from scipy.stats import binom  # a slow import, deferred for pages that need no lift
 
     rng = np.random.default_rng(seed)
     weight = rng.poisson(1.0, (DRAWS, len(wishes))).astype(np.float32)  # (B, U)
-    weight[:, 0] += weight.sum(axis=1) == 0  # a handful of users may all be left out
+    weight[:, 0] += weight.sum(axis=1) == 0  # in a small sample all users may have the weight 0
     drawn = (weight @ wishes.astype(np.float32)) / weight.sum(axis=1, keepdims=True)  # (B, P)
     share = wishes.mean(axis=0, dtype=np.float64)
 
@@ -69,12 +69,12 @@ def lifts(
 
 
 def surest(
-    found: list[Lifts], places: list[np.ndarray], rows: int, least: float, overlap: float
+    by_moment: list[Lifts], places: list[np.ndarray], rows: int, least: float, overlap: float
 ) -> list[int]:
-    """Return the regions whose lift is significantly above `least` at one of the moments `found`, the most significant first, each
-    sharing at most the part `overlap` of its listings with those before it; `rows` is how many listings there are."""
-    chance = np.min([item.chance for item in found], axis=0)
-    above = np.max([item.low for item in found], axis=0) >= least
+    """Return the regions whose lift is significantly above `least` at one of the moments `by_moment`, the most significant
+    first, each sharing at most `overlap` of its listings with those before it; `rows` is the number of listings."""
+    chance = np.min([item.chance for item in by_moment], axis=0)
+    above = np.max([item.low for item in by_moment], axis=0) >= least
     taken, named = np.zeros(rows, bool), []
     for place in np.argsort(chance, kind="stable"):
         if above[place] and taken[places[place]].mean() <= overlap:

@@ -1,4 +1,4 @@
-"""What users want: of all listings that were ever published, those that the model would recommend to them first."""
+"""Demand of users: the model's top recommendations from all listings ever published."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from listing_vibes.market.log import ranges
 from listing_vibes.progress import Report
 from listing_vibes.run.run import Run
 
-NEAR = 15  # listings that the demand of a user is spread over, evenly
-USERS = 2000  # users of a moment, those active last: more say little more about regions with a hundredth of all demand
-MOSTLY = 0.5  # part of a user's demand that must be in a region for the user to be one of its users
-FEWEST = 20  # users of a region at least, even with less of their demand
+NEAR = 15  # listings per user that share the user's demand evenly
+USERS = (
+    2000  # most recently active users per moment; more add little for regions with a hundredth of all demand
+)
+MOSTLY = 0.5  # minimum share of a user's demand in a region to count as its user
+FEWEST = 20  # minimum number of users of a region, even with a smaller share
 
 
 @dataclass(frozen=True)
 class Wishes:
     """The demand of U users at a moment.
 
-    Not the bare cosines: users and listings are in one space, but users are together in a part of it, so that how near a
-    user is to anything says nothing; which listings are the nearest does.
+    Demand uses ranks instead of cosines: users occupy a small part of the space that they share with listings, so the cosine to a
+    listing is not comparable, but the order of the listings is.
     """
 
     audience: Audience
     first: np.ndarray  # (U, k) int64, rows of the run
-    live: np.ndarray  # (L,) bool, which listings are active then
-    published: np.ndarray  # (L,) bool, which there have been until then
+    live: np.ndarray  # (L,) bool, listings that are active then
+    published: np.ndarray  # (L,) bool, listings published until then
 
     @classmethod
     def of(cls, run: Run, at: int, since: int | None, report: Report | None = None) -> Wishes:
-        """Return the demand of the `USERS` users active last before the moment `at`, at or after `since` (None: whenever).
+        """Return the demand of the `USERS` most recently active users before the moment `at` and since `since` (None: any time).
 
         Raises:
             VibesError: the run has no model, or no user was active then.
@@ -44,7 +46,7 @@ class Wishes:
         return cls(audience, first, available & run.catalogue.live(at), published)
 
     def shares(self, places: list[np.ndarray]) -> np.ndarray:
-        """Return the part of each user's demand that is in each of the regions (rows of the run), (U, P) float32."""
+        """Return the share of each user's demand in each of the regions (rows of the run), (U, P) float32."""
         from scipy import sparse
 
         users, k = self.first.shape
@@ -61,17 +63,17 @@ class Wishes:
 
     @property
     def wished(self) -> np.ndarray:
-        """Return how many users' demand is for each listing, (L,)."""
+        """Return the number of users with demand for each listing, (L,)."""
         return np.bincount(self.first.ravel(), minlength=len(self.live)) / max(1, self.first.shape[1])
 
     def users_of(self, rows: np.ndarray) -> np.ndarray:
-        """Return the numbers of the users whose demand is mostly in the region `rows`, or of those with most of it there."""
+        """Return the users with at least `MOSTLY` of their demand in the region `rows`, or the `FEWEST` with the largest share."""
         share = self.shares([rows])[:, 0]
         order = np.argsort(-share, kind="stable")
         return order[: max(min(FEWEST, len(order)), int((share >= MOSTLY).sum()))]
 
     def listings_of(self, users: np.ndarray) -> np.ndarray:
-        """Return the listings of the histories of users, (T,), each once a user."""
+        """Return the listings in the histories of users, (T,), once per user."""
         start, length = self.audience.start[users], self.audience.end[users] - self.audience.start[users]
         log, events = self.audience.run.log, ranges(start, length)
         owner = np.repeat(users, length)[log.is_positive[events]]
@@ -80,7 +82,7 @@ class Wishes:
         ]
 
     def live_nearest(self, users: np.ndarray, k: int) -> np.ndarray:
-        """Return the k active listings that the model recommends to users first, on the mean."""
+        """Return the k active listings with the highest mean score for users."""
         live, vectors = np.flatnonzero(self.live), self.audience.run.vectors("model")
         mean = self.audience.vectors[users].mean(axis=0)
         return live[np.argsort(-(vectors[live] @ mean), kind="stable")[:k]]

@@ -1,4 +1,4 @@
-"""The photos of a listing as the photo space compares them: centered vectors of the encoder."""
+"""Photo vectors of a listing in the photo space: centered vectors of the encoder."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from listing_vibes.run.spaces import load_photo_center
 
 @dataclass(frozen=True, eq=False)
 class ListingPhotos:
-    """The m photos of a listing that have a vector."""
+    """The m photos of a listing with a vector."""
 
-    position: np.ndarray  # (m,) int64, among the listing's photos, 0 is the cover
+    position: np.ndarray  # (m,) int64, position in the listing, 0 is the cover
     vectors: np.ndarray  # (m, w) float32, centered at the mean of the market and L2-normalized
 
 
 def listing_photos(run: Run, row: int) -> ListingPhotos:
-    """Return the photos of the listing `row`: vectors that are cached beside the market, else they are embedded.
+    """Return the photos of the listing `row` with the market's cached vectors, or embed them.
 
     Raises:
-        VibesError: the photos have to be embedded, and the run's encoder or the center of its photo space is not at hand.
+        VibesError: the photos are not embedded, and the run's encoder or the center of its photo space is not available.
     """
     cached, rows = _cached_vectors(run), _photo_rows(run).get(run.listing_ids[row], np.arange(0))
     if not len(rows):
@@ -47,7 +47,7 @@ def listing_photos(run: Run, row: int) -> ListingPhotos:
         center = photo_center(cached)
     if center is None:
         raise VibesError(
-            "The vectors of the photos are not at hand; `vibes embed` makes a run that has what each photo adds."
+            "The vectors of the photos are not available; make a run with them by `vibes embed`."
         )
     if cached is not None:
         vectors, ok = cached.vectors[rows], cached.ok[rows]
@@ -65,7 +65,7 @@ def listing_photos(run: Run, row: int) -> ListingPhotos:
 
 
 def photo_positions(run: Run, row: int) -> np.ndarray | None:
-    """Return which of the photos of the listing `row` have a cached vector, (m,) int64; None where none are cached."""
+    """Return the positions of the photos of the listing `row` with a cached vector, (m,) int64; None without a cache."""
     cached = _cached_vectors(run)
     rows = _photo_rows(run).get(run.listing_ids[row], np.arange(0))
     return None if cached is None else np.flatnonzero(cached.ok[rows])
@@ -75,7 +75,7 @@ def compare_photos(run: Run, first: str, second: str) -> tuple[np.ndarray, tuple
     """Return the cosine of each photo of a listing with each of another, (m, n), and the positions of these photos.
 
     Raises:
-        VibesError: an unknown listing, or see `listing_photos`.
+        VibesError: a listing is unknown, or see `listing_photos`.
     """
     item, two = (listing_photos(run, run.row(listing)) for listing in (first, second))
     if not len(item.position) or not len(two.position):

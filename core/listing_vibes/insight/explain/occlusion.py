@@ -1,7 +1,7 @@
-"""Listings without one of their parts and histories without one of their events, encoded again.
+"""Occlusion: encode listings without one of their parts, and histories without one of their events.
 
-What remains is encoded as the space encodes any listing, so an explanation is that of the space itself and no approximation of
-it (occlusion: Zeiler and Fergus 2014, arXiv 1311.2901).
+The rest is encoded like any listing of the space, so an explanation is exact for the space, not an approximation
+(occlusion: Zeiler and Fergus 2014, arXiv 1311.2901).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.run.histories import HistoryBatch
 from listing_vibes.run.run import Run
 
-NEWEST = 30  # events that are left out one by one; older ones add little
-CACHED = 2_000  # listings of a run whose vectors without each part are cached
+NEWEST = 30  # number of newest events that are left out one by one; older ones add little
+CACHED = 2_000  # maximum number of cached listings per run, with their vectors without each part
 
 
 @dataclass(frozen=True, eq=False)
 class OccludedListing:
-    """A listing in a space: its vector (d,), and its vector without each part, zeros where nothing remains."""
+    """A listing in a space: its vector (d,), and its vector without each part, zeros if nothing remains."""
 
     vector: np.ndarray
     without: dict[Part, np.ndarray]
@@ -62,12 +62,12 @@ def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[Occluded
 
 
 def _occlude_in_model(run: Run, rows: Sequence[int]) -> list[OccludedListing]:
-    """Return occluded listings, which are the same for every history, so they are cached."""
+    """Return occluded listings; they do not depend on the history, so they are cached."""
     cache = _model_cache(run)
     new = [row for row in dict.fromkeys(rows) if row not in cache]
     values = {row: cache[row] for row in rows if row in cache}
     if new:
-        engine = run.engine.in_float32()  # a part changes little: bfloat16 would blur it
+        engine = run.engine.in_float32()  # the effect of a part is small, below the precision of bfloat16
         occluded = _occlude(
             engine.featurizer,
             engine.features,
@@ -113,10 +113,10 @@ def _occlude(
 
 
 def _occlude_photos(run: Run, row: int) -> OccludedListing:
-    """Return a listing of the photo space, where it is the mean of its photos, without each of them."""
+    """Return a listing of the photo space, the mean of its photos, without each of them."""
     vectors = listing_photos(run, row).vectors
     total = vectors.sum(axis=0)
-    units = unit_rows(np.stack([total, *(total - vectors)]))  # of sums as of means
+    units = unit_rows(np.stack([total, *(total - vectors)]))  # sums have the same directions as means
     units[1:] *= len(vectors) > 1
     return OccludedListing(units[0], {Part("photo", number=n): unit for n, unit in enumerate(units[1:])})
 
@@ -128,13 +128,13 @@ class OccludedHistory(NamedTuple):
     events: np.ndarray  # (T,) rows of the log, the events that were left out
     vector: np.ndarray  # (1, d) of the history
     history: HistoryBatch
-    shorter: HistoryBatch | None  # the T histories that remain; None where no event does
+    shorter: HistoryBatch | None  # the T remaining histories; None if no event remains
 
 
 def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST) -> OccludedHistory:
     """Return the model's scores of all listings for the history `start : end` of `log`, and without each of its newest events.
 
-    A history is encoded with the run's own vectors of its listings, as lists are. Without its only event nothing is known,
+    A history is encoded with the run's vectors of its listings, as for lists. Without its only event the history is empty,
     and all scores are 0.
     """
     vectors, late = run.vectors("model"), run.late_interaction
@@ -158,10 +158,10 @@ def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NE
 
 
 def _read_events(log: EventLog, start: int, end: int, most: int, learned: bool) -> np.ndarray:
-    """Return the rows (E,) of the history `start : end` that its scores rest on, where a model reads the newest `most`.
+    """Return the rows (E,) of the history `start : end` that affect its scores, for a model that reads the newest `most`.
 
-    One more than it reads, so that an older event moves up as it would; and all unwanted ones, which weigh however old they
-    are. Unless the model has `learned` what these mean, it reads the newest of the others.
+    They include one more event than the model reads, which moves up if another is left out, and all unwanted ones, which count
+    at any age. A model that was not trained with unwanted events (`learned`) reads the newest of the others.
     """
     rows = np.arange(start, end)
     if not log.has_negatives:

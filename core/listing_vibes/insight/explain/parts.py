@@ -1,4 +1,4 @@
-"""The parts that a listing's tokens are of, attribute by attribute and photo by photo."""
+"""Assignment of a listing's tokens to its parts: attributes and photos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from listing_vibes.market.attribute_types import type_of
 
 @dataclass(frozen=True)
 class Part:
-    """An attribute by its name, or a photo by its number among those that are encoded."""
+    """An attribute by its name, or a photo by its number among the encoded ones."""
 
     kind: Literal["attribute", "photo"]
     name: str = ""
@@ -25,10 +25,10 @@ class Part:
 
 
 def parts_of(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.ndarray]:
-    """Return for each part of the listing `row` which of its tokens (n,) bool are of it.
+    """Return a mask (n,) bool of the tokens of each part of the listing `row`.
 
     Raises:
-        VibesError: the listing is encoded as word pieces that cannot be told apart.
+        VibesError: the listing is encoded as word pieces that cannot be assigned to attributes.
     """
     rows = slice(int(tokens.offset[row]), int(tokens.offset[row + 1]))
     vocabulary, key, has_photo = featurizer.vocabulary, tokens.key[rows], tokens.photo[rows] >= 0
@@ -36,7 +36,7 @@ def parts_of(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.
     for name, keys in _keys(vocabulary).items():
         named[name] = np.isin(key, keys) | named.get(name, False)
     for name in featurizer.within.numbers if featurizer.within is not None else ():
-        rank = named.pop(rank_name(name), None)  # the amount and its rank are one attribute
+        rank = named.pop(rank_name(name), None)  # a number and its rank are the same attribute
         if rank is not None:
             named[name] = rank | named.get(name, False)
     parts = {Part("attribute", name): mask for name, mask in named.items() if mask.any()}
@@ -51,14 +51,14 @@ def parts_of(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.
 
 
 def take_tokens(tokens: Tokens, chosen: list[tuple[int, np.ndarray]]) -> Tokens:
-    """Return one listing for each (row, mask): the listing `row` with those of its tokens (n,) where `mask` holds."""
+    """Return one listing for each (row, mask): the listing `row` with the tokens selected by `mask` (n,)."""
     rows = [int(tokens.offset[row]) + np.flatnonzero(mask) for row, mask in chosen]
     source = np.concatenate(rows) if rows else np.zeros(0, np.int64)
     return tokens.taken(source, np.array([len(row) for row in rows], np.int64))
 
 
 def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
-    """Return the keys of each attribute's tokens; of word pieces only those of the sentence vectors."""
+    """Return the keys of each attribute's tokens; for word pieces only those of the sentence vectors."""
     first, result = attribute_keys(vocabulary), {}
     for entry in vocabulary.attributes:
         kind = type_of(entry.kind)
@@ -70,15 +70,15 @@ def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
 
 
 def _pieces(vocabulary: Vocabulary, key: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the word pieces of each attribute. A name begins where a piece of a name follows one of a value."""
+    """Return the word pieces of each attribute. A new attribute starts where a piece of a name follows a piece of a value."""
     name_key, value_key = piece_keys(vocabulary)
     pieces = np.flatnonzero(np.isin(key, (name_key, value_key)))
     begins = (key[pieces] == name_key) & np.concatenate([[True], key[pieces][:-1] == value_key])
     number = np.cumsum(begins) - 1
     if len(pieces) and number[-1] + 1 != len(vocabulary.attributes):
         raise VibesError(
-            "This model reads attributes as word pieces, and a listing that lacks some of them does not say which "
-            'pieces are whose; compare by photos, or train with features.tokenisation = "tabular".'
+            "This model reads attributes as word pieces, which cannot be assigned to attributes for a listing with missing "
+            'values; compare by photos, or train with features.tokenisation = "tabular".'
         )
     return {
         entry.name: np.isin(np.arange(len(key)), pieces[number == place])

@@ -1,8 +1,7 @@
-"""Why a listing was recommended: which events, attributes and photos add to its score, and its rank without them.
+"""Explanation of a recommendation: the events, attributes and photos that add to its score, and its rank without each.
 
-Each is left out alone and what remains is encoded again, see `listing_vibes.insight.explain.occlusion`. The other listings stay
-as they are, and so does which of them may be in the list, so that a rank without a part differs from the rank with it by that
-part alone.
+Each part is left out separately and the rest is encoded again, see `listing_vibes.insight.explain.occlusion`. The other listings
+and the candidates do not change, so that only the part makes the difference between the two ranks.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from listing_vibes.run.run import Run
 from listing_vibes.scoring.scorer import PrecomputedScores
 from listing_vibes.tables import render_table
 
-AT_ONCE = 4  # listings whose variants are encoded together; a listing has some fifteen
+AT_ONCE = 4  # listings per batch; each has about fifteen variants
 
 
 @dataclass(frozen=True)
 class Reasons:
-    """What adds to the score of one listing, the parts that add most first.
+    """The contributions to the score of one listing, the largest first.
 
     Attributes:
-        place: rank among the listings that may be in the list, from 1.
-        score: of the model only.
+        place: rank among the candidates, from 1.
+        score: score of the model only.
         events: `event` (its number in the history, from 1), `listing_id`, `action`, `adds` (how much lower the score is
-            without it), `place_without` (None: without it nothing is known, and all listings are equal).
-        attributes: `name`, `adds`, `place_without`; None where the time was up.
-        photos: `photo` (its position in the listing, 0 is the cover), `adds`, `place_without`; None likewise.
-        counts: what ranks count, see `describe_ranking`.
+            without it), `place_without` (None: the history is empty without it, and all listings are equal).
+        attributes: `name`, `adds`, `place_without`; None if the time budget was exceeded.
+        photos: `photo` (its position in the listing, 0 is the cover), `adds`, `place_without`; None as for `attributes`.
+        counts: the ranking in words, see `describe_ranking`.
     """
 
     listing: str
@@ -55,7 +54,7 @@ class Reasons:
     counts: str = "model"
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
-        """Return the document of `vibes explain` and HTTP, of each kind the `most` that add most (None: all)."""
+        """Return the document of `vibes explain` and HTTP, with the `most` largest contributions of each kind (None: all)."""
         return {
             "listing_id": self.listing,
             "place": self.place,
@@ -67,7 +66,7 @@ class Reasons:
         }
 
     def to_text(self) -> str:
-        """Return what adds to the score, and the rank without each part."""
+        """Return the contributions to the score, and the rank without each part, as text."""
         rows = [
             (
                 f"event {event['event']}, {event['listing_id']}"
@@ -101,15 +100,14 @@ def reasons(
 ) -> list[Reasons]:
     """Explain why each of the listings `rows` was recommended for one history.
 
-    The score is the model's. Ranks count the blend, as lists do; neighbors of the history fall with an event, but stay
-    as they are where an attribute or a photo of the listing is left out. Ids are not taken apart: blended with them ranks are
-    those of the model only.
+    The score is the model's. Ranks are those of the blend, as in lists; the scores of neighbors change without an event, but not
+    without an attribute or a photo of the listing. Blends with ids are not explained: their ranks are those of the model only.
 
     Args:
         asked: one history.
         at: the moment of the list.
-        budget: seconds after which no more listings are encoded again: the rest have events alone. None: no limit.
-        events: how many events are left out one by one, from the newest on.
+        budget: time budget in seconds; listings beyond it are explained by events only. None: no limit.
+        events: number of newest events that are left out one by one.
     """
     if not len(rows):
         return []
@@ -153,7 +151,7 @@ def reasons(
 
 
 def describe_ranking(recommender: Recommender) -> str:
-    """Return what ranks count: the model only, or the model and what is added to it."""
+    """Return the ranking in words: the model only, or the model with its blend."""
     has_more = recommender.rules.boost or recommender.rules.dial or recommender.additions
     return "model and what is added" if has_more and not _has_ids(recommender) else "model"
 
@@ -161,7 +159,7 @@ def describe_ranking(recommender: Recommender) -> str:
 def _parts(
     run: Run, occluded: OccludedHistory, order: np.ndarray, candidates: np.ndarray, rows: Sequence[int]
 ) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
-    """Return what each attribute and each photo of listings adds, and their ranks without it by `order` (L,)."""
+    """Return the contribution of each attribute and photo of listings, and the ranks without it by `order` (L,)."""
     listings = occlude_listings(run, "model", rows)
     vectors = np.concatenate([[listing.vector, *listing.without.values()] for listing in listings])
     of = np.repeat(rows, [1 + len(listing.without) for listing in listings])
@@ -190,7 +188,7 @@ def _parts(
 
 
 def _candidates(recommender: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:
-    """Return which listings may be in the list, (L,) bool."""
+    """Return the candidates of the list, (L,) bool."""
     allowed = recommender.eligible(at).copy()
     if recommender.rules.drop_seen:
         allowed[log.listing[start:end]] = False
@@ -207,7 +205,7 @@ def _is_personal(recommender: Recommender) -> bool:
 
 
 def _order_scores(recommender: Recommender, at: int, occluded: OccludedHistory) -> np.ndarray:
-    """Return what lists are ordered by (1 + T, L), for the history and without each event."""
+    """Return the scores that order lists (1 + T, L), for the history and without each event."""
     if _has_ids(recommender):
         return occluded.scores
 
@@ -218,7 +216,7 @@ def _order_scores(recommender: Recommender, at: int, occluded: OccludedHistory) 
     first = order(occluded.scores[:1], occluded.history)
     if occluded.shorter is not None:
         return np.concatenate([first, order(occluded.scores[1:], occluded.shorter)])
-    gain = recommender.gain_at(at)  # nothing is near an empty history
+    gain = recommender.gain_at(at)  # an empty history has no neighbors
     return np.concatenate([first, occluded.scores[1:] if gain is None else gain[None]])
 
 
@@ -235,7 +233,7 @@ def explain(
     beside: str | None = None,
     budget: float | None = None,
 ) -> list[Reasons]:
-    """Explain why listings are recommended to a user or for a history, as by `Run.recommend`: what `vibes explain` does.
+    """Explain why listings are recommended to a user or for a history by `Run.recommend`; the function behind `vibes explain`.
 
     >>> found = explain(run, "user-0001", run.recommend("user-0001", k=2)["listing_id"].tolist())
     >>> [one.place for one in found], found[0].attributes[0]["place_without"] >= 1
@@ -246,13 +244,13 @@ def explain(
         budget: seconds, see `reasons`.
 
     Raises:
-        VibesError: as `Run.recommend`, or an unknown listing.
+        VibesError: as for `Run.recommend`, or a listing is unknown.
     """
     run.needs_model()
     rows = [run.row(listing) for listing in ([listings] if isinstance(listings, str) else listings)]
     (request, *more), single = read_queries(run, query)
     if more or not single:
-        raise VibesError("Reasons are those of one user or one history; ask for one at a time.")
+        raise VibesError("An explanation is for one user or one history; give one at a time.")
     moment, recommender = run.moment(at), run.recommender("model", Rules.of(rules), beside=beside)
     if isinstance(request, str):
         history = of_users(run, [request], None if at is None else moment)
@@ -260,8 +258,8 @@ def explain(
         history = of_histories(run, [request])
     if history.empty[0]:
         raise VibesError(
-            "There is no history to go by before that moment, so the list holds popular and recent listings, which nothing else "
-            "explains; give a user with events, or a history."
+            "There is no history before that moment, so the list has popular and recent listings, which need no further "
+            "explanation; give a user with events, or a history."
         )
     return reasons(run, recommender, history, moment, rows, budget)
 
@@ -275,16 +273,16 @@ def explain_listing(
     budget: float | None = None,
     space: str | None = None,
 ) -> Reasons | SimilarityExplanation:
-    """Explain one listing; `query` is a user or a history, as for `explain`, or a listing: then why the other is similar to it.
+    """Explain one listing; `query` is a user or a history, as for `explain`, or a listing, for an explanation of similarity.
 
     Raises:
-        VibesError: `query` is neither, or both a user and a listing, or the listing itself, or an option is given that only lists
-            for users, or only similar listings, have.
+        VibesError: `query` is neither a user nor a listing, is both, or is the listing itself, or an option does not apply to the
+            kind of list.
     """
     if not isinstance(query, str) or query not in run.listing_row:
         if space is not None:
             raise VibesError(
-                f"Option --space is '{space}', and lists for a user or a history go by the model; leave it out, or give two listings."
+                f"Option --space is '{space}', but lists for a user or a history use the model; leave it out, or give two listings."
             )
         return explain(run, query, listing, at, beside=beside, budget=budget)[0]
     if query in run.user_number:
@@ -294,8 +292,10 @@ def explain_listing(
     options = {"--at": at, "--blend": beside, "--budget": budget}
     if given := [name for name, value in options.items() if value is not None]:
         raise VibesError(
-            f"'{query}' is a listing, and why another is similar depends on no moment and no blend; leave out {' and '.join(given)}."
+            f"'{query}' is a listing, and similarity does not depend on a moment or a blend; leave out {' and '.join(given)}."
         )
     if query == listing:
-        raise VibesError(f"'{query}' is given twice, and no listing is a neighbor of itself; give another.")
+        raise VibesError(
+            f"'{query}' is given twice, but a listing is not a neighbor of itself; give another."
+        )
     return explain_similarity(run, query, listing, space)

@@ -1,6 +1,6 @@
-"""Why two listings are similar: how the similarity changes when an attribute or a photo is left out.
+"""Explanation of the similarity of two listings: the change of the similarity without an attribute or a photo.
 
-An attribute is left out of both listings, as if the market did not know it; a photo is left out of its listing.
+An attribute is left out of both listings, as if the market did not have it; a photo is left out of its listing.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from listing_vibes.run.run import Run
 from listing_vibes.tables import render_table
 
 BOTH = -1
-#: A score that is computed again may differ from that of the list by its half precision, and by no more than this.
+#: Tolerance of a recomputed score, since lists use half precision.
 STALE = 0.005
 SHOWN = 5  # attributes, and photos, in the text
 
 
 @dataclass(frozen=True, eq=False)
 class SimilarityExplanation:
-    """What makes two listings similar in a space.
+    """The contributions to the similarity of two listings in a space.
 
     Attributes:
-        listings: the two.
-        similarity: cosine of the two, which is their score in a list of the space.
-        place: rank of the second among what is similar to the first, from 1.
+        listings: the two listings.
+        similarity: cosine of the two, their score in a list of the space.
+        place: rank of the second in the list of the first, from 1.
         left_out: `kind` (attribute or photo), `name` of the attribute, `side` (0 or 1 for a photo of the first or the
             second listing, -1 for both), `photo` (its position in the listing, -1: none), `without` (the similarity
-            without the part) and `change` (`without - similarity`: below 0 where the part makes them similar); the ones
-            that make them most similar first.
-        note: why no part is left out, "" where some are.
+            without the part) and `change` (`without - similarity`: below 0 where the part makes them similar); the most
+            negative change first.
+        note: the reason if no part is left out, else "".
     """
 
     listings: tuple[str, str]
@@ -47,7 +47,7 @@ class SimilarityExplanation:
     note: str = ""
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
-        """Return the document of `vibes explain` and HTTP: of attributes and photos the `most` that add most (None: all)."""
+        """Return the document of `vibes explain` and HTTP: with the `most` largest contributions of each kind (None: all)."""
         rows = self.left_out.assign(adds=-self.left_out["change"])
         attributes, photos = (
             rows[rows["kind"] == kind].head(most or len(rows)) for kind in ("attribute", "photo")
@@ -63,7 +63,7 @@ class SimilarityExplanation:
         } | ({"note": self.note} if self.note else {})
 
     def to_text(self) -> str:
-        """Return what makes the two similar, and what would be left without each part."""
+        """Return the contributions, and the similarity without each part, as text."""
         first, second = self.listings
         lines = [
             f"{second} is number {self.place:,} of what is similar to {first} by {self.space}; score {self.similarity:.3f}."
@@ -84,7 +84,7 @@ def explain_similarity(run: Run, first: str, second: str, space: str | None = No
     """Explain the similarity of two listings of a run in a space; None: the space of its lists.
 
     Raises:
-        VibesError: an unknown listing or space, or a listing that has nothing there.
+        VibesError: a listing or the space is unknown, or a listing has no vector in the space.
     """
     space = space or run.spaces[0]
     index, rows = run.index(space), (run.row(first), run.row(second))
@@ -95,13 +95,13 @@ def explain_similarity(run: Run, first: str, second: str, space: str | None = No
     similarity, note, parts = float(scores[rows[1]]), "", {}
     try:
         item, two = occlude_listings(run, space, rows)
-        # Lists go by vectors of half precision, so what a part changes is taken from what was encoded beside it.
+        # Lists use vectors of half precision, so changes are relative to the score computed in the same pass.
         encoded = float(item.vector @ two.vector)
         parts = {key: similarity + value - encoded for key, value in _scores_without(item, two).items()}
         if abs(encoded - similarity) > STALE:
             parts, note = (
                 {},
-                "The listings changed since the run was made, so what each part adds is not known.",
+                "The listings changed since the run was made, so the contribution of each part is unknown.",
             )
         elif not parts:
             note = f"The space {space} has no attributes or photos that could be left out."

@@ -1,1 +1,1 @@
-"""What a listing would find if it were launched now: its audience, its competitors, and what each single change would do."""
+"""Simulation of a launch: the audience of a listing, its competitors, and the effect of each single change."""

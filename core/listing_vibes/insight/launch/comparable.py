@@ -1,4 +1,4 @@
-"""The listings with which an amount of a draft is compared: a rent with rents, where the market has sales as well."""
+"""Listings to compare a number of a draft with, such as rents only in a market with rents and sales."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PARTED, VALUES, LEAST = 0.8, 12, 10
 
 
 def comparable(market: Market, cells: Mapping[str, Any], amount: str) -> np.ndarray:
-    """Return the listings, (L,) bool, that have the draft's value of the category which separates `amount`, a number, most; all
-    where none does, or the draft has no such value.
+    """Return the listings (L,) bool with the draft's value of the category that explains most variance of the number `amount`;
+    all listings if there is no such category, or the draft has no value of it.
 
     Args:
         cells: the draft's values by attribute.
@@ -38,7 +38,7 @@ def comparable(market: Market, cells: Mapping[str, Any], amount: str) -> np.ndar
 
 
 def between(number: pd.Series, group: pd.Series) -> float:
-    """Return the share of the variance of `number` (n,) that is between the means of its groups (n,), from 0 to 1."""
+    """Return the share of the variance of `number` (n,) between the means of its groups (n,), from 0 to 1."""
     variance = number.var(ddof=0)
     return (
         float(number.groupby(group, dropna=False).transform("mean").var(ddof=0) / variance)

@@ -1,4 +1,4 @@
-"""The users who may be reached, with the scores of their lists, ready for any listing."""
+"""The users of a simulated launch, with the scores of their lists, prepared for any listing."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from listing_vibes.progress import Report
 from listing_vibes.run.run import Run
 from listing_vibes.search.index import best
 
-USERS, FEWEST = 10_000, 500  # those active last: as many, or, with very many listings, fewer
-SCORES = 300_000_000  # of a user and a listing that are computed for a crowd
-K = 30  # length of a list that counts
+USERS, FEWEST = 10_000, 500  # maximum and minimum number of users; fewer with very many listings
+SCORES = 300_000_000  # maximum number of (user, listing) scores per crowd
+K = 30  # length of a list
 
 
 @dataclass(frozen=True, eq=False)
 class Crowd:
-    """U users with the best of their lists of active listings that are not in their histories.
+    """U users with the top of their lists of active listings that are not in their histories.
 
-    A listing's rank with a user is one more than the number of those scores that reach its own, so that all ranks of a
-    draft cost one product of vectors.
+    A listing's rank for a user is one more than the number of these scores that are not below its own, so that the ranks of a
+    draft need only one matrix product.
     """
 
     people: Audience
-    rows: np.ndarray  # (U, k + 1) int64 listings, best first; -1 where there are fewer
-    scores: np.ndarray  # (U, k + 1) float32, -inf where there are fewer
+    rows: np.ndarray  # (U, k + 1) int64 listings, best first; -1 in shorter lists
+    scores: np.ndarray  # (U, k + 1) float32, -inf in shorter lists
     k: int
 
     @classmethod
     def of(cls, run: Run, limit: int | None = None, k: int = K, report: Report | None = None) -> Crowd:
-        """Return the `limit` users active last, as of the last event known; None: as many as are quickly scored.
+        """Return the `limit` most recently active users; None: as many as `SCORES` allows.
 
         Raises:
             VibesError: the run has no model, or no user has a history.
@@ -54,7 +54,7 @@ class Crowd:
         Ranks beyond `k` are `k + 1`; ties count against the listing. Users with it in their history have rank 0.
 
         Args:
-            row: of the listing of the run that they all are, as it stands or changed, which does not compete with itself.
+            row: row of the listing in the run, changed or not, which does not compete with itself; None: a new listing.
         """
         score = self.people.scores(slice(None), vectors)  # (U, V)
         others = self.scores if row is None else np.where(self.rows == row, -np.inf, self.scores)

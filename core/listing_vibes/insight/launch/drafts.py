@@ -1,4 +1,4 @@
-"""A draft of a listing: its values and photos, from nothing or from a listing of the market; and single changes of it."""
+"""Draft of a listing: its values and photos, new or based on a listing of the market; and single changes of it."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from listing_vibes.market.photo_decoding import decoding_problem
 from listing_vibes.run.newcomers import read_cell
 from listing_vibes.run.thumbs import originals
 
-#: Of numbers: shares of live listings that are below the values tried, and steps from the value there is.
+#: Values of numbers to try: quantiles of active listings, and relative steps from the current value.
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
 OWN = (
     "like",
     "photos",
     "cover",
-)  # entries of a draft that are no attributes, unless the market has such a column
-VALUES = 12  # of a category, or members of a set, that are tried, the most common first
+)  # entries of a draft that are not attributes, unless the market has such a column
+VALUES = 12  # maximum number of values of a category or members of a set to try, the most common first
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A listing that may be launched.
+    """A draft of a listing.
 
     Attributes:
         cells: values by the name of an attribute; a location is `latitude` and `longitude`.
         photos: contents of image files, the cover first.
-        like: the listing that it was made from, if any.
+        like: the listing that it is based on, if any.
     """
 
     cells: Mapping[str, Any]
@@ -55,10 +55,10 @@ class Draft:
 
     @classmethod
     def of_file(cls, market: Market, path: Path) -> Draft:
-        """Read a JSON file: values by attribute, `photos` (paths from the file), and `like`, a listing to begin with.
+        """Read a JSON file: values by attribute, `photos` (paths from the file), and `like`, a listing to start from.
 
         Raises:
-            VibesError: the file, a value or a photo cannot be read, it holds no values, or `like` is no listing.
+            VibesError: the file, a value or a photo cannot be read, it has no values, or `like` is not a listing.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -75,10 +75,10 @@ class Draft:
         cls, market: Market, content: Mapping[str, Any], folder: Path | None = None, name: str = "The listing"
     ) -> Draft:
         """Read values by attribute, `photos` (paths from `folder`), `like`, and `cover` (which photo comes first, from 1); `name`
-        begins the sentence of an error.
+        is used in error messages.
 
         Raises:
-            VibesError: a value or a photo cannot be read, there is none to be the cover, or `like` is no listing.
+            VibesError: a value or a photo cannot be read, the cover does not exist, or `like` is not a listing.
         """
         columns = {name: item for item in market.attributes for name in type_of(item.kind).columns(item.name)}
         own = {key: value for key, value in content.items() if key in OWN and key not in columns}
@@ -92,7 +92,7 @@ class Draft:
                 f"{name} has like '{like}', which is no listing of {market.path}; give one, or leave it out."
             )
         draft = cls({}) if like is None else cls.of_listing(market, str(like))
-        # Read as the table's are, so that changes start from what the model reads; an unknown name is refused there.
+        # Parsed like cells of the table, so that changes start from the values that the model reads; unknown names are refused there.
         given = {
             key: read_cell(columns[key], key, value) if key in columns else value
             for key, value in content.items()
@@ -136,16 +136,16 @@ class Change:
     """One change of one attribute of a draft."""
 
     attribute: str
-    before: Any  # None: not known
+    before: Any  # None: missing
     after: Any
-    cells: Mapping[str, Any] = field(repr=False)  # of the draft with it
+    cells: Mapping[str, Any] = field(repr=False)  # cells of the changed draft
 
 
 def single_changes(market: Market, draft: Draft, live: np.ndarray) -> Iterator[Change]:
-    """Yield every sensible change of one attribute: to values that `live` (L,) listings have, a number to those of `comparable`
-    ones, and by a few tenths.
+    """Yield every plausible change of one attribute: to values of the `live` (L,) listings, for a number to values of `comparable`
+    ones and by relative steps.
 
-    Titles, texts and locations are no values to choose from, and stay as they are.
+    Titles, texts and locations are not changed.
     """
     for item in market.attributes:
         if item.name == market.title or item.shown_as in ("text", "place"):
@@ -176,11 +176,11 @@ def _values(item: Attribute, column: pd.Series, before: Any) -> list[Any]:
 
 
 def _numbers(available: np.ndarray, before: Any) -> list[float]:
-    """Return values at `SHARES` of those known and at `STEPS` from the one before, within what nine tenths of listings have;
-    whole ones where all known are."""
+    """Return the quantiles `SHARES` of the available values and `STEPS` from the current one, within the central nine tenths;
+    integers if all available values are."""
     low, high = np.quantile(available, [0.05, 0.95])
     tried = np.quantile(available, SHARES).tolist()
     if isinstance(before, int | float) and not isinstance(before, bool):
         tried += [step * float(before) for step in STEPS if low <= step * float(before) <= high]
-    is_whole = bool((available % 1 == 0).all())
-    return sorted({float(round(value)) if is_whole else float(f"{value:.4g}") for value in tried})
+    is_integer = bool((available % 1 == 0).all())
+    return sorted({float(round(value)) if is_integer else float(f"{value:.4g}") for value in tried})

@@ -1,4 +1,4 @@
-"""The launch of a listing, simulated: who would get it, its competitors, which single change would reach more, and which cover."""
+"""Simulation of the launch of a listing: its audience, its competitors, and the effect of single changes and covers."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
 COMPETITORS = 12
-CHANGES = 8  # attributes in the text
+CHANGES = 8  # maximum number of attributes in the text
 FIGURES = ["audience", "gain", "low", "high"]
 
 
 @dataclass(frozen=True, eq=False)
 class Launch:
-    """What a listing would find.
+    """The result of a simulated launch.
 
     Attributes:
-        users: those active last, whose lists were made.
-        k: how long a list is that counts.
-        audience: who would have it among their first `k`, the best rank first: `user_id, rank, score, events`.
-        median_rank: its median rank with these; None without any.
+        users: number of most recently active users with lists.
+        k: length of the lists.
+        audience: users with the listing in their top `k`, the best rank first: `user_id, rank, score, events`.
+        median_rank: its median rank for the audience; None without an audience.
         competitors: the active listings nearest to it: `listing_id, score`.
         changes: one change at a time: `attribute, before, after, audience, gain, low, high`, the largest gain first. A gain
-            is in users, its 95 % interval is over users. It says what goes with what in the model, not what causes what.
+            is in users, its 95 % interval is over users. It is an association in the model, not a causal effect.
         covers: each photo as the cover: `photo, audience, gain, low, high`, by its position in the draft.
     """
 
@@ -65,7 +65,7 @@ class Launch:
         }
 
     def to_text(self, run: Run) -> str:
-        """Return audience, competitors and what gains most, as tables."""
+        """Return audience, competitors and the largest gains as tables."""
         share = len(self.audience) / max(self.users, 1)
         median = "" if self.median_rank is None else f"; its median rank with them is {self.median_rank:g}"
         lines = [
@@ -83,7 +83,7 @@ class Launch:
                 after=best["after"].map(_value_text),
             )
             lines += ["", "One change at a time, the best of each attribute:", _with_intervals(best)]
-            lines.append("What goes with what in the model; it does not say that users came because of it.")
+            lines.append("These are associations in the model, not causal effects.")
         if self.covers is not None:
             covers = self.covers.assign(photo=self.covers["photo"] + 1)
             lines += ["", "Each photo as the cover:", _with_intervals(covers)]
@@ -115,7 +115,7 @@ def launch(
     crowd: Crowd | None = None,
     newcomers: Newcomers | None = None,
 ) -> Launch:
-    """Simulate what a listing would find if it were launched now: what `vibes launch` does.
+    """Simulate the launch of a listing now; the function behind `vibes launch`.
 
     >>> found = launch(run, {"district": "Harbour", "rooms": 3, "area_m2": 70.0, "price": 1400.0})
     >>> len(found.audience) <= found.users, found.competitors.columns.tolist()
@@ -124,15 +124,15 @@ def launch(
     ['attribute', 'before', 'after', 'audience', 'gain', 'low', 'high']
 
     Args:
-        listing: the id of one of the market, as it stands; values by attribute, maybe with `like`, a listing to begin with,
+        listing: the id of a listing of the market; values by attribute, optionally with `like`, a listing to start from,
             `photos`, paths of files, and `cover`; or a `Draft`.
         photos: contents of image files, the cover first, instead of paths.
-        advise: whether single changes and covers are tried as well.
-        crowd: the users; None: those active last. Pass one to call this several times.
-        newcomers: what encodes drafts; likewise.
+        advise: whether to evaluate single changes and covers as well.
+        crowd: the users; None: the most recently active ones. Pass one for several calls.
+        newcomers: encoder of drafts; pass one for several calls.
 
     Raises:
-        VibesError: no model, no events, an unknown listing or attribute, or a value that cannot be read.
+        VibesError: the run has no model or no events, a listing or attribute is unknown, or a value cannot be read.
     """
     run.needs_model()
     crowd, newcomers = crowd or Crowd.of(run), newcomers or Newcomers(run)
@@ -175,10 +175,10 @@ def competitors(run: Run, vector: np.ndarray, at: int, row: int | None = None) -
 def _advice(
     run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers, row: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Return single changes and covers, all encoded in one pass with the draft itself, with which each is compared.
+    """Return the gains of single changes and covers, compared with the draft itself and encoded in one pass with it.
 
     Args:
-        row: of the listing that the draft is as it stands.
+        row: row of the listing if the draft is an unchanged listing of the run.
     """
     live = run.catalogue.live(crowd.people.at)
     tried = list(single_changes(run.market, draft, live if live.any() else np.ones_like(live)))
@@ -211,10 +211,10 @@ def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None =
 
 
 def draft_named(run: Run, name: str) -> str | Draft:
-    """Return what a command's `--listing` names: the path of a JSON file, or the id of a listing.
+    """Return the draft in a JSON file, or the id of a listing, for a command's argument `--listing`.
 
     Raises:
-        VibesError: it is neither.
+        VibesError: it is neither a file nor a listing.
     """
     if name in run.listing_row:
         return name

@@ -1,4 +1,4 @@
-"""A launch as Python and as command."""
+"""A simulated launch as Python code and as a command."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FILE = "listing.json"
 
 @dataclass(frozen=True)
 class LaunchCall:
-    """What asks about a draft: its values as a JSON document beside the listing it was made from.
+    """The call for a draft: its values and the listing it is based on, as JSON.
 
-    Photos that were handed in are no part of it: they lie on the disk of whoever has them.
+    Uploaded photos are not part of it, since they are files of the user.
     """
 
     document: Mapping[str, Any]
@@ -44,7 +44,7 @@ class LaunchCall:
         )
 
     def python(self, run: str) -> str:
-        """The lines that give the same as `found`; `run` is the run's folder."""
+        """Return Python code that assigns the same result to `found`; `run` is the run's folder."""
         content = pformat(dict(self.document), width=90, sort_dicts=False)
         return (
             f"from listing_vibes import Run, launch\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n"
@@ -52,6 +52,6 @@ class LaunchCall:
         )
 
     def command(self, run: str) -> str:
-        """The lines that print the same."""
+        """Return shell commands that print the same result."""
         text = json.dumps(dict(self.document), ensure_ascii=False, indent=1)
         return f"cat > {FILE} <<'END'\n{text}\nEND\n" + shlex.join(["vibes", "launch", run, FILE])

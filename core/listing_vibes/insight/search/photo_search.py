@@ -36,9 +36,9 @@ class PhotoSearch:
 
     @classmethod
     def open(cls, run: Run) -> PhotoSearch | None:
-        """Open what the run holds or caches; None where `make` has to classify the photos first."""
+        """Open the run's stored or cached search; None if `make` must classify the photos first."""
         file = run_cache_file(run.path, FILE)
-        if not file.is_file():  # pages ask for each of their runs
+        if not file.is_file():  # called by pages for each of their runs
             return None
         looks = load_looks(file, photos_of(run.market)) or load_looks(file, run.market.fingerprint)
         return None if looks is None else cls(run, looks)
@@ -47,10 +47,10 @@ class PhotoSearch:
     def make(cls, run: Run, report: Report | None = None) -> PhotoSearch:
         """Classify every photo, once: cached vectors are reused, and the embedding of the others may be interrupted.
 
-        The result is written into the run's cache, or stays in memory where that cannot be written.
+        The result is written into the run's cache, or stays in memory if the cache cannot be written.
 
         Raises:
-            VibesError: the market has no photos, or an encoder is not at hand.
+            VibesError: the market has no photos, or an encoder is not available.
         """
         market = run.market
         if not len(market.photos):
@@ -66,24 +66,24 @@ class PhotoSearch:
         return cls(run, looks)
 
     def find(self, text: str, may: np.ndarray | None = None, most: int | None = None) -> pd.DataFrame:
-        """Return listings by their photo that is nearest to `text`, the best first.
+        """Return listings by their photo nearest to `text`, the best first.
 
         Args:
-            may: (L,) bool, which listings of the market may be found; None: all.
-            most: how many; None: all.
+            may: (L,) bool, candidates of the market; None: all.
+            most: maximum number; None: all.
 
         Returns:
             `listing_id, photo, score, seen`: the photo's position in its listing (0 is the cover), its cosine, and its classes.
 
         Raises:
-            VibesError: the text is empty, or the text encoder is not at hand or another than the photos were classified with.
+            VibesError: the text is empty, or the text encoder is not available or differs from that of the classified photos.
         """
         if not text.strip():
             raise VibesError("The description is empty; write what the photo should show.")
         encoder = _text_encoder()
         if encoder.name != str(self.looks.text_encoder[0]):
             raise VibesError(
-                f"The photos were described with '{self.looks.text_encoder[0]}', the text encoder at hand is "
+                f"The photos were described with '{self.looks.text_encoder[0]}', the available text encoder is "
                 f"'{encoder.name}'; delete {run_cache_file(self.run.path, FILE)}."
             )
         query, market = encoder.encode([text.strip()])[0], self.run.market  # (d,)
@@ -106,8 +106,8 @@ class PhotoSearch:
 
 
 def prepare_looks(run: Run, report: Report | None = None) -> None:
-    """Classify the photos where that costs little: where they went through `ENCODER` already. Names of the map's groups then know
-    what photos show, and the first search finds all prepared. A failure is reported by the search.
+    """Classify the photos if they are embedded by `ENCODER` already, so that it is cheap. The names of the map's groups then use
+    photo classes, and the first search is fast. A failure is reported by the search.
     """
     name = run.manifest.photo_encoder or ""
     if name.startswith(ENCODER) and len(run.market.photos) and PhotoSearch.open(run) is None:
@@ -117,15 +117,15 @@ def prepare_looks(run: Run, report: Report | None = None) -> None:
 
 @cached_per_object
 def photos_of(market: Market) -> str:
-    """Return a digest of the photos of a market: whose each is, its path and its size, and the encoder.
+    """Return a digest of the photos of a market: listing, path and size of each, and the encoder.
 
-    Not the state of the whole market, as then each refresh, even of events alone, would have them all classified again; nor the
+    It does not cover the whole market, since then each refresh, even of events only, would classify all photos again; nor the
     files' dates, which a copy or a checkout changes.
     """
     digest, folders = hashlib.sha256(ENCODER.encode()), PhotoFolders.of(market.path)
     for listing, path in zip(market.photos[C.LISTING], market.photos[C.PATH], strict=True):
         size = -1
-        with suppress(OSError, ValueError, TypeError):  # a missing one counts as well
+        with suppress(OSError, ValueError, TypeError):  # a missing file counts as well
             size = os.stat(folders.file(path)).st_size
         digest.update(repr((str(listing), str(path), size)).encode())
     return digest.hexdigest()

@@ -1,1 +1,1 @@
-"""A list as a page shows it: from its address, as Python, as command, and as the rows themselves."""
+"""Lists of the explorer's pages: from their URL, as Python code, as a command, and as rows."""

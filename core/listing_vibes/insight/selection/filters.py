@@ -29,18 +29,18 @@ YEARS = range(1700, 2200)  # of moments that can be counted in nanoseconds
 
 @dataclass(frozen=True)
 class Filters:
-    """What a listing must be; an empty filter is none."""
+    """Filters of listings; an empty one passes all."""
 
     low: float | None = None
     high: float | None = None
     values: tuple[tuple[str, str], ...] = ()  # attribute, value
-    same: tuple[str, ...] = ()  # attributes in which a listing is as the one compared
-    km: float | None = None  # from the one compared
+    same: tuple[str, ...] = ()  # attributes that must equal those of the reference listing
+    km: float | None = None  # maximum distance from the reference listing
     on: dt.date | None = None
 
     @classmethod
     def read(cls, market: Market, params: Mapping[str, str], left_out: Unused | None = None) -> Filters:
-        """Read the filters of a URL; what means nothing for the market is added to `left_out`, (name, value) each."""
+        """Read the filters of a URL; invalid ones are added to `left_out` as (name, value)."""
         unused: Unused = [] if left_out is None else left_out
         km = _read_number(params.get("km", "")) if has_place(market) else None
         on = _read_day(params.get("on", "")) if has_dates(market) else None
@@ -76,7 +76,7 @@ class Filters:
         }
 
     def rules(self, market: Market, listing: int | None, rules: Rules) -> Rules:
-        """Return `rules` with these filters; `listing` is the row of the one compared, None where there is none."""
+        """Return `rules` with these filters; `listing` is the row of the reference listing, None without one."""
         where, money = list(rules.where), price(market)
         for end, sign in ((self.low, ">="), (self.high, "<=")):
             if money is not None and end is not None:
@@ -127,7 +127,7 @@ def has_place(market: Market) -> bool:
 
 
 def has_dates(market: Market) -> bool:
-    """Return whether it is known when listings are active."""
+    """Return whether the market has dates of when listings are active."""
     return bool({C.PUBLISHED, C.EXPIRES} & set(market.listings.columns))
 
 

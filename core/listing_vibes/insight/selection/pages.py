@@ -1,4 +1,4 @@
-"""The lists that the URL of a page of the explorer asks for: one, or several side by side."""
+"""The lists of a page of the explorer by its URL: one, or several side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from listing_vibes.errors import VibesError, printable
 from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.selection.filters import NAMES, Filters
 from listing_vibes.insight.selection.histories import known_events
-from listing_vibes.insight.selection.params import WRITTEN, Unused, read_beside, read_rules, whole
+from listing_vibes.insight.selection.params import WRITTEN, Unused, read_blend, read_rules, whole
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.histories import Event, user_number
 from listing_vibes.run.run import Run
@@ -27,7 +27,7 @@ SIDES = {"h": "History A", "h2": "History B"}
 
 
 def selection(run: Run, url: str) -> pd.DataFrame:
-    """Return the rows that a page of the explorer shows at a URL: a link that somebody sent, opened in a notebook.
+    """Return the rows that a page of the explorer shows at a URL, such as a shared link opened in a notebook.
 
     >>> found = selection(run, "http://127.0.0.1:8501/similar?listing=home-0003&k=6&space=attributes")
     >>> found["listing_id"].tolist() == run.similar("home-0003", 6, space="attributes")["listing_id"].tolist()
@@ -38,12 +38,12 @@ def selection(run: Run, url: str) -> pd.DataFrame:
         url: of the pages Similar, Users, Simulate, Cold start or Compare (there the list of `run`), complete or from `/` on.
 
     Returns:
-        What `Run.similar`, `Run.recommend` or `listing_vibes.search_photos` gives; several lists side by side are one below the
-        other, behind a column `list` with what the page calls each.
+        The rows of `Run.similar`, `Run.recommend` or `listing_vibes.search_photos`; several lists are concatenated, with their labels
+        in a first column `list`.
 
     Raises:
-        VibesError: the URL is of no such page, names nothing that the run knows, or has a filter or a rule that the run does
-            not have or that cannot be read.
+        VibesError: the URL is not of such a page, names an unknown listing or user, or has a filter or a rule that is unknown
+            or cannot be read.
     """
     lists = selections(run, url)
     if len(lists) == 1:
@@ -55,7 +55,7 @@ def selection(run: Run, url: str) -> pd.DataFrame:
 
 
 def selections(run: Run, url: str) -> list[Selection]:
-    """Return the lists that the page at a URL asks for.
+    """Return the lists of the page at a URL.
 
     Raises:
         VibesError: see `selection`.
@@ -127,7 +127,7 @@ def cold(run: Run, params: Params, left_out: Unused | None = None) -> list[Selec
 def users(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
     """What a user is recommended as of an event of their history, or as of the morning of a day."""
     number = user_number(run, _required(params, "user"))
-    user, at, history = as_of(run, number, known_here(run, number, params))
+    user, at, history = as_of(run, number, visible_events(run, number, params))
     days = MarketDays.of(run.log, run.catalogue) if "day" in params else None
     day = None if days is None else days.number(params["day"])
     if days is not None and day is not None:
@@ -155,7 +155,7 @@ def compare(run: Run, params: Params, left_out: Unused | None = None) -> list[Se
     """The list of one of two runs that stand side by side."""
     if params.get("part") == "runs" and params.get("of", "listing") == "user" and params.get("user"):
         number = user_number(run, params["user"])
-        user, at, history = as_of(run, number, known_here(run, number, params))
+        user, at, history = as_of(run, number, visible_events(run, number, params))
         return [Selection("recommend", user, USUAL, at=at, history=history)]
     if params.get("part") == "runs" and "listing" in params:
         return cold(run, params, left_out)
@@ -187,7 +187,7 @@ def _recommended(
     at: str | int | None = None,
     history: tuple[Event, ...] = (),
 ) -> Selection:
-    rules, beside = read_rules(run.market, params, True, left_out), read_beside(run, params, left_out)
+    rules, beside = read_rules(run.market, params, True, left_out), read_blend(run, params, left_out)
     k = whole(params, "k", USUAL, 1, MOST)
     return Selection("recommend", user, k, label, at=at, history=history, rules=rules, beside=beside)
 
@@ -206,7 +206,7 @@ def space(run: Run, params: Params, left_out: Unused | None = None) -> str:
     return chosen if chosen in run.spaces else run.spaces[0]
 
 
-def known_here(run: Run, user: int, params: Params) -> int:
+def visible_events(run: Run, user: int, params: Params) -> int:
     """Return how many events of a user's history the recommender knows by a URL; by default four fifths."""
     total = int(run.log.start[user + 1] - run.log.start[user])
     return whole(params, "at", max(1, total - max(1, total // 5)), 1, total)

@@ -1,4 +1,4 @@
-"""The parameters of a URL that say how a list is made: its rules, its length, what is blended into the model."""
+"""Parameters of a list in a URL: its rules, its length, its blend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from listing_vibes.run.fits import NOTHING, Fit, default_fit, distinct_fits, loa
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules, declared
 
-#: What a link holds that means nothing, (name, value) each.
+#: Invalid parts of a link, as (name, value).
 Unused = list[tuple[str, str]]
 #: Parameters that some page of the explorer or Streamlit writes; filters are in `listing_vibes.insight.selection.filters`.
 WRITTEN = frozenset(rule.parameter for rule in declared() if rule.field != "same") | frozenset(
@@ -88,7 +88,7 @@ def escaped(text: str) -> str:
 
 
 def split_names(text: str, known: Collection[str], name: str, left_out: Unused | None) -> tuple[str, ...]:
-    """Return the names of a parameter with commas that are `known`; the rest is added to `left_out`."""
+    """Return the valid names of a parameter with commas; the others are added to `left_out`."""
     parts = [part for part in text.split(",") if part]
     if left_out is not None:
         left_out += [(name, part) for part in parts if unquote(part) not in known]
@@ -105,10 +105,10 @@ def groupings(market: Market) -> list[Attribute]:
 def read_rules(
     market: Market, params: Mapping[str, str], users: bool, left_out: Unused | None = None
 ) -> Rules:
-    """Read the rules of a URL; what means nothing is added to `left_out`, but for conditions, which are read with the list.
+    """Read the rules of a URL; invalid ones are added to `left_out`, except conditions, which are read with the list.
 
     Args:
-        users: of a list for a user, where listings are to be active and unseen unless the URL says otherwise.
+        users: whether the list is for a user; then listings are active and unseen by default.
     """
     names, unused = {item.name for item in groupings(market)}, [] if left_out is None else left_out
 
@@ -144,25 +144,25 @@ def read_rules(
     )
 
 
-def own_fit(run: RunFolder) -> Fit | None:
+def default_blend(run: RunFolder) -> Fit | None:
     """Return the default blend of a run; None: the model only."""
     return default_fit(run.manifest.settings) if run.has_model else None
 
 
-def adds_its_own(run: RunFolder) -> bool:
+def has_default_blend(run: RunFolder) -> bool:
     """Return whether a run has a default blend."""
-    return own_fit(run) is not None
+    return default_blend(run) is not None
 
 
 def offered(run: RunFolder) -> list[str]:
     """Return the blends that `vibes evaluate` fitted and that change a list, by their names in `Run.recommend`."""
-    own = own_fit(run)
+    own = default_blend(run)
     return [fit.added for fit in distinct_fits(load_fits(run.path)) if own is None or fit.added != own.parts]
 
 
 def usual(run: RunFolder, additions: list[str]) -> str:
     """Return the blend where the URL names none: the default one, or recency with a model that was trained with it, else nothing."""
-    if adds_its_own(run):
+    if has_default_blend(run):
         return OWN
     trained = run.has_model and run.manifest.settings.training.recent_days
     return "recency" if trained and "recency" in additions else NOTHING
@@ -171,11 +171,11 @@ def usual(run: RunFolder, additions: list[str]) -> str:
 def beside_of(run: RunFolder, added: str) -> str | None:
     """Return what `Run.recommend` takes for one of `offered`, `OWN` and `NOTHING`."""
     if added == NOTHING:
-        return NOTHING if adds_its_own(run) else None
+        return NOTHING if has_default_blend(run) else None
     return None if added == OWN else added
 
 
-def read_beside(run: RunFolder, params: Mapping[str, str], left_out: Unused | None = None) -> str | None:
+def read_blend(run: RunFolder, params: Mapping[str, str], left_out: Unused | None = None) -> str | None:
     """Read the blend of a URL; one that the run does not have is added to `left_out`."""
     additions = offered(run)
     default = usual(run, additions)

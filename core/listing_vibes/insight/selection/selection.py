@@ -1,4 +1,4 @@
-"""A list as it was asked for: its rows, and the Python and the command that give exactly these."""
+"""The definition of a list, with its rows and the equivalent Python code and command."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from listing_vibes.run.run import Run
 
 Kind = Literal["similar", "recommend", "search"]
 FILE, RULES_FILE = "history.json", "rules.json"
-WIDTH = 96  # characters of a line of Python
+WIDTH = 96  # line length of Python code
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a list was asked for.
+    """The definition of a list.
 
     Attributes:
-        kind: what makes it: `Run.similar`, `Run.recommend` or `listing_vibes.search_photos`.
-        query: the listing, the user, or the words; empty where there is a `history`.
-        k: how many listings.
-        label: what tells this list from others on its page.
-        space: of similar listings.
-        at: the moment, as text (UTC), or a position in a market without timestamps; None: after the last event known.
-        beside: what is added to the model, see `Run.recommend`.
+        kind: its function: `Run.similar`, `Run.recommend` or `listing_vibes.search_photos`.
+        query: the listing, the user, or the words; empty if there is a `history`.
+        k: number of listings.
+        label: label of the list on its page.
+        space: the space of similar listings.
+        at: the moment, as text (UTC), or a position in a market without timestamps; None: after the last event.
+        beside: the blend, see `Run.recommend`.
     """
 
     kind: Kind
@@ -47,10 +47,10 @@ class Selection:
     beside: str | None = None
 
     def frame(self, run: Run) -> pd.DataFrame:
-        """The rows, best first: `listing_id, score` and more, as the call that `python` shows gives them.
+        """Return the rows, best first: `listing_id, score` and more, the result of the call in `python`.
 
         Raises:
-            VibesError: as that call does.
+            VibesError: see that call.
         """
         name, query, options = self._call()
         if name == "search":
@@ -59,10 +59,10 @@ class Selection:
         return result
 
     def table(self, run: Run) -> pd.DataFrame:
-        """The rows with all attributes of their listings, for a file.
+        """Return the rows with all attributes of their listings, for a file.
 
         Raises:
-            VibesError: as `frame`.
+            VibesError: see `frame`.
         """
         result, market = self.frame(run), run.market
         listings = market.listings.set_index(C.LISTING).reindex(result[C.LISTING]).reset_index(drop=True)
@@ -70,7 +70,7 @@ class Selection:
         return pd.concat([result.reset_index(drop=True), listings[more]], axis=1)
 
     def python(self, run: str) -> str:
-        """The lines that give these rows as `found`; `run` is the run's folder."""
+        """Return Python code that assigns these rows to `found`; `run` is the run's folder."""
         name, query, options = self._call()
         arguments = [_literal(query), *(f"{key}={_literal(value)}" for key, value in options.items())]
         faces, call = "Run", f"run.{name}"
@@ -86,7 +86,7 @@ class Selection:
         return f"from listing_vibes import {faces}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
 
     def command(self, run: str, file: str = "") -> str:
-        """The command that prints these rows; of a history, behind the lines that write the files of a
+        """Return the command that prints these rows, preceded by the commands that write the files of a
         history (unless it has a `file`) and of rules."""
         names, words = [run, *([] if self.history else [self.query])], ["-k", str(self.k)]
         before = ""
@@ -108,7 +108,7 @@ class Selection:
         return before + shlex.join(["vibes", self.kind, *words])
 
     def _call(self) -> tuple[str, Any, dict[str, Any]]:
-        """The name of the call, what it asks of, and its options."""
+        """Return the name of the call, its query, and its options."""
         request: Any = as_rows(self.history) if self.history else self.query
         options: dict[str, Any] = {"k": self.k}
         if self.space:
@@ -123,7 +123,7 @@ class Selection:
 
 
 def written(rules: Rules) -> dict[str, Any]:
-    """Rules by the keys that say something, but for the length of the list."""
+    """Return the rules that differ from the defaults, except for the length of the list."""
     message = rules.model_dump(exclude_defaults=True, by_alias=True, exclude={"k"})
     return {name: list(value) if isinstance(value, tuple) else value for name, value in message.items()}
 
@@ -135,5 +135,5 @@ def _literal(value: Any) -> str:
 
 
 def _indented(text: str) -> str:
-    """A literal of several lines as an argument on lines of its own."""
+    """Return a literal of several lines, indented as an argument."""
     return text.replace("\n", "\n    ")

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.experiment.assignment import B, Setup
-from listing_vibes.serving.service.lists import ListRequest, MadeList, RunState
+from listing_vibes.serving.service.lists import ListRequest, RunState, ServedList
 from listing_vibes.serving.service.models import SimilarQuery
 
 #: Team of a listing that both lists would have picked.
 BOTH = -1
-Answer = MadeList | Exception
+Answer = ServedList | Exception
 
 
 class Pick(NamedTuple):
@@ -88,7 +88,7 @@ def answer_by_both(
         answer = next(of_b) if arm == B else next(of_a)
         if arm == "both":
             answer = _interleave(setup, a, request, answer, next(of_b))
-        elif isinstance(answer, MadeList):
+        elif isinstance(answer, ServedList):
             answer = answer._replace(arm=arm)
         answers.append(answer)
     return answers
@@ -105,14 +105,14 @@ def _arm_of(setup: Setup, a: RunState, request: ListRequest) -> str | None:
 def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, of_b: Answer) -> Answer:
     """Return the interleaved list, or the list of one run if the other has none."""
     if isinstance(of_a, Exception) or isinstance(of_b, Exception):
-        return of_b if isinstance(of_a, Exception) and isinstance(of_b, MadeList) else of_a
+        return of_b if isinstance(of_a, Exception) and isinstance(of_b, ServedList) else of_a
     lists = of_a.results.results, of_b.results.results
     names = [[listing.listing_id for listing in item] for item in lists]
     coins = setup.coins(request.request_id)
     picks = draft((names[0], names[1]), request.query.k, coins, _at_most(a, request.query.rules))
     listings = [lists[pick.source][pick.rank] for pick in picks]
     results = of_a.results.model_copy(update={"results": listings})
-    return MadeList(results, (*of_a.makers, *of_b.makers), teams=[pick.team for pick in picks])
+    return ServedList(results, (*of_a.makers, *of_b.makers), teams=[pick.team for pick in picks])
 
 
 def _at_most(state: RunState, rules: Rules) -> Callable[[str], bool]:

@@ -126,8 +126,8 @@ class ExportedModel:
         """Return the vectors (n, d) float32 of the listings `rows` (n,) without a history, L2-normalized."""
         inputs, vocabulary = self.engine.inputs(self.log), self.engine.featurizer.vocabulary
 
-        def arrays(some: np.ndarray) -> Arrays:
-            return listing_inputs(self.engine.model, inputs, rows[some], vocabulary)
+        def arrays(batch: np.ndarray) -> Arrays:
+            return listing_inputs(self.engine.model, inputs, rows[batch], vocabulary)
 
         return self._encode(self.listings, arrays, inputs.listing_lengths(rows))
 
@@ -137,9 +137,9 @@ class ExportedModel:
         first = inputs.newest(start, end)
         lengths = inputs.event_tokens(first, end) if engine.model.user_pass is None else end - first
 
-        def arrays(some: np.ndarray) -> Arrays:
+        def arrays(batch: np.ndarray) -> Arrays:
             vocabulary = engine.featurizer.vocabulary
-            return history_inputs(engine.model, inputs, start[some], end[some], vocabulary, table)
+            return history_inputs(engine.model, inputs, start[batch], end[batch], vocabulary, table)
 
         return self._encode(self.histories, arrays, lengths)
 

@@ -44,8 +44,8 @@ class MonitorCollector(Collector):
         yield GaugeMetricFamily("vibes_monitor_timestamp_seconds", "Time of this check", value=at)
 
 
-def exposition(found: Monitored) -> str:
+def exposition(result: Monitored) -> str:
     """Return the result of a check in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(MonitorCollector(lambda: found))
+    registry.register(MonitorCollector(lambda: result))
     return generate_latest(registry).decode()

@@ -133,7 +133,7 @@ def _upsert(table: pd.DataFrame, typed: pd.DataFrame) -> pd.DataFrame:
             table = table.assign(**{name: pd.Series(pd.NaT, table.index, dtype=typed[name].dtype)})
     for name in typed.columns.drop(C.LISTING):
         if name in table:
-            old, new = in_one_type(table[name], typed[name])
+            old, new = with_common_type(table[name], typed[name])
             table, typed = table.assign(**{name: old}), typed.assign(**{name: new})
     rows = typed.set_index(C.LISTING)
     new = rows.index[~rows.index.isin(table[C.LISTING])]
@@ -147,7 +147,7 @@ def _upsert(table: pd.DataFrame, typed: pd.DataFrame) -> pd.DataFrame:
     return merged.loc[[*table[C.LISTING], *new]].reset_index()
 
 
-def in_one_type(one: pd.Series, two: pd.Series) -> tuple[pd.Series, pd.Series]:
+def with_common_type(one: pd.Series, two: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Return two columns with one type so that they can be concatenated: as text if their types differ."""
     if one.dtype == two.dtype and (one.dtype != object or (_holds_lists(one) and _holds_lists(two))):
         return one, two
@@ -229,7 +229,7 @@ def merge_events(
     rows = pd.concat([part.reindex(columns=[*keys, *unread]) for part in parts], ignore_index=True)
     rows = rows.astype({name: table[name].dtype for name in keys})
     for name in unread:
-        old, new = in_one_type(table[name], rows[name])
+        old, new = with_common_type(table[name], rows[name])
         table, rows = table.assign(**{name: old}), rows.assign(**{name: new})
     waits = ~rows[C.LISTING].isin(known).to_numpy(bool)
     if C.TIMESTAMP in rows:

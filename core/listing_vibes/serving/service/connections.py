@@ -104,18 +104,18 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
 
-def connection_limits(wanted: int) -> tuple[int, int]:
+def connection_limits(requested: int) -> tuple[int, int]:
     """Return how many connections to hold and to queue: the requested number, or fewer by the limit of open files."""
     try:
         import resource
     except ImportError:  # Windows, which has no such limit
-        return wanted, BACKLOG
+        return requested, BACKLOG
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return wanted, BACKLOG
-    enough = wanted + BACKLOG + SPARE_FILES
+        return requested, BACKLOG
+    enough = requested + BACKLOG + SPARE_FILES
     if soft < enough:
         soft = enough if hard == resource.RLIM_INFINITY else min(hard, enough)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     backlog = min(BACKLOG, soft // 4)  # all queued connections may be accepted before the first is closed
-    return max(1, min(wanted, soft - backlog - SPARE_FILES)), backlog
+    return max(1, min(requested, soft - backlog - SPARE_FILES)), backlog

@@ -58,7 +58,7 @@ class ListRequest(NamedTuple):
     posted: Sequence[Any] = ()
 
 
-class MadeList(NamedTuple):
+class ServedList(NamedTuple):
     """A list with its sources, both runs (A first) if interleaved; see `listing_vibes.serving.impressions.Impression`."""
 
     results: Results
@@ -120,9 +120,9 @@ class RunState:
         """Return whether the market changed since the run was made, if the market is available."""
         return self.run.has_market and self.run.market_changed
 
-    def answer(self, requests: Sequence[ListRequest]) -> list[MadeList | Exception]:
+    def answer(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
         """Return for each request its list, or a `VibesError`."""
-        answers: dict[int, MadeList | Exception] = {}
+        answers: dict[int, ServedList | Exception] = {}
         groups: dict[tuple[object, ...], list[tuple[int, _Query]]] = {}
         for number, request in enumerate(requests):
             try:
@@ -133,10 +133,10 @@ class RunState:
         for group in groups.values():
             lists = self._rank([query for _, query in group])
             for (number, query), *row in zip(group, *lists, strict=True):
-                answers[number] = self._made_list(query, *row)
+                answers[number] = self._served_list(query, *row)
         return [answers[number] for number in range(len(requests))]
 
-    def explain(self, requests: Sequence[ListRequest]) -> list[MadeList | Exception]:
+    def explain(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
         """Return for each request its list with explanations, within the request's time budget, or a `VibesError`."""
         return [self._explained(request) for request in requests]
 
@@ -194,7 +194,9 @@ class RunState:
         assert first.at is not None
         return first.recommender.recommend(*self._histories(queries), first.at, k)
 
-    def _made_list(self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray) -> MadeList:
+    def _served_list(
+        self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray
+    ) -> ServedList:
         shown, recommender = np.flatnonzero(rows >= 0)[: query.request.query.k], query.recommender
         results = Results(
             results=[
@@ -219,9 +221,9 @@ class RunState:
         additions = "" if recommender.additions is None else recommender.additions.fit.parts
         scorer = recommender.space if is_similar else blend_name(*filter(None, additions.split("+")))
         maker = Maker(str(self.run.path), self.run.generation, results.scorer or scorer)
-        return MadeList(results, (maker,))
+        return ServedList(results, (maker,))
 
-    def _explained(self, request: ListRequest) -> MadeList | Exception:
+    def _explained(self, request: ListRequest) -> ServedList | Exception:
         until = time.monotonic() + request.query.explain_ms / 1000
         (answer,) = self.answer([request])
         if isinstance(answer, Exception) or answer.results.fallback:

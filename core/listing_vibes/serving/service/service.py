@@ -21,7 +21,7 @@ from listing_vibes.serving.experiment.interleaving import answer_by_both
 from listing_vibes.serving.impressions import Impression, ImpressionLog
 from listing_vibes.serving.service.batcher import Batcher
 from listing_vibes.serving.service.current_run import CurrentRun
-from listing_vibes.serving.service.lists import ListRequest, MadeList, RunState
+from listing_vibes.serving.service.lists import ListRequest, RunState, ServedList
 from listing_vibes.serving.service.metrics import Metrics
 from listing_vibes.serving.service.models import (
     Embeddings,
@@ -73,20 +73,20 @@ class Service:
         """Start the queues in the current event loop."""
         events, impressions = self.events, self.impressions
         self.lists = Batcher(self._make_lists, BATCH, pause=PAUSE_S)
-        self.explained: Batcher[ListRequest, MadeList] = Batcher(
+        self.explained: Batcher[ListRequest, ServedList] = Batcher(
             lambda requests: self._make(requests, RunState.explain), waiting=MAX_SLOW
         )
         self.embeddings: Batcher[PostedListing, Embeddings] = Batcher(
             lambda listings: self.current.state.embed(listings), waiting=MAX_SLOW
         )
-        self.checks = Batcher(_one_answer(self._check_databases), 1024, deadline=HEALTH_S)
+        self.checks = Batcher(_without_result(self._check_databases), 1024, deadline=HEALTH_S)
         self.queues: list[Batcher[Any, Any]] = [self.lists, self.explained, self.embeddings, self.checks]
         if events is not None:
             self.posts: Batcher[Any, Accepted] = Batcher(events.append, POSTS, deadline=POST_S)
             self.recent = Batcher(events.read_users, BATCH, deadline=RECENT_S)
             self.queues += [self.posts, self.recent]
         if impressions is not None:
-            self.records = Batcher(_one_answer(impressions.append), BATCH, deadline=RECORD_S)
+            self.records = Batcher(_without_result(impressions.append), BATCH, deadline=RECORD_S)
             self.queues.append(self.records)
         self._add_gauges()
 
@@ -150,14 +150,14 @@ class Service:
     def _make(
         self,
         requests: Sequence[ListRequest],
-        make: Callable[[RunState, Sequence[ListRequest]], list[MadeList | Exception]],
-    ) -> list[MadeList | Exception]:
+        make: Callable[[RunState, Sequence[ListRequest]], list[ServedList | Exception]],
+    ) -> list[ServedList | Exception]:
         if self.experiment is None:
             return make(self.current.state, requests)
         setup, other = self.experiment
         return answer_by_both(setup, self.current.state, other.state, requests, make)
 
-    async def _record(self, request: ListRequest, created: MadeList) -> None:
+    async def _record(self, request: ListRequest, created: ServedList) -> None:
         """Record a list; the request id in its response shows that it is recorded."""
         is_similar = isinstance(request.query, SimilarQuery)
         impression = Impression(
@@ -204,7 +204,7 @@ class Service:
             metrics.add_gauge(name, "Start time of the process", lambda: start, "liveall")
 
 
-def _one_answer(function: Callable[[Sequence[T]], None]) -> Callable[[Sequence[T]], Sequence[None]]:
+def _without_result(function: Callable[[Sequence[T]], None]) -> Callable[[Sequence[T]], Sequence[None]]:
     """Adapt a function without a result for a `Batcher`."""
 
     def answer(requests: Sequence[T]) -> Sequence[None]:
