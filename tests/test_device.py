@@ -79,7 +79,7 @@ def test_a_gpu_is_taken_unless_the_cpu_is_asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "asked, told", [("cuda", "no such device"), ("meta", "no such device"), ("gpu", "no device")]
+    "asked, told", [("cuda", "no such device"), ("meta", "no such device"), ("gpu", "not a device")]
 )
 def test_a_device_that_is_not_there_is_refused_in_a_sentence(monkeypatch, asked, told):
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **more: None)

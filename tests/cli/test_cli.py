@@ -74,7 +74,8 @@ def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders, tmp_p
 
 def test_another_protocol_than_that_of_the_training_is_refused(folders):
     assert (
-        "it learned from" in vibes("evaluate", folders / "run", "--protocol", "leave-one-out", check=2).stderr
+        "it was trained on"
+        in vibes("evaluate", folders / "run", "--protocol", "leave-one-out", check=2).stderr
     )
 
 

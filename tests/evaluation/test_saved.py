@@ -26,7 +26,7 @@ def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp
         assert list(Run.open(path).metrics["results"]) == list(full.results)
         assert rankers(load_rankings(Run.open(path))) == full.names
         assert Run.open(path).metrics["users"] == len(full.users)
-    assert len(notices) == 3 and "fuller evaluation" in notices[0].text
+    assert len(notices) == 3 and "saved evaluation with more baselines" in notices[0].text
     measure(baselines="fast", new_by="district")  # as full, and newer
     assert Run.open(path).metrics["new_by"]["attribute"] == "district"
 

@@ -77,7 +77,7 @@ def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
             assert place <= rank if name != "default ranking" else place == rank  # ties count against a rank
     with pytest.raises(VibesError, match="changed since"):
         queries_of(run, split, found.assign(target="ghost"))
-    with pytest.raises(VibesError, match="cannot be made again"):
+    with pytest.raises(VibesError, match="cannot be rebuilt"):
         scorer_of(run, split, "oracle")
     for name in evaluation.names:
         assert found[f"rank of {name}"].tolist() == evaluation.ranks[name].tolist()

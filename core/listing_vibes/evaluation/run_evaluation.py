@@ -102,7 +102,7 @@ def evaluate_run(
     new_test: bool = False,
 ) -> Evaluation:
     """Evaluate an open run without saving; see `evaluate`."""
-    tell = report or silent
+    notify = report or silent
     _check_request(run, protocol, users, baselines != "none" or bool(also))
     new = None if new_by is None else NewBy.of(run.market, new_by)
     log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
@@ -114,14 +114,14 @@ def evaluate_run(
         left_out["popularity, id models and neighbors"] = "not asked for"
     else:
         first = first_level(log, split, catalogue, report, seed, baselines == "all", left_out)
-    tell(Stage("neighbors, chosen on validation"))
+    notify(Stage("neighbors, chosen on validation"))
     neighbors: list[Scorer] = [CachedScorer(scorer) for scorer in untrained_neighbors(run, split, report)]
     blends: list[Scorer] = []
     scorers: list[Scorer] = []
     if run.has_model:
         model = CachedScorer(model_scorer(run))
         if len(split.valid):
-            tell(Stage("blends, weighed on validation"))
+            notify(Stage("blends, weighed on validation"))
             blends = with_serving(model, first, neighbors, log, split, catalogue, seed)[1:]
         else:
             blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]

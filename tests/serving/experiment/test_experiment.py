@@ -208,7 +208,7 @@ def test_a_verdict_has_its_interval_and_how_much_more_it_takes(tmp_path):
 
 def test_a_database_without_an_experiment_and_a_damaged_one_are_refused(trained, tmp_path):
     ImpressionLog(tmp_path).close()
-    with pytest.raises(VibesError, match="begins one"):
+    with pytest.raises(VibesError, match="start one"):
         experiment(tmp_path)
     begin(tmp_path, "live")
     with sqlite3.connect(tmp_path / FILE) as base:

@@ -61,7 +61,7 @@ def test_once_it_tells_in_one_line_what_it_did(trained, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "Nothing to read"),
+        ([], "no source to read"),
         (["--events", "nowhere"], "neither a folder nor a query"),
         (["--events", ".", "--every", "often"], "--every is 'often'"),
     ],

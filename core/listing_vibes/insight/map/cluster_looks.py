@@ -1,4 +1,4 @@
-"""What portraits of groups count beside attributes: ImageNet classes of a market's photos, and their tones."""
+"""Photo values for portraits of groups, in addition to attributes: ImageNet classes of a market's photos, and their tones."""
 
 import numpy as np
 import pandas as pd
@@ -10,18 +10,18 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 
 LABEL = "Seen in photos"
-PLAIN = 0.1  # a class is seen in a photo from this probability on
+PLAIN = 0.1  # minimum probability of a class in a photo
 
 
 def coded_map(market: Market, rows: np.ndarray, tones: pd.DataFrame, looks: Looks | None) -> list[Coded]:
-    """Return all that portraits of a map's groups count, the same wherever a map is shown: attributes of its listings, the rows
-    (n,) of the market, their `tones` (n lines) and `looks`, where photos were classified."""
+    """Return all values for portraits of a map's groups: attributes of its listings, the rows (n,) of the market, their `tones`
+    (n rows) and photo classes `looks`, if photos were classified."""
     coded = [*coded_attributes(market, rows), *coded_tones(tones)]
     return coded if looks is None else [*coded, coded_looks(looks, market, rows)]
 
 
 def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
-    """Return the classes that are plain in a photo of each of the listings `rows` (n,), once a listing.
+    """Return the classes with a probability of at least `PLAIN` in a photo of the listings `rows` (n,), once per listing.
 
     `looks` are of all photos of `market`, in its order.
     """

@@ -15,34 +15,34 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.words import unspaced, words
 
 if TYPE_CHECKING:
-    from scipy import sparse  # loaded where a matrix is made: the first page needs none
+    from scipy import sparse  # a slow import that the first page does not need
 
-#: A trait holds for at least this share of a group, and so many times as often as for all others; words likewise, where not more than
-#: a share of the others has them.
+#: Minimum coverage of a group by a trait, and minimum lift over all others; the same for words, with a maximum share of the others
+#: that have them.
 COVERAGE, LIFT = 0.4, 1.25
-#: A name takes so many traits at most from one half of the listings, and of these what the other half confirms: by coverage, lift
-#: and so many standard errors of the difference. What holds by chance in one half seldom does in the other.
+#: Traits are selected on one half of the listings, up to this number, and confirmed on the other half by coverage, lift and this
+#: number of standard errors of the difference. Chance findings of one half are rarely confirmed by the other.
 CANDIDATES, NAME_COVERAGE, NAME_LIFT, ERRORS = 6, 0.5, 1.5, 2.0
 WORD_COVERAGE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
-LEADING = 2  # traits that a name begins with
-TEXTS = 300  # texts read of each group
-WORDS = 6  # of a group
-_NO_WORDS = re.compile(r"<[^>]+>|\d+")  # HTML, and numbers, which attributes say better
+LEADING = 2  # maximum number of leading traits of a name
+TEXTS = 300  # texts read per group
+WORDS = 6  # words per group
+_NO_WORDS = re.compile(r"<[^>]+>|\d+")  # HTML, and numbers, which attributes cover better
 
 
 @dataclass(frozen=True)
 class Trait:
-    """A value that holds for many listings of a group and for fewer others."""
+    """A value that is common in a group and less common in others."""
 
     label: str  # of the attribute
     text: str  # the value in words
     piece: str  # both, as part of a name
-    inside: float  # share of the group
-    outside: float  # share of all others
+    inside: float  # share of the group with the value
+    outside: float  # share of all others with the value
 
     @property
     def lift(self) -> float:
-        """Return how many times as often as for others it holds."""
+        """Return the ratio of the shares inside and outside."""
         return self.inside / max(self.outside, 1e-9)
 
 
@@ -63,13 +63,13 @@ def portraits(
     coded: Sequence[Coded] | None = None,
     leading: Collection[str] = (),
 ) -> list[Portrait]:
-    """Return a portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) theirs, -1 for none.
+    """Return a portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) their groups, -1 for none.
 
-    No two names are the same. A group that no confirmed trait distinguishes is named by its number.
+    Names are unique. A group without a confirmed trait is named by its number.
 
     Args:
         coded: the values of the n listings, for callers with several groupings; None: `coded_attributes(market, rows)`.
-        leading: labels of the traits that names begin with.
+        leading: labels of the traits to put first in names.
     """
     count = int(groups.max(initial=-1)) + 1
     if not count:
@@ -104,7 +104,7 @@ def portraits(
 def apart(
     market: Market, rows: np.ndarray, chosen: np.ndarray, seed: int = 0, coded: Sequence[Coded] | None = None
 ) -> Portrait:
-    """Return what distinguishes the `chosen` (n,) bool of the listings `rows` (n,) from the others; `coded` as for `portraits`."""
+    """Return the portrait of the `chosen` (n,) bool among the listings `rows` (n,); `coded` as for `portraits`."""
     if not chosen.any():
         return Portrait("Nothing")
     return portraits(market, rows, np.where(chosen, 0, -1), seed, coded)[0]
@@ -128,7 +128,7 @@ def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
 
 
 def coded_at(coded: Sequence[Coded], count: int, rows: np.ndarray) -> list[Coded]:
-    """Return the values of `count` listings as those of the positions `rows` (n,) among them, which may recur."""
+    """Return the values at the positions `rows` (n,), which may repeat, of `count` listings."""
     from scipy import sparse
 
     results = []
@@ -139,7 +139,7 @@ def coded_at(coded: Sequence[Coded], count: int, rows: np.ndarray) -> list[Coded
 
 
 def _value_matrix(coded: Sequence[Coded], count: int) -> sparse.csr_matrix:
-    """Return which of V values each of n listings has, (n, V)."""
+    """Return the indicator matrix (n, V) of V values of n listings."""
     from scipy import sparse
 
     parts = [
@@ -147,12 +147,12 @@ def _value_matrix(coded: Sequence[Coded], count: int) -> sparse.csr_matrix:
         for _, given, place, code in coded
     ]
     result = sparse.hstack(parts, "csr") if parts else sparse.csr_matrix((count, 0), dtype=np.int32)
-    result.data[:] = 1  # a value that a listing names twice is had once
+    result.data[:] = 1  # a repeated value counts once
     return result
 
 
 def _shares(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return of each group and value (G, V) the share of its listings that have it, and the share of all others."""
+    """Return for each group and value (G, V) the share of its listings with the value, and the share of all others."""
     from scipy import sparse
 
     member = np.flatnonzero(groups >= 0)
@@ -164,7 +164,7 @@ def _shares(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[n
 
 
 def _confirm(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> np.ndarray:
-    """Return which values hold significantly more often in each group than for all others, (G, V) bool."""
+    """Return which values are significantly more common in each group than in all others, (G, V) bool."""
     inside, outside = _shares(holds, groups, count)
     size = np.bincount(groups[groups >= 0], minlength=count)[:, None]  # (G, 1)
     others = np.maximum(len(groups) - size, 1)
@@ -174,7 +174,7 @@ def _confirm(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> np.nda
 
 
 def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float) -> list[np.ndarray]:
-    """Return the values that distinguish each group, the most distinctive first."""
+    """Return the distinctive values of each group, the most distinctive first."""
     weight = inside * np.log(np.maximum(inside, 1e-9) / np.maximum(outside, 1e-9))
     holds = (inside >= coverage) & (inside >= lift * outside)
     return [
@@ -183,7 +183,7 @@ def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float)
 
 
 def _names(traits: Sequence[Sequence[Trait]], leading: Collection[str]) -> list[str]:
-    """Return a name for each group: its leading traits and the most distinctive others, one of each attribute."""
+    """Return a name for each group: its leading traits and the most distinctive others, at most one per attribute."""
     names: list[str] = []
     for number, mine in enumerate(traits, 1):
         first = list(dict.fromkeys(trait.piece for trait in mine if trait.label in leading))[:LEADING]

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-SIZE = 50_000  # places lie on a grid of this many steps along the longer side
-MOST = 200  # corners of an outline
+SIZE = 50_000  # steps of the grid along the longer side
+MOST = 200  # maximum number of corners of an outline
 
 
 def grid_places(places: np.ndarray) -> np.ndarray:
-    """Return `places` (n, 2) on the grid 0..SIZE, uint16, both axes at one scale and in the middle; y points up."""
+    """Return `places` (n, 2) on the grid 0..SIZE, uint16, centered and with one scale for both axes; y points up."""
     if not len(places):
         return np.zeros((0, 2), np.uint16)
     places = np.asarray(places, np.float64)
@@ -19,7 +19,7 @@ def grid_places(places: np.ndarray) -> np.ndarray:
 def inside(places: np.ndarray, outline: np.ndarray) -> np.ndarray:
     """Return which of `places` (n, 2) lie inside the closed `outline` (m, 2), by the even-odd rule, (n,) bool.
 
-    Both hold whole numbers up to SIZE. A place on an edge belongs to the side that lies left of or below it.
+    Both have integers up to SIZE. A point on an edge belongs to the side to the left of or below it.
     """
     x, y = np.asarray(places, np.int64).T if len(places) else np.zeros((2, 0), np.int64)  # (n,) each
     within = np.zeros(len(x), bool)
@@ -35,7 +35,7 @@ def inside(places: np.ndarray, outline: np.ndarray) -> np.ndarray:
 
 
 def read_outline(text: str) -> np.ndarray | None:
-    """Return the corners (m, 2) int64 that are written as `x,y;x,y;x,y`; None where that is no outline."""
+    """Parse the corners (m, 2) int64 of an outline `x,y;x,y;x,y`; None if the text is not an outline."""
     try:
         corners = [tuple(int(part) for part in corner.split(",")) for corner in text.split(";")]
     except ValueError:

@@ -12,10 +12,10 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
 from listing_vibes.market.photo_files import locate, read
 
-SIDE = 24  # pixels a side that are looked at
+SIDE = 24  # pixels per side of the reduced cover
 #: Columns of the map: brightness (0 to 1), colorfulness (0 to 1), and the tones as bits; missing without a readable cover.
 COLUMNS = ("light", "chroma", "tones")
-#: A tone, and the share of the pixels from which a cover has it.
+#: Tones with the minimum share of a cover's pixels.
 TONES = {
     "white": 0.35, "gray": 0.45, "dark": 0.3, "wood": 0.25, "red": 0.08, "yellow": 0.1, "green": 0.08, "blue": 0.1, "purple": 0.06,
 }  # fmt: skip
@@ -26,10 +26,10 @@ LABEL = "Photos"
 def tones_of(
     market: Market, listings: Sequence[str], report: Callable[[int], None] = lambda done: None
 ) -> pd.DataFrame:
-    """Return `light, chroma, tones` of the covers of `listings`, one row each, NaN where a listing has none that can be read.
+    """Return `light, chroma, tones` of the covers of `listings`, one row each, NaN without a readable cover.
 
     Args:
-        report: called with the number of listings that are done.
+        report: called with the number of listings done so far.
     """
     result = np.full((len(listings), len(COLUMNS)), np.nan, np.float32)
     for row, listing in enumerate(listings):
@@ -67,11 +67,11 @@ def _tones(pixels: np.ndarray) -> tuple[float, float, float]:
 
 
 def coded_tones(tones: pd.DataFrame) -> list[Coded]:
-    """Return the tones of n listings as numbers; nothing where no cover was read."""
+    """Return the tones of n listings as numbers; empty if no cover was read."""
     available = np.flatnonzero(tones["tones"].notna().to_numpy())
     if not len(available):
         return []
-    holds: dict[str, np.ndarray] = {}  # by words, which of the known covers
+    holds: dict[str, np.ndarray] = {}  # by text: mask over the readable covers
     for column, (low_words, high_words) in THIRDS.items():
         values = tones[column].to_numpy(float)[available]
         low, high = np.quantile(values, [1 / 3, 2 / 3])

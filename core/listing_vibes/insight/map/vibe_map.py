@@ -1,4 +1,4 @@
-"""The map of a space: every listing at a place in the plane, and in a cluster where it has close company.
+"""The map of a space: a position in the plane for every listing, and a cluster for those in a dense area.
 
 UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426) and HDBSCAN (Campello, Moulavi and Sander 2013).
 """
@@ -24,18 +24,19 @@ from listing_vibes.search.approximate import choose_index
 from listing_vibes.search.index import best
 
 NEIGHBOURS = 15
-AT_ONCE = 4_000_000  # similarities that are held together
-LEAST = 5  # listings that a space needs to be drawn
-SHARE = 28  # the smallest cluster is this part of all listings
+AT_ONCE = 4_000_000  # maximum number of similarities in memory
+LEAST = 5  # minimum number of listings of a map
+SHARE = 28  # minimum cluster size: all listings divided by this
 FILE = "map.parquet"
 COLUMNS = ("space", C.LISTING, "x", "y", "cluster")
-DRAWN_OF = "drawn_of"  # note in the file
-WIDE = 1.5  # how much wider than high a map is, as screens are
-EVEN = (
-    0.5  # how much of a place is its rank along an axis: gaps between islands shrink, order and company stay
-)
-EDGES = (0.01, 0.99)  # quantiles beyond which places are outliers, which do not say how large the map is
-BEYOND = 0.05  # how far beyond these edges an outlier may be, as a part of the map
+DRAWN_OF = "drawn_of"  # metadata key in the file
+WIDE = 1.5  # aspect ratio of a map, similar to screens
+EVEN = 0.5  # weight of the rank along an axis in a position: gaps between islands shrink, the order is kept
+EDGES = (
+    0.01,
+    0.99,
+)  # quantiles beyond which positions are outliers, which do not affect the extent of the map
+BEYOND = 0.05  # maximum distance of an outlier from these edges, as a share of the map
 
 
 def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +53,7 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
 
     neighbors = min(NEIGHBOURS, len(vectors) - 1)
     with warnings.catch_warnings():
-        # What the warning is about is needed only to place other listings later.
+        # The warning concerns the transform of new listings, which is not used.
         warnings.filterwarnings("ignore", message=r".*precomputed_knn\[2\]")
         places = UMAP(
             n_neighbors=neighbors,
@@ -65,7 +66,7 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
             n_jobs=1,
         ).fit_transform(vectors)
     smallest = max(LEAST, len(vectors) // SHARE)
-    # Leaves, not the most persistent: a market splits into rent and sale first, which says little.
+    # Leaf clusters, not the most persistent ones: a market splits into rent and sale first, which is not informative.
     result = HDBSCAN(
         min_cluster_size=smallest, min_samples=LEAST, cluster_selection_method="leaf", copy=True
     ).fit_predict(places)
@@ -81,7 +82,7 @@ def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     parts = [index.search(vectors[first : first + size], k) for first in range(0, len(vectors), size)]
     rows = np.concatenate([part[0] for part in parts]).astype(np.int32)
     away = np.maximum(1 - np.concatenate([part[1] for part in parts]), 0).astype(np.float32)
-    # Not merely nearly: umap-learn reads how dense a place is off the first distance that is not 0.
+    # Exactly 0: umap-learn estimates the density from the first distance that is not 0.
     away[rows == np.arange(len(rows))[:, None]] = 0
     return rows, away
 
@@ -89,7 +90,7 @@ def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 def spread_out(places: np.ndarray) -> np.ndarray:
     """Return `places` (n, 2) over a frame that is `WIDE` times as wide as it is high, float32.
 
-    Along each axis the order stays; gaps shrink, as nothing is in them, and outliers come to the edge.
+    The order along each axis is kept; empty gaps shrink, and outliers move to the edge.
     """
     low, high = np.quantile(places, EDGES, axis=0)
     scaled = np.clip((places - low) / np.maximum(high - low, 1e-9), -BEYOND, 1 + BEYOND)
@@ -99,16 +100,16 @@ def spread_out(places: np.ndarray) -> np.ndarray:
 
 
 def map_frame(run: Run, report: Report | None = None) -> pd.DataFrame:
-    """Return `space, listing_id, x, y, cluster` of every space of a run, and the tones of the covers (see `tones`); listings that
-    a space knows nothing of are left out."""
-    tell = report or silent
+    """Return `space, listing_id, x, y, cluster` of every space of a run, and the tones of the covers (see `tones`); listings without
+    a vector in a space are left out."""
+    notify = report or silent
     available = {space: np.flatnonzero(run.index(space).known) for space in run.spaces}
     available = {space: rows for space, rows in available.items() if len(rows) >= LEAST}
     if not available:
         return pd.DataFrame(columns=list(COLUMNS))
     parts = []
     for number, (space, rows) in enumerate(available.items()):
-        tell(Counted(f"drawing the map by {space}", number, len(available)))
+        notify(Counted(f"drawing the map by {space}", number, len(available)))
         places, cluster = draw_map(run.vectors(space)[rows])
         listing = np.asarray(run.listing_ids)[rows]
         columns = {C.LISTING: listing, "x": places[:, 0], "y": places[:, 1], "cluster": cluster}
@@ -117,25 +118,25 @@ def map_frame(run: Run, report: Report | None = None) -> pd.DataFrame:
     if not len(run.market.photos):
         return frame
     names: list[str] = frame[C.LISTING].unique().tolist()
-    tones = tones_of(run.market, names, lambda done: tell(Counted("looking at covers", done, len(names))))
+    tones = tones_of(run.market, names, lambda done: notify(Counted("reading covers", done, len(names))))
     return frame.merge(tones.assign(**{C.LISTING: names}), on=C.LISTING, how="left")
 
 
 def save_map(run: Run, report: Report | None = None) -> None:
-    """Write `map.parquet` into the run's cache, with a note of the embeddings that it was drawn of."""
+    """Write `map.parquet` into the run's cache, with the digest of its embeddings."""
     frame = map_frame(run, report)
     frame.attrs[DRAWN_OF] = embeddings_of(run)
     write_table(run_cache(run.path) / FILE, frame)
 
 
 def map_file(run: Run) -> Path:
-    """Return the file that the map of a run is read from, whether it exists or not."""
+    """Return the path of the map of a run, which need not exist."""
     return run_cache_file(run.path, FILE)
 
 
 def read_map(run: Run) -> pd.DataFrame | None:
-    """Read the map of a run, with what a refresh added since among its nearest; None where it is not drawn yet, or was drawn of
-    other embeddings than these.
+    """Read the map of a run, with listings of later refreshes placed near their neighbors; None if there is no map, or if it is of
+    other embeddings.
 
     Raises:
         VibesError: the file is damaged.
@@ -152,7 +153,7 @@ def read_map(run: Run) -> pd.DataFrame | None:
 
 
 def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return `frame` and behind it the listings of the run that are not on it; nothing else moves. See `place_among`."""
+    """Return `frame` with the run's missing listings appended; existing positions do not change. See `place_among`."""
     parts = [frame]
     for space in [space for space in run.spaces if (frame["space"] == space).any()]:
         drawn = frame[(frame["space"] == space) & frame[C.LISTING].isin(run.listing_row)]
@@ -177,10 +178,10 @@ def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def place_among(alike: np.ndarray, places: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the place (2,) and the cluster of another listing on a map of n listings, to which it has the cosines `alike` (n,),
-    and which stand at `places` (n, 2) in `clusters` (n,).
+    """Return the position (2,) and the cluster of a new listing on a map of n listings at `places` (n, 2) in `clusters` (n,), to
+    which it has the cosines `alike` (n,).
 
-    It stands at the mean of its `NEIGHBOURS` nearest, weighted as UMAP weights the edges from which it starts to place new data
+    Its position is the mean of its `NEIGHBOURS` nearest, weighted as UMAP weights the edges from which it starts to place new data
     (McInnes et al. 2018, section 3.1; the distance to the nearest counts as 0), and belongs to the cluster with most of this
     weight.
     """
@@ -194,8 +195,8 @@ def place_among(alike: np.ndarray, places: np.ndarray, clusters: np.ndarray) -> 
 
 
 def embeddings_of(run: Run) -> str:
-    """Return what tells the run's own embeddings from any others: the digest of their file.
+    """Return the digest of the run's embeddings file.
 
-    What a refresh adds to the run is not part of it.
+    Listings added by a refresh are not part of it.
     """
     return Manifest.load(run.made).files[LISTINGS].sha256

@@ -262,7 +262,7 @@ def queries_of(check: Check, evaluation: Evaluation, run: Run) -> pd.DataFrame:
 
 
 def write_evidence(
-    found: Monitored, evaluation: Evaluation | None, run: Run, folder: Path
+    result: Monitored, evaluation: Evaluation | None, run: Run, folder: Path
 ) -> dict[tuple[str, str], tuple[Path, int]]:
     """Write the queries of each check as CSV; return by check the file and its number of rows, for checks with rows.
 
@@ -272,7 +272,7 @@ def write_evidence(
         VibesError: the folder cannot be written.
     """
     files: dict[tuple[str, str], tuple[Path, int]] = {}
-    for number, check in enumerate([] if evaluation is None else [*found.crossed, *found.quiet]):
+    for number, check in enumerate([] if evaluation is None else [*result.crossed, *result.quiet]):
         assert evaluation is not None
         table = queries_of(check, evaluation, run)
         if len(table):

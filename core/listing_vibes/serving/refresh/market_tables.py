@@ -62,10 +62,12 @@ def day_first(raw: pd.DataFrame) -> dict[str, bool]:
 
 def typed_events(market: Market, raw: pd.DataFrame) -> pd.DataFrame:
     """Return all rows of the events table, including those that the market skips, with the types of `Market.events`."""
-    read = [name for name in EVENT_COLUMNS if name in raw]
-    if C.TIMESTAMP in read and C.POSITION in read:
-        read.remove(C.POSITION)
-    return raw.assign(**{name: _typed_cells(name, raw[name]) for name in read}) if read else market.events
+    columns = [name for name in EVENT_COLUMNS if name in raw]
+    if C.TIMESTAMP in columns and C.POSITION in columns:
+        columns.remove(C.POSITION)
+    return (
+        raw.assign(**{name: _typed_cells(name, raw[name]) for name in columns}) if columns else market.events
+    )
 
 
 def _typed_cells(name: str, column: pd.Series) -> pd.Series:
