@@ -109,7 +109,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["evaluate", "{f}/run", "--rivals", "none"], "--baselines"),
         (["train", "{f}/market", "{f}/new", "--from", "homes"], "--init-from"),
         (["similar", "{f}/run", "--all"], "vibes batch RUN OUT"),
-        (["similar", "{f}/nowhere", "x"], "no run folder"),
+        (["similar", "{f}/nowhere", "x"], "not a run folder"),
         (["recommend", "{f}/run"], "a history with --history FILE"),
         (["recommend", "{f}/run", "user-0001", "--at", "noon"], "--at is 'noon'"),
         (["recommend", "{f}/run", "--history", "{f}/nowhere.json"], "Cannot read the history"),
@@ -129,7 +129,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["evaluate", "{f}/run", "--protocol", "guess"], "'guess' is not one of"),
         (["evaluate", "{f}/run", "--queries", "{f}/new.xlsx"], "ends in .parquet or .csv"),
         (["import", "zillow", "{f}", "{f}/new"], "zillow"),
-        (["explore", "{f}/nowhere"], "no run folder"),
+        (["explore", "{f}/nowhere"], "not a run folder"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(folders, arguments, sentence, monkeypatch, capsys):

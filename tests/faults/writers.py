@@ -96,7 +96,7 @@ def look_at_run(path: Path) -> Any:
     try:
         run = Run.open(path)
     except VibesError as error:
-        assert "no run folder" in str(error) or "--resume" in str(error), error
+        assert "not a run folder" in str(error) or "--resume" in str(error), error
         return NOTHING
     found: dict[str, Any] = {"ids": run.listing_ids, "trained on": run.manifest.trained_on}
     found |= {space: _digest(run.vectors(space)) for space in run.spaces}

@@ -116,7 +116,7 @@ def test_a_run_that_none_can_go_on_from_is_named(trained, tmp_path):
     shutil.copytree(trained.path, tmp_path / "run")
     change = {"photo_encoder": "tf_efficientnet_lite0-tail1-288-0123abcd"}
     Manifest.load(tmp_path / "run").model_copy(update=change).save(tmp_path / "run")
-    for path, named in ((tmp_path / "run", "stages"), (tmp_path, "no run folder")):
+    for path, named in ((tmp_path / "run", "stages"), (tmp_path, "not a run folder")):
         with pytest.raises(VibesError, match=named):
             WarmStart.load(path)
 
