@@ -62,7 +62,7 @@ def test_it_names_what_check_names(shop, tmp_path):
     (market / "market.toml").write_text(toml)
     told = json.loads(vibes("check", market, "--json").stdout)["defects"]
     by_check = {
-        line.split(" ", 1)[1] for line in told if "is no listing" not in line and "excluded" not in line
+        line.split(" ", 1)[1] for line in told if "is not a listing" not in line and "excluded" not in line
     }
     assert {line.split(" ", 1)[1] for line in look["problems"]} == by_check and len(by_check) == 4
 
