@@ -159,5 +159,5 @@ def test_a_training_goes_on_from_a_model_of_several(run, towns, tmp_path):
     assert fine.late_interaction.weight == TRANSFER_LATE_WEIGHT
     home = train(towns["a"], tmp_path / "home", start=run[0], training={"max_steps": 1})
     assert home.late_interaction.weight == run[1][0].late_interaction.weight
-    with pytest.raises(VibesError, match="--init-from goes with one market"):
+    with pytest.raises(VibesError, match="--init-from is for one market"):
         train([towns["a"], towns["b"]], tmp_path / "both", start=run[0])

@@ -94,9 +94,9 @@ def test_everything_leaves_nothing_to_test_on(small_market, whole, tmp_path):
 @pytest.mark.parametrize(
     "change, why",
     [
-        ({"steps": 0}, "does not say for how many steps"),
+        ({"steps": 0}, "does not record its number of training steps"),
         ({"steps": 0, "carried": CARRIED}, "No step of the training of .* so there is none to repeat"),
-        ({"split": ResolvedSplit(protocol="leave-one-out")}, "protocol leave-one-out, which knows no time"),
+        ({"split": ResolvedSplit(protocol="leave-one-out")}, "protocol leave-one-out, which has no end"),
         ({"training": ResolvedTraining(recipe="two-stage")}, "in two stages"),
     ],
 )

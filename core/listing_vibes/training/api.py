@@ -56,7 +56,7 @@ def train(
 ) -> Run | list[Run]:
     """Train a model on a market, embed its listings, and open the run: what `vibes train` does.
 
-    Of a list of markets it trains one model on all, and opens a run over each.
+    With a list of markets it trains one model on all, and returns a run over each.
 
     >>> run = train(market, folder / "another", preset="tiny", training={"max_steps": 20})
     >>> run.spaces
@@ -66,20 +66,20 @@ def train(
         market: a market, or its folder; or a list of several.
         run: the folder to write; a finished run is never overwritten. Of several markets it holds the model, and in `markets` a
             run over each.
-        config: settings, whole or by their keys, or a TOML file with them.
+        config: `Settings`, a mapping with some of their keys, or a TOML file.
         protocol: "temporal" (the default where events have timestamps) or "leave-one-out".
-        resume: go on with a training that was interrupted.
-        start: a run whose model the training begins from, settings and vocabulary included: of the same market a month before,
-            or of another one. It is shorter than one from nothing.
-        refit: a run whose settings, number of steps and photo encoder are taken, to train on what it was validated on as
-            well; with `everything` on what it was tested on, too.
-        encoder: of the photos: a timm name, "vae", several as "a+b"; "auto" = that of the settings, else the best at hand.
+        resume: continue an interrupted training.
+        start: a run for a warm start, with its settings and vocabulary: of the same market a month before, or of another one.
+            The training is then shorter.
+        refit: a run to train again with its settings, number of steps and photo encoder, also on its validation events; with
+            `everything` also on its test events.
+        encoder: the photo encoder: a timm name, "vae", several as "a+b"; "auto" = that of the settings, else the best available.
         weights: a file with the photo encoder's weights.
         progress: called with each update of `listing_vibes.progress`, or True for lines (and a bar, in a terminal) on stderr.
-        settings: replace single keys of `config`: `preset`, `seed`, `history`, `training={"max_steps": 100}`, ...
+        settings: single keys that replace those of `config`: `preset`, `seed`, `history`, `training={"max_steps": 100}`, ...
 
     Raises:
-        VibesError: nothing to train on, a setting that is none, a finished run in the way, or nothing to resume.
+        VibesError: there are no training events, a setting is invalid, `run` has a finished run, or nothing to resume.
     """
     path, several = Path(run), not isinstance(market, Market | Path | str)
     given = [market] if isinstance(market, Market | Path | str) else list(market)
@@ -87,13 +87,13 @@ def train(
     source, first = (item.path if isinstance(item, Run) else item for item in (refit, start))
     with shown(progress) as report:
         begin(opened, path, config, settings, protocol, resume, source, everything, encoder, weights, report, first)  # fmt: skip
-    launched().wait_for_everyone()  # where several processes train, one has written the run
+    launched().wait_for_everyone()  # With several processes, one writes the run.
     runs = [Run.open(folder, item) for folder, item in zip(run_folders(path, opened), opened, strict=True)]
     return runs if several else runs[0]
 
 
 def run_folders(run: Path, markets: Sequence[Market]) -> list[Path]:
-    """Return where a training on `markets` leaves a run over each."""
+    """Return the folders of the runs over each of `markets` after a training."""
     return [run] if len(markets) == 1 else [run / MARKETS / name for name in folder_names(markets)]
 
 
@@ -111,16 +111,16 @@ def begin(
     report: Report = silent,
     start: Path | str | None = None,
 ) -> TrainingState:
-    """Train as `train` does, which describes each argument; return where the training ended.
+    """Train as `train` does, which describes each argument; return the position of the training at its end.
 
     Raises:
-        VibesError: what `train` refuses.
+        VibesError: see `train`.
     """
     if not markets:
-        raise VibesError("There is no market to train on; name one, or several.")
+        raise VibesError("There is no market to train on; name one or several.")
     if len(markets) > 1 and (refit or start) is not None:
         option = "--refit" if start is None else "--init-from"
-        raise VibesError(f"Option {option} goes with one market, not with {len(markets)}; name one.")
+        raise VibesError(f"Option {option} is for one market, not for {len(markets)}; name one.")
     if not isinstance(encoder, str):
         raise VibesError(
             f"Option encoder names the photo encoder, and is {encoder!r}; sizes of the model go in config={{'encoder': ...}}."
@@ -150,7 +150,7 @@ def begin(
     if encoder == AUTO:
         encoder = _photo_encoder(settings, first, unfinished)
     file = Path(weights) if weights else None
-    with launched().main_process_first():  # of several processes one embeds, and the others find the vectors
+    with launched().main_process_first():  # One process embeds photos, and the others use its cache.
         photos = [
             market_photos(market, encoder, file, report) if settings.features.photo_tokens else None
             for market in markets
@@ -162,10 +162,10 @@ def begin(
 
 
 def _warm_start(start: Path | str | None, repeated: Path | None) -> WarmStart | None:
-    """The run to begin from: the one that is named, or the one that a training which goes on or is `repeated` began from.
+    """Return the run of the warm start: the named one, or that of the training that is resumed or `repeated`.
 
     Raises:
-        VibesError: the two differ, or it has another model now.
+        VibesError: the two differ, or the run has another model now.
     """
     before = None
     if repeated is not None and (repeated / "run.toml").is_file():
@@ -173,7 +173,7 @@ def _warm_start(start: Path | str | None, repeated: Path | None) -> WarmStart | 
             manifest = Manifest.load(folder)
         before = manifest.carried if manifest.started else None
         if before is None and start is not None:
-            raise VibesError(f"The training of {repeated} began from nothing; leave out --init-from.")
+            raise VibesError(f"The training of {repeated} started from scratch; leave out --init-from.")
     if before is None:
         return None if start is None else WarmStart.load(named_model(start))
     if start is not None and named_model(start).resolve() != Path(before.run):
@@ -189,7 +189,7 @@ def _warm_start(start: Path | str | None, repeated: Path | None) -> WarmStart | 
 
 
 def _photo_encoder(settings: Settings, first: WarmStart | None, unfinished: Path | None) -> str:
-    """The photo encoder of the run to begin from, of an interrupted training, or that the settings name."""
+    """Return the photo encoder of the warm start, of an interrupted training, or of the settings."""
     if first is not None and first.manifest.photo_encoder:
         return first.manifest.photo_encoder
     if unfinished is not None and (unfinished / "run.toml").is_file():

@@ -31,10 +31,10 @@ def fresh_candidates(
     positive: np.ndarray, warm: np.ndarray, fresh: int, rng: np.random.Generator
 ) -> Candidates:
     """Return the positives (E, P) (-1: none) of a step and `fresh` sampled listings of `warm` (W,), to encode with gradient."""
-    own = np.unique(positive[positive >= 0])
+    targets = np.unique(positive[positive >= 0])
     count = min(fresh, len(warm))
-    listing = np.union1d(own, rng.choice(warm, count, replace=False))
-    return Candidates(listing, np.isin(listing, own), None, count / len(warm))
+    listing = np.union1d(targets, rng.choice(warm, count, replace=False))
+    return Candidates(listing, np.isin(listing, targets), None, count / len(warm))
 
 
 def bank_candidates(
@@ -45,14 +45,16 @@ def bank_candidates(
     All of its vectors are stale, also those of positives. In one softmax with fresh vectors, training would exploit the stale ones:
     embeddings drift away from the bank, and the loss falls between two encodings of the bank and jumps back at the next.
     """
-    own = np.searchsorted(warm, np.unique(positive[positive >= 0]))  # Every positive has a training event.
-    others = len(warm) - len(own)
-    room = min(max(size - len(own), 0), others)
+    targets = np.searchsorted(
+        warm, np.unique(positive[positive >= 0])
+    )  # Every positive has a training event.
+    others = len(warm) - len(targets)
+    room = min(max(size - len(targets), 0), others)
     # The i-th remaining row, without materializing all: among 0 1 2 3 4 without 1 and 2, number 1 is 3.
     number = np.sort(rng.choice(others, room, replace=False))
-    drawn = number + np.searchsorted(own - np.arange(len(own)), number, side="right")
-    rows = np.sort(np.concatenate([own, drawn]))
-    return Candidates(warm[rows], np.isin(rows, own), rows, room / max(1, others))
+    drawn = number + np.searchsorted(targets - np.arange(len(targets)), number, side="right")
+    rows = np.sort(np.concatenate([targets, drawn]))
+    return Candidates(warm[rows], np.isin(rows, targets), rows, room / max(1, others))
 
 
 def candidate_masks(
@@ -75,8 +77,8 @@ def candidate_masks(
         negative &= among
     if masked and live:
         negative &= active_mask(catalogue, examples.at[rows], candidates.listing)
-    own = examples.positive[rows]  # (E, P)
-    column = np.where(own >= 0, candidates.place_of(log.listings)[own], -1)
+    targets = examples.positive[rows]  # (E, P)
+    column = np.where(targets >= 0, candidates.place_of(log.listings)[targets], -1)
     row, slot = np.nonzero(column >= 0)
     positive = np.zeros(negative.shape, bool)
     positive[row, column[row, slot]] = True

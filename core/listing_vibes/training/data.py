@@ -1,4 +1,4 @@
-"""What a training learns from: the events, which of them train, and the listings that are known by then; of one market or several."""
+"""The data of a training, of one market or several: the events, their split, and the listings of the training period."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from listing_vibes.model.settings import ResolvedSplit
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """One market's events, or those of several as if users and listings of each followed those of the one before."""
+    """The events of one market, or of several with the users and listings of all numbered consecutively."""
 
     log: EventLog
     catalogue: Catalogue
     split: Split
     counts: np.ndarray  # (L,) training events of each listing
-    known: np.ndarray  # (K,) listings that were published, or had an event, before training ends
+    known: np.ndarray  # (K,) listings that were published or had an event before the end of training
 
     @classmethod
     def of(cls, market: Market, split_settings: ResolvedSplit) -> TrainingData:
-        """Read one market.
+        """Return the data of one market.
 
         Raises:
-            VibesError: nothing trains, or fewer than two listings are known.
+            VibesError: there are no training events, or fewer than two listings have one.
         """
         log, catalogue = EventLog.from_market(market), Catalogue.of(market)
         split = make_split(log, catalogue, split_settings.protocol, split_settings.t1, split_settings.t2)
@@ -44,10 +44,10 @@ class TrainingData:
 
     @classmethod
     def joined(cls, parts: Sequence[TrainingData], names: Sequence[str]) -> TrainingData:
-        """Join several markets, called `names`.
+        """Join the data of several markets with these `names`.
 
         Raises:
-            VibesError: some have timestamps and others none.
+            VibesError: only some have timestamps.
         """
         logs, splits = [part.log for part in parts], [part.split for part in parts]
         timed = [log.timed for log in logs]
@@ -76,7 +76,7 @@ class TrainingData:
         train = np.concatenate([split.train for split in splits])
         valid = _joined_queries([split.valid for split in splits], users, listings, events)
         test = _joined_queries([split.test for split in splits], users, listings, events)
-        if splits[0].protocol == "leave-one-out":  # one rule, whichever market is named first
+        if splits[0].protocol == "leave-one-out":  # The same rule, independent of the order of markets.
             masked = returning(log, train) < RETURNING
             valid, test = replace(valid, masked=masked), replace(test, masked=masked)
         return cls(
@@ -92,7 +92,7 @@ class TrainingData:
 
 
 def _shifted(parts: Sequence[np.ndarray], by: np.ndarray) -> np.ndarray:
-    """All parts, one after the other, each with its own number added."""
+    """Concatenate parts after adding an offset to each."""
     return np.concatenate([part + more.astype(part.dtype) for part, more in zip(parts, by, strict=False)])
 
 

@@ -1,7 +1,7 @@
-"""The processes of one training under `accelerate launch` or `torchrun`: each takes its part, all end with the same weights.
+"""Distributed training under `accelerate launch` or `torchrun`: each process computes a part, and all have the same weights.
 
-The batch is that of one process: each encodes a part of its histories and listings, all score against all listings, and the
-loss and the gradients are summed. Where there is one process nothing is sent.
+The batch is the same as with one process: each process encodes a part of its histories and listings and scores against all
+listings, and the loss and the gradients are summed. A single process communicates nothing.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from torch import distributed as dist
 
 from listing_vibes.device import CPU, device, keep_freed_memory, place
 
-#: How long the processes wait for one of them, which may embed all photos of a large market.
+#: The timeout of processes that wait for one, which may embed all photos of a large market.
 PATIENCE = timedelta(days=7)
 
 
 def launched() -> PartialState:
-    """Return what `accelerate launch` or `torchrun` says of the processes, joined at the first call."""
+    """Return the state of `accelerate`, which joins the launched processes on the first call."""
     return PartialState(cpu=device().type != "cuda", timeout=PATIENCE)
 
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Let the same seed give the same weights on several threads, too; afterwards torch is as before."""
+    """Make a seed reproducible on several threads within the block."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     memory: Any = torch.utils.deterministic
     fill = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=device().type != "cpu")
-    memory.fill_uninitialized_memory = False  # nothing here reads memory that was never written
+    memory.fill_uninitialized_memory = False  # This code never reads uninitialized memory.
     keep_freed_memory()
     try:
         yield
@@ -48,7 +48,7 @@ def reproducible() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Processes:
-    """Which of how many processes this is, and where it trains."""
+    """The rank, the number of processes and the device of this process."""
 
     rank: int = 0
     world: int = 1
@@ -56,34 +56,36 @@ class Processes:
 
     @classmethod
     def launched(cls) -> Processes:
-        """Return the processes that were launched: one a GPU (NCCL), or on CPUs (gloo)."""
+        """Return the launched processes: one per GPU (NCCL), or on CPUs (gloo)."""
         state = launched()
         where = torch.device(state.device) if state.num_processes > 1 else device()
         return cls(state.process_index, state.num_processes, where)
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one that writes."""
+        """Return whether this process writes files."""
         return self.rank == 0
 
     def mine(self, count: int) -> np.ndarray:
-        """Return which of `count` pieces of work are this process's: every `world`-th, so that sorted work is shared evenly."""
+        """Return which of `count` items this process computes: every `world`-th, so that sorted work is balanced."""
         return np.arange(self.rank, count, self.world)
 
-    def gather(self, own: Tensor, count: int) -> Tensor:
-        """Return rows `mine(count)` of every process, (m, d), as all (count, d) in order, with gradient."""
+    def gather(self, part: Tensor, count: int) -> Tensor:
+        """Return all rows (count, d) in order, with gradient, from the rows `mine(count)` (m, d) of every process."""
         if self.world == 1:
-            return own
-        if torch.is_grad_enabled() and not own.requires_grad:
-            own = own.detach().requires_grad_()  # a process without rows takes part in the backward pass, too
+            return part
+        if torch.is_grad_enabled() and not part.requires_grad:
+            part = (
+                part.detach().requires_grad_()
+            )  # A process without rows also takes part in the backward pass.
         from torch.distributed.nn.functional import all_gather
 
         most = -(-count // self.world)
-        padded = torch.cat([own, own.new_zeros((most - len(own), *own.shape[1:]))])
-        parts = all_gather(padded) if own.requires_grad else self._gather_values(padded)
+        padded = torch.cat([part, part.new_zeros((most - len(part), *part.shape[1:]))])
+        parts = all_gather(padded) if part.requires_grad else self._gather_values(padded)
         return torch.stack(list(parts), dim=1).flatten(0, 1)[
             :count
-        ]  # row i is number i // world of process i % world
+        ]  # Row i is number i // world of process i % world.
 
     def _gather_values(self, padded: Tensor) -> list[Tensor]:
         parts = [torch.empty_like(padded) for _ in range(self.world)]
@@ -91,16 +93,16 @@ class Processes:
         return parts
 
     def total(self, values: Any) -> np.ndarray:
-        """Return the sum of each of `values` (n,) over the processes, float64."""
-        own = np.asarray(values, np.float64)
+        """Return the sums of `values` (n,) over the processes, float64."""
+        array = np.asarray(values, np.float64)
         if self.world == 1:
-            return own
-        summed = place(own, self.device)
+            return array
+        summed = place(array, self.device)
         dist.all_reduce(summed)
         return summed.cpu().numpy()
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Add up the gradients of the processes."""
+        """Sum the gradients over the processes."""
         if self.world == 1:
             return
         for parameter in parameters:
@@ -110,6 +112,6 @@ class Processes:
                 dist.all_reduce(parameter.grad)
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes reach this call."""
         if self.world > 1:
             dist.barrier()

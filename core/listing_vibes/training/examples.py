@@ -1,4 +1,4 @@
-"""Training examples: moments in users' training periods, each with its next listings as positives."""
+"""Training examples: moments in users' training periods, with the next listings as positives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Examples:
     start: np.ndarray  # (E,) int64
     end: np.ndarray  # (E,) int64
     at: np.ndarray  # (E,) int64, the moment
-    positive: np.ndarray  # (E, P) int32 next listings, the very next first, -1 where the user has no more
+    positive: np.ndarray  # (E, P) int32, next listings in order, -1 if there are no more
     train_span: np.ndarray  # (U, 2) int64 first and last (exclusive) training event of each user
 
     def __len__(self) -> int:
@@ -26,11 +26,10 @@ class Examples:
 
 
 def make_examples(log: EventLog, split: Split, positives: int, within: bool = False) -> Examples:
-    """Return all moments of the training period with a history and a next listing.
+    """Return the examples at all moments of the training period with a history and a next listing.
 
-    Of simultaneous events none is in the history of another, unless with `within`: then the log's order counts there,
-    too. Where the protocol masks the history (temporal), a listing of it is no next listing; in leave-one-out, which keeps
-    it among the candidates, it is.
+    Simultaneous events are not in each other's history, unless `within` orders them as in the log. If the protocol masks the
+    history (temporal), its listings are not targets; in leave-one-out they are.
     """
     masked = split.protocol == "temporal"
     before = log.before if masked and not within else np.arange(len(log))
@@ -40,9 +39,11 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
         first = log.is_first_interaction
         usable, touches = usable & first, touches & first
     rows, touch = np.flatnonzero(usable), np.flatnonzero(touches)
-    place = np.searchsorted(touch, rows)  # each usable row is itself a touch
+    place = np.searchsorted(touch, rows)  # Each usable row is one of these events.
     positive = np.full((len(rows), positives), -1, np.int32)  # (E, P)
-    for column in range(positives):  # one by one: all of a large log at once would be many times the log
+    for column in range(
+        positives
+    ):  # In a loop, since all columns at once would need many times the memory of the log.
         inside = np.flatnonzero(place + column < len(touch))
         following = touch[place[inside] + column]
         same = log.user[following] == log.user[rows[inside]]
@@ -58,7 +59,7 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
 
 
 def training_ends(log: EventLog, train: np.ndarray) -> np.ndarray:
-    """Return (U,) int64: the row behind each user's last event where `train` (N,) holds; training events come first in time."""
+    """Return (U,) int64: the row after each user's last event of `train` (N,); training events come first in time."""
     last, rows = log.start[:-1].copy(), np.flatnonzero(train)
     np.maximum.at(last, log.user[rows], rows + 1)
     return last
@@ -67,16 +68,16 @@ def training_ends(log: EventLog, train: np.ndarray) -> np.ndarray:
 def exclusions(
     examples: Examples, log: EventLog, rows: np.ndarray, candidates: np.ndarray, history_too: bool
 ) -> np.ndarray:
-    """Return (B, C) bool: listings `candidates` (C,), each once, that are no negatives for the examples `rows` (B,).
+    """Return (B, C) bool: which distinct listings `candidates` (C,) are not negatives of the examples `rows` (B,).
 
-    These are all listings of the user's own training future, and of the history where the protocol masks it, but for what the
-    user called unwanted and nothing else: that is less than what came next.
+    These are the listings of the user's training future, and of the history if the protocol masks it, except those with only
+    unwanted events, which rank below the target.
     """
     column_of = np.full(log.listings, -1, np.int32)
     column_of[candidates] = np.arange(len(candidates), dtype=np.int32)
     user, begin = examples.user[rows], examples.end[rows]
     example = np.arange(len(rows))
-    if history_too:  # the same for each moment of a user
+    if history_too:  # It is the same at each moment of a user.
         user, example = np.unique(user, return_inverse=True)  # (V,), (B,)
         begin = examples.train_span[user, 0]
     length = examples.train_span[user, 1] - begin
@@ -91,15 +92,15 @@ def exclusions(
 
 
 def active_mask(catalogue: Catalogue, at: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Return (B, C) bool: listings `candidates` that are active at the moments `at` (B,)."""
+    """Return (B, C) bool: which listings `candidates` are active at the moments `at` (B,)."""
     since, until = catalogue.since[candidates], catalogue.until[candidates]
     if len(at) and since.max(initial=at.min()) <= at.min() and at.max() < until.min(initial=at.max() + 1):
-        return np.ones((len(at), len(candidates)), bool)  # always: nothing to compare one by one
+        return np.ones((len(at), len(candidates)), bool)  # All listings are always active.
     return catalogue.live(at[:, None], candidates)
 
 
 def simultaneous_share(log: EventLog, train: np.ndarray) -> float:
-    """Return the share of the events where `train` (N,) holds at whose very moment their user has one on another listing."""
+    """Return the share of the events `train` (N,) whose user has a simultaneous event on another listing."""
     rows = np.flatnonzero(train)
     if not len(rows):
         return 0.0
@@ -107,12 +108,12 @@ def simultaneous_share(log: EventLog, train: np.ndarray) -> float:
     basket = np.cumsum(np.append(False, (np.diff(user) != 0) | (np.diff(time) != 0)))  # (n,)
     of_each = (
         np.unique(basket * log.listings + listing) // log.listings
-    )  # the basket of each different listing of one
+    )  # the basket of each distinct listing
     return float((np.bincount(of_each)[basket] > 1).mean())
 
 
 def shuffled_baskets(log: EventLog, train: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return (N,) rows of the log in an order where the training events of one user and moment are shuffled; others stay."""
+    """Return the rows (N,) of the log with the simultaneous training events of each user shuffled."""
     rows = np.flatnonzero(train)
     order = np.arange(len(log))
     order[rows] = rows[np.lexsort((rng.random(len(rows)), log.time[rows], log.user[rows]))]

@@ -1,4 +1,4 @@
-"""The item bank: embeddings without gradient of every listing with a training event."""
+"""The item bank: embeddings of every listing with a training event, without gradient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from listing_vibes.training.distributed import Processes
 
 @dataclass(eq=False)
 class ItemBank:
-    """Embeddings of all warm listings (those with a training event), re-encoded every N steps, without gradient."""
+    """Embeddings of all warm listings (with a training event), encoded every N steps, without gradient."""
 
     rows: np.ndarray  # (W,) listing rows
     vectors: torch.Tensor  # (W, d) float32
@@ -32,20 +32,20 @@ class ItemBank:
         processes: Processes,
         dtype: torch.dtype | None = None,
     ) -> ItemBank:
-        """Encode the listings `rows`, each process its part."""
-        own = encode_listings(model, inputs, rows[processes.mine(len(rows))], dtype=dtype)
-        return cls(rows, processes.gather(place(own, device_of(model)), len(rows)))
+        """Encode the listings `rows`; each process encodes a part."""
+        part = encode_listings(model, inputs, rows[processes.mine(len(rows))], dtype=dtype)
+        return cls(rows, processes.gather(place(part, device_of(model)), len(rows)))
 
     @property
     def mean_cosine(self) -> float:
-        """Mean cosine of two listings, those of one with itself included: 1 where all embeddings are the same."""
+        """Return the mean cosine over all pairs of listings; 1 if all embeddings are equal."""
         return float(self.vectors.mean(0).square().sum())
 
 
 def steps_between(inputs: Inputs, rows: np.ndarray, step_tokens: float, at_least: int) -> int:
-    """Return how many steps lie between two encodings of the listings `rows`, `at_least` so many.
+    """Return the number of steps between two encodings of the listings `rows`, at least `at_least`.
 
-    A token that is trained on costs about three that are only encoded, so that with a bank of as many tokens as all
-    these steps read (`step_tokens` each) encoding it takes a quarter of the time.
+    Training on a token costs about as much as encoding three, so encoding a bank with as many tokens as all of these steps
+    (`step_tokens` each) takes a quarter of the time.
     """
     return max(at_least, math.ceil(inputs.listing_lengths(rows).sum() / step_tokens))

@@ -1,4 +1,4 @@
-"""One training on several markets: how often each is drawn, who they are, and a run over each."""
+"""Training on several markets: their sampling, their entries in `run.toml`, and a run over each."""
 
 from __future__ import annotations
 
@@ -29,61 +29,61 @@ from listing_vibes.training.data import TrainingData
 
 @dataclass(frozen=True, eq=False)
 class Mix:
-    """How often each of several markets is drawn in an epoch, compared with its size."""
+    """The sampling of several markets in an epoch, relative to their sizes."""
 
-    market: np.ndarray  # (L,) of each listing
+    market: np.ndarray  # (L,) the market of each listing
     weight: np.ndarray  # (M,)
     buckets: Sequence[
         tuple[int, int]
-    ] = ()  # first id and number of the buckets of each attribute that has some
+    ] = ()  # first id and number of the hash buckets of each attribute with buckets
 
     @classmethod
     def of(cls, market: np.ndarray, listings: np.ndarray, power: float) -> Mix:
-        """Weight markets by size ** `power`; the size of a market is how many of `listings` (n,), those of all examples, it has."""
+        """Weight markets by size ** `power`, where size is the number of examples; `listings` (n,) are those of all examples."""
         size = np.bincount(market[listings], minlength=int(market.max(initial=0)) + 1).astype(float)
         share = np.where(size > 0, np.maximum(size, 1) ** power, 0)
         return cls(market, share / max(share.sum(), 1e-12) * size.sum() / np.maximum(size, 1))
 
     def draw(self, rows: np.ndarray, listings: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return about as many of `rows` (n,), which stand for `listings` (n,), some several times and some not at all."""
+        """Sample about n of `rows` (n,), which belong to `listings` (n,), with repetition."""
         weight = self.weight[self.market[listings]]
         times = np.floor(weight) + (rng.random(len(rows)) < weight % 1)
         return rng.permutation(np.repeat(rows, times.astype(int)))
 
     def shares(self, listings: np.ndarray) -> np.ndarray:
-        """Return (n,) how likely each of the examples that stand for `listings` (n,) is drawn; they sum to 1."""
+        """Return the sampling probabilities (n,) of the examples that belong to `listings` (n,)."""
         weight = self.weight[self.market[listings]]
         return np.asarray(weight / weight.sum())
 
     def same(self, examples: np.ndarray, listings: np.ndarray) -> np.ndarray:
-        """Return (E, C) bool: which `listings` (C,) are of the market of each example, for which the listings `examples` (E,) stand."""
+        """Return (E, C) bool: which `listings` (C,) are of the market of each example, given by the listings `examples` (E,)."""
         return self.market[examples][:, None] == self.market[listings][None, :]
 
     def size(self, examples: np.ndarray, listings: np.ndarray) -> float:
-        """Return how many of `listings` (n,) the markets of the listings `examples` (E,) have, on average."""
+        """Return the mean number of `listings` (n,) in the markets of the listings `examples` (E,)."""
         size = np.bincount(self.market[listings], minlength=len(self.weight))
         return float(size[self.market[examples]].mean())
 
 
 def buckets_of(vocabulary: Vocabulary) -> list[tuple[int, int]]:
-    """Return the first id and the number of the buckets of each attribute that has some."""
+    """Return the first id and the number of the hash buckets of each attribute with buckets."""
     return [
         (entry.first + len(entry.values), entry.buckets) for entry in vocabulary.attributes if entry.buckets
     ]
 
 
 def check_markets(markets: Sequence[Market], settings: Settings) -> None:
-    """Check that several markets can be trained on together.
+    """Check that several markets can be used in one training.
 
     Raises:
-        VibesError: one of them is named twice, or a setting goes with one market alone.
+        VibesError: a market is named twice, or a setting is only for one market.
     """
     for number, market in enumerate(markets):
         if market.path.resolve() in [other.path.resolve() for other in markets[:number]]:
             raise VibesError(f"{market.path} is there twice; name each market once.")
     if settings.training.recent_days:
         raise VibesError(
-            f"training.recency_days = {settings.training.recent_days} counts what was recent in one market; leave it out for several."
+            f"training.recency_days = {settings.training.recent_days} counts recent events of one market; leave it out for several."
         )
     if settings.features.photo_train_blocks:
         raise VibesError(
@@ -92,13 +92,13 @@ def check_markets(markets: Sequence[Market], settings: Settings) -> None:
 
 
 def fingerprint_of(markets: Sequence[Market]) -> str:
-    """Return the fingerprint of one market, or one over those of all."""
+    """Return the fingerprint of the market, or a combined one of several."""
     prints = [market.fingerprint for market in markets]
     return prints[0] if len(prints) == 1 else hashlib.sha256("".join(prints).encode()).hexdigest()
 
 
 def known_markets(markets: Sequence[Market], parts: Sequence[TrainingData]) -> list[KnownMarket]:
-    """Return what `run.toml` says of each."""
+    """Return the entries of the markets in `run.toml`."""
     return [
         KnownMarket(
             name=market.name,
@@ -120,7 +120,7 @@ def write_runs(
     seen: Sequence[MarketSummary],
     report: Report,
 ) -> None:
-    """Make the weights in `run` a run folder: a run over each market first, `run.toml` last; `seen` summarizes each market."""
+    """Write a run over each market, and `run.toml` last, into the folder `run` with the weights; `seen` has a summary per market."""
     model, runs = run / ".training" / "model", run / MARKETS
     for folder in (model, runs):
         shutil.rmtree(folder, ignore_errors=True)
@@ -138,13 +138,13 @@ def write_runs(
 
 
 def folder_names(markets: Sequence[Market]) -> list[str]:
-    """Return a name for the run over each: that of its market's folder, with a number where two are called alike."""
+    """Return the name of each market's run: that of the market's folder, with a number if it is not unique."""
     names: list[str] = []
     for market in markets:
-        name = own = market.path.resolve().name
+        name = base = market.path.resolve().name
         number = len(names)
-        while name in names:  # "oslo-3" may itself be what a market is called
+        while name in names:  # "oslo-3" may also be the name of a market.
             number += 1
-            name = f"{own}-{number}"
+            name = f"{base}-{number}"
         names.append(name)
     return names

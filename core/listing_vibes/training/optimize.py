@@ -26,14 +26,14 @@ from listing_vibes.training.optimizer import learning_rate, make_optimizer, take
 from listing_vibes.training.step import step_loss
 from listing_vibes.training.step_data import StepData
 
-#: Recall@30 of a model on validation, and its smooth form.
+#: A function that returns recall@30 of a model on validation, and smooth recall@30.
 Validate = Callable[[ListingModel], tuple[float, float]]
 
-#: Before the names of the averaged weights in a checkpoint.
+#: The prefix of the averaged weights in a checkpoint.
 AVERAGE = "average/"
-#: Mean cosine of two listings from which on embeddings no longer tell listings apart.
+#: The mean cosine of listings above which embeddings have collapsed.
 ALIKE = 0.995
-#: Steps in a row with a loss above that of a model that knows nothing until the training stops.
+#: The number of consecutive steps with a loss above that of random scores after which the training stops.
 COLLAPSE_AFTER = 300
 
 
@@ -47,34 +47,34 @@ def optimize(
     report: Report,
     coverage: str = "",
 ) -> TrainingState:
-    """Train `model` in place and leave the weights of the best validation in `run/model.safetensors`.
+    """Train `model` in place and write the weights of the best validation to `run/model.safetensors`.
 
-    Without `validate` (nothing to validate on) they are the last weights.
+    Without `validate` these are the last weights.
 
-    `single-stage`: the bank is re-encoded every `bank_every` steps, or as often as takes a quarter of the time.
-    `two-stage` (Recformer, Li et al. 2023, algorithm 1): in the first half of the steps the bank is re-encoded each
-    epoch; the second half begins from the best weights of the first, whose listing embeddings are frozen, as positives,
-    as negatives and in the finished run, and trains the encoding of histories alone.
+    `single-stage`: the bank is encoded every `bank_every` steps, or less often if that would take over a quarter of the time.
+    `two-stage` (Recformer, Li et al. 2023, algorithm 1): in the first half of the steps the bank is encoded each epoch;
+    the second half starts from the best weights of the first with frozen listing embeddings, and trains only the encoding of
+    histories.
 
-    A model that begins from trained weights (`coverage` says what these know) is validated before its first step, so that they
-    stay where no step improves on them.
+    A model with a warm start (`coverage` of its weights) is validated before its first step, so that these weights stay if no
+    step improves on them.
 
     A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps, every minute, and when SIGTERM or
-    Ctrl-C ends the training; with `resume` it goes on from there and ends with the same weights as one that was never stopped.
+    Ctrl-C ends the training; `resume` continues from it, with the same final weights as without the interruption.
 
     Raises:
-        VibesError: nothing to train on, the loss is no longer a number, or the training collapsed.
+        VibesError: there are no examples, the loss is not finite, or the embeddings collapsed.
     """
     if not len(data.examples):
         raise VibesError(
             "No user has two different listings in the training period, so there is nothing to learn from; "
-            "bring more events or a later end of training."
+            "add events or set a later end of training."
         )
     return Optimization(model, data, settings, run, validate, report, resume).train(coverage)
 
 
 class Optimization:
-    """The state of one training loop."""
+    """The state of a training loop."""
 
     def __init__(
         self,
@@ -109,17 +109,17 @@ class Optimization:
         if self.average is not None and averaged:
             self.average.load_state_dict(averaged)
         self.log = TrainingLog(run / "train.jsonl", self.state.step, self.processes.is_main)
-        self.drawn = data  # as the steps read them between two encodings of the bank
+        self.drawn = data  # the data of the steps between two encodings of the bank
         first = self._start_epoch(0)
         self.epochs = config.max_epochs
-        if model.user_pass is not None:  # an epoch takes only a part of the events of a user who has many
+        if model.user_pass is not None:  # An epoch has only a part of the events of a user with many.
             self.epochs = round(config.max_epochs / share_of_epoch(data.examples, data.inputs.max_listings))
-        self.planned = min(config.max_steps, self.epochs * len(first))  # by the schedule
-        self.until = min(self.planned, config.stop_after or self.planned)  # steps made, at most
+        self.planned = min(config.max_steps, self.epochs * len(first))  # steps of the learning rate schedule
+        self.until = min(self.planned, config.stop_after or self.planned)  # maximum number of steps
         self.bank_every = self._steps_between(first, data.warm, config.bank_every)
-        # Of a large market a validation encodes more than many steps do.
+        # In a large market a validation encodes more listings than many steps do.
         least = self._steps_between(first, np.arange(data.log.listings), 1)
-        # A small market has its best weights early, between two coarse validations.
+        # A small market has its best weights early, so it is validated more often.
         often = min(config.validate_every, max(1, self.planned // config.validations))
         self.validate_every = max(often, least)
         self.patience = config.patience * max(config.validate_every, least)  # in steps
@@ -127,25 +127,25 @@ class Optimization:
             config.checkpoint_every, self._checkpoint if self.processes.is_main else None, report
         )
         if resume:
-            report(Notice(f"The interrupted training goes on from step {self.state.step} of {self.until}."))
+            report(Notice(f"The interrupted training continues from step {self.state.step} of {self.until}."))
 
     @property
     def two_stage(self) -> TwoStageModel | None:
-        """The model, where its training has two stages."""
+        """Return the model if its training has two stages, else None."""
         return self.model if isinstance(self.model, TwoStageModel) else None
 
     @property
     def stage_end(self) -> int:
-        """The step at which this stage ends, at the latest."""
+        """Return the last step of this stage."""
         return max(1, self.planned // 2) if self.two_stage and self.state.stage == 1 else self.planned
 
     @property
     def evaluated(self) -> ListingModel:
-        """The model that is validated and saved: the average of the last steps' weights, or the weights as they are."""
+        """Return the model that is validated and saved, with averaged weights unless averaging is off."""
         return self.model if self.average is None else cast(ListingModel, self.average.module)
 
     def train(self, coverage: str = "") -> TrainingState:
-        """Run the steps that are left."""
+        """Run the remaining steps."""
         state = self.state
         self.first_step, self.started = state.step, time.monotonic()
         self.model.train()
@@ -167,7 +167,7 @@ class Optimization:
         return state
 
     def _train_stage(self) -> None:
-        """Train until this stage is over."""
+        """Train until the end of this stage."""
         state, last = self.state, min(self.stage_end, self.until)
         over = state.step >= last or state.worse >= self.patience
         while not over and state.epoch - state.stage_epoch < self.epochs:
@@ -185,7 +185,7 @@ class Optimization:
             self._validate()
 
     def _start_epoch(self, epoch: int) -> Epoch:
-        """The batches of an epoch, of whose data they are numbers."""
+        """Return the batches of an epoch, which index its data."""
         config, rng = self.config, np.random.default_rng([self.settings.seed, epoch])
         self.epoch_data = self.data.in_epoch(epoch)
         self.drawn_at = -1
@@ -197,7 +197,7 @@ class Optimization:
         return window_epoch(examples, inputs, config.batch, config.window_listings, rng, draw)
 
     def _steps_between(self, epoch: Epoch, rows: np.ndarray, at_least: int) -> int:
-        """Steps between two encodings of the listings `rows`: `at_least`, or more where so many would take the time."""
+        """Return the steps between two encodings of the listings `rows`: at least `at_least`; see `steps_between`."""
         inputs, warm = self.data.inputs, self.data.warm
         history_tokens = inputs.history_lengths(epoch.first, epoch.end).sum() / len(epoch)
         fresh = min(self.config.fresh, len(warm)) * inputs.listing_lengths(warm).mean()
@@ -206,14 +206,14 @@ class Optimization:
     def _step(self, batch: Batch) -> None:
         state, config = self.state, self.config
         self._refresh()
-        # Of dropout, so that resuming is exact.
+        # The seed of dropout, so that resuming is exact.
         torch.manual_seed(self.settings.seed * 1_000_003 + state.step + 7919 * self.processes.rank)
         planned = self.stage_end - state.stage_step
         rate = learning_rate(state.step - state.stage_step, planned, config.warmup, config.learning_rate)
         now = step_loss(
             self.model, self.drawn, self.bank, batch, state.step, config, self.tables, self.processes
         )
-        if now.loss.requires_grad:  # a process may have no history of a small batch
+        if now.loss.requires_grad:  # A process may have no history of a small batch.
             now.loss.backward()
         self.processes.sum_gradients(self.model.parameters())
         take_step(self.optimizer, self.model, rate)
@@ -228,7 +228,7 @@ class Optimization:
         self.log.write({"step": state.step, "epoch": state.epoch, "loss": now.value, "rate": rate})
 
     def _refresh(self) -> None:
-        """Encode again what is read without gradient: the bank, vectors of trained photos, the buckets of several markets."""
+        """Update all inputs without gradient: the bank, vectors of trained photos, the buckets of several markets."""
         state, photos = self.state, self.data.photos
         if photos is not None and (photos.table is None or state.step - state.photo_step >= self.bank_every):
             photos.refresh(self.model, self.processes)
@@ -244,7 +244,7 @@ class Optimization:
             late = state.step - state.stage_step > self.config.warmup
             if late and self.bank.mean_cosine > ALIKE:
                 raise self._collapse(
-                    f"at step {state.step} two listings' embeddings have a mean cosine of {self.bank.mean_cosine:.4f}"
+                    f"at step {state.step} listing embeddings have a mean cosine of {self.bank.mean_cosine:.4f}"
                 )
 
     def _bank_is_old(self) -> bool:
@@ -261,28 +261,28 @@ class Optimization:
         return ItemBank.encode(self.model, inputs, self.data.warm, self.processes, self.config.dtype)
 
     def _check_loss(self, loss: float, candidates: float) -> None:
-        """Raise an error where the loss is no number, or has been above ln(candidates) for long after the warm-up."""
+        """Raise an error if the loss is not finite, or was above ln(candidates) for many steps after the warm-up."""
         state = self.state
         check_finite("loss", loss, state.step, self.config.learning_rate)
-        knowing_nothing = math.log(max(candidates, 1.0))
+        random_loss = math.log(max(candidates, 1.0))
         late = state.step - state.stage_step > self.config.warmup
-        state.above = state.above + 1 if late and loss > knowing_nothing else 0
+        state.above = state.above + 1 if late and loss > random_loss else 0
         if state.above >= COLLAPSE_AFTER:
             raise self._collapse(
-                f"for {state.above} steps the loss ({loss:.2f} at step {state.step}) has been above that of a model that knows "
-                f"nothing ({knowing_nothing:.2f})"
+                f"for {state.above} steps the loss ({loss:.2f} at step {state.step}) has been above that of random "
+                f"scores ({random_loss:.2f})"
             )
 
     def _collapse(self, what: str) -> VibesError:
         config = self.config
         return VibesError(
-            f"The training collapsed: {what}. Add columns that differ where listings are nearly all the same; else lower "
+            f"The training collapsed: {what}. If almost all listings have the same values, add columns that differ; otherwise lower "
             f"training.learning_rate ({config.learning_rate}) or raise training.fresh ({config.fresh}), and train again in "
             "another folder."
         )
 
     def _validate(self) -> bool:
-        """Measure, keep the weights where they are the best so far, and return whether patience is at its end."""
+        """Validate, save the weights if they are the best so far, and return whether to stop early."""
         state = self.state
         if self.validate is None:
             state.best_step = state.step
@@ -304,13 +304,13 @@ class Optimization:
                 "step": state.step,
                 "epoch": state.epoch,
                 "validation recall@30": recall,
-                "validation smooth recall@30": smooth,  # what the weights are chosen by
+                "validation smooth recall@30": smooth,  # the selection criterion
             }
         )
         return state.worse >= self.patience
 
     def _start_second_stage(self, model: TwoStageModel) -> None:
-        """Go on from the best weights so far, with their listings frozen; the checkpoint makes it a point of no return."""
+        """Continue from the best weights with frozen listings; the checkpoint makes this irreversible."""
         self.processes.wait()
         load_weights(self.run / "model.safetensors", model)
         model.frozen = True
@@ -325,7 +325,7 @@ class Optimization:
             self._checkpoint()
 
     def _new_average(self) -> AveragedModel | None:
-        """An exponential moving average of the weights, which evens out the noise of single steps."""
+        """Return an exponential moving average of the weights, which reduces the noise of single steps."""
         decay = self.config.average
         return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
@@ -348,10 +348,10 @@ class Optimization:
 
 
 def check_finite(what: str, value: float, step: int, learning_rate: float) -> None:
-    """Check the `value` of `what` after so many steps.
+    """Check that the `value` of `what` after `step` steps is finite.
 
     Raises:
-        VibesError: it is not a number, so that no later one will be.
+        VibesError: it is not finite, so no later value will be.
     """
     if not math.isfinite(value):
         raise VibesError(

@@ -1,4 +1,4 @@
-"""AdamW with weight decay where it belongs, and the learning rate of each step."""
+"""AdamW with weight decay for matrices only, and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from listing_vibes.features.photos.trainable import PREFIX
 from listing_vibes.model.model import TokenEmbedder
 
 WEIGHT_DECAY = 0.01
-#: Share of the learning rate for the stages of a photo encoder that train.
+#: The share of the learning rate of trained photo encoder stages.
 PHOTO_RATE = 0.1
-#: Norm that gradients are clipped to.
+#: The maximum gradient norm.
 CLIP = 1.0
 
 
 def make_optimizer(model: nn.Module, rate: float, value_rate: float = 1.0) -> torch.optim.AdamW:
-    """Return AdamW with weight decay for matrices of linear layers, none for biases, norms and embedding tables.
+    """Return AdamW with weight decay for the matrices of linear layers, but not for biases, norms and embedding tables.
 
-    Each group has a `share` of the learning rate of a step: stages of a photo encoder `PHOTO_RATE`, the tables of attribute
-    values `value_rate`.
+    Each group has a `share` of the learning rate: `PHOTO_RATE` for the stages of a photo encoder, `value_rate` for the tables of
+    attribute values.
     """
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     values = {id(m.value.weight) for m in model.modules() if isinstance(m, TokenEmbedder)}
@@ -44,7 +44,7 @@ def make_optimizer(model: nn.Module, rate: float, value_rate: float = 1.0) -> to
 
 
 def take_step(optimizer: torch.optim.Optimizer, model: nn.Module, rate: float) -> None:
-    """Clip the gradients and move the weights by the learning rate, or each group's share of it."""
+    """Clip the gradients and update the weights with the learning rate times each group's share."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["share"]
     nn.utils.clip_grad_norm_(model.parameters(), CLIP)
@@ -53,10 +53,10 @@ def take_step(optimizer: torch.optim.Optimizer, model: nn.Module, rate: float) -
 
 
 def learning_rate(step: int, planned: int, warmup: int, peak: float) -> float:
-    """Return a linear warm-up, then a cosine down to a twentieth of the peak at the last planned step.
+    """Return the learning rate: a linear warm-up, then a cosine decay to a twentieth of the peak at the last planned step.
 
-    The cosine of `transformers.get_cosine_with_min_lr_schedule_with_warmup`; but that wastes its first step on a rate of 0,
-    climbs again after the last planned step, and has a state to be kept in every checkpoint.
+    It is the cosine of `transformers.get_cosine_with_min_lr_schedule_with_warmup`, which however has a rate of 0 in its first step,
+    increases after the last planned step, and has a state to store in every checkpoint.
     """
     if step < warmup:
         return peak * (step + 1) / warmup

@@ -1,8 +1,8 @@
-"""A photo encoder that trains: its last stages learn with the transformer, end to end.
+"""End-to-end training of the last stages of a photo encoder together with the transformer.
 
-The frozen trunk's maps are computed once, so that a step costs what the last stages cost, forward and backward, for each of
-`PHOTOS` photos. All other vectors that a step reads are those of the last `refresh`, as stale as the item bank, which is
-encoded again at the same steps.
+The feature maps of the frozen trunk are computed once, so a step only computes the last stages, forward and backward, for
+`PHOTOS` photos. The vectors of all other photos are those of the last `refresh`, which happens at the same steps as that of the item
+bank.
 """
 
 from __future__ import annotations
@@ -30,54 +30,54 @@ from listing_vibes.training.distributed import Processes
 if TYPE_CHECKING:
     from listing_vibes.features.photos.tail import PhotoTail
 
-#: Photos that pass the stages at once without gradient, and photos a step that pass them with gradient, at most.
+#: Photos per batch without gradient, and the maximum number of photos with gradient per step.
 CHUNK, PHOTOS = 32, 128
 
 
 @dataclass(eq=False)
 class TrainedPhotos:
-    """The maps of all photos that the model reads, and their vectors as of the last `refresh`."""
+    """The feature maps of all photos that the model reads, and their vectors of the last `refresh`."""
 
     maps: np.ndarray  # (P, C, h, w) float16, in the order of `Features.photo`
-    mean: Tensor  # (1280,) of the fitted reduction to the model's width
+    mean: Tensor  # (1280,), of the fitted reduction to the model's width
     matrix: Tensor  # (1280, d)
     per_step: int
-    dtype: torch.dtype | None  # of the matrix products
+    dtype: torch.dtype | None  # type of matrix products
     table: Tensor | None = None  # (P, d) float32, on the device of the training
 
     def pooled(self, tail: PhotoTail, rows: np.ndarray, dtype: torch.dtype | None = None) -> Tensor:
-        """Return (n, 1280) float32 of the photos `rows` (n,) by the stages `tail`, as the encoder gives them."""
+        """Return the pooled features (n, 1280) float32 of the photos `rows` (n,) by the stages `tail`."""
         device = tail.head.weight.device
         maps = torch.from_numpy(self.maps[rows]).to(device).float()  # (n, C, h, w)
         with mixed_precision(dtype, device):
             return tail(maps).float()
 
     def vectors(self, tail: PhotoTail, rows: np.ndarray) -> Tensor:
-        """Return (n, d) float32, reduced to the model's width, with gradient to the stages."""
+        """Return the vectors (n, d) float32, reduced to the model's width, with gradient to the stages."""
         pooled = self.pooled(tail, rows, self.dtype)
         return (pooled - self.mean.to(pooled.device)) @ self.matrix.to(pooled.device)
 
     @torch.no_grad()
     def pooled_all(self, tail: PhotoTail) -> np.ndarray:
-        """Return (P, 1280) float32 of all photos, in full precision."""
+        """Return the pooled features (P, 1280) float32 of all photos, in full precision."""
         rows = np.arange(len(self.maps))
         parts = [self.pooled(tail, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)]
         return torch.cat(parts).cpu().numpy()
 
     @torch.no_grad()
     def encode_all(self, model: ListingModel, processes: Processes) -> Tensor:
-        """Return (P, d) all vectors by the model's stages as they are, each process its part."""
-        tail, own = tail_of(model), processes.mine(len(self.maps))
-        parts = [self.vectors(tail, own[first : first + CHUNK]) for first in range(0, len(own), CHUNK)]
+        """Return all vectors (P, d) by the model's current stages; each process computes a part."""
+        tail, mine = tail_of(model), processes.mine(len(self.maps))
+        parts = [self.vectors(tail, mine[first : first + CHUNK]) for first in range(0, len(mine), CHUNK)]
         vectors = torch.cat(parts) if parts else self.matrix.new_zeros((0, self.matrix.shape[1]))
         return processes.gather(vectors.to(processes.device), len(self.maps))
 
     def refresh(self, model: ListingModel, processes: Processes) -> None:
-        """Encode all vectors again."""
+        """Update all vectors."""
         self.table = self.encode_all(model, processes)
 
     def inputs(self, inputs: Inputs, table: Tensor | None = None) -> Inputs:
-        """Return the same inputs with the vectors of `table`, or of the last `refresh`."""
+        """Return the inputs with the vectors of `table`, or of the last `refresh`."""
         table = self.table if table is None else table
         assert table is not None
         return replace(inputs, features=replace(inputs.features, photo=table.cpu().numpy()))
@@ -85,7 +85,7 @@ class TrainedPhotos:
     def in_step(
         self, model: ListingModel, features: Features, listings: np.ndarray, rng: np.random.Generator
     ) -> Tensor:
-        """Return (P, d) the vectors that a step reads, of which some of those that `listings` (n,) show carry gradient."""
+        """Return the vectors (P, d) of a step, with gradient for some photos of `listings` (n,)."""
         assert self.table is not None
         shown = photos_of(features, listings)
         if len(shown) > self.per_step:
@@ -97,12 +97,12 @@ class TrainedPhotos:
 
 
 def tail_of(model: ListingModel) -> PhotoTail:
-    """Return the trained stages of a model that has some."""
+    """Return the trained photo encoder stages of a model."""
     return cast("PhotoTail", model.photo_blocks)
 
 
 def photos_of(features: Features, listings: np.ndarray) -> np.ndarray:
-    """Return (n,) the rows of `features.photo` that the listings (m,) show, each once, in order."""
+    """Return the distinct rows (n,) of `features.photo` of the listings (m,), in order."""
     tokens, shows = features.tokens, np.zeros(features.tokens.listings, bool)
     shows[listings] = True
     photo = tokens.photo[np.repeat(shows, np.diff(tokens.offset))]
@@ -116,10 +116,10 @@ def trained_photos(
     photos: PhotoVectors | None,
     report: Report | None = None,
 ) -> tuple[TrainedPhotos, PhotoTail]:
-    """Return what an end-to-end training needs: the maps, and the stages with the weights of ImageNet.
+    """Return the feature maps for an end-to-end training, and the stages with ImageNet weights.
 
     Raises:
-        VibesError: the market has no photos, they are of another encoder, or the recipe freezes the listings.
+        VibesError: the market has no photos, they have another encoder, or the recipe freezes the listings.
     """
     from listing_vibes.features.photos.feature_maps import photo_maps
     from listing_vibes.features.photos.tail import PhotoTail, load_photo_encoder
@@ -150,7 +150,7 @@ def embed_with_trained(
     frozen: PhotoVectors,
     report: Report | None = None,
 ) -> tuple[Featurizer, PhotoVectors]:
-    """Return the photo vectors of the market by the trained encoder, cached with it, and the featurizer that asks for them."""
+    """Return the photo vectors of the market by the trained encoder, and the featurizer that uses them."""
     from listing_vibes.features.photos.feature_maps import cache_vectors
 
     tail = tail_of(model)

@@ -1,4 +1,4 @@
-"""Pre-training, as in Recformer (Li et al. 2023, section 2.3): masked attribute values, and listings that follow each other."""
+"""Pre-training as in Recformer (Li et al. 2023, section 2.3): masked attribute values, and pairs of consecutive listings."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ from listing_vibes.training.optimizer import learning_rate, make_optimizer, take
 from listing_vibes.training.step import Tables, encode_with_gradient
 from listing_vibes.training.step_data import StepData
 
-MASKED = 0.15  # of the attribute values, as in BERT
-MASKED_WEIGHT = 0.1  # of that loss beside the contrastive one, as in Recformer
+MASKED = 0.15  # share of the attribute values, as in BERT
+MASKED_WEIGHT = 0.1  # weight of this loss relative to the contrastive one, as in Recformer
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedTokens:
-    """Tokens whose value was taken away, and what it was."""
+    """The masked tokens and their values."""
 
-    token: np.ndarray  # (m,) numbers of the n flat tokens
+    token: np.ndarray  # (m,) indexes of the n flat tokens
     value: np.ndarray  # (m,) value ids
 
 
 def mask_values(sequences: Sequences, share: float, chance: np.ndarray) -> tuple[Sequences, MaskedTokens]:
-    """Return `sequences` without a `share` of the single values (categories, flags, numbers, word pieces); their keys stay.
+    """Mask a `share` of the single values (categories, flags, numbers, word pieces) of `sequences`; keys stay.
 
-    `chance` (n,) in [0, 1) decides for each token. Not by transformers' collator, which masks word ids of a tokenizer: a token here is several columns.
+    `chance` (n,) in [0, 1) decides for each token. transformers' collator masks word ids of a tokenizer, but a token here has several
+    columns.
     """
     maskable = (sequences.type == TYPE_ATTRIBUTE) & (sequences.value > 0)
     token = np.flatnonzero(maskable & (chance < share))
@@ -53,7 +54,7 @@ def mask_values(sequences: Sequences, share: float, chance: np.ndarray) -> tuple
 
 
 class Pretraining(nn.Module):
-    """The model with a head that predicts values; the head is thrown away afterwards."""
+    """The model with a head that predicts values, which is discarded after pre-training."""
 
     def __init__(self, model: ListingModel) -> None:
         super().__init__()
@@ -62,7 +63,7 @@ class Pretraining(nn.Module):
         self.bias = nn.Parameter(torch.zeros(model.embedder.value.num_embeddings))
 
     def predict_masked(self, batch: TokenBatch, token: np.ndarray, tables: Tables) -> tuple[Tensor, Tensor]:
-        """Return logits (m, V) of the values of `token` (m,), and the embeddings (B, d) of the listings, L2-normalized."""
+        """Return the logits (m, V) of the values of `token` (m,), and the L2-normalized embeddings (B, d) of the listings."""
         hidden = self.model.hidden(batch, *tables)  # (B, S, d)
         place = batch.place[torch.from_numpy(token).to(hidden.device)]
         predicted = self.head(hidden.flatten(0, 1)[place])  # (m, d)
@@ -73,17 +74,17 @@ class Pretraining(nn.Module):
 def pretraining_loss(
     pretraining: Pretraining,
     data: StepData,
-    known: np.ndarray,
+    pool: np.ndarray,
     step: int,
     settings: Resolved,
     tables: Tables,
     processes: Processes,
 ) -> Tensor:
-    """Return the loss of step number `step`: `batch` pairs of consecutive listings, and `fresh` listings of `known` to predict.
+    """Return the loss of step `step`: `batch` pairs of consecutive listings, and `fresh` masked listings of `pool`.
 
-    Pairs are the newest listing of a training history and the very next one. The next listings of the other pairs are
-    negatives, but for those of the same user's training period. Of several markets pairs are drawn as often as `market_mix`
-    says. Each process reads its part of the listings, and the sum of their losses is the loss.
+    Pairs are the newest listing of a training history and the next one. The next listings of other pairs are negatives, except
+    those of the same user's training period. Pairs of several markets are sampled by `market_mix`. Each process encodes a part of
+    the listings, and the loss is the sum of theirs.
     """
     config, device = settings.training, tables[0].device
     rng = np.random.default_rng([data.seed, 3, step])
@@ -97,15 +98,13 @@ def pretraining_loss(
             f"{processes.world} processes share {len(rows)} pairs of listings a step; raise training.batch "
             f"({config.batch}) or launch fewer."
         )
-    more = rng.choice(known, min(config.fresh, len(known)), replace=False)
+    more = rng.choice(pool, min(config.fresh, len(pool)), replace=False)
     listings = np.concatenate([before, more])
     mine = processes.mine(len(listings))
-    pairs = mine[mine < len(rows)]  # of this process; they come first
-    length = data.inputs.listing_lengths(
-        listings
-    )  # every process draws for all tokens, and takes those of its part
-    own = ranges((np.cumsum(length) - length)[mine], length[mine])
-    chance = rng.random(int(length.sum()))[own]
+    pairs = mine[mine < len(rows)]  # pairs of this process, which come first
+    length = data.inputs.listing_lengths(listings)  # Every process samples for all tokens and takes its part.
+    tokens = ranges((np.cumsum(length) - length)[mine], length[mine])
+    chance = rng.random(int(length.sum()))[tokens]
     sequences, masked = mask_values(data.inputs.listings(listings[mine]), MASKED, chance)
     with mixed_precision(config.dtype, device):
         logits, first = pretraining.predict_masked(TokenBatch(sequences, device), masked.token, tables)
@@ -125,16 +124,16 @@ def pretraining_loss(
 def pretrain(
     model: ListingModel,
     data: StepData,
-    known: np.ndarray,
+    pool: np.ndarray,
     settings: Resolved,
     run: Path,
     resume: bool,
     report: Report,
 ) -> None:
-    """Train `model` in place for `pretrain_steps`; `known` (n,) are the listings of the training period.
+    """Train `model` in place for `pretrain_steps`; `pool` (n,) are the listings of the training period.
 
-    `run/.training/pretrain.safetensors` is written as `listing_vibes.training.checkpoints` says and at the end, and `resume`
-    goes on from it with the same result.
+    `run/.training/pretrain.safetensors` is written as in `listing_vibes.training.checkpoints` and at the end, and `resume`
+    continues from it with the same result.
     """
     config = settings.training
     processes = Processes.launched()
@@ -145,7 +144,7 @@ def pretrain(
     if resume and file.is_file():
         _, head = load_state(file, pretraining, optimizer)
         step = int(head["step"])
-        report(Notice(f"The interrupted pre-training goes on from step {step} of {config.pretrain_steps}."))
+        report(Notice(f"The interrupted pre-training continues from step {step} of {config.pretrain_steps}."))
 
     def save() -> None:
         save_state(file, pretraining, optimizer, {}, {"step": step})
@@ -158,7 +157,7 @@ def pretrain(
             if step % config.bank_every == 0:
                 drawn = data.with_buckets(step // config.bank_every)
             torch.manual_seed(settings.seed * 1_000_003 + step + 500_009 + 7919 * processes.rank)  # dropout
-            loss = pretraining_loss(pretraining, drawn, known, step, settings, tables, processes)
+            loss = pretraining_loss(pretraining, drawn, pool, step, settings, tables, processes)
             loss.backward()
             processes.sum_gradients(pretraining.parameters())
             rate = learning_rate(step, config.pretrain_steps, config.warmup, config.learning_rate)

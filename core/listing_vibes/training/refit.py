@@ -1,4 +1,4 @@
-"""What to train with once a run has been measured: its settings, its number of steps, and the events it was denied."""
+"""Refit: training again after evaluation with the same settings and number of steps, also on held-out events."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from listing_vibes.run.versions import reading
 
 
 def refit_settings(run: Path, market: Market, everything: bool = False) -> Resolved:
-    """Return settings that train on `market` as `run` was trained, for as many steps as its weights had, without validation.
+    """Return the settings to train on `market` as `run` was trained, for the number of steps of its weights, without validation.
 
-    What `run` was validated on trains as well, so that the model knows the market until the test begins; with
-    `everything` the test's events do too, and only events still to come can measure the result.
+    The validation events of `run` are also training events, so that the model knows the market until the start of the test; with
+    `everything` those of the test are too, and only future events can test the result.
 
     Raises:
-        VibesError: `run` has no model, does not say how long it trained, is none that can be trained again, or of another market.
+        VibesError: `run` has no model, does not record its number of steps, cannot be trained again, or is over another market.
     """
     with reading(run) as folder:
         manifest = Manifest.load(folder)
@@ -30,7 +30,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
         raise VibesError(f"{run} has no model, so there is nothing to refit; name a run of `vibes train`.")
     if settings.split.protocol != "temporal" or settings.split.t2 is None:
         raise VibesError(
-            f"{run} was trained for the protocol {settings.split.protocol}, which knows no time to train until; refit a "
+            f"{run} was trained for the protocol {settings.split.protocol}, which has no end of training in time; refit a "
             "run of the protocol temporal."
         )
     if training.recipe != "single-stage":
@@ -45,7 +45,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
         )
     if not manifest.steps:
         raise VibesError(
-            f"{run} does not say for how many steps it was trained; train it again with this version."
+            f"{run} does not record its number of training steps; train it again with this version."
         )
     if is_other_market(run, market):
         raise VibesError(
@@ -56,13 +56,13 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
     if everything:
         log = EventLog.from_market(market)
         until = int(log.time.max()) + 1 if len(log) else until
-    # What a run of an earlier version did not choose stays as it was trained and served.
+    # Settings that an earlier version did not have stay as the run was trained and served.
     fixed = ("value_rate", "whole_histories", "recency_days")
     as_trained = {name: getattr(training, name) for name in fixed} | {"stop_after": manifest.steps}
     return settings.model_copy(
         update={
             "split": ResolvedSplit(protocol="temporal", t1=until, t2=until),
-            "positions": None,  # the market may have other columns now
+            "positions": None,  # The market may have other columns now.
             "blend": settings.blend,
             "training": training.model_copy(update=as_trained | {"recency_days": training.recent_days}),
         }
@@ -70,7 +70,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
 
 
 def refit_encoder(run: Path) -> str:
-    """Return the photo encoder that a refit of `run` begins with: its own, or the one whose last stages it trained."""
+    """Return the initial photo encoder of a refit of `run`: that of the run, or the one whose last stages it trained."""
     with reading(run) as folder:
         name = Manifest.load(folder).photo_encoder
     return TRAINABLE if is_trained(name) else name or "auto"

@@ -1,4 +1,4 @@
-"""What a training chooses where its settings leave it open, by its market; `run.toml` records it."""
+"""Resolution of automatic settings of a training by its market; `run.toml` records the result."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from listing_vibes.run.fits import RECENT, SMALL_MARKET, count_repeated, fixed_b
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.examples import simultaneous_share, training_ends
 
-#: Share of simultaneous training events from which on a market's events come in baskets.
+#: The share of simultaneous training events from which on the events of a market come in baskets.
 BASKETS = 0.2
-#: Weight of late interaction in a market of baskets, and in leave-one-out where it is not large: a history holds several things,
-#: and the next one resembles any of them. Where one thing is looked for (three towns) and where a listing has many events
-#: (MovieLens, behind from step 400 on) it gained nothing, and it costs serving.
+#: The weight of late interaction in a market of baskets, and in leave-one-out unless the market is large: a history has several
+#: interests, and the next listing is similar to one of them. With one interest per user (three towns), and with many events per listing
+#: (MovieLens, worse from step 400 on), it did not raise recall, and it makes serving slower.
 LATE_WEIGHT = 1.0
-#: Steps between two validations where there are few training events, so that patience ends sooner: the best weights come after some 60
-#: steps of 200 (without timestamps after 150 of 750), and what follows is learned by heart.
+#: The steps between two validations with few training events, so that early stopping is earlier: the best weights come after about 60
+#: of 200 steps (without timestamps after 150 of 750), and later steps overfit.
 LITTLE_VALIDATE_EVERY = 10
-#: Unwanted events among the training events of users with two or more from which on a model learns what they mean. Below, a token
-#: of its own has been read too seldom to say anything; nobody measured where that begins.
+#: The number of unwanted events among the training events of users with two or more from which on a model reads them. With fewer, their
+#: token is too rare to be learned; the limit was not tuned.
 UNWANTED = 100
-#: Users with two training events or more from which on a market is large, and training events of such users.
+#: The number of users with two or more training events, and of their events, from which on a market is large.
 LARGE = 16_384
 LARGE_EVENTS = 16 * LARGE
-#: Steps of a large market: a listing that a step encodes serves more histories where there are more of them, so that
-#: the same processor time reads more of the log; its other positives are negatives enough.
+#: The settings of a large market: with more histories per step an encoded listing serves more of them, so that the same time covers
+#: more of the log; the positives of the other examples are enough negatives.
 LARGE_STEPS: dict[str, Any] = {
     "batch": 1024,
     "window_listings": 4096,
@@ -48,28 +48,28 @@ LARGE_STEPS: dict[str, Any] = {
     "warmup": 40,
     "validations": 6,
 }
-#: Those of them that say how large a step is.
+#: Those of them that set the size of a step.
 SIZES = ("batch", "window_listings", "fresh", "bank_size")
-#: Times the learning rate for the vectors of attribute values where there are so many events: few of the steps show a value, and a
-#: listing is the mean of some twenty, so that at the rate of the rest what sets a listing apart is learned last. Where a listing has
-#: few events (H&M's week) that is soon learned by heart, and validation falls.
+#: The factor of the learning rate for the vectors of attribute values in markets with so many events: a value occurs in few steps, and a
+#: listing is the mean of about twenty values, so that with factor 1 the differences between listings are learned last. With few events
+#: per listing (H&M's week) the factor leads to overfitting.
 VALUE_RATE = 20.0
-#: Times that a large market's users are read, and its events where it is large by these alone, and steps that it gets at least.
+#: Passes through the users of a large market, through its events if only these are many, and the minimum number of steps.
 EPOCHS, PASSES, LEAST_STEPS = 5, 5, 140
-#: Tables of token positions have a multiple of so many rows: shapes that kernels and exports like.
+#: The number of token positions is a multiple of this, which suits kernels and exports.
 POSITIONS = 16
 
 
 def resolve(
     settings: Resolved, data: TrainingData, markets: int = 1, attributes: bool = True, shorter: int = 1
 ) -> Resolved:
-    """Return `settings` with nothing left open; what was given stays.
+    """Return `settings` with all automatic values resolved; given values stay.
 
     Args:
-        data: of one market, or of several, joined.
-        markets: how many.
-        attributes: whether listings have some, to find neighbors by.
-        shorter: so many times fewer steps than from nothing.
+        data: the data of one market, or of several joined.
+        markets: the number of markets.
+        attributes: whether listings have attributes, for attribute neighbors.
+        shorter: the factor by which the training has fewer steps than one from scratch.
     """
     training, log, split = settings.training, data.log, data.split
     count = np.bincount(log.user[split.train], minlength=1)
@@ -86,7 +86,7 @@ def resolve(
         "baskets": baskets,
         "late_interaction": LATE_WEIGHT if reads_vectors and several else 0.0,
         "late_itself": split.protocol == "temporal" or not split.valid.masked,
-        # From few events a model learns mostly what is popular, which is better counted, at each moment anew, than learned.
+        # From few events a model mostly learns popularity, which is better counted at each moment than learned.
         "recency_days": RECENT if few and log.timed else 0,
         "unwanted_learned": settings.features.meta
         and training.recipe == "single-stage"
@@ -114,7 +114,7 @@ def resolve(
             ),
         }
     )
-    if "blend" in settings.model_fields_set:  # of a refit
+    if "blend" in settings.model_fields_set:  # in a refit
         return resolved
     weighed = "recency_days" in left_open and log.timed and markets == 1
     neighbors = attributes and settings.features.attributes and (weighed or few)
@@ -125,9 +125,9 @@ def resolve(
 
 
 def reopen(training: ResolvedTraining, shorter: int = 1) -> ResolvedTraining:
-    """Return the training of a run with what its market chose by its size left open again, for another market to choose.
+    """Return the training settings of a run with those that were resolved by its market automatic again, for another market.
 
-    What a market would not have chosen was given, and stays.
+    Values that the market would not have resolved to were given, and stay.
 
     Args:
         shorter: so many times fewer steps than from nothing the run was trained for.
@@ -149,13 +149,13 @@ def resolve_positions(
 ) -> Resolved:
     """Return `settings` with the token positions that a model of `market` needs, unless `[encoder] max_tokens` was given.
 
-    A row of a model of listing vectors is one listing, and the longest that the market's columns allow is known
-    (`Featurizer.longest_listing`), so a listing that is published later fits as well. A row of "cls" is a history:
-    `training.max_listings` such listings, each with an action and a duration, but no more than the preset has, beyond which
-    the oldest listings are left out; one listing always fits.
+    A row of a model of listing vectors is one listing, and the market's columns limit its length (`Featurizer.longest_listing`), so
+    listings that are published later also fit. A row of "cls" is a history: `training.max_listings` such listings, each with an
+    action and a duration, but at most as many tokens as the preset has, beyond which the oldest listings are left out; one listing
+    always fits.
 
     Raises:
-        VibesError: `max_tokens` was given, and the market has a listing that does not fit.
+        VibesError: `max_tokens` was given, and a listing of the market does not fit.
     """
     reads_tokens = USER_ENCODERS[settings.history].reads_tokens
     meta = 2 * reads_tokens * featurizer.config.meta
@@ -170,11 +170,11 @@ def resolve_positions(
         return settings.model_copy(update={"positions": None})
     needed = item = featurizer.longest_listing + meta
     if reads_tokens:
-        needed = max(item, min(most, 1 + settings.training.max_listings * (item - 1)))  # one `[CLS]` for all
+        needed = max(item, min(most, 1 + settings.training.max_listings * (item - 1)))  # with one `[CLS]`
     return settings.model_copy(update={"positions": -(-needed // POSITIONS) * POSITIONS})
 
 
 def _unwanted_events(log: EventLog, train: np.ndarray) -> int:
-    """How many unwanted events come before a user's last event where `train` (N,) holds; so that user has two, at least."""
+    """Return the number of unwanted events before the last `train` (N,) event of their user, who thus has at least two events."""
     rows = np.flatnonzero(~log.is_positive)
     return int((rows < training_ends(log, train)[log.user[rows]]).sum())

@@ -1,12 +1,12 @@
-"""One training step: histories and fresh listings with gradient, the item bank beside them, InfoNCE over both.
+"""One training step: histories and fresh listings with gradient, and the item bank, with InfoNCE over both.
 
-Worked example, the defaults but for `fresh = 1`. The batch of `listing_vibes.training.batches`: E = 3 examples in B = 2 windows
-whose events show the listings 3 and 7; the positives are {7, 5}, {5} and {9}, as (E, P) [[7, 5, -1], [5, -1, -1],
-[9, -1, -1]]; warm are 3, 5, 7, 8, 9. Say 8 is drawn as fresh negative. Then
+Worked example with the defaults except `fresh = 1`. The batch of `listing_vibes.training.batches`: E = 3 examples in B = 2 windows
+whose events are on the listings 3 and 7; the positives are {7, 5}, {5} and {9}, as (E, P) [[7, 5, -1], [5, -1, -1],
+[9, -1, -1]]; warm are 3, 5, 7, 8, 9. Let 8 be sampled as fresh negative. Then
 - the first softmax compares the fresh candidates 5, 7, 8, 9 (C = 4), the second the bank's 3, 5, 7, 8, 9 (C = 5);
-- with gradient are encoded 5, 7, 8, 9 and, since histories are read from listing vectors, 3: (5, d), fresh ones first;
-- the histories become user (3, d), the scores (3, 4) and (3, 5);
-- no listing of a user's own training period is a negative of theirs: 3, 7, 5 not for ann's examples, 7, 9 not for bob's.
+- 5, 7, 8, 9 and, since histories are encoded from listing vectors, 3 are encoded with gradient: (5, d), fresh ones first;
+- the histories are encoded as users (3, d), and the scores are (3, 4) and (3, 5);
+- listings of a user's training period are not negatives: 3, 7, 5 in ann's examples, 7, 9 in bob's.
 """
 
 from __future__ import annotations
@@ -39,18 +39,20 @@ from listing_vibes.training.item_bank import ItemBank
 from listing_vibes.training.step_data import StepData
 
 Tables = tuple[Tensor, Tensor]  # photo and text vectors on the device
-#: Tokens of histories of which a step keeps what the gradient needs, some 40 KB each in `mini`. A large market's steps have
-#: four times as many; they go in parts, each encoded again for its gradient (Chen et al. 2016, arXiv 1604.06174).
+#: Up to so many tokens of histories a step stores all activations, about 40 KB per token in `mini`. Steps of a large market have four
+#: times as many, and use gradient checkpointing (Chen et al. 2016, arXiv 1604.06174).
 TOKENS_KEPT = 256 * 512
 
 
 @dataclass(frozen=True, eq=False)
 class StepLoss:
-    """What a step gives."""
+    """The result of a step."""
 
-    loss: Tensor  # this process's part of the sum
-    value: float  # the sum
-    candidates: float  # how many listings a row compares, on average; ln of it is the loss of a model that knows nothing
+    loss: Tensor  # this process's part of the loss
+    value: float  # the loss over all processes
+    candidates: (
+        float  # mean number of compared listings per row, whose logarithm is the loss of random scores
+    )
 
 
 def step_loss(
@@ -63,10 +65,10 @@ def step_loss(
     tables: Tables,
     processes: Processes | None = None,
 ) -> StepLoss:
-    """Return the loss of a batch at step number `step`, averaged over its examples; the same step draws the same negatives.
+    """Return the loss of a batch at step `step` as a mean over its examples; negatives are seeded by the step.
 
-    Of a `model` that is frozen, in the second of two stages, listing vectors are those of the bank. Each process takes its
-    part of the histories and encodes its part of the listings; all of them score against all listings.
+    If `model` has frozen listings, in the second of two stages, listing vectors are those of the bank. Each process encodes a
+    part of the histories and of the listings, and scores against all listings.
     """
     processes = processes or Processes()
     rng = np.random.default_rng([data.seed, 1, step])
@@ -86,11 +88,11 @@ def step_loss(
         if model.frozen:
             assert bank is not None
             rows, vectors = data.warm, bank.vectors
-        else:  # fresh ones first; a history of listing vectors reads the others with gradient, too
+        else:  # Fresh listings come first; the others are those of histories, also with gradient.
             others = np.setdiff1d(events, fresh) if model.user_pass is not None else fresh[:0]
             rows = np.concatenate([fresh, others])
             vectors = encode_with_gradient(model, data.inputs, rows, tables, processes)
-        place = np.full(data.log.listings, -1, np.int32)  # (L,) where each listing is in `rows`
+        place = np.full(data.log.listings, -1, np.int32)  # (L,) position of each listing in `rows`
         place[rows] = np.arange(len(rows), dtype=np.int32)
         user = encode_users(model, data.inputs, own, tables, place, vectors)  # (E, d)
     late = LateInteraction.of(config)
@@ -106,13 +108,13 @@ def step_loss(
         else:
             assert bank is not None
             item = bank.vectors[torch.from_numpy(candidates.bank_rows).to(vectors.device)]
-        # Outside the mixed precision: bfloat16 would round the scores to two digits.
+        # Outside of mixed precision, since bfloat16 would round the scores to two digits.
         scores = _scores(data, own, candidates, user, item, history, late) / config.temperature
         parts.append(_loss(data, own, candidates, scores, config, slots))
-    # Divided by the whole batch, so that the processes' parts add up to the mean.
+    # Divided by the size of the full batch, so that the sum over processes is the mean.
     loss = torch.stack([part for part, _ in parts]).mean() / len(batch)
     value, *counts = processes.total([float(loss.detach()), *(count for _, count in parts)])
-    # A corrected sum stands for the whole catalogue.
+    # A corrected sum estimates that over the full catalog.
     least = data.catalogue_size(batch.rows) if config.logq else 1
     compared = np.maximum(np.array(counts) / len(batch), least)
     return StepLoss(loss, float(value), float(np.exp(np.log(compared).mean())))
@@ -121,7 +123,7 @@ def step_loss(
 def encode_with_gradient(
     model: ListingModel, inputs: Inputs, rows: np.ndarray, tables: Tables, processes: Processes
 ) -> Tensor:
-    """Return (F, d) vectors of the bare listings `rows` (F,), of which each process encodes its part."""
+    """Return the vectors (F, d) of the listings `rows` (F,), of which each process encodes a part."""
     own = rows[processes.mine(len(rows))]
     if len(own):
         vectors = model.listings(TokenBatch(inputs.listings(own), tables[0].device), *tables)
@@ -133,9 +135,9 @@ def encode_with_gradient(
 def encode_users(
     model: ListingModel, inputs: Inputs, batch: Batch, tables: Tables, place: np.ndarray, vectors: Tensor
 ) -> Tensor:
-    """Return (E, d) the vector of each example's history, with gradient.
+    """Return the vectors (E, d) of the examples' histories, with gradient.
 
-    A model of listing vectors reads `vectors` (U, d), in which `place` (L,) says where each listing is.
+    For a model of listing vectors, `vectors` (U, d) has the listings, and `place` (L,) the row of each listing.
     """
     first, end, device = batch.first, batch.end, tables[0].device
     if not len(batch):
@@ -163,7 +165,7 @@ def _scores(
     history: Tensor | None,
     late: LateInteraction,
 ) -> Tensor:
-    """(E, C): cosines of users (E, d) and items (C, d), with late interaction those of the `history` (R, d) as well."""
+    """Return scores (E, C): cosines of users (E, d) and items (C, d), and with late interaction those of `history` (R, d)."""
     scores = user @ item.T
     if history is None:
         return scores
@@ -182,9 +184,9 @@ def _scores(
 
 @torch.no_grad()
 def greatest_so_far(values: Tensor, count: np.ndarray) -> Tensor:
-    """Return (R, C) int64: for each event and column the row of the greatest of `values` (R, C) in its window up to it.
+    """Return (R, C) int64: for each event and column, the row of the maximum of `values` (R, C) in its window up to the event.
 
-    `count` (B,) are the windows' events. Not `cummax`, which would need every window padded to the longest.
+    `count` (B,) has the number of events of each window. `cummax` would need windows that are padded to the longest.
     """
     best = values.clone()
     row = torch.arange(len(values), device=values.device)[:, None].repeat(1, values.shape[1])
@@ -207,14 +209,14 @@ def _loss(
 ) -> tuple[Tensor, float]:
     """The sum of the losses of `scores` (E, C), and how many listings they compare; `slots` positives has the whole batch."""
     if not len(batch):
-        return scores.sum(), 0.0  # nothing, but a part of the backward pass
+        return scores.sum(), 0.0  # 0, but part of the backward pass
     device, among = scores.device, data.same_market(batch.rows, candidates.listing)
     masks = candidate_masks(
         candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked, among, data.live
     )
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
-        # moves with time: what it tells the model need not learn, and what the model learns goes beside it.
+        # changes over time, so that the model learns what recency does not explain.
         recent = data.recent.counts(data.examples.at[batch.rows], candidates.listing)  # (E, C)
         scores = scores + torch.from_numpy(recency_prior(recent)).to(device)
     if config.logq:

@@ -1,4 +1,4 @@
-"""What every step of a training reads, and how it changes from epoch to epoch."""
+"""The data of the steps of a training, and its changes between epochs."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from listing_vibes.training.photo_encoder import TrainedPhotos
 
 @dataclass(frozen=True, eq=False)
 class StepData:
-    """What every step of a training reads."""
+    """The data of the steps of a training."""
 
     examples: Examples
     log: EventLog
     catalogue: Catalogue
     inputs: Inputs
-    warm: np.ndarray  # (W,) listings with a training event: cold listings are no negatives
-    masked: bool  # whether a listing of the history is no negative
+    warm: np.ndarray  # (W,) listings with a training event, since cold listings are not negatives
+    masked: bool  # whether listings of the history are excluded from the negatives
     seed: int
-    live: bool = True  # nor is one that is not active, where the history is masked
-    photos: TrainedPhotos | None = None  # where the photo encoder's last stages train, too
-    recent: RecentEvents | None = None  # whose logarithm joins the scores
-    baskets: Split | None = None  # where simultaneous training events are sets
-    mix: Mix | None = None  # of several markets: negatives are of the example's own
+    live: bool = True  # whether inactive listings also are, if `masked`
+    photos: TrainedPhotos | None = None  # if the photo encoder's last stages train
+    recent: RecentEvents | None = None  # whose logarithm is added to the scores
+    baskets: Split | None = None  # if simultaneous training events are sets
+    mix: Mix | None = None  # of several markets, whose negatives are of the same market
 
     @cached_property
     def share(self) -> np.ndarray:
-        """(L,) of all positives of the training, how many are each listing."""
+        """Return (L,) the share of each listing among all positives of the training."""
         positive = self.examples.positive
         counts = np.bincount(positive[positive >= 0], minlength=self.log.listings)
         if self.mix is not None:
@@ -44,21 +44,21 @@ class StepData:
         return counts / max(1, counts.sum())
 
     def same_market(self, rows: np.ndarray, listings: np.ndarray) -> np.ndarray | None:
-        """Return (E, C) bool: which listings (C,) are of the market of each example `rows` (E,); None: there is one market."""
+        """Return (E, C) bool: which listings (C,) are of the market of each example `rows` (E,); None with one market."""
         return None if self.mix is None else self.mix.same(self.examples.positive[rows, 0], listings)
 
     def catalogue_size(self, rows: np.ndarray) -> float:
-        """Return how many warm listings the market of an example of `rows` (E,) has, on average."""
+        """Return the mean number of warm listings in the markets of the examples `rows` (E,)."""
         if self.mix is None:
             return len(self.warm)
         return self.mix.size(self.examples.positive[rows, 0], self.warm)
 
     def in_epoch(self, epoch: int) -> StepData:
-        """Return the data as this epoch reads them: where baskets are sets, each in an order of its own.
+        """Return the data of an epoch, in which baskets that are sets have a random order.
 
-        Each event is then predicted from the earlier ones of its own basket, too, and the first of a basket from the earlier
-        baskets: over the epochs any part of a basket predicts any other member. Without that a market of one large basket
-        a user has next to nothing to learn from. What is asked later, the next basket from the earlier ones, stays as it is.
+        Each event is also predicted from the earlier ones of its basket, and the first one of a basket from earlier baskets, so that
+        over the epochs any part of a basket predicts any other member. Otherwise a market with one large basket per user would
+        have hardly any examples. Queries predict the next basket from earlier ones as before.
         """
         if self.baskets is None:
             return self
@@ -76,11 +76,11 @@ class StepData:
         )
 
     def with_buckets(self, number: int) -> StepData:
-        """Return the data with the buckets of values that one market alone has in the order of draw `number`.
+        """Return the data with the hash buckets of values of single markets in random order number `number`.
 
-        A bucket that stays is learned: that "bucket 37" was a popular seller here. In a market that the model never saw it
-        stands for somebody else, and misleads. Drawn anew with each encoding of the item bank, so that histories, candidates
-        and bank agree, a bucket says only that two listings share a value, which carries over.
+        With a constant order the model would learn that "bucket 37" is a popular seller, but in another market it is a different
+        one. The order changes with each encoding of the item bank, so that histories, candidates and bank agree, and a bucket only
+        shows that two listings share a value, which transfers.
         """
         if self.mix is None or not self.mix.buckets:
             return self

@@ -63,41 +63,41 @@ from listing_vibes.training.warm_start import SHORTER, WarmStart
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One training: on what, from what, into which folder."""
+    """The inputs and the folder of a training."""
 
     markets: list[Market]
-    photos: list[PhotoVectors | None]  # of each market
+    photos: list[PhotoVectors | None]  # photo vectors of each market
     run: Path
     resume: bool
     report: Report
-    refit_of: Path | None  # the run that this one repeats, and serves like
+    refit_of: Path | None  # the run that this one repeats
     start: WarmStart | None
 
     @property
     def work(self) -> Path:
-        """The folder of what is needed until the training ends."""
+        """Return the folder of files that are needed until the training ends."""
         return self.run / ".training"
 
     @property
     def single(self) -> bool:
-        """Whether there is one market."""
+        """Return whether there is one market."""
         return len(self.markets) == 1
 
     @property
     def transfer(self) -> TransferReport | None:
-        """What the model that this one starts from knows of the market."""
+        """Return the report on the transfer of the warm start's model to the market, or None."""
         return None if self.start is None else self.start.transfer(self.markets[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """The features of a training."""
+    """The features of the markets of a training."""
 
     featurizer: Featurizer
     parts: list[Features]  # of each market
-    features: Features  # of all
-    trained: TrainedPhotos | None = None  # photos whose encoder trains
-    tail: torch.nn.Module | None = None  # its stages that do
+    features: Features  # features of all markets
+    trained: TrainedPhotos | None = None  # photos of a trained encoder
+    tail: torch.nn.Module | None = None  # its trained stages
 
 
 def train(
@@ -112,24 +112,23 @@ def train(
 ) -> TrainingState:
     """Train on `market` and fill the folder `run`; `run.toml` comes last, so a folder with one is complete.
 
-    Of several markets, with the `photos` of each, `run` gets the model, and `run/markets` a run over each with it. Of a refit,
-    `refit_of` is the run that it repeats, as which it is to serve. With `start` the weights of another run are what the training
-    begins from.
+    With several markets and the `photos` of each, `run` has the model, and `run/markets` a run over each. In a refit, `refit_of` is
+    the run that it repeats, whose fitted blends are copied. With `start` the training has a warm start from another run.
 
     Raises:
-        VibesError: nothing to train on, a finished run in the way, nothing to resume, or a training that is at work there.
+        VibesError: there are no training events, `run` has a finished run, has nothing to resume, or is being written.
     """
     markets = [market] if isinstance(market, Market) else list(market)
     vectors = list(photos) if isinstance(photos, Sequence) else [photos]
     job = Job(markets, vectors, run, resume, report, refit_of, start)
     with reproducible():
-        # Under `accelerate launch` every process comes through here: all check, one writes.
+        # Under `accelerate launch` every process runs this: all check, one writes.
         if not launched().is_main_process:
             return _train(job, Resolved.of(settings))
         with only_writer(run, "vibes train"):
             for folder in (run, job.work):
                 sweep_left(folder)
-            if (run / "run.toml").exists():  # left by a writer that was killed when all was done
+            if (run / "run.toml").exists():  # It is left over if the writer was killed at the end.
                 shutil.rmtree(job.work, ignore_errors=True)
             return _train(job, Resolved.of(settings))
 
@@ -145,7 +144,7 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
         shorter = 1 if job.start is None else SHORTER
         settings = resolve(settings, data, len(job.markets), attributes, shorter)
     recent = recent_events(data, settings)
-    with launched().main_process_first():  # the others find the text vectors in the cache
+    with launched().main_process_first():  # The other processes use the cached text vectors.
         settings, fitted = fit_features(job, settings, parts)
     manifest = _manifest(job, settings, parts)
     if launched().is_main_process:
@@ -171,7 +170,7 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
 
 
 def _initial_settings(job: Job, settings: Resolved) -> Resolved:
-    """What was set, or what an interrupted training had; what is set of that must agree, but for what it leaves open."""
+    """Return the given settings, or those of an interrupted training, with which given ones must agree unless automatic."""
     if (job.run / "run.toml").exists():
         raise VibesError(f"{job.run} already holds a finished run; choose another folder or remove it first.")
     if not job.single:
@@ -179,12 +178,12 @@ def _initial_settings(job: Job, settings: Resolved) -> Resolved:
     if not job.resume:
         if (job.work / "run.toml").exists():
             raise VibesError(
-                f"{job.run} holds an unfinished training; go on with --resume (in Python resume=True), or remove the folder to "
+                f"{job.run} has an unfinished training; continue with --resume (in Python resume=True), or remove the folder to "
                 "start again."
             )
         return settings
     if not (job.work / "run.toml").is_file():
-        raise VibesError(f"{job.run} holds no interrupted training; start one without --resume.")
+        raise VibesError(f"{job.run} has no interrupted training; start one without --resume.")
     manifest = Manifest.load(job.work)
     if manifest.fingerprint != fingerprint_of(job.markets):
         paths = " or ".join(str(market.path) for market in job.markets)
@@ -204,7 +203,7 @@ def _initial_settings(job: Job, settings: Resolved) -> Resolved:
 
 
 def fit_features(job: Job, settings: Resolved, parts: list[TrainingData]) -> tuple[Resolved, Fitted]:
-    """Return what the model reads of each market, and `settings` with the token positions that takes."""
+    """Return the features of each market, and `settings` with the number of token positions."""
     job.report(Stage("features"))
     width, config, market = settings.encoder_config().width, settings.features, job.markets[0]
     durations = np.concatenate([part.log.duration[part.split.train] for part in parts])
@@ -246,7 +245,7 @@ def _manifest(job: Job, settings: Resolved, parts: list[TrainingData]) -> Manife
 
 
 def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
-    """Return the model as its first step finds it."""
+    """Return the model before the first step."""
     torch.manual_seed(settings.seed)
     featurizer = fitted.featurizer
     model = build_model(featurizer.vocabulary, settings)
@@ -255,7 +254,9 @@ def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
         with torch.no_grad():
             model.embedder.value.weight[1 : 1 + len(vectors)] = vectors
     if job.start is not None:
-        with launched().main_process_first():  # one embeds the texts of new values, and the others find them
+        with (
+            launched().main_process_first()
+        ):  # One process embeds the texts of new values, and the others use its cache.
             job.start.give_weights(model, featurizer, job.markets[0], settings.seed)
     if settings.init is not None and not _is_started(job):
         load_pretrained(Path(settings.init), model.longformer)
@@ -269,11 +270,11 @@ def start_model(job: Job, settings: Resolved, fitted: Fitted) -> ListingModel:
 def make_step_data(
     job: Job, settings: Resolved, data: TrainingData, fitted: Fitted, recent: RecentEvents | None
 ) -> StepData:
-    """Return what the steps read."""
+    """Return the data of the steps."""
     training, split = settings.training, data.split
     log = (
         data.log if training.unwanted_learned else data.log.positives
-    )  # as who serves the model reads histories
+    )  # Histories are encoded as in serving.
     if log is not data.log:
         split = replace(split, train=split.train[data.log.is_positive])
     baskets = split if training.baskets == "set" else None
@@ -302,7 +303,7 @@ def make_step_data(
 
 
 def recent_events(data: TrainingData, settings: Resolved) -> RecentEvents | None:
-    """Return what counts the recent events of a listing, where the loss knows them.
+    """Return the counter of recent events for the loss, or None.
 
     Raises:
         VibesError: the events have no timestamps.
@@ -318,7 +319,7 @@ def recent_events(data: TrainingData, settings: Resolved) -> RecentEvents | None
 def make_validation(
     job: Job, settings: Resolved, parts: list[TrainingData], fitted: Fitted, recent: RecentEvents | None
 ) -> Validate | None:
-    """Return what measures a model on validation: the mean over the markets."""
+    """Return the validation function of a model: the mean over the markets."""
     measures = []
     for part, features in zip(parts, fitted.parts, strict=True):
         log = part.log if settings.training.unwanted_learned else part.log.positives
@@ -328,7 +329,7 @@ def make_validation(
 
 
 def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, model: ListingModel) -> None:
-    """Embed the listings by the weights in the run folder, weigh what lists add, and write what a run holds; `run.toml` last."""
+    """Embed the listings by the weights in the run folder, fit the default blend, and write the run, with `run.toml` last."""
     market, photos, run, report = job.markets[0], job.photos[0], job.run, job.report
     settings, featurizer, features = manifest.settings, fitted.featurizer, fitted.features
     load_weights(run / "model.safetensors", model)
@@ -343,7 +344,7 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
     spaces = spaces_of(market, photos, engine, report)
-    # Weights may be finite and their embeddings not, and a refit has no validation that would have noticed.
+    # Finite weights may give embeddings that are not finite, and a refit has no validation to detect this.
     check_finite(
         "embedding of a listing", spread(spaces["model"]), manifest.steps, settings.training.learning_rate
     )
@@ -360,15 +361,15 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
 def _settings_of_lists(
     job: Job, settings: Resolved, data: TrainingData, engine: Engine, spaces: dict[str, np.ndarray]
 ) -> Resolved:
-    """What the finished model shows of how lists are to use it: whether they read unwanted events, and what they add."""
+    """Return the settings that are resolved by the finished model: whether it reads unwanted events, and the default blend."""
     training, listings = settings.training, spaces["model"]
     if training.unwanted_learned and approaches_unwanted(
         engine, listings, data.log, data.split.train, settings.seed
     ):
         job.report(
             Notice(
-                'The events that say "not this" did not teach this model to keep away, so lists do not read them; what is like '
-                "their listings loses instead."
+                "The model did not learn from unwanted events, so its lists do not use them as input; similar listings get lower "
+                "scores instead."
             )
         )
         training = training.model_copy(update={"unwanted_learned": False})
@@ -384,5 +385,5 @@ def _settings_of_lists(
 
 
 def _is_started(job: Job) -> bool:
-    """Whether the loop of steps has left a checkpoint."""
+    """Return whether the training loop has written a checkpoint."""
     return (job.work / "state.safetensors").is_file()

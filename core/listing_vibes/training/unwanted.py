@@ -1,4 +1,4 @@
-"""Whether a model that reads unwanted events has learned to keep away from listings like theirs."""
+"""The check whether a model has learned from unwanted events to rank similar listings lower."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from listing_vibes.run.engine import Engine
 from listing_vibes.search.index import best
 from listing_vibes.training.examples import training_ends
 
-#: Standard errors by which lists have to hold more of what is unwanted.
+#: The number of standard errors of a significant increase of unwanted listings.
 SIGNIFICANT = 2.0
-#: Unwanted events that are looked at, at most, and how many of them at once; neighbors of a listing, and the length of a list.
+#: The maximum number of unwanted events, the batch size, the number of neighbors of a listing, and the length of a list.
 MOST, TOGETHER, NEIGHBORS, FIRST = 400, 50, 20, 10
 
 
 def approaches_unwanted(
     engine: Engine, listings: np.ndarray, log: EventLog, train: np.ndarray, seed: int
 ) -> bool:
-    """Return whether lists hold significantly more listings like an unwanted one once its event is read than before.
+    """Return whether lists after an unwanted event have significantly more similar listings than before it.
 
-    Looked at are unwanted events that come before a user's last one where `train` (N,) holds: how many of the first 10 listings
-    by the model only are among the 20 nearest to the unwanted one.
+    For unwanted events before the last one of a user's `train` (N,) events, it counts how many of the first 10 listings by the
+    model only are among the 20 nearest to the unwanted one.
 
     Args:
         listings: (L, d) float32, the embeddings of all.
     """
-    start, rows = log.start[log.user], np.flatnonzero(~log.is_positive)  # of `train` none is unwanted
+    start, rows = log.start[log.user], np.flatnonzero(~log.is_positive)  # `train` has no unwanted events
     rows = rows[(rows > start[rows]) & (rows < training_ends(log, train)[log.user[rows]])]
     if not len(rows) or len(listings) <= NEIGHBORS + FIRST:
         return False
@@ -44,7 +44,7 @@ def approaches_unwanted(
 
 
 def _nearest(vectors: np.ndarray, listings: np.ndarray, unwanted: np.ndarray, count: int) -> np.ndarray:
-    """(n, count) the listings nearest to `vectors` (n, d), each but the one of `unwanted` (n,)."""
+    """Return the listings (n, count) nearest to `vectors` (n, d), without `unwanted` (n,)."""
     scores = vectors @ listings.T  # (n, L)
     scores[np.arange(len(unwanted)), unwanted] = -np.inf
     return best(scores, count)[0]

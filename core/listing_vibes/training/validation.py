@@ -1,4 +1,4 @@
-"""Recall on the validation queries, as training measures it to choose the best weights."""
+"""Recall on the validation queries, by which training selects the best weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from listing_vibes.training.distributed import Processes
 from listing_vibes.training.optimize import Validate
 from listing_vibes.training.photo_encoder import TrainedPhotos
 
-#: Validation queries that are ranked, at most.
+#: The maximum number of validation queries.
 QUERIES = 1000
 
 
@@ -35,11 +35,11 @@ def validation(
     photos: TrainedPhotos | None = None,
     recent: RecentEvents | None = None,
 ) -> Validate | None:
-    """Return what measures recall@30, and its smooth form, over at most `QUERIES` of the validation queries; None without any.
+    """Return a function of recall@30 and smooth recall@30 over at most `QUERIES` validation queries; None without queries.
 
     Args:
-        inputs: of the log of `data`, without unwanted events where the model has not learned these.
-        recent: where the loss knows what is recent, so does validation, by the same weight.
+        inputs: those of the log of `data`, without unwanted events if the model does not read them.
+        recent: recency with the same weight as in the loss, if that has it.
     """
     queries, log, training = data.split.valid, data.log, settings.training
     if not len(queries):
@@ -57,9 +57,9 @@ def validation(
     def recall(model: ListingModel) -> tuple[float, float]:
         now = inputs if photos is None else photos.inputs(inputs, photos.encode_all(model, processes))
         part = encode_listings(model, now, needed[processes.mine(len(needed))], dtype=training.dtype)
-        listings = np.zeros((log.listings, model.width), np.float32)  # (L, d), the others are no candidates
+        listings = np.zeros((log.listings, model.width), np.float32)  # (L, d); the others are not candidates
         listings[needed] = gather(part, len(needed))
-        mine = queries.take(processes.mine(len(queries)))  # each process ranks its own
+        mine = queries.take(processes.mine(len(queries)))  # Each process ranks a part.
         start, end = mine.start, mine.end
         if log.has_negatives and not training.unwanted_learned:
             start, end = log.positives_before[start], log.positives_before[end]
@@ -71,7 +71,7 @@ def validation(
                 scores += recency_prior(recent.counts(batch.at), training.temperature / (1 + late.weight))
             ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
         ranks = gather(ranks, len(queries))
-        # Nothing is at least as good as a target whose score is not a number, so that it would come before the first.
+        # No score compares with NaN, so a target with a NaN score would rank first.
         if (ranks < 1).any() or not np.isfinite(spread(listings)):
             return float("nan"), float("nan")
         values = np.column_stack([ranks <= K, smooth_recall(ranks)])  # (Q, 2)
@@ -82,7 +82,7 @@ def validation(
 
 
 def mean_validation(parts: Sequence[Validate | None]) -> Validate | None:
-    """Return the mean over the markets that have something to validate on; None where none has."""
+    """Return the mean over the markets with validation queries; None if there are none."""
     measures = [part for part in parts if part is not None]
     if not measures:
         return None
@@ -95,15 +95,14 @@ def mean_validation(parts: Sequence[Validate | None]) -> Validate | None:
 
 
 def spread(vectors: np.ndarray) -> float:
-    """Return the difference of the least and the greatest number in vectors (L, d), without a copy; no number where one is none."""
+    """Return the range of the numbers in vectors (L, d), without a copy; NaN if one is not finite."""
     return float(vectors.max() - vectors.min())
 
 
 def _needed(log: EventLog, queries: Queries, catalogue: Catalogue) -> np.ndarray:
-    """(n,) the listings whose vectors decide the ranks of `queries`: active at one of their moments, in a history, or a target.
+    """Return the listings (n,) that affect the ranks of `queries`: active at one of their moments, in a history, or a target.
 
-    All of them where unwanted events are weighed by the spread over all, and in leave-one-out, which does not ask when a
-    listing was active.
+    These are all listings with unwanted events, whose penalty depends on all scores, and in leave-one-out, where all are candidates.
     """
     if not (queries.masked and queries.live) or log.has_negatives:
         return np.arange(log.listings)

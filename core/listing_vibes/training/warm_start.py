@@ -1,4 +1,4 @@
-"""A training that begins from a trained run: its settings, its vocabulary and its weights, and what is new beside them."""
+"""Warm start of a training from another run: its settings, its vocabulary and its weights, extended by new values."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from listing_vibes.run.transfer import transfer_settings
 from listing_vibes.run.versions import reading
 from listing_vibes.training.resolve import reopen
 
-#: What a model is, which no training from it can change.
+#: The settings of a model that a warm start cannot change.
 SHAPE = ("preset", "encoder", "history", "features", "init")
-#: A training of a model that knows most of what there is to learn is as many times shorter. At its own learning rate: a third or
-#: two thirds of it did worse on validation (Albany, two seeds).
+#: The factor by which a warm-started training is shorter. The learning rate is the same, since a third or two thirds of it had a lower
+#: validation recall (Albany, two seeds).
 SHORTER = 5
 LEAST_EPOCHS = 4
 SHORT: dict[str, Any] = {
@@ -48,7 +48,7 @@ SHORT: dict[str, Any] = {
     "validate_every": 12,
     "patience": 2,
 }
-#: Known rows of a table whose names are embedded to learn from, at most; the frequent values come first.
+#: The maximum number of rows of a table whose names are embedded; frequent values come first.
 MOST_KNOWN = 2000
 #: Sentence vectors (N, w) of N names.
 EmbedNames = Callable[[Sequence[str]], np.ndarray]
@@ -56,21 +56,21 @@ EmbedNames = Callable[[Sequence[str]], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class WarmStart:
-    """The run that a training begins from, in memory."""
+    """The run of a warm start, in memory."""
 
     run: Path
     manifest: Manifest
     featurizer: Featurizer
     weights: dict[str, torch.Tensor]
-    digest: str  # of the weights
-    seen: list[MarketSummary]  # by its training
+    digest: str  # digest of the weights
+    seen: list[MarketSummary]  # summaries of the markets of its training
 
     @classmethod
     def load(cls, run: Path) -> WarmStart:
-        """Read the model of the run folder `run`.
+        """Load the model of the run folder `run`.
 
         Raises:
-            VibesError: it has no model, one of another format, or one that no training can go on with.
+            VibesError: it has no model, a model of another format, or one without support for a warm start.
         """
         with reading(run) as folder:
             manifest = Manifest.load(folder)
@@ -86,31 +86,31 @@ class WarmStart:
                 )
             if is_trained(manifest.photo_encoder) or manifest.settings.features.photo_train_blocks:
                 raise VibesError(
-                    f"{run} trained stages of its photo encoder, with which no other training can go on; start from a run "
+                    f"{run} trained stages of its photo encoder, which cannot be trained further; start from a run "
                     "with features.photo_train_blocks = 0."
                 )
             weights = load_file(folder / "model.safetensors")
             return cls(run, manifest, featurizer, weights, weights_digest(folder), load_summaries(folder))
 
     def settings(self, given: Settings, market: Market) -> Resolved:
-        """Return those of the run at work in `market`, shorter and gentler, with what is `given` in their place.
+        """Return the settings of the run in `market` for a shorter training, updated with those `given`.
 
-        What the run's market chose by its size, and what lists add, is left for `market` to choose. Where a model of several
-        markets compares the listings of a history one by one, what is trained from it goes on to: recall@30 .334 against .284
-        without in Singapore, .375 and .372 in Albany, .436 and .417 in Salem (one seed).
+        Settings that were resolved by the size of the run's market, and the default blend, are resolved again for `market`. The late
+        interaction of a model of several markets stays: recall@30 with and without it .334 and .284 in Singapore, .375 and .372
+        in Albany, .436 and .417 in Salem (one seed).
 
         Raises:
-            VibesError: the model would be another one.
+            VibesError: a given setting would change the model.
         """
-        own = transfer_settings(self.manifest, market)[0]
+        settings = transfer_settings(self.manifest, market)[0]
         self.check(given)
         if given.training.recipe != "single-stage":
             raise VibesError(
-                "training.recipe = 'two-stage' trains from nothing; leave it out beside --init-from."
+                "training.recipe = 'two-stage' trains from scratch; leave it out with --init-from."
             )
         started = self.manifest.started
-        training = reopen(own.training, SHORTER if started else 1).model_dump(exclude_unset=True)
-        if not started:  # a run that was started so is short already
+        training = reopen(settings.training, SHORTER if started else 1).model_dump(exclude_unset=True)
+        if not started:  # A run that was warm-started is already short.
             epochs = max(LEAST_EPOCHS, math.ceil(training.get("max_epochs", 50) / SHORTER))
             training |= SHORT | {"max_epochs": min(training.get("max_epochs", 50), epochs)}
             if "max_steps" in training:
@@ -119,62 +119,62 @@ class WarmStart:
             "bf16",
             "stop_after",
             "pretrain_steps",
-        ):  # of the machine, of a refit, of a model that knew nothing
+        ):  # These depend on the machine, on a refit or on a training from scratch.
             training.pop(name, None)
-        if not training.get("unwanted_learned"):  # there may be enough of it now
+        if not training.get("unwanted_learned"):  # There may be enough unwanted events now.
             training.pop("unwanted_learned", None)
         training |= given.training.model_dump(exclude_unset=True)
         named = {name: getattr(given, name) for name in given.model_fields_set - {*SHAPE, "training"}}
-        stored = own.model_dump(
+        stored = settings.model_dump(
             exclude_unset=True, exclude={"blend", "positions", "training", "init", "seed"}
         )
         settings = Resolved.model_validate(stored | {"training": ResolvedTraining.model_validate(training)})
         return settings.model_copy(update={"split": ResolvedSplit(), "seed": given.seed} | named)
 
     def check(self, given: Settings) -> None:
-        """Raise an error where `given` are settings of another model.
+        """Check that the settings `given` do not change the model.
 
         Raises:
-            VibesError: they are.
+            VibesError: they do.
         """
-        own = self.manifest.settings
+        settings = self.manifest.settings
         for name in SHAPE:
             if name in given.model_fields_set:
-                self._check_same(name, getattr(given, name), getattr(own, name))
+                self._check_same(name, getattr(given, name), getattr(settings, name))
         if "max_listings" in given.training.model_fields_set:
             most = given.training.max_listings
-            changed = own.model_copy(
-                update={"training": own.training.model_copy(update={"max_listings": most})}
+            changed = settings.model_copy(
+                update={"training": settings.training.model_copy(update={"max_listings": most})}
             )
-            if changed.encoder_config() != own.encoder_config():  # item positions are weights
-                self._check_same("training.max_listings", most, own.training.max_listings)
+            if changed.encoder_config() != settings.encoder_config():  # Item positions have weights.
+                self._check_same("training.max_listings", most, settings.training.max_listings)
 
-    def _check_same(self, name: str, requested: Any, own: Any) -> None:
+    def _check_same(self, name: str, requested: Any, stored: Any) -> None:
         if isinstance(requested, BaseModel):
             for key in requested.model_fields_set:
-                self._check_same(f"{name}.{key}", getattr(requested, key), getattr(own, key))
+                self._check_same(f"{name}.{key}", getattr(requested, key), getattr(stored, key))
         elif isinstance(requested, Mapping):
             for key, value in requested.items():
                 size = getattr(self.manifest.settings.encoder_config(), key, None)
-                self._check_same(f"{name}.{key}", value, own.get(key, size))
-        elif requested != own:
+                self._check_same(f"{name}.{key}", value, stored.get(key, size))
+        elif requested != stored:
             raise VibesError(
-                f"Option --init-from starts from the model of {self.run}, of which {name} is {own!r}, not {requested!r}; leave it out, "
+                f"Option --init-from starts from the model of {self.run}, of which {name} is {stored!r}, not {requested!r}; leave it out, "
                 "or train without --init-from."
             )
 
     def transfer(self, market: Market) -> TransferReport:
-        """Return what the model knows of `market`.
+        """Return the report on the transfer of the model to `market`.
 
         Raises:
-            VibesError: nothing, or an attribute as another type.
+            VibesError: the model knows no attribute of the market, or one with another type.
         """
         transferred = self.manifest.carried
         name = transferred.market_name if transferred else self.manifest.market_name
         return TransferReport.of(market, self.featurizer, self.run, name, self.digest, learned=True)
 
     def give_weights(self, model: ListingModel, featurizer: Featurizer, market: Market, seed: int) -> None:
-        """Give `model`, which reads what `featurizer` makes, the weights; new rows start near those of similar names."""
+        """Load the weights into `model`, whose inputs `featurizer` computes; new rows are initialized near those of similar names."""
         cache = text_cache(market)
 
         def embed_names(names: Sequence[str]) -> np.ndarray:
@@ -194,10 +194,10 @@ def transfer_weights(
     embed_names: EmbedNames,
     seed: int = 0,
 ) -> None:
-    """Give `model`, which has the vocabulary `now`, the `weights` of a model with the vocabulary `before`.
+    """Load the `weights` of a model with the vocabulary `before` into `model`, which has the vocabulary `now`.
 
-    What no name helps with (buckets of unseen values, map cells, durations, bins of new numbers, layers of photos or texts
-    that are new) stays as `model` has it, and so do token positions that the weights lack.
+    Rows without a name (buckets of unseen values, map cells, durations, bins of new numbers, layers of new photo or text encoders) and
+    additional token positions keep their initialization in `model`.
     """
     old, new = Rows.of(before), Rows.of(now)
     meanings = {
@@ -211,20 +211,20 @@ def transfer_weights(
     }
     rng = np.random.default_rng([seed, 17])
     state = model.state_dict()
-    for name, own in state.items():
+    for name, ours in state.items():
         theirs = weights.get(name)
         if theirs is None:
             continue
         if name in meanings:
-            _fill_table(own, theirs, *meanings[name], before, now, embed_names, rng)
-        elif own.shape[1:] == theirs.shape[1:]:  # tables of positions may have fewer or more rows
-            rows = min(len(own), len(theirs))
-            own[:rows] = theirs[:rows]
+            _fill_table(ours, theirs, *meanings[name], before, now, embed_names, rng)
+        elif ours.shape[1:] == theirs.shape[1:]:  # Tables of positions may have fewer or more rows.
+            rows = min(len(ours), len(theirs))
+            ours[:rows] = theirs[:rows]
     model.load_state_dict(state)
 
 
 def _fill_table(
-    own: torch.Tensor,
+    ours: torch.Tensor,
     theirs: torch.Tensor,
     was: list[Meaning],
     requested: list[Meaning],
@@ -235,11 +235,9 @@ def _fill_table(
 ) -> None:
     place = places(requested, was)
     available = np.flatnonzero(place >= 0)
-    trained, table = theirs.float().numpy(), own.float().numpy().copy()
+    trained, table = theirs.float().numpy(), ours.float().numpy().copy()
     table[available] = trained[place[available]]
-    for (
-        entry
-    ) in now.attributes:  # bins that changed take over what was at their quantiles; slopes keep their sum
+    for entry in now.attributes:  # Changed bins take the rows at their quantiles, and slopes keep their sum.
         old = before.attribute(entry.name)
         if old is None or not type_of(entry.kind).binned or entry.edges == old.edges or not entry.size:
             continue
@@ -254,11 +252,11 @@ def _fill_table(
         if new and len(like) > 1:
             vectors = embed_names([_name(requested[row]) for row in [*like, *new]])
             table[new] = likely_rows(vectors[: len(like)], table[like], vectors[len(like) :], rng)
-    own.copy_(torch.from_numpy(table).to(own.dtype))
+    ours.copy_(torch.from_numpy(table).to(ours.dtype))
 
 
 def _name(meaning: Meaning) -> str:
-    """What a row is called in words."""
+    """Return the name of a row in words."""
     what, name, *rest = meaning
     words = name.replace("_", " ")
     return f"{words}: {rest[0]}" if what == "value" and rest else words
