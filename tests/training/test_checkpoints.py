@@ -54,7 +54,7 @@ def test_a_signal_loses_no_step_and_the_rest_is_as_if_it_never_came(small_market
     done = steps_of(run)[-1]
     assert done >= 7 and f"after step {done};" in stderr and "Traceback" not in stderr
     again = subprocess.run([*command, "--resume"], stderr=subprocess.PIPE, text=True, check=True)
-    assert f"goes on from step {done} of" in again.stderr
+    assert f"continues from step {done} of" in again.stderr
     train_apart(small_market, tmp_path / "whole", settings)
     assert steps_of(run) == steps_of(tmp_path / "whole")
     assert weights(run) == weights(tmp_path / "whole")

@@ -124,7 +124,7 @@ def test_validation_is_told_and_one_market_in_a_list_is_one_market(run, towns, q
     assert alone.path == tmp_path / "alone" and Manifest.load(alone.path).markets is None
     with pytest.raises(VibesError, match="is there twice"):
         train([towns["a"], towns["a"]], tmp_path / "twice", short)
-    with pytest.raises(VibesError, match="recency_days = 30 counts what was recent in one market"):
+    with pytest.raises(VibesError, match="recency_days = 30 counts recent events of one market"):
         train([towns["a"], towns["b"]], tmp_path / "recent", {"training": {"recency_days": 30}})
 
 
