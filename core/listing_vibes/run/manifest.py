@@ -123,7 +123,7 @@ def _no_run(run: Path) -> VibesError:
     if run.is_file():
         return VibesError(f"{run} is a file, not a run; give the folder of a run, such as {run.parent}.")
     return VibesError(
-        f"{run} is no run folder (it has no run.toml); create one with `vibes train MARKET {run}`."
+        f"{run} is not a run folder (it has no run.toml); create one with `vibes train MARKET {run}`."
     )
 
 
