@@ -15,7 +15,7 @@ from helpers.copies import copied
 from listing_vibes import Market, Run, evaluate, train
 from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment
 
-PAGE = Path(__file__).resolve().parent.parent / "assets" / "docs" / "python.md"
+PAGE = Path(__file__).resolve().parent.parent / "assets" / "docs" / "how-to" / "python.md"
 OPTIONS = doctest.ELLIPSIS
 #: What a notebook user meets, each with an example.
 FACES = [

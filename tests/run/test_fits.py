@@ -109,6 +109,7 @@ def test_it_recommends_what_the_row_puts_first(run, added, nearest):
         update={
             "weight": 0.3 * (fit.days is not None),
             "share": 0.5 * (fit.space is not None),
+            "space": fit.space and "attributes",
             "nearest": nearest,
         }
     )
