@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from listing_vibes.market.photo_decoding import MemoryBudget, PhotoProblem, decoding_problem, open_photo
+from listing_vibes.market.photo_decoding import MemoryBudget, decoding_problem, open_photo
+from listing_vibes.market.photo_files import PhotoProblem
 
 # pytest resets the filters that `photo_decoding` sets at import.
 pytestmark = [

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from listing_vibes.market import photo_files
-from listing_vibes.market.photo_decoding import PhotoProblem
-from listing_vibes.market.photo_files import OUTSIDE, PhotoFolders, locate, photo_problem, read
+from listing_vibes.market.photo_files import OUTSIDE, PhotoFolders, PhotoProblem, locate, photo_problem, read
 
 # pytest resets the filters that `photo_decoding` sets at import.
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -10,8 +10,7 @@ import pytest
 from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_decoding import PhotoProblem
-from listing_vibes.market.photo_files import locate, read
+from listing_vibes.market.photo_files import PhotoProblem, locate, read
 from listing_vibes.market.profile import profile
 from listing_vibes.market.profile_text import WIDTH, render
 from listing_vibes.market.splits import Catalogue, make_split

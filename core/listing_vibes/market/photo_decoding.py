@@ -18,6 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from listing_vibes.market.photo_ending import image_end
+from listing_vibes.market.photo_files import PhotoProblem
 
 #: A larger image is a mistake or a decompression bomb.
 MAX_PIXELS = 100_000_000
@@ -33,18 +34,6 @@ STRIP = 2**20  # pixels that are converted at a time
 # `MAX_PIXELS` limits the size, and `PhotoProblem` reports damage, so that Pillow's warnings are redundant.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-class PhotoProblem(Exception):
-    """Why a photo cannot be used.
-
-    Attributes:
-        reason: such as "is missing".
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the file {reason}")
-        self.reason = reason
 
 
 class MemoryBudget:

@@ -11,13 +11,24 @@ from pathlib import Path
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.fingerprint import stamp as file_stamp
-from listing_vibes.market.photo_decoding import PhotoProblem, decoding_problem
 from listing_vibes.market.photo_urls import FETCHED
 
 MISSING = "is missing"
 OUTSIDE = "lies outside of the market folder"
 MAX_BYTES = 256 * 2**20
 TOO_LARGE = f"is larger than {MAX_BYTES // 2**20} MB"
+
+
+class PhotoProblem(Exception):
+    """Why a photo cannot be used.
+
+    Attributes:
+        reason: such as "is missing".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the file {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,8 @@ def photo_problem(name: str, folders: PhotoFolders) -> str | None:
         return "is an empty file"
     if size > MAX_BYTES:
         return TOO_LARGE
+    from listing_vibes.market.photo_decoding import decoding_problem  # Pillow, which a list does not need
+
     return decoding_problem(file, decode_all=False)
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.thumbnails import thumbnail as _thumbnail
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
-from listing_vibes.market.photo_files import locate, read
+from listing_vibes.market.photo_decoding import open_photo
+from listing_vibes.market.photo_files import PhotoProblem, locate, read
 
 
 def thumbnail(market: Market, photo_path: str, size: int = 320) -> Path | None:

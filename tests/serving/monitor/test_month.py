@@ -122,7 +122,7 @@ def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, befor
     asked = pd.read_parquet(shop / "q.parquet")
     assert len(lost) == (asked["rank"] > 30).sum()
     files = {path.stem for path in (shop / "a-queries").iterdir()}
-    assert {"recall", "coverage", "cold", "histories", "attribute-price"} <= files and "vectors" not in files
+    assert {"recall", "cold", "histories", "attribute-price"} <= files and "vectors" not in files
     cold = pd.read_csv(shop / "a-queries" / "cold.csv")
     assert len(cold) == asked["cold_listing"].sum()
     page = vibes("monitor", run, "--memo", shop / "a.html", check=1)

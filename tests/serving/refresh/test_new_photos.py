@@ -15,7 +15,7 @@ from listing_vibes.features.photos.market_photos import market_photos
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_decoding import PhotoProblem
+from listing_vibes.market.photo_files import PhotoProblem
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.refresh.merge import Changes

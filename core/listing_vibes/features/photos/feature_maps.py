@@ -10,8 +10,7 @@ from listing_vibes.features.photos.vectors import PhotoJob, cache_root, encode_p
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_decoding import PhotoProblem
-from listing_vibes.market.photo_files import locate, stamp
+from listing_vibes.market.photo_files import PhotoProblem, locate, stamp
 from listing_vibes.progress import Report
 
 

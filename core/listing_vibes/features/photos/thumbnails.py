@@ -9,7 +9,8 @@ from PIL import Image
 from listing_vibes.market import photo_files
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
+from listing_vibes.market.photo_decoding import open_photo
+from listing_vibes.market.photo_files import PhotoProblem
 
 
 def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | None:

@@ -28,7 +28,8 @@ from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.fingerprint import file_sha256
-from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
+from listing_vibes.market.photo_decoding import open_photo
+from listing_vibes.market.photo_files import PhotoProblem
 from listing_vibes.progress import Counted, Report
 
 VAE = "vae"

@@ -25,7 +25,8 @@ from listing_vibes.market import photo_files
 from listing_vibes.market.caches import can_be_written, market_cache
 from listing_vibes.market.columns import Columns
 from listing_vibes.market.documents import write_text
-from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
+from listing_vibes.market.photo_decoding import open_photo
+from listing_vibes.market.photo_files import PhotoProblem
 from listing_vibes.progress import Counted, Notice, Report
 
 #: Joins the names of several encoders.

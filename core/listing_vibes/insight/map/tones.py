@@ -9,8 +9,8 @@ import pandas as pd
 
 from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
-from listing_vibes.market.photo_files import locate, read
+from listing_vibes.market.photo_decoding import open_photo
+from listing_vibes.market.photo_files import PhotoProblem, locate, read
 
 SIDE = 24  # pixels per side of the reduced cover
 #: Columns of the map: brightness (0 to 1), colorfulness (0 to 1), and the tones as bits; missing without a readable cover.
