@@ -42,7 +42,7 @@ class Case:
     rules: dict[str, Any] = field(default_factory=dict)
     page: dict[str, str] = field(default_factory=dict)
     at: str | None = None
-    beside: str | None = None
+    blend: str | None = None
     not_for: str = ""  # why there is no such rule for listings
     no_page: str = ""  # why the page of similar listings has none
     as_usual: tuple[str, ...] = ()  # for which the list is that without a rule
@@ -64,8 +64,8 @@ def cases(run: Run) -> dict[str, Case]:
     day = "2025-03-20"
     return {
         "none": Case(as_usual=tuple(KINDS)),
-        "`--blend recency`": Case({}, {"with": "recency"}, beside="recency", not_for=NO_ADDITION),
-        "`--blend nothing`": Case({}, {"with": "nothing"}, beside="nothing", not_for=NO_ADDITION, as_usual=("recommend",)),
+        "`--blend recency`": Case({}, {"with": "recency"}, blend="recency", not_for=NO_ADDITION),
+        "`--blend nothing`": Case({}, {"with": "nothing"}, blend="nothing", not_for=NO_ADDITION, as_usual=("recommend",)),
         "`--at`, live then": Case({"live_only": True}, {"live": "1", "day": day}, at=day, no_page=NO_MOMENT),
         "`live_only: true`": Case({"live_only": True}, {"live": "1"}, as_usual=("recommend",)),
         "`live_only: false`": Case({"live_only": False}, {"live": "0"}, as_usual=("similar",)),
@@ -103,18 +103,18 @@ class Faces:
 
     def python(self, kind: str, case: Case) -> list[tuple[str, str]]:
         if kind == "recommend":
-            return listed(self.run.recommend(USER, K, at=case.at, rules=case.rules, beside=case.beside))
+            return listed(self.run.recommend(USER, K, at=case.at, rules=case.rules, blend=case.blend))
         return listed(self.run.similar(LISTING, K, at=case.at, rules=case.rules))
 
     def command(self, kind: str, case: Case) -> list[tuple[str, str]]:
         of = USER if kind == "recommend" else LISTING
         options = rules_file(self.folder.parent, **case.rules)
         options += ["--at", case.at] if case.at else []
-        options += ["--blend", case.beside] if case.beside else []
+        options += ["--blend", case.blend] if case.blend else []
         return named(json.loads(vibes(kind, RUN, of, "-k", K, *options, "--json").stdout))
 
     def service(self, kind: str, case: Case) -> list[tuple[str, str]]:
-        more = {"at": case.at, "blend": case.beside}
+        more = {"at": case.at, "blend": case.blend}
         asked = case.rules | {"k": K} | {name: value for name, value in more.items() if value is not None}
         answer = self.client.get(f"/{kind}/{USER if kind == 'recommend' else LISTING}", params=asked)
         assert answer.status_code == 200, answer.json()
@@ -125,7 +125,7 @@ class Faces:
         self.jobs += 1
         out = self.folder / str(self.jobs)
         rules = Rules.of(case.rules | {"k": K})
-        scorer = prepare(RUN, out, kind, rules, "model", case.at, CHUNK, beside=case.beside)  # type: ignore[arg-type]
+        scorer = prepare(RUN, out, kind, rules, "model", case.at, CHUNK, blend=case.blend)  # type: ignore[arg-type]
         is_user, run = kind == "recommend", scorer.run
         row = run.log.users.index(USER) if is_user else run.listing_row[LISTING]
         number = int(np.flatnonzero(scorer.rows == row)[0]) // CHUNK

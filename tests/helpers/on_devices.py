@@ -112,10 +112,10 @@ def same_weights_same_answers(run: Path, there: str, tmp_path: Path, least: floa
                 "listings": engine.encode_listings(),
                 "exact histories": engine.in_float32().encode_histories(log, start, end),
                 "histories": engine.encode_histories(log, start, end),
-                "histories beside a table": engine.encode_histories(log, start, end, opened.vectors("model")),
+                "histories blend a table": engine.encode_histories(log, start, end, opened.vectors("model")),
                 "exact embedded": embedded.vectors("model"),
                 "newcomer": Newcomers(opened).encode(cells, [photo], ["model"]).vectors["model"][None],
-                "recommended": opened.recommend(log.users[0], 12, beside=NOTHING)
+                "recommended": opened.recommend(log.users[0], 12, blend=NOTHING)
                 .set_index("listing_id")["score"]
                 .sort_index(),
                 "similar": opened.similar(opened.listing_ids[0], 5)["listing_id"].tolist(),

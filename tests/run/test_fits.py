@@ -116,7 +116,7 @@ def test_it_recommends_what_the_row_puts_first(run, added, nearest):
     kept = load_fits(run.path)
     save_fits(results_of(run.path), [fit])
     try:
-        found = run.recommend("u1", 5, beside=added)
+        found = run.recommend("u1", 5, blend=added)
         log, start, end = of_users(run, ["u1"], None)
         none = np.array([-1])
         query = Queries(none, none, none, np.array([run.after_last_event]), start, end, masked=True)
@@ -148,7 +148,7 @@ def test_it_recommends_what_the_row_puts_first(run, added, nearest):
 
 def test_what_was_not_fitted_is_said(run, tmp_path):
     with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbors, neighbors\+recency, ids"):
-        run.recommend("u1", beside="luck")
+        run.recommend("u1", blend="luck")
     copy_fits(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
     assert not (tmp_path / FILE).exists()
     copy_fits(run.path, tmp_path)
@@ -157,7 +157,7 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
     place.rename(tmp_path / "away")
     try:
         with pytest.raises(VibesError, match="fit them with `vibes evaluate`"):
-            run.recommend("u1", beside="recency")
+            run.recommend("u1", blend="recency")
     finally:
         (tmp_path / "away").rename(place)
 
@@ -166,10 +166,10 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
     kept = load_fits(run.path)
     try:
         save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="text", share=0.5)])
-        assert len(run.recommend("u1", 3, beside="neighbours")) == 3
+        assert len(run.recommend("u1", 3, blend="neighbours")) == 3
         save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="sounds", share=0.5)])
         with pytest.raises(VibesError, match="has no sounds vectors for neighbors"):
-            run.recommend("u1", beside="neighbours")
+            run.recommend("u1", blend="neighbours")
     finally:
         save_fits(results_of(run.path), kept)
 

@@ -45,7 +45,7 @@ def test_a_hidden_listing_is_a_not_of_the_request(run, rules):
     plain = run.recommend(history, 120, rules=rules)
     assert by_history[C.LISTING].tolist() != plain[C.LISTING].tolist()
     # What is recent is added to that.
-    recent = [run.recommend(one, 120, rules=rules, beside="recency") for one in (told, history)]
+    recent = [run.recommend(one, 120, rules=rules, blend="recency") for one in (told, history)]
     more = [
         (one.set_index(C.LISTING)["score"] - bare.set_index(C.LISTING)["score"]).dropna()
         for one, bare in zip(recent, (by_history, plain), strict=True)
@@ -91,8 +91,8 @@ def test_a_long_history_with_much_unwanted_is_read_as_the_list_reads_it(run):
 
 def test_who_hid_everything_still_has_a_list(run):
     hidden = run.listing_ids[8]
-    for beside in (None, "neighbours", "recency"):
-        found = run.recommend([Event(hidden, "hide")], 5, beside=beside)
+    for blend in (None, "neighbours", "recency"):
+        found = run.recommend([Event(hidden, "hide")], 5, blend=blend)
         assert len(found) == 5 and hidden not in found[C.LISTING].tolist()
 
 

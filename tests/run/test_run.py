@@ -78,7 +78,7 @@ def test_a_run_without_a_model_recommends_untrained_neighbors_of_the_history(bar
     assert bare.recommend([first], 5)[C.LISTING].tolist() == bare.similar(first, 5)[C.LISTING].tolist()
     assert len(bare.recommend([first], rules={"where": "price<=100", "diversity": 0.3, "not": second}))
     with pytest.raises(VibesError, match="no trained model to blend with recency"):
-        bare.recommend([first], beside="recency")
+        bare.recommend([first], blend="recency")
 
 
 def test_a_run_opens_without_its_market_and_says_so_when_it_changed(trained, tmp_path):

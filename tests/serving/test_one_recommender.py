@@ -119,15 +119,15 @@ def client(run):
         yield client
 
 
-def options(folder: Path, rules: Rules, at: str | None, beside: str | None = None) -> list[str]:
+def options(folder: Path, rules: Rules, at: str | None, blend: str | None = None) -> list[str]:
     """The rules as the command line says them."""
     given = rules.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    if beside == "similar":
+    if blend == "similar":
         given.pop("drop_seen", None)
     words = ["-k", str(rules.k), *rules_file(folder, **given)]
     if at is not None:
         words += ["--at", at]
-    return words + (["--blend", beside] if beside not in (None, "similar") else [])
+    return words + (["--blend", blend] if blend not in (None, "similar") else [])
 
 
 def named(found: list[dict]) -> list[tuple[str, str]]:
@@ -184,25 +184,25 @@ def obeyed(run: Run, rules: Rules, found: list[tuple[str, str]]) -> None:
 
 @pytest.mark.slow
 @few
-@given(rules=rules, beside=besides, at=st.sampled_from(MOMENTS))
-def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_factory, rules, beside, at):
+@given(rules=rules, blend=besides, at=st.sampled_from(MOMENTS))
+def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_factory, rules, blend, at):
     users = run.log.users[3:60:19]
     moment = run.moment(at)
     users = [user for user in users if run.log.time[run.log.start[run.user_number[user]]] < moment]
-    alone = {user: of_frame(run.recommend(user, at=at, rules=rules, beside=beside)) for user in users}
-    together = run.recommend(users, at=at, rules=rules, beside=beside)
+    alone = {user: of_frame(run.recommend(user, at=at, rules=rules, blend=blend)) for user in users}
+    together = run.recommend(users, at=at, rules=rules, blend=blend)
     assert {user: of_frame(together[together[C.USER] == user]) for user in users} == alone
 
     out = tmp_path_factory.mktemp("all") / "out"
-    score_here(prepare(run.path, out, "recommend", rules, at=at, chunk=30, beside=beside), 2)
+    score_here(prepare(run.path, out, "recommend", rules, at=at, chunk=30, blend=blend), 2)
     written = lists(out, users)
     assert {user: written.get(user, []) for user in users} == alone
 
-    with_ = {} if beside is None else {"blend": beside}
+    with_ = {} if blend is None else {"blend": blend}
     for user in users:
         assert asked(client, f"/recommend/{user}", rules, at, **with_) == alone[user]
     user = users[0]
-    assert command("recommend", str(run.path), user, *options(out.parent, rules, at, beside)) == alone[user]
+    assert command("recommend", str(run.path), user, *options(out.parent, rules, at, blend)) == alone[user]
     start, end = run.log.history_at(run.user_number[user], None if at is None else moment)
     told = [{"listing_id": run.listing_ids[row]} for row in run.log.listing[start:end]]
     for event, code, seconds in zip(
@@ -210,7 +210,7 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     ):
         event |= {"action": run.log.actions[code]} if code >= 0 else {}
         event |= {"duration_s": float(seconds)} if np.isfinite(seconds) else {}
-    assert of_frame(run.recommend(pd.DataFrame(told), at=at, rules=rules, beside=beside)) == alone[user]
+    assert of_frame(run.recommend(pd.DataFrame(told), at=at, rules=rules, blend=blend)) == alone[user]
     body = {"history": told} | {
         n: v for n, v in rules.model_dump(mode="json", by_alias=True).items() if v is not None
     }
@@ -220,14 +220,14 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
         obeyed(run, rules, found)
 
 
-@pytest.mark.parametrize("beside", [None, NOTHING, *(fit.added for fit in FITS)])
-def test_what_is_pushed_is_what_a_user_is_recommended(run, beside):
+@pytest.mark.parametrize("blend", [None, NOTHING, *(fit.added for fit in FITS)])
+def test_what_is_pushed_is_what_a_user_is_recommended(run, blend):
     users = run.log.users[3:60:19]
     before = run.pushes
-    pushed = updated_pushes(before, run, users, 8, "name", beside).to_pandas()
+    pushed = updated_pushes(before, run, users, 8, "name", blend).to_pandas()
     for user in users:
         mine = pushed[pushed[C.USER] == user].sort_values("rank")["candidate_id"].tolist()
-        assert mine == run.recommend(user, 8, beside=beside)[C.LISTING].tolist()
+        assert mine == run.recommend(user, 8, blend=blend)[C.LISTING].tolist()
 
 
 @few
@@ -275,7 +275,7 @@ def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(traine
     np.testing.assert_allclose(found[alone.index], expected, atol=2e-3)
     assert found.index.tolist() != alone.index.tolist() and counts.max() > 1
     pd.testing.assert_series_equal(
-        run.recommend(user, 120, beside=NOTHING).set_index(C.LISTING)["score"], alone
+        run.recommend(user, 120, blend=NOTHING).set_index(C.LISTING)["score"], alone
     )
 
 
@@ -285,10 +285,10 @@ def test_only_a_large_batch_builds_an_index_and_only_where_one_vector_says_it_al
     monkeypatch.setattr(
         approximate, "choose_index", lambda *told, **more: built.append(told) or choose(*told, **more)
     )
-    for beside in ("recency", "neighbors+recency"):
+    for blend in ("recency", "neighbors+recency"):
         built.clear()
-        personal = beside != "recency" or bool(run.late_interaction.weight)
-        prepare(run.path, tmp_path / beside, "recommend", Rules(), chunk=30, beside=beside).write_chunk(0)
+        personal = blend != "recency" or bool(run.late_interaction.weight)
+        prepare(run.path, tmp_path / blend, "recommend", Rules(), chunk=30, blend=blend).write_chunk(0)
         assert len(built) == (0 if personal else 1)
     for number, rules in enumerate((Rules(boost=("fresh 0.5 14d",)), Rules())):
         built.clear()

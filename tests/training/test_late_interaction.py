@@ -28,7 +28,7 @@ def test_a_run_is_trained_and_served_by_the_same_scores(trained, tmp_path):
     assert Manifest.load(tmp_path / "run").settings.training.late_interaction == 0.7
     run = Run.open(tmp_path / "run")
     user = run.log.users[0]
-    found = run.recommend(user, k=5, beside="nothing")
+    found = run.recommend(user, k=5, blend="nothing")
     start, end = run.log.start[:1], run.log.start[1:2]
     vectors = run.vectors("model")
     whole = run.engine.encode_histories(run.log, start, end, listings=vectors) @ vectors.T  # (1, L)

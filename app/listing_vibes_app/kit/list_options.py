@@ -146,7 +146,7 @@ _ENDS = "1 is the same direction, 0 is nothing in common"
 
 def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
     """Return the name and the help of a list's score."""
-    run, added = opened.run, selection.beside
+    run, added = opened.run, selection.blend
     if selection.kind == "recommend" and (has_default_blend(run) if added is None else added != NOTHING):
         return "Score", "The model's similarity blended with other scores; only the order has a meaning."
     if selection.rules.moves_scores:

@@ -88,7 +88,7 @@ def recommend(
     query = user if history is None else read_history(history)
     assert query is not None
     moment = options.moment_of(at, opened.market)
-    recommended = opened.recommend(query, at=moment, rules=chosen, beside=blend)
+    recommended = opened.recommend(query, at=moment, rules=chosen, blend=blend)
     show(opened, recommended, json_, chosen, moment, for_users=True)
     if "fallback" in recommended:
         typer.echo(

@@ -110,7 +110,7 @@ class Run(RunFolder):
         k: int | None = None,
         at: Moment | None = None,
         rules: Rules | Mapping[str, Any] | None = None,
-        beside: str | None = None,
+        blend: str | None = None,
     ) -> pd.DataFrame:
         """Return the best listings for a user or a history, or for each of several, best first.
 
@@ -130,7 +130,7 @@ class Run(RunFolder):
             at: the moment as text, date or Timestamp (or the position, in a market without timestamps); a user's history has
                 the events before it, and the candidates are active at it. None for after the last known event.
             rules: `Rules`, or a mapping with some of their keys; None for active listings that are not in the history.
-            beside: the blend, as `vibes evaluate` fitted it: "recency", "neighbors" or "ids", joined by +; None for the default
+            blend: the blend, as `vibes evaluate` fitted it: "recency", "neighbors" or "ids", joined by +; None for the default
                 blend; "nothing" for the model only. The score of a blend is not a cosine, and only its order has a meaning.
 
         Returns:
@@ -148,7 +148,7 @@ class Run(RunFolder):
         names = ["" if not isinstance(item, str) else item for item in query]
         lists: list[Lists] = []
         empty: list[bool] = []
-        maker = self.recommender(None, rules, beside=beside)
+        maker = self.recommender(None, rules, blend=blend)
         for users, group in groupby(query, lambda item: isinstance(item, str)):
             subset: list[Any] = list(group)
             before = None if at is None else moment
@@ -168,7 +168,7 @@ class Run(RunFolder):
         space: str | None = None,
         rules: Rules | None = None,
         for_users: bool = True,
-        beside: str | None = None,
+        blend: str | None = None,
     ) -> Recommender:
         """Return the cached recommender of a space (None: the model for users if there is one, else the run's first space) under rules.
 
@@ -181,7 +181,7 @@ class Run(RunFolder):
         plain = (Rules() if rules is None else rules).model_copy(
             update={"k": K}
         )  # `k` is an argument of each list.
-        additions = self.additions(beside) if for_users else None
+        additions = self.additions(blend) if for_users else None
 
         def make() -> Recommender:
             # Rules without attributes do not need the market's tables.
@@ -197,21 +197,21 @@ class Run(RunFolder):
     def _recommenders(self) -> Cache[tuple[Any, ...], Recommender]:
         return Cache(RECOMMENDERS)
 
-    def additions(self, beside: str | None = None) -> RunBlend | None:
-        """Return the cached blend `beside`, such as "neighbors+recency"; None returns the default blend, "nothing" no blend.
+    def additions(self, blend: str | None = None) -> RunBlend | None:
+        """Return the cached blend `blend`, such as "neighbors+recency"; None returns the default blend, "nothing" no blend.
 
         Raises:
             VibesError: the run has no such blend, or no model.
         """
         if not self.has_model:
-            if beside not in (None, NOTHING):
+            if blend not in (None, NOTHING):
                 raise VibesError(
-                    f"{self.path} has no trained model to blend with {beside}; leave out --blend, or train one with "
+                    f"{self.path} has no trained model to blend with {blend}; leave out --blend, or train one with "
                     "`vibes train MARKET RUN`."
                 )
             return None
         # The file is read each time, since a run may be evaluated while it is open.
-        fit = serving_fit(self._fits_in, self.manifest.settings, beside)
+        fit = serving_fit(self._fits_in, self.manifest.settings, blend)
         if fit is None:
             return None
         key = fit.model_dump_json()

@@ -188,7 +188,7 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     orders = set()
     for blend in ("recency", "neighbors", "neighbors+recency", "ids"):
         page = show("users", run, **ASKED, **{"with": blend})
-        expected = Run.open(run).recommend("u1", 6, moment, beside=blend)["listing_id"].tolist()
+        expected = Run.open(run).recommend("u1", 6, moment, blend=blend)["listing_id"].tolist()
         assert links(recommended(page)) == expected
         assert all(card["score"].startswith("Score ") for card in recommended(page)["cards"])
         orders.add(tuple(expected))
@@ -198,7 +198,7 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     control.set_value("nothing").run()
     assert "with" not in page.query_params
     assert all(card["score"].startswith("Similarity ") for card in recommended(page)["cards"])
-    # Trained beside recency, it is first shown with recency.
+    # Trained blend recency, it is first shown with recency.
     settle(run)
     page = show("users", run, **ASKED)
     assert page.segmented_control(key="with").value == "recency" and "with" not in page.query_params
@@ -208,5 +208,5 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     control = page.segmented_control(key="with")
     assert control.value == "trained" and control.options[:2] == ["Recency", "Nothing"]
     control.set_value("nothing").run()
-    expected = Run.open(run).recommend("u1", 6, moment, beside="nothing")["listing_id"].tolist()
+    expected = Run.open(run).recommend("u1", 6, moment, blend="nothing")["listing_id"].tolist()
     assert links(recommended(page)) == expected

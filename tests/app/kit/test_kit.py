@@ -75,7 +75,7 @@ def test_a_score_is_called_a_cosine_only_where_it_is_one():
         return SimpleNamespace(run=SimpleNamespace(has_model=True, late_interaction=late, manifest=manifest))
 
     def described(opened, blend=None):
-        return describe_score(opened, Selection("recommend", "", 30, beside=blend))
+        return describe_score(opened, Selection("recommend", "", 30, blend=blend))
 
     assert "the cosine of their vectors" in described(of(0.0))[1]
     assert "greatest cosine to one listing of it, weighted 1.5" in described(of(1.5))[1]

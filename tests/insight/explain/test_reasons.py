@@ -93,7 +93,7 @@ def test_places_are_those_of_lists_that_add_neighbours_and_recency(trained, tmp_
     whole = run.recommend(user, 60)[C.LISTING].tolist()
     chosen = [whole[0], whole[2], whole[20]]
     assert [one.place for one in explain(run, user, chosen)] == [1, 3, 21]
-    assert [one.place for one in explain(run, user, chosen, beside=NOTHING)] != [1, 3, 21]
+    assert [one.place for one in explain(run, user, chosen, blend=NOTHING)] != [1, 3, 21]
     # Without its newest event the history is that of somebody else, whose list is made as any other.
     told = pd.DataFrame({"listing_id": [run.listing_ids[row] for row in run.log.listing[events[:-1]]]})
     told["action"] = [run.log.actions[code] if code >= 0 else None for code in run.log.action[events[:-1]]]
@@ -167,12 +167,12 @@ def test_the_time_that_is_given_bounds_what_is_taken_apart(trained):
 
 def test_without_the_only_event_there_is_no_place(trained):
     listing, other = trained.listing_ids[3], trained.listing_ids[7]
-    (found,) = explain(trained, [listing], [other], beside=NOTHING, budget=0)
+    (found,) = explain(trained, [listing], [other], blend=NOTHING, budget=0)
     assert [event["place_without"] for event in found.events] == [None]
     assert found.to_dict()["counts"] == "model" and other in found.to_text()
 
 
-@pytest.mark.parametrize("options", [{"at": "2025-01-01", "budget": 1.0}, {"beside": "ids"}])
+@pytest.mark.parametrize("options", [{"at": "2025-01-01", "budget": 1.0}, {"blend": "ids"}])
 def test_of_two_listings_options_of_lists_are_refused(trained, options):
     one, two = trained.listing_ids[:2]
     with pytest.raises(VibesError, match="leave out"):

@@ -110,9 +110,9 @@ def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tm
     run, fit = clocked
     out = tmp_path / "out"
     save_fits(run.path, [fit])
-    rows = scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, beside="recency")
+    rows = scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, blend="recency")
     for user in run.log.users[::7]:
-        mine, alone = rows[rows[C.USER] == user], run.recommend(user, 6, beside="recency")
+        mine, alone = rows[rows[C.USER] == user], run.recommend(user, 6, blend="recency")
         np.testing.assert_allclose(mine["score"], alone["score"], atol=2e-5)
         assert mine["candidate_id"].tolist() == alone[C.LISTING].tolist()
     last = int(run.log.time.max()) + 1
@@ -122,11 +122,11 @@ def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tm
     without = scored(run, tmp_path / "without", "recommend", Rules(k=6, **FOR_USERS), chunk=30)
     assert rows["candidate_id"].nunique() < without["candidate_id"].nunique()
     pd.testing.assert_frame_equal(
-        rows, scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, beside="recency")
+        rows, scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, blend="recency")
     )
-    with pytest.raises(VibesError, match=r"another command \(beside was"):
+    with pytest.raises(VibesError, match=r"another command \(blend was"):
         save_fits(run.path, [fit.model_copy(update={"weight": 0.5})])
-        prepare(run.path, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, beside="recency")
+        prepare(run.path, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, blend="recency")
 
 
 def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_recent(monkeypatch):
@@ -168,7 +168,7 @@ def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path):
     failed = CliRunner().invoke(app, [*command, "ids"])
     assert isinstance(failed.exception, VibesError) and not (tmp_path / "out").exists()
     assert CliRunner().invoke(app, [*command, "recency+neighbors"]).exit_code == 0
-    assert Fit.model_validate(json.loads((tmp_path / "out" / "_job.json").read_text())["beside"]) == fits[1]
+    assert Fit.model_validate(json.loads((tmp_path / "out" / "_job.json").read_text())["blend"]) == fits[1]
 
 
 def test_a_moment_hides_later_events_and_expired_listings(plain, tmp_path):

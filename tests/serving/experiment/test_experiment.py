@@ -45,7 +45,7 @@ def app(trained, second, folder, **design):
 
 
 def recommended(run, user: object, k: int, blend: str | None = None) -> list[str]:
-    return run.recommend(user, k, rules=RULES, beside=blend)[C.LISTING].tolist()
+    return run.recommend(user, k, rules=RULES, blend=blend)[C.LISTING].tolist()
 
 
 @pytest.mark.slow

@@ -71,11 +71,11 @@ def test_a_service_with_a_blend_lists_by_it(trained, tmp_path):
     with serving(app_of(run.path, blend="recency")) as client:
         same(client.get(f"/similar/{listing}?k=5").json()["results"], run.similar(listing, 5, "model"))
         blended = client.get(f"/recommend/{user}?k=9").json()["results"]
-        same(blended, run.recommend(user, 9, beside="recency"))
+        same(blended, run.recommend(user, 9, blend="recency"))
         model_only = client.get(f"/recommend/{user}?k=9&blend=nothing").json()["results"]
-        same(model_only, run.recommend(user, 9, beside="nothing"))
+        same(model_only, run.recommend(user, 9, blend="nothing"))
         posted = client.post("/recommend", json={"history": run.listing_ids[2:4], "k": 9}).json()
-        same(posted["results"], run.recommend(run.listing_ids[2:4], 9, beside="recency"))
+        same(posted["results"], run.recommend(run.listing_ids[2:4], 9, blend="recency"))
 
 
 @pytest.mark.slow

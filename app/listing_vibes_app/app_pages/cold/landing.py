@@ -201,7 +201,7 @@ def show_users(opened: OpenRun, ranked_users: pd.DataFrame, later: set[str], ble
     )
     if later:
         table["Interacted later"] = ["✓ Yes" if name in later else "" for name in ranked_users[C.USER]]
-    word, help = describe_score(opened, Selection("recommend", "", K, beside=None if blended else NOTHING))
+    word, help = describe_score(opened, Selection("recommend", "", K, blend=None if blended else NOTHING))
     config = {
         "Rank": st.column_config.NumberColumn(help="Its rank among the user's recommendations"),
         "Similarity": st.column_config.NumberColumn(word, format="%.2f", help=help),

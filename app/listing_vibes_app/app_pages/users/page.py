@@ -127,7 +127,7 @@ def _reasons(
     opened: OpenRun, user: int, at: int, moment: Any, selection: Selection, listings: list[str]
 ) -> list[Reasons]:
     history, rules = history_frame(opened.view, user, at), selection.rules
-    return explain(opened.run, history, listings, moment, rules, selection.beside, BUDGET)
+    return explain(opened.run, history, listings, moment, rules, selection.blend, BUDGET)
 
 
 def explain_list(

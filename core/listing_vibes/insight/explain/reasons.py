@@ -230,7 +230,7 @@ def explain(
     listings: str | Sequence[str],
     at: Moment | None = None,
     rules: Rules | Mapping[str, Any] | None = None,
-    beside: str | None = None,
+    blend: str | None = None,
     budget: float | None = None,
 ) -> list[Reasons]:
     """Explain why listings are recommended to a user or for a history by `Run.recommend`; the function behind `vibes explain`.
@@ -251,7 +251,7 @@ def explain(
     (request, *more), single = read_queries(run, query)
     if more or not single:
         raise VibesError("An explanation is for one user or one history; give one at a time.")
-    moment, recommender = run.moment(at), run.recommender("model", Rules.of(rules), beside=beside)
+    moment, recommender = run.moment(at), run.recommender("model", Rules.of(rules), blend=blend)
     if isinstance(request, str):
         history = of_users(run, [request], None if at is None else moment)
     else:
@@ -269,7 +269,7 @@ def explain_listing(
     query: Any,
     listing: str,
     at: Moment | None = None,
-    beside: str | None = None,
+    blend: str | None = None,
     budget: float | None = None,
     space: str | None = None,
 ) -> Reasons | SimilarityExplanation:
@@ -284,12 +284,12 @@ def explain_listing(
             raise VibesError(
                 f"Option --space is '{space}', but lists for a user or a history use the model; leave it out, or give two listings."
             )
-        return explain(run, query, listing, at, beside=beside, budget=budget)[0]
+        return explain(run, query, listing, at, blend=blend, budget=budget)[0]
     if query in run.user_number:
         raise VibesError(
             f"'{query}' is a user and a listing of {run.path}; give the user's history with --history."
         )
-    options = {"--at": at, "--blend": beside, "--budget": budget}
+    options = {"--at": at, "--blend": blend, "--budget": budget}
     if given := [name for name, value in options.items() if value is not None]:
         raise VibesError(
             f"'{query}' is a listing, and similarity does not depend on a moment or a blend; leave out {' and '.join(given)}."

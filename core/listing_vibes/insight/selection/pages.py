@@ -187,9 +187,9 @@ def _recommended(
     at: str | int | None = None,
     history: tuple[Event, ...] = (),
 ) -> Selection:
-    rules, beside = read_rules(run.market, params, True, left_out), read_blend(run, params, left_out)
+    rules, blend = read_rules(run.market, params, True, left_out), read_blend(run, params, left_out)
     k = whole(params, "k", USUAL, 1, MOST)
-    return Selection("recommend", user, k, label, at=at, history=history, rules=rules, beside=beside)
+    return Selection("recommend", user, k, label, at=at, history=history, rules=rules, blend=blend)
 
 
 def space(run: Run, params: Params, left_out: Unused | None = None) -> str:

@@ -33,7 +33,7 @@ class Selection:
         label: label of the list on its page.
         space: the space of similar listings.
         at: the moment, as text (UTC), or a position in a market without timestamps; None: after the last event.
-        beside: the blend, see `Run.recommend`.
+        blend: the blend, see `Run.recommend`.
     """
 
     kind: Kind
@@ -44,7 +44,7 @@ class Selection:
     at: str | int | None = None
     history: tuple[Event, ...] = ()
     rules: Rules = field(default_factory=Rules)
-    beside: str | None = None
+    blend: str | None = None
 
     def frame(self, run: Run) -> pd.DataFrame:
         """Return the rows, best first: `listing_id, score` and more, the result of the call in `python`.
@@ -98,8 +98,8 @@ class Selection:
             words += ["--space", self.space]
         if self.at is not None:
             words += ["--at", str(self.at)]
-        if self.beside:
-            words += ["--blend", self.beside]
+        if self.blend:
+            words += ["--blend", self.blend]
         if rules := written(self.rules):
             before += f"cat > {RULES_FILE} <<'END'\n{json.dumps(rules, ensure_ascii=False)}\nEND\n"
             words += ["--rules", RULES_FILE]
@@ -117,8 +117,8 @@ class Selection:
             options["at"] = self.at
         if rules := written(self.rules):
             options["rules"] = rules
-        if self.beside:
-            options["beside"] = self.beside
+        if self.blend:
+            options["blend"] = self.blend
         return self.kind, request, options
 
 

@@ -49,7 +49,7 @@ class Job(BaseModel):
         run: the run's folder; name: its name in the rows; generation: the number of its refreshes so far.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
         inference: the precision that encodes users, since bfloat16 and float32 give different rows; "" for listings.
-        beside: the blend.
+        blend: the blend.
         at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the moment as requested, "now" for the start of the
             job, None for the default.
         chunk: listings or users per file; chunks: number of files.
@@ -66,7 +66,7 @@ class Job(BaseModel):
     inference: str
     space: str
     rules: Rules
-    beside: Fit | None = None
+    blend: Fit | None = None
     at: int
     asked_at: int | Literal["now"] | None
     timed: bool
@@ -106,7 +106,7 @@ class JobScorer:
     @classmethod
     def of(cls, job: Job, folder: Path, run: Run) -> JobScorer:
         """Open the run and prepare the rules of a job."""
-        additions = None if job.beside is None else RunBlend(run, job.beside)
+        additions = None if job.blend is None else RunBlend(run, job.blend)
         recommender = Recommender(run, job.space, job.rules, additions, batch=True)
         if inference_of(run, job.kind) != job.inference:  # also loads the model, before threads share it
             raise VibesError(
@@ -194,14 +194,14 @@ def prepare(
     space: str | None = None,
     at: str | None = None,
     chunk: int = CHUNK,
-    beside: str | None = None,
+    blend: str | None = None,
 ) -> JobScorer:
     """Return the scorer of a job in `folder`: a new job, or the one that the same arguments started there; see `use_one_thread`.
 
     Args:
         space: None: the model's, or for listings the run's first space.
         at: the moment as text; None: after the last event.
-        beside: the blend of recommendations, see `listing_vibes.run.fits.serving_fit`.
+        blend: the blend of recommendations, see `listing_vibes.run.fits.serving_fit`.
 
     Raises:
         VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
@@ -209,7 +209,7 @@ def prepare(
     use_one_thread()
     run, is_for_users = Run.open(run_path), kind == "recommend"
     market, rules = run.market, resolve_rules(rules, run.market, is_for_users)
-    fit = serving_fit(run_path, run.manifest.settings, beside) if is_for_users else None
+    fit = serving_fit(run_path, run.manifest.settings, blend) if is_for_users else None
     space = space or ("model" if is_for_users else run.spaces[0])
     index = run.index(space)
     if is_for_users:
@@ -220,7 +220,7 @@ def prepare(
         "run": str(run_path.resolve()),
         "space": space,
         "rules": rules,
-        "beside": fit,
+        "blend": fit,
         "chunk": chunk,
         "generation": run.generation,
         "fingerprint": fingerprint_of(run.folder, market.fingerprint),

@@ -40,14 +40,14 @@ class SampledLists:
     rows: np.ndarray
 
     @classmethod
-    def of(cls, run: Run, at: int, most: int, beside: str | None = None) -> SampledLists:
+    def of(cls, run: Run, at: int, most: int, blend: str | None = None) -> SampledLists:
         """Return the lists at a moment of the `most` users who were active last before it."""
         log = run.log
         start = log.start[:-1]
         end = start + np.bincount(log.user[log.time < at], minlength=len(log.users))
         users = np.flatnonzero(end > start)
         users = np.sort(users[np.argsort(-log.time[end[users] - 1], kind="stable")[:most]])
-        lists = run.recommender(beside=beside).recommend(log, start[users], end[users], at, K)
+        lists = run.recommender(blend=blend).recommend(log, start[users], end[users], at, K)
         return cls(at, run.catalogue.live(at) & run.index("model").known, lists.rows)
 
     @property
@@ -70,7 +70,7 @@ class SampledLists:
 
 
 def now_and_then(
-    run: Run, then: int | None, beside: str | None = None
+    run: Run, then: int | None, blend: str | None = None
 ) -> tuple[SampledLists, SampledLists | None]:
     """Return the lists after the last event and those at the moment `then`.
 
@@ -78,12 +78,12 @@ def now_and_then(
     """
     log, now = run.log, run.after_last_event
     if then is None or not log.timed:
-        return SampledLists.of(run, now, LISTS, beside), None
+        return SampledLists.of(run, now, LISTS, blend), None
     users = [len(np.unique(log.user[log.time < at])) for at in (now, then)]
     active = [max(1, int(run.catalogue.live(at).sum())) for at in (now, then)]
     each = min(min(LISTS, number) / listings for number, listings in zip(users, active, strict=True))
     lists = [
-        SampledLists.of(run, at, max(2, round(each * n)), beside)
+        SampledLists.of(run, at, max(2, round(each * n)), blend)
         for at, n in zip((now, then), active, strict=True)
     ]
     return lists[0], lists[1]

@@ -51,7 +51,7 @@ def monitor(
     *,
     by: str | None = None,
     since: Moment | None = None,
-    beside: str | None = None,
+    blend: str | None = None,
     save: bool = True,
     progress: Report | bool = False,
 ) -> Monitored:
@@ -66,14 +66,14 @@ def monitor(
         thresholds: values for fields of `Thresholds`, or a TOML file with them; None: the defaults.
         by: the attribute of the seller, by which list entries are grouped; None: a column such as host_id, if there is one.
         since: start of the newest events; None: after the last evaluated query, or after training.
-        beside: the blend, as for `Run.recommend`.
+        blend: the blend, as for `Run.recommend`.
         save: save the result as `monitor.json` in the run folder, where the page and the service's metrics read it.
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 
     Raises:
         VibesError: the run has no model, a threshold, attribute or moment is unknown, or the blend was not fitted.
     """
-    return check_run(run, thresholds, by, since, beside, save, progress)[0]
+    return check_run(run, thresholds, by, since, blend, save, progress)[0]
 
 
 def check_run(
@@ -81,7 +81,7 @@ def check_run(
     thresholds: Thresholds | Mapping[str, Any] | Path | str | None = None,
     by: str | None = None,
     since: Moment | None = None,
-    beside: str | None = None,
+    blend: str | None = None,
     save: bool = True,
     progress: Report | bool = False,
 ) -> tuple[Monitored, Evaluation | None]:
@@ -94,15 +94,15 @@ def check_run(
     opened = run if isinstance(run, Run) else Run.open(run)
     opened.needs_model()
     _ = opened.engine  # warns if the market changed
-    newest, evaluation = newest_queries(opened, since, beside), None
+    newest, evaluation = newest_queries(opened, since, blend), None
     with shown(progress) as report:
         if newest.any:
-            evaluation = evaluate_newest(opened, newest, beside, report)
+            evaluation = evaluate_newest(opened, newest, blend, report)
     split = newest.split
     train = None if split is None or opened.transferred else split.train
     checks = [recall_check(newest, evaluation, opened, limits)]
     if len(opened.log):
-        now, then = now_and_then(opened, None if split is None else split.t2, beside)
+        now, then = now_and_then(opened, None if split is None else split.t2, blend)
         checks += list_checks(opened, now, then, train, by, limits)
     checks += drift_checks(opened, newest, train, limits)
     checks += _age_checks(opened, limits)

@@ -51,14 +51,14 @@ class NewestQueries:
         return self.queries is not None and len(self.queries) > 0
 
 
-def newest_queries(run: Run, since: Moment | None = None, beside: str | None = None) -> NewestQueries:
+def newest_queries(run: Run, since: Moment | None = None, blend: str | None = None) -> NewestQueries:
     """Return the queries since a moment; None: since the last query of the evaluation, or since the end of training.
 
     Raises:
         VibesError: the market has no such moment, or the blend was not fitted.
     """
-    fit = serving_fit(run.path, run.manifest.settings, beside)
-    ranking = DEFAULT_RANKING if beside is None else MODEL_ONLY if fit is None else fit.name
+    fit = serving_fit(run.path, run.manifest.settings, blend)
+    ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is None else fit.name
     if not run.has_model or not len(run.log) or run.trained_on_everything:
         return NewestQueries()
     split = run.split()
@@ -89,12 +89,12 @@ def newest_queries(run: Run, since: Moment | None = None, beside: str | None = N
 
 
 def evaluate_newest(
-    run: Run, newest: NewestQueries, beside: str | None = None, report: Report | None = None
+    run: Run, newest: NewestQueries, blend: str | None = None, report: Report | None = None
 ) -> Evaluation:
     """Return the ranks of the run's model, with its blend, on the newest queries."""
     assert newest.split is not None and newest.queries is not None
     scorer: Scorer = model_scorer(run)
-    fit = serving_fit(run.path, run.manifest.settings, beside)
+    fit = serving_fit(run.path, run.manifest.settings, blend)
     if fit is not None:
         scorer = RunBlend(run, fit, newest.split.train).scorer(scorer, run.log)
     return evaluate([scorer], run.log, newest.split, run.catalogue, newest.queries, report=report)

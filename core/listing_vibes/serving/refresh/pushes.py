@@ -34,7 +34,7 @@ def updated_pushes(
     rest = before[~before[C.USER].isin(users) & before["candidate_id"].isin(ids[run.catalogue.live(at)])]
     rest = rest.assign(rank=rest.groupby(C.USER).cumcount() + 1)
     parts = [pa.Table.from_pandas(rest, schema, preserve_index=False)]
-    recommender = run.recommender(beside=blend)
+    recommender = run.recommender(blend=blend)
     for first in range(0, len(users), CHUNK):
         # A log of these users only: building that of all users would sort all events.
         events = market.events[market.events[C.USER].isin(users[first : first + CHUNK])]

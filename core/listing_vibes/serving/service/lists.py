@@ -111,7 +111,7 @@ class RunState:
             _ = self.run.engine
         if self.run.has_market:
             _ = self.run.user_number
-            self.run.recommender(beside=blend).warm(self.run.after_last_event)
+            self.run.recommender(blend=blend).warm(self.run.after_last_event)
             for user in self.run.log.users[:1]:  # warm-up, since the first call of a library is slow
                 self.answer([ListRequest(RecommendQuery(k=1), user)])
 
@@ -168,7 +168,7 @@ class RunState:
         if query.explain:
             run.needs_model()
         blend = self.blend if query.blend is None else query.blend or NOTHING
-        recommender, at = run.recommender(None, query.rules, beside=blend), run.moment(query.at)
+        recommender, at = run.recommender(None, query.rules, blend=blend), run.moment(query.at)
         if isinstance(query, PostedHistory):
             available = [event for event in query.events if event.listing in run.listing_row]
             check_events(run, available)
