@@ -76,10 +76,10 @@ def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection
 
 def blend_switch(opened: OpenRun) -> None:
     """Draw the choice of blends that `vibes evaluate` fitted, if there are any."""
-    own, additions = default_blend(opened.run), offered(opened.run)
-    if own is None and not additions:
+    default, additions = default_blend(opened.run), offered(opened.run)
+    if default is None and not additions:
         return
-    options = {} if own is None else {OWN: _capitalized(own.parts)}
+    options = {} if default is None else {OWN: _capitalized(default.parts)}
     options |= {NOTHING: "Nothing", **{name: _capitalized(name) for name in additions}}
     switch("Blend with", "with", options, usual(opened.run, additions), help=HELP)
 

@@ -114,8 +114,8 @@ def load_grid(source: str | Path) -> Grid:
     try:
         return Grid.model_validate(read_toml(path, f"give a TOML file, or one of: {', '.join(PACKAGED)}"))
     except ValidationError as error:
-        own = error.errors()[0].get("ctx", {}).get("error")  # the sentence of a validator above
-        raise VibesError(f"{source}: {str(own or first_problem(error)).rstrip('.')}.") from error
+        sentence = error.errors()[0].get("ctx", {}).get("error")  # the sentence of a validator above
+        raise VibesError(f"{source}: {str(sentence or first_problem(error)).rstrip('.')}.") from error
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,8 @@ class Evaluation:
     def differences(self) -> Results:
         """Return the subject minus each other scorer: value, interval, p-value, and the p-value after Holm's correction."""
         subject, *others = self.names
-        found = self._ranked.differences([(subject, other) for other in others])
-        return dict(zip(found, with_holm([*found.values()]), strict=True))
+        differences = self._ranked.differences([(subject, other) for other in others])
+        return dict(zip(differences, with_holm([*differences.values()]), strict=True))
 
     @cached_property
     def slices(self) -> dict[str, dict]:
@@ -130,8 +130,8 @@ class Evaluation:
         for by, group, mask in stability_masks(self.log, self.split, self.queries):
             size = {"queries": int(mask.sum()), "users": len(np.unique(self.queries.user[mask]))}
             rows += [
-                {"by": by, "group": group, "scorer": name, **found[f"recall@{K}"], **size}
-                for name, found in ranked.means(mask).items()
+                {"by": by, "group": group, "scorer": name, **estimates[f"recall@{K}"], **size}
+                for name, estimates in ranked.means(mask).items()
             ]
         return rows
 
@@ -196,8 +196,8 @@ class Evaluation:
         rows = [
             {"scorer": scorer, "slice": name, "metric": metric, **estimate, "queries": part["queries"], "users": part["users"]}
             for name, part in (parts | self.slices if slices else parts).items()
-            for scorer, found in part["results"].items()
-            for metric, estimate in found.items()
+            for scorer, estimates in part["results"].items()
+            for metric, estimate in estimates.items()
         ]  # fmt: skip
         frame = pd.DataFrame(rows).astype({"value": "float64", "low": "float64", "high": "float64"})
         return frame if slices else frame.drop(columns=["slice", "queries", "users"])

@@ -199,8 +199,8 @@ def compare(
 
 
 def compared(
-    one: pd.DataFrame,
-    two: pd.DataFrame,
+    left: pd.DataFrame,
+    right: pd.DataFrame,
     names: tuple[tuple[str, str], tuple[str, str]],
     t1: int | None = None,
 ) -> Comparison:
@@ -209,11 +209,11 @@ def compared(
     Raises:
         VibesError: there is no shared query.
     """
-    both = shared(one, names[0][1], two, names[1][1])
-    alone = [len(table.drop_duplicates(KEY)) - len(both) for table in (one, two)]
+    both = shared(left, names[0][1], right, names[1][1])
+    alone = [len(table.drop_duplicates(KEY)) - len(both) for table in (left, right)]
     different = 0
-    if "candidates" in one.columns and "candidates" in two.columns:
-        joined = both[KEY].merge(two.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
+    if "candidates" in left.columns and "candidates" in right.columns:
+        joined = both[KEY].merge(right.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
         different = int((joined["candidates"].to_numpy() != both["candidates"].to_numpy()).sum())
     return Comparison(both, names, (alone[0], alone[1]), different, t1)
 

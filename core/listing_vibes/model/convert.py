@@ -191,7 +191,7 @@ def _check_sizes(path: Path, theirs: Any, ours: EncoderConfig) -> None:
         "heads": (theirs.num_attention_heads, ours.heads),
         "ffn": (theirs.intermediate_size, ours.ffn),
     }
-    other = [f"{name} {result}, not {own}" for name, (result, own) in sizes.items() if result != own]
+    other = [f"{name} {result}, not {size}" for name, (result, size) in sizes.items() if result != size]
     if other:
         raise VibesError(
             f"init = '{path}' has {', '.join(other)}; choose the preset or [encoder] sizes of that model."

@@ -40,12 +40,12 @@ def write_memo(
     write_text(out, (memo_html if out.suffix == ".html" else memo_markdown)(result, links))
 
 
-def memo_html(found: Monitored, links: Links | None = None) -> str:
+def memo_html(result: Monitored, links: Links | None = None) -> str:
     """Return the memo as one HTML document; only the linked queries are separate files."""
     shown = {
         key: (quote(path), count(rows, "query", "queries")) for key, (path, rows) in (links or {}).items()
     }
-    return environment().get_template("memo.html").render(found=found, line=_subtitle(found), links=shown)
+    return environment().get_template("memo.html").render(found=result, line=_subtitle(result), links=shown)
 
 
 def memo_markdown(result: Monitored, links: Links | None = None) -> str:

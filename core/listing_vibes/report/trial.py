@@ -25,11 +25,11 @@ def write_experiment(result: Experiment, out: Path) -> None:
     write_text(out, experiment_html(result))
 
 
-def experiment_html(found: Experiment) -> str:
+def experiment_html(experiment: Experiment) -> str:
     """Return the page as one self-contained document; photos are those of A's market, if it is available."""
-    document = found.to_dict()
+    document = experiment.to_dict()
     try:
-        market = Run.open(Path(found.setup.a.run), events_too=False).market
+        market = Run.open(Path(experiment.setup.a.run), events_too=False).market
     except VibesError:
         market = None
     lost = {
@@ -48,9 +48,9 @@ def experiment_html(found: Experiment) -> str:
         for arm, rows in document["lost"].items()
         if rows
     }
-    verdict, *more = found.sentences()
+    verdict, *more = experiment.sentences()
     return environment().get_template("trial.html").render(
-        arms=[f"A: {found.setup.a}", f"B: {found.setup.b}"], verdict=verdict, more=more, lost=lost,
+        arms=[f"A: {experiment.setup.a}", f"B: {experiment.setup.b}"], verdict=verdict, more=more, lost=lost,
         split=document["design"] == "split",
     )  # fmt: skip
 

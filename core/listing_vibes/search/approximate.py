@@ -58,8 +58,8 @@ class SketchIndex(ExactIndex):
         self._tiles = []
         for start in range(0, len(self.vectors), TILE):
             part = np.zeros((TILE, self.axes), np.int8)
-            own = (self.vectors[start : start + TILE] @ self._turn - shift) * scale
-            part[: len(own)] = np.clip(np.rint(own), -127, 127)
+            codes = (self.vectors[start : start + TILE] @ self._turn - shift) * scale
+            part[: len(codes)] = np.clip(np.rint(codes), -127, 127)
             # Row g * GROUP + m is column m * (TILE / GROUP) + g, so that a group's best row is a maximum over blocks.
             mixed = part.reshape(TILE // GROUP, GROUP, -1).transpose(1, 0, 2).reshape(TILE, -1)
             self._tiles.append(torch.from_numpy(np.ascontiguousarray(mixed)).t())  # (axes, TILE)
@@ -140,7 +140,7 @@ def choose_index(
     return exact
 
 
-def recall(truth: np.ndarray, found: np.ndarray) -> float:
-    """Return the mean share of the rows `truth` (Q, k), of which -1 are none, that are among `found` (Q, k)."""
-    hits = sum(int(np.isin(t[t >= 0], f).sum()) for t, f in zip(truth, found, strict=True))
+def recall(truth: np.ndarray, neighbors: np.ndarray) -> float:
+    """Return the mean share of the rows `truth` (Q, k), of which -1 are none, that are among `neighbors` (Q, k)."""
+    hits = sum(int(np.isin(t[t >= 0], f).sum()) for t, f in zip(truth, neighbors, strict=True))
     return hits / max(1, int((truth >= 0).sum()))

@@ -81,9 +81,9 @@ def step_loss(
     if data.photos is not None:
         draw, shown = np.random.default_rng([data.seed, 3, step]), np.concatenate([fresh, events])
         tables = data.photos.in_step(model, data.inputs.features, shown, draw), tables[1]
-    own = batch
+    local = batch
     if processes.world > 1:
-        own = batch.part(processes.mine(len(batch.first)), by_event=model.user_pass is not None)
+        local = batch.part(processes.mine(len(batch.first)), by_event=model.user_pass is not None)
     with mixed_precision(config.dtype, tables[0].device):
         if model.frozen:
             assert bank is not None
@@ -94,11 +94,11 @@ def step_loss(
             vectors = encode_with_gradient(model, data.inputs, rows, tables, processes)
         place = np.full(data.log.listings, -1, np.int32)  # (L,) position of each listing in `rows`
         place[rows] = np.arange(len(rows), dtype=np.int32)
-        user = encode_users(model, data.inputs, own, tables, place, vectors)  # (E, d)
+        user = encode_users(model, data.inputs, local, tables, place, vectors)  # (E, d)
     late = LateInteraction.of(config)
     history = None
     if late.weight:
-        shown = place[data.inputs.listing[ranges(own.first, own.end - own.first)]]
+        shown = place[data.inputs.listing[ranges(local.first, local.end - local.first)]]
         history = vectors[torch.from_numpy(shown.astype(np.int64)).to(vectors.device)]  # (R, d)
     slots = int((positives >= 0).sum())
     parts = []
@@ -109,8 +109,8 @@ def step_loss(
             assert bank is not None
             item = bank.vectors[torch.from_numpy(candidates.bank_rows).to(vectors.device)]
         # Outside of mixed precision, since bfloat16 would round the scores to two digits.
-        scores = _scores(data, own, candidates, user, item, history, late) / config.temperature
-        parts.append(_loss(data, own, candidates, scores, config, slots))
+        scores = _scores(data, local, candidates, user, item, history, late) / config.temperature
+        parts.append(_loss(data, local, candidates, scores, config, slots))
     # Divided by the size of the full batch, so that the sum over processes is the mean.
     loss = torch.stack([part for part, _ in parts]).mean() / len(batch)
     value, *counts = processes.total([float(loss.detach()), *(count for _, count in parts)])
@@ -124,9 +124,9 @@ def encode_with_gradient(
     model: ListingModel, inputs: Inputs, rows: np.ndarray, tables: Tables, processes: Processes
 ) -> Tensor:
     """Return the vectors (F, d) of the listings `rows` (F,), of which each process encodes a part."""
-    own = rows[processes.mine(len(rows))]
-    if len(own):
-        vectors = model.listings(TokenBatch(inputs.listings(own), tables[0].device), *tables)
+    share = rows[processes.mine(len(rows))]
+    if len(share):
+        vectors = model.listings(TokenBatch(inputs.listings(share), tables[0].device), *tables)
     else:
         vectors = tables[0].new_zeros((0, model.width))
     return processes.gather(vectors.float(), len(rows))

@@ -81,12 +81,12 @@ class Draft:
             VibesError: a value or a photo cannot be read, the cover does not exist, or `like` is not a listing.
         """
         columns = {name: item for item in market.attributes for name in type_of(item.kind).columns(item.name)}
-        own = {key: value for key, value in content.items() if key in OWN and key not in columns}
+        settings = {key: value for key, value in content.items() if key in OWN and key not in columns}
         if "photos" in columns and isinstance(content.get("photos"), list):
-            own["photos"] = content["photos"]
+            settings["photos"] = content["photos"]
         if "like" in columns and str(content.get("like")) in market.listing_row:
-            own["like"] = content["like"]
-        like, paths = own.get("like"), own.get("photos")
+            settings["like"] = content["like"]
+        like, paths = settings.get("like"), settings.get("photos")
         if like is not None and str(like) not in market.listing_row:
             raise VibesError(
                 f"{name} has like '{like}', which is no listing of {market.path}; give one, or leave it out."
@@ -96,7 +96,7 @@ class Draft:
         given = {
             key: read_cell(columns[key], key, value) if key in columns else value
             for key, value in content.items()
-            if key not in own
+            if key not in settings
         }
         cells = {key: value for key, value in {**draft.cells, **given}.items() if value is not None}
         for item in market.attributes:
@@ -107,7 +107,7 @@ class Draft:
                     f"{name} has {present[0]} without the rest of {', '.join(parts)}; give all, or none."
                 )
         photos = draft.photos if paths is None else _read_photos(paths, folder or Path(), name)
-        cover = own.get("cover", 1)
+        cover = settings.get("cover", 1)
         if cover != 1 and (not isinstance(cover, int) or not 1 <= cover <= len(photos)):
             raise VibesError(
                 f"{name} has the cover {cover!r} of {len(photos)} photos; give its position, from 1."

@@ -156,8 +156,12 @@ def has_default_blend(run: RunFolder) -> bool:
 
 def offered(run: RunFolder) -> list[str]:
     """Return the blends that `vibes evaluate` fitted and that change a list, by their names in `Run.recommend`."""
-    own = default_blend(run)
-    return [fit.added for fit in distinct_fits(load_fits(run.path)) if own is None or fit.added != own.parts]
+    default = default_blend(run)
+    return [
+        fit.added
+        for fit in distinct_fits(load_fits(run.path))
+        if default is None or fit.added != default.parts
+    ]
 
 
 def usual(run: RunFolder, additions: list[str]) -> str:

@@ -21,8 +21,8 @@ class TwoStageModel(ListingModel):
 
     def copy_listing_side(self) -> None:
         """Make the copy what the model is now."""
-        own = {n: t for n, t in self.state_dict().items() if n.startswith(("embedder.", "longformer."))}
-        self.listing_side.load_state_dict(own)
+        weights = {n: t for n, t in self.state_dict().items() if n.startswith(("embedder.", "longformer."))}
+        self.listing_side.load_state_dict(weights)
 
     def listings(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
         """Return (B, d) embeddings of bare listings."""

@@ -147,11 +147,13 @@ def _upsert(table: pd.DataFrame, typed: pd.DataFrame) -> pd.DataFrame:
     return merged.loc[[*table[C.LISTING], *new]].reset_index()
 
 
-def with_common_type(one: pd.Series, two: pd.Series) -> tuple[pd.Series, pd.Series]:
+def with_common_type(first: pd.Series, second: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Return two columns with one type so that they can be concatenated: as text if their types differ."""
-    if one.dtype == two.dtype and (one.dtype != object or (_holds_lists(one) and _holds_lists(two))):
-        return one, two
-    return as_ids(one), as_ids(two)
+    if first.dtype == second.dtype and (
+        first.dtype != object or (_holds_lists(first) and _holds_lists(second))
+    ):
+        return first, second
+    return as_ids(first), as_ids(second)
 
 
 def _holds_lists(column: pd.Series) -> bool:
