@@ -12,7 +12,8 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 def cores() -> int:
     """Return the number of processors that this process may use, at least 1: by its affinity (`taskset`, a scheduler) and by the
-    CPU limit of its control group (`docker run --cpus`, a pod's limit), rounded up."""
+    CPU limit of its control group (`docker run --cpus`, a pod's limit), rounded up.
+    """
     return int(min(_bound(), _quota()))
 
 

@@ -69,7 +69,8 @@ def sentence_of(error: BaseException) -> str:
 
 def printable(text: str) -> str:
     """Return the text in one line, with control characters, bidirectional marks and lone surrogates as escapes, so that a name
-    from a table cannot move the cursor of a terminal or reverse the text next to it."""
+    from a table cannot move the cursor of a terminal or reverse the text next to it.
+    """
     return escaped(" ".join(text.split()))
 
 

@@ -1,7 +1,7 @@
 """The lists of a page as code: the Python that returns the same rows, and the link for a notebook."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -49,7 +49,9 @@ def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenR
             st.code(f"from listing_vibes import Run, selection\n\n{call}", language=None, wrap_lines=True)
 
 
-def download(label: str, content, name: str, key: str, mime: str | None = None) -> None:
+def download(
+    label: str, content: str | Callable[[], bytes | str], name: str, key: str, mime: str | None = None
+) -> None:
     """Draw a button that downloads a file; the content is computed on click."""
     st.download_button(label, content, name, mime, icon=":material/download:", on_click="ignore", key=key)
 

@@ -45,7 +45,8 @@ class People:
 
 def people(count: int, offers: list[Offer], seed: int, parameters: Parameters) -> People:
     """Draw `count` users whose demand follows the supply of the market: each wants a home similar to one of the offers, and has a
-    favorite vibe that is independent of it."""
+    favorite vibe that is independent of it.
+    """
     rng = np.random.default_rng([seed, 4])
     p, c = parameters.users, parameters.choice
     mind = rng.integers(0, len(offers), count)

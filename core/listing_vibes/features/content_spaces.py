@@ -10,7 +10,7 @@ effect.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def _center(block: np.ndarray, fitted: int) -> np.ndarray:
     return message
 
 
-def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) -> sparse.csr_matrix:
+def _bags(value: np.ndarray, tokens: Any, owner: np.ndarray, size: int, fitted: int) -> sparse.csr_matrix:
     """Return (L, V): each token has unit weight, spread over its members, times the square root of the idf."""
     sizes = np.diff(tokens.set_offset)
     single = np.flatnonzero(value > 0)

@@ -67,7 +67,8 @@ class Comparison:
     @cached_property
     def slices(self) -> dict[str, dict[str, Any]]:
         """Return for each slice with queries: `queries`, `users`, `results` and `differences`, whose `p_holm` is corrected for
-        the number of slices."""
+        the number of slices.
+        """
         masks = {name: mask for name, mask in self._masks().items() if mask.any()}
         pairs = with_holm([self._ranked.differences([SIDES], mask)[PAIR] for mask in masks.values()])
         return {

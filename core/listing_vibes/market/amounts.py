@@ -22,7 +22,8 @@ _PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²
 
 def number(value: float, unit: str = "", grouped: bool = True) -> str:
     """Return a number with its unit, with at most two decimals, fewer for large numbers, and two significant digits for tiny ones;
-    `grouped=False` for years."""
+    `grouped=False` for years.
+    """
     if value is None or not math.isfinite(value):
         return MISSING
     value += 0.0  # zero has no sign

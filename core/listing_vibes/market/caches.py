@@ -40,7 +40,8 @@ def market_cache(market: Path) -> Path:
 
 def run_cache(run: Path) -> Path:
     """Return the folder of a run, which caches its maps and photo descriptions; for a run that ships or is read-only,
-    a folder in `user_cache()`."""
+    a folder in `user_cache()`.
+    """
     elsewhere = _is_shipped(run) or not can_be_written(Path(run))
     return _elsewhere(run, "runs") if elsewhere else Path(run)
 

@@ -37,7 +37,8 @@ def file_stamps(folder: Path) -> list[Any]:
 
 def fingerprint_of(market: Market) -> str:
     """Return the sha256 over `market.toml`, the three tables and files of vectors; where the files changed since they were read,
-    over the tables that `market` holds."""
+    over the tables that `market` holds.
+    """
     if market.stamps is not None and market.stamps == file_stamps(market.tables):
         digest = hashlib.sha256()
         for file in _files(market.tables):

@@ -107,7 +107,8 @@ class EventLog:
 
     def histories(self, rows: np.ndarray, count: np.ndarray) -> "EventLog":
         """Return a log of the events `rows`, the first `count[0]` as the history of one user, the next `count[1]` of another, and so on;
-        its times are positions in these histories."""
+        its times are positions in these histories.
+        """
         users = len(count)
         return replace(
             self,

@@ -87,7 +87,8 @@ def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Imag
 
 def decoding_problem(path: Path, decode_all: bool) -> str | None:
     """Return why Pillow cannot decode a file ("is no image"), or None; all pixels are decoded where `decode_all`, or where the end of
-    the image cannot be located otherwise."""
+    the image cannot be located otherwise.
+    """
     try:
         with _open(path) as image:
             if decode_all or image_end(path.read_bytes()) is None:

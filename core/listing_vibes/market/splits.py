@@ -104,7 +104,8 @@ class Catalogue:
 
     def live(self, at: np.ndarray | int, listings: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Return bool: which of the `listings` (rows, all by default) are active at the moments `at`, with numpy's broadcasting:
-        one moment gives (L,), moments (Q, 1) give (Q, L), moments (n,) of rows (n,) give (n,)."""
+        one moment gives (L,), moments (Q, 1) give (Q, L), moments (n,) of rows (n,) give (n,).
+        """
         active: np.ndarray = self.since[listings] <= at
         if self._expires:
             active &= at < self.until[listings]
@@ -158,7 +159,8 @@ def make_split(
 
 def choosing(split: Split, log: EventLog, catalogue: Catalogue) -> Split:
     """Return the split that the settings of a scorer are chosen by: `split`, or where it has no validation queries (a refit, which
-    trains until the test begins) one of its training events, with the last eighth as validation, the default proportion."""
+    trains until the test begins) one of its training events, with the last eighth as validation, the default proportion.
+    """
     if len(split.valid) or split.protocol != "temporal" or not split.train.any():
         return split
     t1 = int(np.quantile(log.time[split.train], 7 / 8, method="lower"))

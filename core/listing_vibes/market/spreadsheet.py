@@ -9,11 +9,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
-    """Return a table as CSV with a UTF-8 byte order mark: lists joined by semicolons, and an apostrophe before texts
+    r"""Return a table as CSV with a UTF-8 byte order mark: lists joined by semicolons, and an apostrophe before texts
     that a spreadsheet would run as formulas.
 
     >>> spreadsheet_csv(pd.DataFrame({"title": ["=A1"], "has": [["Wifi", "Sauna"]], "change": [-1.5]})).decode("utf-8-sig")
-    "title,has,change\\n'=A1,Wifi; Sauna,-1.5\\n"
+    "title,has,change\n'=A1,Wifi; Sauna,-1.5\n"
     """
     return neutralized(frame).to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
 

@@ -160,7 +160,8 @@ def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
     """Parse a set: from a list, a list in JSON or Python syntax, a PostgreSQL array such as {a,"b c"}, or text with
-    separators; None where it is missing."""
+    separators; None where it is missing.
+    """
     if isinstance(cell, str):
         members = _split_text(cell.strip(), separator)
     elif isinstance(cell, Iterable):

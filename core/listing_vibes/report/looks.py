@@ -49,7 +49,8 @@ def vibe_map(run: Run) -> Map | None:
 
 def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, np.ndarray] | None:
     """Return the map of a space (None or one without a map: that of the photos, else another) with all n listings, (n,) their rows
-    in the market, and (n, 2) their positions on the grid of `listing_vibes.insight.map.region`; None if no map was drawn."""
+    in the market, and (n, 2) their positions on the grid of `listing_vibes.insight.map.region`; None if no map was drawn.
+    """
     frame = read_map(run)
     if frame is None:
         return None

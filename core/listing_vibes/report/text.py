@@ -104,7 +104,8 @@ def _verdict(result: dict[str, Any]) -> str:
 
 def describe_notes(metrics: dict[str, Any]) -> str:
     """Return sentences, each preceded by a space: hidden histories, sampled users, baselines that were left out, and the
-    default ranking."""
+    default ranking.
+    """
     notes = metrics.get("notes", {})
     hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
     sentences = [

@@ -175,7 +175,8 @@ class CandidateRanker:
         self, rows: np.ndarray, scores: np.ndarray, free: np.ndarray, requested: int, k: int, pinned: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the chosen columns (b, at most k) of the candidates (b, p), -1 if there are fewer, and (b,) whether no candidate
-        outside the pool could be in the list."""
+        outside the pool could be in the list.
+        """
         if self.seller is not None and self.rules.at_most is not None:
             free = free & (_occurrence(np.where(free, self.seller[rows], -1)) < self.rules.at_most)
         column = np.argsort(~free, axis=1, kind="stable")[

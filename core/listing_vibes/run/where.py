@@ -1,5 +1,6 @@
 r"""Conditions on listings, as users write them: `price<=100`, `rooms>2`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
-`within 3km of 48.14,11.58`, `live on 2025-03-03`; a | in a value is written as \|."""
+`within 3km of 48.14,11.58`, `live on 2025-03-03`; a | in a value is written as \|.
+"""
 
 from __future__ import annotations
 

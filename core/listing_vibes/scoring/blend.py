@@ -129,7 +129,8 @@ def tune_recency(
     """Return one of the scorers blended with recency, by the best smooth validation recall@30.
 
     The choice is between scorers, weights and `windows` (in days; without timestamps, the last training events of each user).
-    Without validation queries it is the first scorer with weight 0."""
+    Without validation queries it is the first scorer with weight 0.
+    """
     if log.timed:
         counted = [RecentEvents.over_days(log, days, catalogue) for days in windows]
     else:

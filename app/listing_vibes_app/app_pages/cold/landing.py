@@ -1,6 +1,7 @@
 """A listing without events: its neighbors, its position on the map, and the users in whose lists it ranks highest."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ def neighbors(opened: OpenRun, placed: Placement, least: int = 190, started_from
 
 
 def similar_gallery(
-    opened: OpenRun, near: pd.DataFrame, key: str, label: str, started_from: str | None = None, **more
+    opened: OpenRun, near: pd.DataFrame, key: str, label: str, started_from: str | None = None, **more: Any
 ) -> bool:
     """Show listings (`listing_id, score`) with their similarity; return False if there are none."""
     rows = known_rows(opened, near[C.LISTING])

@@ -131,7 +131,8 @@ def amounts(opened: OpenRun) -> list[Attribute]:
 def slider_range(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[float, float, float]:
     """Return the ends of a slider for comparable listings (such as rents), and its step for about a hundred values.
 
-    The step is 1, 2 or 5 times a power of ten."""
+    The step is 1, 2 or 5 times a power of ten.
+    """
     market, now = opened.view.market, float(cells.get(item.name, np.nan))
     available = market.listings[item.name][comparable(market, cells, item.name)].dropna().to_numpy(float)
     low, high = np.quantile(available, ENDS) if len(available) else (0.0, 1.0)

@@ -20,7 +20,8 @@ from listing_vibes.progress import Report
 
 def readable(views: Sequence[str], texts: Sequence[str]) -> list[str]:
     """Return the views that suit such texts: the packaged sentence encoder was trained on English and knows at best the
-    letters of other scripts, so that TF-IDF of words and letters works better for these."""
+    letters of other scripts, so that TF-IDF of words and letters works better for these.
+    """
     if is_latin(texts):
         return list(views)
     return list(dict.fromkeys("tfidf" if view.startswith("minilm") else view for view in views))

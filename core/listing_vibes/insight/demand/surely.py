@@ -72,7 +72,8 @@ def surest(
     by_moment: list[Lifts], places: list[np.ndarray], rows: int, least: float, overlap: float
 ) -> list[int]:
     """Return the regions whose lift is significantly above `least` at one of the moments `by_moment`, the most significant
-    first, each sharing at most `overlap` of its listings with those before it; `rows` is the number of listings."""
+    first, each sharing at most `overlap` of its listings with those before it; `rows` is the number of listings.
+    """
     chance = np.min([item.chance for item in by_moment], axis=0)
     above = np.max([item.low for item in by_moment], axis=0) >= least
     taken, named = np.zeros(rows, bool), []

@@ -177,7 +177,8 @@ def _values(item: Attribute, column: pd.Series, before: Any) -> list[Any]:
 
 def _numbers(available: np.ndarray, before: Any) -> list[float]:
     """Return the quantiles `SHARES` of the available values and `STEPS` from the current one, within the central nine tenths;
-    integers if all available values are."""
+    integers if all available values are.
+    """
     low, high = np.quantile(available, [0.05, 0.95])
     tried = np.quantile(available, SHARES).tolist()
     if isinstance(before, int | float) and not isinstance(before, bool):

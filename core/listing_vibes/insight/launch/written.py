@@ -30,7 +30,8 @@ class LaunchCall:
         cls, market: Market, cells: Mapping[str, Any], like: str | None, photos: bool, cover: int = 1
     ) -> LaunchCall:
         """Of values by attribute, and the listing that they began with; `photos`: with its photos,
-        of which `cover` (from 1) comes first."""
+        of which `cover` (from 1) comes first.
+        """
         if like is None:
             return cls(dict(cells))
         started = Draft.of_listing(market, like).cells

@@ -15,7 +15,8 @@ PLAIN = 0.1  # minimum probability of a class in a photo
 
 def coded_map(market: Market, rows: np.ndarray, tones: pd.DataFrame, looks: Looks | None) -> list[Coded]:
     """Return all values for portraits of a map's groups: attributes of its listings, the rows (n,) of the market, their `tones`
-    (n rows) and photo classes `looks`, if photos were classified."""
+    (n rows) and photo classes `looks`, if photos were classified.
+    """
     coded = [*coded_attributes(market, rows), *coded_tones(tones)]
     return coded if looks is None else [*coded, coded_looks(looks, market, rows)]
 

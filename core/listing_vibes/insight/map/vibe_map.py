@@ -77,7 +77,8 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
 
 def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the `k` nearest of each of `vectors` (n, d), L2-normalized, itself among them: rows (n, k) int32 and cosine
-    distances (n, k) float32, the nearest first. Exact up to `listing_vibes.search.index.EXACT_TO`."""
+    distances (n, k) float32, the nearest first. Exact up to `listing_vibes.search.index.EXACT_TO`.
+    """
     index, size = choose_index(vectors), max(1, AT_ONCE // len(vectors))
     parts = [index.search(vectors[first : first + size], k) for first in range(0, len(vectors), size)]
     rows = np.concatenate([part[0] for part in parts]).astype(np.int32)
@@ -101,7 +102,8 @@ def spread_out(places: np.ndarray) -> np.ndarray:
 
 def map_frame(run: Run, report: Report | None = None) -> pd.DataFrame:
     """Return `space, listing_id, x, y, cluster` of every space of a run, and the tones of the covers (see `tones`); listings without
-    a vector in a space are left out."""
+    a vector in a space are left out.
+    """
     notify = report or silent
     available = {space: np.flatnonzero(run.index(space).known) for space in run.spaces}
     available = {space: rows for space, rows in available.items() if len(rows) >= LEAST}

@@ -1,5 +1,6 @@
 """Filters of a page on listings, as parameters of its URL and as rules: a price band, values, the same as another listing,
-near it, active on a day."""
+near it, active on a day.
+"""
 
 from __future__ import annotations
 

@@ -87,7 +87,8 @@ class Selection:
 
     def command(self, run: str, file: str = "") -> str:
         """Return the command that prints these rows, preceded by the commands that write the files of a
-        history (unless it has a `file`) and of rules."""
+        history (unless it has a `file`) and of rules.
+        """
         names, words = [run, *([] if self.history else [self.query])], ["-k", str(self.k)]
         before = ""
         if self.history and not file:

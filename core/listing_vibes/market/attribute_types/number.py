@@ -29,7 +29,8 @@ def _is_number(sample: Sample) -> bool:
 
 class Number(AttributeType):
     """One token with the id of its quantile bin and a piecewise-linear encoding (Gorishniy et al. 2022, "On Embeddings
-    for Numerical Features in Tabular Deep Learning", section 3.2.1)."""
+    for Numerical Features in Tabular Deep Learning", section 3.2.1).
+    """
 
     amount = binned = True
     takes = "a number"

@@ -1,5 +1,6 @@
 """Delivery of a job's lists to object storage: written locally first, then uploaded with the manifest last, so that a reader who
-finds the manifest finds every file."""
+finds the manifest finds every file.
+"""
 
 from __future__ import annotations
 

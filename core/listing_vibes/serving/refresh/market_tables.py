@@ -201,6 +201,7 @@ def _file(folder: Path, name: str) -> Path | None:
 
 
 def changed_market(run: Run) -> VibesError:
+    """Return the error of a market whose tables something else changed."""
     folder = run.market_on_disk.path
     return VibesError(
         f"The tables of {folder} were changed by something else since {run.path} was embedded or refreshed; "
