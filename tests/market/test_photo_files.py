@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from listing_vibes.market import photo_files
-from listing_vibes.market.photo_files import OUTSIDE, PhotoFolders, PhotoProblem, locate, photo_problem, read
+from listing_vibes.market import photo_decoding, photo_files
+from listing_vibes.market.photo_decoding import photo_problem
+from listing_vibes.market.photo_files import OUTSIDE, PhotoFolders, PhotoProblem, locate, read
 
 # pytest resets the filters that `photo_decoding` sets at import.
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -155,7 +156,8 @@ def test_a_loop_of_links_and_a_pipe_do_not_hang(market):
 
 
 def test_a_huge_file_is_not_read_whole(market, monkeypatch):
-    monkeypatch.setattr(photo_files, "MAX_BYTES", 5)
+    for module in (photo_files, photo_decoding):
+        monkeypatch.setattr(module, "MAX_BYTES", 5)
     with pytest.raises(PhotoProblem, match="larger than"):
         read(market / "photos" / "a.jpg")
     assert photo_problem("photos/a.jpg", PhotoFolders(market, None)).startswith("is larger than")

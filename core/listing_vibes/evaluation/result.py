@@ -30,7 +30,7 @@ from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
-    from listing_vibes.evaluation.saved import EvaluationRequest
+    from listing_vibes.evaluation.request import EvaluationRequest
     from listing_vibes.run.fits import Fit
 
 #: Keys of `notes`: baselines that were not evaluated, users that were sampled, a test set that ignores newer events,

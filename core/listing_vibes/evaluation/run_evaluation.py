@@ -11,8 +11,9 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT, Results
 from listing_vibes.evaluation.new_by import NewBy
 from listing_vibes.evaluation.protocol import evaluate as rank_queries
+from listing_vibes.evaluation.request import Baselines, EvaluationRequest
 from listing_vibes.evaluation.result import DRAWN, FROZEN, LEFT_OUT, TUNED, WITHIN, Evaluation
-from listing_vibes.evaluation.saved import Baselines, EvaluationRequest, frozen_test, save_metrics
+from listing_vibes.evaluation.saved import frozen_test, save_metrics
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
 from listing_vibes.model.settings import Resolved

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from listing_vibes.evaluation.request import EvaluationRequest
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
@@ -21,32 +20,6 @@ if TYPE_CHECKING:
 
 FILE, QUERIES = "request.json", "queries.parquet"
 RANK = "rank of "  # before the name of the scorer, in a column of `QUERIES`
-Baselines = Literal["all", "fast", "none"]
-
-
-class EvaluationRequest(BaseModel):
-    """The request of an evaluation.
-
-    Attributes:
-        t1, t2: the split, in the time of the log; None in leave-one-out.
-        test_until: the moment of the last test query; later events are not part of the test.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    protocol: Protocol
-    history_hidden: bool = False
-    new_by: str | None = None
-    baselines: Baselines = "all"
-    users: int | None = Field(None, ge=1)
-    t1: int | None = None
-    t2: int | None = None
-    test_until: int | None = None
-
-    @property
-    def fullness(self) -> tuple[bool, int]:
-        """Return a sort key of the extent: all users above a sample, more baselines above fewer."""
-        return self.users is None, ("none", "fast", "all").index(self.baselines)
 
 
 def frozen_test(run: Run, protocol: Protocol | None) -> EvaluationRequest | None:

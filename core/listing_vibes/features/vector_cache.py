@@ -140,7 +140,7 @@ class VectorCache:
         with self._connection() as database:
             for first in range(0, len(requested), READ_ROWS):
                 part = requested[first : first + READ_ROWS]
-                query = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(part))})"  # nosec B608: only placeholders
+                query = f"SELECT key, vector FROM vectors WHERE key IN ({','.join('?' * len(part))})"  # nosec B608
                 for key, vector in database.execute(query, part):
                     vectors[rows[key]] = np.frombuffer(vector, self.dtype)
         return vectors, available

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from listing_vibes.market.photo_ending import image_end
-from listing_vibes.market.photo_files import PhotoProblem
+from listing_vibes.market.photo_files import MAX_BYTES, MISSING, TOO_LARGE, PhotoFolders, PhotoProblem
 
 #: A larger image is a mistake or a decompression bomb.
 MAX_PIXELS = 100_000_000
@@ -205,3 +205,20 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return "is no image"
     return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+
+
+def photo_problem(name: str, folders: PhotoFolders) -> str | None:
+    """Return why the photo at the path `name` of a market cannot be used ("is missing", "is no image"), or None.
+
+    The header is read; the pixels are decoded only where the file does not end as its format requires.
+    """
+    try:
+        file = folders.locate(name)
+    except PhotoProblem as problem:
+        return MISSING if problem.reason.startswith(MISSING) else problem.reason
+    size = file.stat().st_size
+    if not size:
+        return "is an empty file"
+    if size > MAX_BYTES:
+        return TOO_LARGE
+    return decoding_problem(file, decode_all=False)

@@ -115,25 +115,6 @@ def read(file: Path) -> bytes:
     return data
 
 
-def photo_problem(name: str, folders: PhotoFolders) -> str | None:
-    """Return why the photo at the path `name` of a market cannot be used ("is missing", "is no image"), or None.
-
-    The header is read; the pixels are decoded only where the file does not end as its format requires.
-    """
-    try:
-        file = folders.locate(name)
-    except PhotoProblem as problem:
-        return MISSING if problem.reason.startswith(MISSING) else problem.reason
-    size = file.stat().st_size
-    if not size:
-        return "is an empty file"
-    if size > MAX_BYTES:
-        return TOO_LARGE
-    from listing_vibes.market.photo_decoding import decoding_problem  # Pillow, which a list does not need
-
-    return decoding_problem(file, decode_all=False)
-
-
 def root_defects(market: Path, config: MarketConfig) -> list[Defect]:
     """Return the defect of a missing `photo_root`."""
     if not config.photo_root or (market / config.photo_root).is_dir():

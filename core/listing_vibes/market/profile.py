@@ -19,7 +19,8 @@ from listing_vibes.market.io import find_table
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.photo_files import MISSING, OUTSIDE, PhotoFolders, photo_problem
+from listing_vibes.market.photo_decoding import photo_problem
+from listing_vibes.market.photo_files import MISSING, OUTSIDE, PhotoFolders
 from listing_vibes.market.photo_urls import FETCHED
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
