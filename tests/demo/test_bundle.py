@@ -169,5 +169,5 @@ def test_building_makes_market_truth_and_run_from_the_photos(tmp_path, demo):
     document = json.loads((run.path / "metrics.json").read_text())
     assert document["queries"] > 0
     assert stages[0] == Stage("simulating")
-    with pytest.raises(VibesError, match="holds no pictures"):
+    with pytest.raises(VibesError, match="holds no photos"):
         bundle.make_market(tmp_path / "other", tmp_path / "nowhere", stages.append, listings=5, users=5)

@@ -105,7 +105,7 @@ def test_an_export_of_another_model_or_format_is_refused(trained, out, tmp_path)
         ExportedModel.open(trained, broken, "onnx")
     (broken / "export.json").write_text(json.dumps(read_manifest(out)))
     (broken / "listings.onnx").write_bytes(b"no graph")
-    with pytest.raises(VibesError, match=r"listings\.onnx cannot be opened"):
+    with pytest.raises(VibesError, match=r"\.onnx cannot be opened"):
         ExportedModel.open(trained, broken, "onnx")
 
 

@@ -49,7 +49,7 @@ def trained(path, refused_is: str) -> tuple[bool, list[str]]:
         report=lambda one: said.append(one.text) if isinstance(one, Notice) else None,
     )
     reads = Manifest.load(path / "run").settings.training.unwanted_learned
-    return reads, [text for text in said if "not this" in text]
+    return reads, [text for text in said if "unwanted events" in text]
 
 
 def test_what_taught_the_model_to_come_nearer_is_not_read(tmp_path):

@@ -141,7 +141,7 @@ def test_lists_are_of_those_who_were_active_last_before_the_moment(random_log, a
         return SimpleNamespace(rows=np.zeros((len(start), k), np.int64))
 
     run = SimpleNamespace(
-        log=log, catalogue=always_live(log), recommender=lambda beside: SimpleNamespace(recommend=recommend),
+        log=log, catalogue=always_live(log), recommender=lambda blend: SimpleNamespace(recommend=recommend),
         index=lambda space: SimpleNamespace(known=np.ones(log.listings, bool)), after_last_event=int(log.time.max()) + 1,
     )  # fmt: skip
     at = int(np.median(log.time))
