@@ -180,20 +180,26 @@ def test_of_two_listings_options_of_lists_are_refused(trained, options):
 
 
 @pytest.mark.slow
+def rounded(document):
+    """Return a document with numbers of three decimals: scores of differently composed batches differ in the last bits."""
+    return json.loads(json.dumps(document), parse_float=lambda text: round(float(text), 3) + 0.0)
+
+
 def test_command_service_and_python_give_the_same_reasons(trained):
     user = trained.log.users[5]
     listings = trained.recommend(user, 3)[C.LISTING].tolist()
     expected = [one.to_dict(3) for one in explain(trained, user, listings)]
     done = CliRunner().invoke(app, ["explain", str(trained.path), user, listings[1], "--json"])
     told = json.loads(done.stdout)
-    assert {name: part[:3] if isinstance(part, list) else part for name, part in told.items()} == expected[1]
+    first = {name: part[:3] if isinstance(part, list) else part for name, part in told.items()}
+    assert rounded(first) == rounded(expected[1])
     text = CliRunner().invoke(app, ["explain", str(trained.path), user, listings[1]]).stdout
     assert text.startswith(f"{listings[1]} has rank 2")
     with serving(app_of(trained.path)) as client:
         answer = client.get(f"/recommend/{user}", params={"k": 3, "explain": 1, "explain_ms": 10_000}).json()[
             "results"
         ]
-        assert [one["explanation"] for one in answer] == expected
+        assert rounded([one["explanation"] for one in answer]) == rounded(expected)
         plain = client.get(f"/recommend/{user}", params={"k": 3}).json()["results"]
         assert [one["listing_id"] for one in answer] == [one["listing_id"] for one in plain] == listings
         assert not any("explanation" in one for one in plain)
