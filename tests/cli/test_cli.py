@@ -15,7 +15,7 @@ import typer
 from helpers.commands import ROOT, vibes, vibes_apart
 from listing_vibes import __version__, cli
 from listing_vibes.cli.shared import Baselines, Preset, Protocol, app
-from listing_vibes.evaluation import saved
+from listing_vibes.evaluation import request
 from listing_vibes.market import splits
 from listing_vibes.model.config import PRESETS
 from listing_vibes.model.settings import Settings
@@ -221,5 +221,5 @@ def test_similar_loads_only_what_a_list_needs(folders):
 
 def test_the_choices_of_options_are_those_of_the_settings():
     assert get_args(Protocol) == get_args(splits.Protocol)
-    assert get_args(Baselines) == get_args(saved.Baselines)
+    assert get_args(Baselines) == get_args(request.Baselines)
     assert get_args(Preset) == tuple(PRESETS) == get_args(Settings.model_fields["preset"].annotation)

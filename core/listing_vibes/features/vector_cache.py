@@ -27,7 +27,6 @@ BUSY_SECONDS = 60.0
 _SYSTEM_ERRORS = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_READONLY: errno.EROFS}
 
 _SCHEMA = """
-PRAGMA page_size = 32768;
 CREATE TABLE IF NOT EXISTS encoder (name TEXT, width INTEGER, dtype TEXT);
 CREATE TABLE IF NOT EXISTS vectors (key BLOB NOT NULL, vector BLOB NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS by_key ON vectors (key);
@@ -107,8 +106,11 @@ class VectorCache:
         except OSError as error:
             raise write_error(self.folder, error) from error
         with self._connection() as database:
-            database.executescript(_SCHEMA)
-            with database:
+            database.execute("PRAGMA page_size = 32768")
+            with database:  # one transaction, so that no process sees a file without its encoder
+                database.execute("BEGIN IMMEDIATE")
+                for statement in _SCHEMA.split(";"):
+                    database.execute(statement)
                 if not database.execute("SELECT 1 FROM encoder").fetchone():
                     database.execute("INSERT INTO encoder VALUES (?, ?, ?)", (self.encoder, self.width, self.dtype.name))  # fmt: skip
                 rows = ((key, vector.tobytes()) for key, vector in self._new_vectors.items())
@@ -147,6 +149,8 @@ class VectorCache:
 
     def _load(self) -> None:
         with self._connection() as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'encoder'").fetchone():
+                return  # another process is about to write it
             name, width, dtype = database.execute("SELECT name, width, dtype FROM encoder").fetchone()
             self.width = width if self.width is None else self.width
             if (name, width, dtype) != (self.encoder, self.width, self.dtype.name):
