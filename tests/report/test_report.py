@@ -18,9 +18,10 @@ from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import TUNED, WITHIN
+from listing_vibes.insight.rankings import method_name
 from listing_vibes.model.settings import Resolved
 from listing_vibes.report.page import report_html, write_report
-from listing_vibes.report.text import USED_UP, describe_cold, describe_limits, describe_method, method_name
+from listing_vibes.report.text import USED_UP, describe_cold, describe_limits, describe_method
 
 METRICS = {
     "protocol": "temporal", "queries": 40, "users": 12,

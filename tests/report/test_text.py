@@ -2,7 +2,8 @@
 
 import pytest
 
-from listing_vibes.report.text import best_baseline, compare_methods, corrected_interval, describe_difference
+from listing_vibes.insight.rankings import best_baseline
+from listing_vibes.report.text import compare_methods, corrected_interval, describe_difference
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import streamlit as st
 
 from listing_vibes.ablation.table import read_ablation
 from listing_vibes.errors import VibesError
-from listing_vibes.report.text import NAMES
+from listing_vibes.insight.rankings import NAMES
 from listing_vibes.words import percent
 from listing_vibes_app.kit.charts import interval
 from listing_vibes_app.server.runs import BY_RUN, OpenRun

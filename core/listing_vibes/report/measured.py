@@ -11,16 +11,14 @@ import pandas as pd
 from listing_vibes.ablation.table import figures_of, read_ablation
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT
+from listing_vibes.insight.rankings import METRIC, best_baseline, method_name
 from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.report.figures import Curve, Row, Rows
 from listing_vibes.report.text import (
-    METRIC,
     PROTOCOLS,
-    best_baseline,
     compare_methods,
     describe_difference,
     describe_notes,
-    method_name,
 )
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.tables import write_p

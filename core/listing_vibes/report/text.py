@@ -1,4 +1,4 @@
-"""Texts of the report: names of scorers, comparisons, the method in plain words, and its limits."""
+"""Texts of the report: comparisons, the method in plain words, and its limits."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.evaluation.result import DRAWN, LEFT_OUT, TUNED, WITHIN
+from listing_vibes.insight.rankings import CEILING, METRIC
 from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.describe import user_encoder_sentence
-from listing_vibes.scoring.baselines import in_order
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes.words import count, percent
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-NAMES = {
-    **{baseline.name: baseline.label for baseline in in_order().values() if baseline.label},
-    "oracle": "Ceiling: knows the simulated tastes",
-}
-CEILING = "oracle"  # of a simulated market: not a baseline, but an upper bound
-METRIC = "recall@30"
 NAMED = 6  # maximum number of columns named in a sentence
 USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
@@ -35,21 +29,6 @@ PROTOCOLS = {
     "among the first 30.",
     "leave-one-out": "Each user's last event is predicted from those before it, among all listings.",
 }
-
-
-def method_name(scorer: str) -> str:
-    """Return the name of a scorer in the report."""
-    return NAMES.get(scorer, scorer[:1].upper() + scorer[1:])
-
-
-def best_baseline(results: dict[str, Any], metric: str = METRIC) -> str | None:
-    """Return the best method that uses no model, except the ceiling."""
-    measured = {
-        name: estimates[metric]["value"]
-        for name, estimates in results.items()
-        if name != CEILING and not uses_model(name) and estimates.get(metric, {}).get("value") is not None
-    }
-    return max(measured, key=lambda name: measured[name], default=None)
 
 
 def describe_difference(metrics: dict[str, Any], baseline: str, metric: str = METRIC) -> str:

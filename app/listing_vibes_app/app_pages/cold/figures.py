@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.report.text import best_baseline
+from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import to_similar

@@ -7,7 +7,7 @@ import streamlit as st
 
 from listing_vibes.ablation.table import ALL
 from listing_vibes.evaluation.intervals import SIGNIFICANT
-from listing_vibes.report.text import NAMES
+from listing_vibes.insight.rankings import NAMES
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.controls import select, switch

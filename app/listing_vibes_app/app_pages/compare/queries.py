@@ -8,8 +8,7 @@ import streamlit as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.comparison import Comparison
-from listing_vibes.insight.rankings import unlike
-from listing_vibes.report.text import best_baseline
+from listing_vibes.insight.rankings import best_baseline, unlike
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes.words import percent
 from listing_vibes_app.app_pages.compare.ablation import METRICS, p_value

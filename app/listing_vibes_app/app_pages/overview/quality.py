@@ -8,9 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.ablation.stair import LABELS, Step
+from listing_vibes.insight.rankings import CEILING, best_baseline
 from listing_vibes.report.text import (
-    CEILING,
-    best_baseline,
     compare_methods,
     describe_difference,
     describe_notes,

@@ -1,0 +1,330 @@
+"""A run in five beats: the market by vibe, a listing and those most like it, a visitor, a newcomer, and the recall.
+
+The first page of the explorer and the slides of a report show these beats; a market without photos, events or an evaluation has
+those that it can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from listing_vibes.defaults import K
+from listing_vibes.evaluation.saved import RANK
+from listing_vibes.insight.kmeans import spherical_kmeans
+from listing_vibes.insight.map.cluster_names import most_typical
+from listing_vibes.insight.map.vibe_map import embeddings_of
+from listing_vibes.insight.rankings import METRIC, best_baseline, load_rankings, method_name
+from listing_vibes.market.caches import run_cache, run_cache_file
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import write_text
+from listing_vibes.run.run import Run
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.search.index import best
+from listing_vibes.words import count, enumerated, percent
+
+FILE = "beats.json"
+VIBES, COVERS = 8, 5  # vibe groups on the wall, and listings of each
+POINTS = 4000  # maximum number of listings that are grouped
+SIX, QUERIES, SAME = (
+    6,
+    200,
+    0.97,
+)  # neighbors; listings that are tried; the cosine from which two listings are the same photos
+HISTORY, LIST, TRIED = 6, 8, 8  # listings shown of a history and of a list; visitors that are tried
+SHORTEST = 3  # events of a history
+VISITORS, FIRST, LAST = 300, 4, 3  # visitors who get lists; those shown; listings of each
+Key = Literal["vibes", "similar", "visitor", "newcomer", "recall"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Strip(_Part):
+    """Listings under a label."""
+
+    label: str
+    listings: tuple[str, ...]
+    hits: tuple[str, ...] = ()  # those that the visitor opened next
+
+
+class Bar(_Part):
+    """The recall@30 of a method with its 95 % interval, as shares."""
+
+    method: str
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+class Beat(_Part):
+    """One statement about a run with its evidence.
+
+    Attributes:
+        url: the page of the explorer that shows more of it, from "/" on.
+        strips: photos; of "vibes" one strip per group; of "similar" the listing and its neighbors; of "visitor" the history, newest
+            last, and the list; of "newcomer" the listing and the last listings of each of its first visitors.
+        bars: the figures of "recall".
+    """
+
+    key: Key
+    title: str
+    sentence: str
+    url: str
+    strips: tuple[Strip, ...] = ()
+    bars: tuple[Bar, ...] = ()
+
+
+_BEATS = TypeAdapter(tuple[str, list[Beat]])  # the digest of what they were computed from, and the beats
+
+
+def five_beats(run: Run) -> list[Beat]:
+    """Return the beats of a run.
+
+    >>> [beat.key for beat in five_beats(run)]
+    ['similar', 'visitor', 'newcomer']
+    """
+    return list(iterate_beats(run))
+
+
+def iterate_beats(run: Run) -> Iterator[Beat]:
+    """Yield the beats of a run, from its cache where nothing changed since; otherwise compute each, and cache them."""
+    digest = _digest(run)
+    try:
+        stored, beats = _BEATS.validate_json(run_cache_file(run.path, FILE).read_bytes())
+    except (OSError, ValidationError):
+        stored, beats = "", []
+    if stored == digest:
+        yield from beats
+        return
+    beats = []
+    parts: list[Callable[[Run], Beat | None]] = [_vibes, _similar, _visitor, _newcomer, _recall]
+    for compute in parts:
+        beat = compute(run)
+        if beat is not None:
+            beats.append(beat)
+            yield beat
+    write_text(run_cache(run.path) / FILE, _BEATS.dump_json((digest, beats), indent=1).decode())
+
+
+def _digest(run: Run) -> str:
+    metrics = run.metrics or {}
+    parts = [
+        embeddings_of(run),
+        run.market.fingerprint,
+        run.generation,
+        metrics.get("queries"),
+        metrics.get("results"),
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _vibes(run: Run) -> Beat | None:
+    """Group the listings by their photos; each group is represented by its most typical listings."""
+    rows = _with_cover(run, "photos") if "photos" in run.spaces else np.zeros(0, int)
+    if len(rows) <= VIBES:
+        return None
+    sample = (
+        rows if len(rows) <= POINTS else np.sort(np.random.default_rng(0).choice(rows, POINTS, replace=False))
+    )
+    vectors = run.vectors("photos")[sample]
+    groups, _ = spherical_kmeans(vectors, VIBES)
+    strips = []
+    for group in np.argsort(-np.bincount(groups), kind="stable"):
+        members = sample[groups == group]
+        typical = members[most_typical(run.vectors("photos")[members], COVERS)]
+        strips.append(Strip(label="", listings=_ids(run, typical)))
+    return Beat(
+        key="vibes",
+        title="What this market looks like",
+        sentence=f"{count(len(rows), 'listing')}, grouped by nothing but their photos: each group is a vibe that nobody labeled.",
+        url=_url("map", space="photos"),
+        strips=tuple(strips),
+    )
+
+
+def _similar(run: Run) -> Beat | None:
+    """Return the listing whose nearest neighbors are nearest, except for listings with the same photos."""
+    space = "photos" if "photos" in run.spaces and run.market.cover else next(iter(run.spaces), None)
+    rows = np.zeros(0, int) if space is None else _with_cover(run, space)
+    if space is None or len(rows) <= SIX:
+        return None
+    queries = np.random.default_rng(0).choice(rows, min(QUERIES, len(rows)), replace=False)
+    vectors = run.vectors(space)
+    cosines = vectors[queries] @ vectors[rows].T
+    cosines[queries[:, None] == rows] = -np.inf
+    nearest = best(cosines, SIX)[1]  # (Q, 6) cosines
+    mean = np.where(nearest.max(axis=1) < SAME, nearest.mean(axis=1), nearest.mean(axis=1) - 1)
+    listing = run.listing_ids[queries[int(mean.argmax())]]
+    neighbors = run.similar(listing, k=SIX, space=space)[C.LISTING].tolist()
+    by = {
+        "photos": "by their photos alone",
+        "model": "by what the model learned",
+        "attributes": "by their attributes",
+    }
+    return Beat(
+        key="similar",
+        title="One listing, and the six most like it",
+        sentence=f"Out of {count(len(rows), 'listing')} these six are nearest to the first, {by.get(space, f'by {space}')}.",
+        url=_url("similar", listing=listing, space=space),
+        strips=(
+            Strip(label="This listing", listings=(listing,)),
+            Strip(label="Most like it", listings=tuple(neighbors)),
+        ),
+    )
+
+
+def _visitor(run: Run) -> Beat | None:
+    """Return a visitor of the test period: of a few for whom the list is right, the one with most hits."""
+    chosen: tuple[int, str, int, list[str], list[str]] | None = None
+    log = run.log
+    for user, at in _moments(run):
+        events = log.history_at(user, at)
+        listed = run.recommend(log.users[user], k=LIST, at=at)[C.LISTING].tolist()
+        later = slice(events[1], log.start[user + 1])
+        opened = set(_market_ids(run, log.listing[later][log.is_positive[later]]))
+        hits = [name for name in listed if name in opened]
+        if chosen is None or len(hits) > len(chosen[4]):
+            chosen = user, log.users[user], events[1] - events[0], listed, hits
+    if chosen is None:
+        return None
+    user, name, known, listed, hits = chosen
+    start = log.start[user]
+    history = list(dict.fromkeys(reversed(_market_ids(run, log.listing[start : start + known]))))[:HISTORY][
+        ::-1
+    ]
+    start_text = f"from {count(int(known), 'event')} of a visitor we listed what comes next"
+    if hits:
+        ranks = enumerated([f"{listed.index(hit) + 1}" for hit in hits])
+        sentence = f"Here it worked: {start_text}, and they went on to open no. {ranks}."
+    else:
+        sentence = f"{start_text[:1].upper()}{start_text[1:]}."
+    return Beat(
+        key="visitor",
+        title="One real visitor, and what they opened next",
+        sentence=sentence,
+        url=_url("users", user=name, at=int(known)),
+        strips=(
+            Strip(label="What they had looked at", listings=tuple(history)),
+            Strip(label="Our list", listings=tuple(listed), hits=tuple(hits)),
+        ),
+    )
+
+
+def _moments(run: Run) -> list[tuple[int, int]]:
+    """Return (user, moment in the log's time) of a few test queries, those that the default ranking answered best first."""
+    if not len(run.log) or not run.spaces:
+        return []
+    frame = load_rankings(run)
+    if frame is None:
+        test = run.split().test
+        frame = pd.DataFrame({"user": test.user, "at": test.at, "rank": 0, "length": test.length})
+    else:
+        rank = next((RANK + name for name in (DEFAULT_RANKING,) if RANK + name in frame), frame.columns[-1])
+        at = frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
+        columns = {"user": frame[C.USER].map(run.user_number), "at": at, "rank": frame[rank]}
+        frame = pd.DataFrame({**columns, "length": frame["history_length"]}).dropna()
+    frame = frame[frame["length"] >= SHORTEST]
+    is_short = frame["length"] <= 2 * HISTORY
+    ordered = frame.assign(is_long=~is_short).sort_values(["is_long", "rank"], kind="stable")
+    ordered = ordered.drop_duplicates("user").head(TRIED)
+    return [(int(user), int(at)) for user, at in zip(ordered["user"], ordered["at"], strict=True)]
+
+
+def _newcomer(run: Run) -> Beat | None:
+    """Return the listing without events that is in the lists of most of the visitors who were active last."""
+    log = run.log
+    if not len(log) or not run.spaces:
+        return None
+    names = np.array(_market_ids(run, np.arange(log.listings)), object)
+    last = log.time[log.start[1:] - 1]
+    users = np.argsort(-last, kind="stable")[:VISITORS]
+    lists = run.recommend([log.users[number] for number in users], k=K)
+    lists["rank"] = lists.groupby(C.USER, sort=False).cumcount() + 1
+    until, unseen = run.trained_until, "Nobody has opened it yet"
+    cold = set(names[log.counts() == 0])
+    mine = lists[lists[C.LISTING].isin(cold)]
+    if not len(mine) and run.has_model and until is not None and log.timed:
+        unseen, cold = "The model never saw it", set(names[log.counts(log.time < until) == 0])
+        mine = lists[lists[C.LISTING].isin(cold)]
+    if len(run.market.cover):
+        mine = mine[mine[C.LISTING].isin(run.market.cover)]
+    if not len(mine):
+        return None
+    listing = str(mine[C.LISTING].value_counts().index[0])
+    mine = mine[mine[C.LISTING] == listing].sort_values("rank", kind="stable")
+    strips = [Strip(label="The newcomer", listings=(listing,))]
+    for user, rank in zip(mine[C.USER].head(FIRST), mine["rank"], strict=False):
+        number = run.user_number[user]
+        rows = log.listing[log.start[number] : log.start[number + 1]][::-1]
+        seen = list(dict.fromkeys(_market_ids(run, rows)))[:LAST]
+        strips.append(Strip(label=f"No. {rank} for a visitor of", listings=tuple(seen)))
+    sentence = f"{unseen}, and {len(mine):,} of the last {count(len(users), 'visitor')} would find it among their first {K}."
+    return Beat(
+        key="newcomer",
+        title="A newcomer, and its first audience",
+        sentence=sentence,
+        url=_url("cold", listing=listing),
+        strips=tuple(strips),
+    )
+
+
+def _recall(run: Run) -> Beat | None:
+    """Compare the default ranking with popularity and with the best baseline."""
+    results = (run.metrics or {}).get("results", {})
+    simple = best_baseline(results)
+    labels = {
+        simple: f"The best simple method ({method_name(simple or '').lower()})",
+        DEFAULT_RANKING: "Our model",
+    }
+    bars = [
+        Bar(
+            method=name,
+            label=labels.get(name, method_name(name)),
+            **{part: figure.get(part) for part in ("value", "low", "high")},
+        )
+        for name in dict.fromkeys(("popularity", simple, DEFAULT_RANKING))
+        if name is not None and (figure := results.get(name, {}).get(METRIC, {})).get("value") is not None
+    ]
+    if len(bars) < 2:
+        return None
+    held = "; ".join(
+        f"{bar.label if bar is bars[-1] else bar.label[:1].lower() + bar.label[1:]} {percent(bar.value, 0)}"
+        for bar in reversed(bars)
+    )
+    return Beat(
+        key="recall",
+        title="Is it better than simple methods?",
+        sentence=f"Share of the listings opened next that were among the first {K}: {held}.",
+        url=_url("compare"),
+        bars=tuple(bars),
+    )
+
+
+def _url(page: str, **params: Any) -> str:
+    return f"/{page}" + (f"?{urlencode(params)}" if params else "")
+
+
+def _with_cover(run: Run, space: str) -> np.ndarray:
+    """Return the rows of the listings with a vector in a space and, in a market with photos, a cover."""
+    cover = run.market.cover
+    has_cover = np.array([not cover or name in cover for name in run.listing_ids], bool)
+    return np.flatnonzero(run.index(space).known & has_cover)
+
+
+def _ids(run: Run, rows: np.ndarray) -> tuple[str, ...]:
+    return tuple(run.listing_ids[row] for row in rows)
+
+
+def _market_ids(run: Run, rows: np.ndarray) -> list[str]:
+    """Return the ids of rows of the market."""
+    ids: list[str] = run.market.plain[C.LISTING].iloc[rows].astype(str).tolist()
+    return ids
