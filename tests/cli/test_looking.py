@@ -1,6 +1,7 @@
 """What a command that looks at a run is told reaches the function that it calls, each option in its place."""
 
 import importlib
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -26,6 +27,10 @@ class Asked(Exception):
             ["search", "a bed", "-k", "3", "--rules", "{rules}", "--where", "price<=900", "--where", "rooms=2",
              "--exclude", "home-0001", "--exclude", "home-0002", *AT],
             "listing_vibes.insight.search.search:search_photos", ("a bed", None, MOMENT, RULES), {},
+        ),
+        (
+            ["search", "--photo", "a.jpg"],
+            "listing_vibes.insight.search.search:search_photos", ("", None, None), {"photo": Path("a.jpg")},
         ),
         (
             ["explain", "user-0001", "home-0003", *AT, "--blend", "recency"],

@@ -162,6 +162,10 @@ def read_ids(name: str) -> list[str]:
     return list(dict.fromkeys(unquote(part) for part in parts if part))
 
 
-def matches_line(number: int, query: str) -> str:
-    """Return `12 listings match "canopy bed"`."""
-    return f"{count(number, 'listing')} {'matches' if number == 1 else 'match'} “{plain(query)}”"
+def matches_line(number: int, query: str, complete: int) -> str:
+    """Return `12 listings match "canopy bed"`, and how many of the `number` are `complete`, that is, have every word."""
+    verb = "matches" if number == 1 else "match"
+    if complete == number:
+        return f"{count(number, 'listing')} {verb} “{plain(query)}”"
+    rest = count(number - complete, "listing" if not complete else "more listing")
+    return f"{f'{complete:,} with' if complete else 'No listing has'} every word of “{plain(query)}”; {rest} with some of them, best first"

@@ -42,18 +42,22 @@ class SearchIndex:
                 rest += " " + attribute_texts(view, item)
         return cls(_normalize(pd.Series(titles)), _normalize(rest), view.market.listing_row)
 
-    def find(self, query: str) -> np.ndarray:
-        """Return rows of the listings that have every word of `query`, best first; a listing whose id is `query` is first.
+    def find(self, query: str) -> tuple[np.ndarray, int]:
+        """Return rows of the listings that have a word of `query`, best first, and how many of them have every word.
 
-        A match in a title counts three times as much, and a full word twice as much as a prefix.
+        A listing whose id is `query` is first, then come those with the most words. Rare words count more (by the logarithm of
+        the inverse frequency), a match in a title three times as much, and a full word twice as much as a prefix.
         """
         exact = [self.ids[query.strip()]] if query.strip() in self.ids else []
-        score = np.ones(len(self.titles))
-        for word in _words(query):
-            score *= TITLE_WEIGHT * _count_hits(self.titles, word) + _count_hits(self.rest, word)
-        rows = np.flatnonzero(score) if _words(query) else np.empty(0, np.int64)
-        rows = rows[np.argsort(-score[rows], kind="stable")]
-        return np.concatenate([exact, rows[~np.isin(rows, exact)]]).astype(np.int64)
+        matched, score = np.zeros(len(self.titles), int), np.zeros(len(self.titles))
+        distinct = list(dict.fromkeys(_words(query)))
+        for word in distinct:
+            hits = TITLE_WEIGHT * _count_hits(self.titles, word) + _count_hits(self.rest, word)
+            matched += hits > 0
+            score += hits * np.log1p(len(hits) / (1 + np.count_nonzero(hits)))
+        rows = np.lexsort((-score, -matched))[: np.count_nonzero(matched)]
+        complete = np.union1d(np.flatnonzero(matched == len(distinct)) if distinct else [], exact)
+        return np.concatenate([exact, rows[~np.isin(rows, exact)]]).astype(np.int64), len(complete)
 
 
 def attribute_texts(view: MarketView, item: Attribute) -> pd.Series:

@@ -108,7 +108,12 @@ def recommend(
 @app.command(rich_help_panel=USE)
 def search(
     run: RunPath,
-    words: Annotated[str, typer.Argument(metavar="WORDS", help="what the photo shows, such as 'canopy bed'")],
+    words: Annotated[
+        str, typer.Argument(metavar="WORDS", help="what the photo shows, such as 'canopy bed'")
+    ] = "",
+    photo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="a photo to compare with, instead of words")
+    ] = None,
     k: options.Count = None,
     where: options.Where = None,
     exclude: options.Exclude = None,
@@ -116,7 +121,7 @@ def search(
     json_: Json = False,
     at: options.At = None,
 ) -> None:
-    """List the listings whose photos are nearest to a description (approximate)."""
+    """List the listings whose photos are nearest to a description (approximate), or to another photo."""
     from listing_vibes.insight.search.search import search_photos
     from listing_vibes.run.run import Run
 
@@ -124,7 +129,7 @@ def search(
     opened = Run.open(run, events_too=False)
     with progress_bar() as progress:
         moment = options.moment_of(at, opened.market)
-        listings = search_photos(opened, words, None, moment, chosen, progress)
+        listings = search_photos(opened, words, None, moment, chosen, progress, photo=photo)
     show(opened, listings, json_, chosen, moment)
 
 

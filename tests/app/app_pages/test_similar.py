@@ -166,7 +166,13 @@ def test_photos_are_classified_once_and_then_searched(show, trained, bare, tmp_p
     assert len(scores) == 11 and scores == sorted(scores, reverse=True) and (run / "looks.npz").is_file()
     narrowed = show("similar", run, by="look", q="a refrigerator", price="-90")
     assert len(components(narrowed)[0]["cards"]) == 2
-    assert "This market has no photos" in texts(show("similar", bare, by="look", q="a refrigerator"))
+    # Words that no listing has together find those with some of them, and lead to the photos.
+    page = show("similar", run, q="home refrigerator")
+    assert "No listing has every word" in texts(page) and len(components(page)[0]["cards"]) == 12
+    click(page, "Look for “home refrigerator” in the photos")
+    assert page.query_params["by"] == "look" and len(components(page)[0]["cards"]) == 11
+    without = show("similar", bare, by="look", q="home")
+    assert not without.segmented_control and "matches “home”" not in texts(without)
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def index(tmp_path) -> SearchIndex:
     ("query", "expected"),
     [
         ("lake", [0, 1, 2]),  # a whole word in the title, the beginning of one, an attribute
-        ("LAKE north", [0, 1]),  # every word must be there
+        ("LAKE north", [0, 1]),  # those with every word, then
         ("cafe", [0]),  # accents do not matter
         ("muller", [2]),
         ("spacious", [3]),  # the end of a long title, and of a long text
@@ -64,4 +64,17 @@ def index(tmp_path) -> SearchIndex:
     ],
 )
 def test_search(index, query, expected):
-    assert index.find(query).tolist() == expected
+    rows, complete = index.find(query)
+    assert rows[:complete].tolist() == expected
+    assert len(rows) == len(set(rows.tolist()))
+
+
+def test_listings_with_some_of_the_words_follow_those_with_all(index):
+    rows, complete = index.find("brick boat garden")
+    assert complete == 0 and rows.tolist() == [
+        0,
+        3,
+        4,
+    ]  # two of the words, then one; the rarer word counts more
+    rows, complete = index.find("lake sauna")
+    assert complete == 0 and sorted(rows.tolist()) == [0, 1, 2, 3] and rows[0] == 0

@@ -37,10 +37,18 @@ def test_what_brought_a_photo_near_is_named_first():
     query /= np.linalg.norm(query)
     near = [float(share) * max(0.0, float(looks.words[n].astype(np.float32) @ query))
             for n, share in zip(looks.classes[0], looks.shares[0], strict=True)]  # fmt: skip
-    assert looks.seen(0, query, most=1) == [f"thing {looks.classes[0][int(np.argmax(near))]}"]
-    assert looks.seen(0, most=1) == [f"thing {looks.classes[0][int(np.argmax(looks.shares[0]))]}"]
-    assert looks.seen(4) == []
+    zeros = np.zeros_like(looks.words[0], np.float32)
+    names = looks.seen(np.array([0, 4]), query, most=1)
+    assert names == [f"thing {looks.classes[0][int(np.argmax(near))]}", ""]
+    assert looks.seen(np.array([0]), zeros) == [""]
     assert first != second
+
+
+def test_what_several_photos_clearly_show_is_offered_the_most_frequent_first():
+    classes = np.array([[0, 1]] * 5 + [[1, 0]] * 3 + [[2, 0]] * 2, np.int16)
+    shares = np.tile(np.array([0.6, 0.1], np.float16), (10, 1))
+    looks = Looks(classes, shares, np.array(["bed", "sofa", "prison"]), np.zeros((3, 2)), np.array(["t"]))
+    assert looks.frequent(8) == ["bed", "sofa"] and looks.frequent(1) == ["bed"]
 
 
 def test_they_are_read_back_for_the_same_photos_only(tmp_path):

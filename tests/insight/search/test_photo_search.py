@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from browser.painted import embed_run, paint_market
+from browser.painted import ColourEncoder, embed_run, paint_market
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks, save_looks
 from listing_vibes.insight.search.photo_search import FILE, PhotoSearch, photos_of
 from listing_vibes.insight.search.search import search_photos
 from listing_vibes.market.market import Market
+from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
 
 
@@ -29,11 +30,36 @@ def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):
     assert sorted(found["listing_id"]) == ["l00", "l01", "l02"]  # the last one has no photo
     assert found["score"].is_monotonic_decreasing and found["seen"].str.len().gt(0).all()
     # What a photo is taken for finds it first.
-    name = again.looks.seen(3, most=1)[0]
+    likely = again.looks.classes[3][int(np.argmax(again.looks.shares[3]))]
+    name = str(again.looks.names[likely])
     best = again.find(name).iloc[0]
     assert best["score"] >= again.looks.similarity(query_of(name))[3] - 1e-6
     with pytest.raises(VibesError, match="description is empty"):
         again.find("  ")
+
+
+def test_a_photo_finds_the_listings_that_look_like_it_under_rules(tmp_path):
+    market = paint_market(tmp_path / "market", listings=7, users=0, photos=1)
+    run = Run.open(embed_run(market, tmp_path / "run"))
+    file = market / run.market.cover["l02"]
+    newcomers = Newcomers(run, lambda name: ColourEncoder())
+    for photo in (file, file.read_bytes()):
+        found = search_photos(run, k=3, photo=photo, newcomers=newcomers)
+        assert (
+            found["listing_id"].iloc[0] == "l02"
+            and found["score"].is_monotonic_decreasing
+            and len(found) == 3
+        )
+    blocked = search_photos(run, photo=file, rules={"block": ["l02"]}, newcomers=newcomers)
+    assert sorted(blocked["listing_id"]) == ["l00", "l01", "l03", "l04", "l05"]
+    (tmp_path / "torn.webp").write_bytes(b"torn")
+    for wrong in (
+        {"photo": tmp_path / "torn.webp"},
+        {"photo": tmp_path / "none"},
+        {"words": "bed", "photo": file},
+    ):
+        with pytest.raises(VibesError):
+            search_photos(run, newcomers=newcomers, **wrong)
 
 
 def query_of(text):
@@ -60,7 +86,7 @@ def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
         "l00"
     ]
     seen = []
-    object.__setattr__(looks, "seen", lambda photo, query: seen.append(photo) or ["sofa"])
+    object.__setattr__(looks, "seen", lambda photos, query: seen.extend(photos) or ["sofa"])
     assert search_photos(run, "sofa", k=1, photos=PhotoSearch(run, looks))["listing_id"].tolist() == [
         "l01"
     ] and seen == [3]

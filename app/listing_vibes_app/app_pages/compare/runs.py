@@ -51,7 +51,7 @@ def find_listing(opened: OpenRun) -> None:
     """Draw a search that selects its best match, and a button for a random listing."""
 
     def take(words: str) -> None:
-        rows = search_index(opened).find(words)
+        rows, _ = search_index(opened).find(words)
         listing = opened.view.ids[int(rows[0])] if len(rows) else None
         set_params(listing=listing, nothing=words or None if listing is None else None)
 

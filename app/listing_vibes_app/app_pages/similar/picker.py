@@ -1,9 +1,10 @@
-"""Choosing a listing: by words or id, by the content of its photos, by filters, by its cover photo, or at random."""
+"""Choosing a listing: by words or id, by the content of its photos, by a photo, by filters, by its cover, or at random."""
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from listing_vibes.insight.search.search import search_photos
 from listing_vibes.insight.selection.filters import NAMES
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
@@ -14,6 +15,7 @@ from listing_vibes_app.app_pages.similar.filters import (
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.controls import (
     SEEDS,
+    button,
     page_of,
     random_button,
     search_box,
@@ -23,19 +25,19 @@ from listing_vibes_app.kit.controls import (
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import Card, album, gallery, listing_card, matches_line
 from listing_vibes_app.kit.list_options import read_selections
-from listing_vibes_app.server.params import read_number, set_params
+from listing_vibes_app.server.params import hold, read_choice, read_number, set_params
 from listing_vibes_app.server.photo_search import photo_search, prepare_search
 from listing_vibes_app.server.photos import photo_url
-from listing_vibes_app.server.runs import OpenRun, known_rows, search_index
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, known_rows, search_index
 from listing_vibes_app.view.formats import plain
 
 PAGE = 24
-WAYS = {"words": "Words or id", "look": "Photo content"}
+WAYS = {"words": "Words or id", "look": "Photo content", "photo": "A photo"}
 HINTS = {
     "words": "Words from a title or an attribute, or a listing id",
     "look": "What a photo shows, such as canopy bed",
 }
-EXAMPLES = "canopy bed", "white refrigerator", "bathtub"
+CHIPS = 8  # offered looks
 LIMITS = (
     "Approximate: photos are compared with the thousand classes of ImageNet, so “canopy bed” is found and "
     "“swimming pool” is not."
@@ -58,27 +60,41 @@ def any_listing(opened: OpenRun) -> None:
 
 def picker(opened: OpenRun) -> None:
     """Draw the search, the filters and a grid of covers to page through."""
+    ways = WAYS if opened.view.has_photos else {"words": WAYS["words"]}
+    ways = {name: label for name, label in ways.items() if name != "photo" or "photos" in opened.run.spaces}
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-picker"):
-        by = switch("Find by", "by", WAYS, "words")
-        query = search_box("q", "Search", HINTS[by], clears=("page", "sample"), width=400)
+        if len(ways) > 1:
+            by = switch("Find by", "by", ways, "words")
+        else:
+            by = read_choice("by", list(ways), "words")
+        query = "" if by == "photo" else search_box("q", "Search", HINTS[by], ("page", "sample"), width=400)
         filters_button(opened)
         any_listing(opened)
-        shuffle_button()
+        if by == "words":
+            shuffle_button()
     passing = read_filters(opened).mask(opened.view.market)
-    if by == "look":
-        show_photo_matches(opened, query, passing)
-        return
-    rows, line = np.flatnonzero(passing), filters_line(opened, passing)
+    {"words": show_word_matches, "look": show_look_matches, "photo": show_photo_matches}[by](
+        opened, query, passing
+    )
+
+
+def show_word_matches(opened: OpenRun, query: str, passing: np.ndarray) -> None:
+    """Show the listings that are `passing` (L,) bool the filters and have words of `query`; without one, all."""
+    rows, line, complete = np.flatnonzero(passing), filters_line(opened, passing), 0
     if query:
         with st.spinner("Searching …"):
-            rows = search_index(opened).find(query)
+            rows, complete = search_index(opened).find(query)
+        complete = int(passing[rows[:complete]].sum())
         rows = rows[passing[rows]]
-        line = matches_line(len(rows), query)
+        line = matches_line(len(rows), query, complete)
     elif sample := read_number("sample", 0, 0, SEEDS):
         rows = np.random.default_rng(sample).permutation(rows)
+    if query and not complete and opened.view.has_photos:
+        button(f"Look for “{query}” in the photos", "visibility", lambda: set_params(by="look", page=None))
     if not len(rows):
         title = f"No listing matches “{query}”" if query else "No listing passes the filters"
-        why = "A listing must hold every word and pass the filters. Try fewer words, or take a filter away."
+        why = "No listing that passes the filters has any of these words."
+        why = why if query else "Take a filter away."
         empty(title, why, "Show all listings", lambda: choose(None))
         return
     shown = page_of(rows, PAGE, line or "Choose a listing to see what is like it.")
@@ -86,24 +102,23 @@ def picker(opened: OpenRun) -> None:
     gallery(opened, cards, key="covers", label="Listings to choose from")
 
 
-def show_photo_matches(opened: OpenRun, text: str, passing: np.ndarray) -> None:
+def show_look_matches(opened: OpenRun, text: str, passing: np.ndarray) -> None:
     """Show the listings that are `passing` (L,) bool the filters, by their photo nearest to `text`."""
-    if not opened.view.has_photos:
-        empty("This market has no photos", "Search by words instead.")
-        return
     photos = photo_search(opened)
     if photos is None:
         _classify_photos(opened)
         return
+    if chips := photos.looks.frequent(CHIPS):
+        held = hold("looks", text if text in chips else None, lambda new: set_params(q=new, page=None))
+        st.pills("Often seen in these photos", chips, **held)
     if not text:
-        st.caption(f"{LIMITS} Try “{'”, “'.join(EXAMPLES)}”.")
+        st.caption(LIMITS)
         return
     with st.spinner("Searching …"):
         result = photos.find(text)
     rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
     if not rows:
-        why = "Remove a filter, or describe something else."
-        empty("No photo passes the filters", why, "No filters", clear_filters)
+        _none_passes()
         return
     line = f"Photos that come nearest to “{plain(text)}”. {LIMITS}"
     shown = [rows[place] for place in page_of(np.arange(len(rows)), PAGE, line)]
@@ -111,6 +126,43 @@ def show_photo_matches(opened: OpenRun, text: str, passing: np.ndarray) -> None:
     help = "Cosine similarity of the description and what the photo was taken for"
     gallery(opened, cards, key="covers", label="Listings by their nearest photo", score_help=help)
     as_code(opened, read_selections(opened, "similar"))
+
+
+def show_photo_matches(opened: OpenRun, _query: str, passing: np.ndarray) -> None:
+    """Show the listings that are `passing` (L,) bool the filters and look most like a photo that the user uploads."""
+    file = st.file_uploader(
+        "A photo to compare with",
+        type=["jpg", "jpeg", "png", "webp"],
+        max_upload_size=25,
+        key="photo-query",
+        help="The photo stays on this machine and is not part of the link.",
+    )
+    if file is None:
+        return
+    with st.spinner("Comparing the photo …"):
+        result = _like_photo(opened, file.getvalue())
+    rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
+    if not rows:
+        _none_passes()
+        return
+    line = f"Listings whose photos look most like {plain(file.name)}"
+    shown = [rows[place] for place in page_of(np.arange(len(rows)), PAGE, line)]
+    scores = result["score"].to_numpy()
+    cards = [
+        listing_card(opened, row, photos=album(opened, row), score=f"Similarity {scores[place]:.2f}")
+        for place, row in shown
+    ]
+    gallery(opened, cards, key="covers", label="Listings that look most like the photo")
+
+
+@st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_RUN)
+def _like_photo(opened: OpenRun, content: bytes) -> pd.DataFrame:
+    return search_photos(opened.run, photo=content, k=len(opened.run.listing_ids))
+
+
+def _none_passes() -> None:
+    why = "Remove a filter, or describe something else."
+    empty("No photo passes the filters", why, "No filters", clear_filters)
 
 
 def _photo_card(opened: OpenRun, row: int, result: pd.Series) -> Card:

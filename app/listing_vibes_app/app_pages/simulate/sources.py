@@ -35,12 +35,12 @@ def add_listings(opened: OpenRun, name: str, target: str, history: Simulated, ex
         shuffle_button(q=None)
     if query:
         with st.spinner("Searching …"):
-            rows = search_index(opened).find(query)
+            rows, complete = search_index(opened).find(query)
         if not len(rows):
-            why = "A listing must hold every word. Try fewer or shorter words."
+            why = "No listing has any of these words. Try other or shorter words."
             empty(f"No listing matches “{query}”", why, "Show any listings", lambda: set_params(q=None))
             return
-        line = matches_line(len(rows), query)
+        line = matches_line(len(rows), query, complete)
     else:
         rows = np.random.default_rng(read_number("sample", 1, 1, SEEDS)).permutation(len(opened.view))
         line = "Listings in a random order"

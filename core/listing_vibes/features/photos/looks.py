@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 TOP = 10  # classes stored for each photo, as in the paper
 CHUNK = 4096  # photos classified at a time
+CLEAR, SEVERAL = (
+    0.3,
+    3,
+)  # minimum probability of a class that a photo clearly shows, and minimum number of such photos
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +50,20 @@ class Looks:
         score = (self.shares.astype(np.float32) * neighbors[self.classes]).sum(axis=1) / self._norm
         return np.where(self.ok, score, -1).astype(np.float32)
 
-    def seen(self, photo: int, query: np.ndarray | None = None, most: int = 2) -> list[str]:
-        """Return the names of a photo's most likely classes; with a query, of the classes that contribute most to its similarity."""
-        weight = self.shares[photo].astype(np.float32)
-        if query is not None:
-            neighbors = self.words[self.classes[photo]].astype(np.float32) @ query
-            weight = weight * np.maximum(neighbors, 0)
-        best = np.argsort(-weight, kind="stable")[:most]
-        return [str(self.names[self.classes[photo, place]]) for place in best if weight[place] > 0]
+    def seen(self, photos: np.ndarray, query: np.ndarray, most: int = 2) -> list[str]:
+        """Return the names of the classes of each of `photos` (n,) that contribute most to its similarity to a text's vector (d,)."""
+        alike = np.maximum(self.words.astype(np.float32) @ query, 0)  # (U,)
+        weight = self.shares[photos].astype(np.float32) * alike[self.classes[photos]]  # (n, T)
+        best = np.argsort(-weight, axis=1, kind="stable")[:, :most]
+        names = self.names[np.take_along_axis(self.classes[photos], best, axis=1)]
+        present = np.take_along_axis(weight, best, axis=1) > 0
+        return [", ".join(row[there]) for row, there in zip(names, present, strict=True)]
+
+    def frequent(self, most: int) -> list[str]:
+        """Return the classes that several photos clearly show, the most frequent first, as texts to search for."""
+        photos = np.bincount(self.classes[self.shares >= CLEAR], minlength=len(self.names))
+        order = np.argsort(-photos, kind="stable")[:most]
+        return [str(self.names[at]) for at in order if photos[at] >= SEVERAL]
 
     @cached_property
     def _norm(self) -> np.ndarray:

@@ -101,8 +101,7 @@ class PhotoSearch:
             .drop_duplicates(C.LISTING)
             .head(len(result) if most is None else most)
         )
-        seen = [", ".join(self.looks.seen(int(photo), query)) for photo in best.index]
-        return best.assign(seen=seen).reset_index(drop=True)
+        return best.assign(seen=self.looks.seen(best.index.to_numpy(), query)).reset_index(drop=True)
 
 
 def prepare_looks(run: Run, report: Report | None = None) -> None:
