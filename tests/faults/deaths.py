@@ -103,7 +103,7 @@ class Deaths:
         except Exception as error:
             return f"{type(error).__name__}: {error}"
         finally:
-            gc.collect()  # an opened run holds its generation until it is collected
+            gc.collect()  # an opened run holds its version until it is collected
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:

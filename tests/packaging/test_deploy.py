@@ -381,9 +381,9 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
         done = vibes(*words[:-2])
         assert "1 event of 1 user" in done.stderr and "listings 1 new" in done.stderr, done.stderr
         until = time.monotonic() + 60
-        while (health := ask(place, "/health"))["generation"] < 1 and time.monotonic() < until:
+        while (health := ask(place, "/health"))["version"] < 1 and time.monotonic() < until:
             time.sleep(0.1)
-        assert health["generation"] == 1, health
+        assert health["version"] == 1, health
 
         vibes(*here(OURS["monitor"]["command"], tmp_path, address), check=None)
         (job,) = PROMETHEUS["scrape_configs"]

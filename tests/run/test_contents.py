@@ -98,5 +98,5 @@ def test_a_refreshed_run_of_the_first_format_is_converted_with_its_version(tmp_p
     (run / "metrics.json").write_text('{"results": {}}')
     convert(run)
     opened = Run.open(run)
-    assert opened.folder.parent.name == "versions" and opened.generation == 1 and opened.metrics is None
+    assert opened.folder.parent.name == "versions" and opened.version == 1 and opened.metrics is None
     assert len(opened.similar("home-0003", k=5)) == 5

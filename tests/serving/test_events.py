@@ -84,9 +84,9 @@ def test_a_refresh_takes_the_events_in_and_nothing_counts_twice(trained, tmp_pat
         client.post("/events", json={"user_id": user, "listing_id": "of tomorrow"})
         before = listings(client, user)
         refresher = Refresher(run.path, {"events": FileSource(folder)})
-        assert refresher.refresh().generation == 1
+        assert refresher.refresh().version == 1
         until = time.monotonic() + 30
-        while client.get("/health").json()["generation"] < 1:
+        while client.get("/health").json()["version"] < 1:
             assert time.monotonic() < until
             time.sleep(0.02)
         assert listings(client, user) == before

@@ -47,7 +47,7 @@ def test_a_response_is_one_row_a_listing(tmp_path):
     assert table["tried"].tolist() == [False, False, False, True, True, True, True]
     assert table["run"].tolist() == ["a", "a", "a", "b", "b", "a", "a"]
     assert table["scorer"][3] == "model only + recency"
-    assert table["generation"].tolist() == [2, 2, 2, 0, 0, 2, 2]
+    assert table["version"].tolist() == [2, 2, 2, 0, 0, 2, 2]
     assert table["rules"][2] == '{"where":["rooms>=3"]}' and pd.isna(table[C.USER][2])
     assert table["time"][0] == pd.Timestamp("2023-11-14T22:13:20.000001Z")
     assert abs(table["score"][1] - 0.4) < 1e-6
@@ -119,7 +119,7 @@ def test_a_frozen_holder_of_the_lock_costs_the_id_and_not_the_response(trained, 
                 assert response.status_code == 200 and len(response.json()["results"]) == 2
                 assert "request_id" not in response.json() and REQUEST_ID not in response.headers
                 assert time.monotonic() - begin < RECORD_S + 2
-            assert "vibes_unkept_answers_total 3.0" in client.get("/metrics").text
+            assert "vibes_unrecorded_responses_total 3.0" in client.get("/metrics").text
             assert client.get("/health").status_code == 503
         until = time.monotonic() + 30
         while "request_id" not in client.get(path).json():
@@ -146,5 +146,5 @@ def test_a_removed_database_and_a_full_disk_cost_the_id_and_not_the_response(tra
         responses = [client.get(path) for _ in range(5)]
         assert {response.status_code for response in responses} == {200}
         assert "request_id" not in responses[-1].json() and REQUEST_ID not in responses[-1].headers
-        assert "vibes_unkept_answers_total 0.0" not in client.get("/metrics").text
+        assert "vibes_unrecorded_responses_total 0.0" not in client.get("/metrics").text
         assert client.get("/health").status_code == (503 if is_removed else 200)

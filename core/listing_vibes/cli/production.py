@@ -122,7 +122,7 @@ def forget(
         return
     for place, rows in done.rows.items():
         typer.echo(f"{rows:,} rows removed from {place}")
-    for place in done.generations:
+    for place in done.versions:
         typer.echo(f"removed {place}, an earlier state that had them")
     for place in done.runs:
         typer.echo(
@@ -240,7 +240,7 @@ Since = Annotated[
 ]
 Memo = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="write a memo, .md or .html, with links to the queries"),
+    typer.Option(metavar="FILE", help="write a memo, .md or .html"),
 ]
 Queries = Annotated[
     Path | None,
@@ -264,38 +264,29 @@ def monitor(
     json_: Json = False,
 ) -> None:
     """Check whether a run is still good: recall on new events, coverage, drift, age; exit code 1 if a threshold is crossed."""
+    from listing_vibes.market.documents import write_text
     from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.run.run import Run
     from listing_vibes.serving.monitor.checks import Thresholds
-    from listing_vibes.serving.monitor.monitor import check_run, no_queries, write_evidence
+    from listing_vibes.serving.monitor.monitor import monitor as check_run
 
     check_table_name(queries, "--queries")
     limits = Thresholds.of(thresholds)
     if memo is not None and memo.suffix not in (".md", ".html"):
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
+    opened = Run.open(run)
     with progress_bar() as progress:
-        result, evaluation = check_run(run, limits, None, since, blend, progress=progress)
+        result = check_run(opened, limits, since=since, blend=blend, progress=progress)
     if memo is not None:
-        from listing_vibes.report.memo import evidence_folder, write_memo
-        from listing_vibes.run.run import Run
+        from listing_vibes.report.memo import write_memo
 
-        folder = evidence_folder(memo)
-        write_memo(result, memo, write_evidence(result, evaluation, Run.open(run), folder))
+        write_memo(result, memo)
     if prometheus is not None:
-        from listing_vibes.market.documents import write_text
-
         with needs("Option --prometheus", "serve"):
-            from listing_vibes.serving.monitor.prometheus import exposition
-        write_text(prometheus, exposition(result))
+            from listing_vibes.serving.service.metrics import monitor_metrics
+        write_text(prometheus, monitor_metrics(result))
     if queries is not None:
-        from listing_vibes.run.run import Run
-
-        opened = Run.open(run)
-        write_table(
-            queries,
-            no_queries(opened)
-            if evaluation is None
-            else evaluation.queries_frame(opened.market, evaluation.names[0]),
-        )
+        write_table(queries, result.queries_frame(opened.market))
     typer.echo(result.model_dump_json() if json_ else result.text())
     if result.crossed:
         raise typer.Exit(1)

@@ -62,7 +62,7 @@ class RunFolder:
     Attributes:
         path: the run's folder as given; figures, maps and reports are in it.
         folder: the folder with the embeddings, the model and the tables of this version: `path`, or one in it.
-        generation: the number of refreshes since the run was trained or embedded.
+        version: the number of this version; each refresh and each new embedding publishes the next one.
         made: the folder of the version that was trained or embedded last; `folder` without a refresh since.
         shared: a folder of indexes that several processes share; None if this process has its own.
     """
@@ -83,8 +83,8 @@ class RunFolder:
             path if fits_in is None else fits_in
         )  # without a lease: a version that is not published yet
         lease = Lease(stamp_of(path), path) if lease is None else lease
-        self.folder, self.stamp, self.generation = lease.folder, lease.stamp, lease.stamp.generation
-        self.made = folder_of(path, lease.stamp.made) if self.generation else lease.folder
+        self.folder, self.stamp, self.version = lease.folder, lease.stamp, lease.stamp.number
+        self.made = folder_of(path, lease.stamp.made)
         if lease.lock is not None:  # The version may be removed once this object is gone.
             weakref.finalize(self, os.close, lease.lock)
 
@@ -250,7 +250,7 @@ class RunFolder:
     def transferred(self) -> bool:
         """Return whether the model was trained on another market than that of the run."""
         # A refresh changes the fingerprint of the tables, but not the market.
-        created = Manifest.load(self.made) if self.generation else self.manifest
+        created = self.manifest if self.made == self.folder else Manifest.load(self.made)
         return bool(created.trained_on) and created.trained_on != created.fingerprint
 
     @property

@@ -61,11 +61,6 @@ class Stamp:
     made: int = 0  # number of the last state that was trained or embedded
     model: int = 0  # number of the last state with a new model; for results, that of the evaluated model
 
-    @property
-    def generation(self) -> int:
-        """Return the number of refreshes since the run was trained or embedded."""
-        return self.number - self.made
-
 
 @dataclass(frozen=True)
 class Lease:

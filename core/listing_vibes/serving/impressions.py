@@ -27,7 +27,7 @@ WRITE_S = 0.5
 #: experiment that placed the listing, empty without one or if both would have; `tried`: whether the response is part of an experiment.
 COLUMNS = {
     "request_id": "str", "time": "datetime64[us, UTC]", "kind": "str", C.USER: "str", "query": "str", "position": "Int16",
-    C.LISTING: "str", "score": "float32", "arm": "str", "run": "str", "generation": "int32", "scorer": "str", "rules": "str",
+    C.LISTING: "str", "score": "float32", "arm": "str", "run": "str", "version": "int32", "scorer": "str", "rules": "str",
     "tried": "bool",
 }  # fmt: skip
 _STORED = ("request_id", "time", "kind", C.USER, "query", "arm", "answer")
@@ -37,7 +37,7 @@ class Maker(NamedTuple):
     """Source of a list: a run, the number of its refreshes so far, and its scorer."""
 
     run: str
-    generation: int
+    version: int
     scorer: str
 
 
@@ -107,7 +107,7 @@ class ImpressionLog:
         answer = {
             "rules": item.rules.model_dump_json(exclude_defaults=True),
             "run": [maker.run for maker in item.makers],
-            "generation": [maker.generation for maker in item.makers],
+            "version": [maker.version for maker in item.makers],
             "scorer": [maker.scorer for maker in item.makers],
             "listings": item.listings,
             "scores": item.scores,
@@ -165,7 +165,7 @@ def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
             for row, answer in zip(rows, answers, strict=True)
         ],
     )
-    makers = ("run", "generation", "scorer")
+    makers = ("run", "version", "scorer")
     for name in makers:  # an interleaving experiment has two
         responses[name] = [answer[name][0] for answer in answers]
         responses[f"{name} of B"] = [answer[name][-1] for answer in answers]

@@ -21,7 +21,7 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.ranking_names import uses_model
-from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds
+from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
 from listing_vibes_app.app_pages.overview.quality import figures_table, verdict
 
@@ -81,7 +81,7 @@ def test_notices_of_monitoring_and_of_metrics(show, run):
     checks = [Check(name="attribute", of="price", crossed=True, sentence=sentence, look="the new listings.")]
     checks.append(Check(name="coverage", sentence="6 lists of 30 show all."))
     found = Monitored(
-        run=str(run), market="Tiny town", generation=0, looked="2025-01-01 10:00", thresholds=Thresholds(),
+        run=str(run), of=model_of(run), market="Tiny town", version=0, looked="2025-01-01 10:00", thresholds=Thresholds(),
         checks=checks,
     )  # fmt: skip
     found.save(run)

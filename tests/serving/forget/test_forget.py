@@ -42,7 +42,7 @@ WHEN = "2024-06-01T00:00:00Z"
 
 
 def refreshed(run: Run, folder: Path, times: int = 3) -> None:
-    """Three generations, with events that wait and rows that were rejected, of those to be forgotten and of others."""
+    """Three versions, with events that wait and rows that were rejected, of those to be forgotten and of others."""
     (folder / "new").mkdir(exist_ok=True)
     ids = run.market.listings[C.LISTING]
     refresher = Refresher(run.path, {"events": FileSource(folder / "new")})
@@ -76,12 +76,12 @@ def test_no_file_has_them_any_more_and_everything_else_is_as_it_was(run, tmp_pat
     assert traces(folder, GONE[0]) == traces(folder, GONE[1]) == []
     assert len(traces(folder, KEPT)) == 4  # events twice, those that wait, the rejected rows
     after = Run.open(run.path)
-    assert after.generation == 4 and not after.market_changed
+    assert after.version == 4 and not after.market_changed
     left = events[~events[C.USER].isin(GONE)].reset_index(drop=True)
     pd.testing.assert_frame_equal(after.market.events, left)
     pd.testing.assert_frame_equal(Market.open(run.market.path).events, left)
     np.testing.assert_array_equal(after.vectors("attributes"), run.vectors("attributes"))
-    assert len(told.generations) == 3 - 1 and not told.runs  # the oldest was swept already
+    assert len(told.versions) == 3 - 1 and not told.runs  # the oldest was swept already
     (folder / "more").mkdir()  # and it is refreshed as any other
     new_events(after.market, [], 4, 2).to_parquet(folder / "more" / "a.parquet")
     assert Refresher(run.path, {"events": FileSource(folder / "more")}).refresh().published
@@ -103,7 +103,7 @@ def test_a_run_that_was_never_refreshed_and_its_tables_of_any_kind(run, tmp_path
     assert traces(tmp_path, GONE[0]) == []
     assert events.is_symlink() if kind == "link" else (market / "events.csv.gz").is_file()
     opened = Run.open(run.path)
-    assert opened.generation == 1 and not opened.market_changed
+    assert opened.version == 1 and not opened.market_changed
     assert opened.market.events[C.USER].nunique() == 6 and folder == opened.path.parent
 
 
@@ -162,13 +162,11 @@ def test_a_generation_that_is_read_is_waited_for_and_then_told(run, tmp_path, mo
         forget(run.path, GONE)
     os.close(place.lock)
     told = forget(run.path, GONE)  # nothing is left but what was read
-    assert [Path(one).name for one in told.generations] == ["000002"] and traces(
-        run.path.parent, GONE[0]
-    ) == []
+    assert [Path(one).name for one in told.versions] == ["000002"] and traces(run.path.parent, GONE[0]) == []
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Every file but those whose content is a matter of numbers and times, by its name without the generation's."""
+    """Every file but those whose content is a matter of numbers and times, by its name without the version's."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -293,7 +291,7 @@ def test_lists_queries_and_pushes_of_a_trained_run(trained, tmp_path):
     opened = Run.open(run.path)
     pd.testing.assert_frame_equal(opened.pushes, pushes[pushes[C.USER] != gone].reset_index(drop=True))
     assert (opened.folder / "model.safetensors").read_bytes() == model
-    assert len(opened.recommend(kept)) == 30 and stamp_of(run.path).generation == 2
+    assert len(opened.recommend(kept)) == 30 and stamp_of(run.path).number == 2
     assert opened.recommend(gone)["fallback"].all()
 
 

@@ -81,11 +81,11 @@ def test_what_is_new_equals_a_full_rebuild_at_the_price_of_what_is_new(shop, tmp
     shop.deliver("a", events=new_events(shop.market, list(fresh[C.LISTING]), 40, 10))
     refresher = shop.refresher()
     result = refresher.refresh()
-    assert (result.generation, result.events, result.users, result.new, result.changed) == (1, 40, 10, 6, 2)
+    assert (result.version, result.events, result.users, result.new, result.changed) == (1, 40, 10, 6, 2)
     assert sum(networks) == 8 + 10  # listings and histories
 
     opened, market = Run.open(shop.run), Market.open(shop.market.path)
-    assert opened.generation == 1 and not opened.market_changed and shop.is_followed()
+    assert opened.version == 1 and not opened.market_changed and shop.is_followed()
     assert not opened.transferred and opened.manifest.trained_on != opened.manifest.fingerprint
     embed_market(market, tmp_path / "rebuilt", None, shop.run)
     rebuilt = Run.open(tmp_path / "rebuilt")
@@ -157,7 +157,7 @@ def test_a_refresh_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(s
     refresher = shop.refresher(tick=stop)
     with pytest.raises(Stopped):
         refresher.refresh()
-    assert stamp_of(shop.run).generation == 0 and not list((shop.run / "versions").iterdir())
+    assert stamp_of(shop.run).number == 0 and not list((shop.run / "versions").iterdir())
     assert Market.open(shop.market.path).fingerprint == before
     shop.deliver("a", listings=new_listings(shop.market, 2))  # another file by now
     assert refresher.refresh().new == 2
@@ -191,7 +191,7 @@ def test_a_market_folder_that_was_left_half_way_follows_at_the_next_refresh(shop
         with monkeypatch.context() as patch, pytest.raises(error):
             patch.setattr(market_tables, "copy_file", copy)
             shop.refresh()
-        assert Run.open(shop.run).generation == number  # readers have it already
+        assert Run.open(shop.run).version == number  # readers have it already
         assert not shop.refresh().published and shop.is_followed()
         assert {file.name for file in folder.glob("listings.*")} == {"listings.parquet"}
 
@@ -213,7 +213,7 @@ def test_a_market_that_was_changed_by_hand_is_refused_until_it_is_embedded_and_s
         shop.refresh()
     for _ in range(2):  # also after a second embedding
         embed_market(Market.open(folder), shop.run, None, shop.run)
-    assert Run.open(shop.run).generation == 0
+    assert Run.open(shop.run).version == 0
     result = shop.refresh()
     assert (result.new, result.changed) == (1, 0)
     assert RefreshState.load(shop.run).day_first == {"published_at": True}
@@ -260,16 +260,16 @@ def test_a_generation_lives_as_long_as_it_is_read(shop):
         shop.deliver(f"{number}", listings=new_listings(shop.market, number + 1))
         shop.refresh()
     gc.collect()
-    assert generations(shop.run)[0] == 1
+    assert versions(shop.run)[0] == 1
     assert reader.outdated and len(reader.market.listings) == len(reader.listing_ids)  # read only now
     del reader
     gc.collect()
     shop.deliver("5", listings=new_listings(shop.market, 6))
     shop.refresh()
-    assert 1 not in generations(shop.run)
+    assert 1 not in versions(shop.run)
 
 
-def generations(run: Path) -> list[int]:
+def versions(run: Path) -> list[int]:
     return sorted(int(folder.name) for folder in (run / "versions").glob("0*"))
 
 
@@ -284,22 +284,22 @@ def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
                 try:
                     market = run.market
                 except VibesError:  # the tables of the first state are the folder itself, which moves on
-                    assert run.generation == 0 and run.outdated
+                    assert run.version == 0 and run.outdated
                     continue
                 is_same = market.fingerprint == run.manifest.fingerprint
-                assert is_same or (run.generation == 0 and run.outdated)
+                assert is_same or (run.version == 0 and run.outdated)
                 assert run.listing_ids == market.listings[C.LISTING].tolist()
                 assert len(run.vectors("model")) == len(run.listing_ids)
                 assert set(run.pushes["candidate_id"]) <= set(run.listing_ids)
                 Market.open(market.path)  # the folder itself has complete tables at any moment, too
-                seen.add((run.generation, len(run.listing_ids), len(market.events)))
+                seen.add((run.version, len(run.listing_ids), len(market.events)))
             except Exception as error:
                 errors.append(error)
                 return
 
-    def wait_for(generation: int) -> None:
+    def wait_for(version: int) -> None:
         until = time.monotonic() + 120
-        while not errors and generation not in {one for one, *_ in seen} and time.monotonic() < until:
+        while not errors and version not in {one for one, *_ in seen} and time.monotonic() < until:
             time.sleep(0.01)
 
     thread = threading.Thread(target=read)
@@ -315,7 +315,7 @@ def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
     assert not errors
     start = (len(shop.market.listings), len(shop.market.events))
     assert seen <= {(n, start[0] + 2 * n, start[1] + 12 * n) for n in range(5)}
-    assert {0, 4} <= {generation for generation, *_ in seen}
+    assert {0, 4} <= {version for version, *_ in seen}
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
         first = json.loads(process.stdout.readline())
-        assert not first["published"] and first["generation"] == 0
+        assert not first["published"] and first["version"] == 0
         new_listings(run.market, 3).to_csv(tmp_path / "listings" / "a.csv", index=False)
         new_events(run.market, [], 9, 10).to_csv(tmp_path / "events" / "a.csv", index=False)
         new = events = 0
@@ -52,7 +52,7 @@ def test_once_it_tells_in_one_line_what_it_did(trained, tmp_path):
     done = CliRunner().invoke(app, ["refresh", str(run.path), "--listings", str(tmp_path / "listings")])
     assert done.exit_code == 0
     (line,) = done.stderr.splitlines()
-    assert "generation 1: 0 events of 0 users; listings 2 new, 0 changed" in line
+    assert "version 1: 0 events of 0 users; listings 2 new, 0 changed" in line
     (tmp_path / "listings" / "b.parquet").write_bytes(b"nothing")
     done = CliRunner().invoke(app, ["refresh", str(run.path), "--listings", str(tmp_path / "listings")])
     assert isinstance(done.exception, VibesError) and "b.parquet" in str(done.exception)

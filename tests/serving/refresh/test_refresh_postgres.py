@@ -72,7 +72,7 @@ def test_new_rows_of_a_database_are_taken_in_once_whatever_the_order_they_become
         database.dispose()
 
     opened = Run.open(run.path)
-    assert opened.generation == 3
+    assert opened.version == 3
     mine = opened.market.events.merge(events, on=[C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION])
     assert len(mine) == len(events)
     told = opened.market.listings.set_index(C.LISTING).loc[listings[C.LISTING]]

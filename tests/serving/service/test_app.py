@@ -294,7 +294,7 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
         name = fresh[C.LISTING].iloc[0]
         assert client.get(f"/similar/{name}").status_code == 404
         refresher.refresh()
-        health = health_when(lambda health: health["generation"] == 1)
+        health = health_when(lambda health: health["version"] == 1)
         assert health["listings"] == len(trained.listing_ids) + 3 and health["problem"] == ""
         assert client.get(f"/similar/{name}").status_code == 200
 

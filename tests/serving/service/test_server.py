@@ -184,14 +184,14 @@ def test_replaced_states_are_closed_so_that_users_are_forgotten_while_it_runs(tr
 
     def refresh(number: int) -> None:
         rows.iloc[4 * number : 4 * number + 4].to_parquet(new / f"{number}.parquet", index=False)
-        assert Refresher(run.path, {"events": FileSource(new)}).refresh().generation == number
+        assert Refresher(run.path, {"events": FileSource(new)}).refresh().version == number
 
     refresh(1)
     with running(run.path) as (_, address):
         for number in (2, 3):
             refresh(number)
             end = time.monotonic() + 30
-            while ask(address, "/health")["generation"] < number and time.monotonic() < end:
+            while ask(address, "/health")["version"] < number and time.monotonic() < end:
                 time.sleep(0.1)
             assert ask(address, f"/recommend/{user}?k=3")["results"]
         forget(run.path, [user])  # refused where a reader still uses a state that has them

@@ -125,9 +125,9 @@ def test_two_processes_are_one_service_and_one_that_is_killed_or_stopped_is_repl
             time.sleep(0.2)
         both = workers_of(address, 2, without=one)
         Refresher(run.path, {"events": source_of("events", str(events), None)}).refresh()
-        while counted(address, "vibes_run_generation") < 1 and time.monotonic() < until:
+        while counted(address, "vibes_run_version") < 1 and time.monotonic() < until:
             time.sleep(0.2)
-        assert [answered(address, by, "/health")["generation"] for by in both] == [1, 1]
+        assert [answered(address, by, "/health")["version"] for by in both] == [1, 1]
 
         begin = time.monotonic()
         process.send_signal(signal.SIGTERM)

@@ -150,7 +150,7 @@ def show_monitoring(opened: OpenRun) -> None:
         with st.expander("All other checks"):
             for check in monitored.quiet:
                 st.markdown(f"- {plain(check.sentence)}")
-    behind = opened.run.generation - monitored.generation
+    behind = opened.run.version - monitored.version
     since = (
         f"{behind} {'refresh' if behind == 1 else 'refreshes'} ago"
         if behind > 0

@@ -46,7 +46,7 @@ class Job(BaseModel):
     """Everything that the rows of a job depend on.
 
     Attributes:
-        run: the run's folder; name: its name in the rows; generation: the number of its refreshes so far.
+        run: the run's folder; name: its name in the rows; version: the number of its refreshes so far.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
         inference: the precision that encodes users, since bfloat16 and float32 give different rows; "" for listings.
         blend: the blend.
@@ -61,7 +61,7 @@ class Job(BaseModel):
     kind: Kind
     run: str
     name: str
-    generation: int
+    version: int
     fingerprint: str
     inference: str
     space: str
@@ -133,7 +133,7 @@ class JobScorer:
             )
         use_one_thread()
         run = Run.open(Path(job.run))
-        if run.generation != job.generation:
+        if run.version != job.version:
             raise VibesError(f"{run.path} was refreshed during the job in {folder}; choose a new folder.")
         return cls.of(job, folder, run)
 
@@ -222,7 +222,7 @@ def prepare(
         "rules": rules,
         "blend": fit,
         "chunk": chunk,
-        "generation": run.generation,
+        "version": run.version,
         "fingerprint": fingerprint_of(run.folder, market.fingerprint),
         # A job that is continued uses the moment of its start.
         "asked_at": NOW if at is not None and at.strip() == NOW else moment,
@@ -268,7 +268,7 @@ def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
     )
     other = next((name for name in had if had[name] != given[name]), None)
     if other is not None:
-        if other in ("fingerprint", "generation"):
+        if other in ("fingerprint", "version"):
             difference = "the run or its market changed since"
         else:
             difference = f"{other.removeprefix('asked_')} was {had[other]}, now {given[other]}"

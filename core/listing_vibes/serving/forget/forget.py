@@ -49,13 +49,13 @@ class Forgotten:
     """What `forget` removed.
 
     Attributes:
-        rows: removed rows by file; those of a generation count under the file of the generation that replaced it.
-        generations: removed folders of generations that had rows of the users.
+        rows: removed rows by file; those of a version count under the file of the version that replaced it.
+        versions: removed folders of versions that had rows of the users.
         runs: runs whose weights were trained while the market had rows of the users.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
-    generations: list[str] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
 
 
@@ -89,14 +89,14 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
     """Remove users from `run` and its market, and from the runs, lists and tables in the places `also`.
 
     First a state of the run without the users is published, as by a refresh; then the market's own tables are replaced, each by
-    a rename, and the generations with rows of the users are removed. After an interruption the same call completes the removal. The
+    a rename, and the versions with rows of the users are removed. After an interruption the same call completes the removal. The
     model is not changed.
 
     Raises:
         NotThere: some of the users have no rows anywhere (the others are removed).
-        VibesError: a folder cannot be written, or a generation with rows of the users is still being read.
+        VibesError: a folder cannot be written, or a version with rows of the users is still being read.
     """
-    market, done = Run.open(run).market_on_disk, Forgotten()  # an open run would pin its generation
+    market, done = Run.open(run).market_on_disk, Forgotten()  # an open run would pin its version
     who = UsersToForget(users, market.names)
     named = [str(place) for place in also]
     databases = [place for place in named if is_database_url(place)]
@@ -132,7 +132,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
             if count := _forget_in_database(database, who):
                 done.rows[shown_place(database)] = count
     for item in runs.values():
-        _remove_generations(item, who, done)
+        _remove_versions(item, who, done)
     missing = [user for user in users if id_text(user) not in who.found]
     if missing:
         others = "; the others are removed" if len(missing) < len(users) else ""
@@ -232,8 +232,8 @@ def _forget_in_database(place: str, who: UsersToForget) -> int:
         database.close()
 
 
-def _remove_generations(path: Path, who: UsersToForget, done: Forgotten) -> None:
-    """Remove the old generations with rows of the users, and wait for their readers."""
+def _remove_versions(path: Path, who: UsersToForget, done: Forgotten) -> None:
+    """Remove the old versions with rows of the users, and wait for their readers."""
     current, until = stamp_of(path).number, time.monotonic() + PATIENCE_S
     for folder in sorted(path.joinpath(STATES.folder).glob("*")):
         if not folder.is_dir() or folder == folder_of(path, current):
@@ -247,7 +247,7 @@ def _remove_generations(path: Path, who: UsersToForget, done: Forgotten) -> None
                     "run the same command again."
                 )
             time.sleep(0.2)
-        done.generations.append(str(folder))
+        done.versions.append(str(folder))
 
 
 def rows_of(path: Path, who: UsersToForget) -> np.ndarray:

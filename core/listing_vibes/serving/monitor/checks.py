@@ -10,12 +10,15 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listing_vibes.errors import VibesError, escaped
+from listing_vibes.insight.rankings import ABOUT, KEY
 from listing_vibes.market.documents import first_problem, read_json, read_toml, write_text
+from listing_vibes.market.market import Market
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.tables import render_table
-from listing_vibes.words import count
 
 FILE = "monitor.json"
+#: Family-wise error rate of the tests of one check, and the minimum number of users or listings to test.
+ALPHA, FEWEST = 0.01, 20
 
 
 class Thresholds(BaseModel):
@@ -26,11 +29,9 @@ class Thresholds(BaseModel):
         coverage_drop: relative drop of the coverage of lists since the start of the test period.
         concentration_rise: rise of the Gini coefficient of how often lists show listings.
         attribute_shift: total variation distance of an attribute's values.
-        gone_share: share of the listings in training with a value that no new listing has.
         photo_shift: Fréchet distance as a share of the variance of the training photos.
-        history_shift: the same for the vectors of the users' last listings, and the total variation distance of their actions.
+        history_shift: the same for the vectors of the users' last listings.
         cold_share: share of active listings without an event in training.
-        top_tenth: share of list entries of the tenth of sellers that is shown most.
         vectors_days, event_days: age of the vectors, and of the newest event, in days.
     """
 
@@ -40,11 +41,9 @@ class Thresholds(BaseModel):
     coverage_drop: float | None = Field(0.25, ge=0, le=1)
     concentration_rise: float | None = Field(0.1, ge=0, le=1)
     attribute_shift: float | None = Field(0.1, ge=0, le=1)
-    gone_share: float | None = Field(0.05, gt=0, le=1)
     photo_shift: float | None = Field(0.1, ge=0)
     history_shift: float | None = Field(0.15, ge=0)
     cold_share: float | None = Field(None, ge=0, le=1)
-    top_tenth: float | None = Field(None, ge=0, le=1)
     vectors_days: float | None = Field(None, ge=0)
     event_days: float | None = Field(None, ge=0)
 
@@ -60,10 +59,9 @@ class Thresholds(BaseModel):
         name = "The thresholds"
         if isinstance(given, Path | str):
             name, given = str(given), read_toml(Path(given), "give a TOML file with thresholds")
+        values = {key: None if value == "none" else value for key, value in (given or {}).items()}
         try:
-            return cls.model_validate(
-                {name: None if value == "none" else value for name, value in (given or {}).items()}
-            )
+            return cls.model_validate(values)
         except ValidationError as error:
             raise VibesError(f"{name}: {first_problem(error, cls)}") from error
 
@@ -78,7 +76,6 @@ class Check(BaseModel):
         p: p-value of the difference.
         crossed: whether the threshold is crossed.
         sentence: the result in words; look: what to inspect.
-        listings: (L,) bool, the listings concerned, for `listing_vibes.serving.monitor.monitor.write_evidence`; not stored.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -94,7 +91,6 @@ class Check(BaseModel):
     crossed: bool = False
     sentence: str
     look: str = ""
-    listings: Any = Field(None, exclude=True, repr=False)
 
 
 class Monitored(BaseModel):
@@ -103,15 +99,16 @@ class Monitored(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
-    of: str = ""  # id of the checked model, see `model_of`
+    of: str  # id of the checked model, see `model_of`
     market: str
     market_changed: bool = False  # since the run was made
-    generation: int
+    version: int  # of the run
     looked: str  # time of the check, UTC
     since: str | None = None  # start of the newest events; None: there are none
     queries: int = 0  # of the newest events
     thresholds: Thresholds
     checks: list[Check]
+    evaluation: Any = Field(None, exclude=True, repr=False)  # of the newest queries, if there are any
 
     @property
     def crossed(self) -> list[Check]:
@@ -122,10 +119,9 @@ class Monitored(BaseModel):
     def quiet(self) -> list[Check]:
         """Return the other checks; of the attributes, which are many, the one with the smallest p-value."""
         rest = [check for check in self.checks if not check.crossed]
-        attributes = sorted(
-            (check for check in rest if check.name == "attribute"), key=lambda item: item.p or 0
-        )
-        return [check for check in rest if check.name != "attribute" or check is attributes[0]]
+        attributes = [check for check in rest if check.name == "attribute"]
+        nearest = min(attributes, key=lambda check: check.p or 0, default=None)
+        return [check for check in rest if check.name != "attribute" or check is nearest]
 
     @property
     def verdict(self) -> str:
@@ -142,19 +138,22 @@ class Monitored(BaseModel):
         rows = [[getattr(check, name) for name in columns.values()] for check in self.checks]
         return pd.DataFrame(rows, columns=list(columns))
 
+    def queries_frame(self, market: Market) -> pd.DataFrame:
+        """Return the newest queries with the rank of the target, as `vibes evaluate --queries` writes them."""
+        if self.evaluation is None:
+            return pd.DataFrame(columns=[*KEY, "rank", *ABOUT])
+        return self.evaluation.queries_frame(market, self.evaluation.names[0])
+
     def text(self) -> str:
         """Return the output of `vibes monitor`: first the crossed thresholds, then all checks as a table."""
-        after = f", after {count(self.generation, 'refresh', 'refreshes')}" if self.generation else ""
-        lines = [f"Is {self.run} still good? {self.market}, checked at {self.looked}{after}", self.verdict]
+        lines = [f"Is {self.run} still good? {self.market}, version {self.version}, checked at {self.looked}"]
+        lines.append(self.verdict)
         for check in self.crossed:
             lines += ["", f"! {check.sentence}", f"  Look at: {check.look}"]
-        numbers = {"value": "{:.3g}", "before": "{:.3g}", "p": "{:.3f}"}
         table = self.frame().astype(object)
-        for name, form in numbers.items():
-            table[name] = [
-                None if cell is None or cell != cell else form.format(cell) for cell in table[name]
-            ]
-        table["crossed"] = ["yes" if cell else "" for cell in table["crossed"]]
+        for name, form in {"value": "{:.3g}", "before": "{:.3g}", "p": "{:.3f}"}.items():
+            table[name] = table[name].map(form.format, na_action="ignore")
+        table["crossed"] = table["crossed"].map({True: "yes", False: ""})
         return "\n".join(map(escaped, [*lines, "", *render_table(table).splitlines()]))
 
     def __repr__(self) -> str:
@@ -170,17 +169,13 @@ class Monitored(BaseModel):
 
     @classmethod
     def load(cls, run: Path) -> Monitored | None:
-        """Return the last saved result; None if there is none, or if it is of another model or an earlier version.
+        """Return the last saved result; None if there is none, or if it is of another model.
 
         Raises:
-            VibesError: the file is damaged.
+            VibesError: the file is damaged or of an earlier version.
         """
-        result = read_json(run / FILE, f"check again with `vibes monitor {run}`", _parse)
-        return None if result is not None and result.of not in ("", model_of(run)) else result
-
-
-def _parse(content: Any) -> Monitored | None:
-    return None if "reached" in content else Monitored.model_validate(content)
+        result = read_json(run / FILE, f"check again with `vibes monitor {run}`", cls.model_validate)
+        return result if result is not None and result.of == model_of(run) else None
 
 
 def model_of(run: Path) -> str:

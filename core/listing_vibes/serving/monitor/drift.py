@@ -11,15 +11,12 @@ from scipy import stats
 
 from listing_vibes.errors import printable
 from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, Spread
-from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.market import Market
-from listing_vibes.serving.monitor.checks import Check, Thresholds
+from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Thresholds
 from listing_vibes.words import count
 
-#: Family-wise error rate of all tests of drift in one check.
-ALPHA = 0.01
-#: Permutations of a test; minimum number of listings or users of a group; number of its photos that are read.
-PERMUTATIONS, FEWEST, MOST = 200, 20, 5000
+#: Permutations of a test, and maximum number of a group's photos that are read.
+PERMUTATIONS, MOST = 200, 5000
 #: Advice on a shift if the run was trained on its market.
 TRAIN = "train the run again"
 
@@ -57,52 +54,27 @@ def attribute_checks(
     kinds = {attribute.name: attribute.kind for attribute in market.attributes}
     available = {name: s for name, s in seen.attributes.items() if kinds.get(name) == s.entry.kind}
     groups = [group for group in groups if len(group.rows) >= FEWEST]
-    level = ALPHA / max(1, len(available) * len(groups))
-    results = []
-    for name, spread in available.items():
-        checks = [
-            _attribute_check(
-                spread, seen.listings, market, group, labels.get(name, name), level, limits, advice
-            )
-            for group in groups
-        ]
-        if checks:
-            results.append(min(checks, key=lambda item: (not item.crossed, item.p)))
-    return results
+    level, limit = ALPHA / max(1, len(available) * len(groups)), limits.attribute_shift
 
+    def check(spread: Spread, group: Group) -> Check:
+        rows, label = market.listings.iloc[group.rows], labels.get(spread.entry.name, spread.entry.name)
+        now = Spread.by(spread.entry, rows.reset_index(drop=True))
+        before, after = spread.distribution, now.distribution
+        value, p = (
+            float(0.5 * np.abs(before - after).sum()),
+            _chi_square_p(seen.listings * before, len(rows) * after),
+        )
+        change = f"{_describe_change(spread, now, rows)}; " if p < level else ""
+        look = f"{group.words} by {label}, where they come from, and whether one unit or spelling changed"
+        return Check(
+            name="attribute", of=spread.entry.name, group=group.name, value=value, p=p,
+            crossed=limit is not None and value > limit and p < level,
+            sentence=f"{label} of {group.words}: {change}{value:.0%} of the values would have to move (p {p:.3f}).",
+            look=f"{look}; if it stays so, {advice}." if advice else f"{look}.",
+        )  # fmt: skip
 
-def _attribute_check(
-    spread: Spread,
-    listings: int,
-    market: Market,
-    group: Group,
-    label: str,
-    level: float,
-    limits: Thresholds,
-    advice: str,
-) -> Check:
-    """Compare the values of one attribute in a group with those of the `listings` in training."""
-    rows = market.listings.iloc[group.rows].reset_index(drop=True)
-    now, number = Spread.by(spread.entry, rows), len(rows)
-    before, after = spread.distribution, now.distribution
-    value, p = float(0.5 * np.abs(before - after).sum()), _chi_square_p(listings * before, number * after)
-    gone = []
-    if limits.gone_share is not None and not type_of(spread.entry.kind).sentences:
-        for place, name in enumerate(spread.entry.values):
-            had = before[place]
-            if had >= limits.gone_share and now.shares[place] == 0 and (1 - had) ** number < level / 10:
-                gone.append(f"'{printable(name)}' (was {had:.0%})")
-    is_shifted = limits.attribute_shift is not None and value > limits.attribute_shift and p < level
-    parts = [_describe_change(spread, now, rows)] if p < level else []
-    parts += [f"gone: {', '.join(gone[:3])}"] if gone else []
-    parts.append(f"{value:.0%} of the values would have to move (p {p:.3f})")
-    look = f"{group.words} by {label}, where they come from, and whether one unit or spelling changed"
-    return Check(
-        name="attribute", of=spread.entry.name, group=group.name, value=value, p=p, crossed=bool(is_shifted or gone),
-        sentence=f"{label} of {group.words}: {'; '.join(part for part in parts if part)}.",
-        look=f"{look}; if it stays so, {advice}." if advice else f"{look}.",
-        listings=np.isin(np.arange(len(market.listings)), group.rows),
-    )  # fmt: skip
+    checks = [[check(spread, group) for group in groups] for spread in available.values()]
+    return [min(each, key=lambda item: (not item.crossed, item.p)) for each in checks if each]
 
 
 def _chi_square_p(before: np.ndarray, after: np.ndarray) -> float:
@@ -123,11 +95,8 @@ def _describe_change(spread: Spread, now: Spread, rows: pd.DataFrame) -> str:
         shares = np.cumsum([0, *spread.shares]) / max(sum(spread.shares), 1e-9)
         middle, here = np.interp(0.5, shares, entry.edges), rows[entry.name].astype(float).median()
         return f"the median was {middle:,.4g} and is {here:,.4g}"
-    if not entry.values:
-        return ""
     place = int(np.abs(change[:-1]).argmax())
-    is_known = place < len(entry.values)
-    name = f"'{printable(entry.values[place])}'" if is_known else "values unknown in training"
+    name = f"'{printable(entry.values[place])}'" if place < len(entry.values) else "share of other values"
     return f"{name} was {spread.distribution[place]:.0%} and is {now.distribution[place]:.0%}"
 
 
@@ -140,47 +109,36 @@ def photo_check(
         vectors: (P, d) of the model's photo encoder, reduced as for `seen`.
         listing: (P,) row of each photo's listing.
     """
-    if seen.photos is None:
+    trained, limit = seen.photos, limits.photo_shift
+    if trained is None:
         return None
     order, has_photos = np.argsort(listing, kind="stable"), np.unique(listing)
 
     def distance(rows: np.ndarray) -> float:
-        assert seen.photos is not None
         left, right = (np.searchsorted(listing[order], rows, side) for side in ("left", "right"))
         photos = np.concatenate([order[a:b] for a, b in zip(left, right, strict=True)])
-        return seen.photos.distance(PhotoSpread.by(vectors[photos[:MOST]]))
+        return trained.distance(PhotoSpread.by(vectors[photos[:MOST]]))
 
     checks = []
     for group in groups:
         mine, rest = np.intersect1d(group.rows, has_photos), np.setdiff1d(has_photos, group.rows)
-        if len(mine) < FEWEST:
-            continue
-        value, p = (
-            distance(mine),
-            permutation_p(distance, mine, rest if len(rest) >= len(mine) else has_photos),
-        )
-        is_shifted = limits.photo_shift is not None and value > limits.photo_shift and p < ALPHA
-        check = Check(
-            name="photos", group=group.name, value=value, p=p, crossed=bool(is_shifted),
-            sentence=f"Photos of {group.words} lie {value:.0%} of the known spread away from those that trained (p {p:.3f}).",
-            look=f"the photos of {group.words}: are they sharp, complete, and of the listings?",
-            listings=np.isin(np.arange(max(group.rows.max(), listing.max()) + 1), group.rows),
-        )  # fmt: skip
-        checks.append(check)
+        if len(mine) >= FEWEST:
+            value = distance(mine)
+            p = permutation_p(distance, mine, rest if len(rest) >= len(mine) else has_photos)
+            checks.append(Check(
+                name="photos", group=group.name, value=value, p=p,
+                crossed=limit is not None and value > limit and p < ALPHA,
+                sentence=f"Photos of {group.words} lie {value:.0%} of the known spread away from those that trained (p {p:.3f}).",
+                look=f"the photos of {group.words}: are they sharp, complete, and of the listings?",
+            ))  # fmt: skip
     return min(checks, key=lambda item: (item.p, -(item.value or 0)), default=None)
 
 
-def history_check(
-    before: np.ndarray, after: np.ndarray, actions: tuple[np.ndarray, np.ndarray], limits: Thresholds
-) -> Check | None:
-    """Return the shift of the users' last listings: vectors of histories (n, d) in training, and of the newest.
-
-    Args:
-        actions: counts (n, a) of each action in each history, for both.
-    """
+def history_check(before: np.ndarray, after: np.ndarray, limits: Thresholds) -> Check | None:
+    """Return the shift of the users' last listings: vectors of histories (n, d) in training, and of the newest."""
     if min(len(before), len(after)) < FEWEST:
         return None
-    both, shares = np.concatenate([before, after]), np.concatenate(actions)
+    both = np.concatenate([before, after])
     centered = both - both.mean(axis=0)
     reduced = centered @ np.linalg.svd(centered, full_matrices=False)[2].T
     everyone, newest = np.arange(len(both)), np.arange(len(before), len(both))
@@ -189,21 +147,10 @@ def history_check(
         rest = np.setdiff1d(everyone, rows)
         return PhotoSpread.by(reduced[rest]).distance(PhotoSpread.by(reduced[rows]))
 
-    def action_shift(rows: np.ndarray) -> float:
-        parts = [shares[subset].sum(axis=0) for subset in (np.setdiff1d(everyone, rows), rows)]
-        item, two = (part / max(part.sum(), 1) for part in parts)
-        return float(0.5 * np.abs(item - two).sum())
-
-    value, limit = distance(newest), limits.history_shift
-    tests = [
-        (statistic(newest), permutation_p(statistic, newest, everyone))
-        for statistic in (distance, action_shift)
-    ]
-    crossed = limit is not None and any(moved > limit and p < ALPHA for moved, p in tests)
-    (_, p), (mix, mix_p) = tests
+    value, p, limit = distance(newest), permutation_p(distance, newest, everyone), limits.history_shift
     return Check(
-        name="histories", value=value, p=p, crossed=bool(crossed),
+        name="histories", value=value, p=p, crossed=limit is not None and value > limit and p < ALPHA,
         sentence=f"What {count(len(after), 'user')} interacted with last lies {value:.0%} of the spread away from what trained "
-        f"(p {p:.3f}); {mix:.0%} of their actions would have to be others (p {mix_p:.3f}).",
+        f"(p {p:.3f}).",
         look="the page Users at a late and an early date: who came that did not come before, and what they look for.",
     )  # fmt: skip

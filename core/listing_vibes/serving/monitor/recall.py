@@ -22,8 +22,8 @@ from listing_vibes.run.scorer import model_scorer
 from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
-from listing_vibes.serving.monitor.checks import Check, Thresholds
-from listing_vibes.serving.monitor.drift import ALPHA, FEWEST, TRAIN, permutation_p
+from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Thresholds
+from listing_vibes.serving.monitor.drift import TRAIN, permutation_p
 from listing_vibes.words import count
 
 METRIC = "recall@30"
@@ -35,7 +35,7 @@ class NewestQueries:
 
     Attributes:
         split: the split of the run; None if the market has no events.
-        queries: test queries at or after `since`.
+        queries: test queries at or after `since`; None if there are none.
         since: the moment, in the time of the log.
         measured: (U,) recall@30 of the users with evaluated queries before `since`; None: the run was not evaluated.
     """
@@ -44,11 +44,6 @@ class NewestQueries:
     queries: Queries | None = None
     since: int | None = None
     measured: np.ndarray | None = None
-
-    @property
-    def any(self) -> bool:
-        """Return whether there is a query."""
-        return self.queries is not None and len(self.queries) > 0
 
 
 def newest_queries(run: Run, since: Moment | None = None, blend: str | None = None) -> NewestQueries:
@@ -61,38 +56,34 @@ def newest_queries(run: Run, since: Moment | None = None, blend: str | None = No
     ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is None else fit.name
     if not run.has_model or not len(run.log) or run.trained_on_everything:
         return NewestQueries()
-    split = run.split()
-    rankings = load_rankings(run)
-    available = None
-    if rankings is not None and f"rank of {ranking}" in rankings:
-        at = rankings["at"]
-        moments = at.dt.as_unit("ns").astype("int64") if at.dtype.kind == "M" else at
-        available = pd.DataFrame(
-            {
-                "user": rankings[C.USER],
-                "at": moments.to_numpy(),
-                "rank": rankings[f"rank of {ranking}"].to_numpy(),
-            }
-        )
+    split, evaluated, measured = run.split(), _evaluated_queries(run, ranking), None
     if since is not None:
         begin = moment_in_log(since, run.market.timed, "Option --since")
-    elif available is not None and len(available):
-        begin = int(available["at"].max()) + 1
     else:
-        begin = int(split.t2 or 0)
-    queries = split.test.take(split.test.at >= begin)
-    measured = None
-    if available is not None and len(before := available[available["at"] < begin]):
+        begin = int(evaluated["at"].max()) + 1 if len(evaluated) else int(split.t2 or 0)
+    if len(before := evaluated[evaluated["at"] < begin]):
         user = np.unique(before["user"].to_numpy(str), return_inverse=True)[1]
         measured = user_means(per_query(before["rank"].to_numpy()), user)[:, DEFAULT.names.index(METRIC)]
-    return NewestQueries(split, queries, begin, measured)
+    queries = split.test.take(split.test.at >= begin)
+    return NewestQueries(split, queries if len(queries) else None, begin, measured)
+
+
+def _evaluated_queries(run: Run, ranking: str) -> pd.DataFrame:
+    """Return `user, at, rank` of the evaluated queries, `at` in the time of the log; empty if the ranking was not evaluated."""
+    rankings = load_rankings(run)
+    if rankings is None or f"rank of {ranking}" not in rankings:
+        return pd.DataFrame(columns=["user", "at", "rank"])
+    at = rankings["at"]
+    moments = at.dt.as_unit("ns").astype("int64") if at.dtype.kind == "M" else at
+    return pd.DataFrame({"user": rankings[C.USER], "at": moments, "rank": rankings[f"rank of {ranking}"]})
 
 
 def evaluate_newest(
     run: Run, newest: NewestQueries, blend: str | None = None, report: Report | None = None
-) -> Evaluation:
-    """Return the ranks of the run's model, with its blend, on the newest queries."""
-    assert newest.split is not None and newest.queries is not None
+) -> Evaluation | None:
+    """Return the ranks of the run's model, with its blend, on the newest queries; None if there are none."""
+    if newest.split is None or newest.queries is None:
+        return None
     scorer: Scorer = model_scorer(run)
     fit = serving_fit(run.path, run.manifest.settings, blend)
     if fit is not None:
@@ -104,35 +95,29 @@ def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run,
     """Check recall@30 on the newest events against the evaluation, by a permutation test over users."""
     if evaluation is None:
         reason = (
-            "there is no query since the model was trained or evaluated, so it cannot be measured yet"
-            if len(run.log)
-            else "the market has no events, so it cannot be measured"
+            "no query since the model was trained or evaluated" if len(run.log) else "no event in the market"
         )
-        return Check(name="recall", sentence=f"Recall: {reason}.")
-    values = evaluation.user_values(evaluation.names[0])[:, DEFAULT.names.index(METRIC)]  # (U,)
+        return Check(name="recall", sentence=f"Recall cannot be measured yet: there is {reason}.")
+    ranking = evaluation.names[0]
+    values = evaluation.user_values(ranking)[:, DEFAULT.names.index(METRIC)]  # (U,)
     (now,) = estimates(values[:, None], 0)
     sentence = f"Recall@30 on the newest {count(len(evaluation.queries), 'event')} of {count(len(values), 'user')} is {now['value']:.3f}"
     if now["low"] is not None:
         sentence += f" (95 %: {now['low']:.3f} to {now['high']:.3f})"
-    look = "`vibes monitor RUN --queries OUT.parquet`; its rows with the greatest rank are the missed queries"
-    missed = evaluation.queries.target[evaluation.ranks[evaluation.names[0]] > DEFAULT.coverage]
-    target, times = np.unique(missed, return_counts=True)
-    most = [run.listing_ids[row] for row in target[np.lexsort((target, -times))[:3]]]
-    look += f"; the listings that were missed most are {', '.join(most)}" if most else ""
-    measured, before, p, crossed = newest.measured, None, None, False
+    measured, before, p, limit, crossed = newest.measured, None, None, limits.recall_drop, False
     if measured is None:
         sentence += "; there is no earlier evaluation to compare it with"
     else:
         before = float(measured.mean())
+        sentence += f"; the evaluation had {before:.3f}"
         if len(values) >= FEWEST:
             both = np.concatenate([values, measured])
             p = permutation_p(lambda rows: -both[rows].mean(), np.arange(len(values)), np.arange(len(both)))
-            limit = limits.recall_drop
-            crossed = limit is not None and float(values.mean()) < (1 - limit) * before and p < ALPHA
-        sentence += f"; the evaluation had {before:.3f}"
+            crossed = bool(limit is not None and values.mean() < (1 - limit) * before and p < ALPHA)
         sentence += f", of too few users (below {FEWEST}) to compare" if p is None else f" (p {p:.3f})"
+    look = "`vibes monitor RUN --queries OUT.parquet`; its rows with the greatest rank are the missed queries"
     return Check(
-        name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, p=p, crossed=bool(crossed),
+        name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, p=p, crossed=crossed,
         sentence=f"{sentence}.", look=f"{look}; if nothing in the data explains it, {training_advice(run)}.",
     )  # fmt: skip
 
@@ -141,9 +126,5 @@ def training_advice(run: Run) -> str:
     """Return the advice for training after a shift of the market; "" if the market has no events to train on."""
     if not run.transferred:
         return TRAIN
-    market = run.market.path
-    return (
-        f"train a model of this market with `vibes train {market} RUN --init-from {run.path}`"
-        if len(run.log)
-        else ""
-    )
+    command = f"`vibes train {run.market.path} RUN --init-from {run.path}`"
+    return f"train a model of this market with {command}" if len(run.log) else ""

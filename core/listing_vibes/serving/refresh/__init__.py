@@ -1,1 +1,1 @@
-"""Refresh of a run: merge new rows, encode new listings and publish the run's next generation atomically."""
+"""Refresh of a run: merge new rows, encode new listings and publish the run's next version atomically."""

@@ -45,7 +45,7 @@ def keep_fresh(
 
     Args:
         report: called with the result or the error of each refresh.
-        after: called with the run at the start and after each refresh that published a generation.
+        after: called with the run at the start and after each refresh that published a version.
         k, blend, limits: see `Refresher`.
 
     Raises:
@@ -103,10 +103,10 @@ def seconds_of(text: str) -> float:
 
 def status(result: RefreshResult) -> str:
     """Return the result of a refresh in one line."""
-    parts = [f"generation {result.generation}: nothing new"]
+    parts = [f"version {result.version}: nothing new"]
     if result.published:
         parts = [
-            f"generation {result.generation}: {count(result.events, 'event')} of {count(result.users, 'user')}",
+            f"version {result.version}: {count(result.events, 'event')} of {count(result.users, 'user')}",
             f"listings {result.new:,} new, {result.changed:,} changed, {result.expired:,} expired",
             f"{result.seconds:.1f} s",
         ]

@@ -146,7 +146,7 @@ def replaceable(run: Run, replaced: Mapping[str, str]) -> dict[str, str]:
 def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str | None]:
     """Write the tables of the run's state into the market's folder, file by file; return the written files, each with the file it replaced.
 
-    Readers of the run read its generation. The folder is updated so that all other commands on the market see the new rows, too. After
+    Readers of the run read its version. The folder is updated so that all other commands on the market see the new rows, too. After
     an interruption the next call completes the update.
 
     Args:

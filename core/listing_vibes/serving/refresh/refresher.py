@@ -67,7 +67,7 @@ class RefreshResult:
     """The result of a refresh.
 
     Attributes:
-        generation: the run's generation after the refresh; published: whether this refresh published it.
+        version: the run's version after the refresh; published: whether this refresh published it.
         events, users: number of new events, and of their users; new, changed, expired: number of listings.
         waiting: number of events on unknown listings, or in the future.
         photos_waiting: number of photos that could not be read or fetched and are retried.
@@ -78,7 +78,7 @@ class RefreshResult:
         new_rows: by table, the source that the next rows belong in, instead of the files of the market.
     """
 
-    generation: int
+    version: int
     published: bool = False
     events: int = 0
     users: int = 0
@@ -138,7 +138,7 @@ class Refresher:
                 if (source := self.sources.get(name)) is not None:
                     polls[name] = source.poll(state.marks.get(name, {}).get(source.place, {}))
                     self.tick()
-            result = RefreshResult(stamp_of(self.path).generation)
+            result = RefreshResult(stamp_of(self.path).number)
             result.new_rows = {name: source.place for name, source in self.sources.items()}
             result.problems = [problem for poll in polls.values() for problem in poll.problems]
             result.unread = len(result.problems)
@@ -183,7 +183,7 @@ class Refresher:
             published = Run.open(self.path)
             is_active = published.catalogue.live(published.after_last_event)
             result.wrote = update_market_folder(published, state.replaced)
-            result.published, result.generation = True, published.generation
+            result.published, result.version = True, published.version
             result.events, result.users = changes.events, len(changes.users)
             result.new, result.changed = len(changes.new), len(changes.changed)
             result.expired = int((was_active & ~is_active[: len(was_active)]).sum())
@@ -324,7 +324,7 @@ def _link(source: Path, target: Path, *names: str) -> None:
 
 
 def manifest_over(run: Run, market: Market) -> Manifest:
-    """Return the manifest of `run` for the market's new state; a relative path to the market starts at the generation's folder."""
+    """Return the manifest of `run` for the market's new state; a relative path to the market starts at the version's folder."""
     place = run.manifest.market
     if not Path(place).is_absolute() and run.folder == run.path:
         place = str(Path("..", "..", place))

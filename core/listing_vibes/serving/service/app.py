@@ -181,7 +181,7 @@ async def health(service: ServiceOf, _: Nothing) -> Health:
         listings=len(run.listing_ids),
         spaces=run.spaces,
         model=run.has_model,
-        generation=run.generation,
+        version=run.version,
         market_changed=current.state.market_changed,
         opened=current.state.opened,
         problem=current.problem or (other[1].problem if other else ""),

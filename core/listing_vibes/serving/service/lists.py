@@ -220,7 +220,7 @@ class RunState:
             )
         additions = "" if recommender.additions is None else recommender.additions.fit.parts
         scorer = recommender.space if is_similar else blend_name(*filter(None, additions.split("+")))
-        maker = Maker(str(self.run.path), self.run.generation, results.scorer or scorer)
+        maker = Maker(str(self.run.path), self.run.version, results.scorer or scorer)
         return ServedList(results, (maker,))
 
     def _explained(self, request: ListRequest) -> ServedList | Exception:

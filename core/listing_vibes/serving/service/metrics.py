@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client import (
@@ -17,24 +17,32 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from listing_vibes.errors import VibesError
 from listing_vibes.serving.monitor.checks import Monitored
-from listing_vibes.serving.monitor.prometheus import MonitorCollector
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 #: Environment variable of the folder for the metrics of all processes; prometheus_client reads it at import.
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
+#: Gauges of `vibes monitor` by check and attribute, with their help texts.
+MONITOR_GAUGES = {
+    "value": "Current value of a check",
+    "before": "Value when the model was trained or evaluated",
+    "crossed": "1 if the threshold is crossed",
+}
+
 
 class Metrics:
     """Metrics in a separate registry, so that several services in one process do not mix.
 
     Every process of a service reports the same values: counts and times summed over all processes, including ended ones; gauges of
-    the live ones (the minimum of generation and listings, since a refresh has arrived when all processes have it).
+    the live ones (the minimum of version and listings, since a refresh has arrived when all processes have it).
 
     Args:
         run: run folder whose last result of `vibes monitor` is reported, if there is one.
@@ -67,10 +75,12 @@ class Metrics:
             "vibes_run_openings", "Openings of newer states of the run", ["outcome"], registry=registry
         )
         self.unrecorded = Counter(
-            "vibes_unkept_answers", "Responses that could not be recorded as impressions", registry=registry
+            "vibes_unrecorded_responses",
+            "Responses that could not be recorded as impressions",
+            registry=registry,
         )
         self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
-        self.registry.register(MonitorCollector(lambda: _monitored(run)))
+        self.registry.register(MonitorCollector(lambda: Monitored.load(run)))
 
     def add_gauge(self, name: str, help: str, value: Callable[[], float], mode: str = "livemin") -> None:
         """Add a gauge that `update` sets to `value()`.
@@ -118,7 +128,36 @@ class MetricsMiddleware:
             self.metrics.seconds.labels(path).observe(time.perf_counter() - begin)
 
 
-def _monitored(run: Path) -> Monitored | None:
-    with suppress(VibesError):  # a damaged file must not suppress the other metrics
-        return Monitored.load(run)
-    return None
+class MonitorCollector(Collector):
+    """Collector of the gauges `vibes_monitor_value`, `_before`, `_crossed` and the time of the check; calls `load` at each scrape."""
+
+    def __init__(self, load: Callable[[], Monitored | None]) -> None:
+        self.load = load
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Return nothing, so that registering does not call `load`."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges, see `prometheus_client.registry.Collector`."""
+        try:
+            result = self.load()
+        except VibesError:  # a damaged file must not suppress the other metrics
+            return
+        if result is None:
+            return
+        for part, words in MONITOR_GAUGES.items():
+            gauge = GaugeMetricFamily(f"vibes_monitor_{part}", words, labels=["check", "of"])
+            for check in result.checks:
+                if (value := getattr(check, part)) is not None:
+                    gauge.add_metric([check.name, check.of], float(value))
+            yield gauge
+        at = datetime.strptime(result.looked, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()
+        yield GaugeMetricFamily("vibes_monitor_timestamp_seconds", "Time of this check", value=at)
+
+
+def monitor_metrics(result: Monitored) -> str:
+    """Return the result of `vibes monitor` in Prometheus' text format, for the textfile collector."""
+    registry = CollectorRegistry()
+    registry.register(MonitorCollector(lambda: result))
+    return generate_latest(registry).decode()

@@ -196,7 +196,7 @@ class Health(BaseModel):
     listings: int
     spaces: list[str]
     model: bool
-    generation: int = Field(description="number of refreshes of the run")
+    version: int = Field(description="number of refreshes of the run")
     market_changed: bool = Field(description="the market changed since the run was made")
     opened: float = Field(description="when this state was opened, Unix time")
     problem: str = Field(description="why a newer state could not be opened; empty: none")

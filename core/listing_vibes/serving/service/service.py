@@ -196,7 +196,7 @@ class Service:
         metrics.add_gauge("vibes_waiting_requests", waiting, lambda: sum(map(len, self.queues)), "livesum")
         metrics.add_gauge("vibes_listings", "Listings of the run", lambda: len(current.state.run.listing_ids))
         refreshes = "Number of refreshes of the run"
-        metrics.add_gauge("vibes_run_generation", refreshes, lambda: current.state.run.generation)
+        metrics.add_gauge("vibes_run_version", refreshes, lambda: current.state.run.version)
         opened = "Time when this state was opened"
         metrics.add_gauge("vibes_run_opened_timestamp_seconds", opened, lambda: current.state.opened)
         if metrics.is_multiprocess:
