@@ -28,7 +28,7 @@ FACES = [
     "listing_vibes.evaluation.run_evaluation:evaluate",
     "listing_vibes.insight.comparison:compare",
     "listing_vibes.serving.experiment.verdict:experiment",
-    "listing_vibes.insight.explain.reasons:explain",
+    "listing_vibes.insight.explain.explain:explain",
     "listing_vibes.insight.beats:five_beats",
     "listing_vibes.insight.demand.demand:demand",
     "listing_vibes.insight.market_shift:measure_shift",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from listing_vibes.evaluation.run_evaluation import evaluate
     from listing_vibes.insight.comparison import compare
     from listing_vibes.insight.demand.demand import demand
-    from listing_vibes.insight.explain.reasons import explain
+    from listing_vibes.insight.explain.explain import explain
     from listing_vibes.insight.launch.launch import launch
     from listing_vibes.insight.market_shift import measure_shift
     from listing_vibes.insight.search.search import search_photos
@@ -60,7 +60,7 @@ _FACES = {
     "measure_shift": "listing_vibes.insight.market_shift",
     "monitor": "listing_vibes.serving.monitor.monitor",
     "selection": "listing_vibes.insight.selection.pages",
-    "explain": "listing_vibes.insight.explain.reasons",
+    "explain": "listing_vibes.insight.explain.explain",
 }
 
 

@@ -34,7 +34,7 @@ class Asked(Exception):
         ),
         (
             ["explain", "user-0001", "home-0003", *AT, "--blend", "recency"],
-            "listing_vibes.insight.explain.reasons:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
+            "listing_vibes.insight.explain.explain:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
         ),
         (
             ["demand", *AT, "--by", "month", "--space", "model"],

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes import Run
-from listing_vibes.insight.explain.occlusion import NEWEST, without_each
+from listing_vibes.insight.explain.occlusion import NEWEST, occlude_history
 from listing_vibes.run.histories import of_histories
 
 
 def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: int = NEWEST) -> np.ndarray:
     """(E, K) by event and listing; rows of events that were not tried are 0."""
     log = of_histories(run, [history]).log
-    scores, tried, *_ = without_each(run, log, 0, len(log), newest)
+    scores, tried, *_ = occlude_history(run, log, 0, len(log), newest)
     rows = [run.row(listing) for listing in listings]
     found = np.zeros((len(log), len(listings)), np.float32)
     found[tried] = scores[0, rows] - scores[1:][:, rows]

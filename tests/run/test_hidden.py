@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from listing_vibes.insight.explain.occlusion import without_each
-from listing_vibes.insight.explain.reasons import explain
+from listing_vibes.insight.explain.explain import explain
+from listing_vibes.insight.explain.occlusion import occlude_history
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import Fit, save_fits
@@ -70,7 +70,7 @@ def test_its_place_is_that_of_the_list_and_it_carries_what_is_not_like_it(run):
     told = [Event(ids[3]), Event(ids[40]), Event(ids[8], "hide")]
     found = run.recommend(told, 5)
     for place, one in enumerate(explain(run, told, found[C.LISTING].tolist()), start=1):
-        assert one.place == place and one.score == pytest.approx(found["score"][place - 1], abs=1e-3)
+        assert one.rank == place and one.score == pytest.approx(found["score"][place - 1], abs=1e-3)
         assert {event["action"] for event in one.events} == {None, "hide"}
 
 
@@ -81,7 +81,7 @@ def test_a_long_history_with_much_unwanted_is_read_as_the_list_reads_it(run):
     told = [Event(ids[row], "hide" if 5 <= number < 45 else "view") for number, row in enumerate(seen)]
     log = of_histories(run, [told]).log
     found = run.recommend(told, 5, rules={"live_only": False})
-    scores = without_each(run, log, 0, len(log), 3).scores  # (1 + 3, L)
+    scores = occlude_history(run, log, 0, len(log), 3).scores  # (1 + 3, L)
     rows = [run.listing_row[one] for one in found[C.LISTING]]
     np.testing.assert_allclose(scores[0, rows], found["score"], atol=1e-3)
     without = run.recommend(told[:-1], len(ids), rules={"live_only": False, "drop_seen": False})

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.copies import copied
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain.reasons import explain
+from listing_vibes.insight.explain.explain import explain
 from listing_vibes.market.market import Market
 from listing_vibes.run.histories import Event
 from listing_vibes.run.run import Run

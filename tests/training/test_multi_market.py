@@ -10,7 +10,7 @@ import pytest
 
 from helpers.small_market import generate
 from listing_vibes import Market, Run, VibesError, evaluate, train
-from listing_vibes.insight.explain.similarity import explain_similarity
+from listing_vibes.insight.explain.explain import explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.progress import Stage, Trained
@@ -72,10 +72,10 @@ def test_each_market_has_a_run_with_its_own_test(run, towns):
     with pytest.raises(VibesError, match="model of several markets"):
         Run.open(path)
     # A market's own words, and one line for an amount and its rank.
-    told = explain_similarity(runs[1], *runs[1].listing_ids[:2]).left_out["name"]
-    assert (
-        told.is_unique and set(told) <= {one.name for one in towns["b"].attributes} and "zimmer" in set(told)
-    )
+    explained = explain_similarity(runs[1], *runs[1].listing_ids[:2])
+    names = [part["name"] for part in explained.attributes]
+    assert len(set(names)) == len(names) and "zimmer" in names
+    assert set(names) <= {item.name for item in towns["b"].attributes}
 
 
 @pytest.mark.slow

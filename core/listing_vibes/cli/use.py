@@ -178,7 +178,7 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Explain a recommendation: the events, attributes and photos that carry it, and its rank without each."""
-    from listing_vibes.insight.explain.reasons import explain_listing
+    from listing_vibes.insight.explain.explain import explain_listing
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 

@@ -11,8 +11,8 @@ from looking import click, components, labelled, links, texts
 
 from browser.painted import embed_run, paint_market
 from listing_vibes import Run
+from listing_vibes.insight.explain.explain import explain_similarity
 from listing_vibes.insight.explain.listing_photos import compare_photos
-from listing_vibes.insight.explain.similarity import explain_similarity
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.writer import write_market
@@ -141,14 +141,14 @@ def test_all_spaces_side_by_side_with_what_they_have_in_common(show, trained):
 def test_the_explanation_is_that_of_the_space(show, trained):
     page = show("similar", trained, listing="l04", space="model", why="l07")
     expected = explain_similarity(Run.open(trained), "l04", "l07", "model")
-    assert f"**Similarity by model: {expected.similarity:.3f}**" in texts(page)
+    assert f"**Similarity by model: {expected.score:.3f}**" in texts(page)
     figures, pairs = (table.value for table in page.dataframe)
     alike, _ = compare_photos(Run.open(trained), "l04", "l07")
     best = sorted(alike.max(axis=1), reverse=True)
     assert pairs["Alike"].tolist() == pytest.approx([round(float(value), 2) for value in best])
     assert "listing=l04" in pairs["This listing"].iloc[0] and "listing=l07" in pairs["The neighbor"].iloc[0]
-    first = expected.left_out[expected.left_out["kind"] == "attribute"].iloc[0]
-    assert figures["Similarity without it"].iloc[0] == f"{first['without']:.3f}"
+    without = expected.score - expected.attributes[0]["adds"]
+    assert figures["Similarity without it"].iloc[0] == f"{without:.3f}"
     assert len(labelled(page, "left out one by one")["cards"]) == 4
     for other in ("l04", "nobody"):
         assert not show("similar", trained, listing="l04", why=other).dataframe

@@ -11,7 +11,7 @@ from looking import click, components, labelled, links, texts
 from browser.painted import embed_run
 from helpers.carried import carried
 from listing_vibes import Run
-from listing_vibes.insight.explain.reasons import explain
+from listing_vibes.insight.explain.explain import explain
 from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import DefaultBlend
@@ -166,7 +166,7 @@ def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
         (part,) = [one for one in card["reasons"] if "event" not in one["note"]]
         (found,) = explain(run, history, listing, at=moment_of(view, number, 4))
         best = max([*found.attributes, *found.photos], key=lambda one: one["adds"])
-        moved = f" · else {ordinal(best['place_without'])}" if best["place_without"] != found.place else ""
+        moved = f" · else {ordinal(best['rank_without'])}" if best["rank_without"] != found.rank else ""
         assert part["note"] == f"+{best['adds']:.3f}{moved}"
 
 

@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.explain.explain import Explanation, explain_similarity
 from listing_vibes.insight.explain.listing_photos import compare_photos
-from listing_vibes.insight.explain.similarity import SimilarityExplanation, explain_similarity
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card
 from listing_vibes_app.kit.spaces import label_of
@@ -44,7 +44,7 @@ def why_dialog(opened: OpenRun, row: int, space: str) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
-def _explain(opened: OpenRun, listings: tuple[str, str], space: str) -> SimilarityExplanation:
+def _explain(opened: OpenRun, listings: tuple[str, str], space: str) -> Explanation:
     return explain_similarity(opened.run, *listings, space)
 
 
@@ -62,15 +62,14 @@ def _show(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     view = opened.view
     with st.spinner("Encoding the two without each part …"):
         result = _explain(opened, (view.ids[rows[0]], view.ids[rows[1]]), space)
-    st.markdown(f"**Similarity by {label_of(space).lower()}: {result.similarity:.3f}**")
+    st.markdown(f"**Similarity by {label_of(space).lower()}: {result.score:.3f}**")
     if result.note:
         st.caption(plain(result.note))
     cards = [listing_card(opened, row, facts=[], step=side) for row, side in zip(rows, SIDES, strict=True)]
     gallery(opened, cards, key="why-two", label="The two listings", least=230)
-    left_out = result.left_out
-    _show_attributes(opened, rows, left_out[left_out["kind"] == "attribute"])
-    _show_photos(opened, rows, left_out[(left_out["kind"] == "photo") & (left_out["photo"] >= 0)])
-    alike, positions = _compare_photos(opened, result.listings)
+    _show_attributes(opened, rows, result)
+    _show_photos(opened, rows, result)
+    alike, positions = _compare_photos(opened, (view.ids[rows[0]], view.ids[rows[1]]))
     if alike.size:
         help = "How alike two photos look: 1 is the same (cosine)"
         st.subheader("Photo against photo", anchor=False, help=help)
@@ -102,13 +101,13 @@ def photo_pairs(
     return pd.DataFrame({**dict(zip(SIDES, urls, strict=True)), "Alike": alike.max(axis=1)[order].round(2)})
 
 
-def _show_attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
+def _show_attributes(opened: OpenRun, rows: tuple[int, int], result: Explanation) -> None:
     view = opened.view
     available = {item.name: item for item in view.market.attributes}
-    left_out = left_out[left_out["name"].isin(list(available))]
-    if left_out.empty:
+    parts = [part for part in result.attributes or [] if part["name"] in available]
+    if not parts:
         return
-    items, title = [available[name] for name in left_out["name"]], view.market.title
+    items, title = [available[part["name"]] for part in parts], view.market.title
     values = [
         [view.title(row) if item.name == title else view.text(row, item) for item in items] for row in rows
     ]
@@ -116,13 +115,13 @@ def _show_attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFr
         {
             "Attribute": [item.label for item in items],
             **{side: [text[:120] for text in texts] for side, texts in zip(SIDES, values, strict=True)},
-            "Similarity without it": [f"{value:.3f}" for value in left_out["without"]],
-            "Change": [signed(value) for value in left_out["change"]],
+            "Similarity without it": [f"{result.score - part['adds']:.3f}" for part in parts],
+            "Change": [signed(-part["adds"]) for part in parts],
         }
     )
     st.subheader("Without one attribute", anchor=False)
     st.caption(MEANING)
-    adds = -left_out["change"].to_numpy()
+    adds = [part["adds"] for part in parts]
     figure = go.Figure(go.Bar(x=adds, y=list(range(len(adds))), orientation="h", hoverinfo="x"))
     figure.update_traces(marker_color=[charts.SERIES[0 if value > 0 else 1] for value in adds])
     charts.row_axis(figure, table["Attribute"].tolist())
@@ -137,20 +136,21 @@ def _show_attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFr
     charts.show_figures(table, "Similarity without each attribute")
 
 
-def _show_photos(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
-    if left_out.empty:
+def _show_photos(opened: OpenRun, rows: tuple[int, int], result: Explanation) -> None:
+    if not result.photos:
         return
     help = "The similarity when a listing is encoded without that photo, and how far that is from what it is with it"
     st.subheader("Without one photo", anchor=False, help=help)
     cards = []
-    for line in left_out.itertuples():
-        photo, row = int(line.photo), rows[int(line.side)]
+    for part in result.photos:
+        side = [opened.view.ids[row] for row in rows].index(part["listing_id"])
+        photo, row, adds = part["photo"], rows[side], part["adds"]
         cards.append(
             Card(
                 photo=photo_url(opened.name, opened.view, row, photo),
                 alt=f"Photo {photo + 1} of {opened.view.title(row)}",
-                step=SIDES[int(line.side)],
-                score=f"Without it {line.without:.3f} ({signed(line.change)})",
+                step=SIDES[side],
+                score=f"Without it {result.score - adds:.3f} ({signed(-adds)})",
             )
         )
     label = f"{count(len(cards), 'photo')} left out one by one"

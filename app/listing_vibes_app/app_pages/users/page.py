@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from listing_vibes.insight.explain.reasons import Reasons, explain
+from listing_vibes.insight.explain.explain import Explanation, explain
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes_app.app_pages.users.history import Known, show_history
 from listing_vibes_app.app_pages.users.picker import any_user, choose_user, picker
@@ -125,7 +125,7 @@ def describe_hits(known: Known, shown: set[int], later: set[int], today: set[int
 @st.cache_data(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
 def _reasons(
     opened: OpenRun, user: int, at: int, moment: Any, selection: Selection, listings: list[str]
-) -> list[Reasons]:
+) -> list[Explanation]:
     history, rules = history_frame(opened.view, user, at), selection.rules
     return explain(opened.run, history, listings, moment, rules, selection.blend, BUDGET)
 
@@ -136,7 +136,7 @@ def explain_list(
     """Return for each listing the events that add most to its score, and the attribute or photo that adds most.
 
     Raises:
-        VibesError: see `listing_vibes.insight.explain.reasons.explain`.
+        VibesError: see `listing_vibes.insight.explain.explain.explain`.
     """
     result = _reasons(opened, user, known.events, known.moment, selection, listings)
     return [
@@ -146,14 +146,14 @@ def explain_list(
     ]
 
 
-def _event_reason(opened: OpenRun, item: Reasons, event: dict[str, Any]) -> Reason:
+def _event_reason(opened: OpenRun, item: Explanation, event: dict[str, Any]) -> Reason:
     row = opened.view.market.listing_row[event["listing_id"]]
     action = f", {formats.words(event['action']).lower()}" if event["action"] else ""
     note = f"{_effect(item, event)} · event {event['event']:,}{action}"
     return Reason(opened.view.title(row), note, cover_url(opened.name, opened.view, row))
 
 
-def _part_reason(opened: OpenRun, entry: Reasons) -> list[Reason]:
+def _part_reason(opened: OpenRun, entry: Explanation) -> list[Reason]:
     best = max(
         [*(entry.attributes or []), *(entry.photos or [])], key=lambda part: part["adds"], default=None
     )
@@ -167,9 +167,9 @@ def _part_reason(opened: OpenRun, entry: Reasons) -> list[Reason]:
     return [Reason(title, _effect(entry, best), photo_url(opened.name, opened.view, row, max(photo, 0)))]
 
 
-def _effect(item: Reasons, part: dict[str, Any]) -> str:
-    moved = part["place_without"] not in (None, item.place)
-    return f"+{part['adds']:.3f}" + (f" · else {formats.ordinal(part['place_without'])}" if moved else "")
+def _effect(item: Explanation, part: dict[str, Any]) -> str:
+    moved = part["rank_without"] not in (None, item.rank)
+    return f"+{part['adds']:.3f}" + (f" · else {formats.ordinal(part['rank_without'])}" if moved else "")
 
 
 page()

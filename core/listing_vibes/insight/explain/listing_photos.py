@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,26 +24,20 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import load_photo_center
 
 
-@dataclass(frozen=True, eq=False)
-class ListingPhotos:
-    """The m photos of a listing with a vector."""
+def listing_photos(run: Run, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the m photos with a vector of the listing `row`: positions (m,) int64, 0 is the cover, and vectors (m, w) float32.
 
-    position: np.ndarray  # (m,) int64, position in the listing, 0 is the cover
-    vectors: np.ndarray  # (m, w) float32, centered at the mean of the market and L2-normalized
-
-
-def listing_photos(run: Run, row: int) -> ListingPhotos:
-    """Return the photos of the listing `row` with the market's cached vectors, or embed them.
+    The vectors are those that the market has cached, or the photos are embedded. They are centered at the mean of the market
+    and L2-normalized.
 
     Raises:
         VibesError: the photos are not embedded, and the run's encoder or the center of its photo space is not available.
     """
-    cached, rows = _cached_vectors(run), _photo_rows(run).get(run.listing_ids[row], np.arange(0))
+    rows = _photo_rows(run).get(run.listing_ids[row], np.arange(0))
     if not len(rows):
-        return ListingPhotos(rows, np.zeros((0, 1), np.float32))
-    center = load_photo_center(run.folder)
-    if center is None:
-        center = photo_center(cached)
+        return rows, np.zeros((0, 1), np.float32)
+    cached, center = _cached_vectors(run), load_photo_center(run.folder)
+    center = photo_center(cached) if center is None else center
     if center is None:
         raise VibesError(
             "The vectors of the photos are not available; make a run with them by `vibes embed`."
@@ -52,16 +45,16 @@ def listing_photos(run: Run, row: int) -> ListingPhotos:
     if cached is not None:
         vectors, ok = cached.vectors[rows], cached.ok[rows]
     else:
-        table = run.market.photos.iloc[rows]
+        table, encoders = run.market.photos.iloc[rows], run.manifest.photo_encoder.split(JOIN)
         with TemporaryDirectory(prefix="vibes-") as folder:
             embedded = combine(
                 [
                     embed_photos(run.market.path, table, load_run_encoder(run, name), cache=Path(folder))
-                    for name in run.manifest.photo_encoder.split(JOIN)
+                    for name in encoders
                 ]
             )
             vectors, ok = np.asarray(embedded.vectors), embedded.ok
-    return ListingPhotos(np.flatnonzero(ok), unit_rows(np.asarray(vectors[ok], np.float32) - center))
+    return np.flatnonzero(ok), unit_rows(np.asarray(vectors[ok], np.float32) - center)
 
 
 def photo_positions(run: Run, row: int) -> np.ndarray | None:
@@ -77,10 +70,10 @@ def compare_photos(run: Run, first: str, second: str) -> tuple[np.ndarray, tuple
     Raises:
         VibesError: a listing is unknown, or see `listing_photos`.
     """
-    item, two = (listing_photos(run, run.row(listing)) for listing in (first, second))
-    if not len(item.position) or not len(two.position):
+    (mine, left), (theirs, right) = (listing_photos(run, run.row(listing)) for listing in (first, second))
+    if not len(mine) or not len(theirs):
         return np.zeros((0, 0), np.float32), (np.arange(0), np.arange(0))
-    return item.vectors @ two.vectors.T, (item.position, two.position)
+    return left @ right.T, (mine, theirs)
 
 
 @cached_per_object

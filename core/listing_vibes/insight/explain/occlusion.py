@@ -7,28 +7,38 @@ The rest is encoded like any listing of the space, so an explanation is exact fo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from listing_vibes.cache import cached_per_object
+from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
+from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.merging import join_features
+from listing_vibes.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
+from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.units import unit_rows
-from listing_vibes.insight.explain.listing_photos import listing_photos
-from listing_vibes.insight.explain.parts import Part, parts_of, take_tokens
+from listing_vibes.insight.explain.listing_photos import listing_photos, photo_positions
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.histories import HistoryBatch
 from listing_vibes.run.run import Run
 
 NEWEST = 30  # number of newest events that are left out one by one; older ones add little
-CACHED = 2_000  # maximum number of cached listings per run, with their vectors without each part
+CACHED = 2_000  # number of cached listings per run, with their vectors without each part
 
 
-@dataclass(frozen=True, eq=False)
-class OccludedListing:
+class Part(NamedTuple):
+    """An attribute by its name, or a photo by its position in the listing."""
+
+    kind: Literal["attribute", "photo"]
+    name: str | int
+
+
+class OccludedListing(NamedTuple):
     """A listing in a space: its vector (d,), and its vector without each part, zeros if nothing remains."""
 
     vector: np.ndarray
@@ -41,7 +51,7 @@ def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[Occluded
     A space of the market's vectors has no parts.
 
     Raises:
-        VibesError: see `parts_of` (model) and `listing_photos` (photos).
+        VibesError: see `token_parts` (model) and `listing_photos` (photos).
     """
     match space:
         case "model":
@@ -51,11 +61,10 @@ def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[Occluded
             available = features.tokens.listings
 
             def encode(chosen: Features) -> np.ndarray:
-                return attribute_vectors(featurizer, join_features(features, chosen), fitted=available)[
-                    available:
-                ]
+                joined = join_features(features, chosen)
+                return attribute_vectors(featurizer, joined, fitted=available)[available:]
 
-            return _occlude(featurizer, features, rows, encode)
+            return _occlude(run, featurizer, features, rows, encode)
         case "photos":
             return [_occlude_photos(run, row) for row in rows]
     return [OccludedListing(run.index(space).vectors[row], {}) for row in rows]
@@ -65,19 +74,20 @@ def _occlude_in_model(run: Run, rows: Sequence[int]) -> list[OccludedListing]:
     """Return occluded listings; they do not depend on the history, so they are cached."""
     cache = _model_cache(run)
     new = [row for row in dict.fromkeys(rows) if row not in cache]
-    values = {row: cache[row] for row in rows if row in cache}
-    if new:
-        engine = run.engine.in_float32()  # the effect of a part is small, below the precision of bfloat16
-        occluded = _occlude(
-            engine.featurizer,
-            engine.features,
-            new,
-            lambda chosen: replace(engine, features=chosen).encode_listings(),
-        )
-        values |= zip(new, occluded, strict=True)
-        cache.update(values)
-        while len(cache) > CACHED:
-            cache.pop(next(iter(cache)), None)
+    if not new:
+        return [cache[row] for row in rows]
+    engine = run.engine.in_float32()  # the effect of a part is small, below the precision of bfloat16
+    occluded = _occlude(
+        run,
+        engine.featurizer,
+        engine.features,
+        new,
+        lambda chosen: replace(engine, features=chosen).encode_listings(),
+    )
+    values = {row: cache[row] for row in rows if row in cache} | dict(zip(new, occluded, strict=True))
+    if len(cache) + len(new) > CACHED:
+        cache.clear()
+    cache.update(values)
     return [values[row] for row in rows]
 
 
@@ -93,32 +103,104 @@ def _attribute_features(run: Run) -> tuple[Featurizer, Features]:
 
 
 def _occlude(
-    featurizer: Featurizer, features: Features, rows: Sequence[int], encode: Callable[[Features], np.ndarray]
+    run: Run,
+    featurizer: Featurizer,
+    features: Features,
+    rows: Sequence[int],
+    encode: Callable[[Features], np.ndarray],
 ) -> list[OccludedListing]:
     """Encode listings and their variants in one pass."""
-    parts = [parts_of(featurizer, features.tokens, row) for row in rows]
-    chosen: list[tuple[int, np.ndarray]] = []
-    for row, masks in zip(rows, parts, strict=True):
+    market = run.market
+    names = {market.config.shared_name(item.name): item.name for item in market.attributes}
+    results: list[OccludedListing] = []
+    masks, chosen = [], list[tuple[int, np.ndarray]]()
+    for row in rows:
+        parts = token_parts(featurizer, features.tokens, row)
+        masks.append(parts)
         count = int(features.tokens.offset[row + 1] - features.tokens.offset[row])
-        chosen += [(row, np.ones(count, bool)), *((row, ~mask) for mask in masks.values() if not mask.all())]
-    vectors = iter(encode(replace(features, tokens=take_tokens(features.tokens, chosen))))
-    results = []
-    for masks in parts:
-        vector = next(vectors)
-        without = {
-            part: np.zeros_like(vector) if mask.all() else next(vectors) for part, mask in masks.items()
-        }
+        chosen += [(row, np.ones(count, bool)), *((row, ~mask) for mask in parts.values() if not mask.all())]
+    vectors = iter(encode(replace(features, tokens=_take_tokens(features.tokens, chosen))))
+    for row, parts in zip(rows, masks, strict=True):
+        vector, positions = next(vectors), photo_positions(run, row)
+        without = {}
+        for part, mask in parts.items():
+            name = names.get(str(part.name), part.name)
+            if part.kind == "photo" and positions is not None:
+                name = int(positions[int(part.name)])
+            without[Part(part.kind, name)] = np.zeros_like(vector) if mask.all() else next(vectors)
         results.append(OccludedListing(vector, without))
     return results
 
 
+def token_parts(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.ndarray]:
+    """Return a mask (n,) bool of the tokens of each part of the listing `row`; photos are numbered among the encoded ones.
+
+    Raises:
+        VibesError: the listing is encoded as word pieces that cannot be assigned to attributes.
+    """
+    rows = slice(int(tokens.offset[row]), int(tokens.offset[row + 1]))
+    vocabulary, key, has_photo = featurizer.vocabulary, tokens.key[rows], tokens.photo[rows] >= 0
+    named = _pieces(vocabulary, key) if vocabulary.pieces else {}
+    for name, keys in _keys(vocabulary).items():
+        named[name] = np.isin(key, keys) | named.get(name, False)
+    for name in featurizer.within.numbers if featurizer.within is not None else ():
+        rank = named.pop(rank_name(name), None)  # a number and its rank are the same attribute
+        if rank is not None:
+            named[name] = rank | named.get(name, False)
+    views = len(featurizer.photo_reducers)
+    for view, name in enumerate(featurizer.vectors, views):
+        named[name] = (key == photo_key(vocabulary, view)) & has_photo
+    parts = {Part("attribute", name): mask for name, mask in named.items() if mask.any()}
+    for view in range(views):
+        for number, token in enumerate(np.flatnonzero((key == photo_key(vocabulary, view)) & has_photo)):
+            parts.setdefault(Part("photo", number), np.zeros(len(key), bool))[token] = True
+    return parts
+
+
+def _take_tokens(tokens: Tokens, chosen: list[tuple[int, np.ndarray]]) -> Tokens:
+    """Return one listing for each (row, mask): the listing `row` with the tokens selected by `mask` (n,)."""
+    rows = [int(tokens.offset[row]) + np.flatnonzero(mask) for row, mask in chosen]
+    source = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    return tokens.taken(source, np.array([len(row) for row in rows], np.int64))
+
+
+def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
+    """Return the keys of each attribute's tokens; for word pieces only those of the sentence vectors."""
+    first, result = attribute_keys(vocabulary), {}
+    for entry in vocabulary.attributes:
+        kind = type_of(entry.kind)
+        keys = [] if vocabulary.pieces else [first[entry.name] + key for key in range(kind.keys)]
+        if kind.sentences:
+            keys += [text_key(vocabulary, entry.name, view) for view in range(vocabulary.text_views)]
+        result[entry.name] = keys
+    return result
+
+
+def _pieces(vocabulary: Vocabulary, key: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the word pieces of each attribute. A new attribute starts where a piece of a name follows a piece of a value."""
+    name_key, value_key = piece_keys(vocabulary)
+    pieces = np.flatnonzero(np.isin(key, (name_key, value_key)))
+    begins = (key[pieces] == name_key) & np.concatenate([[True], key[pieces][:-1] == value_key])
+    number = np.cumsum(begins) - 1
+    if len(pieces) and number[-1] + 1 != len(vocabulary.attributes):
+        raise VibesError(
+            "This model reads attributes as word pieces, which cannot be assigned to attributes for a listing with missing "
+            'values; compare by photos, or train with features.tokenisation = "tabular".'
+        )
+    return {
+        entry.name: np.isin(np.arange(len(key)), pieces[number == place])
+        for place, entry in enumerate(vocabulary.attributes)
+    }
+
+
 def _occlude_photos(run: Run, row: int) -> OccludedListing:
     """Return a listing of the photo space, the mean of its photos, without each of them."""
-    vectors = listing_photos(run, row).vectors
+    positions, vectors = listing_photos(run, row)
     total = vectors.sum(axis=0)
     units = unit_rows(np.stack([total, *(total - vectors)]))  # sums have the same directions as means
     units[1:] *= len(vectors) > 1
-    return OccludedListing(units[0], {Part("photo", number=n): unit for n, unit in enumerate(units[1:])})
+    without = {Part("photo", int(n)): unit for n, unit in zip(positions, units[1:], strict=True)}
+    return OccludedListing(units[0], without)
 
 
 class OccludedHistory(NamedTuple):
@@ -131,7 +213,7 @@ class OccludedHistory(NamedTuple):
     shorter: HistoryBatch | None  # the T remaining histories; None if no event remains
 
 
-def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST) -> OccludedHistory:
+def occlude_history(run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST) -> OccludedHistory:
     """Return the model's scores of all listings for the history `start : end` of `log`, and without each of its newest events.
 
     A history is encoded with the run's vectors of its listings, as for lists. Without its only event the history is empty,

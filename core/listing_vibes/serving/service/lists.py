@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.explain.reasons import reasons
-from listing_vibes.insight.explain.similarity import explain_similarity
+from listing_vibes.insight.explain.explain import explain_ranked, explain_similarity
 from listing_vibes.run.empty_lists import explain_empty
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.folder import no_such_listing
@@ -39,8 +38,8 @@ from listing_vibes.serving.service.models import (
     SimilarQuery,
 )
 
-#: Number of newest events that an explanation leaves out one by one, and of parts of each kind that it returns.
-MAX_EVENTS, MAX_PARTS = 30, 3
+#: Number of parts of each kind that an explanation returns.
+MAX_PARTS = 3
 
 
 class ListRequest(NamedTuple):
@@ -241,9 +240,9 @@ class RunState:
         assert result.at is not None
         rows = [self.run.listing_row[listing.listing_id] for listing in listings]
         history, left = self._histories([result]), max(0.0, until - time.monotonic())
-        each = reasons(self.run, result.recommender, history, result.at, rows, left, events=MAX_EVENTS)
-        for listing, reason in zip(listings, each, strict=True):
-            listing.explanation = reason.to_dict(MAX_PARTS)
+        each = explain_ranked(self.run, result.recommender, history, result.at, rows, left)
+        for listing, explanation in zip(listings, each, strict=True):
+            listing.explanation = explanation.to_dict(MAX_PARTS)
         return answer
 
     def _embedded(self, listing: PostedListing) -> Embeddings | Exception:

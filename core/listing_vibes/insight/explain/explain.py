@@ -1,0 +1,338 @@
+"""Explanations of lists: what the events, attributes and photos add to the score of a listing, and its rank without each.
+
+Each part is left out separately and the rest is encoded again, see `listing_vibes.insight.explain.occlusion`. For a user the
+other listings and the candidates do not change, so that only the part makes the difference between the two ranks. For two
+similar listings an attribute is left out of both, as if the market did not have it, and a photo of its listing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.explain.occlusion import (
+    OccludedHistory,
+    OccludedListing,
+    Part,
+    occlude_history,
+    occlude_listings,
+)
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.moments import Moment
+from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.histories import HistoryBatch, of_histories, of_users
+from listing_vibes.run.queries import read_queries
+from listing_vibes.run.recommender import Recommender
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.scoring.ranking_names import blend_name
+from listing_vibes.scoring.scorer import PrecomputedScores
+from listing_vibes.tables import render_table
+
+AT_ONCE = 4  # listings per batch; each has about fifteen variants
+SHOWN = 5  # events, attributes and photos in the text
+#: Tolerance of a recomputed similarity, since lists use half precision.
+STALE = 0.005
+CHANGED = "The listings changed since the run was made, so the contribution of each part is unknown."
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The contributions to the score of one listing, the largest first.
+
+    Attributes:
+        rank: rank among the candidates of the list, from 1.
+        score: score of the model; of similar listings, their cosine in the space.
+        ranking: name of the ranking, such as "model + recency"; of similar listings, the space.
+        events: `event` (its number in the history, from 1), `listing_id`, `action`, `adds` (how much lower the score is
+            without it), `rank_without` (None: the history is empty without it); of similar listings none.
+        attributes: `name`, `adds` and, for a user, `rank_without`; None if the time budget was exceeded.
+        photos: `listing_id`, `photo` (its position in the listing, 0 is the cover), and the same; None as for `attributes`.
+        note: the reason why attributes and photos are unknown, else "".
+    """
+
+    listing: str
+    rank: int
+    score: float
+    ranking: str
+    events: list[dict[str, Any]]
+    attributes: list[dict[str, Any]] | None = None
+    photos: list[dict[str, Any]] | None = None
+    note: str = ""
+
+    def to_dict(self, most: int | None = None) -> dict[str, Any]:
+        """Return the document of `vibes explain` and HTTP, with the `most` largest contributions of each kind (None: all)."""
+        return {
+            "listing_id": self.listing,
+            "rank": self.rank,
+            "score": self.score,
+            "ranking": self.ranking,
+            "events": self.events[:most],
+            "attributes": None if self.attributes is None else self.attributes[:most],
+            "photos": None if self.photos is None else self.photos[:most],
+        } | ({"note": self.note} if self.note else {})
+
+    def to_text(self) -> str:
+        """Return the largest contributions, and the rank without each part, as text."""
+        rows = [
+            {"adds": f"{part['adds']:+.3f}", "part": _describe_part(part)}
+            | ({"rank without it": part["rank_without"]} if "rank_without" in part else {})
+            for parts in (self.events, self.attributes or [], self.photos or [])
+            for part in parts[:SHOWN]
+        ]
+        head = f"{self.listing} has rank {self.rank:,} by {self.ranking}, with the score {self.score:.3f}."
+        table = [render_table(pd.DataFrame(rows, dtype=object))] if rows else []
+        return "\n\n".join([head, *table, *filter(None, [self.note])])
+
+
+def _describe_part(part: Mapping[str, Any]) -> str:
+    if "event" in part:
+        action = f" ({part['action']})" if part["action"] else ""
+        return f"event {part['event']}, {part['listing_id']}{action}"
+    return part["name"] if "name" in part else f"photo {part['photo'] + 1} of {part['listing_id']}"
+
+
+def explain(
+    run: Run,
+    query: Any,
+    listings: str | Sequence[str],
+    at: Moment | None = None,
+    rules: Rules | Mapping[str, Any] | None = None,
+    blend: str | None = None,
+    budget: float | None = None,
+) -> list[Explanation]:
+    """Explain why listings are recommended to a user or for a history by `Run.recommend`; the function behind `vibes explain`.
+
+    >>> found = explain(run, "user-0001", run.recommend("user-0001", k=2)["listing_id"].tolist())
+    >>> [one.rank for one in found], found[0].attributes[0]["rank_without"] >= 1
+    ([1, 2], True)
+
+    Args:
+        listings: one or several; they need not be in the list.
+        budget: seconds, see `explain_ranked`.
+
+    Raises:
+        VibesError: as for `Run.recommend`, or a listing is unknown.
+    """
+    run.needs_model()
+    rows = [run.row(listing) for listing in ([listings] if isinstance(listings, str) else listings)]
+    (request, *more), single = read_queries(run, query)
+    if more or not single:
+        raise VibesError("An explanation is for one user or one history; give one at a time.")
+    moment, recommender = run.moment(at), run.recommender("model", Rules.of(rules), blend=blend)
+    if isinstance(request, str):
+        history = of_users(run, [request], None if at is None else moment)
+    else:
+        history = of_histories(run, [request])
+    if history.empty[0]:
+        raise VibesError(
+            "There is no history before that moment, so the list has popular and recent listings, which need no further "
+            "explanation; give a user with events, or a history."
+        )
+    return explain_ranked(run, recommender, history, moment, rows, budget)
+
+
+def explain_listing(
+    run: Run,
+    query: Any,
+    listing: str,
+    at: Moment | None = None,
+    blend: str | None = None,
+    space: str | None = None,
+) -> Explanation:
+    """Explain one listing; `query` is a user or a history, as for `explain`, or a listing, for an explanation of similarity.
+
+    Raises:
+        VibesError: `query` is neither a user nor a listing, or is both, or an option does not apply to the kind of list.
+    """
+    if not isinstance(query, str) or query not in run.listing_row:
+        if space is not None:
+            raise VibesError(
+                f"Option --space is '{space}', but lists for a user or a history use the model; leave it out, or give two listings."
+            )
+        return explain(run, query, listing, at, blend=blend)[0]
+    if query in run.user_number:
+        raise VibesError(
+            f"'{query}' is a user and a listing of {run.path}; give the user's history with --history."
+        )
+    if at is not None or blend is not None:
+        raise VibesError(
+            f"'{query}' is a listing, and similarity does not depend on a moment or a blend; leave out --at and --blend."
+        )
+    return explain_similarity(run, query, listing, space)
+
+
+def explain_ranked(
+    run: Run,
+    recommender: Recommender,
+    history: HistoryBatch,
+    at: int,
+    rows: Sequence[int],
+    budget: float | None = None,
+) -> list[Explanation]:
+    """Explain why each of the listings `rows` was recommended for one history.
+
+    The score is the model's. Ranks are those of the blend, as in lists; the scores of neighbors change without an event, but not
+    without an attribute or a photo of the listing. Blends with ids are not explained: their ranks are those of the model only.
+
+    Args:
+        history: one history.
+        at: the moment of the list.
+        budget: time budget in seconds; listings beyond it are explained by events only. None: no limit.
+    """
+    if not len(rows):
+        return []
+    until = np.inf if budget is None else time.monotonic() + budget
+    if recommender.additions is not None and recommender.additions.fit.ids is not None:
+        recommender = run.recommender("model", recommender.rules, blend=NOTHING)
+    log, start, end = history.log, int(history.start[0]), int(history.end[0])
+    occluded = occlude_history(run, log, start, end)
+    order = _blend_scores(recommender, occluded.scores[:1], occluded.history, at)  # (1, L)
+    if occluded.shorter is not None:
+        without = _blend_scores(recommender, occluded.scores[1:], occluded.shorter, at)
+        order = np.concatenate([order, without])  # (1 + T, L)
+    candidates = _candidates(recommender, log, start, end, at)
+    results = []
+    for row in rows:
+        ranks = [1 + int((line[candidates] > line[row]).sum()) for line in order]
+        adds = occluded.scores[0, row] - occluded.scores[1:, row]
+        events = [
+            {
+                "event": int(event) - start + 1,
+                "listing_id": run.listing_ids[log.listing[event]],
+                "action": log.actions[log.action[event]] if log.action[event] >= 0 else None,
+                "adds": float(added),
+                "rank_without": None if occluded.shorter is None else ranks[1 + number],
+            }
+            for number, (event, added) in enumerate(zip(occluded.events, adds, strict=True))
+        ]
+        score = float(occluded.scores[0, row])
+        name = run.listing_ids[row]
+        results.append(Explanation(name, ranks[0], score, _ranking_name(recommender), _by_adds(events)))
+    # Scores of a blend with neighbors are in standard deviations of the model's.
+    unit = float(np.std(occluded.scores[0], dtype=np.float64)) if recommender.personal else 1.0
+    for first in range(0, len(rows), AT_ONCE):
+        if time.monotonic() >= until:
+            break
+        listings = rows[first : first + AT_ONCE]
+        contributions = _explain_parts(run, occluded, order[0] * unit, candidates, listings)
+        for number, (attributes, photos) in enumerate(contributions, start=first):
+            results[number] = replace(results[number], attributes=attributes, photos=photos)
+    return results
+
+
+def _ranking_name(recommender: Recommender) -> str:
+    parts = "" if recommender.additions is None else recommender.additions.fit.parts
+    return blend_name(*filter(None, parts.split("+")))
+
+
+def _blend_scores(
+    recommender: Recommender, scores: np.ndarray, histories: HistoryBatch, at: int
+) -> np.ndarray:
+    """Return the scores that order lists, (B, L), for scores (B, L) of the model."""
+    blended = recommender.with_additions(PrecomputedScores("model", scores), *histories, at)
+    return recommender.moves.add_to(blended, at)
+
+
+def _candidates(recommender: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:
+    """Return the candidates of the list, (L,) bool."""
+    allowed = recommender.eligible(at).copy()
+    if recommender.rules.drop_seen:
+        allowed[log.listing[start:end]] = False
+    allowed[log.negatives(np.array([start]), np.array([end]))[1]] = False
+    return allowed
+
+
+Contributions = tuple[list[dict[str, Any]], list[dict[str, Any]]]  # of attributes, and of photos
+
+
+def _explain_parts(
+    run: Run, occluded: OccludedHistory, order: np.ndarray, candidates: np.ndarray, rows: Sequence[int]
+) -> Iterator[Contributions]:
+    """Yield the contributions of the parts of each listing, with the ranks without them by `order` (L,)."""
+    listings = occlude_listings(run, "model", rows)
+    vectors = np.concatenate([[listing.vector, *listing.without.values()] for listing in listings])
+    of = np.repeat(rows, [1 + len(listing.without) for listing in listings])
+    table = run.vectors("model")
+    scores = iter(run.late_interaction.scores(occluded.vector, vectors, table, *occluded.history, of=of)[0])
+    for row, listing in zip(rows, listings, strict=True):
+        score, lines, is_other = float(next(scores)), [], candidates.copy()
+        is_other[row] = False
+        others = np.sort(order[is_other])
+        for part in listing.without:
+            adds = score - float(next(scores))
+            above = len(others) - int(np.searchsorted(others, order[row] - adds, "right"))
+            lines.append((part, run.listing_ids[row], adds, {"rank_without": 1 + above}))
+        yield _contributions(lines)
+
+
+def _contributions(lines: Sequence[tuple[Part, str, float, dict[str, Any]]]) -> Contributions:
+    """Return the contributions of (part, listing, adds, further keys), the largest first."""
+    attributes = [
+        {"name": part.name, "adds": adds} | more for part, _, adds, more in lines if part.kind == "attribute"
+    ]
+    photos = [
+        {"listing_id": listing, "photo": part.name, "adds": adds} | more
+        for part, listing, adds, more in lines
+        if part.kind == "photo"
+    ]
+    return _by_adds(attributes), _by_adds(photos)
+
+
+def _by_adds(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(parts, key=lambda part: -part["adds"])
+
+
+def explain_similarity(run: Run, first: str, second: str, space: str | None = None) -> Explanation:
+    """Explain the similarity of two listings of a run in a space; None: the space of its lists.
+
+    Raises:
+        VibesError: a listing or the space is unknown, or a listing has no vector in the space.
+    """
+    space = space or run.spaces[0]
+    index, rows = run.index(space), (run.row(first), run.row(second))
+    for row, listing in zip(rows, (first, second), strict=True):
+        if not index.known[row]:
+            raise VibesError(f"Listing '{listing}' has nothing in the space '{space}'; choose another space.")
+    scores = index.vectors @ index.vectors[rows[0]]  # (L,)
+    similarity, note, parts = float(scores[rows[1]]), "", []
+    try:
+        left, right = occlude_listings(run, space, rows)
+        # Lists use vectors of half precision, so contributions are relative to the score computed in the same pass.
+        if abs(float(left.vector @ right.vector) - similarity) > STALE:
+            note = CHANGED
+        else:
+            parts = [*_similarity_parts((first, left), (second, right))]
+            note = "" if parts else f"The space {space} has no attributes or photos that could be left out."
+    except VibesError as error:
+        if space != "photos":
+            raise
+        note = str(error)
+    allowed = run.recommender(space, Rules(), for_users=False).eligible(None).copy()
+    allowed[rows[0]] = False
+    rank = 1 + int((scores[allowed] > similarity).sum())
+    attributes, photos = _contributions(parts)
+    return Explanation(second, rank, similarity, space, [], attributes, photos, note)
+
+
+def _similarity_parts(
+    *sides: tuple[str, OccludedListing],
+) -> Iterator[tuple[Part, str, float, dict[str, Any]]]:
+    """Yield (part, listing, adds, {}) of each attribute of two listings, left out of both, and of each of their photos."""
+    (first, left), (second, right) = sides
+    score = float(left.vector @ right.vector)
+    for part in dict.fromkeys([*left.without, *right.without]):
+        mine, theirs = left.without.get(part, left.vector), right.without.get(part, right.vector)
+        if part.kind == "attribute":
+            yield part, second, score - float(mine @ theirs), {}
+            continue
+        if part in left.without:
+            yield part, first, score - float(mine @ right.vector), {}
+        if part in right.without:
+            yield part, second, score - float(left.vector @ theirs), {}

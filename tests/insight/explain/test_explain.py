@@ -1,0 +1,329 @@
+"""Explanations agree with encoding again and ranking again without the part, and are the same from every caller."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from browser.painted import embed_run, paint_market, train_run, vectors
+from helpers.carried import carried
+from helpers.commands import vibes
+from helpers.serving import app_of, serving
+from listing_vibes.demo.shipped import ROOT
+from listing_vibes.errors import VibesError
+from listing_vibes.features.content_spaces import photo_space
+from listing_vibes.insight.explain import occlusion
+from listing_vibes.insight.explain.explain import explain, explain_listing, explain_similarity
+from listing_vibes.insight.explain.listing_photos import compare_photos, listing_photos
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import DefaultBlend
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.histories import of_histories
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("explained")
+    return Run.open(train_run(paint_market(folder / "market", photos=3, events=8), folder / "run"))
+
+
+def copy_run(run: Run, path, **changes) -> Run:
+    """Return a copy of a run with other resolved settings."""
+    shutil.copytree(run.path, path)
+    manifest = Manifest.load(path)
+    manifest.model_copy(update={"settings": manifest.settings.model_copy(update=changes)}).save(path)
+    return Run.open(path)
+
+
+def user_of(run: Run) -> tuple[str, np.ndarray, np.ndarray]:
+    """Return a user with more than three events, these events, and (L,) bool: the candidates of the user's list."""
+    number = int(np.flatnonzero(np.diff(run.log.start) > 3)[0])
+    events = np.arange(run.log.start[number], run.log.start[number + 1])
+    allowed = run.catalogue.live(run.after_last_event).copy()
+    allowed[run.log.listing[events]] = False
+    return run.log.users[number], events, allowed
+
+
+def history_of(run: Run, events: np.ndarray) -> pd.DataFrame:
+    log = run.log
+    return pd.DataFrame(
+        {
+            C.LISTING: [run.listing_ids[row] for row in log.listing[events]],
+            C.ACTION: [log.actions[code] if code >= 0 else None for code in log.action[events]],
+            C.DURATION: log.duration[events],
+        }
+    )
+
+
+def user_vector(run: Run, history: pd.DataFrame) -> np.ndarray:
+    log = of_histories(run, [history]).log
+    bounds = np.array([0]), np.array([len(log)])
+    return run.engine.in_float32().encode_histories(log, *bounds, listings=run.vectors("model"))[0]
+
+
+def rank_of(scores: np.ndarray, row: int, allowed: np.ndarray) -> int:
+    return 1 + sum(scores[other] > scores[row] for other in np.flatnonzero(allowed) if other != row)
+
+
+def encoded(run: Run, market: Market, photos=None) -> np.ndarray:
+    """Return the model space of another state of the market."""
+    engine = Engine.load(
+        run.path, market, run.manifest.settings, vectors(market) if photos is None else photos
+    )
+    return engine.in_float32().encode_listings()
+
+
+def without_photo(run: Run, listing: str, photo: int) -> np.ndarray:
+    """Return the model space of a market where a listing lacks one of its photos."""
+    photos = vectors(run.market)
+    ok = photos.ok.copy()
+    ok[np.flatnonzero(run.market.photos[C.LISTING] == listing)[photo]] = False
+    return encoded(run, run.market, replace(photos, ok=ok))
+
+
+def part_of(parts, **keys):
+    (part,) = [part for part in parts if all(part[name] == value for name, value in keys.items())]
+    return part
+
+
+def test_a_rank_without_a_part_is_that_of_a_listing_or_history_that_never_had_it(trained):
+    run, space = trained, trained.vectors("model")
+    user, events, allowed = user_of(run)
+    listings = run.recommend(user, 30)[C.LISTING].tolist()
+    vector, engine = user_vector(run, history_of(run, events)), run.engine.in_float32()
+    scores = space @ vector
+    for found in explain(run, user, [listings[0], listings[17]]):
+        row = run.row(found.listing)
+        assert found.rank == rank_of(scores, row, allowed) == listings.index(found.listing) + 1
+        assert found.score == pytest.approx(float(scores[row]), abs=1e-4) and found.photos == []
+        for part in found.events[:2]:
+            without = space @ user_vector(run, history_of(run, np.delete(events, part["event"] - 1)))
+            assert part["adds"] == pytest.approx(float(scores[row] - without[row]), abs=1e-4)
+            assert abs(part["rank_without"] - rank_of(without, row, allowed)) <= 1  # float32 by another path
+        for part in found.attributes[:2]:
+            market = run.market.listings.copy()
+            for column in ("latitude", "longitude") if part["name"] == "place" else (part["name"],):
+                market[column] = market[column].where(market.index != row)
+            features = engine.featurizer.transform(replace(run.market, listings=market), None)
+            both = [
+                replace(engine, features=item).encode_listings(rows=np.array([row]))
+                for item in (engine.features, features)
+            ]
+            adds = float((both[0] - both[1])[0] @ vector)
+            assert part["adds"] == pytest.approx(adds, abs=1e-4), part
+            changed = scores.copy()
+            changed[row] -= adds
+            assert abs(part["rank_without"] - rank_of(changed, row, allowed)) <= 1
+
+
+def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trained, tmp_path):
+    blend = DefaultBlend(days=20, weight=1.2, neighbors=0.5)
+    run = copy_run(trained, tmp_path / "run", blend=blend, inference="float32")
+    user, events, _ = user_of(run)
+    listings = run.recommend(user, 60)[C.LISTING].tolist()
+    chosen = [listings[0], listings[2], listings[20]]
+    found = explain(run, user, chosen)
+    assert [item.rank for item in found] == [1, 3, 21]
+    assert [item.rank for item in explain(run, user, chosen, blend=NOTHING)] != [1, 3, 21]
+    # Without its newest event the history is that of another user, whose list is made as any other.
+    newest = run.listing_ids[run.log.listing[events[-1]]]
+    others = run.recommend(history_of(run, events[:-1]), 120)[C.LISTING].tolist()
+    others = [listing for listing in others if listing != newest]
+    for item in found:
+        without = part_of(item.events, event=len(events))["rank_without"]
+        assert abs(without - others.index(item.listing) - 1) <= 1
+
+    rules = {"boost": "fresh 3 20d"}
+    boosted = trained.recommend(user, 3, rules=rules)[C.LISTING].tolist()
+    assert [item.rank for item in explain(trained, user, boosted, rules=rules)] == [1, 2, 3]
+
+    views = [{"listing_id": listing, "action": "view"} for listing in trained.listing_ids[:3]]
+    refused = trained.recommend(pd.DataFrame(views), 1)[C.LISTING][0]
+    history = pd.DataFrame([*views, {"listing_id": refused, "action": "hide"}])
+    listed = trained.recommend(history, 12, rules={"drop_seen": False})[C.LISTING].tolist()
+    ranks = [
+        item.rank for item in explain(trained, history, [listed[0], listed[11]], rules={"drop_seen": False})
+    ]
+    assert refused not in listed and ranks == pytest.approx([1, 12], abs=1)
+
+
+def test_a_listing_is_encoded_without_its_parts_once_for_all_histories(trained, monkeypatch):
+    first, second = trained.log.users[5], trained.log.users[6]
+    listings = trained.recommend(first, 4)[C.LISTING].tolist()
+    calls, encode = [], Engine.encode_listings
+    monkeypatch.setattr(
+        Engine, "encode_listings", lambda self, *rest: calls.append(self) or encode(self, *rest)
+    )
+    run = Run.open(trained.path)
+    explain(run, second, listings)
+    assert [item.listing for item in explain(run, first, listings)] == listings and len(calls) == 1
+    monkeypatch.setattr(occlusion, "CACHED", 3)
+    other = next(listing for listing in trained.listing_ids if listing not in listings)
+    assert explain(run, first, other)[0].attributes and len(calls) == 2
+    assert explain(run, first, listings[:1])[0].attributes and len(calls) == 3
+
+
+def test_what_has_no_explanation_says_so(trained):
+    user, listing, other = trained.log.users[5], *trained.listing_ids[:2]
+    (late,) = explain(trained, user, listing, budget=0)
+    assert late.events and late.attributes is None and late.photos is None
+    (single,) = explain(trained, [listing], [other], blend=NOTHING)
+    assert [event["rank_without"] for event in single.events] == [None] and other in single.to_text()
+    for query in ([user, trained.log.users[6]], "nobody"):
+        with pytest.raises(VibesError):
+            explain(trained, query, listing)
+    for options in ({"at": "2025-01-01"}, {"blend": "ids"}, {"space": "nowhere"}):
+        with pytest.raises(VibesError):
+            explain_listing(trained, listing, other, **options)
+    with pytest.raises(VibesError):
+        explain_listing(trained, user, other, space="photos")
+
+
+@pytest.mark.slow
+def test_without_a_part_two_listings_are_as_in_a_market_that_never_had_it(painted):
+    found, base = explain_similarity(painted, "l02", "l05", "model"), encoded(painted, painted.market)
+    assert found.score == pytest.approx(float(np.prod(painted.vectors("model")[[2, 5]], axis=0).sum()))
+    listings = painted.market.listings.copy()
+    listings.loc[[2, 5], "price"] = np.nan
+    other = encoded(painted, replace(painted.market, listings=listings))
+    adds = float(base[2] @ base[5] - other[2] @ other[5])
+    assert part_of(found.attributes, name="price")["adds"] == pytest.approx(adds, abs=1e-5)
+    names = [part["name"] for part in found.attributes]
+    assert sorted(names) == ["amenities", "built_year", "price", "room_type", "title"]
+    adds = float(base[2] @ base[5] - base[2] @ without_photo(painted, "l05", 1)[5])
+    assert part_of(found.photos, listing_id="l05", photo=1)["adds"] == pytest.approx(adds, abs=1e-5)
+    values = [part["adds"] for part in found.photos]
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.slow
+def test_a_recommended_listing_without_a_photo_ranks_as_one_that_never_had_it(painted):
+    run = painted
+    listing = run.recommend("u1", k=3)["listing_id"].tolist()[1]
+    (found,) = explain(run, "u1", listing)
+    row, (start, end) = run.row(listing), run.log.history_at(run.user_number["u1"], None)
+    vector = user_vector(run, history_of(run, np.arange(start, end)))
+    allowed = run.catalogue.live(run.after_last_event).copy()
+    allowed[run.log.listing[start:end]] = False
+    base = float(encoded(run, run.market)[row] @ vector)
+    assert sorted(part["photo"] for part in found.photos) == [0, 1, 2]
+    for part in found.photos:
+        without = float(without_photo(run, listing, part["photo"])[row] @ vector)
+        assert part["adds"] == pytest.approx(base - without, abs=1e-4)
+        scores = run.vectors("model") @ vector
+        scores[row] += without - base
+        assert part["rank_without"] == rank_of(scores, row, allowed)
+
+
+def test_in_the_photo_space_the_rest_is_the_mean_of_the_other_photos(painted):
+    found, photos = explain_similarity(painted, "l02", "l05", "photos"), vectors(painted.market)
+    owner = painted.market.photos[C.LISTING].map(painted.market.listing_row).to_numpy(int)
+    centered = np.asarray(photos.vectors, np.float32) - np.asarray(photos.vectors, np.float32).mean(axis=0)
+    unit = centered / np.linalg.norm(centered, axis=1, keepdims=True)
+    space = photo_space(photos.vectors, owner, photos.ok, 12)
+    assert found.score == pytest.approx(float(space[2] @ space[5]), abs=1e-3)
+    rest = unit[owner == 2][[0, 2]].mean(axis=0)
+    expected = found.score - float(rest @ space[5] / np.linalg.norm(rest))
+    assert part_of(found.photos, listing_id="l02", photo=1)["adds"] == pytest.approx(expected, abs=1e-3)
+    alike, positions = compare_photos(painted, "l02", "l05")
+    np.testing.assert_allclose(alike, unit[owner == 2] @ unit[owner == 5].T, atol=1e-3)
+    assert [place.tolist() for place in positions] == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_in_the_attribute_space_a_shared_value_makes_alike_and_another_one_does_not(painted):
+    same, other = (explain_similarity(painted, "l02", listing, "attributes") for listing in ("l05", "l04"))
+    assert part_of(same.attributes, name="room_type")["adds"] > 0
+    assert part_of(other.attributes, name="room_type")["adds"] < 0 and not other.photos
+
+
+@pytest.mark.parametrize("space", ["model", "photos", "attributes"])
+def test_a_neighbor_has_the_score_and_the_rank_of_its_list(painted, space):
+    near = painted.similar("l02", 6, space)
+    for rank, (listing, score) in enumerate(zip(near["listing_id"], near["score"], strict=True), 1):
+        found = explain_similarity(painted, "l02", listing, space)
+        assert found.score == pytest.approx(score, abs=1e-4)
+        assert found.rank == rank and len(found.attributes) + len(found.photos) > 0
+
+
+def test_a_run_without_a_model_explains_by_photos_behind_one_that_cannot_be_read(tmp_path):
+    market = paint_market(tmp_path / "market", photos=3, users=0)
+    (market / "photos" / "l05_0.png").write_bytes(b"no picture")
+    run = Run.open(embed_run(market, tmp_path / "run"))
+    photos = explain_similarity(run, "l02", "l05", "photos").photos
+    by_listing = pd.DataFrame(photos).groupby("listing_id")["photo"].agg(sorted)
+    assert (by_listing["l02"], by_listing["l05"]) == ([0, 1, 2], [1, 2])
+    for space in ("model", "nowhere"):
+        with pytest.raises(VibesError):
+            explain_similarity(run, "l00", "l01", space)
+
+
+@pytest.mark.parametrize("most", [None, 3], ids=["all events are read", "the newest three are read"])
+def test_an_event_adds_what_the_score_is_lower_without_it(painted, tmp_path, most):
+    run = painted
+    if most is not None:
+        training = painted.manifest.settings.training.model_copy(update={"max_listings": most})
+        run = copy_run(painted, tmp_path / "run", training=training)
+    events = run.market.events
+    history = events[events["user_id"] == "u1"].drop(columns=["user_id", "timestamp"]).reset_index(drop=True)
+    listings = run.recommend(history, k=3)["listing_id"].tolist()
+    targets = run.vectors("model")[[run.row(listing) for listing in listings]]
+    found, read = carried(run, history, listings), range(len(history) - (most or 8), len(history))
+    assert len(history) == 8 and found.shape == (8, 3)
+    for event in read:
+        expected = targets @ (user_vector(run, history) - user_vector(run, history.drop(index=event)))
+        np.testing.assert_allclose(found[event], expected, atol=1e-5)
+    np.testing.assert_allclose(found[: read.start], 0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_fresh_copy_of_the_demo_explains_the_space_of_photos_with_its_photos(tmp_path):
+    """No photo is embedded there: those of the two listings are, and give the score of the list."""
+    shutil.copytree(ROOT, tmp_path / "demo", ignore=shutil.ignore_patterns(".cache", "studio"))
+    demo = Run.open(tmp_path / "demo" / "run")
+    near = demo.similar("home-0003", 2, "photos")
+    for listing, score in zip(near["listing_id"], near["score"], strict=True):
+        found = explain_similarity(demo, "home-0003", listing, "photos")
+        assert found.score == pytest.approx(score, abs=1e-4) and not found.note
+        sides = [demo.market.photos["listing_id"].eq(name).sum() for name in ("home-0003", listing)]
+        assert len(found.photos) == sum(sides)
+        means = [listing_photos(demo, demo.row(name))[1].mean(axis=0) for name in ("home-0003", listing)]
+        unit = [mean / np.linalg.norm(mean) for mean in means]
+        assert float(unit[0] @ unit[1]) == pytest.approx(score, abs=1e-4)
+    assert not (tmp_path / "demo" / ".cache" / "photos").exists()
+    (demo.path / "photo_center.npy").unlink()
+    found = explain_similarity(Run.open(demo.path), "home-0003", near["listing_id"][0], "photos")
+    assert found.score == pytest.approx(near["score"][0], abs=1e-4) and not found.photos and found.note
+
+
+def rounded(document):
+    """Return a document with numbers of three decimals: scores of differently composed batches differ in the last bits."""
+    return json.loads(json.dumps(document), parse_float=lambda text: round(float(text), 3) + 0.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "space"), [("recommend", "u1", None), ("similar", "l02", "photos")]
+)
+def test_command_http_and_python_give_the_same_explanations(painted, kind, query, space):
+    options = {} if space is None else {"space": space}
+    lists = painted.recommend if kind == "recommend" else painted.similar
+    listings = lists(query, k=3, **options)["listing_id"].tolist()
+    expected = [explain_listing(painted, query, listing, **options).to_dict() for listing in listings]
+    words = [] if space is None else ["--space", space]
+    done = vibes("explain", painted.path, query, listings[1], *words, "--json")
+    assert rounded(json.loads(done.stdout)) == rounded(expected[1])
+    with serving(app_of(painted.path)) as client:
+        asked = {"k": 3, "explain": True, "explain_ms": 10_000} | options
+        results = client.get(f"/{kind}/{query}", params=asked).json()["results"]
+        assert [item["listing_id"] for item in results] == listings
+        for item, document in zip(results, expected, strict=True):
+            first = {key: part[:3] if isinstance(part, list) else part for key, part in document.items()}
+            assert rounded(item["explanation"]) == rounded(first)
+        plain = client.get(f"/{kind}/{query}").json()["results"]
+        assert not any("explanation" in item for item in plain)
