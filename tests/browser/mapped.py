@@ -7,7 +7,7 @@ import pandas as pd
 
 from browser.painted import embed_run, paint_market, train_run
 from listing_vibes import Run
-from listing_vibes.insight.demand.places import candidate_places
+from listing_vibes.insight.demand.regions import candidate_regions
 from listing_vibes.insight.map.vibe_map import COLUMNS, DRAWN_OF, embeddings_of
 
 
@@ -41,7 +41,7 @@ def short_run(folder: Path) -> Path:
     market = paint_market(folder / "market", listings=90, photos=1, users=40, events=9)
     seen = Run.open(embed_run(market, folder / "seen"))
     known = np.flatnonzero(seen.index("photos").known)
-    looks = candidate_places(seen.vectors("photos")[known])
+    looks = candidate_regions(seen.vectors("photos")[known])
     listings = pd.read_parquet(market / "listings.parquet")
     gone = np.isin(np.arange(len(listings)), known[max(looks, key=len)])
     listings["expires_at"] = pd.Series(pd.Timestamp("2024-03-06", tz="UTC"), listings.index).where(gone)

@@ -3,8 +3,6 @@
 import contextlib
 import io
 import json
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -20,16 +18,6 @@ def rules_file(folder: Path, **rules: object) -> list[str]:
     path = folder / "rules.json"
     path.write_text(json.dumps(rules), encoding="utf-8")
     return ["--rules", str(path)]
-
-
-def run_script(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run what a page shows as a command, with `--json`: the lines that write its files, and its last line."""
-    for name, content in re.findall(r"^cat > (\S+) <<'END'\n(.*?)\nEND$", text, re.DOTALL | re.MULTILINE):
-        (folder / name).write_text(content, encoding="utf-8")
-    program, command, *words = shlex.split(text.splitlines()[-1])
-    assert program == "vibes"
-    with contextlib.chdir(folder):
-        return vibes(command, "--json", *words)
 
 
 def vibes(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -46,7 +46,6 @@ def test_a_list_has_its_listing_and_the_rows_of_the_page(run):
     expected = ["l05", *run.similar("l05", 4, space="photos")["listing_id"]]
     assert [one.title for one in strip.photos] == [market[one] for one in expected]
     assert strip.framed and all(one.data for one in strip.photos[:2])
-    assert strip.command == "vibes similar RUN l05 -k 4 --space photos"
 
 
 def test_the_map_has_the_group_on_the_day_and_its_listings(run):

@@ -146,8 +146,7 @@ def launch(
     json_: Json = False,
 ) -> None:
     """Predict who would get a listing if it were launched now, and which single change would reach more users."""
-    from listing_vibes.insight.launch.crowd import Crowd
-    from listing_vibes.insight.launch.launch import draft_named
+    from listing_vibes.insight.launch.launch import Crowd, draft_named
     from listing_vibes.insight.launch.launch import launch as launched
     from listing_vibes.run.run import Run
 

@@ -112,10 +112,9 @@ class Audience:
 
     def has_in_history(self, row: int | None) -> np.ndarray:
         """Return which users have a listing of the run in their history, (U,) bool."""
-        log = self.run.log
-        return np.array(
-            [bool((log.listing[s:e] == row).any()) for s, e in zip(self.start, self.end, strict=True)]
-        )
+        events = np.flatnonzero(self.run.log.listing == (-1 if row is None else row))
+        has: np.ndarray = np.searchsorted(events, self.start) < np.searchsorted(events, self.end)
+        return has
 
     def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:
         """Return all users by the rank of a listing in their lists: `user_id, rank, score, events`.

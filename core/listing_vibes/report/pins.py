@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.launch.drafts import LaunchCall
 from listing_vibes.insight.launch.launch import launch
-from listing_vibes.insight.launch.written import LaunchCall
 from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.selection.pages import page_of, selections
 from listing_vibes.insight.selection.params import whole
@@ -62,7 +62,6 @@ class Strip:
     label: str
     photos: Sequence[Photo]
     framed: bool = False
-    command: str = ""
     more: str = ""
 
 
@@ -143,16 +142,16 @@ def _strips(run: Run, selection: Selection) -> list[Strip]:
     """Return the subject of a list, and the list."""
     rows = selection.frame(run)
     names = rows[C.LISTING].tolist()
-    command, more = selection.command("RUN"), _more(names) if names else "The list is empty."
+    more = _more(names) if names else "The list is empty."
     if selection.kind == "similar":
         word = "score" if selection.rules.moves_scores else "similarity"
         lines = [f"{word} {score:.2f}" for score in rows["score"]]
         photos = [photo_of(run.market, selection.query, "the listing"), *_photos(run, names, lines)]
-        return [Strip(f"Similar by {selection.space}", photos, True, command, more)]
+        return [Strip(f"Similar by {selection.space}", photos, True, more)]
     photos = _photos(run, names, [f"no. {rank}" for rank in range(1, len(names) + 1)])
     if selection.kind == "search":
-        return [Strip(f"Photos that look like “{selection.query}”", photos, False, command, more)]
-    return [_history(run, selection), Strip(selection.label or "Recommended", photos, False, command, more)]
+        return [Strip(f"Photos that look like “{selection.query}”", photos, False, more)]
+    return [_history(run, selection), Strip(selection.label or "Recommended", photos, False, more)]
 
 
 def _more(names: Sequence[str], shown: int = ROWS, which: str = "first") -> str:

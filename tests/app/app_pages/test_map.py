@@ -173,8 +173,8 @@ def test_days_and_unmet_demand_are_layers_that_the_link_keeps(show, mapped, tmp_
     assert page.query_params == {"unmet": "1"} and drawn(page)["unmet"]["places"] == 0
     run = short_run(tmp_path)
     page = show("map", run, unmet="1")
-    (place, *_) = demand(Run.open(run)).places
-    assert f"{place.last.users:,.0f} of {place.last.asked} users want this" in texts(page)
+    (place, *_) = demand(Run.open(run)).regions
+    assert f"{place.figures[-1].users:,.0f} of {place.figures[-1].all_users} users want this" in texts(page)
     wanted, nearest = components(page)[:2]
     assert links(wanted) == place.wanted and not any(card["step"] for card in nearest["cards"])
     assert "No longer active" in [card["step"] for card in wanted["cards"]]

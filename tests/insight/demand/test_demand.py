@@ -1,4 +1,4 @@
-"""Unmet demand of a run: a withdrawn taste is found where it is, by month, and described by what its users touched."""
+"""Unmet demand: a withdrawn taste is found where it is, by month, with a bound that holds, and described by its users."""
 
 import json
 from dataclasses import replace
@@ -6,107 +6,133 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import beta
 
-import listing_vibes
 from listing_vibes import Run, VibesError
-from listing_vibes.insight.demand.demand import DAYS, demand
-from listing_vibes.insight.demand.places import candidate_places
-from listing_vibes.insight.demand.wishes import NEAR, Wishes
-from listing_vibes.insight.map.cluster_names import coded_at
+from listing_vibes.insight.demand import regions as module
+from listing_vibes.insight.demand.demand import DAYS, NEAR, UserDemand, demand
+from listing_vibes.insight.demand.regions import candidate_regions, measure_lifts, select_regions
 from listing_vibes.market.log import DAY
 
 
 @pytest.fixture(scope="module")
 def short(trained):
-    """The run, without the live listings of the place that most users wish for; and what is gone."""
+    """Return the run without the active listings of the region with most demand, and the rows of that region."""
     run = Run.open(trained.path)
-    told = Wishes.of(run, run.moment(None), None)
-    places = candidate_places(run.vectors("model"))
-    gone = places[int(told.shares(places).mean(axis=0).argmax())]
-    until, now = run.catalogue.until.copy(), run.moment(None) - DAY
-    until[gone] = np.minimum(until[gone], now)
+    users = UserDemand.of(run, run.moment(None), None)
+    regions = candidate_regions(run.vectors("model"))
+    gone = regions[int(users.shares(regions).mean(axis=0).argmax())]
+    until = run.catalogue.until.copy()
+    until[gone] = np.minimum(until[gone], run.moment(None) - DAY)
     run.__dict__["catalogue"] = replace(run.catalogue, until=until)
     return run, gone
 
 
-def test_wishes_are_what_the_model_would_give_of_all_that_was_published(trained):
+def test_demand_is_the_top_of_all_that_was_published(trained):
     at = trained.moment("2025-02-20")
-    told = Wishes.of(trained, at, at - 28 * DAY)
-    log = trained.log
-    active = np.unique(log.user[(log.time < at) & (log.time >= at - 28 * DAY)])
-    assert sorted(told.audience.user) == active.tolist()
-    published = [name for name, there in zip(trained.listing_ids, told.published, strict=True) if there]
-    assert set(published) == set(
-        trained.market.listings["listing_id"][trained.market.listings["published_at"] <= "2025-02-20"]
-    )
-    user = log.users[told.audience.user[0]]
-    whole = trained.recommend(
-        user, k=NEAR, at="2025-02-20", rules={"live_only": False, "drop_seen": False, "k": len(log.users)}
-    )
-    mine = [trained.listing_ids[row] for row in told.first[0]]
-    expected = [name for name in whole["listing_id"] if name in published]
-    assert mine[: len(expected)] == expected
-    assert told.shares([np.arange(len(trained.listing_ids))])[:, 0] == pytest.approx(1)
-    assert told.wished.sum() == pytest.approx(len(active))
+    users, log = UserDemand.of(trained, at, at - 28 * DAY), trained.log
+    recent = np.unique(log.user[(log.time < at) & (log.time >= at - 28 * DAY)])
+    assert sorted(users.audience.user) == recent.tolist()
+    listings = trained.market.listings
+    published = set(listings["listing_id"][listings["published_at"] <= "2025-02-20"])
+    assert {
+        name for name, is_in in zip(trained.listing_ids, users.published, strict=True) if is_in
+    } == published
+    rules = {"live_only": False, "drop_seen": False, "k": len(log.users)}
+    everything = trained.recommend(log.users[users.audience.user[0]], k=NEAR, at="2025-02-20", rules=rules)
+    expected = [name for name in everything["listing_id"] if name in published]
+    assert [trained.listing_ids[row] for row in users.first[0]][: len(expected)] == expected
+    assert users.shares([np.arange(len(trained.listing_ids))])[:, 0] == pytest.approx(1)
 
 
 def test_a_withdrawn_taste_is_found_and_described(short):
     run, gone = short
-    found = listing_vibes.demand(run, space="model")
-    place = found.places[0]
-    row = run.listing_row
-    inside = np.isin([row[name] for name in place.listings], gone)
-    assert inside.mean() > 0.5 and place.last.sure and place.last.low >= 1.5
-    live = run.catalogue.live(run.moment(None))
-    assert place.last.live == sum(live[row[name]] for name in place.listings)
-    assert all(live[row[name]] for name in place.nearest) and set(place.wanted) <= set(place.listings)
-    told = Wishes.of(run, run.moment(None), run.moment(None) - DAYS * DAY)
-    rows = np.array([row[name] for name in place.listings])
-    wanted = sorted(rows, key=lambda one: -told.wished[one])[:8]  # by most users first
-    assert place.wanted == [run.listing_ids[one] for one in wanted]
-    middle = told.audience.vectors[told.users_of(rows)].mean(axis=0)
-    near = sorted(np.flatnonzero(told.live), key=lambda one: -float(run.vectors("model")[one] @ middle))[:8]
-    assert place.nearest == [run.listing_ids[one] for one in near]
-    share = told.shares([rows]).mean()
-    assert place.last.usual == pytest.approx(share * told.published.sum() / told.published[rows].sum())
-    assert place.name and all(trait.inside > trait.outside for trait in place.traits)
-    table = found.frame()
-    assert table["at"].tolist()[0] == str(pd.Timestamp(run.moment(None) - 1).date())
-    assert json.loads(json.dumps(found.to_dict()))["places"][0]["figures"][0]["live"] == place.last.live
-    assert place.name in repr(found) and place.wanted[0] in repr(found)
+    found, row = demand(run, space="model"), run.listing_row
+    region, active = found.regions[0], run.catalogue.live(run.moment(None))
+    rows, figures = np.array([row[name] for name in region.listings]), region.figures[-1]
+    assert np.isin(rows, gone).mean() > 0.5 and figures.is_significant and figures.low >= 1.5
+    assert figures.active == active[rows].sum() and all(active[row[name]] for name in region.nearest)
+    users = UserDemand.of(run, run.moment(None), run.moment(None) - DAYS * DAY)
+    wanted = np.bincount(users.first.ravel(), minlength=len(active))
+    expected = sorted(rows, key=lambda number: -wanted[number])[:8]
+    assert region.wanted == [run.listing_ids[number] for number in expected]
+    middle = users.audience.vectors[users.users_of(rows)].mean(axis=0)
+    near = sorted(np.flatnonzero(users.active), key=lambda one: -float(run.vectors("model")[one] @ middle))
+    assert region.nearest == [run.listing_ids[number] for number in near[:8]]
+    assert region.name and all(trait.inside > trait.outside for trait in region.traits)
+    assert found.frame()["at"][0] == str(pd.Timestamp(run.moment(None) - 1).date())
+    document = json.loads(json.dumps(found.to_dict()))
+    assert document["regions"][0]["figures"][0]["active"] == figures.active
+    assert region.name in repr(found) and region.wanted[0] in repr(found)
 
 
 def test_months_have_a_figure_each_and_know_nothing_later(short):
     run, _ = short
-    (place, *_) = demand(run, by="month", space="model", least=1.1).places
+    (region, *_) = demand(run, by="month", space="model", least=1.1).regions
     days = ["2025-01-31", "2025-02-28", str(pd.Timestamp(run.moment(None) - 1).date())]
-    assert [one.at for one in place.figures] == days
-    assert [one.sure for one in place.figures] == [False, False, True]
-    alone = Wishes.of(run, run.moment("2025-03-01"), run.moment("2025-02-01"))
-    rows = np.array([run.listing_row[name] for name in place.listings])
-    february = place.figures[1]
-    assert (february.asked, february.of) == (len(alone.audience), alone.live.sum())
+    assert [item.at for item in region.figures] == days
+    assert [item.is_significant for item in region.figures] == [False, False, True]
+    alone = UserDemand.of(run, run.moment("2025-03-01"), run.moment("2025-02-01"))
+    rows = np.array([run.listing_row[name] for name in region.listings])
+    february = region.figures[1]
+    assert (february.all_users, february.all_active) == (len(alone.audience), alone.active.sum())
     assert february.users == pytest.approx(alone.shares([rows]).sum(), abs=0.06)
-    assert february.live == alone.live[rows].sum()
+    assert february.active == alone.active[rows].sum()
 
 
 @pytest.mark.parametrize(
     "options", [{"space": "photos"}, {"least": 0.5}, {"at": "2020-01-01", "by": "month"}], ids=str
 )
-def test_what_cannot_be_estimated_is_refused(trained, options):
+def test_what_cannot_be_estimated_is_refused(trained, bare, options):
     with pytest.raises(VibesError):
         demand(trained, **options)
-
-
-def test_without_a_model_there_is_no_demand(bare):
     with pytest.raises(VibesError):
         demand(bare)
 
 
-def test_a_listing_that_stands_often_is_counted_often():
+def tastes(each):
     rng = np.random.default_rng(0)
-    coded = [("Rooms", [("1", "1"), ("2", "2"), ("3", "3")], rng.permutation(12) % 8, rng.integers(0, 3, 12))]
-    rows = rng.integers(0, 8, 20)
-    ((label, told, place, code),) = coded_at(coded, 8, rows)
-    slow = {(at, c) for at, row in enumerate(rows) for p, c in zip(*coded[0][2:], strict=True) if p == row}
-    assert (label, told) == coded[0][:2] and set(zip(place.tolist(), code.tolist(), strict=True)) == slow
+    center = np.eye(16)[:5]
+    vectors = np.repeat(center, each, axis=0) + rng.normal(0, 0.08, (each * 5, 16))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("single", [1000, 50], ids=["single listings", "clusters first"])
+def test_every_taste_is_a_candidate_region(monkeypatch, single):
+    monkeypatch.setattr(module, "SINGLE", single)
+    monkeypatch.setattr(module, "GROUPS", 60)
+    found = candidate_regions(tastes(40))
+    assert all(20 <= len(rows) <= 67 for rows in found)
+    for taste in range(5):
+        assert any(rows.tolist() == list(range(40 * taste, 40 * taste + 40)) for rows in found)
+    assert candidate_regions(tastes(10)) == []
+
+
+@pytest.mark.parametrize(("active", "tests"), [(0, 1), (3, 7), (40, 7)])
+def test_the_bound_is_the_exact_one_where_users_do_not_differ_and_lower_where_they_do(active, tests):
+    highest = beta.ppf(1 - 0.05 / tests, active + 1, 200 - active)  # of the share of active listings
+    same = measure_lifts(np.full((50, 1), 0.2), np.array([active]), 200, 1.5, tests)
+    assert same.low[0] == pytest.approx(0.2 / highest, rel=1e-4)
+    few = np.zeros((50, 1))
+    few[::5] = 1
+    differing = measure_lifts(few, np.array([active]), 200, 1.5, tests)
+    assert differing.share[0] == pytest.approx(0.2) and differing.low[0] < 0.97 * same.low[0]
+
+
+@pytest.mark.slow
+def test_supply_that_follows_demand_is_significant_in_hardly_any_market():
+    significant = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        share = rng.dirichlet(np.full(10, 5.0))
+        users = np.eye(10)[rng.choice(10, 400, p=share)]
+        found = measure_lifts(users, rng.multinomial(300, share), 300, 1.0, 10)
+        significant += bool((found.low >= 1).any())
+    assert significant <= 4  # one in twenty
+
+
+def test_the_most_significant_regions_come_first_and_hardly_overlap():
+    regions = [np.arange(0, 20), np.arange(0, 30), np.arange(40, 60), np.arange(70, 90)]
+    users = np.tile([0.3, 0.32, 0.25, 0.1], (80, 1))
+    lifts = measure_lifts(users, np.array([0, 6, 4, 30]), 300, 1.5, 4)
+    assert select_regions([lifts], regions, 100, 1.5) == [0, 2]

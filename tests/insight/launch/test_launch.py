@@ -10,11 +10,14 @@ from typer.testing import CliRunner
 from listing_vibes import Market, VibesError, launch
 from listing_vibes.cli import app
 from listing_vibes.insight.audience import Audience
-from listing_vibes.insight.launch.comparable import between, comparable
-from listing_vibes.insight.launch.crowd import Crowd
-from listing_vibes.insight.launch.drafts import Draft, single_changes
-from listing_vibes.insight.launch.launch import gains
-from listing_vibes.insight.launch.written import LaunchCall
+from listing_vibes.insight.launch.drafts import (
+    Draft,
+    LaunchCall,
+    comparable,
+    explained_variance,
+    single_changes,
+)
+from listing_vibes.insight.launch.launch import Crowd, gains
 from listing_vibes.run.newcomers import Newcomers
 
 
@@ -36,7 +39,7 @@ def test_places_are_those_of_the_slow_count(trained, crowd, nth):
     )  # and one that many touched
     vector = trained.vectors("model")[row]
     slow = Audience.of(trained, limit=60).first(vector, row).set_index("user_id")["rank"]
-    place, _ = crowd.places(vector[None], row)
+    place, _ = crowd.ranks(vector[None], row)
     for name, mine in zip(crowd.people.ids, place[:, 0], strict=True):
         assert mine == (min(slow[name], 11) if name in slow else 0)
     table = launch(trained, trained.listing_ids[row], advise=False, crowd=crowd).audience
@@ -70,11 +73,11 @@ def test_gains_are_counted_and_their_intervals_are_those_of_resampled_users(crow
     vectors = trained.vectors("model")
     base, others = vectors[3][None], vectors[[3, 7, 20]]
     found = gains(crowd, base, others)
-    before = crowd.reached(crowd.places(base)[0])[:, 0]
+    before = crowd.is_reached(crowd.ranks(base)[0])[:, 0]
     assert found.iloc[0].tolist() == [before.sum(), 0, 0, 0]
     rng = np.random.default_rng(1)
     for row, vector in zip(found.itertuples(), others, strict=True):
-        after = crowd.reached(crowd.places(vector[None])[0])[:, 0]
+        after = crowd.is_reached(crowd.ranks(vector[None])[0])[:, 0]
         apart = after.astype(int) - before
         assert row.audience == after.sum() and row.gain == apart.sum()
         draws = [apart[rng.integers(0, len(apart), len(apart))].sum() for _ in range(2000)]
@@ -105,10 +108,12 @@ def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
     assert call.document == {"like": "home-0003", "price": 700.0, "pets": None}
     assert launch(trained, call.document, **options).audience.equals(expected.audience)
     path = tmp_path / "listing.json"
-    path.write_text(call.command("run").split("<<'END'\n")[1].split("\nEND\n")[0])
+    path.write_text(json.dumps(call.document))
+    names: dict = {}
+    exec(call.python(str(trained.path)), names)
     done = CliRunner().invoke(app, ["launch", str(trained.path), str(path), "--json"])
     assert done.exit_code == 0, done.stderr
-    told, all_users = json.loads(done.stdout), launch(trained, call.document, newcomers=newcomers)
+    told, all_users = json.loads(done.stdout), names["found"]
     assert told["audience"] == len(all_users.audience) and told["changes"] == all_users.to_dict()["changes"]
     assert told["changes"][0]["gain"] == max(one["gain"] for one in told["changes"])
 
@@ -199,8 +204,10 @@ def test_an_amount_is_compared_with_those_of_its_kind_alone():
     assert tried and max(tried) <= 2_000
     number, group = pd.Series([1.0, 2.0, 9.0, 10.0, 11.0]), pd.Series([0, 0, 1, 1, 1])
     within = ((number - np.array([1.5, 1.5, 10, 10, 10])) ** 2).sum()
-    assert between(number, group) == pytest.approx(1 - within / ((number - number.mean()) ** 2).sum())
-    assert between(pd.Series(np.ones(4)), pd.Series([0, 0, 1, 1])) == 0
+    assert explained_variance(number, group) == pytest.approx(
+        1 - within / ((number - number.mean()) ** 2).sum()
+    )
+    assert explained_variance(pd.Series(np.ones(4)), pd.Series([0, 0, 1, 1])) == 0
 
 
 def test_a_column_that_is_called_as_an_entry_of_a_draft_can_be_drafted():

@@ -8,11 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.launch.comparable import comparable
-from listing_vibes.insight.launch.crowd import Crowd
-from listing_vibes.insight.launch.drafts import Draft
-from listing_vibes.insight.launch.launch import Launch, launch
-from listing_vibes.insight.launch.written import LaunchCall
+from listing_vibes.insight.launch.drafts import Draft, LaunchCall, comparable
+from listing_vibes.insight.launch.launch import Crowd, Launch, launch
 from listing_vibes.market.market import Attribute
 from listing_vibes.run.newcomers import Newcomer, Newcomers
 from listing_vibes.run.thumbs import originals

@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.demand.demand import DAYS, Demand, Figures, UnmetPlace, demand
-from listing_vibes.insight.demand.surely import LEVEL
+from listing_vibes.insight.demand.demand import DAYS, Demand, Figures, Region, demand
+from listing_vibes.insight.demand.regions import LEVEL
 from listing_vibes.market.spreadsheet import spreadsheet_csv
 from listing_vibes_app.kit.as_code import download
 from listing_vibes_app.kit.controls import button
@@ -44,7 +44,7 @@ def unmet(drawn: SpaceMap, at: int | None, by_month: bool = False) -> Demand:
 def codes(drawn: SpaceMap, at: int | None) -> np.ndarray:
     """Return (n,) uint8: the region of each point of the map, from 1 on; 0 for none."""
     result = np.zeros(len(drawn.opened.view), np.uint8)
-    for number, place in reversed(list(enumerate(unmet(drawn, at).places[:MOST], 1))):
+    for number, place in reversed(list(enumerate(unmet(drawn, at).regions[:MOST], 1))):
         result[[drawn.opened.view.market.listing_row[name] for name in place.listings]] = number
     return result[drawn.rows]
 
@@ -56,14 +56,14 @@ def layer(drawn: SpaceMap, at: int | None) -> dict[str, Any]:
         "codes": map_url(drawn.opened, drawn.space, "unmet", **params),
         "colours": COLORS,
         "chosen": chosen_region(drawn, at),
-        "places": len(unmet(drawn, at).places[:MOST]),
+        "places": len(unmet(drawn, at).regions[:MOST]),
     }
 
 
 def chosen_region(drawn: SpaceMap, at: int | None) -> int | None:
     """Return the number of the region in the URL, from 1 on."""
     number = read_number("place", 0, 0, 99)
-    if number > min(MOST, len(unmet(drawn, at).places)):
+    if number > min(MOST, len(unmet(drawn, at).regions)):
         part = quoted("place", str(number))
         report_unused(f"The link has {part}, but there are fewer regions; it is left out.")
         return None
@@ -74,31 +74,33 @@ def show_regions(drawn: SpaceMap, at: int | None) -> None:
     """Show each region in words, with its users, its active listings, and photos."""
     st.header("Where demand is unmet", anchor=False, help=HELP)
     result = unmet(drawn, at)
-    if not result.places:
+    if not result.regions:
         st.markdown(
             f"In no region of this map are there significantly more than {result.least:g} times as many users to an active listing "
-            f"as in the whole market ({count(result.looked, 'region')} tested). Another map, or another day, may show some."
+            f"as in the whole market ({count(result.tests, 'region')} tested). Another map, or another day, may show some."
         )
         return
-    users, active = result.places[0].last.asked, result.places[0].last.of
+    users, active = result.regions[0].figures[-1].all_users, result.regions[0].figures[-1].all_active
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(
             f"{count(users, 'user')} active in the {DAYS} days before, {count(active, 'listing')} active then; "
-            f"{count(result.looked, 'region')} tested; “at least” is a {LEVEL:.0%} bound over all of them together.",
+            f"{count(result.tests, 'region')} tested; “at least” is a {LEVEL:.0%} bound over all of them together.",
             width="content",
         )
         name = f"{drawn.opened.name}-{drawn.space}-unmet-demand"
         csv = lambda: spreadsheet_csv(unmet(drawn, at, by_month=True).frame())  # noqa: E731
         download("By month, CSV", csv, f"{name}.csv", "unmet-csv")
-    for number, place in enumerate(result.places[:MOST], 1):
+    for number, place in enumerate(result.regions[:MOST], 1):
         with st.container(border=True):
             _show_region(drawn, at, number, place)
 
 
-def _show_region(drawn: SpaceMap, at: int | None, number: int, place: UnmetPlace) -> None:
+def _show_region(drawn: SpaceMap, at: int | None, number: int, place: Region) -> None:
     marked = chosen_region(drawn, at) == number
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{number}. {plain(place.name)}**  \n{plain(sentence(place.last))}", width="content")
+        st.markdown(
+            f"**{number}. {plain(place.name)}**  \n{plain(sentence(place.figures[-1]))}", width="content"
+        )
         label, icon = ("Show all", "close") if marked else ("Mark on the map", "search")
         chosen = {"place": None if marked else number, "region": None, "group": None, "page": None}
         button(label, icon, lambda: set_params(**chosen), key=f"place-{number}")
@@ -124,14 +126,13 @@ def _show_region(drawn: SpaceMap, at: int | None, number: int, place: UnmetPlace
 
 def sentence(figures: Figures) -> str:
     """Return a sentence with the number of users, the number of active listings and the lower bound of their ratio."""
-    users = f"{figures.users:,.0f} of {count(figures.asked, 'user')} want this"
+    users = f"{figures.users:,.0f} of {count(figures.all_users, 'user')} want this"
     if figures.lift is None:
         return f"{users}; no listing is active here (at least {figures.low:.1f} times too few)."
-    usual = "" if figures.usual is None else f" Of all ever published: {figures.usual:.1f} times."
-    verb = "is" if figures.live == 1 else "are"
+    verb = "is" if figures.active == 1 else "are"
     return (
-        f"{users}, {count(figures.live, 'listing')} {verb} active: {figures.lift:.1f} times as many users to a listing as in the "
-        f"market, at least {figures.low:.1f}.{usual}"
+        f"{users}, {count(figures.active, 'listing')} {verb} active: {figures.lift:.1f} times as many users to a listing as in the "
+        f"market, at least {figures.low:.1f}."
     )
 
 

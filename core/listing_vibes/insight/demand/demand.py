@@ -11,9 +11,14 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.demand.places import candidate_places
-from listing_vibes.insight.demand.surely import LEVEL, Lifts, lifts, surest
-from listing_vibes.insight.demand.wishes import Wishes
+from listing_vibes.insight.audience import Audience
+from listing_vibes.insight.demand.regions import (
+    LEVEL,
+    Lifts,
+    candidate_regions,
+    measure_lifts,
+    select_regions,
+)
 from listing_vibes.insight.map.cluster_looks import coded_map
 from listing_vibes.insight.map.cluster_names import Coded, Portrait, Trait, coded_at, portraits
 from listing_vibes.insight.map.tones import COLUMNS
@@ -21,7 +26,7 @@ from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import DAY
+from listing_vibes.market.log import DAY, ranges
 from listing_vibes.market.moments import Moment
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.run import Run
@@ -30,7 +35,11 @@ from listing_vibes.words import count
 
 LEAST = 1.5  # default minimum lift of a region with unmet demand
 DAYS = 28  # days before the moment in which a user must have been active
-OVERLAP = 0.2  # maximum share of a region's listings that are in a more significant region
+USERS = (
+    2000  # most recently active users per moment; more add little for regions with a hundredth of all demand
+)
+NEAR = 15  # listings per user that share the user's demand evenly
+MOSTLY, FEWEST = 0.5, 20  # share of a user's demand in a region to be its user; minimum number of its users
 SHOWN = 8  # listings shown per region
 By = Literal["month"]
 
@@ -40,18 +49,17 @@ class Figures:
     """The figures of a region at a moment."""
 
     at: str | int  # the day, or the position if events have no times
-    asked: int  # number of users considered, the most recently active ones
+    all_users: int  # number of users considered, the most recently active ones
     users: float  # number of them with demand in the region
-    live: int  # active listings in the region
-    of: int  # active listings in the market
+    active: int  # active listings in the region
+    all_active: int  # active listings in the market
     lift: float | None  # users per active listing, relative to the market; None without active listings
     low: float  # lower bound of the lift, at `LEVEL` for all regions and moments together
-    usual: float | None  # the lift relative to all listings published until then, active or not
-    sure: bool  # whether `low` reaches the requested minimum
+    is_significant: bool  # whether `low` reaches the requested minimum
 
 
 @dataclass(frozen=True, eq=False)
-class UnmetPlace:
+class Region:
     """A region with unmet demand."""
 
     name: str
@@ -62,11 +70,6 @@ class UnmetPlace:
     nearest: list[str]  # active listings that are nearest to these users
     listings: list[str] = field(repr=False)  # all listings ever published in the region
 
-    @property
-    def last(self) -> Figures:
-        """Return the figures at the last moment."""
-        return self.figures[-1]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Demand:
@@ -76,44 +79,42 @@ class Demand:
     run: str
     space: str
     least: float
-    looked: int  # number of regions that were tested
-    places: list[UnmetPlace]  # the most significant first
+    tests: int  # number of regions that were tested
+    regions: list[Region]  # the most significant first
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per region and moment: `place, name`, the fields of `Figures`, `wanted` and `nearest` (ids, separated by spaces)."""
+        """Return one row per region and moment: `region, name`, the fields of `Figures`, `wanted` and `nearest` (ids, separated by spaces)."""
         rows = [
-            {"place": number, "name": place.name, **asdict(figures)}
-            | {"wanted": " ".join(place.wanted), "nearest": " ".join(place.nearest)}
-            for number, place in enumerate(self.places, 1)
-            for figures in place.figures
+            {"region": number, "name": region.name, **asdict(figures)}
+            | {"wanted": " ".join(region.wanted), "nearest": " ".join(region.nearest)}
+            for number, region in enumerate(self.regions, 1)
+            for figures in region.figures
         ]
-        columns = ["place", "name", *Figures.__dataclass_fields__, "wanted", "nearest"]
+        columns = ["region", "name", *Figures.__dataclass_fields__, "wanted", "nearest"]
         return pd.DataFrame(rows, columns=columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes demand --json`."""
-        names = ("market", "run", "space", "least", "looked")
-        places = [asdict(place) for place in self.places]
-        return {**{name: getattr(self, name) for name in names}, "level": LEVEL, "places": places}
+        return {**asdict(self), "level": LEVEL}
 
     def __repr__(self) -> str:
-        size = f"{self.market}: {count(self.looked, 'region')} of the space '{self.space}' tested"
-        if not self.places:
+        size = f"{self.market}: {count(self.tests, 'region')} of the space '{self.space}' tested"
+        if not self.regions:
             return f"{size}; none has significantly {self.least:g} times as many users per active listing as the market ({LEVEL:.0%})."
         rows = [
             {
-                "region": place.name,
+                "region": region.name,
                 "at": figures.at,
-                "users": f"{figures.users:,.0f} of {figures.asked:,}",
-                "active": f"{figures.live:,} of {figures.of:,}",
+                "users": f"{figures.users:,.0f} of {figures.all_users:,}",
+                "active": f"{figures.active:,} of {figures.all_active:,}",
                 "lift": "-" if figures.lift is None else f"{figures.lift:.1f}",
-                f"at least ({LEVEL:.0%})": f"{figures.low:.1f}"
-                + ("" if figures.sure else " (not significant)"),
-                "most wanted": " ".join(place.wanted[:3]),
-                "nearest active": " ".join(place.nearest[:3]),
+                f"at least ({LEVEL:.0%})": f"{figures.low:.1f}",
+                "significant": "yes" if figures.is_significant else "no",
+                "most wanted": " ".join(region.wanted[:3]),
+                "nearest active": " ".join(region.nearest[:3]),
             }
-            for place in self.places
-            for figures in place.figures
+            for region in self.regions
+            for figures in region.figures
         ]
         note = "Lift: users per active listing, relative to the market."
         return f"{size}.\n\n{render_table(pd.DataFrame(rows))}\n\n{note}"
@@ -132,12 +133,12 @@ def demand(
 
     >>> found = demand(run, at="2025-03-01")
     >>> found.frame().columns.tolist()[:6]
-    ['place', 'name', 'at', 'asked', 'users', 'live']
+    ['region', 'name', 'at', 'all_users', 'users', 'active']
 
     The demand of users active in the four weeks before the moment is the top of the model's recommendations from all listings
     ever published. It is compared with the active listings, region by region of `space`. A region is returned if it has
     significantly more than `least` times as many users per active listing as the market (95 %, for all regions tested
-    together; see `listing_vibes.insight.demand.surely`).
+    together; see `listing_vibes.insight.demand.regions`).
 
     Args:
         run: a run, or its folder.
@@ -153,107 +154,147 @@ def demand(
     opened = run if isinstance(run, Run) else Run.open(run)
     opened.needs_model()
     if not least >= 1:
-        raise VibesError(f"Option --least is {least:g}; give a minimum lift of 1 or more.")
+        raise VibesError(f"The minimum lift is {least:g}; give 1 or more.")
     space = space or ("photos" if "photos" in opened.spaces else "model")
     available, moment = opened.index(space).known, opened.moment(at)
     start = moment - DAYS * DAY if opened.log.timed else None
     periods = _months(opened, moment) if by == "month" else [(start, moment)]
-    wishes = []
+    moments = []
     for number, (since, until) in enumerate(periods):
-        wishes.append(Wishes.of(opened, until, since, report if len(periods) == 1 else None))
+        moments.append(UserDemand.of(opened, until, since, report if len(periods) == 1 else None))
         if report is not None and len(periods) > 1:
             report(Counted("months", number + 1, len(periods)))
-    rows = np.flatnonzero(wishes[-1].published & available)
-    places = [rows[part] for part in candidate_places(opened.vectors(space)[rows], seed)]
-    results = [_lifts(wish, places, least, len(places) * len(wishes), seed) for wish in wishes]
-    named = surest(results, places, len(available), least, OVERLAP) if places else []
-    coded = _coded(opened) if named else []
-    described: list[UnmetPlace] = []
-    for place in named:
-        figures = [
-            _figures(opened, item, lift, place, places[place], least)
-            for item, lift in zip(wishes, results, strict=True)
-        ]
-        last = max(number for number, item in enumerate(figures) if item.sure)
-        described.append(_describe(opened, space, wishes[last], figures, places[place], coded, described))
-    return Demand(opened.market.name, str(opened.path), space, least, len(places), described)
+    rows = np.flatnonzero(moments[-1].published & available)
+    regions = [rows[part] for part in candidate_regions(opened.vectors(space)[rows], seed)]
+    lifts = [
+        measure_lifts(
+            item.shares(regions),
+            np.array([item.active[part].sum() for part in regions], np.int64),
+            int(item.active.sum()),
+            least,
+            len(regions) * len(moments),
+            seed,
+        )
+        for item in moments
+    ]
+    selected = select_regions(lifts, regions, len(available), least) if regions else []
+    coded = _coded(opened) if selected else []
+    described: list[Region] = []
+    for number in selected:
+        part = regions[number]
+        figures = [item.figures(lift, number, part, least) for item, lift in zip(moments, lifts, strict=True)]
+        last = max(place for place, item in enumerate(figures) if item.is_significant)
+        described.append(_describe(opened, space, moments[last], figures, part, coded, described))
+    return Demand(opened.market.name, str(opened.path), space, least, len(regions), described)
 
 
 def _months(run: Run, moment: int) -> list[tuple[int | None, int]]:
     """Return (start, end) of every month with an event before `moment`, where the last one ends."""
-    if not run.log.timed:
-        raise VibesError(
-            "The events of this market have no timestamps, so there are no months; leave out --by."
-        )
     times = run.log.time[run.log.time < moment]
-    if not len(times):
-        raise VibesError(
-            "No user has an event before that moment, so there is no history; choose a later moment."
-        )
+    if not run.log.timed or not len(times):
+        raise VibesError("There are no months, since no event before that moment has a time; leave out --by.")
     months = pd.to_datetime(times, unit="ns").to_period("M").unique().sort_values()
-    ends = [
-        (month.start_time.as_unit("ns").value, (month + 1).start_time.as_unit("ns").value) for month in months
-    ]
-    return [(start, min(end, moment)) for start, end in ends]
+    starts, ends = (item.to_timestamp().as_unit("ns").asi8.tolist() for item in (months, months + 1))
+    return [(start, min(end, moment)) for start, end in zip(starts, ends, strict=True)]
 
 
-def _lifts(wishes: Wishes, places: list[np.ndarray], least: float, tested: int, seed: int) -> Lifts:
-    live = np.array([int(wishes.live[rows].sum()) for rows in places], np.int64)
-    return lifts(wishes.shares(places), live, int(wishes.live.sum()), least, tested, seed)
+@dataclass(frozen=True)
+class UserDemand:
+    """The demand of the most recently active users at a moment: the first `NEAR` listings of each.
 
+    Demand uses ranks instead of cosines: users occupy a small part of the space that they share with listings, so the cosine to a
+    listing is not comparable, but the order of the listings is.
+    """
 
-def _figures(run: Run, wishes: Wishes, result: Lifts, place: int, rows: np.ndarray, least: float) -> Figures:
-    share, lift = float(result.share[place]), float(result.lift[place])
-    here, at = int(wishes.published[rows].sum()), wishes.audience.at
-    return Figures(
-        at=str(np.datetime64(at - 1, "ns").astype("datetime64[D]")) if run.log.timed else at,
-        asked=len(wishes.audience),
-        users=round(share * len(wishes.audience), 1),
-        live=int(result.live[place]),
-        of=result.total,
-        lift=lift if np.isfinite(lift) else None,
-        low=float(result.low[place]),
-        usual=share * int(wishes.published.sum()) / here if here else None,
-        sure=bool(result.low[place] >= least),
-    )
+    audience: Audience  # U users
+    first: np.ndarray  # (U, k) int64, rows of the run
+    active: np.ndarray  # (L,) bool, listings that are active then
+    published: np.ndarray  # (L,) bool, listings published until then
+
+    @classmethod
+    def of(cls, run: Run, at: int, since: int | None, report: Report | None = None) -> UserDemand:
+        """Return the demand before the moment `at`, of users active since `since` (None: any time)."""
+        audience = Audience.of(run, USERS, at, report, since)
+        available = run.index("model").known
+        published = available & (run.catalogue.since <= at)
+        first = audience.nearest(np.flatnonzero(published), NEAR)
+        return cls(audience, first, available & run.catalogue.live(at), published)
+
+    def shares(self, regions: list[np.ndarray]) -> np.ndarray:
+        """Return the share of each user's demand in each of the regions (rows of the run), (U, P) float32."""
+        inside = np.zeros((len(self.active), len(regions)), np.float32)  # (L, P)
+        for number, rows in enumerate(regions):
+            inside[rows, number] = 1
+        total = np.zeros((len(self.audience), len(regions)), np.float32)
+        for column in self.first.T:
+            total += inside[column]
+        return total / max(1, self.first.shape[1])
+
+    def figures(self, lifts: Lifts, number: int, rows: np.ndarray, least: float) -> Figures:
+        """Return the figures of the region `number` with these rows."""
+        log, at = self.audience.run.log, self.audience.at
+        active, total = int(self.active[rows].sum()), int(self.active.sum())
+        share, low = float(lifts.share[number]), float(lifts.low[number])
+        return Figures(
+            at=str(np.datetime64(at - 1, "ns").astype("datetime64[D]")) if log.timed else at,
+            all_users=len(self.audience),
+            users=round(share * len(self.audience), 1),
+            active=active,
+            all_active=total,
+            lift=share * total / active if active else None,
+            low=low,
+            is_significant=low >= least,
+        )
+
+    def users_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the users with at least `MOSTLY` of their demand in the region `rows`, or the `FEWEST` with the largest share."""
+        share = self.shares([rows])[:, 0]
+        order = np.argsort(-share, kind="stable")
+        return order[: max(min(FEWEST, len(order)), int((share >= MOSTLY).sum()))]
+
+    def listings_of(self, users: np.ndarray) -> np.ndarray:
+        """Return the listings in the histories of users, (T,), once per user."""
+        start, length = self.audience.start[users], self.audience.end[users] - self.audience.start[users]
+        log, events = self.audience.run.log, ranges(start, length)
+        pairs = np.stack([np.repeat(users, length), log.listing[events]], axis=1)[log.is_positive[events]]
+        return np.unique(pairs, axis=0)[:, 1]
 
 
 def _coded(run: Run) -> list[Coded]:
     """Return the values of all listings for portraits: attributes, and photo classes if available."""
     drawn, search = read_map(run), PhotoSearch.open(run) if len(run.market.photos) else None
-    tones = (
-        pd.DataFrame(columns=list(COLUMNS))
-        if drawn is None
-        else drawn.drop_duplicates(C.LISTING).set_index(C.LISTING)
-    )
+    tones = pd.DataFrame(columns=list(COLUMNS))
+    if drawn is not None:
+        tones = drawn.drop_duplicates(C.LISTING).set_index(C.LISTING)
     tones = tones.reindex(index=run.listing_ids, columns=list(COLUMNS))
-    return coded_map(
-        run.market, np.arange(len(run.market.listings)), tones, None if search is None else search.looks
-    )
+    rows = np.arange(len(run.market.listings))
+    return coded_map(run.market, rows, tones, None if search is None else search.looks)
 
 
 def _describe(
     run: Run,
     space: str,
-    wishes: Wishes,
+    demand: UserDemand,
     figures: list[Figures],
     rows: np.ndarray,
     coded: Sequence[Coded],
-    before: Sequence[UnmetPlace],
-) -> UnmetPlace:
-    users, ids = wishes.users_of(rows), np.asarray(run.listing_ids)
-    history, live = wishes.listings_of(users), np.flatnonzero(wishes.live)
-    both, group = np.concatenate([history, live]), np.repeat([0, -1], [len(history), len(live)])
+    before: Sequence[Region],
+) -> Region:
+    users, ids = demand.users_of(rows), np.asarray(run.listing_ids)
+    history, active = demand.listings_of(users), np.flatnonzero(demand.active)
+    both, group = np.concatenate([history, active]), np.repeat([0, -1], [len(history), len(active)])
     values = coded_at(coded, len(run.market.listings), both)
     leading = (TONES,) if space == "photos" else ()
     portrait, *_ = [*portraits(run.market, both, group, coded=values, leading=leading), Portrait("Group 1")]
     name = f"Region {len(before) + 1}" if portrait.name == "Group 1" else portrait.name
-    return UnmetPlace(
-        name=f"{name} ({len(before) + 1})" if name in {place.name for place in before} else name,
+    wanted = np.bincount(demand.first.ravel(), minlength=len(ids))[rows]
+    near = run.vectors("model")[active] @ demand.audience.vectors[users].mean(axis=0)
+    return Region(
+        name=f"{name} ({len(before) + 1})" if name in {region.name for region in before} else name,
         figures=figures,
         traits=portrait.traits,
         words=portrait.words,
-        wanted=ids[rows[np.argsort(-wishes.wished[rows], kind="stable")[:SHOWN]]].tolist(),
-        nearest=ids[wishes.live_nearest(users, SHOWN)].tolist(),
+        wanted=ids[rows[np.argsort(-wanted, kind="stable")[:SHOWN]]].tolist(),
+        nearest=ids[active[np.argsort(-near, kind="stable")[:SHOWN]]].tolist(),
         listings=ids[rows].tolist(),
     )

@@ -1,4 +1,4 @@
-"""Draft of a listing: its values and photos, new or based on a listing of the market; and single changes of it."""
+"""Draft of a listing: its values and photos, new or based on a listing of the market; its code; and single changes of it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.launch.comparable import comparable
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
@@ -22,12 +22,15 @@ from listing_vibes.run.thumbs import originals
 
 #: Values of numbers to try: quantiles of active listings, and relative steps from the current value.
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
-OWN = (
+ENTRIES = (
     "like",
     "photos",
     "cover",
-)  # entries of a draft that are not attributes, unless the market has such a column
+)  # of a draft that are no attributes, unless the market has such a column
 VALUES = 12  # maximum number of values of a category or members of a set to try, the most common first
+#: Share of a number's variance (on a logarithmic scale where all are positive) between the values of a category from which these are
+#: compared separately; what a category must be for that: at most `VALUES` values, the draft's of at least so many listings.
+EXPLAINED, LEAST = 0.8, 10
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Draft:
             VibesError: a value or a photo cannot be read, the cover does not exist, or `like` is not a listing.
         """
         columns = {name: item for item in market.attributes for name in type_of(item.kind).columns(item.name)}
-        settings = {key: value for key, value in content.items() if key in OWN and key not in columns}
+        settings = {key: value for key, value in content.items() if key in ENTRIES and key not in columns}
         if "photos" in columns and isinstance(content.get("photos"), list):
             settings["photos"] = content["photos"]
         if "like" in columns and str(content.get("like")) in market.listing_row:
@@ -185,3 +188,72 @@ def _numbers(available: np.ndarray, before: Any) -> list[float]:
         tried += [step * float(before) for step in STEPS if low <= step * float(before) <= high]
     is_integer = bool((available % 1 == 0).all())
     return sorted({float(round(value)) if is_integer else float(f"{value:.4g}") for value in tried})
+
+
+def comparable(market: Market, cells: Mapping[str, Any], number: str) -> np.ndarray:
+    """Return the listings (L,) bool to compare a number of a draft with, such as only rents in a market with rents and sales.
+
+    They have the draft's value of the category that explains most of the variance of the number; without such a category, or
+    such a value, they are all listings.
+
+    Args:
+        cells: the draft's values by attribute.
+    """
+    values = market.listings[number].astype(float)
+    values = np.log(values) if (values.dropna() > 0).all() else values
+    values = values.dropna()
+    result, most = np.ones(len(market.listings), bool), EXPLAINED
+    for item in market.attributes:
+        if item.shown_as != "category" or not isinstance(cells.get(item.name), str):
+            continue
+        group = market.listings[item.name].astype("string")
+        is_same = (group == cells[item.name]).fillna(False)
+        group = group[values.index]
+        if 1 < group.nunique(dropna=False) <= VALUES and is_same[values.index].sum() >= LEAST:
+            share = explained_variance(values, group)
+            if share >= most:
+                result, most = is_same.to_numpy(bool), share
+    return result
+
+
+def explained_variance(values: pd.Series, group: pd.Series) -> float:
+    """Return the share of the variance of `values` (n,) between the means of its groups (n,), from 0 to 1."""
+    variance = values.var(ddof=0)
+    means = values.groupby(group, dropna=False).transform("mean")
+    return float(means.var(ddof=0) / variance) if variance > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class LaunchCall:
+    """The call for a draft: its values and the listing it is based on, as JSON, without uploaded photos."""
+
+    document: Mapping[str, Any]
+    label: str = ""
+
+    @classmethod
+    def of(
+        cls, market: Market, cells: Mapping[str, Any], like: str | None, photos: bool, cover: int = 1
+    ) -> LaunchCall:
+        """Return the call for values by attribute that began with the listing `like`.
+
+        Args:
+            photos: whether with its photos, of which `cover` (from 1) comes first.
+        """
+        if like is None:
+            return cls(dict(cells))
+        start = Draft.of_listing(market, like).cells
+        changed = {name: value for name, value in cells.items() if name not in start or start[name] != value}
+        document = {"like": like, **changed, **{name: None for name in start if name not in cells}}
+        if not photos:
+            document["photos"] = []
+        elif cover > 1:
+            document["cover"] = cover
+        return cls(document)
+
+    def python(self, run: str) -> str:
+        """Return Python code that assigns the same result to `found`; `run` is the run's folder."""
+        content = pformat(dict(self.document), width=90, sort_dicts=False)
+        return (
+            f"from listing_vibes import Run, launch\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n"
+            f"found = launch(run, {content})"
+        )

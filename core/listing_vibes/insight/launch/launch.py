@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,73 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.evaluation.intervals import estimates
-from listing_vibes.insight.launch.crowd import Crowd
+from listing_vibes.insight.audience import Audience
 from listing_vibes.insight.launch.drafts import Draft, single_changes
+from listing_vibes.progress import Report
 from listing_vibes.run.describe import describe_listings, table
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
+from listing_vibes.search.index import best
 from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
+USERS, FEWEST = 10_000, 500  # maximum and minimum number of users; fewer with very many listings
+SCORES = 300_000_000  # maximum number of (user, listing) scores per crowd
+K = 30  # length of a list
 COMPETITORS = 12
 CHANGES = 8  # maximum number of attributes in the text
 FIGURES = ["audience", "gain", "low", "high"]
+
+
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """U users with the top of their lists of active listings that are not in their histories, prepared for any listing.
+
+    A listing's rank for a user is one more than the number of these scores that are not below its own, so that the ranks of a
+    draft need only one matrix product.
+    """
+
+    people: Audience
+    rows: np.ndarray  # (U, k + 1) int64 listings, best first; -1 in shorter lists
+    scores: np.ndarray  # (U, k + 1) float32, -inf in shorter lists
+    k: int
+
+    @classmethod
+    def of(cls, run: Run, limit: int | None = None, k: int = K, report: Report | None = None) -> Crowd:
+        """Return the `limit` most recently active users; None: as many as `SCORES` allows.
+
+        Raises:
+            VibesError: the run has no model, or no user has a history.
+        """
+        if limit is None:
+            limit = min(USERS, max(FEWEST, SCORES // max(len(run.listing_ids), 1)))
+        people = Audience.of(run, limit, report=report)
+        rows = np.empty((len(people), k + 1), np.int64)
+        scores = np.empty((len(people), k + 1), np.float32)
+        for users, block in people.new_scores():
+            rows[users], scores[users] = best(block, k + 1)
+        return cls(people, rows, scores, k)
+
+    def ranks(self, vectors: np.ndarray, row: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return (rank, score), both (U, V), of listings with these vectors (V, d) in each user's list.
+
+        Ranks beyond `k` are `k + 1`; ties count against the listing. Users with it in their history have rank 0.
+
+        Args:
+            row: row of the listing in the run, changed or not, which does not compete with itself; None: a new listing.
+        """
+        score = self.people.scores(slice(None), vectors)  # (U, V)
+        others = self.scores if row is None else np.where(self.rows == row, -np.inf, self.scores)
+        above = [(others >= column[:, None]).sum(axis=1) for column in score.T]
+        rank = 1 + np.minimum(np.stack(above, axis=1), self.k)
+        if row is not None:
+            rank[self.people.has_in_history(row)] = 0
+        return rank, score
+
+    def is_reached(self, rank: np.ndarray) -> np.ndarray:
+        """Return which ranks are among the first `k`, bool."""
+        within: np.ndarray = (rank > 0) & (rank <= self.k)
+        return within
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +103,6 @@ class Launch:
     competitors: pd.DataFrame
     changes: pd.DataFrame | None = None
     covers: pd.DataFrame | None = None
-    vector: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)  # (d,)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes launch --json`."""
@@ -148,18 +203,17 @@ def launch(
     vectors = (
         newcomers.encode_models([draft.cells], draft.photos) if row is None else run.vectors("model")[[row]]
     )
-    rank, score = (column[:, 0] for column in crowd.places(vectors, row))
-    reached = crowd.reached(rank)
+    rank, score = (column[:, 0] for column in crowd.ranks(vectors, row))
+    reached = crowd.is_reached(rank)
     changes, covers = _advice(run, draft, crowd, newcomers, row) if advise else (None, None)
     return Launch(
-        len(crowd),
+        len(crowd.people),
         crowd.k,
         crowd.people.table(rank, score, reached),
         float(np.median(rank[reached])) if reached.any() else None,
         competitors(run, vectors[0], crowd.people.at, row),
         changes,
         covers,
-        vectors[0],
     )
 
 
@@ -201,10 +255,10 @@ def _advice(
 
 
 def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None = None) -> pd.DataFrame:
-    """Return `audience, gain, low, high` of each of `vectors` (V, d), in users; gains over `base` (1, d), `row` as for `Crowd.places`."""
-    before = crowd.reached(crowd.places(base, row)[0])  # (U, 1)
-    after = crowd.reached(crowd.places(vectors, row)[0])  # (U, V)
-    users = len(crowd)
+    """Return `audience, gain, low, high` of each of `vectors` (V, d), in users; gains over `base` (1, d), `row` as for `Crowd.ranks`."""
+    before = crowd.is_reached(crowd.ranks(base, row)[0])  # (U, 1)
+    after = crowd.is_reached(crowd.ranks(vectors, row)[0])  # (U, V)
+    users = len(crowd.people)
     differences = pd.DataFrame(estimates(after.astype(float) - before)).fillna(0) * users
     gain, low, high = (differences[name].round().astype(int) for name in ("value", "low", "high"))
     return pd.DataFrame({"audience": after.sum(axis=0), "gain": gain, "low": low, "high": high})

@@ -11,9 +11,9 @@ import pandas as pd
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.insight.days import MarketDays
-from listing_vibes.insight.selection.filters import NAMES, Filters
+from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import known_events
-from listing_vibes.insight.selection.params import WRITTEN, Unused, read_blend, read_rules, whole
+from listing_vibes.insight.selection.params import Unused, read_blend, read_rules, whole
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.histories import Event, user_number
 from listing_vibes.run.run import Run
@@ -66,13 +66,13 @@ def selections(run: Run, url: str) -> list[Selection]:
             f"The link '{url[:80]}' is of no page that shows a list; give one of {', '.join(PAGES)}, such as "
             "'/similar?listing=ID'."
         )
-    unused = [part for part in params.items() if part[0] not in {*WRITTEN, *NAMES}]
+    unused: Unused = []
     lists = PAGES[name](run, params, unused)
     if unused:
         parts = (f"“{printable(key)}={cut(printable(value), 60)}”" for key, value in dict.fromkeys(unused))
         raise VibesError(
-            f"The link asks for {' and '.join(parts)}, which the page {name} does not know or {run.path} does not have; take it "
-            "out of the link, or open the run that the link was made on."
+            f"The link asks for {' and '.join(parts)}, which {run.path} does not have; take it out of the link, or "
+            "open the run that the link was made on."
         )
     return lists
 

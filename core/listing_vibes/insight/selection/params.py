@@ -13,54 +13,6 @@ from listing_vibes.run.rules import Rules, declared
 
 #: Invalid parts of a link, as (name, value).
 Unused = list[tuple[str, str]]
-#: Parameters that some page of the explorer or Streamlit writes; filters are in `listing_vibes.insight.selection.filters`.
-WRITTEN = frozenset(rule.parameter for rule in declared() if rule.field != "same") | frozenset(
-    [
-        "a",
-        "at",
-        "b",
-        "by",
-        "cover",
-        "day",
-        "draft",
-        "embed",
-        "embed_options",
-        "group",
-        "groups",
-        "h",
-        "h2",
-        "k",
-        "least",
-        "like",
-        "listing",
-        "lists",
-        "metric",
-        "nothing",
-        "of",
-        "page",
-        "part",
-        "photos",
-        "place",
-        "probe",
-        "q",
-        "queries",
-        "region",
-        "run",
-        "sample",
-        "set",
-        "slice",
-        "space",
-        "to",
-        "two",
-        "unmet",
-        "user",
-        "users",
-        "view",
-        "who",
-        "why",
-        "with",
-    ]
-)
 WIDEST = 9  # tenths of the weight of variety
 OWN = "trained"  # in a URL, the default blend of the run
 _SEPARATORS = re.compile("[%|:,]")

@@ -1,9 +1,8 @@
-"""The definition of a list, with its rows and the equivalent Python code and command."""
+"""The definition of a list, with its rows and the equivalent Python code."""
 
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass, field
 from pprint import pformat
 from typing import Any, Literal
@@ -11,14 +10,14 @@ from typing import Any, Literal
 import pandas as pd
 
 from listing_vibes.insight.search.search import search_photos
-from listing_vibes.insight.selection.histories import as_rows, document
+from listing_vibes.insight.selection.histories import as_rows
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.histories import Event
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 
 Kind = Literal["similar", "recommend", "search"]
-FILE, RULES_FILE = "history.json", "rules.json"
+FILE = "history.json"
 WIDTH = 96  # line length of Python code
 
 
@@ -84,29 +83,6 @@ class Selection:
                 + ")"
             )
         return f"from listing_vibes import {faces}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
-
-    def command(self, run: str, file: str = "") -> str:
-        """Return the command that prints these rows, preceded by the commands that write the files of a
-        history (unless it has a `file`) and of rules.
-        """
-        names, words = [run, *([] if self.history else [self.query])], ["-k", str(self.k)]
-        before = ""
-        if self.history and not file:
-            before = f"cat > {FILE} <<'END'\n{document(self.history)}\nEND\n"
-        if self.history:
-            words += ["--history", file or FILE]
-        if self.space:
-            words += ["--space", self.space]
-        if self.at is not None:
-            words += ["--at", str(self.at)]
-        if self.blend:
-            words += ["--blend", self.blend]
-        if rules := written(self.rules):
-            before += f"cat > {RULES_FILE} <<'END'\n{json.dumps(rules, ensure_ascii=False)}\nEND\n"
-            words += ["--rules", RULES_FILE]
-        hidden = any(name.startswith("-") for name in names)  # would be read as an option
-        words = [*words, "--", *names] if hidden else [*names, *words]
-        return before + shlex.join(["vibes", self.kind, *words])
 
     def _call(self) -> tuple[str, Any, dict[str, Any]]:
         """Return the name of the call, its query, and its options."""
