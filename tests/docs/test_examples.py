@@ -84,7 +84,7 @@ def test_the_cards_figures_are_those_of_the_bundled_run():
 def test_the_card_describes_the_bundled_model():
     card, settings = (
         CARD.read_text(encoding="utf-8"),
-        tomllib.loads((bundled_run() / "run.toml").read_text())["settings"],
+        tomllib.loads((bundled_run() / "run.toml").read_text())["resolved"],
     )
     with safe_open(bundled_run() / "model.safetensors", "np") as stored:
         size = sum(stored.get_tensor(name).size for name in stored.keys())  # noqa: SIM118

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from listing_vibes.run.contents import LISTINGS, read_spaces
 
-FIRST = Path(__file__).parent / "first_format"
+SMALL_RUN = Path(__file__).parent / "small_run"
 ESTIMATE = {"value": 0.3, "low": 0.2, "high": 0.4}
 
 

@@ -1,6 +1,5 @@
-"""A run folder is checked, not believed; one of the first format says how to convert it."""
+"""A run folder is checked, not believed."""
 
-import json
 import shutil
 
 import numpy as np
@@ -8,38 +7,19 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.run.contents import LISTINGS, seal
-from listing_vibes.run.convert import convert
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from run.damages import DAMAGES, FIRST, read_all
+from run.damages import DAMAGES, SMALL_RUN, read_all
 
 
 @pytest.fixture
 def place(tmp_path):
-    """A run of the first format, converted, to be damaged: it says nothing of its files."""
-    shutil.copytree(FIRST, tmp_path / "first")
-    run = tmp_path / "first" / "run"
-    convert(run)
+    """A run to be damaged, which records nothing of its files."""
+    shutil.copytree(SMALL_RUN, tmp_path / "small")
+    run = tmp_path / "small" / "run"
     Manifest.load(run).model_copy(update={"files": {}}).save(run)
     return run
-
-
-def test_a_run_of_the_first_format_says_how_to_convert_it_and_then_answers(tmp_path):
-    shutil.copytree(FIRST, tmp_path / "first")
-    place = tmp_path / "first" / "run"
-    with pytest.raises(VibesError, match=r"python -m listing_vibes\.run\.convert"):
-        Run.open(place)
-    for _ in range(2):  # again changes nothing
-        convert(place)
-        run = Run.open(place)
-        assert set(run.manifest.files) >= {LISTINGS, "model.safetensors"} and not run.market_changed
-        assert run.spaces == ["model", "attributes"] and not (place / "listings.npz").exists()
-    assert len(run.similar("home-0003", k=5)) == 5 and len(run.recommend("user-0001", k=5)) == 5
-    vectors = run.engine.encode_listings()
-    assert (vectors * run.vectors("model")).sum(axis=1).min() > 0.99
-    read_all(place)
 
 
 @pytest.mark.slow
@@ -86,17 +66,3 @@ def test_vectors_that_nobody_asks_for_are_not_read(place):
     assert len(run.similar("home-0003", k=5)) == 5
     with pytest.raises(VibesError, match=r"is damaged \(attributes contains NaN"):
         run.similar("home-0003", k=5, space="attributes")
-
-
-def test_a_refreshed_run_of_the_first_format_is_converted_with_its_version(tmp_path):
-    shutil.copytree(FIRST, tmp_path / "first")
-    run = tmp_path / "first" / "run"
-    shutil.copytree(run, run / "generations" / "000001", ignore=shutil.ignore_patterns("generations"))
-    (run / "generations" / "000001" / ".reading").touch()
-    pointer = {"base": file_sha256(run / "run.toml"), "generation": 1, "made": 0}
-    (run / "current.json").write_text(json.dumps(pointer))
-    (run / "metrics.json").write_text('{"results": {}}')
-    convert(run)
-    opened = Run.open(run)
-    assert opened.folder.parent.name == "versions" and opened.version == 1 and opened.metrics is None
-    assert len(opened.similar("home-0003", k=5)) == 5

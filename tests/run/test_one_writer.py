@@ -7,16 +7,13 @@ import pytest
 
 from helpers.commands import vibes
 from listing_vibes.market.durable import only_writer
-from listing_vibes.run.convert import convert
 from listing_vibes.run.run import Run
-from run.damages import FIRST
+from run.damages import SMALL_RUN
 
 
 @pytest.fixture
 def place(tmp_path):
-    shutil.copytree(FIRST, tmp_path / "first")
-    convert(tmp_path / "first" / "run")
-    return tmp_path / "first"
+    return shutil.copytree(SMALL_RUN, tmp_path / "small")
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,6 @@ def test_keys_replace_single_settings_of_a_file(tmp_path):
             {"config": {"encoder": {"width": 7}}},
             r"\[encoder\]: width 7 is not a multiple of heads 4; change one of them\.$",
         ),
-        ({"training": {"negatives": "bank"}}, r"training\.negatives was removed"),
         ({"init": "x" * 5000, "seed": -1}, r"^.{,80}$"),
         ({"preset": "x" * 5000}, r"^.{,200}$"),
         ({"protocol": "guess"}, "Settings: 'split.protocol' is 'guess'"),

@@ -16,14 +16,11 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.tokens.rows import Rows, places
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Resolved, TrainingConfig
+from listing_vibes.model.settings import Settings, TrainingConfig
 from listing_vibes.model.variants import build_model
 from listing_vibes.progress import Notice
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.training.resolve import LARGE_STEPS, SIZES, VALUE_RATE, reopen
-from listing_vibes.training.warm_start import SHORTER, WarmStart, transfer_weights
-
-USUAL = TrainingConfig()
+from listing_vibes.training.warm_start import SHORT, SHORTER, WarmStart, transfer_weights
 
 
 @pytest.fixture
@@ -73,27 +70,20 @@ def test_what_is_known_keeps_its_weights_and_new_rows_start_by_their_names(train
         assert torch.equal(state[name], start.weights[name])
 
 
-def test_settings_are_those_of_the_run_but_shorter_and_once_only(trained):
-    start, own = WarmStart.load(trained.path), trained.manifest.settings
-    found = start.settings(Resolved.of(seed=4, training={"learning_rate": 2e-4}), trained.market)
-    assert (found.seed, found.training.learning_rate, found.encoder) == (4, 2e-4, own.encoder)
-    assert found.split.t1 is None and found.training.bf16 is None and "blend" not in found.model_fields_set
-    given = Resolved.of(own, training={"max_steps": 33})
-    start = replace(start, manifest=start.manifest.model_copy(update={"settings": given}))
-    assert start.settings(Resolved(), trained.market).training.max_steps == math.ceil(33 / SHORTER)
-    found = start.settings(Resolved.of(training={"batch": 77, "max_steps": 9}), trained.market).training
+def test_settings_are_what_the_user_said_for_the_run_but_shorter_and_once_only(trained):
+    start, said = WarmStart.load(trained.path), trained.manifest.settings.given
+    found = start.settings(Settings.of(seed=4, training={"learning_rate": 2e-4}), trained.market)
+    assert (found.seed, found.training.learning_rate, found.encoder) == (4, 2e-4, said.encoder)
+    training = found.training
+    assert (training.batch, training.max_epochs, training.warmup) == (said.training.batch, 1, SHORT["warmup"])
+    assert "max_steps" not in training.model_fields_set and training.late_interaction == "auto"
+    given = said.model_copy(update={"training": TrainingConfig(max_steps=33, bf16=True)})
+    settings = trained.manifest.settings.model_copy(update={"given": given})
+    start = replace(start, manifest=start.manifest.model_copy(update={"settings": settings}))
+    found = start.settings(Settings(), trained.market).training
+    assert (found.max_steps, found.bf16) == (math.ceil(33 / SHORTER), None)
+    found = start.settings(Settings.of(training={"batch": 77, "max_steps": 9}), trained.market).training
     assert (found.batch, found.max_steps) == (77, 9)
-
-
-@pytest.mark.parametrize("large", [False, True])
-def test_what_a_market_chose_by_its_size_is_left_open_and_what_was_given_stays(large):
-    sizes = LARGE_STEPS | {"max_steps": 600, "value_rate": VALUE_RATE} if large else {}
-    usual = {name: getattr(USUAL, name) for name in (*SIZES, "max_steps")} | {"value_rate": 1.0} | sizes
-    training = Resolved().training.model_copy(update=usual)
-    assert not reopen(training).model_fields_set & {*SIZES, "max_steps", "value_rate"}
-    own = training.model_copy(update={"batch": 64, "value_rate": 3.0, "max_steps": 40})
-    assert {"batch", "value_rate", "max_steps"} <= reopen(own).model_fields_set
-    assert not reopen(own).model_fields_set & {"fresh", "bank_size"}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +99,7 @@ def test_what_a_market_chose_by_its_size_is_left_open_and_what_was_given_stays(l
 )
 def test_a_model_of_another_shape_is_refused(trained, given, named):
     with pytest.raises(VibesError, match=named):
-        WarmStart.load(trained.path).settings(Resolved.of(given), trained.market)
+        WarmStart.load(trained.path).settings(Settings.of(given), trained.market)
 
 
 def test_a_run_that_none_can_go_on_from_is_named(trained, tmp_path):

@@ -18,7 +18,6 @@ from listing_vibes.features.photos.photo_tokens import fit_photos, gather_photos
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.precomputed_vectors import fit_vectors, with_vectors
 from listing_vibes.features.reduce import Reducer
-from listing_vibes.features.removed_settings import stored_settings
 from listing_vibes.features.sequences import Meta
 from listing_vibes.features.texts.views import TextVectorsView, readable
 from listing_vibes.features.tokens.tabular import Tokens, tokenise
@@ -265,9 +264,7 @@ class Featurizer:
                 parts.setdefault(part, {})[key] = array
             photos = sum(part.startswith("photo") for part in parts)
             return cls(
-                config=FeatureConfig.model_validate(
-                    stored_settings({"features": head["config"]})["features"]
-                ),
+                config=FeatureConfig.model_validate(head["config"]),
                 width=int(head["width"]),
                 vocabulary=Vocabulary.model_validate(head["vocabulary"]),
                 photo_reducers=[Reducer.from_arrays(parts[_part("photo", n)]) for n in range(photos)],

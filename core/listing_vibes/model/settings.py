@@ -8,7 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.removed_settings import check_removed
 from listing_vibes.market.documents import first_problem, read_toml
 from listing_vibes.model.config import PRESETS, EncoderConfig
 from listing_vibes.model.variants.losses import LOSSES
@@ -239,15 +238,6 @@ class Settings(Forbidding):
         """Return `requested_encoder_config`; in resolved settings, with the token positions that the market needs."""
         return self.requested_encoder_config()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_removed(cls, given: Any) -> Any:
-        check_removed(given)
-        if cls is Settings and isinstance(given, Mapping):
-            for key in chosen_keys(given):
-                raise ValueError(f"{key} is chosen by training; leave it out")
-        return given
-
     @model_validator(mode="after")
     def _vectors_to_compare(self) -> "Settings":
         weight = self.training.late_interaction
@@ -290,8 +280,9 @@ class Settings(Forbidding):
 
 
 class Resolved(Settings):
-    """The settings of a training with the resolved ones, as stored in a run."""
+    """The settings of a training with what it chose: all of them, and in `given` what the user said."""
 
+    given: Settings = Field(Settings(), description="what the user said, which a warm start resolves again")
     positions: int | None = Field(
         None,
         ge=1,
@@ -300,6 +291,14 @@ class Resolved(Settings):
     blend: DefaultBlend | None = Field(None, description="the default blend; none: the model only")
     training: ResolvedTraining = ResolvedTraining()
     split: ResolvedSplit = ResolvedSplit()
+
+    @classmethod
+    def unresolved(cls, settings: Settings) -> Self:
+        """Return settings before a training chooses any; those of a run, which a refit repeats, stay as they are."""
+        content = settings.model_dump(exclude_unset=True)
+        if "given" not in content:
+            content["given"] = settings.model_dump(exclude_unset=True, include=GIVEN)
+        return cls.model_validate(content)
 
     def encoder_config(self) -> EncoderConfig:
         """Return the preset with its changes, and with the resolved number of token positions.
@@ -311,33 +310,11 @@ class Resolved(Settings):
         return config if self.positions is None else config.model_copy(update={"max_tokens": self.positions})
 
 
-#: The keys of `Resolved` that `Settings` does not have, by table; "" is the top level.
-CHOSEN: dict[str, set[str]] = {
-    "": Resolved.model_fields.keys() - Settings.model_fields.keys(),
-    "training": ResolvedTraining.model_fields.keys() - TrainingConfig.model_fields.keys(),
-    "split": ResolvedSplit.model_fields.keys() - SplitConfig.model_fields.keys(),
+#: What a user can say in `Resolved`.
+GIVEN: dict[str, Any] = dict.fromkeys(Settings.model_fields, True) | {
+    "training": set(TrainingConfig.model_fields),
+    "split": set(SplitConfig.model_fields),
 }
-
-
-def chosen_keys(given: Mapping[str, Any]) -> list[str]:
-    """Return the keys of `given`, with their tables, that only training sets."""
-    tables = {"": given, "training": given.get("training"), "split": given.get("split")}
-    return [
-        f"{table}.{key}" if table else key
-        for table, content in tables.items()
-        if isinstance(content, Mapping)
-        for key in content
-        if key in CHOSEN[table]
-    ]
-
-
-def apart(settings: Resolved) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the user's settings and the resolved ones, as the two tables of `run.toml`."""
-    message: dict[str, Any] = settings.model_dump(exclude_none=True)
-    chosen: dict[str, Any] = {key: message.pop(key) for key in CHOSEN[""] & message.keys()}
-    for table in ("training", "split"):
-        chosen[table] = {key: message[table].pop(key) for key in CHOSEN[table] & message[table].keys()}
-    return message, chosen
 
 
 def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

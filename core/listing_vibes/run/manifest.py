@@ -7,12 +7,11 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.removed_settings import stored_settings
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.documents import first_problem, read_toml, write_text
 from listing_vibes.market.io import find_table
-from listing_vibes.model.settings import Forbidding, Resolved, apart, merged
+from listing_vibes.model.settings import Forbidding, Resolved, merged
 
 #: Incremented when older run folders can no longer be read.
 RUN_FORMAT = 2
@@ -67,7 +66,7 @@ class Manifest(Forbidding):
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Resolved = (
         Resolved()
-    )  # stored in two tables: [settings] and, with what training chose, [resolved]
+    )  # stored in two tables: [settings], what the user said, and [resolved], all of them
     markets: list[KnownMarket] | None = None  # of a model of several markets
     files: dict[str, FileFacts] = Field(default_factory=dict)  # empty in runs of older versions
 
@@ -87,18 +86,15 @@ class Manifest(Forbidding):
         if not path.is_file():
             raise _no_run(run)
         content = read_toml(path, "check its permissions")
-        if content.get("format") == 1:
-            raise VibesError(
-                f"{run} is a run of format 1; convert it with `python -m listing_vibes.run.convert RUN`, and evaluate it again."
-            )
         if content.get("format") != RUN_FORMAT:
             raise VibesError(
-                f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; use the version that wrote it."
+                f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; train the run again, or use the "
+                "version that wrote it."
             )
         try:
             settings = content.get("settings")
             if isinstance(settings, Mapping):
-                content["settings"] = stored_settings(merged(settings, content.pop("resolved", {})))
+                content["settings"] = merged(settings, content.pop("resolved", {})) | {"given": settings}
             manifest = cls.model_validate(content)
             manifest.settings.encoder_config()
         except (ValidationError, VibesError) as error:
@@ -110,7 +106,9 @@ class Manifest(Forbidding):
     def save(self, run: Path) -> None:
         """Write `run/run.toml`, atomically."""
         content = self.model_dump(exclude_none=True, exclude={"settings"})
-        content["settings"], content["resolved"] = apart(self.settings)
+        settings = self.settings
+        content["settings"] = settings.given.model_dump(exclude_unset=True, exclude_none=True)
+        content["resolved"] = settings.model_dump(exclude={"given"}, exclude_none=True)
         write_text(run / "run.toml", tomli_w.dumps(content))
 
 

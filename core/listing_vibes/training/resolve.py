@@ -15,8 +15,6 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.settings import (
     Resolved,
     ResolvedSplit,
-    ResolvedTraining,
-    TrainingConfig,
 )
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.run.fits import RECENT, SMALL_MARKET, count_repeated, fixed_blend
@@ -48,8 +46,6 @@ LARGE_STEPS: dict[str, Any] = {
     "warmup": 40,
     "validations": 6,
 }
-#: Those of them that set the size of a step.
-SIZES = ("batch", "window_listings", "fresh", "bank_size")
 #: The factor of the learning rate for the vectors of attribute values in markets with so many events: a value occurs in few steps, and a
 #: listing is the mean of about twenty values, so that with factor 1 the differences between listings are learned last. With few events
 #: per listing (H&M's week) the factor leads to overfitting.
@@ -122,26 +118,6 @@ def resolve(
     if days or weighed:
         blend = fixed_blend(training, days or RECENT, neighbors, training.baskets == "set", weighed)
     return resolved.model_copy(update={"blend": blend})
-
-
-def reopen(training: ResolvedTraining, shorter: int = 1) -> ResolvedTraining:
-    """Return the training settings of a run with those that were resolved by its market automatic again, for another market.
-
-    Values that the market would not have resolved to were given, and stay.
-
-    Args:
-        shorter: so many times fewer steps than from nothing the run was trained for.
-    """
-    usual = {name: TrainingConfig.model_fields[name].default for name in (*SIZES, "max_steps")}
-    large = sum(getattr(training, name) == LARGE_STEPS[name] for name in SIZES) > len(SIZES) // 2
-    sizes = LARGE_STEPS if large else usual
-    left = {name for name in SIZES if getattr(training, name) == sizes[name]}
-    least, most = math.ceil(LEAST_STEPS / shorter), math.ceil(usual["max_steps"] / shorter)
-    if training.max_steps == most or (large and least <= training.max_steps < most):
-        left.add("max_steps")
-    if training.value_rate in (1.0, VALUE_RATE):
-        left.add("value_rate")
-    return ResolvedTraining.model_validate(training.model_dump(exclude_unset=True, exclude=left))
 
 
 def resolve_positions(

@@ -124,13 +124,13 @@ def train(
     with reproducible():
         # Under `accelerate launch` every process runs this: all check, one writes.
         if not launched().is_main_process:
-            return _train(job, Resolved.of(settings))
+            return _train(job, Resolved.unresolved(settings))
         with only_writer(run, "vibes train"):
             for folder in (run, job.work):
                 sweep_left(folder)
             if (run / "run.toml").exists():  # It is left over if the writer was killed at the end.
                 shutil.rmtree(job.work, ignore_errors=True)
-            return _train(job, Resolved.of(settings))
+            return _train(job, Resolved.unresolved(settings))
 
 
 def _train(job: Job, settings: Resolved) -> TrainingState:

@@ -25,7 +25,7 @@ from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
-from listing_vibes.model.settings import Resolved, ResolvedSplit, ResolvedTraining, Settings
+from listing_vibes.model.settings import Settings
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.engine import check_model
 from listing_vibes.run.manifest import Manifest
@@ -33,7 +33,6 @@ from listing_vibes.run.prepared import weights_digest
 from listing_vibes.run.spaces import MODEL
 from listing_vibes.run.transfer import transfer_settings
 from listing_vibes.run.versions import reading
-from listing_vibes.training.resolve import reopen
 
 #: The settings of a model that a warm start cannot change.
 SHAPE = ("preset", "encoder", "history", "features", "init")
@@ -92,44 +91,34 @@ class WarmStart:
             weights = load_file(folder / "model.safetensors")
             return cls(run, manifest, featurizer, weights, weights_digest(folder), load_summaries(folder))
 
-    def settings(self, given: Settings, market: Market) -> Resolved:
-        """Return the settings of the run in `market` for a shorter training, updated with those `given`.
+    def settings(self, given: Settings, market: Market) -> Settings:
+        """Return what the user said for the run, updated with what is `given`, for a shorter training in `market`.
 
-        Settings that were resolved by the size of the run's market, and the default blend, are resolved again for `market`. The late
-        interaction of a model of several markets stays: recall@30 with and without it .334 and .284 in Singapore, .375 and .372
-        in Albany, .436 and .417 in Salem (one seed).
+        The training resolves the rest again for `market`, except the late interaction of a model of several markets: recall@30
+        with and without it .334 and .284 in Singapore, .375 and .372 in Albany, .436 and .417 in Salem (one seed).
 
         Raises:
             VibesError: a given setting would change the model.
         """
-        settings = transfer_settings(self.manifest, market)[0]
         self.check(given)
         if given.training.recipe != "single-stage":
             raise VibesError(
                 "training.recipe = 'two-stage' trains from scratch; leave it out with --init-from."
             )
-        started = self.manifest.started
-        training = reopen(settings.training, SHORTER if started else 1).model_dump(exclude_unset=True)
-        if not started:  # A run that was warm-started is already short.
-            epochs = max(LEAST_EPOCHS, math.ceil(training.get("max_epochs", 50) / SHORTER))
-            training |= SHORT | {"max_epochs": min(training.get("max_epochs", 50), epochs)}
+        before = self.manifest.settings.given
+        training = before.training.model_dump(exclude_unset=True, exclude={"bf16", "pretrain_steps"})
+        if not self.manifest.started:  # A run that was warm-started is already short.
+            epochs = before.training.max_epochs
+            training |= SHORT | {"max_epochs": min(epochs, max(LEAST_EPOCHS, math.ceil(epochs / SHORTER)))}
             if "max_steps" in training:
-                training["max_steps"] = max(1, math.ceil(training["max_steps"] / SHORTER))
-        for name in (
-            "bf16",
-            "stop_after",
-            "pretrain_steps",
-        ):  # These depend on the machine, on a refit or on a training from scratch.
-            training.pop(name, None)
-        if not training.get("unwanted_learned"):  # There may be enough unwanted events now.
-            training.pop("unwanted_learned", None)
+                training["max_steps"] = math.ceil(training["max_steps"] / SHORTER)
+        if self.manifest.markets is not None:
+            settings = transfer_settings(self.manifest, market)[0]
+            training["late_interaction"] = settings.training.late_interaction
         training |= given.training.model_dump(exclude_unset=True)
-        named = {name: getattr(given, name) for name in given.model_fields_set - {*SHAPE, "training"}}
-        stored = settings.model_dump(
-            exclude_unset=True, exclude={"blend", "positions", "training", "init", "seed"}
-        )
-        settings = Resolved.model_validate(stored | {"training": ResolvedTraining.model_validate(training)})
-        return settings.model_copy(update={"split": ResolvedSplit(), "seed": given.seed} | named)
+        shape = before.model_dump(exclude_unset=True, exclude={"training", "init", "split"})
+        named = given.model_dump(exclude_unset=True, exclude={*SHAPE, "training"})
+        return Settings.of(shape | named, training=training, seed=given.seed)
 
     def check(self, given: Settings) -> None:
         """Check that the settings `given` do not change the model.

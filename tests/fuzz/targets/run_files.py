@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,14 +18,13 @@ from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.market.documents import read_json
 from listing_vibes.report.measured import training
 from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.convert import convert
 from listing_vibes.run.fits import load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of
 
-FIRST = Path(__file__).parents[2] / "run" / "first_format"
+SMALL_RUN = Path(__file__).parents[2] / "run" / "small_run"
 METRICS = (
     b'{"protocol": "temporal", "history_hidden": true, "queries": 9, "users": 5, "results": {"model": {"recall@30": '
     b'{"value": 0.3, "low": 0.2, "high": 0.4}}, "popularity": {"recall@30": {"value": 0.1, "low": null, "high": null}}}, '
@@ -41,18 +38,8 @@ SERVING = (
 )
 
 
-@cache
-def converted() -> Path:
-    """A folder with a run and its market, of the present format."""
-    folder = Path(tempfile.mkdtemp(prefix="vibes-fuzz-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    shutil.copytree(FIRST, folder, dirs_exist_ok=True)
-    convert(folder / "run")
-    return folder
-
-
 def _file(name: str) -> bytes:
-    return (converted() / "run" / name).read_bytes()
+    return (SMALL_RUN / "run" / name).read_bytes()
 
 
 @cache
@@ -87,8 +74,8 @@ def _of(name: str, read: Callable[[Path], object]) -> Callable[[Path], Callable[
     """Put one file into a copy of the run, and read that."""
 
     def make(folder: Path) -> Callable[[bytes], object]:
-        shutil.copytree(converted(), folder / "first", dirs_exist_ok=True)
-        run = folder / "first" / "run"
+        shutil.copytree(SMALL_RUN, folder / "small", dirs_exist_ok=True)
+        run = folder / "small" / "run"
 
         def feed(content: bytes) -> object:
             (run / name).write_bytes(content)
@@ -149,8 +136,8 @@ def _one_of(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
 def run_files(folder: Path) -> Callable[[bytes], object]:
     """Any file of a run, opened and asked."""
     run = folder / "run"
-    shutil.copytree(converted() / "run", run)
-    shutil.copytree(converted() / "market", folder / "market")
+    shutil.copytree(SMALL_RUN / "run", run)
+    shutil.copytree(SMALL_RUN / "market", folder / "market")
 
     def feed(content: bytes) -> object:
         name = NAMES[content[0] % len(NAMES)]

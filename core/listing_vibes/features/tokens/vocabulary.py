@@ -1,10 +1,8 @@
 """The vocabulary of attribute values, fitted on the training period only; see also `listing_vibes.market.attribute_types`."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Attribute
@@ -28,14 +26,6 @@ class Vocabulary(BaseModel):
     ] = []  # word-piece tokenization: the pieces of ids 1, 2, ...; the first is for unknown ones
     photo_views: int = 1  # photo encoders with their own tokens and linear layer
     text_views: int = 1  # the same for text views
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_removed(cls, given: Any) -> Any:
-        """Remove the initialization of the photo layer, which runs from before 2026-12 store."""
-        if isinstance(given, dict):
-            return {name: value for name, value in given.items() if name != "photo_start"}
-        return given
 
     @property
     def total(self) -> int:
