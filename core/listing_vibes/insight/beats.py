@@ -120,7 +120,7 @@ def _digest(run: Run) -> str:
     parts = [
         embeddings_of(run),
         run.market.fingerprint,
-        run.generation,
+        run.version,
         metrics.get("queries"),
         metrics.get("results"),
     ]
