@@ -1,4 +1,4 @@
-"""What a command that looks at a run is told reaches the function that it calls, each option in its place."""
+"""Each option of a command that looks at a run reaches the function that the command calls."""
 
 import importlib
 from pathlib import Path
@@ -7,56 +7,48 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from helpers.commands import rules_file
 from listing_vibes.cli import app
 from listing_vibes.run.rules import Rules
 
 AT = ("--at", "2025-02-20T12:00")
 MOMENT = pd.Timestamp("2025-02-20T12:00", tz="UTC").value
-RULES = Rules(k=3, live_only=True, where=("price<=900", "rooms=2"), block=("home-0001", "home-0002"))
+RULES = Rules(k=3, live_only=True, where=("price<=900", "rooms=2"))
+SEARCH = "listing_vibes.insight.search.search:search_photos"
 
 
-class Asked(Exception):
-    """A call, instead of its answer."""
+class Called(Exception):
+    """A call, raised instead of a result."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("words", "called", "told", "named"),
+    ("words", "function", "arguments", "named"),
     [
         (
-            ["search", "a bed", "-k", "3", "--rules", "{rules}", "--where", "price<=900", "--where", "rooms=2",
-             "--exclude", "home-0001", "--exclude", "home-0002", *AT],
-            "listing_vibes.insight.search.search:search_photos", ("a bed", None, MOMENT, RULES), {},
+            ["search", "a bed", "-k", "3", "--where", "price<=900", "--where", "rooms=2", *AT],
+            SEARCH, ("a bed", None, MOMENT, RULES), {},
         ),
-        (
-            ["search", "--photo", "a.jpg"],
-            "listing_vibes.insight.search.search:search_photos", ("", None, None), {"photo": Path("a.jpg")},
-        ),
+        (["search", "--photo", "a.jpg"], SEARCH, ("", None, None), {"photo": Path("a.jpg")}),
         (
             ["explain", "user-0001", "home-0003", *AT, "--blend", "recency"],
             "listing_vibes.insight.explain.explain:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
         ),
-        (
-            ["demand", *AT, "--by", "month", "--space", "model"],
-            "listing_vibes.insight.demand.demand:demand", (MOMENT, "month", "model"), {},
-        ),
-        (
-            ["launch", "home-0003"],
-            "listing_vibes.insight.launch.launch:launch", ("home-0003",), {},
-        ),
+        (["demand", *AT, "--by", "month"], "listing_vibes.insight.demand.demand:demand", (MOMENT, "month"), {}),
+        (["launch", "home-0003"], "listing_vibes.insight.launch.launch:launch", ("home-0003",), {}),
     ],
-    ids=lambda one: one[0] if isinstance(one, list) else "",
+    ids=["search", "photo", "explain", "demand", "launch"],
 )  # fmt: skip
-def test_every_option_reaches_what_it_is_about(trained, tmp_path, monkeypatch, words, called, told, named):
-    def asked(run, *given, **more):
-        raise Asked(run, given, more)
+def test_every_option_reaches_its_function(trained, tmp_path, monkeypatch, words, function, arguments, named):
+    def call(run, *given, **more):
+        raise Called(run, given, more)
 
-    module, name = called.split(":")
-    monkeypatch.setattr(importlib.import_module(module), name, asked)
-    (tmp_path / "rules.toml").write_text("live_only = true\nwhere = ['price<=1']")  # which an option replaces
-    command, *rest = [word.format(rules=tmp_path / "rules.toml") for word in words]
-    error = CliRunner().invoke(app, [command, str(trained.path), *rest]).exception
-    assert isinstance(error, Asked), error
+    module, name = function.split(":")
+    monkeypatch.setattr(importlib.import_module(module), name, call)
+    command, *rest = words
+    rules = rules_file(tmp_path, live_only=True) if command == "search" else []
+    error = CliRunner().invoke(app, [command, str(trained.path), *rest, *rules]).exception
+    assert isinstance(error, Called), error
     run, given, more = error.args
-    assert run.path == trained.path and given[: len(told)] == told
+    assert run.path == trained.path and given[: len(arguments)] == arguments
     assert {key: more[key] for key in named} == named

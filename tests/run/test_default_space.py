@@ -43,12 +43,12 @@ def test_photos_compare_where_there_are_few_attributes_and_most_listings_have_on
 
 def test_command_python_and_pages_compare_by_the_same_space(tiny_market, tmp_path):
     folder = tiny_market(listings=20, photos=0)
-    done = vibes("embed", folder, tmp_path / "run", "--json")
-    default = json.loads(done.stdout)["default_space"]
+    done = vibes("embed", folder, tmp_path / "run")
     run = Run.open(tmp_path / "run")
-    assert default["space"] == "attributes" == run.spaces[0] and default["reason"] in done.stderr
+    default = run.manifest.default_space
+    assert default.space == "attributes" == run.spaces[0] and default.reason in done.stderr
     assert run.similar("l001", k=3).equals(run.similar("l001", k=3, space="attributes"))
     shown = vibes("similar", tmp_path / "run", "l001", "-k", "3", "--json")
     assert json.loads(shown.stdout)[0]["score"] == run.similar("l001", k=1)["score"][0]
-    assert default["reason"] in shown.stderr
-    assert default["reason"] not in vibes("similar", tmp_path / "run", "l001", "--space", "attributes").stderr
+    assert default.reason in shown.stderr
+    assert default.reason not in vibes("similar", tmp_path / "run", "l001", "--space", "attributes").stderr

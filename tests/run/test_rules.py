@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-
 from listing_vibes.cli.lists import read_rules
+
 from listing_vibes.errors import VibesError
 from listing_vibes.run.rules import Declared, Rules, declared
 from listing_vibes.serving.service.models import MAX_RULES, PostedHistory

@@ -30,7 +30,7 @@ def made(trained, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exported, "LEAST", 0.99999)
         ended = vibes(
-            "export", trained.path, folder, "--format", "onnx", "--format", "int8", "--check", "--json"
+            "export", trained.path, folder, "--format", "onnx", "--format", "int8", "--json"
         )
     return folder, *ended
 

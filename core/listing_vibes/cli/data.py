@@ -6,14 +6,8 @@ from typing import Annotated
 
 import typer
 
-from listing_vibes.cli.shared import (
-    DATA,
-    Json,
-    MarketPath,
-    Strict,
-    app,
-    progress_bar,
-)
+from listing_vibes.cli import options
+from listing_vibes.cli.shared import DATA, app, progress_bar
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.importers import IMPORTERS
 from listing_vibes.words import count
@@ -38,7 +32,7 @@ def import_(
             "object storage (s3://bucket/folder)",
         ),
     ],
-    market: MarketPath,
+    market: options.MarketPath,
     listings: From = None,
     photos: From = None,
     events: From = None,
@@ -63,19 +57,16 @@ def import_(
 
 @app.command(rich_help_panel=DATA)
 def check(
-    market: MarketPath,
+    market: options.MarketPath,
     model: Annotated[
         Path | None,
         typer.Option(
             metavar="RUN", help="also show what this run's model, or a model that ships, knows of the market"
         ),
     ] = None,
-    json_: Json = False,
-    strict: Strict = False,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.parquet|OUT.csv", help="write the rows with issues"),
-    ] = None,
+    json_: options.Json = False,
+    strict: options.Strict = False,
+    rejects: Annotated[Path | None, options.table_file("write the rows with issues")] = None,
 ) -> None:
     """Show a market's counts, types and split, and name every issue."""
     from listing_vibes.market.io import check_table_name, write_table
@@ -106,7 +97,7 @@ def check(
 
 @app.command(rich_help_panel=DATA)
 def download(
-    market: MarketPath,
+    market: options.MarketPath,
     agent: Annotated[str | None, typer.Option(help="user agent, such as 'our-shop (it@example.com)'")] = None,
     ignore_robots: Annotated[
         bool, typer.Option("--ignore-robots", help="ignore robots.txt, for hosts of your own")
@@ -117,7 +108,7 @@ def download(
     strict: Annotated[
         bool, typer.Option("--strict", help="exit code 2 if a photo was not downloaded")
     ] = False,
-    json_: Json = False,
+    json_: options.Json = False,
 ) -> None:
     """Download the photos of a market's column `url`; an interrupted download continues."""
     from listing_vibes.market.download.job import download as fetch_photos

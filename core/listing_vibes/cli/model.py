@@ -3,78 +3,54 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from listing_vibes.cli.shared import (
-    MODEL,
-    Baselines,
-    Encoder,
-    Json,
-    MarketPath,
-    Preset,
-    Protocol,
-    RunPath,
-    Weights,
-    app,
-    as_json,
-    photo_vectors,
-    progress_bar,
-)
+from listing_vibes.cli import options
+from listing_vibes.cli.shared import MODEL, app, as_json, photo_vectors, progress_bar
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.progress import silent
 
-if TYPE_CHECKING:
-    from listing_vibes.market.market import Market
-
-
 Folders = Annotated[
-    list[Path],
-    typer.Argument(metavar="MARKET... RUN", help="market folders, and the run folder last"),
+    list[Path], typer.Argument(metavar="MARKET... RUN", help="market folders, and the run folder last")
 ]
 InitFrom = Annotated[
     Path | None,
-    typer.Option(
-        "--init-from",
-        metavar="RUN",
-        help="warm start from the model of RUN, or from a model that ships (homes)",
-    ),
+    typer.Option(metavar="RUN", help="warm start from the model of RUN, or from a model that ships (homes)"),
 ]
 Refit = Annotated[
     Path | None,
     typer.Option(metavar="RUN", help="train with the settings of RUN, on its validation events as well"),
+]
+Everything = Annotated[
+    bool, typer.Option("--everything", help="with --refit: train on all events and keep no test set")
 ]
 
 
 @app.command(rich_help_panel=MODEL)
 def train(
     folders: Folders,
-    preset: Annotated[Preset | None, typer.Option(help="size of the model")] = None,
+    preset: Annotated[options.Preset | None, typer.Option(help="size of the model")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
-    protocol: Annotated[Protocol | None, typer.Option(help="how to split the events")] = None,
+    protocol: Annotated[options.Protocol | None, typer.Option(help="how to split the events")] = None,
     seed: Annotated[int | None, typer.Option(help="random seed")] = None,
     init_from: InitFrom = None,
     resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted training")] = False,
     refit: Refit = None,
-    everything: Annotated[
-        bool, typer.Option("--everything", help="with --refit: train on all events and keep no test set")
-    ] = False,
-    encoder: Encoder = "auto",
-    weights: Weights = None,
+    everything: Everything = False,
+    encoder: options.Encoder = "auto",
+    weights: options.Weights = None,
 ) -> None:
     """Train a model on one or several markets and write a run folder."""
     from listing_vibes.market.io import find_table
     from listing_vibes.market.market import Market
 
     markets, run = folders[:-1], folders[-1]
-    if not markets:
+    if not markets or find_table(run, "listings") is not None:
         raise VibesError(
-            f"Only one folder is given, {run}; give a market and a run: `vibes train MARKET RUN`."
+            f"{run} is the only folder or a market; name the run's folder last: `vibes train MARKET RUN`."
         )
-    if find_table(run, "listings") is not None:
-        raise VibesError(f"{run} is a market; name the run's folder after the markets.")
-
     with needs("Training"):
         from listing_vibes.training.api import begin, run_folders
 
@@ -83,51 +59,39 @@ def train(
     with progress_bar() as progress:
         report = progress if main_process else silent
         outcome = begin(
-            opened,
-            run,
-            config,
-            changes,
-            protocol,
-            resume,
-            refit,
-            everything,
-            encoder,
-            weights,
-            report,
-            init_from,
-        )
+            opened, run, config, changes, protocol, resume, refit, everything, encoder, weights, report, init_from
+        )  # fmt: skip
     if main_process:
-        score = f"validation recall@30 {outcome.best:.3f} (a mean over users) at"
-        how = score if outcome.best >= 0 else "without validation, to"
+        score = (
+            f"validation recall@30 {outcome.best:.3f} at" if outcome.best >= 0 else "without validation, to"
+        )
         shown = run_folders(run, opened)[0]
-        each = (
-            f" It has a run over each of {len(opened)} markets in {shown.parent}." if len(opened) > 1 else ""
-        )
-        measure = "" if everything else f"Measure it with `vibes evaluate {shown}`. "
-        typer.echo(
-            f"Wrote the run {run}: {how} step {outcome.best_step}.{each} {measure}Look at it with `vibes explore {shown}`.",
-            err=True,
-        )
+        each = f" It has a run over each market in {shown.parent}." if len(opened) > 1 else ""
+        measure = "" if everything else f" Measure it with `vibes evaluate {shown}`."
+        typer.echo(f"Wrote the run {run}: {score} step {outcome.best_step}.{each}{measure}", err=True)
+
+
+EmbedModel = Annotated[
+    Path | None,
+    typer.Option(metavar="RUN", help="use the model of this run, or a model that ships (homes, demo)"),
+]
+Photos = Annotated[
+    bool | None,
+    typer.Option(
+        "--photos/--no-photos",
+        help="embed photos; default: if there is no --model, or the model reads photos",
+    ),
+]
 
 
 @app.command(rich_help_panel=MODEL)
 def embed(
-    market: MarketPath,
-    run: RunPath,
-    model: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="use the model of this run, or a model that ships (homes, demo)"),
-    ] = None,
-    photos: Annotated[
-        bool | None,
-        typer.Option(
-            "--photos/--no-photos",
-            help="embed photos; default: if there is no --model, or the model reads photos",
-        ),
-    ] = None,
-    encoder: Encoder = "auto",
-    weights: Weights = None,
-    json_: Json = False,
+    market: options.MarketPath,
+    run: options.RunPath,
+    model: EmbedModel = None,
+    photos: Photos = None,
+    encoder: options.Encoder = "auto",
+    weights: options.Weights = None,
 ) -> None:
     """Embed a market's listings without training, with the model of another run or in the untrained spaces."""
     from listing_vibes.features.photos.trainable import trained_weights
@@ -147,13 +111,10 @@ def embed(
     vectors = None if photos is False else photo_vectors(opened, encoder, weights)
     with progress_bar() as progress:
         report_broken_photos(opened.path, vectors, progress)
-        manifest = embed_market(opened, run, vectors, model, progress)
-    left_out = (
-        " Photos are not embedded; --photos embeds them." if photos is False and len(opened.photos) else ""
-    )
+        embed_market(opened, run, vectors, model, progress)
+    without = photos is False and len(opened.photos)
+    left_out = " Photos are not embedded; --photos embeds them." if without else ""
     typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.{left_out}", err=True)
-    if json_ and manifest.default_space is not None:
-        typer.echo(json.dumps({"run": str(run), "default_space": manifest.default_space.model_dump()}))
 
 
 NewBy = Annotated[
@@ -163,25 +124,18 @@ NewBy = Annotated[
     ),
 ]
 EvaluateBaselines = Annotated[
-    Baselines,
-    typer.Option(help="baselines to compare with: all, all but slow ones, or none"),
+    options.Baselines, typer.Option(help="baselines to compare with: all, all but slow ones, or none")
 ]
 Users = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="evaluate a random sample of users; default: all"),
+    int | None, typer.Option(min=1, metavar="N", help="evaluate a random sample of users; default: all")
 ]
 
 
 @app.command(rich_help_panel=MODEL)
 def evaluate(
-    run: RunPath,
-    protocol: Annotated[
-        Protocol | None, typer.Option(help="how to split the events; default: as in training")
-    ] = None,
-    json_: Json = False,
-    queries: Annotated[
-        Path | None, typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query")
-    ] = None,
+    run: options.RunPath,
+    json_: options.Json = False,
+    queries: Annotated[Path | None, options.table_file("write one row a query")] = None,
     new_by: NewBy = None,
     baselines: EvaluateBaselines = "all",
     users: Users = None,
@@ -194,35 +148,27 @@ def evaluate(
     check_table_name(queries, "--queries")
     opened = Run.open(run)
     with progress_bar() as progress:
-        result = measure(
-            opened,
-            protocol,
-            new_by=new_by,
-            baselines=baselines,
-            users=users,
-            progress=progress,
-        )
+        result = measure(opened, new_by=new_by, baselines=baselines, users=users, progress=progress)
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market, result.names[0]))
     typer.echo(as_json(opened, result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
 
 
+RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")]
+RunB = Annotated[
+    Path, typer.Argument(metavar="RUN_B", help="another evaluated run, or the same with --other")
+]
+
+
 @app.command(rich_help_panel=MODEL)
 def compare(
-    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")],
-    run_b: Annotated[
-        Path, typer.Argument(metavar="RUN_B", help="another evaluated run, or the same with --other")
-    ],
-    ranking: Annotated[
-        str | None, typer.Option(metavar="NAME", help="which ranking of RUN_A; default: the model")
-    ] = None,
-    other: Annotated[
-        str | None, typer.Option(metavar="NAME", help="which ranking of RUN_B; default: the model")
-    ] = None,
-    json_: Json = False,
+    run_a: RunA,
+    run_b: RunB,
+    ranking: Annotated[str | None, typer.Option(help="which ranking of RUN_A; default: the model")] = None,
+    other: Annotated[str | None, typer.Option(help="which ranking of RUN_B; default: the model")] = None,
+    json_: options.Json = False,
     queries: Annotated[
-        Path | None,
-        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a shared query, with both ranks"),
+        Path | None, options.table_file("write one row a shared query, with both ranks")
     ] = None,
 ) -> None:
     """Compare two evaluated runs on their shared queries: paired differences, slices, where they differ."""
@@ -238,14 +184,11 @@ def compare(
 
 @app.command(rich_help_panel=MODEL)
 def ablate(
-    market: MarketPath,
+    market: options.MarketPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="folder for the runs, the table and the figure")],
     grid: Annotated[str, typer.Option(help="default, ladder, or a TOML file with variants")] = "default",
     seeds: Annotated[str, typer.Option(help="seeds of each variant")] = "0,1,2",
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="parallel trainings, one thread each; default: one a core")
-    ] = None,
-    json_: Json = False,
+    json_: options.Json = False,
 ) -> None:
     """Measure what each part of the method is worth on a market; finished trainings in OUT are reused."""
     from listing_vibes.ablation.ablate import ablate as run_ablation
@@ -263,18 +206,15 @@ def ablate(
     photo_encoder = vectors.encoder if vectors is not None and vectors.ok.any() else ""
     with progress_bar() as progress:
         ablation = run_ablation(
-            opened, out, chosen, numbers, processes, photo_encoder, _oracle(opened), progress
+            opened, out, chosen, numbers, photo_encoder=photo_encoder, oracle=_oracle(market), report=progress
         )
-    typer.echo(
-        f"Wrote {out / 'ablation.parquet'} and the figure {out / 'ablation.png'} (and .svg).", err=True
-    )
+    typer.echo(f"Wrote {out / 'ablation.parquet'} and {out / 'ablation.png'} (and .svg).", err=True)
     typer.echo(json.dumps(ablation.document()) if json_ else ablation.text())
 
 
-def _oracle(market: "Market") -> Any:
-    """Return the factory of the oracle of the bundled demo market or of one rebuilt with its parameters; None for other markets."""
-    truth = market.path / "truth.parquet"
-    if not truth.is_file():
+def _oracle(market: Path) -> Any:
+    """Return the factory of the oracle of a market that was simulated by the demo's parameters; None for other markets."""
+    if not (market / "truth.parquet").is_file():
         return None
     import pandas as pd
 
@@ -282,4 +222,5 @@ def _oracle(market: "Market") -> Any:
     from listing_vibes.demo.world import World
 
     world = World.draw()
-    return (lambda log: Oracle(world, log)) if world.truth.equals(pd.read_parquet(truth)) else None
+    is_same = world.truth.equals(pd.read_parquet(market / "truth.parquet"))
+    return (lambda log: Oracle(world, log)) if is_same else None

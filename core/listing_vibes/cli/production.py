@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from listing_vibes.cli import lists as options
-from listing_vibes.cli.shared import PRODUCTION, Count, Json, RunPath, Strict, app, progress_bar
-from listing_vibes.defaults import K
+from listing_vibes.cli import options
+from listing_vibes.cli.shared import PRODUCTION, app, progress_bar
 from listing_vibes.errors import VibesError, needs, printable
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ Store = Annotated[
 
 @app.command(rich_help_panel=PRODUCTION)
 def refresh(
-    run: RunPath,
+    run: options.RunPath,
     events: New = None,
     listings: New = None,
     photos: New = None,
@@ -50,12 +49,11 @@ def refresh(
         str | None, typer.Option(help="polling interval, such as 10m; default: poll once")
     ] = None,
     store: Store = None,
-    k: Count = K,
     blend: options.Blend = None,
     download: Annotated[
         bool, typer.Option("--download", help="download photos that --photos names by URL")
     ] = False,
-    strict: Strict = False,
+    strict: options.Strict = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON document a poll on stdout")] = False,
 ) -> None:
     """Take in new events and listings without retraining, and publish the run's next version."""
@@ -91,7 +89,8 @@ def refresh(
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        keep_fresh(run, sources, interval, stop, report, k, follow, blend, Limits() if download else None)
+        limits = Limits() if download else None
+        keep_fresh(run, sources, interval, stop, report, after=follow, blend=blend, limits=limits)
     finally:
         signal.signal(signal.SIGTERM, before)
     if interval is None and failed:
@@ -100,7 +99,7 @@ def refresh(
 
 @app.command(rich_help_panel=PRODUCTION)
 def forget(
-    run: RunPath,
+    run: options.RunPath,
     users: Annotated[list[str], typer.Argument(metavar="USER...", help="user ids")],
     also: Annotated[
         list[str] | None,
@@ -109,17 +108,11 @@ def forget(
             help="another run, a folder of lists, a table, or a service's database; repeatable",
         ),
     ] = None,
-    json_: Json = False,
 ) -> None:
     """Remove users from a run, its market and everything derived from them."""
-    from dataclasses import asdict
-
     from listing_vibes.serving.forget.forget import forget as forget_users
 
     done = forget_users(run, users, also or [])
-    if json_:
-        typer.echo(json.dumps(asdict(done)))
-        return
     for place, rows in done.rows.items():
         typer.echo(f"{rows:,} rows removed from {place}")
     for place in done.versions:
@@ -138,10 +131,7 @@ Other = Annotated[
     Path | None,
     typer.Argument(metavar="[OTHER]", help="a second run, for an experiment", show_default=False),
 ]
-Workers = Annotated[
-    int,
-    typer.Option(min=1, max=256, help="worker processes"),
-]
+Workers = Annotated[int, typer.Option(min=1, max=256, help="worker processes")]
 Events = Annotated[
     str | None,
     typer.Option(
@@ -164,10 +154,10 @@ Split = Annotated[
 
 @app.command(rich_help_panel=PRODUCTION)
 def serve(
-    run: RunPath,
+    run: options.RunPath,
     other: Other = None,
     host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 = all interfaces")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")] = 8000,
+    port: options.Port = 8000,
     workers: Workers = 1,
     blend: options.Blend = None,
     events: Events = None,
@@ -221,7 +211,7 @@ def experiment(
         Path | None,
         typer.Option("--html", metavar="FILE", help="also write a page with the photos of lost responses"),
     ] = None,
-    json_: Json = False,
+    json_: options.Json = False,
 ) -> None:
     """Judge an experiment: which of two served runs is better, with an interval that stays valid at every look."""
     from listing_vibes.serving.experiment.verdict import experiment as judged
@@ -242,15 +232,12 @@ Memo = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="write a memo, .md or .html"),
 ]
-Queries = Annotated[
-    Path | None,
-    typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query of the newest events"),
-]
+Queries = Annotated[Path | None, options.table_file("write one row a query of the newest events")]
 
 
 @app.command(rich_help_panel=PRODUCTION)
 def monitor(
-    run: RunPath,
+    run: options.RunPath,
     thresholds: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="thresholds that differ from the defaults")
     ] = None,
@@ -261,7 +248,7 @@ def monitor(
         Path | None, typer.Option(metavar="FILE.prom", help="write metrics for a textfile collector")
     ] = None,
     queries: Queries = None,
-    json_: Json = False,
+    json_: options.Json = False,
 ) -> None:
     """Check whether a run is still good: recall on new events, coverage, drift, age; exit code 1 if a threshold is crossed."""
     from listing_vibes.market.documents import write_text

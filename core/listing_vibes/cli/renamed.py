@@ -11,6 +11,11 @@ COMMANDS = {
     "passport": "vibes check MARKET --model RUN",
     "photos": "vibes embed MARKET RUN",
 }
+#: Former options of single rules.
+RULES = (
+    "--live-only", "--not-only-live", "--drop-seen", "--keep-seen", "--same", "--at-most", "--diversity", "--exclude", "--block",
+    "--pin", "--not", "--boost", "--dial", "--fill",
+)  # fmt: skip
 #: Replacement by former name of an option.
 OPTIONS = {
     "--with": "--blend",
@@ -18,23 +23,8 @@ OPTIONS = {
     "--rivals": "--baselines",
     "--from": "--init-from",
     "--all": "the command vibes batch RUN OUT --kind users|listings",
-    "--block": "--exclude",
     "--listing": "vibes launch RUN LISTING",
-    **dict.fromkeys(
-        (
-            "--live-only",
-            "--not-only-live",
-            "--drop-seen",
-            "--keep-seen",
-            "--same",
-            "--pin",
-            "--not",
-            "--boost",
-            "--dial",
-            "--fill",
-        ),
-        "--rules FILE, which takes every rule",
-    ),
+    **dict.fromkeys(RULES, "--rules FILE, which takes every rule (block for --exclude)"),
 }
 
 

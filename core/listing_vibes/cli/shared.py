@@ -1,20 +1,21 @@
-"""What the commands share: the Typer app, common arguments, photos' vectors, tables and JSON on stdout."""
+"""What the commands share: the Typer app, progress, rules from a file, tables and JSON on stdout."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from listing_vibes import __version__
 from listing_vibes.cli.renamed import check_names
-from listing_vibes.errors import needs
+from listing_vibes.errors import VibesError, needs
 
 if TYPE_CHECKING:
     from listing_vibes.features.photos.vectors import PhotoVectors
     from listing_vibes.market.market import Market
     from listing_vibes.progress.bar import ProgressBar
+    from listing_vibes.run.rules import Rules
 
 
 #: The groups of commands in `vibes --help`, in this order; each command names its own as its help panel.
@@ -28,7 +29,7 @@ class Commands(TyperGroup):
         """Return the command that the arguments name.
 
         Raises:
-            VibesError: the command was renamed.
+            VibesError: the command or an option is gone.
         """
         check_names(args)
         return super().resolve_command(ctx, args)
@@ -61,36 +62,15 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit
 
 
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit"),
+]
+
+
 @app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit"),
-    ] = False,
-) -> None:
+def options(version: Version = False) -> None:
     """Take the options of `vibes` itself."""
-
-
-MarketPath = Annotated[
-    Path, typer.Argument(metavar="MARKET", help="folder with the three tables and the photos")
-]
-#: The choices of `listing_vibes.market.splits.Protocol` and `listing_vibes.model.config.PRESETS`, which would load numpy.
-Protocol = Literal["temporal", "leave-one-out"]
-Baselines = Literal["all", "fast", "none"]
-Preset = Literal["tiny", "mini", "small", "base", "large"]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-Strict = Annotated[bool, typer.Option("--strict", help="exit code 2 if there is any issue")]
-Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings")]
-Encoder = Annotated[
-    str,
-    typer.Option(
-        "--encoder", help="photo encoder: a timm name, vae, or several as a+b; auto = the best available"
-    ),
-]
-Weights = Annotated[Path | None, typer.Option("--weights", help="file with the photo encoder's weights")]
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")]
-Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]
 
 
 def progress_bar() -> "ProgressBar":
@@ -108,6 +88,36 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
         from listing_vibes.features.photos.market_photos import market_photos
     with progress_bar() as progress:
         return market_photos(market, encoder, weights, progress)
+
+
+def moment_of(at: str | None, market: "Market") -> int | None:
+    """Return the moment that --at names, in the time of the market's log."""
+    from listing_vibes.market.moments import moment_in_log
+
+    return None if at is None else moment_in_log(at, market.timed, "Option --at")
+
+
+def read_rules(file: Path | None, k: int | None, where: list[str] | None = None) -> "Rules":
+    """Return the rules of a JSON or TOML file; the options `k` and `where` replace the file's values.
+
+    Raises:
+        VibesError: the file cannot be read, a rule is unknown, or a value is out of range.
+    """
+    from listing_vibes.market.documents import read_json, read_toml
+    from listing_vibes.run.rules import Rules
+
+    rules = Rules()
+    if file is not None:
+        if not file.is_file():
+            raise VibesError(f"Option --rules is '{file}', which is not a file; give a JSON or TOML file.")
+        read = read_toml if file.suffix == ".toml" else read_json
+        content = read(file, "correct it by the page on rules of the docs")
+        try:
+            rules = Rules.of(content)
+        except VibesError as error:
+            raise VibesError(f"{file}: {error}") from error
+    options = {"k": k, "where": tuple(where or ()) or None}
+    return rules.model_copy(update={name: value for name, value in options.items() if value is not None})
 
 
 def as_json(run: Any, document: dict[str, Any]) -> str:

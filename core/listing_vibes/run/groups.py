@@ -26,7 +26,7 @@ def resolve_rules(rules: Rules, market: Market, for_users: bool) -> Rules:
         VibesError: the market has no such attribute.
     """
     same = tuple(attribute_name(market, name, "Rule same") for name in rules.same)
-    seller = None if rules.seller is None else attribute_name(market, rules.seller, "Option --at-most")
+    seller = None if rules.seller is None else attribute_name(market, rules.seller, "Rule at_most")
     return rules.resolved(for_users).model_copy(update={"same": same, "seller": seller})
 
 

@@ -58,7 +58,7 @@ class Recommender:
         self.groups = Groups.of(rules, run.market) if rules.needs_attributes else Groups(None, None, None)
         self.pins = named_rows(run, rules.pin, "pin")
         unlike = named_rows(run, rules.unlike, "not")
-        self._blocked = np.append(named_rows(run, rules.block, "block (option --exclude)"), unlike)
+        self._blocked = np.append(named_rows(run, rules.block, "block"), unlike)
         self.moves = ScoreMoves(run, space, rules, unlike)
         self._eligible: Cache[tuple[int | None, bool], np.ndarray] = Cache(MOMENTS)
         self._indexes: Cache[int | None, ExactIndex] = Cache(1)

@@ -250,7 +250,6 @@ def test_a_job_of_now_goes_on_at_its_own_moment_and_a_file_that_was_removed_is_m
     "options, sentence",
     [
         (["{t}/o", "--blend", "recency"], "--blend is not for"),
-        (["{t}/o", "--at-most", "0", "district"], "at_most. is 0"),
         (["{t}/o", "--at", "noon"], "--at is 'noon'"),
         (["{t}/taken", "-k", "4"], r"rules|k was 3, now 4"),
         (["{t}/strange"], "holds mine.parquet"),

@@ -84,7 +84,7 @@ def _candidates(run: Run, query: Rules, moment: int) -> np.ndarray:
         may &= Catalogue.of(market).live(moment)
     if (fulfilling := Groups.of(query, market).fulfilling) is not None:
         may &= fulfilling
-    blocked = named_rows(run, query.block, "block (option --exclude)")
+    blocked = named_rows(run, query.block, "block")
     may[[market.listing_row[run.listing_ids[row]] for row in blocked]] = False
     return may
 

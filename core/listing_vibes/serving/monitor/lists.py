@@ -123,7 +123,7 @@ def concentration_check(now: SampledLists, then: SampledLists | None, limits: Th
             crossed = bool(rise.low > 0)
     return Check(
         name="concentration", value=value, before=before, crossed=crossed, sentence=f"{sentence}.",
-        look="the listings that are shown most; `--at-most`, `--diversity` and the rule `boost = 'fresh …'` show others.",
+        look="the listings that are shown most; the rules at_most, diversity and `boost = 'fresh …'` show others.",
     )  # fmt: skip
 
 
