@@ -12,16 +12,15 @@ import pandas as pd
 import pytest
 import typer
 
-from helpers.commands import ROOT, rules_file, vibes, vibes_apart
+from helpers.commands import ROOT, vibes, vibes_apart
 from helpers.small_market import generate
 from listing_vibes import __version__
 from listing_vibes.cli.options import Baselines, Preset, Protocol
-from listing_vibes.cli.shared import app, read_rules
+from listing_vibes.cli.shared import app
 from listing_vibes.evaluation import request
 from listing_vibes.market import splits
 from listing_vibes.model.config import PRESETS
 from listing_vibes.model.settings import Settings
-from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 
 LISTING = "home-0003"
@@ -136,13 +135,6 @@ def test_bad_configurations(folders, tmp_path, text, key):
     (tmp_path / "bad.toml").write_text(text)
     failed = vibes("train", folders / "market", tmp_path / "run", "--config", tmp_path / "bad.toml", check=2)
     assert key in failed.stderr and not (tmp_path / "run").exists()
-
-
-def test_options_replace_rules_of_a_file(tmp_path):
-    _, file = rules_file(tmp_path, live_only=True, where=["price<=1"], k=3)
-    path = tmp_path / file
-    assert read_rules(path, None, []) == Rules(live_only=True, where=("price<=1",), k=3)
-    assert read_rules(path, 5, ["rooms=2"]) == Rules(live_only=True, where=("rooms=2",), k=5)
 
 
 @pytest.mark.slow

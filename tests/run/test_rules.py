@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from listing_vibes.cli.lists import read_rules
 
+from listing_vibes.cli.shared import read_rules
 from listing_vibes.errors import VibesError
 from listing_vibes.run.rules import Declared, Rules, declared
 from listing_vibes.serving.service.models import MAX_RULES, PostedHistory
@@ -51,16 +51,18 @@ def test_rules_that_cannot_be_meant_are_refused(wrong):
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("r.json", '{"same": ["district"], "at_most": 3, "seller": "host"}'), ("r.toml", 'same = "district"\nat_most = 3\nseller = "host"')],
+    [("r.json", '{"same": ["district"], "k": 3, "where": ["price<=1"]}'), ("r.toml", 'same = "district"\nk = 3\nwhere = "price<=1"')],
 )  # fmt: skip
-def test_an_option_replaces_what_a_file_of_rules_says(tmp_path, name, text):
+def test_an_option_replaces_the_value_of_a_file_of_rules(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    rules = read_rules(tmp_path / name, at_most=(1, "city"), where=None, block=[])
-    assert rules == Rules(same=("district",), at_most=1, seller="city")
+    rules = Rules(same=("district",), where=("price<=1",), k=3)
+    assert read_rules(tmp_path / name, None, []) == rules
+    replaced = rules.model_copy(update={"k": 5, "where": ("rooms=2",)})
+    assert read_rules(tmp_path / name, 5, ["rooms=2"]) == replaced
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", '{"pins": []}', '{"diversity": 7}'])
 def test_a_file_that_holds_no_rules_is_refused(tmp_path, text):
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(VibesError, match=r"r\.json"):
-        read_rules(tmp_path / "r.json")
+        read_rules(tmp_path / "r.json", None)

@@ -29,9 +29,7 @@ def made(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exported, "LEAST", 0.99999)
-        ended = vibes(
-            "export", trained.path, folder, "--format", "onnx", "--format", "int8", "--json"
-        )
+        ended = vibes("export", trained.path, folder, "--format", "onnx", "--format", "int8", "--json")
     return folder, *ended
 
 

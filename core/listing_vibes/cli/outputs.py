@@ -65,7 +65,7 @@ def batch(
         raise VibesError(
             f"Option --engine ray needs a folder that is shared by its machines, but OUT is {place}; use --engine local."
         )
-    job: "Kind" = "recommend" if kind == "users" else "similar"
+    job: Kind = "recommend" if kind == "users" else "similar"
     with delivered(out) as folder, only_writer(folder, "vibes batch"), progress_bar() as progress:
         scorer = prepare(run, folder, job, chosen, space, at, chunk, blend)
         if engine == "local":

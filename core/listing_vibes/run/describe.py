@@ -49,6 +49,11 @@ def default_blend_sentence(settings: Resolved) -> str:
     return f" {'; '.join(added)}."
 
 
+def untrained_sentence(run: RunFolder) -> str:
+    """Return how a run without a model recommends."""
+    return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}."
+
+
 def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None = None) -> str:
     """Return how a list of recommendations was made with the requested `blend`; empty if by the model only."""
     if not len(recommended):
@@ -56,7 +61,7 @@ def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None =
     if "fallback" in recommended:
         return "There is no history, so these are popular and recent listings; give a history with --history FILE."
     if not run.has_model:
-        return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}."
+        return untrained_sentence(run)
     added = default_blend_sentence(run.manifest.settings).strip() if blend is None else ""
     return f"{added} --blend nothing leaves it out." if added else ""
 

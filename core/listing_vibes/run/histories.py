@@ -1,22 +1,25 @@
-"""Histories to recommend for: those of the market's users, and those given as tables, events or files."""
+"""Queries to a run: users and listings by id, and histories given as ids, events, tables or files."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import first_problem
 from listing_vibes.market.io import read_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.tables import as_ids
-from listing_vibes.market.values import to_numbers
+from listing_vibes.market.values import id_text, to_numbers
 from listing_vibes.run.folder import RunFolder
 
 
@@ -48,8 +51,8 @@ class HistoryBatch(NamedTuple):
 
 def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> HistoryBatch:
     """Return the histories of users, with their events before a moment (None: all events); empty for an unknown user."""
-    log, available = run.log, run.user_number
-    ends = [log.history_at(available[user], before) if user in available else (0, 0) for user in users]
+    log, numbers = run.log, run.user_number
+    ends = [log.history_at(numbers[user], before) if user in numbers else (0, 0) for user in users]
     bounds = np.array(ends, np.int64).reshape(-1, 2)
     return HistoryBatch(log, bounds[:, 0], bounds[:, 1])
 
@@ -72,18 +75,22 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
     Raises:
         VibesError: a listing or an action is unknown.
     """
-    events = [read_events(history) for history in histories]
+    events = [_read_events(history) for history in histories]
     length = np.array([len(event) for event in events], np.int64)
     flat = [event for item in events for event in item]
     names = run.market.valid_actions
-    actions = {name: number for number, name in enumerate(names)}
+    actions: dict[str | None, int] = {None: -1} | {name: number for number, name in enumerate(names)}
+    if unknown := [event.action for event in flat if event.action not in actions]:
+        raise VibesError(
+            f"The history has the action '{unknown[0]}', which is unknown in this market; use one of: {', '.join(names) or 'none'}."
+        )
     end = np.cumsum(length)
     start = end - length
     log = EventLog(
         user=np.repeat(np.arange(len(events), dtype=np.int32), length),
         listing=np.array([run.row(event.listing) for event in flat], np.int32),
         time=np.arange(len(flat)) - np.repeat(start, length),
-        action=np.array([_action_number(actions, event.action) for event in flat], np.int16),
+        action=np.array([actions[event.action] for event in flat], np.int16),
         duration=np.array([np.nan if e.duration_s is None else e.duration_s for e in flat], np.float32),
         start=np.append(0, end),
         users=[""] * len(events),
@@ -95,42 +102,24 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
     return HistoryBatch(log, start, end)
 
 
-def check_events(run: RunFolder, events: Sequence[Event]) -> None:
-    """Check that the run knows the listings and actions of events.
-
-    Raises:
-        VibesError: a listing or an action is unknown.
-    """
-    of_histories(run, [events])
-
-
-def _action_number(actions: Mapping[str, int], action: str | None) -> int:
-    if action is None:
-        return -1
-    if action not in actions:
-        names = ", ".join(actions) or "none"
-        raise VibesError(
-            f"The history has the action '{action}', which is unknown in this market; use one of: {names}."
-        )
-    return actions[action]
-
-
-def read_events(history: History) -> Sequence[Event]:
-    """Return the events of a history.
-
-    Raises:
-        VibesError: see `clean_history`.
-    """
+def _read_events(history: History) -> Sequence[Event]:
     if not isinstance(history, pd.DataFrame):
         return history
-    table = clean_history(history, "The history")
-    columns = [
-        table[name].astype(object).where(table[name].notna(), None).tolist()
-        if name in table.columns
-        else [None] * len(table)
-        for name in (C.LISTING, C.ACTION, C.DURATION)
+    table = clean_history(history, "The history").reindex(columns=[C.LISTING, C.ACTION, C.DURATION])
+    return [
+        Event(*cells) for cells in table.astype(object).where(table.notna(), None).itertuples(index=False)
     ]
-    return [Event(*cells) for cells in zip(*columns, strict=True)]
+
+
+class HistoryRow(BaseModel):
+    """An event of a history file in JSON; other keys are not read."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    listing_id: str | int | float
+    action: str | None = None
+    duration_s: str | float | None = None
+    timestamp: str | int | float | None = None
 
 
 def read_history(path: Path) -> pd.DataFrame:
@@ -142,36 +131,21 @@ def read_history(path: Path) -> pd.DataFrame:
     if path.suffix != ".json":
         return clean_history(read_table(path), str(path))
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = from_json(path.read_text(encoding="utf-8-sig"))
+        events = content.get("history") if isinstance(content, dict) else content
+        if isinstance(events, list):
+            events = [event if isinstance(event, dict) else {C.LISTING: event} for event in events]
+        rows = TypeAdapter(list[HistoryRow]).validate_python(events)
     except OSError as error:
         raise VibesError(f"Cannot read the history {path}: {error.strerror}; check the path.") from error
-    except (ValueError, RecursionError) as error:
-        raise VibesError(f"{path} is not valid JSON ({error}); correct it.") from error
-    events = content.get("history") if isinstance(content, dict) else content
-    if not isinstance(events, list) or not all(isinstance(event, dict | str) for event in events):
+    except ValidationError as error:
         raise VibesError(
-            f'{path} does not contain a list of events; write [{{"listing_id": "..."}}, ...], oldest first.'
-        )
-    rows = [{C.LISTING: event} if isinstance(event, str) else event for event in events]
-    return clean_history(pd.DataFrame([_parse_cells(path, row) for row in rows], dtype=object), str(path))
-
-
-def _parse_cells(path: Path, event: dict[str, Any]) -> dict[str, str | float | None]:
-    """Return the cells of an event in the known columns, as text and numbers."""
-    cells = {name: event[name] for name in (C.LISTING, C.ACTION, C.DURATION, C.TIMESTAMP) if name in event}
-    for name, cell in cells.items():
-        try:
-            if isinstance(cell, str):
-                cell.encode()  # Raises an error for a lone surrogate.
-            elif isinstance(cell, int | float) and not isinstance(cell, bool):
-                float(cell)
-            elif cell is not None:
-                raise ValueError
-        except (ValueError, OverflowError):
-            raise VibesError(
-                f"{path} has the {name} {ascii(cell)[:40]}; give {'seconds' if name == C.DURATION else 'a text'}."
-            ) from None
-    return cells
+            f'{path}: {first_problem(error).rstrip(".")}; write [{{"listing_id": "..."}}, ...], oldest first.'
+        ) from error
+    except ValueError as error:
+        raise VibesError(f"{path} is not valid JSON ({error}); correct it.") from error
+    table = pd.DataFrame([row.model_dump(exclude_unset=True) for row in rows], dtype=object)
+    return clean_history(table, str(path))
 
 
 def clean_history(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -188,27 +162,131 @@ def clean_history(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if C.LISTING not in table.columns:
         raise VibesError(f"{name} has no column '{C.LISTING}'; give one row per event, oldest first.")
     changed = {column: as_ids(table[column]) for column in (C.LISTING, C.ACTION) if column in table.columns}
-    missing = changed[C.LISTING].isna()
-    if missing.any():
-        row = int(missing.to_numpy().argmax()) + 1
-        raise VibesError(f"{name} has no '{C.LISTING}' in row {row}; give every event one.")
+    invalid = {C.LISTING: changed[C.LISTING].isna().to_numpy(bool)}
     if C.DURATION in table.columns:
         seconds, bad = to_numbers(table[C.DURATION])
-        bad |= seconds < 0
-        if bad.any():
-            value = str(table[C.DURATION].iloc[int(bad.argmax())])[:40]
-            raise VibesError(f"{name} has the {C.DURATION} '{value}'; give seconds, 0 or more.")
+        invalid[C.DURATION] = bad | (seconds < 0)
         changed[C.DURATION] = pd.Series(seconds, table.index)
+    if C.TIMESTAMP in table.columns:
+        moments, bad = to_moments(table[C.TIMESTAMP])
+        invalid[C.TIMESTAMP] = bad | moments.isna().to_numpy(bool)
+        changed[C.TIMESTAMP] = moments
+    for column, rows in invalid.items():
+        if rows.any():
+            value = ascii(table[column].iloc[int(rows.argmax())])[:40]
+            raise VibesError(
+                f"{name} has the {column} {value} in row {int(rows.argmax()) + 1}; give every event a {column}, and seconds of 0 or "
+                f"more in {C.DURATION}."
+            )
     table = table.assign(**changed)
-    if C.TIMESTAMP not in table.columns:
-        return table.reset_index(drop=True)
-    moments, bad = to_moments(table[C.TIMESTAMP])
-    bad = bad | table[C.TIMESTAMP].isna()
-    if bad.any():
-        shown = ascii(table[C.TIMESTAMP].iloc[int(bad.argmax())])[:40]
-        raise VibesError(
-            f"{name} has the {C.TIMESTAMP} {shown}, which is no date or time; give every event one, or leave the column out and "
-            "give the events oldest first."
-        )
-    order = moments.astype("int64").argsort(kind="stable")
-    return table.iloc[order].drop(columns=C.TIMESTAMP).reset_index(drop=True)
+    if C.TIMESTAMP in table.columns:
+        order = table[C.TIMESTAMP].astype("int64").argsort(kind="stable")
+        table = table.iloc[order].drop(columns=C.TIMESTAMP)
+    return table.reset_index(drop=True)
+
+
+def read_listings(listings: Any) -> tuple[list[str], bool]:
+    """Return the ids of the listings that `Run.similar` is called with, and whether it is a single id rather than a list.
+
+    Raises:
+        VibesError: a member is not an id.
+    """
+    members = _members(listings)
+    return [_read_id(item) for item in ([listings] if members is None else members)], members is None
+
+
+def named_rows(run: RunFolder, ids: Sequence[str], rule: str) -> np.ndarray:
+    """Return (n,) int64 rows of the listings that a rule names, each once.
+
+    Raises:
+        VibesError: an id is not a listing of the run.
+    """
+    for item in ids:
+        if item not in run.listing_row:
+            raise VibesError(
+                f"Rule {rule} names '{item}', which is not a listing of {run.path}; give ids of its listings."
+            )
+    return np.array([run.listing_row[item] for item in dict.fromkeys(ids)], np.int64)
+
+
+def read_queries(run: RunFolder, queries: Any) -> tuple[list[str | History], bool]:
+    """Return the users (as ids) and histories that `Run.recommend` is called with, and whether the query is a single one.
+
+    A list of ids is read as several users if all are users, and as one history if all are listings. In a list of lists each
+    member is a history.
+
+    Raises:
+        VibesError: an id is neither a user nor a listing or, in a list, is both; or a member is not a query.
+    """
+    if isinstance(queries, pd.DataFrame):
+        table = queries.reset_index() if {C.LISTING, C.USER} & set(queries.index.names) else queries
+        if C.USER in table and C.LISTING not in table:
+            return as_ids(table[C.USER]).tolist(), False
+        if C.USER in table and table[C.USER].nunique() > 1:
+            raise VibesError(
+                f"The history has events of {table[C.USER].nunique()} users; give those of one user."
+            )
+        return [table], True
+    if isinstance(queries, Event | Mapping):
+        return [_read_history([queries])], True
+    members = _members(queries)
+    if members is None:
+        user = _read_id(queries)
+        if user not in run.user_number and user in run.listing_row:
+            raise NotThere(
+                f"There is no user '{user}' in {run.path}, but a listing; ask for what is similar to it, or give the history ['{user}']."
+            )
+        return [user], True
+    if all(isinstance(member, Event | Mapping) for member in members):  # An empty list is an empty history.
+        return [_read_history(members)], True
+    are_histories = [not isinstance(member, str | Real) for member in members]
+    if any(are_histories):
+        parts = zip(members, are_histories, strict=True)
+        return [
+            _read_history(member) if is_history else _read_id(member) for member, is_history in parts
+        ], False
+    ids = [_read_id(member) for member in members]
+    are_users, are_listings = (
+        [item in available for item in ids] for available in (run.user_number, run.listing_row)
+    )
+    if all(are_listings) and not all(are_users):
+        return [[Event(item) for item in ids]], True
+    if all(are_users) != all(are_listings) or (any(are_users) and not any(are_listings)):
+        return list(ids), False
+    raise NotThere(
+        f"{str(ids[:3])[:-1]}, ...] are not all users or all listings of {run.path}, or both; give users as a frame with the column "
+        f'{C.USER}, or a history as [{{"{C.LISTING}": ...}}, ...].'
+    )
+
+
+def _read_id(value: Any) -> str:
+    """Return an id as text, as tables have it: 12, 12.0 and "12" are the same.
+
+    Raises:
+        VibesError: the value is neither text nor a whole number.
+    """
+    is_whole = isinstance(value, Integral) or (isinstance(value, Real) and float(value).is_integer())
+    if isinstance(value, str) or (is_whole and not isinstance(value, bool)):
+        return id_text(value) or ""
+    raise VibesError(f"{repr(value)[:40]} is not an id; give a text or a whole number.")
+
+
+def _read_history(value: Any) -> History:
+    """Return one history: a table, an event, or a list of events, mappings and listing ids."""
+    if isinstance(value, pd.DataFrame):
+        return value
+    members, rows = _members(value), []
+    for member in [value] if members is None else members:
+        if isinstance(member, Event):
+            rows.append({C.LISTING: member.listing, C.ACTION: member.action, C.DURATION: member.duration_s})
+        else:
+            rows.append(dict(member) if isinstance(member, Mapping) else {C.LISTING: _read_id(member)})
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _members(value: Any) -> list[Any] | None:
+    """Return the members of a list, tuple, array, series or index; None for a single value."""
+    is_single = isinstance(value, str | bytes | Mapping | pd.DataFrame | Event) or not isinstance(
+        value, Iterable
+    )
+    return None if is_single or (isinstance(value, np.ndarray) and value.ndim == 0) else list(value)

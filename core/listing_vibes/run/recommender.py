@@ -15,8 +15,8 @@ from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.groups import Groups
+from listing_vibes.run.histories import named_rows
 from listing_vibes.run.popular import popular_at
-from listing_vibes.run.queries import named_rows
 from listing_vibes.run.ranking import CandidateRanker, Lists, Requests, Search, search_scores
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.run_blend import MOMENTS, RunBlend

@@ -20,9 +20,8 @@ from listing_vibes.run.describe import with_titles
 from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.groups import resolve_rules
-from listing_vibes.run.histories import of_histories, of_users
+from listing_vibes.run.histories import of_histories, of_users, read_listings, read_queries
 from listing_vibes.run.popular import POPULAR
-from listing_vibes.run.queries import read_listings, read_queries
 from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules

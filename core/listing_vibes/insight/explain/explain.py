@@ -26,8 +26,7 @@ from listing_vibes.insight.explain.occlusion import (
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
 from listing_vibes.run.fits import NOTHING
-from listing_vibes.run.histories import HistoryBatch, of_histories, of_users
-from listing_vibes.run.queries import read_queries
+from listing_vibes.run.histories import HistoryBatch, of_histories, of_users, read_queries
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run

@@ -16,7 +16,7 @@ from listing_vibes.insight.explain.explain import explain_ranked, explain_simila
 from listing_vibes.run.empty_lists import explain_empty
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.folder import no_such_listing
-from listing_vibes.run.histories import Event, HistoryBatch, check_events, of_histories, of_users
+from listing_vibes.run.histories import Event, HistoryBatch, of_histories, of_users
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.ranking import Lists
@@ -170,7 +170,7 @@ class RunState:
         recommender, at = run.recommender(None, query.rules, blend=blend), run.moment(query.at)
         if isinstance(query, PostedHistory):
             available = [event for event in query.events if event.listing in run.listing_row]
-            check_events(run, available)
+            of_histories(run, [available])  # raises for an unknown action
             unknown = [event.listing for event in query.events if event.listing not in run.listing_row]
             return _Query(request, recommender, at, history=available, unknown=unknown)
         before, user = None if query.at is None else at, request.subject or ""
