@@ -70,7 +70,7 @@ def test_what_is_wrong_is_an_issue_of_the_frame():
         ({"listings": HOMES.assign(listing_id=[11, 12, 11])}, "listings frame, column listing_id, row 3: '11' occurs twice"),
         ({"listings": HOMES.iloc[:0]}, "listings frame has no listing"),
         ({"listings": pd.concat([HOMES, HOMES[["rooms"]]], axis=1)}, "listings frame has the column 'rooms' twice"),
-        ({"listings": pd.DataFrame({("id", "listing_id"): [1], ("price", "mean"): [3.0]})}, "names of 2 levels"),
+        ({"listings": pd.DataFrame({("id", "listing_id"): [1], ("price", "mean"): [3.0]})}, "lacks the column 'listing_id'"),
         ({"listings": HOMES.assign(town=pd.Series(["Ulm", "a\ud83d", "Bonn"], dtype=object))}, "lone surrogate"),
         ({"listings": "market"}, "listings is of the type str; give a pandas DataFrame .*Market.open"),
         ({"events": CLICKS.drop(columns="timestamp")}, "events frame has neither 'timestamp' nor 'position'"),

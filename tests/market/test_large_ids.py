@@ -6,7 +6,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.event_stream import event_frames
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.io import to_frame
 from listing_vibes.market.market import Market
@@ -54,9 +53,5 @@ def test_events_find_their_listings_though_one_lacks_its_own(shop, tmp_path):
         == [str(LARGE + 1), str(LARGE + 3)]
     )
     assert market.events[C.USER].tolist() == [str(LARGE + 5), str(LARGE + 7)]
-    _, part = event_frames(
-        shop, market.listings[C.LISTING], market.config, market.names
-    )  # the first has no row
-    assert part[C.LISTING].tolist() == market.events[C.LISTING].tolist()
     import_market("tables", shop, tmp_path / "market")
     assert Market.open(tmp_path / "market").photos[C.LISTING].tolist() == [str(LARGE + 3)]

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -46,16 +45,12 @@ def test_a_market_that_lacks_something_opens(tiny_market, lacks):
     assert market.listing_row["l000"] == 0
 
 
-def test_a_folder_that_is_none_is_one_sentence(tmp_path, tiny_market):
+def test_a_folder_that_is_none_is_one_sentence(tmp_path):
     with pytest.raises(VibesError, match="There is no market folder"):
         Market.open(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(VibesError, match=r"holds no listings\.parquet"):
+    with pytest.raises(VibesError, match=r"is no market: it holds no listings\.parquet"):
         Market.open(tmp_path / "empty")
-    if sys.platform == "linux":  # other systems have no such names
-        path = tiny_market(listings=1, users=0)
-        with pytest.raises(VibesError, match="name that is not UTF-8"):
-            Market.open(path.rename(path.with_name("m\udcff")))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])

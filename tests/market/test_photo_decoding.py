@@ -67,11 +67,6 @@ def palette_with_transparency() -> Image.Image:
         (encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 255))), (255, 0, 0)),
         (encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95), (254, 0, 0)),
         (encoded(Image.new("CMYK", (8, 8), (0, 0, 0, 255)), "TIFF"), (0, 0, 0)),
-        (encoded(Image.fromarray(np.full((8, 8), 32768, np.uint16))), (127, 127, 127)),
-        (encoded(Image.fromarray(np.full((8, 8), 200, np.uint16))), (0, 0, 0)),
-        (encoded(Image.fromarray(np.full((8, 8), 65535, np.int32)), "TIFF"), (255, 255, 255)),
-        (encoded(Image.fromarray(np.full((8, 8), 0.5, np.float32)), "TIFF"), (127, 127, 127)),
-        (encoded(Image.fromarray(np.full((8, 8), np.nan, np.float32)), "TIFF"), (0, 0, 0)),
         (encoded(Image.new("RGB", (8, 8), (0, 0, 255)), "GIF"), (0, 0, 255)),
         (encoded(Image.new("RGB", (8, 8), (0, 0, 255)), "WEBP", lossless=True), (0, 0, 255)),
     ],
@@ -117,6 +112,8 @@ def test_a_bomb_is_refused_from_its_header(size):
         (png_header(300, 300), "damaged"),
         (b"", "no image"),
         (b"<html>404 Not Found</html>", "no image"),
+        (encoded(Image.fromarray(np.full((8, 8), 65535, np.uint16))), "more than 8 bits"),
+        (encoded(Image.fromarray(np.full((8, 8), 0.5, np.float32)), "TIFF"), "more than 8 bits"),
         (encoded(Image.new("RGB", (8, 8)), "EPS"), "no image"),  # Pillow would run another program for it
     ],
 )
@@ -125,12 +122,10 @@ def test_bytes_that_are_no_photo(data, reason):
         decode(data, (288, 288))
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "P", "I;16"])
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
 def test_a_large_image_is_reduced_as_a_resize_of_its_pixels_would(mode):
     ramp = Image.linear_gradient("L").resize((640, 480))
-    image = (
-        ramp.convert(mode) if mode != "I;16" else Image.fromarray(np.asarray(ramp).astype(np.uint16) * 257)
-    )
+    image = ramp.convert(mode)
     if mode == "P":
         image.info["transparency"] = 255
     if mode == "RGBA":

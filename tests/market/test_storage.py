@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import sqlite3
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import pandas as pd
@@ -208,21 +205,6 @@ def test_a_refresh_reads_what_is_new_on_a_storage_and_no_file_twice(memory):
     assert not source.poll(marks).frames
     memory.pipe_file("/news/day=2/b.csv", b"listing_id,rooms\nd,4\ne,5\n")
     assert [len(frame.rows) for frame in source.poll(marks).frames] == [2]
-
-
-@pytest.mark.slow
-def test_a_host_of_files_is_a_storage_too(tmp_path):
-    pytest.importorskip("aiohttp")
-    shop(fsspec.filesystem("file"), str(tmp_path / "shop"))
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        import_market("tables", f"http://127.0.0.1:{server.server_address[1]}/shop", tmp_path / "m")
-        seen(tmp_path / "m")
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.event_stream import event_frames
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import FILE, VARIABLE, NumberedUsers, UserNames
@@ -43,8 +42,6 @@ def test_a_market_has_names_in_the_order_of_the_ids(path, tiny_market):
     assert market.events[C.USER].tolist() == [market.names.of(user) for user in plain.events[C.USER]]
     assert not plain.names.hashed and not (plain.path / FILE).exists()
     pd.testing.assert_frame_equal(market.events.drop(columns=C.USER), plain.events.drop(columns=C.USER))
-    parts = event_frames(path, market.listings[C.LISTING], market.config, market.names, rows=7)
-    assert set(pd.concat(parts)[C.USER]) == set(market.events[C.USER])
     users = EventLog.from_market(market).users
     number = NumberedUsers(users, market.names)  # found by name and by id
     assert number["u000"] == number[users[0]] == 0 and "u999" not in number and list(number) == users

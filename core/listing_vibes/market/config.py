@@ -2,8 +2,9 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -27,7 +28,7 @@ class AttributeConfig(BaseModel):
     label: str = ""
     unit: str = ""
     separator: str = ""  # of a `multi`; "" = |
-    decimal: Literal["", ".", ","] = ""  # decimal mark of a `number`; "": inferred from the cells
+    decimal: Literal["", ".", ","] = ""  # decimal mark of a `number`; "": a point
     same_as: str = ""  # its name in other markets and in models trained on them; "" = the same
 
     @model_validator(mode="after")
@@ -82,6 +83,16 @@ class MarketConfig(BaseModel):
     excluded: list[str] = Field(default_factory=list)  # columns that never reach the model
     vectors: dict[str, VectorsConfig] = Field(default_factory=dict)  # by the name of the space
     privacy: PrivacyConfig = PrivacyConfig()
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _name_types(cls, attributes: Any) -> Any:
+        """Read the name of a type, as in `attributes={"price": "number"}`, as the attribute's settings."""
+        if not isinstance(attributes, Mapping):
+            return attributes
+        return {
+            str(name): {"kind": item} if isinstance(item, str) else item for name, item in attributes.items()
+        }
 
     @field_validator("vectors")
     @classmethod

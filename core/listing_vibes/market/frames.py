@@ -38,28 +38,31 @@ def as_table(frame: Any, name: str) -> pd.DataFrame:
     Sets become sorted lists and categories their values. Frames with `to_pandas` (polars, arrow) are accepted.
 
     Raises:
-        VibesError: it is not a frame, has a column twice, or has column names of several levels.
+        VibesError: it is not a frame, has a column twice, or holds text that no file can store.
     """
     if isinstance(frame, pa.Table | pa.RecordBatch):
         frame = to_frame(frame)
-    if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
+    elif hasattr(frame, "to_pandas"):
         frame = frame.to_pandas()
     if not isinstance(frame, pd.DataFrame):
         raise VibesError(
             f"{name} is of the type {type(frame).__name__}; give a pandas DataFrame (a folder of files is opened with "
             "Market.open)."
         )
-    if frame.columns.nlevels > 1:
-        raise VibesError(
-            f"{source_of(name)} has names of {frame.columns.nlevels} levels for its columns; give each column one name."
-        )
     has_keys = any(level in KEYS for level in frame.index.names)
-    table = without_categories(frame.reset_index(drop=not has_keys).rename(columns=str))
+    table = without_categories(frame.reset_index(drop=not has_keys))
+    table.columns = pd.Index(map(str, table.columns))
     require(table, source_of(name), ())
-    return table.assign(**{column: _storable(table[column], source_of(name)) for column in table.columns})
+    try:
+        return table.assign(**{column: _storable(table[column]) for column in table.columns})
+    except UnicodeEncodeError as error:
+        raise VibesError(
+            f"{source_of(name)} holds {error.object[error.start : error.end]!r}, a lone surrogate, which no file can store; "
+            "replace such characters, for example with .encode('utf-8', 'replace')."
+        ) from error
 
 
-def _storable(column: pd.Series, source: Path) -> pd.Series:
+def _storable(column: pd.Series) -> pd.Series:
     if isinstance(column.dtype, pd.SparseDtype):
         column = column.sparse.to_dense()
     if column.dtype != object:
@@ -67,16 +70,10 @@ def _storable(column: pd.Series, source: Path) -> pd.Series:
         return column if has_type else column.map(str, na_action="ignore")
     cells = [_plain(cell) for cell in column]
     try:
-        try:
-            array = pa.array(cells, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-            texts = ["|".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
-            array = pa.array(texts, pa.string(), mask=column.isna().to_numpy(bool))
-    except UnicodeEncodeError as error:
-        raise VibesError(
-            f"{source}, column {column.name}, holds {error.object[error.start : error.end]!r}, a lone surrogate, which no file can "
-            "store; replace such characters, for example with .encode('utf-8', 'replace')."
-        ) from error
+        array = pa.array(cells, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        texts = ["|".join(cell) if isinstance(cell, list) else str(cell) for cell in cells]
+        array = pa.array(texts, pa.string(), mask=column.isna().to_numpy(bool))
     return to_frame(pa.table({"cells": array}))["cells"]  # as reading the file returns it
 
 
@@ -101,14 +98,8 @@ def config_of(config: MarketConfig | Mapping[str, Any] | Path | str | None, **ke
         config = MarketConfig.load(Path(config))
     if isinstance(config, MarketConfig):
         config = config.model_dump(exclude_unset=True)
-    content = {**(config or {}), **keys}
-    attributes = content.get("attributes")
-    if isinstance(attributes, Mapping):
-        content["attributes"] = {
-            str(name): {"kind": item} if isinstance(item, str) else item for name, item in attributes.items()
-        }
     try:
-        return MarketConfig.model_validate(content)
+        return MarketConfig.model_validate({**(config or {}), **keys})
     except ValidationError as error:
         raise VibesError(f"The market's settings: {first_problem(error, MarketConfig)}") from error
 
@@ -118,7 +109,7 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
 
     Args:
         photos: with `path`: absolute, relative to `root`, or a URL, which stays; or with `url`.
-        root: None: the current folder, or, where paths are absolute or leave it, their common parent.
+        root: None: paths are relative to the current folder, and the folder is that of all photos.
 
     Raises:
         VibesError: there is no column `path`, or none of the files exists.
@@ -127,19 +118,16 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
     if C.URL in photos and C.PATH not in photos:
         return photos, Path(folder)
     require(photos, source_of("photos"), (C.PATH,))
-    given = photos[C.PATH].dropna().astype("str")
-    files = {name: os.path.abspath(os.path.join(folder, name)) for name in given.unique() if not is_url(name)}
+    names = [name for name in photos[C.PATH].dropna().astype("str").unique() if not is_url(name)]
+    files = {name: os.path.abspath(os.path.join(folder, name)) for name in names}
     if files and C.URL not in photos and not any(map(os.path.isfile, files.values())):
         raise VibesError(
-            f"photos frame, column {C.PATH}: none of {len(files):,} files exists (the first is "
-            f"{next(iter(files.values()))}); give the folder that the paths are relative to as photo_root."
+            f"photos frame, column {C.PATH}: none of {len(files):,} files exists (the first is {files[names[0]]}); "
+            "give the folder that the paths are relative to as photo_root."
         )
-    if root is None and any(not Path(file).is_relative_to(folder) for file in files.values()):
+    if root is None and files:  # the folder above, so that no photo lies beside the tables
         folder = os.path.dirname(os.path.commonpath([os.path.dirname(file) for file in files.values()]))
-    inside = {
-        name: Path(file).relative_to(folder).as_posix() if Path(file).is_relative_to(folder) else name
-        for name, file in files.items()
-    }
+    inside = {name: Path(os.path.relpath(file, folder)).as_posix() for name, file in files.items()}
     paths = photos[C.PATH].map(lambda name: inside.get(str(name), name), na_action="ignore")
     return photos.assign(**{C.PATH: paths}), Path(folder)
 

@@ -1,5 +1,7 @@
 """Read tables, and write them atomically."""
 
+import csv
+import gzip
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -142,8 +144,7 @@ def table_columns(path: Path) -> list[str]:
     """Return the column names of a table, without reading its rows."""
     if path.suffix == ".parquet":
         return [str(name) for name in pq.read_schema(path).names]
-    header = pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False, sep=csv_separator(path))
-    return [str(name) for name in header.columns]
+    return csv_header(path)[0]
 
 
 def read_header(path: Path) -> pd.DataFrame:
@@ -194,43 +195,62 @@ def without_categories(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(kinds) if kinds else table
 
 
-def csv_separator(path: Path) -> str:
-    """Return the separator of a CSV: a semicolon or a tab where its header has no comma, else a comma."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", pd.errors.ParserWarning)
-        header = pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False).columns
-    return next((mark for mark in (";", "\t") if len(header) == 1 and mark in str(header[0])), ",")
+def csv_header(path: Path) -> tuple[list[str], str]:
+    """Return the column names and the separator of a CSV: a semicolon or a tab where its header has no comma, else a comma."""
+    open_text: Any = gzip.open if path.suffix == ".gz" else open
+    with open_text(path, "rt", encoding="utf-8-sig", newline="") as stream:
+        line = stream.readline()
+        while line.count('"') % 2 and (more := stream.readline()):  # a quoted line break
+            line += more
+    names = next(csv.reader([line]), [])
+    mark = next((mark for mark in (";", "\t") if len(names) == 1 and mark in line), ",")
+    return next(csv.reader([line], delimiter=mark), []), mark
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    options: dict[str, Any] = {
-        "dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8", "index_col": False, "sep": csv_separator(path),
-    }  # fmt: skip
-    header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0]
+    names, mark = csv_header(path)
     with warnings.catch_warnings():
         # pandas would drop cells beyond the header with only a warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        table = pd.read_csv(path, **options)
+        table = pd.read_csv(
+            path,
+            dtype="str",
+            keep_default_na=False,
+            na_values=[""],
+            encoding="utf-8",
+            index_col=False,
+            sep=mark,
+        )
     # pandas renames a repeated column to `name.1`; only the author of the file knows which one is right.
-    header = header.dropna()
-    if header.duplicated().any():
-        raise VibesError(f"{path} has the column '{header[header.duplicated()].iloc[0]}' twice; remove one.")
+    repeated = [name for name in names if name and names.count(name) > 1]
+    if repeated:
+        raise VibesError(f"{path} has the column '{repeated[0]}' twice; remove one.")
     return table
 
 
 def to_frame(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
-    """Return a table as a frame; integers with missing cells become floats, or `Int64` where floats would damage them."""
+    """Return a table as a frame: integers with missing cells become floats, or `Int64` where floats would damage them; bytes, which
+    Parquet supports, become text, or else hexadecimal digits.
+    """
     frame = table.to_pandas()
     for name, column in zip(table.schema.names, table.columns, strict=True):
-        if _damaged(column) and name in frame.columns:
-            frame[name] = to_integers(column).array
+        if name in frame.columns and _damaged(column):
+            kind = pd.UInt64Dtype() if pa.types.is_unsigned_integer(column.type) else pd.Int64Dtype()
+            frame[name] = column.to_pandas(types_mapper={column.type: kind}.get).array
+        elif name in frame.columns and (
+            pa.types.is_binary(column.type)
+            or pa.types.is_large_binary(column.type)
+            or pa.types.is_fixed_size_binary(column.type)
+        ):
+            frame[name] = frame[name].map(_decode, na_action="ignore").astype("str")
     return frame
 
 
-def to_integers(column: pa.Array | pa.ChunkedArray) -> pd.Series:
-    """Return a column of integers, some maybe missing, without converting to floats."""
-    kind = pd.UInt64Dtype() if pa.types.is_unsigned_integer(column.type) else pd.Int64Dtype()
-    return column.to_pandas(types_mapper={column.type: kind}.get)
+def _decode(cell: bytes) -> str:
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError:  # a UUID, a geometry
+        return cell.hex()
 
 
 def _damaged(column: pa.Array | pa.ChunkedArray) -> bool:

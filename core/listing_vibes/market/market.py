@@ -1,6 +1,6 @@
 """A market: three validated tables, their configuration and the issues found in them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +12,13 @@ import pandas as pd
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.cached_listings import Listings, Parts, cached_listings
-from listing_vibes.market.column_names import rename_columns, with_file_names
+from listing_vibes.market.column_names import read_market_table, rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.defects import Defect
-from listing_vibes.market.event_stream import event_frames, no_events
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
-from listing_vibes.market.io import TABLES, find_table, read_table
+from listing_vibes.market.io import TABLES, find_table, read_header, read_table
 from listing_vibes.market.photo_files import root_defects
 from listing_vibes.market.tables import check_unwanted, events_table, listings_table, photos_table
 from listing_vibes.market.titles import find_title
@@ -63,7 +62,7 @@ class Market:
         >>> Market.open(folder / "market").name
         'A small simulated market'
 
-        Without `events_too` the events stay on disk (see `listing_vibes.market.event_stream`) and `events` is empty.
+        Without `events_too` the events stay on disk and `events` is empty.
         `tables` is a folder with another version of `market.toml` and the three tables (`listing_vibes.serving.refresh`);
         photos and caches are still those of `path`.
 
@@ -75,23 +74,16 @@ class Market:
             raise VibesError(
                 f"There is no market folder {path}; give the folder that holds listings.parquet or listings.csv."
             )
-        try:
-            str(path.resolve()).encode()
-        except UnicodeEncodeError:
-            raise VibesError(
-                f"The folder {path} has a name that is not UTF-8, which a run cannot store; rename it."
-            ) from None
         finish_writing(path)
         tables = path if tables is None else tables
         stamps = file_stamps(tables)
         config = MarketConfig.load(tables / "market.toml")
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
-        if "listings" not in sources and (path / "run.toml").is_file():
-            raise VibesError(
-                f"{path} is a run, not a market; give the folder that holds its market's listings."
-            )
         if "listings" not in sources:
-            raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
+            what = "is a run, not a market" if (path / "run.toml").is_file() else "is no market"
+            raise VibesError(
+                f"{tables} {what}: it holds no listings.parquet, listings.csv or listings.csv.gz; give the folder that does."
+            )
         market = cls._validate(path, config, sources, read_table, now, events_too, tables, use_cache=True)
         return market._with_stamps(stamps)
 
@@ -164,48 +156,49 @@ class Market:
     ) -> "Market":
         """Return the market of the tables that `load_table` returns for `sources`, which are also their names in messages."""
 
-        def read_named(name: str) -> tuple[pd.DataFrame, Path, Callable[[list[Defect]], list[Defect]]]:
+        def read(
+            name: str, load: Callable[[Path], pd.DataFrame], check: Callable[..., Any], *more: Any
+        ) -> Any:
+            """Return what `check` returns for a table; its defects, the last part, name the columns of the file."""
             source = sources[name]
-            raw = load_table(source)
-            columns = list(map(str, raw.columns))
-            return (
-                rename_columns(raw, source, config),
-                source,
-                lambda defects: with_file_names(defects, columns, source, config),
-            )
+            raw = load(source)
+            *content, defects = check(rename_columns(raw, source, config), source, *more)
+            return *content, with_file_names(defects, list(map(str, raw.columns)), source, config)
 
         def read_listings() -> Listings:
-            raw, source, named = read_named("listings")
-            table, attributes, defects = listings_table(raw, source, config)
-            return Listings(table, attributes, named(defects))
+            return Listings(*read("listings", load_table, listings_table, config))
 
-        if use_cache:
-            listings, attributes, defects = cached_listings(path, sources["listings"], config, read_listings)
-        else:
-            listings, attributes, defects = read_listings()
-        index = pd.Index((listings.plain if isinstance(listings, Parts) else listings)[C.LISTING])
+        listings = (
+            cached_listings(path, sources["listings"], config, read_listings)
+            if use_cache
+            else read_listings()
+        )
+        table: Any = listings.table  # see `__post_init__`
+        index = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
+        defects = list(listings.defects)
         types = {C.LISTING: "str", C.POSITION: "int32", C.PATH: "str"}
         photos = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
         if "photos" in sources:
-            raw, source, named = read_named("photos")
-            photos, photo_defects = photos_table(raw, source, index)
-            defects = [*defects, *named(photo_defects), *root_defects(path, config)]
-        if events_too and "events" in sources:
-            raw, source, named = read_named("events")
-            now = pd.Timestamp.now("UTC") if now is None else now
-            events, actions, event_defects = events_table(raw, source, index, config, now)
-            defects = [*defects, *named(event_defects), *check_unwanted(events, actions, source, config)]
-            names = UserNames(path, config.privacy.users == "hashed")
-            events = events.assign(**{C.USER: names.shown(events[C.USER])})
+            photos, photo_defects = read("photos", load_table, photos_table, index)
+            defects += [*photo_defects, *root_defects(path, config)]
+        now = pd.Timestamp.now("UTC") if now is None else now
+        if "events" in sources:
+            load = load_table if events_too else read_header
+            events, actions, event_defects = read("events", load, events_table, index, config, now)
+            if events_too:
+                unwanted = check_unwanted(events, actions, sources["events"], config)
+                defects += [*event_defects, *unwanted]
         else:
-            events, actions = no_events(sources.get("events"), config)
-        shown = [
+            raw = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []})
+            events, actions, _ = events_table(raw, Path("events"), index, config, now)
+        names = UserNames(path, config.privacy.users == "hashed")
+        events = events.assign(**{C.USER: names.shown(events[C.USER])})
+        attributes = [
             Attribute(name, setting.kind, printable(setting.label), printable(setting.unit), setting.decimal)
-            for name, setting in attributes.items()
+            for name, setting in listings.kinds.items()
             if setting.kind is not None
         ]
-        table: Any = listings  # see `__post_init__`
-        return cls(path, config, table, photos, events, actions, shown, defects, tables)
+        return cls(path, config, table, photos, events, actions, attributes, defects, tables)
 
     def _with_stamps(self, stamps: list[Any] | None) -> "Market":
         object.__setattr__(self, "stamps", stamps)
@@ -314,12 +307,13 @@ class Market:
     @cached_property
     def after_last_event(self) -> int:
         """The moment after the last event, in the time of a log; 1 without events. Events on disk are read for it."""
-        frames = [self.events] if len(self.events) else self._on_disk()
-        name = C.TIMESTAMP if self.timed else C.POSITION
-        return max((int(frame[name].astype("int64").max()) + 1 for frame in frames if len(frame)), default=1)
-
-    def _on_disk(self) -> Iterator[pd.DataFrame]:
-        return event_frames(self.tables, self.plain[C.LISTING], self.config, self.names)
+        events, source = self.events, find_table(self.tables, "events")
+        if events.empty and source is not None:
+            raw, index = read_market_table(source, self.config), pd.Index(self.plain[C.LISTING])
+            events = events_table(raw, source, index, self.config, pd.Timestamp.now("UTC"))[0]
+        if events.empty:
+            return 1
+        return int(events[C.TIMESTAMP if self.timed else C.POSITION].astype("int64").max()) + 1
 
     def live_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """Return when each listing is active: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""

@@ -22,7 +22,6 @@ _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _EARLIEST, _LATEST = 10**17, 5 * 10**18
 #: Dates in an order other than ISO 8601, and the times that may follow them.
 _SLASHED, _DOTTED = r"\d{1,2}/\d{1,2}/\d{4}.*", r"\d{1,2}\.\d{1,2}\.\d{4}.*"
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
 
 
@@ -100,13 +99,10 @@ def _parse_texts(texts: pd.Series, day_first: bool | None) -> pd.Series:
     iso = texts.str.strip().str.replace(r"\s+UTC$", "Z", regex=True)  # as BigQuery writes it
     moments = pd.to_datetime(iso, utc=True, errors="coerce", format="ISO8601")
     day_first = infer_day_first(texts) if day_first is None else day_first
-    orders = {_DOTTED: "%d.%m.%Y"}
-    if day_first is not None:
-        orders[_SLASHED] = "%d/%m/%Y" if day_first else "%m/%d/%Y"
-    for pattern, order in orders.items():
+    for pattern, is_day_first in ((_DOTTED, True), (_SLASHED, day_first)):
         rest = iso[moments.isna() & iso.str.fullmatch(pattern).fillna(False).astype(bool)]
-        for clock in _CLOCKS if len(rest) else ():
-            parsed = pd.to_datetime(rest, utc=True, errors="coerce", format=order + clock)
+        if len(rest) and is_day_first is not None:
+            parsed = pd.to_datetime(rest, utc=True, errors="coerce", format="mixed", dayfirst=is_day_first)
             moments = moments.fillna(parsed)
     return moments
 
@@ -116,11 +112,7 @@ def _from_numbers(numbers: pd.Series) -> pd.Series:
     numbers = numbers.where(np.isfinite(numbers))
     typical = float(numbers.abs().median())
     if 1900_01_01 <= typical <= 2100_12_31:
-        days = (
-            numbers.where((numbers % 1 == 0) & numbers.between(1900_01_01, 2100_12_31))
-            .astype("Int64")
-            .astype("str")
-        )
+        days = numbers.where(numbers % 1 == 0).astype("Int64").astype("str")
         return pd.to_datetime(days, format="%Y%m%d", utc=True, errors="coerce")
     unit = next((unit for unit, size in _UNITS.items() if _EARLIEST <= typical * size <= _LATEST), None)
     if unit is None:

@@ -7,18 +7,18 @@ it, at a reduced scale where its format supports that (JPEG), and is shrunk befo
 from __future__ import annotations
 
 import io
+import re
+import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Condition, Lock
 
-import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from listing_vibes.market.photo_ending import image_end
-from listing_vibes.market.photo_files import MAX_BYTES, MISSING, TOO_LARGE, PhotoFolders, PhotoProblem
+from listing_vibes.market.photo_files import MAX_BYTES, TOO_LARGE, PhotoFolders, PhotoProblem
 
 #: A larger image is a mistake or a decompression bomb.
 MAX_PIXELS = 100_000_000
@@ -106,8 +106,8 @@ def readable() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-class _TooLarge(Exception):
-    """The image's size exceeds a limit; the message says by how much."""
+class _Refused(Exception):
+    """The image is not decoded; the message says why."""
 
 
 def _open(source: bytes | Path) -> Image.Image:
@@ -116,14 +116,17 @@ def _open(source: bytes | Path) -> Image.Image:
     width, height = image.size
     if width * height > MAX_PIXELS:
         image.close()
-        raise _TooLarge(f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
+        raise _Refused(f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
     needed = _decoding_bytes(image)
     if needed > _budget.size:
         image.close()
-        raise _TooLarge(
+        raise _Refused(
             f"has {width:,} x {height:,} pixels as {image.format}, which take {needed / 2**20:,.0f} MB to decode, more than "
             f"{_budget.size / 2**20:,.0f}"
         )
+    if image.mode[0] in "FI":
+        image.close()
+        raise _Refused("has more than 8 bits for each color; save it with 8")
     return image
 
 
@@ -156,15 +159,12 @@ def _factor(image: Image.Image, side: int) -> int:
 
 def _shrink(image: Image.Image, factor: int) -> Image.Image:
     """Return the image as RGB, each pixel the mean of `factor` x `factor`; in strips, so that no second full-size image is needed."""
-    is_deep = image.mode == "F" or image.mode.startswith("I")
-    width, height = (-(-side // factor) for side in image.size)
-    small = Image.new("F" if is_deep else "RGB", (width, height))
+    small = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
     rows = factor * max(1, STRIP // (factor * image.width))
     for top in range(0, image.height, rows):
-        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        plain = Image.fromarray(_finite(strip)) if is_deep else _on_white(strip)
-        small.paste(plain.reduce(factor) if factor > 1 else plain, (0, top // factor))
-    return Image.fromarray(_to_bytes(np.asarray(small), image.mode)).convert("RGB") if is_deep else small
+        strip = _on_white(image.crop((0, top, image.width, min(top + rows, image.height))))
+        small.paste(strip.reduce(factor), (0, top // factor))
+    return small
 
 
 def _turn(small: Image.Image, image: Image.Image) -> Image.Image:
@@ -183,22 +183,8 @@ def _on_white(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _finite(image: Image.Image) -> np.ndarray:
-    """Return (height, width) float32, without NaN and infinity."""
-    return np.nan_to_num(np.asarray(image).astype(np.float32))
-
-
-def _to_bytes(gray: np.ndarray, mode: str) -> np.ndarray:
-    """Return as uint8 the gray values (height, width) float32 of an image of `mode` with 16 or 32 bits, or floating point."""
-    if mode.startswith("I"):
-        gray = gray / 257 if mode.startswith("I;16") or gray.max() > 255 else gray  # 65,535 / 257 = 255
-    elif gray.max() <= 1:
-        gray = gray * 255
-    return np.clip(gray, 0, 255).astype(np.uint8)
-
-
 def _reason(error: Exception) -> str:
-    if isinstance(error, _TooLarge):
+    if isinstance(error, _Refused):
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
         return f"has more than {MAX_PIXELS:,} pixels"
@@ -215,10 +201,78 @@ def photo_problem(name: str, folders: PhotoFolders) -> str | None:
     try:
         file = folders.locate(name)
     except PhotoProblem as problem:
-        return MISSING if problem.reason.startswith(MISSING) else problem.reason
+        return problem.reason
     size = file.stat().st_size
     if not size:
         return "is an empty file"
     if size > MAX_BYTES:
         return TOO_LARGE
     return decoding_problem(file, decode_all=False)
+
+
+#: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart marker.
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_AVIF_BOXES = (b"ftyp", b"meta", b"moov", b"mdat", b"free")
+
+
+def image_end(data: bytes) -> int | None:
+    """Return the length in bytes of the image at the start of a file; None where its format does not define it."""
+    for magic, end in _ENDS.items():
+        if re.match(magic, data, re.DOTALL):
+            try:
+                length = end(data)
+            except (struct.error, IndexError):
+                return None
+            return length if length is not None and length <= len(data) else None
+    return None
+
+
+def _jpeg(data: bytes) -> int | None:
+    offset = 2
+    while data[offset] == 0xFF:
+        marker = data[offset + 1]
+        if marker == 0xD9:
+            return offset + 2
+        if marker == 0xFF:  # padding
+            offset += 1
+            continue
+        offset += 2 + struct.unpack_from(">H", data, offset + 2)[0]
+        if marker == 0xDA:  # coded pixels follow
+            marked = _MARKER.search(data, offset)
+            if marked is None:
+                return None
+            offset = marked.end() - 2
+    return None
+
+
+def _png(data: bytes) -> int | None:
+    offset = 8
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        offset += 12 + length
+        if kind == b"IEND":
+            return offset
+
+
+def _webp(data: bytes) -> int | None:
+    length = struct.unpack_from("<I", data, 4)[0]
+    return 8 + length + length % 2 if length % 2 and 8 + length < len(data) else 8 + length
+
+
+def _avif(data: bytes) -> int | None:
+    offset = 0
+    while offset + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        if kind not in _AVIF_BOXES:
+            break
+        if length == 1:
+            length = struct.unpack_from(">Q", data, offset + 8)[0]
+        if length < 8:
+            return None
+        offset += length
+    return offset
+
+
+_ENDS: dict[bytes, Callable[[bytes], int | None]] = {
+    rb"\xff\xd8": _jpeg, rb"\x89PNG\r\n\x1a\n": _png, rb"RIFF....WEBP": _webp, rb"....ftypavi[fs]": _avif,
+}  # fmt: skip

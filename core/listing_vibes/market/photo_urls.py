@@ -10,7 +10,6 @@ import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.storage import is_address
-from listing_vibes.market.values import of_bytes
 
 #: Folders of photos: downloaded files, and those whose table gives only a URL.
 PHOTOS = "photos/"
@@ -51,10 +50,8 @@ def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
     """Return a photos table in which each photo has a path in the market, and `url` where it has a URL.
 
     A URL stands in `url` or instead of the path. Where both are given, `path` is the target file. A table without URLs
-    is returned unchanged, except that paths of bytes become text.
+    is returned unchanged.
     """
-    if C.PATH in raw and raw[C.PATH].dtype == object:
-        raw = raw.assign(**{C.PATH: of_bytes(raw[C.PATH])})
     named = _named(raw[C.PATH]) if C.PATH in raw else None
     if C.URL not in raw and (named is None or not named.any()):
         return raw

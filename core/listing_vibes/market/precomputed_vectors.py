@@ -66,27 +66,26 @@ def _of_file(market: Market, path: str, key: str) -> np.ndarray:
         )
     try:
         vectors = np.asarray(np.load(file, allow_pickle=False))
+        if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.shape[1]:
+            raise ValueError(f"it holds {vectors.dtype} of shape {vectors.shape}")
     except (ValueError, OSError, EOFError) as error:
         raise VibesError(
-            f"{key}: {path} cannot be used ({str(error).splitlines()[0]}); write it with numpy.save."
+            f"{key}: {path} is not a numeric array of shape (listings, width) ({str(error).splitlines()[0]}); write one with "
+            "numpy.save."
         ) from error
-    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or not vectors.shape[1]:
-        raise VibesError(
-            f"{key}: {path} is not a numeric array of shape (listings, width); write one with numpy.save."
-        )
     return vectors.astype(np.float32)
 
 
 def _of_column(column: pd.Series, key: str) -> np.ndarray:
     """Read (N, d) float32 from a column of number lists, or of such lists as JSON; a missing cell becomes zeros."""
+    missing = column.isna().to_numpy(bool)
     try:
-        cells = [json.loads(cell) if isinstance(cell, str) else cell for cell in column]
-        lists = [
-            None if cell is None or cell is pd.NA or isinstance(cell, float) else list(cell) for cell in cells
-        ]
-        (width,) = {len(cell) for cell in lists if cell is not None}
-        return np.array([[0.0] * width if cell is None else cell for cell in lists], np.float32)
-    except (TypeError, ValueError) as error:
+        lists = [json.loads(cell) if isinstance(cell, str) else list(cell) for cell in column[~missing]]
+        present = np.array(lists, np.float32)
+        vectors = np.zeros((len(column), present.shape[1]), np.float32)
+    except (TypeError, ValueError, IndexError) as error:
         raise VibesError(
             f"{key} has vectors of different widths; write a list of the same length in each row."
         ) from error
+    vectors[~missing] = present
+    return vectors

@@ -21,7 +21,6 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import MISSING, OUTSIDE, PhotoFolders
-from listing_vibes.market.photo_urls import FETCHED
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
 from listing_vibes.words import count
@@ -226,23 +225,27 @@ def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Defe
     opened = {paths[row] for row in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)}
     problems: dict[str, list[str]] = defaultdict(list)
     for name in paths:  # `os.path` is twice as fast as Path, and there may be a million
-        problem = photo_problem(name, folders) if name in opened else None
-        if problem is None and name not in opened and not os.path.isfile(folders.file(name)):
-            problem = MISSING
-        if problem == MISSING and name.startswith(FETCHED):
-            problem = f"is not fetched yet (`vibes download {market.path}`)"
-        if problem is not None:
+        is_checked = name in opened or not os.path.isfile(folders.file(name))
+        if is_checked and (problem := photo_problem(name, folders)) is not None:
             problems[problem].append(name)
     counts = {problem: int(rows[names].sum()) for problem, names in problems.items()}
-    missing = sum(number for problem, number in counts.items() if problem == MISSING or "fetched" in problem)
+    missing = sum(number for problem, number in counts.items() if problem.startswith(MISSING))
     outside = counts.get(OUTSIDE, 0)
-    per_listing = market.photos.groupby(C.LISTING).size().to_numpy()
     hint = {OUTSIDE: " (name its folder as photo_root in market.toml)"}
+    source = _file(market, "photos")
     defects = [
-        Defect(_file(market, "photos"), C.PATH, 0, problems[problem][0], f"{problem}{hint.get(problem, '')}; the photo is skipped", number)
-        for problem, number in counts.items()
-    ]  # fmt: skip
-    return PhotosProfile(
+        Defect(
+            source,
+            C.PATH,
+            0,
+            names[0],
+            f"{problem}{hint.get(problem, '')}; the photo is skipped",
+            counts[problem],
+        )
+        for problem, names in problems.items()
+    ]
+    per_listing = market.photos.groupby(C.LISTING).size().to_numpy()
+    photos = PhotosProfile(
         count=int(rows.sum()),
         listings_with=len(per_listing) / len(market.plain),
         per_listing=Spread.of(per_listing) if len(per_listing) else None,
@@ -250,7 +253,8 @@ def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Defe
         missing=missing,
         outside=outside,
         broken=sum(counts.values()) - missing - outside,
-    ), defects
+    )
+    return photos, defects
 
 
 def _vector_defects(market: Market) -> list[Defect]:
@@ -273,33 +277,25 @@ def _vector_defects(market: Market) -> list[Defect]:
 
 def _notes(market: Market, events: EventsProfile | None, split: SplitProfile | None) -> list[str]:
     """Return consequences of the numbers for recommendations and metrics, one sentence each."""
-    notes = []
-    if market.title is None:
-        notes.append(
-            'No title column was found, so listings are shown by their ids; set title = "..." in market.toml.'
-        )
-    if events is not None and events.unwanted:
-        notes.append(f'{count(events.unwanted, "event")} say "not this" and count as negative.')
-    if events is not None and events.returning >= 0.2:
-        notes.append(
-            "Many events are on listings that their user interacted with before, which recommendations exclude, and so do "
-            "temporal tests."
-        )
-    has_dates = [
+    has_published, has_expires = (
         name in market.plain and market.plain[name].notna().any() for name in (C.PUBLISHED, C.EXPIRES)
-    ]
-    if market.timed and not has_dates[0]:
-        notes.append(
-            "There is no published_at, so all listings count as active from the start, and tests rank listings that did not exist yet."
-        )
-    elif market.timed and not has_dates[1]:
-        notes.append("There is no expires_at, so no listing expires, and removed ones stay candidates.")
-    if split is not None and not split.valid_queries:
-        notes.append(
-            "No query lies between T1 and T2, so training cannot choose its best weights; give more precise times, or "
-            "train with --protocol leave-one-out."
-        )
-    return notes
+    )
+    unwanted = 0 if events is None else events.unwanted
+    notes = {
+        'No title column was found, so listings are shown by their ids; set title = "..." in market.toml.': market.title
+        is None,
+        f'{count(unwanted, "event")} say "not this" and count as negative.': unwanted > 0,
+        "Many events are on listings that their user interacted with before, which recommendations exclude, and so do "
+        "temporal tests.": events is not None and events.returning >= 0.2,
+        "There is no published_at, so all listings count as active from the start, and tests rank listings that did not exist "
+        "yet.": market.timed and not has_published,
+        "There is no expires_at, so no listing expires, and removed ones stay candidates.": market.timed
+        and has_published
+        and not has_expires,
+        "No query lies between T1 and T2, so training cannot choose its best weights; give more precise times, or train with "
+        "--protocol leave-one-out.": split is not None and not split.valid_queries,
+    }
+    return [note for note, holds in notes.items() if holds]
 
 
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:

@@ -20,7 +20,7 @@ from listing_vibes.market.ids import by_user_and_time, rows_in
 from listing_vibes.market.io import TABLES
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_urls import with_paths
-from listing_vibes.market.values import SEPARATOR, as_ids, infer_decimal, of_bytes, to_numbers, with_points
+from listing_vibes.market.values import SEPARATOR, as_ids, is_ambiguous, to_numbers, with_points
 
 #: Day-first is unknown for all columns of moments.
 NO_ORDER: Mapping[str, bool] = {}
@@ -78,7 +78,7 @@ def listings_table(
     for name in names:
         if name == C.LISTING or name in config.unread:
             continue
-        column = of_bytes(raw[name]).reset_index(drop=True)
+        column = raw[name].reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
             columns[name], bad = to_moments(column, day_first.get(name))
             notes.add(name, bad, column, f"{_DATE}; treated as unknown")
@@ -87,8 +87,8 @@ def listings_table(
             bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
             notes.add(name, bad, column, "is not a coordinate in degrees; treated as missing")
             columns[name] = pd.Series(np.where(bad, np.nan, values))
-        elif name not in config.attributes and _counts_rows(name, column):
-            notes.add_column(name, "has no name in the file and counts the rows; it is ignored")
+        elif name not in config.attributes and _NAMELESS.fullmatch(name):
+            notes.add_column(name, "has no name in the file, as a row number of pandas; it is ignored")
         else:
             setting = _resolve_attribute(name, column, config.attributes.get(name, AttributeConfig()), notes)
             if setting.kind is not None:
@@ -149,39 +149,31 @@ def _listing_ids(raw: pd.DataFrame, path: Path, config: MarketConfig) -> pd.Seri
 def _resolve_attribute(
     name: str, column: pd.Series, setting: AttributeConfig, notes: Notes
 ) -> AttributeConfig:
-    """Return the settings of an attribute with its label and what is inferred from the column; the type is None where it is ignored."""
-    kind, doubtful = setting.kind, np.zeros(len(column), bool)
-    decimal: str = setting.decimal
-    if kind is None:
-        kind = "multi" if setting.separator else "number" if decimal else None
-    if not decimal and (kind is None or type_of(kind).binned):
-        decimal, doubtful = infer_decimal(column)
+    """Return the settings of an attribute with its label and type; the type is None where the column is ignored."""
+    kind = setting.kind or ("multi" if setting.separator else "number" if setting.decimal else None)
     key = f"[attributes.{json.dumps(name, ensure_ascii=False)}]"
     if kind is None:
-        kind = infer_type(name, with_points(column) if decimal == "," else column)
-        if name == C.DESCRIPTION and column.notna().any():
-            kind = "text"
+        has_text = name == C.DESCRIPTION and column.notna().any()
+        kind = "text" if has_text else infer_type(name, column)
         if (kind is None or type_of(kind).written) and (shown := _unparsed_cells(column)):
+            kind = kind or "category"
             notes.add_column(
                 name,
-                f'is treated as text, since cells such as {shown} are not numbers; if the column is numeric, set {key} kind = "number" '
-                "in market.toml (cells that are not numbers are then missing)",
+                f"is read as words, since cells such as {shown} are not numbers; if the column is numeric, set {key} "
+                'kind = "number" in market.toml, with decimal = "," for a decimal comma (other cells are then missing)',
             )
         elif kind is None:
-            notes.add_column(name, _unused(column))
-    if kind is not None and type_of(kind).binned:
-        message = (
-            f'is read with "{decimal}" as the decimal mark; set {key} decimal = "," or "." in market.toml'
-        )
-        notes.add(name, doubtful, column, message)
-    has_comma = decimal == "," and kind is not None and type_of(kind).binned
+            notes.add_column(
+                name,
+                "is empty, or holds only identifiers or dates, and is ignored (rename a date of publication or expiry to "
+                "published_at or expires_at)",
+            )
+    if kind is not None and type_of(kind).binned and not setting.decimal:
+        message = f'is read with "." as the decimal mark; set {key} decimal = "," or "." in market.toml'
+        notes.add(name, is_ambiguous(column), column, message)
     label = name.replace("_", " ").strip()
-    changes = {
-        "kind": kind,
-        "label": setting.label or label[:1].upper() + label[1:],
-        "decimal": "," if has_comma else setting.decimal,
-    }
-    return setting.model_copy(update=changes)
+    label = setting.label or label[:1].upper() + label[1:]
+    return setting.model_copy(update={"kind": kind, "label": label})
 
 
 def _unparsed_cells(column: pd.Series) -> str:
@@ -193,21 +185,6 @@ def _unparsed_cells(column: pd.Series) -> str:
     if bad.mean() < 0.1 or np.mean([_FIGURE.fullmatch(cell) is not None for cell in sample.subset]) <= 0.5:
         return ""
     return ", ".join(f"'{cell[:40]}'" for cell in sample.subset[bad].unique()[:3])
-
-
-def _unused(column: pd.Series) -> str:
-    """Return why a column is not an attribute."""
-    if not column.notna().any():
-        return "is empty and is ignored"
-    return "holds only identifiers or dates and is ignored (rename a date of publication or expiry to published_at or expires_at)"
-
-
-def _counts_rows(name: str, column: pd.Series) -> bool:
-    """Return whether a column is a row index that pandas wrote into a CSV."""
-    if not _NAMELESS.fullmatch(name):
-        return False
-    numbers = to_numbers(column)[0]
-    return bool((numbers == np.arange(len(numbers)) + numbers[0]).all()) and numbers[0] in (0, 1)
 
 
 def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:

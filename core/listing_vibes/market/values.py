@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,9 +28,8 @@ _GROUP = "[,'’ \u00a0\u202f]"
 _GROUPED = rf"[-+]?\d{{1,3}}(?:{_GROUP}\d{{3}})+(?:\.\d*)?"
 #: Swaps comma and point.
 _SWAP = str.maketrans(",.", ".,")
-#: Unambiguous decimal points: 20.5, 0.125, 1,234.500; and unambiguous thousands commas: 1,234,567.
-_DECIMAL_POINT = r"\d\.\d{1,2}(?:\D|$)|\d\.\d{4}|(?:^|\D)0?\.\d|\d,\d{3}\.\d|\d,\d{3},\d{3}"
-#: Ambiguous, thousands or three decimals: 1,234 and 1.234.
+#: Cells with decimals for sure: 20.5, 0.125, 1,234.500, 1,234,567; and cells of which nobody can tell: 1,234 and 1.234.
+_DECIDED = r"\d\.\d{1,2}(?:\D|$)|\d\.\d{4}|(?:^|\D)0?\.\d|\d,\d{3}\.\d|\d,\d{3},\d{3}"
 _AMBIGUOUS = r"\D*[1-9]\d{0,2}[.,]\d{3}\D*"
 _LONGEST = 40  # maximum length of a number
 _WHOLE = re.compile(r"(-?\d+)\.0+")
@@ -42,33 +41,16 @@ def is_textual(column: pd.Series) -> bool:
     return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
 
 
-def of_bytes(column: pd.Series) -> pd.Series:
-    """Return the column with cells of bytes, which Parquet supports, decoded as text, or else as hexadecimal digits."""
-    if column.dtype != object or pd.api.types.infer_dtype(column, skipna=True) not in ("bytes", "mixed"):
-        return column
-    decoded = column.map(_decode, na_action="ignore")
-    return decoded.astype("str") if pd.api.types.infer_dtype(decoded, skipna=True) == "string" else decoded
-
-
-def _decode(cell: Any) -> Any:
-    if not isinstance(cell, bytes):
-        return cell
-    try:
-        return cell.decode("utf-8")
-    except UnicodeDecodeError:  # a UUID, a geometry
-        return cell.hex()
-
-
 def id_text(cell: object) -> str | None:
     """Return an identifier of any type as the string that is compared; None where it is missing.
 
-    Whole numbers have no decimals, whatever their type: `12`, `12.0`, `Decimal("12.00")`, `" 12.00 "` and `b"12"` are all "12".
+    Whole numbers have no decimals, whatever their type: `12`, `12.0`, `Decimal("12.00")` and `" 12.00 "` are all "12".
     """
     if pd.api.types.is_scalar(cell) and bool(pd.isna(cell)):
         return None
     if isinstance(cell, Decimal) and cell.is_finite() and cell % 1 == 0:
         return str(int(cell))
-    text = str(_decode(cell)).strip()
+    text = str(cell).strip()
     full = _WHOLE.fullmatch(text)
     return full[1] if full else text
 
@@ -111,25 +93,14 @@ def _parse_amounts(texts: pd.Series) -> np.ndarray:
     return pd.to_numeric(texts, errors="coerce").to_numpy("float64", copy=True)
 
 
-def infer_decimal(column: pd.Series) -> tuple[Literal[".", ","], np.ndarray]:
-    """Infer the decimal mark of a column's numbers, "," or ".", and the cells that the user should confirm.
-
-    The mark is a comma where some cells are unambiguous, such as 1.234,50 and 1,5, and none contradicts them.
-
-    Returns:
-        the mark, and (N,) bool: the cells that have a decimal comma, or, where all are ambiguous, cells such as 1,234 and 1.234.
-    """
-    doubtful = np.zeros(len(column), bool)
+def is_ambiguous(column: pd.Series) -> np.ndarray:
+    """Return (N,) bool: the cells such as 1,234 and 1.234, where no cell of the column says whether these are decimals."""
     if not is_textual(column):
-        return ".", doubtful
-    if column.dtype == object:  # lists are not parsed
-        column = column.map(lambda cell: cell if isinstance(cell, str) else None)
-    texts = column.astype("str").where(column.notna(), "").str.strip()
-    texts = texts.where(texts.str.len() <= _LONGEST, "")
-    if texts.str.contains(_DECIMAL_POINT).any():
-        return ".", doubtful
-    has_comma = texts.str.translate(_SWAP).str.contains(_DECIMAL_POINT).to_numpy(bool)
-    return (",", has_comma) if has_comma.any() else (".", texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool))
+        return np.zeros(len(column), bool)
+    texts = column.map(lambda cell: cell.strip()[:_LONGEST] if isinstance(cell, str) else "").astype("str")
+    if texts.str.contains(_DECIDED).any():
+        return np.zeros(len(column), bool)
+    return texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool)
 
 
 def with_point(cell: str) -> str:

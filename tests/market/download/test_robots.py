@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from listing_vibes.market.download.hosts import Robots
+from listing_vibes.market.download.fetch import Robots
 
 US = "our-shop (it@example.com)"
 

@@ -13,8 +13,13 @@ import pandas as pd
 from pydantic import AfterValidator
 
 from listing_vibes.market.attribute_types._sample import Claim, Sample
-from listing_vibes.market.attribute_types._traits import Coded, coded_values
-from listing_vibes.market.attribute_types._vocabulary import AttributeVocabulary, Tokens, ids_of
+from listing_vibes.market.attribute_types._vocabulary import (
+    AttributeVocabulary,
+    Coded,
+    Tokens,
+    coded_values,
+    ids_of,
+)
 from listing_vibes.market.values import SEPARATOR, as_ids, with_point
 from listing_vibes.registry import Registry
 

@@ -1,7 +1,8 @@
-"""The vocabulary of an attribute, fitted on the training period, and its tokens."""
+"""The vocabulary of an attribute, fitted on the training period, its tokens, and its values as traits of groups of listings."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +10,18 @@ from itertools import chain
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.market.garbage import no_garbage_collection
 
 #: The most known members of a set, or words of a text.
 MOST_VALUES = 4000
+#: (label, [(value in words, piece of a name)], positions of the listings, the values' numbers) of one attribute.
+Coded = tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]
+MOST_TRAITS = 200  # the most frequent values of an attribute that are used
+_NUMBER = re.compile(r"\d+([.,]\d+)?")
+_IDENTIFIER = re.compile(r"\d{6,}|[0-9a-f-]{16,}", re.IGNORECASE)
 #: Above this share of values that a vocabulary cannot distinguish, it has to be fitted again.
 MOST_BEYOND = 0.5
 
@@ -93,3 +100,21 @@ def member_ids(entry: AttributeVocabulary, cells: Iterable[Iterable[str]]) -> li
         return [
             [available[member] for member in dict.fromkeys(cell) if member in available] for cell in cells
         ]
+
+
+def inside(label: str) -> str:
+    """Return a label for use within a name: "Price" becomes "price", "URL" stays."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
+def coded_values(label: str, values: pd.Series) -> Coded:
+    """Return each frequent value as a trait; the index of `values` is the listings' positions, which may repeat."""
+    values = values.astype(str)
+    frequent = [
+        value for value in values.value_counts().index[:MOST_TRAITS] if not _IDENTIFIER.fullmatch(value)
+    ]
+    codes = pd.Index(frequent).get_indexer(values)
+    is_frequent = codes >= 0
+    # A bare number is meaningless without its label.
+    words = [(value, f"{label} {value}" if _NUMBER.fullmatch(value) else value) for value in frequent]
+    return label, words, values.index.to_numpy()[is_frequent], codes[is_frequent]

@@ -15,7 +15,7 @@ from listing_vibes.market.attribute_types import (
     Tokens,
     ids_of,
 )
-from listing_vibes.market.attribute_types._traits import Coded, inside
+from listing_vibes.market.attribute_types._vocabulary import Coded, inside
 from listing_vibes.market.values import FLAGS, SEPARATOR, to_flags
 
 

@@ -8,8 +8,13 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Sample, Tokens
-from listing_vibes.market.attribute_types._traits import Coded, coded_values
-from listing_vibes.market.attribute_types._vocabulary import MOST_VALUES, frequent, member_ids
+from listing_vibes.market.attribute_types._vocabulary import (
+    MOST_VALUES,
+    Coded,
+    coded_values,
+    frequent,
+    member_ids,
+)
 from listing_vibes.market.values import SEPARATOR, to_set, to_sets
 
 #: A list in JSON or Python syntax, or a PostgreSQL array; a JSON object does not match.

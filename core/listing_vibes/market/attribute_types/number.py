@@ -9,8 +9,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Sample, Tokens
-from listing_vibes.market.attribute_types._traits import Coded, coded_values, inside
-from listing_vibes.market.attribute_types._vocabulary import MOST_BEYOND
+from listing_vibes.market.attribute_types._vocabulary import MOST_BEYOND, Coded, coded_values, inside
 from listing_vibes.market.values import SEPARATOR, to_numbers
 
 FEW = 8  # up to so many distinct values are traits themselves

@@ -1,7 +1,8 @@
-"""Fetch one photo: redirects, retries, and a file that exists only once its image was decoded."""
+"""Fetch one photo: politely, with redirects and retries, into a file that exists only once its image was decoded."""
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 import time
@@ -11,16 +12,15 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urljoin
 
+from protego import Protego
 from urllib3 import BaseHTTPResponse, Retry, Timeout
 from urllib3.exceptions import HTTPError, InvalidHeader, ReadTimeoutError, SSLError
 from urllib3.util import Url
 
 from listing_vibes.market.download.address import Guard, parse_photo_url
-from listing_vibes.market.download.hosts import Host, Robots
 from listing_vibes.market.download.limits import Failed, Limits, Stopped
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.photo_decoding import decoding_problem, open_photo
-from listing_vibes.market.photo_ending import image_end
+from listing_vibes.market.photo_decoding import decoding_problem, image_end, open_photo
 
 REDIRECTS, AGAIN = (301, 302, 303, 307, 308), (408, 425, 429, 500, 502, 503, 504)
 PICTURES, ANY = "image/avif,image/webp,image/*,*/*;q=0.5", "*/*"
@@ -28,6 +28,75 @@ ROBOTS_BYTES = 500 * 1024  # the minimum that RFC 9309 requires to be read
 CHUNK = 65_536
 LARGE_SIDE = 2**16  # pixels: larger than any photo, so that one that is saved again keeps its size
 Result = TypeVar("Result")
+#: The version of a product, which Protego would take as part of its name.
+_VERSION = re.compile(r"^(\s*user-agent\s*:\s*[A-Za-z_-]+)/\S*", re.IGNORECASE | re.MULTILINE)
+
+
+class Robots:
+    """The rules of a robots.txt for one agent, parsed by Protego.
+
+    Args:
+        text: the content of robots.txt.
+        agent: only its product counts (RFC 9309, 2.2.1): "our-shop" of "our-shop (it@example.com)".
+
+    Attributes:
+        delay: seconds between two requests, from `Crawl-delay`, which is not in the RFC.
+    """
+
+    def __init__(self, text: str, agent: str) -> None:
+        self._product = re.sub(r"[^A-Za-z_-].*", "", agent.strip(), flags=re.DOTALL)
+        self._rules = Protego.parse(_VERSION.sub(r"\1", text.removeprefix("\ufeff")))
+        self.delay = self._rules.crawl_delay(self._product)
+
+    def allows(self, path: str) -> bool:
+        """Return whether a path with its query may be requested."""
+        return bool(self._rules.can_fetch(f"http://host{path}", self._product))
+
+
+class Host:
+    """The delays between requests to one host and port, its robots.txt, and when to give up on it.
+
+    Attributes:
+        robots: its rules, once they were read; `robots_lock` protects the reading.
+        problem: why there are no more requests to it.
+    """
+
+    def __init__(self, limits: Limits, stop: threading.Event) -> None:
+        self.robots_lock = threading.Lock()
+        self.robots: Robots | None = None
+        self.problem: str | None = None
+        self.delay = limits.delay
+        self._limits, self._stop, self._lock = limits, stop, threading.Lock()
+        self._next, self._strikes = 0.0, 0
+
+    def wait_turn(self) -> None:
+        """Wait until the next request to the host is allowed.
+
+        Raises:
+            Failed: there are no more requests to it.
+            Stopped: the download ended.
+        """
+        with self._lock:
+            turn = max(self._next, time.monotonic())
+            self._next = turn + self.delay
+        if self._stop.wait(max(0.0, turn - time.monotonic())):
+            raise Stopped
+        if self.problem is not None:
+            raise Failed(self.problem)
+
+    def postpone(self, seconds: float) -> None:
+        """Delay the next request to it; a host that wants more than `longest_wait` gets no more requests in this download."""
+        if seconds > self._limits.longest_wait:
+            self.problem = f"its host wants a delay of {seconds:,.0f} s, more than the limit"
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + min(seconds, self._limits.longest_wait))
+
+    def count_attempt(self, answered: bool) -> None:
+        """Give up on the host after `strikes` attempts in a row without a response."""
+        with self._lock:
+            self._strikes = 0 if answered else self._strikes + 1
+            if self._strikes >= self._limits.strikes:
+                self.problem = f"its host did not respond {self._strikes} times in a row"
 
 
 class Fetcher:
@@ -102,7 +171,9 @@ class Fetcher:
         """Yield the response with status 200 after the redirects of `url`; each host on the way is checked."""
         for _ in range(self.limits.redirects + 1):
             parsed = parse_photo_url(url)
-            host = self._host(parsed)
+            with self._lock:
+                address = parsed.scheme, parsed.host, parsed.port
+                host = self._hosts.setdefault(address, Host(self.limits, self.stop))
             if robots:
                 self._check_robots(host, parsed)
             host.wait_turn()
@@ -112,10 +183,8 @@ class Fetcher:
                     yield response
                     return
                 location = response.headers.get("Location")
-            if not location:
-                raise Failed(f"is redirected (status {response.status}) without a URL")
             try:
-                url = urljoin(url, location)
+                url = urljoin(url, location or "http://")
             except ValueError as error:
                 raise Failed("is redirected to an invalid URL") from error
         raise Failed(f"is redirected more than {self.limits.redirects} times")
@@ -123,18 +192,13 @@ class Fetcher:
     @contextmanager
     def _request(self, host: Host, url: Url, accept: str) -> Iterator[BaseHTTPResponse]:
         headers = {"User-Agent": self.limits.agent, "Accept": accept, "Accept-Encoding": "identity"}
+        timeout = Timeout(connect=self.limits.timeout, read=self.limits.timeout)
         try:
             with self._network_errors():
                 response = self._pools.urlopen(
-                    "GET",
-                    url.url,
-                    redirect=False,
-                    retries=False,
-                    headers=headers,
-                    preload_content=False,
-                    decode_content=False,
-                    timeout=Timeout(connect=self.limits.timeout, read=self.limits.timeout),
-                )
+                    "GET", url.url, headers=headers, timeout=timeout, redirect=False, retries=False,
+                    preload_content=False, decode_content=False,
+                )  # fmt: skip
         except Failed as failed:
             host.count_attempt(answered=not failed.again)
             raise
@@ -172,18 +236,12 @@ class Fetcher:
             yield
         except ReadTimeoutError as error:
             raise Failed(f"sent nothing for {self.limits.timeout:g} s", again=True) from error
-        except SSLError as error:
-            reason = error.args[0] if error.args else error
+        except (HTTPError, OSError, ValueError) as error:
+            reason = error.args[0] if isinstance(error, SSLError) and error.args else error
             if isinstance(reason, ssl.SSLCertVerificationError):
                 raise Failed(f"its host has no valid certificate ({reason.verify_message})") from error
-            raise Failed(f"the connection broke ({str(reason)[:120]})", again=True) from error
-        except (HTTPError, OSError, ValueError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise Failed(f"the connection broke ({reason[:120]})", again=True) from error
-
-    def _host(self, url: Url) -> Host:
-        with self._lock:
-            return self._hosts.setdefault((url.scheme, url.host, url.port), Host(self.limits, self.stop))
+            text = (str(reason) or type(reason).__name__).splitlines()[0]
+            raise Failed(f"the connection broke ({text[:120]})", again=True) from error
 
     def _check_robots(self, host: Host, url: Url) -> None:
         """Check a URL against the host's robots.txt, which is read once.

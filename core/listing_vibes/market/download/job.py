@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 import stat
+import threading
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,7 @@ from listing_vibes.words import count
 #: Table in the market folder of photos that failed, with the reason.
 FAILURES = "photos-failed.csv"
 LOCK = ".downloading"
+REPORT_S = 0.2  # between two reports of progress
 
 
 @dataclass
@@ -40,7 +41,6 @@ class Downloaded:
         named: photos with a URL; present: those that existed before.
         fetched, bytes: newly fetched photos, and their bytes.
         failed: the reason by path; left: photos not requested, since a limit or the end of the download came first.
-        table: the photos table, which stays unchanged.
     """
 
     named: int = 0
@@ -49,8 +49,19 @@ class Downloaded:
     bytes: int = 0
     left: int = 0
     used_up: bool = False
-    table: str = ""
     failed: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Create the lock of `count`."""
+        self._lock = threading.Lock()
+
+    def count(self, name: str, outcome: int | str) -> None:
+        """Count a photo by its path, from any thread: its bytes, or why it failed."""
+        with self._lock:
+            if isinstance(outcome, str):
+                self.failed[name] = outcome
+            else:
+                self.fetched, self.bytes = self.fetched + 1, self.bytes + outcome
 
     def text(self, failures: Path | None = None) -> str:
         """Return a summary in one line; `failures` is the file that lists the failed photos."""
@@ -58,8 +69,6 @@ class Downloaded:
             f"{self.present + self.fetched:,} of {count(self.named, 'photo')} present: {self.fetched:,} fetched now "
             f"({self.bytes / 1e6:,.1f} MB), {self.present:,} before."
         )
-        if self.table:
-            line += f" They lie below {PHOTOS}; {self.table} stays as it is, and new rows go there."
         if self.failed:
             line += f" {len(self.failed):,} failed" + (f", see {failures}." if failures else ".")
         if self.left:
@@ -114,7 +123,7 @@ def download(
     named = raw[raw[C.URL].notna()]
     urls = dict(zip(named[C.PATH].astype("str").str.strip(), named[C.URL].astype("str"), strict=True))
     photos = opened.photos[opened.photos[C.PATH].isin(urls)]
-    result, failures = Downloaded(table=source.name), path / FAILURES
+    result, failures = Downloaded(), path / FAILURES
     with only_writer(path, "vibes download", LOCK):
         try:
             fetch_photos(path, {name: urls[name] for name in photos[C.PATH].unique()}, limits, report, result)
@@ -146,23 +155,14 @@ def fetch_photos(
     """
     report, limits, result = report or silent, limits or Limits(), result or Downloaded()
     result.named = len(urls)
-    hosts = _group_by_host(market, urls, result)
-    fetcher, outcomes = Fetcher(limits), queue.SimpleQueue[tuple[str, int | str] | None]()
+    hosts, fetcher = _group_by_host(market, urls, result), Fetcher(limits)
     with ThreadPoolExecutor(limits.hosts, thread_name_prefix="photo-hosts") as pool:
+        futures = [pool.submit(_fetch_host, fetcher, market, photos, result) for photos in hosts]
         try:
-            futures = [pool.submit(_fetch_host, fetcher, market, photos, outcomes) for photos in hosts]
-            for future in futures:
-                future.add_done_callback(lambda _: outcomes.put(None))
-            pending = len(futures)
+            pending = True
             while pending:
+                pending = bool(wait(futures, REPORT_S).not_done)
                 report(Counted("photos", result.present + result.fetched + len(result.failed), len(urls)))
-                outcome = outcomes.get()
-                if outcome is None:
-                    pending -= 1
-                elif isinstance(outcome[1], str):
-                    result.failed[outcome[0]] = outcome[1]
-                else:
-                    result.fetched, result.bytes = result.fetched + 1, result.bytes + outcome[1]
         finally:
             fetcher.end()
             pool.shutdown(cancel_futures=True)
@@ -219,10 +219,8 @@ def _is_present(file: Path) -> bool:
     return status.st_size > 0
 
 
-def _fetch_host(
-    fetcher: Fetcher, market: Path, photos: deque[tuple[str, str]], outcomes: queue.SimpleQueue[Any]
-) -> None:
-    """Fetch the photos of a host over `per_host` connections.
+def _fetch_host(fetcher: Fetcher, market: Path, photos: deque[tuple[str, str]], result: Downloaded) -> None:
+    """Fetch the photos of a host over `per_host` connections, and count them in `result`.
 
     Raises:
         VibesError: a file cannot be written.
@@ -233,9 +231,9 @@ def _fetch_host(
             while photos and not fetcher.stop.is_set():
                 name, url = photos.popleft()
                 try:
-                    outcomes.put((name, fetcher.fetch(url, market / name)))
+                    result.count(name, fetcher.fetch(url, market / name))
                 except Failed as failed:
-                    outcomes.put((name, str(failed)))
+                    result.count(name, str(failed))
         except (IndexError, Stopped):  # another thread took the last photo, or the download ended
             return
         except BaseException:

@@ -53,11 +53,10 @@ class Limits:
         if isinstance(limits, Limits):
             return limits
         available = [field.name for field in fields(cls)]
-        for name in limits or {}:
-            if name not in available:
-                raise VibesError(
-                    f"There is no limit '{name}' of a download; choose one of {', '.join(available)}."
-                )
+        for name in set(limits or {}) - set(available):
+            raise VibesError(
+                f"There is no limit '{name}' of a download; choose one of {', '.join(available)}."
+            )
         return cls(**(limits or {}))
 
     def __post_init__(self) -> None:

@@ -57,9 +57,8 @@ def import_market(
             raise VibesError(f"There is no folder {path}; give the folder that holds the files of {source}.")
         if target.is_dir() and target.samefile(path):
             raise VibesError(f"{target} holds the files of {source}; name a new folder for the market.")
-    from listing_vibes.market.writer import (
-        replacing,
-    )  # imports pandas, which listing the sources does not need
+    # It imports pandas, which listing the sources does not need.
+    from listing_vibes.market.writer import replacing
 
     with replacing(target, overwrite, "vibes import"):
         importer.write(str(path) if chosen.address else path, target)

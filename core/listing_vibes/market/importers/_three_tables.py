@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,42 +30,34 @@ from listing_vibes.market.writer import write_market
 
 #: Rows in memory, photo rows while they are counted, and photos that are copied in parallel.
 ROWS, FEW_ROWS, COPIES = 65_536, 1_024, 8
-NEEDED = {"listings": (C.LISTING,), "photos": (C.LISTING,), "events": (C.USER, C.LISTING)}
-ONE_OF = {"listings": (), "photos": (C.PATH, C.URL), "events": (C.TIMESTAMP, C.POSITION)}
+#: The columns that each table needs; of those separated by " or " one.
+NEEDED = {
+    "listings": (C.LISTING,),
+    "photos": (C.LISTING, f"{C.PATH} or {C.URL}"),
+    "events": (C.USER, C.LISTING, f"{C.TIMESTAMP} or {C.POSITION}"),
+}
+#: Checks the columns of a table: its name, what messages call it, and its columns.
+CheckColumns = Callable[[str, str, Sequence[str]], None]
 
 
-@dataclass
+@dataclass(frozen=True)
 class SourceTable:
-    """One table of a source.
+    """One table of a source: its place, as messages call it, and its rows, which are read lazily."""
 
-    Attributes:
-        shown: its name in messages.
-        columns: the column names.
-        open: returns the rows, which are read lazily.
-        errors: a context that raises errors of reading as `VibesError`.
-    """
+    place: Place
+    rows: ds.Dataset
 
-    shown: str
-    columns: list[str]
-    open: Callable[[], ds.Dataset]
-    errors: Callable[[], AbstractContextManager[None]]
-
-    def check(self, name: str, config: MarketConfig) -> None:
-        """Check the columns.
+    def batches(self, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in parts.
 
         Raises:
-            VibesError: a required column is missing.
+            VibesError: they cannot be read, or hold text that is not UTF-8.
         """
-        mapped = names_in(self.columns, Path(name), config, strict=False)
-        have = [mapped.get(column, column) for column in self.columns]
-        lacks = [column for column in NEEDED[name] if column not in have]
-        if not lacks and ONE_OF[name] and not set(ONE_OF[name]) & set(have):
-            lacks = [f"{ONE_OF[name][0]} or {ONE_OF[name][1]}"]
-        if lacks:
-            raise VibesError(
-                f"{self.shown} lacks the column {lacks[0]} (it has {', '.join(have[:8])}); rename or add it"
-                f"{mapping_hint(Path(name), lacks[0].partition(' ')[0], have)}."
-            )
+        with storage_errors(self.place):
+            for batch in self.rows.to_batches(batch_size=size, batch_readahead=2, fragment_readahead=2):
+                for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                    check_text(column, f"{self.place.shown}, column {name}")
+                yield batch.replace_schema_metadata(None)
 
     def write(self, file: Path, may_be_empty: bool = True) -> None:
         """Write all rows as one Parquet file.
@@ -74,40 +65,25 @@ class SourceTable:
         Raises:
             VibesError: they cannot be read, or the table is empty where rows are required.
         """
-        with self.errors():
-            rows = self.open()
-        with pq.ParquetWriter(file, rows.schema.remove_metadata()) as out:
-            count = 0
-            for batch in self._batches(rows):
+        count = 0
+        with pq.ParquetWriter(file, self.rows.schema.remove_metadata()) as out:
+            for batch in self.batches():
                 out.write_batch(batch)
                 count += batch.num_rows
         if not count and not may_be_empty:
-            raise VibesError(f"{self.shown} has no rows; check the table.")
+            raise VibesError(f"{self.place.shown} has no rows; check the table.")
 
     def read(self) -> pd.DataFrame:
         """Return all rows.
 
         Raises:
-            VibesError: they exceed the memory limit of a table.
+            VibesError: they cannot be read, or exceed the memory limit of a table.
         """
-        with self.errors():
-            rows = self.open()
-        budget, batches = TableBudget(self.shown), []
-        for batch in self._batches(rows, FEW_ROWS):  # a repeated text expands few bytes to many
+        budget, batches = TableBudget(self.place.shown), []
+        for batch in self.batches(FEW_ROWS):  # a repeated text expands few bytes to many
             budget.take_batch(batch)
             batches.append(batch)
-        return to_frame(pa.Table.from_batches(batches, rows.schema.remove_metadata()))
-
-    def _batches(self, rows: ds.Dataset, size: int = ROWS) -> Iterator[pa.RecordBatch]:
-        batches = iter(rows.to_batches(batch_size=size, batch_readahead=2, fragment_readahead=2))
-        while True:
-            with self.errors():
-                batch = next(batches, None)
-            if batch is None:
-                return
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                check_text(column, f"{self.shown}, column {name}")
-            yield batch.replace_schema_metadata(None)
+        return to_frame(pa.Table.from_batches(batches, self.rows.schema.remove_metadata()))
 
 
 class ThreeTables(Importer):
@@ -133,12 +109,14 @@ class ThreeTables(Importer):
         self.photo_root = None if photo_root is None else str(photo_root)
 
     @abstractmethod
-    @contextmanager
-    def open_tables(self, path: str, scratch: Path) -> Iterator[dict[str, SourceTable]]:
-        """Yield the existing tables, always with listings; `scratch` is a folder for temporary copies.
+    def open_tables(self, path: str, scratch: Path, check: CheckColumns) -> dict[str, SourceTable]:
+        """Return the existing tables, always with listings, each checked by `check` before its rows are read.
+
+        Args:
+            scratch: a folder for temporary copies.
 
         Raises:
-            VibesError: listings or a named table do not exist.
+            VibesError: listings or a named table do not exist, or lack a column.
         """
 
     def load_config(self, path: str, scratch: Path) -> MarketConfig | None:
@@ -150,25 +128,30 @@ class ThreeTables(Importer):
         return Place.of(self.photo_root or ".", "--photo-root")
 
     def write(self, path: Path | str, target: Path) -> None:
-        """Check the columns of all tables, then copy rows and photos."""
-        with staging_folder(target) as scratch, self.open_tables(str(path), scratch) as tables:
+        """Check the columns of the tables, then copy rows and photos."""
+        with staging_folder(target) as scratch:
             config = None
             if not (target / "market.toml").is_file():
                 config = self.load_config(str(path), scratch) or MarketConfig(name=target.resolve().name)
             names = config or MarketConfig.load(target / "market.toml")
-            for name, table in tables.items():
-                table.check(name, names)
+            tables = self.open_tables(str(path), scratch, partial(_check_columns, names))
             photos, copy = None, None
             if "photos" in tables:
                 photos = rename_columns(tables["photos"].read(), Path("photos"), names)
                 copy = partial(_copy_photos, photos, self.find_photos(str(path)), target)
-            write_market(
-                target,
-                config,
-                partial(tables["listings"].write, may_be_empty=False),
-                photos,
-                tables["events"].write if "events" in tables else None,
-                copy,
+            events = tables["events"].write if "events" in tables else None
+            listings = partial(tables["listings"].write, may_be_empty=False)
+            write_market(target, config, listings, photos, events, copy)
+
+
+def _check_columns(config: MarketConfig, name: str, shown: str, columns: Sequence[str]) -> None:
+    mapped = names_in(columns, Path(name), config, strict=False)
+    have = [mapped.get(column, column) for column in columns]
+    for needed in NEEDED[name]:
+        if not set(needed.split(" or ")) & set(have):
+            raise VibesError(
+                f"{shown} lacks the column {needed} (it has {', '.join(have[:8])}); rename or add it"
+                f"{mapping_hint(Path(name), needed.partition(' ')[0], have)}."
             )
 
 
@@ -180,11 +163,8 @@ def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) 
     """
     if C.PATH not in photos:
         return
-    names = [
-        name
-        for name in photos[C.PATH].dropna().astype("str").str.strip().unique()
-        if not is_url(name) and may_be_photo(name)
-    ]
+    paths = photos[C.PATH].dropna().astype("str").str.strip().unique()
+    names = [name for name in paths if not is_url(name) and may_be_photo(name)]
 
     def copy(name: str) -> bool:
         present, source = market / name, root / name
@@ -206,6 +186,9 @@ def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) 
         )
 
 
-def unify_schemas(schemas: list[pa.Schema]) -> pa.Schema:
-    """Return a schema whose types can hold the values of all parts of a table."""
-    return pa.unify_schemas(schemas, promote_options="permissive").remove_metadata()
+def open_parts(files: Sequence[str | Path], **options: object) -> ds.Dataset:
+    """Return the rows of Parquet files, with types that can hold the values of all of them; `options` go to `pyarrow.dataset`."""
+    rows = ds.dataset(files, format="parquet", **options)
+    schemas = [rows.schema, *(part.physical_schema for part in rows.get_fragments())]
+    schema = pa.unify_schemas(schemas, promote_options="permissive").remove_metadata()
+    return ds.dataset(files, schema=schema, format="parquet", **options)

@@ -89,18 +89,10 @@ def purchases_of(folder: Path) -> Path:
     return files[0]
 
 
-def _pictures(folder: Path, articles: pd.Series) -> pd.DataFrame:
-    """Return the cover of each article that has one: `images/010/0108775015.jpg` for 0108775015."""
-    pictures = {
-        file.stem: file for file in sorted((folder / "images").glob("*/*")) if file.suffix in PICTURES
-    }
-    shown = [article for article in articles if article in pictures]
-    return pd.DataFrame(
-        {
-            C.LISTING: pd.Series(shown, dtype="str"),
-            C.POSITION: pd.Series(0, index=range(len(shown)), dtype="int32"),
-            C.PATH: pd.Series(
-                [pictures[article].relative_to(folder).as_posix() for article in shown], dtype="str"
-            ),
-        }
-    )
+def _pictures(folder: Path, articles: pd.Series) -> pd.DataFrame | None:
+    """Return the cover of each article that has one, `images/010/0108775015.jpg` for 0108775015; None where there are none."""
+    files = [file for file in sorted((folder / "images").glob("*/*")) if file.suffix in PICTURES]
+    pictures = {file.stem: file.relative_to(folder).as_posix() for file in files}
+    paths = articles.map(pictures)
+    photos = pd.DataFrame({C.LISTING: articles, C.POSITION: 0, C.PATH: paths})[paths.notna()]
+    return None if photos.empty else photos

@@ -45,17 +45,8 @@ class MovieLens(Importer):
         listings = _listings(items)
         photos = pd.DataFrame({C.LISTING: shots["item_id"], C.PATH: shots["path"]})
         photos.insert(1, C.POSITION, photos.groupby(C.LISTING).cumcount().astype("int32"))
-        order = history["position"]
-        numbers = numbers_or_text(order)
-        events = pd.DataFrame(
-            {
-                C.USER: history["user_id"],
-                C.LISTING: history["item_id"],
-                C.POSITION: numbers
-                if order.isna().any() or numbers.dtype != float
-                else numbers.astype("int64"),
-            }
-        )
+        events = history[["user_id", "item_id", "position"]].set_axis([C.USER, C.LISTING, C.POSITION], axis=1)
+        events[C.POSITION] = numbers_or_text(events[C.POSITION])
         config = MarketConfig(
             name="MovieLens 1M", title="title", attributes=ATTRIBUTES, excluded=list(EXCLUDED)
         )

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.database import (
     QUERY,
-    column_names,
     connected,
     engine_of,
     queried,
@@ -24,8 +19,9 @@ from listing_vibes.market.database import (
     select_all,
 )
 from listing_vibes.market.frames import as_table
-from listing_vibes.market.importers._three_tables import SourceTable, ThreeTables, unify_schemas
+from listing_vibes.market.importers._three_tables import CheckColumns, SourceTable, ThreeTables, open_parts
 from listing_vibes.market.io import TABLES
+from listing_vibes.market.storage import Place
 
 
 class Sql(ThreeTables):
@@ -39,22 +35,17 @@ class Sql(ThreeTables):
         photo_root: the folder that paths of photos are relative to; by default the current folder.
     """
 
-    @contextmanager
-    def open_tables(self, path: str, scratch: Path) -> Iterator[dict[str, SourceTable]]:
-        """Yield the tables; each is copied to Parquet files in `scratch` when it is opened."""
-        engine = engine_of(path, "PATH")
+    def open_tables(self, path: str, scratch: Path, check: CheckColumns) -> dict[str, SourceTable]:
+        """Copy the tables to Parquet files in `scratch`."""
+        engine, tables = engine_of(path, "PATH"), {}
         try:
             with connected(engine) as connection:
-                tables = {}
                 for name in TABLES:
                     if (source := self._source(connection, name)) is not None:
-                        shown, statement = f"What --{name} selects", select_all(source)
-                        columns = column_names(connection, statement, shown)
-                        read = partial(_read_rows, connection, name, statement, scratch / name)
-                        tables[name] = SourceTable(shown, columns, read, nullcontext)
-                yield tables
+                        tables[name] = _copy_rows(connection, name, source, scratch / name, check)
         finally:
             engine.dispose()
+        return tables
 
     def _source(self, connection: Any, name: str) -> Any:
         """Return the source of a table's SELECT; None where it is not named and does not exist."""
@@ -76,17 +67,19 @@ class Sql(ThreeTables):
         return sql.table(table, schema=schema or None)
 
 
-def _read_rows(connection: Any, name: str, statement: Any, folder: Path) -> ds.Dataset:
+def _copy_rows(connection: Any, name: str, source: Any, folder: Path, check: CheckColumns) -> SourceTable:
     """Copy a table to Parquet files in parts: the types of columns are known only after the last part."""
     folder.mkdir()
-    parts = []
-    for number, frame in enumerate(read_frames(connection, statement, f"What --{name} selects")):
+    shown, parts = f"What --{name} selects", list[Path]()
+    for frame in read_frames(connection, select_all(source), shown):
+        if not parts:
+            check(name, shown, list(map(str, frame.columns)))
         part = pa.Table.from_pandas(as_table(frame, name), preserve_index=False)
-        parts.append(folder / f"{number:06d}.parquet")
+        parts.append(folder / f"{len(parts):06d}.parquet")
         pq.write_table(part.replace_schema_metadata(None), parts[-1])
     try:
-        return ds.dataset(parts, schema=unify_schemas([pq.read_schema(part) for part in parts]))
+        return SourceTable(Place(None, str(folder), shown, f"--{name}"), open_parts(parts))
     except pa.ArrowException as error:
         raise VibesError(
-            f"What --{name} selects has values of several types in one column ({error}); cast it to one type in a query."
+            f"{shown} has values of several types in one column ({error}); cast it to one type in a query."
         ) from error

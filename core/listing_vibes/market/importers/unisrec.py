@@ -63,24 +63,17 @@ def rebuild(parts: list[dict[str, list[Row]]]) -> dict[str, list[str]]:
     train, valid, test = parts
     sequences = {}
     for user in dict.fromkeys([*train, *valid, *test]):
-        rows, later = train.get(user, []), valid.get(user, []) + test.get(user, [])
-        # Shortest history first; truncated histories have equal lengths, and a file may be in either order.
-        orders = (sorted(way, key=lambda row: len(row[0])) for way in (rows, rows[::-1]))
-        sequence = next((s for s in (_join(order + later) for order in orders) if s is not None), None)
-        if sequence is None:
-            raise VibesError(f"The rows of user {user} are not one sequence; download the files again.")
+        rows = train.get(user, [])
+        if rows and len(rows[0][0]) > len(rows[-1][0]):  # the file has the longest history first
+            rows = rows[::-1]
+        rows = rows + valid.get(user, []) + test.get(user, [])
+        sequence = list(rows[0][0])
+        for history, item in rows:
+            if sequence[len(sequence) - len(history) :] != history:
+                raise VibesError(f"The rows of user {user} are not one sequence; download the files again.")
+            sequence.append(item)
         sequences[user] = sequence
     return sequences
-
-
-def _join(rows: list[Row]) -> list[str] | None:
-    """Return the sequence of the rows in this order, None where a history is not the end of the sequence before it."""
-    sequence = list(rows[0][0])
-    for history, item in rows:
-        if sequence[len(sequence) - len(history) :] != history:
-            return None
-        sequence.append(item)
-    return sequence
 
 
 def _find_prefix(path: Path) -> str:

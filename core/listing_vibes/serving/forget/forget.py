@@ -22,7 +22,7 @@ from listing_vibes.market.column_names import names_in
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import WRITING, atomic_path, copy_file, only_writer, sweep_left
-from listing_vibes.market.io import TABLE_SUFFIXES, csv_separator, read_table, table_columns, to_frame
+from listing_vibes.market.io import TABLE_SUFFIXES, csv_header, read_table, table_columns, to_frame
 from listing_vibes.market.market import Market
 from listing_vibes.market.rejects import REJECT_COLUMNS
 from listing_vibes.market.user_names import FILE, VARIABLE, UserNames
@@ -258,8 +258,6 @@ def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
     """
     try:
         columns = table_columns(path)
-    except pd.errors.EmptyDataError:
-        return np.zeros(0, bool)
     except Exception as error:  # on a damaged file pandas and pyarrow raise many types
         raise VibesError(
             f"{path} cannot be read as a table, so it may still name the users; correct or remove it, and run the same command again."
@@ -323,7 +321,7 @@ def _without_unused(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _copy_csv(source: Path, target: Path, keep: np.ndarray) -> None:
-    mark = csv_separator(source)
+    mark = csv_header(source)[1]
     rows = pd.read_csv(source, dtype="str", na_filter=False, index_col=False, encoding="utf-8", sep=mark)
     content = rows[keep].to_csv(index=False, lineterminator="\n", sep=mark).encode()
     # No time in the header, so that the same rows give the same bytes.

@@ -20,7 +20,7 @@ from listing_vibes.market.io import TABLES, find_table, table_files
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import infer_day_first, to_moments
 from listing_vibes.market.photo_urls import with_paths
-from listing_vibes.market.values import as_ids, of_bytes, to_numbers, with_points
+from listing_vibes.market.values import as_ids, to_numbers, with_points
 from listing_vibes.run.run import Run
 
 NAMES = ("market.toml", *TABLES)
@@ -108,7 +108,7 @@ def keep_unread_cells(
             words = table[name].astype("str").where(table[name].notna()).astype("str")
             if config.attributes.get(name, AttributeConfig()).decimal == ",":
                 words = with_points(words)
-            words[unread] = of_bytes(raw[name])[unread[: len(raw)]].astype("str").array
+            words[unread] = raw[name][unread[: len(raw)]].astype("str").array
             table = table.assign(**{name: words})
     return table
 
