@@ -44,8 +44,7 @@ def draft_of(page):
 @WIDE_AND_PHONE
 def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     run = Run.open(explorer.run)
-    page.goto("/")
-    page.get_by_test_id("stMain").get_by_role("link", name="Cold listings").first.click()
+    page.goto("/cold")
     cold = page.get_by_role("list", name="Cold listings to choose from")
     assert_listings(cold, ["l08"])
     cold.get_by_role("link").first.click()

@@ -27,8 +27,7 @@ def measured(explorer):
 
 @WIDE_AND_PHONE
 def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
-    page.goto("/")
-    page.get_by_test_id("stMain").get_by_role("link", name="Compare").first.click()
+    page.goto("/compare")
     expect(page.get_by_text("Recall@30 on 40 test queries")).to_be_visible()
     expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
     assert_whole(page)

@@ -10,6 +10,7 @@ from browser.seeing import troubles, turn, wait_until_quiet
 
 PATHS = [
     "/",
+    "/?details=1",
     "/similar",
     "/similar?listing=l05",
     "/similar?listing=l05&view=lineup",
@@ -63,7 +64,7 @@ def test_nothing_serious_and_nothing_too_wide(page, filled, path):
 def test_a_chart_has_exact_values_a_png_and_the_colors_of_the_theme(page, explorer, filled):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto("/")
+    page.goto("/?details=1")
     wait_until_quiet(page)
     chart = page.get_by_test_id("stPlotlyChart").first
     expect(chart.locator(".scatterlayer .point")).not_to_have_count(0)

@@ -27,7 +27,7 @@ def test_from_the_overview_to_neighbors_and_back(page, explorer):
     page.goto("/")
     expect(page.get_by_role("heading", name="Tiny town")).to_be_visible()
     assert_whole(page)
-    page.get_by_test_id("stMain").get_by_role("link", name="Choose a listing").click()
+    page.goto("/similar")
     choice = page.get_by_role("list", name="Listings to choose from")
     assert_listings(choice, run.listing_ids)
     assert_photos(page, choice, covers(run.listing_ids), PHOTOS)

@@ -22,8 +22,7 @@ def best(run, text, k=30):
 @WIDE_AND_PHONE
 def test_from_the_overview_to_a_history_that_can_be_shared(page, explorer, tmp_path):
     run = Run.open(explorer.run)
-    page.goto("/")
-    page.get_by_test_id("stMain").get_by_role("link", name="Play a user").first.click()
+    page.goto("/simulate")
     expect(page.get_by_text("The history is empty.")).to_be_visible()
     page.get_by_label("Search").fill("home 5")
     page.keyboard.press("Enter")

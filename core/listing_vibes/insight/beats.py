@@ -16,9 +16,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from listing_vibes.defaults import K
+from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import RANK
 from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import most_typical
+from listing_vibes.insight.map.tones import tones_of
 from listing_vibes.insight.map.vibe_map import embeddings_of
 from listing_vibes.insight.rankings import METRIC, best_baseline, load_rankings, method_name
 from listing_vibes.market.caches import run_cache, run_cache_file
@@ -96,7 +98,11 @@ def five_beats(run: Run) -> list[Beat]:
 
 
 def iterate_beats(run: Run) -> Iterator[Beat]:
-    """Yield the beats of a run, from its cache where nothing changed since; otherwise compute each, and cache them."""
+    """Yield the beats of a run, from its cache where nothing changed since; otherwise compute each, and cache them.
+
+    Raises:
+        VibesError: a beat cannot be computed; raised after the others.
+    """
     digest = _digest(run)
     try:
         stored, beats = _BEATS.validate_json(run_cache_file(run.path, FILE).read_bytes())
@@ -107,11 +113,18 @@ def iterate_beats(run: Run) -> Iterator[Beat]:
         return
     beats = []
     parts: list[Callable[[Run], Beat | None]] = [_vibes, _similar, _visitor, _newcomer, _recall]
+    failure: VibesError | None = None
     for compute in parts:
-        beat = compute(run)
+        try:
+            beat = compute(run)
+        except VibesError as error:  # the other beats do not depend on it
+            failure = failure or error
+            continue
         if beat is not None:
             beats.append(beat)
             yield beat
+    if failure is not None:
+        raise failure
     write_text(run_cache(run.path) / FILE, _BEATS.dump_json((digest, beats), indent=1).decode())
 
 
@@ -152,18 +165,24 @@ def _vibes(run: Run) -> Beat | None:
 
 
 def _similar(run: Run) -> Beat | None:
-    """Return the listing whose nearest neighbors are nearest, except for listings with the same photos."""
+    """Return one of the listings opened most: the one whose neighbors stand out most, unless they have the same photos."""
     space = "photos" if "photos" in run.spaces and run.market.cover else next(iter(run.spaces), None)
     rows = np.zeros(0, int) if space is None else _with_cover(run, space)
     if space is None or len(rows) <= SIX:
         return None
-    queries = np.random.default_rng(0).choice(rows, min(QUERIES, len(rows)), replace=False)
+    counts = run.log.counts()
+    opened = np.array([counts[run.market.listing_row[name]] for name in _ids(run, rows)])
+    queries = rows[np.argsort(-opened, kind="stable")[:QUERIES]]
+    if space == "photos":  # plain photos are nearest to each other, but show little
+        chroma = tones_of(run.market, _ids(run, queries))["chroma"].fillna(0).to_numpy()
+        queries = queries[chroma >= np.quantile(chroma, 2 / 3)]
     vectors = run.vectors(space)
     cosines = vectors[queries] @ vectors[rows].T
+    typical = cosines.mean(axis=1)
     cosines[queries[:, None] == rows] = -np.inf
     nearest = best(cosines, SIX)[1]  # (Q, 6) cosines
-    mean = np.where(nearest.max(axis=1) < SAME, nearest.mean(axis=1), nearest.mean(axis=1) - 1)
-    listing = run.listing_ids[queries[int(mean.argmax())]]
+    lead = nearest.mean(axis=1) - typical - (nearest.max(axis=1) > SAME)
+    listing = run.listing_ids[queries[int(lead.argmax())]]
     neighbors = run.similar(listing, k=SIX, space=space)[C.LISTING].tolist()
     by = {
         "photos": "by their photos alone",
@@ -266,7 +285,7 @@ def _newcomer(run: Run) -> Beat | None:
         number = run.user_number[user]
         rows = log.listing[log.start[number] : log.start[number + 1]][::-1]
         seen = list(dict.fromkeys(_market_ids(run, rows)))[:LAST]
-        strips.append(Strip(label=f"No. {rank} for a visitor of", listings=tuple(seen)))
+        strips.append(Strip(label=f"No. {rank} for the visitor of these", listings=tuple(seen)))
     sentence = f"{unseen}, and {len(mine):,} of the last {count(len(users), 'visitor')} would find it among their first {K}."
     return Beat(
         key="newcomer",
@@ -296,14 +315,13 @@ def _recall(run: Run) -> Beat | None:
     ]
     if len(bars) < 2:
         return None
-    held = "; ".join(
-        f"{bar.label if bar is bars[-1] else bar.label[:1].lower() + bar.label[1:]} {percent(bar.value, 0)}"
-        for bar in reversed(bars)
+    shares = enumerated(
+        [f"{bar.label[:1].lower()}{bar.label[1:]} in {percent(bar.value, 0)}" for bar in bars[-2::-1]]
     )
     return Beat(
         key="recall",
         title="Is it better than simple methods?",
-        sentence=f"Share of the listings opened next that were among the first {K}: {held}.",
+        sentence=f"{bars[-1].label} had the listing opened next among its first {K} in {percent(bars[-1].value, 0)} of cases, {shares}.",
         url=_url("compare"),
         bars=tuple(bars),
     )

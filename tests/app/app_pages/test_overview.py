@@ -1,4 +1,4 @@
-"""The overview: counts, notices, the figures or the next step, and what is odd in the data."""
+"""Home: the beats of the run, and behind "Details" its figures and what is odd in the data."""
 
 import json
 import shutil
@@ -8,12 +8,13 @@ import warnings
 
 import pandas as pd
 import pytest
-from looking import texts
+from looking import components, links, texts
 
 from browser.painted import embed_run, paint_market, vectors
 from listing_vibes.errors import VibesWarning
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
+from listing_vibes.insight.beats import five_beats
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile
 from listing_vibes.market.writer import write_market
@@ -23,7 +24,7 @@ from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.ranking_names import uses_model
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
-from listing_vibes_app.app_pages.overview.quality import figures_table, verdict
+from listing_vibes_app.app_pages.overview.details import figures_table, verdict
 
 RECALL = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
 
@@ -34,19 +35,37 @@ def run(trained, tmp_path):
     return tmp_path / "run"
 
 
-def test_counts_note_tasks_and_next_step(show, trained):
-    page = show("overview", trained)
-    assert page.title[0].value == "Tiny town" and page.info[0].value == "Its events are simulated."
-    numbers = {metric.label: metric.value for metric in page.metric}
-    assert numbers == {"Listings": "12", "Photos": "22", "Users": "6", "Events": "36"}
-    assert "Events from 1 Mar 2024 to 6 Mar 2024" in texts(page) and "vibes evaluate" in texts(page)
-    doors = ["Choose a listing", "Start with an example", "Choose a user", "Play a user", "Open the map"]
-    doors += ["Cold listings", "Add one of your own", "Compare"]
-    assert [link.label for link in page.page_link] == doors and not page.warning and not page.code
+def test_home_shows_the_beats_of_the_run_each_with_its_link(show, run, eventless):
+    page = show("overview", run)
+    assert page.title[0].value == "Tiny town" and not page.metric and not page.warning
+    assert "12 listings · 22 photos · 6 visitors · 36 events, 1 Mar 2024 to 6 Mar 2024" in texts(page)
+    assert "Its events are simulated." in texts(page)
+    beats, shown = five_beats(Run.open(run)), components(page, "beats")
+    assert [one["key"] for one in shown] == [beat.key for beat in beats]
+    assert [one["href"] for one in shown] == [beat.url for beat in beats] and len(beats) >= 3
+    for beat, one in zip(beats, shown, strict=True):
+        assert [links(strip) for strip in one["strips"]] == [list(strip.listings) for strip in beat.strips]
+        (only,) = components(show("overview", run, beat=beat.key), "beats")
+        assert only["sentence"] == beat.sentence
+    pairs = [
+        (card["rank"], card["hit"])
+        for card in next(one for one in shown if one["key"] == "visitor")["strips"][1]["cards"]
+    ]
+    assert [rank for rank, _ in pairs] == list(range(1, len(pairs) + 1))
+    assert [one["key"] for one in components(show("overview", eventless), "beats")] == ["vibes", "similar"]
+
+
+def test_a_market_with_too_few_listings_offers_a_next_step(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=3, users=0, photos=0)
+    page = show("overview", embed_run(market, tmp_path / "run"))
+    assert not components(page, "beats") and [link.label for link in page.page_link] == [
+        "Go to similar listings"
+    ]
 
 
 @pytest.mark.slow
 def test_the_first_page_loads_nothing_that_only_other_pages_need(trained):
+    five_beats(Run.open(trained))
     code = f"import sys; sys.argv = ['main.py', {str(trained)!r}]\n"
     code += "import listing_vibes_app as app; from streamlit.testing.v1 import AppTest\n"
     code += "page = AppTest.from_file(app.__path__[0] + '/main.py', default_timeout=60).run()\n"
@@ -60,7 +79,7 @@ def test_the_first_page_loads_nothing_that_only_other_pages_need(trained):
 def test_the_figure_is_that_of_the_evaluation_beside_the_best_baseline(show, run):
     evaluation = evaluate_run(Run.open(run))
     save_metrics(Run.open(run), evaluation)
-    page = show("overview", run)
+    page = show("overview", run, details="1")
     values = {name: one["recall@30"]["value"] for name, one in evaluation.results.items()}
     shown = {metric.label: metric.value for metric in page.metric}
     assert shown["Default ranking"] == f"{100 * values['default ranking']:.1f}%"
@@ -76,7 +95,9 @@ def test_notices_of_monitoring_and_of_metrics(show, run):
     metrics = {"protocol": "leave-one-out", "queries": 9, "users": 5, "results": {"default ranking": RECALL}}
     for hidden in (False, True):
         (run / "metrics.json").write_text(json.dumps(metrics | {"history_hidden": hidden}))
-        assert ("What users had seen before was not recommended." in texts(show("overview", run))) == hidden
+        assert (
+            "What users had seen before was not recommended." in texts(show("overview", run, details="1"))
+        ) == hidden
     sentence = "Price of the *new* listings: the median was 80 and is 160."
     checks = [Check(name="attribute", of="price", crossed=True, sentence=sentence, look="the new listings.")]
     checks.append(Check(name="coverage", sentence="6 lists of 30 show all."))
@@ -85,13 +106,13 @@ def test_notices_of_monitoring_and_of_metrics(show, run):
         checks=checks,
     )  # fmt: skip
     found.save(run)
-    page = show("overview", run)
+    page = show("overview", run, details="1")
     assert "1 of 2 checks crossed its threshold" in page.warning[0].value
     assert sentence in texts(page) and "6 lists of 30" in texts(page)
     for name in ("monitor.json", "metrics.json"):
         (run / name).write_text("{")
-        page = show("overview", run)
-        assert f"{name} is damaged" in texts(page) and len(page.page_link) == 8
+        page = show("overview", run, details="1")
+        assert f"{name} is damaged" in texts(page) and "Data warnings" in texts(page)
 
 
 @pytest.mark.slow
@@ -101,15 +122,14 @@ def test_a_model_without_anything_to_measure_it_on_says_so(show, run, trained, e
         split = manifest.settings.split.model_copy(update={"t1": until, "t2": until})
         settings = manifest.settings.model_copy(update={"split": split})
         manifest.model_copy(update={"settings": settings}).save(run)
-        page = show("overview", run)
+        page = show("overview", run, details="1")
         assert ("vibes evaluate" in texts(page)) is measurable
         assert ("nothing is left to measure it on" in texts(page)) is not measurable
-    page = show("overview", eventless)
-    assert "no trained model" in texts(page) and [link.label for link in page.page_link][2] == "Play a user"
+    assert "no trained model" in texts(show("overview", eventless))
     market = paint_market(tmp_path / "market", users=0)
     opened = Market.open(market)
     embed_market(opened, tmp_path / "moved", vectors(opened), trained)
-    page = show("overview", tmp_path / "moved")
+    page = show("overview", tmp_path / "moved", details="1")
     assert "vibes evaluate" not in texts(page) and "no events" in texts(page)
     assert "trained on another market" in page.info[0].value
     assert "No run was given" in show("overview").error[0].value
@@ -172,8 +192,8 @@ def test_what_is_odd_in_the_tables_is_named_by_label(show, tmp_path):
     known = opened.listings["built_year"].where(opened.listings.index % 2 == 0)
     listings = opened.listings.assign(room_type="Private room", built_year=known)
     write_market(market, opened.config, listings, opened.photos)
-    page = show("overview", embed_run(market, tmp_path / "run"))
+    page = show("overview", embed_run(market, tmp_path / "run"), details="1")
     assert "**Often unknown: Year built (50%).**" in texts(page)
     assert "**The same everywhere: Room type.**" in texts(page) and "1 listing without a photo" in texts(page)
     plain = paint_market(tmp_path / "plain", listings=10, users=0, photos=0)
-    assert "No warnings" in texts(show("overview", embed_run(plain, tmp_path / "plain-run")))
+    assert "No warnings" in texts(show("overview", embed_run(plain, tmp_path / "plain-run"), details="1"))

@@ -1,5 +1,5 @@
-"""A run, its quality, and links to the tasks of the explorer."""
+"""A run in five beats, and its figures."""
 
 from listing_vibes_app.server.pages import PageEntry
 
-PAGE = PageEntry("overview", "Overview", ":material/home:")
+PAGE = PageEntry("overview", "Home", ":material/home:")

@@ -1,4 +1,4 @@
-"""The quality of the recommendations: recall@30 compared with the baselines, and the gain of each ingredient."""
+"""The details of the first page: recall@30 by method, the gain of each ingredient, monitoring, and warnings about the data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,18 +7,24 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from listing_vibes.ablation.stair import LABELS, Step
+from listing_vibes.ablation.stair import LABELS, Step, stair
 from listing_vibes.insight.rankings import CEILING, best_baseline
+from listing_vibes.market.profile import MarketProfile, profile
 from listing_vibes.report.text import (
     compare_methods,
     describe_difference,
     describe_notes,
 )
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
+from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import enumerated, percent
+from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.measures import RECALL_HELP, method_name, recall_columns
-from listing_vibes_app.view.formats import count
+from listing_vibes_app.kit.measures import RECALL_HELP, load_ablation, method_name, recall_columns
+from listing_vibes_app.kit.notices import not_evaluated
+from listing_vibes_app.server.boundary import boundary
+from listing_vibes_app.server.runs import BY_RUN, OpenRun
+from listing_vibes_app.view.formats import count, plain
 
 PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
@@ -39,6 +45,25 @@ MEANINGS = {
     "Ceiling": "knows the simulated tastes: nothing could predict more",
 }
 HEIGHT = 310  # height of the chart of ingredients in pixels
+
+
+def show_details(opened: OpenRun) -> None:
+    """Show the evaluation, the ablation, the last monitoring and the data warnings."""
+    with boundary():
+        st.header("How good are the recommendations?", anchor=False)
+        metrics = opened.run.metrics
+        if metrics and metrics.get("results"):
+            show_evaluation(metrics)
+        else:
+            not_evaluated(opened)
+    with boundary():
+        table = load_ablation(opened)
+        if table is not None and (steps := stair(table)):
+            show_stair(steps)
+    with boundary():
+        show_monitoring(opened)
+    with boundary():
+        show_warnings(opened)
 
 
 def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.DataFrame:
@@ -139,3 +164,41 @@ def _stair_chart(steps: Sequence[Step]) -> go.Figure:
     figure = charts.intervals(table, "Recall@30", styles, groups="step")
     figure.update_layout(scattermode="overlay", margin={"l": 64})
     return figure
+
+
+def show_monitoring(opened: OpenRun) -> None:
+    """Show the last result of `vibes monitor`: the crossed thresholds, and the other checks in an expander."""
+    monitored = Monitored.load(opened.run.path)
+    if monitored is None:
+        return
+    st.header("Monitoring", anchor=False)
+    st.markdown(f"**{plain(monitored.verdict)}**" if monitored.crossed else plain(monitored.verdict))
+    for check in monitored.crossed:
+        st.markdown(f"- {plain(check.sentence)} Look at: {plain(check.look)}")
+    if monitored.quiet:
+        with st.expander("All other checks"):
+            for check in monitored.quiet:
+                st.markdown(f"- {plain(check.sentence)}")
+    behind = opened.run.version - monitored.version
+    since = (
+        f"{behind} {'refresh' if behind == 1 else 'refreshes'} ago"
+        if behind > 0
+        else "of the current version"
+    )
+    st.caption(f"Checked {monitored.looked} UTC, {since}.")
+
+
+def show_warnings(opened: OpenRun) -> None:
+    """Show warnings about the data; last on the page, because counting takes longest."""
+    st.header("Data warnings", anchor=False)
+    with st.spinner("Counting …"):
+        result = data_warnings(_profile(opened))
+    if not result:
+        st.markdown("No warnings: few values are missing, and no column looks like a leak.")
+    for what, why in result:
+        st.markdown(f"**{plain(what)}.** {plain(why)}")
+
+
+@st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
+def _profile(opened: OpenRun) -> MarketProfile:
+    return profile(opened.view.market, most_photos=1_000)

@@ -1,0 +1,68 @@
+"""The beats of the first page: photos with a sentence, and three bars."""
+
+from typing import Any
+
+from listing_vibes.insight.beats import Beat, Strip
+from listing_vibes.scoring.ranking_names import uses_model
+from listing_vibes.words import percent
+from listing_vibes_app.kit.component import component
+from listing_vibes_app.kit.gallery import page_url
+from listing_vibes_app.server.photos import LARGE, SMALL, base_path, cover_url
+from listing_vibes_app.server.runs import OpenRun, run_params
+from listing_vibes_app.view.photo_box import BOXES
+
+#: Label of the link of each beat.
+MORE = {
+    "vibes": "Open the map",
+    "similar": "Why are they alike?",
+    "visitor": "Follow this visitor",
+    "newcomer": "See where it lands",
+    "recall": "Compare",
+}
+_component = component(__file__, '<section class="beat"></section>')
+
+
+def show_beat(opened: OpenRun, beat: Beat) -> None:
+    """Draw a beat."""
+    more = "".join(f"&{name}={value}" for name, value in run_params(opened).items())
+    href = beat.url + (more if "?" in beat.url else more.replace("&", "?", 1))
+    data = {
+        "key": beat.key,
+        "title": beat.title,
+        "sentence": beat.sentence,
+        "href": base_path() + href,
+        "only": page_url(opened, "", beat=beat.key),
+        "more": MORE[beat.key],
+        "box": opened.box,
+        "ratio": BOXES[opened.box],
+        "strips": [_strip(opened, beat, strip) for strip in beat.strips],
+        "bars": [
+            {
+                "label": bar.label,
+                "model": uses_model(bar.method),
+                "text": percent(bar.value, 0),
+                **bar.model_dump(include={"value", "low", "high"}),
+            }
+            for bar in beat.bars
+        ],
+    }
+    _component(key=f"beat-{beat.key}", data=data, height="content")
+
+
+def _strip(opened: OpenRun, beat: Beat, strip: Strip) -> dict[str, Any]:
+    view = opened.view
+    size = LARGE if len(strip.listings) == 1 else SMALL
+    cards = []
+    for rank, listing in enumerate(strip.listings, 1):
+        row = view.market.listing_row[listing]
+        cards.append(
+            {
+                "title": view.title(row),
+                "alt": view.title(row),
+                "href": page_url(opened, "similar", listing=listing),
+                "photo": cover_url(opened.name, view, row, size),
+                "rank": rank if beat.key == "visitor" and strip is beat.strips[-1] else None,
+                "hit": listing in strip.hits,
+            }
+        )
+    return {"label": strip.label, "cards": cards}
