@@ -1,6 +1,6 @@
 """What long work tells, and how a terminal shows it."""
 
-from listing_vibes.progress import Counted, JobDone, Notice, Stage, Trained, Validated, renamed
+from listing_vibes.progress import Counted, Notice, Stage, Trained, Validated, renamed
 from listing_vibes.progress.bar import ProgressBar
 
 
@@ -12,22 +12,16 @@ def test_lines_are_printed_and_counts_stand_on_the_bar(capsys):
             Trained(4, 8, 1.23456, 30.0),
             Validated(4, 0.25, 0.24, 2, 0.3),
             Notice("'+ photos' is left out." + 30 * " It is said why."),
-            JobDone("full", 3, 12.4, Counted("ablation", 1.5, 4, 600.0)),
-            JobDone("burst", 3, 1.0, Counted("ablation", 2.0, 4, 30.0), "too high a rate"),
-            JobDone("first", 0, 1.0, Counted("ablation", 2.0, 4)),
         ):
             bar(update)
         standing = [(task.description, task.completed, task.total) for task in bar.bar.tasks]
         left = [bar.bar.columns[-1].render(task).plain for task in bar.bar.tasks]
-    assert standing == [("photos", 3, 10), ("training, loss 1.235", 4, 8), ("ablation", 2.0, 4)]
+    assert standing == [("photos", 3, 10), ("training, loss 1.235", 4, 8)]
     assert left[1] == "0:00:30"  # the training's own estimate
     assert capsys.readouterr().err.splitlines() == [
         "features ...",
         "step 4: validation recall@30 0.2500, smooth 0.2400 (kept: step 2, smooth 0.3000)",
         "'+ photos' is left out." + 30 * " It is said why.",
-        "full, seed 3: done in 12 s (1.5 of 4, about 10 min left)",
-        "burst, seed 3: failed: too high a rate (2.0 of 4, about 30 s left)",
-        "first, seed 0: done in 1 s (2.0 of 4)",
     ]
 
 

@@ -1,18 +1,16 @@
 """`ablate` with real trainings in real processes: kept, resumed after a kill, and failures that stop nobody else."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from listing_vibes.ablation import jobs
 from listing_vibes.ablation.ablate import ablate, folder_of
 from listing_vibes.ablation.grid import Grid
 from listing_vibes.ablation.jobs import Job, run_jobs
@@ -21,7 +19,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.market import Market
-from listing_vibes.progress import Counted, JobDone
+from listing_vibes.progress import Notice, silent
 from listing_vibes.run.run import Run
 
 pytestmark = pytest.mark.slow
@@ -107,7 +105,7 @@ def test_its_ranks_are_those_of_evaluate(done, small_market):
     evaluated = evaluate_run(run)
     for name, label in (
         ("full", "default ranking"),
-        ("served", "model only + recency"),
+        ("served", "model + recency"),
         ("popularity", "popularity"),
     ):
         kept = pd.read_parquet(folder_of(out, name, 3) / "ranks.parquet")
@@ -115,21 +113,17 @@ def test_its_ranks_are_those_of_evaluate(done, small_market):
     assert evaluated.names[:5] == [
         "default ranking",
         "model only",
-        "model only + recency",
-        "model only + neighbors",
-        "model only + neighbors + recency",
+        "model + recency",
+        "model + neighbors",
+        "model + neighbors + recency",
     ]
 
 
 def test_one_failure_is_named_and_its_reference_stands_in(done):
-    _, found, told = done
+    _, found, updates = done
     assert "lower training.learning_rate" in found.failed["burst"]
-    assert [one.reference for one in found.measured] == [None, "popularity", "full", "full"]
-    assert "'+ photos'" in found.text()
-    ended = [one for one in told if isinstance(one, JobDone)]
-    assert {one.job for one in ended} == {"popularity", "full", "served", "burst", "log_in"}
-    assert ended[-1].standing.done == ended[-1].standing.total == 5
-    assert any(isinstance(one, Counted) and one.left for one in told)
+    assert [item.reference for item in found.measured] == [None, "popularity", "full", "full"]
+    assert "'+ photos'" in found.text() and "burst, seed 3: failed" in str(updates)
     document = json.loads(json.dumps(found.document()))
     assert document["seeds"] == [3] and "burst" in document["failed"] and "+ photos" in document["left_out"]
 
@@ -143,7 +137,7 @@ def test_what_is_finished_stays_and_another_grid_or_market_under_the_same_names_
     before = outcome.stat().st_mtime_ns
     again = ablate(small_market, out, grid(*variants), [3], report=updates.append)
     assert outcome.stat().st_mtime_ns == before
-    assert not [update for update in updates if isinstance(update, JobDone)]
+    assert not [update for update in updates if isinstance(update, Notice)]
     first, second = (
         table[table["variant"] == "full"].drop(columns="p_value").reset_index(drop=True)
         for table in (found.table, again.table)
@@ -170,7 +164,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="looks at processes through /proc")
 def test_a_killed_ablation_goes_on_from_its_checkpoint_with_the_same_ranks(done, small_market, tmp_path):
-    """The parent is killed, so that its training is an orphan: it ends by itself."""
+    """The parent is killed: its training ends by itself."""
     whole, _, _ = done
     out, file = tmp_path / "out", tmp_path / "grid.json"
     document = {"base": BASE, "variant": [{"name": "full"}]}
@@ -191,10 +185,7 @@ def test_a_killed_ablation_goes_on_from_its_checkpoint_with_the_same_ranks(done,
     started.wait()
     wait_for(lambda: not alive(int(children[0])))
     assert not (folder / "outcome.json").exists()
-    told: list = []
-    found = ablate(small_market, out, Grid.model_validate(document), [3], report=told.append)
-    shares = [one.done for one in told if isinstance(one, Counted) and one.done > 0]
-    assert not shares or shares[0] > 0.05, "it began anew"
+    found = ablate(small_market, out, Grid.model_validate(document), [3])
     assert not found.failed
     one, two = (pd.read_parquet(folder_of(place, "full", 3) / "ranks.parquet") for place in (whole, out))
     pd.testing.assert_frame_equal(one, two)
@@ -205,25 +196,21 @@ def test_a_second_ablation_in_a_folder_is_refused(small_market, tmp_path):
         ablate(small_market, tmp_path, grid({"name": "full"}), [0])
 
 
-def test_a_worker_that_fails_or_crashes_says_how(tmp_path):
-    job, updates = Job("lost", 0, tmp_path), []  # without a job.json
-    run_jobs([job], 1, updates.append)
-    assert "job.json" in job.state.error and updates[-1].error == job.state.error
+def test_a_worker_that_fails_says_how_and_leaving_ends_the_processes(small_market, tmp_path, monkeypatch):
+    job = Job("lost", 0, tmp_path)  # without a job.json
+    run_jobs([job], 1, silent)
+    assert "job.json" in job.error
     (tmp_path / "job.json").write_text(settings_of(market="nowhere"))
-    with mock.patch.dict(os.environ, {"PYTHONPATH": ""}):
-        run_jobs([Job("lost", 0, tmp_path)], 1, updates.append)
-    assert updates[-1].error
-
-
-def test_leaving_ends_the_processes(small_market, tmp_path):
+    run_jobs([job], 1, silent)
+    assert "nowhere" in job.error
     (tmp_path / "job.json").write_text(settings_of(market=str(small_market.path)))
-    job = Job("full", 0, tmp_path)
+    processes, start = [], jobs._start
+    monkeypatch.setattr(jobs, "_start", lambda job: processes.append(start(job)) or processes[-1])
 
-    def stop(update) -> None:
+    def stop(seconds: float) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(jobs.time, "sleep", stop)
     with pytest.raises(KeyboardInterrupt):
-        run_jobs([job], 1, stop)
-    assert job.process is not None  # ended before or after the training took the signal over
-    assert job.process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
-    assert not job.finished
+        run_jobs([job], 1, silent)
+    assert processes[0].returncode and not job.is_finished

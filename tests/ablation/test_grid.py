@@ -67,24 +67,25 @@ def test_packaged_grids_name_settings_that_exist_and_train_nothing_twice(name):
     plan = make_plan(loaded, EVERYTHING, has_oracle=True)
     assert all(reason.endswith("the same as 'full'.") for reason in plan.left_out.values())
     assert len(plan.variants) + len(plan.left_out) == len(loaded.variants)
-    assert all(planned.variant.question for planned in plan.variants)
-    full = next(planned for planned in plan.variants if planned.name == "full")
-    assert full.settings == Settings(), "the full model is what `vibes train` makes"
+    assert all(variant.question for variant in plan.variants)
+    full = next(variant for variant in plan.variants if variant.name == "full")
+    assert loaded.settings(full) == Settings(), "the full model is what `vibes train` makes"
 
 
 @pytest.mark.parametrize("inputs", [NOTHING, Inputs(0, True, False, True), Inputs(1, False, True, False)])
-def test_whatever_a_market_lacks_references_stay_measured_variants(inputs):
-    plan = make_plan(load_grid("default"), inputs)
-    names = [planned.name for planned in plan.variants]
-    for number, planned in enumerate(plan.variants):
-        assert planned.reference is None or planned.reference in names[:number]
-    assert set(plan.left_out) | set(names) == {variant.name for variant in load_grid("default").variants}
-    keys = [
-        (str(effective(planned.settings, inputs)), planned.variant.serving, planned.variant.control)
-        for planned in plan.variants
-        if planned.settings is not None
-    ]
-    assert len(set(keys)) == len(keys)
+def test_whatever_a_market_lacks_references_stay_evaluated_variants(inputs):
+    loaded = load_grid("default")
+    plan = make_plan(loaded, inputs)
+    names = [variant.name for variant in plan.variants]
+    for number, variant in enumerate(plan.variants):
+        assert plan.reference_of(variant, names) in (None, *names[:number])
+    assert set(plan.left_out) | set(names) == {variant.name for variant in loaded.variants}
+    trained = [variant for variant in plan.variants if variant.baseline is None]
+    keys = {
+        (str(effective(loaded.settings(variant), inputs)), variant.serving, variant.control)
+        for variant in trained
+    }
+    assert len(keys) == len(trained)
 
 
 def test_what_a_market_lacks_is_left_out_and_referred_past():
@@ -97,14 +98,17 @@ def test_what_a_market_lacks_is_left_out_and_referred_past():
         {"name": "photos", "reference": "full", "baseline": "photo-neighbors"},
         {"name": "oracle", "reference": "photos", "baseline": "oracle"},
     )
-    plan = make_plan(asked, replace(EVERYTHING, photos=0))
-    assert [planned.name for planned in plan.variants] == ["ids", "attributes", "+ meta", "log_in"]
-    assert plan.variants[3].reference == "+ meta" and set(plan.left_out) == {"full", "photos", "oracle"}
-    everything = make_plan(asked, EVERYTHING, has_oracle=True)
-    assert not everything.left_out and everything.variants[6].reference == "photos"
-    bare = make_plan(asked, NOTHING)
-    assert [planned.name for planned in bare.variants] == ["ids", "attributes", "log_in"]
-    assert bare.variants[2].reference == "attributes"
+    names = {variant.name for variant in asked.variants}
+    for inputs, left_out, reference in (
+        (EVERYTHING, {"oracle"}, "full"),
+        (replace(EVERYTHING, photos=0), {"full", "photos", "oracle"}, "+ meta"),
+        (NOTHING, {"+ meta", "full", "photos", "oracle"}, "attributes"),
+    ):
+        plan = make_plan(asked, inputs)
+        evaluated = [variant.name for variant in plan.variants]
+        assert set(plan.left_out) == left_out and set(evaluated) == names - left_out
+        assert plan.reference_of(asked.variants[4], evaluated) == reference
+    assert not make_plan(asked, EVERYTHING, has_oracle=True).left_out
 
 
 def test_a_variant_that_the_market_makes_the_same_is_left_out():
@@ -141,27 +145,19 @@ def test_only_what_can_matter_makes_a_variant(one, other, inputs, is_same):
     assert (first == second) == is_same
 
 
-def test_without_a_bank_its_settings_do_not_matter():
-    same = [
-        effective(Settings.of({"training": training}), EVERYTHING)
-        for training in ({"bank_size": 0}, {"bank_size": 0, "bank_every": 9})
-    ]
-    assert same[0] == same[1] != effective(Settings(), EVERYTHING)
-
-
 def test_a_control_of_what_the_model_is_not_given_is_no_variant():
     def is_measured(control: str, inputs: Inputs, **features) -> bool:
         plan = make_plan(
             grid({"name": "full"}, {"name": "control", "control": control}, features=features), inputs
         )
-        return "control" in [planned.name for planned in plan.variants]
+        return "control" in [variant.name for variant in plan.variants]
 
     for control in CONTROLS:
         assert is_measured(control, EVERYTHING) and not is_measured(control, NOTHING)
     assert not is_measured("shuffled-photos", EVERYTHING, photos=0)
-    assert is_measured("random-texts", EVERYTHING, text=False)
-    assert not is_measured("random-texts", EVERYTHING, text=False, words=False)
-    assert not is_measured("permuted-meta", EVERYTHING, meta=False)
+    assert is_measured("shuffled-texts", EVERYTHING, text=False)
+    assert not is_measured("shuffled-texts", EVERYTHING, text=False, words=False)
+    assert not is_measured("shuffled-event-features", EVERYTHING, meta=False)
 
 
 def test_inputs_are_what_the_tables_hold(tiny_market):

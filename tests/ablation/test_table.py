@@ -1,6 +1,7 @@
-"""The table of an ablation against loops, its document, its text and its figure."""
+"""The table of an ablation against loops, its document, its text, its figure and its ladder."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from listing_vibes.ablation.ablate import Ablation
 from listing_vibes.ablation.figure import save_figure
-from listing_vibes.ablation.table import COLUMNS, Measured, ablation_table, read_ablation
+from listing_vibes.ablation.table import COLUMNS, Measured, ablation_table, ladder, read_ablation
 from listing_vibes.evaluation.intervals import holm, sign_flip_p
 
 rng = np.random.default_rng(0)
@@ -113,3 +114,27 @@ def test_the_figure_is_written_twice_the_same_and_names_variants_in_order(table,
     drawn = (tmp_path / "one.svg").read_text()
     places = [drawn.index(f">{name}<") for name in ("ids", "full", "same")]
     assert places == sorted(places) and f"{row(table, 'full', None)['difference']:+.3f}" in drawn
+
+
+CHAIN = ("popularity", "best id model", "attributes", "+ meta", "full", "oracle")
+LABELS = ["Ids alone", "Attributes", "+ actions", "+ photos", "Ceiling"]
+
+
+def chain(without: str = "") -> pd.DataFrame:
+    """Return an ablation in which each variant has one more hit in ten queries than the one before it."""
+    user, names = np.repeat(np.arange(30), 2), [name for name in CHAIN if name != without]
+    ranks = {name: np.where(np.arange(len(user)) % 10 <= CHAIN.index(name), 1, 99) for name in names}
+    references = dict(zip(names[1:], names, strict=False))
+    measured = [Measured(name, references.get(name), {0: ranks[name]}) for name in names]
+    return ablation_table(measured, user, {})
+
+
+def test_each_rung_of_the_ladder_is_what_it_adds_to_the_one_before():
+    rungs = ladder(chain())
+    assert [rung.label for rung in rungs] == LABELS and rungs[0].gain is None
+    assert all(rung.gain == pytest.approx(rung.value - before.value) for before, rung in pairwise(rungs))
+    for lacking, label in (("full", "+ photos"), ("+ meta", "+ actions"), ("oracle", "Ceiling")):
+        assert [rung.label for rung in ladder(chain(lacking))] == [name for name in LABELS if name != label]
+    broken = chain()
+    broken.loc[broken["variant"] == "full", "reference"] = "popularity"
+    assert ladder(chain("best id model")) == ladder(broken) == []

@@ -16,7 +16,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("as-code")
     market = paint_market(folder / "market", listings=30, users=8, events=6, ending=True)
     found = train_run(market, folder / "run")
-    save_fits(found, [Fit(name="model only + recency", days=20, weight=0.3)])
+    save_fits(found, [Fit(name="model + recency", days=20, weight=0.3)])
     return found
 
 

@@ -27,9 +27,7 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "encoder": (["--preset", "tiny", "mini", "small", "base"], ["--preset", "tiny", "--users", "16", "--repeat", "1"]),
     "growth": ([], ["--sizes", "200"]),
     "training": ([], ["--preset", "tiny", "--steps", "1", "--curve", "1"]),
-    "processes": ([], ["--listings", "200", "--steps", "1", "2"]),
     "startup": (["--listings", "100000"], ["--listings", "1000", "--repeat", "1"]),
-    "evaluation": ([], ["--listings", "2000", "--queries", "200", "--repeat", "1"]),
     "texts": ([], ["--words", "15", "--repeat", "1"]),
     "photos": ([MARKET], [MARKET, "--photos", "8", "--repeat", "1"]),
     "retrieval": ([RUN], [RUN, "--listings", "20000", "--repeat", "1"]),
@@ -46,7 +44,6 @@ def measured(name: str, given: list[str]) -> dict:
         "-m",
         f"tests.benchmarks.{name}",
         *(places.get(one, one) for one in given),
-        "--json",
     ]
     load, begun = os.getloadavg()[0], time.monotonic()
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)

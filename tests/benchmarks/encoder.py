@@ -1,13 +1,13 @@
 """The encoder's inference path beside `transformers.LongformerModel`: histories and bare listings a second, one thread.
 
-    python -m tests.benchmarks.encoder [--preset small base] [--window 64 512] [--users 256] [--repeat 3] [--run RUN]
-        [--json]
+    python -m tests.benchmarks.encoder [--preset small base] [--window 64 512] [--users 256] [--repeat 3]
+
 
 Both sides have the same weights (random) and the same histories (mean 120, at most 651 tokens, items of 14 tokens).
 Theirs: float32, eager, length-sorted batches of 16; a batch's time depends on its padded length alone, so one batch of
 each is timed. Ours: all of them, in batches of similar length. The sides take turns; the clock is the process's CPU time, which
 others on the machine disturb less; the best of the turns counts. The machine's matrix peak is measured in the same
-turns. `--run` adds what the paths do to a trained run: cosine and top 30 of 256 of its histories.
+turns.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,7 +28,6 @@ from listing_vibes.model.config import PRESETS
 from listing_vibes.model.convert import to_transformers
 from listing_vibes.model.encoder import TOKENS_PER_BATCH, batches_by_length
 from listing_vibes.model.variants.sliding_window import SlidingWindowEncoder
-from listing_vibes.run.run import Run
 
 ITEM, LONGEST, THEIR_BATCH, LISTINGS = 14, 651, 16, 1024
 TYPES = {"float32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies_bf16() else {})
@@ -142,42 +139,6 @@ def measure(preset: str, window: int, users: int, repeat: int) -> dict:
     return found
 
 
-def equality(path: Path, queries: int = 256, k: int = 30) -> dict:
-    """What each path does to a trained run's vectors, against the readable model in float32."""
-    run = Run.open(path)
-    log, engine = run.log, run.engine
-    rng = np.random.default_rng(0)
-    users = rng.choice(
-        np.flatnonzero(np.diff(log.start) > 0), min(queries, int((np.diff(log.start) > 0).sum())), False
-    )
-    start, end = log.start[users], log.start[users + 1]
-    exact = engine.in_float32()
-    histories, listings = exact.encode_histories(log, start, end), exact.encode_listings()
-    best = top(histories @ listings.T, k)
-    found: dict = {"run": path.name, "histories": len(users), "plain path": engine.path}
-    for name in TYPES:
-        fast = replace(engine, settings=engine.settings.model_copy(update={"inference": name}))
-        mine, theirs = fast.encode_histories(log, start, end), fast.encode_listings()
-        overlap = [len(np.intersect1d(a, b)) / k for a, b in zip(top(mine @ theirs.T, k), best, strict=True)]
-        found[name] = {
-            "least cosine": float((mine * histories).sum(1).min()),
-            "least centred cosine": float(centred(mine, histories).min()),
-            "top-30 overlap": float(np.mean(overlap)),
-        }
-    return found
-
-
-def centred(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Cosine of the rows of `a` and `b` without the mean of `b`."""
-    a, b = a - b.mean(0), b - b.mean(0)
-    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-
-
-def top(scores: np.ndarray, k: int) -> np.ndarray:
-    """Columns of the k largest of each row."""
-    return np.argpartition(-scores, k, axis=1)[:, :k]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -186,8 +147,6 @@ def main() -> None:
     parser.add_argument("--window", nargs="*", type=int, default=[64, 512])
     parser.add_argument("--users", type=int, default=256)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--run", nargs="*", type=Path, default=[])
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -197,21 +156,8 @@ def main() -> None:
         "machine": machine(),
         "threads": 1,
         "speed": speed,
-        "equality": [equality(path) for path in options.run],
     }
-    if options.json:
-        print(json.dumps(result, indent=1))
-        return
-    print(result["machine"])
-    for row in speed:
-        print(f"\n{row['preset']}, window {row['window']}: transformers {row['transformers users/s']:.2f} users/s, "
-              f"{row['transformers items/s']:.1f} items/s")  # fmt: skip
-        for name in TYPES:
-            print(f"  {name:8}" + "  ".join(f"{what} {value:.3g}" for what, value in row[name].items()))
-    for row in result["equality"]:
-        print(f"\n{row['run']}, {row['histories']} histories")
-        for name in TYPES:
-            print(f"  {name:8}" + "  ".join(f"{what} {value:.7f}" for what, value in row[name].items()))
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How every command grows with a market: made homes, as many users, five events each; no photos, no texts, preset tiny.
 
-    python -m tests.benchmarks.growth [FOLDER] [--sizes 1000 10000 100000] [--train-to N] [--figure OUT.svg] [--json]
+    python -m tests.benchmarks.growth [FOLDER] [--sizes 1000 10000 100000] [--train-to N] [--figure OUT.svg]
 
 Each command is a process of its own (see `stages`), one thread each. What is in FOLDER/growth.json already is not measured
 again; without FOLDER all lies in a temporary one.
@@ -13,15 +13,13 @@ similar, recommend   30 for one listing, for one user
 refresh   100 events and ten listings that are new
 serve     until /health answers;  explore  until its first page is drawn
 
-Seconds are the processor's, which other work on the machine hardly disturbs. The exponents of seconds and of GiB ~ listings ** exponent
-are fitted to what is above the smallest size's, since most of that is start-up; "-" where nothing grows by a fifth at two sizes.
+Seconds are the processor's, which other work on the machine hardly disturbs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
@@ -111,18 +109,6 @@ def grown(folder: Path, sizes: list[int], train_to: int) -> dict[str, Any]:
     return told
 
 
-def exponent(sizes: list[int], costs: list[float]) -> float | None:
-    """Of cost - that of the smallest ~ size ** exponent, least squares in logarithms; None: nothing grows enough to tell."""
-    grown = [
-        (math.log(s), math.log(c - costs[0])) for s, c in zip(sizes, costs, strict=True) if c > 1.2 * costs[0]
-    ]
-    if len(grown) < 2:
-        return None
-    (x, y), n = zip(*grown, strict=True), len(grown)
-    mx, my = sum(x) / n, sum(y) / n
-    return sum((a - mx) * (b - my) for a, b in grown) / sum((a - mx) ** 2 for a in x)
-
-
 def draw(told: dict[str, Any], path: Path) -> None:
     """Seconds and memory by listings, a curve each command."""
     import matplotlib
@@ -155,29 +141,6 @@ def draw(told: dict[str, Any], path: Path) -> None:
         figure.savefig(path, metadata={"Date": None})
 
 
-def table(told: dict[str, Any]) -> list[str]:
-    """Rows of Markdown: seconds / GiB at each size, and the exponent."""
-    sizes = [int(size) for size in told["sizes"]]
-    rows = [
-        "| | " + " | ".join(f"{size:,}" for size in sizes) + " | exponents |",
-        "|---" * (len(sizes) + 2) + "|",
-    ]
-    for name in COMMANDS:
-        ours = {size: told["sizes"][str(size)][name] for size in sizes if name in told["sizes"][str(size)]}
-        measures = (SECONDS,) if name == "step" else (SECONDS, PEAK)
-        grows = [exponent(list(ours), [one[what] for one in ours.values()]) for what in measures]
-        cells = [_cell(name, ours.get(size)) for size in sizes]
-        cells.append(", ".join("-" if one is None else f"{one:.2f}" for one in grows))
-        rows.append(f"| {name} | " + " | ".join(cells) + " |")
-    return rows
-
-
-def _cell(name: str, one: dict[str, Any] | None) -> str:
-    if one is None:
-        return "not measured"
-    return f"{1000 * one[SECONDS]:.0f} ms" if name == "step" else f"{one[SECONDS]:.1f} s, {one[PEAK]:.2f} GiB"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -191,14 +154,13 @@ def main() -> None:
         help="larger sizes are embedded alone, neither trained nor evaluated",
     )
     parser.add_argument("--figure", type=Path, metavar="OUT.svg")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as temporary:
         told = grown(Path(temporary) if given.folder is None else given.folder, given.sizes, given.train_to)
     if given.figure is not None:
         draw(told, given.figure)
-    print(json.dumps(told) if given.json else "\n".join(table(told)))
+    print(json.dumps(told, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A market of a million listings and a million users without photos: embedded, indexed, every list made; time and memory.
 
-    python -m tests.benchmarks.million FOLDER [--listings N] [--users N] [--seconds 600] [--only-market] [--json]
+    python -m tests.benchmarks.million FOLDER [--listings N] [--users N] [--seconds 600] [--only-market]
 
 Each stage is the command itself in a process of its own, whose peak memory is what the system saw of it (wait4). A stage
 of lists that is not through after `--seconds` is killed and projected from the files that are there. Seconds of the
@@ -171,7 +171,6 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=2048)
     parser.add_argument("--each", type=int, default=EVENTS, help="events of a user, on average")
     parser.add_argument("--only-market", action="store_true")
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.only_market:
         make_market(given.folder, given.listings, given.users, given.each, np.random.default_rng(0))
@@ -190,11 +189,7 @@ def main() -> None:
     for kind in ("listings", "users"):
         arguments = ["batch", str(run), str(folder / kind), "--kind", kind, *options]
         told[kind] = lists(arguments, folder / kind, given.seconds, given.chunk)
-    for name, one in told.items():
-        if not given.json:
-            print(name, one)
-    if given.json:
-        print(json.dumps(told))
+    print(json.dumps(told, indent=1))
 
 
 if __name__ == "__main__":

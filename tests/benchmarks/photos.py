@@ -1,6 +1,6 @@
 """Photos a second by the offline encoder: timm eager beside ours, on all cores, and the whole way from files to vectors.
 
-    python -m tests.benchmarks.photos MARKET [--photos 64] [--threads N] [--repeat 3] [--json]
+    python -m tests.benchmarks.photos MARKET [--photos 64] [--threads N] [--repeat 3]
 
 The same decoded photos of MARKET, the same weights. timm: the model as `timm.create_model` gives it, float32, eager,
 batches of 32. The sides take turns; the best turn counts, by the clock on the wall and by the process's CPU seconds
@@ -114,17 +114,9 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=64)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     result = measure(given.market, given.photos, given.threads, given.repeat)
-    if given.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        if name != "sides":
-            print(f"{name}: {value}")
-    for name, side in result["sides"].items():  # type: ignore[attr-defined]
-        print(f"{name:12} " + "  ".join(f"{what} {value:.2f}" for what, value in side.items()))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

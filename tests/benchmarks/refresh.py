@@ -1,6 +1,6 @@
 """How long new rows take until a concurrent reader of the demo's run sees them, and what that costs beside a rebuild.
 
-    python -m tests.benchmarks.refresh [--json] [--rounds 3]
+    python -m tests.benchmarks.refresh [--rounds 3]
 
 Each round copies the demo, starts `vibes refresh --every 1s` and a reader in a process of its own that opens the run
 again and again, puts 100 listings and 1,000 events into the watched folders, and waits for the reader to see both. In
@@ -48,7 +48,6 @@ while True:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     rounds = [measure(seed) for seed in range(given.rounds)]
@@ -60,7 +59,7 @@ def main() -> None:
             for name in ("visible_s", "refresh_processor_s", "rebuild_processor_s", "rebuild_s")
         },
     }
-    print(json.dumps(found, indent=None if given.json else 2))
+    print(json.dumps(found, indent=1))
 
 
 def measure(seed: int) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """Exact top 30 in batches: FAISS Flat beside the int8 sketch with a float32 re-rank, and what the choice by size costs.
 
-    python -m tests.benchmarks.retrieval RUN [--listings 1000000] [--width 256] [--queries 256] [--repeat 3] [--json]
+    python -m tests.benchmarks.retrieval RUN [--listings 1000000] [--width 256] [--queries 256] [--repeat 3]
 
 The vectors have the spectrum of RUN's model space, stretched to the width; nothing is clustered. One thread each; the
 sides take turns on the same queries, the clock is the thread's CPU time, the best of the turns counts. FAISS is
@@ -103,20 +103,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--queries", type=int, default=256)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     result = measure(given.run, given.listings, given.width, given.queries, given.repeat)
-    if given.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        if name != "sides":
-            print(f"{name}: {value}")
-    for name, side in result["sides"].items():  # type: ignore[attr-defined]
-        print(
-            f"{name:28} {side['queries_per_s']:8.0f} queries/s  {side['times_faiss_flat']:6.2f} x FAISS Flat"
-            f"  recall@30 {side['recall@30']:.4f}"
-        )
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

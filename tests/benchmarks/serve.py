@@ -1,4 +1,4 @@
-"""`vibes serve` under load: `python -m tests.benchmarks.serve [RUN] [--seconds 60] [--clients 200] [--workers N] [--json]`.
+"""`vibes serve` under load: `python -m tests.benchmarks.serve [RUN] [--seconds 60] [--clients 200] [--workers N]`.
 
 Two services over the same run: one of one process, one of N workers. The result has the memory of each process after the load:
 what is its own alone (USS), and its share of all (PSS). `wrk` (Debian: `apt-get install wrk`) posts real histories of the run's
@@ -119,7 +119,6 @@ def main() -> None:
     parser.add_argument("--turn", type=int, default=6, help="seconds of a turn")
     parser.add_argument("--workers", type=int, default=2, help="of the other service")
     parser.add_argument("--least", type=int, default=1, help="events of a history, at least")
-    parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end with this process
     if shutil.which("wrk") is None:
@@ -153,21 +152,7 @@ def main() -> None:
         "times": round(rates[0] / max(rates[1], 1e-9), 2),
         "turns": turns,
     }
-    if told.json:
-        print(json.dumps(document))
-        return
-    print(f"{told.clients} clients, {events:.1f} events a history, {told.run}")
-    print(
-        f"{told.seconds} s under load: {whole['requests_per_s']:.0f} requests/s, {whole['errors']:.0f} errors, "
-        f"p50 {whole['p50_ms']:.0f} ms, p99 {whole['p99_ms']:.0f} ms"
-    )
-    print(
-        f"in turns: {document['batched_requests_per_s']:.0f} requests/s gathered, "
-        f"{document['other_requests_per_s']:.0f} {document['other']}: x {document['times']}"
-    )
-    for name, processes in held.items():
-        for one in processes:
-            print(f"{name}: USS {one['uss']:.0f} MiB, PSS {one['pss']:.0f}, RSS {one['rss']:.0f}")
+    print(json.dumps(document))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Start-up: `vibes --help`, `vibes similar` on a run of 10,000 listings, and the explorer's first page, each as a new process.
 
-    python -m tests.benchmarks.startup [--listings 10000] [--run RUN] [--repeat 5] [--json]
+    python -m tests.benchmarks.startup [--listings 10000] [--run RUN] [--repeat 5]
 
-With `--run` that run is asked, such as one of a million listings that `large_market` made; else one is made, whose homes have ten
+With `--run` that run is asked, such as one of a million listings; else one is made, whose homes have ten
 attributes and a set of amenities each. "page" is the explorer's first page, drawn from start to end with all that it imports.
 
 Cold: a new process each time, with the files dropped from the system's cache where it lets us (POSIX_FADV_DONTNEED on
@@ -90,7 +90,6 @@ def main() -> None:
     parser.add_argument("--listings", type=int, default=10_000)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         run, listing = make_run(Path(folder), given.listings) if given.run is None else opened(given.run)
@@ -111,7 +110,7 @@ def main() -> None:
                 "best_s": min(wall for wall, _ in later),
                 "best_cpu_s": min(cpu for _, cpu in later),
             }
-    print(json.dumps(result) if given.json else "\n".join(f"{key}: {value}" for key, value in result.items()))
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -60,4 +60,4 @@ def test_a_peer_that_knows_popularity_gets_the_figures_of_popularity(tiny_market
     theirs = document["results"]["counted"]
     for metric in ("recall@10", "recall@30", "ndcg@10"):
         assert theirs[metric]["value"] == pytest.approx(ours.results["popularity"][metric]["value"])
-    assert "ease" in document["results"] and document["queries"] == len(split.test)
+    assert "EASE" in document["results"] and document["queries"] == len(split.test)

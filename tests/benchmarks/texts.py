@@ -1,6 +1,6 @@
 """Sentence vectors of texts a second: MiniLM by `transformers` as it comes beside ours, and how near the vectors are.
 
-    python -m tests.benchmarks.texts [MARKET] [--texts 400] [--words 240] [--repeat 3] [--json]
+    python -m tests.benchmarks.texts [MARKET] [--texts 400] [--words 240] [--repeat 3]
 
 The titles and descriptions of MARKET (by default the demo), listing by listing, as many as asked; with `--words` also made
 texts of so many words. Theirs: float32, eager, batches of 32 as the texts come, and the same sorted by length, which is
@@ -103,19 +103,11 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=400)
     parser.add_argument("--words", nargs="*", type=int, default=[])
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows = [measure(given.market.name, of_market(given.market, given.texts), given.repeat)]
     rows += [measure(f"{words} words", made(words, BATCH), given.repeat) for words in given.words]
-    if given.json:
-        print(json.dumps({"machine": machine(), "texts": rows}, indent=1))
-        return
-    print(machine())
-    for row in rows:
-        print({name: value for name, value in row.items() if name != "sides"})
-        for side, values in row["sides"].items():
-            print(f"  {side:14}" + "  ".join(f"{name} {value:.7g}" for name, value in values.items()))
+    print(json.dumps({"machine": machine(), "texts": rows}, indent=1))
 
 
 if __name__ == "__main__":

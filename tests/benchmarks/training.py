@@ -1,6 +1,6 @@
 """Training beside the same loop on `transformers.LongformerModel`: histories a second on one thread, and the loss.
 
-    python -m tests.benchmarks.training [--preset small] [--batch 64] [--fresh 256] [--steps 6] [--curve 12] [--json]
+    python -m tests.benchmarks.training [--preset small] [--batch 64] [--fresh 256] [--steps 6] [--curve 12]
 
 One generated market (items of 14 tokens, histories of about 115 and at most 701), `history = "cls"`, window 64, the
 batches, negatives, loss and optimiser of `vibes train`. Theirs: float32, eager, attention as they ship it, rows padded
@@ -197,7 +197,6 @@ def main() -> None:
     parser.add_argument("--preset", default="small")
     for name, value in (("batch", 64), ("fresh", 256), ("steps", 6), ("curve", 12)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
@@ -209,14 +208,7 @@ def main() -> None:
             **speed(market, folder, asked.preset, asked.batch, asked.fresh, asked.steps),
         }
         found["curve"] = curve(market, folder, asked.preset, asked.curve)
-    if asked.json:
-        print(json.dumps(found, indent=2))
-        return
-    print(f"{found['machine']}: {found['preset']}, histories of {found['tokens mean']:.0f} tokens on average")
-    for name in ("transformers", "ours"):
-        print(f"  {name:<14}{found[f'{name} histories/s']:8.1f} histories/s")
-    print(f"  x {found['x']:.1f}; the bank takes {found['bank share of a step']:.1%} of the time")
-    print("  losses most apart: " + json.dumps({k: v for k, v in found["curve"].items() if k != "losses"}))
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

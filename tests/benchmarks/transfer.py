@@ -35,8 +35,8 @@ from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.blend import Blend, tune_recency
-from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
+from listing_vibes.scoring.ranking_names import NEAR_RECENT
 from listing_vibes.training.api import train
 
 TOWNS = (

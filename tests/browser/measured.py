@@ -12,9 +12,9 @@ from listing_vibes.run.fits import FILE, Fit, save_fits
 WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FILE)
 #: What serving adds, as an evaluation may find it.
 FITS = [
-    Fit(name="model only + recency", days=60, weight=5.0),
-    Fit(name="model only + neighbors", space="attributes", share=2.0),
-    Fit(name="model only + neighbors + recency", space="attributes", share=2.0, days=60, weight=5.0),
+    Fit(name="model + recency", days=60, weight=5.0),
+    Fit(name="model + neighbors", space="attributes", share=2.0),
+    Fit(name="model + neighbors + recency", space="attributes", share=2.0, days=60, weight=5.0),
 ]
 METRICS = {
     "protocol": "temporal",
@@ -22,9 +22,9 @@ METRICS = {
     "users": 12,
     "results": {
         "default ranking": {"recall@30": {"value": 0.4, "low": 0.3, "high": 0.5}},
-        "ease": {"recall@30": {"value": 0.2, "low": 0.1, "high": 0.3}},
+        "EASE": {"recall@30": {"value": 0.2, "low": 0.1, "high": 0.3}},
     },
-    "differences": {"default ranking - ease": {"recall@30": {"value": 0.2, "p_value": 0.01, "p_holm": 0.03}}},
+    "differences": {"default ranking - EASE": {"recall@30": {"value": 0.2, "p_value": 0.01, "p_holm": 0.03}}},
     "slices": {
         name: {
             "queries": 9,
@@ -51,7 +51,7 @@ def write_measured(run: Path) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "user_id": last["user_id"], "at": last["timestamp"], "target": last["listing_id"],
-            "history_length": 8, "rank of default ranking": [1, 9], "rank of ease": [3, 2],
+            "history_length": 8, "rank of default ranking": [1, 9], "rank of EASE": [3, 2],
         }
     )  # fmt: skip
     frame.to_parquet(run / "queries.parquet", index=False)

@@ -17,7 +17,7 @@ name = "popularity"
 question = "ladder"
 baseline = "popularity"
 [[variant]]
-name = "neighbours"
+name = "neighbors"
 question = "ladder"
 reference = "popularity"
 baseline = "itemknn"
@@ -44,12 +44,12 @@ def test_json_is_one_document_and_progress_goes_to_stderr(market, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert [one["name"] for one in document["variants"]] == ["popularity", "neighbours"]
+    assert [one["name"] for one in document["variants"]] == ["popularity", "neighbors"]
     assert document["seeds"] == [5] and "has no photos" in document["left_out"]["looks"]
-    assert "neighbours, seed 5: done in" in done.stderr and "has no photos" in done.stderr
+    assert "neighbors, seed 5: done in" in done.stderr and "has no photos" in done.stderr
     table = pd.read_parquet(out / "ablation.parquet")
     value = document["variants"][1]["results"]["recall@30"]["value"]
-    mine = table[(table["variant"] == "neighbours") & table["seed"].isna() & (table["slice"] == "all")]
+    mine = table[(table["variant"] == "neighbors") & table["seed"].isna() & (table["slice"] == "all")]
     assert value == mine[(mine["metric"] == "recall") & (mine["k"] == 30)]["value"].item()
     assert {"ablation.png", "ablation.svg"} <= {path.name for path in out.iterdir()}
 

@@ -57,7 +57,7 @@ def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders, tmp_p
     run, out = tmp_path / "run", tmp_path / "queries.parquet"
     shutil.copytree(folders / "run", run)  # the other tests' run is one that was not evaluated
     document = json.loads(vibes("evaluate", run, "--json", "--queries", out).stdout)
-    baselines = {"popularity", "recent popularity", "itemknn", "ease", "als"}
+    baselines = {"popularity", "recent popularity", "ItemKNN", "EASE", "ALS"}
     assert {"default ranking", "model only"} | baselines <= set(document["results"])
     recall = document["results"]["default ranking"]["recall@30"]
     assert {"value", "low", "high"} == set(recall)

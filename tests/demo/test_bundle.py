@@ -97,7 +97,7 @@ def test_the_run_holds_all_that_the_explorer_shows(demo):
     assert set(demo.spaces) == {"model", "photos", "attributes"}
     results = demo.metrics["results"]
     recall = {name: one["recall@30"]["value"] for name, one in results.items()}
-    assert recall["popularity"] < recall["als"] < recall["default ranking"] < recall["oracle"]
+    assert recall["popularity"] < recall["ALS"] < recall["default ranking"] < recall["oracle"]
     places = pd.read_parquet(demo.path / "map.parquet")
     assert set(places["space"]) == set(demo.spaces) and places[["x", "y"]].notna().all().all()
     ladder = pd.read_parquet(demo.path / "ablation.parquet")

@@ -63,9 +63,9 @@ def test_the_cards_figures_are_those_of_the_bundled_run():
     assert {name for name, *_ in rows} >= {
         "default ranking",
         "popularity",
-        "itemknn",
-        "ease",
-        "als",
+        "ItemKNN",
+        "EASE",
+        "ALS",
         "attribute neighbors",
         "oracle",
     }

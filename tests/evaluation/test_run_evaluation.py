@@ -80,18 +80,16 @@ def test_what_cannot_be_measured_is_one_sentence(trained, bare, tmp_path):
 @pytest.mark.slow
 def test_baselines_that_take_long_are_left_out_and_it_says_so(trained, measured):
     everything, fast = measured[1], evaluate(trained, baselines="fast", save=False)
-    assert set(everything.ranks) - set(fast.ranks) == {"ease", "als"} and "left out" not in everything.notes
-    for name in ("popularity", "itemknn", "attribute neighbors", "default ranking", "model only + recency"):
+    assert set(everything.ranks) - set(fast.ranks) == {"EASE", "ALS"} and "left out" not in everything.notes
+    for name in ("popularity", "ItemKNN", "attribute neighbors", "default ranking", "model + recency"):
         assert np.array_equal(everything.ranks[name], fast.ranks[name])
     assert "EASE" in fast.notes["left out"] and "EASE" in describe_notes(fast.to_dict())
 
 
 def test_without_baselines_the_model_and_its_blends_are_measured(trained):
     alone = evaluate(trained, baselines="none", save=False)
-    assert {"default ranking", "model only", "model only + recency", "model only + neighbors"} <= set(
-        alone.ranks
-    )
-    assert not {"popularity", "itemknn", "attribute neighbors", "model only + ids"} & set(alone.ranks)
+    assert {"default ranking", "model only", "model + recency", "model + neighbors"} <= set(alone.ranks)
+    assert not {"popularity", "ItemKNN", "attribute neighbors", "model + ids"} & set(alone.ranks)
     assert alone.notes["left out"]
 
 
@@ -120,11 +118,11 @@ def test_of_drawn_users_each_query_is_ranked_as_it_was(measured, trained):
     ],
 )
 def test_the_blend_that_is_furthest_and_significantly_ahead_is_named(recency, neighbors, model_only, blend):
-    names = {"model only + recency": recency, "model only + neighbors": neighbors, "model only": model_only}
+    names = {"model + recency": recency, "model + neighbors": neighbors, "model only": model_only}
     differences = {
         f"default ranking - {name}": {"recall@30": {"value": value, "p_holm": p}}
         for name, (value, p) in {**names, "popularity": (-0.9, 0.0)}.items()
     }
-    blends = {"model only + recency": "recency", "model only + neighbors": "neighbors"}
+    blends = {"model + recency": "recency", "model + neighbors": "neighbors"}
     found = better_blend(differences, blends)
     assert f"`--blend {blend}`" in found if blend else not found

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from listing_vibes.evaluation import sequential as module
 from listing_vibes.evaluation.sequential import LEVEL, always_valid, log_evidence, needed
 
 
@@ -53,10 +52,7 @@ def test_four_of_five_have_ended_when_it_says_so(share, null):
     assert 0.78 < ended.mean() < 0.92
 
 
-def test_looks_are_at_the_same_places_however_long_it_becomes(monkeypatch):
-    monkeypatch.setattr(module, "LOOKS", 10)
-    assert module._looks(7).tolist() == list(range(1, 8))
-    assert module._looks(27).tolist() == [*range(1, 11), 12, 14, 16, 18, 20, 24]
+def test_a_rejected_share_stays_rejected_however_long_it_becomes():
     outcomes, before = np.random.default_rng(4).random(300) < 0.6, (0.0, 1.0)
     for count in range(1, 301):
         found = always_valid(outcomes[:count])

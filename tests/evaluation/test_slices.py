@@ -77,10 +77,10 @@ def test_groups_of_stability_are_those_of_a_loop(random_log, always_live, timed)
             groups.append(("week", str((int(queries.at[row]) - split.t2) // (7 * DAY) + 1)))
         for group in groups:
             hits = expected.setdefault(group, {}).setdefault(int(queries.user[row]), [])
-            hits.append(found.ranks["itemknn"][row] <= 30)
+            hits.append(found.ranks["ItemKNN"][row] <= 30)
     rows = json.loads(json.dumps(found.to_dict(), allow_nan=False))["stability"]
-    mine = {(row["by"], row["group"]): row for row in rows if row["scorer"] == "itemknn"}
-    assert {row["scorer"] for row in rows} == {"itemknn", "popularity"} and set(mine) == set(expected)
+    mine = {(row["by"], row["group"]): row for row in rows if row["scorer"] == "ItemKNN"}
+    assert {row["scorer"] for row in rows} == {"ItemKNN", "popularity"} and set(mine) == set(expected)
     for group, users in expected.items():
         row = mine[group]
         assert row["value"] == pytest.approx(np.mean([np.mean(hits) for hits in users.values()]))

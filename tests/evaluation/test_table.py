@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from listing_vibes.evaluation.table import differences_frame, results_frame, slices_frames
+from listing_vibes.evaluation.result import differences_frame, results_frame, slices_frames
 from listing_vibes.tables import WIDTH, render_table
 
 SCORERS = ["model", "model + recency"]

@@ -145,7 +145,7 @@ def _before_evaluation(folder: Path) -> None:
     assert old != folder / "run"
     metrics = json.loads((old / "metrics.json").read_text())
     (old / "metrics.json").write_text(json.dumps(metrics | {"queries": 1}))
-    save_fits(old, [Fit(name="model only + recency", days=3, weight=9.0)])
+    save_fits(old, [Fit(name="model + recency", days=3, weight=9.0)])
     pd.DataFrame({"user_id": ["a"], "at": [1], "target": ["b"], "rank of model": [1]}).to_parquet(
         old / "queries.parquet", index=False
     )

@@ -68,7 +68,7 @@ def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
     for name in set(evaluation.names) & {
         "default ranking",
         "recent popularity",
-        "itemknn",
+        "ItemKNN",
         "attribute neighbors",
     }:
         lists = first_places(run, scorer_of(run, split, name), queries, 100)
@@ -107,5 +107,5 @@ def test_a_model_from_elsewhere_is_asked_again_what_its_evaluation_asked(trained
     for target, rank, best in zip(found["target"], found["rank of default ranking"], lists, strict=True):
         assert rank > 100 or best[rank - 1] == target
     # The end of that training is none from which weeks of this market are counted.
-    slices = compare(run, run, other="model only + recency").slices
+    slices = compare(run, run, other="model + recency").slices
     assert slices and not [name for name in slices if name.startswith("week")]

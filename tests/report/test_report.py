@@ -18,18 +18,18 @@ from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.result import TUNED, WITHIN
-from listing_vibes.insight.rankings import method_name
 from listing_vibes.model.settings import Resolved
 from listing_vibes.report.page import report_html, write_report
 from listing_vibes.report.text import USED_UP, describe_cold, describe_limits, describe_method
+from listing_vibes.scoring.ranking_names import method_name
 
 METRICS = {
     "protocol": "temporal", "queries": 40, "users": 12,
     "results": {
         "default ranking": {"recall@30": {"value": 0.3217, "low": 0.25, "high": 0.4}, "mrr": {"value": 0.1, "low": 0.0, "high": 0.2}},
-        "ease": {"recall@30": {"value": 0.2504, "low": None, "high": None}, "mrr": {"value": 0.05, "low": None, "high": None}},
+        "EASE": {"recall@30": {"value": 0.2504, "low": None, "high": None}, "mrr": {"value": 0.05, "low": None, "high": None}},
     },
-    "differences": {"default ranking - ease": {"recall@30": {"value": 0.0713, "low": 0.0, "high": 0.1, "p_value": 0.01, "p_holm": 0.03}}},
+    "differences": {"default ranking - EASE": {"recall@30": {"value": 0.0713, "low": 0.0, "high": 0.1, "p_value": 0.01, "p_holm": 0.03}}},
     "slices": {
         "cold listings": {"queries": 7, "users": 5, "results": {"default ranking": {"recall@30": {"value": 0.142, "low": 0.1, "high": 0.2}}}},
         "week 3": {"queries": 7, "users": 5, "results": {"default ranking": {"recall@30": {"value": 0.99, "low": 0.1, "high": 1}}}},
@@ -84,7 +84,7 @@ def test_it_is_one_file_that_asks_nothing_of_the_network(run, tmp_path):
 
 
 def test_its_figures_are_those_of_the_metrics(run):
-    served = {"default ranking - model only + neighbors": METRICS["differences"]["default ranking - ease"]}
+    served = {"default ranking - model + neighbors": METRICS["differences"]["default ranking - EASE"]}
     metrics = METRICS | {"differences": METRICS["differences"] | served}
     (run / "metrics.json").write_text(json.dumps(metrics))
     text = words(report_html(Run.open(run)))
@@ -113,7 +113,7 @@ def test_its_table_has_every_figure_of_every_method(run):
         name: {
             one: dict(zip(("low", "value", "high"), sorted(rng.random(3)), strict=True)) for one in measures
         }
-        for name in ("default ranking", "popularity", "ease", "attribute neighbors", "oracle")
+        for name in ("default ranking", "popularity", "EASE", "attribute neighbors", "oracle")
     }
     (run / "metrics.json").write_text(json.dumps(METRICS | {"results": results}))
     html = report_html(Run.open(run))
@@ -204,7 +204,7 @@ def test_no_word_of_a_market_or_a_run_becomes_markup(tmp_path):
         path = embed_run(market, folder / f"run {word.replace('/', ' ')}")
         write_map(path)
         results = {f"{name} {word}": one for name, one in METRICS["results"].items()}
-        differences = {f"default ranking - {word}": METRICS["differences"]["default ranking - ease"]}
+        differences = {f"default ranking - {word}": METRICS["differences"]["default ranking - EASE"]}
         told = {
             "results": METRICS["results"] | results,
             "differences": differences,

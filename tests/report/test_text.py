@@ -29,23 +29,23 @@ from listing_vibes.report.text import compare_methods, corrected_interval, descr
 def test_a_difference_has_its_corrected_interval_and_verdict(found, interval, verdict):
     assert corrected_interval(found) == pytest.approx(interval, abs=1e-3)
     differences = {
-        "default ranking - als": {"recall@30": found},
+        "default ranking - ALS": {"recall@30": found},
         "default ranking - oracle": {"recall@30": found},
     }
-    text = describe_difference({"differences": differences}, "als")
+    text = describe_difference({"differences": differences}, "ALS")
     assert verdict in text and f"{100 * abs(found['value']):.1f} points" in text
     groups = {word: names for word, names in compare_methods(differences).items() if names}
-    assert len(groups) == 1 and verdict in next(iter(groups)) and [*groups.values()] == [["als"]]
-    assert describe_difference({}, "als") == ""
+    assert len(groups) == 1 and verdict in next(iter(groups)) and [*groups.values()] == [["ALS"]]
+    assert describe_difference({}, "ALS") == ""
 
 
 def test_the_best_baseline_uses_no_model_and_is_not_the_ceiling():
     values = {
         "default ranking": 0.3,
-        "ease": 0.2,
+        "EASE": 0.2,
         "attribute neighbors": 0.25,
         "oracle": 0.9,
-        "model only + recency": 0.35,
+        "model + recency": 0.35,
     }
     results = {name: {"recall@30": {"value": value}} for name, value in values.items()}
     assert best_baseline(results) == "attribute neighbors"

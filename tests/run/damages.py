@@ -151,11 +151,11 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "metrics: deep": ("metrics.json", _text("metrics.json", '{"a":' * 50_000)),
     "serving: a day of 5,000 digits": (
         "serving.json",
-        _text("serving.json", '[{"name": "model only + recency", "days": ' + "9" * 5000 + "}]"),
+        _text("serving.json", '[{"name": "model + recency", "days": ' + "9" * 5000 + "}]"),
     ),
     "serving: infinite": (
         "serving.json",
-        _text("serving.json", '[{"name": "model only + recency", "days": 3, "weight": Infinity}]'),
+        _text("serving.json", '[{"name": "model + recency", "days": 3, "weight": Infinity}]'),
     ),
     "map: NaN": ("map.parquet", _map(x=np.nan)),
     "map: words": ("map.parquet", _map(y="far")),

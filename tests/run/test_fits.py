@@ -104,7 +104,7 @@ def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):
     ("added", "nearest"), [*((row, False) for row in ROWS), *((row, True) for row in ROWS if "neigh" in row)]
 )
 def test_it_recommends_what_the_row_puts_first(run, added, nearest):
-    (fit,) = [one for one in load_fits(run.path) if one.name == "model only + " + added.replace("+", " + ")]
+    (fit,) = [one for one in load_fits(run.path) if one.name == "model + " + added.replace("+", " + ")]
     fit = fit.model_copy(
         update={
             "weight": 0.3 * (fit.days is not None),
@@ -165,9 +165,9 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
 def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
     kept = load_fits(run.path)
     try:
-        save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="text", share=0.5)])
+        save_fits(results_of(run.path), [Fit(name="model + neighbors", space="text", share=0.5)])
         assert len(run.recommend("u1", 3, blend="neighbours")) == 3
-        save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="sounds", share=0.5)])
+        save_fits(results_of(run.path), [Fit(name="model + neighbors", space="sounds", share=0.5)])
         with pytest.raises(VibesError, match="has no sounds vectors for neighbors"):
             run.recommend("u1", blend="neighbours")
     finally:

@@ -14,8 +14,8 @@ from listing_vibes.run.histories import Event, of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 
-NEAR = Fit(name="model only + neighbors", space="attributes", decay=0.8, share=0.6)
-RECENT = Fit(name="model only + recency", days=20, weight=0.3)
+NEAR = Fit(name="model + neighbors", space="attributes", decay=0.8, share=0.6)
+RECENT = Fit(name="model + recency", days=20, weight=0.3)
 
 
 @pytest.fixture(scope="module", params=[0.0, 0.5], ids=["plain", "late"])

@@ -160,19 +160,19 @@ def test_the_models_own_row_stays_what_it_is(setting):
     rows = with_serving(model, first, near, log, split, catalogue)
     assert [row.name for row in rows] == [
         "model only",
-        "model only + recency",
-        "model only + neighbors",
-        "model only + neighbors + recency",
-        "model only + ids",
+        "model + recency",
+        "model + neighbors",
+        "model + neighbors + recency",
+        "model + ids",
     ]
     assert np.array_equal(rows[0].score(split.test), model.score(split.test))
     found = evaluate(rows, log, split, catalogue)
-    assert f"model only + ids = {rows[4].note}" in found.table()
+    assert f"model + ids = {rows[4].note}" in found.table()
     assert rows[4].note.endswith(f"+ {rows[4].id_share:.3g} x {rows[4].ids.name}, both standardized")
-    assert found.to_dict()["notes"]["model only + recency"].endswith(f"last {rows[1].recent.days} days)")
+    assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
     both = rows[3]
     assert both.neighbors.scorer is near[1] and both.share in SHARES and both.recent.days in WINDOWS
     assert rows[2].neighbors in near and rows[4].ids in first[1:] and rows[4].id_share > 0
     assert [row.name for row in with_serving(model, first[:1], [], log, split, catalogue)] == [
-        "model only", "model only + recency",
+        "model only", "model + recency",
     ]  # fmt: skip

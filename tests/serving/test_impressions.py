@@ -19,7 +19,7 @@ from listing_vibes.serving.impressions import COLUMNS, Impression, ImpressionLog
 from listing_vibes.serving.service.app import REQUEST_ID
 from listing_vibes.serving.service.service import RECORD_S
 
-A, B = Maker("a", 2, "model"), Maker("b", 0, "model only + recency")
+A, B = Maker("a", 2, "model"), Maker("b", 0, "model + recency")
 
 
 def impression(number: int, listings: list[str], **more) -> Impression:
@@ -46,7 +46,7 @@ def test_a_response_is_one_row_a_listing(tmp_path):
     assert table["arm"].fillna("-").tolist() == ["-", "-", "-", "B", "B", "-", "A"]
     assert table["tried"].tolist() == [False, False, False, True, True, True, True]
     assert table["run"].tolist() == ["a", "a", "a", "b", "b", "a", "a"]
-    assert table["scorer"][3] == "model only + recency"
+    assert table["scorer"][3] == "model + recency"
     assert table["version"].tolist() == [2, 2, 2, 0, 0, 2, 2]
     assert table["rules"][2] == '{"where":["rooms>=3"]}' and pd.isna(table[C.USER][2])
     assert table["time"][0] == pd.Timestamp("2023-11-14T22:13:20.000001Z")

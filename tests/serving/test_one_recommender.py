@@ -29,14 +29,14 @@ from listing_vibes.serving.batch.job import prepare, score_here
 from listing_vibes.serving.refresh.pushes import updated_pushes
 
 NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
-IDS = {"ids": "itemknn", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
+IDS = {"ids": "ItemKNN", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
 RECENT = {"days": 20, "weight": 0.3}
 FITS = [
-    Fit(name="model only + recency", **RECENT),
-    Fit(name="model only + neighbors", **NEAR),
-    Fit(name="model only + neighbors + recency", **NEAR, **RECENT),
-    Fit(name="model only + ids", **IDS),
-    Fit(name="model only + neighbors + recency + ids", **NEAR, **IDS, **RECENT),
+    Fit(name="model + recency", **RECENT),
+    Fit(name="model + neighbors", **NEAR),
+    Fit(name="model + neighbors + recency", **NEAR, **RECENT),
+    Fit(name="model + ids", **IDS),
+    Fit(name="model + neighbors + recency + ids", **NEAR, **IDS, **RECENT),
 ]
 MOMENTS = [None, "2025-02-20"]
 

@@ -94,7 +94,7 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
     assert weight > 0 and run.manifest.settings.training.recent_days == 0
     assert (run.additions(None).fit.days, run.additions(None).fit.weight) == (days, weight)
     measured = evaluate_run(run, baselines="fast")
-    assert np.array_equal(measured.ranks["default ranking"], measured.ranks["model only + recency"])
+    assert np.array_equal(measured.ranks["default ranking"], measured.ranks["model + recency"])
     assert not np.array_equal(measured.ranks["default ranking"], measured.ranks["model only"])
     train(small_market, tmp_path / "near", changed(quick, bf16=False, recency_days="auto"), None)
     fit = Run.open(tmp_path / "near").additions(None).fit

@@ -16,7 +16,7 @@ from listing_vibes.run.fits import copy_fits, load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.scoring.named import NEAR_RECENT
+from listing_vibes.scoring.ranking_names import NEAR_RECENT
 from listing_vibes.training.refit import refit_encoder, refit_settings
 from listing_vibes.training.train import train
 
@@ -55,17 +55,17 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
     np.testing.assert_array_equal(before.queries.event, after.queries.event)
     assert after.notes["baselines"] == WITHIN and "baselines" not in before.notes
     assert NEAR_RECENT in after.results  # what is to be had without any model
-    assert not [name for name in after.results if name.startswith("model only +")]  # nothing could be fitted
+    assert not [name for name in after.results if name.startswith("model +")]  # nothing could be fitted
     save_metrics(Run.open(whole[0]), before)
     copy_fits(whole[0], again[0])
     after = evaluate_run(Run.open(again[0]))
     rows = [
-        "model only + recency",
-        "model only + neighbors",
-        "model only + neighbors + recency",
-        "model only + ids",
+        "model + recency",
+        "model + neighbors",
+        "model + neighbors + recency",
+        "model + ids",
     ]
-    assert [name for name in after.results if name.startswith("model only +")] == rows
+    assert [name for name in after.results if name.startswith("model +")] == rows
     assert {name: after.notes[name] for name in rows} == {name: before.notes[name] for name in rows}
     save_metrics(Run.open(again[0]), after)
     assert load_fits(again[0]) == load_fits(whole[0])

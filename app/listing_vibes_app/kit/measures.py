@@ -1,23 +1,16 @@
-"""Measures on pages: names of methods, shares as percentages, intervals, and the ablation of a run."""
+"""Measures on pages: shares as percentages, intervals, and the ablation of a run."""
 
 import pandas as pd
 import streamlit as st
 
 from listing_vibes.ablation.table import read_ablation
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.rankings import NAMES
 from listing_vibes.words import percent
 from listing_vibes_app.kit.charts import interval
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
-from listing_vibes_app.view.formats import words
 
 RECALL_HELP = "Of the listings that users interacted with next, the share that was in our 30."
 ABLATION = "ablation.parquet"
-
-
-def method_name(name: str) -> str:
-    """Return the display name of a scorer."""
-    return NAMES.get(name, words(name))
 
 
 def recall_columns(table: pd.DataFrame) -> dict[str, list[str]]:

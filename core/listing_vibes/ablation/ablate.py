@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from listing_vibes.ablation.figure import save_figure
-from listing_vibes.ablation.grid import ORACLE, Grid, Inputs, Plan, Planned, make_plan
+from listing_vibes.ablation.grid import Grid, Inputs, Plan, Variant, make_plan
 from listing_vibes.ablation.jobs import Job, run_jobs
 from listing_vibes.ablation.table import Measured, ablation_table, render_ablation, variant_results
 from listing_vibes.ablation.worker import JOB, OUTCOME, RANKS, JobSettings, save_ranks
@@ -31,6 +31,7 @@ from listing_vibes.market.splits import Split
 from listing_vibes.model.settings import Resolved, Settings
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.ranking_names import ORACLE
 from listing_vibes.words import count
 
 OracleOf = Callable[[EventLog], Scorer]
@@ -123,15 +124,18 @@ def ablate(
         report(Notice(sentence))
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out, "vibes ablate"):
-        jobs = {
-            planned.name: _make_jobs(planned, market, out, base, seeds, photo_encoder)
-            for planned in plan.variants
-        }
-        for planned in plan.variants:
-            (job, *_) = jobs[planned.name]
-            if planned.variant.baseline == ORACLE and oracle is not None and not job.finished:
+        jobs = {}
+        for variant in plan.variants:
+            settings = grid.settings(variant)
+            # A baseline hardly depends on the seed.
+            each = seeds[:1] if settings is None else seeds
+            jobs[variant.name] = [
+                _make_job(variant, settings or base, seed, market, out, photo_encoder) for seed in each
+            ]
+            first = jobs[variant.name][0]
+            if variant.baseline == ORACLE and oracle is not None and not first.is_finished:
                 report(Stage("oracle"))
-                save_ranks(job.folder, evaluate([oracle(log)], log, split, catalogue), market, "")
+                save_ranks(first.folder, evaluate([oracle(log)], log, split, catalogue), market, "")
         run_jobs([job for group in jobs.values() for job in group], processes or cores(), report)
         result = _gather(plan, jobs, market, split)
         path = out / "ablation.parquet"
@@ -161,53 +165,43 @@ def folder_of(out: Path, name: str, seed: int) -> Path:
     return out / "variants" / f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}" / str(seed)
 
 
-def _make_jobs(
-    planned: Planned, market: Market, out: Path, base: Settings, seeds: Sequence[int], photo_encoder: str
-) -> list[Job]:
-    """Return one job per seed; a baseline, which hardly depends on the seed, has only the first one."""
-    jobs = []
-    for seed in seeds if planned.settings is not None else seeds[:1]:
-        settings = (planned.settings or base).model_copy(update={"seed": seed})
-        folder = folder_of(out, planned.name, seed)
-        job = JobSettings(
-            market=str(market.path.resolve()),
-            fingerprint=market.fingerprint,
-            baseline=planned.variant.baseline,
-            # Settings that the grid leaves open are resolved from the market, as in `vibes train`.
-            settings=settings.model_dump(mode="json", exclude_none=True, exclude_unset=True),
-            serving=planned.variant.serving,
-            control=planned.variant.control,
-            photo_encoder=photo_encoder,
+def _make_job(
+    variant: Variant, settings: Settings, seed: int, market: Market, out: Path, photo_encoder: str
+) -> Job:
+    folder = folder_of(out, variant.name, seed)
+    settings = settings.model_copy(update={"seed": seed})
+    job = JobSettings(
+        market=str(market.path.resolve()),
+        fingerprint=market.fingerprint,
+        baseline=variant.baseline,
+        # Settings that the grid leaves open are resolved from the market, as in `vibes train`.
+        settings=settings.model_dump(mode="json", exclude_none=True, exclude_unset=True),
+        serving=variant.serving,
+        control=variant.control,
+        photo_encoder=photo_encoder,
+    )
+    before = read_json(folder / JOB, f"remove {folder}", JobSettings.model_validate)
+    if before is not None and before.model_copy(update={"market": job.market}) != job:
+        raise VibesError(
+            f"{out} holds '{variant.name}' of another state of {market.path} or with other settings than the grid has "
+            "now; choose another folder, or give the variant another name."
         )
-        before = read_json(folder / JOB, f"remove {folder}", JobSettings.model_validate)
-        if before is not None and before.model_copy(update={"market": job.market}) != job:
-            raise VibesError(
-                f"{out} holds '{planned.name}' of another state of {market.path} or with other settings than the grid has "
-                "now; choose another folder, or give the variant another name."
-            )
-        write_json(folder / JOB, job.model_dump())
-        jobs.append(Job(planned.name, seed, folder))
-    return jobs
+    write_json(folder / JOB, job.model_dump())
+    return Job(variant.name, seed, folder)
 
 
 def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, split: Split) -> Ablation:
-    """Collect the saved ranks; a reference that failed is replaced by its own reference."""
-    measured: list[Measured] = []
+    """Collect the saved ranks."""
+    measured: dict[str, Measured] = {}
     failed: dict[str, str] = {}
     notes: dict[str, str] = {}
-    instead: dict[str, str | None] = {}
     queries: pd.DataFrame | None = None
-    for planned in plan.variants:
-        reference = instead.get(planned.reference or "", planned.reference)
-        for job in jobs[planned.name]:
-            if not job.finished:
-                failed.setdefault(planned.name, f"seed {job.seed}: {job.state.error}")
-        finished = [job for job in jobs[planned.name] if job.finished]
-        if not finished:
-            instead[planned.name] = reference
-            continue
+    for variant in plan.variants:
         ranks, coverage = {}, {}
-        for job in finished:
+        for job in jobs[variant.name]:
+            if not job.is_finished:
+                failed.setdefault(variant.name, f"seed {job.seed}: {job.error}")
+                continue
             frame = pd.read_parquet(job.folder / RANKS)
             queries = frame if queries is None else queries
             if not frame[["user_id", "target"]].equals(queries[["user_id", "target"]]):
@@ -217,8 +211,10 @@ def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, split: Split
             outcome: dict[str, Any] = read_json(job.folder / OUTCOME, f"remove {job.folder}") or {}
             ranks[job.seed], coverage[job.seed] = frame["rank"].to_numpy(np.int64), tuple(outcome["coverage"])
             if outcome["note"]:
-                notes.setdefault(planned.name, outcome["note"])
-        measured.append(Measured(planned.name, reference, ranks, planned.variant.question, coverage))
+                notes.setdefault(variant.name, outcome["note"])
+        if ranks:
+            reference = plan.reference_of(variant, measured)
+            measured[variant.name] = Measured(variant.name, reference, ranks, variant.question, coverage)
     if queries is None:
         raise VibesError(f"No variant could be measured; the first one failed: {next(iter(failed.values()))}")
     masks = slice_masks(
@@ -232,7 +228,7 @@ def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, split: Split
         "protocol": split.protocol,
         "queries": len(split.test),
         "users": len(np.unique(split.test.user)),
-        "seeds": sorted({seed for variant in measured for seed in variant.ranks}),
+        "seeds": sorted({seed for variant in measured.values() for seed in variant.ranks}),
     }
-    table = ablation_table(measured, split.test.user, masks)
-    return Ablation(table, measured, head, plan.left_out, failed, notes)
+    table = ablation_table([*measured.values()], split.test.user, masks)
+    return Ablation(table, [*measured.values()], head, plan.left_out, failed, notes)

@@ -1,7 +1,7 @@
-"""Controls with shuffled or random content: their gain comes from distinguishing listings, not from the content.
+"""Controls with shuffled content: their gain comes from distinguishing listings, not from the content.
 
-A model may recognize a listing by its photo without using what it shows. A model with another listing's photos,
-or with random vectors, shows how much of a gain is of that kind.
+A model may recognize a listing by its photo without using what it shows. A model with another listing's photos
+shows how much of a gain is of that kind.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import PhotoVectors
@@ -52,18 +51,6 @@ def donors(has: np.ndarray, seed: int = SEED) -> np.ndarray:
     return donor
 
 
-def random_like(vectors: np.ndarray, seed: int = SEED) -> np.ndarray:
-    """Return random directions with the norms of `vectors` (N, width), float32; equal rows stay equal."""
-    if not len(vectors):
-        return vectors.astype(np.float32)
-    distinct, row = np.unique(vectors, axis=0, return_inverse=True)
-    drawn = np.random.default_rng([seed, 12]).standard_normal(distinct.shape)
-    drawn *= np.linalg.norm(distinct.astype(np.float32), axis=1, keepdims=True) / np.linalg.norm(
-        drawn, axis=1, keepdims=True
-    )
-    return drawn[row.ravel()].astype(np.float32)
-
-
 def _shuffled_photos(market: Market, photos: PhotoVectors | None) -> Content:
     owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
     rows = [np.flatnonzero(owner == row) for row in range(len(market.listings))]
@@ -77,34 +64,15 @@ def _shuffled_photos(market: Market, photos: PhotoVectors | None) -> Content:
     return replace(market, photos=table), photos
 
 
-def _random_photos(market: Market, photos: PhotoVectors | None) -> Content:
-    if photos is not None:
-        photos = replace(photos, vectors=random_like(photos.vectors).astype(photos.vectors.dtype))
-    return market, photos
-
-
 def _shuffled_texts(market: Market, photos: PhotoVectors | None) -> Content:
-    names = _text_attributes(market)
+    names = [attribute.name for attribute in market.attributes if attribute.kind == "text"]
     donor = donors(market.listings[names].notna().any(axis=1).to_numpy())
     moved = {name: market.listings[name].to_numpy()[donor] for name in names}
     return replace(market, listings=market.listings.assign(**moved)), photos
 
 
-def _random_texts(market: Market, photos: PhotoVectors | None) -> Content:
-    """Replace each text by as many random words of the market; equal texts stay equal."""
-    texts = market.listings[_text_attributes(market)].astype(object)
-    distinct = [
-        text for text in pd.unique(texts.to_numpy().ravel()) if isinstance(text, str) and text.split()
-    ]
-    words = sorted({word for text in distinct for word in text.split()})
-    rng = np.random.default_rng([SEED, 14])
-    drawn = {text: " ".join(rng.choice(words, len(text.split()))) for text in distinct}
-    random = {name: texts[name].map(drawn) for name in texts}
-    return replace(market, listings=market.listings.assign(**random)), photos
-
-
-def _permuted_meta(market: Market, photos: PhotoVectors | None) -> Content:
-    """Permute action and duration between events; unwanted events are unchanged, since they determine the training examples."""
+def _shuffled_event_features(market: Market, photos: PhotoVectors | None) -> Content:
+    """Shuffle action and duration between events; unwanted events are unchanged, since they determine the training examples."""
     names = [name for name in (C.ACTION, C.DURATION) if name in market.events]
     requested = np.ones(len(market.events), bool)
     if C.ACTION in names:
@@ -115,15 +83,9 @@ def _permuted_meta(market: Market, photos: PhotoVectors | None) -> Content:
     return replace(market, events=market.events.assign(**permuted)), photos
 
 
-def _text_attributes(market: Market) -> list[str]:
-    return [attribute.name for attribute in market.attributes if attribute.kind == "text"]
-
-
 #: Controls by the name for a variant's `control`.
 CONTROLS: dict[str, Callable[[Market, PhotoVectors | None], Content]] = {
     "shuffled-photos": _shuffled_photos,
-    "random-photos": _random_photos,
     "shuffled-texts": _shuffled_texts,
-    "random-texts": _random_texts,
-    "permuted-meta": _permuted_meta,
+    "shuffled-event-features": _shuffled_event_features,
 }

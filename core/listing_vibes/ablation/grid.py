@@ -1,7 +1,7 @@
 """The grid of an ablation: variants in TOML, each with a few settings, and the selection of variants for a market."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,9 +18,9 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.registry import one_of
 from listing_vibes.scoring.named import baseline_names
+from listing_vibes.scoring.ranking_names import ORACLE
 
 PACKAGED = ("default", "ladder")
-ORACLE = "oracle"
 #: Settings that are the same for all variants: a variant with a different one would be evaluated on other queries.
 FIXED = ("seed", "split")
 
@@ -142,47 +142,40 @@ class Inputs:
 def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
     """Return the settings that have an effect on a market: two variants with equal ones train the same model."""
     result = settings.model_dump(mode="json")
-    features, training = result["features"], result["training"]
-    default = FeatureConfig().model_dump(mode="json")
+    features, default = result["features"], FeatureConfig().model_dump(mode="json")
     photos = min(settings.features.photo_tokens, inputs.photos)
     if not photos:
         features |= {key: value for key, value in default.items() if key.startswith("photo")}
     features["photos"] = min(features["photos"], photos)
     features["meta"] &= inputs.meta
     features["text"] &= inputs.text
+    features["words"] &= inputs.text
     if not features["text"]:
         features["text_views"] = default["text_views"]
-    if not inputs.text:
-        features["words"] = False
-    elif features["tokenisation"] == "wordpiece":
-        features["words"] = default["words"]
     if not inputs.timestamps:
-        training["recency_days"] = 0
-    if not settings.training.bank_size:
-        training |= {"bank_every": 0, "bank_size": 0}
+        result["training"]["recency_days"] = 0
     return result
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A variant that is evaluated."""
-
-    variant: Variant
-    reference: str | None  # an evaluated variant
-    settings: Settings | None  # None for a baseline
-
-    @property
-    def name(self) -> str:
-        """Return the name of the variant."""
-        return self.variant.name
-
-
-@dataclass(frozen=True)
 class Plan:
-    """The variants of a grid that are evaluated on a market, and the reason by name for each one left out."""
+    """The variants of a grid that are evaluated on a market.
 
-    variants: list[Planned]
+    Attributes:
+        left_out: the reason by name for each variant that is left out.
+        instead: by name of a variant the one that stands in for it as a reference.
+    """
+
+    variants: list[Variant]
     left_out: dict[str, str]
+    instead: dict[str, str | None]
+
+    def reference_of(self, variant: Variant, evaluated: Collection[str]) -> str | None:
+        """Return the evaluated variant to compare with."""
+        name = variant.reference
+        while name is not None and name not in evaluated:
+            name = self.instead[name]
+        return name
 
 
 def make_plan(
@@ -193,48 +186,35 @@ def make_plan(
 ) -> Plan:
     """Leave out variants without inputs in the market, and variants that would train the same model as one above them.
 
-    A reference to a left-out variant is replaced by that variant's own reference, or by the variant it equals.
-
     Args:
         resolve: resolves settings for the market.
     """
-    measured: list[Planned] = []
-    left_out: dict[str, str] = {}
-    instead: dict[str, str | None] = {}  # replacement of a left-out variant as a reference
+    plan = Plan([], {}, {})
     trained: dict[str, str] = {}  # name of a variant by its effective settings
     for variant in grid.variants:
-        reference = instead.get(variant.reference or "", variant.reference)
         settings = grid.settings(variant)
+        reason, plan.instead[variant.name] = "", variant.reference
         if settings is None:
-            if reason := _missing_input(variant.baseline or "", inputs, has_oracle):
-                left_out[variant.name] = f"'{variant.name}' is left out: {reason}."
-                instead[variant.name] = reference
-                continue
+            reason = _missing_input(variant.baseline or "", inputs, has_oracle)
         else:
             trains = effective(resolve(settings), inputs)
-            control = variant.control if _is_given(trains["features"], variant.control) else None
+            control = variant.control if _has_effect(variant.control, trains["features"]) else None
             key = json.dumps([trains, variant.serving, control], sort_keys=True)
             twin = trained.setdefault(key, variant.name)
             if twin != variant.name:
-                left_out[variant.name] = (
-                    f"'{variant.name}' is left out: on this market it is the same as '{twin}'."
-                )
-                instead[variant.name] = twin
-                continue
-        measured.append(Planned(variant, reference, settings))
-    return Plan(measured, left_out)
+                reason, plan.instead[variant.name] = f"on this market it is the same as '{twin}'", twin
+        if reason:
+            plan.left_out[variant.name] = f"'{variant.name}' is left out: {reason}."
+        else:
+            plan.variants.append(variant)
+    return plan
 
 
-def _is_given(features: dict[str, Any], control: str | None) -> bool:
+def _has_effect(control: str | None, features: dict[str, Any]) -> bool:
     """Return whether a model with these effective features reads the content replaced by a control."""
-    match (control or "").rpartition("-")[2]:
-        case "photos":
-            return features["photos"] > 0
-        case "texts":
-            return features["text"] or features["words"]
-        case "meta":
-            return features["meta"]
-    return False
+    by_content = {"photos": features["photos"], "texts": features["text"] or features["words"]}
+    by_content["features"] = features["meta"]
+    return bool(control and by_content[control.rpartition("-")[2]])
 
 
 def _missing_input(baseline: str, inputs: Inputs, has_oracle: bool) -> str:

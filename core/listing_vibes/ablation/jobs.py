@@ -1,19 +1,15 @@
-"""Parallel jobs: one process with one thread each, their progress, and an estimate of the remaining time."""
+"""Parallel jobs of an ablation: one process with one thread each."""
 
 import os
-import queue
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from listing_vibes.ablation.worker import OUTCOME, JobState
-from listing_vibes.progress import Counted, JobDone, Report
+from listing_vibes.ablation.worker import OUTCOME
+from listing_vibes.progress import Counted, Notice, Report
 
 MODULE = "listing_vibes.ablation.worker"
 #: Environment variables for the threads of torch, OpenMP, the BLAS libraries and the tokenizers.
@@ -21,7 +17,8 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS"),
     "1",
 ) | {"TOKENIZERS_PARALLELISM": "false"}  # fmt: skip
-OUTPUT = "output.txt"  # stderr of the process
+OUTPUT = "output.txt"  # stdout and stderr of the process
+POLL_S = 0.1
 
 
 @dataclass(eq=False)
@@ -31,86 +28,51 @@ class Job:
     name: str
     seed: int
     folder: Path
-    state: JobState = field(default_factory=JobState)
-    seconds: float = 0.0  # duration
-    process: subprocess.Popen | None = field(default=None, repr=False)
+    error: str = ""
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Return whether its ranks are saved."""
         return (self.folder / OUTCOME).is_file()
 
 
 def run_jobs(jobs: Sequence[Job], processes: int, report: Report) -> None:
-    """Run all unfinished jobs, `processes` at a time, in order; a failure is stored in `job.state.error`.
+    """Run all unfinished jobs, `processes` at a time, in order; a failure is stored in `job.error`.
 
-    `report` gets the overall progress after every line of a process, and a `JobDone` at the end of each job. On exit
-    (including Ctrl-C) every process is ended; the same call later continues from their checkpoints.
+    On exit (including Ctrl-C) every process is ended; the same call later continues from their checkpoints.
     """
-    waiting, running = [job for job in jobs if not job.finished], dict[Job, float]()
-    states: queue.Queue[tuple[Job, JobState | None]] = queue.Queue()
+    waiting = [job for job in jobs if not job.is_finished]
+    running: dict[Job, tuple[subprocess.Popen[bytes], float]] = {}
+    done = len(jobs) - len(waiting)
     try:
         while waiting or running:
             while waiting and len(running) < processes:
                 job = waiting.pop(0)
-                _start(job, states)
-                running[job] = time.monotonic()
-            job, state = states.get()
-            if state is not None:
-                job.state = state
-                report(_progress(jobs, running, processes))
-                continue
-            assert job.process is not None
-            job.process.wait()
-            job.seconds = time.monotonic() - running.pop(job)
-            if job.process.returncode and not job.state.error:
-                job.state = JobState(error=_describe_crash(job))
-            report(
-                JobDone(job.name, job.seed, job.seconds, _progress(jobs, running, processes), job.state.error)
-            )
+                running[job] = _start(job), time.monotonic()
+            time.sleep(POLL_S)
+            for job, (process, since) in [*running.items()]:
+                if process.poll() is None:
+                    continue
+                del running[job]
+                done += 1
+                job.error = _describe_failure(job, process.returncode) if process.returncode else ""
+                how = f"failed: {job.error}" if job.error else f"done in {time.monotonic() - since:.0f} s"
+                report(Notice(f"{job.name}, seed {job.seed}: {how}"))
+                report(Counted("ablation", done, len(jobs)))
     finally:
-        for job in running:
-            if job.process is not None and job.process.poll() is None:
-                job.process.terminate()
-                job.process.wait()
+        for process, _ in running.values():
+            process.terminate()
+            process.wait()
 
 
-def _start(job: Job, states: "queue.Queue[tuple[Job, JobState | None]]") -> None:
-    with (job.folder / OUTPUT).open("w", encoding="utf-8") as output:
-        job.process = subprocess.Popen(
+def _start(job: Job) -> "subprocess.Popen[bytes]":
+    with (job.folder / OUTPUT).open("wb") as output:
+        return subprocess.Popen(
             [sys.executable, "-P", "-m", MODULE, str(job.folder)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output, text=True, env=os.environ | ONE_THREAD,
+            stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, env=os.environ | ONE_THREAD,
         )  # fmt: skip
-    threading.Thread(target=_read_states, args=(job, states), daemon=True).start()
 
 
-def _read_states(job: Job, states: "queue.Queue[tuple[Job, JobState | None]]") -> None:
-    assert job.process is not None and job.process.stdout is not None
-    with job.process.stdout as lines:
-        for line in lines:
-            try:
-                states.put((job, JobState.model_validate_json(line)))
-            except ValidationError:  # a line printed by a library
-                continue
-    states.put((job, None))
-
-
-def _describe_crash(job: Job) -> str:
-    assert job.process is not None
+def _describe_failure(job: Job, code: int) -> str:
     lines = (job.folder / OUTPUT).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    last = f" ({lines[-1].strip()})" if lines else ""
-    return f"its process ended with code {job.process.returncode}{last}; see {job.folder / OUTPUT}."
-
-
-def _progress(jobs: Sequence[Job], running: dict[Job, float], processes: int) -> Counted:
-    """Return the progress of all jobs, with the remaining seconds estimated by the mean time of a job."""
-    done = sum(1.0 if job.finished or job.seconds else job.state.share for job in jobs)
-    now = time.monotonic()
-    available = [job.seconds for job in jobs if job.seconds and not job.state.error]
-    available += [
-        now - since + job.state.left for job, since in running.items() if job.state.left is not None
-    ]
-    if not available:
-        return Counted("ablation", done, len(jobs))
-    slots = max(1, min(processes, len(jobs) - int(done)))
-    return Counted("ablation", done, len(jobs), (len(jobs) - done) * sum(available) / len(available) / slots)
+    return lines[-1].strip() if lines else f"its process ended with code {code}; see {job.folder / OUTPUT}."

@@ -1,4 +1,4 @@
-"""Results of an ablation: the metrics of every variant, and its paired difference to its reference."""
+"""Results of an ablation: the metrics of every variant, its paired difference to its reference, and the ladder of ingredients."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.defaults import K
-from listing_vibes.evaluation.intervals import with_holm
+from listing_vibes.evaluation.intervals import SIGNIFICANT, with_holm
 from listing_vibes.evaluation.ranked_queries import RankedQueries
 from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.scoring.metrics import DEFAULT
@@ -19,6 +19,16 @@ COLUMNS = (
     "variant", "seed", "slice", "metric", "k", "value", "low", "high", "queries", "reference", "difference", "p_value",
 )  # fmt: skip
 ALL = "all"
+GROUND = "best id model"
+INGREDIENTS = ("attributes", "+ meta", "full")
+#: Variants of the default grid from the lowest rung up, each with one more ingredient.
+LABELS = {
+    GROUND: "Ids alone",
+    "attributes": "Attributes",
+    "+ meta": "+ actions",
+    "full": "+ photos",
+    "oracle": "Ceiling",
+}
 SHOWN = (("recall", 10), ("recall", 30), ("ndcg", 10), ("ndcg", 30))
 
 
@@ -158,3 +168,44 @@ def render_ablation(table: pd.DataFrame, measured: Sequence[Measured]) -> str:
             }
         )  # fmt: skip
     return render_table(pd.DataFrame(rows))
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung; `gain` is the difference to the previous rung, None for the first."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    gain: float | None = None
+    is_significant: bool = False  # whether the gain is significant after Holm's correction
+
+
+def ladder(table: pd.DataFrame) -> list[Rung]:
+    """Return the rungs from the best id model to the full model and the ceiling, if there is one, with recall@30.
+
+    Every rung is compared with the previous one, as in the grid; empty if the ablation has no such chain. An
+    ingredient that the market lacks has no rung.
+
+    Args:
+        table: see `read_ablation`.
+    """
+    figures = figures_of(table)
+    chain = figures.loc[[name for name in LABELS if name in figures.index]]
+    is_chain = chain["reference"].iloc[1:].tolist() == chain.index[:-1].tolist()
+    if GROUND not in chain.index or not chain.index.isin(INGREDIENTS).any() or not is_chain:
+        return []
+    numbers = chain[["value", "low", "high", "difference", "p_value"]].astype(object)
+    rows = numbers.where(chain.notna(), None).to_dict("index")
+    return [
+        Rung(
+            LABELS[str(name)],
+            row["value"],
+            row["low"],
+            row["high"],
+            None if name == GROUND else row["difference"],
+            name != GROUND and row["p_value"] is not None and row["p_value"] < SIGNIFICANT,
+        )
+        for name, row in rows.items()
+    ]

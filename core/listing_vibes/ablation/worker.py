@@ -1,11 +1,13 @@
 """Worker process that trains and evaluates one variant and seed of an ablation.
 
-`python -m listing_vibes.ablation.worker FOLDER` runs the job in `FOLDER/job.json`. Each line on stdout is a `JobState`. If the parent
-process has ended, writing the next line fails and ends this process.
+`python -m listing_vibes.ablation.worker FOLDER` runs the job in `FOLDER/job.json`. It ends with its parent process, whose end
+closes stdin.
 """
 
+import os
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.io import write_table
-from listing_vibes.progress import Trained, Update
 
 if TYPE_CHECKING:
     from listing_vibes.evaluation.result import Evaluation
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
     from listing_vibes.model.settings import Resolved
 
 JOB, RANKS, OUTCOME, RUN = "job.json", "ranks.parquet", "outcome.json", "run"
-
-
-class JobState(BaseModel):
-    """A line of a worker: the progress of its training, or its error."""
-
-    share: float = 0.0  # of the steps
-    left: float | None = None  # seconds
-    error: str = ""
 
 
 class JobSettings(BaseModel):
@@ -88,8 +81,7 @@ def measure_variant(folder: Path) -> None:
     elif job.serving == "recency":
         prior = tune_recency([scorer], log, split, catalogue, settings.seed)
         scorer, note = prior, f"It is {prior.note}."
-    result = evaluate([scorer], log, split, catalogue, seed=settings.seed, report=_report_update)
-    save_ranks(folder, result, market, note)
+    save_ranks(folder, evaluate([scorer], log, split, catalogue, seed=settings.seed), market, note)
 
 
 def save_ranks(folder: Path, evaluation: "Evaluation", market: "Market", note: str) -> None:
@@ -97,9 +89,8 @@ def save_ranks(folder: Path, evaluation: "Evaluation", market: "Market", note: s
     name = evaluation.names[0]
     write_table(folder / RANKS, evaluation.queries_frame(market, name))
     coverage = evaluation.coverage[name]
-    write_json(
-        folder / OUTCOME, {"note": note, "coverage": [coverage.value, *coverage.interval(evaluation.users)]}
-    )
+    values = [coverage.value, *coverage.interval(evaluation.users)]
+    write_json(folder / OUTCOME, {"note": note, "coverage": values})
 
 
 def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "PhotoVectors | None":
@@ -110,7 +101,7 @@ def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "P
     if not len(market.photos) or (job.baseline is None and not settings.features.photo_tokens):
         return None
     if encoders := JOIN.join(settings.features.photo_encoders):
-        return market_photos(market, encoders, report=_report_update)
+        return market_photos(market, encoders)
     return load_photo_vectors(market.path, market.photos, job.photo_encoder) if job.photo_encoder else None
 
 
@@ -123,25 +114,18 @@ def _train(market: "Market", run: Path, settings: "Resolved", photos: "PhotoVect
     resume = (run / ".training" / "run.toml").is_file()
     if not resume and run.exists():  # stopped before its first checkpoint
         shutil.rmtree(run)
-    train(market, run, settings, photos, resume, _report_update)
+    train(market, run, settings, photos, resume)
 
 
-def _report_update(update: Update) -> None:
-    training = isinstance(update, Trained) and update.what == "training" and update.planned
-    _write_state(JobState(share=update.step / update.planned, left=update.left) if training else JobState())  # type: ignore[union-attr]
-
-
-def _write_state(state: JobState) -> None:
-    sys.stdout.write(state.model_dump_json() + "\n")
-    sys.stdout.flush()
+def _exit_with_parent() -> None:
+    """End this process when stdin is closed; a training writes its checkpoints atomically."""
+    sys.stdin.read()
+    os._exit(1)
 
 
 if __name__ == "__main__":
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
         measure_variant(Path(sys.argv[1]))
     except VibesError as error:
-        _write_state(JobState(error=str(error)))
-        sys.exit(2)
-    except BrokenPipeError:
-        sys.stdout = None  # nothing is left to flush to
-        sys.exit(1)
+        sys.exit(str(error))

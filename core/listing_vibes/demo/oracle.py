@@ -6,6 +6,7 @@ from listing_vibes.demo.choice import exposure, matches, order, utility
 from listing_vibes.demo.world import World
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Queries
+from listing_vibes.scoring.ranking_names import ORACLE
 
 DRAWS = 8  # pages over which the position is averaged
 
@@ -18,7 +19,7 @@ class Oracle:
     pages. From the log it uses the views of the days before a query's day, as the page itself does.
     """
 
-    name = "oracle"
+    name = ORACLE
 
     def __init__(self, world: World, log: EventLog) -> None:
         numbers = {name: number for number, name in enumerate(world.people.names)}

@@ -1,12 +1,14 @@
 """The result of an evaluation: ranks, and computed from them means, intervals, differences and slices."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
@@ -19,25 +21,51 @@ from listing_vibes.evaluation.slices import (
     stability_masks,
     week_after_training,
 )
-from listing_vibes.evaluation.table import differences_frame, results_frame, slices_frames
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.splits import Queries, Split
+from listing_vibes.market.splits import Protocol, Queries, Split
 from listing_vibes.scoring.metrics import Coverage, Cutoffs
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
-from listing_vibes.tables import render_table
+from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
-    from listing_vibes.evaluation.request import EvaluationRequest
     from listing_vibes.run.fits import Fit
 
 #: Keys of `notes`: baselines that were not evaluated, users that were sampled, a test set that ignores newer events,
 #: and how baselines were tuned if the split has no validation (for a refit, or a log whose T1 is its T2).
 LEFT_OUT, DRAWN, FROZEN, TUNED = "left out", "drawn", "test set", "baselines"
 WITHIN = "tuned on the last eighth of what trains, as nothing validates, and fitted on all of it"
+UNTUNED = "their first settings, as there is nothing to tune them on"
 MEANS = "Means over users, not over queries, with 95 % intervals over users; ties count against a scorer."
+MOST_WEEKS = 12  # more weeks are in the JSON document only
+Baselines = Literal["all", "fast", "none"]
+
+
+class EvaluationRequest(BaseModel):
+    """The request of an evaluation.
+
+    Attributes:
+        t1, t2: the split, in the time of the log; None in leave-one-out.
+        test_until: the moment of the last test query; later events are not part of the test.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    protocol: Protocol
+    history_hidden: bool = False
+    new_by: str | None = None
+    baselines: Baselines = "all"
+    users: int | None = Field(None, ge=1)
+    t1: int | None = None
+    t2: int | None = None
+    test_until: int | None = None
+
+    @property
+    def fullness(self) -> tuple[bool, int]:
+        """Return a sort key of the extent: all users above a sample, more baselines above fewer."""
+        return self.users is None, ("none", "fast", "all").index(self.baselines)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,7 +81,7 @@ class Evaluation:
     cutoffs: Cutoffs
     seed: int
     notes: dict[str, str] = field(default_factory=dict)  # by scorer or subject
-    request: "EvaluationRequest | None" = None
+    request: EvaluationRequest | None = None
     fits: "list[Fit]" = field(default_factory=list)  # the blends as fitted on validation
     new_by: str | None = None  # the attribute in which all candidates differ from the history
     new: "Evaluation | None" = None  # the same scorers on such candidates only
@@ -233,3 +261,47 @@ class Evaluation:
         trivial = " and ".join(f"recall@{k}" for k in self.cutoffs.recall if k >= most)
         note = f"; with {count(most, 'candidate')} at most, {trivial} is 1 in any order" if trivial else ""
         return f"{self.protocol}{hidden}{new}: {size}{note}"
+
+
+def results_frame(results: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Return one row per scorer and one column per metric: the mean and its 95 % interval."""
+    rows = [
+        {"": name}
+        | {
+            metric.replace("ndcg", "NDCG").replace(
+                "mrr", "MRR"
+            ): f"{item['value']:.3f} {write_interval(item)}"
+            for metric, item in result.items()
+        }
+        for name, result in results.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def differences_frame(differences: Mapping[str, Mapping], metric: str, p: str = "p_holm") -> pd.DataFrame:
+    """Return one row per pair: the paired difference of a metric, its 95 % interval and its p-value."""
+    rows = [
+        {
+            "": pair,
+            "difference": f"{result[metric]['value']:+.3f}",
+            "95 % interval": write_interval(result[metric], signed=True),
+            "p": write_p(result[metric][p]),
+        }
+        for pair, result in differences.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def slices_frames(slices: Mapping[str, Mapping], scorers: Sequence[str], metric: str) -> list[pd.DataFrame]:
+    """Return one row per scorer and one column per slice, with the number of queries on top; weeks, if few, have a separate frame."""
+    weeks = [name for name in slices if name.startswith("week ")]
+    groups = [[name for name in slices if name not in weeks], weeks if len(weeks) <= MOST_WEEKS else []]
+    frames = []
+    for names in filter(None, groups):
+        rows = [{"": "queries"} | {name: f"{slices[name]['queries']:,}" for name in names}]
+        for scorer in scorers:
+            values = {name: slices[name]["results"].get(scorer) for name in names}
+            cells = {name: f"{item[metric]['value']:.3f}" if item else "-" for name, item in values.items()}
+            rows.append({"": scorer} | cells)
+        frames.append(pd.DataFrame(rows))
+    return frames

@@ -1,7 +1,7 @@
 """`vibes evaluate`: a run's model and the baselines, on the same queries and candidates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -11,23 +11,31 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT, Results
 from listing_vibes.evaluation.new_by import NewBy
 from listing_vibes.evaluation.protocol import evaluate as rank_queries
-from listing_vibes.evaluation.request import Baselines, EvaluationRequest
-from listing_vibes.evaluation.result import DRAWN, FROZEN, LEFT_OUT, TUNED, WITHIN, Evaluation
+from listing_vibes.evaluation.result import (
+    DRAWN,
+    FROZEN,
+    LEFT_OUT,
+    TUNED,
+    UNTUNED,
+    WITHIN,
+    Baselines,
+    Evaluation,
+    EvaluationRequest,
+)
 from listing_vibes.evaluation.saved import frozen_test, save_metrics
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report, Stage, shown, silent
-from listing_vibes.run.fits import NOTHING, default_fit, fit_of, load_fits
+from listing_vibes.run.fits import NOTHING, Fit, default_fit, fit_of, load_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
 from listing_vibes.scoring.baselines import Baseline, first_level
 from listing_vibes.scoring.blend import SHARES, Blend, CachedScorer, tune_partner, tune_recency
 from listing_vibes.scoring.interactions import IdModel
-from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, blend_name
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, blend_name
 
 METRIC = "recall@30"
 
@@ -103,65 +111,82 @@ def evaluate_run(
     new_test: bool = False,
 ) -> Evaluation:
     """Evaluate an open run without saving; see `evaluate`."""
-    notify = report or silent
     _check_request(run, protocol, users, baselines != "none" or bool(also))
     new = None if new_by is None else NewBy.of(run.market, new_by)
-    log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
-    split, newer = _frozen_split(run, protocol, new_test)
+    split, notes = _frozen_split(run, protocol, new_test)
     split = split.with_history(hide_history)
-    left_out: dict[str, str] = {}
-    first: list[Baseline] = []
-    if baselines == "none":
-        left_out["popularity, id models and neighbors"] = "not asked for"
-    else:
-        first = first_level(log, split, catalogue, report, seed, baselines == "all", left_out)
-    notify(Stage("neighbors, chosen on validation"))
-    neighbors: list[Scorer] = [CachedScorer(scorer) for scorer in untrained_neighbors(run, split, report)]
-    blends: list[Scorer] = []
-    scorers: list[Scorer] = []
-    if run.has_model:
-        model = CachedScorer(model_scorer(run))
-        if len(split.valid):
-            notify(Stage("blends, weighed on validation"))
-            blends = with_serving(model, first, neighbors, log, split, catalogue, seed)[1:]
-        else:
-            blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
-        scorers = [default_ranking(run, model), model, *blends]
-    tuned_on = choosing(split, log, catalogue)
-    if baselines != "none":
-        scorers += [*first, *neighbors]
-        if neighbors and len(tuned_on.valid):
-            scorers.append(tune_recency(neighbors, log, tuned_on, catalogue, seed, NEAR_RECENT))
-    scorers += also
-    queries = split.test if users is None else _of_drawn_users(split.test, users)
-    result = rank_queries(scorers, log, split, catalogue, queries, seed=seed, report=report)
-    notes = dict(result.notes)
-    if new is not None and new.has_new_target(log, queries).any():
-        among = rank_queries(scorers, log, split, catalogue, queries, seed=seed, report=report, new_by=new)
+    ranked = _scorers(run, split, baselines, report or silent)
+    scorers = [*ranked.blends, *ranked.baselines, *also]
+    queries = split.test if users is None else _sample_users(split.test, users, notes)
+    seed = run.manifest.settings.seed
+    result = rank_queries(scorers, run.log, split, run.catalogue, queries, seed=seed, report=report)
+    if new is not None and new.has_new_target(run.log, queries).any():
+        among = rank_queries(
+            scorers, run.log, split, run.catalogue, queries, seed=seed, report=report, new_by=new
+        )
         result = replace(result, new=replace(among, new_by=new_by, notes={}))
     elif new is not None:
         notes[f"new by {new_by}"] = "no query, every target shares a value with the history"
-    if newer:
-        notes[FROZEN] = (
-            f"as it was, without {newer:,} newer queries; `evaluate(run, new_test=True)` adds them"
-        )
-    if len(queries) < len(split.test):
-        every = len(np.unique(split.test.user))
-        notes[DRAWN] = f"{users:,} of the {every:,} users who have a test query, by chance"
     if run.has_model:
         notes[DEFAULT_RANKING] = _describe_default(run.manifest.settings)
     if run.transferred and run.manifest.carried is not None:
         notes["transfer"] = f"the model {run.manifest.carried.sentence}"
-    if left_out:
-        notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
-    fits = [fit for blend in blends if (fit := fit_of(blend)) and fit.added] if len(split.valid) else []
-    if not len(split.valid):
-        notes[TUNED] = (
-            "their first settings, as there is nothing to tune them on" if tuned_on is split else WITHIN
-        )
-    elif fits and (better := better_blend(result.differences, {fit.name: fit.added for fit in fits})):
+    if better := better_blend(result.differences, {fit.name: fit.added for fit in ranked.fits}):
         notes["significantly better"] = better
-    return replace(result, notes=notes, fits=fits, request=_request(run, result, baselines, users, new_by))
+    request = EvaluationRequest(
+        protocol=split.protocol,
+        history_hidden=queries.masked,
+        new_by=new_by,
+        baselines=baselines,
+        users=users,
+        t1=split.t1,
+        t2=split.t2,
+        test_until=int(split.test.at.max()) if split.t2 is not None and len(split.test) else None,
+    )
+    return replace(result, notes=result.notes | notes | ranked.notes, fits=ranked.fits, request=request)
+
+
+@dataclass
+class _Scorers:
+    """The scorers of an evaluation: the rankings by the model, the first of which is the default one, and the baselines."""
+
+    blends: list[Scorer] = field(default_factory=list)
+    baselines: list[Scorer] = field(default_factory=list)
+    fits: list[Fit] = field(default_factory=list)  # the blends that were fitted here
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _Scorers:
+    """Return the scorers of a run, tuned on validation; without validation, blends have the weights of the run that it repeats."""
+    log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
+    left_out: dict[str, str] = {}
+    result = _Scorers()
+    first: list[Baseline] = []
+    if baselines == "none":
+        left_out["popularity, id models and neighbors"] = "not requested"
+    else:
+        first = first_level(log, split, catalogue, report, seed, baselines == "all", left_out)
+    if left_out:
+        result.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
+    report(Stage("neighbors, chosen on validation"))
+    neighbors: list[Scorer] = [CachedScorer(scorer) for scorer in untrained_neighbors(run, split, report)]
+    tuned_on = choosing(split, log, catalogue)
+    if not len(split.valid):
+        result.notes[TUNED] = UNTUNED if tuned_on is split else WITHIN
+    if run.has_model:
+        model = CachedScorer(model_scorer(run))
+        if len(split.valid):
+            report(Stage("blends, weighed on validation"))
+            blends = with_serving(model, first, neighbors, log, split, catalogue, seed)[1:]
+            result.fits = [fit for blend in blends if (fit := fit_of(blend)) and fit.added]
+        else:
+            blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
+        result.blends = [default_ranking(run, model), model, *blends]
+    if baselines != "none":
+        result.baselines = [*first, *neighbors]
+        if neighbors and len(tuned_on.valid):
+            result.baselines.append(tune_recency(neighbors, log, tuned_on, catalogue, seed, NEAR_RECENT))
+    return result
 
 
 def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_baselines: bool) -> None:
@@ -190,39 +215,26 @@ def _check_request(run: Run, protocol: Protocol | None, users: int | None, has_b
         )
 
 
-def _frozen_split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[Split, int]:
-    """Return the split, and the number of queries after an earlier evaluation's test, which its test leaves out."""
+def _frozen_split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[Split, dict[str, str]]:
+    """Return the split without the queries after an earlier evaluation's test, and a note on their number."""
     frozen = None if new_test else frozen_test(run, protocol)
     split = run.split(protocol)
     if frozen is None or frozen.test_until is None or split.protocol != "temporal":
-        return split, 0
+        return split, {}
     if split.t2 != frozen.t2 or split.t1 != frozen.t1:  # by default they move with the events
         split = make_split(run.log, run.catalogue, "temporal", frozen.t1, frozen.t2)
     test = split.test.take(split.test.at <= frozen.test_until)
-    return replace(split, test=test), len(split.test) - len(test)
+    newer = len(split.test) - len(test)
+    note = f"as it was, without {newer:,} newer queries; `evaluate(run, new_test=True)` adds them"
+    return replace(split, test=test), {FROZEN: note} if newer else {}
 
 
-def _request(
-    run: Run, result: Evaluation, baselines: Baselines, users: int | None, new_by: str | None
-) -> EvaluationRequest:
-    """Return the request of an evaluation."""
-    split, test = result.split, result.split.test
-    return EvaluationRequest(
-        protocol=split.protocol,
-        history_hidden=result.queries.masked,
-        new_by=new_by,
-        baselines=baselines,
-        users=users,
-        t1=split.t1,
-        t2=split.t2,
-        test_until=int(test.at.max()) if split.t2 is not None and len(test) else None,
-    )
-
-
-def _of_drawn_users(queries: Queries, users: int) -> Queries:
-    """Return the queries of a random sample of users; a smaller sample is a subset of a larger one."""
-    drawn = np.random.default_rng(0).permutation(np.unique(queries.user))[:users]
-    return queries.take(np.isin(queries.user, drawn))
+def _sample_users(queries: Queries, users: int, notes: dict[str, str]) -> Queries:
+    """Return the queries of a random sample of users, with a note; a smaller sample is a subset of a larger one."""
+    every = np.unique(queries.user)
+    if users < len(every):
+        notes[DRAWN] = f"{users:,} of the {len(every):,} users who have a test query, by chance"
+    return queries.take(np.isin(queries.user, np.random.default_rng(0).permutation(every)[:users]))
 
 
 def _describe_default(settings: Resolved) -> str:

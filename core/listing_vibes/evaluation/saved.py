@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from listing_vibes.evaluation.request import EvaluationRequest
+from listing_vibes.evaluation.result import Evaluation, EvaluationRequest
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.io import write_table
@@ -15,7 +15,6 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.versions import RESULTS, building, publish_results, results_of, sweep
 
 if TYPE_CHECKING:
-    from listing_vibes.evaluation.result import Evaluation
     from listing_vibes.market.market import Market
 
 FILE, QUERIES = "request.json", "queries.parquet"

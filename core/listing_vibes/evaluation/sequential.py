@@ -22,9 +22,9 @@ LEVEL, POWER = 0.95, 0.8
 #: a + b of the mixture, whose mean is the share of the null: a prior sample size. It determines the differences for which the
 #: test is fastest (about 1 / sqrt), not its validity.
 MIXED = 100.0
-#: A sequence is checked after each of so many outcomes, then after every second up to twice as many, every fourth up to four
-#: times as many: the checks do not depend on its length, so a rejected share stays rejected. Fewer checks keep the test valid.
-LOOKS = 20_000
+#: The numbers of outcomes after which a sequence is checked grow by this factor, from each of the first 2,000 on: they do not depend
+#: on its length, so a rejected share stays rejected. Fewer checks keep the test valid.
+GROWTH = 1.0005
 MOST = 10**9
 
 
@@ -56,20 +56,18 @@ def always_valid(outcomes: np.ndarray, null: float = 0.5, level: float = LEVEL) 
     count = len(outcomes)
     if not count:
         return AlwaysValid(None, 0.0, 1.0, 1.0)
-    looks = _looks(count)  # (K,)
-    wins = np.cumsum(outcomes, dtype=np.int64)[looks - 1]
-    p = float(np.exp(-log_evidence(wins, looks, null, null).max()))
-    low, high = _bounds(wins, looks, null, level)
+    checks = _checks(count)  # (K,)
+    wins = np.cumsum(outcomes, dtype=np.int64)[checks - 1]
+    p = float(np.exp(-log_evidence(wins, checks, null, null).max()))
+    low, high = _bounds(wins, checks, null, level)
     return AlwaysValid(float(np.mean(outcomes)), float(low.max()), float(high.min()), min(1.0, p))
 
 
-def _looks(count: int) -> np.ndarray:
-    """Return (K,) ascending: the numbers of outcomes up to `count` after which the sequence is checked, see `LOOKS`."""
-    result, step, end = [np.arange(1, min(count, LOOKS) + 1)], 2, LOOKS
-    while end < count:
-        result.append(np.arange(end + step, min(count, 2 * end) + 1, step))
-        step, end = 2 * step, 2 * end
-    return np.concatenate(result)
+def _checks(most: int) -> np.ndarray:
+    """Return (K,) ascending: the numbers of outcomes up to `most` after which the sequence is checked, see `GROWTH`."""
+    steps = np.arange(np.ceil(np.log(most) / np.log(GROWTH)) + 1)
+    checks = np.unique(np.ceil(GROWTH**steps - 1e-9).astype(np.int64))
+    return checks[checks <= most]
 
 
 def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -90,30 +88,17 @@ def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> t
 def needed(share: float, null: float = 0.5, level: float = LEVEL, power: float = POWER) -> int | None:
     """Return the number of outcomes after which the test rejects with probability `power` if the true share is `share`; None: never.
 
-    It is the smallest n at which the evidence suffices at the (1 - power) quantile of the successes, by the normal
+    It is the first check at which the evidence suffices at the (1 - power) quantile of the successes, by the normal
     approximation; it is slightly pessimistic, since tests that would end earlier only are not counted.
     """
     if share == null:
         return None
     from scipy.stats import norm
 
-    limit = -np.log1p(-level)
-    away = -np.sign(share - null) * norm.ppf(power)
-
-    def ends(count: int) -> bool:
-        wins = share * count + away * np.sqrt(count * share * (1 - share))
-        if (wins - null * count) * (share - null) <= 0:
-            return False
-        wins = np.clip(wins, 0, count)
-        return bool(log_evidence(np.array(wins), np.array(count), null, null) >= limit)
-
-    high = 1
-    while not ends(high):
-        high *= 2
-        if high > MOST:
-            return None
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if ends(middle) else (middle, high)
-    return high
+    count = _checks(MOST)
+    expected = share * count
+    wins = expected - np.sign(share - null) * norm.ppf(power) * np.sqrt(expected * (1 - share))
+    is_ahead = (wins - null * count) * (share - null) > 0
+    evidence = log_evidence(np.clip(wins, 0, count), count, null, null)
+    ends = count[is_ahead & (evidence >= -np.log1p(-level))]
+    return int(ends[0]) if len(ends) else None

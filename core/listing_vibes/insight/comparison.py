@@ -13,8 +13,8 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import Estimate, Results, with_holm
 from listing_vibes.evaluation.ranked_queries import RankedQueries
+from listing_vibes.evaluation.result import MOST_WEEKS
 from listing_vibes.evaluation.slices import WEEK, slice_masks
-from listing_vibes.evaluation.table import MOST_WEEKS
 from listing_vibes.insight.rankings import KEY, differing, load_rankings, rankers, shared
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
@@ -181,7 +181,7 @@ def compare(
 
     Args:
         first: a run, or its folder; a run may be compared with itself by two rankings.
-        ranking: which ranking of the first, such as "model only + recency" or "ease"; None: the default ranking, else the first one.
+        ranking: which ranking of the first, such as "model + recency" or "EASE"; None: the default ranking, else the first one.
         other: which ranking of the second; None: the same default.
 
     Raises:

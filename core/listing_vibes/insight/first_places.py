@@ -15,10 +15,10 @@ from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
 from listing_vibes.scoring.baselines import in_order
 from listing_vibes.scoring.blend import tune_recency
-from listing_vibes.scoring.named import BY_SPACE, NEAR_RECENT, named_baseline
+from listing_vibes.scoring.named import BY_SPACE, named_baseline
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer, checked_scores
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, uses_model
 from listing_vibes.search.index import best
 
 if TYPE_CHECKING:

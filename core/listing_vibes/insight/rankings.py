@@ -1,4 +1,4 @@
-"""The scorers of an evaluation by name, and the ranks of the target of each test query by each."""
+"""The ranks of the target of each test query by every scorer of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,33 +12,22 @@ from listing_vibes.evaluation.saved import QUERIES, RANK
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.run.versions import results_of
-from listing_vibes.scoring.baselines import in_order
-from listing_vibes.scoring.ranking_names import uses_model
+from listing_vibes.scoring.ranking_names import ORACLE, uses_model
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-NAMES = {
-    **{baseline.name: baseline.label for baseline in in_order().values() if baseline.label},
-    "oracle": "Ceiling: knows the simulated tastes",
-}
-CEILING = "oracle"  # of a simulated market: not a baseline, but an upper bound
 METRIC = "recall@30"
 KEY = [C.USER, "at", "target"]
 ABOUT = ("candidates", "history_length", "cold_listing", "cold_user")
 
 
-def method_name(scorer: str) -> str:
-    """Return the name of a scorer for display."""
-    return NAMES.get(scorer, scorer[:1].upper() + scorer[1:])
-
-
 def best_baseline(results: dict[str, Any], metric: str = METRIC) -> str | None:
-    """Return the best method that uses no model, except the ceiling."""
+    """Return the best method that uses no model, except the oracle."""
     measured = {
         name: estimates[metric]["value"]
         for name, estimates in results.items()
-        if name != CEILING and not uses_model(name) and estimates.get(metric, {}).get("value") is not None
+        if name != ORACLE and not uses_model(name) and estimates.get(metric, {}).get("value") is not None
     }
     return max(measured, key=lambda name: measured[name], default=None)
 

@@ -56,18 +56,7 @@ class Notice:
     text: str
 
 
-@dataclass(frozen=True)
-class JobDone:
-    """The end of one of several jobs; `standing` is the progress of all of them."""
-
-    job: str
-    seed: int
-    seconds: float
-    standing: Counted
-    error: str = ""  # reason of a failure
-
-
-Update: TypeAlias = Stage | Counted | Trained | Validated | Notice | JobDone
+Update: TypeAlias = Stage | Counted | Trained | Validated | Notice
 Report: TypeAlias = Callable[[Update], None]
 
 

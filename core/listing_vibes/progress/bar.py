@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from listing_vibes.progress import Counted, JobDone, Notice, Stage, Trained, Update, Validated
+from listing_vibes.progress import Counted, Notice, Stage, Trained, Update, Validated
 
 #: Seconds between two progress lines in a log, and before the first one.
 EVERY_S, FIRST_S = 30.0, 1.0
@@ -75,11 +75,6 @@ class ProgressBar:
             case Validated(step, recall, smooth, best_step, best):
                 stored = f"(kept: step {best_step}, smooth {best:.4f})"
                 self._line(f"step {step}: validation recall@30 {recall:.4f}, smooth {smooth:.4f} {stored}")
-            case JobDone(job, seed, seconds, standing, error):
-                how = f"failed: {error}" if error else f"done in {seconds:.0f} s"
-                reached = f"{standing.done:.1f} of {standing.total}{_left(standing.left)}"
-                self._line(f"{job}, seed {seed}: {how} ({reached})")
-                self(standing)
 
     def _count(self, what: str, done: float, total: int, left: float | None, given: str) -> None:
         if what not in self.tasks:

@@ -11,7 +11,7 @@ import pandas as pd
 from listing_vibes.ablation.table import figures_of, read_ablation
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT
-from listing_vibes.insight.rankings import METRIC, best_baseline, method_name
+from listing_vibes.insight.rankings import METRIC, best_baseline
 from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.report.figures import Curve, Row, Rows
 from listing_vibes.report.text import (
@@ -20,7 +20,7 @@ from listing_vibes.report.text import (
     describe_difference,
     describe_notes,
 )
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
 from listing_vibes.tables import write_p
 from listing_vibes.words import count, percent
 

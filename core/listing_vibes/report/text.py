@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.evaluation.result import DRAWN, LEFT_OUT, TUNED, WITHIN
-from listing_vibes.insight.rankings import CEILING, METRIC
+from listing_vibes.insight.rankings import METRIC
 from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.describe import user_encoder_sentence
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, uses_model
 from listing_vibes.words import count, percent
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def compare_methods(differences: dict[str, Any], metric: str = METRIC) -> dict[s
     groups: dict[str, list[str]] = {"better": [], "worse": [], "not significantly different": []}
     for pair, result in differences.items():
         subject, _, other = pair.partition(" - ")
-        if subject == DEFAULT_RANKING and other != CEILING and not uses_model(other) and metric in result:
+        if subject == DEFAULT_RANKING and other != ORACLE and not uses_model(other) and metric in result:
             groups[_verdict(result[metric])].append(other)
     words = ("significantly better than", "significantly worse than", "not significantly different from")
     return dict(zip(words, groups.values(), strict=True))
@@ -123,7 +123,7 @@ def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple
     )
     if (
         not set(metrics.get("results", {}))
-        - {CEILING}
+        - {ORACLE}
         - {name for name in metrics.get("results", {}) if uses_model(name)}
     ):
         return sentences

@@ -17,9 +17,6 @@ from listing_vibes.scoring.tuning import best, validation_sample
 #: The space of neighbors by their name in a grid.
 BY_SPACE = {label.replace(" ", "-"): space for space, label in NEIGHBORS.items()}
 
-#: The name in tables of the best untrained neighbors with recency, the best ranking without a model.
-NEAR_RECENT = "neighbors + recency"
-
 
 def baseline_names() -> tuple[str, ...]:
     """Return all names that `named_baseline` takes."""

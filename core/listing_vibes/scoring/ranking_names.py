@@ -1,4 +1,7 @@
-"""The names of the rankings in an evaluation."""
+"""The names of rankings: the same in tables, JSON, files, on pages, in the report and in the docs.
+
+A baseline has its name in its class (`listing_vibes.scoring.baselines`), neighbors in `listing_vibes.scoring.neighbors.NEIGHBORS`.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,28 @@ from __future__ import annotations
 DEFAULT_RANKING = "default ranking"
 #: The trained model with nothing added.
 MODEL_ONLY = "model only"
+#: The best untrained neighbors with recency, the best ranking without a model.
+NEAR_RECENT = "neighbors + recency"
+#: The ceiling of a simulated market, which knows the tastes of its users: no baseline, but an upper bound.
+ORACLE = "oracle"
 
 
 def blend_name(*parts: str) -> str:
-    """Return the name of the model blended with `parts`, such as "model only + neighbors + recency"."""
-    return " + ".join((MODEL_ONLY, *parts))
+    """Return the name of the model blended with `parts`, such as "model + neighbors + recency"; without parts `MODEL_ONLY`."""
+    return " + ".join(("model", *parts)) if parts else MODEL_ONLY
 
 
 def blend_parts(name: str) -> str:
     """Return what a ranking adds to the model, joined by +; "" where it adds nothing or is no blend of the model."""
-    return (
-        name.removeprefix(f"{MODEL_ONLY} + ").replace(" + ", "+")
-        if name.startswith(f"{MODEL_ONLY} + ")
-        else ""
-    )
+    model, _, parts = name.partition(" + ")
+    return parts.replace(" + ", "+") if model in ("model", MODEL_ONLY) else ""
 
 
 def uses_model(name: str) -> bool:
     """Return whether a ranking is the trained model's, alone or blended, and so no baseline of it."""
-    return name in (DEFAULT_RANKING, MODEL_ONLY) or name.startswith(f"{MODEL_ONLY} + ")
+    return name in (DEFAULT_RANKING, MODEL_ONLY) or bool(blend_parts(name))
+
+
+def method_name(name: str) -> str:
+    """Return the name of a ranking at the start of a line or a cell."""
+    return name[:1].upper() + name[1:]

@@ -233,9 +233,9 @@ def test_figures_are_those_of_the_evaluation(show, chilly, eventless, tmp_path):
     stability = [
         {"by": by, "group": group, "scorer": scorer, "value": 0.25, "low": 0.2, "high": 0.4, "queries": 3}
         for by, group in groups
-        for scorer in ("ease", "default ranking", "als")
+        for scorer in ("EASE", "default ranking", "ALS")
     ]
-    metrics = {"results": {"default ranking": estimate, "ease": estimate}, "stability": stability}
+    metrics = {"results": {"default ranking": estimate, "EASE": estimate}, "stability": stability}
     (copy / "metrics.json").write_text(json.dumps(metrics))
     page = show("cold", copy, view="figures")
     events, history = (table.value for table in page.dataframe)

@@ -130,7 +130,7 @@ def queries(page):
 def test_the_queries_stand_on_the_side_that_was_better(show, run, eventless):
     for path in (run, eventless):
         assert "There are no queries to compare" in texts(show("compare", path, part="queries"))
-    frame = rank(run, default_ranking=[1, 9, 4], ease=[3, 2, 4])
+    frame = rank(run, default_ranking=[1, 9, 4], EASE=[3, 2, 4])
     page = show("compare", run, part="queries")
     better, worse = queries(page)
     assert [one.value for one in page.subheader] == ["Default ranking was better", "EASE was better"]
@@ -143,7 +143,7 @@ def test_the_queries_stand_on_the_side_that_was_better(show, run, eventless):
     # A scorer that takes long to fit is fitted at a click.
     assert [one["label"] for one in ranked] == ["First by Default ranking"]
     assert "Show the lists of EASE" in [button.label for button in page.button]
-    found = compare(run, run, other="ease")
+    found = compare(run, run, other="EASE")
     table = page.dataframe[0].value
     points = [f"{100 * one['value']:+.1f} points" for one in found.differences.values()]
     assert table["Difference"].tolist() == points and "on 3 queries of 3 users" in texts(page)
@@ -151,11 +151,11 @@ def test_the_queries_stand_on_the_side_that_was_better(show, run, eventless):
     assert page.query_params["lists"] == "1" and len(queries(page)[0][3]) == 2
 
 
-@pytest.mark.parametrize("first", ["default ranking", "ease"])
+@pytest.mark.parametrize("first", ["default ranking", "EASE"])
 def test_the_largest_differences_stand_on_top_on_either_side(show, run, first):
     behind, ahead = [3, 40, 5, 30, 9, 20], [2, 1, 4, 2, 8, 3]
     model, ease = (ahead, behind) if first == "default ranking" else (behind, ahead)
-    frame = rank(run, [f"u{user}" for user in range(6)], default_ranking=model, ease=ease)
+    frame = rank(run, [f"u{user}" for user in range(6)], default_ranking=model, EASE=ease)
     gain = 1 / np.log2(np.array(ahead) + 1) - 1 / np.log2(np.array(behind) + 1)
     best: dict[str, int] = {}
     for query in np.argsort(-gain):
@@ -192,17 +192,17 @@ def test_two_runs_are_compared_by_their_default_rankings(show, run, other, bare,
     page = show("compare", run, rival, part="queries", run="rival")  # the current run comes first
     assert page.selectbox(key="a").value == "rival/default ranking"
     # A run that cannot be opened, or of another market, is not the default.
-    rank(run, default_ranking=[1, 9, 4], ease=[3, 2, 4])
+    rank(run, default_ranking=[1, 9, 4], EASE=[3, 2, 4])
     shutil.copytree(other, tmp_path / "gone" / "rival")
     manifest = tmp_path / "gone" / "rival" / "run.toml"
     manifest.write_text(manifest.read_text().replace(str(other.parent), str(tmp_path / "gone")))
     page = show("compare", run, manifest.parent, part="queries")
     assert "rival is left out: " in texts(page)
-    assert not page.error and page.selectbox(key="b").value == "run/ease"
+    assert not page.error and page.selectbox(key="b").value == "run/EASE"
     small = embed_run(paint_market(tmp_path / "s", listings=5, users=4, events=3), tmp_path / "small")
     rank(small, default_ranking=[1, 2, 3])
     page = show("compare", run, small, part="queries")
-    assert not page.error and page.selectbox(key="b").value == "run/ease"
+    assert not page.error and page.selectbox(key="b").value == "run/EASE"
     page = show("compare", run, small, part="queries", b="small/default ranking")
     assert "share no test query" in page.error[0].value
 

@@ -86,7 +86,7 @@ def test_the_figure_is_that_of_the_evaluation_beside_the_best_baseline(show, run
     best = max(value for name, value in values.items() if name != "oracle" and not uses_model(name))
     (label,) = [label for label in shown if label.startswith("Best baseline: ")]
     assert shown[label] == f"{100 * best:.1f}%"
-    methods = {"Default ranking", "Model only", "Popularity", "ItemKNN", "EASE", "Implicit ALS"}
+    methods = {"Default ranking", "Model only", "Popularity", "ItemKNN", "EASE", "ALS"}
     assert methods <= set(page.dataframe[0].value["Method"])
 
 
@@ -150,17 +150,17 @@ def test_a_market_that_changed_since_is_told_on_the_page_and_not_in_the_log(show
 
 def test_the_table_is_sorted_and_the_verdict_counts_significant_differences():
     share = {"low": None, "high": None}
-    values = {"ease": 0.2, "default ranking": 0.3, "als": None}
+    values = {"EASE": 0.2, "default ranking": 0.3, "ALS": None}
     table = figures_table({name: {"recall@30": {"value": value, **share}} for name, value in values.items()})
     assert table["Method"].tolist() == ["Default ranking", "EASE"] and figures_table({}).empty
-    differences = {"popularity": (0.1, 0.01), "ease": (-0.1, 0.01), "als": (0.1, 0.2)}
+    differences = {"popularity": (0.1, 0.01), "EASE": (-0.1, 0.01), "ALS": (0.1, 0.2)}
     found = verdict(
         {
             f"default ranking - {name}": {"recall@30": {"value": value, "p_holm": p}}
             for name, (value, p) in differences.items()
         }
     )
-    parts = [found.index(name) for name in ("better than Popularity", "worse than EASE", "Implicit ALS")]
+    parts = [found.index(name) for name in ("better than Popularity", "worse than EASE", "ALS")]
     assert parts == sorted(parts) and verdict({}) == ""
 
 

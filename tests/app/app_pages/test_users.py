@@ -23,10 +23,10 @@ from listing_vibes_app.view.history import history_frame, moment_of
 from listing_vibes_app.view.market import MarketView
 
 FITS = [
-    Fit(name="model only + recency", days=60, weight=5.0),
-    Fit(name="model only + neighbors", space="attributes", share=2.0),
-    Fit(name="model only + neighbors + recency", space="attributes", share=2.0, days=60, weight=5.0),
-    Fit(name="model only + ids", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
+    Fit(name="model + recency", days=60, weight=5.0),
+    Fit(name="model + neighbors", space="attributes", share=2.0),
+    Fit(name="model + neighbors + recency", space="attributes", share=2.0, days=60, weight=5.0),
+    Fit(name="model + ids", ids="ItemKNN", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
 ]
 ASKED = {"user": "u1", "at": "4", "k": "6"}
 

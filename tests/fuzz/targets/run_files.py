@@ -33,7 +33,7 @@ METRICS = (
     b' "group": "1", "scorer": "model", "value": 0.5, "low": 0.4, "high": 0.6, "queries": 7, "users": 3}], "notes": {"a": "b"}}'
 )
 SERVING = (
-    b'[{"name": "model only + neighbors + recency", "space": "attributes", "decay": 0.7, "share": 0.5, "ids": null, '
+    b'[{"name": "model + neighbors + recency", "space": "attributes", "decay": 0.7, "share": 0.5, "ids": null, '
     b'"id_settings": {}, "id_share": 0.0, "days": 15, "events": null, "weight": 0.1}]'
 )
 

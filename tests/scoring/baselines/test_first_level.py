@@ -25,7 +25,7 @@ def test_all_are_tuned_and_scored(random_log, always_live, timed):
     scorers = first_level(log, split, catalogue, report=seen.append)
     names, count = [one.name for one in in_order().values() if not one.stands_in_for], len(BASELINES)
     assert [scorer.name for scorer in scorers] == names
-    assert names[:5] == ["popularity", "recent popularity", "itemknn", "ease", "als"]
+    assert names[:5] == ["popularity", "recent popularity", "ItemKNN", "EASE", "ALS"]
     places = [place for place, one in enumerate(in_order().values()) if not one.stands_in_for]
     begun = [Counted(f"baseline {name}", done, count) for done, name in zip(places, names, strict=True)]
     assert seen == [*begun, Counted("baselines", count, count)]

@@ -95,14 +95,14 @@ def test_every_user_has_the_list_that_they_have_alone(plain, tmp_path):
 def clocked(request, plain, tmp_path) -> tuple[Run, Fit]:
     """The run on a market with a clock, and on one that knows only the order of each user's events."""
     if request.param == "timestamps":
-        return plain, Fit(name="model only + recency", weight=0.4, days=20)
+        return plain, Fit(name="model + recency", weight=0.4, days=20)
     market = tmp_path / "market"
     shutil.copytree(plain.market.path, market)
     events = pd.read_parquet(market / "events.parquet").sort_values([C.USER, C.TIMESTAMP], kind="stable")
     events[C.POSITION] = events.groupby(C.USER).cumcount()
     events.drop(columns=C.TIMESTAMP).to_parquet(market / "events.parquet", index=False)
     embed_market(Market.open(market), tmp_path / "untimed", None, plain.path)
-    return Run.open(tmp_path / "untimed"), Fit(name="model only + recency", weight=0.4, events=2)
+    return Run.open(tmp_path / "untimed"), Fit(name="model + recency", weight=0.4, events=2)
 
 
 @pytest.mark.slow
@@ -160,8 +160,8 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
 def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path):
     recent = {"days": 30, "weight": 0.1}
     fits = [
-        Fit(name="model only + recency", **recent),
-        Fit(name="model only + neighbors + recency", space="attributes", share=0.2, **recent),
+        Fit(name="model + recency", **recent),
+        Fit(name="model + neighbors + recency", space="attributes", share=0.2, **recent),
     ]
     save_fits(plain.path, fits)
     command = ["batch", str(plain.path), str(tmp_path / "out"), "--blend"]

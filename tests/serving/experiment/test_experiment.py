@@ -31,7 +31,7 @@ RULES = {"live_only": False}
 def second(trained, tmp_path_factory):
     """The same model with another blend."""
     run = copied(trained, tmp_path_factory.mktemp("second"))
-    save_fits(run.path, [Fit(name="model only + recency", weight=2.0, days=200)])
+    save_fits(run.path, [Fit(name="model + recency", weight=2.0, days=200)])
     return run
 
 
@@ -67,7 +67,7 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
             assert len(mine) == 6 and set(mine[C.LISTING]) <= {*a, *b}
             for row in mine.itertuples():
                 assert pd.isna(row.arm) or row.listing_id in {A: a, B: b}[row.arm]
-                assert row.scorer == ("model only + recency" if row.arm == B else "model only")
+                assert row.scorer == ("model + recency" if row.arm == B else "model only")
         best = {}
         for user, response in lists.items():
             mine = shown.loc[response["request_id"]]

@@ -66,7 +66,7 @@ def test_lists_are_those_of_the_run(client, trained):
 @pytest.mark.slow
 def test_a_service_with_a_blend_lists_by_it(trained, tmp_path):
     run = copied(trained, tmp_path)
-    save_fits(run.path, [Fit(name="model only + recency", weight=0.4, days=20)])
+    save_fits(run.path, [Fit(name="model + recency", weight=0.4, days=20)])
     listing, user = run.listing_ids[7], run.log.users[3]
     with serving(app_of(run.path, blend="recency")) as client:
         same(client.get(f"/similar/{listing}?k=5").json()["results"], run.similar(listing, 5, "model"))

@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.insight.rankings import best_baseline
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import to_similar
-from listing_vibes_app.kit.measures import RECALL_HELP, method_name, recall_columns
+from listing_vibes_app.kit.measures import RECALL_HELP, recall_columns
 from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import count

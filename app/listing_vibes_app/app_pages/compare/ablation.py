@@ -7,7 +7,7 @@ import streamlit as st
 
 from listing_vibes.ablation.table import ALL
 from listing_vibes.evaluation.intervals import SIGNIFICANT
-from listing_vibes.insight.rankings import NAMES
+from listing_vibes.scoring.ranking_names import method_name
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.controls import select, switch
@@ -89,20 +89,15 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for row in shown.to_dict("records"):
         ends = row["low"], row["high"]
-        line = {"Variant": variant_name(row["variant"]), "Value": percent(row["value"])}
+        line = {"Variant": method_name(row["variant"]), "Value": percent(row["value"])}
         line |= {"95 % interval": charts.interval(*ends), "Compared with": MISSING, "Difference": MISSING}
         line |= {"p": MISSING, "Verdict": MISSING}
         if not pd.isna(row["difference"]):
-            line["Compared with"] = variant_name(row["reference"])
+            line["Compared with"] = method_name(row["reference"])
             line["Difference"] = f"{100 * row['difference']:+.1f} points"
             line["p"], line["Verdict"] = p_value(row["p_value"]), row["verdict"]
         lines.append(line)
     return pd.DataFrame(lines)
-
-
-def variant_name(name: str) -> str:
-    """Return the display name of a variant: the method's name, or the name in the grid."""
-    return NAMES.get(name, words(name))
 
 
 def p_value(value: float) -> str:

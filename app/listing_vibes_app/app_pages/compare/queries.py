@@ -9,14 +9,13 @@ import streamlit as st
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.comparison import Comparison
 from listing_vibes.insight.rankings import best_baseline, unlike
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name, uses_model
 from listing_vibes.words import percent
 from listing_vibes_app.app_pages.compare.ablation import METRICS, p_value
 from listing_vibes_app.app_pages.compare.rankings import compare_rankings, contestants, is_quick, lists_of
 from listing_vibes_app.kit.controls import button, select
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.gallery import gallery, listing_card
-from listing_vibes_app.kit.measures import method_name
 from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.pages import page_file

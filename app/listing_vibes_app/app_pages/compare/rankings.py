@@ -10,14 +10,13 @@ from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.splits import Split
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
-from listing_vibes_app.kit.measures import method_name
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name, uses_model
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, open_run, run_paths
 from listing_vibes_app.view.formats import plain
 
 #: Scorers that take a few seconds to fit, on a market with at most `EVENTS` events.
-QUICK = ("popularity", "recent popularity", "itemknn", "attribute neighbors", "photo neighbors")
+QUICK = ("popularity", "recent popularity", "ItemKNN", "attribute neighbors", "photo neighbors")
 EVENTS = 500_000
 
 

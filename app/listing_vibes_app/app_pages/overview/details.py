@@ -7,20 +7,20 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from listing_vibes.ablation.stair import LABELS, Step, stair
-from listing_vibes.insight.rankings import CEILING, best_baseline
+from listing_vibes.ablation.table import LABELS, Rung, ladder
+from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.market.profile import MarketProfile, profile
 from listing_vibes.report.text import (
     compare_methods,
     describe_difference,
     describe_notes,
 )
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, ORACLE, method_name, uses_model
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import enumerated, percent
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.measures import RECALL_HELP, load_ablation, method_name, recall_columns
+from listing_vibes_app.kit.measures import RECALL_HELP, load_ablation, recall_columns
 from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
@@ -58,7 +58,7 @@ def show_details(opened: OpenRun) -> None:
             not_evaluated(opened)
     with boundary():
         table = load_ablation(opened)
-        if table is not None and (steps := stair(table)):
+        if table is not None and (steps := ladder(table)):
             show_stair(steps)
     with boundary():
         show_monitoring(opened)
@@ -127,14 +127,14 @@ def show_evaluation(metrics: dict[str, Any]) -> None:
 
 
 def _kind(name: str) -> str:
-    if name == CEILING:
+    if name == ORACLE:
         return "Ceiling"
     if not uses_model(name):
         return "Baseline"
     return "Model" if name in (DEFAULT_RANKING, MODEL_ONLY) else "Model, another blend"
 
 
-def show_stair(steps: Sequence[Step]) -> None:
+def show_stair(steps: Sequence[Rung]) -> None:
     """Show the gain of each ingredient, from ids alone to the ceiling of a simulated market."""
     st.header("What does each ingredient add?", anchor=False)
     words = [f"{step.label} {percent(step.value)}" for step in steps]
@@ -146,15 +146,15 @@ def show_stair(steps: Sequence[Step]) -> None:
     )
 
 
-def gain(step: Step) -> str:
+def gain(step: Rung) -> str:
     """Return the difference of a step to the previous one: `+7.4 points`, or that it is not significant."""
     if step.gain is None:
         return ""
     points = f"{100 * step.gain:+.1f}".replace("-", "−")
-    return f"{points} points" if step.sure else f"{points}, not significant"
+    return f"{points} points" if step.is_significant else f"{points}, not significant"
 
 
-def _stair_chart(steps: Sequence[Step]) -> go.Figure:
+def _stair_chart(steps: Sequence[Rung]) -> go.Figure:
     columns = ["name", "kind", "value", "low", "high", "gain"]
     rows = [(step.label, step.label, step.value, step.low, step.high, gain(step)) for step in steps]
     table = pd.DataFrame(rows, columns=columns)

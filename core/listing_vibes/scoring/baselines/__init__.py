@@ -24,8 +24,6 @@ class Baseline(ABC):
 
     #: The name in tables and files.
     name: str
-    #: The label in texts; "" if it is the name.
-    label: ClassVar[str] = ""
     #: The position among the baselines.
     order: ClassVar[int] = 100
     #: Whether tuning is slow (many fits in cubic time or with many passes), so that `--baselines fast` leaves it out.
@@ -103,7 +101,7 @@ def first_level(
 
     Args:
         slow_too: whether to include slow baselines (`Baseline.slow`).
-        left_out: receives the label of each baseline that is left out, and the reason.
+        left_out: receives the name of each baseline that is left out, and the reason.
 
     Raises:
         VibesError: there are no training events.
@@ -111,7 +109,7 @@ def first_level(
     missing = {} if left_out is None else left_out
     steps = [item for item in in_order().values() if slow_too or not item.slow]
     missing |= {
-        item.label or item.name: "takes long"
+        item.name: "takes long"
         for item in in_order().values()
         if item not in steps and not item.stands_in_for
     }
@@ -125,7 +123,7 @@ def first_level(
             scorers.append(tuned(baseline, log, split, catalogue, seed))
         except LeftOut as reason:
             logging.getLogger(__name__).warning("%s", reason)
-            missing[baseline.label or baseline.name] = reason.why
+            missing[baseline.name] = reason.why
     if report is not None:
         report(Counted("baselines", len(steps), len(steps)))
     return scorers

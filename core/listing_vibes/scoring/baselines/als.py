@@ -39,7 +39,6 @@ class Als(IdModel):
     Therefore users without training events also get scores. In a history the confidence is `alpha * decay ** age`.
     """
 
-    label = "Implicit ALS"
     order = 50
     slow = True
 
@@ -49,7 +48,7 @@ class Als(IdModel):
     regularization: float
     alpha: float
     decay: float
-    name: str = "als"
+    name: str = "ALS"
 
     @classmethod
     def fit(

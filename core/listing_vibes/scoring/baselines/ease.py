@@ -28,7 +28,6 @@ class TooManyListings(LeftOut):
 class Ease(IdModel):
     """Scores by `history @ weights`, each listing of the history weighted by `decay ** age`."""
 
-    label = "EASE"
     order = 40
     slow = True
 
@@ -36,7 +35,7 @@ class Ease(IdModel):
     weights: np.ndarray = field(repr=False)  # (W, W) float32, zero diagonal; column j predicts listing j
     penalty: float
     decay: float
-    name: str = "ease"
+    name: str = "EASE"
 
     @classmethod
     def fit(cls, interactions: Interactions, penalty: float = 100.0, decay: float = 0.8) -> "Ease":

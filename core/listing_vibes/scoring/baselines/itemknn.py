@@ -30,14 +30,13 @@ class ItemKNN(IdModel):
     `both / (sqrt(users_i * users_j) + shrink)`; a listing is not similar to itself.
     """
 
-    label = "ItemKNN"
     order = 30
 
     interactions: Interactions = field(repr=False)
     similarity: np.ndarray | sparse.csr_array = field(repr=False)  # (W, W) float32, row: of the history
     shrink: float
     decay: float
-    name: str = "itemknn"
+    name: str = "ItemKNN"
 
     @classmethod
     def fit(

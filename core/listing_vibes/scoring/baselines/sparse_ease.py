@@ -35,10 +35,9 @@ class TooManyPairs(LeftOut):
 class SparseEase(IdModel):
     """Scores by `history @ weights`, each listing of the history weighted by `decay ** age`."""
 
-    label = "EASE (sparse approximation)"
     order = 41
     slow = True
-    stands_in_for = "ease"
+    stands_in_for = "EASE"
 
     interactions: Interactions = field(repr=False)
     weights: "sparse.csr_array" = field(
@@ -46,7 +45,7 @@ class SparseEase(IdModel):
     )  # (W, W) float32, zero diagonal; column j predicts listing j
     penalty: float
     decay: float
-    name: str = "sparse ease"
+    name: str = "sparse EASE"
 
     @classmethod
     def fit(
