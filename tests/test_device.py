@@ -30,11 +30,12 @@ from listing_vibes.device import (
     seeded,
 )
 from listing_vibes.errors import VibesError
+from listing_vibes.features.photos import vae
 from listing_vibes.features.photos.market_photos import market_photos
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vae import market_vae
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
-from listing_vibes.features.texts.sources import own_bert
+from listing_vibes.features.texts.sources import FitOptions, own_bert
 from listing_vibes.features.texts.sources.own_bert import OwnBert
 from listing_vibes.model.encoder import inference_dtype, precision_name
 from listing_vibes.model.export.graph import graphs_of
@@ -223,12 +224,14 @@ def test_photo_and_text_encoders_follow(second):
 @pytest.mark.slow
 def test_the_markets_own_encoders_train_there(second, market, monkeypatch, tmp_path):
     pytest.importorskip("diffusers")
-    vae = market_vae(market.path, market.photos, steps=2)
-    assert vae.device == device_of(vae.model) == device()
-    assert vae.encode(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, vae.width)
+    monkeypatch.setattr(vae, "STEPS", 2)
+    encoder = market_vae(market.path, market.photos)
+    assert encoder.device == device_of(encoder.model) == device()
+    assert encoder.encode(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, encoder.width)
     monkeypatch.setattr(own_bert, "BATCH", 2)
+    monkeypatch.setattr(own_bert, "STEPS", 1)
     texts = ["by the old harbour", "in the woods"]
-    bert = OwnBert.fit(texts, tmp_path, steps=1)
+    bert = OwnBert.fit_source(texts, FitOptions(8, tmp_path))
     assert bert.vectors(texts, tmp_path).shape == (2, 384)
 
 

@@ -1,4 +1,4 @@
-"""Token sequences against a slow, plain twin."""
+"""Token sequences of listings and histories against a slow twin."""
 
 import tracemalloc
 from dataclasses import fields
@@ -28,6 +28,7 @@ ATTRIBUTES = [
     Attribute("amenities", "multi", "Amenities"),
     Attribute("title", "text", "Title"),
 ]
+BARE_CLS = (CLS, 0, 0, 0.0, -1, -1, ())
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def market():
             "title": rng.choice(["big flat", "small flat", None], n),
         }
     )
-    vocabulary = fit_vocabulary(listings, ATTRIBUTES, np.arange(n), ["view", "call"], np.arange(20.0))
+    vocabulary = fit_vocabulary(listings, ATTRIBUTES, ["view", "call"], np.arange(20.0))
     photos = [
         np.where(rng.random(n) < 0.6, np.arange(n), -1),
         np.where(rng.random(n) < 0.3, np.arange(n) + n, -1),
@@ -53,51 +54,32 @@ def market():
     return vocabulary, tokenise(vocabulary, listings, [photos], [text])
 
 
-def one_listing(tokens, row):
+def rows_of(tokens, start=0, end=None):
+    """Each token as a tuple, of `Tokens` or of `Sequences`."""
+    columns = (tokens.key, tokens.value, tokens.bin, tokens.fraction, tokens.photo, tokens.text)
     return [
         (
-            int(tokens.key[t]),
-            int(tokens.value[t]),
-            int(tokens.bin[t]),
-            float(tokens.fraction[t]),
-            int(tokens.photo[t]),
-            int(tokens.text[t]),
+            *(column[t].item() for column in columns),
             tuple(tokens.set_member[tokens.set_offset[t] : tokens.set_offset[t + 1]].tolist()),
         )
-        for t in range(tokens.offset[row], tokens.offset[row + 1])
+        for t in range(start, len(tokens.key) if end is None else end)
     ]
 
 
-def flat(sequences):
-    return [
-        (
-            int(sequences.key[t]),
-            int(sequences.value[t]),
-            int(sequences.bin[t]),
-            float(sequences.fraction[t]),
-            int(sequences.photo[t]),
-            int(sequences.text[t]),
-            tuple(sequences.set_member[sequences.set_offset[t] : sequences.set_offset[t + 1]].tolist()),
-        )
-        for t in range(len(sequences.key))
-    ]
-
-
-BARE_CLS = (CLS, 0, 0, 0.0, -1, -1, ())
+def listing(tokens, row):
+    return rows_of(tokens, tokens.offset[row], tokens.offset[row + 1])
 
 
 def test_a_bare_listing_is_cls_and_its_tokens(market):
     _, tokens = market
     rows = np.array([4, 0, 4, 29])
     sequences = listing_sequences(tokens, rows)
-    expected = [token for row in rows for token in [BARE_CLS, *one_listing(tokens, row)]]
-    assert flat(sequences) == expected
+    assert rows_of(sequences) == [token for row in rows for token in [BARE_CLS, *listing(tokens, row)]]
     assert sequences.length.tolist() == [1 + tokens.offset[r + 1] - tokens.offset[r] for r in rows]
     assert (sequences.item == 0).all()
 
 
-def test_a_few_sequences_of_a_large_catalogue_touch_nothing_else(market):
-    """What a batch costs does not grow with the catalogue: no array as long as that is made."""
+def test_the_cost_of_a_batch_does_not_grow_with_the_catalogue(market):
     _, small = market
     times = 2_000
     begin = np.arange(times)[:, None]
@@ -107,86 +89,61 @@ def test_a_few_sequences_of_a_large_catalogue_touch_nothing_else(market):
     }
     rest = {f.name: np.tile(getattr(small, f.name), times) for f in fields(small) if f.name not in offsets}
     large = Tokens(**offsets, **rest)
-    listing, start, end = np.arange(30, dtype=np.int32), np.array([0, 10]), np.array([10, 30])
+    of_event, start, end = np.arange(30, dtype=np.int32), np.array([0, 10]), np.array([10, 30])
     tracemalloc.start()
     try:
         bare = listing_sequences(large, np.array([4, 60_000 - 1]))
-        told = history_sequences(large, listing, start, end, None, 50, 1000)
+        history = history_sequences(large, of_event, start, end, None, 50, 1000)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert flat(bare) == flat(listing_sequences(small, np.array([4, 29])))
-    assert flat(told) == flat(history_sequences(small, listing, start, end, None, 50, 1000))
-    assert large.listings == 60_000 and peak < 200_000
+    assert rows_of(bare) == rows_of(listing_sequences(small, np.array([4, 29])))
+    assert rows_of(history) == rows_of(history_sequences(small, of_event, start, end, None, 50, 1000))
+    assert peak < 200_000
 
 
 @pytest.mark.parametrize("max_listings, max_tokens", [(50, 1000), (3, 1000), (50, 25), (50, 12)])
-def test_a_history_is_told_newest_first_with_its_meta(market, max_listings, max_tokens):
+def test_a_history_is_newest_first_with_its_event_features(market, max_listings, max_tokens):
     vocabulary, tokens = market
     rng = np.random.default_rng(1)
-    listing = rng.integers(0, 30, 60).astype(np.int32)
+    of_event = rng.integers(0, 30, 60).astype(np.int32)
     action = rng.integers(-1, 2, 60).astype(np.int16)
     duration = np.where(rng.random(60) < 0.4, np.nan, rng.random(60) * 25).astype(np.float32)
     meta = Meta.of(vocabulary, ["view", "call"], action, duration)
     start, end = np.array([0, 10, 10, 30, 5]), np.array([10, 11, 30, 60, 5])
-    sequences = history_sequences(tokens, listing, start, end, meta, max_listings, max_tokens)
-
+    sequences = history_sequences(tokens, of_event, start, end, meta, max_listings, max_tokens)
     expected, items, lengths = [], [], []
     for first, last in zip(start, end, strict=True):
-        whole, places = [BARE_CLS], [0]
+        sequence, places = [BARE_CLS], [0]
         for place, event in enumerate(range(last - 1, max(first, last - max_listings) - 1, -1), start=1):
-            told = one_listing(tokens, listing[event])
+            block = listing(tokens, of_event[event])
             if action[event] >= 0:
-                told.append((ACTION, vocabulary.size + int(action[event]), 0, 0.0, -1, -1, ()))
+                block.append((ACTION, vocabulary.size + int(action[event]), 0, 0.0, -1, -1, ()))
             if not np.isnan(duration[event]):
                 bucket = int(np.searchsorted(vocabulary.duration_edges, duration[event], side="right"))
-                told.append((DURATION, vocabulary.size + 2 + bucket, 0, 0.0, -1, -1, ()))
-            if len(whole) + len(told) > max_tokens and place > 1:
+                block.append((DURATION, vocabulary.size + 2 + bucket, 0, 0.0, -1, -1, ()))
+            if len(sequence) + len(block) > max_tokens and place > 1:
                 break
-            whole += told
-            places += [place] * len(told)
-        expected += whole
+            sequence += block
+            places += [place] * len(block)
+        expected += sequence
         items += places
-        lengths.append(len(whole))
-    assert flat(sequences) == expected
-    assert sequences.item.tolist() == items
-    assert sequences.length.tolist() == lengths
-
-
-def test_token_types_tell_attributes_content_and_meta_apart(market):
-    vocabulary, tokens = market
-    meta = Meta.of(vocabulary, ["view"], np.zeros(30, np.int16), np.full(30, np.nan, np.float32))
-    sequences = history_sequences(
-        tokens, np.arange(30, dtype=np.int32), np.array([0]), np.array([30]), meta, 50, 1000
-    )
-    assert (sequences.type[sequences.key == CLS] == TYPE_CLS).all()
-    assert (sequences.type[sequences.key == PHOTO] == TYPE_CONTENT).all()
+        lengths.append(len(sequence))
+    assert rows_of(sequences) == expected
+    assert sequences.item.tolist() == items and sequences.length.tolist() == lengths
+    types = ((CLS, TYPE_CLS), (PHOTO, TYPE_CONTENT), (ACTION, TYPE_META), (DURATION, TYPE_META))
+    assert all((sequences.type[sequences.key == key] == kind).all() for key, kind in types)
     assert (sequences.type[sequences.text >= 0] == TYPE_CONTENT).all()
-    assert (sequences.type[sequences.key == ACTION] == TYPE_META).all()
-    assert (sequences.key == ACTION).sum() == 30 and (sequences.key == DURATION).sum() == 0
 
 
-def test_an_action_the_model_never_saw_has_no_token(market):
-    vocabulary, _ = market
-    meta = Meta.of(
-        vocabulary, ["call", "new action"], np.array([0, 1, -1], np.int16), np.full(3, np.nan, np.float32)
-    )
+def test_event_features_that_training_did_not_know_have_no_token(market):
+    vocabulary, tokens = market
+    none = np.full(3, np.nan, np.float32)
+    meta = Meta.of(vocabulary, ["call", "new action"], np.array([0, 1, -1], np.int16), none)
     assert meta.action.tolist() == [vocabulary.size + 1, 0, 0]
-
-
-def test_where_training_knew_no_durations_later_ones_have_no_token(market):
-    vocabulary, _ = market
-    durations = np.array([3.0, np.nan], np.float32)
-    none = vocabulary.model_copy(update={"duration_edges": []})
-    assert Meta.of(none, [], np.array([-1, -1]), durations).duration.tolist() == [0, 0]
-    some = vocabulary.model_copy(update={"duration_edges": [2.0, 9.0]})
-    first = some.size + len(some.actions)
-    assert Meta.of(some, [], np.array([-1, -1]), durations).duration.tolist() == [first + 1, 0]
-
-
-def test_no_history_at_all(market):
-    _, tokens = market
-    sequences = history_sequences(
-        tokens, np.zeros(0, np.int32), np.zeros(2, int), np.zeros(2, int), None, 50, 100
-    )
-    assert sequences.length.tolist() == [1, 1] and sequences.key.tolist() == [CLS, CLS]
+    durations, unknown = np.array([3.0, np.nan], np.float32), np.array([-1, -1])
+    for edges, first in (([], 0), ([2.0, 9.0], vocabulary.size + len(vocabulary.actions) + 1)):
+        other = vocabulary.model_copy(update={"duration_edges": edges})
+        assert Meta.of(other, [], unknown, durations).duration.tolist() == [first, 0]
+    empty = history_sequences(tokens, np.zeros(0, np.int32), np.zeros(2, int), np.zeros(2, int), None, 50, 99)
+    assert empty.length.tolist() == [1, 1] and empty.key.tolist() == [CLS, CLS]

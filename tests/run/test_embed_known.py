@@ -8,7 +8,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from helpers.copies import resealed
-from listing_vibes.features.digests import content_digests
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.engine import Engine
@@ -38,7 +37,7 @@ def place(trained, tmp_path):
 
 
 def distinct(run: Run) -> int:
-    return len(set(content_digests(run.engine.features)))
+    return len(set(run.engine.features.digests()))
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,34 +13,38 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.features.common_attributes import (
+    common_attributes,
+    comparable_attributes,
+    keep_common_values,
+)
 from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.features import Features
 from listing_vibes.features.market_ranks import MarketRanks, rank_name
-from listing_vibes.features.photos.photo_tokens import fit_photos, gather_photos
+from listing_vibes.features.photos.photo_tokens import (
+    VectorView,
+    fit_photos,
+    fit_precomputed,
+    gather_views,
+    photo_views,
+    precomputed_views,
+)
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.precomputed_vectors import fit_vectors, with_vectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.sequences import Meta
-from listing_vibes.features.texts.views import TextVectorsView, readable
-from listing_vibes.features.tokens.tabular import Tokens, tokenise
+from listing_vibes.features.texts.views import TextVectorsView, distinct_texts, fit_texts
+from listing_vibes.features.tokens.tabular import tokenise
 from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary, fit_vocabulary
 from listing_vibes.features.tokens.wordpiece import LISTING_TOKENS, fit_pieces, tokenise_pieces
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.documents import write_json
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.log import EventLog
-from listing_vibes.market.market import Market
+from listing_vibes.market.market import Attribute, Market
 from listing_vibes.progress import Report
 
-__all__ = ["FeatureConfig", "Features", "Featurizer", "distinct_texts", "text_cache"]
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """The model's input for one market's listings."""
-
-    tokens: Tokens
-    photo: np.ndarray  # (P, width) float32, reduced
-    text: np.ndarray  # (T, width) float32, reduced
+__all__ = ["FeatureConfig", "Features", "Featurizer", "text_cache"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,33 +77,50 @@ class Featurizer:
             attributes = LISTING_TOKENS if self.vocabulary.attributes else 0
         else:
             attributes = len(self.vocabulary.attributes) - texts + texts * config.words
-        return (
-            1
-            + attributes
-            + texts * len(self.texts)
-            + config.photo_tokens * len(self.photo_reducers)
-            + len(self.vectors)
-        )
+        vectors = config.photo_tokens * len(self.photo_reducers) + len(self.vectors)
+        return 1 + attributes + texts * len(self.texts) + vectors
 
     @classmethod
     def fit(
         cls,
-        market: Market,
+        markets: Market | Sequence[Market],
         config: FeatureConfig,
         width: int,
-        rows: np.ndarray,
+        rows: np.ndarray | Sequence[np.ndarray],
         durations: np.ndarray,
-        photos: PhotoVectors | None,
+        photos: PhotoVectors | Sequence[PhotoVectors | None] | None,
         report: Report | None = None,
     ) -> Featurizer:
-        """Fit on the listings `rows` (n,) and the training events' `durations` (seconds)."""
-        vocabulary = _vocabulary(market, config, rows, durations)
-        reducers = fit_photos(market, config, width, rows, photos)
-        views = _text_views(market, config, width, rows, vocabulary, report)
-        encoder = photos.encoder if photos is not None and reducers else ""
-        precomputed = fit_vectors(market, config, width, rows)
-        vocabulary = _sized(vocabulary, config, reducers, views, precomputed)
-        return cls(config, width, vocabulary, reducers, encoder, views, None, precomputed)
+        """Fit on the listings `rows` (n,) of a market, or of each of several, and on the training events' `durations` (seconds).
+
+        For several markets, a number is read as its rank within the market, and as its amount where all markets with it use the
+        same unit; a value (a category, a member of a set, a word) is known where two markets have it.
+
+        Raises:
+            VibesError: a market shares no attribute with another, an attribute has two types, units contradict
+                each other, or photos have different encoders.
+        """
+        markets = [markets] if isinstance(markets, Market) else markets
+        rows = [rows] if isinstance(rows, np.ndarray) else rows
+        photos = list(photos) if isinstance(photos, Sequence) else [photos]
+        within, attributes, frames = None, markets[0].attributes, [markets[0].listings]
+        if len(markets) > 1:
+            shared = common_attributes(markets)
+            within = MarketRanks.unfitted(shared)
+            attributes = comparable_attributes(shared, markets)
+            frames = [_rank(market, shared, within) for market in markets]
+        parts = [frame.iloc[mine] for frame, mine in zip(frames, rows, strict=True)]
+        actions = list(dict.fromkeys(action for market in markets for action in market.actions))
+        listings = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        vocabulary = _fit_vocabulary(listings, attributes, actions, config, durations)
+        encoder, reducers = fit_photos(markets, config, width, rows, photos)
+        texts = fit_texts(
+            parts, [text_cache(market) for market in markets], vocabulary, config, width, report
+        )
+        precomputed = fit_precomputed(markets[0], config, width, rows[0]) if len(markets) == 1 else {}
+        if len(markets) > 1 and not vocabulary.pieces:
+            vocabulary = keep_common_values(vocabulary, parts)
+        return cls._of(config, width, vocabulary, reducers, encoder, texts, within, precomputed)
 
     def extend(
         self,
@@ -111,17 +133,25 @@ class Featurizer:
         """Fit what is new in `market`; the existing vocabulary and reducers stay unchanged."""
         config, width, here = self.config, self.width, self.adapt_to(market)
         market = here.view(market)
-        fresh = _vocabulary(market, config, rows, durations)
-        vocabulary = extend_vocabulary(self.vocabulary, fresh, market.listings.iloc[rows])
-        # The views of precomputed vectors stay after those of the photos.
-        reducers = self.photo_reducers
-        if not reducers and not self.vectors:
-            reducers = fit_photos(market, config, width, rows, photos)
-        views = self.texts or _text_views(market, config, width, rows, vocabulary, report)
-        encoder = self.photo_encoder or (photos.encoder if photos is not None and reducers else "")
-        precomputed = self.vectors or fit_vectors(market, config, width, rows)
-        vocabulary = _sized(vocabulary, config, reducers, views, precomputed)
-        return Featurizer(config, width, vocabulary, reducers, encoder, views, here.within, precomputed)
+        listings = market.listings.iloc[rows]
+        fresh = _fit_vocabulary(listings, market.attributes, market.actions, config, durations)
+        vocabulary = extend_vocabulary(self.vocabulary, fresh, listings)
+        encoder, reducers = self.photo_encoder, self.photo_reducers
+        if (
+            not reducers and not self.vectors
+        ):  # The views of precomputed vectors stay after those of the photos.
+            encoder, reducers = fit_photos([market], config, width, [rows], [photos])
+        texts = self.texts or fit_texts([listings], [text_cache(market)], vocabulary, config, width, report)
+        precomputed = self.vectors or fit_precomputed(market, config, width, rows)
+        return self._of(config, width, vocabulary, reducers, encoder, texts, here.within, precomputed)
+
+    @classmethod
+    def _of(cls, config: FeatureConfig, width: int, vocabulary: Vocabulary, *fitted: Any) -> Featurizer:
+        """Return the featurizer of these parts, the vocabulary with the number of views of photos and texts."""
+        result = cls(config, width, vocabulary, *fitted)
+        photos, texts = len(result.photo_reducers) + len(result.vectors), len(result.texts)
+        sizes = {"photo_views": max(photos, 1), "text_views": max(texts, 1)}
+        return replace(result, vocabulary=vocabulary.model_copy(update=sizes))
 
     def transform(
         self, market: Market, photos: PhotoVectors | None, report: Report | None = None
@@ -132,18 +162,14 @@ class Featurizer:
             VibesError: the photo vectors are from another encoder than in training.
         """
         here = self if self.within is None or self.within.fitted else self.adapt_to(market)
-        config, vocabulary = self.config, self.vocabulary
-        names = vocabulary.sentences
         listings = here.view(market).listings
-        text_rows, text = here._texts(listings, names, text_cache(market), report)
-        photo_rows, photo = self._photos(market, photos)
-        if self.vectors:
-            photo_rows = photo_rows or [[] for _ in self.photo_reducers]
-            photo_rows, photo = with_vectors(market, self.vectors, photo_rows, photo)
-        if config.tokenisation == "wordpiece":
-            tokens = tokenise_pieces(vocabulary, listings, photo_rows, text_rows)
+        text_rows, text = here._texts(listings, text_cache(market), report)
+        views = self._views(market, photos)
+        photo_rows, photo = gather_views(views, len(market.listings), self.width)
+        if self.config.tokenisation == "wordpiece":
+            tokens = tokenise_pieces(self.vocabulary, listings, photo_rows, text_rows)
         else:
-            tokens = tokenise(vocabulary, listings, photo_rows, text_rows, config.words)
+            tokens = tokenise(self.vocabulary, listings, photo_rows, text_rows, self.config.words)
         return Features(tokens, photo, text)
 
     def adapt_to(self, market: Market) -> Featurizer:
@@ -152,24 +178,21 @@ class Featurizer:
             return self
         within = self.within.of(market.shared().listings)
         here = replace(self, within=within)
-        rows, vectors = here._texts(
-            here.view(market).listings, self.vocabulary.sentences, text_cache(market), None
-        )
-        means = [vectors[mine].mean(axis=0) for mine in (_used(view) for view in rows) if len(mine)]
+        rows, vectors = here._texts(here.view(market).listings, text_cache(market), None)
+        used = [np.concatenate([of[of >= 0] for of in view.values()]) for view in rows]
+        means = [vectors[np.unique(mine)].mean(axis=0) for mine in used if len(mine)]
         text = [mean.astype(float).tolist() for mean in means] if len(means) == len(self.texts) else []
         return replace(here, within=within.model_copy(update={"text": text}))
 
     def view(self, market: Market) -> Market:
         """Return `market` with the attribute names of the vocabulary, and with ranks of its numbers for a model of several markets."""
-        existing = {entry.name for entry in self.vocabulary.attributes}
         if self.within is None:
-            names = {
-                attribute.name: market.config.shared_name(attribute.name) for attribute in market.attributes
+            existing = {entry.name for entry in self.vocabulary.attributes}
+            names = {item.name: market.config.shared_name(item.name) for item in market.attributes}
+            renamed = {
+                name: shared for name, shared in names.items() if name not in existing and shared in existing
             }
-            names = {
-                shared: name for shared, name in names.items() if shared not in existing and name in existing
-            }
-            return market.renamed(names) if names else market
+            return market.renamed(renamed) if renamed else market
         shared = market.shared()
         within = self.within if self.within.fitted else self.within.of(shared.listings)
         ranks = [
@@ -177,9 +200,8 @@ class Featurizer:
             for attribute in shared.attributes
             if attribute.name in within.numbers
         ]
-        return replace(
-            shared, listings=within.add_ranks(shared.listings), attributes=[*shared.attributes, *ranks]
-        )
+        listings = within.add_ranks(shared.listings)
+        return replace(shared, listings=listings, attributes=[*shared.attributes, *ranks])
 
     def meta(self, log: EventLog) -> Meta | None:
         """Return the event features of `log`; None where the model does not read them."""
@@ -187,24 +209,31 @@ class Featurizer:
             return None
         return Meta.of(self.vocabulary, log.actions, log.action, log.duration)
 
-    def _photos(
+    def _views(
         self, market: Market, photos: PhotoVectors | None
-    ) -> tuple[list[list[np.ndarray]], np.ndarray]:
-        if not self.photo_reducers or photos is None or not len(market.photos):
-            return [], np.zeros((0, self.width), np.float32)
-        if photos.encoder != self.photo_encoder:
-            raise VibesError(
-                f"The photos of {market.path} are embedded by '{photos.encoder}', but the model was trained on "
-                f"'{self.photo_encoder}'; run `vibes embed {market.path} NEW_RUN --encoder {self.photo_encoder}`."
-            )
-        rows, vectors = gather_photos(market, self.config, self.photo_reducers, photos)
-        return rows, vectors if rows else np.zeros((0, self.width), np.float32)
+    ) -> list[tuple[VectorView | None, Reducer, int]]:
+        """Return the views of photos and precomputed vectors, each with its reducer and its most tokens for a listing."""
+        available: list[VectorView] = []
+        if self.photo_reducers and photos is not None and len(market.photos):
+            if photos.encoder != self.photo_encoder:
+                raise VibesError(
+                    f"The photos of {market.path} are embedded by '{photos.encoder}', but the model was trained on "
+                    f"'{self.photo_encoder}'; run `vibes embed {market.path} NEW_RUN --encoder {self.photo_encoder}`."
+                )
+            available = photo_views(market, self.config, photos)
+        shown: Sequence[VectorView | None] = available or [None] * len(self.photo_reducers)
+        views = [
+            (view, reducer, self.config.photo_tokens)
+            for view, reducer in zip(shown, self.photo_reducers, strict=True)
+        ]
+        given = precomputed_views(market, self.config, self.vectors)
+        return [*views, *((given.get(name), reducer, 1) for name, reducer in self.vectors.items())]
 
     def _texts(
-        self, listings: pd.DataFrame, names: list[str], cache: Path, report: Report | None
+        self, listings: pd.DataFrame, cache: Path, report: Report | None
     ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
         """Return for each view and text attribute the row (L,) of each listing's text, and the vectors of all views, concatenated."""
-        names = [name for name in names if name in listings]
+        names = [name for name in self.vocabulary.sentences if name in listings]
         if not self.texts or not names:
             return [], np.zeros((0, self.width), np.float32)
         texts = distinct_texts(listings, names)
@@ -216,9 +245,8 @@ class Featurizer:
         ]
         vectors = [view.transform(texts, cache, report) for view in self.texts]
         if self.within is not None and self.within.text:
-            vectors = [
-                of - np.asarray(mean, np.float32) for of, mean in zip(vectors, self.within.text, strict=True)
-            ]
+            means = np.asarray(self.within.text, np.float32)
+            vectors = [of - mean for of, mean in zip(vectors, means, strict=True)]
         return shifted, np.concatenate(vectors)
 
     def save(self, run: Path) -> None:
@@ -242,9 +270,9 @@ class Featurizer:
             "photo_encoder": self.photo_encoder,
             "vocabulary": self.vocabulary.model_dump(),
             "texts": heads,
-        } | ({"vectors": list(self.vectors)} if self.vectors else {})
-        if self.within is not None:
-            full["within"] = self.within.model_dump()
+            "vectors": list(self.vectors),
+            "within": None if self.within is None else self.within.model_dump(),
+        }
         with atomic_path(run / "features.safetensors") as temporary:
             save_file(arrays, temporary)
         write_json(run / "vocabulary.json", full, ensure_ascii=False)
@@ -263,6 +291,7 @@ class Featurizer:
                 part, _, key = name.partition(".")
                 parts.setdefault(part, {})[key] = array
             photos = sum(part.startswith("photo") for part in parts)
+            within = head.get("within")
             return cls(
                 config=FeatureConfig.model_validate(head["config"]),
                 width=int(head["width"]),
@@ -272,7 +301,7 @@ class Featurizer:
                 texts=[
                     TextVectorsView.restore(of, parts[_part("text", n)]) for n, of in enumerate(head["texts"])
                 ],
-                within=MarketRanks.model_validate(head["within"]) if "within" in head else None,
+                within=None if within is None else MarketRanks.model_validate(within),
                 vectors={
                     name: Reducer.from_arrays(parts[_part("vectors", n)])
                     for n, name in enumerate(head.get("vectors", []))
@@ -288,41 +317,24 @@ class Featurizer:
             ) from error
 
 
-def _vocabulary(market: Market, config: FeatureConfig, rows: np.ndarray, durations: np.ndarray) -> Vocabulary:
-    attributes = market.attributes if config.attributes else []
-    actions = market.actions if config.meta else []
-    durations = durations if config.meta else durations[:0]
-    if config.tokenisation == "wordpiece":
-        return fit_pieces(market.listings, attributes, rows, actions, durations)
-    return fit_vocabulary(market.listings, attributes, rows, actions, durations)
+def _rank(market: Market, shared: Sequence[Attribute], within: MarketRanks) -> pd.DataFrame:
+    """Return the columns of a market in `shared`, by their shared names, with the ranks of its numbers."""
+    listings = market.shared().listings
+    columns = [column for item in shared for column in type_of(item.kind).columns(item.name)]
+    frame = listings[[name for name in dict.fromkeys(columns) if name in listings]]
+    return within.of(frame).add_ranks(frame)
 
 
-def _text_views(
-    market: Market,
+def _fit_vocabulary(
+    listings: pd.DataFrame,
+    attributes: list[Attribute],
+    actions: list[str],
     config: FeatureConfig,
-    width: int,
-    rows: np.ndarray,
-    vocabulary: Vocabulary,
-    report: Report | None,
-) -> list[TextVectorsView]:
-    names = [name for name in vocabulary.sentences if name in market.listings]
-    texts = distinct_texts(market.listings.iloc[rows], names) if config.text and names else []
-    if len(texts) < 2:
-        return []
-    cache = text_cache(market)
-    views = readable(config.text_views, texts)
-    return [TextVectorsView.fit(view, texts, width, cache, report=report) for view in views]
-
-
-def _sized(
-    vocabulary: Vocabulary,
-    config: FeatureConfig,
-    reducers: list[Reducer],
-    views: list[TextVectorsView],
-    precomputed: dict[str, Reducer],
+    durations: np.ndarray,
 ) -> Vocabulary:
-    sizes = {"photo_views": max(len(reducers) + len(precomputed), 1), "text_views": max(len(views), 1)}
-    return vocabulary.model_copy(update=sizes)
+    fit = fit_pieces if config.tokenisation == "wordpiece" else fit_vocabulary
+    meta = (actions, durations) if config.meta else ([], durations[:0])
+    return fit(listings, attributes if config.attributes else [], *meta)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -354,17 +366,6 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def _part(name: str, number: int) -> str:
     """Return the prefix of a view's array names: photo, photo1, photo2, ..."""
     return f"{name}{number or ''}"
-
-
-def _used(rows: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the rows of vectors that a view's attributes use."""
-    result = np.concatenate([np.zeros(0, np.int32), *rows.values()])
-    return np.unique(result[result >= 0])
-
-
-def distinct_texts(listings: pd.DataFrame, names: list[str]) -> list[str]:
-    """Return the distinct texts of the columns `names`, in order."""
-    return sorted({text for name in names for text in listings[name].dropna()})
 
 
 def text_cache(market: Market) -> Path:

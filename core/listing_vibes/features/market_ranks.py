@@ -7,11 +7,15 @@ fitted on the listings of each market that the model is used on, and stored in t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Attribute
 
 #: Number of quantiles that are stored; ranks between them are interpolated.
 STEPS = 200
@@ -25,6 +29,14 @@ class MarketRanks(BaseModel):
     numbers: dict[str, list[float]]  # quantiles by attribute, ascending
     place: dict[str, list[float]] = {}  # quantiles by column
     text: list[list[float]] = []  # the mean (width,) of the market's texts in each view
+
+    @classmethod
+    def unfitted(cls, attributes: Sequence[Attribute]) -> MarketRanks:
+        """Return the scale of a model with these attributes, before it is fitted to a market."""
+        numbers = [item.name for item in attributes if type_of(item.kind).binned]
+        located = any(item.name == C.PLACE for item in attributes)
+        place = [C.LATITUDE, C.LONGITUDE] if located else []
+        return cls(numbers={name: [] for name in numbers}, place={axis: [] for axis in place})
 
     def of(self, listings: pd.DataFrame) -> MarketRanks:
         """Return the scale of the market of `listings`, without its texts."""
@@ -46,11 +58,6 @@ class MarketRanks(BaseModel):
 def rank_name(name: str) -> str:
     """Return the name of the column with the ranks of the number `name`."""
     return f"{name}, within the market"
-
-
-def place_columns() -> dict[str, list[float]]:
-    """Return the columns of a location, without quantiles."""
-    return {C.LATITUDE: [], C.LONGITUDE: []}
 
 
 def _quantiles(listings: pd.DataFrame, name: str) -> list[float]:

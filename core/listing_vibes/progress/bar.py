@@ -55,6 +55,7 @@ class ProgressBar:
             self.bar.start()
         self.tasks: dict[str, TaskID] = {}
         self.due: dict[str, float] = {}  # when the next line of a log is due
+        self.first: dict[str, tuple[float, float]] = {}  # when a stage started, and what was done then
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,9 +78,13 @@ class ProgressBar:
                 self._line(f"step {step}: validation recall@30 {recall:.4f}, smooth {smooth:.4f} {stored}")
 
     def _count(self, what: str, done: float, total: int, left: float | None, given: str) -> None:
+        now = time.monotonic()
         if what not in self.tasks:
             self.tasks[what] = self.bar.add_task(what, total=total)
-            self.due[what] = time.monotonic() + FIRST_S
+            self.due[what], self.first[what] = now + FIRST_S, (now, done)
+        started, before = self.first[what]
+        if left is None and done > before:
+            left = (now - started) / (done - before) * (total - done)
         self.bar.update(self.tasks[what], completed=done, total=total, left=left, description=given)
         if not self.console.is_terminal and time.monotonic() >= self.due[what]:
             self.due = dict.fromkeys(self.due, time.monotonic() + EVERY_S)

@@ -18,7 +18,6 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
-from listing_vibes.features.merging import join_features
 from listing_vibes.features.photos.trainable import trained_weights
 from listing_vibes.features.photos.vectors import (
     JOIN,
@@ -152,9 +151,7 @@ class Newcomers:
 
         def make() -> PhotoVectors:
             parts = name.split(JOIN)
-            return combine(
-                [embed_photos(market.path, market.photos, self._encoders(part), workers=1) for part in parts]
-            )
+            return combine([embed_photos(market.path, market.photos, self._encoders(part)) for part in parts])
 
         digests = tuple(hashlib.sha256(content).digest() for content in contents)
         return self._photo_vectors.get((name, digests), make)
@@ -176,7 +173,7 @@ class Newcomers:
     def _attributes(self, market: Market) -> np.ndarray:
         """Return the vectors (L + 1, d) in the attribute space of all listings and, last, of the new one."""
         featurizer, features = self._attribute_features
-        together = join_features(features, featurizer.transform(market, None))
+        together = features.join(featurizer.transform(market, None))
         return attribute_vectors(featurizer, together, fitted=features.tokens.listings)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import content_spaces
 from listing_vibes.features.coverage import coverage
-from listing_vibes.features.digests import content_digests
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
 from listing_vibes.features.transfer import TransferReport
@@ -66,7 +65,7 @@ def spaces_of(
 def _model_space(engine: Engine, available: dict[bytes, np.ndarray], report: Report | None) -> np.ndarray:
     """Return the vectors (L, d) in the model space; each distinct content that is not in `available` is encoded once."""
     digests, first, of = np.unique(
-        content_digests(engine.features), return_index=True, return_inverse=True
+        engine.features.digests(), return_index=True, return_inverse=True
     )  # (C,), (C,), (L,)
     new = np.array([digest not in available for digest in digests], bool)  # (C,)
     vectors = np.zeros((len(digests), engine.settings.encoder_config().width), np.float32)
@@ -92,7 +91,7 @@ def stored_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np
         vectors = read_spaces(run / LISTINGS)["model"].astype(np.float32)
     except (VibesError, KeyError):  # The file is damaged, so listings are embedded again.
         return {}
-    return dict(zip(content_digests(features).tolist(), vectors, strict=True))
+    return dict(zip(features.digests().tolist(), vectors, strict=True))
 
 
 def save_spaces(

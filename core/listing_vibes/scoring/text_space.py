@@ -41,7 +41,7 @@ def text_vectors(
         if not len(fitted):
             continue
         reducer = Reducer.fit(fitted, width or fitted.shape[1], whiten=True)
-        part = unit_rows(reducer.transform(vectors, ok))  # (L, width)
+        part = unit_rows(reducer.transform(vectors)) * ok[:, None]  # (L, width)
         total = part if total is None else total + part
     if total is None:
         return None
@@ -54,8 +54,8 @@ def _of_column(
     """Return the vectors (L, WIDTH) of a column's texts, and (L,) bool: which listings have a text."""
     column = market.listings[name]
     if is_latin(column.dropna()):
-        result = embed_texts(column, writable_cache(market.path) / "text", report)
-        return result.vectors, result.ok
+        vectors = embed_texts(column, writable_cache(market.path) / "text", report)
+        return vectors, np.any(vectors, axis=1)
     texts = [cell.strip() if isinstance(cell, str) else "" for cell in column]
     ok = np.array([bool(text) for text in texts], bool)
     fitted = dict.fromkeys(texts[row] for row in np.flatnonzero(_to_fit(ok, available)))

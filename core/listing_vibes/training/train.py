@@ -14,9 +14,7 @@ import torch
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_summary import MarketSummary, save_summaries
-from listing_vibes.features.merging import join_features
 from listing_vibes.features.photos.vectors import PhotoVectors
-from listing_vibes.features.several import fit_featurizer
 from listing_vibes.features.tokens.wordpiece import word_vectors
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.durable import only_writer, sweep_left
@@ -190,7 +188,7 @@ def _initial_settings(job: Job, settings: Resolved) -> Resolved:
         raise VibesError(
             f"{paths} changed since the training of {job.run} began; remove the folder and train again."
         )
-    before, given = manifest.settings.model_dump(), settings.model_dump(exclude_unset=True)
+    before, given = manifest.settings.model_dump(), settings.given.model_dump(exclude_unset=True)
     for name, value in given.items():
         old, new = (before[name], value) if isinstance(value, dict) else (before, {name: value})
         for key, requested in new.items():
@@ -211,14 +209,12 @@ def fit_features(job: Job, settings: Resolved, parts: list[TrainingData]) -> tup
     if job.start is not None:
         featurizer = job.start.featurizer.extend(market, available[0], durations, job.photos[0], job.report)
     else:
-        featurizer = fit_featurizer(
-            job.markets, config, width, available, durations, job.photos, job.work, job.report
-        )
+        featurizer = Featurizer.fit(job.markets, config, width, available, durations, job.photos, job.report)
     features = [
         featurizer.transform(item, vectors, job.report)
         for item, vectors in zip(job.markets, job.photos, strict=True)
     ]
-    fitted = Fitted(featurizer, features, reduce(join_features, features))
+    fitted = Fitted(featurizer, features, reduce(Features.join, features))
     settings = resolve_positions(settings, market, featurizer, fitted.features)
     if config.photo_train_blocks:
         trained, tail = trained_photos(market, settings, featurizer, job.photos[0], job.report)

@@ -167,7 +167,7 @@ class WarmStart:
         cache = text_cache(market)
 
         def embed_names(names: Sequence[str]) -> np.ndarray:
-            return embed_texts(names, cache).vectors
+            return embed_texts(names, cache)
 
         transfer_weights(
             model, self.weights, self.featurizer.vocabulary, featurizer.vocabulary, embed_names, seed

@@ -1,4 +1,4 @@
-"""Thumbnails are made once, named by content, and absent for what is broken."""
+"""Thumbnails are created once, named by content, and missing for what is broken."""
 
 from pathlib import Path
 
@@ -18,46 +18,31 @@ def market(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_thumbnail_is_a_small_webp_below_the_cache(market):
-    path = thumbnail(market, "photos/a.jpg")
-    assert path is not None and path.parent == market / ".cache" / "thumbnails"
-    with Image.open(path) as image:
+def test_a_small_webp_is_created_once_for_each_content(market, monkeypatch):
+    first = thumbnail(market, "photos/a.jpg")
+    assert first is not None and first.parent == market / ".cache" / "thumbnails"
+    with Image.open(first) as image:
         assert (image.format, image.mode, image.size) == ("WEBP", "RGB", (320, 213))
-    assert thumbnail(market, "photos/a.jpg", size=64) != path
-
-
-def test_it_is_made_once(market, monkeypatch):
-    first = thumbnail(market, "photos/a.jpg")
-    monkeypatch.setattr(thumbnails, "open_photo", lambda *a: pytest.fail("decoded again"))
-    assert thumbnail(market, "photos/a.jpg") == first
-    (market / "photos" / "a.jpg").rename(market / "photos" / "b.jpg")
-    assert thumbnail(market, "photos/b.jpg") == first  # the name comes from the content
-
-
-def test_a_changed_photo_gets_a_new_one(market):
-    first = thumbnail(market, "photos/a.jpg")
-    Image.new("RGB", (50, 50), "red").save(market / "photos" / "a.jpg")
-    second = thumbnail(market, "photos/a.jpg")
+    with monkeypatch.context() as patch:
+        patch.setattr(thumbnails, "open_photo", lambda *a: pytest.fail("decoded again"))
+        (market / "photos" / "a.jpg").rename(market / "photos" / "b.jpg")
+        assert thumbnail(market, "photos/b.jpg") == first
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned
+    Image.new("RGB", (50, 40), "red").save(market / "photos" / "b.jpg", exif=exif)
+    second = thumbnail(market, "photos/b.jpg")
     assert second is not None and second != first
     with Image.open(second) as image:
-        assert image.size == (50, 50)  # never enlarged
-
-
-def test_it_stands_upright(market):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (400, 200), "red").save(market / "photos" / "turned.jpg", exif=exif)
-    with Image.open(thumbnail(market, "photos/turned.jpg") or "") as image:
-        assert image.size == (160, 320)
+        assert image.size == (40, 50)  # upright, and never enlarged
 
 
 def test_broken_photos_have_none(market, tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
     (market / "photos" / "link.png").symlink_to(tmp_path / "secret.png")
     (market / "photos" / "text.jpg").write_text("no image")
-    whole = (market / "photos" / "a.jpg").read_bytes()
-    (market / "photos" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    for path in (
+    content = (market / "photos" / "a.jpg").read_bytes()
+    (market / "photos" / "cut.jpg").write_bytes(content[: len(content) // 2])
+    for name in (
         "photos/none.jpg",
         "../secret.png",
         "photos/link.png",
@@ -65,11 +50,8 @@ def test_broken_photos_have_none(market, tmp_path):
         "photos/cut.jpg",
         "",
     ):
-        assert thumbnail(market, path) is None
+        assert thumbnail(market, name) is None
     assert not (market / ".cache").exists()
-
-
-def test_a_market_that_cannot_be_written_is_named(market):
     (market / ".cache").write_text("a file where the folder should be")
     with pytest.raises(VibesError, match=r"\.cache/thumbnails"):
         thumbnail(market, "photos/a.jpg")

@@ -1,56 +1,36 @@
-"""MiniLM read on: seeded, learned from the texts, kept beside the vectors and carried by the run."""
+"""MiniLM adapted to a market: seeded, trained on its texts, cached, and stored in the run."""
 
 import numpy as np
 import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.texts.encoder import load_text_encoder
+from listing_vibes.features.texts.sources import FitOptions, own_bert
 from listing_vibes.features.texts.sources.own_bert import OwnBert
 
 pytestmark = pytest.mark.slow
 
 TEXTS = [f"The {place} flat number {n} has a zorbel oven" for n in range(6) for place in ("harbour", "park")]
-STEPS = 2
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    cache = tmp_path_factory.mktemp("text")
-    seen = []
-    view = OwnBert.fit(TEXTS, cache, STEPS, report=seen.append)
-    assert [(one.done, one.total) for one in seen] == [(n, STEPS) for n in range(1, STEPS + 1)]
-    return cache, view
-
-
-@pytest.mark.slow
-def test_it_moved_and_the_same_seed_moves_it_alike(kept, tmp_path):
-    _, view = kept
-    again = OwnBert.fit(TEXTS[::-1], tmp_path, STEPS)
+def test_it_is_trained_by_seed_once_and_restored_by_a_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_bert, "STEPS", 2)
+    seen: list = []
+    view = OwnBert.fit_source(TEXTS, FitOptions(8, tmp_path / "a", report=seen.append))
+    assert [(one.done, one.total) for one in seen] == [(1, 2), (2, 2)]
+    vectors, plain = view.vectors(TEXTS, tmp_path / "a"), load_text_encoder().encode(TEXTS)
+    assert vectors.shape == (12, 384) and 0.3 < (plain * vectors).sum(axis=1).mean() < 0.99999
+    again = OwnBert.fit_source(TEXTS[::-1], FitOptions(8, tmp_path / "b"))
     assert again.key == view.key
     for name, weights in view.weights.items():
         np.testing.assert_array_equal(again.weights[name], weights)
-    plain = load_text_encoder().encode(TEXTS)
-    found = view.vectors(TEXTS, tmp_path)
-    assert found.shape == (12, 384) and 0.3 < (plain * found).sum(axis=1).mean() < 0.99999
-    assert OwnBert.fit(TEXTS, tmp_path, STEPS, seed=1).key != view.key
-
-
-def test_the_second_run_reads_what_the_first_one_left(kept, monkeypatch):
-    cache, view = kept
+    assert OwnBert.fit_source(TEXTS, FitOptions(8, tmp_path / "c", seed=1)).key != view.key
     monkeypatch.setattr(
         "transformers.AutoModelForMaskedLM.from_pretrained", None
     )  # training again would fail
-    again = OwnBert.fit(TEXTS, cache, STEPS)
-    np.testing.assert_array_equal(again.vectors(TEXTS, cache), view.vectors(TEXTS, cache))
-
-
-def test_a_run_brings_it_to_another_market(kept, tmp_path):
-    cache, view = kept
+    cached = OwnBert.fit_source(TEXTS, FitOptions(8, tmp_path / "a"))
     head, arrays = view.state()
-    there = OwnBert.restore(head, arrays)
-    np.testing.assert_array_equal(there.vectors(TEXTS, tmp_path / "else"), view.vectors(TEXTS, cache))
-
-
-def test_nothing_to_read_is_said(tmp_path):
+    for other in (cached, OwnBert.restore(head, arrays)):
+        np.testing.assert_array_equal(other.vectors(TEXTS, tmp_path / "a"), vectors)
     with pytest.raises(VibesError, match="own-bert"):
-        OwnBert.fit(["", "  "], tmp_path, 1)
+        OwnBert.fit_source(["", "  "], FitOptions(8, tmp_path))

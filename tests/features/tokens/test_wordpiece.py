@@ -1,4 +1,4 @@
-"""A listing in words: names and values told apart, cut attribute by attribute, and the same histories as before."""
+"""A listing in word pieces: names and values with their own keys, truncated attribute by attribute."""
 
 import numpy as np
 import pandas as pd
@@ -42,14 +42,26 @@ LISTINGS = pd.DataFrame(
         "longitude": [3.72, 3.2, 3.22],
     }
 )
-CONFIG = FeatureConfig(tokenisation="wordpiece")
+TITLE, PRICE, PETS = "Title", "Price per night", "Pets allowed"
+WORDS = [
+    [
+        (TITLE, "Quiet houseboat by the river"),
+        ("city", "Paris"),
+        (PRICE, "120"),
+        (PETS, "yes"),
+        ("Extras", "wifi, sauna"),
+        ("Location", "51.05 3.72"),
+    ],
+    [("city", "London"), (PETS, "no")],
+    [(TITLE, "Loft"), (PRICE, "99.5"), ("Location", "51.20 3.22")],
+]
 
 
 def vocabulary_of(rows=(0, 1, 2)):
-    return fit_pieces(LISTINGS, ATTRIBUTES, np.array(rows), ["view"], np.arange(5.0))
+    return fit_pieces(LISTINGS.iloc[list(rows)], ATTRIBUTES, ["view"], np.arange(5.0))
 
 
-def said(vocabulary, tokens, row):
+def pieces_of(vocabulary, tokens, row):
     """(name or value, piece) of each token of a listing."""
     name, value = piece_keys(vocabulary)
     kind = {name: "name", value: "value"}
@@ -59,41 +71,23 @@ def said(vocabulary, tokens, row):
     ]
 
 
-def test_each_known_attribute_is_told_by_its_name_and_its_value():
+def test_each_known_attribute_is_its_name_and_its_value():
     vocabulary = vocabulary_of()
     tokens = tokenise_pieces(vocabulary, LISTINGS, [], [])
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder(), local_files_only=True)
-    texts = [
-        [
-            ("Title", "Quiet houseboat by the river"),
-            ("city", "Paris"),
-            ("Price per night", "120"),
-            ("Pets allowed", "yes"),
-            ("Extras", "wifi, sauna"),
-            ("Location", "51.05 3.72"),
-        ],
-        [("city", "London"), ("Pets allowed", "no")],
-        [("Title", "Loft"), ("Price per night", "99.5"), ("Location", "51.20 3.22")],
-    ]
-    for row, pairs in enumerate(texts):
+    for row, pairs in enumerate(WORDS):
         expected = []
         for name, value in pairs:
             expected += [("name", piece) for piece in tokenizer.tokenize(name)]
             expected += [("value", piece) for piece in tokenizer.tokenize(value)]
-        assert said(vocabulary, tokens, row) == expected
+        assert pieces_of(vocabulary, tokens, row) == expected
 
 
 def test_pieces_that_training_never_saw_share_one_id():
     vocabulary = vocabulary_of(rows=(1,))
     tokens = tokenise_pieces(vocabulary, LISTINGS, [], [])
-    assert ("value", "[UNK]") in said(vocabulary, tokens, 0)
-    assert said(vocabulary, tokens, 1) == [
-        ("name", "city"),
-        ("value", "london"),
-        ("name", "pets"),
-        ("name", "allowed"),
-        ("value", "no"),
-    ]
+    assert ("value", "[UNK]") in pieces_of(vocabulary, tokens, 0)
+    assert ("value", "[UNK]") not in pieces_of(vocabulary, tokens, 1)
     assert vocabulary.size == 1 + len(vocabulary.pieces) and vocabulary.total == vocabulary.size + 1 + 8
     assert tokens.value.max() < vocabulary.size and tokens.key.max() < key_count(vocabulary)
 
@@ -101,25 +95,21 @@ def test_pieces_that_training_never_saw_share_one_id():
 def test_an_attribute_and_a_listing_have_their_budgets(monkeypatch):
     monkeypatch.setattr(wordpiece, "ATTRIBUTE_TOKENS", 3)
     monkeypatch.setattr(wordpiece, "LISTING_TOKENS", 8)
-    vocabulary = vocabulary_of()
-    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [])
-    assert np.diff(tokens.offset).tolist() == [8, 5, 8]
-    assert said(vocabulary, tokens, 1)[-3:] == [("name", "pets"), ("name", "allowed"), ("value", "no")]
+    assert np.diff(tokenise_pieces(vocabulary_of(), LISTINGS, [], []).offset).tolist() == [8, 5, 8]
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(0, 60))
-def test_the_longest_attributes_give_first(lengths, budget):
-    kept = fair_cut(np.array([lengths]), budget)[0].tolist()
+def test_the_longest_attributes_are_truncated_first(lengths, budget):
     slow = list(lengths)
     while sum(slow) > budget:  # one token at a time from the longest, the last of equals
         longest = max(range(len(slow)), key=lambda a: (slow[a], a))
         slow[longest] -= 1
-    assert kept == slow
+    assert fair_cut(np.array([lengths]), budget)[0].tolist() == slow
 
 
-def test_start_vectors_are_minilms_words():
-    vectors = word_vectors(vocabulary_of(), 8)
+def test_initial_vectors_are_those_of_minilm():
     vocabulary = vocabulary_of()
+    vectors = word_vectors(vocabulary, 8)
     assert vectors.shape == (len(vocabulary.pieces), 8) and vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1).mean() == pytest.approx(1, abs=0.01)
     wide = word_vectors(vocabulary, len(vocabulary.pieces) - 1)
@@ -128,32 +118,22 @@ def test_start_vectors_are_minilms_words():
     assert near["paris"] @ near["london"] > near["paris"] @ near["quiet"]
 
 
-def test_histories_are_told_with_meta_photos_and_texts(tiny_market):
+def test_histories_have_event_features_photos_and_texts_and_are_loaded(tiny_market, tmp_path):
     market = Market.open(tiny_market(listings=12, photos=2))
     vectors = np.random.default_rng(0).normal(size=(24, 20)).astype(np.float16)
-    photos = PhotoVectors(vectors, np.ones(24, bool), [], "eye")
-    log = EventLog.from_market(market)
-    featurizer = Featurizer.fit(market, CONFIG, 16, np.arange(12), log.duration, photos)
-    features = featurizer.transform(market, photos)
-    tokens = features.tokens
+    photos, log = PhotoVectors(vectors, np.ones(24, bool), [], "eye"), EventLog.from_market(market)
+    config = FeatureConfig(tokenisation="wordpiece")
+    featurizer = Featurizer.fit(market, config, 16, np.arange(12), log.duration, photos)
+    tokens = featurizer.transform(market, photos).tokens
     bare = listing_sequences(tokens, np.array([3]))
-    assert bare.length[0] == 1 + tokens.offset[4] - tokens.offset[3]
     assert ((bare.type == TYPE_CONTENT) == ((bare.photo >= 0) | (bare.text >= 0))).all()
     assert (bare.photo >= 0).sum() == 2 and (bare.text >= 0).sum() == 1
-    name, value = piece_keys(featurizer.vocabulary)
-    words = (bare.key == name) | (bare.key == value)
+    words = np.isin(bare.key, piece_keys(featurizer.vocabulary))
     assert (bare.type[words] == TYPE_ATTRIBUTE).all() and words.sum() == bare.length[0] - 4
-    history = history_sequences(
-        tokens, log.listing, log.start[:1], log.start[1:2], featurizer.meta(log), 50, 4096
-    )
+    meta = featurizer.meta(log)
+    history = history_sequences(tokens, log.listing, log.start[:1], log.start[1:2], meta, 50, 4096)
     assert (history.type == TYPE_META).sum() > 0 and history.item.max() == log.start[1] - log.start[0]
     assert history.value.max() < featurizer.vocabulary.total
-
-
-def test_saved_and_loaded_gives_the_same(tiny_market, tmp_path):
-    market = Market.open(tiny_market(listings=12, photos=0))
-    featurizer = Featurizer.fit(market, CONFIG, 16, np.arange(12), np.empty(0), None)
     featurizer.save(tmp_path)
-    one, two = featurizer.transform(market, None), Featurizer.load(tmp_path).transform(market, None)
-    np.testing.assert_array_equal(one.tokens.value, two.tokens.value)
-    np.testing.assert_array_equal(one.tokens.key, two.tokens.key)
+    again = Featurizer.load(tmp_path).transform(market, photos).tokens
+    assert np.array_equal(again.value, tokens.value) and np.array_equal(again.key, tokens.key)

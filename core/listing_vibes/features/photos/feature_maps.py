@@ -6,7 +6,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.tail import load_trunk
-from listing_vibes.features.photos.vectors import PhotoJob, cache_root, encode_photos
+from listing_vibes.features.photos.vectors import PhotoPass, cache_root, photo_paths
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -24,9 +24,9 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
         VibesError: a photo cannot be read any more, or the cache cannot be written.
     """
     encoder, shape = load_trunk(stages)
-    table, root = market.photos.iloc[rows], cache_root(market.path)
-    job = PhotoJob(market.path, VectorCache(root, encoder.name, encoder.width))
-    encode_photos(job, table, encoder, report)
+    paths, root = photo_paths(market.photos.iloc[rows]), cache_root(market.path)
+    job = PhotoPass(market.path, VectorCache(root, encoder.name, encoder.width), encoder)
+    job.run(paths, report)
     if job.broken:
         path, reason = next(iter(job.broken.items()))
         raise VibesError(
@@ -38,7 +38,7 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
         return np.zeros((0, *shape), np.float16)
     with tempfile.TemporaryFile(dir=root) as file:  # the map keeps it open
         maps = np.memmap(file, np.float16, "w+", shape=(len(rows), encoder.width))
-    job.store.gather([job.keys[path] for path in table[C.PATH]], maps)
+    job.gather(paths, maps)
     return maps.reshape(len(rows), *shape)
 
 

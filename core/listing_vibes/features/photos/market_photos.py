@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.encoders import open_custom
+from listing_vibes.features.photos.encoders import PHOTO_ENCODERS, VERSION
 from listing_vibes.features.photos.vae import is_vae, market_vae
 from listing_vibes.features.photos.vectors import JOIN, Encoder, PhotoVectors, combine, embed_photos
 from listing_vibes.market.market import Market
@@ -45,12 +45,18 @@ def encoder_of(
     """Return a photo encoder by its short or full name; the market's autoencoder is trained at its first use.
 
     Raises:
-        VibesError: the encoder is not available.
+        VibesError: the encoder is not available, or is another version of a package's.
     """
     if is_vae(name):
         return market_vae(market.path, market.photos, name, weights, report=report)
-    custom = open_custom(name, weights)
-    if custom is not None:
+    key, _, version = name.partition(VERSION)
+    if key in PHOTO_ENCODERS:
+        custom = PHOTO_ENCODERS[key].open(weights)
+        if custom.name.partition(VERSION)[0] != key or (version and custom.name != name):
+            raise VibesError(
+                f"The photo encoder '{name}' is now '{custom.name}', whose vectors cannot be compared with earlier ones; "
+                "install the earlier version, or train again."
+            )
         return custom
     # Importing timm is avoided for markets without photos.
     from listing_vibes.features.photos.tail import load_photo_encoder

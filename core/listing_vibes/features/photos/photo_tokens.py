@@ -1,4 +1,9 @@
-"""The photo tokens that the model reads: which photos of a listing, reduced to the model's width, encoder by encoder."""
+"""The tokens of a listing's vectors: its photos, encoder by encoder, and the precomputed vectors that the market brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,10 +13,25 @@ from listing_vibes.features.photos.vectors import JOIN, PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.precomputed_vectors import precomputed_vectors
 
 
-def views_of(config: FeatureConfig, photos: PhotoVectors | None) -> list[PhotoVectors]:
-    """Return the vectors that get their own tokens: each encoder's, or all concatenated; empty where there are no vectors.
+@dataclass(frozen=True, eq=False)
+class VectorView:
+    """The n vectors of one encoder, each of a listing and with its rank among the listing's vectors."""
+
+    table: np.ndarray  # (P, w) all vectors
+    row: np.ndarray  # (n,) rows of `table`
+    owner: np.ndarray  # (n,) rows of the listings
+    position: np.ndarray  # (n,)
+
+    def take(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the `chosen` vectors as float32."""
+        return np.asarray(self.table[self.row[chosen]], np.float32)
+
+
+def photo_views(market: Market, config: FeatureConfig, photos: PhotoVectors | None) -> list[VectorView]:
+    """Return the photo vectors that get their own tokens: each encoder's, or all concatenated; empty where there are none.
 
     Raises:
         VibesError: the configuration has other encoders.
@@ -27,55 +47,121 @@ def views_of(config: FeatureConfig, photos: PhotoVectors | None) -> list[PhotoVe
             f"features.photo_encoders is {JOIN.join(requested)}, but the photo vectors are of {photos.encoder}; "
             "leave out --encoder, or give the same."
         )
-    return list(photos.parts) if photos.parts and config.photo_join == "tokens" else [photos]
+    parts = photos.parts if photos.parts and config.photo_join == "tokens" else (photos,)
+    return [_photo_view(market, part) for part in parts]
+
+
+def _photo_view(market: Market, photos: PhotoVectors) -> VectorView:
+    row = np.flatnonzero(photos.ok)
+    owner = market.photos[C.LISTING].map(market.listing_row).iloc[row]
+    position = owner.groupby(owner).cumcount()
+    return VectorView(photos.vectors, row, owner.to_numpy(int), position.to_numpy(int))
+
+
+def precomputed_views(
+    market: Market, config: FeatureConfig, reducers: Mapping[str, Reducer] | None = None
+) -> dict[str, VectorView]:
+    """Return the market's precomputed vectors with `tokens = true`, or those of fitted `reducers`, by name.
+
+    Raises:
+        VibesError: the vectors cannot be used, the model also trains a photo encoder, or they have another width than in training.
+    """
+    views = {}
+    for name, item in market.config.vectors.items():
+        if not (config.vectors and item.tokens if reducers is None else name in reducers):
+            continue
+        if config.photo_train_blocks:
+            raise VibesError(
+                f"features.photo_train_blocks cannot be combined with tokens of [vectors.{name}]; set features.photo_train_blocks "
+                "to 0, or tokens to false."
+            )
+        vectors = precomputed_vectors(market, name, complete=reducers is None)
+        if vectors is None:  # a new listing that is in no table
+            continue
+        if reducers is not None and vectors.shape[1] != len(reducers[name].mean):
+            raise VibesError(
+                f"The vectors '{name}' of {market.path} have the width {vectors.shape[1]}, but the model needs {len(reducers[name].mean)}; "
+                "give vectors of the same encoder, or train the run again."
+            )
+        owner = np.flatnonzero(vectors.any(axis=1))
+        views[name] = VectorView(vectors, owner, owner, np.zeros(len(owner), int))
+    return views
+
+
+def _fit_view(views: Sequence[VectorView], rows: Sequence[np.ndarray], width: int) -> Reducer | None:
+    """Fit a reducer on the vectors of the listings `rows` (n,) of each market; None where none has a vector."""
+    chosen = [np.isin(view.owner, mine) for view, mine in zip(views, rows, strict=True)]
+    if sum(mine.sum() for mine in chosen) < 2:
+        chosen = [np.ones(len(view.row), bool) for view in views]
+    parts = [view.take(mine) for view, mine in zip(views, chosen, strict=True)]
+    vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    # Not whitened, which would amplify what is unique to a photo (room types by nearest neighbor: .978 to .940).
+    return Reducer.fit(vectors, width) if len(vectors) else None
 
 
 def fit_photos(
-    market: Market, config: FeatureConfig, width: int, rows: np.ndarray, photos: PhotoVectors | None
-) -> list[Reducer]:
-    """Fit one reducer for each view on the photos of the listings `rows` (n,)."""
-    reducers = []
-    for view in views_of(config, photos):
-        usable, owner, _ = _usable_photos(market, view)
-        fitted = usable[np.isin(owner, rows)]
-        vectors = view.vectors[fitted if len(fitted) > 1 else usable]
-        # Not whitened, which would amplify what is unique to a photo (room types by nearest neighbor: .978 to .940).
-        reducers.append(Reducer.fit(np.asarray(vectors, np.float32), width))
-    return reducers
+    markets: Sequence[Market],
+    config: FeatureConfig,
+    width: int,
+    rows: Sequence[np.ndarray],
+    photos: Sequence[PhotoVectors | None],
+) -> tuple[str, list[Reducer]]:
+    """Return the name of the markets' photo encoder, and a reducer for each of its views; "" where there is no photo to read.
+
+    Args:
+        rows: (n,) training listings of each market.
+
+    Raises:
+        VibesError: the photos of two markets have different encoders.
+    """
+    given = {item.encoder: market for market, item in zip(markets, photos, strict=True) if item is not None}
+    if len(given) > 1:
+        (name, here), (other, there), *_ = given.items()
+        raise VibesError(
+            f"The photos of {here.path} are embedded by '{name}', those of {there.path} by '{other}'; name one with --encoder."
+        )
+    views = [photo_views(market, config, item) for market, item in zip(markets, photos, strict=True)]
+    known = [mine for mine, of in zip(rows, views, strict=True) if of]
+    fitted = [_fit_view(view, known, width) for view in zip(*filter(None, views), strict=True)]
+    reducers = [reducer for reducer in fitted if reducer is not None]
+    return (next(iter(given)) if reducers else ""), reducers
+
+
+def fit_precomputed(
+    market: Market, config: FeatureConfig, width: int, rows: np.ndarray
+) -> dict[str, Reducer]:
+    """Return a reducer for each of the market's precomputed vectors with tokens, fitted on the listings `rows` (n,)."""
+    views = precomputed_views(market, config)
+    fitted = {name: _fit_view([view], [rows], width) for name, view in views.items()}
+    return {name: reducer for name, reducer in fitted.items() if reducer is not None}
 
 
 def photos_used(market: Market, config: FeatureConfig, photos: PhotoVectors) -> np.ndarray:
-    """Return (P,) the photos table's row of each vector that `gather_photos` returns for one encoder."""
-    usable, _, position = _usable_photos(market, photos)
-    return usable[position < config.photo_tokens]
+    """Return (P,) the photos table's row of each vector that `gather_views` returns for one encoder."""
+    view = _photo_view(market, photos)
+    return view.row[view.position < config.photo_tokens]
 
 
-def gather_photos(
-    market: Market, config: FeatureConfig, reducers: list[Reducer], photos: PhotoVectors | None
+def gather_views(
+    views: Sequence[tuple[VectorView | None, Reducer, int]], listings: int, width: int
 ) -> tuple[list[list[np.ndarray]], np.ndarray]:
-    """Return for each view and photo position the row (L,) int32 of each listing's vector, -1 for none; and all vectors.
+    """Reduce the vectors of views, each with its reducer and its most tokens for a listing.
 
     Returns:
-        The rows, and (P, width) float32 vectors of all views, concatenated.
+        For each view and position the row (L,) int32 of each listing's vector, -1 for none; and (P, width) float32 vectors.
     """
     rows: list[list[np.ndarray]] = []
-    tables: list[np.ndarray] = []
+    tables = [np.zeros((0, width), np.float32)]
     first = 0
-    for view, reducer in zip(views_of(config, photos), reducers, strict=False):
-        usable, owner, position = _usable_photos(market, view)
-        taken = np.flatnonzero(position < config.photo_tokens)
-        by_position = [np.full(len(market.listings), -1, np.int32) for _ in range(config.photo_tokens)]
-        for number, row_of in enumerate(by_position):
-            mine = np.flatnonzero(position[taken] == number)
-            row_of[owner[taken[mine]]] = first + mine
+    for view, reducer, most in views:
+        by_position = [np.full(listings, -1, np.int32) for _ in range(most)]
         rows.append(by_position)
-        tables.append(reducer.transform(np.asarray(view.vectors[usable[taken]], np.float32)))
+        if view is None:
+            continue
+        taken = np.flatnonzero(view.position < most)
+        for number, row_of in enumerate(by_position):
+            mine = np.flatnonzero(view.position[taken] == number)
+            row_of[view.owner[taken[mine]]] = first + mine
+        tables.append(reducer.transform(view.take(taken)))
         first += len(taken)
-    return rows, np.concatenate(tables) if tables else np.zeros((0, 0), np.float32)
-
-
-def _usable_photos(market: Market, view: PhotoVectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows (n,) of photos with a vector, the listing row of each, and its rank among the listing's photos."""
-    usable = np.flatnonzero(view.ok)
-    owner = market.photos[C.LISTING].map(market.listing_row).iloc[usable]
-    return usable, owner.to_numpy(int), owner.groupby(owner).cumcount().to_numpy(int)
+    return rows, np.concatenate(tables)

@@ -8,7 +8,6 @@ vector of a photo is the mean of its latent, pooled to a coarse grid.
 from __future__ import annotations
 
 import re
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -69,8 +68,6 @@ def market_vae(
     photos: pd.DataFrame,
     name: str = VAE,
     weights: Path | None = None,
-    seed: int = 0,
-    steps: int | None = None,
     report: Report | None = None,
 ) -> VaeEncoder:
     """Return the autoencoder of a market: the cached one, else one trained on `photos`.
@@ -79,20 +76,18 @@ def market_vae(
         market_path, photos: as for `listing_vibes.features.photos.vectors.embed_photos`.
         name: "vae", or the full name that a run stored; one of another market is not trained but has to be given.
         weights: the file of another market's autoencoder, `.cache/vae/vae.safetensors` in its folder.
-        steps: of training; None takes `STEPS`.
-        report: called after each step.
+        report: called after each step of a training.
 
     Raises:
         VibesError: diffusers is not installed, no photo can be read, or the weights are not available or damaged.
     """
-    folder = market_cache(market_path) / "vae"
-    file = Path(weights) if weights is not None else folder / "vae.safetensors"
+    file = Path(weights) if weights is not None else market_cache(market_path) / "vae" / "vae.safetensors"
     if not file.is_file():
         if weights is not None or name != VAE:
             raise VibesError(
                 f"The autoencoder '{name}' is not at {file}; give the file of its training market with --weights."
             )
-        _train(folder, _decode_sample(Path(market_path), photos, seed), seed, steps or STEPS, report)
+        _train(file, _decode_sample(Path(market_path), photos), report)
     model = _model()
     try:
         model.load_state_dict(load_file(file))
@@ -139,18 +134,15 @@ def _pixels(images: np.ndarray, where: torch.device) -> torch.Tensor:
     return batch / 127.5 - 1
 
 
-def _decode_sample(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
+def _decode_sample(market: Path, photos: pd.DataFrame) -> np.ndarray:
     """Return (N, SIZE, SIZE, 3) uint8: at most `SAMPLE` randomly drawn photos, without broken ones."""
     paths = sorted({path for path in photos[C.PATH] if isinstance(path, str)})
-    rows = (
-        np.random.default_rng(seed).permutation(len(paths))[:SAMPLE]
-        if len(paths) > SAMPLE
-        else range(len(paths))
-    )
+    if len(paths) > SAMPLE:
+        paths = [paths[row] for row in np.random.default_rng(0).permutation(len(paths))[:SAMPLE]]
     pictures = []
-    for row in rows:
+    for path in paths:
         with suppress(PhotoProblem):  # `embed_photos` names each of them
-            file = photo_files.locate(market, paths[row])
+            file = photo_files.locate(market, path)
             with open_photo(photo_files.read(file), (SIZE, SIZE)) as image:
                 pictures.append(_squash(image))
     if not pictures:
@@ -160,16 +152,16 @@ def _decode_sample(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
     return np.stack(pictures)
 
 
-def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Report | None) -> None:
-    """Train and save `folder/vae.safetensors`; an interrupted training restarts."""
-    rng, start = np.random.default_rng(seed), time.monotonic()
-    with seeded(seed):
+def _train(file: Path, pictures: np.ndarray, report: Report | None) -> None:
+    """Train and save the autoencoder; an interrupted training restarts."""
+    rng = np.random.default_rng(0)
+    with seeded(0):
         model = _model().train().to(device())
         optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
         rates = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: min(1.0, (step + 1) / 50) * (1 - 0.9 * step / steps)
+            optimizer, lambda step: min(1.0, (step + 1) / 50) * (1 - 0.9 * step / STEPS)
         )
-        for step in range(steps):
+        for step in range(STEPS):
             batch = pictures[rng.integers(len(pictures), size=BATCH)]
             mirrored = rng.random(BATCH) < 0.5
             batch = np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
@@ -179,9 +171,8 @@ def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Re
             optimizer.zero_grad(set_to_none=True)
             rates.step()
             if report is not None:
-                left = (time.monotonic() - start) / (step + 1) * (steps - step - 1)
-                report(Counted("training the autoencoder", step + 1, steps, left))
-    with atomic_path(folder / "vae.safetensors") as temporary:
+                report(Counted("training the autoencoder", step + 1, STEPS))
+    with atomic_path(file) as temporary:
         save_file({k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, temporary)
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -33,6 +30,8 @@ from listing_vibes.progress import Counted, Notice, Report
 JOIN = "+"
 LATEST = "latest.txt"
 NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
+#: Photos per call of the encoder, while threads decode the next ones.
+BATCH = 32
 
 
 class Encoder(Protocol):
@@ -69,8 +68,19 @@ class PhotoVectors:
 
 
 @dataclass
-class PhotoJob:
-    """One pass over photos of a market.
+class _Photo:
+    """One file as a thread reads it; `pixels` is None where the content is cached already, or not to be encoded."""
+
+    path: str
+    stamp: str = ""
+    key: bytes = b""
+    pixels: np.ndarray | None = None
+    problem: str = ""
+
+
+@dataclass
+class PhotoPass:
+    """One pass over photos of a market, which embeds new content if there is an `encoder`.
 
     Attributes:
         keys: the content key of each path that has a vector in the cache.
@@ -79,14 +89,42 @@ class PhotoJob:
 
     market: Path
     store: VectorCache
+    encoder: Encoder | None = None
     keys: dict[str, bytes] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
-    def recall(self, path: str, with_problems: bool = False) -> bool:
-        """Resolve a path without reading its file: it is unchanged or not a file of the market; return whether that was possible.
+    def run(self, paths: Sequence[str], report: Report | None = None) -> None:
+        """Look up or embed `paths`; `report` is called with the number of processed distinct paths.
 
-        Args:
-            with_problems: accept recorded problems, instead of trying these photos again.
+        Raises:
+            VibesError: the cache cannot be written.
+        """
+        distinct = list(dict.fromkeys(paths))
+        unknown = [path for path in distinct if not self._recall(path)]
+        batches = [unknown[first : first + BATCH] for first in range(0, len(unknown), BATCH)]
+        done = len(distinct) - len(unknown)
+        with ThreadPoolExecutor(max(1, min(8, cores(), len(unknown))), "photo") as pool:
+            ahead = [pool.submit(self._read, path) for path in batches[0]] if batches else []
+            for following in (*batches[1:], []):
+                photos = [future.result() for future in ahead]
+                ahead = [pool.submit(self._read, path) for path in following]
+                self._encode(photos)
+                done += len(photos)
+                if report is not None:
+                    report(Counted("photos", done, len(distinct)))
+        if self.encoder is not None:
+            self.store.flush()
+
+    def gather(self, paths: Sequence[str], into: np.ndarray | None = None) -> PhotoVectors:
+        """Return the vectors of `paths` (P,), written into an array (P, width) of zeros where one is given."""
+        vectors, ok = self.store.gather([self.keys.get(path) for path in paths], into)  # (P, width), (P,)
+        broken = [(path, self.broken[path]) for path in dict.fromkeys(paths) if path in self.broken]
+        return PhotoVectors(vectors, ok, broken, self.store.encoder)
+
+    def _recall(self, path: str) -> bool:
+        """Resolve a path without reading its file, where it is unchanged or not a file; return whether that was possible.
+
+        A pass that embeds tries photos with a stored problem again.
         """
         try:
             stamp = photo_files.stamp(photo_files.locate(self.market, path))
@@ -94,98 +132,56 @@ class PhotoJob:
             self.broken[path] = str(problem)
             return True
         entry = self.store.recall(path, stamp)
-        if entry is None or (entry.key is None and not with_problems):
+        if entry is None or (entry.key is None and self.encoder is not None):
             return False
-        self._settle(path, entry.key, entry.problem)
+        self._settle(path, entry.key, entry.problem or "")
         return True
 
-    def find_by_content(self, path: str) -> None:
-        """Resolve a path by the content of its file, without an encoder."""
-        try:
-            _, key, _ = self._read(path)
-        except PhotoProblem as problem:
-            self._settle(path, None, str(problem))
-        else:
-            self._settle(path, key if key in self.store else None, NOT_EMBEDDED)
-
-    def embed(self, paths: list[str], encoder: Encoder, batch_size: int, workers: int) -> Iterator[int]:
-        """Embed paths, while threads decode the next ones; yield the number of processed paths after each batch.
-
-        Raises:
-            VibesError: the cache cannot be written.
-        """
-        waiting: deque[Future[_Photo]] = deque()
-        todo = iter(paths)
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="photo")
-        try:
-            while True:
-                room = 2 * batch_size + workers - len(waiting)
-                waiting.extend(pool.submit(self._decode, path, encoder) for path in islice(todo, room))
-                if not waiting:
-                    return
-                batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
-                self._encode(batch, encoder)
-                self.store.flush(only_if_due=True)
-                yield len(batch)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def assemble(self, paths: list[str]) -> PhotoVectors:
-        """Return the vectors of `paths` (P,)."""
-        vectors, ok = self.store.gather([self.keys.get(path) for path in paths])  # (P, width), (P,)
-        broken = [(path, self.broken[path]) for path in dict.fromkeys(paths) if path in self.broken]
-        return PhotoVectors(vectors, ok, broken, self.store.encoder)
-
-    def _settle(self, path: str, key: bytes | None, problem: str | None) -> None:
+    def _settle(self, path: str, key: bytes | None, problem: str) -> None:
         if key is not None:
             self.keys[path] = key
         else:
-            self.broken[path] = problem or ""
+            self.broken[path] = problem
 
-    def _read(self, path: str) -> tuple[str, bytes, bytes]:
-        file = photo_files.locate(self.market, path)
-        stamp = photo_files.stamp(file)  # before reading, so that a concurrent change is detected next time
-        data = photo_files.read(file)
-        return stamp, hashlib.sha256(data).digest(), data
-
-    def _decode(self, path: str, encoder: Encoder) -> _Photo:
+    def _read(self, path: str) -> _Photo:
+        """Read a file, and decode it where its content has to be encoded."""
         photo = _Photo(path)
         try:
-            photo.stamp, photo.key, data = self._read(path)
-            if photo.key not in self.store:
-                with open_photo(data, encoder.size) as image:
-                    photo.pixels = encoder.prepare(image)
+            file = photo_files.locate(self.market, path)
+            photo.stamp = photo_files.stamp(
+                file
+            )  # before reading, so that a concurrent change is detected next time
+            data = photo_files.read(file)
+            photo.key = hashlib.sha256(data).digest()
+            if self.encoder is not None and photo.key not in self.store:
+                with open_photo(data, self.encoder.size) as image:
+                    photo.pixels = self.encoder.prepare(image)
         except PhotoProblem as problem:
             photo.problem = str(problem)
         return photo
 
-    def _encode(self, batch: list[_Photo], encoder: Encoder) -> None:
+    def _encode(self, batch: list[_Photo]) -> None:
         # Equal photos in a batch are encoded once.
         new = {p.key: p.pixels for p in batch if p.pixels is not None and p.key not in self.store}
-        if new:
-            vectors = encoder.encode(np.stack(list(new.values())))  # (N, H, W, 3) -> (N, width)
+        if new and self.encoder is not None:
+            vectors = self.encoder.encode(np.stack(list(new.values())))  # (N, H, W, 3) -> (N, width)
             largest = np.finfo(self.store.dtype).max
             for key, vector in zip(new, vectors, strict=True):
                 if (np.abs(vector) <= largest).all():  # False for NaN as well
                     self.store.add(key, vector)
         for photo in batch:
-            if photo.problem is None and photo.key not in self.store:
-                photo.problem = "the encoder returned a non-finite vector for it"
-            settled = photo.key if photo.problem is None else None
+            if not photo.problem and photo.key not in self.store:
+                photo.problem = (
+                    "the encoder returned a non-finite vector for it"
+                    if self.encoder is not None
+                    else NOT_EMBEDDED
+                )
+            settled = None if photo.problem else photo.key
             self._settle(photo.path, settled, photo.problem)
-            if photo.stamp:
-                self.store.remember(photo.path, photo.stamp, settled, photo.problem)
-
-
-@dataclass
-class _Photo:
-    """One file as a decoding thread returns it; `pixels` is None where the content is cached already, or broken."""
-
-    path: str
-    stamp: str = ""
-    key: bytes = b""
-    pixels: np.ndarray | None = None
-    problem: str | None = None
+            if photo.stamp and self.encoder is not None:
+                self.store.remember(photo.path, photo.stamp, settled, photo.problem or None)
+        if self.encoder is not None:
+            self.store.flush(only_if_due=True)
 
 
 def embed_photos(
@@ -193,8 +189,6 @@ def embed_photos(
     photos: pd.DataFrame,
     encoder: Encoder,
     *,
-    batch_size: int = 32,
-    workers: int | None = None,
     report: Report | None = None,
     cache: Path | None = None,
 ) -> PhotoVectors:
@@ -206,52 +200,27 @@ def embed_photos(
         market_path: the market's folder; no path of `photos` may leave it.
         photos: table with a column `path`.
         encoder: see `tail.load_photo_encoder`.
-        batch_size: photos per call of the encoder.
-        workers: threads that read and decode; None uses one per CPU, at most 8.
         report: called with the number of processed paths after each batch.
         cache: folder of the vectors; None uses `.cache/photos` in the market.
 
     Raises:
         VibesError: there is no column `path`, the disk is full, or the cache cannot be written.
     """
-    root = cache_root(market_path, cache)
-    job = PhotoJob(market_path, VectorCache(root, encoder.name, encoder.width))
-    encode_photos(job, photos, encoder, report, batch_size, workers)
-    job.store.flush()
+    root, paths = cache_root(market_path, cache), photo_paths(photos)
+    job = PhotoPass(market_path, VectorCache(root, encoder.name, encoder.width), encoder)
+    job.run(paths, report)
     if not is_trained(encoder.name) and can_be_written(root):
         write_text(root / LATEST, encoder.name)
-    return job.assemble(_paths(photos))
-
-
-def encode_photos(
-    job: PhotoJob,
-    photos: pd.DataFrame,
-    encoder: Encoder,
-    report: Report | None = None,
-    batch_size: int = 32,
-    workers: int | None = None,
-) -> None:
-    """Embed photos into the cache of a job's encoder; arguments and errors as for `embed_photos`."""
-    paths = list(dict.fromkeys(_paths(photos)))
-    unknown = [path for path in paths if not job.recall(path)]
-    start, fresh = time.monotonic(), 0
-    if report is not None and not unknown:
-        report(Counted("photos", len(paths), len(paths), 0.0))
-    for count in job.embed(unknown, encoder, batch_size, workers or min(8, cores())):
-        fresh += count
-        if report is not None:
-            left = len(unknown) - fresh
-            seconds = (time.monotonic() - start) / fresh * left
-            report(Counted("photos", len(paths) - left, len(paths), seconds))
+    return job.gather(paths)
 
 
 def load_photo_vectors(
-    market_path: Path, photos: pd.DataFrame, encoder_name: str | None = None, cache: Path | None = None
+    market_path: Path, photos: pd.DataFrame, encoder_name: str | None = None
 ) -> PhotoVectors | None:
     """Load what `embed_photos` cached, without the encoder; None where this encoder embedded nothing.
 
     Args:
-        market_path, photos, cache: as for `embed_photos`. A file with a changed stamp is hashed, so that a
+        market_path, photos: as for `embed_photos`. A file with a changed stamp is hashed, so that a
             copied market is not embedded again; a photo with new content is not ok.
         encoder_name: None uses the encoder of the last `embed_photos`; "a+b" uses two.
 
@@ -259,22 +228,19 @@ def load_photo_vectors(
         VibesError: there is no column `path`, or the cache is damaged.
     """
     if encoder_name is not None and JOIN in encoder_name:
-        names = encoder_name.split(JOIN)
-        parts = [load_photo_vectors(market_path, photos, name, cache) for name in names]
+        parts = [load_photo_vectors(market_path, photos, name) for name in encoder_name.split(JOIN)]
         available = [part for part in parts if part is not None]
         return combine(available) if len(available) == len(parts) else None
-    root, paths = cache_root(market_path, cache), _paths(photos)
+    root, paths = cache_root(market_path), photo_paths(photos)
     if encoder_name is None:
         if not (root / LATEST).is_file():
             return None
         encoder_name = (root / LATEST).read_text(encoding="utf-8")
-    job = PhotoJob(market_path, VectorCache(root, encoder_name, None))
+    job = PhotoPass(market_path, VectorCache(root, encoder_name, None))
     if job.store.width is None:
         return None
-    for path in dict.fromkeys(paths):
-        if not job.recall(path, with_problems=True):
-            job.find_by_content(path)
-    return job.assemble(paths)
+    job.run(paths)
+    return job.gather(paths)
 
 
 def photo_center(photos: PhotoVectors | None) -> np.ndarray | None:
@@ -312,7 +278,7 @@ def report_broken_photos(market: Path, photos: PhotoVectors | None, report: Repo
         )
 
 
-def _paths(photos: pd.DataFrame) -> list[str]:
+def photo_paths(photos: pd.DataFrame) -> list[str]:
     """Return the path of each row; a missing cell becomes the empty path, which `photo_files.locate` rejects."""
     if Columns.PATH not in photos:
         raise VibesError(f"The photos table has no column {Columns.PATH!r}; add it with each photo's file.")

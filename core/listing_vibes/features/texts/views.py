@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.texts.sources import TEXT_SOURCES, FitOptions, TextSource
+from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.words import is_latin
 from listing_vibes.progress import Report
 
@@ -37,17 +40,16 @@ class TextVectorsView:
 
     @classmethod
     def fit(
-        cls,
-        name: str,
-        texts: Sequence[str],
-        width: int,
-        cache: Path,
-        seed: int = 0,
-        report: Report | None = None,
+        cls, name: str, parts: Sequence[tuple[Sequence[str], Path]], width: int, report: Report | None = None
     ) -> TextVectorsView:
-        """Fit on distinct `texts` of the training period."""
-        source = TEXT_SOURCES[name].fit_source(texts, FitOptions(width, cache, seed, report))
-        wide = source.vectors(texts, cache, report)
+        """Fit on the distinct texts of the training period of each market, whose vectors are cached in a folder."""
+        distinct, first = np.unique(
+            np.array([text for texts, _ in parts for text in texts], object), return_index=True
+        )
+        options = FitOptions(width, parts[0][1], report=report)
+        source = TEXT_SOURCES[name].fit_source(distinct.tolist(), options)
+        vectors = [source.vectors(texts, cache, report) for texts, cache in parts]
+        wide = vectors[0] if len(vectors) == 1 else np.concatenate(vectors)[first]
         return cls(name, source, Reducer.fit(wide, width, whiten=source.whiten))
 
     def transform(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
@@ -68,3 +70,29 @@ class TextVectorsView:
         }
         source = TEXT_SOURCES[head["name"]].restore(head, source_arrays)
         return cls(head["name"], source, Reducer.from_arrays(arrays))
+
+
+def fit_texts(
+    parts: Sequence[pd.DataFrame],
+    caches: Sequence[Path],
+    vocabulary: Vocabulary,
+    config: FeatureConfig,
+    width: int,
+    report: Report | None,
+) -> list[TextVectorsView]:
+    """Return the text views that `config` names, fitted on the training listings of each market, whose vectors are in `caches`."""
+    if not config.text:
+        return []
+    texts = [distinct_texts(part, [name for name in vocabulary.sentences if name in part]) for part in parts]
+    distinct = sorted(set().union(*texts))
+    if len(distinct) < 2:
+        return []
+    return [
+        TextVectorsView.fit(view, list(zip(texts, caches, strict=True)), width, report)
+        for view in readable(config.text_views, distinct)
+    ]
+
+
+def distinct_texts(listings: pd.DataFrame, names: list[str]) -> list[str]:
+    """Return the distinct texts of the columns `names`, in order."""
+    return sorted({text for name in names for text in listings[name].dropna()})

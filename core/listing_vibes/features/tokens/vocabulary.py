@@ -45,29 +45,26 @@ class Vocabulary(BaseModel):
 def fit_vocabulary(
     listings: pd.DataFrame,
     attributes: list[Attribute],
-    rows: np.ndarray,
     actions: list[str],
     durations: np.ndarray,
-    bins: int = BINS,
 ) -> Vocabulary:
-    """Fit on the listings `rows` (n,) and on the training events' `durations` (seconds, NaN unknown)."""
-    values = listings.iloc[rows]
+    """Fit on the training `listings` and on the training events' `durations` (seconds, NaN unknown)."""
     entries, following = [], 1
     for attribute in attributes:
-        entry = type_of(attribute.kind).fit(values, attribute.name, bins, MIN_COUNT)
+        entry = type_of(attribute.kind).fit(listings, attribute.name, BINS, MIN_COUNT)
         entry.first = following
         following += entry.size
         entries.append(entry)
-    edges = duration_edges(durations, BUCKETS)
+    edges = duration_edges(durations)
     return Vocabulary(attributes=entries, actions=actions, duration_edges=edges, size=following)
 
 
-def duration_edges(durations: np.ndarray, buckets: int) -> list[float]:
-    """Return inner edges (at most `buckets` - 1, ascending) of quantile buckets of durations (seconds, NaN unknown)."""
+def duration_edges(durations: np.ndarray) -> list[float]:
+    """Return inner edges (at most `BUCKETS` - 1, ascending) of quantile buckets of durations (seconds, NaN unknown)."""
     durations = durations[np.isfinite(durations)]
     if not len(durations):
         return []
-    return np.unique(np.quantile(durations, np.linspace(0, 1, buckets + 1)[1:-1])).tolist()
+    return np.unique(np.quantile(durations, np.linspace(0, 1, BUCKETS + 1)[1:-1])).tolist()
 
 
 def extend_vocabulary(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) -> Vocabulary:

@@ -14,7 +14,7 @@ import pandas as pd
 from listing_vibes.errors import needs
 from listing_vibes.features.texts.encoder import minilm_folder
 from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, piece_keys
-from listing_vibes.features.tokens.vocabulary import BUCKETS, Vocabulary, duration_edges
+from listing_vibes.features.tokens.vocabulary import Vocabulary, duration_edges
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Attribute
 
@@ -27,25 +27,23 @@ Pieces = list[np.ndarray]  # the tokenizer's ids for each listing
 def fit_pieces(
     listings: pd.DataFrame,
     attributes: list[Attribute],
-    rows: np.ndarray,
     actions: list[str],
     durations: np.ndarray,
 ) -> Vocabulary:
-    """Fit the vocabulary of pieces in the listings `rows` (n,), the actions, and buckets of the durations (seconds)."""
+    """Fit the vocabulary of pieces in the training `listings`, the actions, and buckets of the durations (seconds)."""
     entries = [
         AttributeVocabulary(name=attribute.name, kind=attribute.kind, label=attribute.label or attribute.name)
         for attribute in attributes
     ]
     tokenizer = _tokenizer()
-    values = listings.iloc[rows]
     results: set[int] = set()
     for entry in entries:
         results.update(_label(entry).tolist())
-        for pieces in _values(entry, values, ATTRIBUTE_TOKENS):
+        for pieces in _values(entry, listings, ATTRIBUTE_TOKENS):
             results.update(pieces.tolist())
     results.discard(tokenizer.unk_token_id)
     names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(results))]
-    edges = duration_edges(durations, BUCKETS)
+    edges = duration_edges(durations)
     return Vocabulary(
         attributes=entries, actions=actions, duration_edges=edges, size=1 + len(names), pieces=names
     )

@@ -17,7 +17,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_ranks import rank_name
-from listing_vibes.features.merging import join_features
 from listing_vibes.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.units import unit_rows
@@ -61,7 +60,7 @@ def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[Occluded
             available = features.tokens.listings
 
             def encode(chosen: Features) -> np.ndarray:
-                joined = join_features(features, chosen)
+                joined = features.join(chosen)
                 return attribute_vectors(featurizer, joined, fitted=available)[available:]
 
             return _occlude(run, featurizer, features, rows, encode)

@@ -52,21 +52,3 @@ class CustomPhotoEncoder(ABC):
 PHOTO_ENCODERS: Registry[CustomPhotoEncoder] = Registry(
     __name__, CustomPhotoEncoder, "photo encoder", group="listing_vibes.encoders"
 )
-
-
-def open_custom(name: str, weights: Path | None = None) -> CustomPhotoEncoder | None:
-    """Return the encoder with the short or full name `name`; None where no package has one.
-
-    Raises:
-        VibesError: the package's class cannot be used, or its version differs.
-    """
-    key, _, version = name.partition(VERSION)
-    if key not in PHOTO_ENCODERS:
-        return None
-    result = PHOTO_ENCODERS[key].open(weights)
-    if result.name.partition(VERSION)[0] != key or (version and result.name != name):
-        raise VibesError(
-            f"The photo encoder '{name}' is now '{result.name}', whose vectors cannot be compared with earlier ones; "
-            "install the earlier version, or train again."
-        )
-    return result

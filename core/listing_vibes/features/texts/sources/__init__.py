@@ -6,14 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from listing_vibes.features.texts.encoder import embed_texts
+from listing_vibes.progress import Report
 from listing_vibes.registry import Registry
-
-if TYPE_CHECKING:
-    from listing_vibes.progress import Report
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,7 @@ class SentenceEncoder(TextSource):
 
     def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """Return (N, width) float32; zero for a blank text."""
-        from listing_vibes.features.texts.encoder import embed_texts
-
-        return embed_texts(texts, cache, report, encoder=self).vectors
+        return embed_texts(texts, cache, report, self)
 
 
 #: All encoders of texts by name.

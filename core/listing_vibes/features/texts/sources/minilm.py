@@ -18,4 +18,4 @@ class MiniLM(TextSource):
 
     def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """Return (N, 384) float32, L2-normalized."""
-        return embed_texts(texts, cache, report).vectors
+        return embed_texts(texts, cache, report)

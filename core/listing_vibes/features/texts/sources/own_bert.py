@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.texts.encoder import (
-    MINILM,
     TextEncoder,
     embed_texts,
     load_text_encoder,
@@ -50,42 +48,26 @@ class OwnBert(TextSource):
     weights: dict[str, np.ndarray]
 
     @classmethod
-    def fit(
-        cls,
-        texts: Sequence[str],
-        cache: Path,
-        steps: int = STEPS,
-        seed: int = 0,
-        report: Report | None = None,
-    ) -> OwnBert:
-        """Train on the distinct `texts`, or load the result of the same training from `cache`.
+    def fit_source(cls, texts: Sequence[str], options: FitOptions) -> OwnBert:
+        """Train on the distinct `texts`, or load the result of the same training from the cache.
 
         Raises:
             VibesError: there is no text.
         """
         from safetensors.numpy import load_file
 
-        base = load_text_encoder(MINILM)
+        base = load_text_encoder()
         texts = sorted(text for text in texts if text.strip())
         if not texts:
             raise VibesError("There is no text to train own-bert on; leave it out of features.text_views.")
-        parts = f"{base.name} {steps} {seed} {BATCH} {TOKENS} {RATE} {MASKED}\0" + "\0".join(texts)
+        parts = f"{base.name} {STEPS} {options.seed} {BATCH} {TOKENS} {RATE} {MASKED}\0" + "\0".join(texts)
         key = hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:16]
-        cached = _folder(cache, key) / WEIGHTS
-        if cached.is_file():
-            return cls(key, load_file(cached))
-        source = cls(key, _train(base, texts, steps, seed, report))
-        source._encoder(cache)
-        return source
-
-    @classmethod
-    def fit_source(cls, texts: Sequence[str], options: FitOptions) -> OwnBert:
-        """Train for `STEPS` on the distinct `texts`."""
-        return cls.fit(texts, options.cache, STEPS, options.seed, options.report)
+        cached = _folder(options.cache, key) / WEIGHTS
+        return cls(key, load_file(cached) if cached.is_file() else _train(base, texts, options))
 
     def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """Return (N, 384) float32, mean-pooled and L2-normalized."""
-        return embed_texts(texts, cache, report, encoder=self._encoder(cache)).vectors
+        return embed_texts(texts, cache, report, self._encoder(cache))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return its state as a JSON object and as arrays for a run."""
@@ -108,7 +90,7 @@ class OwnBert(TextSource):
                     shutil.copyfile(file, folder / file.name)
             with atomic_path(
                 folder / WEIGHTS
-            ) as temporary:  # written last, so that a folder with weights is complete
+            ) as temporary:  # Written last, so a folder with weights is complete.
                 save_file(self.weights, temporary, metadata={"format": "pt"})
         return TextEncoder(folder, NAME)
 
@@ -117,10 +99,8 @@ def _folder(cache: Path, key: str) -> Path:
     return Path(cache) / f"{NAME}-{key}.model"
 
 
-def _train(
-    base: TextEncoder, texts: list[str], steps: int, seed: int, report: Report | None
-) -> dict[str, np.ndarray]:
-    """Return float16 weights after `steps` steps."""
+def _train(base: TextEncoder, texts: list[str], options: FitOptions) -> dict[str, np.ndarray]:
+    """Return float16 weights after `STEPS` steps."""
     import torch
     from transformers import (
         AutoModelForMaskedLM,
@@ -131,26 +111,25 @@ def _train(
 
     from listing_vibes.device import device, seeded
 
-    with seeded(seed):
+    with seeded(options.seed):
         tokenizer = AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
         collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED)
         model = AutoModelForMaskedLM.from_pretrained(base.folder, local_files_only=True, dtype=torch.float32)
         model.train().to(device())
         optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
-        rates = get_linear_schedule_with_warmup(optimizer, max(1, steps // 10), steps)
-        rng, start = np.random.default_rng([seed, 21]), time.monotonic()
-        options = {"truncation": True, "max_length": TOKENS, "return_special_tokens_mask": True}
-        for step in range(steps):
+        rates = get_linear_schedule_with_warmup(optimizer, max(1, STEPS // 10), STEPS)
+        rng = np.random.default_rng([options.seed, 21])
+        cut = {"truncation": True, "max_length": TOKENS, "return_special_tokens_mask": True}
+        for step in range(STEPS):
             rows = rng.integers(len(texts), size=BATCH)
-            batch = collate([tokenizer(texts[row], **options) for row in rows])
+            batch = collate([tokenizer(texts[row], **cut) for row in rows])
             masked_loss(model, batch.to(device())).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             rates.step()
-            if report is not None:
-                left = (time.monotonic() - start) / (step + 1) * (steps - step - 1)
-                report(Counted("training own-bert", step + 1, steps, left))
+            if options.report is not None:
+                options.report(Counted("training own-bert", step + 1, STEPS))
     state = model.base_model.state_dict()
     return {name: tensor.detach().cpu().half().numpy() for name, tensor in state.items()}
 
