@@ -93,93 +93,70 @@ def _claim(run: Path) -> None:
     (run / LISTINGS).write_bytes(len(claimed).to_bytes(8, "little") + claimed + content[8 + size :])
 
 
+def _table(name: str, **columns: object) -> Callable[[Path], None]:
+    return lambda run: pd.DataFrame(columns).to_parquet(run / name)
+
+
 #: By name: the file that the sentence names, and the damage.
 DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "vectors: five for all ids": (LISTINGS, _arrays(lambda a: a | {"model": a["model"][:5]})),
-    "vectors: another width": (LISTINGS, _arrays(lambda a: a | {"model": a["model"][:, :3]})),
-    "vectors: NaN": (LISTINGS, _arrays(lambda a: a | {"model": _nan(a["model"])})),
-    "vectors: one number each": (
-        LISTINGS,
-        _arrays(lambda a: a | {"attributes": a["attributes"][:, 0]}),
-    ),
-    "vectors: whole numbers": (
-        LISTINGS,
-        _arrays(lambda a: a | {"model": a["model"].astype(np.int8)}),
-    ),
-    "vectors: none": (LISTINGS, _arrays(lambda a: {"listing_id": a["listing_id"]})),
-    "vectors: ids are numbers": (
-        LISTINGS,
-        _arrays(lambda a: a | {"listing_id": np.arange(24)}),
-    ),
-    "vectors: an id twice": (
-        LISTINGS,
-        _arrays(lambda a: a | {"listing_id": np.repeat(a["listing_id"][:12], 2, axis=0)}),
-    ),
-    "vectors: no ids": (LISTINGS, _arrays(lambda a: {"model": a["model"]})),
-    "vectors: empty file": (LISTINGS, _text(LISTINGS, b"")),
-    "vectors: a terabyte claimed": (LISTINGS, _claim),
-    "vectors: gone": (LISTINGS, _without(LISTINGS)),
-    "weights: int8": ("model.safetensors", _weights(lambda a: a.astype(np.int8))),
-    "weights: NaN": ("model.safetensors", _weights(_nan)),
-    "weights: transposed": ("model.safetensors", _weights(lambda a: a.T)),
-    "weights: empty file": ("model.safetensors", _text("model.safetensors", b"")),
-    "weights: torn": ("model.safetensors", _text("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}")),
-    "features: empty file": ("features.safetensors", _text("features.safetensors", b"")),
-    "features: gone": ("features.safetensors", _without("features.safetensors")),
-    "vocabulary: gone": ("vocabulary.json", _without("vocabulary.json")),
-    "vocabulary: deep": ("vocabulary.json", _text("vocabulary.json", "[" * 100_000)),
-    "vocabulary: of another type": ("vocabulary.json", _json("vocabulary.json", [1, 2])),
-    "run.toml: deep": ("run.toml", _text("run.toml", "format = 1\nx = " + "[" * 5000)),
-    "run.toml: 5,000 digits": ("run.toml", _toml("seed = 0", "seed = " + "9" * 5000)),
-    "run.toml: a larger model": ("run.toml", _toml("width = 8", "width = 800000")),
-    "run.toml: many layers": ("run.toml", _toml("layers = 1", "layers = 100000000")),
-    "current.json: of another type": ("current.json", _json("current.json", {"base": 1, "version": "x"})),
-    "current.json: no number": (
-        "current.json",
-        _json("current.json", {"base": "x", "version": -3, "made": 0, "model": 0}),
-    ),
-    "metrics: of another type": ("metrics.json", _json("metrics.json", {"results": {"model": [1]}})),
-    "metrics: a figure is text": (
-        "metrics.json",
-        _json("metrics.json", {"results": {"model": {"recall@30": ESTIMATE | {"value": "much"}}}}),
-    ),
-    "metrics: NaN": (
-        "metrics.json",
-        _json("metrics.json", {"results": {"model": {"recall@30": ESTIMATE | {"low": float("nan")}}}}),
-    ),
-    "metrics: a list": ("metrics.json", _json("metrics.json", [])),
-    "metrics: deep": ("metrics.json", _text("metrics.json", '{"a":' * 50_000)),
-    "serving: a day of 5,000 digits": (
-        "serving.json",
-        _text("serving.json", '[{"name": "model + recency", "days": ' + "9" * 5000 + "}]"),
-    ),
-    "serving: infinite": (
-        "serving.json",
-        _text("serving.json", '[{"name": "model + recency", "days": 3, "weight": Infinity}]'),
-    ),
-    "map: NaN": ("map.parquet", _map(x=np.nan)),
-    "map: words": ("map.parquet", _map(y="far")),
-    "map: half a cluster": ("map.parquet", _map(cluster=0.5)),
-    "map: no table": ("map.parquet", _text("map.parquet", b"PAR1")),
-    "ablation: words": ("ablation.parquet", _ablation(value="good")),
-    "ablation: no columns": (
-        "ablation.parquet",
-        lambda run: pd.DataFrame({"x": [1]}).to_parquet(run / "ablation.parquet"),
-    ),
-    "queries: words": (
-        "queries.parquet",
-        lambda run: pd.DataFrame(
-            {"user_id": ["a"], "at": [1], "target": ["b"], "rank of model": ["first"]}
-        ).to_parquet(run / "queries.parquet"),
-    ),
-    "pushes: no columns": (
-        "pushes.parquet",
-        lambda run: pd.DataFrame({"x": [1]}).to_parquet(run / "pushes.parquet"),
-    ),
-    "training: no figures": (
-        "train.jsonl",
-        _text("train.jsonl", '{"step": [], "validation recall@30": {}}\n[1]\n3\n'),
-    ),
+    f"{file} {number}": (file, damage)
+    for file, damages in {
+        LISTINGS: [
+            _arrays(lambda a: a | {"model": a["model"][:5]}),
+            _arrays(lambda a: a | {"model": a["model"][:, :3]}),
+            _arrays(lambda a: a | {"model": _nan(a["model"])}),
+            _arrays(lambda a: a | {"attributes": a["attributes"][:, 0]}),
+            _arrays(lambda a: a | {"model": a["model"].astype(np.int8)}),
+            _arrays(lambda a: {"listing_id": a["listing_id"]}),
+            _arrays(lambda a: a | {"listing_id": np.arange(24)}),
+            _arrays(lambda a: a | {"listing_id": np.repeat(a["listing_id"][:12], 2, axis=0)}),
+            _arrays(lambda a: {"model": a["model"]}),
+            _text(LISTINGS, b""),
+            _claim,
+            _without(LISTINGS),
+        ],
+        "model.safetensors": [
+            _weights(lambda a: a.astype(np.int8)),
+            _weights(_nan),
+            _weights(lambda a: a.T),
+            _text("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}"),
+        ],
+        "features.safetensors": [_text("features.safetensors", b""), _without("features.safetensors")],
+        "vocabulary.json": [
+            _without("vocabulary.json"),
+            _text("vocabulary.json", "[" * 100_000),
+            _json("vocabulary.json", [1, 2]),
+        ],
+        "run.toml": [
+            _text("run.toml", "format = 1\nx = " + "[" * 5000),
+            _toml("seed = 0", "seed = " + "9" * 5000),
+            _toml("width = 8", "width = 800000"),
+            _toml("layers = 1", "layers = 100000000"),
+        ],
+        "current.json": [
+            _json("current.json", {"base": 1, "version": "x"}),
+            _json("current.json", {"base": "x", "version": -3, "made": 0, "model": 0}),
+        ],
+        "metrics.json": [
+            _json("metrics.json", {"results": {"model": [1]}}),
+            _json("metrics.json", {"results": {"model": {"recall@30": ESTIMATE | {"value": "much"}}}}),
+            _json("metrics.json", {"results": {"model": {"recall@30": ESTIMATE | {"low": float("nan")}}}}),
+            _json("metrics.json", []),
+            _text("metrics.json", '{"a":' * 50_000),
+        ],
+        "serving.json": [
+            _text("serving.json", '[{"name": "model + recency", "days": ' + "9" * 5000 + "}]"),
+            _text("serving.json", '[{"name": "model + recency", "days": 3, "weight": Infinity}]'),
+        ],
+        "map.parquet": [_map(x=np.nan), _map(y="far"), _map(cluster=0.5), _text("map.parquet", b"PAR1")],
+        "ablation.parquet": [_ablation(value="good"), _table("ablation.parquet", x=[1])],
+        "queries.parquet": [
+            _table("queries.parquet", user_id=["a"], at=[1], target=["b"], **{"rank of model": ["first"]})
+        ],
+        "pushes.parquet": [_table("pushes.parquet", x=[1])],
+        "train.jsonl": [_text("train.jsonl", '{"step": [], "validation recall@30": {}}\n[1]\n3\n')],
+    }.items()
+    for number, damage in enumerate(damages)
 }
 
 

@@ -1,4 +1,4 @@
-"""A run folder is checked, not believed."""
+"""The files of a run: written and mapped alike, checked and not believed, computed again where they are derived."""
 
 import shutil
 
@@ -7,10 +7,20 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from listing_vibes.errors import VibesError
-from listing_vibes.run.contents import LISTINGS, seal
+from listing_vibes.market.market import Market
+from listing_vibes.run.arrays import map_arrays, read_note, save_arrays, to_strings
+from listing_vibes.run.contents import DERIVED, LISTINGS, seal
+from listing_vibes.run.engine import Engine
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from run.damages import DAMAGES, SMALL_RUN, read_all
+
+ARRAYS = {
+    "listing_id": np.array(["a", "home-0002", "ü"]),
+    "model": np.arange(12, dtype=np.float16).reshape(3, 4),
+    "offset": np.arange(4),
+    "empty": np.zeros((0, 4), np.float32),
+}
 
 
 @pytest.fixture
@@ -22,15 +32,31 @@ def place(tmp_path):
     return run
 
 
+def test_arrays_are_mapped_as_they_were_and_the_same_ones_give_the_same_bytes(tmp_path):
+    for name in ("one", "two"):
+        save_arrays(tmp_path / name, ARRAYS, "a note")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    arrays = map_arrays(tmp_path / "one")
+    assert read_note(tmp_path / "one") == "a note" and read_note(tmp_path / "none") == ""
+    assert to_strings(arrays.pop("listing_id")).tolist() == ARRAYS["listing_id"].tolist()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, ARRAYS[name])
+        assert array.dtype == ARRAYS[name].dtype
+    base = arrays["model"]
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    assert isinstance(base, np.memmap)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damage_is_told_in_one_sentence_that_names_the_file(name, place):
     file, damage = DAMAGES[name]
     damage(place)
-    with pytest.raises(VibesError) as told:
+    with pytest.raises(VibesError) as error:
         read_all(place)
-    assert file in str(told.value) and "\n" not in str(told.value), told.value
-    assert ";" in str(told.value)  # the hint
+    assert file in str(error.value) and "\n" not in str(error.value), error.value
+    assert ";" in str(error.value)  # the hint
 
 
 @pytest.mark.parametrize("name", [LISTINGS, "model.safetensors", "vocabulary.json"])
@@ -44,25 +70,40 @@ def test_a_file_that_is_not_the_one_that_was_written_is_told(name, place):
     with pytest.raises(VibesError, match=name):
         read_all(place)
     (place / name).write_bytes(content + b" ")
-    with pytest.raises(VibesError, match=rf"{name} .*bytes, not"):
+    with pytest.raises(VibesError, match=name):
         Run.open(place)
 
 
-@pytest.mark.parametrize("content", [None, b"torn"])
-def test_what_is_derived_is_made_again(place, content):
+@pytest.mark.parametrize("content", [None, b"torn", b""])
+def test_what_is_derived_is_computed_again(place, content):
     seal(place, Manifest.load(place))
-    (place / "prepared.safetensors").unlink()
-    if content:
-        (place / "prepared.safetensors").write_bytes(content)
+    (place / DERIVED).unlink()
+    if content is not None:
+        (place / DERIVED).write_bytes(content)
     read_all(place)
 
 
-def test_vectors_that_nobody_asks_for_are_not_read(place):
-    """Of a large run one space is answered by; what is wrong in another is told when that is asked for."""
+def test_an_unused_space_is_not_read(place):
     arrays = load_file(place / LISTINGS)
     arrays["attributes"] = np.full_like(arrays["attributes"], np.nan)
     save_file(arrays, place / LISTINGS)
     run = Run.open(place)
     assert len(run.similar("home-0003", k=5)) == 5
-    with pytest.raises(VibesError, match=r"is damaged \(attributes contains NaN"):
+    with pytest.raises(VibesError, match="attributes"):
         run.similar("home-0003", k=5, space="attributes")
+
+
+def test_stored_features_are_those_that_are_computed_unless_the_market_changed(trained, tmp_path):
+    run, market = tmp_path / "run", tmp_path / "market"
+    shutil.copytree(trained.path, run)
+    shutil.copytree(trained.market.path, market)
+    settings, opened = trained.manifest.settings, Market.open(market)
+    stored = Engine.load(run, trained.market, settings)
+    (run / DERIVED).unlink()
+    computed = Engine.load(run, trained.market, settings)
+    for name, array in vars(stored.features.tokens).items():
+        np.testing.assert_array_equal(array, getattr(computed.features.tokens, name), err_msg=name)
+    np.testing.assert_array_equal(stored.encode_listings(), computed.encode_listings())
+    opened.listings.assign(price=opened.listings["price"] * 3).to_parquet(market / "listings.parquet")
+    changed = Engine.load(trained.path, Market.open(market), settings)
+    assert not np.array_equal(changed.features.tokens.bin, stored.features.tokens.bin)

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.groups import Groups, resolve_rules
+from listing_vibes.run.conditions import Groups, resolve_rules
 from listing_vibes.run.ranking import CandidateRanker, Requests, search_scores
 from listing_vibes.run.rules import Rules
 from listing_vibes.search.index import ExactIndex
@@ -79,3 +81,41 @@ def test_listings_are_of_one_group_where_all_attributes_are_equal_or_missing(tmp
         values = list(zip(*cells[: len(same)], strict=True))
         for row in range(60):
             assert (region == region[row]).tolist() == [other == values[row] for other in values]
+
+
+def test_pinned_listings_stand_first_with_their_own_score_where_the_list_may_hold_them(trained):
+    user = trained.log.users[5]
+    plain = trained.recommend(user, 30).set_index(C.LISTING)["score"]
+    seen = trained.listing_ids[trained.log.listing[trained.log.start[trained.user_number[user]]]]
+    pins = [plain.index[20], seen, plain.index[7]]
+    found = trained.recommend(user, 5, rules={"pin": pins}).set_index(C.LISTING)
+    assert found.index.tolist() == [pins[0], pins[2], *plain.index[:3]]
+    assert found["score"].tolist() == pytest.approx(plain[found.index].tolist(), abs=1e-6)
+    assert found["rule"].tolist() == ["pinned", "pinned", "", "", ""]
+    kept = trained.recommend(user, 4, rules={"pin": pins, "drop_seen": False})[C.LISTING].tolist()
+    assert (
+        kept[:2] == [pins[0], seen] or not trained.catalogue.live(trained.after_last_event)[trained.row(seen)]
+    )
+    blocked = trained.recommend(user, 4, rules={"pin": pins[0], "block": [pins[0], plain.index[0]]})
+    assert blocked[C.LISTING].tolist() == plain.index[1:5].tolist()
+    with pytest.raises(VibesError, match="names 'ghost', which is not a listing"):
+        trained.recommend(user, rules={"block": "ghost"})
+
+
+def test_a_short_list_is_filled_up_rule_by_rule_and_says_so(trained):
+    listing, table = trained.listing_ids[5], trained.market.listings.set_index(C.LISTING)
+    asked = {"same": "district", "where": "rooms=2", "at_most": 1, "seller": "building"}
+    strict = trained.similar(listing, 60, rules=asked)[C.LISTING].tolist()
+    found = trained.similar(listing, 60, rules=asked | {"fill": True})
+    assert found[C.LISTING].tolist()[: len(strict)] == strict and len(found) == 60
+    order = ["", "without at_most", "without same", "without where"]
+    assert found["rule"].map(order.index).is_monotonic_increasing and set(found["rule"]) == set(order)
+    district, rooms = (table[name][found[C.LISTING]].to_numpy() for name in ("district", "rooms"))
+    rule = found["rule"].to_numpy()
+    assert (district[rule == "without at_most"] == table["district"][listing]).all()
+    assert (rooms[rule == "without same"] == 2).all() and (
+        district[rule == "without same"] != table["district"][listing]
+    ).all()
+    assert (rooms[rule == "without where"] != 2).all()
+    for one in order:
+        assert found["score"][rule == one].is_monotonic_decreasing

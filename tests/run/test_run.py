@@ -31,17 +31,6 @@ def test_neighbours_are_the_nearest_and_never_the_listing_itself(trained):
         assert listing not in set(found[C.LISTING])
 
 
-def test_what_may_be_found_is_said_of_each_listing(trained):
-    listings = len(trained.listing_ids)
-    allowed = np.arange(listings) < 9
-    assert set(trained.similar(trained.listing_ids[5], 20, allowed=allowed)[C.LISTING]) <= set(
-        trained.listing_ids[:9]
-    )
-    for wrong in (allowed[:-1], np.ones((listings, 1), bool), np.arange(listings)):
-        with pytest.raises(VibesError, match=rf"^allowed has the shape .*; give .* {listings} listings"):
-            trained.similar(trained.listing_ids[5], allowed=wrong)
-
-
 def test_recommendations_are_live_and_new_to_the_user(trained):
     log, market = trained.log, trained.market
     for user in log.users[:10]:

@@ -69,7 +69,7 @@ def test_each_market_has_a_run_with_its_own_test(run, towns):
         assert one.path == path / "markets" / name and evaluate(one, save=False).names[0] == "default ranking"
     known = Manifest.load(path).markets
     assert [one.fingerprint for one in known] == [towns[name].fingerprint for name in "ab"]
-    with pytest.raises(VibesError, match="model of several markets"):
+    with pytest.raises(VibesError, match="open one of its runs"):
         Run.open(path)
     # A market's own words, and one line for an amount and its rank.
     explained = explain_similarity(runs[1], *runs[1].listing_ids[:2])

@@ -19,7 +19,7 @@ from listing_vibes.insight.selection.params import (
     usual,
 )
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.run.empty_lists import explain_unmet
+from listing_vibes.run.conditions import explain_unmet
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.words import enumerated
@@ -38,7 +38,7 @@ HELP = (
 #: Parameters of all rules except `same`.
 RULES = tuple(rule.parameter for rule in declared() if rule.field != "same")
 #: Rules whose value is a text with entries separated by semicolons.
-TEXTS = [rule for rule in declared() if rule.written.label]
+TEXTS = [rule for rule in declared() if rule.label]
 #: Note on the card of a listing that a rule put into the list, see `listing_vibes.run.rules.RULED`.
 NOTES = {
     "pinned": "pinned",
@@ -113,10 +113,9 @@ def rules_button(opened: OpenRun, users: bool) -> Rules:
         help = "0: by score only; more: listings that differ from those above rank higher"
         st.slider("Variety", 0, WIDEST, help=help, **bind("variety", round(10 * now.diversity), 0))
         for rule in TEXTS:
-            written, name = rule.written, rule.parameter
             help = f"{rule.description}; separate several by semicolons"
-            text = bind(name, params.get(name, ""), "")
-            st.text_input(written.label, placeholder=written.example, help=help, **text)
+            text = bind(rule.parameter, params.get(rule.parameter, ""), "")
+            st.text_input(rule.label, placeholder=rule.example, help=help, **text)
         live = users if now.live_only is None else now.live_only
         st.checkbox("Only listings active at that moment", **bind("live", live, users, write=int))
         if users:

@@ -134,9 +134,8 @@ def show(
     for_users: bool = False,
     space: str | None = None,
 ) -> None:
-    """Print a list, or the reason why it is empty, see `listing_vibes.run.empty_lists`."""
-    from listing_vibes.run.describe import describe_listings, table
-    from listing_vibes.run.empty_lists import explain_empty
+    """Print a list, or the reason why it is empty, see `explain_empty`."""
+    from listing_vibes.run.describe import describe_listings, explain_empty, table
 
     if as_json:
         rows = results.drop(columns="title", errors="ignore").to_dict("records")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +24,10 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], note: str = "") ->
     """Write arrays to a file; the same arrays give the same bytes. Strings are stored as the code points of their characters."""
     from safetensors.numpy import save_file
 
-    stored = {
-        name: np.ascontiguousarray(_characters(array) if array.dtype.kind == "U" else array)
-        for name, array in arrays.items()
-    }
+    stored = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    for name, array in stored.items():
+        if array.dtype.kind == "U":
+            stored[name] = array.view(np.uint32).reshape(len(array), -1)
     with atomic_path(path) as temporary:
         # Only one entry, since safetensors writes several in any order and the same content must give the same bytes.
         save_file(stored, temporary, {NOTE: note} if note else None)
@@ -38,31 +39,36 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         Exception: almost any, if the file is damaged or does not contain plain arrays.
     """
+    header, begin = _read_header(path)
+    header.pop("__metadata__", None)
+    arrays = {}
+    for name, item in header.items():
+        kind, shape = np.dtype(TYPES[item["dtype"]]), tuple(item["shape"])
+        if 0 in shape:
+            arrays[name] = np.zeros(shape, kind)
+        else:
+            mapped = np.memmap(path, kind, "c", begin + item["data_offsets"][0], shape)
+            arrays[name] = mapped.view(np.ndarray)
+    return arrays
+
+
+def read_note(path: Path) -> str:
+    """Return the note that `save_arrays` wrote; "" if there is none or the file is damaged."""
+    try:
+        return str(_read_header(path)[0].get("__metadata__", {}).get(NOTE, ""))
+    except Exception:  # Almost any, see `map_arrays`.
+        return ""
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the header of a safetensors file, and the offset of its data."""
     from safetensors import safe_open
 
     with safe_open(path, "numpy"):  # Raises an error if the header does not fit the file's size.
         pass
     with path.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
-        head = json.loads(stream.read(size))
-    head.pop("__metadata__", None)
-    return {
-        name: _map(
-            path, np.dtype(TYPES[item["dtype"]]), tuple(item["shape"]), 8 + size + item["data_offsets"][0]
-        )
-        for name, item in head.items()
-    }
-
-
-def read_note(path: Path) -> str:
-    """Return the note that `save_arrays` wrote; "" if there is none or the file is damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "numpy") as stored:
-            return (stored.metadata() or {}).get(NOTE, "")
-    except (OSError, SafetensorError):
-        return ""
+        return json.loads(stream.read(size)), 8 + size
 
 
 def to_strings(characters: np.ndarray) -> np.ndarray:
@@ -79,13 +85,3 @@ def to_strings(characters: np.ndarray) -> np.ndarray:
         if length
         else np.zeros(len(characters), "U1")
     )
-
-
-def _characters(strings: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(strings).view(np.uint32).reshape(len(strings), -1)
-
-
-def _map(path: Path, kind: np.dtype, shape: tuple[int, ...], begin: int) -> np.ndarray:
-    if 0 in shape:
-        return np.zeros(shape, kind)
-    return np.memmap(path, kind, "c", begin, shape).view(np.ndarray)

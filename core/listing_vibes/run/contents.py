@@ -47,12 +47,9 @@ def check_opened(folder: Path, manifest: Manifest) -> None:
     """
     for name, facts in manifest.files.items():
         path = folder / name
-        if name not in FILES or name == DERIVED:
-            continue
-        if not path.is_file():
-            raise VibesError(f"{folder} lacks {name}; {_hint(name)}.")
-        if (size := path.stat().st_size) != facts.bytes:
-            raise _other_file(path, f"it has {size:,} bytes, not {facts.bytes:,}")
+        size = path.stat().st_size if path.is_file() else 0
+        if name in FILES and name != DERIVED and size != facts.bytes:
+            raise damaged(path, f"it has {size:,} bytes, not {facts.bytes:,}")
 
 
 def check_loaded(folder: Path, *names: str) -> None:
@@ -63,29 +60,26 @@ def check_loaded(folder: Path, *names: str) -> None:
     """
     for name in names:
         if not is_sound(folder, name):
-            raise _other_file(folder / name, "its content differs")
+            raise damaged(folder / name, "it is not the file that run.toml describes")
 
 
 def is_sound(folder: Path, name: str) -> bool:
-    """Return whether a file is the one that `run.toml` describes; True if it does not describe it, or the file is missing."""
+    """Return whether a file is the one that `run.toml` describes; True if the file is missing or, unless `DERIVED`, not described."""
     path = folder / name
     if not (folder / "run.toml").is_file() or not path.is_file():
         return True  # The state is not complete yet.
     facts = Manifest.load(folder).files.get(name)
     if facts is None:
-        return True
+        return name != DERIVED  # Which is computed again.
     is_large = facts.bytes > MAX_HASHED_BYTES
     return path.stat().st_size == facts.bytes and (is_large or file_sha256(path) == facts.sha256)
 
 
-def read_spaces(
-    path: Path, widths: Mapping[str, int] | None = None, check_values: bool = True
-) -> dict[str, np.ndarray]:
-    """Return the distinct `listing_id` (L,), and the finite vectors (L, d) of each space.
+def read_spaces(path: Path, widths: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
+    """Return the `listing_id` (L,), and the vectors (L, d) of each space, whose values are not checked; see `check_vectors`.
 
     Args:
         widths: the required width of each space; None for any.
-        check_values: False leaves the checks of ids and vectors to `rows_of` and `check_finite`, so that unused arrays are not read.
 
     Raises:
         VibesError: the file is damaged, or the shapes of its arrays do not match.
@@ -97,36 +91,18 @@ def read_spaces(
         raise
     except Exception as error:  # json, numpy and safetensors raise many types of errors on damaged files.
         raise damaged(path, error) from error
-    if check_values:
-        rows_of(path, ids)
     if len(arrays) == 1:
         raise damaged(path, "it has no vectors")
     for name, vectors in arrays.items():
         if name == "listing_id":
             continue
-        if vectors.ndim != 2 or vectors.dtype.kind != "f":
-            raise damaged(path, f"{name} is {vectors.dtype} {vectors.shape}, which are not vectors")
-        width = (widths or {}).get(name, vectors.shape[1])
-        if vectors.shape != (len(ids), width):
-            raise damaged(path, f"{name} is {vectors.shape}, not {(len(ids), width)}")
-        if check_values:
-            check_finite(path, name, vectors)
+        expected = (len(ids), (widths or {}).get(name, vectors.shape[1] if vectors.ndim == 2 else 0))
+        if vectors.dtype.kind != "f" or vectors.shape != expected:
+            raise damaged(path, f"{name} is {vectors.dtype} {vectors.shape}, not floats {expected}")
     return arrays
 
 
-def rows_of(path: Path, ids: np.ndarray) -> dict[str, int]:
-    """Return the row of each listing id of `ids` (L,).
-
-    Raises:
-        VibesError: an id occurs twice.
-    """
-    rows = {listing: row for row, listing in enumerate(ids.tolist())}
-    if len(rows) != len(ids):
-        raise damaged(path, "a listing id occurs twice")
-    return rows
-
-
-def check_finite(path: Path, name: str, vectors: np.ndarray) -> None:
+def check_vectors(path: Path, name: str, vectors: np.ndarray) -> None:
     """Check that the vectors (L, d) of the space `name` are finite.
 
     Raises:
@@ -146,16 +122,7 @@ def damaged(path: Path, reason: object) -> VibesError:
     """Return the error for a damaged file."""
     if isinstance(reason, BaseException):
         reason = " ".join(str(reason).split())[:200] or type(reason).__name__
-    return VibesError(f"{path} is damaged ({reason}); {_hint(path.name)}.")
-
-
-def _other_file(path: Path, reason: str) -> VibesError:
-    return VibesError(f"{path} is not the file that run.toml describes ({reason}); {_hint(path.name)}.")
-
-
-def _hint(name: str) -> str:
-    if name == LISTINGS:
-        return "embed the run again with `vibes embed MARKET RUN --model RUN`, or copy it again from an intact run"
-    if name == "pushes.parquet":
-        return "embed the run again, and refresh it"
-    return "copy the run again from an intact one, or train it again"
+    return VibesError(
+        f"{path} is damaged ({reason}); copy the run again from an intact one, or embed it again with "
+        "`vibes embed MARKET RUN --model RUN`."
+    )

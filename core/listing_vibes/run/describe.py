@@ -11,12 +11,15 @@ from listing_vibes.market.amounts import display_unit, number, price, years_of
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.moments import Moment
 from listing_vibes.market.titles import is_code
 from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
+from listing_vibes.run.conditions import explain_unmet
 from listing_vibes.run.fits import default_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
+from listing_vibes.run.rules import Rules
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.tables import render_table
 from listing_vibes.words import cut
@@ -64,6 +67,26 @@ def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None =
         return untrained_sentence(run)
     added = default_blend_sentence(run.manifest.settings).strip() if blend is None else ""
     return f"{added} --blend nothing leaves it out." if added else ""
+
+
+def explain_empty(
+    run: RunFolder, rules: Rules, at: Moment | None, for_users: bool, space: str | None = None
+) -> str:
+    """Return why a list by `rules` at a moment (None: after the last event) has no listing, and what to do.
+
+    Args:
+        for_users: True for recommendations, False for similar listings.
+        space: the space in which similar listings are compared; None for recommendations.
+    """
+    if space is not None and run.index(space).known.sum() == 1:
+        return f"No listing found: no other listing of {run.path} has a vector in the space '{space}'; use another --space."
+    if (sentence := explain_unmet(run.market, rules)) is not None:
+        return f"No listing found: {sentence[0].lower()}{sentence[1:]}"
+    rules = rules.resolved(for_users)
+    if rules.live_only and not run.catalogue.live(run.moment(at)).any():
+        return "No listing found: none is active at that moment; give another one with --at, or set the rule live_only to false."
+    seen = ", or set drop_seen to false" if for_users and rules.drop_seen else ""
+    return f"No listing found: each one is part of the request or excluded by a rule; remove a rule{seen}."
 
 
 def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:

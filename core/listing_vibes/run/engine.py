@@ -14,7 +14,6 @@ from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.features.sequences import Meta
-from listing_vibes.features.tokens.tabular import key_count
 from listing_vibes.features.transfer import shared_attributes
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
@@ -70,11 +69,10 @@ class Engine:
         featurizer = Featurizer.load(run)
         if adapt:
             featurizer = featurizer.adapt_to(market)
-        stored = photos is None and is_sound(run, DERIVED) and not (adapt and featurizer.within)
-        features = load_prepared(run, market.fingerprint) if stored else None
-        if features is not None and not fit_each_other(features, featurizer, len(market.listings)):
-            features = None  # The file is damaged, so features are computed again.
-        if features is None:
+        features = None
+        if photos is None and is_sound(run, DERIVED) and not (adapt and featurizer.within):
+            features = load_prepared(run, market.fingerprint)
+        if features is None or features.tokens.listings != len(market.listings):
             if photos is None and featurizer.photo is not None:
                 photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
                 if photos is None and len(market.photos):
@@ -222,37 +220,3 @@ def check_model(weights: Path, featurizer: Featurizer, settings: Resolved) -> No
             f"{weights} does not match run.toml and vocabulary.json of its folder, which describe another model; copy the run again "
             "from an intact one, or train it again."
         )
-
-
-def fit_each_other(features: Features, featurizer: Featurizer, listings: int) -> bool:
-    """Return whether stored features have rows for so many listings, and all of their indexes are valid."""
-    tokens, vocabulary = features.tokens, featurizer.vocabulary
-    count, members = len(tokens.key), len(tokens.set_member)
-    limits = (
-        (tokens.set_member, 0, vocabulary.total),
-        (tokens.value, 0, vocabulary.total),
-        (tokens.key, 0, key_count(vocabulary)),
-        (tokens.bin, 0, 1 + sum(entry.size for entry in vocabulary.attributes)),
-        (tokens.photo, -1, len(features.photo)),
-        (tokens.text, -1, len(features.text)),
-    )
-    columns = (tokens.key, tokens.value, tokens.bin, tokens.fraction, tokens.photo, tokens.text)
-    return (
-        all(len(column) == count for column in columns)
-        and all(part.shape[1:] == (featurizer.width,) for part in (features.photo, features.text))
-        and all(_is_between(numbers, least, limit) for numbers, least, limit in limits)
-        and _divides(tokens.offset, listings, count)
-        and _divides(tokens.set_offset, count, members)
-    )
-
-
-def _is_between(numbers: np.ndarray, least: int, limit: int) -> bool:
-    """Return whether all values are integers from `least` to below `limit`."""
-    is_integer = numbers.ndim == 1 and numbers.dtype.kind == "i"
-    return is_integer and (not len(numbers) or (int(numbers.min()) >= least and int(numbers.max()) < limit))
-
-
-def _divides(offset: np.ndarray, parts: int, end: int) -> bool:
-    """Return whether the offsets divide `end` items into so many parts."""
-    fits = _is_between(offset, 0, end + 1) and len(offset) == parts + 1
-    return fits and offset[0] == 0 and offset[-1] == end and bool((np.diff(offset) >= 0).all())

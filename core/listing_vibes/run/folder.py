@@ -25,11 +25,11 @@ from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes.run.contents import (
     LISTINGS,
     SPACES,
-    check_finite,
     check_loaded,
     check_opened,
+    check_vectors,
+    damaged,
     read_spaces,
-    rows_of,
 )
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import market_of_run
@@ -79,10 +79,10 @@ class RunFolder:
         fits_in: Path | None = None,
     ) -> None:
         self.path, self.manifest, self._given, self._events_too = path, manifest, market, events_too
-        self._fits_in = (
-            path if fits_in is None else fits_in
-        )  # without a lease: a version that is not published yet
-        lease = Lease(stamp_of(path), path) if lease is None else lease
+        self._fits_in = path if fits_in is None else fits_in
+        lease = lease or Lease(
+            stamp_of(path), path
+        )  # Without a lease it is a version that is not published yet.
         self.folder, self.stamp, self.version = lease.folder, lease.stamp, lease.stamp.number
         self.made = folder_of(path, lease.stamp.made)
         if lease.lock is not None:  # The version may be removed once this object is gone.
@@ -106,16 +106,11 @@ class RunFolder:
             )
         lease = lease_current(path)
         run = cls(path, Manifest.load(lease.folder), market, lease, events_too)
-        if run.manifest.markets is not None and not run.manifest.market:
-            runs = sorted(item.parent for item in (path / MARKETS).glob("*/run.toml"))
+        if not (run.folder / LISTINGS).is_file():
+            runs = sorted(str(item.parent) for item in (path / MARKETS).glob("*/run.toml"))
             hint = f"open one of its runs (as {runs[0]}), or " if runs else ""
             raise VibesError(
-                f"{path} is a model of several markets, without listings of its own; {hint}embed a market with it by "
-                f"`vibes embed MARKET RUN --model {path}`."
-            )
-        if not (run.folder / LISTINGS).is_file():
-            raise VibesError(
-                f"{path} has no {LISTINGS}; write it with `vibes embed MARKET {path} --model {path}`."
+                f"{path} has no {LISTINGS}; {hint}embed a market with its model by `vibes embed MARKET RUN --model {path}`."
             )
         check_opened(run.folder, run.manifest)
         return run
@@ -123,9 +118,8 @@ class RunFolder:
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
         check_loaded(self.folder, LISTINGS)
-        model = {"model": self.manifest.settings.encoder_config().width}
-        widths = model if self.has_model else {}
-        return read_spaces(self.folder / LISTINGS, widths, check_values=False)
+        width = self.manifest.settings.encoder_config().width
+        return read_spaces(self.folder / LISTINGS, {"model": width} if self.has_model else {})
 
     @cached_property
     def listing_ids(self) -> list[str]:
@@ -135,7 +129,11 @@ class RunFolder:
     @cached_property
     def listing_row(self) -> dict[str, int]:
         """Return the row of each listing id."""
-        return rows_of(self.folder / LISTINGS, self._arrays["listing_id"])
+        ids = self._arrays["listing_id"].tolist()
+        rows = {listing: row for row, listing in enumerate(ids)}
+        if len(rows) != len(ids):
+            raise damaged(self.folder / LISTINGS, "a listing id occurs twice")
+        return rows
 
     @property
     def spaces(self) -> list[str]:
@@ -158,14 +156,12 @@ class RunFolder:
         if space not in self.spaces:
             raise VibesError(f"{self.path} has no space '{space}'; it has: {', '.join(self.spaces)}.")
         if space not in self._indexes:
-            check_finite(self.folder / LISTINGS, space, self._arrays[space])
-            stored = self._arrays[space]
+            stored, name = self._arrays[space], f"{self.path.resolve()} {space}"
+            check_vectors(self.folder / LISTINGS, space, stored)
             self._indexes[space] = (
                 ExactIndex.of_stored(stored)
                 if self.shared is None
-                else self.shared.index(
-                    f"{self.path.resolve()} {space}", self.stamp, stored.shape, partial(normalize, stored)
-                )
+                else self.shared.index(name, self.stamp, stored.shape, partial(normalize, stored))
             )
         return self._indexes[space]
 
@@ -202,12 +198,10 @@ class RunFolder:
                 f"The market of {self.path} is no longer at {self._market_path}; move it back, or embed the market at its "
                 "new path with `vibes embed MARKET RUN --model RUN`."
             )
-        tables = self.folder / "market"
-        has_tables = (
-            tables.is_dir()
-        )  # Otherwise the tables are in the market's folder, which has those of the newest version.
-        market = Market.open(self._market_path, None, self._events_too, tables if has_tables else None)
-        if not has_tables and self.outdated and market.fingerprint != self.manifest.fingerprint:
+        # Without tables of this version, those of the newest one are in the market's folder.
+        tables = self.folder / "market" if (self.folder / "market").is_dir() else None
+        market = Market.open(self._market_path, None, self._events_too, tables)
+        if tables is None and self.outdated and market.fingerprint != self.manifest.fingerprint:
             raise VibesError(
                 f"{self.path} was refreshed or embedded again since it was opened; open it again."
             )
@@ -220,7 +214,7 @@ class RunFolder:
     @property
     def has_market(self) -> bool:
         """Return whether the market's folder exists."""
-        return self._given is not None or _is_folder(self._market_path)
+        return self._given is not None or os.path.isdir(self._market_path)
 
     @property
     def outdated(self) -> bool:
@@ -285,15 +279,10 @@ class RunFolder:
         if not self.transferred or self.manifest.carried is None:
             return make_split(log, catalogue, protocol or trained.protocol, trained.t1, trained.t2)
         new = make_split(log, catalogue, protocol)
-        if (
-            self._is_unseen_market
-            or new.t1 is None
-            or new.t2 is None
-            or trained.t1 is None
-            or trained.t2 is None
-        ):
+        if self._is_unseen_market or new.t1 is None or new.t2 is None:
             return new
-        return make_split(log, catalogue, protocol, max(new.t1, trained.t1), max(new.t2, trained.t2))
+        t1, t2 = (max(pair) for pair in ((new.t1, trained.t1 or new.t1), (new.t2, trained.t2 or new.t2)))
+        return make_split(log, catalogue, protocol, t1, t2)
 
     @property
     def metrics(self) -> dict[str, Any] | None:
@@ -319,9 +308,7 @@ class RunFolder:
         Raises:
             VibesError: the run has no model, or the market no longer has its listings.
         """
-        from listing_vibes.run.engine import (
-            Engine,
-        )  # Imported here, since other uses of a run do not compute features.
+        from listing_vibes.run.engine import Engine  # Other uses of a run do not compute features.
 
         return Engine.load(self.folder, self.market, self.manifest.settings)
 
@@ -395,17 +382,10 @@ class RunFolder:
         return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[result].astype(float)})
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):  # The name is not valid on this system.
-        return False
-
-
 def no_such_listing(listing_id: str, ids: Sequence[str], where: Path | str) -> NotThere:
     """Return the error for an id that is not in `ids`, with the most similar id that starts with the same letters."""
     like = listing_id.strip()[:100].casefold()
-    alike = [item for item in ids if item[:2].casefold() == like[:2]][:MOST_ALIKE]
-    neighbors = get_close_matches(like, by_text := {item.casefold(): item for item in alike}, 1)
-    hint = f"did you mean '{by_text[neighbors[0]]}'?" if neighbors else "give one of its listing ids."
+    alike = {item.casefold(): item for item in ids if item[:2].casefold() == like[:2]}
+    neighbors = get_close_matches(like, list(alike)[:MOST_ALIKE], 1)
+    hint = f"did you mean '{alike[neighbors[0]]}'?" if neighbors else "give one of its listing ids."
     return NotThere(f"There is no listing '{listing_id}' in {where}; {hint}")

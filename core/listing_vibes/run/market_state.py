@@ -37,24 +37,21 @@ def market_of_run(run: RunFolder) -> Market:
     Raises:
         MarketMismatch: a listing of the run is missing from the market.
     """
-    market, available = run.market_on_disk, run.listing_ids
+    market, ids = run.market_on_disk, run.listing_ids
     if not run.market_changed:
         return market
-    missing = [item for item in available if item not in market.listing_row]
+    missing = [item for item in ids if item not in market.listing_row]
     if missing:
         raise MarketMismatch(
-            f"{market.path} no longer has {count(len(missing), 'listing')} of the {len(available):,} of {run.path} (such "
-            f"as '{missing[0]}'); restore its tables, or update the run with `{_embed_again(run)}`."
+            f"{market.path} no longer has {count(len(missing), 'listing')} of {run.path} (such as '{missing[0]}'); restore its "
+            f"tables, or update the run with `{_embed_again(run)}`."
         )
     warnings.warn(changed_sentence(run), MarketChanged, stacklevel=4)
-    if list(market.listing_row) == available:
+    if list(market.listing_row) == ids:
         return market
-    rows = [market.listing_row[item] for item in available]
-    photos, events = (
-        table[table[C.LISTING].isin(available)].reset_index(drop=True)
-        for table in (market.photos, market.events)
-    )
-    listings = market.listings.iloc[rows].reset_index(drop=True)
+    tables = (market.photos, market.events)
+    photos, events = (table[table[C.LISTING].isin(ids)].reset_index(drop=True) for table in tables)
+    listings = market.listings.iloc[[market.listing_row[item] for item in ids]].reset_index(drop=True)
     return replace(market, listings=listings, photos=photos, events=events)
 
 

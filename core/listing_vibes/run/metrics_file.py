@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
 
 Number = Annotated[StrictFloat | StrictInt, Field(allow_inf_nan=False)]
 Count = Annotated[StrictInt, Field(ge=0, lt=10**15)]
@@ -12,8 +12,6 @@ Count = Annotated[StrictInt, Field(ge=0, lt=10**15)]
 
 class Estimate(BaseModel):
     """A value with its confidence interval and, for a difference, its p-values."""
-
-    model_config = ConfigDict(extra="ignore")
 
     value: Number | None
     low: Number | None = None
@@ -26,33 +24,25 @@ Results = dict[str, dict[str, Estimate]]
 
 
 class Slice(BaseModel):
-    """The results on a part of the queries."""
+    """The results on a part of the queries, or among candidates with a new value of an attribute."""
 
     queries: Count = 0
     users: Count = 0
     results: Results = {}
-
-
-class NewBy(Slice):
-    """The results among candidates with a new value of an attribute."""
-
-    attribute: StrictStr = ""
     differences: Results = {}
+    attribute: StrictStr = ""
 
 
-class Metrics(BaseModel):
+class Metrics(Slice):
     """The document; other keys are not shown."""
 
+    results: Results
     protocol: StrictStr = ""
     history_hidden: bool = False
-    queries: Count = 0
-    users: Count = 0
-    results: Results
-    differences: Results = {}
     slices: dict[str, Slice] = {}
     stability: list[dict[str, Number | StrictStr | None]] = []
     notes: dict[str, StrictStr] = {}
-    new_by: NewBy | None = None
+    new_by: Slice | None = None
 
 
 def parse_metrics(content: Any) -> dict[str, Any]:
@@ -62,5 +52,4 @@ def parse_metrics(content: Any) -> dict[str, Any]:
         ValueError: a value has the wrong type.
     """
     Metrics.model_validate(content)
-    document: dict[str, Any] = content
-    return document
+    return dict(content)

@@ -35,7 +35,6 @@ from listing_vibes.market.market import Attribute, Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import load_photo_center
 
-NEW = "new"
 #: Sets of photos whose vectors are cached, since successive calls mostly change a value and not the photos.
 PHOTO_SETS = 4
 
@@ -86,33 +85,33 @@ class Newcomers:
             VibesError: an attribute is unknown, a value cannot be parsed, or an encoder is not available.
         """
         run, requested = self.run, self.run.spaces if spaces is None else spaces
-        vectors: dict[str, np.ndarray] = {}
-        scores: dict[str, np.ndarray] = {}
-        model_encoder = run.engine.featurizer.photo_encoder if run.has_model else ""
+        newcomer = Newcomer({}, {}, [])
+        if "model" in requested and run.has_model:
+            newcomer.vectors["model"] = self.encode_models([cells], photos)[0]
+        broken: dict[int, str] = {}
         with TemporaryDirectory(prefix="vibes-") as folder:
-            market = one_listing(run.market, cells, photos, Path(folder))
-            embedded = [
-                self._embed(market, photos, name)
-                for name in dict.fromkeys((run.manifest.photo_encoder, model_encoder))
-                if name and photos
-            ]
-            if "model" in requested and run.has_model:
-                vectors["model"] = self.encode_models([cells], photos)[0]
-            shown = embedded[0] if embedded and run.manifest.photo_encoder else None
-            if "photos" in requested and shown is not None and shown.ok.any() and self._center is not None:
-                centered = np.asarray(shown.vectors[shown.ok], np.float32) - self._center
-                vectors["photos"] = _unit(unit_rows(centered).mean(axis=0))
-            for space, vector in vectors.items():
+            market = new_listings(run.market, [cells], photos, Path(folder))
+            of_model = run.engine.featurizer.photo_encoder if "model" in newcomer.vectors else ""
+            encoders = dict.fromkeys(filter(None, (run.manifest.photo_encoder, of_model)))
+            for name in encoders if photos else ():
+                shown = self._embed(market, photos, name)
+                broken |= {int(Path(path).name): reason for path, reason in shown.broken}
+                is_of_run = name == run.manifest.photo_encoder and "photos" in requested
+                if is_of_run and shown.ok.any() and self._center is not None:
+                    centered = np.asarray(shown.vectors[shown.ok], np.float32) - self._center
+                    newcomer.vectors["photos"] = unit_rows(unit_rows(centered).mean(axis=0, keepdims=True))[0]
+            for space, vector in newcomer.vectors.items():
                 index = run.index(space)
-                scores[space] = np.where(index.known, index.vectors @ vector, -np.inf).astype(np.float32)
+                newcomer.scores[space] = np.where(index.known, index.vectors @ vector, -np.inf)
             if "attributes" in requested:
-                every = self._attributes(market)
-                table, vector = every[:-1], every[-1]
-                if vector.any():
-                    vectors["attributes"] = vector
-                    scores["attributes"] = np.where(table.any(axis=1), table @ vector, -np.inf)
-        broken = {path: reason for item in embedded for path, reason in item.broken}
-        return Newcomer(vectors, scores, [(int(Path(path).name), reason) for path, reason in broken.items()])
+                vectors = self._attributes(
+                    market
+                )  # fitted again with the new listing, so not those of the run
+                if vectors[-1].any():
+                    newcomer.vectors["attributes"], known = vectors[-1], vectors[:-1].any(axis=1)
+                    newcomer.scores["attributes"] = np.where(known, vectors[:-1] @ vectors[-1], -np.inf)
+        newcomer.broken.extend(sorted(broken.items()))
+        return newcomer
 
     def encode_models(
         self,
@@ -130,21 +129,16 @@ class Newcomers:
             VibesError: the run has no model, an attribute is unknown, a value cannot be parsed, or an encoder is not available.
         """
         self.run.needs_model()
-        engine, orders = self.run.engine, [range(len(photos))] * len(drafts) if orders is None else orders
-        shown = None
+        engine, shown = self.run.engine, None
+        orders = [range(len(photos))] * len(drafts) if orders is None else orders
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = new_listings(self.run.market, drafts, photos, Path(folder), orders)
             if photos and engine.featurizer.photo_encoder:
-                every = one_listing(self.run.market, {}, photos, Path(folder) / "photographed")
+                every = new_listings(self.run.market, [{}], photos, Path(folder) / "photographed")
                 rows = np.array([number for order in orders for number in order], int)
                 shown = _at_rows(self._embed(every, photos, engine.featurizer.photo_encoder), rows)
             features = engine.featurizer.transform(market, shown)
-            return np.stack(
-                [
-                    _unit(encode_listing)
-                    for encode_listing in replace(engine, features=features).encode_listings()
-                ]
-            )
+            return unit_rows(replace(engine, features=features).encode_listings())
 
     def _embed(self, market: Market, contents: Sequence[bytes], name: str) -> PhotoVectors:
         """Return the vectors of the photos of `market` by an encoder's stored name."""
@@ -177,23 +171,19 @@ class Newcomers:
         return attribute_vectors(featurizer, together, fitted=features.tokens.listings)
 
 
-def one_listing(market: Market, cells: Mapping[str, Any], photos: Sequence[bytes], folder: Path) -> Market:
-    """Return a market in `folder` of one listing; see `new_listings`."""
-    return new_listings(market, [cells], photos, folder, [range(len(photos))])
-
-
 def new_listings(
     market: Market,
     drafts: Sequence[Mapping[str, Any]],
     photos: Sequence[bytes],
     folder: Path,
-    orders: Sequence[Sequence[int]],
+    orders: Sequence[Sequence[int]] | None = None,
 ) -> Market:
-    """Return a market in `folder` of V drafts, with the columns of `market`; `orders` has the numbers of the photos of each.
+    """Return a market in `folder` of V drafts, with the columns of `market`; see `Newcomers.encode_models`.
 
     Raises:
         VibesError: an attribute is unknown, or a value cannot be parsed.
     """
+    orders = [range(len(photos))] * len(drafts) if orders is None else orders
     attributes = {
         name: attribute
         for attribute in market.attributes
@@ -204,14 +194,14 @@ def new_listings(
         raise VibesError(
             f"The market has no attribute '{unknown[0]}'; it has: {', '.join(sorted(attributes))}."
         )
-    ids = [NEW if len(drafts) == 1 else f"{NEW}-{number}" for number in range(len(drafts))]
+    ids = [f"new-{number}" for number in range(len(drafts))]
     columns = {C.LISTING: pd.Series(ids, dtype=market.listings[C.LISTING].dtype)}
     for name, attribute in attributes.items():
         # Drafts differ in one or two values, and parsing a value is slow, so values are cached.
-        keys = [f"{type(cells.get(name))} {cells.get(name)!r}" for cells in drafts]
-        by_key = dict(zip(keys, (cells.get(name) for cells in drafts), strict=True))
+        by_key = {f"{type(cells.get(name))} {cells.get(name)!r}": cells.get(name) for cells in drafts}
         read = {key: read_cell(attribute, name, value) for key, value in by_key.items()}
-        columns[name] = pd.Series([read[key] for key in keys], dtype=market.listings[name].dtype)
+        values = [read[f"{type(cells.get(name))} {cells.get(name)!r}"] for cells in drafts]
+        columns[name] = pd.Series(values, dtype=market.listings[name].dtype)
     (folder / "photos").mkdir(parents=True)
     for number, content in enumerate(photos):
         (folder / "photos" / str(number)).write_bytes(content)
@@ -244,10 +234,6 @@ def _at_rows(photos: PhotoVectors, rows: np.ndarray) -> PhotoVectors:
     """Return the vectors of photos in the order `rows` (P,)."""
     parts = tuple(_at_rows(part, rows) for part in photos.parts)
     return replace(photos, vectors=photos.vectors[rows], ok=photos.ok[rows], parts=parts)
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return unit_rows(vector[None])[0]
 
 
 def load_run_encoder(run: Run, name: str) -> Encoder:

@@ -60,7 +60,6 @@ class Requests:
         banned: (n,) rows, each of which the list `owner` (n,) must not contain.
         at: the moment; None if there is none.
         k: the length of each list.
-        allowed: (L,) bool, which listings may be in a list, in addition to the rules; None for all.
     """
 
     region_of: np.ndarray
@@ -68,7 +67,6 @@ class Requests:
     owner: np.ndarray
     at: int | None
     k: int
-    allowed: np.ndarray | None = None
 
     def take(self, lists: np.ndarray) -> Requests:
         """Return the requests for the lists `lists` (b,)."""

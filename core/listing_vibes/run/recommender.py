@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from listing_vibes.cache import Cache
+from listing_vibes.cache import Cache, cached_per_object
+from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
+from listing_vibes.run.conditions import Groups
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.groups import Groups
 from listing_vibes.run.histories import named_rows
-from listing_vibes.run.popular import popular_at
 from listing_vibes.run.ranking import CandidateRanker, Lists, Requests, Search, search_scores
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.run_blend import MOMENTS, RunBlend
@@ -24,6 +24,7 @@ from listing_vibes.run.score_moves import ScoreMoves
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import encode_untrained
 from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.search.index import EXACT_TO, ExactIndex
 
@@ -31,6 +32,10 @@ from listing_vibes.search.index import EXACT_TO, ExactIndex
 HELD = 16_000_000
 #: The name of the scorer for users in a run without a model.
 UNTRAINED = "untrained neighbors"
+#: The name of the scorer of lists without a history.
+POPULAR = "popular and recent listings"
+#: The last events of each user that count as recent if events have no timestamps.
+RECENT_EVENTS = 5
 
 
 class Recommender:
@@ -63,18 +68,15 @@ class Recommender:
         self._eligible: Cache[tuple[int | None, bool], np.ndarray] = Cache(MOMENTS)
         self._indexes: Cache[int | None, ExactIndex] = Cache(1)
 
-    def similar(
-        self, rows: np.ndarray, at: int | None = None, k: int | None = None, allowed: np.ndarray | None = None
-    ) -> Lists:
+    def similar(self, rows: np.ndarray, at: int | None = None, k: int | None = None) -> Lists:
         """Return the nearest listings of each of `rows` (B,), without itself.
 
         Args:
             at: the moment of `live_only` and of boosts.
             k: the maximum length of each list; None for that of the rules.
-            allowed: (L,) bool, which listings may be in a list, in addition to the rules; None for all.
         """
         vectors = self.run.vectors(self.space)
-        requests = Requests(rows, rows, np.arange(len(rows)), at, self._length(k), allowed)
+        requests = Requests(rows, rows, np.arange(len(rows)), at, self._length(k))
         if self._is_indexed and not self.moves.any:
             return self._rank(self.index(None).search, vectors[rows], requests)
         return self._rank_scores(
@@ -125,10 +127,11 @@ class Recommender:
         if self.rules.same:  # Without a history there is no listing to compare with.
             rules = self.rules.model_copy(update={"same": ()})
             return Recommender(self.run, self.space, rules)._popular(count, at, k)
-        popular, none = popular_at(self.run, at), np.zeros(0, np.int64)
+        moment, none = self.run.counted_at(at), np.zeros(0, np.int64)
+        order, recent = _popular_cache(self.run).get(moment, lambda: popular_order(self.run, moment))
         requests = Requests(np.zeros(1, np.int64), none, none, at, self._length(k))
-        rows, _, ruled = self._rank_scores(lambda _: self.moves.add_to(popular.order[None], at), requests)
-        lists = Lists(rows, np.where(rows >= 0, popular.recent[rows], 0), ruled)
+        rows, _, ruled = self._rank_scores(lambda _: self.moves.add_to(order[None], at), requests)
+        lists = Lists(rows, np.where(rows >= 0, recent[rows], 0), ruled)
         return Lists(*(np.repeat(column, count, axis=0) for column in lists))
 
     def _rank_scores(self, score: Callable[[np.ndarray], np.ndarray], requests: Requests) -> Lists:
@@ -149,9 +152,8 @@ class Recommender:
             rules = self.rules.without(*ignored) if ignored else self.rules
             has = lists.rows[short] >= 0  # (b, k)
             missing = requests.take(short).ban(lists.rows[short][has], np.nonzero(has)[0])
-            rows, scores = self._ranker(search, rules).rank(
-                queries[short], missing, self._allowed(rules, requests)
-            )
+            allowed = self.eligible(requests.at, bool(rules.where) or not self.rules.where)
+            rows, scores = self._ranker(search, rules).rank(queries[short], missing, allowed)
             rank = has.sum(axis=1)[:, None] + np.arange(requests.k)  # (b, k)
             line, column = np.nonzero((rows >= 0) & (rank < requests.k))
             to = short[line], rank[line, column]
@@ -171,11 +173,6 @@ class Recommender:
         region = self.groups.region if rules.same else None
         pins = self.pins if rules.pin else self.pins[:0]
         return CandidateRanker(search, rules, self.run.vectors(self.space), region, self.groups.seller, pins)
-
-    def _allowed(self, rules: Rules, requests: Requests) -> np.ndarray:
-        """Return (L,) bool: which listings may be in any of the lists."""
-        allowed = self.eligible(requests.at, bool(rules.where) or not self.rules.where)
-        return allowed if requests.allowed is None else allowed & requests.allowed
 
     def _length(self, k: int | None) -> int:
         """Return the length of the lists, at most the number of listings."""
@@ -295,6 +292,33 @@ class Recommender:
             return choose_index(table, with_column(vectors[rows], np.float32(1)))
 
         return self._indexes.get(self._when(at), make)
+
+
+def popular_order(run: RunFolder, moment: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the order of popular and recent listings (L,), highest first, and their recent events (L,), both float32.
+
+    Listings with more events in the last `RECENT_DAYS` days come first (without timestamps: among the last events of each
+    user). Ties are broken by more events before the moment, then by a newer publication date, then by the table's order.
+    """
+    log, recent = run.log, np.array(_recent_events(run).counts(np.array([moment]))[0])
+    total = np.bincount(log.listing[log.is_positive & (log.time < moment)], minlength=log.listings)
+    published, _ = run.market.live_interval()
+    # Inverted, since the smallest integer, which marks an unknown publication date, has no negative.
+    rows = np.lexsort((~published, -total, -recent))
+    order = np.empty(log.listings, np.float32)
+    order[rows] = np.arange(log.listings, 0, -1)
+    return order, recent
+
+
+@cached_per_object
+def _recent_events(run: RunFolder) -> RecentEvents:
+    days, last = (RECENT_DAYS, None) if run.log.timed else (None, RECENT_EVENTS)
+    return RecentEvents.of(run.log, run.log.is_positive, days, last)
+
+
+@cached_per_object
+def _popular_cache(run: RunFolder) -> Cache[int, tuple[np.ndarray, np.ndarray]]:
+    return Cache(MOMENTS)
 
 
 def with_column(vectors: np.ndarray, values: np.ndarray | np.float32) -> np.ndarray:

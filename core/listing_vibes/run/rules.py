@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from numbers import Integral
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
@@ -20,21 +20,29 @@ PINNED = 1
 
 
 @dataclass(frozen=True)
-class Written:
-    """How a rule is written in the explorer.
+class Declared:
+    """The declaration of a rule.
 
     Attributes:
-        parameter: its name in the URL of a page; empty if it is the rule's name.
+        parameter: its name in the URL of a page.
         label: the label of its text field on a page, with an `example`; empty without a text field.
+        field: its name in Python; name: in JSON.
     """
 
     parameter: str = ""
     label: str = ""
     example: str = ""
+    field: str = ""
+    name: str = ""
+    description: str = ""
 
 
-#: The type of a rule of several texts. In JSON and URLs these are lists.
-Texts = Annotated[tuple[str, ...], Field(strict=False)]
+#: The type of a rule of several texts, of which a single one need not be a list. In JSON and URLs these are lists.
+Texts = Annotated[
+    tuple[str, ...],
+    Field(strict=False),
+    BeforeValidator(lambda given: (given,) if isinstance(given, str) else given),
+]
 
 
 class Rules(BaseModel):
@@ -43,60 +51,60 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     k: int = Field(default=K, gt=0, description="how many listings")
-    live_only: Annotated[bool | None, Written(parameter="live")] = Field(
+    live_only: Annotated[bool | None, Declared(parameter="live")] = Field(
         default=None,
         description="only listings that are active at the moment; default: true for users, false for similar listings",
     )
-    drop_seen: Annotated[bool | None, Written(parameter="seen")] = Field(
+    drop_seen: Annotated[bool | None, Declared(parameter="seen")] = Field(
         default=None, description="no listings of the user's history; default: true"
     )
     #: Missing values are equal to each other.
-    same: Annotated[Texts, Written()] = Field(
+    same: Annotated[Texts, Declared()] = Field(
         default=(),
         description="only listings with the same value of this attribute as the query, or as the newest listing of the history, e.g. the town",
     )
     #: Listings without a value are not limited.
-    at_most: Annotated[Annotated[int, Field(ge=1)] | None, Written(parameter="most")] = Field(
+    at_most: Annotated[Annotated[int, Field(ge=1)] | None, Declared(parameter="most")] = Field(
         default=None,
         description="the maximum number of listings with the same value of an attribute (`seller`), e.g. of one host",
     )
-    seller: Annotated[str | None, Written(parameter="per")] = Field(
+    seller: Annotated[str | None, Declared(parameter="per")] = Field(
         default=None, description="the attribute of at_most"
     )
-    diversity: Annotated[float, Written(parameter="variety")] = Field(
+    diversity: Annotated[float, Declared(parameter="variety")] = Field(
         default=0.0,
         ge=0,
         lt=1,
         description="from 0 (score only) to below 1 (dissimilarity), by maximal marginal relevance",
     )
-    where: Annotated[Texts, Written(label="Only where", example="price<=100; rooms=2|3")] = Field(
+    where: Annotated[Texts, Declared(label="Only where", example="price<=100; rooms=2|3")] = Field(
         default=(),
         description="only listings that fulfill the condition: price<=100 (or <, >=, >), rooms=2|3, pets=yes",
     )
-    pin: Annotated[Texts, Written(label="First", example="ids of listings")] = Field(
+    pin: Annotated[Texts, Declared(label="First", example="ids of listings")] = Field(
         default=(),
         description="these listings come first, in this order, if the other rules allow them",
     )
-    block: Annotated[Texts, Written(label="Never", example="ids of listings")] = Field(
+    block: Annotated[Texts, Declared(label="Never", example="ids of listings")] = Field(
         default=(), description="these listings are in no list"
     )
-    unlike: Annotated[Texts, Written(label="Not like", example="ids of listings")] = Field(
+    unlike: Annotated[Texts, Declared(label="Not like", example="ids of listings")] = Field(
         default=(),
         alias="not",
         description="these listings are in no list, and similar ones lose 0.3 standard deviations of the scores per "
         "standard deviation of similarity",
     )
-    boost: Annotated[Texts, Written(label="Boost", example="fresh 0.5 14d")] = Field(
+    boost: Annotated[Texts, Declared(label="Boost", example="fresh 0.5 14d")] = Field(
         default=(),
         description="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': new or near listings gain 0.5 standard deviations of "
         "the scores, and half of it at 14 days (12h: hours) or 2 km (500m)",
     )
-    dial: Annotated[Texts, Written()] = Field(
+    dial: Annotated[Texts, Declared()] = Field(
         default=(),
         description="'lighter 1.5 photos +A +B -C': listings similar to A and B and unlike C gain, in the space model, "
         "photos or attributes; a negative weight reverses it",
     )
-    fill: Annotated[bool, Written()] = Field(
+    fill: Annotated[bool, Declared()] = Field(
         default=False,
         description="fill up short lists by score: without at_most, then also without same, then also without where",
     )
@@ -114,14 +122,8 @@ class Rules(BaseModel):
             raise VibesError(
                 f"The rules are {given!r}; give a mapping, such as {{'where': 'price<=100'}}, or `Rules`."
             )
-        several = {name for rule in declared() if rule.is_texts for name in (rule.field, rule.name)}
         try:
-            return cls.model_validate(
-                {
-                    name: (value,) if name in several and isinstance(value, str) else value
-                    for name, value in (given or {}).items()
-                }
-            )
+            return cls.model_validate(dict(given or {}))
         except ValidationError as error:
             raise VibesError(f"The rules: {first_problem(error, cls)}") from error
 
@@ -178,34 +180,14 @@ class Rules(BaseModel):
         )
 
 
-@dataclass(frozen=True)
-class Declared:
-    """The declaration of a rule in `Rules`."""
-
-    field: str  # in Python
-    name: str  # in JSON
-    default: Any
-    description: str
-    written: Written
-
-    @property
-    def is_texts(self) -> bool:
-        """Return whether the rule is a list of texts."""
-        return isinstance(self.default, tuple)
-
-    @property
-    def parameter(self) -> str:
-        """Return the name of the rule in the URL of a page."""
-        return self.written.parameter or self.name
-
-
 @cache
 def declared() -> tuple[Declared, ...]:
     """Return the declarations of all rules except `k`."""
     results = []
     for field, info in Rules.model_fields.items():
-        for written in info.metadata:
-            if isinstance(written, Written):
-                name, default = info.alias or field, info.get_default()
-                results.append(Declared(field, name, default, info.description or "", written))
+        for rule in info.metadata:
+            if isinstance(rule, Declared):
+                name = info.alias or field
+                texts = {"field": field, "name": name, "description": info.description or ""}
+                results.append(replace(rule, parameter=rule.parameter or name, **texts))
     return tuple(results)

@@ -16,14 +16,13 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, VibesWarning
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
+from listing_vibes.run.conditions import resolve_rules
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.groups import resolve_rules
 from listing_vibes.run.histories import of_histories, of_users, read_listings, read_queries
-from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.ranking import Lists
-from listing_vibes.run.recommender import Recommender
+from listing_vibes.run.recommender import POPULAR, Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.words import count
@@ -40,7 +39,6 @@ class Run(RunFolder):
         listings: Any,
         k: int | None = None,
         space: str | None = None,
-        allowed: np.ndarray | None = None,
         at: Moment | None = None,
         rules: Rules | Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
@@ -55,7 +53,6 @@ class Run(RunFolder):
             listings: a listing id, as text or number, or several.
             k: the maximum number of listings; None for that of the rules.
             space: "model", "photos" or "attributes"; None for the first of `spaces`, see `listing_vibes.run.default_space`.
-            allowed: (L,) bool, which listings may be in the list, in addition to the rules; None for all.
             at: the moment of `rules.live_only` and `rules.boost`; None for after the last known event.
             rules: `Rules`, or a mapping with some of their keys.
 
@@ -65,39 +62,25 @@ class Run(RunFolder):
             `attrs["without_vectors"]`.
 
         Raises:
-            VibesError: there is no such listing, space or attribute, no query has a vector in this space, or the shape or type of
-                `allowed` is wrong.
+            VibesError: there is no such listing, space or attribute, or no query has a vector in this space.
         """
-        query, single = read_listings(listings)
+        ids, single = read_listings(listings)
         space = self.spaces[0] if space is None else space
-        rows, available = np.array([self.row(item) for item in query], np.int64), self.index(space).known
-        has_vector = available[rows]  # (Q,)
-        without = [item for item, has in zip(query, has_vector, strict=True) if not has]
-        if without and len(without) == len(query):
-            raise VibesError(
-                f"Listing '{without[0]}' has nothing in the space '{space}'; choose another space."
-            )
+        known = self.index(space).known[np.array([self.row(item) for item in ids], np.int64)]  # (Q,)
+        query, without = (
+            [item for item, has in zip(ids, known, strict=True) if has == wanted] for wanted in (True, False)
+        )
         if without:
-            warnings.warn(
-                f"{count(len(without), 'listing')} of {len(query):,} (such as '{without[0]}') "
-                f"{'has' if len(without) == 1 else 'have'} nothing in the space '{space}' and {'is' if len(without) == 1 else 'are'} "
-                "left out; choose another space for these.",
-                VibesWarning,
-                stacklevel=2,
-            )
-            rows = rows[has_vector]
-            query = [item for item, has in zip(query, has_vector, strict=True) if has]
-        if allowed is not None and (
-            np.shape(allowed) != available.shape or np.asarray(allowed).dtype != bool
-        ):
-            raise VibesError(
-                f"allowed has the shape {np.shape(allowed)} and the type {np.asarray(allowed).dtype}; give a True or False for each "
-                f"of the {len(available):,} listings of the run."
-            )
+            message = f"Listing '{without[0]}' has nothing in the space '{space}'; choose another space."
+            if not query:
+                raise VibesError(message)
+            more = f"{count(len(without), 'listing')} of {len(ids):,} left out: "
+            warnings.warn(more + message, VibesWarning, stacklevel=2)
         rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.needs_moment else None
-        result = maker.similar(rows, moment, rules.length(k), allowed)
+        rows = np.array([self.row(item) for item in query], np.int64)
+        result = maker.similar(rows, moment, rules.length(k))
         frame = self._frames(result, None if single else query, "query_id", maker.rules.shows_rule)
         if without:
             frame.attrs["without_vectors"] = without
@@ -144,20 +127,20 @@ class Run(RunFolder):
         """
         query, single = read_queries(self, queries)
         rules, moment = Rules.of(rules), self.moment(at)
-        names = ["" if not isinstance(item, str) else item for item in query]
+        maker = self.recommender(None, rules, blend=blend)
         lists: list[Lists] = []
         empty: list[bool] = []
-        maker = self.recommender(None, rules, blend=blend)
-        for users, group in groupby(query, lambda item: isinstance(item, str)):
+        for is_user, group in groupby(query, lambda item: isinstance(item, str)):
             subset: list[Any] = list(group)
             before = None if at is None else moment
-            given = of_users(self, subset, before) if users else of_histories(self, subset)
+            given = of_users(self, subset, before) if is_user else of_histories(self, subset)
             lists.append(maker.recommend(*given, moment, rules.length(k)))
             empty.extend(given.empty)
-        created = Lists.joined(lists)
-        frame = self._frames(created, None if single else names, C.USER, maker.rules.shows_rule)
+        result = Lists.joined(lists)
+        names = None if single else [item if isinstance(item, str) else "" for item in query]
+        frame = self._frames(result, names, C.USER, maker.rules.shows_rule)
         if any(empty):
-            frame["fallback"] = np.repeat(empty, (created.rows >= 0).sum(axis=1))
+            frame["fallback"] = np.repeat(empty, (result.rows >= 0).sum(axis=1))
         if scorer := POPULAR if empty and all(empty) else maker.scorer:
             frame.attrs["scorer"] = scorer
         return frame
@@ -177,9 +160,8 @@ class Run(RunFolder):
         if space is None:
             space = "model" if for_users and self.has_model else self.spaces[0]
         self.index(space)
-        plain = (Rules() if rules is None else rules).model_copy(
-            update={"k": K}
-        )  # `k` is an argument of each list.
+        # `k` is an argument of each list.
+        plain = (Rules() if rules is None else rules).model_copy(update={"k": K})
         additions = self.additions(blend) if for_users else None
 
         def make() -> Recommender:
@@ -211,16 +193,11 @@ class Run(RunFolder):
             return None
         # The file is read each time, since a run may be evaluated while it is open.
         fit = serving_fit(self._fits_in, self.manifest.settings, blend)
-        if fit is None:
-            return None
-        key = fit.model_dump_json()
-        if key not in self._additions:
-            self._additions[key] = RunBlend(self, fit)
-        return self._additions[key]
+        return None if fit is None else self._blends.get(fit.model_dump_json(), lambda: RunBlend(self, fit))
 
     @cached_property
-    def _additions(self) -> dict[str, RunBlend]:
-        return {}
+    def _blends(self) -> Cache[str, RunBlend]:
+        return Cache(RECOMMENDERS)
 
     def _frames(
         self, result: Lists, names: Sequence[str] | None, column: str, shows_rule: bool = False

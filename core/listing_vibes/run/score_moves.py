@@ -14,10 +14,10 @@ from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.conditions import KILOMETERS, LOCATION, NUMBER, measure_distance, read_location
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run_blend import MOMENTS
-from listing_vibes.run.where import KILOMETERS, LOCATION, NUMBER, measure_distance, read_location
 from listing_vibes.scoring.unwanted import NOT, likeness
 
 BOOST = re.compile(
@@ -105,21 +105,19 @@ def read_boost(market: Market, text: str) -> Boost:
     Raises:
         VibesError: the text has neither form, or the market has no publication dates or locations.
     """
-    rule = f"Rule boost is '{text}'"
-    match = BOOST.fullmatch(text)
-    if match is None:
+    rule, match = f"Rule boost is '{text}'", BOOST.fullmatch(text)
+    weight = 0.0 if match is None else float(match["new"] or match["close"])
+    half = 0.0 if match is None else float(match["age"] or match["way"])
+    if match is None or not 0 < weight <= MOST or not half:
         raise VibesError(
-            f"{rule}; write for example 'fresh 0.5 14d' (half of it left after 14 days) or 'near 48.14,11.58 0.5 2km'."
+            f"{rule}; write for example 'fresh 0.5 14d' (half of it left after 14 days) or 'near 48.14,11.58 0.5 2km', with a weight "
+            f"of up to {MOST:g}."
         )
-    weight, half = float(match["new"] or match["close"]), float(match["age"] or match["way"])
-    if not 0 < weight <= MOST or not half:
-        raise VibesError(f"{rule}; give a weight above 0 and up to {MOST:g}, and a half-life above 0.")
     if match["location"] is not None:
         return Boost(weight, half * KILOMETERS[match["unit"]], read_location(market, match["location"], rule))
     if not market.timed or C.PUBLISHED not in market.listings:
         raise VibesError(
-            f"{rule}, but {market.path} does not have the dates when listings were published; add {C.PUBLISHED} and timestamps, or "
-            "leave the boost out."
+            f"{rule}, but {market.path} has no dates when listings were published; add {C.PUBLISHED} and timestamps, or leave it out."
         )
     return Boost(weight, half * NANOSECONDS[match["clock"]])
 
@@ -140,10 +138,8 @@ class Dial:
     less: tuple[str, ...]
 
     def __str__(self) -> str:
-        sides = [
-            f"{sign}{quote(item, safe='')}"
-            for sign, ids in (("+", self.more), ("-", self.less))
-            for item in ids
+        sides = [f"+{quote(item, safe='')}" for item in self.more] + [
+            f"-{quote(item, safe='')}" for item in self.less
         ]
         return f"{self.name} {self.weight:g} {self.space} {' '.join(sides)}"
 
@@ -155,24 +151,20 @@ def read_dial(text: str) -> Dial:
     Raises:
         VibesError: the text does not have this form.
     """
-    words = (
-        text.split()
-    )  # Split into words, since a regular expression for all of it would backtrack over many spaces.
+    # Split into words, since a regular expression for all of it would backtrack over many spaces.
+    words = text.split()
     listings = list(takewhile(SIDE.fullmatch, reversed(words)))[::-1]
-    *named, weight_text, space = ["", "", *words[: len(words) - len(listings)]]
-    name = " ".join(named).strip()
-    if not (listings and name and space in SHRUNK and WEIGHT.fullmatch(weight_text)) or ";" in name:
+    *named, weight, space = ["", "", *words[: len(words) - len(listings)]]
+    name, is_number = " ".join(named).strip(), WEIGHT.fullmatch(weight) is not None
+    if not (listings and name and space in SHRUNK and is_number) or abs(float(weight)) > MOST or ";" in name:
         raise VibesError(
-            f"Rule dial is '{text}'; write for example 'lighter 1.5 photos +MORE-LIKE-THIS -LESS-LIKE-THAT'."
+            f"Rule dial is '{text}'; write for example 'lighter 1.5 photos +MORE-LIKE-THIS -LESS-LIKE-THAT', with a weight from "
+            f"-{MOST:g} to {MOST:g}."
         )
-    weight = float(weight_text)
-    if abs(weight) > MOST:
-        raise VibesError(f"Rule dial is '{text}'; give a weight from -{MOST:g} to {MOST:g}.")
-    sides: dict[str, list[str]] = {"+": [], "-": []}
-    for listing in listings:
-        sides[listing[0]].append(unquote(listing[1:]))
-    more, less = (tuple(dict.fromkeys(sides[sign])) for sign in "+-")
-    return Dial(name, weight, space, more, less)
+    more, less = (
+        tuple(dict.fromkeys(unquote(item[1:]) for item in listings if item[0] == sign)) for sign in "+-"
+    )
+    return Dial(name, float(weight), space, more, less)
 
 
 def position(run: RunFolder, dial: Dial) -> np.ndarray:
@@ -186,13 +178,10 @@ def position(run: RunFolder, dial: Dial) -> np.ndarray:
     """
     vectors, available = run.vectors(dial.space), run.index(dial.space).known
     for item in (*dial.more, *dial.less):
-        if item not in run.listing_row:
+        if item not in run.listing_row or not available[run.listing_row[item]]:
             raise VibesError(
-                f"The dial '{dial.name}' names '{item}', which is not a listing of {run.path}; leave it out."
-            )
-        if not available[run.listing_row[item]]:
-            raise VibesError(
-                f"The dial '{dial.name}' names '{item}', which has no vector in the space '{dial.space}'; leave it out."
+                f"The dial '{dial.name}' names '{item}', which is not a listing of {run.path} with a vector in the space "
+                f"'{dial.space}'; leave it out."
             )
     points = vectors[available].astype(np.float64)
     mean = points.mean(axis=0)

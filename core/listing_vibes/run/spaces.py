@@ -64,15 +64,14 @@ def spaces_of(
 
 def _model_space(engine: Engine, available: dict[bytes, np.ndarray], report: Report | None) -> np.ndarray:
     """Return the vectors (L, d) in the model space; each distinct content that is not in `available` is encoded once."""
-    digests, first, of = np.unique(
-        engine.features.digests(), return_index=True, return_inverse=True
-    )  # (C,), (C,), (L,)
-    new = np.array([digest not in available for digest in digests], bool)  # (C,)
+    contents = engine.features.digests()
+    digests, first, of = np.unique(contents, return_index=True, return_inverse=True)  # (C,), (C,), (L,)
+    is_new = np.array([digest not in available for digest in digests], bool)  # (C,)
     vectors = np.zeros((len(digests), engine.settings.encoder_config().width), np.float32)
-    for row in np.flatnonzero(~new):
+    for row in np.flatnonzero(~is_new):
         vectors[row] = available[digests[row]]
-    if new.any():
-        vectors[new] = engine.encode_listings(report, first[new])
+    if is_new.any():
+        vectors[is_new] = engine.encode_listings(report, first[is_new])
     return vectors[of]
 
 
@@ -167,52 +166,52 @@ def _embed(
     report: Report | None,
     model_run: Path | None,
 ) -> Manifest:
-    """Fill the folder `out` with the model of the run `model_run`, which lies in `source`.
+    """Fill the folder `out` with the model of the run `model_run`, which lies in `source`, and return its manifest.
 
     `before` is the folder of the earlier version of the run.
     """
-    engine, settings, trained_on, transferred = None, Resolved(), "", None
+    manifest = Manifest(
+        market=str(market.path.resolve()),
+        market_name=market.name,
+        fingerprint=market.fingerprint,
+        photo_encoder=photos.encoder if photos is not None else "",
+        versions=library_versions(),
+        settings=Resolved(),
+    )
+    engine, share = None, None
     available: dict[bytes, np.ndarray] = {}
     if source is not None and model_run is not None:
-        manifest = Manifest.load(source)
-        settings, trained_on = transfer_settings(manifest, market)
-        if trained_on != market.fingerprint:
-            transferred = _report_transfer(market, model_run, source, manifest)
-        if transferred is not None and report is not None:
-            report(Notice(f"The model of {model_run} {transferred.sentence}."))
+        stored = Manifest.load(source)
+        settings, trained_on = transfer_settings(stored, market)
+        is_same = trained_on == market.fingerprint
+        carried = None if is_same else _report_transfer(market, model_run, source, stored)
+        if carried is not None and report is not None:
+            report(Notice(f"The model of {model_run} {carried.sentence}."))
         engine = Engine.load(source, market, settings, photos, adapt=True)
         for folder in dict.fromkeys((source.resolve(), before.resolve())):  # These are often the same folder.
             available |= stored_vectors(folder, source, engine)
-    spaces = spaces_of(market, photos, engine, report, available)
-    if engine is not None and source is not None and source.resolve() != out.resolve():
-        for name in MODEL:
-            copy_file(source / name, out / name)
-        for name in ABOUT:
+        for name in (*MODEL, *ABOUT) if source.resolve() != out.resolve() else ():
             if (source / name).is_file():
                 copy_file(source / name, out / name)
-    if engine is not None and engine.featurizer.within is not None:
-        engine.featurizer.save(out)
-    coverage_share = None
-    if engine is not None and transferred is not None and not transferred.learned:
-        coverage_share = coverage(market, engine.featurizer, transferred)
-    default = default_space(market, spaces, coverage_share)
+        if engine.featurizer.within is not None:
+            engine.featurizer.save(out)
+        if carried is not None and not carried.learned:
+            share = coverage(market, engine.featurizer, carried)
+        changed = {
+            "trained_on": trained_on,
+            "encoded_by": engine.path,
+            "carried": carried,
+            "settings": settings,
+        }
+        manifest = manifest.model_copy(update=changed)
+    spaces = spaces_of(market, photos, engine, report, available)
+    default = default_space(market, spaces, share)
     if report is not None:
         report(Notice(default.sentence))
     save_spaces(out, market, spaces, photos)
     if engine is not None:
         save_prepared(out, engine.features, market.fingerprint)
-    return Manifest(
-        market=str(market.path.resolve()),
-        market_name=market.name,
-        fingerprint=market.fingerprint,
-        trained_on=trained_on,
-        photo_encoder=photos.encoder if photos is not None else "",
-        encoded_by=engine.path if engine is not None else "",
-        default_space=default,
-        carried=transferred,
-        versions=library_versions(),
-        settings=settings,
-    )
+    return manifest.model_copy(update={"default_space": default})
 
 
 def _report_transfer(

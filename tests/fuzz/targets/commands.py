@@ -25,8 +25,8 @@ from listing_vibes.market.moments import moment_in_log, to_moments
 from listing_vibes.market.raw import moments_or_text, numbers_or_text, parted
 from listing_vibes.market.values import as_ids, to_flags, to_numbers, to_set
 from listing_vibes.market.words import plain_text
+from listing_vibes.run.conditions import read_condition
 from listing_vibes.run.histories import read_history
-from listing_vibes.run.where import read_condition
 
 Feed = Callable[[bytes], object]
 

@@ -31,7 +31,7 @@ from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import document
 from listing_vibes.run.histories import read_history
-from listing_vibes.run.newcomers import one_listing
+from listing_vibes.run.newcomers import new_listings
 from listing_vibes.run.thumbs import preview
 from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
 from listing_vibes_app.app_pages.similar.filters import describe_filters
@@ -168,7 +168,7 @@ def draft(folder: Path) -> Callable[[bytes], object]:
         place = folder / f"draft-{next(number)}"
         place.mkdir()
         try:
-            return one_listing(opened.view.market, cells, [], place)
+            return new_listings(opened.view.market, [cells], [], place)
         finally:
             shutil.rmtree(place)
 

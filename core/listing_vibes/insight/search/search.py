@@ -15,8 +15,8 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.progress import Report
+from listing_vibes.run.conditions import Groups
 from listing_vibes.run.describe import with_titles
-from listing_vibes.run.groups import Groups
 from listing_vibes.run.histories import named_rows
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run

@@ -18,9 +18,8 @@ from listing_vibes.insight.selection.params import Unused, escaped, split_names
 from listing_vibes.market.amounts import price
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.run.groups import Groups
+from listing_vibes.run.conditions import Groups, holding, read_condition
 from listing_vibes.run.rules import Rules
-from listing_vibes.run.where import holding, read_condition
 
 NAMES = ("price", "is", "same", "km", "on")  # the parameters
 VALUES = 60  # an attribute with more values is searched, not filtered

@@ -82,7 +82,7 @@ def read_rules(
             text for part in params.get(rule.parameter, "").split(";") if (text := part.strip())
         )
         for rule in declared()
-        if rule.is_texts and rule.field != "same"
+        if isinstance(Rules.model_fields[rule.field].default, tuple) and rule.field != "same"
     }
     return Rules(
         live_only=live == "1" if live else None,

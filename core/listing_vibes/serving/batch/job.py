@@ -26,8 +26,8 @@ from listing_vibes.market.durable import atomic_path, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.progress import Counted, Report
+from listing_vibes.run.conditions import resolve_rules
 from listing_vibes.run.fits import Fit, serving_fit
-from listing_vibes.run.groups import resolve_rules
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run

@@ -13,14 +13,13 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain.explain import explain_ranked, explain_similarity
-from listing_vibes.run.empty_lists import explain_empty
+from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.folder import no_such_listing
 from listing_vibes.run.histories import Event, HistoryBatch, of_histories, of_users
 from listing_vibes.run.newcomers import Newcomers
-from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.ranking import Lists
-from listing_vibes.run.recommender import Recommender
+from listing_vibes.run.recommender import POPULAR, Recommender
 from listing_vibes.run.rules import RULED
 from listing_vibes.run.run import Run
 from listing_vibes.run.shared import Shared

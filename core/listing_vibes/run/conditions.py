@@ -1,0 +1,266 @@
+r"""Conditions on listings, as users write them: `price<=100`, `rooms>2`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
+`within 3km of 48.14,11.58`, `live on 2025-03-03`; a | in a value is written as \|. And the values of columns that other rules compare.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.column_names import market_columns, read_market_table
+from listing_vibes.market.columns import MAX_COORDINATE
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.io import find_table
+from listing_vibes.market.log import DAY
+from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.moments import moment_in_log
+from listing_vibes.market.splits import Catalogue
+from listing_vibes.market.tables import as_ids
+from listing_vibes.run.rules import Rules
+
+BOUNDS: dict[str, Callable[..., Any]] = {
+    "<=": np.less_equal, ">=": np.greater_equal, "<": np.less, ">": np.greater,
+}  # fmt: skip
+#: The sign between name and value. A regular expression for the full condition would backtrack over many spaces.
+SIGN = re.compile("|".join([*BOUNDS, "="]))
+BETWEEN = re.compile(r"(?<!\\)\|")  # between several values
+MOST_VALUES = 1000
+NUMBER = r"\d+(?:\.\d+)?"
+LOCATION = rf"-?{NUMBER}\s*,\s*-?{NUMBER}"
+KILOMETERS = {"km": 1.0, "m": 0.001}
+EARTH_RADIUS = 6371.0  # km
+WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<unit>km|m)\s+of\s+(?P<location>{LOCATION})\s*")
+LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")
+#: At most this many values of an attribute are compared with one that no listing has, since a caller waits for the error.
+MOST_ALIKE = 3000
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition on an attribute, on the distance from a location or on a day; a missing value does not fulfill it.
+
+    Attributes:
+        sign: one of `BOUNDS`, "=", "within" or "live".
+        values: the alternatives: numbers (compared within rounding), flags, categories (case-insensitive), members of a set, or
+            parts of a text; for "within" the distance in km, latitude and longitude; for "live" the nanosecond of the day's start.
+        attribute: the attribute; None for "within" and "live".
+    """
+
+    sign: str
+    values: tuple[Any, ...]
+    attribute: Attribute | None = None
+
+    def fulfilled(self, market: Market) -> np.ndarray:
+        """Return (L,) bool: which listings of the market fulfill it."""
+        if self.attribute is None:
+            if self.sign == "within":
+                return measure_distance(market, self.values[1:]) <= self.values[0]
+            return Catalogue(*market.live_interval()).during(self.values[0], self.values[0] + DAY)
+        column = market.listings[self.attribute.name]
+        if self.sign == "=":
+            return type_of(self.attribute.kind).meets(column, self.values)
+        number = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)  # (L,)
+        return np.asarray(BOUNDS[self.sign](number, self.values[0]))
+
+
+def holding(name: str, value: str) -> str:
+    r"""Return the condition that an attribute has a value, with special characters escaped.
+
+    >>> holding("type", "A|B")
+    'type=A\\|B'
+    """
+    return f"{name}=" + value.replace("|", r"\|")
+
+
+def read_condition(market: Market, text: str) -> Condition:
+    """Parse a condition on an attribute, by its name or label, on the distance from a location, or on a day.
+
+    Raises:
+        VibesError: the text is not a condition, there is no such attribute, or the value or the sign does not match its type.
+    """
+    option = f"Option --where is '{text}'"
+    if match := WITHIN.fullmatch(text):
+        location = read_location(market, match["location"], option)
+        return Condition("within", (float(match["way"]) * KILOMETERS[match["unit"]], *location))
+    if match := LIVE.fullmatch(text):
+        if not {C.PUBLISHED, C.EXPIRES} & set(market.listings.columns):
+            raise VibesError(
+                f"{option}, but {market.path} has no dates of its listings; add {C.PUBLISHED} or {C.EXPIRES}, or leave it out."
+            )
+        return Condition("live", (moment_in_log(match["day"], True, "The day of --where"),))
+    stripped = text.strip()
+    match = SIGN.search(stripped, 1)  # The name has at least one letter.
+    value = "" if match is None else stripped[match.end() :].lstrip()
+    is_unicode = not any("\ud800" <= letter <= "\udfff" for letter in text)  # A shell may pass invalid text.
+    if match is None or not value or not is_unicode:
+        raise VibesError(
+            f"{option}; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
+        )
+    attribute, sign = _find_attribute(market, stripped[: match.start()].rstrip()), match[0]
+    kind, several = type_of(attribute.kind), BETWEEN.split(value) if sign == "=" else [value]
+    if (sign != "=" and not kind.amount) or len(several) > MOST_VALUES:
+        raise VibesError(
+            f"Option --where compares {attribute.name} by {sign} with {len(several):,} values; use = where it is not a number, and at "
+            f"most {MOST_VALUES:,} values."
+        )
+    try:
+        values = [kind.parse_condition(attribute.typed(item.replace(r"\|", "|").strip())) for item in several]
+    except VibesError as error:
+        raise VibesError(f"{option}; {attribute.name} takes {kind.takes}.") from error
+    return Condition(sign, tuple(values), attribute)
+
+
+def _find_attribute(market: Market, name: str) -> Attribute:
+    available = [attribute for attribute in market.attributes if type_of(attribute.kind).has_column]
+    for attribute in available:
+        if name.casefold() in (attribute.name.casefold(), attribute.label.casefold()):
+            return attribute
+    names = ", ".join(item.name for item in available)
+    raise VibesError(
+        f"Option --where names '{name}', which is not an attribute, or is excluded by market.toml; give one of: {names}."
+    )
+
+
+def read_location(market: Market, text: str, option: str) -> tuple[float, float]:
+    """Return (latitude, longitude) in degrees of a match of `LOCATION`; `option` starts the error message.
+
+    Raises:
+        VibesError: the location is out of range, or the listings of the market have none.
+    """
+    latitude, longitude = (float(part) for part in text.split(","))
+    for name, value in ((C.LATITUDE, latitude), (C.LONGITUDE, longitude)):
+        if abs(value) > MAX_COORDINATE[name]:
+            raise VibesError(
+                f"{option}; {name} goes from -{MAX_COORDINATE[name]:g} to {MAX_COORDINATE[name]:g}."
+            )
+        if name not in market.listings:
+            raise VibesError(
+                f"{option}, but the listings of {market.path} have no {name}; leave the condition out."
+            )
+    return latitude, longitude
+
+
+def measure_distance(market: Market, location: Sequence[float]) -> np.ndarray:
+    """Return the distances (L,) in km on the sphere (haversine); NaN for a listing without a location."""
+    latitude, longitude = (
+        np.radians(market.listings[name].to_numpy(float, na_value=np.nan))
+        for name in (C.LATITUDE, C.LONGITUDE)
+    )
+    north, east = np.radians(location)
+    half = (
+        np.sin((latitude - north) / 2) ** 2
+        + np.cos(latitude) * np.cos(north) * np.sin((longitude - east) / 2) ** 2
+    )
+    return np.asarray(2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.minimum(half, 1))))
+
+
+def explain_unmet(market: Market, rules: Rules) -> str | None:
+    """Return a sentence about the first condition that no listing fulfills, with the nearest value; None if each is fulfilled."""
+    for text in rules.where:
+        condition = read_condition(market, text)
+        if not condition.fulfilled(market).any():
+            nearest = _nearest_value(market, condition)
+            hint = f"'{nearest}' is nearest" if nearest else "change that condition, or leave it out"
+            return f"No listing of the market fulfills '{text}'; {hint}."
+    return None
+
+
+def _nearest_value(market: Market, condition: Condition) -> str:
+    """Return the value of the market that is most similar to a requested one; "" if none is similar."""
+    attribute = condition.attribute
+    if attribute is None or attribute.shown_as not in ("category", "multi"):
+        return ""
+    values = market.column(attribute.name).explode().dropna().astype("str")
+    available = {value.casefold(): value for value in values.value_counts().index[:MOST_ALIKE]}
+    for requested in condition.values[:3]:
+        if nearest := get_close_matches(str(requested).casefold()[:100], available, 1):
+            return available[nearest[0]]
+    return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The values that the rules compare, by listing row."""
+
+    region: np.ndarray | None  # (L,) int64, equal where the attributes of `same` are equal
+    seller: np.ndarray | None  # (L,) int64, -1 missing
+    fulfilling: np.ndarray | None  # (L,) bool, which listings fulfill `where`; None: all
+
+    @classmethod
+    def of(cls, rules: Rules, market: Market) -> Groups:
+        """Return the values of the columns that resolved `rules` name.
+
+        Raises:
+            VibesError: a condition cannot be parsed.
+        """
+        region = fulfilling = seller = None
+        if rules.same:
+            table = pd.DataFrame({name: _column(market, name) for name in rules.same})
+            region = table.groupby(list(rules.same), dropna=False, observed=True).ngroup().to_numpy(np.int64)
+        if rules.where:
+            conditions = [read_condition(market, text).fulfilled(market) for text in rules.where]
+            fulfilling = np.logical_and.reduce(conditions)
+        if rules.seller is not None:
+            seller = pd.factorize(_column(market, rules.seller), sort=True)[0].astype(np.int64)
+        return cls(region, seller, fulfilling)
+
+
+def resolve_rules(rules: Rules, market: Market, for_users: bool) -> Rules:
+    """Return `rules.resolved(for_users)` with the names of attributes instead of their labels.
+
+    Raises:
+        VibesError: the market has no such attribute.
+    """
+    same = tuple(attribute_name(market, name, "Rule same") for name in rules.same)
+    seller = None if rules.seller is None else attribute_name(market, rules.seller, "Rule at_most")
+    return rules.resolved(for_users).model_copy(update={"same": same, "seller": seller})
+
+
+def attribute_name(market: Market, given: str, parameter: str) -> str:
+    """Return the name of the column that `given` names: the name or label of an attribute, or any other column of the listings table.
+
+    Args:
+        parameter: the subject of the error message, such as "Rule same".
+
+    Raises:
+        VibesError: there is no such column, or it holds several values per listing.
+    """
+    requested = given.strip().casefold()
+    single = [attribute for attribute in market.attributes if type_of(attribute.kind).single_valued]
+    for attribute in single:
+        if requested in (attribute.name.casefold(), attribute.label.casefold()):
+            return attribute.name
+    reserved = {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
+    reserved |= {attribute.name for attribute in market.attributes}
+    others = [name for name in market_columns(_listings_table(market), market.config) if name not in reserved]
+    if given in others:
+        return given
+    raise VibesError(
+        f"{parameter} names '{given}', which is not an attribute with one value per listing; "
+        f"give one of: {', '.join([*(item.name for item in single), *others])}."
+    )
+
+
+def _column(market: Market, name: str) -> pd.Series:
+    """Return the values (L,) of a column of the listings table, also of one that the model does not use, such as the seller's id."""
+    if name in market.listings:
+        return market.listings[name]
+    raw = read_market_table(_listings_table(market), market.config)
+    by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
+    return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)
+
+
+def _listings_table(market: Market) -> Path:
+    source = find_table(market.tables, "listings")
+    if source is None:
+        raise VibesError(f"{market.tables} has no table of listings; add listings.parquet or listings.csv.")
+    return source

@@ -1,0 +1,96 @@
+"""Conditions on listings: parsed, refused, fulfilled alike everywhere, and explained if no listing fulfills them."""
+
+import json
+
+import pytest
+
+from helpers.commands import vibes
+from helpers.serving import app_of, serving
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.conditions import explain_unmet, read_condition
+from listing_vibes.run.describe import explain_empty
+from listing_vibes.run.newcomers import new_listings
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.spaces import embed_market
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "sign", "values"),
+    [
+        ("price<=100", "price", "<=", (100.0,)), ("  price  >=  1e2 ", "price", ">=", (100.0,)),
+        ("rooms < 3", "rooms", "<", (3.0,)), ("rooms = 2|3", "rooms", "=", (2.0, 3.0)),
+        (r"district=A\|B|x:y", "district", "=", ("A|B", "x:y")), ("title==a=b<=c", "title", "=", ("=a=b<=c",)),
+    ],
+)  # fmt: skip
+def test_the_first_sign_separates_a_name_from_its_values(trained, text, name, sign, values):
+    condition = read_condition(trained.market, text)
+    assert (condition.attribute.name, condition.sign, condition.values) == (name, sign, values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " " * 100_000, "a" + " " * 100_000 + "b", "=" * 2, "<=", "=5", "price<=", "price<= " + " " * 100_000, "price<=\ud800",
+        "district<=A", "nothing=1", "price=cheap", "rooms=" + "1|" * 2000, "within 3km of 91,11",
+    ],
+)  # fmt: skip
+def test_an_invalid_condition_is_refused_however_long_it_is(trained, text):
+    with pytest.raises(VibesError, match="--where") as refused:
+        read_condition(trained.market, text)
+    assert "\n" not in str(refused.value)
+
+
+def test_bounds_are_strict_or_not_in_command_service_and_python(trained):
+    rooms, query = trained.market.listings.set_index(C.LISTING)["rooms"], trained.listing_ids[0]
+    with serving(app_of(trained.path)) as client:
+        for text, fulfilled in (
+            ("rooms<3", rooms < 3), ("rooms<=3", rooms <= 3), ("rooms>3", rooms > 3), ("rooms>=3", rooms >= 3),
+        ):  # fmt: skip
+            found = trained.similar(query, 200, rules={"where": text})[C.LISTING].tolist()
+            assert set(found) == set(rooms.index[fulfilled]) - {query} != set()
+            printed = vibes("similar", trained.path, query, "-k", 200, "--where", text, "--json").stdout
+            response = client.get(f"/similar/{query}", params={"k": 200, "where": text}).json()["results"]
+            for rows in (json.loads(printed), response):
+                assert [row[C.LISTING] for row in rows] == found
+
+
+def test_the_numbers_of_a_rule_and_of_a_draft_are_written_as_in_the_table(tmp_path):
+    (tmp_path / "listings.csv").write_text(
+        'listing_id,Preis\na,"12.990,00 €"\nb,"20.000,50 €"\nc,"20,50 €"\n'
+    )
+    (tmp_path / "market.toml").write_text('[attributes.Preis]\ndecimal = ","\n')
+    market = Market.open(tmp_path)
+    for text, value in (("20.000", 20_000), ("20.000,50", 20_000.5), ("20,5", 20.5), ("20.5", 20.5)):
+        assert read_condition(market, f"Preis<={text}").values == (value,)
+    drafts = [{"Preis": "12.990 €"}, {"Preis": "12.990,00 €"}, {"Preis": 12.990}]
+    made = new_listings(market, drafts, [], tmp_path)
+    assert made.listings["Preis"].tolist() == [12_990, 12_990, 12.99]
+    with pytest.raises(VibesError, match="Preis is 'ab,5'; give a number"):
+        new_listings(market, [{"Preis": "ab,5"}], [], tmp_path)
+
+
+def test_a_value_that_no_listing_has_is_explained_with_the_nearest(tmp_path):
+    listings = "listing_id,brand,size,tags,price\na,Zara,M / 38,red|blue,5\nb,Gucci,L / 40,red,6\n"
+    (tmp_path / "listings.csv").write_text(listings)
+    market = Market.open(tmp_path)
+    for text, nearest in [("brand=Zarra", "Zara"), ("size=M/38", "M / 38"), ("tags=gren|blu", "blue")]:
+        assert f"'{text}'; '{nearest}'" in explain_unmet(market, Rules(where=("price>=6", text)))
+    for text in ("brand=Prada", "price>=7"):
+        assert "is nearest" not in explain_unmet(market, Rules(where=(text,)))
+    assert explain_unmet(market, Rules(where=("brand=Zara", "price>=6"))) is None
+
+
+def test_an_empty_list_says_why(trained, tmp_path):
+    assert "'price<=0'" in explain_empty(trained, Rules(where=("price<=0",)), None, False)
+    assert "drop_seen" in explain_empty(trained, Rules(), None, True)
+    assert "drop_seen" not in explain_empty(trained, Rules(drop_seen=False), None, True)
+    assert "--at" in explain_empty(trained, Rules(), "2035-01-01", True)
+    user = trained.log.users[0]
+    nothing = vibes("recommend", trained.path, user, "--json", "--where", "price<=0")
+    assert nothing.stdout.strip() == "[]" and nothing.stderr == ""
+    (tmp_path / "market").mkdir()
+    (tmp_path / "market" / "listings.csv").write_text("listing_id,price,town\na,100,Ulm\n")
+    embed_market(Market.open(tmp_path / "market"), tmp_path / "run", None, None)
+    assert "no other listing" in vibes("similar", tmp_path / "run", "a").stdout
