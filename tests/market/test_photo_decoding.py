@@ -149,9 +149,9 @@ BOMBS = """
 import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from listing_vibes.features.photos.thumbnails import thumbnail
+from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.market.photo_decoding import decoding_problem
-from listing_vibes.run.thumbs import preview
+from listing_vibes.market.thumbnails import preview
 
 market = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))

@@ -14,7 +14,7 @@ from listing_vibes.market.photo_files import PhotoProblem, locate, read
 from listing_vibes.market.profile import profile
 from listing_vibes.market.profile_text import WIDTH, render
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.run.thumbs import thumbnail
+from listing_vibes.market.thumbnails import thumbnail
 
 LISTINGS = "listing_id,town\na,Ulm\nb,Ulm\nc,Bonn\n"
 EVENTS = "user_id,listing_id,timestamp\n"
@@ -154,7 +154,10 @@ def test_paths_start_at_photo_root_as_well_and_nothing_is_written_there(tiny_mar
     (path / "market.toml").write_text(f"photo_root = '{root}'\n")
     before = {file: file.stat().st_mtime_ns for file in elsewhere.rglob("*")}
     market = Market.open(path)
-    assert profile(market).photos.missing == 0 and thumbnail(market, market.photos["path"].iloc[0]).is_file()
+    assert (
+        profile(market).photos.missing == 0
+        and thumbnail(market.path, market.photos["path"].iloc[0]).is_file()
+    )
     assert {file: file.stat().st_mtime_ns for file in elsewhere.rglob("*")} == before
     elsewhere.rename(tmp_path / "gone")
     assert any("is not a folder on this machine" in defect for defect in profile(Market.open(path)).defects)

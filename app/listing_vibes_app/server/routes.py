@@ -8,10 +8,10 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.report.page import report_html
 from listing_vibes.report.pins import pins_of
 from listing_vibes.run.run import Run
-from listing_vibes.run.thumbs import thumbnail
 from listing_vibes.serving.service.access import JSON, is_json
 from listing_vibes_app.server.boundary import catch_errors, describe_error, text_response
 from listing_vibes_app.server.pages import NUMBER
@@ -41,7 +41,7 @@ def serve_photo(request: Request) -> Response:
     photos = view.photos(row) if row is not None else []
     if request.path_params["position"] >= len(photos):
         return text_response("There is no such photo.")
-    thumb = thumbnail(view.market, photos[request.path_params["position"]], size)
+    thumb = thumbnail(view.market.path, photos[request.path_params["position"]], size)
     if thumb is None:
         return Response(_UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
     return picture_response(request, thumb)

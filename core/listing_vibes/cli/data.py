@@ -69,13 +69,12 @@ def check(
     rejects: Annotated[Path | None, options.table_file("write the rows with issues")] = None,
 ) -> None:
     """Show a market's counts, types and split, and name every issue."""
-    from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.market.io import write_table
     from listing_vibes.market.market import Market
     from listing_vibes.market.profile import profile
     from listing_vibes.market.profile_text import render
     from listing_vibes.market.rejects import market_rejects
 
-    check_table_name(rejects, "--rejects")
     opened = Market.open(market)
     result = profile(opened)
     document, text = result.to_dict(), render(result)

@@ -142,10 +142,9 @@ def evaluate(
 ) -> None:
     """Evaluate a run and tuned baselines on the test queries: popularity, nearest neighbors, id-based models."""
     from listing_vibes.evaluation.run_evaluation import evaluate as measure
-    from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.market.io import write_table
     from listing_vibes.run.run import Run
 
-    check_table_name(queries, "--queries")
     opened = Run.open(run)
     with progress_bar() as progress:
         result = measure(opened, new_by=new_by, baselines=baselines, users=users, progress=progress)
@@ -173,9 +172,8 @@ def compare(
 ) -> None:
     """Compare two evaluated runs on their shared queries: paired differences, slices, where they differ."""
     from listing_vibes.insight.comparison import compare as compare_runs
-    from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.market.io import write_table
 
-    check_table_name(queries, "--queries")
     comparison = compare_runs(run_a, run_b, ranking, other)
     if queries is not None:
         write_table(queries, comparison.frame())

@@ -49,5 +49,12 @@ HistoryFile = Annotated[
 
 
 def table_file(help: str) -> Any:
-    """Return the option of a table that a command writes."""
-    return typer.Option(metavar="OUT.parquet|OUT.csv", help=help)
+    """Return the option of a table that a command writes; its name is checked before the command starts."""
+
+    def check(param: typer.CallbackParam, value: Path | None) -> Path | None:
+        from listing_vibes.market.io import check_table_name
+
+        check_table_name(value, param.opts[0])
+        return value
+
+    return typer.Option(metavar="OUT.parquet|OUT.csv", help=help, callback=check)

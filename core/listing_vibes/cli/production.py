@@ -252,12 +252,11 @@ def monitor(
 ) -> None:
     """Check whether a run is still good: recall on new events, coverage, drift, age; exit code 1 if a threshold is crossed."""
     from listing_vibes.market.documents import write_text
-    from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.market.io import write_table
     from listing_vibes.run.run import Run
     from listing_vibes.serving.monitor.checks import Thresholds
     from listing_vibes.serving.monitor.monitor import monitor as check_run
 
-    check_table_name(queries, "--queries")
     limits = Thresholds.of(thresholds)
     if memo is not None and memo.suffix not in (".md", ".html"):
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")

@@ -158,10 +158,9 @@ def demand(
 ) -> None:
     """Find unmet demand: regions with significantly more users per active listing than the market."""
     from listing_vibes.insight.demand.demand import demand as find_demand
-    from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.market.io import write_table
     from listing_vibes.run.run import Run
 
-    check_table_name(out, "--out")
     opened = Run.open(run)
     moment = moment_of(at, opened.market)
     with progress_bar() as progress:

@@ -17,10 +17,10 @@ from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.thumbnails import data_address, thumbnail
 from listing_vibes.market.titles import title_of
 from listing_vibes.report.figures import Map
 from listing_vibes.report.text import SPACES
-from listing_vibes.run.thumbs import data_address, thumbnail
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def photo_of(market: Market, listing: str, line: str) -> Photo:
 
 def photo_data(market: Market, path: str) -> str | None:
     """Return a small photo as a data URL; None if it cannot be read."""
-    small = thumbnail(market, path)
+    small = thumbnail(market.path, path)
     if small is None:
         return None
     with Image.open(small) as image:

@@ -14,11 +14,11 @@ from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.progress import Report, shown
 from listing_vibes.report.looks import listings_map, photo_of
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
-from listing_vibes.run.thumbs import thumbnail
 from listing_vibes.widgets.chosen import chosen_frame, facts_of
 from listing_vibes.widgets.colors import VALUES, by_value
 from listing_vibes.widgets.labels import HINT, KEYS, labels
@@ -148,7 +148,7 @@ class MapWidget(anywidget.AnyWidget):
         """Return a small WebP of a listing's cover, by its number on the map; empty if it has no readable cover."""
         market = self.run.market
         cover = market.cover.get(str(market.listings[C.LISTING].iat[int(self._rows[number])]))
-        small = thumbnail(market, cover) if cover else None
+        small = thumbnail(market.path, cover) if cover else None
         return small.read_bytes() if small else b""
 
     def _card(self, number: int) -> dict[str, Any]:

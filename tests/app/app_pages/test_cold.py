@@ -23,9 +23,9 @@ from listing_vibes.insight.audience import Audience
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.insight.map.vibe_map import place_among
 from listing_vibes.market.market import Market
+from listing_vibes.market.thumbnails import preview
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
-from listing_vibes.run.thumbs import preview
 from listing_vibes_app.app_pages.cold.draft import cells_of, fields, read_draft
 from listing_vibes_app.app_pages.cold.launching import slider_range
 from listing_vibes_app.view.market import MarketView

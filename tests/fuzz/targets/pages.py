@@ -30,9 +30,9 @@ from listing_vibes import Run
 from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import document
+from listing_vibes.market.thumbnails import preview
 from listing_vibes.run.histories import read_history
 from listing_vibes.run.newcomers import new_listings
-from listing_vibes.run.thumbs import preview
 from listing_vibes_app.app_pages.cold.draft import draft_of, read_draft
 from listing_vibes_app.app_pages.similar.filters import describe_filters
 from listing_vibes_app.app_pages.simulate import history

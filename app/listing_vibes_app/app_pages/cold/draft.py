@@ -10,7 +10,7 @@ from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import sentence_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.run.thumbs import data_address, originals, preview
+from listing_vibes.market.thumbnails import data_address, originals, preview
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.server.params import bind, hold, read_number, report_unused, set_params
 from listing_vibes_app.server.runs import OpenRun
@@ -253,7 +253,7 @@ def _start_photos(opened: OpenRun) -> list[tuple[str, bytes]]:
 
     help = "The photos of the listing that filled the form; photos that you add replace them"
     st.checkbox(f"With its {count(number, 'photo')}", help=help, **hold("own-photos", used, change))
-    return originals(opened.view.market, opened.view.photos(row)) if used else []
+    return originals(opened.view.market.path, opened.view.photos(row)) if used else []
 
 
 def usable_photos(opened: OpenRun, photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:

@@ -11,8 +11,8 @@ import streamlit as st
 from listing_vibes.insight.launch.drafts import Draft, LaunchCall, comparable
 from listing_vibes.insight.launch.launch import Crowd, Launch, launch
 from listing_vibes.market.market import Attribute
+from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
-from listing_vibes.run.thumbs import originals
 from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, is_whole, start_row
 from listing_vibes_app.app_pages.cold.landing import TABLE, show_users, similar_gallery
 from listing_vibes_app.kit.as_code import as_code
@@ -91,7 +91,7 @@ def _start(opened: OpenRun, now: dict[str, Any], pictured: bool) -> Launch | Non
     cells = cells_of(opened, row)
     if cells == now and not {"cover", "photos"} & set(st.query_params):
         return None
-    photos = originals(opened.view.market, opened.view.photos(row)) if pictured else []
+    photos = originals(opened.view.market.path, opened.view.photos(row)) if pictured else []
     return launch_draft(opened, cells, [content for _, content in photos], advise=False)
 
 

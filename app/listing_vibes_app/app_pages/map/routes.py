@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from listing_vibes.run.thumbs import thumbnail
+from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes_app.app_pages.map.unmet import codes, read_moment
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.days import market_days
@@ -84,7 +84,7 @@ def serve_photo(request: Request, drawn: SpaceMap, number: int) -> Response:
     """Respond with the cover of a listing."""
     view = drawn.opened.view
     photos = view.photos(int(drawn.rows[number]))
-    cover = thumbnail(view.market, photos[0], SMALL) if photos else None
+    cover = thumbnail(view.market.path, photos[0], SMALL) if photos else None
     if cover is None:
         return text_response("This listing has no photo that can be read.")
     return picture_response(request, cover)

@@ -17,8 +17,8 @@ from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.photo_decoding import decoding_problem
+from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import read_cell
-from listing_vibes.run.thumbs import originals
 
 #: Values of numbers to try: quantiles of active listings, and relative steps from the current value.
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
@@ -54,7 +54,7 @@ class Draft:
         names = [name for item in market.attributes for name in type_of(item.kind).columns(item.name)]
         cells = {name: row[name] for name in names if isinstance(row[name], list) or not pd.isna(row[name])}
         paths = market.photos[C.PATH][market.photos[C.LISTING] == listing].tolist()
-        return cls(cells, tuple(content for _, content in originals(market, paths)), listing)
+        return cls(cells, tuple(content for _, content in originals(market.path, paths)), listing)
 
     @classmethod
     def of_file(cls, market: Market, path: Path) -> Draft:

@@ -1,11 +1,16 @@
-"""Cached small WebP copies of a market's photos, for screens with many of them."""
+"""Small WebP copies of photos: cached ones of a market's photos, and previews of uploaded files."""
 
 import hashlib
+import io
+from base64 import b64encode
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
 
+from listing_vibes.errors import VibesError
 from listing_vibes.market import photo_files
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.durable import atomic_path
@@ -41,3 +46,33 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
 def _digest(file: Path, stamp: str) -> str:
     """Return the content hash of a file; `stamp` is part of the cache key, so that a changed file is hashed again."""
     return hashlib.sha256(photo_files.read(file)).hexdigest()
+
+
+def preview(content: bytes, size: int = 320) -> bytes:
+    """Return the bytes of a WebP thumbnail of an untrusted image file.
+
+    Raises:
+        VibesError: the file cannot be decoded; the message is the reason.
+    """
+    try:
+        with open_photo(content, (size, size)) as image:
+            image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    except PhotoProblem as problem:
+        raise VibesError(str(problem)) from problem
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=80)
+    return stream.getvalue()
+
+
+def data_address(webp: bytes) -> str:
+    """Return the bytes of a WebP as a data URL."""
+    return f"data:image/webp;base64,{b64encode(webp).decode()}"
+
+
+def originals(market_path: Path, paths: Sequence[str]) -> list[tuple[str, bytes]]:
+    """Return the names and contents of the readable photo files of a market."""
+    results = []
+    for path in paths:
+        with suppress(PhotoProblem):
+            results.append((Path(path).name, photo_files.read(photo_files.locate(market_path, path))))
+    return results

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos import thumbnails
-from listing_vibes.features.photos.thumbnails import thumbnail
+from listing_vibes.market import thumbnails
+from listing_vibes.market.thumbnails import thumbnail
 
 
 @pytest.fixture

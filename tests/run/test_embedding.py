@@ -1,0 +1,140 @@
+"""`vibes embed` encodes only new content, keeps the evaluation of the same model, and says what a model knows of another market."""
+
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from helpers.commands import vibes
+from helpers.copies import copied, resealed
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import write_json
+from listing_vibes.market.durable import only_writer
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import make_split
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.versions import RESULTS, building, publish_results
+from run.damages import SMALL_RUN
+
+
+@pytest.fixture
+def encoded(monkeypatch) -> list[int]:
+    """How many listings each call encoded."""
+    seen, plain = [], Engine.encode_listings
+
+    def count(self, report=None, rows=None):
+        seen.append(self.features.tokens.listings if rows is None else len(rows))
+        return plain(self, report, rows)
+
+    monkeypatch.setattr(Engine, "encode_listings", count)
+    return seen
+
+
+@pytest.fixture
+def place(trained, tmp_path):
+    """The run and its market, to be changed."""
+    shutil.copytree(trained.market.path, tmp_path / "market")
+    shutil.copytree(trained.path, tmp_path / "run")
+    return tmp_path
+
+
+def distinct(run: Run) -> int:
+    return len(set(run.engine.features.digests()))
+
+
+@pytest.mark.slow
+def test_known_content_is_not_encoded_again_and_twins_once(place, trained, encoded):
+    frame = trained.market.listings
+    twin = frame.iloc[[5]].assign(**{C.LISTING: "twin"})
+    other = frame.iloc[[7]].assign(**{C.LISTING: "other", "price": 12345.0})
+    changed = frame.assign(price=frame["price"].where(frame.index != 3, 4321.0))
+    pd.concat([changed, twin, other]).to_parquet(place / "market/listings.parquet", index=False)
+    market = Market.open(place / "market")
+    embed_market(market, place / "new", None, place / "run")
+    assert encoded == [2]  # the changed one and the one with another price
+
+    (place / "run/prepared.safetensors").unlink()  # nothing is known any more
+    embed_market(market, place / "whole", None, place / "run")
+    whole, new = Run.open(place / "whole"), Run.open(place / "new")
+    assert encoded == [2, distinct(whole)] and distinct(whole) < len(market.listings)
+    np.testing.assert_allclose(new.vectors("model"), whole.vectors("model"), atol=2e-3)
+    vectors = new.vectors("model")
+    assert np.array_equal(vectors[new.listing_row["twin"]], vectors[5])
+    embed_market(market, place / "new", None, place / "run")  # from its own earlier state
+    assert encoded[2:] == []
+
+
+def test_vectors_of_other_weights_are_not_taken(place, trained, encoded):
+    path = place / "run/model.safetensors"
+    save_file({name: tensor * 1.01 for name, tensor in load_file(path).items()}, path)
+    resealed(place / "run")
+    embed_market(Market.open(place / "market"), place / "run", None, place / "run")
+    assert encoded == [distinct(trained)]
+    assert not np.allclose(Run.open(place / "run").vectors("model"), trained.vectors("model"), atol=1e-3)
+
+
+def test_an_evaluation_belongs_to_a_model(trained, tmp_path):
+    evaluated = copied(trained, tmp_path)
+    path, market = evaluated.path, evaluated.market
+
+    def publish(queries: int) -> None:
+        with building(path, RESULTS) as built:
+            write_json(built / "metrics.json", {"results": {}, "queries": queries})
+            publish_results(path, built, evaluated.stamp)
+
+    publish(5)
+    embed_market(market, path, None, path)  # the same model
+    assert Run.open(path).metrics == {"results": {}, "queries": 5}
+    embed_market(market, path, None)  # none
+    run = Run.open(path)
+    assert run.metrics is None and evaluated.metrics is not None  # a run that is open keeps its own
+    publish(6)  # an evaluation that was overtaken
+    assert run.metrics is None
+
+
+@pytest.mark.slow
+def test_a_transferred_run_says_what_its_model_knows(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    folder = run.market.path
+    toml = (folder / "market.toml").read_text().replace("[attributes.rooms]", "[attributes.bedrooms]")
+    (folder / "market.toml").write_text(toml)
+    renamed = run.market.listings.rename(columns={"rooms": "bedrooms"})
+    renamed.to_parquet(folder / "listings.parquet", index=False)
+    # The last events are not there yet, so that the market's own split would test on what trained the model.
+    events = run.market.events.sort_values("timestamp")
+    events.iloc[: round(0.9 * len(events))].to_parquet(folder / "events.parquet", index=False)
+    market, notices = Market.open(folder), []
+    manifest = embed_market(market, tmp_path / "new", None, trained.path, notices.append)
+    sentence = "knows 11 of your 12 attributes; `bedrooms` is new; `rooms`, which it knows, is missing"
+    assert manifest.carried.sentence == sentence == Manifest.load(tmp_path / "new").carried.sentence
+    assert any(sentence in getattr(notice, "text", "") for notice in notices)
+    new = Run.open(tmp_path / "new")
+    assert make_split(new.log, new.catalogue).t2 < trained.split().t2
+    # The listings are those of the training, so that no query lies before its end.
+    assert new.transferred and new.split().t2 == trained.split().t2
+    embed_market(market, tmp_path / "new", None, tmp_path / "new")
+    assert Run.open(tmp_path / "new").manifest.carried == manifest.carried
+
+
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        ("train {f}/market {f}/fresh --preset tiny", "fresh"),
+        ("embed {f}/market {f}/run --model {f}/run", "run"),
+        ("refresh {f}/run --events {f}/market", "run"),
+        ("batch {f}/run {f}/lists", "lists"),
+    ],
+)
+def test_a_second_writer_is_refused_and_a_reader_is_not(words, written, tmp_path):
+    folder = shutil.copytree(SMALL_RUN, tmp_path / "small")
+    with only_writer(folder / written, "vibes train"):
+        done = vibes(*words.format(f=folder).split(), check=2)
+        assert f"`vibes train` (process {os.getpid()})" in done.stderr
+        assert len(Run.open(folder / "run").recommend("user-0001", k=3)) == 3
+    assert not (folder / "fresh").exists() and not (folder / "lists").exists()
