@@ -1,4 +1,4 @@
-"""A run over a market that changed since: every answer says so, and one that cannot be right is refused."""
+"""A run over a market that changed since: every response says so, and one that cannot be right is refused."""
 
 import json
 import warnings
@@ -16,11 +16,11 @@ from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 
-ASKED = "home-0003"
+QUERY = "home-0003"
 
 
 def rewrite(run: Run, change) -> Run:
-    """Let `change` make another listings table of that of the run's market; return the run, opened again."""
+    """Change the listings table of the run's market, and open the run again."""
     table = run.market.path / "listings.parquet"
     change(pd.read_parquet(table)).to_parquet(table, index=False)
     return Run.open(run.path)
@@ -33,41 +33,38 @@ def extended(table: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("change", [lambda table: table.assign(rooms=1), extended], ids=["values", "rows"])
-def test_every_answer_over_a_changed_market_says_so(trained, tmp_path, change):
+def test_every_response_over_a_changed_market_says_so(trained, tmp_path, change):
     run = rewrite(copied(trained, tmp_path), change)
     with pytest.warns(VibesWarning, match="changed since"):
-        found = run.similar(ASKED, 5)
+        found = run.similar(QUERY, 5)
     assert found.attrs["market_changed"] is True
     assert run.recommend(run.log.users[0], 5).attrs["market_changed"] is True
-    # The vectors are those of before, and so is what they find.
-    assert found[C.LISTING].tolist() == trained.similar(ASKED, 5)[C.LISTING].tolist()
-    for words in (("similar", run.path, ASKED), ("recommend", run.path, run.log.users[0])):
-        told = vibes(*words, "-k", 3)
-        assert told.stderr.count("changed since") == 1
-        assert all(row["market_changed"] for row in json.loads(vibes(*words, "-k", 3, "--json").stdout))
+    assert found[C.LISTING].tolist() == trained.similar(QUERY, 5)[C.LISTING].tolist()  # by the stored vectors
+    for words in (("similar", run.path, QUERY), ("recommend", run.path, run.log.users[0])):
+        done = vibes(*words, "-k", 3, "--json")
+        assert done.stderr.count("changed since") == 1
+        assert all(row["market_changed"] for row in json.loads(done.stdout))
     for words in (("evaluate", run.path, "--baselines", "none"), ("monitor", run.path)):
         assert json.loads(vibes(*words, "--json", check=None).stdout)["market_changed"] is True
     with serving(app_of(run.path)) as client:
-        assert client.get(f"/similar/{ASKED}").json()["market_changed"] is True
-        assert client.get("/health").json()["market_changed"] is True
+        for path in (f"/similar/{QUERY}", "/health"):
+            assert client.get(path).json()["market_changed"] is True
 
 
 def test_a_market_without_listings_of_the_run_is_refused(trained, tmp_path):
     run = rewrite(copied(trained, tmp_path), lambda table: table[table[C.LISTING] != "home-0007"])
-    for ask in (lambda: run.similar(ASKED), lambda: run.recommend([ASKED]), lambda: run.log):
+    for call in (lambda: run.similar(QUERY), lambda: run.recommend([QUERY]), lambda: run.log):
         with pytest.raises(MarketMismatch, match="home-0007"):
-            ask()
-    assert vibes("similar", run.path, ASKED, check=2).stderr.count("home-0007") == 1
+            call()
+    assert vibes("similar", run.path, QUERY, check=2).stderr.count("home-0007") == 1
 
 
-def test_a_run_over_its_market_as_it_was_or_embedded_again_says_nothing(trained, tmp_path):
+def test_an_unchanged_market_or_a_run_embedded_again_says_nothing(trained, tmp_path):
     run = copied(trained, tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error", VibesWarning)
-        assert "market_changed" not in run.similar(ASKED, 5).attrs
-        assert "market_changed" not in vibes("similar", run.path, ASKED, "--json").stdout
+        assert "market_changed" not in run.similar(QUERY, 5).attrs
         run = rewrite(run, extended)
-        market = Market.open(run.market_on_disk.path)
-        embed_market(market, run.path, None, run.path)
+        embed_market(Market.open(run.market_on_disk.path), run.path, None, run.path)
         again = Run.open(run.path)
-        assert "market_changed" not in again.similar(ASKED, 5).attrs and "a-new-one" in again.listing_row
+        assert "market_changed" not in again.similar(QUERY, 5).attrs and "a-new-one" in again.listing_row
