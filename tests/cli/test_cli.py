@@ -17,7 +17,7 @@ from helpers.small_market import generate
 from listing_vibes import __version__
 from listing_vibes.cli.options import Baselines, Preset, Protocol
 from listing_vibes.cli.shared import app
-from listing_vibes.evaluation import request
+from listing_vibes.evaluation import result
 from listing_vibes.market import splits
 from listing_vibes.model.config import PRESETS
 from listing_vibes.model.settings import Settings
@@ -167,5 +167,5 @@ def test_the_help_names_every_command_in_a_group_with_a_whole_sentence():
 
 def test_the_choices_of_options_are_those_of_the_settings():
     assert get_args(Protocol) == get_args(splits.Protocol)
-    assert get_args(Baselines) == get_args(request.Baselines)
+    assert get_args(Baselines) == get_args(result.Baselines)
     assert get_args(Preset) == tuple(PRESETS) == get_args(Settings.model_fields["preset"].annotation)
