@@ -97,7 +97,7 @@ def test_of_several_listings_those_without_a_photo_are_left_out_and_named(tmp_pa
 
 
 def test_an_unknown_id_is_refused_with_the_nearest_listing(trained):
-    for given in ("home-003", "HOME-0003", "home-0003x"):
+    for given in ("home-00003", "HOME-0003", "home-0003x"):
         with pytest.raises(NotThere, match=f"'{given}'.*'home-0003'"):
             trained.row(given)
         assert "'home-0003'" in vibes("similar", trained.path, given, check=1).stderr
