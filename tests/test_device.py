@@ -171,10 +171,9 @@ def test_what_is_trained_there_answers_there_as_on_the_cpu(second, way, market, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["cls", "listing-vectors"])
-def test_in_sixteen_bits_too(second, monkeypatch, way, market, photos, tmp_path):
+def test_in_sixteen_bits_too(second, monkeypatch, market, photos, tmp_path):
     monkeypatch.setattr(Module, "bf16", True)
-    run = trained_on(NAME, market, tmp_path / "run", settings_of(way, bf16=None), photos)
+    run = trained_on(NAME, market, tmp_path / "run", settings_of("cls", bf16=None), photos)
     assert run.manifest.settings.training.bf16 and run.manifest.encoded_by == f"{NAME}-bf16"
     same_weights_same_answers(run.path, NAME, tmp_path)
 

@@ -21,24 +21,21 @@ from listing_vibes.cores import cores
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.market.durable import atomic_path
 
-RUN, MARKET = "RUN", "MARKET"  # stand for the demo's
+MARKET = "MARKET"  # stands for the demo's
 #: Of each line what it is asked, and what with `--quick`.
 LINES: dict[str, tuple[list[str], list[str]]] = {
     "encoder": (["--preset", "tiny", "mini", "small", "base"], ["--preset", "tiny", "--users", "16", "--repeat", "1"]),
     "growth": ([], ["--sizes", "200"]),
-    "training": ([], ["--preset", "tiny", "--steps", "1", "--curve", "1"]),
+    "training": ([], ["--preset", "tiny", "--steps", "1"]),
     "startup": (["--listings", "100000"], ["--listings", "1000", "--repeat", "1"]),
     "texts": ([], ["--words", "15", "--repeat", "1"]),
     "photos": ([MARKET], [MARKET, "--photos", "8", "--repeat", "1"]),
-    "retrieval": ([RUN], [RUN, "--listings", "20000", "--repeat", "1"]),
-    "refresh": ([], ["--rounds", "1"]),
 }  # fmt: skip
 
 
 def measured(name: str, given: list[str]) -> dict:
     """What a line found, and under which load."""
-    run = bundled_run()
-    places = {RUN: str(run), MARKET: str(run.parent)}
+    places = {MARKET: str(bundled_run().parent)}
     command = [
         sys.executable,
         "-m",

@@ -1,12 +1,11 @@
-"""Training beside the same loop on `transformers.LongformerModel`: histories a second on one thread, and the loss.
+"""Training beside the same loop on `transformers.LongformerModel`: histories a second on one thread.
 
-    python -m tests.benchmarks.training [--preset small] [--batch 64] [--fresh 256] [--steps 6] [--curve 12]
+    python -m tests.benchmarks.training [--preset small] [--batch 64] [--fresh 256] [--steps 6]
 
 One generated market (items of 14 tokens, histories of about 115 and at most 701), `history = "cls"`, window 64, the
 batches, negatives, loss and optimiser of `vibes train`. Theirs: float32, eager, attention as they ship it, rows padded
 to a multiple of the window. Ours: the type that this machine is fast in. The sides take turns step by step; the clock
-is the process's CPU time, which others on the machine disturb less. For the curve both sides train without dropout
-(their masks are drawn otherwise) from the same weights on small batches.
+is the process's CPU time, which others on the machine disturb less.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from listing_vibes.model.convert import PADDING, to_transformers
 from listing_vibes.model.model import ListingEncoder
 from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants import build_model
-from listing_vibes.progress import Trained, Update
+from listing_vibes.progress import silent
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.examples import make_examples
 from listing_vibes.training.optimize import Optimization
@@ -110,19 +109,12 @@ class Side:
             model.longformer = Theirs(model.longformer)  # type: ignore[assignment]
         examples = make_examples(log, split, settings.training.positives)
         data = StepData(examples, log, catalogue, inputs, warm, split.protocol == "temporal", 0)
-        self.losses: list[float] = []
-        self.training = Optimization(
-            model, data, settings, run, lambda model: math.nan, self._report, resume=False
-        )
+        self.training = Optimization(model, data, settings, run, lambda model: math.nan, silent, resume=False)
         self.training.first_step, self.training.started = 0, time.monotonic()
         model.train()
         self.batches = self.training._start_epoch(0)
         self.seconds: list[float] = []
         self.bank_seconds: list[float] = []
-
-    def _report(self, update: Update) -> None:
-        if isinstance(update, Trained):
-            self.losses.append(update.loss)
 
     def step(self, number: int) -> None:
         """Train on batch `number`."""
@@ -160,7 +152,7 @@ def speed(market: Market, folder: Path, preset: str, batch: int, fresh: int, ste
             side.step(number)
     rates = {name: batch * steps / sum(side.seconds[1:]) for name, side in sides.items()}
     mine = sides["ours"]
-    inputs, used = mine.training.data.inputs, mine.batches[1 : steps + 1]
+    inputs, used = mine.training.data.inputs, [mine.batches[number] for number in range(1, steps + 1)]
     tokens = np.concatenate([inputs.history_lengths(b.first, b.end) for b in used])
     bank, step = mine.bank_seconds[0] / mine.training.bank_every, float(np.mean(mine.seconds[1:]))
     return {
@@ -172,30 +164,11 @@ def speed(market: Market, folder: Path, preset: str, batch: int, fresh: int, ste
     }  # fmt: skip
 
 
-def curve(market: Market, folder: Path, preset: str, steps: int) -> dict[str, Any]:
-    """The losses of both sides from the same weights, without dropout."""
-    kinds = {"transformers": False, "ours float32": False} | ({"ours bf16": True} if has_bf16() else {})
-    losses = {}
-    for name, bf16 in kinds.items():
-        side = Side(
-            market, settings(preset, 16, 16, bf16, 0.0), name == "transformers", folder / f"curve {name}"
-        )
-        for number in range(steps):
-            side.step(number)
-        losses[name] = side.losses
-    apart = {
-        f"{name}, most apart": float(np.abs(np.subtract(found, losses["transformers"])).max())
-        for name, found in losses.items()
-        if name != "transformers"
-    }
-    return {"losses": losses, **apart}
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="small")
-    for name, value in (("batch", 64), ("fresh", 256), ("steps", 6), ("curve", 12)):
+    for name, value in (("batch", 64), ("fresh", 256), ("steps", 6)):
         parser.add_argument(f"--{name}", type=int, default=value)
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -207,7 +180,6 @@ def main() -> None:
             "machine": machine(),
             **speed(market, folder, asked.preset, asked.batch, asked.fresh, asked.steps),
         }
-        found["curve"] = curve(market, folder, asked.preset, asked.curve)
     print(json.dumps(found, indent=2))
 
 

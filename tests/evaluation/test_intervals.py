@@ -1,7 +1,5 @@
 """Intervals and tests against scipy, exact enumeration and simulation."""
 
-import itertools
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -19,15 +17,6 @@ def test_interval_agrees_with_scipys_percentile_bootstrap():
     assert (low[0], high[0]) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
 
-def test_interval_holds_the_true_mean_about_nineteen_times_in_twenty():
-    rng = np.random.default_rng(0)
-    inside = 0
-    for trial in range(300):
-        low, high = interval(bootstrap_means(rng.binomial(1, 0.3, (100, 1)) * 1.0, resamples=400, seed=trial))
-        inside += low[0] <= 0.3 <= high[0]
-    assert 0.90 <= inside / 300 <= 0.99
-
-
 def test_draws_are_seeded_and_do_not_depend_on_how_many_fit_in_memory(monkeypatch):
     values = np.random.default_rng(1).random((37, 3))
     whole = bootstrap_means(values, 50, seed=4)
@@ -41,13 +30,6 @@ def test_columns_share_their_draws_so_that_a_difference_is_paired():
     first = np.random.default_rng(1).random(200)
     draws = bootstrap_means(np.column_stack([first, first + 0.01]), seed=0)
     assert draws[:, 1] - draws[:, 0] == pytest.approx(np.full(2000, 0.01))
-
-
-def test_sign_flip_p_value_agrees_with_the_enumeration_of_all_signs():
-    differences = np.array([0.5, -0.1, 0.3, 0.0, 0.2, 0.4, -0.2, 0.35])
-    signs = np.array(list(itertools.product([-1, 1], repeat=8)))
-    exact = np.mean(np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12)
-    assert sign_flip_p(differences[:, None])[0] == pytest.approx(exact, abs=0.015)
 
 
 def test_sign_flip_p_value_agrees_with_scipys_permutation_test():

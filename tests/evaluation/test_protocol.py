@@ -127,12 +127,6 @@ def test_the_size_of_a_batch_changes_nothing(setting):
     assert updates[-1] == Counted("evaluate", len(split.test), len(split.test))
 
 
-def test_a_constant_scorer_is_last_everywhere(setting):
-    log, _, _ = setting
-    found = evaluate([Fixed(np.zeros(log.listings, np.float32))], *setting)
-    assert (found.ranks["fixed"] == found.candidates).all()
-
-
 def test_bad_scorers_and_empty_tests_are_refused(setting):
     log, split, _ = setting
     scores = np.zeros(log.listings, np.float32)
@@ -240,17 +234,3 @@ def test_one_user_has_no_interval_and_an_empty_slice_no_results(make_log, always
     assert all(row["low"] is None for row in found.stability)
     assert "one user" in found.table() and "history 10+" in found.slice_table()
     assert found.slices["history 10+"] == {"queries": 0, "users": 0, "results": {}}
-
-
-def test_the_table_shows_every_scorer_and_metric(setting):
-    log, split, _ = setting
-    found = evaluate([Popularity.fit(log, split.train), Modulo(log.listings)], *setting)
-    lines = found.table().splitlines()
-    assert lines[0] == found.headline and lines[2].split() == [
-        "recall@10", "recall@30", "recall@100", "NDCG@10", "NDCG@30", "MRR", "coverage@30"
-    ]  # fmt: skip
-    estimate = found.results["popularity"]["recall@10"]
-    between = f"{estimate['low']:.3f}-{estimate['high']:.3f}".replace("0.", ".")
-    assert lines[3].split()[:3] == ["popularity", f"{estimate['value']:.3f}", between]
-    assert any(line.startswith("popularity - modulo") for line in lines)
-    assert max(map(len, lines)) <= 160

@@ -31,12 +31,6 @@ def test_weeks_begin_where_training_ends(make_log, always_live):
     assert week_after_training(split, split.test).tolist() == [1, 1, 2, 3]
 
 
-def test_without_time_there_are_no_weeks(random_log, always_live):
-    log = random_log(0, timed=False)
-    split = make_split(log, always_live(log))
-    assert week_after_training(split, split.test) is None
-
-
 def test_slices_share_out_all_queries():
     cold, fresh = np.arange(6) == 0, np.arange(6) > 1
     masks = slice_masks(cold, fresh, np.array([1, 2, 3, 4, 9, 10]), np.array([1, 1, 4, 2, 2, 2]))

@@ -32,7 +32,7 @@ def test_a_death_before_any_rename_leaves_the_old_state_or_the_new_one(writer, t
     one = Deaths(writer, once(tmp_path_factory, "stage", stage), tmp_path / "copy")
     assert one.renames > 1
     for number in {
-        *range(1, one.renames + 1, 2),
+        *range(1, one.renames + 1, 3),
         one.renames,
     }:  # `python -m tests.faults.deaths` looks at each
         one.before(number)

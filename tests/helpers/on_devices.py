@@ -25,15 +25,11 @@ from listing_vibes.training.train import train
 
 #: Ways to train, each with what makes it differ.
 WAYS: dict[str, dict] = {
-    "cls": {"history": "cls"},
-    "listing-vectors": {"history": "listing-vectors", "training": {"recency_days": 30}},
-    "pre-trained, two stages": {
-        "history": "cls",
-        "training": {"recipe": "two-stage", "pretrain_steps": 2},
-    },
-    "live photos": {
+    "cls": {"history": "cls", "training": {"recipe": "two-stage", "pretrain_steps": 2}},
+    "listing-vectors": {
         "history": "listing-vectors",
         "features": {"text": False, "photo_train_blocks": 1},
+        "training": {"recency_days": 30},
     },
 }
 

@@ -54,21 +54,6 @@ def test_users_who_had_the_listing_are_left_out(trained):
     assert had and found == set(events["user_id"]) - had
 
 
-def test_a_listing_that_is_not_in_the_market_competes_with_all(trained):
-    audience = Audience.of(trained, limit=30)
-    far = audience.first(-audience.vectors.mean(axis=0) / np.linalg.norm(audience.vectors.mean(axis=0)))
-    live = (trained.catalogue.since <= audience.at) & (audience.at < trained.catalogue.until)
-    events = trained.market.events
-    for user, rank in far[["user_id", "rank"]].itertuples(index=False):
-        history = events[events["user_id"] == user]["listing_id"]
-        others = live & ~trained.market.listings["listing_id"].isin(history).to_numpy()
-        assert rank == others.sum() + 1 > 20
-    assert len(far) == 30
-    near = audience.first(audience.vectors[0])
-    best = near[near["user_id"] == trained.log.users[audience.user[0]]]
-    assert best["rank"].item() == 1 and best["score"].item() == pytest.approx(1, abs=1e-3)
-
-
 def test_without_a_model_or_a_history_there_is_no_audience(trained, bare):
     no_events = SimpleNamespace(time=np.zeros(0, np.int64), start=np.zeros(1, np.int64), has_negatives=False)
     long_ago = pd.Timestamp("1980-01-01", tz="UTC").value

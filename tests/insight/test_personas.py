@@ -1,14 +1,12 @@
 """Personas are real users' histories, one a group, and the same every time."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from browser.painted import embed_run, paint_market
 from helpers.small_market import generate
 from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.personas import personas
-from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
@@ -35,29 +33,6 @@ def test_each_is_the_last_events_of_a_real_user_oldest_first(run):
         assert one.history["listing_id"].tolist() == theirs["listing_id"].tolist()[-6:]
 
 
-def test_a_group_stands_for_its_user_nearest_to_the_middle_by_the_mean_of_different_listings(
-    run, monkeypatch
-):
-    grouped = []
-
-    def one_group(points, groups, seed=0):
-        grouped.append(points)
-        return np.zeros(len(points), int), points[7][None]
-
-    monkeypatch.setattr("listing_vibes.insight.personas.spherical_kmeans", one_group)
-    run, events = Run.open(run.path), run.market.events
-    again = pd.concat([events, events[::3], events[::3]])  # some come back to a listing
-    run.__dict__["log"] = EventLog.from_frame(again, run.market)
-    (only,) = personas(run)
-    touched = events.groupby("user_id")["listing_id"].unique()
-    users = [user for user in run.log.users if len(touched[user]) >= 3]
-    assert (only.user, only.members) == (users[7], len(users))
-    vectors = run.vectors(run.spaces[0])
-    for user, point in zip(users, grouped[0], strict=True):
-        mean = np.mean([vectors[run.row(one)] for one in touched[user]], axis=0)
-        np.testing.assert_allclose(point, mean / np.linalg.norm(mean), atol=1e-5)
-
-
 def test_they_are_the_same_every_time_with_names_that_differ(run, monkeypatch):
     one, two = personas(run), personas(Run.open(run.path))
     assert [(p.name, p.members, p.user) for p in one] == [(p.name, p.members, p.user) for p in two]
@@ -73,12 +48,6 @@ def test_a_market_without_events_has_personas_of_listings(tmp_path):
     found = personas(run)
     assert sum(one.members for one in found) == 12  # by their attributes, which all have
     assert all(one.user is None and set(one.history["listing_id"]) <= set(run.listing_ids) for one in found)
-
-
-def test_a_market_of_one_listing_has_one_group(tmp_path):
-    run = Run.open(embed_run(paint_market(tmp_path / "market", listings=1, users=0), tmp_path / "run"))
-    (only,) = personas(run)
-    assert only.history["listing_id"].tolist() == ["l00"]
 
 
 def test_groups_are_found_and_never_empty():

@@ -1,6 +1,7 @@
 """The loop of training steps: what it refuses, when it validates, two stages, every way killed and resumed."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -21,10 +22,8 @@ from listing_vibes.training.optimize import optimize
 from listing_vibes.training.train import train
 
 WAYS = {
-    "cls": ({"history": "cls"}, {"bank_size": 0, "window_listings": 60}),
+    "cls": ({"history": "cls"}, {"recipe": "two-stage", "pretrain_steps": 60, "max_steps": 30}),
     "listing-vectors": ({"history": "listing-vectors"}, {"window_listings": 60, "recency_days": 30}),
-    "two stages": ({"history": "listing-vectors"}, {"recipe": "two-stage", "window_listings": 60}),
-    "pre-trained, two stages": ({}, {"recipe": "two-stage", "pretrain_steps": 60, "max_steps": 30}),
 }
 
 
@@ -34,20 +33,16 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
     small_market, quick, tmp_path, name
 ):
     top, training = WAYS[name]
-    settings, updates = changed(quick.model_copy(update=top), **training), []
-    state = train(small_market, tmp_path / "here", settings, None, report=updates.append)
+    settings = changed(quick.model_copy(update=top), **training)
     train_apart(small_market, tmp_path / "whole", settings)
-    kill_at(small_market, tmp_path / "run", settings, state.step * 2 // 3, Trained)
+    lines = (tmp_path / "whole" / "train.jsonl").read_text().splitlines()
+    steps = max(line["step"] for line in map(json.loads, lines))
+    kill_at(small_market, tmp_path / "run", settings, steps * 2 // 3, Trained)
     train_apart(small_market, tmp_path / "run", settings, resume=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     assert (tmp_path / "run" / "train.jsonl").read_text() == (tmp_path / "whole" / "train.jsonl").read_text()
     run = Run.open(tmp_path / "run")
     assert len(run.recommend(run.log.users[0], 5)) == 5
-    if settings.training.recipe == "two-stage":
-        assert state.stage == 2 and 0 < state.stage_step < state.step
-    if settings.training.pretrain_steps:
-        losses = [one.loss for one in updates if isinstance(one, Trained) and one.what == "pre-training"]
-        assert len(losses) == 60 and np.mean(losses[-15:]) < np.mean(losses[:15])
 
 
 def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(

@@ -8,7 +8,7 @@ import numpy as np
 
 #: Up to so many scores numpy is used; it is as fast as FAISS, whose import takes half a second.
 AT_ONCE = 4_000_000
-#: Up to so many listings exact search is also the fastest for batches; see tests/benchmarks/retrieval.py.
+#: Up to so many listings exact search is also the fastest for batches; see assets/docs/research/2026-11-30-speed.md.
 EXACT_TO = 100_000
 #: Vectors that are normalized at a time.
 PIECE = 512

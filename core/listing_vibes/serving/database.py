@@ -26,7 +26,7 @@ from listing_vibes.market.durable import write_error
 from listing_vibes.serving.places import database_file, is_database_url
 
 #: Seconds that a command waits for a lock; a service has a shorter timeout.
-PATIENCE_S = 60.0
+PATIENCE_S = 15.0
 #: Bytes of free space below which a disk counts as full.
 FULL_BYTES = 2**20
 #: Maximum number of values in one condition of a statement.

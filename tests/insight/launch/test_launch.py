@@ -46,18 +46,6 @@ def test_places_are_those_of_the_slow_count(trained, crowd, nth):
     assert table["rank"].is_monotonic_increasing and set(table["user_id"]) == set(slow[slow <= 10].index)
 
 
-@pytest.mark.slow
-def test_drafts_in_one_pass_have_the_vectors_of_each_alone(trained, newcomers):
-    draft = Draft.of_listing(trained.market, "home-0003")
-    tried = list(single_changes(trained.market, draft, np.ones(len(trained.listing_ids), bool)))[::9]
-    together = newcomers.encode_models([one.cells for one in tried])
-    for one, vector in zip(tried, together, strict=True):
-        alone = newcomers.encode(one.cells, spaces=["model"]).vectors["model"]
-        np.testing.assert_allclose(vector, alone, atol=2e-3)
-    base = newcomers.encode_models([draft.cells])[0]
-    np.testing.assert_allclose(base, trained.vectors("model")[trained.row("home-0003")], atol=5e-3)
-
-
 def test_a_change_changes_one_attribute_and_titles_and_places_stay(trained):
     draft = Draft.of_listing(trained.market, "home-0003")
     changes = list(single_changes(trained.market, draft, np.ones(len(trained.listing_ids), bool)))

@@ -13,11 +13,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from listing_vibes.cache import cached_per_object
-from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_ranks import rank_name
-from listing_vibes.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
+from listing_vibes.features.tokens.tabular import Tokens, attribute_keys, photo_key, text_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.units import unit_rows
 from listing_vibes.insight.explain.listing_photos import listing_photos, photo_positions
@@ -50,7 +49,7 @@ def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[Occluded
     A space of the market's vectors has no parts.
 
     Raises:
-        VibesError: see `token_parts` (model) and `listing_photos` (photos).
+        VibesError: see `listing_photos` (photos).
     """
     match space:
         case "model":
@@ -134,14 +133,11 @@ def _occlude(
 def token_parts(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.ndarray]:
     """Return a mask (n,) bool of the tokens of each part of the listing `row`; photos are numbered among the encoded ones.
 
-    Raises:
-        VibesError: the listing is encoded as word pieces that cannot be assigned to attributes.
+    Word pieces do not say which attribute they are of, so that of a listing in word pieces only photos and vectors are parts.
     """
     rows = slice(int(tokens.offset[row]), int(tokens.offset[row + 1]))
     vocabulary, key, has_photo = featurizer.vocabulary, tokens.key[rows], tokens.photo[rows] >= 0
-    named = _pieces(vocabulary, key) if vocabulary.pieces else {}
-    for name, keys in _keys(vocabulary).items():
-        named[name] = np.isin(key, keys) | named.get(name, False)
+    named = {name: np.isin(key, keys) for name, keys in _keys(vocabulary).items()}
     for name in featurizer.within.numbers if featurizer.within is not None else ():
         rank = named.pop(rank_name(name), None)  # a number and its rank are the same attribute
         if rank is not None:
@@ -173,23 +169,6 @@ def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
             keys += [text_key(vocabulary, entry.name, view) for view in range(vocabulary.text_views)]
         result[entry.name] = keys
     return result
-
-
-def _pieces(vocabulary: Vocabulary, key: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the word pieces of each attribute. A new attribute starts where a piece of a name follows a piece of a value."""
-    name_key, value_key = piece_keys(vocabulary)
-    pieces = np.flatnonzero(np.isin(key, (name_key, value_key)))
-    begins = (key[pieces] == name_key) & np.concatenate([[True], key[pieces][:-1] == value_key])
-    number = np.cumsum(begins) - 1
-    if len(pieces) and number[-1] + 1 != len(vocabulary.attributes):
-        raise VibesError(
-            "This model reads attributes as word pieces, which cannot be assigned to attributes for a listing with missing "
-            'values; compare by photos, or train with features.tokenisation = "tabular".'
-        )
-    return {
-        entry.name: np.isin(np.arange(len(key)), pieces[number == place])
-        for place, entry in enumerate(vocabulary.attributes)
-    }
 
 
 def _occlude_photos(run: Run, row: int) -> OccludedListing:
