@@ -72,7 +72,7 @@ def routes() -> str:
     """Return every route of the service with its parameters."""
     from listing_vibes.demo.shipped import bundled_run
     from listing_vibes.serving.service.app import Service, make_app
-    from listing_vibes.serving.service.current_run import CurrentRun
+    from listing_vibes.serving.service.lists import CurrentRun
 
     schema = make_app(Service(CurrentRun(bundled_run()))).openapi()
     lines = ["# HTTP\n", "The service writes the same as `/openapi.json`.\n"]

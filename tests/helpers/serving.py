@@ -24,7 +24,7 @@ from listing_vibes.serving.experiment.assignment import Setup
 from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.service.access import Access
 from listing_vibes.serving.service.app import FOLLOW_S, make_app
-from listing_vibes.serving.service.current_run import CurrentRun
+from listing_vibes.serving.service.lists import CurrentRun
 from listing_vibes.serving.service.server import server_config
 from listing_vibes.serving.service.service import Service
 

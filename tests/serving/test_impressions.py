@@ -37,7 +37,7 @@ def test_a_response_is_one_row_a_listing(tmp_path):
     log.append([impression(3, ["x"], arm="B", makers=[B])])
     log.append([impression(4, ["p", "q", "r"], teams=[1, -1, 0], makers=[A, B])])
     assert log.database.path.stat().st_mode & 0o777 == 0o600  # it names users
-    log.close()
+    log.database.close()
     table = read_impressions(tmp_path)
     assert {name: str(table[name].dtype) for name in table} == COLUMNS
     assert table["request_id"].tolist() == ["r1", "r1", "r2", "r3", "r4", "r4", "r4"]

@@ -74,10 +74,6 @@ class Busy(VibesError):
     """Timeout of a lock or a response, or too many waiting requests."""
 
 
-class DiskFull(VibesError):
-    """No space left on the disk for a write."""
-
-
 class Database:
     """A database of events, impressions and the experiment.
 
@@ -227,7 +223,7 @@ class Database:
         # On a full disk SQLite reports no more than "disk I/O error" for the index of its log.
         no_room = self.path is not None and shutil.disk_usage(self.path.parent).free < FULL_BYTES
         if re.search(r"is full|No space left", reason) or ("disk I/O" in reason and no_room):
-            return DiskFull(f"The disk is full while writing {self.name}; free some space.")
+            return VibesError(f"The disk is full while writing {self.name}; free some space.")
         if "readonly" in reason or "unable to open" in reason:
             return VibesError(f"Cannot write {self.name} ({reason}); choose a folder that can be written.")
         return failed(self.engine, "The database of the service", error)

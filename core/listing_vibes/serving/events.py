@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,15 +65,10 @@ class PostedEvent(BaseModel):
                 if not row[name]:
                     raise VibesError(f"{name} is empty; give an id.")
         if self.user_id is None and self.request_id is None:
-            raise VibesError(
-                f"{C.USER} is missing; give it, or the request_id of the response that this is about."
-            )
-        actions = market.valid_actions
-        if self.action is not None and self.action not in actions:
-            hint = (
-                f"give one of: {', '.join(actions)}" if actions else "this market has none, so leave it out"
-            )
-            raise VibesError(f"action is '{self.action[:100]}'; {hint}.")
+            raise VibesError(f"{C.USER} is missing; give it, or the request_id of a response.")
+        if self.action is not None and self.action not in market.valid_actions:
+            available = ", ".join(market.valid_actions) or "none, so leave it out"
+            raise VibesError(f"action is '{self.action[:100]}'; this market has: {available}.")
         used, other = (C.TIMESTAMP, C.POSITION) if market.timed else (C.POSITION, C.TIMESTAMP)
         if getattr(self, other) is not None:
             raise VibesError(
@@ -149,10 +142,6 @@ class EventLog:
                 newest = newest.order_by(events_table.c.id.desc()).limit(MAX_USER_EVENTS)
                 values[user] = list(connection.execute(newest))[::-1]
         return [values[user] for user in ids]
-
-    def close(self) -> None:
-        """Close the database."""
-        self.database.close()
 
     def _user_ids(self, connection: sql.Connection, users: Sequence[str]) -> list[str]:
         """Return the ids of users in the posted events; a hashed market gives users by their hash."""
@@ -243,68 +232,47 @@ def read_events(database: Database, after: int = 0) -> Sequence[sql.Row]:
         return connection.execute(statement).all()
 
 
-class _Timed(NamedTuple):
-    """An event with its time in nanoseconds, or its position."""
-
-    at: int
-    event: Event
-
-    def key(self, has_durations: bool) -> tuple[object, ...]:
-        """Return the fields that identify an event in a run."""
-        listing, action, seconds = self.event
-        return (
-            self.at,
-            listing,
-            action,
-            float(np.float32(seconds)) if has_durations and seconds is not None else None,
-        )
-
-
 def join_history(run: RunFolder, user: str, posted: Sequence[sql.Row], before: int | None) -> list[Event]:
     """Return all events of a user before a moment, oldest first; empty if the run has all of them already.
 
-    Events on listings that are not in the run and duplicates are left out, as in a refresh.
+    Events on listings that are not in the run and duplicates (with the same time, listing and action) are left out.
 
     Args:
         posted: see `EventLog.read_users`.
     """
-    stored = _events_of_run(run, user, before)
-    has_durations = not stored or any(item.event.duration_s is not None for item in stored)
-    available, fresh = {item.key(has_durations) for item in stored}, list[_Timed]()
+    stored, fresh = _events_of_run(run, user, before), list[tuple[int, Event]]()
+    available = {(at, event.listing, event.action) for at, event in stored}
     for row in posted:
-        with suppress(ValueError, OverflowError, TypeError):  # an unvalidated row, which a refresh reports
+        try:
             at = pd.Timestamp(row.timestamp).as_unit("ns").value if run.market.timed else int(row.position)
-            action = row.action if row.action in run.market.valid_actions else None
-            item = _Timed(int(at), Event(row.listing_id, action, row.duration_s))
-            is_early = before is None or item.at < before
-            if (
-                is_early
-                and row.listing_id in run.listing_row
-                and (key := item.key(has_durations)) not in available
-            ):
-                available.add(key)
-                fresh.append(item)
-    if not fresh:
-        return []
-    return [item.event for item in sorted([*stored, *fresh], key=lambda item: item.at)]
+        except (ValueError, OverflowError, TypeError):  # an unvalidated row, which a refresh reports
+            continue
+        action = row.action if row.action in run.market.valid_actions else None
+        key = int(at), row.listing_id, action
+        is_early = before is None or at < before
+        if is_early and row.listing_id in run.listing_row and key not in available:
+            available.add(key)
+            fresh.append((int(at), Event(row.listing_id, action, row.duration_s)))
+    return [event for _, event in sorted([*stored, *fresh], key=lambda item: item[0])] if fresh else []
 
 
-def _events_of_run(run: RunFolder, user: str, before: int | None) -> list[_Timed]:
+def _events_of_run(run: RunFolder, user: str, before: int | None) -> list[tuple[int, Event]]:
+    """Return the events of a user in the run before a moment, each with its time."""
     log, number = run.log, run.user_number.get(user)
     if number is None:
         return []
-    rows, names = slice(*log.history_at(number, before)), run.listing_ids
-    columns = (log.time[rows], log.listing[rows], log.action[rows], log.duration[rows])
+    rows = slice(*log.history_at(number, before))
+    columns = (column[rows].tolist() for column in (log.time, log.listing, log.action, log.duration))
     return [
-        _Timed(
+        (
             at,
             Event(
-                names[listing],
+                run.listing_ids[listing],
                 log.actions[action] if action >= 0 else None,
                 None if seconds != seconds else seconds,
             ),
         )
-        for at, listing, action, seconds in zip(*(column.tolist() for column in columns), strict=True)
+        for at, listing, action, seconds in zip(*columns, strict=True)
     ]
 
 

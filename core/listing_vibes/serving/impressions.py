@@ -34,7 +34,7 @@ _STORED = ("request_id", "time", "kind", C.USER, "query", "arm", "answer")
 
 
 class Maker(NamedTuple):
-    """Source of a list: a run, the number of its refreshes so far, and its scorer."""
+    """Source of a list: a run, its version, and its scorer."""
 
     run: str
     version: int
@@ -87,40 +87,28 @@ class ImpressionLog:
         self.names = UserNames((self.database.path or Path()).parent, hash_users)
         self.names.of("nobody")  # raises now if the key is invalid
 
-    def append(self, impressions: Sequence[Impression]) -> None:
-        """Commit responses in one transaction.
+    def append(self, impressions: Sequence[Impression]) -> list[None]:
+        """Commit responses in one transaction; return None for each.
 
         Raises:
             Busy: another process held the lock.
             VibesError: the disk is full, or the database cannot be written; then none is recorded.
         """
         with self.database.write(ordered=False) as connection:
-            connection.execute(
-                impressions_table.insert(), [self._row(impression) for impression in impressions]
-            )
-
-    def close(self) -> None:
-        """Close the database."""
-        self.database.close()
+            connection.execute(impressions_table.insert(), [self._row(item) for item in impressions])
+        return [None] * len(impressions)
 
     def _row(self, item: Impression) -> dict[str, Any]:
         answer = {
             "rules": item.rules.model_dump_json(exclude_defaults=True),
-            "run": [maker.run for maker in item.makers],
-            "version": [maker.version for maker in item.makers],
-            "scorer": [maker.scorer for maker in item.makers],
+            **{name: [getattr(maker, name) for maker in item.makers] for name in Maker._fields},
             "listings": item.listings,
             "scores": item.scores,
             "teams": item.teams,
         }
         user = None if item.user is None else self.names.of(item.user)
-        return dict(
-            zip(
-                _STORED,
-                (item.request_id, item.at, item.kind, user, item.query, item.arm, to_json(answer).decode()),
-                strict=True,
-            )
-        )
+        cells = (item.request_id, item.at, item.kind, user, item.query, item.arm, to_json(answer).decode())
+        return dict(zip(_STORED, cells, strict=True))
 
 
 def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.DataFrame:
@@ -154,26 +142,19 @@ def read_impressions(place: Path | str, events: Path | str | None = None) -> pd.
 def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
     """Return recorded responses as a table with the columns `COLUMNS`."""
     answers = [from_json(row.answer) for row in rows]
-    teams = [answer["teams"] or [None] * len(answer["listings"]) for answer in answers]
-    responses = pd.DataFrame([row[:-1] for row in rows], columns=list(_STORED[:-1]), dtype=object).assign(
-        rules=[answer["rules"] for answer in answers],
-        listings=[answer["listings"] for answer in answers],
-        scores=[answer["scores"] for answer in answers],
-        teams=teams,
-        tried=[
-            row.arm is not None or answer["teams"] is not None
-            for row, answer in zip(rows, answers, strict=True)
-        ],
-    )
-    makers = ("run", "version", "scorer")
-    for name in makers:  # an interleaving experiment has two
-        responses[name] = [answer[name][0] for answer in answers]
-        responses[f"{name} of B"] = [answer[name][-1] for answer in answers]
-    shown = responses.explode(["listings", "scores", "teams"])
+    for answer in answers:
+        answer.setdefault("version", answer.get("generation"))  # the name of a version until 0.1.0
+        answer["tried"] = answer["teams"] is not None
+        answer["teams"] = answer["teams"] or [None] * len(answer["listings"])
+    shown = pd.DataFrame([row[:-1] for row in rows], columns=list(_STORED[:-1]), dtype=object)
+    names = ["rules", "listings", "scores", "teams", "tried", *Maker._fields]
+    shown = shown.join(pd.DataFrame(answers, columns=names, index=shown.index))
+    shown = shown.explode(["listings", "scores", "teams"])
     team = shown["teams"].map({-1: None, 0: ARMS[0], 1: ARMS[1]}).astype(object)
+    shown["tried"] |= shown["arm"].notna()
     shown["arm"] = shown["arm"].where(shown["teams"].isna(), team)
-    for name in makers:
-        shown[name] = shown[name].where(shown["arm"] != ARMS[1], shown[f"{name} of B"])
+    for name in Maker._fields:  # an interleaved list has two sources
+        shown[name] = shown[name].str[0].where(shown["arm"] != ARMS[1], shown[name].str[-1])
     shown["position"] = (shown.groupby(level=0).cumcount() + 1).where(shown["listings"].notna())
     shown["time"] = pd.to_datetime(shown["time"].astype("int64"), unit="us", utc=True)
     shown = shown.rename(columns={"listings": C.LISTING, "scores": "score"})

@@ -21,26 +21,17 @@ def is_database(place: str) -> bool:
     return is_database_url(place) or (Path(place).suffix in SUFFIXES and Path(place).is_file())
 
 
-def has_database(folder: Path) -> bool:
-    """Return whether a folder has the database of a service."""
-    return (folder / FILE).is_file()
-
-
 def database_file(place: str | Path) -> Path:
     """Return the file of a place that is not a URL."""
     path = Path(place)
     return path if path.suffix in SUFFIXES and not path.is_dir() else path / FILE
 
 
+def shown_place(place: str | Path) -> str:
+    """Return a place without a password."""
+    return re.sub(r"(?<=://)([^/:@]*):[^@]*@", r"\1@", str(place))
+
+
 def resolve_place(place: str | Path) -> str:
     """Return a place as an absolute path, or as a URL without its password."""
-    if not is_database_url(str(place)):
-        return str(Path(place).resolve())
-    import sqlalchemy as sql
-
-    return sql.make_url(str(place))._replace(password=None).render_as_string()
-
-
-def shown_place(place: str | Path) -> str:
-    """Return a place for messages, without a password."""
-    return re.sub(r"(?<=://)[^/@]*@", "", str(place))
+    return shown_place(place) if is_database_url(str(place)) else str(Path(place).resolve())

@@ -21,7 +21,7 @@ from listing_vibes.serving.experiment.assignment import A, Arm, B, Setup, begin_
 from listing_vibes.serving.experiment.verdict import experiment
 from listing_vibes.serving.impressions import Impression, ImpressionLog, Maker, read_impressions
 from listing_vibes.serving.places import FILE
-from listing_vibes.serving.service.current_run import CurrentRun
+from listing_vibes.serving.service.lists import CurrentRun
 from listing_vibes.serving.service.server import ServiceSettings, serve
 
 RULES = {"live_only": False}
@@ -146,7 +146,7 @@ def record(folder, at, *responses):
             for number, (one, kind, arm, teams, makers) in enumerate(responses)
         ]
     )  # fmt: skip
-    log.close()
+    log.database.close()
 
 
 def begin(folder, events) -> None:
@@ -207,7 +207,7 @@ def test_a_verdict_has_its_interval_and_how_much_more_it_takes(tmp_path):
 
 
 def test_a_database_without_an_experiment_and_a_damaged_one_are_refused(trained, tmp_path):
-    ImpressionLog(tmp_path).close()
+    ImpressionLog(tmp_path).database.close()
     with pytest.raises(VibesError, match="start one"):
         experiment(tmp_path)
     begin(tmp_path, "live")

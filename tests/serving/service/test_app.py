@@ -23,8 +23,7 @@ from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.serving.service.access import Access
-from listing_vibes.serving.service.current_run import CurrentRun
-from listing_vibes.serving.service.lists import ListRequest, RunState
+from listing_vibes.serving.service.lists import CurrentRun, ListRequest, RunState
 from listing_vibes.serving.service.models import PostedHistory, RecommendQuery, SimilarQuery
 
 EVENT = {"listing_id": "home-0001"}
@@ -148,9 +147,6 @@ def test_without_a_history_the_list_is_popular_and_recent_listings(client, train
         ("GET", "/similar/home-0001?space=sound", None, 422, "'sound'"),
         ("GET", "/similar/home-0001?k=0", None, 422, "k is '0'"),
         ("GET", "/similar/home-0001?top=3", None, 422, "top is unknown"),
-        ("GET", "/similar/home-0001?why=1", None, 422, "use explain."),
-        ("GET", "/recommend/user-0001?why_ms=9", None, 422, "use explain_ms."),
-        ("GET", "/recommend/user-0001?with=recency", None, 422, "use blend."),
         ("GET", "/recommend/user-0001?at=noon", None, 422, "at is 'noon'"),
         ("GET", "/recommend/user-0001?where=rooms", None, 422, "where is 'rooms'"),
         ("GET", "/recommend/user-0001?blend=luck", None, 422, ""),

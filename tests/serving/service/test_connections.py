@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from helpers.serving import listening
-from listing_vibes.serving.service import connections
+from listing_vibes.serving.service import limits
 
 pytestmark = pytest.mark.slow
 
@@ -43,8 +43,8 @@ def make_app() -> FastAPI:
 @pytest.fixture(scope="module")
 def port():
     patience = pytest.MonkeyPatch()
-    patience.setattr(connections, "READ_S", 3.0)  # a busy machine looks late
-    patience.setattr(connections, "WRITE_S", 1.0)
+    patience.setattr(limits, "READ_S", 3.0)  # a busy machine looks late
+    patience.setattr(limits, "WRITE_S", 1.0)
     with listening(make_app(), MOST) as port:
         yield port
     patience.undo()

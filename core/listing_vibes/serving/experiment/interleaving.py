@@ -104,12 +104,12 @@ def _arm_of(setup: Setup, a: RunState, request: ListRequest) -> str | None:
 
 def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, of_b: Answer) -> Answer:
     """Return the interleaved list, or the list of one run if the other has none."""
-    if isinstance(of_a, Exception) or isinstance(of_b, Exception):
-        return of_b if isinstance(of_a, Exception) and isinstance(of_b, ServedList) else of_a
+    if not isinstance(of_a, ServedList) or not isinstance(of_b, ServedList):
+        return of_b if isinstance(of_b, ServedList) else of_a
     lists = of_a.results.results, of_b.results.results
-    names = [[listing.listing_id for listing in item] for item in lists]
-    coins = setup.coins(request.request_id)
-    picks = draft((names[0], names[1]), request.query.k, coins, _at_most(a, request.query.rules))
+    first, second = ([listing.listing_id for listing in ranked] for ranked in lists)
+    coins, allows = setup.coins(request.request_id), _at_most(a, request.query.rules)
+    picks = draft((first, second), request.query.k, coins, allows)
     listings = [lists[pick.source][pick.rank] for pick in picks]
     results = of_a.results.model_copy(update={"results": listings})
     return ServedList(results, (*of_a.makers, *of_b.makers), teams=[pick.team for pick in picks])

@@ -32,7 +32,7 @@ from listing_vibes.market.database import (
 )
 from listing_vibes.market.io import TABLE_SUFFIXES
 from listing_vibes.market.storage import Place, is_address
-from listing_vibes.serving.places import FILE, has_database, is_database, shown_place
+from listing_vibes.serving.places import FILE, is_database, shown_place
 
 Marks = dict[str, Any]  # JSON
 #: Seconds without a modification after which a CSV file without a final newline counts as complete.
@@ -125,7 +125,7 @@ class FileSource:
                 result.frames.append(Frame(file.shown, file.read_table(), name, mark, root))
             except VibesError as error:
                 result.problems.append(str(error))
-        if here is not None and has_database(here):
+        if here is not None and (here / FILE).is_file():
             result.frames += _posted_events(here, FILE, marks, result.marks)
         return result
 

@@ -1,23 +1,24 @@
-"""The FastAPI application of the service."""
+"""The FastAPI application of the service: its routes, and errors as one sentence."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from jinja2 import Environment, PackageLoader
 from starlette.exceptions import HTTPException
 
 from listing_vibes import __version__
-from listing_vibes.errors import VibesError, sentence_of
-from listing_vibes.serving.database import Busy, DiskFull
+from listing_vibes.errors import NotThere, VibesError, printable, sentence_of
+from listing_vibes.serving.database import Busy
 from listing_vibes.serving.events import Accepted
 from listing_vibes.serving.service.access import Access, AccessMiddleware
 from listing_vibes.serving.service.limits import BodyLimit
@@ -29,18 +30,35 @@ from listing_vibes.serving.service.models import (
     PostedEvents,
     PostedHistory,
     PostedListing,
+    Problem,
     RecommendQuery,
     Results,
     SimilarQuery,
 )
-from listing_vibes.serving.service.problems import add_problem_handler, responses
 from listing_vibes.serving.service.service import Service, end_in_time
+from listing_vibes.words import cut
 
-#: Seconds between two polls for a newer state of the run, and between two updates of the gauges that other processes report.
+#: Seconds between two polls for a newer version of the run, and between two updates of the gauges that other processes report.
 FOLLOW_S, GAUGES_S = 2.0, 0.5
 REQUEST_ID = "X-Request-Id"
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PROBLEMS = {
+    401: "The token is missing or wrong",
+    403: "A page of another site sent it",
+    404: "Not in the run",
+    413: "The body is too large",
+    421: "The host of this name is not allowed",
+    422: "Bad input",
+    500: "Internal error; the service's log has the details",
+    503: "Too many requests are waiting, a database is locked, or the service is being stopped",
+}
+MAX_ERROR = 500  # characters; the end of a sentence has the hint
 T = TypeVar("T")
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the error responses of a route for FastAPI."""
+    return {status: {"model": Problem, "description": PROBLEMS[status]} for status in statuses}
 
 
 def get_service(request: Request) -> Service:
@@ -59,14 +77,14 @@ POSTED: dict[str, Any] = {"response_model_exclude_defaults": True, "responses": 
 def make_app(
     service: Service,
     access: Access | None = None,
-    ready: Callable[[], None] | None = None,
+    ready: Callable[[], None] = lambda: None,
     follow_s: float = FOLLOW_S,
 ) -> FastAPI:
     """Return the application of a service.
 
     Args:
         ready: called once the service accepts requests.
-        follow_s: seconds between two polls for a newer state of the run.
+        follow_s: seconds between two polls for a newer version of the run.
     """
     access = access or Access()
 
@@ -82,8 +100,7 @@ def make_app(
         background = [asyncio.create_task(run.follow(follow_s, observe)) for run in runs]
         background.append(asyncio.create_task(_update_gauges(service.metrics)))
         with end_in_time(service.refuse_all):
-            if ready is not None:
-                ready()
+            ready()
             yield
         for task in background:
             task.cancel()
@@ -104,7 +121,8 @@ def make_app(
     app.add_middleware(BodyLimit)
     app.add_middleware(AccessMiddleware, access=access)
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
-    add_problem_handler(app)
+    for kind in (VibesError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, respond)
     for router in (lists, operation, *([] if service.events is None else [events])):
         app.include_router(router)
     return app
@@ -156,21 +174,22 @@ async def post_events(service: ServiceOf, events: PostedEvents, _: Nothing) -> A
         try:
             rows.append(event.row(market))
         except VibesError as error:
-            place = f"Event {number} of {len(events)}: " if len(events) > 1 else ""
-            raise VibesError(f"{place}{error}") from error
+            prefix = f"Event {number} of {len(events)}: " if len(events) > 1 else ""
+            raise VibesError(f"{prefix}{error}") from error
     try:
         return await service.posts.ask(rows)
     except Busy:
         raise
     except VibesError as error:  # the place of the database is written to the log only
         logging.getLogger("uvicorn.error").error(sentence_of(error))
-        reason = "the disk is full" if isinstance(error, DiskFull) else "see the log of the service"
-        raise Busy(f"The events could not be stored ({reason}); send them again in a while.") from error
+        raise Busy(
+            "The events could not be stored, see the log of the service; send them again in a while."
+        ) from error
 
 
 @operation.get("/health")
 async def health(service: ServiceOf, _: Nothing) -> Health:
-    """What is served; 200 as long as lists are made, and posts and impressions can be stored: all of it is tried."""
+    """What is served; 200 as long as lists are made, and posts and impressions can be stored."""
     await service.check()
     current, other = service.current, service.experiment
     run = current.state.run
@@ -230,6 +249,53 @@ async def unless_gone(request: Request, answer: Awaitable[T]) -> T:
     finally:
         gone.cancel()
         answered.cancel()
+
+
+async def respond(request: Request, error: Exception) -> JSONResponse:
+    """Return an exception as one sentence under `error`."""
+    status, headers = 500, None
+    text = "The service failed on this request; see its log for the reason."
+    if isinstance(error, VibesError):
+        status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, Busy) else 422
+        headers, text = {"Retry-After": "1"} if status == 503 else None, sentence_of(error)
+    elif isinstance(error, RequestValidationError):
+        status, text = 422, describe_invalid(error.errors(), error.body)
+    elif isinstance(error, HTTPException) and error.status_code == 400:  # FastAPI could not parse the body
+        status, text = 422, "The body is not JSON; send JSON with the header content-type: application/json."
+    elif isinstance(error, HTTPException):
+        status, headers = error.status_code, dict(error.headers or {})
+        reason = {404: "There is nothing at", 405: "This method is not possible at"}.get(status, error.detail)
+        text = printable(f"{reason} {request.url.path}; see /docs.")
+    else:  # uvicorn logs the traceback; the client gets no internals
+        logging.getLogger("uvicorn.error").error(sentence_of(error))
+    if len(text) > MAX_ERROR:  # a sentence may quote input of any length
+        text = f"{text[: MAX_ERROR // 2 - 10].rstrip()} … {text[-MAX_ERROR // 2 + 10 :].lstrip()}"
+    return JSONResponse({"error": text}, status, headers)
+
+
+def describe_invalid(problems: Sequence[Any], body: Any = None) -> str:
+    """Return the first validation error of FastAPI as a sentence."""
+    problem = problems[0]
+    skipped = ("body", "query", "path", "HistoryEvent", "constrained-str")  # the last two: types of an event
+    parts = [str(part) for part in problem["loc"] if part not in skipped]
+    if parts[:1] == ["0"] and not isinstance(body, list):  # a single event is treated as a list
+        parts = parts[1:]
+    name = printable(".".join(parts))[:100] or "A field without a name"
+    if problem["type"] == "json_invalid":
+        return f"The body is not JSON ({problem.get('ctx', {}).get('error', problem['msg'])}); correct it."
+    if problem["type"] == "value_error":  # raised by a validator of this package
+        return f"{problem['ctx']['error']}."
+    if not parts:
+        return "The body is not a JSON object; send one with the header content-type: application/json."
+    if problem["type"] == "missing":
+        return f"{name} is missing; give it."
+    if problem["type"] == "extra_forbidden":
+        return f"{name} is unknown; remove it or correct its spelling."
+    try:
+        value = cut(printable(repr(problem["input"])), 60)
+    except ValueError:  # Python does not format numbers of more than 4,300 digits
+        value = "a number of too many digits"
+    return f"{name} is {value}; {problem['msg'][:1].lower()}{problem['msg'][1:]}."
 
 
 async def _update_gauges(metrics: Metrics) -> None:

@@ -29,7 +29,6 @@ class Batcher(Generic[Request, Answer]):
         waiting: maximum number of waiting requests; beyond it `ask` raises `Busy`.
         pause: seconds.
         deadline: seconds after which `ask` raises `Busy`; it raises at once while a batch takes longer; None: no deadline.
-        observe: called with the number of requests and the seconds of each batch.
     """
 
     def __init__(
@@ -39,10 +38,9 @@ class Batcher(Generic[Request, Answer]):
         waiting: int = 1024,
         pause: float = 0.0,
         deadline: float | None = None,
-        observe: Callable[[int, float], None] | None = None,
     ) -> None:
-        self._answer, self._size, self._max_waiting, self._pause = answer, size, waiting, pause
-        self._deadline, self._observe = deadline, observe
+        self._answer, self._size, self._max_waiting = answer, size, waiting
+        self._pause, self._deadline = pause, deadline
         self._started: float | None = None  # start time of the current batch
         self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
         self._batch: list[tuple[Request, asyncio.Future[Answer]]] = []
@@ -67,17 +65,14 @@ class Batcher(Generic[Request, Answer]):
         """
         if self._is_closing or len(self._waiting) >= self._max_waiting:
             raise self._refusal()
-        late = Busy(
-            f"There was no answer within {self._deadline or 0:g} s; send the request again in a moment."
-        )
+        late = Busy(f"There was no answer within {self._deadline} s; send the request again in a moment.")
         if self._deadline is not None and self.busy_s > self._deadline:
             raise late
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         self._wake.set()
         try:
-            async with asyncio.timeout(self._deadline):
-                return await future
+            return await asyncio.wait_for(future, self._deadline)
         except TimeoutError:
             raise late from None
 
@@ -98,11 +93,9 @@ class Batcher(Generic[Request, Answer]):
         self._thread.shutdown(wait=False)
 
     def _refusal(self) -> Busy:
-        reason = (
-            "the service is being stopped"
-            if self._is_closing
-            else f"{len(self._waiting)} requests are waiting"
-        )
+        reason = f"{len(self._waiting)} requests are waiting"
+        if self._is_closing:
+            reason = "the service is being stopped"
         return Busy(f"There is no room for this request, since {reason}; send it again in a moment.")
 
     async def _work(self) -> None:
@@ -112,38 +105,27 @@ class Batcher(Generic[Request, Answer]):
                 await self._wake.wait()
                 if self._pause and len(self._waiting) < self._size:
                     await asyncio.sleep(self._pause)
-            self._batch = self._next_batch()
+            taken = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+            self._batch = [item for item in taken if not item[1].done()]  # others have disconnected
             if not self._batch:
                 continue
-            begin = self._started = time.monotonic()
-            answers = await self._run(self._batch)
+            self._started = time.monotonic()
+            answers = await self._run([request for request, _ in self._batch])
             self._started = None
-            if self._observe is not None:
-                self._observe(len(self._batch), time.monotonic() - begin)
             for (_, future), answer in zip(self._batch, answers, strict=True):
-                if future.done():  # the client has disconnected
+                if future.done():
                     continue
                 if isinstance(answer, Exception):
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
 
-    async def _run(self, batch: list[tuple[Request, asyncio.Future[Answer]]]) -> Sequence[Answer | Exception]:
-        requests = [request for request, _ in batch]
+    async def _run(self, requests: list[Request]) -> Sequence[Answer | Exception]:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, requests)
         except VibesError as error:
-            return [error] * len(batch)
+            return [error] * len(requests)
         except Exception as error:
-            if len(batch) == 1:
+            if len(requests) == 1:
                 return [error]
-        return [(await self._run([item]))[0] for item in batch]
-
-    def _next_batch(self) -> list[tuple[Request, asyncio.Future[Answer]]]:
-        """Return the next batch, without requests whose client has disconnected."""
-        batch: list[tuple[Request, asyncio.Future[Answer]]] = []
-        while self._waiting and len(batch) < self._size:
-            request, future = self._waiting.popleft()
-            if not future.done():
-                batch.append((request, future))
-        return batch
+        return [(await self._run([request]))[0] for request in requests]

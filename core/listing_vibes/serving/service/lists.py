@@ -1,9 +1,12 @@
-"""Lists of one open state of a run, made in batches: requests with the same rules share a call."""
+"""Lists of one open version of a run, made in batches, and the newest version of a run, opened in the background."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,15 +81,18 @@ class _Query:
     unknown: list[str] | None = None
 
     @property
+    def is_similar(self) -> bool:
+        return self.row >= 0
+
+    @property
     def is_fallback(self) -> bool:
-        return self.row < 0 and not self.history and self.bounds[0] == self.bounds[1]
+        return not self.is_similar and not self.history and self.bounds[0] == self.bounds[1]
 
     @property
     def group(self) -> tuple[object, ...]:
         """Return the key of requests that share a call: kind, recommender, moment, and the length if it affects a list."""
-        kind = "similar" if self.row >= 0 else "history" if self.history else "user"
-        query = self.request.query
-        return id(self.recommender), kind, self.at, query.k if query.diversity else None
+        k = self.request.query.k if self.request.query.diversity else None
+        return id(self.recommender), self.is_similar, bool(self.history), self.at, k
 
 
 class RunState:
@@ -150,32 +156,33 @@ class RunState:
         return self.run.market.names.of(user) if number is None else self.run.log.users[number]
 
     def _query(self, request: ListRequest) -> _Query:
-        query, run = request.query, self.run
+        query, run, subject = request.query, self.run, request.subject or ""
         if isinstance(query, SimilarQuery):
             space = query.space or run.spaces[0]
             recommender = run.recommender(space, query.rules, for_users=False)
-            row = run.listing_row.get(request.subject or "")
+            row = run.listing_row.get(subject)
             if row is None:
-                raise no_such_listing(request.subject or "", run.listing_ids, "this run")
+                raise no_such_listing(subject, run.listing_ids, "this run")
             if not run.index(space).known[row]:
                 raise VibesError(
-                    f"Listing '{request.subject}' has nothing in the space '{space}'; choose another space."
+                    f"Listing '{subject}' has nothing in the space '{space}'; choose another space."
                 )
-            at = run.moment(query.at) if recommender.rules.needs_moment else None
-            return _Query(request, recommender, at, row)
+            return _Query(
+                request, recommender, run.moment(query.at) if recommender.rules.needs_moment else None, row
+            )
         if query.explain:
             run.needs_model()
         blend = self.blend if query.blend is None else query.blend or NOTHING
         recommender, at = run.recommender(None, query.rules, blend=blend), run.moment(query.at)
         if isinstance(query, PostedHistory):
-            available = [event for event in query.events if event.listing in run.listing_row]
-            of_histories(run, [available])  # raises for an unknown action
+            history = [event for event in query.events if event.listing in run.listing_row]
+            of_histories(run, [history])  # raises for an unknown action
             unknown = [event.listing for event in query.events if event.listing not in run.listing_row]
-            return _Query(request, recommender, at, history=available, unknown=unknown)
-        before, user = None if query.at is None else at, request.subject or ""
-        if history := join_history(run, user, request.posted, before):
+            return _Query(request, recommender, at, history=history, unknown=unknown)
+        before = None if query.at is None else at
+        if history := join_history(run, subject, request.posted, before):
             return _Query(request, recommender, at, history=history)
-        _, start, end = of_users(run, [user], before)
+        _, start, end = of_users(run, [subject], before)
         return _Query(request, recommender, at, bounds=(int(start[0]), int(end[0])))
 
     def _histories(self, queries: Sequence[_Query]) -> HistoryBatch:
@@ -187,7 +194,7 @@ class RunState:
     def _rank(self, queries: Sequence[_Query]) -> Lists:
         """Return the lists of queries of one group."""
         first, k = queries[0], max(query.request.query.k for query in queries)
-        if first.row >= 0:
+        if first.is_similar:
             return first.recommender.similar(np.array([query.row for query in queries]), first.at, k)
         assert first.at is not None
         return first.recommender.recommend(*self._histories(queries), first.at, k)
@@ -195,31 +202,30 @@ class RunState:
     def _served_list(
         self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray
     ) -> ServedList:
-        shown, recommender = np.flatnonzero(rows >= 0)[: query.request.query.k], query.recommender
+        recommender = query.recommender
+        listings = [
+            RankedListing(listing_id=self.run.listing_ids[rows[rank]], score=float(scores[rank]))
+            for rank in np.flatnonzero(rows >= 0)[: query.request.query.k]
+        ]
+        if recommender.rules.shows_rule:
+            for rule, listing in zip(ruled[rows >= 0], listings, strict=False):
+                listing.rule = RULED[rule] or None
         results = Results(
-            results=[
-                RankedListing(listing_id=self.run.listing_ids[rows[place]], score=float(scores[place]))
-                for place in shown
-            ],
+            results=listings,
             fallback=query.is_fallback,
             market_changed=self.market_changed,
             unknown=query.unknown,
         )
-        if recommender.rules.shows_rule:
-            for place, listing in zip(shown, results.results, strict=True):
-                listing.rule = RULED[ruled[place]] or None
-        is_similar = query.row >= 0
-        if not is_similar:
+        space = recommender.space if query.is_similar else None
+        if not query.is_similar:
             results.scorer = POPULAR if query.is_fallback else recommender.scorer or None
-        if not results.results:
-            space = recommender.space if is_similar else None
+        if not listings:
             results.empty_because = explain_empty(
-                self.run, recommender.rules, query.at, not is_similar, space
+                self.run, recommender.rules, query.at, not query.is_similar, space
             )
         additions = "" if recommender.additions is None else recommender.additions.fit.parts
-        scorer = recommender.space if is_similar else blend_name(*filter(None, additions.split("+")))
-        maker = Maker(str(self.run.path), self.run.version, results.scorer or scorer)
-        return ServedList(results, (maker,))
+        scorer = results.scorer or space or blend_name(*filter(None, additions.split("+")))
+        return ServedList(results, (Maker(str(self.run.path), self.run.version, scorer),))
 
     def _explained(self, request: ListRequest) -> ServedList | Exception:
         until = time.monotonic() + request.query.explain_ms / 1000
@@ -253,20 +259,58 @@ class RunState:
             encoded = self._newcomers.encode(cells, photos, listing.spaces or spaces)
         except VibesError as error:
             return error
-        neighbors = {
-            space: encoded.nearest(self.run, space, listing.k) for space in encoded.scores if listing.k
-        }
-        return Embeddings(
-            vectors={space: vector.tolist() for space, vector in encoded.vectors.items()},
-            similar={
-                space: [
-                    RankedListing(listing_id=row.listing_id, score=row.score) for row in table.itertuples()
-                ]
-                for space, table in neighbors.items()
-            },
-            broken=dict(encoded.broken),
-        )
+        similar = {}
+        for space in encoded.scores if listing.k else ():
+            rows = encoded.nearest(self.run, space, listing.k).itertuples()
+            similar[space] = [RankedListing(listing_id=row.listing_id, score=row.score) for row in rows]
+        vectors = {space: vector.tolist() for space, vector in encoded.vectors.items()}
+        return Embeddings(vectors=vectors, similar=similar, broken=dict(encoded.broken))
 
     @cached_property
     def _newcomers(self) -> Newcomers:
         return Newcomers(self.run)
+
+
+class CurrentRun:
+    """Holder of the newest version of a run.
+
+    Args:
+        blend, shared: see `RunState`.
+
+    Attributes:
+        state: the version in use.
+        problem: why a newer version could not be opened; empty: there is none, or it is in use.
+    """
+
+    def __init__(self, path: Path, blend: str | None = None, shared: Shared | None = None) -> None:
+        self.path, self._blend, self._shared, self.problem = path, blend, shared, ""
+        self.state = self._open()
+        # A weak reference to the previous version: it is part of a reference cycle, and Python collects these so rarely that a
+        # service would keep every version of a day in memory.
+        self._replaced: Callable[[], Run | None] = lambda: None
+
+    async def follow(self, interval_s: float, observe: Callable[[bool], None]) -> None:
+        """Poll for newer versions and open them; `observe` is called with whether an opening succeeded.
+
+        A poll reads two small files. If a version cannot be opened, the current one stays in use and the next poll retries.
+        A replaced version is freed, in memory and on disk, as soon as no request uses it.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                if self._replaced() is not None:
+                    await loop.run_in_executor(None, gc.collect)
+                if await loop.run_in_executor(None, lambda: self.state.run.outdated):
+                    newer = await loop.run_in_executor(None, self._open)
+                    self._replaced, self.state = weakref.ref(self.state.run), newer
+                    del newer
+                    observe(True)
+                self.problem = ""
+            except Exception as error:
+                is_known = isinstance(error, VibesError | OSError)
+                self.problem = str(error) if is_known else f"{type(error).__name__}: {error}"
+                observe(False)
+
+    def _open(self) -> RunState:
+        return RunState(self.path, self._blend, self._shared)

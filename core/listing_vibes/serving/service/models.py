@@ -14,8 +14,6 @@ from listing_vibes.serving.events import Duration, Id, PostedEvent
 MAX_LISTINGS, MAX_EVENTS, MAX_PHOTOS, MAX_POSTED = 1000, 1000, 30, 1000
 #: Maximum number of values of one rule, and of `block`.
 MAX_RULES, MAX_BLOCKED = 20, 1000
-#: Former names of parameters, with their current names.
-RENAMED = {"with": "blend", "why": "explain", "why_ms": "explain_ms"}
 #: JSON bodies have typed values; in a URL everything is text.
 BODY = ConfigDict(extra="forbid", strict=True, validate_by_name=False, validate_by_alias=True)
 
@@ -196,10 +194,12 @@ class Health(BaseModel):
     listings: int
     spaces: list[str]
     model: bool
-    version: int = Field(description="number of refreshes of the run")
+    version: int = Field(
+        description="version of the run; each refresh and each new embedding publishes the next one"
+    )
     market_changed: bool = Field(description="the market changed since the run was made")
-    opened: float = Field(description="when this state was opened, Unix time")
-    problem: str = Field(description="why a newer state could not be opened; empty: none")
+    opened: float = Field(description="when this version was opened, Unix time")
+    problem: str = Field(description="why a newer version could not be opened; empty: none")
     worker: int = Field(description="number of the worker process that answers")
 
 

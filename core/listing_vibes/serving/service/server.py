@@ -33,14 +33,16 @@ from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.places import resolve_place
 from listing_vibes.serving.service.access import Access
 from listing_vibes.serving.service.app import make_app
-from listing_vibes.serving.service.connections import BACKLOG, BoundedProtocol, connection_limits
-from listing_vibes.serving.service.current_run import CurrentRun
+from listing_vibes.serving.service.limits import BACKLOG, BoundedProtocol, connection_limits
+from listing_vibes.serving.service.lists import CurrentRun
 from listing_vibes.serving.service.metrics import MULTIPROCESS_FOLDER
 from listing_vibes.serving.service.service import GRACE_S, Service
 
 #: Timeouts in seconds: of a worker's start, of its heartbeat, and of its shutdown.
 START_S, SILENT_S, END_S = 600, 10, GRACE_S + 2
 THREADS = "OMP_NUM_THREADS"
+#: Maximum number of concurrent connections per process; fewer if the limit of open files is lower.
+CONNECTIONS = 1024
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,6 @@ class ServiceSettings:
         hash_users: whether users are recorded there as keyed hashes.
         other: a second run to compare with the first, with `other_blend`.
         split: share of the users that get the second run; None: every list is interleaved from both.
-        connections: maximum number of concurrent connections per process; fewer if the limit of open files is lower.
         workers: number of worker processes.
     """
 
@@ -66,7 +67,6 @@ class ServiceSettings:
     other: Path | None = None
     other_blend: str | None = None
     split: float | None = None
-    connections: int = 1024
     workers: int = 1
 
 
@@ -93,7 +93,7 @@ def serve(
         return _serve_by_workers(settings, experiment, host, port, ready)
     with listen(host, port) as bound:
         factory = AppFactory(settings, experiment, ready=lambda: ready(url_of(bound)))
-        config = server_config(factory, settings.connections)
+        config = server_config(factory)
         # uvicorn raises the signal again after its shutdown; a requested stop is no failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
@@ -120,7 +120,7 @@ def prepare(settings: ServiceSettings) -> Setup | None:
         Database(settings.events, "--events", create=True).close()
     if settings.impressions is None:
         return None
-    ImpressionLog(settings.impressions, settings.hash_users).close()
+    ImpressionLog(settings.impressions, settings.hash_users).database.close()
     if settings.other is None:
         return None
     return begin_experiment(
@@ -147,7 +147,7 @@ class AppFactory:
     settings: ServiceSettings
     experiment: Setup | None = None
     shared: Path | None = None
-    ready: Callable[[], None] | None = None
+    ready: Callable[[], None] = lambda: None
 
     def __call__(self) -> FastAPI:
         parent = multiprocessing.parent_process()
@@ -177,8 +177,10 @@ class AppFactory:
         return make_app(service, Access.of_environment(), self.ready)
 
 
-def server_config(app: Callable[..., object], connections: int, **options: object) -> uvicorn.Config:
-    """Return uvicorn's configuration for an application, or for an `AppFactory`."""
+def server_config(
+    app: Callable[..., object], connections: int = CONNECTIONS, **options: object
+) -> uvicorn.Config:
+    """Return uvicorn's configuration for an application, or for an `AppFactory`, with at most so many connections a process."""
     limit, backlog = connection_limits(connections)
     return uvicorn.Config(
         app,
@@ -247,7 +249,6 @@ def _serve_by_workers(
             os.environ[THREADS] = str(max(1, cores() // settings.workers))
         config = server_config(
             AppFactory(settings, experiment, folder),
-            settings.connections,
             workers=settings.workers,
             timeout_worker_healthcheck=SILENT_S,
         )

@@ -11,17 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.serving.database import Busy
-from listing_vibes.serving.events import Accepted, EventLog
+from listing_vibes.serving.events import EventLog
 from listing_vibes.serving.experiment.assignment import Setup
 from listing_vibes.serving.experiment.interleaving import answer_by_both
 from listing_vibes.serving.impressions import Impression, ImpressionLog
 from listing_vibes.serving.service.batcher import Batcher
-from listing_vibes.serving.service.current_run import CurrentRun
-from listing_vibes.serving.service.lists import ListRequest, RunState, ServedList
+from listing_vibes.serving.service.lists import CurrentRun, ListRequest, RunState, ServedList
 from listing_vibes.serving.service.metrics import Metrics
 from listing_vibes.serving.service.models import (
     Embeddings,
@@ -36,12 +35,11 @@ BATCH, PAUSE_S = 64, 0.002
 #: Maximum number of waiting listings, and of waiting lists with explanations.
 MAX_SLOW = 32
 #: Maximum number of posts in one commit, and timeouts in seconds: of a post; of a list's query for its user's newest events and of
-#: its record; of each check of `/health` (a list, the locks of the databases).
+#: its record; of the check of `/health` (a batch of lists, the locks of the databases).
 POSTS, POST_S, RECENT_S, RECORD_S, HEALTH_S = 256, 5.0, 0.5, 1.0, 2.0
 #: Seconds from the stop signal to the end of the process, less than the ten after which Docker kills it; and how long before that
 #: end pending requests are refused.
 GRACE_S, REFUSE_S = 8.0, 2.0
-T = TypeVar("T")
 
 
 class Service:
@@ -60,33 +58,28 @@ class Service:
         impressions: ImpressionLog | None = None,
         experiment: tuple[Setup, CurrentRun] | None = None,
     ) -> None:
-        self.current, self.events, self.impressions, self.experiment = (
-            current,
-            events,
-            impressions,
-            experiment,
-        )
+        self.current, self.experiment = current, experiment
+        self.events, self.impressions = events, impressions
         self.metrics = Metrics(current.path)
         self._logged = ""
 
     def start(self) -> None:
         """Start the queues in the current event loop."""
-        events, impressions = self.events, self.impressions
-        self.lists = Batcher(self._make_lists, BATCH, pause=PAUSE_S)
+        self.lists = Batcher(self._answer, BATCH, pause=PAUSE_S)
         self.explained: Batcher[ListRequest, ServedList] = Batcher(
             lambda requests: self._make(requests, RunState.explain), waiting=MAX_SLOW
         )
         self.embeddings: Batcher[PostedListing, Embeddings] = Batcher(
             lambda listings: self.current.state.embed(listings), waiting=MAX_SLOW
         )
-        self.checks = Batcher(_without_result(self._check_databases), 1024, deadline=HEALTH_S)
+        self.checks = Batcher(self._check_databases, 1024, deadline=HEALTH_S)
         self.queues: list[Batcher[Any, Any]] = [self.lists, self.explained, self.embeddings, self.checks]
-        if events is not None:
-            self.posts: Batcher[Any, Accepted] = Batcher(events.append, POSTS, deadline=POST_S)
-            self.recent = Batcher(events.read_users, BATCH, deadline=RECENT_S)
+        if self.events is not None:
+            self.posts = Batcher(self.events.append, POSTS, deadline=POST_S)
+            self.recent = Batcher(self.events.read_users, BATCH, deadline=RECENT_S)
             self.queues += [self.posts, self.recent]
-        if impressions is not None:
-            self.records = Batcher(_without_result(impressions.append), BATCH, deadline=RECORD_S)
+        if self.impressions is not None:
+            self.records = Batcher(self.impressions.append, BATCH, deadline=RECORD_S)
             self.queues.append(self.records)
         self._add_gauges()
 
@@ -100,52 +93,38 @@ class Service:
         await asyncio.gather(*(queue.close() for queue in self.queues))
         for log in (self.events, self.impressions):
             if log is not None:
-                log.close()
+                log.database.close()
 
     async def make_list(self, query: SimilarQuery | RecommendQuery, subject: str | None) -> Results:
         """Return a list and record it if the service has impressions, see `ListRequest`."""
-        request = ListRequest(query, subject)
-        if self.impressions is not None:
-            request = request._replace(request_id=secrets.token_hex(12))
+        request = ListRequest(query, subject, secrets.token_hex(12) if self.impressions is not None else "")
         if type(query) is RecommendQuery and self.events is not None:
             try:
                 request = request._replace(posted=await self.recent.ask(subject or ""))
             except VibesError as error:  # the list uses the run's events only
                 self._log(error)
-        created = await (self.explained if query.explain else self.lists).ask(request)
+        served = await (self.explained if query.explain else self.lists).ask(request)
         if self.impressions is not None:
-            await self._record(request, created)
-        return created.results
+            await self._record(request, served)
+        return served.results
 
     async def check(self) -> None:
-        """Check that a list can be made and the databases can be locked.
+        """Check that lists are not stuck and the databases can be locked.
 
         Raises:
-            Busy: a check does not succeed in time.
+            Busy: a batch of lists or a lock takes too long.
         """
-        try:
-            async with asyncio.timeout(HEALTH_S):
-                await self.lists.ask(None)
-        except (Busy, TimeoutError) as error:
-            if self.lists.busy_s > HEALTH_S:  # a long queue alone is no failure
-                raise Busy(f"No list was made for {self.lists.busy_s:.0f} s.") from error
+        if self.lists.busy_s > HEALTH_S:
+            raise Busy(f"No list was made for {self.lists.busy_s:.0f} s.")
         try:
             await self.checks.ask(None)
         except VibesError as error:
             raise Busy(str(error)) from error
 
-    def _make_lists(self, requests: Sequence[ListRequest | None]) -> list[Any]:
-        """Return the lists of a batch; None is a request of `check`, which gets any list."""
-        begin = time.perf_counter()
-        lists = [request for request in requests if request is not None]
-        answers = iter(self._make(lists, RunState.answer))
-        if lists:
-            self.metrics.batch_size.observe(len(lists))
-            self.metrics.batch_seconds.observe(time.perf_counter() - begin)
-        if len(lists) < len(requests):
-            state = self.current.state
-            state.answer([ListRequest(SimilarQuery(k=1), state.run.listing_ids[0])])
-        return [None if request is None else next(answers) for request in requests]
+    def _answer(self, requests: Sequence[ListRequest]) -> list[ServedList | Exception]:
+        self.metrics.batch_size.observe(len(requests))
+        with self.metrics.batch_seconds.time():
+            return self._make(requests, RunState.answer)
 
     def _make(
         self,
@@ -157,33 +136,34 @@ class Service:
         setup, other = self.experiment
         return answer_by_both(setup, self.current.state, other.state, requests, make)
 
-    async def _record(self, request: ListRequest, created: ServedList) -> None:
+    async def _record(self, request: ListRequest, served: ServedList) -> None:
         """Record a list; the request id in its response shows that it is recorded."""
-        is_similar = isinstance(request.query, SimilarQuery)
+        is_similar, listings = isinstance(request.query, SimilarQuery), served.results.results
         impression = Impression(
-            request.request_id,
-            time.time_ns() // 1000,
-            "similar" if is_similar else "recommend",
-            None if is_similar else self.current.state.name_of(request.subject),
-            request.subject if is_similar else None,
-            request.query.rules,
-            created.makers,
-            [listing.listing_id for listing in created.results.results],
-            [listing.score for listing in created.results.results],
-            created.arm,
-            created.teams,
+            request_id=request.request_id,
+            at=time.time_ns() // 1000,
+            kind="similar" if is_similar else "recommend",
+            user=None if is_similar else self.current.state.name_of(request.subject),
+            query=request.subject if is_similar else None,
+            rules=request.query.rules,
+            makers=served.makers,
+            listings=[listing.listing_id for listing in listings],
+            scores=[listing.score for listing in listings],
+            arm=served.arm,
+            teams=served.teams,
         )
         try:
             await self.records.ask(impression)
-            created.results.request_id = request.request_id
+            served.results.request_id = request.request_id
         except VibesError as error:
             self._log(error)
             self.metrics.unrecorded.inc()
 
-    def _check_databases(self, _: Sequence[object]) -> None:
+    def _check_databases(self, requests: Sequence[None]) -> list[None]:
         for log in (self.events, self.impressions):
             if log is not None:
                 log.database.check()
+        return [None] * len(requests)
 
     def _log(self, error: Exception) -> None:
         if (text := sentence_of(error)) != self._logged:  # once, not for every list
@@ -191,27 +171,20 @@ class Service:
             self._logged = text
 
     def _add_gauges(self) -> None:
-        metrics, current, start = self.metrics, self.current, time.time()
-        waiting = "Requests waiting for a batch"
-        metrics.add_gauge("vibes_waiting_requests", waiting, lambda: sum(map(len, self.queues)), "livesum")
-        metrics.add_gauge("vibes_listings", "Listings of the run", lambda: len(current.state.run.listing_ids))
-        refreshes = "Number of refreshes of the run"
-        metrics.add_gauge("vibes_run_version", refreshes, lambda: current.state.run.version)
-        opened = "Time when this state was opened"
-        metrics.add_gauge("vibes_run_opened_timestamp_seconds", opened, lambda: current.state.opened)
-        if metrics.is_multiprocess:
+        add, current, start = self.metrics.add_gauge, self.current, time.time()
+        add(
+            "vibes_waiting_requests",
+            "Requests waiting for a batch",
+            lambda: sum(map(len, self.queues)),
+            "livesum",
+        )
+        add("vibes_listings", "Listings of the run", lambda: len(current.state.run.listing_ids))
+        add("vibes_run_version", "Version of the run", lambda: current.state.run.version)
+        opened = "Time when this version was opened"
+        add("vibes_run_opened_timestamp_seconds", opened, lambda: current.state.opened)
+        if self.metrics.is_multiprocess:
             name = "vibes_worker_started_timestamp_seconds"
-            metrics.add_gauge(name, "Start time of the process", lambda: start, "liveall")
-
-
-def _without_result(function: Callable[[Sequence[T]], None]) -> Callable[[Sequence[T]], Sequence[None]]:
-    """Adapt a function without a result for a `Batcher`."""
-
-    def answer(requests: Sequence[T]) -> Sequence[None]:
-        function(requests)
-        return [None] * len(requests)
-
-    return answer
+            add(name, "Start time of the process", lambda: start, "liveall")
 
 
 @contextmanager
@@ -223,10 +196,8 @@ def end_in_time(refuse: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # embedded in another program
         yield
         return
-    loop = asyncio.get_running_loop()
-    handlers: dict[int, Any] = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
+    handlers: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
 
     def stop(number: int, frame: Any) -> None:
         end = threading.Timer(GRACE_S, os._exit, (0,))
@@ -236,6 +207,6 @@ def end_in_time(refuse: Callable[[], None]) -> Iterator[None]:
         if callable(handlers[number]):
             handlers[number](number, frame)
 
-    for number in handlers:
+    for number in numbers:
         signal.signal(number, stop)
     yield
