@@ -14,7 +14,7 @@ from listing_vibes.market.rejects import market_rejects
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.run.conditions import attribute_name
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.forget import forget
 
 NAMES = {
     "listings": {"listing_id": "ID", "price": "Preis"},

@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,20 +12,24 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
+import sqlalchemy as sql
 
 from helpers.copies import copied
 from helpers.postgres import postgres
 from helpers.serving import app_of, ask, locked, running, serving, stored_events
+from helpers.traces import traces
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.user_names import VARIABLE, UserNames
 from listing_vibes.serving.database import Busy, Database
 from listing_vibes.serving.events import append_events, read_events
 from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment, read_setup
-from listing_vibes.serving.forget.forget import forget
-from listing_vibes.serving.impressions import read_impressions
+from listing_vibes.serving.forget import forget
+from listing_vibes.serving.impressions import ImpressionLog, read_impressions
 from listing_vibes.serving.places import FILE, resolve_place
 from listing_vibes.serving.refresh.sources import source_of
-from listing_vibes.serving.service.service import POST_S
+from listing_vibes.serving.service.app import REQUEST_ID
+from listing_vibes.serving.service.service import POST_S, RECORD_S
 
 
 def event(number: int, user: str = "u") -> dict:
@@ -127,6 +132,82 @@ def test_a_database_has_one_experiment_and_places_are_shown_without_a_password(p
     assert resolve_place("postgresql://me:secret@host/db") == "postgresql://me@host/db"
 
 
+def wait_until(is_reached) -> None:
+    until = time.monotonic() + 60
+    while not is_reached():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_frozen_holder_of_the_lock_costs_a_post_and_a_request_id_but_no_list(trained, tmp_path):
+    with serving(app_of(trained.path, tmp_path, tmp_path)) as client:
+        path, event = f"/recommend/{trained.log.users[0]}?k=2", {"user_id": "u", "listing_id": "a"}
+        assert "request_id" in client.get(path).json()
+        with locked(tmp_path):
+            begin = time.monotonic()
+            assert client.post("/events", json=event).status_code == 503
+            assert time.monotonic() - begin < POST_S + 5
+            for _ in range(3):
+                begin = time.monotonic()
+                response = client.get(path)
+                assert response.status_code == 200 and len(response.json()["results"]) == 2
+                assert "request_id" not in response.json() and REQUEST_ID not in response.headers
+                assert time.monotonic() - begin < RECORD_S + 2
+            assert "vibes_unrecorded_responses_total 3.0" in client.get("/metrics").text
+            assert client.get("/health").status_code == 503
+        wait_until(lambda: client.get("/health").status_code == 200)
+        assert client.post("/events", json=event).status_code == 200
+        assert "request_id" in client.get(path).json()
+    assert len(stored_events(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_a_removed_database_and_a_full_disk_cost_a_post_and_a_request_id_but_no_list(
+    trained, tmp_path, is_removed
+):
+    with serving(app_of(trained.path, tmp_path, tmp_path), raise_server_exceptions=False) as client:
+        with sqlite3.connect(tmp_path / FILE) as base:
+            pages = base.execute("PRAGMA page_count").fetchone()[0]
+        if is_removed:
+            (tmp_path / FILE).unlink()
+        for log in (client.app.state.service.events, client.app.state.service.impressions):
+
+            @sql.event.listens_for(log.database.engine, "begin")
+            def limit(connection) -> None:
+                connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+        event = {"user_id": "u" * 200, "listing_id": "a" * 200}
+        assert client.post("/events", json=[event] * 100).status_code == 503
+        responses = [client.get(f"/recommend/{trained.log.users[0]}?k=200&live_only=false") for _ in range(5)]
+        assert {response.status_code for response in responses} == {200}
+        assert "request_id" not in responses[-1].json() and REQUEST_ID not in responses[-1].headers
+        assert client.get("/health").status_code == (503 if is_removed else 200)
+    assert is_removed or not stored_events(tmp_path)
+
+
+@pytest.mark.slow
+def test_forgotten_users_are_gone_from_a_database_while_its_service_runs(trained, tmp_path, monkeypatch):
+    run, folder = copied(trained, tmp_path), tmp_path / "live"
+    gone, stays = run.log.users[:2]
+    with serving(app_of(run.path, folder, folder, hash_users=True)) as client:
+        names = UserNames(folder, True)
+        for user in (gone, stays, gone):
+            client.post("/events", json={"user_id": user, "listing_id": run.listing_ids[4]})
+        for user in (gone, stays):
+            client.get(f"/recommend/{user}?k=2")
+        assert read_impressions(folder)[C.USER].unique().tolist() == [names.of(gone), names.of(stays)]
+        assert forget(run.path, [gone], [folder]).rows[str(folder / FILE)] == 3
+        client.post("/events", json={"user_id": stays, "listing_id": run.listing_ids[5]})
+        assert [event["user_id"] for event in stored_events(folder)] == [stays, stays]
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+        assert traces(folder, gone) == traces(folder, names.of(gone)) == []
+        assert client.get(f"/recommend/{gone}").json()["fallback"]
+    assert read_impressions(folder)[C.USER].dropna().unique().tolist() == [names.of(stays), names.of(gone)]
+    monkeypatch.setenv(VARIABLE, "short")
+    with pytest.raises(VibesError):
+        ImpressionLog(folder, hash_users=True)
+
+
 @pytest.mark.slow
 def test_services_that_are_killed_under_load_lose_no_response_and_no_event(trained, place):
     """Clients of two services, of which one has two workers, read lists and post what they did; all are killed in the middle of it."""
@@ -215,9 +296,6 @@ def test_a_service_over_postgres_keeps_what_it_took_and_a_server_that_hangs_cost
                 assert len(results["results"]) == 2 and "request_id" not in results
             assert client.get("/health").status_code == 503
             assert time.monotonic() - begin < POST_S + 15
-        until = time.monotonic() + 60
-        while client.get("/health").status_code != 200:
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        wait_until(lambda: client.get("/health").status_code == 200)
         assert client.post("/events", json=event).status_code == 200
         assert "request_id" in client.get(path).json()

@@ -1,18 +1,21 @@
-"""Exports of a trained run: files that run, near enough to the model, and a word where they are not."""
+"""Exports: ONNX files that encode as the model does, and vectors as Parquet that the docs' snippets load."""
 
 import json
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
+import re
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from helpers.commands import vibes
 from helpers.copies import copied, resealed
-from listing_vibes import cli
 from listing_vibes.errors import VibesError
-from listing_vibes.model.export.formats import FORMATS
+from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.export import model as exported
 from listing_vibes.serving.export.model import (
     ExportCheck,
@@ -21,37 +24,34 @@ from listing_vibes.serving.export.model import (
     export_run,
     read_manifest,
 )
+from listing_vibes.serving.export.vectors import LISTINGS, USERS, export_vectors
+
+DOCS = Path(__file__).parents[2] / "assets" / "docs" / "how-to" / "vector-databases.md"
+
+
+def with_other_weights(run: Run, folder: Path) -> Run:
+    """Return a copy of a run whose last weight differs by a bit."""
+    other = copied(run, folder)
+    weights = bytearray((other.path / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (other.path / "model.safetensors").write_bytes(weights)
+    resealed(other.path)
+    return Run.open(other.path)
 
 
 @pytest.fixture(scope="module")
-def made(trained, tmp_path_factory):
-    """The folder, what was printed and how it ended: one command that asks more of int8 than it can give."""
+def command(trained, tmp_path_factory):
+    """The folder and the outcome of one command, which requires more of int8 than it reaches."""
     folder = tmp_path_factory.mktemp("export")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exported, "LEAST", 0.99999)
-        ended = vibes("export", trained.path, folder, "--format", "onnx", "--format", "int8", "--json")
-    return folder, *ended
-
-
-@pytest.fixture(scope="module")
-def out(made):
-    return made[0]
-
-
-def vibes(*arguments) -> tuple[str, str, int]:
-    """Output, errors and exit code of the command."""
-    output, errors, code = StringIO(), StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output), redirect_stderr(errors):
-        patch.setattr(sys, "argv", ["vibes", *map(str, arguments)])
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    return output.getvalue(), errors.getvalue(), code
+        formats = ("--format", "onnx", "--format", "int8")
+        return folder, vibes("export", trained.path, folder, *formats, "--json", check=2)
 
 
 @pytest.mark.slow
-def test_onnx_is_the_model_for_any_number_and_length_of_rows(trained, out):
+def test_onnx_is_the_model_for_any_number_and_length_of_rows_and_int8_is_near(trained, command):
+    out, done = command
     opened, log = ExportedModel.open(trained, out, "onnx"), trained.log
     engine = trained.engine.in_float32()
     table = engine.encode_listings()
@@ -61,19 +61,17 @@ def test_onnx_is_the_model_for_any_number_and_length_of_rows(trained, out):
         start, end = log.start[users], log.start[np.array(users) + 1]
         expected = engine.encode_histories(log, start, end, table)
         np.testing.assert_allclose(opened.encode_histories(start, end, table), expected, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_an_export_is_compared_with_the_model(trained, out):
     exact, small = (check_export(trained, out, format) for format in ("onnx", "int8"))
     assert exact.overlap == 1 and exact.lowest > 0.99999
     assert exact.listings == len(trained.listing_ids) and exact.histories == len(trained.log.users)
     assert small.listing_cosine > 0.99 and small.lowest < exact.lowest
     assert (out / "listings.int8.onnx").stat().st_size < (out / "listings.onnx").stat().st_size
+    document = json.loads(done.stdout)
+    assert document["onnx"]["overlap"] == 1 and document["int8"]["overlap"] < 1
+    assert (out / "histories.int8.onnx").is_file() and "int8 is below" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["listing_cosine", "history_cosine", "overlap"])
-def test_each_measure_counts(name):
+def test_each_measure_of_a_check_counts():
     good = {
         "listings": 9,
         "histories": 9,
@@ -82,21 +80,18 @@ def test_each_measure_counts(name):
         "lowest": 0.5,
         "overlap": 0.98,
     }
-    assert ExportCheck(**good).holds and not ExportCheck(**good | {name: 0.979}).holds
+    assert ExportCheck(**good).holds
+    for name in ("listing_cosine", "history_cosine", "overlap"):
+        assert not ExportCheck(**good | {name: 0.979}).holds
 
 
 @pytest.mark.slow
-def test_an_export_of_another_model_or_format_is_refused(trained, out, tmp_path):
+def test_an_export_of_another_model_or_format_and_a_damaged_one_are_refused(trained, command, tmp_path):
+    out, broken = command[0], tmp_path / "broken"
     with pytest.raises(VibesError, match="no export as onnx"):
         ExportedModel.open(trained, tmp_path, "onnx")
-    other = copied(trained, tmp_path)
-    weights = bytearray((other.path / "model.safetensors").read_bytes())
-    weights[-1] ^= 1
-    (other.path / "model.safetensors").write_bytes(weights)
-    resealed(other.path)
     with pytest.raises(VibesError, match="from another model"):
-        check_export(Run.open(other.path), out, "onnx")
-    broken = tmp_path / "broken"
+        check_export(with_other_weights(trained, tmp_path), out, "onnx")
     broken.mkdir()
     (broken / "export.json").write_text("{")
     with pytest.raises(VibesError, match=r"export\.json is damaged"):
@@ -107,21 +102,69 @@ def test_an_export_of_another_model_or_format_is_refused(trained, out, tmp_path)
         ExportedModel.open(trained, broken, "onnx")
 
 
-def test_without_a_model_there_is_nothing_to_export(bare, tmp_path):
+def test_what_cannot_be_exported_is_refused(trained, bare, tmp_path):
     with pytest.raises(VibesError, match="no trained model"):
         export_run(bare, tmp_path / "out", "onnx")
+    vibes("export", trained.path, tmp_path / "out", "--format", "tensorrt", check=2)
+    vibes("export", trained.path, tmp_path / "out", "--vectors", "--format", "onnx", check=2)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def vectors(trained, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("vectors") / "vectors"
+    rows = json.loads(vibes("export", trained.path, folder, "--vectors", "--json").stdout)
+    assert rows == {
+        str(folder / name): pq.read_metadata(folder / name).num_rows for name in (LISTINGS, USERS)
+    }
+    return folder
 
 
 @pytest.mark.slow
-def test_the_command_checks_and_ends_with_2_where_an_export_falls_short(made):
-    folder, output, errors, code = made
-    document = json.loads(output)
-    assert document["onnx"]["overlap"] == 1 and document["int8"]["overlap"] < 1
-    assert all((folder / name).is_file() for name in ("listings.onnx", "histories.int8.onnx"))
-    assert code == 2 and "export as int8 is below" in errors and "Traceback" not in errors
+def test_listings_and_users_have_the_vectors_of_the_run_in_every_space(trained, vectors, tmp_path):
+    table = pq.read_table(vectors / LISTINGS)
+    assert table.schema.field("vector").type.value_type == pa.float32()
+    frame = table.to_pandas()
+    assert list(frame.columns) == ["listing_id", "space", "model", "vector"]
+    assert set(frame["space"]) == set(trained.spaces)
+    for space, rows in frame.groupby("space", observed=True):
+        expected = trained.vectors(space)
+        known = expected.any(axis=1)
+        assert rows["listing_id"].tolist() == np.array(trained.listing_ids)[known].tolist()
+        np.testing.assert_array_equal(np.stack(rows["vector"]), expected[known])
+    users, log = pd.read_parquet(vectors / USERS), trained.log
+    assert list(users.columns) == ["user_id", "model", "vector"]
+    assert users["user_id"].tolist() == log.users
+    assert set(users["model"]) == set(frame["model"][frame["space"] == "model"])
+    expected = trained.engine.encode_histories(
+        log, log.start[:-1], log.start[1:], listings=trained.vectors("model")
+    )
+    np.testing.assert_allclose(np.stack(users["vector"]), expected, atol=1e-3)
+    export_vectors(with_other_weights(trained, tmp_path), tmp_path / "other")
+    other = pd.read_parquet(tmp_path / "other" / LISTINGS)
+    models = [each.groupby("space", observed=True)["model"].first() for each in (frame, other)]
+    assert models[0]["model"] != models[1]["model"] and models[0]["attributes"] == models[1]["attributes"]
 
 
-def test_another_format_is_refused(trained, tmp_path):
-    output, errors, code = vibes("export", trained.path, tmp_path / "out", "--format", "tensorrt")
-    assert code == 2 and f"use one of {', '.join(FORMATS)}" in errors and not output
-    assert not (tmp_path / "out").exists()
+def test_without_a_model_there_are_no_users_and_no_stale_ones_stay(tiny_market, tmp_path):
+    embed_market(Market.open(tiny_market(photos=0)), tmp_path / "run", None)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / USERS).touch()
+    rows = export_vectors(Run.open(tmp_path / "run"), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [LISTINGS] == list(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "package"), [("milvus", "milvus_lite"), ("qdrant", "qdrant_client")])
+def test_the_snippets_of_the_docs_find_what_the_run_finds(
+    vectors, trained, tmp_path, monkeypatch, name, package
+):
+    pytest.importorskip(package)
+    monkeypatch.chdir(vectors.parent)
+    names, text = {}, DOCS.read_text(encoding="utf-8")
+    for part in ("vectors", name):
+        snippet = re.search(rf"```python {part}\n(.*?)```", text, re.DOTALL)[1]
+        exec(snippet.replace('"vectors.db"', repr(str(tmp_path / "vectors.db"))), names)
+    best = np.array(trained.listing_ids)[np.argsort(-(trained.vectors("model") @ names["wanted"]))[:30]]
+    assert len(names["nearest"]) == 30 and len(set(best) & set(names["nearest"])) >= 29
+    names["client"].close()

@@ -1,23 +1,16 @@
-"""What is shown is recorded: every response, whatever happens to the service, with what users did on it."""
+"""Recorded responses: one row per listing, with what users did on it."""
 
 import sqlite3
-import time
 
 import pandas as pd
 import pytest
-import sqlalchemy as sql
 
-from helpers.copies import copied
-from helpers.serving import app_of, locked, serving
-from helpers.traces import traces
+from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.user_names import VARIABLE, UserNames
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.impressions import COLUMNS, Impression, ImpressionLog, Maker, read_impressions
 from listing_vibes.serving.service.app import REQUEST_ID
-from listing_vibes.serving.service.service import RECORD_S
 
 A, B = Maker("a", 2, "model"), Maker("b", 0, "model + recency")
 
@@ -88,63 +81,3 @@ def test_a_response_has_an_id_and_is_recorded_when_it_is_given(trained, tmp_path
         assert len(joined) == len(table) + 1 and acted["position"].tolist() == [2]
         assert acted["actions"].tolist() == [["view", "message"]]
         assert (acted["acted_at"] >= acted["time"]).all()
-
-
-@pytest.mark.slow
-def test_hashed_users_are_forgotten_all_the_same(trained, tmp_path, monkeypatch):
-    run, folder = copied(trained, tmp_path), tmp_path / "shown"
-    with serving(app_of(run.path, impressions=folder, hash_users=True)) as client:
-        for user in run.log.users[:2]:
-            client.get(f"/recommend/{user}?k=2")
-    names = UserNames(folder, True)
-    hashes = [names.of(user) for user in run.log.users[:2]]
-    assert read_impressions(folder)[C.USER].unique().tolist() == hashes
-    rows = forget(run.path, [run.log.users[0]], [folder]).rows
-    assert [count for path, count in rows.items() if "shown" in path] == [1]
-    assert traces(folder, run.log.users[0]) == traces(folder, hashes[0]) == []
-    assert read_impressions(folder)[C.USER].unique().tolist() == hashes[1:]
-    monkeypatch.setenv(VARIABLE, "short")
-    with pytest.raises(VibesError):
-        ImpressionLog(folder, hash_users=True)
-
-
-def test_a_frozen_holder_of_the_lock_costs_the_id_and_not_the_response(trained, tmp_path):
-    with serving(app_of(trained.path, impressions=tmp_path)) as client:
-        path = f"/recommend/{trained.log.users[0]}?k=2"
-        assert "request_id" in client.get(path).json()
-        with locked(tmp_path):
-            for _ in range(3):
-                begin = time.monotonic()
-                response = client.get(path)
-                assert response.status_code == 200 and len(response.json()["results"]) == 2
-                assert "request_id" not in response.json() and REQUEST_ID not in response.headers
-                assert time.monotonic() - begin < RECORD_S + 2
-            assert "vibes_unrecorded_responses_total 3.0" in client.get("/metrics").text
-            assert client.get("/health").status_code == 503
-        until = time.monotonic() + 30
-        while "request_id" not in client.get(path).json():
-            assert time.monotonic() < until
-            time.sleep(0.05)
-
-
-@pytest.mark.parametrize("is_removed", [True, False])
-def test_a_removed_database_and_a_full_disk_cost_the_id_and_not_the_response(trained, tmp_path, is_removed):
-    with serving(app_of(trained.path, impressions=tmp_path)) as client:
-        database = client.app.state.service.impressions.database
-        assert client.get("/health").status_code == 200
-        with sqlite3.connect(database.path) as base:
-            pages = base.execute("PRAGMA page_count").fetchone()[0]
-        if is_removed:
-            database.path.unlink()
-        else:
-
-            @sql.event.listens_for(database.engine, "begin")
-            def limit(connection) -> None:
-                connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-
-        path = f"/recommend/{trained.log.users[0]}?k=200&live_only=false"
-        responses = [client.get(path) for _ in range(5)]
-        assert {response.status_code for response in responses} == {200}
-        assert "request_id" not in responses[-1].json() and REQUEST_ID not in responses[-1].headers
-        assert "vibes_unrecorded_responses_total 0.0" not in client.get("/metrics").text
-        assert client.get("/health").status_code == (503 if is_removed else 200)

@@ -26,7 +26,7 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.job import prepare, score_here
-from listing_vibes.serving.refresh.pushes import updated_pushes
+from listing_vibes.serving.refresh.refresher import updated_pushes
 
 NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
 IDS = {"ids": "ItemKNN", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}

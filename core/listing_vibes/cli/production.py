@@ -110,7 +110,7 @@ def forget(
     ] = None,
 ) -> None:
     """Remove users from a run, its market and everything derived from them."""
-    from listing_vibes.serving.forget.forget import forget as forget_users
+    from listing_vibes.serving.forget import forget as forget_users
 
     done = forget_users(run, users, also or [])
     for place, rows in done.rows.items():

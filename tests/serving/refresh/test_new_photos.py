@@ -15,12 +15,10 @@ from listing_vibes.features.photos.market_photos import market_photos
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_files import PhotoProblem
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FileSource, Frame
+from listing_vibes.serving.refresh.sources import FileSource
 from listing_vibes.serving.refresh.state import STATE
 
 pytestmark = pytest.mark.slow
@@ -57,32 +55,22 @@ def test_only_photos_that_were_never_seen_are_embedded_also_before_their_listing
     seen = run.market.path / run.market.photos[C.PATH][0]
     (pictures / "seen.jpg").write_bytes(seen.read_bytes())
     old = run.market.listings[C.LISTING][1]
-    paths = [
-        "pictures/1.png",
-        "pictures/0.png",
-        "pictures/0.png",
-        "pictures/seen.jpg",
-        "../run/run.toml",
-        "lost.png",
-    ]
-    owners = ["fresh", "fresh", old, "fresh", "fresh", old]
-    pd.DataFrame({C.LISTING: owners, C.POSITION: [3, 1, 1, 2, 4, 9], C.PATH: paths}).to_csv(
-        new / "a.csv", index=False
-    )
+    rows = [
+        ("fresh", 3, "pictures/1.png"), ("fresh", 1, "pictures/0.png"), (old, 1, "pictures/0.png"),
+        ("fresh", 2, "pictures/seen.jpg"), ("fresh", 4, "../run/run.toml"), (old, 9, "lost.png"),
+    ]  # fmt: skip
+    pd.DataFrame(rows, columns=[C.LISTING, C.POSITION, C.PATH]).to_csv(new / "a.csv", index=False)
     sources = {name: FileSource(tmp_path / name) for name in ("listings", "photos")}
     refresher = Refresher(run.path, sources)
 
-    look = refresher.refresh()
-
-    assert (look.new, look.changed, embedded) == (0, 1, [1])
-    assert [(defect in look.problems[place]) for place, defect in enumerate(("outside", "lost.png"))] == [
-        True
-    ] * 2
+    result = refresher.refresh()
+    assert (result.new, result.changed, embedded) == (0, 1, [1])
+    assert "outside" in result.problems[0] and "lost.png" in result.problems[1]
     run.market.listings.iloc[[0]].assign(**{C.LISTING: "fresh"}).to_parquet(
         tmp_path / "listings" / "a.parquet"
     )
-    look = refresher.refresh()
-    assert (look.new, look.changed, embedded) == (1, 0, [1, 1])
+    result = refresher.refresh()
+    assert (result.new, result.changed, embedded) == (1, 0, [1, 1])
     opened, market = Run.open(run.path), Market.open(run.market.path)
     mine = market.photos[market.photos[C.LISTING] == "fresh"]
     assert [(market.path / path).suffix for path in mine[C.PATH]] == [".png", ".jpg", ".png"]  # by position
@@ -131,68 +119,44 @@ def test_a_photo_that_is_cut_short_or_missing_is_tried_again_by_the_next_refresh
     assert (result.published, result.photos_waiting, pictures.shown()) == (True, 0, 3)
 
 
-def test_each_wait_is_twice_the_one_before_and_after_a_day_a_photo_is_given_up(pictures, monkeypatch):
-    """Also where a query gives the row at each poll."""
-    tries, market, waiting, problems = [], pictures.run.market.path, pd.DataFrame(), {}
-
-    def lost(*_) -> None:
-        tries.append(minute)
-        raise PhotoProblem("is missing")
-
-    monkeypatch.setattr(photos, "locate", lost)
-    rows = pd.DataFrame({C.LISTING: ["1", None], C.PATH: ["late.png", None]})
-    for minute in sorted({2**power + more for power in range(13) for more in (-1, 0)} - {1}):  # of two days
-        changes = Changes()
-        frames = [Frame("the query of --photos", rows)] if minute < 2048 else []
-        photos.new_photos(market, frames, waiting, None, minute * 60.0, changes)
-        waiting = changes.waiting["photos"]
-        problems |= dict.fromkeys(changes.problems, minute)
-    assert tries == [0, *(2**power for power in range(1, 12))]
-    assert list(problems.values()) == [2048] and not len(waiting)
-
-
-def test_a_photo_whose_address_gave_none_is_fetched_by_the_next_refresh(pictures):
-    limits = Limits(private=True, delay=0.0, retries=0)
-    with hosting() as host:
-        table = pd.DataFrame({C.LISTING: [pictures.old], C.URL: [f"{host.url}/once-500/a.jpg"]})
-        table.to_csv(pictures.folder / "a.csv", index=False)
-        refresher = Refresher(pictures.run.path, pictures.sources, limits=limits)
-        result = refresher.refresh()
-        assert (result.published, result.photos_waiting) == (False, 1) and "status 500" in result.problems[0]
-        result = refresher.refresh()
-        assert (result.published, result.photos_waiting, host.photos) == (True, 0, 2)
-        refresher.refresh()
-        assert host.photos == 2 and pictures.shown() == 2
-
-
-def test_refreshes_that_publish_nothing_try_a_photo_for_a_day_too(pictures, monkeypatch):
-    """Each by a command of its own, as cron starts them."""
-    clock, problems = [1e9], []
+def test_a_photo_is_tried_again_every_ten_minutes_for_a_day(pictures, monkeypatch):
+    clock, tries = [1e9], []
     monkeypatch.setattr(refresher_module.time, "time", lambda: clock[0])
     rows = pd.DataFrame({C.LISTING: [pictures.old], C.PATH: ["late.png"]})
     rows.to_csv(pictures.folder / "a.csv", index=False)
-    for hour in (0, 1, 23, 25, 26, 50):
+    locate = photos.locate
+    monkeypatch.setattr(photos, "locate", lambda *given: tries.append(clock[0] - 1e9) or locate(*given))
+    refresher = Refresher(pictures.run.path, pictures.sources)  # `--every`
+    for second in (0, 60, 599, 600, 700, 1300):
+        clock[0] = 1e9 + second
+        refresher.refresh()
+    assert tries == [0, 600, 1300]
+    problems = []
+    for hour in (1, 23, 25, 26, 50):  # each by a command of its own, as cron starts them
         clock[0] = 1e9 + 3600 * hour
         result = Refresher(pictures.run.path, pictures.sources).refresh()
         assert not result.published and result.photos_waiting == (hour < 25)
         problems += [hour for _ in result.problems]
-    assert problems == [0, 25]
+    assert problems == [25]
     pictures.save("b.png", (30, 30, 200))
     rows.assign(**{C.PATH: "b.png"}).to_csv(pictures.folder / "b.csv", index=False)
-    assert (
-        Refresher(pictures.run.path, pictures.sources).refresh().published
-    )  # what is new is taken in as ever
+    assert Refresher(pictures.run.path, pictures.sources).refresh().published  # other photos are merged
+
+
+def test_photos_are_downloaded_again_after_an_error_and_never_from_this_machine(pictures):
+    with hosting() as host:
+        table = pd.DataFrame({C.LISTING: [pictures.old], C.URL: [f"{host.url}/once-500/a.jpg"]})
+        table.to_csv(pictures.folder / "a.csv", index=False)
+        result = Refresher(pictures.run.path, pictures.sources, limits=Limits()).refresh()
+        assert (result.published, result.photos_waiting, host.photos) == (False, 1, 0)
+        limits = Limits(private=True, delay=0.0, retries=0)
+        for published, waiting, fetched in ((False, 1, 1), (True, 0, 2), (False, 0, 2)):
+            result = Refresher(pictures.run.path, pictures.sources, limits=limits).refresh()
+            assert (result.published, result.photos_waiting, host.photos) == (published, waiting, fetched)
+        assert pictures.shown() == 2
 
 
 def test_a_damaged_state_is_an_error(pictures):
     (pictures.run.path / STATE).write_text("{")
     with pytest.raises(VibesError, match="remove it, and refresh again"):
         Refresher(pictures.run.path, pictures.sources).refresh()
-
-
-def test_an_address_of_this_machine_is_not_fetched(pictures):
-    with hosting() as host:
-        table = pd.DataFrame({C.LISTING: [pictures.old], C.URL: [f"{host.url}/ok/a.jpg"]})
-        table.to_csv(pictures.folder / "a.csv", index=False)
-        result = Refresher(pictures.run.path, pictures.sources, limits=Limits()).refresh()
-        assert (result.published, result.photos_waiting, host.photos) == (False, 1, 0)

@@ -1,4 +1,4 @@
-"""`vibes refresh` as a process: once, again and again, and stopped."""
+"""`vibes refresh` as a command: once, at an interval until it is stopped, and what it says of rows that it cannot use."""
 
 import json
 import signal
@@ -7,19 +7,23 @@ import sys
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
+from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
-from listing_vibes.cli import app
-from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.defects import Notes
 from listing_vibes.market.market import Market
+from listing_vibes.market.user_names import UserNames
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh import state
+from listing_vibes.serving.refresh.sources import Frame
+from listing_vibes.serving.refresh.state import REJECTED, save_rejected
 
 
 @pytest.mark.slow
-def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):
+def test_it_polls_until_it_is_stopped(trained, tmp_path):
     run = copied(trained, tmp_path)
     for name in ("events", "listings"):
         (tmp_path / name).mkdir()
@@ -32,11 +36,11 @@ def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):
         new_listings(run.market, 3).to_csv(tmp_path / "listings" / "a.csv", index=False)
         new_events(run.market, [], 9, 10).to_csv(tmp_path / "events" / "a.csv", index=False)
         new = events = 0
-        while new + events < 12:  # the files may fall into two looks
-            look = json.loads(process.stdout.readline())
-            assert "error" not in look, look
-            if look["published"]:
-                new, events = new + look["new"], events + look["events"]
+        while new + events < 12:  # two polls may share the files
+            result = json.loads(process.stdout.readline())
+            assert "error" not in result, result
+            if result["published"]:
+                new, events = new + result["new"], events + result["events"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 0
         assert process.stderr.read() == ""
@@ -44,34 +48,14 @@ def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):
     assert len(Run.open(run.path).listing_ids) == len(run.listing_ids) + 3
 
 
-@pytest.mark.slow
-def test_once_it_tells_in_one_line_what_it_did(trained, tmp_path):
-    run = copied(trained, tmp_path)
-    (tmp_path / "listings").mkdir()
-    new_listings(run.market, 2).to_csv(tmp_path / "listings" / "a.csv", index=False)
-    done = CliRunner().invoke(app, ["refresh", str(run.path), "--listings", str(tmp_path / "listings")])
-    assert done.exit_code == 0
-    (line,) = done.stderr.splitlines()
-    assert "version 1: 0 events of 0 users; listings 2 new, 0 changed" in line
-    (tmp_path / "listings" / "b.parquet").write_bytes(b"nothing")
-    done = CliRunner().invoke(app, ["refresh", str(run.path), "--listings", str(tmp_path / "listings")])
-    assert isinstance(done.exception, VibesError) and "b.parquet" in str(done.exception)
-
-
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ([], "no source to read"),
-        (["--events", "nowhere"], "neither a folder nor a query"),
-        (["--events", ".", "--every", "often"], "--every is 'often'"),
-    ],
+    "options", [[], ["--events", "nowhere"], ["--events", "SELECT 1"], ["--events", ".", "--every", "often"]]
 )
-def test_what_is_wrong_with_a_command_is_told(tmp_path, options, message):
-    done = CliRunner().invoke(app, ["refresh", str(tmp_path), *options])
-    assert isinstance(done.exception, VibesError) and message in str(done.exception)
+def test_a_wrong_option_is_refused(tmp_path, options):
+    vibes("refresh", tmp_path, *options, check=2)
 
 
-def test_it_says_which_files_it_wrote_and_where_the_next_rows_go(tiny_market, tmp_path):
+def test_once_it_says_in_one_line_what_it_did_and_which_files_it_wrote(tiny_market, tmp_path):
     market, new = tiny_market(photos=0), tmp_path / "new"
     events = pd.read_parquet(market / "events.parquet")
     events.to_csv(market / "events.csv", index=False)
@@ -79,14 +63,84 @@ def test_it_says_which_files_it_wrote_and_where_the_next_rows_go(tiny_market, tm
     embed_market(Market.open(market), tmp_path / "run", None)
     new.mkdir()
     events.iloc[:1].assign(user_id="new").to_csv(new / "a.csv", index=False)
-    command = ["refresh", str(tmp_path / "run"), "--events", str(new)]
-    done = CliRunner().invoke(app, [*command, "--json"])
-    assert json.loads(done.stdout)["wrote"] == {str(market / "events.parquet"): "events.csv"}
-    assert (
-        json.loads(done.stdout)["new_rows"] == {"events": str(new)} and not (market / "events.csv").exists()
+    (line,) = vibes("refresh", tmp_path / "run", "--events", new).stderr.splitlines()
+    assert "version 1: 1 event of 1 user" in line and str(market / "events.parquet") in line
+    assert not (market / "events.csv").exists()
+    assert json.loads(vibes("refresh", tmp_path / "run", "--events", new, "--json").stdout)["wrote"] == []
+    (new / "b.parquet").write_bytes(b"nothing")
+    assert "b.parquet" in vibes("refresh", tmp_path / "run", "--events", new, check=2).stderr
+
+
+@pytest.fixture
+def shop(bare, tmp_path) -> Run:
+    """A run whose market has events, and folders with rows of which several cannot be used."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    run = copied(bare, folder)
+    for name in ("events", "listings"):
+        (folder / name).mkdir()
+    ids = run.market.listings[C.LISTING]
+    listings = run.market.listings.iloc[:2].assign(**{C.LISTING: ["new-1", "new-2"], "amenities": "Wifi"})
+    listings.assign(price=["\x1b[2Jabc", "70"]).to_csv(folder / "listings" / "new.csv", index=False)
+    times = ["2024-02-01", "yesterday", "2024-02-02", None, "2024-02-03"]
+    events = pd.DataFrame(
+        {C.USER: ["a", "b", None, "c", "d"], C.LISTING: ids[:5], C.TIMESTAMP: times, "device": "tv"}
     )
-    events.iloc[:1].assign(user_id="newer").to_csv(new / "b.csv", index=False)
-    done = CliRunner().invoke(app, command)
-    assert str(market / "events.parquet") in done.stderr and f"into {new}" in done.stderr
-    done = CliRunner().invoke(app, [*command, "--json"])
-    assert json.loads(done.stdout)["wrote"] == {}
+    events.to_csv(folder / "events" / "new.csv", index=False)
+    return run
+
+
+@pytest.mark.slow
+def test_rejected_rows_are_named_as_check_names_them_and_stored_once(shop, tmp_path):
+    folder = shop.path.parent
+    command = ["refresh", shop.path, "--events", folder / "events", "--listings", folder / "listings"]
+    result = json.loads(vibes(*command, "--json").stdout)
+    assert (result["events"], result["new"], result["rejected"], result["unread"]) == (2, 2, 4, 0)
+    market = tmp_path / "same"  # a market of the same rows
+    market.mkdir()
+    for name in ("events", "listings"):
+        (market / f"{name}.csv").write_bytes((folder / name / "new.csv").read_bytes())
+    (market / "market.toml").write_bytes((shop.market.path / "market.toml").read_bytes())
+    checked = json.loads(vibes("check", market, "--json").stdout)["defects"]
+    by_check = {
+        line.split(" ", 1)[1] for line in checked if "is not a listing" not in line and "excluded" not in line
+    }
+    assert {line.split(" ", 1)[1] for line in result["problems"]} == by_check and len(by_check) == 4
+    for name in ("events", "listings"):
+        (folder / name / "new.csv").touch()  # read again
+    error = vibes(*command, "--strict", check=2).stderr
+    assert "\x1b" not in error and "\\x1b[2Jabc' is not a finite number" in error
+    assert "new-2" in Run.open(shop.path).listing_ids  # the valid rows are merged all the same
+    rows = pd.read_csv(shop.path / REJECTED)
+    assert list(zip(rows["file"], rows["row"], rows["column"], strict=True)) == [
+        ("new.csv", 1, "price"), ("new.csv", 2, C.TIMESTAMP), ("new.csv", 4, C.TIMESTAMP), ("new.csv", 3, C.USER),
+    ]  # fmt: skip
+    assert json.loads(rows["cells"][3]) == {
+        C.LISTING: shop.listing_ids[2], C.TIMESTAMP: "2024-02-02", "device": "tv",
+    }  # fmt: skip
+
+
+def test_only_the_newest_rejected_rows_are_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "MOST_REJECTED", 2)
+    for number in range(3):
+        frame = Frame("a.csv", pd.DataFrame({"price": [f"x{number}"]}))
+        notes = Notes("a.csv")
+        notes.add("price", pd.Series([True]).to_numpy(), frame.rows["price"], "is no number")
+        assert save_rejected(tmp_path, [(frame, notes.defects[0])], UserNames(tmp_path, False)) == 1
+    assert [json.loads(cells)["price"] for cells in pd.read_csv(tmp_path / REJECTED)["cells"]] == ["x1", "x2"]
+
+
+def test_check_writes_the_same_rows_and_can_be_strict(tiny_market, tmp_path):
+    path = tiny_market(photos=0)
+    assert vibes("check", path, "--strict").stderr == ""
+    events = pd.read_parquet(path / "events.parquet").astype({C.TIMESTAMP: "str"})
+    events.loc[[1, 4], C.TIMESTAMP] = "soon"
+    events.loc[4, C.USER] = None
+    events.assign(device="tv").to_parquet(path / "events.parquet", index=False)
+    vibes("check", path, "--strict", "--rejects", tmp_path / "out.csv", check=2)
+    rows = pd.read_csv(tmp_path / "out.csv")
+    assert rows[["row", "column"]].to_numpy().tolist() == [[2, C.TIMESTAMP], [5, C.TIMESTAMP], [5, C.USER]]
+    assert json.loads(rows["cells"][0])["device"] == "tv"
+    vibes("check", path, "--rejects", tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), rows, check_dtype=False)
+    assert len(Market.open(path).events) == len(events) - 2

@@ -1,4 +1,4 @@
-"""Who may send requests: hosts, a token, other sites' pages; and the headers of every response."""
+"""Who may send requests: hosts, a token, pages of other sites; and the headers of every response."""
 
 import base64
 
@@ -9,7 +9,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from listing_vibes.errors import VibesError
+from helpers.commands import vibes
 from listing_vibes.serving.service.access import (
     COOKIE,
     HOSTS,
@@ -57,19 +57,16 @@ def basic(password: str) -> str:
         ("localhost.evil.example.com", False), ("", False), ("127.1", False), ("[::1", True), ("shop.example.com@evil.com", False),
     ],
 )  # fmt: skip
-def test_names_have_to_be_allowed_and_addresses_always_are(host, allowed):
+def test_names_must_be_allowed_and_addresses_always_are(host, allowed):
     assert SHOP.allows(host) is allowed
     response = client(SHOP).get("/", headers={"host": host})
     assert response.status_code == (200 if allowed else 421)
     assert response.headers["x-content-type-options"] == "nosniff"
+    two = client(SHOP).get("/", headers=[("host", "localhost"), ("host", host)])
+    assert two.status_code == 421
 
 
-def test_two_hosts_are_refused():
-    response = client(SHOP).get("/", headers=[("host", "localhost"), ("host", "evil.example.com")])
-    assert response.status_code == 421
-
-
-def test_the_token_counts_in_the_header_alone():
+def test_only_the_bearer_token_counts():
     guarded = client(Access(SECRET.encode()))
     for headers in ({}, {"authorization": f"Bearer {SECRET}x"}, {"authorization": SECRET}, {"authorization": "Bearer"},
                     {"cookie": f"{COOKIE}={SECRET}"}, {"authorization": basic(SECRET)}):  # fmt: skip
@@ -81,7 +78,7 @@ def test_the_token_counts_in_the_header_alone():
 
 
 @pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
-def test_a_browser_sends_the_token_as_a_password_once_and_carries_a_cookie_then(scheme, secure):
+def test_a_browser_sends_the_token_as_a_password_once_and_then_a_cookie(scheme, secure):
     guarded, url = client(Access(SECRET.encode()), browser=True), f"{scheme}://localhost:8000/"
     prompt = guarded.get(url)
     assert prompt.status_code == 401 and prompt.headers["www-authenticate"].startswith("Basic ")
@@ -92,7 +89,7 @@ def test_a_browser_sends_the_token_as_a_password_once_and_carries_a_cookie_then(
     assert response.text == "hello" and SECRET not in cookie
     parts = {part.strip() for part in cookie.split(";")}
     assert {"HttpOnly", "SameSite=Strict"} <= parts and ("Secure" in parts) is secure
-    assert guarded.get(url).text == "hello"  # the client carries the cookie
+    assert guarded.get(url).text == "hello"  # the client sends the cookie
     assert talks(guarded, cookie=cookie.split(";")[0])
     other = client(Access(b"another-token-of-many-characters"), browser=True)
     assert other.get("/", headers={"cookie": cookie.split(";")[0]}).status_code == 401
@@ -101,50 +98,37 @@ def test_a_browser_sends_the_token_as_a_password_once_and_carries_a_cookie_then(
 @pytest.mark.parametrize(
     ("headers", "allowed"),
     [
-        ({}, True),
-        ({"origin": "http://localhost:8000", "sec-fetch-site": "same-origin"}, True),
-        ({"origin": "https://shop.example.com", "sec-fetch-site": "cross-site"}, True),
-        ({"sec-fetch-site": "none"}, True),
-        ({"origin": "http://evil.example.com"}, False),
-        ({"origin": "null"}, False),
-        ({"origin": "http://localhost:9999"}, False),
-        ({"origin": "http://["}, False),
-        ({"origin": "http://localhost:8000.evil.com"}, False),
-        ({"sec-fetch-site": "cross-site"}, False),
+        ({}, True), ({"origin": "http://localhost:8000", "sec-fetch-site": "same-origin"}, True), ({"sec-fetch-site": "none"}, True),
+        ({"origin": "https://shop.example.com", "sec-fetch-site": "cross-site"}, True), ({"origin": "http://evil.example.com"}, False),
+        ({"origin": "null"}, False), ({"origin": "http://localhost:9999"}, False), ({"origin": "http://["}, False),
+        ({"origin": "http://localhost:8000.evil.com"}, False), ({"sec-fetch-site": "cross-site"}, False),
         ({"sec-fetch-site": "same-site"}, False),
     ],
-)
-def test_a_page_of_another_site_posts_nothing_opens_no_socket_and_may_link_here(headers, allowed):
+)  # fmt: skip
+def test_a_page_of_another_site_posts_nothing_and_opens_no_socket_but_may_link_here(headers, allowed):
     guarded = client(SHOP)
     assert guarded.post("/", headers=headers).status_code == (405 if allowed else 403)
     assert guarded.get("/", headers=headers).status_code == 200
     assert talks(guarded, **headers) is allowed
 
 
-@pytest.mark.parametrize(
-    ("content_type", "expected"),
-    [
-        ("application/json", True), ("Application/JSON ; charset=utf-8", True), ("text/plain;x=json", False),
-        ("text/plain;x=application/json", False), ("multipart/form-data; boundary=json", False), ("", False),
-        ("application/jsonp", False), ("text/json", False),
-    ],
-)  # fmt: skip
-def test_only_the_media_type_itself_makes_json(content_type, expected):
-    assert is_json(content_type) is expected
+def test_only_the_media_type_itself_is_json():
+    for content_type in ("application/json", "Application/JSON ; charset=utf-8"):
+        assert is_json(content_type)
+    for content_type in (
+        "text/plain;x=json", "text/plain;x=application/json", "multipart/form-data; boundary=json", "", "application/jsonp",
+    ):  # fmt: skip
+        assert not is_json(content_type)
 
 
-@pytest.mark.parametrize(
-    ("host", "token", "warns"),
-    [
-        ("127.0.0.1", None, False), ("localhost", None, False), ("::1", None, False), ("0.0.0.0", None, True),
-        ("::", None, True), ("10.0.0.7", None, True), ("shop.example.com", None, True), ("0.0.0.0", SECRET.encode(), False),
-    ],
-)  # fmt: skip
-def test_listening_beyond_this_machine_without_a_token_is_warned_of(host, token, warns):
-    assert bool(exposure_warning(host, Access(token))) is warns
+def test_a_public_address_without_a_token_gives_a_warning():
+    for host in ("127.0.0.1", "localhost", "::1"):
+        assert not exposure_warning(host, Access())
+    for host in ("0.0.0.0", "::", "10.0.0.7", "shop.example.com"):
+        assert exposure_warning(host, Access()) and not exposure_warning(host, Access(SECRET.encode()))
 
 
-def test_the_environment_says_who_may_send_requests(monkeypatch):
+def test_the_environment_has_the_token_and_the_hosts(trained, monkeypatch):
     monkeypatch.delenv(TOKEN, raising=False)
     monkeypatch.setenv(HOSTS, " Shop.example.com, ,*.example.org ")
     assert Access.of_environment() == SHOP
@@ -152,5 +136,4 @@ def test_the_environment_says_who_may_send_requests(monkeypatch):
     access = Access.of_environment()
     assert access.knows(SECRET.encode()) and SECRET not in repr(access)
     monkeypatch.setenv(TOKEN, "short")
-    with pytest.raises(VibesError):
-        Access.of_environment()
+    vibes("serve", trained.path, "--port", "0", check=2)

@@ -1,4 +1,4 @@
-"""Real sockets against the server: who is waited for and how long, and who makes room when there is none."""
+"""Real sockets against the server: how long a client is waited for, and which connection closes when there is no room."""
 
 import asyncio
 import socket
@@ -14,7 +14,8 @@ from listing_vibes.serving.service import limits
 pytestmark = pytest.mark.slow
 
 MOST = 20
-ASK = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /body HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def make_app() -> FastAPI:
@@ -42,45 +43,41 @@ def make_app() -> FastAPI:
 
 @pytest.fixture(scope="module")
 def port():
-    patience = pytest.MonkeyPatch()
-    patience.setattr(limits, "READ_S", 3.0)  # a busy machine looks late
-    patience.setattr(limits, "WRITE_S", 1.0)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(limits, "READ_S", 3.0)  # a busy machine looks late
+    patch.setattr(limits, "WRITE_S", 1.0)
     with listening(make_app(), MOST) as port:
         yield port
-    patience.undo()
+    patch.undo()
 
 
-def opened(port: int, sent: bytes = b"", wait: float = 20) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", port), timeout=wait)
+def connect(port: int, sent: bytes = b"") -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
     client.sendall(sent)
     return client
 
 
 @contextmanager
 def many(port: int, count: int, sent: bytes):
-    clients = [opened(port, sent) for _ in range(count)]
-    try:
-        yield clients
-    finally:
-        for client in clients:
-            client.close()
+    with ExitStack() as stack:
+        yield [stack.enter_context(closing(connect(port, sent))) for _ in range(count)]
 
 
-def told(client: socket.socket) -> bytes:
-    """All that comes until the connection is closed or the answer is whole."""
-    found = b""
+def received(client: socket.socket) -> bytes:
+    """Return what arrives until the connection is closed or the response is complete."""
+    data = b""
     try:
         while part := client.recv(2**16):
-            found += part
-            if found.endswith((b'"quick"', b'"slow"', b"Unavailable")):
+            data += part
+            if data.endswith((b'"quick"', b'"slow"', b"Unavailable")):
                 break
     except ConnectionResetError:
         pass
-    return found
+    return data
 
 
 def is_closed(client: socket.socket) -> bool:
-    client.setblocking(False)  # a look at all of them must take no part of their time
+    client.setblocking(False)
     try:
         return client.recv(1) == b""
     except BlockingIOError:
@@ -89,69 +86,58 @@ def is_closed(client: socket.socket) -> bool:
         return True
 
 
-def test_half_open_connections_make_room_for_others(port):
-    with ExitStack() as held:
+def test_the_oldest_half_open_connections_are_closed_for_new_ones(port):
+    with ExitStack() as stack:
         rounds = []
         for _ in range(3):
-            rounds.append(held.enter_context(many(port, MOST, b"GET /quick HT")))
-            # Its answer says that those before it were read: within a round, who began to ask first is not always who came
-            # first, since many are accepted at once and read in whatever order their bytes are ready.
-            with closing(opened(port, ASK % b"quick")) as client:
-                assert told(client).endswith(b'"quick"')
-        closed = [[is_closed(one) for one in each] for each in rounds]
-        assert all(closed[0] + closed[1]) and closed[2].count(True) <= 3  # the oldest make room
+            rounds.append(stack.enter_context(many(port, MOST, b"GET /quick HT")))
+            # Its response says that those before it were read: within a round, they are read in any order.
+            with closing(connect(port, GET % b"quick")) as client:
+                assert received(client).endswith(b'"quick"')
+        closed = [[is_closed(client) for client in each] for each in rounds]
+        assert all(closed[0] + closed[1]) and closed[2].count(True) <= 3
 
 
-def test_who_is_being_answered_makes_no_room(port):
-    with closing(opened(port, ASK % b"slow")) as client, many(port, 3 * MOST, b"G"):
-        assert told(client).endswith(b'"slow"')
-
-
-def test_where_all_are_being_answered_one_more_is_refused_and_they_are_not(port):
-    with many(port, MOST, ASK % b"slow") as busy:
+def test_a_request_at_work_is_not_closed_and_where_all_are_one_more_is_refused(port):
+    with closing(connect(port, GET % b"slow")) as client, many(port, 3 * MOST, b"G"):
+        assert received(client).endswith(b'"slow"')
+    with many(port, MOST, GET % b"slow") as busy:
         time.sleep(0.3)
-        with closing(opened(port, ASK % b"quick")) as client:
-            assert b"503" in told(client)
-        assert all(told(one).endswith(b'"slow"') for one in busy)
+        with closing(connect(port, GET % b"quick")) as client:
+            assert b"503" in received(client)
+        assert all(received(client).endswith(b'"slow"') for client in busy)
 
 
 @pytest.mark.parametrize(
     "sent",
     [
-        b"", b"GET /quick HT", b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12",
-        ASK % b"quick" + b"\r\n", b"POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc",
+        b"", b"GET /quick HT", POST + b"Content-Length: 10\r\n\r\n12", GET % b"quick" + b"\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc",
     ],
 )  # fmt: skip
-def test_nobody_is_waited_for_without_end(port, sent):
-    with closing(opened(port, sent)) as client:
+def test_an_incomplete_request_is_closed_in_time(port, sent):
+    with closing(connect(port, sent)) as client:
         begin = time.monotonic()
-        found = told(client)
-        if found:
-            found = told(client)  # after the answer, nothing more comes
+        if received(client):
+            received(client)  # after the response nothing more comes
         assert time.monotonic() - begin < 8
 
 
-def test_who_sends_a_little_every_moment_is_not_waited_for_either(port):
-    with closing(opened(port, b"GET /quick HTTP/1.1\r\n")) as client, pytest.raises(OSError):
-        for number in range(100):
-            client.sendall(b"a%d: b\r\n" % number)
-            time.sleep(0.1)
+@pytest.mark.parametrize(("line", "pause"), [(b"a: b\r\n", 0.1), (b"a: " + b"b" * 2**15 + b"\r\n", 0.01)])
+def test_headers_without_end_are_refused_slow_or_large(port, line, pause):
+    with closing(connect(port, b"GET /quick HTTP/1.1\r\n")) as client, pytest.raises(OSError):
+        for _ in range(100):
+            client.sendall(line)
+            time.sleep(pause)
+    with closing(connect(port, GET % b"quick")) as client:
+        assert received(client).endswith(b'"quick"')
 
 
-def test_who_reads_nothing_is_not_waited_for(port):
+def test_a_client_that_does_not_read_is_closed(port):
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.settimeout(20)
         client.connect(("127.0.0.1", port))
-        client.sendall(ASK % b"large" * 2)  # the second is being answered as long as the first is not read
+        client.sendall(GET % b"large" * 2)  # the second is at work as long as the first is not read
         time.sleep(4)
-        assert len(told(client)) < 2**24
-
-
-def test_headers_without_end_are_refused(port):
-    with closing(opened(port, b"GET /quick HTTP/1.1\r\n")) as client, pytest.raises(OSError):
-        for _ in range(100):
-            client.sendall(b"a: " + b"b" * 2**15 + b"\r\n")
-            time.sleep(0.01)
-    with closing(opened(port, ASK % b"quick")) as client:
-        assert told(client).endswith(b'"quick"')
+        assert len(received(client)) < 2**24

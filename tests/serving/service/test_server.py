@@ -22,10 +22,9 @@ from helpers.copies import copied
 from helpers.newcomers import new_events
 from helpers.serving import ask, running
 from listing_vibes.run.versions import STATES
-from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.forget import forget
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
-from listing_vibes.serving.service.access import TOKEN
 from listing_vibes.serving.service.server import END_S
 
 pytestmark = pytest.mark.slow
@@ -83,38 +82,14 @@ def test_many_clients_are_answered_together_and_the_service_ends_in_order(server
         assert not any(isinstance(future.exception(), AssertionError) for future in late)
 
 
-@pytest.mark.parametrize("descriptors", [None, 256])
-def test_half_open_connections_stop_nobody(trained, descriptors):
+def test_half_open_connections_stop_no_client_where_few_files_may_be_open(trained):
     with (
-        running(trained.path, descriptors=descriptors) as (process, address),
+        running(trained.path, descriptors=256) as (process, address),
         half_open(address, 1500),
     ):
         for _ in range(5):
             assert ask(address, "/health")["status"] == "ok"
-        assert psutil.Process(process.pid).num_fds() < (descriptors or 2048)
-
-
-def test_a_body_of_empty_lists_neither_holds_others_up_nor_fills_the_memory(server, trained):
-    process, address = server
-    body = b'{"photos": [' + b"[]," * (10 * 2**20) + b"[]]}"
-    before = psutil.Process(process.pid).memory_info().rss
-
-    def attack(_: int) -> int:
-        request = urllib.request.Request(address + "/embed", body, {"content-type": "application/json"})
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(request, timeout=120)
-        return refused.value.code
-
-    with ThreadPoolExecutor(4) as pool:
-        attacks = [pool.submit(attack, number) for number in range(8)]
-        slowest, most = 0.0, 0
-        while not all(future.done() for future in attacks):
-            begin = time.monotonic()
-            ask(address, f"/similar/{trained.listing_ids[0]}?k=3")
-            slowest = max(slowest, time.monotonic() - begin)
-            most = max(most, psutil.Process(process.pid).memory_info().rss - before)
-        assert {future.result() for future in attacks} <= {422, 503}
-    assert slowest < 5 and most < 2**29
+        assert psutil.Process(process.pid).num_fds() < 256
 
 
 def test_at_the_end_waiting_requests_are_answered_or_refused_in_time(server):
@@ -152,22 +127,6 @@ def test_at_the_end_waiting_requests_are_answered_or_refused_in_time(server):
         assert stop(process) == ""
         statuses = {future.result() for future in asked}
     assert 200 in statuses and statuses <= {200, 503}
-
-
-def test_a_token_and_an_allowed_host_are_asked_for(trained, monkeypatch):
-    token = "a-token-of-many-characters"
-    with running(trained.path, **{TOKEN: token}) as (process, address):
-        bearer = {"Authorization": f"Bearer {token}"}
-        for headers, status in (({}, 401), (bearer | {"Host": "evil.example.com"}, 421), (bearer, 200)):
-            request = urllib.request.Request(address + "/health", None, headers)
-            try:
-                with urllib.request.urlopen(request) as response:
-                    assert response.status == status
-            except urllib.error.HTTPError as refused:
-                assert refused.code == status
-        assert token not in " ".join(psutil.Process(process.pid).cmdline())
-    monkeypatch.setenv(TOKEN, "short")
-    assert "at least 16" in vibes("serve", trained.path, "--port", "0", check=2).stderr
 
 
 def test_a_port_that_is_taken_is_one_sentence(trained):

@@ -111,10 +111,7 @@ def status(result: RefreshResult) -> str:
             f"{result.seconds:.1f} s",
         ]
     if result.wrote:
-        places = [f"{table} into {place}" for table, place in result.new_rows.items()]
-        parts.append(
-            f"wrote {', '.join(result.wrote)}; put the next {', '.join(places)}, not into these files"
-        )
+        parts.append(f"wrote {', '.join(result.wrote)}")
     if result.waiting:
         parts.append(f"{count(result.waiting, 'event waits', 'events wait')} for the listing or the time")
     if result.photos_waiting:

@@ -23,7 +23,8 @@ from listing_vibes.market.photo_urls import with_paths
 from listing_vibes.market.values import as_ids, to_numbers, with_points
 from listing_vibes.run.run import Run
 
-NAMES = ("market.toml", *TABLES)
+TOML = "market.toml"
+NAMES = (TOML, *TABLES)
 MOMENTS = (C.PUBLISHED, C.EXPIRES, C.TIMESTAMP)
 EVENT_COLUMNS = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)
 
@@ -130,21 +131,19 @@ def write_tables(
             copy_file(source, folder / source.name)
 
 
-def table_digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of `market.toml` and of each table in a folder, by name."""
-    files = {name: _file(folder, name) for name in NAMES}
-    return {name: file_sha256(file) for name, file in files.items() if file is not None}
-
-
 def replaceable(run: Run, replaced: Mapping[str, str]) -> dict[str, str]:
     """Return the digests of the files that the next state of `run` may replace in the market's folder: its tables and earlier ones."""
-    ours = table_digests(run.market.tables)
-    lie = table_digests(run.market_on_disk.path)
-    return {name: item for name, item in lie.items() if item in (ours.get(name), replaced.get(name))}
+    ours, stored = _digests(run.market.tables), _digests(run.market_on_disk.path)
+    return {
+        name: digest
+        for name, files in stored.items()
+        for digest in files.values()
+        if digest in (*ours.get(name, {}).values(), replaced.get(name))
+    }
 
 
-def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str | None]:
-    """Write the tables of the run's state into the market's folder, file by file; return the written files, each with the file it replaced.
+def update_market_folder(run: Run, replaced: Mapping[str, str]) -> list[str]:
+    """Write the tables of the run's state into the market's folder, file by file; return the written files.
 
     Readers of the run read its version. The folder is updated so that all other commands on the market see the new rows, too. After
     an interruption the next call completes the update.
@@ -155,7 +154,7 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str
     Raises:
         VibesError: a file was changed by something else, or the folder cannot be written.
     """
-    folder, tables = run.market_on_disk.path, run.market.tables
+    folder, tables, written = run.market_on_disk.path, run.market.tables, list[str]()
     if not os.access(folder, os.W_OK):  # checked before anything is published
         raise VibesError(
             f"{folder} cannot be written, and a refresh brings the market's tables up to date, too; make the folder writable, "
@@ -165,39 +164,30 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> dict[str, str
     if tables == folder:
         if run.market_changed:
             raise changed_market(run)
-        return {}
-    for name in TABLES:  # a killed refresh may have copied the Parquet file without removing the CSV
-        if len(table_files(folder, name)) > 1:
-            _remove_others(folder, _file(tables, name), replaced.get(name))
-    ours, lie, written = table_digests(tables), table_digests(folder), dict[str, str | None]()
-    if any(lie.get(name) not in (ours.get(name), replaced.get(name)) for name in NAMES):
-        raise changed_market(run)
-    for name in ours:
-        source, before = _file(tables, name), _file(folder, name)
-        if source is None or lie.get(name) == ours[name]:
-            continue
-        copy_file(source, folder / source.name)
-        written[str(folder / source.name)] = None if before is None else before.name
-        if name in TABLES:
-            _remove_others(folder, source, lie.get(name))
+        return written
+    ours, stored = _digests(tables), _digests(folder)
+    for name in NAMES:
+        digests, allowed = stored.get(name, {}).values(), {*ours.get(name, {}).values(), replaced.get(name)}
+        is_missing = not digests and name in ours and name in replaced
+        if is_missing or any(digest not in allowed for digest in digests):
+            raise changed_market(run)
+    for name, files in ours.items():
+        for source, digest in files.items():
+            before = stored.get(name, {})
+            if digest not in before.values():
+                copy_file(tables / source, folder / source)
+                written.append(str(folder / source))
+            for other in before:  # such as the CSV file that a Parquet file replaces
+                if other != source:
+                    (folder / other).unlink(missing_ok=True)
     return written
 
 
-def _remove_others(folder: Path, source: Path | None, replaced: str | None) -> None:
-    """Remove the file with the digest `replaced` of a table whose file is now `source`."""
-    if source is None or not (folder / source.name).is_file():
-        return
-    if file_sha256(folder / source.name) != file_sha256(source):
-        return
-    for file in table_files(folder, source.name.partition(".")[0]):
-        if file.name != source.name and file_sha256(file) == replaced:
-            file.unlink(missing_ok=True)
-
-
-def _file(folder: Path, name: str) -> Path | None:
-    if name in TABLES:
-        return find_table(folder, name)
-    return folder / name if (folder / name).is_file() else None
+def _digests(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the sha256 of each file of `market.toml` and of each table in a folder, by name and file."""
+    files = {name: table_files(folder, name) for name in TABLES}
+    files |= {TOML: [folder / TOML] if (folder / TOML).is_file() else []}
+    return {name: {file.name: file_sha256(file) for file in found} for name, found in files.items() if found}
 
 
 def changed_market(run: Run) -> VibesError:

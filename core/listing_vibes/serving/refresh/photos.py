@@ -1,7 +1,6 @@
 """Photo files of new listings, copied into the market and named by the hash of their content or URL.
 
-A photo that cannot be read or fetched is retried at the next poll and then with exponential backoff, until it has waited
-`PATIENCE_S`. The first refresh of a process retries all of them at once.
+A photo that cannot be read or fetched waits: it is retried every `RETRY_S`, and by the first refresh of a process, for a day.
 """
 
 from __future__ import annotations
@@ -28,17 +27,10 @@ from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame
 from listing_vibes.words import count
 
-#: Seconds after which a photo that still fails is dropped: a day.
-PATIENCE_S = 86_400.0
-#: Columns of photos that wait: the frame that named it, where its path starts, when it first failed and when it was last tried.
-FRAME, FOLDER, SINCE, TRIED = "frame", "folder", "since", "tried"
-
-
-def is_due(waiting: pd.DataFrame, now: float) -> np.ndarray:
-    """Return which (n,) bool of the waiting photos are due for a retry at `now`, in seconds since 1970."""
-    if waiting.empty:
-        return np.zeros(0, bool)
-    return np.asarray(now - waiting[TRIED] >= waiting[TRIED] - waiting[SINCE])
+#: Seconds between two tries of the photos that wait, and after which a photo that still fails is dropped: a day.
+RETRY_S, PATIENCE_S = 600.0, 86_400.0
+#: Columns of photos that wait: the folder in which their path starts ("" for the market), and when they first failed.
+FOLDER, SINCE = "folder", "since"
 
 
 def new_photos(
@@ -48,59 +40,49 @@ def new_photos(
     limits: Limits | None,
     now: float,
     changes: Changes,
-    all_due: bool = False,
+    is_due: bool = True,
 ) -> pd.DataFrame:
-    """Return the photos of `frames` and the due ones of `waiting`: `listing_id, path`; those that wait now are set in `changes`."""
-    due = is_due(waiting, now) | all_due
-    waits, parts = [waiting[~due]], [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")]
-    given_up: list[Defect] = []
-    for (name, folder), rows in waiting[due].groupby([FRAME, FOLDER], sort=False) if due.any() else ():
-        rows = rows.reset_index(drop=True)
-        frame = Frame(name, rows[[C.LISTING, C.PATH, C.URL]], folder=Path(folder) if folder else None)
-        result, failed, defects = photo_rows(market, frame, limits)
-        parts.append(result)
-        is_old = (now - rows[SINCE].iloc[failed] >= PATIENCE_S).to_numpy(bool)
-        waits.append(rows.iloc[failed][~is_old].assign(**{TRIED: now}))
-        given_up += [defect for defect, old in zip(defects, is_old, strict=True) if old]
-    if given_up:
+    """Return the photos of `frames`, and of `waiting` if these are due: `listing_id, path`; those that wait now are set in `changes`."""
+    photos, waits, dropped = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], [], list[Defect]()
+    if not is_due:
+        waits.append(waiting)
+    elif len(waiting):
+        for folder, rows in waiting.groupby(FOLDER, sort=False):
+            frame = Frame(
+                "waiting", rows[[C.LISTING, C.PATH, C.URL]], folder=Path(folder) if folder else None
+            )
+            ready, failed, defects = photo_rows(market, frame, limits)
+            is_old = (now - rows[SINCE].iloc[failed] >= PATIENCE_S).to_numpy(bool)
+            photos.append(ready)
+            waits.append(rows.iloc[failed][~is_old])
+            dropped += [defect for defect, old in zip(defects, is_old, strict=True) if old]
+    if dropped:
         changes.problems.append(
-            f"{count(len(given_up), 'photo')} could not be read or fetched for a day and {'is' if len(given_up) == 1 else 'are'} "
-            f"dropped, the first '{given_up[0].value}' {given_up[0].message}. Correct the files or URLs, and deliver the rows again."
+            f"{count(len(dropped), 'photo')} could not be read or fetched for a day and dropped, the first: '{dropped[0].value}' "
+            f"{dropped[0].message}. Correct the files or URLs, and deliver the rows again."
         )
     for frame in frames:
         try:
             if len(frame.rows):
-                frame = _without_waiting(frame, waiting)
-                result, failed, defects = photo_rows(market, frame, limits)
-                parts.append(result)
+                ready, failed, defects = photo_rows(market, frame, limits)
+                photos.append(ready)
                 waits.append(_rows_that_wait(frame, now).iloc[failed].dropna(subset=[C.PATH]))
                 changes.defects += [(frame, defect) for defect in defects]
         except VibesError as error:
             changes.problems.append(str(error))
             continue
         changes.taken.append(("photos", frame))
-    rows = pd.concat(waits, ignore_index=True)
+    rows = pd.concat(waits, ignore_index=True) if waits else waiting[:0]
     changes.wait("photos", rows.drop_duplicates([FOLDER, C.LISTING, C.PATH]) if len(rows) else rows)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _without_waiting(frame: Frame, waiting: pd.DataFrame) -> Frame:
-    """Return the rows of a frame without those that wait: a query returns them at each poll, but they have their own retry times."""
-    require(with_paths(frame.rows), Path(frame.name), (C.LISTING, C.PATH))
-    rows = frame.rows.reset_index(drop=True)
-    if len(waiting):
-        keys = [FOLDER, C.LISTING, C.PATH]
-        mine = pd.MultiIndex.from_frame(_rows_that_wait(Frame("", rows, folder=frame.folder), 0.0)[keys])
-        rows = rows[~mine.isin(pd.MultiIndex.from_frame(waiting[keys]))].reset_index(drop=True)
-    return Frame(frame.name, rows, frame.key, frame.mark, frame.folder)
+    return pd.concat(photos, ignore_index=True)
 
 
 def _rows_that_wait(frame: Frame, now: float) -> pd.DataFrame:
     """Return the rows of a frame in the format of waiting photos."""
-    rows = with_paths(frame.rows).reindex(columns=[C.LISTING, C.PATH, C.URL])
+    rows = with_paths(frame.rows.reset_index(drop=True)).reindex(columns=[C.LISTING, C.PATH, C.URL])
     rows = rows.assign(**{C.LISTING: as_ids(rows[C.LISTING])}).astype({C.PATH: "str", C.URL: "str"})
     folder = "" if frame.folder is None else str(frame.folder.resolve())
-    return rows.assign(**{FRAME: frame.name, FOLDER: folder, SINCE: now, TRIED: now})
+    return rows.assign(**{FOLDER: folder, SINCE: now})
 
 
 def photo_rows(

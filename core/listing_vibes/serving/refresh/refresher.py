@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from listing_vibes.defaults import K
@@ -27,6 +28,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.folder import PUSHES
@@ -36,6 +38,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces, spaces_of, stored_vectors
 from listing_vibes.run.versions import building, publish, stamp_of, sweep
 from listing_vibes.serving.batch.job import fingerprint_of
+from listing_vibes.serving.batch.list_table import list_schema, list_table
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
     day_first,
@@ -49,13 +52,14 @@ from listing_vibes.serving.refresh.market_tables import (
     write_tables,
 )
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings, merge_photos
-from listing_vibes.serving.refresh.photos import is_due, new_photos
-from listing_vibes.serving.refresh.pushes import updated_pushes
+from listing_vibes.serving.refresh.photos import RETRY_S, new_photos
 from listing_vibes.serving.refresh.sources import Poll, Source
 from listing_vibes.serving.refresh.state import RefreshState, load_waiting, save_rejected, save_waiting
 
 #: Tables in the order of reading: a listing is written before its first event, so events are read first.
 ORDER = ("events", "photos", "listings")
+#: Batch size of users whose lists are made.
+USERS = 1024
 
 
 class Stopped(Exception):
@@ -74,8 +78,7 @@ class RefreshResult:
         problems: rows, files and queries that could not be used unchanged, one sentence each.
         unread: how many of the problems are files and queries that could not be used at all.
         rejected: number of rows that were left out, or merged without one of their cells; they are in the run's `rejected.csv`.
-        wrote: written files of the market, each with the name of the file that it replaced.
-        new_rows: by table, the source that the next rows belong in, instead of the files of the market.
+        wrote: written files of the market.
     """
 
     version: int
@@ -91,8 +94,7 @@ class RefreshResult:
     problems: list[str] = field(default_factory=list)
     unread: int = 0
     rejected: int = 0
-    wrote: dict[str, str | None] = field(default_factory=dict)
-    new_rows: dict[str, str] = field(default_factory=dict)
+    wrote: list[str] = field(default_factory=list)
 
 
 class Refresher:
@@ -139,14 +141,12 @@ class Refresher:
                     polls[name] = source.poll(state.marks.get(name, {}).get(source.place, {}))
                     self.tick()
             result = RefreshResult(stamp_of(self.path).number)
-            result.new_rows = {name: source.place for name, source in self.sources.items()}
             result.problems = [problem for poll in polls.values() for problem in poll.problems]
             result.unread = len(result.problems)
-            due = (
-                _is_due(waiting["events"], state.polled, started) or is_due(waiting["photos"], started).any()
-            )
+            retry = self._is_first or started - state.photos_tried >= RETRY_S
+            due = _is_due(waiting["events"], state.polled, started) or (retry and len(waiting["photos"]))
             if self._is_first or due or any(poll.frames for poll in polls.values()):
-                self._take_in(state, polls, waiting, result)
+                self._take_in(state, polls, waiting, result, started, retry)
                 self._is_first = False
             result.waiting, result.photos_waiting = len(waiting["events"]), len(waiting["photos"])
             state.polled = started
@@ -160,8 +160,14 @@ class Refresher:
         polls: dict[str, Poll],
         waiting: dict[str, pd.DataFrame],
         result: RefreshResult,
+        now: float,
+        retry: bool,
     ) -> None:
-        """Merge the polled rows, publish the changes, and update `state` and `waiting` for the next refresh."""
+        """Merge the polled rows, publish the changes, and update `state` and `waiting` for the next refresh.
+
+        Args:
+            now: seconds since 1970; retry: whether to try the photos that wait again.
+        """
         run = Run.open(self.path)
         if self.blend is not None:
             run.additions(self.blend)  # raises now if the blend was not fitted
@@ -169,7 +175,8 @@ class Refresher:
         if not len(run.listing_ids) or run.market.listings[C.LISTING].tolist() != run.listing_ids:
             raise changed_market(run)
         config = pinned_config(run.market)
-        changes = self._merge(run.market, config, state, polls, waiting)
+        changes = self._merge(run.market, config, state, polls, waiting, now, retry)
+        state.photos_tried = now if retry else state.photos_tried
         result.problems += changes.problems
         result.unread = len(result.problems)
         result.problems += [str(defect) for _, defect in changes.defects]
@@ -202,6 +209,8 @@ class Refresher:
         state: RefreshState,
         polls: dict[str, Poll],
         waiting: dict[str, pd.DataFrame],
+        now: float,
+        retry: bool,
     ) -> Changes:
         frames = {name: polls[name].frames if name in polls else [] for name in ORDER}
         # Tables written by a refresh no longer show the original date format.
@@ -223,8 +232,8 @@ class Refresher:
         ids = pd.Index([*market.listings[C.LISTING], *changes.new])
         if frames["photos"] or len(waiting["photos"]):
             rows = new_photos(
-                market.path, frames["photos"], waiting["photos"], self._limits, time.time(), changes, self._is_first
-            )  # fmt: skip
+                market.path, frames["photos"], waiting["photos"], self._limits, now, changes, retry
+            )
             merge_photos(typed_photos(market), ids, rows, changes)
         if frames["events"] or len(waiting["events"]):
             raw = raw_table(market, "events")
@@ -298,6 +307,33 @@ def _is_due(waiting: pd.DataFrame, since: float, now: float) -> bool:
         return False
     begin, end = (pd.Timestamp(moment, unit="s", tz="UTC") for moment in (since, now))
     return bool(waiting[C.TIMESTAMP].between(begin, end).any())
+
+
+def updated_pushes(
+    before: pd.DataFrame, run: Run, users: Sequence[str], k: int, name: str, blend: str | None = None
+) -> pa.Table:
+    """Return the table of pushes: new lists of `run.recommend` for `users`, and the lists in `before` for others.
+
+    Listings that are no longer active are removed from the earlier lists.
+
+    Args:
+        run: the state to be published, with its market and its model.
+        name: the name of the run in the rows.
+        blend: the blend, see `Run.recommend`.
+    """
+    market, at = run.market, run.after_last_event
+    ids, schema = np.array(run.listing_ids, dtype=object), list_schema(C.USER, market.timed)
+    rest = before[~before[C.USER].isin(users) & before["candidate_id"].isin(ids[run.catalogue.live(at)])]
+    rest = rest.assign(rank=rest.groupby(C.USER).cumcount() + 1)
+    parts = [pa.Table.from_pandas(rest, schema, preserve_index=False)]
+    recommender = run.recommender(blend=blend)
+    for first in range(0, len(users), USERS):
+        # A log of these users only: building that of all users would sort all events.
+        events = market.events[market.events[C.USER].isin(users[first : first + USERS])]
+        log = EventLog.from_frame(events, market)
+        lists = recommender.recommend(log, log.start[:-1], log.start[1:], at, k)
+        parts.append(list_table(schema, log.users, ids, lists, name, at))
+    return pa.concat_tables(parts)
 
 
 def copy_model(run: Run, built: Path) -> None:

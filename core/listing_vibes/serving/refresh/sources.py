@@ -37,9 +37,11 @@ from listing_vibes.serving.places import FILE, is_database, shown_place
 Marks = dict[str, Any]  # JSON
 #: Seconds without a modification after which a CSV file without a final newline counts as complete.
 SETTLED_S = 10.0
-#: Names that storages use for the version of a file, and for its modification time.
-STAMPS = ("ETag", "etag", "md5Hash", "crc32c", "mtime", "LastModified", "last_modified", "updated", "created")
-WRITTEN = ("LastModified", "last_modified", "updated", "mtime", "created")
+#: Names that storages use for the digest of a file, and for its modification time.
+DIGEST, WRITTEN = (
+    ("ETag", "etag", "md5Hash"),
+    ("LastModified", "last_modified", "updated", "mtime", "created"),
+)
 #: Suffix of journals of earlier versions, which are not read but reported.
 JSON_LINES = ".jsonl"
 CURSOR = "cursor"
@@ -134,9 +136,8 @@ class FileSource:
         for path, entry in self._folder.find((*TABLE_SUFFIXES, JSON_LINES)).items():
             name = self._folder.inside(path)
             file, size = self._folder / name, int(entry.get("size") or 0)
-            written, stamp = (
-                next((str(entry[key]) for key in keys if entry.get(key)), "") for keys in (WRITTEN, STAMPS)
-            )
+            written = next((str(entry[key]) for key in WRITTEN if entry.get(key)), "")
+            stamp = next((str(entry[key]) for key in DIGEST if entry.get(key)), written)
             if file.local is not None:
                 try:
                     status = file.local.stat()  # follows links; precise to the nanosecond
@@ -161,8 +162,7 @@ def _refuse_unfinished(file: Place) -> None:
         stream.seek(-1, 2)
         if stream.read(1) != b"\n":
             raise VibesError(
-                f"{path} is being written: its last line has no newline. It is read at the next poll, or {SETTLED_S:.0f} s after "
-                "its last modification."
+                f"{path} is being written: its last line has no newline. It is read at a later poll."
             )
 
 
@@ -175,7 +175,7 @@ class StoreSource:
     def poll(self, marks: Marks) -> Poll:
         """See `Source`."""
         result = Poll()
-        result.frames += _posted_events(self._database, "events", marks, result.marks)
+        result.frames = _posted_events(self._database, "events", marks, result.marks)
         return result
 
 
@@ -283,13 +283,11 @@ def source_of(name: str, given: str, database: str | None) -> Source:
     if is_address(given):
         return FileSource(given, f"--{name}")
     query = query_of(given, name)
-    if QUERY.match(query):
-        if database is None:
-            raise VibesError(f"--{name} is a query; give its database with --database.")
+    if QUERY.match(query) and database is not None:
         return SqlSource(database, query, name)
     if not Path(given).is_dir():
         raise VibesError(
-            f"--{name} '{given}' is neither a folder nor a query; give the folder that new tables are put into, or "
-            "SELECT ... together with --database."
+            f"--{name} '{given}' is neither a folder nor a query with --database; give the folder that new tables are put into, or "
+            "SELECT ... and its database."
         )
     return FileSource(given, f"--{name}")

@@ -37,7 +37,7 @@ class RefreshState:
         earlier: the marks from before the run was embedded again.
         day_first: by column whether the day comes first in dates of the original tables, before they became Parquet.
         replaced: digests of the files in the market's folder that the published state replaces.
-        polled: time of the last poll, seconds since 1970.
+        polled: time of the last poll, seconds since 1970; photos_tried: when the photos that wait were last tried.
     """
 
     embedded: list[Any] = field(default_factory=list)
@@ -46,6 +46,7 @@ class RefreshState:
     day_first: dict[str, bool] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
     polled: float = 0.0
+    photos_tried: float = 0.0
 
     @classmethod
     def load(cls, run: Path) -> RefreshState:

@@ -38,7 +38,7 @@ from listing_vibes.serving.refresh.refresher import copy_model, copy_vectors, ma
 from listing_vibes.serving.refresh.sources import JSON_LINES
 from listing_vibes.serving.refresh.state import RefreshState
 
-#: Seconds to wait for the readers of an old snapshot: a service polls for a newer state every 2 seconds.
+#: Seconds to wait for the readers of an old version: a service polls for a newer one every 2 seconds.
 PATIENCE_S = 30.0
 #: Seconds to wait for another writer of the run, such as a `vibes refresh --every` in the middle of a refresh.
 WAIT_S = 300.0
@@ -88,7 +88,7 @@ class UsersToForget:
 def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> Forgotten:
     """Remove users from `run` and its market, and from the runs, lists and tables in the places `also`.
 
-    First a state of the run without the users is published, as by a refresh; then the market's own tables are replaced, each by
+    First a version of the run without the users is published, as by a refresh; then the market's own tables are replaced, each by
     a rename, and the versions with rows of the users are removed. After an interruption the same call completes the removal. The
     model is not changed.
 
@@ -98,9 +98,8 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
     """
     market, done = Run.open(run).market_on_disk, Forgotten()  # an open run would pin its version
     who = UsersToForget(users, market.names)
-    named = [str(place) for place in also]
-    databases = [place for place in named if is_database_url(place)]
-    elsewhere = [Path(place) for place in named if not is_database_url(place)]
+    databases = [str(place) for place in also if is_database_url(str(place))]
+    elsewhere = [Path(place) for place in also if not is_database_url(str(place))]
     if databases and VARIABLE in os.environ:
         who.also_named_by(UserNames(Path(), True))
     for place in elsewhere:
@@ -113,7 +112,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
     sweep_left(Path(gettempdir()))  # copies left by a refresh that was killed
     places = [run, market.path, *elsewhere]
     runs = {
-        item.resolve(): item for item in (run, *(result for place in elsewhere for result in _runs_in(place)))
+        item.resolve(): item for item in (run, *(path for place in elsewhere for path in _runs_in(place)))
     }
     # All runs stay locked until the last table is written: a refresh in between would add these users again.
     with ExitStack() as locks:
@@ -122,11 +121,9 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
         for item in runs.values():
             _forget_in_run(item, who, done)
             places.append(Run.open(item).market_on_disk.path)
-        results = [(place, table) for place in places for table in _tables_in(place)]
-        for path in dict.fromkeys(
-            table.resolve() for place, table in results if not _is_of_state(table, place)
-        ):
-            _forget_in_table(path, who, done)
+        tables = [t.resolve() for place in places for t in _tables_in(place) if not _is_of_version(t, place)]
+        for table in dict.fromkeys(tables):
+            _forget_in_table(table, who, done)
         files = (path for place in places for path in (place.rglob(DATABASE) if place.is_dir() else [place]))
         for database in (*databases, *(str(path) for path in files if is_database(str(path)))):
             if count := _forget_in_database(database, who):
@@ -145,11 +142,11 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
 def _runs_in(place: Path) -> list[Path]:
     """Return the run folders at and below a place."""
     result = [path.parent for path in place.rglob("run.toml")] if place.is_dir() else []
-    return [folder for folder in result if not _is_of_state(folder, place)]
+    return [folder for folder in result if not _is_of_version(folder, place)]
 
 
-def _is_of_state(path: Path, place: Path) -> bool:
-    """Return whether a path in a place belongs to a published state of a run there."""
+def _is_of_version(path: Path, place: Path) -> bool:
+    """Return whether a path in a place belongs to a published version of a run there."""
     return STATES.folder in path.relative_to(place).parts
 
 
@@ -162,21 +159,21 @@ def _tables_in(folder: Path) -> Iterator[Path]:
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if path.name.endswith(JSON_LINES) and path.is_file() and f'"{C.USER}"'.encode() in path.read_bytes():
             raise VibesError(
-                f"{path} names users in lines of JSON, a format that is not read any more; remove it and run the same command again."
+                f"{path} names users in lines of JSON, which are not read any more; remove it and run the same command again."
             )
         if path.name.endswith(TABLE_SUFFIXES) and path.is_file():
             yield path
 
 
 def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
-    """Publish a state of a locked run without the users, if the run has its own tables or its market did not change."""
+    """Publish a version of a locked run without the users, if the run has its own tables or its market did not change."""
     run = Run.open(path)
+    market = run.market_on_disk
     if run.has_model:
         done.runs.append(str(path))
-    market = run.market_on_disk
     for folder in (path, market.path):  # temporary files of a killed writer may name the users
         sweep_left(folder)
-    if market.tables != market.path:  # the state has its own tables
+    if market.tables != market.path:  # the version has its own tables
         tables = list(_tables_in(run.folder))
     else:
         tables = [] if run.market_changed else [t for t in _tables_in(market.path) if t.parent == market.path]
@@ -187,10 +184,10 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
         write_tables(built / "market", market, config, {})
         if (run.folder / PUSHES).is_file():
             copy_file(run.folder / PUSHES, built / PUSHES)
+        next_version = folder_of(path, stamp_of(path).number + 1)
         for table in list(_tables_in(built)):
             if count := remove_rows(table, who):
-                place = folder_of(path, stamp_of(path).number + 1) / table.relative_to(built)
-                done.rows[str(place)] = count
+                done.rows[str(next_version / table.relative_to(built))] = count
         after = Market.open(market.path, tables=built / "market")
         copy_model(run, built)
         copy_vectors(run, built, after)
@@ -200,10 +197,8 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
         seal(built, manifest_over(run, after))
         publish(path, built)
     if config != market.config:
-        copy_file(
-            folder_of(path, stamp_of(path).number) / "market" / "market.toml",
-            market.path / "market.toml",
-        )
+        toml = folder_of(path, stamp_of(path).number) / "market" / "market.toml"
+        copy_file(toml, market.path / "market.toml")
 
 
 def _forget_in_table(path: Path, who: UsersToForget, done: Forgotten) -> None:
@@ -225,18 +220,17 @@ def _forget_in_database(place: str, who: UsersToForget) -> int:
     database = Database(place, "--also")
     try:
         users = database.users()
-        return database.delete_users(
-            [users[row] for row in np.flatnonzero(who.rows_in(pd.Series(users, dtype="str")))]
-        )
+        mine = who.rows_in(pd.Series(users, dtype="str"))
+        return database.delete_users([users[row] for row in np.flatnonzero(mine)])
     finally:
         database.close()
 
 
 def _remove_versions(path: Path, who: UsersToForget, done: Forgotten) -> None:
     """Remove the old versions with rows of the users, and wait for their readers."""
-    current, until = stamp_of(path).number, time.monotonic() + PATIENCE_S
+    current, until = folder_of(path, stamp_of(path).number), time.monotonic() + PATIENCE_S
     for folder in sorted(path.joinpath(STATES.folder).glob("*")):
-        if not folder.is_dir() or folder == folder_of(path, current):
+        if not folder.is_dir() or folder == current:
             continue
         if not any(rows_of(table, who).any() for table in _tables_in(folder)):
             continue
@@ -251,7 +245,7 @@ def _remove_versions(path: Path, who: UsersToForget, done: Forgotten) -> None:
 
 
 def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
-    """Return which rows (n,) bool of a table belong to the users; all False for a table without users.
+    """Return which rows (n,) bool of a table belong to the users; empty for a table without users.
 
     Raises:
         VibesError: the table cannot be read.
@@ -295,10 +289,7 @@ def remove_rows(path: Path, who: UsersToForget) -> int:
     if theirs.any():
         mode = path.stat().st_mode & 0o777
         with atomic_path(path) as temporary:
-            if path.suffix == ".parquet":
-                _copy_parquet(path, temporary, ~theirs)
-            else:
-                _copy_csv(path, temporary, ~theirs)
+            (_copy_parquet if path.suffix == ".parquet" else _copy_csv)(path, temporary, ~theirs)
         path.chmod(mode)
     return int(theirs.sum())
 
@@ -306,18 +297,13 @@ def remove_rows(path: Path, who: UsersToForget) -> int:
 def _copy_parquet(source: Path, target: Path, keep: np.ndarray) -> None:
     with pa.OSFile(str(source)) as stream:
         table = pq.ParquetFile(stream).read().filter(pa.array(keep))
-    columns = [_without_unused(column) for column in table.columns]
-    pq.write_table(pa.Table.from_arrays(columns, schema=table.schema), target, compression="zstd")
-
-
-def _without_unused(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of dictionary type without unused values."""
-    if not pa.types.is_dictionary(column.type):
-        return column
-    plain = column.cast(column.type.value_type).combine_chunks().dictionary_encode()
-    return pa.chunked_array(
-        [pa.DictionaryArray.from_arrays(plain.indices.cast(column.type.index_type), plain.dictionary)]
-    )
+    for place, column in enumerate(table.columns):
+        if pa.types.is_dictionary(column.type):  # encoded again, without unused values
+            plain = column.cast(column.type.value_type).combine_chunks().dictionary_encode()
+            indices = plain.indices.cast(column.type.index_type)
+            values = pa.DictionaryArray.from_arrays(indices, plain.dictionary)
+            table = table.set_column(place, table.schema.field(place), values)
+    pq.write_table(table, target, compression="zstd")
 
 
 def _copy_csv(source: Path, target: Path, keep: np.ndarray) -> None:

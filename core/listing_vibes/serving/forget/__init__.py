@@ -1,1 +1,0 @@
-"""Removal of users from a market, from its runs and from everything derived from them."""

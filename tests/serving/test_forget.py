@@ -1,0 +1,371 @@
+"""Forgetting users: no file has them any more, nothing else changes, and after any interruption the same command completes it."""
+
+import gzip
+import os
+import shutil
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.commands import vibes
+from helpers.copies import copied
+from helpers.newcomers import new_events
+from helpers.traces import traces
+from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import only_writer, scratch_folder
+from listing_vibes.market.market import Market
+from listing_vibes.market.user_names import UserNames
+from listing_vibes.market.values import as_ids, id_text
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.run.versions import lease_current, stamp_of
+from listing_vibes.serving import forget as module
+from listing_vibes.serving.forget import UsersToForget, forget, remove_rows
+from listing_vibes.serving.refresh import loop
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FileSource
+
+GONE, STAYS = ["u003", "u005"], "u004"
+
+
+def refreshed(run: Run, folder: Path, times: int = 3) -> None:
+    """Publish versions with events that wait and rows that were rejected, of users to be forgotten and of others."""
+    (folder / "new").mkdir(exist_ok=True)
+    ids = run.market.listings[C.LISTING]
+    refresher = Refresher(run.path, {"events": FileSource(folder / "new")})
+    for number in range(times):
+        users = [*GONE, STAYS]
+        rows = pd.DataFrame({C.USER: users * 3, C.LISTING: [ids[number]] * 3 + ["later"] * 3 + [ids[5]] * 3})
+        rows[C.TIMESTAMP] = [f"2024-06-0{number + 1}"] * 6 + ["soon"] * 3
+        rows.to_csv(folder / "new" / f"{number}.csv", index=False)
+        assert refresher.refresh().published
+    shutil.rmtree(folder / "new")
+
+
+@pytest.fixture
+def run(tiny_market, tmp_path) -> Run:
+    """A run over a small market, and an empty folder `new` that events are delivered to."""
+    for name in ("all", "new"):
+        (tmp_path / name).mkdir()
+    embed_market(Market.open(tiny_market("all/market", photos=0)), tmp_path / "all" / "run", None)
+    return Run.open(tmp_path / "all" / "run")
+
+
+@pytest.mark.slow
+def test_no_file_names_them_any_more_and_everything_else_is_as_it_was(run, tmp_path, monkeypatch):
+    refreshed(run, tmp_path)
+    folder = run.path.parent
+    before = {user: traces(folder, user) for user in [*GONE, STAYS]}
+    assert len(before[STAYS]) >= 5 and before[GONE[0]] == before[STAYS]
+    events, lease = Run.open(run.path).market.events, lease_current(run.path)
+    with monkeypatch.context() as patch, pytest.raises(VibesError, match="000003 still has these users"):
+        patch.setattr(module, "PATIENCE_S", 0.3)
+        forget(run.path, GONE)
+    os.close(lease.lock)
+    done = forget(run.path, GONE)  # what was being read is left
+    assert [Path(place).name for place in done.versions] == ["000003"] and not done.runs
+    assert traces(folder, GONE[0]) == traces(folder, GONE[1]) == []
+    assert len(traces(folder, STAYS)) == 4  # events twice, those that wait, the rejected rows
+    after = Run.open(run.path)
+    assert after.version == 4 and not after.market_changed
+    left = events[~events[C.USER].isin(GONE)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(after.market.events, left)
+    pd.testing.assert_frame_equal(Market.open(run.market.path).events, left)
+    np.testing.assert_array_equal(after.vectors("attributes"), run.vectors("attributes"))
+    (folder / "more").mkdir()  # and it is refreshed as any other
+    new_events(after.market, [], 4, 2).to_parquet(folder / "more" / "a.parquet")
+    assert Refresher(run.path, {"events": FileSource(folder / "more")}).refresh().published
+    del after  # an open run is a reader of its version
+    with pytest.raises(NotThere, match=r"no trace of user 'nobody'.*; the others are removed"):
+        forget(run.path, [STAYS, "nobody"])
+    assert traces(folder, STAYS) == []
+    vibes("forget", run.path, STAYS, check=1)
+    vibes("forget", run.path, "u001", "--also", "nowhere", check=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["csv.gz", "link"])
+def test_a_run_that_was_never_refreshed_and_its_tables_of_any_kind(run, tmp_path, kind):
+    market, folder = run.market.path, run.path.parent
+    events = market / "events.parquet"
+    if kind == "link":
+        events.rename(tmp_path / "linked.parquet")
+        events.symlink_to(tmp_path / "linked.parquet")
+    else:
+        pd.read_parquet(events).to_csv(market / "events.csv.gz", index=False)
+        events.unlink()
+    embed_market(Market.open(market), run.path, None)
+    forget(run.path, GONE)
+    assert traces(tmp_path, GONE[0]) == []
+    assert events.is_symlink() if kind == "link" else (market / "events.csv.gz").is_file()
+    opened = Run.open(run.path)
+    assert opened.version == 2 and not opened.market_changed
+    assert opened.market.events[C.USER].nunique() == 6 and folder == opened.path.parent
+
+
+@pytest.mark.slow
+def test_rows_that_another_run_brought_into_the_market_stay(run, tmp_path):
+    market, other = run.market.path, run.path.parent / "other"
+    refreshed(run, tmp_path, 1)
+    embed_market(Market.open(market), other, None)
+    forget(other, GONE)
+    (tmp_path / "new").mkdir(exist_ok=True)
+    new_events(Market.open(market), [], 6, 2).to_parquet(tmp_path / "new" / "a.parquet")
+    sources = {"events": FileSource(tmp_path / "new")}
+    assert Refresher(other, sources).refresh().events == 6
+    before = Market.open(market).fingerprint
+    forget(run.path, GONE)  # whose own version has them still, and not the new rows
+    with pytest.raises(VibesError, match="changed by something else"):
+        Refresher(run.path, sources).refresh()
+    assert Market.open(market).fingerprint == before
+    assert not Refresher(other, sources).refresh().published
+
+
+@pytest.mark.slow
+def test_places_that_are_named_lose_them_too_and_an_old_journal_is_refused(run, tiny_market, tmp_path):
+    lists, other, deep = tmp_path / "lists", tmp_path / "other", tmp_path / "others" / "deep" / "run"
+    embed_market(run.market, other, None)
+    embed_market(Market.open(tiny_market("far/market", photos=0)), deep, None)  # with a market of its own
+    lists.mkdir()
+    table = pd.DataFrame({C.USER: [*GONE, STAYS], "rank": 1})
+    table.to_parquet(lists / "part-00000.parquet")
+    table.to_csv(tmp_path / "queries.csv", index=False)
+    (lists / ".writing-x-part.parquet").write_bytes(b"PAR1" + GONE[0].encode())
+    places = (lists, tmp_path / "queries.csv", other, tmp_path / "others")
+    vibes("forget", run.path, *GONE, *(part for place in places for part in ("--also", place)))
+    assert traces(tmp_path, GONE[0]) == [] and traces(tmp_path, STAYS)
+    assert not Run.open(other).market_changed and not Run.open(deep).market_changed
+    assert pd.read_csv(tmp_path / "queries.csv")[C.USER].tolist() == [STAYS]
+    (tmp_path / "new" / "events-1.jsonl").write_text('{"user_id": "u004", "listing_id": "a"}\n')
+    with pytest.raises(VibesError, match="jsonl names users"):
+        forget(run.path, [STAYS], [tmp_path / "new"])
+
+
+@pytest.mark.slow
+def test_lists_queries_and_pushes_of_a_trained_run(trained, tmp_path):
+    run, market = copied(trained, tmp_path), trained.market
+    (tmp_path / "new").mkdir()
+    gone, stays = market.events[C.USER].unique()[[3, 4]]
+    rows = market.events[market.events[C.USER].isin([gone, stays])]
+    rows = rows.assign(**{C.TIMESTAMP: rows[C.TIMESTAMP] + pd.Timedelta(days=9)})
+    rows.to_parquet(tmp_path / "new" / "a.parquet")
+    vibes("refresh", run.path, "--events", tmp_path / "new")
+    shutil.rmtree(tmp_path / "new")
+    vibes("batch", run.path, tmp_path / "lists")
+    vibes("evaluate", run.path, "--queries", run.path / "queries.parquet")
+    assert len(traces(tmp_path, gone)) >= 4
+    pushes, model = Run.open(run.path).pushes, (run.path / "model.safetensors").read_bytes()
+    assert "--refit" in vibes("forget", run.path, gone, "--also", tmp_path / "lists").stdout
+    assert traces(tmp_path, gone) == []
+    opened = Run.open(run.path)
+    pd.testing.assert_frame_equal(opened.pushes, pushes[pushes[C.USER] != gone].reset_index(drop=True))
+    assert (opened.folder / "model.safetensors").read_bytes() == model
+    assert len(opened.recommend(stays)) == 30 and stamp_of(run.path).number == 2
+    assert opened.recommend(gone)["fallback"].all()
+
+
+class Killed(BaseException):
+    pass
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return the content of each file that does not depend on numbers of versions and times."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "versions" not in path.parts and path.name != "current.json"
+    }
+
+
+@pytest.mark.slow
+def test_a_death_before_each_replace_leaves_old_or_new_and_the_same_command_completes_it(
+    run, tmp_path, monkeypatch
+):
+    refreshed(run, tmp_path)
+    folder, real, market, state = run.path.parent, os.replace, run.market.path, tmp_path / "before"
+    shutil.copytree(folder, state)
+    before = len(Run.open(run.path).market.events)
+    forget(run.path, GONE)
+    expected, after = files_of(folder), len(Run.open(run.path).market.events)
+    for last in range(100):
+        shutil.rmtree(folder)
+        shutil.copytree(state, folder)
+        count = 0
+
+        def replace(source, target, last=last):
+            nonlocal count
+            if count == last:
+                raise Killed
+            count += 1
+            real(source, target)
+
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "replace", replace)
+                forget(run.path, GONE)
+            break
+        except Killed:
+            pass
+        assert len(Run.open(run.path).market.events) in (before, after)
+        assert len(Market.open(market).events) in (before, after)
+        forget(run.path, GONE)
+        assert files_of(folder) == expected and traces(folder, GONE[0]) == []
+        opened = Run.open(run.path)
+        assert len(opened.market.events) == after and not opened.market_changed
+    assert last > 8
+
+
+def users_of(folder: Path, *users: str, hashed: bool = False) -> UsersToForget:
+    return UsersToForget(users, UserNames(folder, hashed))
+
+
+def test_a_parquet_file_loses_rows_and_values_of_dictionaries_and_keeps_types_and_mode(tmp_path):
+    path, who = tmp_path / "t.parquet", users_of(tmp_path, "gone-1", "never")
+    users = pa.array(["a-1", "gone-1", "a-1", "gone-1", "b-1", None]).dictionary_encode()
+    table = pa.table(
+        {C.USER: users, "n": pa.array([1, 2, 3, 4, 5, 6], pa.int8()), "s": [[1], [2], [3], [], None, [6]]}
+    )
+    pq.write_table(table, path, row_group_size=2)
+    path.chmod(0o600)
+    assert remove_rows(path, who) == 2 and who.found == {"gone-1"}
+    left = pq.read_table(path)
+    assert left.schema == table.schema and left.column("n").to_pylist() == [1, 3, 5, 6]
+    assert left.column("s").to_pylist() == [[1], [3], None, [6]]
+    assert traces(tmp_path, "gone-1") == [] and traces(tmp_path, "a-1") == ["t.parquet"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    written = path.stat().st_mtime_ns
+    assert remove_rows(path, who) == 0 and path.stat().st_mtime_ns == written  # not written again
+    large = 10**16 + 1
+    pq.write_table(pa.table({C.USER: [large, None, large + 2]}), path)
+    assert remove_rows(path, users_of(tmp_path, str(large))) == 1
+    assert pq.read_table(path)[C.USER].to_pylist() == [None, large + 2]
+
+
+def test_every_other_row_of_a_csv_stays_and_users_are_found_by_id_and_by_hash(tmp_path):
+    for name, pack, unpack in (("t.csv", bytes, bytes), ("t.csv.gz", gzip.compress, gzip.decompress)):
+        (tmp_path / name).write_bytes(pack(b"user_id,note\n12.0,a\n3.0,\n12.0,NA\n"))
+        assert remove_rows(tmp_path / name, users_of(tmp_path, "12")) == 2
+        assert unpack((tmp_path / name).read_bytes()) == b"user_id,note\n3.0,\n"
+    hashes = [UserNames(tmp_path, True).of(user) for user in ("a", "gone", "b")]
+    for given_user in ("gone", hashes[1]):
+        who = users_of(tmp_path, given_user, hashed=True)
+        for users in (["a", "gone", "b"], hashes):
+            assert who.rows_in(pd.Series(users)).tolist() == [False, True, False]
+        assert who.found == {given_user}
+
+
+@contextmanager
+def refreshing(run: Path, new: Path, every: float):
+    """Run `vibes refresh --every` on a thread; yield a function that waits for the next poll."""
+    results, problems, stop = [], [], threading.Event()
+
+    def report(result: object) -> None:
+        (problems if isinstance(result, Exception) else results).append(result)
+
+    def wait() -> None:
+        after, until = len(results) + 1, time.monotonic() + 60  # the poll in progress may have read before
+        while len(results) <= after and not problems and time.monotonic() < until:
+            time.sleep(0.01)
+        assert not problems, problems
+
+    sources = {"events": FileSource(new)}
+    thread = threading.Thread(target=loop.keep_fresh, args=(run, sources, every, stop, report))
+    thread.start()
+    try:
+        yield wait
+    finally:
+        stop.set()
+        thread.join()
+
+
+IDS = st.integers(10**7, 10**14)
+#: The same number as Python, JSON, Parquet and databases give it.
+FORMS = st.sampled_from(
+    [int, float, str, lambda n: f" {n}.0 ", Decimal, lambda n: Decimal(f"{n}.00"), lambda n: str(n).encode()]
+)
+CELLS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True), st.text(max_size=9), st.binary(max_size=4),
+    st.decimals(allow_nan=False), st.builds(lambda n, form: form(n), IDS, FORMS),
+)  # fmt: skip
+
+
+@given(number=IDS, form=FORMS, cells=st.lists(CELLS, max_size=8))
+def test_an_id_is_the_same_in_every_type_and_beside_any_cell(number, form, cells):
+    cells = [form(number), *cells]
+    ids = [None if pd.isna(one) else one for one in as_ids(pd.Series(cells, dtype=object))]
+    assert ids == [id_text(cell) for cell in cells] and ids[0] == str(number)
+
+
+def write_events(path: Path, users: list, listing: str) -> None:
+    rows = {C.USER: users, C.LISTING: listing, C.TIMESTAMP: "2024-06-01T00:00:00Z"}
+    frame = pd.DataFrame(rows)
+    frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "name"), [(int, "a.parquet"), (float, "a.csv"), (str, "a.csv.gz")])
+def test_no_file_names_a_user_although_a_refresh_goes_on(run, tmp_path, monkeypatch, form, name):
+    number, place, new, scratch = 20_000_003, tmp_path / "all", tmp_path / "new", tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setattr(loop, "ALIVE_S", 0.05)
+    path, listing = run.path, run.listing_ids[3]
+    del run
+    with refreshing(path, new, 0.1) as wait:
+        write_events(new / name, [form(number)], listing)
+        write_events(new / "b.parquet", ["stays"], listing)
+        write_events(new / "c.csv", [form(number)], "a listing to come")
+        wait()
+        # What killed writers leave: a partial table, and a copy of a file that was being read.
+        write_events(path / ".writing-x-waiting.parquet", [str(number)], listing)
+        (scratch / ".writing-z").mkdir()
+        (scratch / ".writing-z" / "a.csv").write_text(f"user_id\n{number}\n")
+        with scratch_folder() as used:  # a temporary folder in use stays
+            forget(path, [str(number)], [new])
+            assert used.is_dir()
+        assert traces(tmp_path, str(number)) == []
+        wait()
+        with pytest.raises(Exception, match="being written by `vibes refresh`"):  # a second loop
+            loop.keep_fresh(path, {}, None, threading.Event(), print)
+        with only_writer(path, "vibes embed", wait=30.0):
+            pass
+    assert traces(place, str(number)) == [] and traces(new, "stays")
+    with pytest.raises(NotThere):
+        forget(path, [str(number)], [new])
+
+
+def test_no_refresh_reads_a_user_again_between_two_tables(run, tmp_path, monkeypatch):
+    new, user, real = tmp_path / "new", "somebody-5001", os.replace
+    write_events(new / "a.csv", [user], run.listing_ids[0])
+    Refresher(run.path, {"events": FileSource(new)}).refresh()
+    write_events(new / "b.csv.gz", [user], run.listing_ids[1])
+    write_events(new / "a.csv", [user, user], run.listing_ids[2])
+    path, refused = run.path, []
+    del run
+
+    def replace(source, target):
+        real(source, target)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", real)
+            try:
+                Refresher(path, {"events": FileSource(new)}).refresh()
+            except VibesError as error:
+                refused.append(str(error))
+
+    monkeypatch.setattr(os, "replace", replace)
+    forget(path, [user], [new])
+    monkeypatch.setattr(os, "replace", real)
+    assert traces(tmp_path, user) == [] and refused
+    assert Refresher(path, {"events": FileSource(new)}).refresh().unread == 0
