@@ -87,6 +87,7 @@ def test_no_file_names_them_any_more_and_everything_else_is_as_it_was(run, tmp_p
     (folder / "more").mkdir()  # and it is refreshed as any other
     new_events(after.market, [], 4, 2).to_parquet(folder / "more" / "a.parquet")
     assert Refresher(run.path, {"events": FileSource(folder / "more")}).refresh().published
+    shutil.rmtree(folder / "more")
     del after  # an open run is a reader of its version
     with pytest.raises(NotThere, match=r"no trace of user 'nobody'.*; the others are removed"):
         forget(run.path, [STAYS, "nobody"])

@@ -124,15 +124,14 @@ def test_split_users_keep_their_run_and_each_counts_once(trained, second, tmp_pa
 
 
 @pytest.mark.slow
-def test_two_lists_that_keep_a_rule_keep_it_together(trained, second, tmp_path):
+def test_an_interleaved_list_keeps_a_rule_that_both_lists_keep(trained, second, tmp_path):
     service, _ = app(trained, second, tmp_path, design="interleave")
-    seller = dict(zip(*(trained.market.listings[name] for name in (C.LISTING, "building")), strict=True))
+    seller = trained.market.listings.set_index(C.LISTING)["building"]
     with serving(service) as client:
         for user in trained.log.users[:3]:
             query = "k=8&at_most=2&seller=building&live_only=false&explain=1"
             results = client.get(f"/recommend/{user}?{query}").json()["results"]
-            values = [str(seller[row["listing_id"]]) for row in results]
-            assert max(values.count(value) for value in values) <= 2
+            assert seller[[row["listing_id"] for row in results]].value_counts().max() <= 2
             assert all("explanation" in row for row in results)
         assert client.get("/recommend/nobody").json()["fallback"] is True
 
@@ -188,8 +187,11 @@ def test_without_timestamps_the_first_event_on_a_response_is_the_one_of_the_leas
     assert read_impressions(shown, live)["acted_at"].fillna(0).tolist() == [8, 7, 0, 2]
 
 
-def test_a_verdict_has_its_interval_and_how_much_more_it_takes(tmp_path):
+def test_a_verdict_has_its_interval_and_the_remaining_sample_size(tmp_path):
     shown, live = tmp_path / "shown", tmp_path / "live"
+    ImpressionLog(shown).database.close()
+    with pytest.raises(VibesError, match="start one"):
+        experiment(shown)
     begin(shown, live)
     record(shown, 10**15, ("r", "recommend", None, [0, 1], "ab"))
     Database(live, "--events", create=True).close()
@@ -204,31 +206,18 @@ def test_a_verdict_has_its_interval_and_how_much_more_it_takes(tmp_path):
         assert document["more"]["as_seen"] is None
     even = replace(empty, outcomes=rng.random(800) < 0.5, units={"all": 2000}).to_dict()["more"]["at"]
     assert even["0.02"] > even["0.05"] > even["0.1"] > 0
-
-
-def test_a_database_without_an_experiment_and_a_damaged_one_are_refused(trained, tmp_path):
-    ImpressionLog(tmp_path).database.close()
-    with pytest.raises(VibesError, match="start one"):
-        experiment(tmp_path)
-    begin(tmp_path, "live")
-    with sqlite3.connect(tmp_path / FILE) as base:
+    with sqlite3.connect(shown / FILE) as base:
         base.execute("UPDATE vibes_state SET value = '{' WHERE name = 'experiment'")
     with pytest.raises(VibesError, match="damaged"):
-        experiment(tmp_path)
+        experiment(shown)
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        ["{b}"],
-        ["--split", "0.5"],
-        ["{b}"],
-        ["{b}", "--split", "1.5", "--impressions", "{dir}"],
-        ["--hash-users"],
-    ],
+    "options",
+    [["{b}"], ["--split", "0.5"], ["{b}", "--split", "1.5", "--impressions", "{dir}"], ["--hash-users"]],
 )
-def test_what_cannot_be_served_is_refused(trained, second, tmp_path, arguments):
-    filled = [one.format(b=second.path, dir=tmp_path) for one in arguments]
+def test_options_that_contradict_each_other_are_refused(trained, second, tmp_path, options):
+    filled = [one.format(b=second.path, dir=tmp_path) for one in options]
     vibes("serve", trained.path, *filled, "--port", "0", check=2)
 
 

@@ -7,14 +7,15 @@ whose file exists is done.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
@@ -28,11 +29,10 @@ from listing_vibes.market.moments import moment_in_log
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.conditions import resolve_rules
 from listing_vibes.run.fits import Fit, serving_fit
-from listing_vibes.run.recommender import Recommender
-from listing_vibes.run.rules import Rules
+from listing_vibes.run.recommender import Lists, Recommender
+from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.serving.batch.list_table import list_schema, list_table
 
 MANIFEST = "_job.json"  # readers of parquet folders skip names that begin with _ or .
 FORMAT = 2
@@ -46,9 +46,8 @@ class Job(BaseModel):
     """Everything that the rows of a job depend on.
 
     Attributes:
-        run: the run's folder; name: its name in the rows; version: the number of its refreshes so far.
+        run: the run's folder; name: its name in the rows.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
-        inference: the precision that encodes users, since bfloat16 and float32 give different rows; "" for listings.
         blend: the blend.
         at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the moment as requested, "now" for the start of the
             job, None for the default.
@@ -61,9 +60,7 @@ class Job(BaseModel):
     kind: Kind
     run: str
     name: str
-    version: int
     fingerprint: str
-    inference: str
     space: str
     rules: Rules
     blend: Fit | None = None
@@ -108,12 +105,8 @@ class JobScorer:
         """Open the run and prepare the rules of a job."""
         additions = None if job.blend is None else RunBlend(run, job.blend)
         recommender = Recommender(run, job.space, job.rules, additions, batch=True)
-        if inference_of(run, job.kind) != job.inference:  # also loads the model, before threads share it
-            raise VibesError(
-                f"{folder} was started on a machine that encodes in {job.inference}, this one encodes in {run.engine.path}; "
-                "set inference in run.toml to one that both have, or continue there."
-            )
         if job.kind == "recommend":
+            _ = run.engine  # loaded before threads share it
             ends = history_ends(run, job.at)
             rows = np.flatnonzero(ends > run.log.start[:-1])
         else:
@@ -133,7 +126,7 @@ class JobScorer:
             )
         use_one_thread()
         run = Run.open(Path(job.run))
-        if run.version != job.version:
+        if fingerprint_of(run.folder, run.market.fingerprint) != job.fingerprint:
             raise VibesError(f"{run.path} was refreshed during the job in {folder}; choose a new folder.")
         return cls.of(job, folder, run)
 
@@ -153,6 +146,47 @@ class JobScorer:
             table = list_table(schema, names, ids, lists, job.name, job.at)
             pq.write_table(table, temporary, compression="zstd")
         return len(rows)
+
+
+def list_schema(id_column: str, timed: bool, has_rules: bool = False) -> pa.Schema:
+    """Return the schema of a table of lists whose owners are in `id_column`, such as `user_id`."""
+    return pa.schema(
+        [
+            (id_column, pa.string()),
+            ("rank", pa.int32()),
+            ("candidate_id", pa.string()),
+            ("score", pa.float32()),
+            ("run", pa.dictionary(pa.int32(), pa.string())),
+            ("at", pa.timestamp("us", "UTC") if timed else pa.int64()),
+            *([("rule", pa.dictionary(pa.int32(), pa.string()))] if has_rules else []),
+        ]
+    )
+
+
+def list_table(
+    schema: pa.Schema, names: Sequence[str], listing_ids: np.ndarray, lists: Lists, run: str, at: int
+) -> pa.Table:
+    """Return lists as a table.
+
+    Args:
+        schema: see `list_schema`.
+        names: (n,) owner of each list; listing_ids: (L,) object.
+        at: nanoseconds UTC, or a position.
+    """
+    line, rank = np.nonzero(lists.rows >= 0)
+    count, moment = len(line), schema.field("at").type
+    value = at // 1000 if pa.types.is_timestamp(moment) else at
+    columns = [
+        pa.array(np.array(names, object)[line], pa.string()),
+        pa.array((rank + 1).astype(np.int32)),
+        pa.array(listing_ids[lists.rows[line, rank]], pa.string()),
+        pa.array(lists.scores[line, rank], pa.float32()),
+        pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [run]),
+        pa.array(np.full(count, value, np.int64)).cast(moment),
+    ]
+    if "rule" in schema.names:
+        columns.append(pa.DictionaryArray.from_arrays(lists.ruled[line, rank].astype(np.int32), list(RULED)))
+    return pa.table(columns, schema)
 
 
 def history_ends(run: Run, at: int) -> np.ndarray:
@@ -222,11 +256,9 @@ def prepare(
         "rules": rules,
         "blend": fit,
         "chunk": chunk,
-        "version": run.version,
         "fingerprint": fingerprint_of(run.folder, market.fingerprint),
         # A job that is continued uses the moment of its start.
         "asked_at": NOW if at is not None and at.strip() == NOW else moment,
-        "inference": inference_of(run, kind),
     }
     job = find_job(folder, arguments)
     if job is None:
@@ -262,26 +294,17 @@ def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
                 f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder."
             )
         return None
-    had, given = (
-        json.loads(job.model_dump_json()),
-        json.loads(job.model_copy(update=arguments).model_dump_json()),
-    )
+    had, given = (item.model_dump(mode="json") for item in (job, job.model_copy(update=arguments)))
     other = next((name for name in had if had[name] != given[name]), None)
     if other is not None:
-        if other in ("fingerprint", "version"):
+        difference = f"{other.removeprefix('asked_')} was {had[other]}, now {given[other]}"
+        if other == "fingerprint":
             difference = "the run or its market changed since"
-        else:
-            difference = f"{other.removeprefix('asked_')} was {had[other]}, now {given[other]}"
         raise VibesError(
             f"{folder} holds the lists of another command ({difference}); give the same options to continue it, or choose "
             "another folder."
         )
     return job
-
-
-def inference_of(run: Run, kind: Kind) -> str:
-    """Return the precision that encodes users (see `listing_vibes.model.encoder`); "" for listings, whose vectors are stored."""
-    return run.engine.path if kind == "recommend" else ""
 
 
 def fingerprint_of(run: Path, market: str) -> str:

@@ -37,8 +37,7 @@ from listing_vibes.run.prepared import load_prepared, save_prepared
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces, spaces_of, stored_vectors
 from listing_vibes.run.versions import building, publish, stamp_of, sweep
-from listing_vibes.serving.batch.job import fingerprint_of
-from listing_vibes.serving.batch.list_table import list_schema, list_table
+from listing_vibes.serving.batch.job import fingerprint_of, list_schema, list_table
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
     day_first,
