@@ -203,20 +203,6 @@ class Upload:
         return self.response[0]["status"] if self.response else None
 
 
-@pytest.mark.parametrize(("path", "limit"), [("/large", 10 * SMALL), ("/other", SMALL)])
-def test_each_path_has_its_limit(path, limit):
-    async def act():
-        app = BodyLimit(echo, {"/large": 10 * SMALL})
-        fits, says, long, huge = (Upload(app, path, length) for length in (None, limit + 1, None, "9" * 5000))
-        await fits.sends(limit, more=False)
-        await asyncio.gather(says.task, huge.task)
-        await long.sends(limit)
-        await long.sends(1)
-        assert [one.status for one in (fits, says, long, huge)] == [200, 413, 413, 413] and app.held == 0
-
-    asyncio.run(act())
-
-
 def test_the_bytes_in_memory_are_bounded_and_small_bodies_always_fit():
     async def act():
         app = BodyLimit(echo, {"/large": 10 * SMALL}, held=12 * SMALL)

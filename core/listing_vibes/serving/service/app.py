@@ -77,7 +77,7 @@ POSTED: dict[str, Any] = {"response_model_exclude_defaults": True, "responses": 
 def make_app(
     service: Service,
     access: Access | None = None,
-    ready: Callable[[], None] = lambda: None,
+    ready: Callable[[], None] | None = None,
     follow_s: float = FOLLOW_S,
 ) -> FastAPI:
     """Return the application of a service.
@@ -100,7 +100,8 @@ def make_app(
         background = [asyncio.create_task(run.follow(follow_s, observe)) for run in runs]
         background.append(asyncio.create_task(_update_gauges(service.metrics)))
         with end_in_time(service.refuse_all):
-            ready()
+            if ready is not None:
+                ready()
             yield
         for task in background:
             task.cancel()

@@ -147,7 +147,7 @@ class AppFactory:
     settings: ServiceSettings
     experiment: Setup | None = None
     shared: Path | None = None
-    ready: Callable[[], None] = lambda: None
+    ready: Callable[[], None] | None = None  # a lambda cannot be passed to another process
 
     def __call__(self) -> FastAPI:
         parent = multiprocessing.parent_process()
