@@ -1,4 +1,4 @@
-"""The most recently active users: recommendations of the model for them, and the ranks of a listing in their lists."""
+"""The most recently active users: their lists, and the ranks of a listing in the lists of the model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,47 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.run import Run
 from listing_vibes.search.index import best
 
 USERS = 100
+VISITORS = 300  # users whose lists `recent_lists` makes
 CHUNK = 64  # batch size of users to score
+ENCODED = 2048  # batch size of users to encode; histories of similar length are encoded together
+
+
+def recent_lists(run: Run, at: int | None = None) -> pd.DataFrame:
+    """Return the recommendations of the `VISITORS` users who were active last: `user_id, listing_id, rank, events`.
+
+    They are the lists of `Run.recommend`, so that a run without a model has those of untrained neighbors.
+
+    Args:
+        at: the moment of the lists, in the log's time; None: after the last event.
+    """
+    log = run.log
+    user, start, end = _last_active(log, int(log.time.max(initial=0)) + 1 if at is None else at)
+    names = [log.users[number] for number in user[:VISITORS]]
+    if not names:
+        return pd.DataFrame(columns=[C.USER, C.LISTING, "rank", "events"])
+    lists = run.recommend(names, k=K, at=at)[[C.USER, C.LISTING]]
+    lists["rank"] = lists.groupby(C.USER, sort=False).cumcount() + 1
+    lists["events"] = lists[C.USER].map(dict(zip(names, (end - start).tolist(), strict=False)))
+    return lists
+
+
+def _last_active(log: EventLog, at: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the users with an event before a moment, most recently active first, and the rows of their histories, each (U,)."""
+    available = np.concatenate([[0], np.cumsum(log.time < at)])
+    start = log.start[:-1]
+    end = start + available[log.start[1:]] - available[start]  # times ascend within a user
+    users = np.flatnonzero(end > start)
+    users = users[np.lexsort((users, -log.time[end[users] - 1]))]
+    return users, start[users], end[users]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,30 +82,26 @@ class Audience:
             raise VibesError(f"{run.path} has no trained model, so it cannot recommend to users.")
         log = run.log
         at = int(log.time.max(initial=0)) + 1 if before is None else before
-        available = np.concatenate([[0], np.cumsum(log.time < at)])
-        start = log.start[:-1]
-        length = available[log.start[1:]] - available[start]  # (all users,): times ascend within a user
-        requested = length
+        user, start, end = _last_active(log, at)
         if log.has_negatives and not run.engine.settings.training.unwanted_learned:
-            requested = log.positives_before[start + length] - log.positives_before[start]
-        users = np.flatnonzero(requested > 0)
-        if not len(users):
+            is_wanted = log.positives_before[end] > log.positives_before[start]
+            user, start, end = user[is_wanted], start[is_wanted], end[is_wanted]
+        if not len(user):
             raise VibesError(
                 "No user has an event before that moment, so there is no history; choose a later moment."
             )
-        last = log.time[start[users] + length[users] - 1]
         if since is not None:
-            users, last = users[last >= since], last[last >= since]
-            if not len(users):
+            is_recent = log.time[end - 1] >= since
+            user, start, end = user[is_recent], start[is_recent], end[is_recent]
+            if not len(user):
                 raise VibesError("No user was active in the time before that moment; choose another moment.")
-        user = users[np.lexsort((users, -last))][:limit]
-        start, end = start[user], start[user] + length[user]
+        user, start, end = user[:limit], start[:limit], end[:limit]
         parts = []
-        for first in range(0, len(user), CHUNK):
-            rows = slice(first, first + CHUNK)
+        for first in range(0, len(user), ENCODED):
+            rows = slice(first, first + ENCODED)
             parts.append(run.engine.encode_histories(log, start[rows], end[rows], run.vectors("model")))
             if report is not None:
-                report(Counted("users", min(first + CHUNK, len(user)), len(user)))
+                report(Counted("users", min(first + ENCODED, len(user)), len(user)))
         return cls(run, user, start, end, np.concatenate(parts), at)
 
     def __len__(self) -> int:
@@ -115,24 +144,6 @@ class Audience:
         events = np.flatnonzero(self.run.log.listing == (-1 if row is None else row))
         has: np.ndarray = np.searchsorted(events, self.start) < np.searchsorted(events, self.end)
         return has
-
-    def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:
-        """Return all users by the rank of a listing in their lists: `user_id, rank, score, events`.
-
-        The rank is among the active listings that are not in the user's history; ties count against the listing. Users with
-        the listing in their history are left out.
-
-        Args:
-            vector: (d,) the listing in the model space, L2-normalized.
-            row: its row if it is a listing of the run.
-        """
-        score = self.scores(slice(None), vector[None])[:, 0]  # (U,)
-        rank = np.empty(len(self), np.int64)
-        for users, block in self.new_scores():
-            if row is not None:
-                block[:, row] = -np.inf
-            rank[users] = 1 + (block >= score[users, None]).sum(axis=1)
-        return self.table(rank, score, ~self.has_in_history(row))
 
     def table(self, rank: np.ndarray, score: np.ndarray, shown: np.ndarray) -> pd.DataFrame:
         """Return the users with `shown` (U,) True by rank (U,) and score (U,): `user_id, rank, score, events`."""

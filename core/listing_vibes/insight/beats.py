@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import RANK
+from listing_vibes.insight.audience import recent_lists
 from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import most_typical
 from listing_vibes.insight.map.tones import tones_of
@@ -41,7 +42,7 @@ SIX, QUERIES, SAME = (
 )  # neighbors; listings that are tried; the cosine from which two listings are the same photos
 HISTORY, LIST, TRIED = 6, 8, 8  # listings shown of a history and of a list; visitors that are tried
 SHORTEST = 3  # events of a history
-VISITORS, FIRST, LAST = 300, 4, 3  # visitors who get lists; those shown; listings of each
+FIRST, LAST = 4, 3  # visitors of a newcomer; listings of each
 Key = Literal["vibes", "similar", "visitor", "newcomer", "recall"]
 
 
@@ -264,16 +265,16 @@ def _newcomer(run: Run) -> Beat | None:
     if not len(log) or not run.spaces:
         return None
     names = np.array(_market_ids(run, np.arange(log.listings)), object)
-    last = log.time[log.start[1:] - 1]
-    users = np.argsort(-last, kind="stable")[:VISITORS]
-    lists = run.recommend([log.users[number] for number in users], k=K)
-    lists["rank"] = lists.groupby(C.USER, sort=False).cumcount() + 1
-    until, unseen = run.trained_until, "Nobody has opened it yet"
-    cold = set(names[log.counts() == 0])
-    mine = lists[lists[C.LISTING].isin(cold)]
+    unseen, lists, counts = "Nobody has opened it yet", recent_lists(run), log.counts()
+    mine = lists[lists[C.LISTING].isin(names[counts == 0])]
+    until = run.trained_until
     if not len(mine) and run.has_model and until is not None and log.timed:
-        unseen, cold = "The model never saw it", set(names[log.counts(log.time < until) == 0])
-        mine = lists[lists[C.LISTING].isin(cold)]
+        unseen, lists, counts = (
+            "No event of it was in the training",
+            recent_lists(run, until),
+            log.counts(log.time < until),
+        )
+        mine = lists[lists[C.LISTING].isin(names[counts == 0])]
     if len(run.market.cover):
         mine = mine[mine[C.LISTING].isin(run.market.cover)]
     if not len(mine):
@@ -286,7 +287,7 @@ def _newcomer(run: Run) -> Beat | None:
         rows = log.listing[log.start[number] : log.start[number + 1]][::-1]
         seen = list(dict.fromkeys(_market_ids(run, rows)))[:LAST]
         strips.append(Strip(label=f"No. {rank} for the visitor of these", listings=tuple(seen)))
-    sentence = f"{unseen}, and {len(mine):,} of the last {count(len(users), 'visitor')} would find it among their first {K}."
+    sentence = f"{unseen}, and {len(mine):,} of the last {count(lists[C.USER].nunique(), 'visitor')} would find it among their first {K}."
     return Beat(
         key="newcomer",
         title="A newcomer, and its first audience",

@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 
 from listing_vibes import Market, VibesError, launch
 from listing_vibes.cli import app
-from listing_vibes.insight.audience import Audience
 from listing_vibes.insight.launch.drafts import (
     Draft,
     LaunchCall,
@@ -34,16 +33,27 @@ def newcomers(trained):
 @pytest.mark.parametrize("nth", [0, 1])
 def test_places_are_those_of_the_slow_count(trained, crowd, nth):
     live = np.flatnonzero(trained.catalogue.live(crowd.people.at))
-    row = int(
-        live[nth] if nth == 0 else np.bincount(trained.log.listing).argmax()
-    )  # and one that many touched
+    touched = np.bincount(trained.log.listing, minlength=len(trained.listing_ids))
+    row = int(live[0] if nth == 0 else live[touched[live].argmax()])  # and one that many touched
     vector = trained.vectors("model")[row]
-    slow = Audience.of(trained, limit=60).first(vector, row).set_index("user_id")["rank"]
+    listing, slow = trained.listing_ids[row], {}
+    for name in set(crowd.people.ids) - set(had_by(trained, listing)):
+        slow[name] = 1 + trained.recommend(name, k=1000, blend="nothing")["listing_id"].tolist().index(
+            listing
+        )
     place, _ = crowd.ranks(vector[None], row)
     for name, mine in zip(crowd.people.ids, place[:, 0], strict=True):
         assert mine == (min(slow[name], 11) if name in slow else 0)
     table = launch(trained, trained.listing_ids[row], advise=False, crowd=crowd).audience
-    assert table["rank"].is_monotonic_increasing and set(table["user_id"]) == set(slow[slow <= 10].index)
+    assert table["rank"].is_monotonic_increasing and set(table["user_id"]) == {
+        name for name in slow if slow[name] <= 10
+    }
+
+
+def had_by(run, listing: str) -> list[str]:
+    """Return the users with a listing in their history."""
+    events = run.market.events
+    return events[events["listing_id"] == listing]["user_id"].tolist()
 
 
 def test_a_change_changes_one_attribute_and_titles_and_places_stay(trained):

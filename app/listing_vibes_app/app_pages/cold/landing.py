@@ -10,15 +10,15 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.defaults import K
-from listing_vibes.insight.audience import USERS, Audience
+from listing_vibes.insight.audience import recent_lists
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.fits import NOTHING
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery, listing_card, page_url
 from listing_vibes_app.kit.list_options import describe_score
 from listing_vibes_app.kit.map_points import load_maps
+from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.kit.people import people_table
 from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import BY_RUN, OpenRun, known_rows
@@ -148,65 +148,52 @@ def _chart(table: pd.DataFrame) -> go.Figure:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs=BY_RUN)
-def audience(opened: OpenRun, before: int | None) -> Audience:
-    """Return the last active users, as of a moment or of the last event.
-
-    Raises:
-        VibesError: no model, or no history before that moment.
-    """
-    return Audience.of(opened.run, USERS, before)
+def last_lists(opened: OpenRun, at: int | None) -> pd.DataFrame:
+    """Return the lists of the users who were active last, see `recent_lists`; one computation serves every listing."""
+    return recent_lists(opened.run, at)
 
 
-def first_users(opened: OpenRun, placed: Placement, before: int | None, later: set[str]) -> None:
-    """Show the users in whose recommendations the listing would have the best rank.
+def first_users(opened: OpenRun, listing: str, before: int | None, later: set[str]) -> None:
+    """Show the users in whose recommendations the listing is.
 
     Args:
-        before: the moment as of which histories are used; None: all events.
+        before: the moment of the recommendations; None: after the last event.
         later: users who interacted with the listing after that moment.
     """
     st.header("Who would get it first", anchor=False)
     if not opened.view.has_events:
         st.caption("This market has no events, so there are no users with a history.")
         return
-    with st.spinner("Encoding the histories of the users active last …"):
-        people = audience(opened, before)
-    result = people.first(placed.vector, placed.row)
-    if not len(result):
-        st.caption("All users that were active last have this listing in their history.")
-        return
-    inside = result["rank"] <= K
+    untrained_caption(opened)
+    with st.spinner("Ranking for the users active last …"):
+        lists = last_lists(opened, before)
+    result = lists[lists[C.LISTING] == listing].sort_values("rank", kind="stable")
     moment = " before training ended" if before is not None else ""
-    st.markdown(
-        f"Among the {K} recommendations of **{inside.sum()} of {count(len(result), 'user')}**: those active last{moment}.",
-        help=f"Its rank among all listings active at that moment, for {count(len(people), 'user')} at most.",
-    )
-    mine = result[C.USER].isin(later)
+    asked = count(lists[C.USER].nunique(), "user")
+    st.markdown(f"Among the {K} recommendations of **{len(result)} of {asked}**: those active last{moment}.")
     if later:
+        mine = later & set(lists[C.USER])
         st.markdown(
-            f"{count(len(later), 'user')} interacted with it later; {mine.sum()} of them are among those users, and "
-            f"**{(inside & mine).sum()}** had it among their {K}."
+            f"{count(len(later), 'user')} interacted with it later; {len(mine)} of them are among those users, and "
+            f"**{len(mine & set(result[C.USER]))}** had it among their {K}."
         )
-    show_users(opened, result[:TABLE], later, blended=False)
+    if len(result):
+        show_users(opened, result[:TABLE], later)
 
 
-def show_users(opened: OpenRun, ranked_users: pd.DataFrame, later: set[str], blended: bool) -> None:
-    """Show `ranked_users` (user_id, rank, score, events) in a table; `blended`: scores are of the default ranking."""
+def show_users(opened: OpenRun, ranked_users: pd.DataFrame, later: set[str]) -> None:
+    """Show `ranked_users` (user_id, rank, events) in a table."""
     users = [opened.view.user_row[name] for name in ranked_users[C.USER]]
     table = pd.DataFrame(
         {
             "User": [opened.view.user_name(user) for user in users],
             "Rank": ranked_users["rank"].tolist(),
-            "Similarity": ranked_users["score"].round(3).tolist(),
             "Events": ranked_users["events"].tolist(),
         }
     )
     if later:
         table["Interacted later"] = ["✓ Yes" if name in later else "" for name in ranked_users[C.USER]]
-    word, help = describe_score(opened, Selection("recommend", "", K, blend=None if blended else NOTHING))
-    config = {
-        "Rank": st.column_config.NumberColumn(help="Its rank among the user's recommendations"),
-        "Similarity": st.column_config.NumberColumn(word, format="%.2f", help=help),
-    }
+    config = {"Rank": st.column_config.NumberColumn(help="Its rank among the user's recommendations")}
     people_table(
         opened,
         table,

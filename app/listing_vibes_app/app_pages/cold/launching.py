@@ -146,7 +146,7 @@ def show_audience(opened: OpenRun, launched: Launch) -> None:
     """Show the first users of the audience, and the active listings nearest to the draft."""
     st.header("Who would get it", anchor=False)
     if len(launched.audience):
-        show_users(opened, launched.audience[:TABLE], set(), blended=True)
+        show_users(opened, launched.audience[:TABLE], set())
     else:
         st.caption(
             f"No user would have it among the first {launched.k}. Change a value, or see which change gains most."

@@ -28,7 +28,7 @@ from listing_vibes_app.kit.controls import button, page_of, random_button, switc
 from listing_vibes_app.kit.empty import empty, newer_than_run, unknown
 from listing_vibes_app.kit.gallery import gallery, listing_card, page_url, photo_mosaic
 from listing_vibes_app.kit.list_options import read_selections
-from listing_vibes_app.kit.spaces import label_of, missing_spaces, space_switch
+from listing_vibes_app.kit.spaces import label_of, space_switch
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, rank
@@ -121,13 +121,8 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
     if place is None:
         newer_than_run()
         return
-    if opened.run.has_model:
-        end = training_end(opened) if after and not before else None
-        later = set() if end is None else later_users(opened, row, end)
-        vector = opened.run.vectors("model")[place]
-        first_users(opened, Placement("", "model", vector, opened.run.similar(listing), place), end, later)
-    else:
-        st.caption(missing_spaces(opened)[0])
+    end = training_end(opened) if after and not before else None
+    first_users(opened, listing, end, set() if end is None else later_users(opened, row, end))
     space = space_switch(opened)
     if space is None:
         return
