@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from listing_vibes_app.registry import PAGES
-from listing_vibes_app.server import access, boundary, routes
+from listing_vibes_app.server import access, boundary, routes, warm
 from listing_vibes_app.server.photos import base_path
 
 # With Python's handler, a KeyboardInterrupt after the shutdown would make `streamlit run` print "Aborted!".
@@ -20,8 +20,9 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 @asynccontextmanager
 async def announce(_app: st.App) -> AsyncIterator[None]:
-    """Print the URL of the explorer; Streamlit's own lines are switched off in `.streamlit/config.toml`."""
+    """Open the first run in the background, and print the URL of the explorer; Streamlit's own lines are switched off in `.streamlit/config.toml`."""
     host, port = st.get_option("server.address"), st.get_option("server.port")
+    warm.start()
     print(f"Explorer at http://{host}:{port}{base_path()} (stop with Ctrl+C)", flush=True)
     yield
 

@@ -52,6 +52,18 @@ def _crowd(opened: OpenRun) -> Crowd:
     return Crowd.of(opened.run)
 
 
+def can_launch(opened: OpenRun) -> bool:
+    """Return whether a draft has an audience: the run has a model, and there are users."""
+    return opened.run.has_model and opened.view.has_events
+
+
+def prepare_drafts(opened: OpenRun) -> None:
+    """Load the encoders and the users of `launch_draft`."""
+    photos = originals(opened.view.market, opened.view.photos(0)[:1])
+    encode_draft(opened, "model", cells_of(opened, 0), [content for _, content in photos])
+    _crowd(opened)
+
+
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
 def launch_draft(opened: OpenRun, cells: dict[str, Any], photos: Sequence[bytes], advise: bool) -> Launch:
     """Return the audience of a draft; with `advise`, also the effect of each single change.

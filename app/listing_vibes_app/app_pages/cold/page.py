@@ -17,7 +17,9 @@ from listing_vibes_app.app_pages.cold.draft import (
 from listing_vibes_app.app_pages.cold.figures import recall_by
 from listing_vibes_app.app_pages.cold.landing import Placement, first_users, neighbors, place_on_map
 from listing_vibes_app.app_pages.cold.launching import (
+    can_launch,
     encode_draft,
+    prepare_drafts,
     reach,
     show_advice,
     show_audience,
@@ -32,6 +34,7 @@ from listing_vibes_app.kit.spaces import label_of, space_switch
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, rank
+from listing_vibes_app.server.warm import warm
 from listing_vibes_app.view.formats import count, plain
 
 PAGE = 24
@@ -48,6 +51,8 @@ def page() -> None:
         cold_listing(opened, listing)
         return
     st.title("Cold start", anchor=False)
+    if can_launch(opened):
+        warm(opened, "drafts", prepare_drafts)
     match switch("Show", "view", VIEWS, "listings", label_visibility="collapsed"):
         case "new":
             new_listing(opened)
@@ -194,7 +199,7 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
             "Fill in what is known; where the listing lands is shown here at once. Nothing is stored."
         )
         return
-    can_launch = opened.run.has_model and opened.view.has_events
+    launches = can_launch(opened)
     contents, top = [content for _, content in photos], st.container()
     space = space_switch(opened)
     if space is None:
@@ -210,7 +215,7 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
             st.caption(plain(f"Its photos do not count here. {sentence_of(error)}"))
     for number, reason in result.broken:
         warn_photo(f"{photos[number][0]} is left out: {reason}.")
-    if can_launch:
+    if launches:
         with top:
             sliders(opened, cells)
             launched = reach(opened, cells, contents)
@@ -223,7 +228,7 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
     else:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         empty(f"The listing has nothing in the space “{label_of(space)}”", why)
-    if can_launch:
+    if launches:
         show_advice(opened, cells, contents)  # last, because it takes longest
 
 

@@ -12,6 +12,7 @@ from listing_vibes_app.kit.spaces import missing_spaces
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run
+from listing_vibes_app.server.warm import warm
 from listing_vibes_app.view.formats import moment, plain
 
 
@@ -24,6 +25,7 @@ def page() -> None:
     show_notices(opened)
     with boundary():
         show_beats(opened, only)
+    warm(opened, "lists", lambda opened: opened.run.recommend(opened.run.listing_ids[:1], k=1))
     if only:
         button("All of it", "arrow_back", lambda: set_params(beat=None), key="all-beats")
         return

@@ -22,7 +22,7 @@ from listing_vibes.search.index import best
 from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
-USERS, FEWEST = 2_000, 500  # maximum and minimum number of users; fewer with very many listings
+USERS, FEWEST = 1_000, 500  # maximum and minimum number of users; fewer with very many listings
 SCORES = 300_000_000  # maximum number of (user, listing) scores per crowd
 K = 30  # length of a list
 COMPETITORS = 12
