@@ -28,8 +28,13 @@ from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
+from listing_vibes.insight.beats import FILE as BEATS
+from listing_vibes.insight.beats import five_beats
+from listing_vibes.insight.map.vibe_map import FILE as MAP
 from listing_vibes.insight.map.vibe_map import save_map
+from listing_vibes.insight.search.photo_search import FILE as LOOKS
 from listing_vibes.insight.search.photo_search import PhotoSearch
+from listing_vibes.market.caches import run_cache_file
 from listing_vibes.market.durable import atomic_path, copy_file
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
@@ -104,7 +109,18 @@ def finish(demo: DemoMarket, run: Path, report: Report) -> Run:
     save_map(opened, report=report)
     report(Stage("classifying the photos"))
     PhotoSearch.make(opened)
+    ship_caches(opened)
     return opened
+
+
+def ship_caches(run: Run) -> None:
+    """Copy the map, the photo search and the beats of a run that ships from the user's cache into its folder, so that the explorer
+    shows them at once.
+    """
+    five_beats(run)
+    for name in (MAP, LOOKS, BEATS):
+        if run_cache_file(run.path, name) != run.path / name:
+            copy_file(run_cache_file(run.path, name), run.path / name)
 
 
 def save_measured(run: Run, evaluation: Evaluation) -> None:
@@ -159,6 +175,7 @@ def embed_smaller(market: Market, target: Path, model: Path, report: Report) -> 
     report(Stage("measuring"))
     run = Run.open(target, market)
     save_measured(run, evaluate_run(run, baselines="none"))
+    ship_caches(run)
 
 
 if __name__ == "__main__":

@@ -314,15 +314,19 @@ def _recall(run: Run) -> Beat | None:
         for name in dict.fromkeys(("popularity", simple, DEFAULT_RANKING))
         if name is not None and (figure := results.get(name, {}).get(METRIC, {})).get("value") is not None
     ]
-    if len(bars) < 2:
+    if not bars:
         return None
-    shares = enumerated(
-        [f"{bar.label[:1].lower()}{bar.label[1:]} in {percent(bar.value, 0)}" for bar in bars[-2::-1]]
+    ours, *others = reversed(bars)
+    rest = enumerated(
+        [f"{bar.label[:1].lower()}{bar.label[1:]} in {percent(bar.value, 0)}" for bar in others]
+    )
+    sentence = (
+        f"{ours.label} had the listing opened next among its first {K} in {percent(ours.value, 0)} of cases"
     )
     return Beat(
         key="recall",
-        title="Is it better than simple methods?",
-        sentence=f"{bars[-1].label} had the listing opened next among its first {K} in {percent(bars[-1].value, 0)} of cases, {shares}.",
+        title="Is it better than simple methods?" if others else "How often is it right?",
+        sentence=f"{sentence}, {rest}." if rest else f"{sentence}.",
         url=_url("compare"),
         bars=tuple(bars),
     )
