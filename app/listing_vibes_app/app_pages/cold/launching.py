@@ -59,7 +59,7 @@ def can_launch(opened: OpenRun) -> bool:
 
 def prepare_drafts(opened: OpenRun) -> None:
     """Load the encoders and the users of `launch_draft`."""
-    photos = originals(opened.view.market, opened.view.photos(0)[:1])
+    photos = originals(opened.view.market.path, opened.view.photos(0)[:1])
     encode_draft(opened, "model", cells_of(opened, 0), [content for _, content in photos])
     _crowd(opened)
 
