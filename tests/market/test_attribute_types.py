@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES, Sample, infer_type, type_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.market import Market
 
@@ -94,16 +94,6 @@ def test_groups_are_told_apart_by_values_in_words(name):
 def test_the_thirds_of_a_number_are_traits_of_groups(low, pieces):
     words = type_of("number").traits("Built", pd.Series(np.arange(30.0) + low))[1]
     assert [piece for _, piece in words] == pieces
-
-
-def test_the_strongest_claim_decides_and_no_two_kinds_claim_alike():
-    strengths = [claim.strength for name in ATTRIBUTE_TYPES for claim in ATTRIBUTE_TYPES[name].claims]
-    assert len(strengths) == len(set(strengths))
-    column = pd.Series(["t", "f", None])  # a flag, and as good a category
-    holding = [
-        n for n in ATTRIBUTE_TYPES for claim in ATTRIBUTE_TYPES[n].claims if claim.holds(Sample("x", column))
-    ]
-    assert {"flag", "category"} <= set(holding) and infer_type("x", column) == "flag"
 
 
 def test_a_kind_that_is_none_is_refused_with_those_there_are():

@@ -5,8 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from listing_vibes.market.io import write_table
-from listing_vibes.market.spreadsheet import spreadsheet_csv
+from listing_vibes.market.io import spreadsheet_csv, write_table
 
 
 def test_texts_stay_texts_and_numbers_numbers():

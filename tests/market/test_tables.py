@@ -11,7 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.market.tables import leaves_market
+from listing_vibes.market.photo_files import leaves_market
 
 LISTINGS = "listing_id,price,town\na,10,Ulm\nb,20,Bonn\nc,30,Ulm\n"
 NOW = pd.Timestamp("2024-06-01", tz="UTC")

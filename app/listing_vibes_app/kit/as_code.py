@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.market.spreadsheet import spreadsheet_csv
+from listing_vibes.market.io import spreadsheet_csv
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import plain
 

@@ -29,7 +29,7 @@ from listing_vibes.market.defects import Defect
 from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.fingerprint import file_sha256, stamp
-from listing_vibes.market.garbage import no_garbage_collection
+from listing_vibes.market.values import no_garbage_collection
 from listing_vibes.version import __version__
 
 #: From this number of listings on, reading and validating takes longer than checking whether the file changed.

@@ -87,8 +87,8 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
     problem = error.errors()[0]
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        neighbors = _nearest_key(model, key) if model is not None else None
-        fix = f"did you mean '{neighbors}'?" if neighbors else "remove it or correct its spelling."
+        neighbors = get_close_matches(key, _keys_of(model), 1, 0.65) if model is not None else []
+        fix = f"did you mean '{neighbors[0]}'?" if neighbors else "remove it or correct its spelling."
         return f"unknown key '{key}'; {fix}"
     raised = problem.get("ctx", {}).get("error")
     message = str(raised) if raised is not None else problem["msg"].lower()
@@ -97,25 +97,13 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
     return f"'{key or 'the file'}' is {cut(repr(problem['input']), LONGEST_VALUE)}: {message}."
 
 
-def _nearest_key(model: type[BaseModel], key: str) -> str | None:
-    """Return the key of `model` nearest to an unknown key, in its table or in another one; None where none is similar."""
-    table, _, name = key.rpartition(".")
-    available = keys_of(model)
-    same_table = [other for other in available if other.rpartition(".")[0] == table]
-    for keys, likeness in ((same_table, 0.55), (available, 0.8)):
-        names = {other.rpartition(".")[2]: other for other in keys}
-        if neighbors := get_close_matches(name, names, 1, likeness):
-            return names[neighbors[0]]
-    return None
-
-
-def keys_of(model: type[BaseModel]) -> list[str]:
+def _keys_of(model: type[BaseModel]) -> list[str]:
     """Return the dotted keys of a model and its tables."""
     keys = []
     for name, field in model.model_fields.items():
         keys.append(name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += [f"{name}.{key}" for key in keys_of(field.annotation)]
+            keys += [f"{name}.{key}" for key in _keys_of(field.annotation)]
     return keys
 
 

@@ -20,7 +20,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.documents import first_problem
 from listing_vibes.market.io import to_frame, without_categories
-from listing_vibes.market.photo_urls import is_url
+from listing_vibes.market.photo_files import is_url
 from listing_vibes.market.tables import require
 
 #: Columns that may be the index of a frame, as after `set_index`.

@@ -16,12 +16,13 @@ import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.spreadsheet import spreadsheet_csv
 from listing_vibes.market.table_limit import check_table_size
 
 #: Above this, not every integer is a float; pandas converts integer columns with missing cells to floats.
 _EXACT = 2**53
 TABLES = ("listings", "photos", "events")
+#: The first characters of a text that a spreadsheet would run as a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 
@@ -258,3 +259,27 @@ def _damaged(column: pa.Array | pa.ChunkedArray) -> bool:
         return False
     ends = pc.min_max(column).as_py()
     return ends["min"] is not None and max(-ends["min"], ends["max"]) > _EXACT
+
+
+def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
+    r"""Return a table as CSV with a UTF-8 byte order mark: lists joined by semicolons, and an apostrophe before texts
+    that a spreadsheet would run as formulas.
+
+    >>> spreadsheet_csv(pd.DataFrame({"title": ["=A1"], "has": [["Wifi", "Sauna"]], "change": [-1.5]})).decode("utf-8-sig")
+    "title,has,change\n'=A1,Wifi; Sauna,-1.5\n"
+    """
+    return neutralized(frame).to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+
+def neutralized(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with an apostrophe before texts that a spreadsheet would run as formulas, and lists joined."""
+    safe = frame.rename(columns=_cell)
+    for position, dtype in enumerate(safe.dtypes):
+        if dtype.kind not in "biufcmM":  # text of Arrow or Python, and any other objects
+            safe.isetitem(position, [_cell(value) for value in safe.iloc[:, position]])
+    return safe
+
+
+def _cell(value: Any) -> Any:
+    text = "; ".join(map(str, value)) if isinstance(value, list) else value
+    return f"'{text}" if isinstance(text, str) and text.startswith(FORMULA) else text

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,20 +106,24 @@ class EventLog:
         fresh[1:] = (self.user[1:] != self.user[:-1]) | (self.time[1:] != self.time[:-1])
         return np.maximum.accumulate(np.where(fresh, rows, 0)).astype(np.int64)
 
+    def _select(self, rows: np.ndarray, **changes: Any) -> "EventLog":
+        """Return a log of the events `rows`, with other `changes`."""
+        parts = {
+            name: getattr(self, name)[rows] for name in ("user", "listing", "time", "action", "duration")
+        }
+        refused = None if self.refused is None else self.refused[rows]
+        return replace(self, **(parts | {"refused": refused} | changes))
+
     def histories(self, rows: np.ndarray, count: np.ndarray) -> "EventLog":
         """Return a log of the events `rows`, the first `count[0]` as the history of one user, the next `count[1]` of another, and so on;
         its times are positions in these histories.
         """
         users = len(count)
-        return replace(
-            self,
+        return self._select(
+            rows,
             user=np.repeat(np.arange(users, dtype=np.int32), count),
-            listing=self.listing[rows],
             time=ranges(np.zeros(users, np.int64), count),
-            action=self.action[rows],
-            duration=self.duration[rows],
-            refused=None if self.refused is None else self.refused[rows],
-            start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+            start=np.append(0, np.cumsum(count)).astype(np.int64),
             users=[str(number) for number in range(users)],
         )
 
@@ -138,17 +143,7 @@ class EventLog:
         """The log of the same users with positive events only; the same object where all are positive. Users may have no event left."""
         if not self.has_negatives:
             return self
-        rows = np.flatnonzero(self.is_positive)
-        return replace(
-            self,
-            user=self.user[rows],
-            listing=self.listing[rows],
-            time=self.time[rows],
-            action=self.action[rows],
-            duration=self.duration[rows],
-            refused=None if self.refused is None else self.refused[rows],
-            start=self.positives_before[self.start],
-        )
+        return self._select(np.flatnonzero(self.is_positive), start=self.positives_before[self.start])
 
     def negatives(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the histories (n,) and listings (n,) of the events that say "not this" in the histories `start : end` (B,)."""

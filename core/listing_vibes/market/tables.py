@@ -4,13 +4,13 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import Sample, infer_type, type_of
+from listing_vibes.market.attribute_types import infer_type, type_of, unparsed_cells
 from listing_vibes.market.column_names import check_names
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
@@ -19,15 +19,13 @@ from listing_vibes.market.defects import Defect, Notes
 from listing_vibes.market.ids import by_user_and_time, rows_in
 from listing_vibes.market.io import TABLES
 from listing_vibes.market.moments import to_moments
-from listing_vibes.market.photo_urls import with_paths
+from listing_vibes.market.photo_files import leaves_market, with_paths
 from listing_vibes.market.values import SEPARATOR, as_ids, is_ambiguous, to_numbers, with_points
 
 #: Day-first is unknown for all columns of moments.
 NO_ORDER: Mapping[str, bool] = {}
 #: pandas' name of a column without a name; one that was read and written again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
-#: An amount in any notation, such as 45k-60k or ~110 kW, but not a code such as 3fa9c2, and not a URL.
-_FIGURE = re.compile(r"(?!.*[a-wyzA-WYZ]\d)(?!(?:[\W\d_]*[^\W\d_]){9})\W*\d.*", re.DOTALL)
 _DATE = "is not an unambiguous date such as 2024-01-31"
 
 
@@ -155,8 +153,9 @@ def _resolve_attribute(
     if kind is None:
         has_text = name == C.DESCRIPTION and column.notna().any()
         kind = "text" if has_text else infer_type(name, column)
-        if (kind is None or type_of(kind).written) and (shown := _unparsed_cells(column)):
+        if (kind is None or type_of(kind).written) and (cells := unparsed_cells(column)):
             kind = kind or "category"
+            shown = ", ".join(f"'{cell[:40]}'" for cell in cells)
             notes.add_column(
                 name,
                 f"is read as words, since cells such as {shown} are not numbers; if the column is numeric, set {key} "
@@ -176,21 +175,10 @@ def _resolve_attribute(
     return setting.model_copy(update={"kind": kind, "label": label})
 
 
-def _unparsed_cells(column: pd.Series) -> str:
-    """Return three cells that are not numbers where a tenth or more of a mostly numeric column are such; else ""."""
-    sample = Sample("", column)
-    if sample.present.empty or not sample.is_textual or sample.is_date:
-        return ""
-    bad = to_numbers(sample.subset)[1]
-    if bad.mean() < 0.1 or np.mean([_FIGURE.fullmatch(cell) is not None for cell in sample.subset]) <= 0.5:
-        return ""
-    return ", ".join(f"'{cell[:40]}'" for cell in sample.subset[bad].unique()[:3])
-
-
 def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:
     """Validate `photos`: count and skip rows of unknown listings and paths that leave the market.
 
-    A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_urls`).
+    A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_files`).
     """
     raw = with_paths(raw).reset_index(drop=True)
     require(raw, path, (C.LISTING, C.PATH))
@@ -214,20 +202,6 @@ def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[
     table = table.drop_duplicates([C.LISTING, C.PATH]).sort_values([C.LISTING, C.POSITION], kind="stable")
     table[C.POSITION] = table.groupby(C.LISTING).cumcount().astype("int32")
     return table.reset_index(drop=True), notes.defects
-
-
-def leaves_market(text: str) -> bool:
-    """Return whether a photo's path is absolute (on any system) or leaves the market folder."""
-    path = PureWindowsPath(text)  # parses / as \\ and drives: the strictest rules of all systems
-    return bool(path.drive or path.root) or ".." in path.parts
-
-
-def may_be_photo(path: str) -> bool:
-    """Return whether a file may be written at a photo's path: one inside the market that is not a table or a hidden file."""
-    parts = PureWindowsPath(path).parts
-    hidden = any(part.startswith(".") for part in parts)
-    reserved = len(parts) < 2 and path.lower().endswith((".toml", ".parquet", ".csv", ".csv.gz", ".absent"))
-    return bool(parts) and not (hidden or reserved or leaves_market(path))
 
 
 def events_table(

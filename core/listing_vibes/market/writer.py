@@ -25,7 +25,7 @@ from listing_vibes.market.durable import (
     write_error,
 )
 from listing_vibes.market.io import TABLES, table_files
-from listing_vibes.market.tables import may_be_photo
+from listing_vibes.market.photo_files import may_be_photo
 
 #: Rows in memory, or a function that writes them to a Parquet file.
 Table: TypeAlias = pd.DataFrame | Callable[[Path], None]

@@ -26,7 +26,7 @@ from listing_vibes.market.download.fetch import end_with_image
 from listing_vibes.market.download.job import FAILURES, download, fetch_photos
 from listing_vibes.market.download.limits import Failed, Limits
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_urls import path_of, with_paths
+from listing_vibes.market.photo_files import path_of, with_paths
 from listing_vibes.market.profile import profile
 
 HERE = {"private": True, "delay": 0.0, "backoff": 0.01, "retries": 1}

@@ -14,8 +14,8 @@ from helpers.newcomers import new_events, new_listings
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import copy_file, only_writer
-from listing_vibes.market.garbage import no_garbage_collection
 from listing_vibes.market.market import Market
+from listing_vibes.market.values import no_garbage_collection
 from listing_vibes.run.folder import PUSH_COLUMNS
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market

@@ -8,7 +8,7 @@ import streamlit as st
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.demand.demand import DAYS, Demand, Figures, Region, demand
 from listing_vibes.insight.demand.regions import LEVEL
-from listing_vibes.market.spreadsheet import spreadsheet_csv
+from listing_vibes.market.io import spreadsheet_csv
 from listing_vibes_app.kit.as_code import download
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.kit.gallery import gallery, listing_card

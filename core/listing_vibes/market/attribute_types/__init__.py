@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator
 
-from listing_vibes.market.attribute_types._sample import Claim, Sample
+from listing_vibes.market.attribute_types._inference import infer_type, unparsed_cells
 from listing_vibes.market.attribute_types._vocabulary import (
     AttributeVocabulary,
     Coded,
@@ -24,8 +24,8 @@ from listing_vibes.market.values import SEPARATOR, as_ids, with_point
 from listing_vibes.registry import Registry
 
 __all__ = [
-    "ATTRIBUTE_TYPES", "Attribute", "AttributeType", "AttributeVocabulary", "Claim", "Coded", "Sample", "Shown", "Tokens", "TypeName",
-    "ids_of", "infer_type", "type_of",
+    "ATTRIBUTE_TYPES", "Attribute", "AttributeType", "AttributeVocabulary", "Coded", "Shown", "Tokens", "TypeName",
+    "ids_of", "infer_type", "type_of", "unparsed_cells",
 ]  # fmt: skip
 
 #: The forms in which screens display, edit, filter and color a value; each type has one.
@@ -64,9 +64,6 @@ class AttributeType(ABC):
     binned: ClassVar[bool] = False
     #: How screens display it.
     shown_as: ClassVar[Shown] = "category"
-    #: The tests by which a column without a type in `market.toml` is inferred to have this type; see `infer_type`.
-    claims: ClassVar[tuple[Claim, ...]] = ()
-
     # A market's table.
 
     def columns(self, name: str) -> tuple[str, ...]:
@@ -92,12 +89,8 @@ class AttributeType(ABC):
         return str(value).strip()
 
     def parse_condition(self, part: str) -> Any:
-        """Parse the value in a condition on the attribute.
-
-        Raises:
-            VibesError: it is invalid.
-        """
-        return part
+        """Parse the value in a condition on the attribute; raises as `parse`."""
+        return self.parse(part, "", "")
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         """Return (L,) bool: where the cell is one of the `values`, as parsed by `parse_condition`; False where it is missing."""
@@ -164,19 +157,6 @@ TypeName = Annotated[str, AfterValidator(ATTRIBUTE_TYPES.known)]
 def type_of(name: str) -> AttributeType:
     """Return the type called `name`."""
     return ATTRIBUTE_TYPES[name]()
-
-
-def infer_type(name: str, column: pd.Series) -> str | None:
-    """Infer the type of an attribute from its name and values; None for an empty column, dates or identifiers.
-
-    The strongest claim that holds, of all types, decides.
-    """
-    sample = Sample(name, column)
-    if sample.present.empty or pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return None
-    claims = ((claim, name) for name in ATTRIBUTE_TYPES for claim in ATTRIBUTE_TYPES[name].claims)
-    ordered = sorted(claims, key=lambda pair: -pair[0].strength)
-    return next((name for claim, name in ordered if claim.holds(sample)), None)
 
 
 @dataclass(frozen=True)

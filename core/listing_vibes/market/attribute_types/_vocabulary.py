@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from listing_vibes.market.garbage import no_garbage_collection
+from listing_vibes.market.values import no_garbage_collection
 
 #: The most known members of a set, or words of a text.
 MOST_VALUES = 4000

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Tokens, ids_of
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens, ids_of
 from listing_vibes.market.attribute_types._vocabulary import frequent
 
 #: Buckets of values outside the vocabulary, so that two listings of an unseen seller still match.
@@ -16,7 +16,6 @@ class Category(AttributeType):
     """One token with the value's id; the default type, unless a column looks like an identifier or a date."""
 
     written = True
-    claims = (Claim(10, lambda sample: not sample.is_identifying and not sample.is_date),)
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         values = frequent(listings[name].dropna(), min_count)

@@ -10,24 +10,11 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import (
     AttributeType,
     AttributeVocabulary,
-    Claim,
-    Sample,
     Tokens,
     ids_of,
 )
 from listing_vibes.market.attribute_types._vocabulary import Coded, inside
-from listing_vibes.market.values import FLAGS, SEPARATOR, to_flags
-
-
-def _is_flag(sample: Sample) -> bool:
-    if pd.api.types.is_bool_dtype(sample.column.dtype):
-        return True
-    if sample.has_lists:
-        return False
-    if not sample.is_textual:
-        return set(sample.present.unique()) <= {0, 1}
-    values = set(sample.texts.str.lower().unique()[:50])
-    return values <= set(FLAGS) or values <= {"0", "1"}
+from listing_vibes.market.values import SEPARATOR, to_flags
 
 
 class Flag(AttributeType):
@@ -35,7 +22,6 @@ class Flag(AttributeType):
 
     shown_as = "flag"
     takes = "yes or no"
-    claims = (Claim(100, _is_flag),)
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
         flags, bad = to_flags(column)
@@ -46,9 +32,6 @@ class Flag(AttributeType):
         if bad.any():
             raise VibesError(f"{label} is '{value}'; give yes or no.")
         return flags[0]
-
-    def parse_condition(self, part: str) -> Any:
-        return self.parse(part, "", "")
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         return column.isin(values).to_numpy(bool, na_value=False)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Sample, Tokens
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens
 from listing_vibes.market.attribute_types._vocabulary import (
     MOST_VALUES,
     Coded,
@@ -17,21 +17,6 @@ from listing_vibes.market.attribute_types._vocabulary import (
 )
 from listing_vibes.market.values import SEPARATOR, to_set, to_sets
 
-#: A list in JSON or Python syntax, or a PostgreSQL array; a JSON object does not match.
-_LIST = r"\[.*\]|\{[^{}:]*\}"
-
-
-def _is_set(sample: Sample) -> bool:
-    """Return whether cells are lists, or texts with separators whose parts repeat; parts of titles such as "Attic | Bergen" do not."""
-    if not sample.is_textual:
-        return sample.has_lists
-    if sample.subset.str.fullmatch(_LIST).mean() > 0.9:
-        return True
-    if sample.share_with(SEPARATOR) <= 0.2:
-        return False
-    parts = sample.subset.drop_duplicates().map(to_set).explode().dropna()
-    return bool(parts.duplicated(keep=False).mean() > 0.9)
-
 
 class Multi(AttributeType):
     """One token with the set of the members' ids."""
@@ -39,16 +24,15 @@ class Multi(AttributeType):
     single_valued = short = False
     separated = True
     shown_as = "multi"
-    claims = (
-        Claim(90, _is_set),
-        Claim(60, lambda sample: sample.is_textual and sample.share_with(SEPARATOR) > 0.2),  # and not text
-    )
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
         return pd.Series(to_sets(column, separator), dtype=object), np.zeros(len(column), bool), ""
 
     def parse(self, value: Any, label: str, column: str) -> Any:
         return to_set(value)
+
+    def parse_condition(self, part: str) -> Any:
+        return part
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         """Return where one of the values is a member."""

@@ -1,6 +1,5 @@
 """Numbers: a price, an area, a year."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,22 +7,12 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Sample, Tokens
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens
 from listing_vibes.market.attribute_types._vocabulary import MOST_BEYOND, Coded, coded_values, inside
 from listing_vibes.market.values import SEPARATOR, to_numbers
 
 FEW = 8  # up to so many distinct values are traits themselves
 YEARS = (1500, 2100)
-#: Integers in such a column are names: brand_id, ID, categoryId, zip_code.
-_NAMES = re.compile(
-    r"(?i:(.*[_\W])?(?:id|zip(?:[_\s]?code)?|post(?:al)?[_\s]?code|phone(?:[_\s]?number)?|ean|gtin|sku))|.*[a-z]I[dD]"
-)
-
-
-def _is_number(sample: Sample) -> bool:
-    if sample.has_lists or (sample.is_textual and (sample.unparsed >= 0.1 or sample.has_codes)):
-        return False
-    return _NAMES.fullmatch(sample.name) is None or bool((to_numbers(sample.subset)[0] % 1 > 0).any())
 
 
 class Number(AttributeType):
@@ -34,7 +23,6 @@ class Number(AttributeType):
     amount = binned = True
     takes = "a number"
     shown_as = "number"
-    claims = (Claim(80, _is_number),)
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
         values, bad = to_numbers(column)
@@ -45,9 +33,6 @@ class Number(AttributeType):
         if bad.any():
             raise VibesError(f"{label} is '{value}'; give a number.")
         return number[0]
-
-    def parse_condition(self, part: str) -> Any:
-        return self.parse(part, "", "")
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)

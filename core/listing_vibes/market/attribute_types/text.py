@@ -7,21 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Claim, Sample, Tokens
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens
 from listing_vibes.market.attribute_types._vocabulary import MOST_VALUES, frequent, member_ids
 from listing_vibes.market.values import SEPARATOR
 from listing_vibes.market.words import without_markup, words
-
-#: Above this number of distinct values, mostly of several words, a column is text rather than a category.
-MOST_CATEGORIES = 500
-
-
-def _is_text(sample: Sample) -> bool:
-    if not sample.is_textual or sample.is_date:
-        return False
-    has_titles = sample.is_identifying or sample.distinct > MOST_CATEGORIES
-    is_varied = sample.distinct > 0.3 * len(sample.texts)
-    return is_varied and bool(sample.gaps.mean() >= 2.5 or (has_titles and (sample.gaps > 0).mean() > 0.5))
 
 
 class Text(AttributeType):
@@ -31,7 +20,6 @@ class Text(AttributeType):
     written = sentences = True
     keys = 2  # the sentence, the words
     shown_as = "text"
-    claims = (Claim(70, _is_text),)
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
         texts, bad, issue = super().read(column, separator)

@@ -23,7 +23,7 @@ from listing_vibes.market.download.limits import Failed, Limits, Stopped
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.io import find_table, write_table
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_urls import PHOTOS, download_problem, with_paths
+from listing_vibes.market.photo_files import PHOTOS, download_problem, with_paths
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.words import count
 

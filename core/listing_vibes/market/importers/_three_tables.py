@@ -22,10 +22,10 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import staging_folder
 from listing_vibes.market.importers import Importer
 from listing_vibes.market.io import check_text, to_frame
-from listing_vibes.market.photo_urls import is_url
+from listing_vibes.market.photo_files import is_url, may_be_photo
 from listing_vibes.market.storage import Place, storage_errors
 from listing_vibes.market.table_limit import TableBudget
-from listing_vibes.market.tables import mapping_hint, may_be_photo
+from listing_vibes.market.tables import mapping_hint
 from listing_vibes.market.writer import write_market
 
 #: Rows in memory, photo rows while they are counted, and photos that are copied in parallel.

@@ -19,7 +19,7 @@ from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.io import TABLES, find_table, table_files
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import infer_day_first, to_moments
-from listing_vibes.market.photo_urls import with_paths
+from listing_vibes.market.photo_files import with_paths
 from listing_vibes.market.values import as_ids, to_numbers, with_points
 from listing_vibes.run.run import Run
 

@@ -19,8 +19,7 @@ from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_decoding import photo_problem
-from listing_vibes.market.photo_files import PhotoFolders, PhotoProblem, locate, read
-from listing_vibes.market.photo_urls import path_of, with_paths
+from listing_vibes.market.photo_files import PhotoFolders, PhotoProblem, locate, path_of, read, with_paths
 from listing_vibes.market.tables import as_ids, require
 from listing_vibes.market.values import to_numbers
 from listing_vibes.serving.refresh.merge import Changes

@@ -15,9 +15,8 @@ import pandas as pd
 
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.documents import read_json, write_json
-from listing_vibes.market.io import read_stored_table, write_table
+from listing_vibes.market.io import neutralized, read_stored_table, write_table
 from listing_vibes.market.rejects import REJECT_COLUMNS, rejects
-from listing_vibes.market.spreadsheet import neutralized
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh.sources import Frame, Marks

@@ -1,0 +1,97 @@
+"""Infer the type of an attribute from its cells, where market.toml does not name it."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.values import FLAGS, SEPARATOR, is_textual, to_numbers, to_set
+from listing_vibes.market.words import gaps
+
+#: A day, optionally with a time: 2024-01-31, 2024-01-31T18:05:00Z, 31.01.2024 18:05, 1/31/2024.
+_DAY = r"(?:\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.\d{4}|\d{1,2}/\d{1,2}/\d{4})(?:[T\s]\s*\d{1,2}:\d{2}.{0,24})?"
+#: A list in JSON or Python syntax, or a PostgreSQL array; a JSON object does not match.
+_LIST = r"\[.*\]|\{[^{}:]*\}"
+#: Leading zeros mark codes: postcodes of one length, phone numbers.
+_PADDED = r"0\d{2,}"
+#: Integers in such a column are names: brand_id, ID, categoryId, zip_code.
+_NAMES = re.compile(
+    r"(?i:(.*[_\W])?(?:id|zip(?:[_\s]?code)?|post(?:al)?[_\s]?code|phone(?:[_\s]?number)?|ean|gtin|sku))|.*[a-z]I[dD]"
+)
+#: An amount in any notation, such as 45k-60k or ~110 kW, but not a code such as 3fa9c2, and not a URL.
+_FIGURE = r"(?s)(?!.*[a-wyzA-WYZ]\d)(?!(?:[\W\d_]*[^\W\d_]){9})\W*\d.*"
+#: The share of cells that are not numbers from which on a column is not one of numbers.
+MOST_UNPARSED = 0.1
+#: Above this number of distinct values, mostly of several words, a column is text rather than a category.
+MOST_CATEGORIES = 500
+_SOME = 5_000  # cells that are parsed
+
+
+def infer_type(name: str, column: pd.Series) -> str | None:
+    """Infer the type of an attribute from its name and values; None for an empty column, dates or identifiers."""
+    present = column.dropna()
+    if present.empty or pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return None
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return "flag"
+    if isinstance(present.iloc[0], list | tuple | np.ndarray):
+        return "multi"
+    texts = present.astype("str").str.strip()
+    some, distinct, has_text = _subset(texts), texts.nunique(), is_textual(column)
+    values = set(texts.str.lower().unique()[:50]) if has_text else set(present.unique())
+    if values <= ({"0", "1"} if has_text else {0, 1}) or values <= set(FLAGS):
+        return "flag"
+    if has_text and _is_set(some):
+        return "multi"
+    if _is_number(name, some, has_text):
+        return "number"
+    is_identifying = distinct > 0.95 * len(texts) and len(texts) > 20
+    if not has_text:
+        return None if is_identifying else "category"
+    if _is_date(some):
+        return None
+    has_titles = is_identifying or distinct > MOST_CATEGORIES
+    spaces = some.map(gaps).astype(int)
+    if distinct > 0.3 * len(texts) and (spaces.mean() >= 2.5 or (has_titles and (spaces > 0).mean() > 0.5)):
+        return "text"
+    if some.str.contains(SEPARATOR, regex=False).mean() > 0.2:
+        return "multi"
+    return None if is_identifying else "category"
+
+
+def unparsed_cells(column: pd.Series) -> list[str]:
+    """Return three cells that are not numbers, where a tenth or more of a mostly numeric column are such; else none."""
+    present = column.dropna()
+    if present.empty or not is_textual(column) or isinstance(present.iloc[0], list | tuple | np.ndarray):
+        return []
+    some = _subset(present.astype("str").str.strip())
+    bad = to_numbers(some)[1]
+    is_numeric = some.str.fullmatch(_FIGURE).mean() > 0.5 and not _is_date(some)
+    return some[bad].unique()[:3].tolist() if is_numeric and bad.mean() >= MOST_UNPARSED else []
+
+
+def _subset(texts: pd.Series) -> pd.Series:
+    return texts.iloc[np.linspace(0, len(texts) - 1, min(_SOME, len(texts))).astype(int)]
+
+
+def _is_date(some: pd.Series) -> bool:
+    return bool(some.str.fullmatch(_DAY).mean() >= 0.9)
+
+
+def _is_set(some: pd.Series) -> bool:
+    """Return whether cells are lists, or have separators and parts that repeat; parts of titles such as "Attic | Bergen" do not."""
+    if some.str.fullmatch(_LIST).mean() > 0.9:
+        return True
+    if some.str.contains(SEPARATOR, regex=False).mean() <= 0.2:
+        return False
+    parts = some.drop_duplicates().map(to_set).explode().dropna()
+    return bool(parts.duplicated(keep=False).mean() > 0.9)
+
+
+def _is_number(name: str, some: pd.Series, has_text: bool) -> bool:
+    values, bad = to_numbers(some)
+    padded = some.str.fullmatch(_PADDED).mean()
+    has_codes = padded > 0.5 or (padded >= 0.01 and some.str.len().nunique() == 1)
+    if has_text and (bad.mean() >= MOST_UNPARSED or has_codes):
+        return False
+    return _NAMES.fullmatch(name) is None or bool((values % 1 > 0).any())
