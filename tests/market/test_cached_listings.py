@@ -1,9 +1,7 @@
 """The checked listings of a large market are kept, and are the same as those that are read anew."""
 
-import copy
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -126,17 +124,6 @@ def test_a_damaged_file_is_made_anew(folder, reads):
         same(whole, Market.open(folder))
         assert len(reads) == count
         assert path.read_bytes() == good
-
-
-def test_whoever_asks_what_a_market_has_is_told_its_listings(folder):
-    first, again = Market.open(folder), Market.open(folder)
-    assert "listings" in vars(first) and "listings" not in vars(again)  # its sets are not made yet
-    with ThreadPoolExecutor(4) as several:
-        asked = list(several.map(lambda _: len(again.listings), range(4)))
-    assert asked == [4] * 4 and vars(again)["listings"] is again.listings is again.plain
-    same(first, copy.deepcopy(again))
-    with pytest.raises(AttributeError, match="'Market' has no attribute 'homes'"):
-        again.homes  # noqa: B018
 
 
 def test_a_state_of_the_tables_is_kept_as_well_and_is_that_of_the_market_that_gets_it(

@@ -1,4 +1,4 @@
-"""Tables whose columns market.toml maps are read everywhere as if they had the market's own names."""
+"""Tables whose columns market.toml maps are read everywhere as if they had the market's names."""
 
 import json
 from pathlib import Path
@@ -23,35 +23,29 @@ NAMES = {
 }
 
 
-def mapped(plain: Path, folder: Path, ending: str) -> Path:
-    """The market `plain` in a folder under other names of columns."""
+@pytest.fixture(params=[".parquet", ".csv"])
+def both(request, tiny_market, tmp_path) -> tuple[Path, Path]:
+    """A market, and the same one with other column names."""
+    plain, folder = tiny_market(), tmp_path / "mapped"
     folder.mkdir()
     (folder / "photos").symlink_to(plain / "photos")
     lines = [f"photo_root = '{plain / 'photos'}'", (plain / "market.toml").read_text()]
     for name, names in NAMES.items():
-        lines += [f"[columns.{name}]", *(f"{column} = '{told}'" for column, told in names.items())]
+        lines += [f"[columns.{name}]", *(f"{column} = '{in_file}'" for column, in_file in names.items())]
         table = pd.read_parquet(plain / f"{name}.parquet").rename(columns=names)
-        if ending == ".csv":
+        if request.param == ".csv":
             if "amenities" in table:
                 table["amenities"] = table["amenities"].map(lambda cell: json.dumps(list(cell)))
             table.to_csv(folder / f"{name}.csv", index=False)
         else:
             table.to_parquet(folder / f"{name}.parquet", index=False)
     (folder / "market.toml").write_text("\n".join(lines))
-    return folder
+    return plain, folder
 
 
-@pytest.fixture(params=[".parquet", ".csv"])
-def both(request, tiny_market, tmp_path) -> tuple[Path, Path]:
-    plain = tiny_market()
-    return plain, mapped(plain, tmp_path / "mapped", request.param)
-
-
-def test_a_market_is_read_as_if_its_columns_had_the_usual_names(both):
+def test_a_mapped_market_is_read_imported_and_forgets_a_user(both, tmp_path):
     plain, other = (Market.open(path) for path in both)
-    assert not other.defects and [one.name for one in other.attributes] == [
-        one.name for one in plain.attributes
-    ]
+    assert not other.defects and other.attributes == plain.attributes
     assert other.listings[["listing_id", "price"]].equals(plain.listings[["listing_id", "price"]])
     assert other.photos["path"].tolist() == plain.photos["path"].tolist()
     assert other.events["user_id"].tolist() == plain.events["user_id"].tolist()
@@ -59,9 +53,18 @@ def test_a_market_is_read_as_if_its_columns_had_the_usual_names(both):
     assert light.events.empty and light.after_last_event == plain.after_last_event > 1
     assert attribute_name(other, "price", "Rule same") == "price"
     assert "review_scores_rating" in vibes("check", other.path).stdout
+    import_market("tables", other.path, tmp_path / "copy", photo_root=plain.path)
+    copy = Market.open(tmp_path / "copy")
+    assert copy.events["user_id"].tolist() == plain.events["user_id"].tolist()
+    assert (copy.path / copy.photos["path"].iloc[0]).is_file()
+    embed_market(other, tmp_path / "run", None)
+    user = other.events["user_id"].iloc[0]
+    forget(tmp_path / "run", [user])
+    assert user not in Market.open(other.path).events["user_id"].tolist()
+    assert user.encode() not in next(other.path.glob("events.*")).read_bytes()
 
 
-def test_rows_that_are_rejected_name_no_user_where_ids_are_hashed(both):
+def test_rejected_rows_show_hashed_users(both):
     path = both[1]
     (path / "market.toml").write_text((path / "market.toml").read_text() + "\n[privacy]\nusers = 'hashed'\n")
     file = next(path.glob("events.*"))
@@ -72,42 +75,22 @@ def test_rows_that_are_rejected_name_no_user_where_ids_are_hashed(both):
     assert json.loads(cells)["user_id"] == UserNames(path, True).of(str(table.loc[0, "customer"]))
 
 
-def test_a_user_is_forgotten_in_a_mapped_column(both, tmp_path):
-    path = both[1]
-    market = Market.open(path)
-    embed_market(market, tmp_path / "run", None)
-    user = market.events["user_id"].iloc[0]
-    forget(tmp_path / "run", [user])
-    assert user not in Market.open(path).events["user_id"].tolist()
-    file = next(path.glob("events.*"))
-    assert user.encode() not in file.read_bytes()
-
-
-def test_a_folder_of_mapped_tables_is_imported(both, tmp_path):
-    plain, path = both
-    import_market("tables", path, tmp_path / "copy", photo_root=plain)
-    copy = Market.open(tmp_path / "copy")
-    assert copy.events["user_id"].tolist() == Market.open(plain).events["user_id"].tolist()
-    assert (copy.path / copy.photos["path"].iloc[0]).is_file()
-
-
 @pytest.mark.parametrize(
-    ("columns", "told", "says"),
+    ("columns", "toml", "says"),
     [
-        ("Id,price", "listing_id = 'ID'", r"\[columns\.listings\].* maps the column 'ID' to 'listing_id', and .* has Id, price"),
-        ("ID,price\na,2", "listing_id = 'ID'", "column ID, row 2: 'a' occurs twice"),
-        ("ID,listing_id", "listing_id = 'ID'", "has both of them"),
+        ("Id,price", "listing_id = 'ID'", r"\[columns\.listings\].*'ID' to 'listing_id', and .* has Id, price"),
+        ("ID,price\na,2", "listing_id = 'ID'", "column ID, row 2: 'a'"), ("ID,listing_id", "listing_id = 'ID'", "has both"),
         ("ID,price", "listing_id = 'ID'\nprice = 'ID'", "'ID' is mapped to two columns"),
     ],
 )  # fmt: skip
-def test_a_mapping_that_does_not_fit_is_one_sentence(tmp_path, columns, told, says):
+def test_an_invalid_mapping_is_one_sentence(tmp_path, columns, toml, says):
     (tmp_path / "listings.csv").write_text(f"{columns}\na,1\n")
-    (tmp_path / "market.toml").write_text(f"[columns.listings]\n{told}\n")
+    (tmp_path / "market.toml").write_text(f"[columns.listings]\n{toml}\n")
     with pytest.raises(VibesError, match=says):
         Market.open(tmp_path)
 
 
-def test_issues_name_the_columns_of_the_file_and_a_table_with_the_usual_names_is_taken_as_it_is(tmp_path):
+def test_issues_name_the_columns_of_the_file_and_the_usual_names_need_no_mapping(tmp_path):
     (tmp_path / "listings.csv").write_text("ID,Breite,longitude\na,95,8\nb,48,9\n")
     (tmp_path / "events.csv").write_text("ID,wer,timestamp\nc,u,2024-01-01\na,u,2024-01-02\n")
     (tmp_path / "market.toml").write_text(

@@ -18,7 +18,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.io import (
     check_table_name,
-    find_table,
     read_stored_table,
     read_table,
     table_columns,
@@ -91,13 +90,6 @@ def test_a_table_is_written_as_its_name_says(tmp_path):
     assert read_stored_table(tmp_path / "none.csv", ["rank"], "evaluate the run again") is None
     for words in (("check", "nowhere", "--rejects"), ("demand", "nowhere", "--out")):
         assert f"Option {words[-1]} is 'q.txt'" in vibes(*words, "q.txt", check=2).stderr
-
-
-@pytest.mark.parametrize("suffix", [".csv.gz", ".csv", ".parquet"])
-def test_a_table_is_found_under_each_suffix(tmp_path, suffix):
-    assert find_table(tmp_path, "events") is None
-    (tmp_path / f"events{suffix}").write_bytes(b"x")
-    assert find_table(tmp_path, "events") == tmp_path / f"events{suffix}"
 
 
 def test_two_files_for_one_table_are_an_error_that_names_both(tiny_market, tmp_path):

@@ -30,16 +30,6 @@ def test_chosen_events_are_histories_of_their_own(log_of_days):
     assert (part.listings, part.timed, len(part)) == (log.listings, log.timed, 3)
 
 
-def test_events_at_the_same_moment_are_in_no_history_of_each_other(log_of_days):
-    log = log_of_days([(0, 0, 1), (0, 1, 2), (0, 2, 2), (0, 3, 2), (0, 4, 3)])
-    assert log.before.tolist() == [0, 1, 1, 1, 4]
-
-
-def test_a_tie_between_two_users_is_none(log_of_days):
-    log = log_of_days([(0, 0, 1), (1, 1, 1), (1, 2, 2)])
-    assert log.before.tolist() == [0, 1, 2]
-
-
 @given(EVENTS)
 def test_a_history_holds_exactly_what_the_user_did_strictly_before(log_of_days, rows):
     log = log_of_days(rows)
@@ -72,13 +62,6 @@ def test_counts_and_order_agree_with_the_raw_rows(log_of_days, rows):
     assert key == sorted(key)
 
 
-def test_the_whole_history_and_none(log_of_days):
-    log = log_of_days([(0, 0, 1), (0, 1, 2), (1, 2, 9)])
-    assert log.history_at(0) == (0, 2)
-    assert log.history_at(0, int(log.time[0])) == (0, 0)
-    assert log.history_at(1) == (2, 3)
-
-
 def test_actions_and_durations_follow_their_events(tiny_market):
     market = Market.open(tiny_market())
     log = EventLog.from_market(market)
@@ -97,12 +80,6 @@ def test_a_frame_in_any_order_gives_the_same_log(tiny_market):
         mine, theirs = (slice(*one.start[[row, row + 1]]) for one, row in ((log, user), (shuffled, other)))
         for name in ("listing", "time", "action", "duration"):
             assert getattr(log, name)[mine].tolist() == getattr(shuffled, name)[theirs].tolist()
-
-
-def test_unknown_actions_and_durations_are_minus_one_and_nan(log_of_days):
-    log = log_of_days([(0, 0, 1)])
-    assert log.action.tolist() == [-1]
-    assert np.isnan(log.duration).all()
 
 
 def test_positions_order_a_log_without_times(tiny_market):

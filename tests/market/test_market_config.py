@@ -10,35 +10,23 @@ from listing_vibes.market.market import Market
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("titel = 'name'", "unknown key 'titel'"),
+        ("titel = 'name'", "unknown key 'titel'; did you mean 'title'"),
         ("[attributes.price]\nkind = 'number'\nunits = 'EUR'", r"unknown key 'attributes\.price\.units'"),
-        ("[attributes.price]\nkind = 'money'", r"'attributes\.price\.kind' is 'money'"),
-        (
-            "[attributes.price]\nkind = 'number'\nseparator = ';'",
-            "separator goes with kind 'multi', not 'number'",
-        ),
-        ("name = ", "is not valid TOML"),
-        ("excluded = 'rating'", "'excluded' is 'rating'"),
-        ("actions = ['view', 'save', 'view']", "'view' is listed twice"),
+        ("[attributes.price]\nkind = 'money'", r"'attributes\.price\.kind' is 'money'.*'category'"),
+        ("[attributes.price]\nkind = 'number'\nseparator = ';'", "'number'"), ("name = ", "is not valid TOML"),
+        (b"name = 'caf\xe9'", "is not valid TOML"), ("excluded = 'rating'", "'excluded' is 'rating'"), ("actions = ['view', 'save', 'view']", "'view'"),
     ],
-)
-def test_a_wrong_configuration_is_one_sentence(tmp_path, text, says):
+)  # fmt: skip
+def test_an_invalid_configuration_is_one_sentence(tmp_path, text, says):
     path = tmp_path / "market.toml"
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(VibesError, match=says) as caught:
         MarketConfig.load(path)
     assert "market.toml" in str(caught.value)
 
 
-def test_text_that_is_not_utf8_is_one_sentence(tmp_path):
-    path = tmp_path / "market.toml"
-    path.write_bytes(b"name = 'caf\xe9'")
-    with pytest.raises(VibesError, match="is not valid TOML"):
-        MarketConfig.load(path)
-
-
 @pytest.mark.parametrize("kind", ["link to nothing", "link to itself", "folder"])
-def test_what_cannot_be_read_is_no_missing_file(tmp_path, kind):
+def test_a_file_that_cannot_be_read_does_not_count_as_missing(tmp_path, kind):
     (tmp_path / "listings.csv").write_text("listing_id,rating\na,5\n")
     path = tmp_path / "market.toml"
     if kind == "folder":
@@ -49,20 +37,13 @@ def test_what_cannot_be_read_is_no_missing_file(tmp_path, kind):
         Market.open(tmp_path)
 
 
-def test_no_file_is_an_empty_configuration_and_a_byte_order_mark_is_skipped(tmp_path):
-    path = tmp_path / "market.toml"
+def test_what_is_saved_is_loaded_and_a_byte_order_mark_is_skipped(tmp_path):
+    path, price = tmp_path / "market.toml", AttributeConfig(kind="number", label="Price", unit="€")
     assert MarketConfig.load(path) == MarketConfig()
     path.write_bytes(b"\xef\xbb\xbfname = 'Ulm'")
     assert MarketConfig.load(path).name == "Ulm"
-
-
-def test_what_is_saved_is_loaded(tmp_path):
     config = MarketConfig(
-        name='Märkte "am See"',
-        title="name",
-        attributes={"price": AttributeConfig(kind="number", label="Price", unit="€")},
-        actions=["view", "save"],
-        excluded=["rating"],
+        name='Märkte "am See"', title="name", attributes={"price": price}, actions=["view"], excluded=["x"]
     )
-    config.save(tmp_path / "market.toml")
-    assert MarketConfig.load(tmp_path / "market.toml") == config
+    config.save(path)
+    assert MarketConfig.load(path) == config

@@ -11,7 +11,7 @@ from PIL import Image
 
 from listing_vibes.market import photo_decoding, photo_files
 from listing_vibes.market.photo_decoding import photo_problem
-from listing_vibes.market.photo_files import OUTSIDE, PhotoFolders, PhotoProblem, locate, read
+from listing_vibes.market.photo_files import PhotoFolders, PhotoProblem, locate, read
 
 # pytest resets the filters that `photo_decoding` sets at import.
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -72,23 +72,6 @@ def test_what_is_no_photo_is_told(tmp_path, content, problem):
     assert problem_of(path, tmp_path) == problem
 
 
-def test_a_folder_that_is_a_link_is_followed(tmp_path, picture):
-    market, outside = tmp_path / "market", tmp_path / "outside"
-    for folder in (market / "rooms", outside):
-        folder.mkdir(parents=True)
-        picture.save(folder / "a.jpg")
-    (market / "out").symlink_to(outside)
-    (market / "in").symlink_to(market / "rooms")
-    (tmp_path / "here").symlink_to(market)
-    left = OUTSIDE
-    assert problem_of(market / "out" / "a.jpg", market) == left
-    assert problem_of(market / ".." / "outside" / "a.jpg", market) == left
-    assert problem_of(outside / "a.jpg", market) == left
-    assert problem_of(market / "in" / "a.jpg", market) is None
-    assert problem_of(tmp_path / "here" / "rooms" / "a.jpg", tmp_path / "here") is None
-    assert problem_of(tmp_path / "here" / "out" / "a.jpg", tmp_path / "here") == left
-
-
 @pytest.fixture
 def market(tmp_path: Path) -> Path:
     folder = tmp_path / "market"
@@ -103,11 +86,6 @@ def test_a_path_inside_is_read_through_links_that_stay_inside(market):
     assert read(locate(market, "photos/a.jpg")) == b"inside"
     assert read(locate(market, "photos/link.jpg")) == b"inside"
     assert read(locate(market, "photos/../photos/a.jpg")) == b"inside"
-
-
-def test_the_market_itself_may_be_a_link(market, tmp_path):
-    (tmp_path / "alias").symlink_to(market)
-    assert read(locate(tmp_path / "alias", "photos/a.jpg")) == b"inside"
 
 
 def test_paths_that_leave_the_market(market, tmp_path):

@@ -8,12 +8,10 @@ import pandas as pd
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_files import PhotoProblem, locate, read
 from listing_vibes.market.profile import profile
 from listing_vibes.market.profile_text import WIDTH, render
-from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.market.thumbnails import thumbnail
 
 LISTINGS = "listing_id,town\na,Ulm\nb,Ulm\nc,Bonn\n"
@@ -46,19 +44,6 @@ def test_counts_of_a_market(tiny_market):
     )
     assert counts.excluded == ["review_scores_rating"] and counts.defects == []
     assert counts.fingerprint == market.fingerprint
-
-
-def test_cold_shares_agree_with_a_count_by_hand(tiny_market):
-    market = Market.open(tiny_market(listings=30, users=12, events_per_user=6))
-    log = EventLog.from_market(market)
-    split = make_split(log, Catalogue(*market.live_interval()))
-    trained = {int(listing) for listing, train in zip(log.listing, split.train, strict=True) if train}
-    users = {int(user) for user, train in zip(log.user, split.train, strict=True) if train}
-    counts = profile(market).split
-    assert counts.test_queries == len(split.test) > 0
-    assert counts.cold_listings == np.mean([target not in trained for target in split.test.target])
-    assert counts.cold_users == np.mean([user not in users for user in split.test.user])
-    assert 0 < counts.cold_listings < 0.5
 
 
 def notes(path) -> str:
@@ -180,12 +165,6 @@ def test_suspects_are_named_unless_excluded(tiny_market):
     text = (path / "market.toml").read_text().replace("excluded = [", "excluded = [\n    'demand',")
     (path / "market.toml").write_text(text)
     assert sorted(profile(Market.open(path)).leaks) == ["last_seen", "title"]
-
-
-def test_repeated_events_are_counted_and_kept(folder):
-    events = f"{EVENTS}u,a,2024-01-01\nu,a,2024-01-01\nu,a,2024-01-02\n"
-    counts = profile(Market.open(folder(listings="listing_id,price\na,1\n", events=events)))
-    assert (counts.events.count, counts.events.repeated, len(counts.defects)) == (3, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -98,14 +98,6 @@ def test_the_default_moments_are_70_and_80_percent_of_the_events(log_of_days):
     assert split.train.sum() == 69
 
 
-def test_a_target_that_is_not_live_is_no_query(log_of_days):
-    log = log_of_days([(0, 0, 0), (0, 1, 5), (0, 2, 6)])
-    lives = living([(0, 100), (0, 5), (6, 1), (0, 100), (0, 100)])  # listing 1 expires at the very moment
-    split = make_split(log, lives, t1=BASE + DAY, t2=BASE + DAY)
-    assert split.test.target.tolist() == [2]
-    assert lives.candidates(log, split.test).tolist() == [[False, False, True, True, True]]
-
-
 def test_leave_one_out_takes_the_last_and_the_one_before(log_of_days):
     log = log_of_days([(0, 0, 0), (0, 1, 1), (0, 2, 2), (0, 0, 3), (1, 3, 0), (1, 4, 1)], timed=False)
     split = make_split(log, always())
@@ -137,21 +129,6 @@ def test_leave_one_out_hides_the_history_unless_training_events_return(log_of_da
     split = make_split(log_of_days(events, listings=8, timed=False), always())
     assert (split.valid.masked, split.test.masked) == (hidden, hidden)
     assert split.with_history(True).test.masked and not split.with_history(False).test.masked
-
-
-def test_leave_one_out_with_a_hidden_history_ranks_all_others_live_or_not(log_of_days):
-    log = log_of_days([(0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 4)])
-    lives = living(
-        [(1, 9), (1, 9), (1, 9), (1, 1), (9, 9)]
-    )  # the target ended before its event, one comes later
-    split = make_split(log, lives, "leave-one-out").with_history(True)
-    np.testing.assert_array_equal(lives.candidates(log, split.test), [[False, False, False, True, True]])
-    np.testing.assert_array_equal(
-        lives.candidates(log, split.valid.take(np.array([0]))), [[False, False, True, True, True]]
-    )
-    temporal = make_split(log, lives, "temporal", log.time[1], log.time[2])
-    for queries in (temporal.test, temporal.with_history(True).test):
-        np.testing.assert_array_equal(lives.candidates(log, queries)[0], [False, False, True, False, False])
 
 
 @given(ROWS)

@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 from tests.faults.dying import finish
 from tests.market.download.hosting import picture
 
@@ -225,17 +224,6 @@ def test_lists_go_to_a_storage_and_never_over_others(memory, trained, tmp_path):
     vibes("batch", trained.path, "memory://lists/today", "--k", 3, "--chunk", 80)
     left = [name.rpartition("/")[2] for name in memory.find("/lists/today")]
     assert "_job.json" in left and len(left) < len(there)
-
-
-def test_paths_with_blanks_are_those_that_the_market_reads(tmp_path):
-    shop = tmp_path / "shop"
-    shop.mkdir()
-    (shop / "listings.csv").write_text("listing_id,price\na,1\nb,2\n")
-    (shop / "photos.csv").write_text("listing_id,path\na, x.png\n")
-    Image.new("RGB", (9, 9)).save(shop / "x.png")
-    import_market("tables", shop, tmp_path / "m")
-    assert Market.open(tmp_path / "m").photos["path"].tolist() == ["x.png"]
-    assert (tmp_path / "m" / "x.png").is_file()
 
 
 def test_photos_that_one_long_path_makes_huge_are_refused(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Cells to values: ids, numbers, flags, sets, and the inferred types."""
+"""Cells become ids, numbers, flags and sets, and columns get a type."""
 
 import numpy as np
 import pandas as pd
@@ -19,67 +19,62 @@ from listing_vibes.market.values import (
 @pytest.mark.parametrize(
     ("cell", "value"),
     [
-        ("$1,200.00", 1200), ("95%", 95), ("€ 12.5", 12.5), ("US$ 12", 12), ("-$1,200", -1200), ("1e3", 1000), ("$.50", 0.5),
-        ("  7 ", 7), ("12 €", 12), ("S$3.50", 3.5), ("12 EUR", 12), ("¥9,800", 9800), ("$-5", -5), ("1’200", 1200), ("1 200", 1200),
-        ("−7", -7), ("−1,200.5 €", -1200.5),
+        ("$1,200.00", 1200), ("95%", 95), ("€ 12.5", 12.5), ("US$ 12", 12), ("-$1,200", -1200), ("1e3", 1000), ("$.50", 0.5), ("  7 ", 7),
+        ("12 €", 12), ("S$3.50", 3.5), ("12 EUR", 12), ("¥9,800", 9800), ("1’200", 1200), ("1 200", 1200), ("−1,200.5 €", -1200.5),
     ],
 )  # fmt: skip
-def test_a_number_is_read_without_its_currency_and_separators_of_thousands(cell, value):
+def test_a_number_is_read_without_currency_and_thousands_separators(cell, value):
     values, bad = to_numbers(pd.Series([cell]))
     assert values[0] == value and not bad[0]
 
 
 @pytest.mark.parametrize(
-    "cell",
-    ["inf", "-Infinity", "NaN", "1,5", "1.200,50", "12 34", "cheap", "12 Oak", "3 PM", "12AB", "A12", "--5", "10k", "45k-60k", "$1.2M",
-     "1.2万円", "110 kW", "3 beds", "$", ""],
+    "cell", ["inf", "NaN", "1,5", "1.200,50", "12 34", "cheap", "12 Oak", "3 PM", "A12", "--5", "10k", "45k-60k", "$1.2M", "1.2万円", "110 kW", "$", ""]
 )  # fmt: skip
-def test_what_is_no_finite_number_is_bad_rather_than_guessed(cell):
+def test_a_cell_that_is_no_finite_number_is_bad(cell):
     values, bad = to_numbers(pd.Series([cell, None]))
     assert np.isnan(values).all() and bad.tolist() == [True, False]
 
 
-def test_columns_of_other_types_keep_missing_and_refuse_infinity_and_dates():
-    values, bad = to_numbers(pd.Series([1.0, np.nan, np.inf, -np.inf]))
-    assert np.array_equal(values, [1, np.nan, np.nan, np.nan], equal_nan=True)
-    assert bad.tolist() == [False, False, True, True]
-    for dtype in ("str", object):
-        values, bad = to_numbers(pd.Series(["$5", None, "red", "$5", "red", "inf"], dtype=dtype))
-        assert np.array_equal(values, [5, np.nan, np.nan, 5, np.nan, np.nan], equal_nan=True)
-        assert bad.tolist() == [False, False, True, False, True, True]
-    values, bad = to_numbers(pd.Series(pd.to_datetime(["2024-01-01", None])))
-    assert np.isnan(values).all() and bad.tolist() == [True, False]
+@pytest.mark.parametrize(
+    ("column", "expected", "bad"),
+    [
+        (pd.Series([1.0, np.nan, np.inf]), [1, np.nan, np.nan], [False, False, True]),
+        (pd.Series(["$5", None, "red", "$5"], dtype=object), [5, np.nan, np.nan, 5], [False, False, True, False]),
+        (pd.Series(pd.to_datetime(["2024-01-01", None])), [np.nan, np.nan], [True, False]),
+        (pd.Series(pd.to_timedelta([90, 1.5], unit="s")), [90, 1.5], [False, False]),
+    ],
+)  # fmt: skip
+def test_numbers_of_typed_columns(column, expected, bad):
+    values, is_bad = to_numbers(column)
+    assert np.array_equal(values, expected, equal_nan=True) and is_bad.tolist() == bad
 
 
 @pytest.mark.parametrize(
     ("cells", "ambiguous"),
     [(["1,234", "12"], [True, False]), (["1.234", "900"], [True, False]), (["0.125", "7"], [False, False]), (["20.5", "1,500"], [False, False]),
-     (["1,234", "7.5"], [False, False]), (["1,234,567", "1"], [False, False]), (["1,5", "2"], [False, False]), ([1.234, 5], [False, False])],
+     (["1,234,567", "1"], [False, False]), (["1,5", "2"], [False, False]), ([1.234, 5], [False, False])],
 )  # fmt: skip
-def test_numbers_of_which_no_cell_says_whether_they_have_decimals_are_ambiguous(cells, ambiguous):
+def test_numbers_are_ambiguous_where_no_cell_decides_the_decimal_mark(cells, ambiguous):
     assert is_ambiguous(pd.Series(cells)).tolist() == ambiguous
-
-
-def test_a_number_with_a_decimal_comma_is_read_with_it_and_one_with_a_point_as_it_is():
-    cells = pd.Series(["1.234,50", "1.200", "20.5", "€ 7,5", None])
+    cells = pd.Series(["1.234,50", "1.200", "20.5", "€ 7,5", None])  # and with a decimal comma
     assert to_numbers(with_points(cells))[0].tolist()[:4] == [1234.5, 1200, 20.5, 7.5]
 
 
 @pytest.mark.parametrize(
     ("cells", "ids"),
     [
-        ([1.0, 2.0], ["1", "2"]), (["12.0", "7.0"], ["12", "7"]), (["12.0", "x"], ["12", "x"]), ([" a "], ["a"]),
-        ([1.5, 2.0], ["1.5", "2"]), ([12345678901234567], ["12345678901234567"]), (["007"], ["007"]),
-        (["12", "12.00", "1.50", "-4.0"], ["12", "12", "1.50", "-4"]), ([12, 12.0, " 12.00 "], ["12", "12", "12"]),
+        ([1.0, 2.0], ["1", "2"]), (["12.0", "x"], ["12", "x"]), ([" a "], ["a"]), ([1.5, 2.0], ["1.5", "2"]), ([12345678901234567], ["12345678901234567"]),
+        (["007"], ["007"]), (["12", "12.00", "1.50", "-4.0"], ["12", "12", "1.50", "-4"]), ([12, 12.0, " 12.00 "], ["12", "12", "12"]),
     ],
 )  # fmt: skip
-def test_identifiers(cells, ids):
+def test_equal_identifiers_are_equal_texts(cells, ids):
     for dtype in (None, object):
         assert as_ids(pd.Series(cells, dtype=dtype)).tolist() == ids
     assert as_ids(pd.Series([*cells, None], dtype=object)).isna().tolist() == [False] * len(cells) + [True]
 
 
-def test_flags_in_every_spelling():
+def test_flags_are_read_in_every_spelling():
     flags, bad = to_flags(pd.Series(["t", "No", "1", "0.0", None, "maybe"]))
     assert flags.tolist()[:4] == [True, False, True, False]
     assert flags.isna().tolist() == [False] * 4 + [True, True] and bad.tolist() == [False] * 5 + [True]
@@ -88,34 +83,17 @@ def test_flags_in_every_spelling():
 @pytest.mark.parametrize(
     ("cell", "members"),
     [
-        ('["Wifi", "Hot tub"]', ["Wifi", "Hot tub"]), ("a | b|a", ["a", "b"]), ("[]", []), ("['x', 'y']", ["x", "y"]),
-        ("""['cut, then fry', "men's shirt", None]""", ["cut, then fry", "men's shirt"]), ("[hot, cold]", ["hot", "cold"]),
-        ('{TV,"Cable TV","24\\" screen"}', ["TV", "Cable TV", '24" screen']), ("{}", []), ("{a}|{b}", ["{a}", "{b}"]),
-        ('{"a": 1}', ['{"a": 1}']), (np.array(["a"]), ["a"]), (["a", None, float("nan"), " a"], ["a"]), (None, None),
-        (float("nan"), None), (5, ["5"]),
+        ('["Wifi", "Hot tub"]', ["Wifi", "Hot tub"]), ("a | b|a", ["a", "b"]), ("[]", []), ("""['cut, then fry', "men's", None]""", ["cut, then fry", "men's"]),
+        ("[hot, cold]", ["hot", "cold"]), ('{TV,"Cable TV","24\\" screen"}', ["TV", "Cable TV", '24" screen']), ("{}", []), ("{a}|{b}", ["{a}", "{b}"]),
+        ('{"a": 1}', ['{"a": 1}']), (np.array(["a"]), ["a"]), (["a", None, float("nan"), " a"], ["a"]), (None, None), (float("nan"), None), (5, ["5"]),
     ],
 )  # fmt: skip
-def test_sets(cell, members):
+def test_a_set_is_read_from_a_list_or_a_text(cell, members):
     assert to_set(cell) == members
 
 
-def test_cells_read_together_read_as_each_alone_and_share_nothing():
-    cells = [
-        "a | b|a",
-        '["x", "y"]',
-        "",
-        "5",
-        5,
-        1.0,
-        True,
-        None,
-        pd.NA,
-        ["1"],
-        [1],
-        np.array(["a", "b"]),
-        ("a", "b"),
-        "[" * 100_000,
-    ]
+def test_sets_of_a_column_are_those_of_its_cells_and_share_nothing():
+    cells = ["a | b|a", '["x", "y"]', "", 5, True, None, pd.NA, [1], np.array(["a", "b"]), "[" * 100_000]
     for separator in ("|", ","):
         sets = to_sets(pd.Series(cells * 2, dtype=object), separator)
         assert sets == [to_set(cell, separator) for cell in cells * 2]
@@ -134,7 +112,6 @@ def test_cells_read_together_read_as_each_alone_and_share_nothing():
         ("equipment", [f"{n % 9} rings to cook on|{n % 7} hooks for a coat" for n in range(90)], "multi"),
         ("summary", [f"A quiet flat no. {n} | Old town | {n % 4} rooms" for n in range(90)], "text"),
         ("town", ["Ulm", "Bonn", "Ulm"], "category"), ("host_id", ["17", "18", "17"], "category"),
-        ("summary", [f"a quiet flat number {n} near the park" for n in range(30)], "text"),
         ("title", [f"Dress {n % 700}" for n in range(1000)], "text"),  # a title recurs, in another color
         ("town", [f"Old {n % 400}" for n in range(1000)], "category"), ("model", [f"X{n % 700}" for n in range(1000)], "category"),
         ("code", [f"x{n}" for n in range(30)], None), ("empty", [None, None], None),
@@ -148,10 +125,9 @@ def test_types_are_inferred(name, cells, kind):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("brand_id", "category"), ("categoryId", "category"), ("zip", "category"), ("seller_phone", "category"), ("EAN", "category"),
-     ("paid", "number"), ("grid", "number"), ("ocean", "number")],
+    [("brand_id", "category"), ("categoryId", "category"), ("zip", "category"), ("EAN", "category"), ("paid", "number"), ("ocean", "number")],
 )  # fmt: skip
-def test_whole_numbers_in_a_column_of_ids_are_names(name, kind):
+def test_integers_in_a_column_of_ids_are_names(name, kind):
     few = np.arange(90) % 9
     for cells in (few, few.astype(float), few.astype(str)):
         assert infer_type(name, pd.Series(cells)) == kind

@@ -154,11 +154,11 @@ def _resolve_attribute(
         has_text = name == C.DESCRIPTION and column.notna().any()
         kind = "text" if has_text else infer_type(name, column)
         if (kind is None or type_of(kind).written) and (cells := unparsed_cells(column)):
-            kind = kind or "category"
+            kind = "category"
             shown = ", ".join(f"'{cell[:40]}'" for cell in cells)
             notes.add_column(
                 name,
-                f"is read as words, since cells such as {shown} are not numbers; if the column is numeric, set {key} "
+                f"is a category, since cells such as {shown} are not numbers; if the column is numeric, set {key} "
                 'kind = "number" in market.toml, with decimal = "," for a decimal comma (other cells are then missing)',
             )
         elif kind is None:

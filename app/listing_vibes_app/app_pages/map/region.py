@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.insight.map.cluster_names import Portrait, apart
-from listing_vibes.market.market import Attribute
 from listing_vibes.market.io import spreadsheet_csv
+from listing_vibes.market.market import Attribute
 from listing_vibes_app.kit.as_code import download
 from listing_vibes_app.kit.controls import button, page_of
 from listing_vibes_app.kit.days import market_days
