@@ -18,7 +18,6 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training.batches import Epoch, history_epoch, share_of_epoch, window_epoch
 from listing_vibes.training.examples import make_examples
-from listing_vibes.training.item_bank import steps_between
 from listing_vibes.training.multi_market import Mix
 from listing_vibes.training.step_data import StepData
 
@@ -133,13 +132,6 @@ def test_only_the_order_within_a_training_basket_is_drawn(data):
     assert replace(data, baskets=None).in_epoch(3).log is before
 
 
-def test_a_large_bank_is_encoded_less_often(data):
-    rows = np.arange(25)
-    tokens = data.inputs.listing_lengths(rows).sum()
-    assert steps_between(data.inputs, rows, step_tokens=tokens, at_least=50) == 50
-    assert steps_between(data.inputs, rows, step_tokens=tokens / 80, at_least=50) == 80
-
-
 @pytest.mark.parametrize("power", [1.0, 0.5, 0.0])
 @pytest.mark.parametrize("kind", ["histories", "windows"])
 def test_a_small_market_of_several_comes_up_as_often_as_was_set(always_live, make_log, kind, power):
@@ -172,7 +164,6 @@ def test_a_small_market_of_several_comes_up_as_often_as_was_set(always_live, mak
 def test_negatives_are_of_the_market_of_the_example():
     mix = Mix.of(np.array([0, 0, 1, 1]), np.arange(4), 1.0)
     assert mix.same(np.array([0, 3]), np.array([1, 2])).tolist() == [[True, False], [False, True]]
-    assert mix.size(np.array([0, 0, 2]), np.array([0, 1, 2])) == (2 + 2 + 1) / 3
 
 
 def test_buckets_are_drawn_again_and_keep_who_shares_one(data):

@@ -82,8 +82,7 @@ from pathlib import Path
 
 from browser.painted import ColourEncoder
 from listing_vibes.features.photos import market_photos
-from listing_vibes.market.market import Market
-from listing_vibes.training.api import begin
+from listing_vibes.training.api import train
 
 market, run, told = map(Path, sys.argv[1:])
 
@@ -99,8 +98,8 @@ class Counting(ColourEncoder):
 market_photos.encoder_of = lambda *given: Counting()
 small = {"layers": 1, "width": 32, "heads": 2, "ffn": 64}
 steps = {"max_steps": 2, "batch": 16, "fresh": 8, "window_listings": 40}
-changes = {"preset": "tiny", "encoder": small, "features": {"text": False}, "training": steps}
-begin([Market.open(market)], run, None, changes, encoder="colour")
+config = {"preset": "tiny", "encoder": small, "features": {"text": False}, "training": steps}
+train(market, run, config, encoder="colour")
 """
 
 

@@ -17,7 +17,7 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.scoring.ranking_names import NEAR_RECENT
-from listing_vibes.training.refit import refit_encoder, refit_settings
+from listing_vibes.training.refit import refit_settings
 from listing_vibes.training.train import train
 
 pytestmark = pytest.mark.slow
@@ -94,8 +94,8 @@ def test_everything_leaves_nothing_to_test_on(small_market, whole, tmp_path):
 @pytest.mark.parametrize(
     "change, why",
     [
-        ({"steps": 0}, "does not record its number of training steps"),
-        ({"steps": 0, "carried": CARRIED}, "No step of the training of .* so there is none to repeat"),
+        ({"steps": 0}, "records no number of training steps"),
+        ({"steps": 0, "carried": CARRIED}, "records no number of training steps"),
         ({"split": ResolvedSplit(protocol="leave-one-out")}, "protocol leave-one-out, which has no end"),
         ({"training": ResolvedTraining(recipe="two-stage")}, "in two stages"),
     ],
@@ -108,15 +108,6 @@ def test_what_cannot_be_refitted_is_said(small_market, whole, tmp_path, change, 
     manifest.model_copy(update={**own, "settings": settings}).save(tmp_path)
     with pytest.raises(VibesError, match=why):
         refit_settings(tmp_path, small_market)
-
-
-@pytest.mark.parametrize(
-    "encoder, begins",
-    [("", "auto"), ("eye", "eye"), ("tf_efficientnet_lite0-tail1-288-0123abcd", "tf_efficientnet_lite0")],
-)
-def test_photos_begin_as_those_of_the_run_began(whole, tmp_path, encoder, begins):
-    Manifest.load(whole[0]).model_copy(update={"photo_encoder": encoder}).save(tmp_path)
-    assert refit_encoder(tmp_path) == begins
 
 
 def test_a_run_without_a_model_is_named(small_market, tmp_path):

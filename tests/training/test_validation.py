@@ -26,9 +26,10 @@ def test_only_what_decides_a_rank_is_encoded_and_the_figure_is_that_of_all(small
         return encode(model, inputs, rows, **options)
 
     monkeypatch.setattr(module, "encode_listings", record)
-    found = module.validation(data, step_data.inputs, quick)(model)
+    parts = [(data, step_data.inputs)]
+    found = module.validation(parts, quick)(model)
     monkeypatch.setattr(module, "_needed", lambda log, queries, catalogue: np.arange(log.listings))
-    assert found == module.validation(data, step_data.inputs, quick)(model) and found[0] > 0
+    assert found == module.validation(parts, quick)(model) and found[0] > 0
     few, every = encoded
     assert len(every) == data.log.listings and len(few) < 0.9 * len(every)
     active = data.catalogue.candidates(data.log, valid).any(axis=0)

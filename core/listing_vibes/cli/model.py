@@ -44,7 +44,6 @@ def train(
 ) -> None:
     """Train a model on one or several markets and write a run folder."""
     from listing_vibes.market.io import find_table
-    from listing_vibes.market.market import Market
 
     markets, run = folders[:-1], folders[-1]
     if not markets or find_table(run, "listings") is not None:
@@ -52,23 +51,22 @@ def train(
             f"{run} is the only folder or a market; name the run's folder last: `vibes train MARKET RUN`."
         )
     with needs("Training"):
-        from listing_vibes.training.api import begin, run_folders
+        from listing_vibes.training.api import train as train_run
 
-    opened, changes = [Market.open(market) for market in markets], {"preset": preset, "seed": seed}
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` only one process reports
     with progress_bar() as progress:
-        report = progress if main_process else silent
-        outcome = begin(
-            opened, run, config, changes, protocol, resume, refit, everything, encoder, weights, report, init_from
+        runs = train_run(
+            markets, run, config, protocol=protocol, resume=resume, start=init_from, refit=refit, everything=everything,
+            encoder=encoder, weights=weights, progress=progress if main_process else silent, preset=preset, seed=seed,
         )  # fmt: skip
     if main_process:
-        score = (
-            f"validation recall@30 {outcome.best:.3f} at" if outcome.best >= 0 else "without validation, to"
-        )
-        shown = run_folders(run, opened)[0]
-        each = f" It has a run over each market in {shown.parent}." if len(opened) > 1 else ""
+        shown = runs[0].path
+        each = f" It has a run over each market in {shown.parent}." if len(runs) > 1 else ""
         measure = "" if everything else f" Measure it with `vibes evaluate {shown}`."
-        typer.echo(f"Wrote the run {run}: {score} step {outcome.best_step}.{each}{measure}", err=True)
+        typer.echo(
+            f"Wrote the run {run}, with the weights of step {runs[0].manifest.steps}.{each}{measure}",
+            err=True,
+        )
 
 
 EmbedModel = Annotated[

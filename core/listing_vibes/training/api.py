@@ -8,18 +8,18 @@ from typing import Any, overload
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.market_photos import market_photos
+from listing_vibes.features.photos.trainable import TRAINABLE, is_trained
 from listing_vibes.features.photos.vectors import report_broken_photos
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
-from listing_vibes.progress import Report, shown, silent
+from listing_vibes.progress import Report, shown
 from listing_vibes.run.manifest import Manifest, named_model
 from listing_vibes.run.run import Run
 from listing_vibes.run.transfer import MARKETS
 from listing_vibes.run.versions import reading
-from listing_vibes.training.checkpoints import TrainingState
 from listing_vibes.training.distributed import launched
 from listing_vibes.training.multi_market import folder_names
-from listing_vibes.training.refit import refit_encoder, refit_settings
+from listing_vibes.training.refit import refit_settings
 from listing_vibes.training.train import train as train_markets
 from listing_vibes.training.warm_start import WarmStart
 
@@ -83,115 +83,99 @@ def train(
     """
     path, several = Path(run), not isinstance(market, Market | Path | str)
     given = [market] if isinstance(market, Market | Path | str) else list(market)
-    opened = [item if isinstance(item, Market) else Market.open(item) for item in given]
-    source, first = (item.path if isinstance(item, Run) else item for item in (refit, start))
-    with shown(progress) as report:
-        begin(opened, path, config, settings, protocol, resume, source, everything, encoder, weights, report, first)  # fmt: skip
-    launched().wait_for_everyone()  # With several processes, one writes the run.
-    runs = [Run.open(folder, item) for folder, item in zip(run_folders(path, opened), opened, strict=True)]
-    return runs if several else runs[0]
-
-
-def run_folders(run: Path, markets: Sequence[Market]) -> list[Path]:
-    """Return the folders of the runs over each of `markets` after a training."""
-    return [run] if len(markets) == 1 else [run / MARKETS / name for name in folder_names(markets)]
-
-
-def begin(
-    markets: Sequence[Market],
-    run: Path,
-    config: SettingsLike,
-    changes: Mapping[str, Any],
-    protocol: str | None = None,
-    resume: bool = False,
-    refit: Path | str | None = None,
-    everything: bool = False,
-    encoder: str = AUTO,
-    weights: Path | str | None = None,
-    report: Report = silent,
-    start: Path | str | None = None,
-) -> TrainingState:
-    """Train as `train` does, which describes each argument; return the position of the training at its end.
-
-    Raises:
-        VibesError: see `train`.
-    """
+    markets = [item if isinstance(item, Market) else Market.open(item) for item in given]
+    source, named = (None if item is None else _path(item) for item in (refit, start))
     if not markets:
         raise VibesError("There is no market to train on; name one or several.")
-    if len(markets) > 1 and (refit or start) is not None:
-        option = "--refit" if start is None else "--init-from"
+    if len(markets) > 1 and (source or named) is not None:
+        option = "--refit" if named is None else "--init-from"
         raise VibesError(f"Option {option} is for one market, not for {len(markets)}; name one.")
     if not isinstance(encoder, str):
         raise VibesError(
             f"Option encoder names the photo encoder, and is {encoder!r}; sizes of the model go in config={{'encoder': ...}}."
         )
-    unfinished = run / ".training" if resume else None
-    settings: Settings
-    if refit is None:
-        if everything:
-            raise VibesError(
-                "Option --everything goes with --refit RUN (everything=True with refit=RUN), which says how long to train."
-            )
-        settings = Settings.of(config, **changes)
-        if protocol is not None:
-            settings = Settings.of(settings, split={"protocol": protocol})
-        first = _warm_start(start, unfinished)
-        if first is not None and not resume:
-            settings = first.settings(settings, markets[0])
-    else:
-        for name, value in {"config": config, "protocol": protocol, **changes}.items():
+    if everything and source is None:
+        raise VibesError(
+            "Option --everything goes with --refit RUN (everything=True with refit=RUN), which says how long to train."
+        )
+    repeated = source or (path / ".training" if resume else None)
+    first = _warm_start(named, repeated)
+    chosen: Settings
+    if source is not None:
+        for name, value in {"config": config, "protocol": protocol, **settings}.items():
             if value is not None:
-                raise VibesError(f"Option --refit takes all settings from {refit}; leave out {name}.")
-        settings = refit_settings(Path(refit), markets[0], everything)
-        encoder = refit_encoder(Path(refit)) if encoder == AUTO else encoder
-        first = _warm_start(start, Path(refit))
-        if first is not None:
-            first.check(settings)
+                raise VibesError(f"Option --refit takes all settings from {source}; leave out {name}.")
+        chosen = refit_settings(source, markets[0], everything)
+    else:
+        chosen = Settings.of(config, **settings)
+        chosen = Settings.of(chosen, split=None if protocol is None else {"protocol": protocol})
+        if first is not None and not resume:
+            chosen = first.settings(chosen, markets[0])
     if encoder == AUTO:
-        encoder = _photo_encoder(settings, first, unfinished)
+        encoder = _photo_encoder(chosen, source, first, repeated)
     file = Path(weights) if weights else None
-    with launched().main_process_first():  # One process embeds photos, and the others use its cache.
-        photos = [
-            market_photos(market, encoder, file, report) if settings.features.photo_tokens else None
-            for market in markets
-        ]
-    for market, vectors in zip(markets, photos, strict=True):
-        report_broken_photos(market.path, vectors, report)
-    source = None if refit is None else Path(refit)
-    return train_markets(markets, run, settings, photos, resume, report, source, first)
+    with shown(progress) as report:
+        with launched().main_process_first():  # One process embeds photos, and the others use its cache.
+            photos = [
+                market_photos(item, encoder, file, report) if chosen.features.photo_tokens else None
+                for item in markets
+            ]
+        for item, vectors in zip(markets, photos, strict=True):
+            report_broken_photos(item.path, vectors, report)
+        train_markets(markets, path, chosen, photos, resume, report, source, first)
+    launched().wait_for_everyone()  # With several processes, one writes the run.
+    folders = [path] if len(markets) == 1 else [path / MARKETS / name for name in folder_names(markets)]
+    runs = [Run.open(folder, item) for folder, item in zip(folders, markets, strict=True)]
+    return runs if several else runs[0]
 
 
-def _warm_start(start: Path | str | None, repeated: Path | None) -> WarmStart | None:
+def _path(run: Run | Path | str) -> Path:
+    return run.path if isinstance(run, Run) else Path(run)
+
+
+def _warm_start(start: Path | None, repeated: Path | None) -> WarmStart | None:
     """Return the run of the warm start: the named one, or that of the training that is resumed or `repeated`.
 
     Raises:
         VibesError: the two differ, or the run has another model now.
     """
-    before = None
-    if repeated is not None and (repeated / "run.toml").is_file():
-        with reading(repeated) as folder:
-            manifest = Manifest.load(folder)
-        before = manifest.carried if manifest.started else None
-        if before is None and start is not None:
-            raise VibesError(f"The training of {repeated} started from scratch; leave out --init-from.")
+    named = None if start is None else named_model(start)
+    before = _manifest(repeated)
     if before is None:
-        return None if start is None else WarmStart.load(named_model(start))
-    if start is not None and named_model(start).resolve() != Path(before.run):
+        return None if named is None else WarmStart.load(named)
+    if before.carried is None or not before.started:
+        if named is not None:
+            raise VibesError(f"The training of {repeated} started from scratch; leave out --init-from.")
+        return None
+    run = Path(before.carried.run)
+    if named is not None and named.resolve() != run:
+        raise VibesError(f"The training of {repeated} began from {run}, not {start}; leave out --init-from.")
+    first = WarmStart.load(run)
+    if first.digest != before.carried.weights:
         raise VibesError(
-            f"The training of {repeated} began from {before.run}, not {start}; leave out --init-from."
-        )
-    first = WarmStart.load(Path(before.run))
-    if first.digest != before.weights:
-        raise VibesError(
-            f"{before.run}, from which the training of {repeated} began, has another model now; train again --init-from it."
+            f"{run}, from which the training of {repeated} began, has another model now; train again --init-from it."
         )
     return first
 
 
-def _photo_encoder(settings: Settings, first: WarmStart | None, unfinished: Path | None) -> str:
-    """Return the photo encoder of the warm start, of an interrupted training, or of the settings."""
+def _photo_encoder(
+    settings: Settings, refit: Path | None, first: WarmStart | None, repeated: Path | None
+) -> str:
+    """Return the photo encoder of the run to refit, of the warm start, of an interrupted training, or of the settings."""
+    before = _manifest(repeated)
+    if (
+        refit is not None and before is not None
+    ):  # Stages that the run trained start again from their encoder.
+        return TRAINABLE if is_trained(before.photo_encoder) else before.photo_encoder or AUTO
     if first is not None and first.manifest.photo_encoder:
         return first.manifest.photo_encoder
-    if unfinished is not None and (unfinished / "run.toml").is_file():
-        return Manifest.load(unfinished).photo_encoder or AUTO
-    return "+".join(settings.features.photo_encoders) or AUTO
+    stored = "" if before is None else before.photo_encoder
+    return stored or "+".join(settings.features.photo_encoders) or AUTO
+
+
+def _manifest(run: Path | None) -> Manifest | None:
+    """Return the manifest of a run or of an interrupted training; None if there is none."""
+    if run is None or not (run / "run.toml").is_file():
+        return None
+    with reading(run) as folder:
+        return Manifest.load(folder)

@@ -38,7 +38,6 @@ class TrainingState:
     stage: int = 1  # stage of a two-stage training
     stage_step: int = 0  # first step of the stage
     stage_epoch: int = 0
-    above: int = 0  # consecutive steps with a loss above that of random scores
 
 
 class TrainingLog:

@@ -44,11 +44,13 @@ class TrainingData:
 
     @classmethod
     def joined(cls, parts: Sequence[TrainingData], names: Sequence[str]) -> TrainingData:
-        """Join the data of several markets with these `names`.
+        """Return the data of one market, or those of several with these `names` joined.
 
         Raises:
             VibesError: only some have timestamps.
         """
+        if len(parts) == 1:
+            return parts[0]
         logs, splits = [part.log for part in parts], [part.split for part in parts]
         timed = [log.timed for log in logs]
         if len({split.protocol for split in splits}) > 1:

@@ -59,11 +59,6 @@ class Mix:
         """Return (E, C) bool: which `listings` (C,) are of the market of each example, given by the listings `examples` (E,)."""
         return self.market[examples][:, None] == self.market[listings][None, :]
 
-    def size(self, examples: np.ndarray, listings: np.ndarray) -> float:
-        """Return the mean number of `listings` (n,) in the markets of the listings `examples` (E,)."""
-        size = np.bincount(self.market[listings], minlength=len(self.weight))
-        return float(size[self.market[examples]].mean())
-
 
 def buckets_of(vocabulary: Vocabulary) -> list[tuple[int, int]]:
     """Return the first id and the number of the hash buckets of each attribute with buckets."""

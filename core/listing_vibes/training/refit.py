@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.trainable import TRAINABLE, is_trained
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedSplit
@@ -38,14 +37,10 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
             f"{run} was trained in two stages, and validation chose where the first one ended; refit a run of the "
             "recipe single-stage."
         )
-    if not manifest.steps and manifest.started:
-        raise VibesError(
-            f"No step of the training of {run} was better on validation than the model that it began from, so there is none to repeat; "
-            "refit that model's run, or go on with that model as it is."
-        )
     if not manifest.steps:
         raise VibesError(
-            f"{run} does not record its number of training steps; train it again with this version."
+            f"{run} records no number of training steps, or none was better than the model that it began from, so there is none to "
+            "repeat; train it again, or go on with it as it is."
         )
     if is_other_market(run, market):
         raise VibesError(
@@ -56,21 +51,9 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Resol
     if everything:
         log = EventLog.from_market(market)
         until = int(log.time.max()) + 1 if len(log) else until
-    # Settings that an earlier version did not have stay as the run was trained and served.
-    fixed = ("value_rate", "whole_histories", "recency_days")
-    as_trained = {name: getattr(training, name) for name in fixed} | {"stop_after": manifest.steps}
-    return settings.model_copy(
-        update={
-            "split": ResolvedSplit(protocol="temporal", t1=until, t2=until),
-            "positions": None,  # The market may have other columns now.
-            "blend": settings.blend,
-            "training": training.model_copy(update=as_trained | {"recency_days": training.recent_days}),
-        }
+    training = training.model_copy(
+        update={"recency_days": training.recent_days, "stop_after": manifest.steps}
     )
-
-
-def refit_encoder(run: Path) -> str:
-    """Return the initial photo encoder of a refit of `run`: that of the run, or the one whose last stages it trained."""
-    with reading(run) as folder:
-        name = Manifest.load(folder).photo_encoder
-    return TRAINABLE if is_trained(name) else name or "auto"
+    split = ResolvedSplit(protocol="temporal", t1=until, t2=until)
+    update = {"split": split, "training": training, "blend": settings.blend}
+    return settings.model_copy(update=update | {"positions": None})  # The market may have other columns now.

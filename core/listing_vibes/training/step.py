@@ -11,8 +11,6 @@ whose events are on the listings 3 and 7; the positives are {7, 5}, {5} and {9},
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -35,7 +33,6 @@ from listing_vibes.training.candidates import (
     inclusion_probability,
 )
 from listing_vibes.training.distributed import Processes
-from listing_vibes.training.item_bank import ItemBank
 from listing_vibes.training.step_data import StepData
 
 Tables = tuple[Tensor, Tensor]  # photo and text vectors on the device
@@ -44,31 +41,26 @@ Tables = tuple[Tensor, Tensor]  # photo and text vectors on the device
 TOKENS_KEPT = 256 * 512
 
 
-@dataclass(frozen=True, eq=False)
-class StepLoss:
-    """The result of a step."""
-
-    loss: Tensor  # this process's part of the loss
-    value: float  # the loss over all processes
-    candidates: (
-        float  # mean number of compared listings per row, whose logarithm is the loss of random scores
-    )
-
-
 def step_loss(
     model: ListingModel,
     data: StepData,
-    bank: ItemBank | None,
+    bank: Tensor | None,
     batch: Batch,
     step: int,
     config: ResolvedTraining,
     tables: Tables,
     processes: Processes | None = None,
-) -> StepLoss:
+) -> tuple[Tensor, float]:
     """Return the loss of a batch at step `step` as a mean over its examples; negatives are seeded by the step.
 
     If `model` has frozen listings, in the second of two stages, listing vectors are those of the bank. Each process encodes a
     part of the histories and of the listings, and scores against all listings.
+
+    Args:
+        bank: (W, d) the item bank: embeddings of the warm listings, without gradient.
+
+    Returns:
+        The part of the loss of this process, and the loss over all processes.
     """
     processes = processes or Processes()
     rng = np.random.default_rng([data.seed, 1, step])
@@ -87,7 +79,7 @@ def step_loss(
     with mixed_precision(config.dtype, tables[0].device):
         if model.frozen:
             assert bank is not None
-            rows, vectors = data.warm, bank.vectors
+            rows, vectors = data.warm, bank
         else:  # Fresh listings come first; the others are those of histories, also with gradient.
             others = np.setdiff1d(events, fresh) if model.user_pass is not None else fresh[:0]
             rows = np.concatenate([fresh, others])
@@ -107,17 +99,13 @@ def step_loss(
             item = vectors[: len(fresh)]  # (C, d)
         else:
             assert bank is not None
-            item = bank.vectors[torch.from_numpy(candidates.bank_rows).to(vectors.device)]
+            item = bank[torch.from_numpy(candidates.bank_rows).to(vectors.device)]
         # Outside of mixed precision, since bfloat16 would round the scores to two digits.
         scores = _scores(data, local, candidates, user, item, history, late) / config.temperature
         parts.append(_loss(data, local, candidates, scores, config, slots))
     # Divided by the size of the full batch, so that the sum over processes is the mean.
-    loss = torch.stack([part for part, _ in parts]).mean() / len(batch)
-    value, *counts = processes.total([float(loss.detach()), *(count for _, count in parts)])
-    # A corrected sum estimates that over the full catalog.
-    least = data.catalogue_size(batch.rows) if config.logq else 1
-    compared = np.maximum(np.array(counts) / len(batch), least)
-    return StepLoss(loss, float(value), float(np.exp(np.log(compared).mean())))
+    loss = torch.stack(parts).mean() / len(batch)
+    return loss, float(processes.total([float(loss.detach())])[0])
 
 
 def encode_with_gradient(
@@ -206,10 +194,10 @@ def _loss(
     scores: Tensor,
     config: ResolvedTraining,
     slots: int,
-) -> tuple[Tensor, float]:
-    """The sum of the losses of `scores` (E, C), and how many listings they compare; `slots` positives has the whole batch."""
+) -> Tensor:
+    """Return the sum of the losses of `scores` (E, C); the full batch has `slots` positives."""
     if not len(batch):
-        return scores.sum(), 0.0  # 0, but part of the backward pass
+        return scores.sum()  # 0, but part of the backward pass
     device, among = scores.device, data.same_market(batch.rows, candidates.listing)
     masks = candidate_masks(
         candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked, among, data.live
@@ -223,5 +211,4 @@ def _loss(
         q = inclusion_probability(candidates, data.share, slots, len(data.warm))
         scores = scores - torch.from_numpy(np.log(q)).to(device, torch.float32)
     positive, negative, first = (torch.from_numpy(mask).to(device) for mask in masks)
-    loss = LOSSES[config.loss]()(scores, positive, negative, first) * len(batch)
-    return loss, float((masks[0] | masks[1]).sum())
+    return LOSSES[config.loss]()(scores, positive, negative, first) * len(batch)

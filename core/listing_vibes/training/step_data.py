@@ -47,12 +47,6 @@ class StepData:
         """Return (E, C) bool: which listings (C,) are of the market of each example `rows` (E,); None with one market."""
         return None if self.mix is None else self.mix.same(self.examples.positive[rows, 0], listings)
 
-    def catalogue_size(self, rows: np.ndarray) -> float:
-        """Return the mean number of warm listings in the markets of the examples `rows` (E,)."""
-        if self.mix is None:
-            return len(self.warm)
-        return self.mix.size(self.examples.positive[rows, 0], self.warm)
-
     def in_epoch(self, epoch: int) -> StepData:
         """Return the data of an epoch, in which baskets that are sets have a random order.
 

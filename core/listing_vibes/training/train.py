@@ -55,7 +55,7 @@ from listing_vibes.training.pretrain import pretrain
 from listing_vibes.training.resolve import resolve, resolve_positions
 from listing_vibes.training.step_data import StepData
 from listing_vibes.training.unwanted import approaches_unwanted
-from listing_vibes.training.validation import mean_validation, spread, validation
+from listing_vibes.training.validation import spread, validation
 from listing_vibes.training.warm_start import SHORTER, WarmStart
 
 
@@ -134,9 +134,7 @@ def train(
 def _train(job: Job, settings: Resolved) -> TrainingState:
     settings = _initial_settings(job, settings)
     parts = [TrainingData.of(market, settings.split) for market in job.markets]
-    data = (
-        parts[0] if job.single else TrainingData.joined(parts, [str(market.path) for market in job.markets])
-    )
+    data = TrainingData.joined(parts, [str(market.path) for market in job.markets])
     if not job.resume:
         attributes = all(market.attributes for market in job.markets)
         shorter = 1 if job.start is None else SHORTER
@@ -149,7 +147,7 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
         job.work.mkdir(parents=True, exist_ok=True)
         manifest.save(job.work)
     step_data = make_step_data(job, settings, data, fitted, recent)
-    validate = make_validation(job, settings, parts, fitted, recent)
+    validate = make_validation(settings, parts, fitted, recent)
     model = start_model(job, settings, fitted)
     if settings.training.pretrain_steps and not _is_started(job) and len(step_data.examples):
         pretrain(model, step_data, data.known, settings, job.run, job.resume, job.report)
@@ -313,15 +311,15 @@ def recent_events(data: TrainingData, settings: Resolved) -> RecentEvents | None
 
 
 def make_validation(
-    job: Job, settings: Resolved, parts: list[TrainingData], fitted: Fitted, recent: RecentEvents | None
+    settings: Resolved, parts: list[TrainingData], fitted: Fitted, recent: RecentEvents | None
 ) -> Validate | None:
     """Return the validation function of a model: the mean over the markets."""
-    measures = []
-    for part, features in zip(parts, fitted.parts, strict=True):
-        log = part.log if settings.training.unwanted_learned else part.log.positives
-        inputs = make_inputs(fitted.featurizer, features, log, settings)
-        measures.append(validation(part, inputs, settings, fitted.trained, recent))
-    return mean_validation(measures)
+    logs = [part.log if settings.training.unwanted_learned else part.log.positives for part in parts]
+    inputs = [
+        make_inputs(fitted.featurizer, features, log, settings)
+        for features, log in zip(fitted.parts, logs, strict=True)
+    ]
+    return validation(list(zip(parts, inputs, strict=True)), settings, fitted.trained, recent)
 
 
 def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, model: ListingModel) -> None:

@@ -29,21 +29,39 @@ QUERIES = 1000
 
 
 def validation(
-    data: TrainingData,
-    inputs: Inputs,
+    parts: Sequence[tuple[TrainingData, Inputs]],
     settings: Resolved,
     photos: TrainedPhotos | None = None,
     recent: RecentEvents | None = None,
 ) -> Validate | None:
-    """Return a function of recall@30 and smooth recall@30 over at most `QUERIES` validation queries; None without queries.
+    """Return a function of recall@30 and smooth recall@30, means over the markets with validation queries; None without queries.
 
     Args:
-        inputs: those of the log of `data`, without unwanted events if the model does not read them.
+        parts: the data of each market, and the inputs of its log, without unwanted events if the model does not read them.
         recent: recency with the same weight as in the loss, if that has it.
     """
-    queries, log, training = data.split.valid, data.log, settings.training
-    if not len(queries):
+    measures = [
+        _validation(data, inputs, settings, photos, recent) for data, inputs in parts if len(data.split.valid)
+    ]
+    if not measures:
         return None
+
+    def validate(model: ListingModel) -> tuple[float, float]:
+        hard, smooth = np.mean([measure(model) for measure in measures], axis=0)
+        return float(hard), float(smooth)
+
+    return validate
+
+
+def _validation(
+    data: TrainingData,
+    inputs: Inputs,
+    settings: Resolved,
+    photos: TrainedPhotos | None,
+    recent: RecentEvents | None,
+) -> Validate:
+    """Return the function for one market, over at most `QUERIES` validation queries."""
+    queries, log, training = data.split.valid, data.log, settings.training
     if len(queries) > QUERIES:
         rng = np.random.default_rng([settings.seed, 2])
         queries = queries.take(np.sort(rng.choice(len(queries), QUERIES, replace=False)))
@@ -79,19 +97,6 @@ def validation(
         return float(hard), float(smooth)
 
     return recall
-
-
-def mean_validation(parts: Sequence[Validate | None]) -> Validate | None:
-    """Return the mean over the markets with validation queries; None if there are none."""
-    measures = [part for part in parts if part is not None]
-    if not measures:
-        return None
-
-    def validate(model: ListingModel) -> tuple[float, float]:
-        hard, smooth = np.mean([measure(model) for measure in measures], axis=0)
-        return float(hard), float(smooth)
-
-    return validate
 
 
 def spread(vectors: np.ndarray) -> float:
