@@ -59,15 +59,6 @@ def test_what_several_append_at_once_is_there_once_and_a_reader_misses_none(plac
     assert len(read) == len(set(read)) == 200 and sorted(read) == sorted(appended)
 
 
-def test_positions_follow_the_last_of_their_user_whoever_appends(place):
-    post = [{C.USER: "u", C.LISTING: "a"}, {C.USER: "v", C.LISTING: "a"}, {C.USER: "u", C.LISTING: "b"}]
-    for _ in range(2):
-        database = Database(place, "--events", create=True)
-        append_events(database, [post], {"u": 4, "v": -1}.get)
-    append_events(database, [[post[0] | {C.POSITION: 20}], [post[0] | {C.POSITION: 3}, post[0]]], lambda _: 0)
-    assert [row[C.POSITION] for row in stored_events(place)] == [5, 0, 6, 7, 1, 8, 20, 3, 21]
-
-
 def test_a_frozen_holder_of_the_lock_costs_a_deadline(place):
     database = Database(place, "--events", create=True, deadline_s=0.5)
     with locked(place) as holder:

@@ -2,16 +2,18 @@
 
 import json
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.serving import app_of, serving, stored_events
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
 from listing_vibes.run.histories import Event
+from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving import events as module
 from listing_vibes.serving.events import AHEAD_S, EventLog, PostedEvent, join_history
 from listing_vibes.serving.refresh.refresher import Refresher
@@ -173,13 +175,16 @@ def test_events_without_a_time_get_times_of_their_own_and_the_newest_count(train
     assert [row.timestamp for row in log.read_users(["v"])[0]] == moments[1:]
 
 
-def test_where_events_have_positions_a_new_one_comes_after_the_users_last(trained, tmp_path):
-    market = SimpleNamespace(timed=False, names=trained.market.names)
-    run = SimpleNamespace(market=market, log=trained.log, user_number={}, listing_row=trained.listing_row)
-    log = EventLog(tmp_path, lambda: run)
-    log.append([[GOOD, GOOD]])
-    log.append([[GOOD | {"position": 9}], [GOOD]])
-    assert [one["position"] for one in stored_events(tmp_path)] == [0, 1, 9, 10]
+def test_a_service_over_a_market_of_positions_takes_no_events(tiny_market, tmp_path):
+    market, untimed = tiny_market(photos=0), tmp_path / "run"
+    events = pd.read_parquet(market / "events.parquet")
+    events.rename(columns={C.TIMESTAMP: C.POSITION}).assign(position=range(len(events))).to_parquet(
+        market / "events.parquet"
+    )
+    embed_market(Market.open(market), untimed, None)
+    assert (
+        "--events" in vibes("serve", untimed, "--port", "0", "--events", tmp_path / "events", check=2).stderr
+    )
 
 
 @pytest.mark.parametrize("ahead", [0, AHEAD_S - 5, AHEAD_S + 60])

@@ -46,7 +46,6 @@ events_table = sql.Table(
     sql.Column(C.USER, sql.Text, index=True),
     sql.Column(C.LISTING, sql.Text, nullable=False),
     sql.Column(C.TIMESTAMP, sql.Text),
-    sql.Column(C.POSITION, _number),
     sql.Column(C.ACTION, sql.Text),
     sql.Column(C.DURATION, sql.Double),
     sql.Column("event_id", sql.Text, unique=True),

@@ -21,7 +21,7 @@ from listing_vibes.run.histories import Event
 from listing_vibes.serving.database import Database, events_table, parts
 
 #: Columns of a posted event.
-EVENT = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION, "event_id", "request_id")
+EVENT = (C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION, "event_id", "request_id")
 #: Maximum number of posted events of one user in a history; the newest are used.
 MAX_USER_EVENTS = 1000
 #: Seconds that a client's clock may be ahead; seconds that a post waits for other writers.
@@ -44,9 +44,6 @@ class PostedEvent(BaseModel):
     timestamp: str | None = Field(
         None, description="a date and time, UTC where it names no zone; default: now"
     )
-    position: int | None = Field(
-        None, description="in a market without timestamps; default: after the user's last event"
-    )
     action: str | None = None
     duration_s: Duration | None = None
     event_id: Id | None = Field(None, description="an event whose id is stored already is not stored again")
@@ -56,7 +53,7 @@ class PostedEvent(BaseModel):
         """Return the columns of the event; an event without a time has no time column.
 
         Raises:
-            VibesError: the market has no such action or no such time, or the event has no user.
+            VibesError: the market has no such action, the time is invalid or in the future, or the event has no user.
         """
         row = self.model_dump(exclude_none=True)
         for name in (C.USER, C.LISTING):
@@ -69,11 +66,6 @@ class PostedEvent(BaseModel):
         if self.action is not None and self.action not in market.valid_actions:
             available = ", ".join(market.valid_actions) or "none, so leave it out"
             raise VibesError(f"action is '{self.action[:100]}'; this market has: {available}.")
-        used, other = (C.TIMESTAMP, C.POSITION) if market.timed else (C.POSITION, C.TIMESTAMP)
-        if getattr(self, other) is not None:
-            raise VibesError(
-                f"{other} does not apply to this market, whose events have a {used}; leave it out."
-            )
         if self.timestamp is not None:
             at = moment_in_log(self.timestamp, True, C.TIMESTAMP)
             if at > time.time_ns() + AHEAD_S * 10**9:
@@ -81,8 +73,6 @@ class PostedEvent(BaseModel):
                     f"{C.TIMESTAMP} is '{self.timestamp[:40]}', in the future; give when it happened."
                 )
             row[C.TIMESTAMP] = _as_text(at)
-        if self.position is not None and not abs(self.position) <= 2**53:
-            raise VibesError(f"{C.POSITION} is {self.position}; give a whole number up to 2^53.")
         return row
 
 
@@ -121,8 +111,9 @@ class EventLog:
             VibesError: the disk is full, or the database cannot be written.
         """
         run = self._run()
-        dated = [[self._with_time(event, run) for event in post] for post in posts]
-        repeated = append_events(self.database, dated, None if run.market.timed else self._last_position)
+        repeated = append_events(
+            self.database, [[self._with_time(event) for event in post] for post in posts]
+        )
         unknown = [
             [event[C.LISTING] for event in post if event[C.LISTING] not in run.listing_row] for post in posts
         ]
@@ -155,30 +146,19 @@ class EventLog:
             self._last_id = max(self._last_id, last)
         return [self._ids.get(user, user) for user in users]
 
-    def _with_time(self, event: Mapping[str, Any], run: RunFolder) -> Mapping[str, Any]:
+    def _with_time(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return an event with a time; generated times are distinct."""
-        if not run.market.timed or C.TIMESTAMP in event:
+        if C.TIMESTAMP in event:
             return event
         self._last_time = max(time.time_ns() // 1000 * 1000, self._last_time + 1000)
         return {**event, C.TIMESTAMP: _as_text(self._last_time)}
-
-    def _last_position(self, user: str) -> int:
-        """Return the position of a user's last event in the run, -1 if there is none."""
-        run = self._run()
-        number = run.user_number.get(user)
-        return -1 if number is None else int(run.log.time[run.log.start[number + 1] - 1])
 
 
 def append_events(
     database: Database,
     posts: Sequence[Sequence[Mapping[str, Any]]],
-    last_position: Callable[[str], int] | None = None,
 ) -> list[list[str]]:
     """Append the events of several posts in one transaction; an event whose id is stored already is skipped.
-
-    Args:
-        last_position: returns the last position of a user in the run, -1 if there is none; an event without a position gets the
-            next one. None: events have timestamps.
 
     Returns:
         For each post the ids of its events that were stored before.
@@ -200,28 +180,9 @@ def append_events(
                 if name is not None:
                     existing.add(name)
                 rows.append({**dict.fromkeys(EVENT), **event, "posted_at": now})
-        if last_position is not None:
-            _number_events(connection, rows, last_position)
         if rows:
             connection.execute(events_table.insert(), rows)
     return repeated
-
-
-def _number_events(
-    connection: sql.Connection, rows: Sequence[dict[str, Any]], last_position: Callable[[str], int]
-) -> None:
-    """Give each event without a position the next position of its user."""
-    user_column, position_column = events_table.c[C.USER], events_table.c[C.POSITION]
-    last = {user: last_position(user) for user in {row[C.USER] or "" for row in rows}}
-    for part in parts(list(last)):
-        statement = sql.select(user_column, sql.func.max(position_column)).group_by(user_column)
-        for user, position in connection.execute(statement.where(user_column.in_(part))):
-            last[user] = max(last[user], -1 if position is None else position)
-    for row in rows:
-        user = row[C.USER] or ""
-        if row[C.POSITION] is None:
-            row[C.POSITION] = last[user] + 1
-        last[user] = max(last[user], row[C.POSITION])
 
 
 def read_events(database: Database, after: int = 0) -> Sequence[sql.Row]:
@@ -244,15 +205,15 @@ def join_history(run: RunFolder, user: str, posted: Sequence[sql.Row], before: i
     available = {(at, event.listing, event.action) for at, event in stored}
     for row in posted:
         try:
-            at = pd.Timestamp(row.timestamp).as_unit("ns").value if run.market.timed else int(row.position)
+            at = int(pd.Timestamp(row.timestamp).as_unit("ns").value)
         except (ValueError, OverflowError, TypeError):  # an unvalidated row, which a refresh reports
             continue
         action = row.action if row.action in run.market.valid_actions else None
-        key = int(at), row.listing_id, action
+        key = at, row.listing_id, action
         is_early = before is None or at < before
         if is_early and row.listing_id in run.listing_row and key not in available:
             available.add(key)
-            fresh.append((int(at), Event(row.listing_id, action, row.duration_s)))
+            fresh.append((at, Event(row.listing_id, action, row.duration_s)))
     return [event for _, event in sorted([*stored, *fresh], key=lambda item: item[0])] if fresh else []
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import sqlalchemy as sql
 from pydantic_core import from_json, to_json
@@ -164,8 +163,6 @@ def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
 def read_feedback(place: Path | str) -> pd.DataFrame:
     """Return the posted events that name a response: `request_id, listing_id, acted_at, action`, oldest first.
 
-    Without timestamps `acted_at` is the position, which orders the events on one response.
-
     Args:
         place: the place of `vibes serve --events`.
 
@@ -177,15 +174,10 @@ def read_feedback(place: Path | str) -> pd.DataFrame:
         rows = [row for row in read_events(database) if row.request_id is not None]
     finally:
         database.close()
-    columns = ["request_id", C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION]
+    columns = ["request_id", C.LISTING, C.TIMESTAMP, C.ACTION]
     frame = pd.DataFrame([[getattr(row, name) for name in columns] for row in rows], columns=columns)
-    if frame[C.TIMESTAMP].isna().all() and frame[C.POSITION].notna().any():
-        frame["acted_at"] = frame[C.POSITION].astype("Int64")
-        order = [frame.groupby("request_id", sort=False).ngroup(), frame["acted_at"]]
-        frame = frame.iloc[np.lexsort(order[::-1])]
-    else:
-        frame["acted_at"] = to_moments(frame[C.TIMESTAMP])[0]
-        frame = frame.sort_values("acted_at", kind="stable")
+    frame[C.TIMESTAMP] = to_moments(frame[C.TIMESTAMP])[0]
+    frame = frame.rename(columns={C.TIMESTAMP: "acted_at"}).sort_values("acted_at", kind="stable")
     return frame[["request_id", C.LISTING, "acted_at", C.ACTION]].reset_index(drop=True)
 
 

@@ -175,18 +175,6 @@ def test_only_responses_of_the_experiment_count(tmp_path):
     assert found.decisions["request_id"].tolist() == ["both"] and found.outcomes.tolist() == [True]
 
 
-def test_without_timestamps_the_first_event_on_a_response_is_the_one_of_the_least_position(tmp_path):
-    shown, live = tmp_path / "shown", tmp_path / "live"
-    begin(shown, live)
-    record(shown, 10**15, ("r", "recommend", None, [0, 1], "ab"), ("s", "recommend", None, [0, 1], "ab"))
-    acted = [("r", "z", 12), ("r", "x", 8), ("s", "y", 2), ("r", "y", 7)]
-    events = [{"request_id": r, C.LISTING: one, C.POSITION: p} for r, one, p in acted]
-    append_events(Database(live, "--events", create=True), [events], lambda user: -1)
-    found = experiment(shown)
-    assert found.decisions["acted_at"].tolist() == [7, 2] and found.outcomes.tolist() == [True, True]
-    assert read_impressions(shown, live)["acted_at"].fillna(0).tolist() == [8, 7, 0, 2]
-
-
 def test_a_verdict_has_its_interval_and_the_remaining_sample_size(tmp_path):
     shown, live = tmp_path / "shown", tmp_path / "live"
     ImpressionLog(shown).database.close()

@@ -214,11 +214,8 @@ def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experime
     columns = ["request_id", C.LISTING, C.USER, "position", "arm", "time"]
     joined = feedback.merge(shown[columns], on=["request_id", C.LISTING])
     shown = shown[shown["tried"]]
-    counted = joined[joined["arm"].notna()]
-    if (
-        counted["acted_at"].dtype.kind == "M"
-    ):  # an event cannot precede its impression; some clocks have a resolution of one second
-        counted = counted[~(counted["acted_at"] < counted["time"].dt.floor("s"))]
+    # An event cannot precede its impression; some clocks have a resolution of one second.
+    counted = joined[joined["arm"].notna() & ~(joined["acted_at"] < joined["time"].dt.floor("s"))]
     balance, lost = None, {A: list[dict[str, Any]](), B: list[dict[str, Any]]()}
     if setup.design == "interleave":
         decisions = counted.drop_duplicates("request_id")

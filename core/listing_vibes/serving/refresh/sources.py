@@ -195,7 +195,7 @@ def _posted_events(place: Path | str, key: str, marks: Marks, unchanged: Marks) 
     if not events:
         unchanged[key] = [after, identity]
         return []
-    columns = [C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION]
+    columns = [C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION]
     cells = [[getattr(event, name) for name in columns] for event in events if event.user_id is not None]
     rows = pd.DataFrame(cells, columns=columns, dtype=object).dropna(axis="columns", how="all")
     return [Frame(f"the events of {shown_place(place)}", rows, key, [events[-1].id, identity])]

@@ -167,6 +167,11 @@ class AppFactory:
         gc.freeze()  # excludes the libraries from garbage collection, which would delay requests
         current = CurrentRun(settings.run, settings.blend, shared)
         events, impressions, experiment = None, None, None
+        run = current.state.run
+        if settings.events is not None and run.has_market and len(run.log) and not run.market.timed:
+            raise VibesError(
+                f"Events can be posted to markets with timestamps only, but those of {run.market.path} have positions; leave out --events."
+            )
         if settings.events is not None:
             events = EventLog(settings.events, lambda: current.state.run)
         if settings.impressions is not None:
