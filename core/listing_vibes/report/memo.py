@@ -32,7 +32,7 @@ def memo_markdown(result: Monitored) -> str:
         _escape(_subtitle(result)),
         f"**{result.verdict}**",
         "\n".join(
-            f"- {_escape(check.sentence)} *Look at:* {_escape(check.look)}" for check in result.crossed
+            f"- {_escape(check.sentence)} *Look at:* {_escape(check.hint)}" for check in result.crossed
         ),
     ]
     if result.quiet:
@@ -47,4 +47,4 @@ def _escape(text: str) -> str:
 
 def _subtitle(result: Monitored) -> str:
     since = f", on events since {result.since.replace('T', ' ')}" if result.since else ""
-    return f"Checked at {result.looked} UTC: the run {result.run}, version {result.version}{since}."
+    return f"Checked at {result.checked_at} UTC: the run {result.run}, version {result.version}{since}."

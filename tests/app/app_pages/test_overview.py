@@ -99,10 +99,10 @@ def test_notices_of_monitoring_and_of_metrics(show, run):
             "What users had seen before was not recommended." in texts(show("overview", run, details="1"))
         ) == hidden
     sentence = "Price of the *new* listings: the median was 80 and is 160."
-    checks = [Check(name="attribute", of="price", crossed=True, sentence=sentence, look="the new listings.")]
+    checks = [Check(name="attribute", of="price", crossed=True, sentence=sentence, hint="the new listings.")]
     checks.append(Check(name="coverage", sentence="6 lists of 30 show all."))
     found = Monitored(
-        run=str(run), of=model_of(run), market="Tiny town", version=0, looked="2025-01-01 10:00", thresholds=Thresholds(),
+        run=str(run), of=model_of(run), market="Tiny town", version=0, checked_at="2025-01-01 10:00", thresholds=Thresholds(),
         checks=checks,
     )  # fmt: skip
     found.save(run)

@@ -59,7 +59,7 @@ def named(checks):
 def test_chance_names_nothing_and_what_was_planted_is_named(market):
     assert not [of for seed in range(5) for of in named(checked(market, seed=seed))]
     (price,) = [c for c in checked(market, lambda r: r.assign(price=2 * r["price"])) if c.crossed]
-    assert price.of == "price" and price.p < 0.001 and price.look.endswith("train the run again.")
+    assert price.of == "price" and price.p < 0.001 and price.hint.endswith("train the run again.")
     assert named(checked(market, lambda r: r.assign(building=r["building"].replace("villa", "tower")))) == {
         "building"
     }
@@ -118,10 +118,10 @@ def test_a_memo_says_what_crossed_first_and_shows_every_name_as_it_is():
     checks = [
         Check(name="coverage", sentence="Fine."),
         Check(
-            name="attribute", of="x", crossed=True, sentence="<b>Price</b> of *all*.", look="`vibes check`."
+            name="attribute", of="x", crossed=True, sentence="<b>Price</b> of *all*.", hint="`vibes check`."
         ),
     ]
-    found = Monitored(run="r", of="", market="M", version=2, looked="2025-01-01 10:00", thresholds=LIMITS, checks=checks)  # fmt: skip
+    found = Monitored(run="r", of="", market="M", version=2, checked_at="2025-01-01 10:00", thresholds=LIMITS, checks=checks)  # fmt: skip
     assert found.frame()["crossed"].tolist() == [False, True] and found.text().index(
         "Price"
     ) < found.text().index("coverage")
@@ -135,7 +135,7 @@ def test_the_service_tells_the_last_look_and_nothing_where_there_is_none_or_a_da
     assert b"vibes_monitor" not in metrics.text()
     check = Check(name="attribute", of='a "b"', value=0.5, crossed=True, sentence="It moved.")
     result = Monitored(
-        run="r", of=model_of(tmp_path), market="M", version=0, looked="2025-01-01 10:00", thresholds=LIMITS, checks=[check],
+        run="r", of=model_of(tmp_path), market="M", version=0, checked_at="2025-01-01 10:00", thresholds=LIMITS, checks=[check],
     )  # fmt: skip
     result.save(tmp_path)
     told = metrics.text().decode()

@@ -174,7 +174,7 @@ def show_monitoring(opened: OpenRun) -> None:
     st.header("Monitoring", anchor=False)
     st.markdown(f"**{plain(monitored.verdict)}**" if monitored.crossed else plain(monitored.verdict))
     for check in monitored.crossed:
-        st.markdown(f"- {plain(check.sentence)} Look at: {plain(check.look)}")
+        st.markdown(f"- {plain(check.sentence)} Look at: {plain(check.hint)}")
     if monitored.quiet:
         with st.expander("All other checks"):
             for check in monitored.quiet:
@@ -185,7 +185,7 @@ def show_monitoring(opened: OpenRun) -> None:
         if behind > 0
         else "of the current version"
     )
-    st.caption(f"Checked {monitored.looked} UTC, {since}.")
+    st.caption(f"Checked {monitored.checked_at} UTC, {since}.")
 
 
 def show_warnings(opened: OpenRun) -> None:

@@ -49,7 +49,7 @@ class Job(BaseModel):
         run: the run's folder; name: its name in the rows.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
         blend: the blend.
-        at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the moment as requested, "now" for the start of the
+        at: the moment, nanoseconds UTC or (not `timed`) a position; requested_at: the moment as requested, "now" for the start of the
             job, None for the default.
         chunk: listings or users per file; chunks: number of files.
     """
@@ -65,7 +65,7 @@ class Job(BaseModel):
     rules: Rules
     blend: Fit | None = None
     at: int
-    asked_at: int | Literal["now"] | None
+    requested_at: int | Literal["now"] | None
     timed: bool
     chunk: int
     chunks: int
@@ -258,7 +258,7 @@ def prepare(
         "chunk": chunk,
         "fingerprint": fingerprint_of(run.folder, market.fingerprint),
         # A job that is continued uses the moment of its start.
-        "asked_at": NOW if at is not None and at.strip() == NOW else moment,
+        "requested_at": NOW if at is not None and at.strip() == NOW else moment,
     }
     job = find_job(folder, arguments)
     if job is None:
@@ -294,10 +294,10 @@ def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
                 f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder."
             )
         return None
-    had, given = (item.model_dump(mode="json") for item in (job, job.model_copy(update=arguments)))
-    other = next((name for name in had if had[name] != given[name]), None)
+    before, given = (item.model_dump(mode="json") for item in (job, job.model_copy(update=arguments)))
+    other = next((name for name in before if before[name] != given[name]), None)
     if other is not None:
-        difference = f"{other.removeprefix('asked_')} was {had[other]}, now {given[other]}"
+        difference = f"{other.removeprefix('requested_')} was {before[other]}, now {given[other]}"
         if other == "fingerprint":
             difference = "the run or its market changed since"
         raise VibesError(

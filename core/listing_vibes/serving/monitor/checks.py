@@ -75,7 +75,7 @@ class Check(BaseModel):
         before: the value when the model was trained or evaluated.
         p: p-value of the difference.
         crossed: whether the threshold is crossed.
-        sentence: the result in words; look: what to inspect.
+        sentence: the result in words; hint: what to inspect.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -90,7 +90,7 @@ class Check(BaseModel):
     p: float | None = None
     crossed: bool = False
     sentence: str
-    look: str = ""
+    hint: str = ""
 
 
 class Monitored(BaseModel):
@@ -103,7 +103,7 @@ class Monitored(BaseModel):
     market: str
     market_changed: bool = False  # since the run was made
     version: int  # of the run
-    looked: str  # time of the check, UTC
+    checked_at: str  # time of the check, UTC
     since: str | None = None  # start of the newest events; None: there are none
     queries: int = 0  # of the newest events
     thresholds: Thresholds
@@ -146,10 +146,12 @@ class Monitored(BaseModel):
 
     def text(self) -> str:
         """Return the output of `vibes monitor`: first the crossed thresholds, then all checks as a table."""
-        lines = [f"Is {self.run} still good? {self.market}, version {self.version}, checked at {self.looked}"]
+        lines = [
+            f"Is {self.run} still good? {self.market}, version {self.version}, checked at {self.checked_at}"
+        ]
         lines.append(self.verdict)
         for check in self.crossed:
-            lines += ["", f"! {check.sentence}", f"  Look at: {check.look}"]
+            lines += ["", f"! {check.sentence}", f"  Look at: {check.hint}"]
         table = self.frame().astype(object)
         for name, form in {"value": "{:.3g}", "before": "{:.3g}", "p": "{:.3f}"}.items():
             table[name] = table[name].map(form.format, na_action="ignore")

@@ -65,12 +65,12 @@ def attribute_checks(
             _chi_square_p(seen.listings * before, len(rows) * after),
         )
         change = f"{_describe_change(spread, now, rows)}; " if p < level else ""
-        look = f"{group.words} by {label}, where they come from, and whether one unit or spelling changed"
+        hint = f"{group.words} by {label}, where they come from, and whether one unit or spelling changed"
         return Check(
             name="attribute", of=spread.entry.name, group=group.name, value=value, p=p,
             crossed=limit is not None and value > limit and p < level,
             sentence=f"{label} of {group.words}: {change}{value:.0%} of the values would have to move (p {p:.3f}).",
-            look=f"{look}; if it stays so, {advice}." if advice else f"{look}.",
+            hint=f"{hint}; if it stays so, {advice}." if advice else f"{hint}.",
         )  # fmt: skip
 
     checks = [[check(spread, group) for group in groups] for spread in available.values()]
@@ -129,7 +129,7 @@ def photo_check(
                 name="photos", group=group.name, value=value, p=p,
                 crossed=limit is not None and value > limit and p < ALPHA,
                 sentence=f"Photos of {group.words} lie {value:.0%} of the known spread away from those that trained (p {p:.3f}).",
-                look=f"the photos of {group.words}: are they sharp, complete, and of the listings?",
+                hint=f"the photos of {group.words}: are they sharp, complete, and of the listings?",
             ))  # fmt: skip
     return min(checks, key=lambda item: (item.p, -(item.value or 0)), default=None)
 
@@ -152,5 +152,5 @@ def history_check(before: np.ndarray, after: np.ndarray, limits: Thresholds) -> 
         name="histories", value=value, p=p, crossed=limit is not None and value > limit and p < ALPHA,
         sentence=f"What {count(len(after), 'user')} interacted with last lies {value:.0%} of the spread away from what trained "
         f"(p {p:.3f}).",
-        look="the page Users at a late and an early date: who came that did not come before, and what they look for.",
+        hint="the page Users at a late and an early date: who came that did not come before, and what they look for.",
     )  # fmt: skip

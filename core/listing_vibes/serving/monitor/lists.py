@@ -103,7 +103,7 @@ def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresho
         crossed = limit is not None and value < (1 - limit) * before and is_significant
     return Check(
         name="coverage", value=value, low=low, high=high, before=before, crossed=crossed, sentence=f"{sentence}.",
-        look="the listings that are in no list: what they have in common, and whether photos or attributes are missing.",
+        hint="the listings that are in no list: what they have in common, and whether photos or attributes are missing.",
     )  # fmt: skip
 
 
@@ -123,7 +123,7 @@ def concentration_check(now: SampledLists, then: SampledLists | None, limits: Th
             crossed = bool(rise.low > 0)
     return Check(
         name="concentration", value=value, before=before, crossed=crossed, sentence=f"{sentence}.",
-        look="the listings that are shown most; the rules at_most, diversity and `boost = 'fresh …'` show others.",
+        hint="the listings that are shown most; the rules at_most, diversity and `boost = 'fresh …'` show others.",
     )  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def cold_check(cold: np.ndarray, now: SampledLists, then: SampledLists | None, l
         name="cold", value=value, before=before, crossed=limit is not None and value > limit,
         sentence=f"{value:.0%} of the active listings are cold (without an event in training){was}; they have {entries:.0%} of the "
         "list entries.",
-        look="the page Cold start; recall on cold listings in `vibes evaluate RUN`.",
+        hint="the page Cold start; recall on cold listings in `vibes evaluate RUN`.",
     )  # fmt: skip
 
 

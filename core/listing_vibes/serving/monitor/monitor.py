@@ -85,7 +85,7 @@ def monitor(
         market=opened.market.name,
         market_changed=opened.market_changed,
         version=opened.version,
-        looked=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        checked_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         since=str(np.datetime64(begin, "ns"))[:19]
         if begin is not None and opened.log.timed
         else begin and str(begin),
@@ -195,16 +195,16 @@ def _last_histories(run: Run, newest: NewestQueries) -> list[np.ndarray]:
 def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
     """Return the checks of the age of the vectors and of the newest event, in days."""
 
-    def check(name: str, limit: float | None, days: float, look: str) -> Check:
+    def check(name: str, limit: float | None, days: float, hint: str) -> Check:
         age = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
         crossed = limit is not None and days > limit
-        return Check(name=name, value=days, crossed=crossed, sentence=f"Age of the {name}: {age}.", look=look)
+        return Check(name=name, value=days, crossed=crossed, sentence=f"Age of the {name}: {age}.", hint=hint)
 
     written = (run.folder / "listings.safetensors").stat().st_mtime
     days = (time.time() - written) / 86_400
     checks = [check("vectors", limits.vectors_days, days, "whether `vibes refresh` still runs.")]
     if run.log.timed and len(run.log):
         days = max(0.0, (time.time_ns() - int(run.log.time.max())) / DAY)
-        look = "whether events still reach `vibes refresh`."
-        checks.append(check("newest event", limits.event_days, days, look))
+        hint = "whether events still reach `vibes refresh`."
+        checks.append(check("newest event", limits.event_days, days, hint))
     return checks

@@ -115,10 +115,10 @@ def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run,
             p = permutation_p(lambda rows: -both[rows].mean(), np.arange(len(values)), np.arange(len(both)))
             crossed = bool(limit is not None and values.mean() < (1 - limit) * before and p < ALPHA)
         sentence += f", of too few users (below {FEWEST}) to compare" if p is None else f" (p {p:.3f})"
-    look = "`vibes monitor RUN --queries OUT.parquet`; its rows with the greatest rank are the missed queries"
+    hint = "`vibes monitor RUN --queries OUT.parquet`; its rows with the greatest rank are the missed queries"
     return Check(
         name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, p=p, crossed=crossed,
-        sentence=f"{sentence}.", look=f"{look}; if nothing in the data explains it, {training_advice(run)}.",
+        sentence=f"{sentence}.", hint=f"{hint}; if nothing in the data explains it, {training_advice(run)}.",
     )  # fmt: skip
 
 

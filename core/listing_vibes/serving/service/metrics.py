@@ -152,7 +152,7 @@ class MonitorCollector(Collector):
                 if (value := getattr(check, part)) is not None:
                     gauge.add_metric([check.name, check.of], float(value))
             yield gauge
-        at = datetime.strptime(result.looked, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()
+        at = datetime.strptime(result.checked_at, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()
         yield GaugeMetricFamily("vibes_monitor_timestamp_seconds", "Time of this check", value=at)
 
 
