@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from listing_vibes_app.kit import deck_routes
 from listing_vibes_app.registry import PAGES
 from listing_vibes_app.server import access, boundary, routes, warm
 from listing_vibes_app.server.photos import base_path
@@ -31,6 +32,6 @@ app = st.App(
     Path(__file__).with_name("main.py"),
     lifespan=announce,
     on_script_error=boundary.show_error,  # errors of callbacks and fragments do not pass through the page's script
-    routes=[*routes.routes(), *(route for page in PAGES for route in page.routes())],
+    routes=[*routes.routes(), *deck_routes.routes(), *(route for page in PAGES for route in page.routes())],
     middleware=access.middleware(),
 )

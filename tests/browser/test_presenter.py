@@ -1,105 +1,97 @@
-"""Views are pinned, noted and shown one after the other, by mouse and by keyboard; pins become a file and a report."""
+"""Views are pinned, written on, moved and presented by mouse and by keyboard; the deck is a file that opens again."""
 
-import pandas as pd
 from playwright.sync_api import expect
 
 from browser.conftest import WIDE_AND_PHONE
-from browser.seeing import troubles, wait_until_quiet, wait_until_still
+from browser.seeing import troubles, wait_until_quiet
+
+
+def headlines(editor):
+    return editor.get_by_label("Headline").evaluate_all("fields => fields.map((field) => field.value)")
 
 
 @WIDE_AND_PHONE
-def test_pinned_views_are_presented_with_their_notes(page, explorer):
+def test_pinned_views_become_a_deck_that_is_presented_saved_and_opened(page, tmp_path):
     page.goto("/similar?listing=l05&k=6")
     wait_until_quiet(page)
-    page.get_by_role("button", name="Pin this view").click()
-    expect(page.get_by_role("button", name="Pinned views (1)")).to_be_visible()
+    page.get_by_role("button", name="Pin this view as a slide").click()
     page.goto("/users?user=u1")
     wait_until_quiet(page)
-    page.get_by_role("button", name="Pin this view").focus()
-    page.keyboard.press("Enter")
-    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, main.scrollHeight)")
-    page.get_by_role("button", name="Pinned views (2)").press("Enter")
-    views = page.get_by_role("dialog", name="Pinned views")
-    views.get_by_role("textbox").first.fill("Alike by the model")
-    assert not troubles(page, "pinned views")
-    views.get_by_role("button", name="Present", exact=True).click()
-    stage = page.get_by_role("region", name="Presenting")
-    expect(stage).to_contain_text("Alike by the model")
-    expect(stage).to_contain_text("1 of 2")
-    expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&k=6")
-    expect(page.get_by_test_id("stHeader")).to_be_hidden()
-    assert page.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0
-    wait_until_quiet(page)
-    expect(page.get_by_role("list", name="6 neighbors by model, the most alike first")).to_be_visible()
-    expect(page.get_by_role("button", name="Rules")).to_be_hidden()
-    assert not troubles(page, "presenting")
-    page.keyboard.press("ArrowRight")
-    expect(page).to_have_url(f"{explorer.url}/users?user=u1")
-    expect(stage).to_contain_text("2 of 2")
-    wait_until_quiet(page)
-    expect(stage.get_by_role("button", name="Next view")).to_be_disabled()
-    page.go_back()  # the note is that of what is shown
-    expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&k=6")
-    expect(stage).to_contain_text("Alike by the model")
-    wait_until_quiet(page)
-    # A browser takes the first Escape for itself, to leave the full screen.
-    page.wait_for_function("document.fullscreenElement")
-    page.evaluate("document.exitFullscreen()")
-    expect(stage).to_have_count(0)
-    expect(page.get_by_test_id("stHeader")).to_be_visible()
-    page.reload()
-    wait_until_quiet(page)
-    expect(page.get_by_role("button", name="Pinned views (2)")).to_be_visible()
-
-
-def test_pins_move_go_to_a_file_and_come_back(page, tmp_path):
-    page.goto("/similar?listing=l03")
-    wait_until_quiet(page)
-    for _ in range(3):
-        page.get_by_role("button", name="Pin this view").click()
-    page.get_by_role("button", name="Pinned views (3)").click()
-    views = page.get_by_role("dialog", name="Pinned views")
-    notes = views.get_by_role("textbox")
-    notes.nth(1).fill("Moved up")
-    views.get_by_role("button", name="Move up").nth(1).click()
-    expect(notes.nth(0)).to_have_value("Moved up")
-    notes.nth(1).fill("Stays")
-    views.get_by_role("button", name="Remove").nth(2).click()
-    expect(notes).to_have_count(2)
-    assert [notes.nth(at).input_value() for at in range(2)] == ["Moved up", "Stays"]
+    page.keyboard.press("p")
+    page.get_by_role("button", name="Deck (2)").click()
+    editor = page.get_by_role("dialog", name="Deck")
+    editor.get_by_label("Headline").first.fill("Alike")
+    editor.get_by_label("Note").first.fill("Look at <these>")
+    assert not troubles(page, "the deck's editor")
+    grip = editor.get_by_role("button", name="Slide 1: drag")
+    grip.press("ArrowDown")
+    assert headlines(editor)[1] == "Alike"
+    editor.get_by_role("button", name="Slide 2: drag").drag_to(editor.get_by_role("listitem").first)
+    assert headlines(editor)[0] == "Alike"
     with page.expect_download() as download:
-        views.get_by_role("button", name="Save as a file").click()
-    download.value.save_as(tmp_path / "pinned.json")
+        editor.get_by_role("button", name="Save as a file").click()
+    download.value.save_as(tmp_path / "deck.html")
     for _ in range(2):
-        views.get_by_role("button", name="Remove").first.click()
-    expect(views.get_by_text("Nothing is pinned yet")).to_be_visible()
-    views.locator("input[type=file]").set_input_files(tmp_path / "pinned.json")
-    expect(views.get_by_role("listitem")).to_have_count(2)
+        editor.get_by_role("button", name="Remove slide 1").click()
+    expect(editor.get_by_text("No slide yet")).to_be_visible()
+    editor.locator("input[type=file]").set_input_files(tmp_path / "deck.html")
+    expect(editor.get_by_role("listitem")).to_have_count(2)
     (tmp_path / "none.json").write_text('[{"listing_id": "l01"}]')
-    views.locator("input[type=file]").set_input_files(tmp_path / "none.json")
-    expect(views.get_by_text("holds no pinned views")).to_be_visible()
-    expect(views.get_by_role("listitem")).to_have_count(2)
+    editor.locator("input[type=file]").set_input_files(tmp_path / "none.json")
+    expect(editor.get_by_text("This file holds no slides.")).to_be_visible()
+    assert headlines(editor)[0] == "Alike"
+    editor.get_by_role("button", name="Present", exact=True).click()
+    slides = page.frame_locator("iframe[title=Slides]")
+    alike = slides.get_by_role("heading", name="Alike", exact=True)
+    expect(alike).not_to_be_in_viewport()
+    page.keyboard.press("ArrowRight")
+    expect(alike).to_be_in_viewport()
+    expect(slides.get_by_text("Look at <these>")).to_be_in_viewport()
+    page.keyboard.press("ArrowRight")
+    expect(alike).not_to_be_in_viewport()
+    page.wait_for_function("document.fullscreenElement")
+    page.evaluate("() => { document.exitFullscreen() }")  # a browser takes the first Escape for itself
+    expect(page.locator("iframe[title=Slides]")).to_have_count(0)
+    # The file needs no server, fits a phone, and every photo loads.
+    page.goto((tmp_path / "deck.html").as_uri())
+    loaded = (
+        "images => images.length > 5 && images.every((image) => image.complete && image.naturalWidth > 0)"
+    )
+    assert page.locator("img").evaluate_all(loaded)
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_pinned_views_become_a_report_and_rows_a_file(page, explorer, tmp_path):
+def test_the_keyboard_reaches_listings_pages_and_commands(page, explorer):
     page.goto("/similar?listing=l05&k=6")
     wait_until_quiet(page)
-    page.get_by_text("As code").click()
-    button = page.get_by_role("button", name="These rows as CSV")
-    wait_until_still(button)
-    with page.expect_download() as download:
-        button.click()
-    table = pd.read_csv(download.value.path())
-    assert {"listing_id", "score"} <= set(table) and len(table) == 6
-    page.get_by_role("button", name="Pin this view").click()
-    page.get_by_role("button", name="Pinned views (1)").click()
-    views = page.get_by_role("dialog", name="Pinned views")
-    views.get_by_role("textbox").fill("Look at <these>")
-    with page.expect_download() as download:
-        views.get_by_role("button", name="Report with these views").click()
-    expect(views.get_by_role("status")).to_have_text("The report was saved.")
-    download.value.save_as(tmp_path / "report.html")
-    html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Look at &lt;these&gt;" in html and "/similar?listing=l05" in html
-    url = f"{explorer.url}/report/{explorer.run.name}"
-    assert page.request.post(url, data="[]", headers={"Content-Type": "text/plain"}).status == 415
+    expect(page.locator(".gallery.grid a").nth(5)).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    focused = page.evaluate(
+        """() => {
+            let node = document.activeElement
+            while (node.shadowRoot) node = node.shadowRoot.activeElement
+            return new URL(node.href).searchParams.get("listing")
+        }"""
+    )
+    page.keyboard.press("Space")
+    expect(page.get_by_role("dialog", name="Photos")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    expect(page).to_have_url(f"{explorer.url}/simulate?h={focused}")
+    wait_until_quiet(page)
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    assert not troubles(page, "the keys")
+    expect(keys.get_by_text("Pin this view as a slide")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    found = page.get_by_role("dialog", name="Find")
+    found.get_by_role("textbox").fill("u3")
+    expect(found.get_by_role("button", name="u3 User")).to_be_visible()
+    assert not troubles(page, "the search of everything")
+    found.get_by_role("textbox").press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{explorer.url}/users?user=u3")

@@ -1,4 +1,4 @@
-"""Figures of the report: dots, legend and numbers of a group agree, curves rise where values do, axes hold what they show."""
+"""Figures of the report: dots, legend and numbers of a group agree, axes hold what they show."""
 
 import re
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.report import looks
-from listing_vibes.report.figures import GROUPS, TICKS, Curve, Map, Row, Rows
+from listing_vibes.report.figures import GROUPS, TICKS, Map, Row, Rows
 from listing_vibes.report.measured import slices_of
 
 
@@ -45,17 +45,6 @@ def test_dots_legend_and_numbers_of_a_group_agree_and_lie_within_the_picture():
         if 0 <= group < len(GROUPS):
             assert np.abs(np.median(found, axis=0) - numbers[group + 1]).max() <= 0.5
     assert len(numbers) == len(GROUPS)
-
-
-def test_a_curve_rises_where_values_do():
-    points = [
-        tuple(map(float, one.split(","))) for one in Curve([10, 20, 50], [0.1, 0.3, 0.2], "").points.split()
-    ]
-    assert [x for x, _ in points] == [0, 25, 100]
-    heights = [y for _, y in points]  # SVG counts from the top
-    assert 0 <= heights[1] < heights[2] < heights[0] <= 100 and heights[2] == pytest.approx(
-        (heights[0] + heights[1]) / 2
-    )
 
 
 @pytest.mark.parametrize("top", [0.003, 0.01, 0.0999, 0.21, 0.5, 0.87, 1.0])

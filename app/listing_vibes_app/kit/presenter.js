@@ -1,244 +1,290 @@
-// Pinned views are stored in this browser: [{title, url, note}]. While presenting, the index of the current view is stored
-// for this tab, so that it is kept when a page is drawn.
-const PINS = "listing-vibes-pins"
-const AT = "listing-vibes-presenting"
-// Controls of a page, hidden while presenting.
-const CLEAN = `
-  [data-testid="stHeader"], [data-testid="stSidebar"], [data-testid="stFileUploader"],
-  .stMain .st-key-new-dial, .stMain [class*="st-key-labelled-"], .stMain [class*="st-key-fitted-"], .stMain .stButton, .stMain .stDownloadButton, .stMain .stPopover, .stMain .stExpander,
-  .stMain .stPagination { display: none !important }
-  .stMainBlockContainer.block-container { padding-top: 1.5rem !important; padding-bottom: 7rem !important }
-`
+// The deck of this browser, [{url, title, note}], its editor and its presentation; the search of everything; shortcuts.
+const DECK = "listing-vibes-deck"
+const KEYS = [
+  ["Ctrl K", "Find a listing, a user, a group, a page or a command"], ["J", "Next listing"], ["K", "Listing before"],
+  ["Enter", "Open the listing"], ["Space", "Its photos"], ["A", "Add it to the simulated history"], ["P", "Pin this view as a slide"],
+  ["D", "The deck"], ["F", "Present"], ["?", "These keys"],
+]
+const MAC = navigator.platform.startsWith("Mac")
 
 function read() {
   try {
-    const found = JSON.parse(localStorage.getItem(PINS) ?? "[]")
-    return Array.isArray(found) ? found.filter((one) => typeof one?.url === "string" && one.url.startsWith("/")) : []
+    const stored = JSON.parse(localStorage.getItem(DECK) ?? "[]")
+    return Array.isArray(stored) ? stored.filter((slide) => /^\/(?!\/)/.test(slide?.url)) : []
   } catch {
     return []
   }
 }
 
-function write(pins) {
+function write(slides) {
   try {
-    localStorage.setItem(PINS, JSON.stringify(pins))
+    localStorage.setItem(DECK, JSON.stringify(slides))
   } catch {
-    // Without storage, pins are kept until the user leaves the page.
+    // Without storage, slides are lost when the user leaves the page.
   }
 }
 
-function presentedAt() {
-  const kept = sessionStorage.getItem(AT)
-  return kept === null ? null : Number(kept)
+// The deck as one HTML document; without slides, the ready deck of the run.
+async function render(data, slides) {
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(slides) }
+  const response = await fetch(data.deck, options)
+  const text = await response.text()
+  if (!response.ok) throw new Error(text)
+  return text
 }
 
-function view(url) {
-  document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0) // presenting starts at the foot of a page
-  if (location.pathname + location.search === url) return
-  go(url)
+function slidesOf(text) {
+  const inside = new DOMParser().parseFromString(text, "text/html").getElementById("slides")
+  const slides = JSON.parse(inside?.textContent ?? text).filter((slide) => /^\/(?!\/)/.test(slide?.url))
+  if (!slides.length) throw new Error("no slides")
+  return slides.map((slide) => ({ url: slide.url, title: String(slide.title ?? ""), note: String(slide.note ?? "") }))
 }
 
-function clean(on) {
-  const there = document.getElementById("vibes-clean")
-  if (!on) there?.remove()
-  else if (!there) {
-    const style = document.createElement("style")
-    style.id = "vibes-clean"
-    style.textContent = CLEAN
-    document.head.append(style)
-  }
-}
+// Elements of the page that match, also within the components' shadow roots.
+const everywhere = (selector, root = document) => [
+  ...root.querySelectorAll(selector),
+  ...[...root.querySelectorAll("*")].filter((node) => node.shadowRoot).flatMap((node) => everywhere(selector, node.shadowRoot)),
+]
 
-function download(content, type, name) {
-  const anchor = element("a")
-  anchor.href = URL.createObjectURL(new Blob([content], { type }))
-  anchor.download = name
-  anchor.click()
-  URL.revokeObjectURL(anchor.href)
-}
-
-// The report from the server: one file with the measures of the run and a section for each view.
-async function reported(report, pins) {
-  const answer = await fetch(report.address, {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(pins),
-  })
-  const text = await answer.text()
-  if (!answer.ok) throw new Error(text)
-  download(text, "text/html", report.file)
+function dialog(root, name, ...content) {
+  const box = element("dialog")
+  box.setAttribute("aria-label", name)
+  box.append(element("h2", "", name), ...content)
+  box.addEventListener("close", () => box.remove())
+  box.addEventListener("click", (event) => event.target === box && box.close())
+  root.append(box)
+  box.showModal()
+  return box
 }
 
 export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".presenter")
+  const status = element("span", "status")
+  status.setAttribute("role", "status")
+  const say = (text) => {
+    status.textContent = text
+    setTimeout(() => { status.textContent = "" }, 2500)
+  }
 
-  const name = () => {
-    const heading = document.querySelector('[data-testid="stMain"] h1')?.textContent?.trim()
-    return heading && heading !== data.title ? `${data.title}: ${heading}` : data.title
-  }
-  const show = (at) => {
-    const pins = read()
-    if (at === null || !pins.length) {
-      sessionStorage.removeItem(AT)
-      clean(false)
-      if (document.fullscreenElement) document.exitFullscreen().catch(() => {})
-    } else {
-      const held = Math.max(0, Math.min(pins.length - 1, at))
-      sessionStorage.setItem(AT, String(held))
-      clean(true)
-      view(pins[held].url)
-    }
-    draw()
-  }
-  const present = (at) => {
-    document.documentElement.requestFullscreen?.().catch(() => {}) // a browser may refuse full screen; the controls are hidden anyway
-    show(at)
+  const draw = () => {
+    const count = read().length
+    const line = element("div", "line")
+    line.append(
+      status,
+      button("⌕", palette, `Find anything (${MAC ? "⌘" : "Ctrl"} K)`),
+      button("Pin", pin, "Pin this view as a slide"),
+      button(count ? `Deck (${count})` : "Deck", edit),
+      button("Present", () => present(), "", "main"),
+    )
+    root.querySelector(".line")?.remove()
+    root.append(line)
   }
   const pin = () => {
-    write([...read(), { title: name(), url: location.pathname + location.search, note: "" }])
-    draw("Pinned")
+    const heading = document.querySelector('[data-testid="stMain"] h1')?.textContent?.trim()
+    const title = heading && heading !== data.title ? `${data.title}: ${heading}` : data.title
+    write([...read(), { url: location.pathname + location.search, title, note: "" }])
+    say("Pinned")
+    draw()
   }
 
-  function stage(pins, at) {
-    const bar = element("section", "stage")
-    bar.setAttribute("aria-label", "Presenting")
-    const note = element("div", "note", pins[at].note || pins[at].title)
-    note.tabIndex = 0
-    const place = element("span", "place", `${at + 1} of ${pins.length}`)
-    place.setAttribute("aria-live", "polite")
-    const back = button("‹", () => show(at - 1), "View before")
-    const next = button("›", () => show(at + 1), "Next view")
-    back.disabled = at === 0
-    next.disabled = at === pins.length - 1
-    bar.append(note, back, place, next, button("✕", () => show(null), "End presenting"))
-    return bar
+  async function present() {
+    const stage = element("div", "stage", "Preparing the slides …")
+    stage.tabIndex = -1
+    root.append(stage)
+    stage.focus()
+    const end = (event) => {
+      if (event?.type === "message" && (event.data !== "end-presenting" || event.source !== stage.firstElementChild?.contentWindow)) return
+      if (event?.type === "keydown" && event.key !== "Escape") return
+      if (event?.type === "fullscreenchange" && document.fullscreenElement) return
+      for (const name of ["message", "keydown"]) removeEventListener(name, end)
+      document.removeEventListener("fullscreenchange", end)
+      stage.remove()
+      if (document.fullscreenElement) document.exitFullscreen().catch(() => {})
+    }
+    for (const name of ["message", "keydown"]) addEventListener(name, end)
+    await stage.requestFullscreen?.().catch(() => {}) // a browser may refuse: the slides cover the page anyway
+    document.addEventListener("fullscreenchange", end)
+    try {
+      const frame = element("iframe")
+      frame.title = "Slides"
+      frame.setAttribute("sandbox", "allow-scripts")
+      frame.srcdoc = await render(data, read())
+      frame.addEventListener("load", () => frame.focus())
+      stage.replaceChildren(frame)
+    } catch (error) {
+      stage.replaceChildren(element("p", "", `The slides could not be made: ${error.message}`), button("Close", () => end()))
+    }
   }
 
-  function list() {
-    const box = element("dialog", "")
-    box.setAttribute("aria-label", "Pinned views")
-    const fill = () => {
-      const pins = read()
-      const rows = element("ol")
-      const keep = (changed) => {
-        write(changed)
-        fill()
+  function edit() {
+    const rows = element("ol")
+    const told = element("span", "told")
+    told.setAttribute("role", "status")
+    const change = (edited) => { write(edited(read())); fill(); draw() }
+    const move = (from, to) => change((slides) => {
+      const moved = slides.splice(from, 1)
+      slides.splice(to, 0, ...moved)
+      return slides
+    })
+    const field = (tag, at, key, label) => {
+      const input = Object.assign(element(tag, key), { value: read()[at][key] ?? "", placeholder: label })
+      input.setAttribute("aria-label", `${label} of slide ${at + 1}`)
+      input.addEventListener("input", () => write(read().map((slide, place) => (place === at ? { ...slide, [key]: input.value } : slide))))
+      return input
+    }
+    function row(slide, at, count) {
+      const item = element("li")
+      const grip = button("⠿", null, `Slide ${at + 1}: drag it, or move it by the arrow keys`, "grip")
+      grip.addEventListener("keydown", (event) => {
+        const to = at + ({ ArrowUp: -1, ArrowDown: 1 }[event.key] ?? NaN)
+        if (!(to >= 0 && to < count)) return
+        event.preventDefault()
+        move(at, to)
+        rows.children[to].querySelector(".grip").focus()
+      })
+      grip.draggable = true
+      grip.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", String(at)))
+      item.addEventListener("dragover", (event) => event.preventDefault())
+      item.addEventListener("drop", (event) => {
+        event.preventDefault()
+        const from = Number(event.dataTransfer.getData("text/plain") || NaN)
+        if (from >= 0) move(from, at)
+      })
+      const texts = element("div", "texts")
+      texts.append(field("input", at, "title", "Headline"), field("textarea", at, "note", "Note"))
+      const open = link({ href: slide.url }, "open")
+      open.textContent = "Open"
+      open.addEventListener("click", () => box.close())
+      item.append(grip, texts, open, button("✕", () => change((slides) => slides.filter((_, place) => place !== at)), `Remove slide ${at + 1}`))
+      return item
+    }
+    const file = Object.assign(element("input"), { type: "file", accept: ".html,.json", hidden: true })
+    file.addEventListener("change", async () => {
+      try {
+        const slides = slidesOf(await file.files[0].text())
+        change(() => slides)
+      } catch { // neither a deck nor a list of slides
+        told.textContent = "This file holds no slides."
       }
-      // Read the pins when a button is pressed, because notes may have changed since these rows were drawn.
-      const change = (how) => keep(how(read()))
-      pins.forEach((one, at) => {
-        const row = element("li")
-        const head = element("div", "head")
-        const up = button("↑", () => change((now) => [...now.slice(0, at - 1), now[at], now[at - 1], ...now.slice(at + 1)]), `Move up ${one.title}`)
-        up.disabled = at === 0
-        head.append(
-          element("span", "name", `${at + 1}. ${one.title}`),
-          up,
-          button("▶", () => { box.close(); present(at) }, `Present from ${one.title}`),
-          button("✕", () => change((now) => now.filter((_, place) => place !== at)), `Remove ${one.title}`),
-        )
-        const note = element("textarea")
-        note.rows = 2
-        note.value = one.note ?? ""
-        note.placeholder = "Note, shown while presenting"
-        note.setAttribute("aria-label", `Note on ${one.title}`)
-        note.addEventListener("input", () => {
-          const now = read()
-          if (now[at]) now[at].note = note.value
-          write(now)
-        })
-        row.append(head, note)
-        rows.append(row)
-      })
-      const foot = element("div", "foot")
-      const begin = button("Present", () => { box.close(); present(0) })
-      begin.disabled = !pins.length
-      const said = element("span", "said")
-      said.setAttribute("role", "status")
-      const made = button("Report with these views", async () => {
-        made.disabled = true
-        said.textContent = "Creating the report …"
-        try {
-          await reported(data.report, read())
-          said.textContent = "The report was saved."
-        } catch (error) {
-          said.textContent = `The report could not be created: ${error.message}`
-        }
-        made.disabled = !read().length
-      })
-      made.disabled = !pins.length
-      made.hidden = !data.report
-      made.title = "One file with figures, photos and limits, and a section for each view with its note"
-      const save = button("Save as a file", () => download(JSON.stringify(read(), null, 1), "application/json", "pinned-views.json"))
-      save.disabled = !pins.length
-      const file = element("input")
-      file.type = "file"
-      file.accept = ".json"
-      file.hidden = true
-      file.addEventListener("change", async () => {
-        try {
-          const found = JSON.parse(await file.files[0].text())
-          const usable = found.filter((one) => typeof one?.url === "string" && one.url.startsWith("/") && !one.url.startsWith("//"))
-          if (!usable.length) throw new Error("no pins")
-          keep(usable.map((one) => ({ title: String(one.title ?? one.url), url: one.url, note: String(one.note ?? "") })))
-        } catch { // not JSON, or not a list of pinned views
-          said.textContent = "This file holds no pinned views."
-        }
-      })
-      foot.append(begin, made, save, button("Open a file", () => file.click()), file, button("Close", () => box.close()), said)
-      const empty = pins.length ? [] : [element("p", "", "Nothing is pinned yet. “Pin this view” stores the current view of a page as a link.")]
-      box.replaceChildren(element("h2", "", "Pinned views"), ...empty, rows, foot)
+    })
+    const work = (label, action) => async () => {
+      told.textContent = label
+      try {
+        told.textContent = await action()
+      } catch (error) {
+        told.textContent = `The deck could not be made: ${error.message}`
+      }
+    }
+    const ready = work("Making the ready deck …", async () => {
+      const slides = slidesOf(await render(data, []))
+      change((before) => [...before, ...slides])
+      return `${slides.length} slides were added.`
+    })
+    const save = work("Making the file …", async () => {
+      const anchor = element("a")
+      anchor.href = URL.createObjectURL(new Blob([await render(data, read())], { type: "text/html" }))
+      anchor.download = data.file
+      anchor.click()
+      URL.revokeObjectURL(anchor.href)
+      return "The deck was saved: one file that opens in any browser, prints, and can be opened here again."
+    })
+    const foot = element("div", "foot")
+    const box = dialog(root, "Deck", rows, foot)
+    foot.append(
+      button("Present", () => { box.close(); present() }, "", "main"), button("Save as a file", save), button("Open a file", () => file.click()),
+      button("Add the ready deck", ready), button("Close", () => box.close()), file, told,
+    )
+    const fill = () => {
+      const slides = read()
+      rows.replaceChildren(...slides.map((slide, at) => row(slide, at, slides.length)))
+      if (!slides.length) rows.append(element("p", "", "No slide yet. “Pin” adds the current view of a page; without slides, the ready deck is presented."))
     }
     fill()
-    box.addEventListener("close", () => { box.remove(); draw() })
-    root.append(box)
-    box.showModal()
   }
 
-  function draw(said = "") {
-    const pins = read()
-    const at = presentedAt()
-    if (at !== null && pins[at]) {
-      clean(true)
-      root.replaceChildren(stage(pins, at))
+  function palette() {
+    const input = Object.assign(element("input"), { type: "text", placeholder: "A listing, a user, a group, a page, a command" })
+    input.setAttribute("aria-label", "Find anything")
+    const list = element("ul", "found")
+    const box = dialog(root, "Find", input, list)
+    const commands = [["Pin this view", pin], ["Open the deck", edit], ["Present", present], ["Keys", help]]
+    const actions = [
+      ...data.pages.map(([label, href]) => ({ label, kind: "Page", run: () => go(href) })),
+      ...commands.map(([label, run]) => ({ label, kind: "Command", run })),
+    ]
+    const show = (entries) => list.replaceChildren(...entries.map(({ label, kind, run }) => {
+      const item = element("li")
+      const open = button(label, () => { box.close(); run() })
+      open.append(element("small", "", kind))
+      item.append(open)
+      return item
+    }))
+    let turn = 0
+    const find = async () => {
+      const [mine, words] = [++turn, input.value.trim().toLowerCase()]
+      const local = actions.filter(({ label }) => label.toLowerCase().includes(words))
+      show(local)
+      if (!words) return
+      const response = await fetch(`${data.find}?q=${encodeURIComponent(words)}`)
+      if (mine !== turn || !response.ok) return
+      show([...local, ...(await response.json()).map((one) => ({ ...one, run: () => go(one.href) }))])
+    }
+    input.addEventListener("input", find)
+    box.addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+      const buttons = [...list.querySelectorAll("button")]
+      if (event.key === "Enter" && root.getRootNode().activeElement === input) buttons[0]?.click()
+      if (!step || !buttons.length) return
+      event.preventDefault()
+      const at = buttons.indexOf(root.getRootNode().activeElement) + step
+      ;(buttons[at] ?? input).focus()
+    })
+    find()
+  }
+
+  function help() {
+    const list = element("dl", "keys")
+    for (const [key, meaning] of KEYS) list.append(element("dt", "", MAC ? key.replace("Ctrl", "⌘") : key), element("dd", "", meaning))
+    const box = dialog(root, "Keys", list)
+    box.append(button("Close", () => box.close()))
+  }
+
+  // The card with the focus, and the one that J and K go to.
+  const focused = () => everywhere(":focus").map((node) => node.closest(".card")).find(Boolean)
+  function walk(step) {
+    const cards = everywhere("ul.gallery > .card").filter((card) => card.querySelector("a"))
+    const next = cards[Math.max(0, cards.indexOf(focused()) + step)] ?? cards.at(-1)
+    next?.querySelector("a").focus()
+    next?.scrollIntoView({ block: "nearest" })
+  }
+  function add() {
+    const card = focused()
+    const listing = card && new URLSearchParams(card.querySelector("a")?.search).get("listing")
+    const picker = card?.querySelector(".pick")
+    if (picker) return picker.click()
+    if (!listing) return say("Choose a listing by J and K first")
+    const page = data.pages.find(([, href]) => /\/simulate(\?|$)/.test(href))
+    if (page) go(`${page[1]}${page[1].includes("?") ? "&" : "?"}h=${encodeURIComponent(listing)}`)
+  }
+  const shortcuts = {
+    j: () => walk(1), k: () => walk(-1), a: add, p: pin, d: edit, f: present, "?": help,
+    " ": () => focused()?.querySelector(".album, button.body")?.click() ?? false,
+  }
+  const key = (event) => {
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault()
+      if (!everywhere("dialog[open]").length) palette()
       return
     }
-    clean(false)
-    const spoken = element("span", "", said)
-    spoken.setAttribute("aria-live", "polite")
-    const line = element("div", "line")
-    line.append(button("Pin this view", pin), button(`Pinned views (${pins.length})`, list), spoken)
-    root.replaceChildren(line)
-  }
-
-  const key = (event) => {
-    const at = presentedAt()
-    if (at === null || event.altKey || event.ctrlKey || event.metaKey) return
+    const run = shortcuts[event.key]
+    if (!run || event.altKey || event.ctrlKey || event.metaKey) return
     const on = event.composedPath()[0]
-    if (on instanceof Element && on.closest("input, textarea, select, [role=slider], [role=radio], [role=tab], dialog, [role=dialog]")) return
-    const step = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 }[event.key]
-    if (step) {
-      event.preventDefault()
-      show(at + step)
-    } else if (event.key === "Escape") show(null)
-  }
-  // The browser's back button changes the view, and Escape leaves the full screen without a key event.
-  const walked = () => {
-    const [at, pins] = [presentedAt(), read()]
-    const here = (one) => one?.url === location.pathname + location.search
-    if (at === null || here(pins[at])) return
-    const near = pins.map((_, place) => place).filter((place) => here(pins[place]))
-    near.sort((one, two) => Math.abs(one - at) - Math.abs(two - at))
-    if (near.length) show(near[0])
-  }
-  const left = () => {
-    if (presentedAt() !== null && !document.fullscreenElement) show(null)
+    if (on instanceof Element && on.closest("input, textarea, select, [contenteditable], [role=slider], [role=application], dialog, [role=dialog], .stage")) return
+    if (event.key === " " && !(on.matches("a") && focused())) return // a button and the page have a use for it
+    event.preventDefault()
+    run()
   }
   document.addEventListener("keydown", key)
-  document.addEventListener("fullscreenchange", left)
-  addEventListener("popstate", walked)
   draw()
-  return () => {
-    document.removeEventListener("keydown", key)
-    document.removeEventListener("fullscreenchange", left)
-    removeEventListener("popstate", walked)
-  }
+  return () => document.removeEventListener("keydown", key)
 }

@@ -1,11 +1,13 @@
-"""Presenting: pinned views with notes, one at a time on the full screen.
+"""The deck and the keyboard of every page: "Pin", "Deck" and "Present" in the header, the search of everything, and shortcuts.
 
-Pins are stored in the user's browser, not on the server.
+Slides are stored in the user's browser, not on the server.
 """
 
-from urllib.parse import quote
+from collections.abc import Sequence
+from urllib.parse import quote, urlencode
 
 from listing_vibes_app.kit.component import component
+from listing_vibes_app.server.pages import PageEntry
 from listing_vibes_app.server.params import read_choice
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import run_paths
@@ -13,10 +15,20 @@ from listing_vibes_app.server.runs import run_paths
 _component = component(__file__, '<div class="presenter"></div>')
 
 
-def presenter(title: str) -> None:
-    """Draw "Pin this view" and "Pinned views" at the foot of a page, and the bar while presenting."""
-    report, runs = None, list(run_paths())
-    if runs:
-        name = read_choice("run", runs, runs[0])
-        report = {"address": f"{base_path()}/report/{quote(name, safe='')}", "file": f"{name}-report.html"}
-    _component(key="presenter-line", data={"title": title, "report": report})
+def presenter(title: str, pages: Sequence[PageEntry]) -> None:
+    """Draw the buttons of the deck in the header, and let the keyboard reach listings, users, groups, pages and commands.
+
+    Args:
+        title: of the current page.
+        pages: of the explorer, the first at `/`.
+    """
+    names = list(run_paths())
+    if not names:
+        return
+    name = read_choice("run", names, names[0])
+    query = f"?{urlencode({'run': name})}" if name != names[0] else ""
+    links = [(page.title, f"{base_path()}/{'' if page is pages[0] else page.name}{query}") for page in pages]
+    routes = {key: f"{base_path()}/{key}/{quote(name, safe='')}" for key in ("deck", "find")}
+    _component(
+        key="presenter-line", data={"title": title, "file": f"{name}-deck.html", "pages": links, **routes}
+    )

@@ -1,24 +1,17 @@
-"""The routes that the explorer adds to Streamlit's: thumbnails, cached on disk, and the report with a user's pinned views."""
+"""The route that the explorer adds to Streamlit's for photos: thumbnails, cached on disk."""
 
 from pathlib import Path
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from listing_vibes.errors import VibesError
 from listing_vibes.market.thumbnails import thumbnail
-from listing_vibes.report.page import report_html
-from listing_vibes.report.pins import pins_of
-from listing_vibes.run.run import Run
-from listing_vibes.serving.service.access import JSON, is_json
-from listing_vibes_app.server.boundary import catch_errors, describe_error, text_response
+from listing_vibes_app.server.boundary import catch_errors, text_response
 from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import SIZES, base_path
 from listing_vibes_app.server.runs import open_run, run_paths
 
-LARGEST = 400_000  # bytes of pinned views
 #: The file of a photo may change under the same URL, so browsers revalidate it by its ETag.
 _CACHE = "public, max-age=60"
 # A gray for light and dark backgrounds.
@@ -55,36 +48,6 @@ def picture_response(request: Request, thumb: Path) -> Response:
     return FileResponse(thumb, headers=headers)
 
 
-async def serve_report(request: Request) -> Response:
-    """Respond with the report of a run and the pinned views in the request's JSON, which only the browser stores."""
-    if not is_json(request.headers.get("content-type", "")):
-        return text_response(f"Send the pinned views as {JSON}.", 415)
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > LARGEST:
-            return text_response("These are too many pinned views, or too long notes; take some out.", 413)
-    return await run_in_threadpool(_report, request.path_params["run"], content)
-
-
-def _report(name: str, content: bytes) -> Response:
-    if name not in run_paths():
-        return text_response("There is no such run.")
-
-    def load_run(other: str | None) -> Run | None:
-        return open_run(other or name).run if (other or name) in run_paths() else None
-
-    try:
-        pins = pins_of(content, "What the browser sent")
-        return HTMLResponse(report_html(open_run(name).run, pins, load_run))
-    except Exception as error:
-        return text_response(describe_error(error), 400 if isinstance(error, VibesError) else 500)
-
-
 def routes() -> list[Route]:
-    """Return the routes of photos and reports."""
-    base = base_path()
-    return [
-        Route(f"{base}/photo/{{run}}/{{size:{NUMBER}}}/{{position:{NUMBER}}}", serve_photo),
-        Route(f"{base}/report/{{run}}", serve_report, methods=["POST"]),
-    ]
+    """Return the route of photos."""
+    return [Route(f"{base_path()}/photo/{{run}}/{{size:{NUMBER}}}/{{position:{NUMBER}}}", serve_photo)]

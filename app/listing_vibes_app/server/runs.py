@@ -82,10 +82,19 @@ def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stam
     return opened
 
 
+def run_title(name: str) -> str:
+    """Return the folder name of a run in words; the name `run` says nothing."""
+    title = " ".join(name.replace("-", " ").replace("_", " ").split()) or name
+    if name == "run":
+        title = "untrained" if run_facts(name)[1] == "untrained" else "the model"
+    return title[:1].upper() + title[1:]
+
+
 def run_label(name: str) -> str:
-    """Return the name of a run with its market and its preset; only the name if the run cannot be opened."""
-    market, preset = run_facts(name)
-    return f"{name} ({market}, {preset})" if market else name
+    """Return the title of a run, with its market if the runs are of several markets."""
+    markets = {run_facts(other)[0] for other in run_paths()} - {""}
+    market = run_facts(name)[0]
+    return f"{run_title(name)} · {market}" if len(markets) > 1 and market else run_title(name)
 
 
 def run_facts(name: str) -> tuple[str, str]:

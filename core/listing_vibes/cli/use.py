@@ -188,17 +188,17 @@ def explore(
 def report(
     run: options.RunPath,
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
-    pins: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="pinned views saved in the explorer")
+    deck: Annotated[
+        Path | None,
+        typer.Option(metavar="DECK.html", help="a deck that the explorer saved; by default the ready one"),
     ] = None,
 ) -> None:
-    """Write one self-contained HTML page for stakeholders: figures, photos, the method, its limits."""
-    from listing_vibes.report.page import write_report
-    from listing_vibes.report.pins import read_pins
+    """Write a deck as one HTML file that opens without a server and prints: evidence, photos, the method, its limits."""
+    from listing_vibes.report.deck import read_deck, write_deck
     from listing_vibes.run.run import Run
 
-    pinned = [] if pins is None else read_pins(pins)
-    write_report(Run.open(run), out, pinned)
+    slides = None if deck is None else read_deck(deck)
+    write_deck(Run.open(run), out, slides)
     typer.echo(f"Wrote {out}; open it in a browser, or print it from there.", err=True)
 
 

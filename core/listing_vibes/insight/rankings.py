@@ -12,7 +12,7 @@ from listing_vibes.evaluation.saved import QUERIES, RANK
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.run.versions import results_of
-from listing_vibes.scoring.ranking_names import ORACLE, uses_model
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 METRIC = "recall@30"
 KEY = [C.USER, "at", "target"]
 ABOUT = ("candidates", "history_length", "cold_listing", "cold_user")
+
+
+def ranking_name(scorer: str) -> str:
+    """Return the name of a scorer for somebody who reads no evaluation."""
+    return "Our model" if scorer == DEFAULT_RANKING else method_name(scorer)
 
 
 def best_baseline(results: dict[str, Any], metric: str = METRIC) -> str | None:

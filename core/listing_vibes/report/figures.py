@@ -1,4 +1,4 @@
-"""The geometry of the report's figures; `templates/figures.html` draws them."""
+"""The geometry of a deck's figures; `templates/figures.html` draws them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,10 +30,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """A mark and its 95 % interval for each row, on one axis from 0."""
+    """A mark, or a bar, and its 95 % interval for each row, on one axis from 0."""
 
     rows: Sequence[Row]
     caption: str
+    as_bars: bool = False
 
     @property
     def ticks(self) -> list[float]:
@@ -46,22 +47,6 @@ class Rows:
     def at(self, value: float) -> str:
         """Return the position of a value as a percentage of the axis' length."""
         return f"{100 * value / self.ticks[-1]:.2f}%"
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A line over the training steps, scaled from its lowest to its highest value."""
-
-    steps: Sequence[float]
-    values: Sequence[float]
-    caption: str
-
-    @property
-    def points(self) -> str:
-        """Return the line as SVG points in a square of 100."""
-        x = np.interp(self.steps, (min(self.steps), max(self.steps)), (0, 100))
-        y = np.interp(self.values, (min(self.values), max(self.values)), (95, 5))
-        return " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x, y, strict=True))
 
 
 @dataclass(frozen=True)

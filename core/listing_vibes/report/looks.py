@@ -1,9 +1,10 @@
-"""The report's figures of photos: the vibe map, and a few listings with their nearest neighbors by photos."""
+"""Photos and maps of slides and notebook widgets."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,25 +27,52 @@ from listing_vibes.words import count
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-EXAMPLES, NEIGHBOURS = 3, 5
 DOTS = 4000  # maximum number of dots of the map
-PHOTO = 300  # pixels of the longer side
+SMALL = 320  # pixels of the longer side of a photo
+FILLS = (0.75, 1.33)  # a photo fills a 4:3 box if its shape differs by at most this factor
 SEED = 0
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A listing in a grid; `data` is its cover as a data URL, None if there is no readable cover."""
+    """A listing as a photo with a title and a line; `is_hit` marks what a user opened next."""
 
-    data: str | None
-    title: str
-    line: str
+    market: Market | None  # None: only the id is known
+    listing: str
+    line: str = ""
+    is_hit: bool = False
+
+    @property
+    def title(self) -> str:
+        """Return the name of the listing."""
+        return self.listing if self.market is None else title_of(self.market, self.listing)
+
+    def data(self, size: int = SMALL) -> str | None:
+        """Return the cover, at most `size` pixels a side, as a data URL; None if there is no readable cover."""
+        small = self._thumbnail(size)
+        return None if small is None else data_address(small.read_bytes())
+
+    @property
+    def fills(self) -> bool:
+        """Return whether the cover nearly has the shape of a box of 4:3, so that cropping loses little."""
+        small = self._thumbnail(SMALL)
+        if small is None:
+            return False
+        with Image.open(small) as image:
+            return FILLS[0] < image.width / image.height / (4 / 3) < FILLS[1]
+
+    def _thumbnail(self, size: int) -> Path | None:
+        cover = None if self.market is None else self.market.cover.get(self.listing)
+        return None if self.market is None or cover is None else thumbnail(self.market.path, cover, size)
 
 
-def vibe_map(run: Run) -> Map | None:
-    """Return the map of the photos, else of another space; None if it was not drawn."""
-    result = listings_map(run)
-    return None if result is None else thinned(result[0])
+def photos_of(market: Market, listings: Sequence[str], lines: Sequence[str] = ()) -> list[Photo]:
+    """Return the listings as photos, each with its line if there are any."""
+    return [
+        Photo(market, name, lines[at] if at < len(lines) else "")
+        for at, name in enumerate(listings)
+        if name in market.listing_row
+    ]
 
 
 def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, np.ndarray] | None:
@@ -78,47 +106,3 @@ def thinned(full: Map) -> Map:
         return full
     chosen = np.sort(np.random.default_rng(SEED).choice(len(full.places), DOTS, replace=False))
     return replace(full, places=full.places[chosen], cluster=full.cluster[chosen])
-
-
-def photo_grids(run: Run) -> list[list[Photo]]:
-    """Return a few listings, each with its nearest neighbors by photos; empty if there are too few with a cover."""
-    market = run.market
-    if "photos" not in run.spaces or not market.cover:
-        return []
-    available = [
-        name
-        for row, name in enumerate(run.listing_ids)
-        if run.index("photos").known[row] and name in market.cover
-    ]
-    if len(available) <= NEIGHBOURS:
-        return []
-    query = np.random.default_rng(SEED).choice(len(available), min(EXAMPLES, len(available)), replace=False)
-    grids = []
-    for listing in (available[number] for number in query):
-        result = run.similar(listing, k=NEIGHBOURS, space="photos")
-        neighbors = zip(result[C.LISTING], result["score"], strict=True)
-        grids.append(
-            [
-                photo_of(market, listing, "the listing"),
-                *(photo_of(market, name, f"similarity {score:.2f}") for name, score in neighbors),
-            ]
-        )
-    return grids
-
-
-def photo_of(market: Market, listing: str, line: str) -> Photo:
-    """Return a listing's cover with a caption."""
-    cover = market.cover.get(listing)
-    return Photo(photo_data(market, cover) if cover else None, title_of(market, listing), line)
-
-
-def photo_data(market: Market, path: str) -> str | None:
-    """Return a small photo as a data URL; None if it cannot be read."""
-    small = thumbnail(market.path, path)
-    if small is None:
-        return None
-    with Image.open(small) as image:
-        image.thumbnail((PHOTO, PHOTO))
-        stream = io.BytesIO()
-        image.convert("RGB").save(stream, "WEBP", quality=72)
-    return data_address(stream.getvalue())

@@ -1,19 +1,17 @@
-"""The report's figures of results: all methods, slices of queries, the training, the ablation."""
+"""Figures of results: all methods, a few of them, slices of queries, the ablation."""
 
 from __future__ import annotations
 
-import json
-import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from listing_vibes.ablation.table import figures_of, read_ablation
-from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT
+from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.rankings import METRIC, best_baseline
-from listing_vibes.market.documents import NOT_AS_MEANT
-from listing_vibes.report.figures import Curve, Row, Rows
+from listing_vibes.report.figures import Row, Rows
 from listing_vibes.report.text import (
     PROTOCOLS,
     compare_methods,
@@ -32,12 +30,11 @@ TITLES = {"ndcg": "NDCG", "mrr": "MRR", "recall": "Recall", "coverage": "Coverag
 
 
 def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the results of all methods for `templates/measured.html`; None without test queries.
+    """Return the results of all methods for `templates/deck.html`; None without test queries.
 
     Returns:
-        `model`: the default ranking's metric, None if it was not evaluated; `verdicts`: results of paired tests, in words;
-        `best`: the best baseline, in words; `figure`; `titles` and `lines`: a table of all metrics, the best method first;
-        `protocol`: description of the protocol.
+        `lines`: the result of the default ranking, its comparison with baselines, and the protocol, in words; `figure`; `titles`
+        and `table`: all metrics of each method, the best method first.
     """
     results = metrics["results"]
     ranked = sorted(results, key=lambda name: -(results[name].get(METRIC, {}).get("value") or 0))
@@ -48,28 +45,49 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
     }
     if not figures:
         return None
-    size = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
-    metric_names = list(next(iter(results.values())))
+    lines = []
+    if DEFAULT_RANKING in figures:
+        share = percent(figures[DEFAULT_RANKING]["value"])
+        lines.append(
+            f"{share} of the next listings that people interacted with were among the 30 that the default ranking put first."
+        )
+        if (best := best_baseline(results)) is not None:
+            value = percent(figures[best]["value"])
+            lines[0] += (
+                f" The best baseline is {method_name(best)} with {value}. {describe_difference(metrics, best)}".rstrip()
+            )
     verdicts = compare_methods(metrics.get("differences", {}))
-    best, best_text = best_baseline(results), ""
-    if best is not None and DEFAULT_RANKING in results:
-        value = percent(figures[best]["value"])
-        best_text = f"The best baseline is {method_name(best)} with {value}. {describe_difference(metrics, best)}".rstrip()
+    words = [f"{word} {', '.join(map(method_name, names))}" for word, names in verdicts.items() if names]
+    if words:
+        lines.append(f"In paired tests the default ranking is {'; '.join(words)}.")
+    lines.append(PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes(metrics))
+    size = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
+    names = list(next(iter(results.values())))
     return {
-        "model": figures.get(DEFAULT_RANKING),
-        "verdicts": [f"{word} {', '.join(map(method_name, names))}" for word, names in verdicts.items() if names],
-        "best": best_text,
+        "lines": lines,
         "figure": Rows(
             [_row(method_name(name), result, name == DEFAULT_RANKING) for name, result in figures.items()],
             f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {size}",
         ),
-        "titles": [_title(name) for name in metric_names],
-        "lines": [
-            (method_name(name), [results[name].get(metric, {}).get("value") for metric in metric_names])
+        "titles": [_title(name) for name in names],
+        "table": [
+            (method_name(name), [results[name].get(metric, {}).get("value") for metric in names])
             for name in ranked
         ],
-        "protocol": PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes(metrics),
-    }  # fmt: skip
+    }
+
+
+def bars(figures: Sequence[Bar]) -> Rows:
+    """Return the recall of a few methods, the default ranking marked."""
+    rows = [
+        Row(bar.label, bar.value, bar.low, bar.high, "model" if bar.method == DEFAULT_RANKING else "other")
+        for bar in figures
+    ]
+    return Rows(
+        rows,
+        "Recall@30: of the listings that people opened next, the share that was among the first 30 of the list.",
+        as_bars=True,
+    )
 
 
 def _row(label: str, result: dict[str, float], is_default: bool, note: str = "") -> Row:
@@ -93,36 +111,6 @@ def slices_of(metrics: dict[str, Any]) -> Rows | None:
             rows.append(_row(label, result, True, note))
     caption = "Recall@30 of the default ranking by kind of query, with 95 % intervals over users."
     return Rows(rows, caption) if rows else None
-
-
-def training(run: Run) -> Curve | None:
-    """Return the validation curve; None if the run has none.
-
-    Raises:
-        VibesError: the file is damaged.
-    """
-    path = run.path / "train.jsonl"
-    if not path.is_file():
-        return None
-    key = "validation recall@30"
-    try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        points = [
-            (int(entry["step"]), float(entry[key])) for entry in entries if key in entry and "step" in entry
-        ]
-        if not all(0 <= step < 10**12 and math.isfinite(value) for step, value in points):
-            raise ValueError("a figure that is none")
-    except NOT_AS_MEANT as error:
-        raise VibesError(f"{path} is damaged; train the run again, or remove the file.") from error
-    if len(points) < 2:
-        return None
-    steps, values = zip(*points, strict=True)
-    best = max(points, key=lambda point: point[1])[0]
-    caption = (
-        f"Recall@30 on the validation queries over {max(steps):,} training steps; between {percent(min(values))} and "
-        f"{percent(max(values))}, highest at step {best:,}."
-    )
-    return Curve(steps, values, caption)
 
 
 def ablation(run: Run) -> Rows | None:

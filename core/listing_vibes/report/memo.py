@@ -7,7 +7,7 @@ from pathlib import Path
 
 from listing_vibes.errors import printable
 from listing_vibes.market.documents import write_text
-from listing_vibes.report.page import environment
+from listing_vibes.report.deck import environment
 from listing_vibes.serving.monitor.checks import Monitored
 
 

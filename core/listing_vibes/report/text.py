@@ -12,7 +12,7 @@ from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.describe import user_encoder_sentence
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, uses_model
-from listing_vibes.words import count, percent
+from listing_vibes.words import count
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -96,9 +96,16 @@ def describe_notes(metrics: dict[str, Any]) -> str:
     return "".join(f" {sentence}" for sentence in sentences if sentence)
 
 
-def bounds(low: float | None, high: float | None) -> str:
-    """Return an interval of shares; empty if there is none."""
-    return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
+def not_measured(run: Run) -> str:
+    """Return why a run has no results."""
+    if run.metrics and run.metrics.get("results"):
+        return "There was no query to test on."
+    if run.trained_on_everything:
+        return USED_UP
+    if not len(run.market.events):
+        return "This run was not measured: its market has no events to test lists on. Similar listings need none."
+    why = "it has not been evaluated" if run.has_model else "it has no trained model"
+    return f"This run was not measured: {why}."
 
 
 PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."

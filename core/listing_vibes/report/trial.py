@@ -10,8 +10,8 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.market.market import Market
-from listing_vibes.report.looks import Photo, photo_of
-from listing_vibes.report.page import environment
+from listing_vibes.report.deck import environment
+from listing_vibes.report.looks import Photo
 from listing_vibes.run.run import Run
 from listing_vibes.serving.experiment.verdict import Experiment
 
@@ -56,7 +56,5 @@ def experiment_html(experiment: Experiment) -> str:
 
 
 def _photo(market: Market | None, listing: Mapping[str, Any], label: str) -> Photo:
-    line = f"{label}, rank {listing['position']}"
-    if market is None or listing[C.LISTING] not in market.listing_row:
-        return Photo(None, listing[C.LISTING], line)
-    return photo_of(market, listing[C.LISTING], line)
+    known = market if market is not None and listing[C.LISTING] in market.listing_row else None
+    return Photo(known, listing[C.LISTING], f"{label}, rank {listing['position']}")

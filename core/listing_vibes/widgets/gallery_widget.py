@@ -11,7 +11,7 @@ import traitlets
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.report.looks import photo_of
+from listing_vibes.report.looks import Photo
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.chosen import chosen_frame, facts_of
@@ -89,9 +89,9 @@ def _cards(run: Run, result: pd.DataFrame) -> dict[str, Any]:
     table = describe_listings(run, result.assign(score=scores.fillna(0.0)))
     cards = []
     for place, name in enumerate(result[C.LISTING]):
-        photo = photo_of(run.market, name, "")
+        photo = Photo(run.market, name)
         card = {
-            "id": name, "title": photo.title, "href": "", "photo": photo.data, "alt": f"Cover photo of {photo.title}",
+            "id": name, "title": photo.title, "href": "", "photo": photo.data(), "alt": f"Cover photo of {photo.title}",
             "count": 0, "photos": [], "facts": facts_of(table, place), "reasons": [], "tone": "",
             "score": "" if pd.isna(scores.iat[place]) else f"Score {scores.iat[place]:.2f}",
         }  # fmt: skip

@@ -16,7 +16,7 @@ from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.progress import Report, shown
-from listing_vibes.report.looks import listings_map, photo_of
+from listing_vibes.report.looks import Photo, listings_map
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.chosen import chosen_frame, facts_of
@@ -155,9 +155,9 @@ class MapWidget(anywidget.AnyWidget):
         """Return the card of a listing, by its number on the map."""
         market = self.run.market
         name = str(market.listings[C.LISTING].iat[int(self._rows[number])])
-        photo, group = photo_of(market, name, ""), int(self._cluster[number])
+        photo, group = Photo(market, name), int(self._cluster[number])
         table = describe_listings(self.run, pd.DataFrame({C.LISTING: [name], "score": [0.0]}))
         return {
-            "title": photo.title, "photo": photo.data, "alt": f"Cover photo of {photo.title}", "href": "", "count": 0,
+            "title": photo.title, "photo": photo.data(), "alt": f"Cover photo of {photo.title}", "href": "", "count": 0,
             "facts": facts_of(table, 0), "step": self._names[group] if group >= 0 else "",
         }  # fmt: skip

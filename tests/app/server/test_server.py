@@ -1,4 +1,4 @@
-"""The explorer's server: starting it, who has access, photos and reports, opened runs, and errors as sentences."""
+"""The explorer's server: starting it, who has access, photos and decks, opened runs, and errors as sentences."""
 
 import base64
 import errno
@@ -32,16 +32,16 @@ from browser.painted import colour_of, embed_run, paint_market
 from browser.served import wait_for
 from listing_vibes import Run
 from listing_vibes.errors import DEBUG, VibesError
-from listing_vibes.report.page import report_html
-from listing_vibes.report.pins import Pin
+from listing_vibes.report.deck import Slide, deck_html
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.serving.service.access import HOSTS, TOKEN
 from listing_vibes_app.app_pages.map import drawing_job
+from listing_vibes_app.kit import deck_routes
 from listing_vibes_app.server import launch, params, runs
 from listing_vibes_app.server.boundary import catch_errors
 from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import photo_url
-from listing_vibes_app.server.routes import LARGEST, routes, serve_photo
+from listing_vibes_app.server.routes import serve_photo
 from listing_vibes_app.view.photo_box import photo_box
 
 SECRET = "a-token-of-many-characters"
@@ -212,7 +212,7 @@ def test_only_allowed_hosts_with_the_token_have_access(server):
             connect(stream, origin=origin, additional_headers=headers)
 
 
-# photos and reports
+# photos and decks
 
 
 @pytest.fixture
@@ -260,21 +260,24 @@ def test_the_box_has_the_shape_of_the_covers(run, size, box):
 
 
 @pytest.mark.slow
-def test_a_report_takes_json_of_pinned_views_that_is_not_too_long(run):
-    client = TestClient(Starlette(routes=routes()))
-    pinned = json.dumps([{"title": "Mine", "url": "/similar?listing=l02&k=2", "note": "Look"}]).encode()
+def test_a_deck_takes_json_of_slides_that_is_not_too_long(run):
+    client = TestClient(Starlette(routes=deck_routes.routes()))
+    slide = {"title": "Mine", "url": "/similar?listing=l02&k=2", "note": "Look"}
+    slides, largest = json.dumps([slide]).encode(), deck_routes.LARGEST
 
     def post(content: bytes, kind: str = "application/json; charset=utf-8", name: str = "run"):
-        answer = client.post(f"/report/{name}", content=content, headers={"content-type": kind})
+        answer = client.post(f"/deck/{name}", content=content, headers={"content-type": kind})
         return answer.status_code, answer.text
 
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        assert post(pinned, kind)[0] == 415  # what a page of another site can send
-    assert post(pinned + b" " * (LARGEST - len(pinned)))[0] == 200
-    assert post(pinned + b" " * (LARGEST - len(pinned) + 1))[0] == 413
-    assert post(pinned, name="other")[0] == 404 and post(b'{"url": 1}')[0] == 400
-    expected = report_html(Run.open(run), [Pin(title="Mine", url="/similar?listing=l02&k=2", note="Look")])
-    assert post(pinned) == (200, expected)
+        assert post(slides, kind)[0] == 415  # what a page of another site can send
+    assert post(slides + b" " * (largest - len(slides)))[0] == 200
+    assert post(slides + b" " * (largest - len(slides) + 1))[0] == 413
+    assert post(slides, name="other")[0] == 404 and post(b'{"url": 1}')[0] == 400
+    assert post(slides) == (200, deck_html({"run": Run.open(run)}, [Slide(**slide)]))
+    assert post(b"[]") == (200, deck_html({"run": Run.open(run)}))
+    result = client.get("/find/run", params={"q": "l02"}).json()
+    assert result[0]["kind"] == "Listing" and "listing=l02" in result[0]["href"]
 
 
 # opened runs and the URL
@@ -282,11 +285,11 @@ def test_a_report_takes_json_of_pinned_views_that_is_not_too_long(run):
 
 def test_runs_go_by_their_folder_and_are_opened_again_once_written(eventless, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["main.py", "a/run", "b/run", "other", "c/run"])
-    assert [*runs.run_paths()] == ["run", "run-2", "other", "run-3"] and runs.run_label("other") == "other"
+    assert [*runs.run_paths()] == ["run", "run-2", "other", "run-3"] and runs.run_label("other") == "Other"
     shutil.copytree(eventless, tmp_path / "run")
     monkeypatch.setattr(sys, "argv", ["main.py", str(tmp_path / "run")])
     first = runs.open_run("run")
-    assert runs.open_run("run") is first and runs.run_label("run") == "run (Tiny town, untrained)"
+    assert runs.open_run("run") is first and runs.run_label("run") == "Untrained"
     Manifest.load(tmp_path / "run").save(tmp_path / "run")
     assert runs.open_run("run") is not first and runs.open_run("run").number != first.number
     again = runs.open_run("run")

@@ -2,17 +2,20 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.errors import VibesError
 from listing_vibes.insight.comparison import Comparison
-from listing_vibes.insight.rankings import best_baseline, unlike
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name, uses_model
+from listing_vibes.insight.disagreements import Disagreement, describe_query, usual_baseline
+from listing_vibes.insight.rankings import ranking_name, unlike
 from listing_vibes.words import percent
 from listing_vibes_app.app_pages.compare.ablation import METRICS, p_value
-from listing_vibes_app.app_pages.compare.rankings import compare_rankings, contestants, is_quick, lists_of
+from listing_vibes_app.app_pages.compare.rankings import (
+    compare_rankings,
+    contestants,
+    is_ready,
+    lists_of,
+)
 from listing_vibes_app.kit.controls import button, select
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.gallery import gallery, listing_card
@@ -20,21 +23,18 @@ from listing_vibes_app.kit.notices import not_evaluated
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import read_number, set_params
-from listing_vibes_app.server.runs import OpenRun, known_rows, open_run, run_params
+from listing_vibes_app.server.runs import OpenRun, known_rows, open_run, run_params, run_title
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.formats import count, plain
 
 MAIN = "recall@30"
-SHOWN, MORE, MOST = 3, 3, 12  # queries for each ranking
+SHOWN, MORE, MOST = 2, 2, 12  # queries for each ranking
 LISTED = 8  # listings of each ranking
 NEWEST = 8  # listings of a history
 RANK_HELP = (
     "The rank that each gave to the listing which the user interacted with next; ties count against it."
 )
-HELP = (
-    "Means over users of the queries that both answered. The difference is the first minus the second with its 95 % interval "
-    "over users; p by a sign-flip test. `vibes compare` prints the same."
-)
+HELP = "Means over users; the difference is the first minus the second with its 95 % interval over users; p by a sign-flip test."
 
 
 def show_queries(opened: OpenRun) -> None:
@@ -47,7 +47,7 @@ def show_queries(opened: OpenRun) -> None:
         to_similar()
         return
     keys = list(options)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rankings"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         first = select("First", "a", options, keys[0], clears=("lists",), width=300)
         second = select("Second", "b", options, default_comparison(keys, first), clears=("lists",), width=300)
     if first == second:
@@ -56,16 +56,17 @@ def show_queries(opened: OpenRun) -> None:
     (run, scorer), (other_run, other_scorer) = split_key(first), split_key(second)
     comparison = compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
     # The short labels omit what both rankings have in common.
-    names = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
-    show_measures(comparison, names)
+    names = (run_title(run), run_title(other_run))
+    if scorer != other_scorer:
+        names = (ranking_name(scorer), ranking_name(other_scorer))
     result = comparison.apart
     if result.empty:
         empty("They never differ", "Both gave the same rank to every next listing.")
         return
     ahead = result[result["gain"] > 0], result[result["gain"] < 0][::-1]
     st.markdown(
-        f"On **{count(len(ahead[0]), 'query', 'queries')}** {plain(options[first])} ranked the next listing higher, on "
-        f"**{len(ahead[1]):,}** {plain(options[second])}. Shown are those where they differ most, each of another user and listing.",
+        f"{plain(names[0])} ranked the next listing higher on **{count(len(ahead[0]), 'query', 'queries')}**, {plain(names[1])} on "
+        f"**{len(ahead[1]):,}**. Recall@30 differs by {_difference(comparison)}. Below, where each was ahead most.",
         help=RANK_HELP,
     )
     shown = read_number("queries", SHOWN, SHOWN, MOST)
@@ -73,16 +74,20 @@ def show_queries(opened: OpenRun) -> None:
     both = pd.concat(sides, ignore_index=True)
     lists = [_lists(options[key], *split_key(key), both) for key in (first, second)]
     drawn = 0
-    for side, (key, rows) in enumerate(zip((first, second), sides, strict=True)):
-        st.subheader(plain(f"{options[key]} was better"), anchor=False)
-        if rows.empty:
-            st.markdown("On no query.")
-        for row in rows.to_dict("records"):
-            _show_query(open_run(run), row, names, [part[drawn] for part in lists], f"query-{side}-{drawn}")
-            drawn += 1
+    for side, (column, rows) in enumerate(zip(st.columns(2, gap="medium"), sides, strict=True)):
+        with column:
+            st.subheader(plain(f"{names[side]} was better"), anchor=False)
+            if rows.empty:
+                st.markdown("On no query.")
+            for row in rows.to_dict("records"):
+                if (query := describe_query(open_run(run).run, row)) is not None:
+                    _show_query(
+                        open_run(run), query, names, [part[drawn] for part in lists], f"query-{side}-{drawn}"
+                    )
+                drawn += 1
     if max(map(len, ahead)) > shown and shown < MOST:
-        label = f"Show {min(MORE, MOST - shown)} more of each"
-        button(label, "expand_more", lambda: set_params(queries=shown + MORE), key="more-queries")
+        button("Load more", "expand_more", lambda: set_params(queries=shown + MORE), key="more-queries")
+    show_measures(comparison, names)
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -92,40 +97,14 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def default_comparison(keys: list[str], first: str) -> str:
-    """Return the default to compare with: another run's default ranking on the same queries, else the best baseline."""
+    """Return the default to compare with: the best baseline of the same run that is quick to fit, else any other ranking."""
     run, _ = split_key(first)
-    others = [key for key in keys if key != first]
-    for key in others:
-        if split_key(key)[1] == DEFAULT_RANKING and _have_same_queries(first, key):
-            return key
-    hardest = best_baseline((open_run(run).run.metrics or {}).get("results", {}))
-    same_run = [key for key in others if split_key(key)[0] == run]
-    best = [key for key in same_run if split_key(key)[1] == hardest]
-    baselines = [key for key in same_run if not uses_model(split_key(key)[1])]
-    return (best or baselines or same_run or others)[0]
-
-
-def _have_same_queries(first: str, second: str) -> bool:
-    (run, scorer), (other_run, other_scorer) = split_key(first), split_key(second)
-    try:
-        compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
-    except VibesError:
-        return False
-    return True
+    key = f"{run}/{usual_baseline(open_run(run).run)}"
+    return key if key in keys and key != first else next(other for other in keys if other != first)
 
 
 def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
-    """Show the difference of two rankings: recall@30 in a sentence, and an expander with every measure and slice."""
-    main, first, second = comparison.differences[MAIN], *map(plain, names)
-    queries = f"{count(len(comparison.queries), 'query', 'queries')} of {count(comparison.users, 'user')}"
-    st.markdown(
-        f"Recall@30 of {first} is {_points(main['value'])} against {second} ({_span(main)}, p {p_value(main['p_value'] or 0.0)}), "
-        f"on {queries} that both answered.",
-        help=HELP,
-    )
-    if comparison.other_candidates:
-        number = count(comparison.other_candidates, "query", "queries")
-        st.caption(f"In {number} the two runs chose from different numbers of listings.")
+    """Show an expander with every measure and slice of two rankings, and their differences."""
     measures, slices = [], []
     for metric, difference in comparison.differences.items():
         name, _, k = metric.partition("@")
@@ -135,12 +114,22 @@ def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
         line = _line(part["results"], MAIN, part["differences"][MAIN], "p_holm", names)
         slices.append({"Recall@30 of": formats.words(name), **line, "Queries": f"{part['queries']:,}"})
     with st.expander("All measures and slices"):
+        queries = f"{count(len(comparison.queries), 'query', 'queries')} of {count(comparison.users, 'user')}"
+        st.caption(f"On {queries} that both answered. {HELP}")
+        if comparison.other_candidates:
+            number = count(comparison.other_candidates, "query", "queries")
+            st.caption(f"In {number} the two runs chose from different numbers of listings.")
         alt = "Every measure of both rankings and the difference"
         st.dataframe(pd.DataFrame(measures), hide_index=True, alt=alt)
         if slices:
             st.caption("In slices of the queries; p after Holm's correction for their number")
             alt = "Recall@30 of both rankings and the difference in every slice"
             st.dataframe(pd.DataFrame(slices), hide_index=True, alt=alt)
+
+
+def _difference(comparison: Comparison) -> str:
+    main = comparison.differences[MAIN]
+    return f"{_points(main['value'])} ({_span(main)}, p {p_value(main['p_value'] or 0.0)})"
 
 
 def _line(
@@ -164,7 +153,7 @@ def _span(result: dict[str, Any]) -> str:
 def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list[str] | str]:
     """Return the first listings of a ranking on each query, or why they are not shown; a click fits a slow scorer."""
     opened = open_run(run)
-    if not is_quick(opened, scorer) and st.query_params.get("lists") != "1":
+    if not is_ready(opened, scorer) and st.query_params.get("lists") != "1":
         with st.container(horizontal=True, vertical_alignment="center", key=f"fitted-{run}-{scorer}"):
             label = f"Show the lists of {plain(name)}"
             button(label, "view_carousel", lambda: set_params(lists=1), key=f"fit-{scorer}")
@@ -179,42 +168,37 @@ def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list
 
 
 def _show_query(
-    opened: OpenRun, row: dict[str, Any], names: tuple[str, str], lists: list[list[str] | str], key: str
+    opened: OpenRun, query: Disagreement, names: tuple[str, str], lists: list[list[str] | str], key: str
 ) -> None:
-    """Show a query: the next listing, a link to the user at that moment, the history, and both lists."""
-    view, log = opened.view, opened.view.log
-    target, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
-    if target is None or user is None:  # the market has changed
-        return
-    start, end = int(log.start[user]), int(log.start[user + 1])
-    when = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])
-    at = int(np.searchsorted(log.time[start:end], when))
-    moment = formats.moment(int(when)) if log.timed else f"event {at + 1:,}"
-    ranks = [
-        f"{name} {formats.ordinal(int(row[side]))}"
-        for name, side in zip(names, ("first", "second"), strict=True)
-    ]
+    """Show a query: the history and the next listing, a link to the user at that moment, and both lists."""
+    view, rows = opened.view, opened.view.market.listing_row
+    user = view.user_name(view.user_row[query.user])
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{plain(' · '.join(ranks))}**", help=RANK_HELP, width="content")
-            params = {"user": row["user_id"], "at": str(max(1, at)), **run_params(opened)}
-            label = plain(f"{view.user_name(user)}, {moment}")
-            st.page_link(page_file("users"), label=label, query_params=params)
-        history = list(dict.fromkeys(log.listing[start : start + at][::-1].tolist()))[:NEWEST]
-        cards = [listing_card(opened, target, step="Next listing", tone="hit")]
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            ranks = [f"{name} {formats.ordinal(rank)}" for name, rank in zip(names, query.ranks, strict=True)]
+            st.markdown(f"**{plain(' · '.join(ranks))}**", width="content")
+            params = {"user": query.user, "at": str(max(1, query.events)), **run_params(opened)}
+            st.page_link(page_file("users"), label=plain(user), query_params=params)
+        cards = [listing_card(opened, rows[query.target], step="Next listing", tone="hit", facts=[])]
         steps = ["History, newest first"] + [""] * NEWEST
-        cards += [listing_card(opened, item, step=step) for item, step in zip(history, steps, strict=False)]
+        history = zip(query.history, steps, strict=False)
+        cards += [listing_card(opened, rows[item], step=step, facts=[]) for item, step in history]
         strip: dict[str, Any] = {"layout": "strip", "least": 130}
-        label = f"Next listing, and the history of {view.user_name(user)}"
-        gallery(opened, cards, key=f"{key}-history", label=label, **strip)
+        gallery(
+            opened, cards, key=f"{key}-history", label=f"Next listing, and the history of {user}", **strip
+        )
         for number, (name, result) in enumerate(zip(names, lists, strict=True)):
             if isinstance(result, str) or not result:
                 st.caption(plain(f"First by {name}: {result or 'nothing'}"))
                 continue
             cards = [
                 listing_card(
-                    opened, item, facts=[], step=f"{name}: {place + 1}", tone="hit" if item == target else ""
+                    opened,
+                    row,
+                    facts=[],
+                    step=f"{name}: {place + 1}",
+                    tone="hit" if result[place] == query.target else "",
                 )
-                for place, item in known_rows(opened, result)
+                for place, row in known_rows(opened, result)
             ]
             gallery(opened, cards, key=f"{key}-{number}", label=f"First by {name}", **strip)

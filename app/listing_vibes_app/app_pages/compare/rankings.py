@@ -5,19 +5,16 @@ import streamlit as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.comparison import Comparison, compared, require_same_protocol
+from listing_vibes.insight.disagreements import is_quick
 from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
-from listing_vibes.insight.rankings import load_rankings, rankers
+from listing_vibes.insight.rankings import load_rankings, rankers, ranking_name
 from listing_vibes.market.splits import Split
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name, uses_model
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes_app.server.boundary import describe_error
-from listing_vibes_app.server.runs import BY_RUN, OpenRun, open_run, run_paths
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, open_run, run_paths, run_title
 from listing_vibes_app.view.formats import plain
-
-#: Scorers that take a few seconds to fit, on a market with at most `EVENTS` events.
-QUICK = ("popularity", "recent popularity", "ItemKNN", "attribute neighbors", "photo neighbors")
-EVENTS = 500_000
 
 
 def rankings(opened: OpenRun) -> pd.DataFrame | None:
@@ -44,7 +41,6 @@ def compare_rankings(run: OpenRun, scorer: str, other_run: OpenRun, other_scorer
 def contestants(current: str) -> dict[str, str]:
     """Return the label of each ranking `run/scorer`: the `current` run's default ranking, other default rankings, the rest."""
     values: dict[tuple[str, str], str] = {}
-    several = len(run_paths()) > 1
     for name in run_paths():
         try:
             frame = rankings(open_run(name))
@@ -52,15 +48,14 @@ def contestants(current: str) -> dict[str, str]:
             st.caption(f"{plain(name)} is left out: {plain(describe_error(error))}")
             continue
         for scorer in rankers(frame) if frame is not None else []:
-            values[name, scorer] = method_name(scorer) + (f", {name}" if several else "")
+            values[name, scorer] = ranking_name(scorer) + (f" · {run_title(name)}" if name != current else "")
     order = sorted(values, key=lambda item: (item[1] != DEFAULT_RANKING, item[0] != current))
     return {f"{name}/{scorer}": values[name, scorer] for name, scorer in order}
 
 
-def is_quick(opened: OpenRun, scorer: str) -> bool:
+def is_ready(opened: OpenRun, scorer: str) -> bool:
     """Return whether a scorer can be fitted while the user waits, or is already fitted."""
-    small = scorer in QUICK and len(opened.run.log) <= EVENTS
-    return uses_model(scorer) or small or (opened.number, scorer) in _fitted()
+    return is_quick(opened.run, scorer) or (opened.number, scorer) in _fitted()
 
 
 def lists_of(opened: OpenRun, scorer: str, queries: pd.DataFrame, k: int) -> list[list[str]]:

@@ -24,6 +24,7 @@ from listing_vibes_app.server.runs import (
     run_facts,
     run_label,
     run_paths,
+    run_title,
     search_index,
 )
 from listing_vibes_app.view.formats import ordinal, plain
@@ -40,7 +41,7 @@ def two_runs(opened: OpenRun) -> None:
     usual = next((name for name in others if run_facts(name)[0] == market), others[0])
     kinds = {"listing": "A listing"} | ({"user": "A user"} if opened.view.has_events else {})
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-runs"):
-        label, labels = plain(f"{opened.name} against"), {name: run_label(name) for name in others}
+        label, labels = plain(f"{run_title(opened.name)} against"), {name: run_label(name) for name in others}
         other = open_run(select(label, "with", labels, usual, width=300))
         kind = switch("For", "of", kinds, "listing")
         (find_user if kind == "user" else find_listing)(opened)

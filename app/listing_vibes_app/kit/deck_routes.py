@@ -1,0 +1,98 @@
+"""The routes of the deck and of the search of everything, which `presenter.js` requests."""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from listing_vibes.cache import Cache
+from listing_vibes.errors import VibesError
+from listing_vibes.report.deck import deck_html, parse_slides
+from listing_vibes.run.run import Run
+from listing_vibes.serving.service.access import JSON, is_json
+from listing_vibes_app.kit.map_points import load_maps
+from listing_vibes_app.server.boundary import catch_errors, describe_error, text_response
+from listing_vibes_app.server.photos import base_path
+from listing_vibes_app.server.runs import open_run, run_paths, search_index
+
+LARGEST = 400_000  # bytes of slides
+FOUND = 6  # listings and users of a search
+_DECKS: Cache[object, str] = Cache(4)  # the newest rendered decks
+
+
+class _Runs(Mapping[str, Run]):
+    """The open runs of the explorer by name, `first` first."""
+
+    def __init__(self, first: str) -> None:
+        self._names = dict.fromkeys([first, *run_paths()])
+
+    def __getitem__(self, name: str) -> Run:
+        if name not in self._names:
+            raise KeyError(name)
+        return open_run(name).run
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+async def serve_deck(request: Request) -> Response:
+    """Respond with the deck of the slides in the request's JSON, which only the browser stores; for none, with the run's ready deck."""
+    if not is_json(request.headers.get("content-type", "")):
+        return text_response(f"Send the slides as {JSON}.", 415)
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > LARGEST:
+            return text_response("These are too many slides, or too long notes; remove some.", 413)
+    return await run_in_threadpool(_deck, request.path_params["run"], content)
+
+
+def _deck(name: str, content: bytes) -> Response:
+    if name not in run_paths():
+        return text_response("There is no such run.")
+    try:
+        slides = parse_slides(content.decode(errors="replace"), "What the browser sent")
+        key = (tuple(open_run(other).number for other in run_paths()), name, content)
+        return HTMLResponse(_DECKS.get(key, lambda: deck_html(_Runs(name), slides or None)))
+    except Exception as error:
+        return text_response(describe_error(error), 400 if isinstance(error, VibesError) else 500)
+
+
+@catch_errors
+def find_anything(request: Request) -> Response:
+    """Respond with listings, users and groups of the map that match words: `label, kind, href` of each."""
+    name, words = request.path_params["run"], request.query_params.get("q", "").strip()[:200]
+    if name not in run_paths():
+        return text_response("There is no such run.")
+    opened = open_run(name)
+    view, run = opened.view, {"run": name} if name != next(iter(run_paths())) else {}
+
+    def entry(label: str, kind: str, page: str, **params: str) -> dict[str, str]:
+        return {"label": label, "kind": kind, "href": f"{base_path()}/{page}?{urlencode({**params, **run})}"}
+
+    rows, _ = search_index(opened).find(words)
+    results = [
+        entry(view.title(row), "Listing", "similar", listing=view.ids[row]) for row in rows[:FOUND].tolist()
+    ]
+    users = [user for user in view.log.users if words.lower() in user.lower()] if view.has_events else []
+    results += [entry(user, "User", "users", user=user) for user in users[:FOUND]]
+    for space, drawn in (load_maps(opened) or {}).items():
+        for number, portrait in enumerate(drawn.portraits):
+            if words.lower() in portrait.name.lower():
+                results.append(entry(portrait.name, "Group", "map", space=space, group=str(number)))
+    return JSONResponse(results[: 4 * FOUND])
+
+
+def routes() -> list[Route]:
+    """Return the routes."""
+    base = base_path()
+    return [
+        Route(f"{base}/deck/{{run}}", serve_deck, methods=["POST"]),
+        Route(f"{base}/find/{{run}}", find_anything),
+    ]
