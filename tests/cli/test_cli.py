@@ -113,6 +113,9 @@ def test_a_process_of_its_own_prints_the_same_tables_and_json(folders, tmp_path)
         (["batch", "{f}/run", "{f}/new", "--blend", "luck"], "luck"),
         (["evaluate", "{f}/run", "--queries", "{f}/new.xlsx"], "ends in .parquet or .csv"),
         (["import", "zillow", "{f}", "{f}/new"], "zillow"),
+        (["ablate", "{f}/market", "{f}/new", "--seeds", "one"], "--seeds is 'one'"),
+        (["ablate", "{f}/market", "{f}/new", "--seeds", "1,1"], "not distinct"),
+        (["ablate", "{f}/market", "{f}/new", "--grid", "nowhere.toml"], "nowhere.toml"),
         (["explore", "{f}/nowhere"], "not a run folder"),
     ],
 )

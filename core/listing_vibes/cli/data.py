@@ -107,25 +107,18 @@ def download(
     strict: Annotated[
         bool, typer.Option("--strict", help="exit code 2 if a photo was not downloaded")
     ] = False,
-    json_: options.Json = False,
 ) -> None:
     """Download the photos of a market's column `url`; an interrupted download continues."""
     from listing_vibes.market.download.job import download as fetch_photos
     from listing_vibes.market.download.limits import Limits
 
-    limits = Limits(
-        private=allow_private,
-        robots=not ignore_robots,
-        agent=Limits.agent if agent is None else agent,
-    )
+    agent = Limits.agent if agent is None else agent
+    limits = Limits(private=allow_private, robots=not ignore_robots, agent=agent)
     with progress_bar() as progress:
         result, failures = fetch_photos(market, limits, progress)
-    if json_:
-        typer.echo(json.dumps(result.to_dict() | {"failures": failures and str(failures)}))
-    else:
-        for reason, number in list(result.to_dict()["reasons"].items())[:20]:
-            typer.echo(printable(f"{count(number, 'photo')}: {reason}"), err=True)
-        typer.echo(result.text(failures), err=True)
+    for reason, number in list(result.to_dict()["reasons"].items())[:20]:
+        typer.echo(printable(f"{count(number, 'photo')}: {reason}"), err=True)
+    typer.echo(result.text(failures), err=True)
     if strict and (result.failed or result.left):
         raise VibesError(
             f"{count(len(result.failed) + result.left, 'photo')} of {market} "

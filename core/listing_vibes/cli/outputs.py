@@ -1,6 +1,5 @@
 """Commands that write what other systems read: batch, export."""
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -47,7 +46,6 @@ def batch(
     engine: Engine = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="parallel workers; default: one a core")] = None,
     chunk: Annotated[int, typer.Option(min=1, help="users or listings a file")] = 2048,
-    json_: options.Json = False,
 ) -> None:
     """Write the lists of all users, or the neighbors of all listings, as Parquet files."""
     from listing_vibes.cores import cores
@@ -74,14 +72,8 @@ def batch(
             from listing_vibes.serving.batch.ray_engine import score_on_ray
 
             lists = score_on_ray(folder, workers or cores(), progress)
-    files, seconds = scorer.job.chunks, round(time.monotonic() - started, 2)
-    if json_:
-        typer.echo(json.dumps({"out": place, "files": files, "lists": lists, "seconds": seconds}))
-    else:
-        typer.echo(
-            f"Wrote lists for {lists:,} {kind} in {seconds:.0f} s; {place} holds {count(files, 'file')}.",
-            err=True,
-        )
+    seconds, files = time.monotonic() - started, count(scorer.job.chunks, "file")
+    typer.echo(f"Wrote lists for {lists:,} {kind} in {seconds:.1f} s; {place} holds {files}.", err=True)
 
 
 Formats = Annotated[
@@ -109,60 +101,53 @@ def export(
     formats: Formats = None,
     vectors: Vectors = False,
     milvus: Milvus = None,
-    json_: options.Json = False,
 ) -> None:
     """Write the model as ONNX and compare it with the original, or the vectors as Parquet or into Milvus."""
     from listing_vibes.run.run import Run
 
     opened, folder = Run.open(run), out or run / "export"
     if not vectors and milvus is None:
-        _export_model(opened, folder, formats or ["onnx"], json_)
+        _export_model(opened, folder, formats or ["onnx"])
         return
     if formats:
         raise VibesError("Options --vectors and --milvus write no model; leave out --format.")
-    written: dict[str, int] = {}
     if vectors:
         from listing_vibes.serving.export.vectors import export_vectors
 
         with progress_bar() as progress:
             rows = export_vectors(opened, folder, progress)
-        written |= {str(folder / name): number for name, number in rows.items()}
+        for name, number in rows.items():
+            typer.echo(f"{folder / name}: {number:,} vectors")
     if milvus is not None:
         from listing_vibes.serving.refresh.milvus import MilvusFollower
 
-        written[milvus], _ = MilvusFollower(milvus).follow(opened)
-    lines = [f"{place}: {number:,} vectors" for place, number in written.items()]
-    typer.echo(json.dumps(written) if json_ else "\n".join(lines))
+        number, _ = MilvusFollower(milvus).follow(opened)
+        typer.echo(f"{milvus}: {number:,} vectors")
 
 
-def _export_model(run: "Run", folder: Path, formats: list[str], as_json: bool) -> None:
+def _export_model(run: "Run", folder: Path, formats: list[str]) -> None:
     """Write the model in each format, and compare each with the model.
 
     Raises:
         VibesError: a format is unknown, or the vectors of an export differ too much from the model's.
     """
-    from dataclasses import asdict
-
     for name in formats:
         if name not in FORMATS:
             raise VibesError(f"Option --format is '{name}'; use one of {', '.join(FORMATS)}.")
     _ = run.engine  # raises without a model or without torch
     from listing_vibes.serving.export.model import LEAST, check_export, export_run
 
-    documents, short = {}, []
+    short = []
     for name in dict.fromkeys(formats):
         with progress_bar() as progress:
-            files = [str(path) for path in export_run(run, folder, name, progress)]
+            files = export_run(run, folder, name, progress)
         checked = check_export(run, folder, name)
-        documents[name] = {"files": files} | asdict(checked)
         typer.echo(
-            f"Wrote {' and '.join(files)}: mean cosine of listings {checked.listing_cosine:.5f}, of histories "
+            f"Wrote {' and '.join(map(str, files))}: mean cosine of listings {checked.listing_cosine:.5f}, of histories "
             f"{checked.history_cosine:.5f}, top-30 overlap {checked.overlap:.4f}.",
             err=True,
         )
         short += [] if checked.holds else [name]
-    if as_json:
-        typer.echo(json.dumps(documents))
     if short:
         raise VibesError(
             f"The export as {' and '.join(short)} is below {LEAST} in mean cosine or top-30 overlap, so it differs "

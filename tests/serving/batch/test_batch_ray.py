@@ -1,6 +1,5 @@
 """The same rows from Ray: two workers, one of which is killed while it is at work."""
 
-import json
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ def test_a_killed_worker_changes_no_row(trained, tmp_path):
     out = tmp_path / "ray"
     command = [
         sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out), "-k", "10", "--chunk", "2",
-        "--engine", "ray", "--workers", "2", "--json",
+        "--engine", "ray", "--workers", "2",
     ]  # fmt: skip
     working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     killed = None
@@ -35,12 +34,12 @@ def test_a_killed_worker_changes_no_row(trained, tmp_path):
             if killed is not None:
                 killed.kill()
         time.sleep(0.005)
-    told, problem = working.communicate(timeout=300)
+    _, problem = working.communicate(timeout=300)
     if "Ray did not start" in problem:
         pytest.skip("Ray did not start within its own time on this busy machine")
     assert working.returncode == 0, problem
     assert killed is not None, "no worker was seen at work"
-    assert json.loads(told)["files"] == len(list(out.glob("part-*"))) > 30
+    assert len(list(out.glob("part-*"))) > 30
     assert ds.dataset(out).to_table().equals(ds.dataset(tmp_path / "here").to_table())
 
 

@@ -1,6 +1,5 @@
 """A vector store that follows a run through its refreshes: what is live, at the price of what differs."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +38,9 @@ def test_a_store_loses_what_the_run_has_no_more(trained, tmp_path):
 
 
 def test_the_command_fills_a_collection_and_a_folder_is_refused(trained, tmp_path):
-    command = ["export", str(trained.path), "--json", "--milvus"]
+    command = ["export", str(trained.path), "--milvus"]
     done = CliRunner().invoke(app, [*command, str(tmp_path / "a.db")])
-    assert json.loads(done.stdout)[str(tmp_path / "a.db")] == len(read_store(tmp_path / "a.db")) > 0
+    assert f"{len(read_store(tmp_path / 'a.db')):,} vectors" in done.stdout
     failed = CliRunner().invoke(app, [*command, str(tmp_path / "folder")])
     assert isinstance(failed.exception, VibesError)
 

@@ -1,0 +1,54 @@
+"""The engine of a run: its precision, and what it encodes for a request and for an evaluation."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.model.encoder import inference_dtype, precision_name
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.scorer import model_scorer
+
+
+def test_every_precision_gives_the_same_vectors_and_is_recorded(trained, bare):
+    log, engine = trained.log, trained.engine
+    name = precision_name(inference_dtype("auto", engine.model), engine.model)
+    assert trained.manifest.encoded_by == name == engine.path and bare.manifest.encoded_by == ""
+    start, end = log.start[:-1], log.start[1:]
+    start, end = start[end > start], end[end > start]
+    exact = engine.in_float32()
+    assert exact.path == "float32"
+    for path, least in (("float32", 0.99999), ("bf16", 0.99)):
+        other = replace(engine, settings=engine.settings.model_copy(update={"inference": path}))
+        for mine, theirs in (
+            (other.encode_listings(), exact.encode_listings()),
+            (other.encode_histories(log, start, end), exact.encode_histories(log, start, end)),
+        ):
+            assert np.sum(mine * theirs, axis=1).min() > least
+
+
+def test_a_request_reads_only_its_own_events(trained, monkeypatch):
+    log, engine, vectors = trained.log, trained.engine.in_float32(), trained.vectors("model")
+    whole = engine.encode_histories(log, log.start[:-1], log.start[1:], listings=vectors)
+    users, read, meta = np.array([int(np.diff(log.start).argmax()), 3]), [], Featurizer.meta
+    monkeypatch.setattr(Featurizer, "meta", lambda self, log: read.append(len(log)) or meta(self, log))
+    part = engine.encode_histories(log, log.start[users], log.start[users + 1], listings=vectors)
+    np.testing.assert_allclose(part, whole[users], atol=1e-6)
+    most = trained.manifest.settings.training.max_listings
+    assert read == [int(np.minimum(np.diff(log.start)[users], most).sum())]
+
+
+def test_an_evaluation_encodes_each_listing_of_its_histories_once(trained, monkeypatch):
+    log, engine = trained.log, trained.engine
+    assert engine.model.user_pass is not None
+    start, end = log.start[:-1], log.start[1:]
+    start, end = start[end > start], end[end > start]
+    expected, encoded, encode = engine.encode_histories(log, start, end), [], Engine.encode_listings
+    monkeypatch.setattr(
+        Engine, "encode_listings", lambda self, rows: encoded.append(rows) or encode(self, rows=rows)
+    )
+    scorer, half = model_scorer(trained), len(start) // 2
+    found = np.concatenate([scorer.encode(start[:half], end[:half]), scorer.encode(start[half:], end[half:])])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    rows = np.concatenate(encoded)
+    assert 0 < len(rows) == len(np.unique(rows))
