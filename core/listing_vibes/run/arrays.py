@@ -11,8 +11,8 @@ import numpy as np
 
 from listing_vibes.market.durable import atomic_path
 
-#: The metadata key of the note in a file.
-NOTE = "made of"
+#: The key of the metadata in a header, and in it the key of a file's note.
+METADATA, NOTE = "__metadata__", "made of"
 #: The numpy type of each type name in a file.
 TYPES = {
     "BOOL": np.bool_, "I8": np.int8, "I16": np.int16, "I32": np.int32, "I64": np.int64, "U8": np.uint8, "U16": np.uint16,
@@ -39,8 +39,8 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         Exception: almost any, if the file is damaged or does not contain plain arrays.
     """
-    header, begin = _read_header(path)
-    header.pop("__metadata__", None)
+    header, begin = read_header(path)
+    header.pop(METADATA, None)
     arrays = {}
     for name, item in header.items():
         kind, shape = np.dtype(TYPES[item["dtype"]]), tuple(item["shape"])
@@ -55,13 +55,17 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
 def read_note(path: Path) -> str:
     """Return the note that `save_arrays` wrote; "" if there is none or the file is damaged."""
     try:
-        return str(_read_header(path)[0].get("__metadata__", {}).get(NOTE, ""))
+        return str(read_header(path)[0].get(METADATA, {}).get(NOTE, ""))
     except Exception:  # Almost any, see `map_arrays`.
         return ""
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], int]:
-    """Return the header of a safetensors file, and the offset of its data."""
+def read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the header of a safetensors file, and the offset of its data.
+
+    Raises:
+        Exception: almost any, if the file is damaged.
+    """
     from safetensors import safe_open
 
     with safe_open(path, "numpy"):  # Raises an error if the header does not fit the file's size.

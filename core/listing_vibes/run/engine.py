@@ -19,6 +19,7 @@ from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Report
+from listing_vibes.run.arrays import METADATA, read_header
 from listing_vibes.run.contents import DERIVED, check_loaded, damaged, is_sound
 from listing_vibes.run.prepared import load_prepared
 
@@ -198,23 +199,17 @@ def check_model(weights: Path, featurizer: Featurizer, settings: Resolved) -> No
     Raises:
         VibesError: the weights are not floating point, or the vocabulary or the settings are of another model.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(weights, "numpy") as stored:
-            heads = [stored.get_slice(name) for name in stored.keys()]  # noqa: SIM118
-            types, sizes = (
-                {head.get_dtype() for head in heads},
-                [math.prod(head.get_shape()) for head in heads],
-            )
-    except (OSError, SafetensorError) as error:
+        tensors = [item for name, item in read_header(weights)[0].items() if name != METADATA]
+    except Exception as error:  # Almost any, see `read_header`.
         raise damaged(weights, error) from error
-    if types - set(FLOATS):
-        raise damaged(weights, f"it has {', '.join(sorted(types - set(FLOATS)))}, not floating point")
+    if others := {tensor["dtype"] for tensor in tensors} - set(FLOATS):
+        raise damaged(weights, f"it has {', '.join(sorted(others))}, not floating point")
+    sizes = [math.prod(tensor["shape"]) for tensor in tensors]
     encoder, vocabulary = settings.encoder_config(), featurizer.vocabulary
     claimed = [vocabulary.total, *(entry.size for entry in vocabulary.attributes)]
     claimed += [value for value in vars(encoder).values() if type(value) is int]
-    fits = max(claimed) <= max(sum(sizes), 1) and vocabulary.total >= 1 and encoder.layers <= len(heads)
+    fits = max(claimed) <= max(sum(sizes), 1) and vocabulary.total >= 1 and encoder.layers <= len(tensors)
     if not fits or featurizer.width != encoder.width:
         raise VibesError(
             f"{weights} does not match run.toml and vocabulary.json of its folder, which describe another model; copy the run again "

@@ -75,7 +75,7 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
     Raises:
         VibesError: a listing or an action is unknown.
     """
-    events = [_read_events(history) for history in histories]
+    events = [_to_events(history) for history in histories]
     length = np.array([len(event) for event in events], np.int64)
     flat = [event for item in events for event in item]
     names = run.market.valid_actions
@@ -102,7 +102,7 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
     return HistoryBatch(log, start, end)
 
 
-def _read_events(history: History) -> Sequence[Event]:
+def _to_events(history: History) -> Sequence[Event]:
     if not isinstance(history, pd.DataFrame):
         return history
     table = clean_history(history, "The history").reindex(columns=[C.LISTING, C.ACTION, C.DURATION])
@@ -185,14 +185,14 @@ def clean_history(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def read_listings(listings: Any) -> tuple[list[str], bool]:
+def parse_listings(listings: Any) -> tuple[list[str], bool]:
     """Return the ids of the listings that `Run.similar` is called with, and whether it is a single id rather than a list.
 
     Raises:
         VibesError: a member is not an id.
     """
     members = _members(listings)
-    return [_read_id(item) for item in ([listings] if members is None else members)], members is None
+    return [_parse_id(item) for item in ([listings] if members is None else members)], members is None
 
 
 def named_rows(run: RunFolder, ids: Sequence[str], rule: str) -> np.ndarray:
@@ -209,7 +209,7 @@ def named_rows(run: RunFolder, ids: Sequence[str], rule: str) -> np.ndarray:
     return np.array([run.listing_row[item] for item in dict.fromkeys(ids)], np.int64)
 
 
-def read_queries(run: RunFolder, queries: Any) -> tuple[list[str | History], bool]:
+def parse_queries(run: RunFolder, queries: Any) -> tuple[list[str | History], bool]:
     """Return the users (as ids) and histories that `Run.recommend` is called with, and whether the query is a single one.
 
     A list of ids is read as several users if all are users, and as one history if all are listings. In a list of lists each
@@ -228,24 +228,24 @@ def read_queries(run: RunFolder, queries: Any) -> tuple[list[str | History], boo
             )
         return [table], True
     if isinstance(queries, Event | Mapping):
-        return [_read_history([queries])], True
+        return [_to_history([queries])], True
     members = _members(queries)
     if members is None:
-        user = _read_id(queries)
+        user = _parse_id(queries)
         if user not in run.user_number and user in run.listing_row:
             raise NotThere(
                 f"There is no user '{user}' in {run.path}, but a listing; ask for what is similar to it, or give the history ['{user}']."
             )
         return [user], True
     if all(isinstance(member, Event | Mapping) for member in members):  # An empty list is an empty history.
-        return [_read_history(members)], True
+        return [_to_history(members)], True
     are_histories = [not isinstance(member, str | Real) for member in members]
     if any(are_histories):
         parts = zip(members, are_histories, strict=True)
         return [
-            _read_history(member) if is_history else _read_id(member) for member, is_history in parts
+            _to_history(member) if is_history else _parse_id(member) for member, is_history in parts
         ], False
-    ids = [_read_id(member) for member in members]
+    ids = [_parse_id(member) for member in members]
     are_users, are_listings = (
         [item in available for item in ids] for available in (run.user_number, run.listing_row)
     )
@@ -259,7 +259,7 @@ def read_queries(run: RunFolder, queries: Any) -> tuple[list[str | History], boo
     )
 
 
-def _read_id(value: Any) -> str:
+def _parse_id(value: Any) -> str:
     """Return an id as text, as tables have it: 12, 12.0 and "12" are the same.
 
     Raises:
@@ -271,7 +271,7 @@ def _read_id(value: Any) -> str:
     raise VibesError(f"{repr(value)[:40]} is not an id; give a text or a whole number.")
 
 
-def _read_history(value: Any) -> History:
+def _to_history(value: Any) -> History:
     """Return one history: a table, an event, or a list of events, mappings and listing ids."""
     if isinstance(value, pd.DataFrame):
         return value
@@ -280,7 +280,7 @@ def _read_history(value: Any) -> History:
         if isinstance(member, Event):
             rows.append({C.LISTING: member.listing, C.ACTION: member.action, C.DURATION: member.duration_s})
         else:
-            rows.append(dict(member) if isinstance(member, Mapping) else {C.LISTING: _read_id(member)})
+            rows.append(dict(member) if isinstance(member, Mapping) else {C.LISTING: _parse_id(member)})
     return pd.DataFrame(rows, dtype=object)
 
 

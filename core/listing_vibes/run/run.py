@@ -20,7 +20,7 @@ from listing_vibes.run.conditions import resolve_rules
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.histories import of_histories, of_users, read_listings, read_queries
+from listing_vibes.run.histories import of_histories, of_users, parse_listings, parse_queries
 from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import POPULAR, Recommender
 from listing_vibes.run.rules import RULED, Rules
@@ -64,11 +64,12 @@ class Run(RunFolder):
         Raises:
             VibesError: there is no such listing, space or attribute, or no query has a vector in this space.
         """
-        ids, single = read_listings(listings)
+        ids, single = parse_listings(listings)
         space = self.spaces[0] if space is None else space
-        known = self.index(space).known[np.array([self.row(item) for item in ids], np.int64)]  # (Q,)
+        has_vector = self.index(space).known[np.array([self.row(item) for item in ids], np.int64)]  # (Q,)
         query, without = (
-            [item for item, has in zip(ids, known, strict=True) if has == wanted] for wanted in (True, False)
+            [item for item, has in zip(ids, has_vector, strict=True) if has == wanted]
+            for wanted in (True, False)
         )
         if without:
             message = f"Listing '{without[0]}' has nothing in the space '{space}'; choose another space."
@@ -125,7 +126,7 @@ class Run(RunFolder):
         Raises:
             VibesError: a listing, action or attribute is unknown, ids may be users or listings, or the blend is not fitted.
         """
-        query, single = read_queries(self, queries)
+        query, single = parse_queries(self, queries)
         rules, moment = Rules.of(rules), self.moment(at)
         maker = self.recommender(None, rules, blend=blend)
         lists: list[Lists] = []

@@ -26,7 +26,7 @@ from listing_vibes.insight.explain.occlusion import (
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
 from listing_vibes.run.fits import NOTHING
-from listing_vibes.run.histories import HistoryBatch, of_histories, of_users, read_queries
+from listing_vibes.run.histories import HistoryBatch, of_histories, of_users, parse_queries
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
@@ -121,7 +121,7 @@ def explain(
     """
     run.needs_model()
     rows = [run.row(listing) for listing in ([listings] if isinstance(listings, str) else listings)]
-    (request, *more), single = read_queries(run, query)
+    (request, *more), single = parse_queries(run, query)
     if more or not single:
         raise VibesError("An explanation is for one user or one history; give one at a time.")
     moment, recommender = run.moment(at), run.recommender("model", Rules.of(rules), blend=blend)
