@@ -50,9 +50,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """No processes beside this one for single tests and files: starting them costs more than they save."""
+    """Return the number of processes: none beside this one for single tests and files, where starting them costs more than they
+    save; one more than cores for all slow tests, which wait for browsers and other processes a third of the time.
+    """
     named = [Path(argument.split("::")[0]) for argument in config.args]
-    return 0 if all(path.is_file() for path in named) else None
+    if all(path.is_file() for path in named):
+        return 0
+    return cores() + 1 if config.option.slow else None
 
 
 @pytest.hookimpl(trylast=True)
