@@ -4,14 +4,17 @@ import sys
 
 from listing_vibes import Run, launch
 from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.insight.launch.launch import Crowd
 
 
 def main(listing: str) -> None:
     """Print how many users would have the listing among their first 30, at three prices."""
     run = Run.open(bundled_run())
     price = run.market.listings.set_index("listing_id").loc[listing, "price"]
+    crowd = Crowd.of(run)  # the users and their lists, once for all prices
     for factor in (0.9, 1.0, 1.1):
-        result = launch(run, {"like": listing, "price": float(price * factor)}, advise=False)
+        draft = {"like": listing, "price": float(price * factor)}
+        result = launch(run, draft, advise=False, crowd=crowd)
         print(f"price {price * factor:,.0f}: {len(result.audience)} of {result.users} users")
 
 

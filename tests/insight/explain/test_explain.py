@@ -22,10 +22,12 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import DefaultBlend
 from listing_vibes.run.engine import Engine
-from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.fits import NOTHING, Fit, save_fits
 from listing_vibes.run.histories import of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
+
+IDS = {"ids": "ItemKNN", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,18 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
     for item in found:
         without = part_of(item.events, event=len(events))["rank_without"]
         assert abs(without - others.index(item.listing) - 1) <= 1
+
+    # Scores of the list are in standard deviations of the model's.
+    scores = run.recommend(user, 500).set_index(C.LISTING)["score"]
+    unit = float(np.std(run.vectors("model") @ user_vector(run, history_of(run, events))))
+    for part in found[2].attributes:
+        lower = scores[chosen[2]] - part["adds"] / unit
+        rank = 1 + int((scores.drop(chosen[2]) > lower).sum())
+        assert abs(part["rank_without"] - rank) <= 1, part
+
+    save_fits(run.path, [Fit(name="model + ids", **IDS)])  # explained by the model only
+    by_ids, by_model = (explain(run, user, chosen, blend=blend) for blend in ("ids", NOTHING))
+    assert by_ids == by_model and by_ids[0].ranking == "model only"
 
     rules = {"boost": "fresh 3 20d"}
     boosted = trained.recommend(user, 3, rules=rules)[C.LISTING].tolist()
