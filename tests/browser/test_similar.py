@@ -37,6 +37,10 @@ def test_from_the_overview_to_neighbors_and_back(page, explorer):
     photos = page.get_by_role("list", name="Photos of this listing")
     wide = page.viewport_size["width"] > 640  # on a phone the first photo is alone
     assert photos.locator(".photo:visible").count() == (2 if wide else 1)
+    hero = photos.locator(".photo").first
+    assert hero.locator("img").evaluate("image => getComputedStyle(image).objectFit") == "cover"
+    bottoms = [box.bounding_box() for box in (hero, photos)]
+    assert bottoms[0]["y"] + bottoms[0]["height"] <= bottoms[1]["y"] + bottoms[1]["height"]
     expected = run.similar("l05")["listing_id"].tolist()
     assert_listings(near(page), expected)
     assert_photos(page, near(page), covers(expected), PHOTOS)

@@ -7,8 +7,8 @@ import streamlit as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.report.text import USED_UP
-from listing_vibes.run.describe import untrained_sentence
 from listing_vibes.run.market_state import changed_sentence
+from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.params import take_unused
 from listing_vibes_app.server.runs import OpenRun, current_run
 from listing_vibes_app.view.formats import plain
@@ -37,7 +37,9 @@ def market_notice() -> None:
 def untrained_caption(opened: OpenRun) -> None:
     """Show that lists come from the untrained baseline if the run has no model."""
     if not opened.run.has_model:
-        st.caption(plain(untrained_sentence(opened.run)))
+        st.caption(
+            f"Without a trained model these are untrained neighbors, by {label_of(opened.run.spaces[0]).lower()}."
+        )
 
 
 def not_evaluated(opened: OpenRun) -> None:

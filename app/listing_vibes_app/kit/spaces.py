@@ -44,18 +44,19 @@ def space_switch(opened: OpenRun) -> str | None:
             "This run has no embedding, so nothing can be compared. Create one with vibes train or vibes embed."
         )
         return None
+    if len(spaces) == 1:
+        return spaces[0]
     offered = {name: label_of(name) for name in spaces}
     return switch("Compare by", "space", offered, opened.run.spaces[0], help=spaces_help(spaces))
 
 
 def missing_spaces(opened: OpenRun) -> list[str]:
-    """Return a sentence for each space that the run lacks."""
-    view = opened.view
-    model = "; make one with vibes train." if view.has_events else ": its market has no events to learn from."
-    photos = "; the run was made without photos." if view.has_photos else ": the market has no photos."
-    reasons = {
-        "model": f"This run has no trained model{model}",
-        "photos": f"There is no photo space{photos}",
-        "attributes": "There is no attribute space in this run.",
-    }
-    return [reasons[name] for name in LABELS if name not in opened.run.spaces]
+    """Return a sentence for each space that the run lacks: the model, and in a market with photos that of the photos."""
+    view, spaces = opened.view, opened.run.spaces
+    how = "; make one with vibes train." if view.has_events else ": its market has no events to learn from."
+    reasons = []
+    if "model" not in spaces:
+        reasons.append(f"This run has no trained model{how}")
+    if "photos" not in spaces and view.has_photos:
+        reasons.append("There is no photo space; the run was made without photos.")
+    return reasons

@@ -149,13 +149,15 @@ def _vibes(run: Run) -> Beat | None:
     sample = (
         rows if len(rows) <= POINTS else np.sort(np.random.default_rng(0).choice(rows, POINTS, replace=False))
     )
-    vectors = run.vectors("photos")[sample]
-    groups, _ = spherical_kmeans(vectors, VIBES)
+    vectors = run.vectors("photos")
+    groups, _ = spherical_kmeans(vectors[sample], VIBES)
     strips = []
     for group in np.argsort(-np.bincount(groups), kind="stable"):
-        members = sample[groups == group]
-        typical = members[most_typical(run.vectors("photos")[members], COVERS)]
-        strips.append(Strip(label="", listings=_ids(run, typical)))
+        members, chosen = sample[groups == group], np.zeros(0, int)
+        for row in members[most_typical(vectors[members], len(members))]:
+            if len(chosen) < COVERS and (vectors[chosen] @ vectors[row] < SAME).all():
+                chosen = np.append(chosen, row)
+        strips.append(Strip(label="", listings=_ids(run, chosen)))
     return Beat(
         key="vibes",
         title="What this market looks like",

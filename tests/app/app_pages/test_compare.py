@@ -218,5 +218,5 @@ def test_photos_predict_a_number_once_it_is_chosen(show, bare, trained, tmp_path
     assert list(shown.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
     assert shown.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
     assert shown.loc["Photos alone", "Listings"] == "29" and page.get("plotly_chart")
-    assert "There is no photo space" in texts(show("compare", bare, part="photos"))
+    assert "“part=photos”, which does not exist here" in texts(show("compare", bare, part="photos"))
     assert "a probe needs 20" in texts(show("compare", trained, part="photos", probe="price"))

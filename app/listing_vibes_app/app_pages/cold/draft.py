@@ -226,7 +226,8 @@ def _common(market: Market, name: str) -> tuple[str, ...]:
 def _photos(opened: OpenRun) -> list[tuple[str, bytes]]:
     """Draw the uploader and the photos; return those that can be read, the cover first."""
     if not opened.run.manifest.photo_encoder:
-        st.caption("This run was made without photos, so you cannot add photos.")
+        if opened.view.has_photos:
+            st.caption("This run was made without photos, so you cannot add photos.")
         return []
     files = st.file_uploader(
         "Photos",

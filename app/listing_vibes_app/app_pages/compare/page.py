@@ -23,7 +23,8 @@ def page() -> None:
     """Draw the page."""
     opened = current_run()
     st.title("Compare", anchor=False)
-    match switch("Compare", "part", PARTS, "queries", label_visibility="collapsed"):
+    parts = {name: label for name, label in PARTS.items() if name != "photos" or opened.view.has_photos}
+    match switch("Compare", "part", parts, "queries", label_visibility="collapsed"):
         case "runs":
             two_runs(opened)
         case "ablation":

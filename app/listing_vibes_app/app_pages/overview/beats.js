@@ -1,9 +1,16 @@
-// A photo that links to its listing; a title stands in for a missing photo.
+// The title and the main attributes of a listing without a photo.
+function words(card) {
+  const box = element("span", "words")
+  box.append(element("strong", "", card.title), ...card.facts.map(([label, value]) => element("span", "", `${label}: ${value}`)))
+  return box
+}
+
+// A photo that links to its listing.
 function tile(card) {
   const anchor = link(card, "tile")
   anchor.title = card.title
   if (card.photo) anchor.append(photo(card))
-  else anchor.append(element("span", "name", card.title))
+  else anchor.append(words(card))
   if (card.rank) anchor.append(element("span", "rank", card.rank))
   if (card.hit) {
     const mark = element("span", "hit", "✓")

@@ -61,6 +61,7 @@ def _strip(opened: OpenRun, beat: Beat, strip: Strip) -> dict[str, Any]:
                 "alt": view.title(row),
                 "href": page_url(opened, "similar", listing=listing),
                 "photo": cover_url(opened.name, view, row, size),
+                "facts": [] if view.has_photos else view.facts(row, view.headline),
                 "rank": rank if beat.key == "visitor" and strip is beat.strips[-1] else None,
                 "hit": listing in strip.hits,
             }

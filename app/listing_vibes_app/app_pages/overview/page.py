@@ -55,7 +55,9 @@ def show_beats(opened: OpenRun, only: str | None) -> None:
 def describe_market(opened: OpenRun) -> str:
     """Return the size of the market, its note, and what the run lacks."""
     market, view = opened.view.market, opened.view
-    sizes = [count(len(market.plain), "listing"), count(len(market.photos), "photo")]
+    sizes = [count(len(market.plain), "listing")]
+    if view.has_photos:
+        sizes.append(count(len(market.photos), "photo"))
     if view.has_events:
         sizes += [
             count(int(market.events["user_id"].nunique()), "visitor"),

@@ -28,7 +28,7 @@ EVENTS = 2  # most events in an explanation
 LEAST = 0.001  # smallest gain of a reason that is shown
 BUDGET = 4.0  # seconds; on a busy machine the last cards explain events only
 REASONS = (
-    "Below each recommendation, its reasons: two events and the attribute or photo, how much lower the model's similarity gets "
+    "Below each recommendation, its reasons: two events and a part of the listing, how much lower the model's similarity gets "
     "without it, and which rank the listing would have then."
 )
 
