@@ -136,12 +136,9 @@ def test_a_start_from_a_folder_computes_what_the_published_model_does(published)
     assert torch.equal(ours.item_position.weight, items)
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [({"layers": 3}, "layers 2"), ({"ffn": 128}, "ffn 64"), ({"max_tokens": 100}, "80 positions")],
-)
-def test_other_sizes_are_named(published, change, named):
-    with pytest.raises(VibesError, match=named):
+@pytest.mark.parametrize("change", [{"layers": 3}, {"ffn": 128}, {"max_tokens": 100}])
+def test_other_sizes_are_refused(published, change):
+    with pytest.raises(VibesError):
         load_pretrained(published[0], ListingEncoder(EncoderConfig(**(SIZES | change))))
 
 
@@ -150,12 +147,13 @@ def test_a_folder_without_a_longformer_in_safetensors_is_refused(published, tmp_
         ListingEncoder(EncoderConfig(**SIZES)),
         transformers.AutoConfig.from_pretrained(published[0]),
     )
-    for name in ("nothing", "bert", "empty", "pickled"):
+    names = ("nothing", "bert", "empty", "pickled")
+    for name in names:
         (tmp_path / name).mkdir()
     transformers.BertConfig().save_pretrained(tmp_path / "bert")
-    config.save_pretrained(tmp_path / "empty")
-    config.save_pretrained(tmp_path / "pickled")
+    for name in ("empty", "pickled"):
+        config.save_pretrained(tmp_path / name)
     torch.save(published[1].state_dict(), tmp_path / "pickled" / "pytorch_model.bin")
-    for name in ("nothing", "bert", "empty", "pickled"):
+    for name in names:
         with pytest.raises(VibesError, match=name):
             load_pretrained(tmp_path / name, ours)

@@ -67,6 +67,9 @@ def test_order_and_event_features_matter_and_nothing_outside_the_history(case):
     before = encode_histories(model, inputs, start, end)
     without = encode_histories(model, replace(inputs, meta=None), start, end)
     assert np.abs(without - before).max() > 1e-4
+    model.train()
+    np.testing.assert_array_equal(encode_histories(model, inputs, start, end), before)  # without dropout
+    assert all(part.training for part in model.modules())  # and then the training continues
     inputs.listing[int(end[0]) :] = 0
     np.testing.assert_array_equal(encode_histories(model, inputs, start, end), before)
     rows = slice(int(start[0]), int(end[0]))
@@ -95,16 +98,6 @@ def test_a_run_of_an_earlier_version_reads_what_fits_into_its_tokens(case):
     cases = [({}, 9), ({"max_listings": 3}, 3), ({"max_tokens": limit}, 2), ({"max_tokens": limit - 1}, 1)]
     for change, count in [*cases, ({"max_tokens": 1}, 1), ({"max_tokens": 1, "whole": True}, 9)]:
         assert replace(inputs, **change).newest(start, end) == end[0] - count, change
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_a_model_that_encodes_in_the_midst_of_its_training_trains_on(case, training):
-    make, inputs, _ = case
-    model = make()
-    expected = encode_listings(model, inputs, np.arange(30))
-    model.train(training)
-    np.testing.assert_array_equal(encode_listings(model, inputs, np.arange(30)), expected)
-    assert all(part.training is training for part in model.modules())
 
 
 def test_batches_hold_every_row_once_and_little_padding():

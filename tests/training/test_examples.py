@@ -1,4 +1,4 @@
-"""Training examples against plain loops: what is a positive, and what must never be a negative."""
+"""Training examples against plain loops: what is a positive, what is never a negative, and several markets joined."""
 
 from dataclasses import replace
 
@@ -21,11 +21,9 @@ from listing_vibes.training.examples import (
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])
-def case(request, tmp_path):
+def case(request):
     rng = np.random.default_rng(3)
-    pd.DataFrame({C.LISTING: [f"l{n}" for n in range(25)], "price": rng.random(25)}).to_csv(
-        tmp_path / "listings.csv", index=False
-    )
+    listings = pd.DataFrame({C.LISTING: [f"l{n}" for n in range(25)], "price": rng.random(25)})
     events = pd.DataFrame(
         {
             C.USER: rng.choice([f"u{n}" for n in range(20)], 300),
@@ -33,13 +31,12 @@ def case(request, tmp_path):
             C.TIMESTAMP: pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 60, 300), unit="D"),
         }
     )
-    events.to_csv(tmp_path / "events.csv", index=False)
-    market = Market.open(tmp_path)
+    market = Market.from_frames(listings, events)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     return log, make_split(log, catalogue, request.param)
 
 
-def test_every_example_by_hand(case):
+def test_every_example_is_that_of_a_loop_over_training_events(case):
     log, split = case
     masked = split.protocol == "temporal"
     examples = make_examples(log, split, positives=3)
@@ -48,39 +45,29 @@ def test_every_example_by_hand(case):
         user = log.user[row]
         first, last = log.start[user], log.start[user + 1]
         earlier = [r for r in range(first, last) if (log.time[r] < log.time[row] if masked else r < row)]
-        touched = [r for r in range(first, last) if split.train[r]]
+        targets = [r for r in range(first, last) if split.train[r]]
         if masked:
-            touched = [r for r in touched if log.listing[r] not in log.listing[first:r]]
-        if earlier and row in touched:
-            following = [log.listing[r] for r in touched if r >= row][:3]
+            targets = [r for r in targets if log.listing[r] not in log.listing[first:r]]
+        if earlier and row in targets:
+            following = [log.listing[r] for r in targets if r >= row][:3]
             expected.append((user, len(earlier), [*following, -1, -1, -1][:3]))
-    found = [
-        (examples.user[e], examples.end[e] - examples.start[e], examples.positive[e].tolist())
-        for e in range(len(examples))
-    ]
-    assert found == expected
+    rows = zip(examples.user, examples.end - examples.start, examples.positive.tolist(), strict=True)
+    assert list(rows) == expected
+    for start, end in zip(examples.start, examples.end, strict=True):
+        assert split.train[start:end].all()  # nothing of validation or test
 
 
-def test_nothing_of_validation_or_test_is_learned(case):
-    log, split = case
-    examples = make_examples(log, split, positives=5)
-    for e in range(len(examples)):
-        assert split.train[examples.start[e] : examples.end[e]].all()
-        own = set(log.listing[(log.user == examples.user[e]) & split.train])
-        assert set(examples.positive[e].tolist()) - {-1} <= own
-
-
-def test_own_future_and_masked_history_are_never_negatives(case):
+def test_a_users_training_future_and_masked_history_are_never_negatives(case):
     log, split = case
     masked = split.protocol == "temporal"
     examples = make_examples(log, split, positives=2)
     rows, columns = np.arange(0, len(examples), 3), np.array([3, 17, 5, 11, 24])
     found = exclusions(examples, log, rows, columns, history_too=masked)
     for b, e in enumerate(rows):
-        own = split.train & (log.user == examples.user[e])
+        mine = split.train & (log.user == examples.user[e])
         if not masked:
-            own[: examples.end[e]] = False
-        assert found[b].tolist() == [column in set(log.listing[own]) for column in columns]
+            mine[: examples.end[e]] = False
+        assert found[b].tolist() == [column in set(log.listing[mine]) for column in columns]
 
 
 def test_expired_and_unpublished_listings_are_no_negatives():
@@ -89,7 +76,7 @@ def test_expired_and_unpublished_listings_are_no_negatives():
     assert found.tolist() == [[True, False, False], [False, True, False], [False, True, True]]
 
 
-def test_simultaneous_events_count_different_listings_of_training_alone():
+def test_simultaneous_events_are_those_on_different_listings_of_training():
     user = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2])
     time = np.array([1, 1, 2, 3, 3, 1, 5, 5, 1])
     listing = np.array([7, 8, 7, 4, 4, 7, 1, 2, 7])  # user 0 has listing 4 twice at once: no basket
@@ -101,8 +88,9 @@ def test_simultaneous_events_count_different_listings_of_training_alone():
     assert sorted(order) == list(range(9)) and order[[2, 5, 8]].tolist() == [2, 5, 8]
 
 
-def test_joined_markets_keep_their_users_histories_and_queries_apart(small_market, quick):
+def test_joined_markets_have_their_own_users_histories_and_queries(small_market, quick):
     one = TrainingData.of(small_market, quick.split)
+    assert TrainingData.joined([one], ["a"]) is one
     both = TrainingData.joined([one, one], ["a", "b"])
     events, listings = len(one.log), one.log.listings
     assert np.array_equal(both.log.listing[events:], one.log.listing + listings)
@@ -111,15 +99,12 @@ def test_joined_markets_keep_their_users_histories_and_queries_apart(small_marke
     assert np.array_equal(late.target, one.split.valid.target + listings)
     assert np.array_equal(both.log.listing[late.start], one.log.listing[one.split.valid.start] + listings)
     assert np.array_equal(both.known[len(one.known) :], one.known + listings)
-    action = one.log.actions[0]
-    refusing = replace(
-        one, log=replace(one.log, unwanted=(action,))
-    )  # what one calls unwanted another may want
-    log = TrainingData.joined([one, refusing], ["a", "b"]).log
+    unwanted = replace(one.log, unwanted=(one.log.actions[0],))  # in one of the markets
+    log = TrainingData.joined([one, replace(one, log=unwanted)], ["a", "b"]).log
     assert log.is_positive[:events].all() and np.array_equal(log.is_positive[events:], one.log.action != 0)
 
 
-def test_one_rule_for_what_is_a_negative_whichever_market_is_named_first(make_log, always_live):
+def test_the_rule_of_negatives_does_not_depend_on_the_order_of_markets(make_log, always_live):
     def data(listings):  # of each of 40 users
         users = np.repeat(np.arange(40), 8)
         log = make_log(users, np.tile(listings, 40), np.tile(np.arange(8), 40), 8, 40, timed=False)
