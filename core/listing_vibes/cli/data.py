@@ -12,61 +12,47 @@ from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.importers import IMPORTERS
 from listing_vibes.words import count
 
-From = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TABLE",
-        help="sql: a table, a query or a .sql file; tables: a path below PATH, or a URL",
-    ),
-]
+SOURCES = f"one of {', '.join(IMPORTERS)}"
+PATH = "folder or file of the source; for sql a SQLAlchemy URL; for tables a folder, here or on object storage (s3://...)"
+TABLE = "sql: a table, a query or a .sql file; tables: a path below PATH, or a URL"
+Table = Annotated[str | None, typer.Option(metavar="TABLE", help=TABLE)]
+PHOTO_ROOT = "sql, tables: folder that photo paths start from"
+PhotoRoot = Annotated[str | None, typer.Option(metavar="DIR", help=PHOTO_ROOT)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace an existing market")]
 
 
 @app.command("import", rich_help_panel=DATA)
 def import_(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"one of {', '.join(IMPORTERS)}")],
-    path: Annotated[
-        str,
-        typer.Argument(
-            metavar="PATH",
-            help="folder with the source's files, or one of its files of events; for sql a SQLAlchemy URL; for tables a folder, here or on "
-            "object storage (s3://bucket/folder)",
-        ),
-    ],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCES)],
+    path: Annotated[str, typer.Argument(metavar="PATH", help=PATH)],
     market: options.MarketPath,
-    listings: From = None,
-    photos: From = None,
-    events: From = None,
-    photo_root: Annotated[
-        str | None, typer.Option(metavar="DIR", help="sql, tables: folder that photo paths start from")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an existing market")] = False,
+    listings: Table = None,
+    photos: Table = None,
+    events: Table = None,
+    photo_root: PhotoRoot = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a market folder from a public data set, from object storage (tables) or from a database (sql)."""
     from listing_vibes.market.importers import import_market
 
     tables = {"listings": listings, "photos": photos, "events": events, "photo_root": photo_root}
-    import_market(
-        source,
-        path,
-        market,
-        overwrite=overwrite,
-        **{name: value for name, value in tables.items() if value is not None},
-    )
+    given = {name: value for name, value in tables.items() if value is not None}
+    import_market(source, path, market, overwrite=overwrite, **given)
     typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
+
+
+CHECK_MODEL = "also show what this run's model, or a model that ships, knows of the market"
+CheckModel = Annotated[Path | None, typer.Option(metavar="RUN", help=CHECK_MODEL)]
+Rejects = Annotated[Path | None, options.table_file("write the rows with issues")]
 
 
 @app.command(rich_help_panel=DATA)
 def check(
     market: options.MarketPath,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN", help="also show what this run's model, or a model that ships, knows of the market"
-        ),
-    ] = None,
+    model: CheckModel = None,
     json_: options.Json = False,
     strict: options.Strict = False,
-    rejects: Annotated[Path | None, options.table_file("write the rows with issues")] = None,
+    rejects: Rejects = None,
 ) -> None:
     """Show a market's counts, types and split, and name every issue."""
     from listing_vibes.market.io import write_table
@@ -94,19 +80,19 @@ def check(
         )
 
 
+Agent = Annotated[str | None, typer.Option(help="user agent, such as 'our-shop (it@example.com)'")]
+IgnoreRobots = Annotated[bool, typer.Option("--ignore-robots", help="ignore robots.txt of hosts of your own")]
+PRIVATE = "allow addresses of this machine and of private networks"
+AllowPrivate = Annotated[bool, typer.Option("--allow-private", help=PRIVATE)]
+
+
 @app.command(rich_help_panel=DATA)
 def download(
     market: options.MarketPath,
-    agent: Annotated[str | None, typer.Option(help="user agent, such as 'our-shop (it@example.com)'")] = None,
-    ignore_robots: Annotated[
-        bool, typer.Option("--ignore-robots", help="ignore robots.txt, for hosts of your own")
-    ] = False,
-    allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="allow addresses of this machine and of private networks")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="exit code 2 if a photo was not downloaded")
-    ] = False,
+    agent: Agent = None,
+    ignore_robots: IgnoreRobots = False,
+    allow_private: AllowPrivate = False,
+    strict: options.Strict = False,
 ) -> None:
     """Download the photos of a market's column `url`; an interrupted download continues."""
     from listing_vibes.market.download.job import download as fetch_photos
@@ -119,8 +105,5 @@ def download(
     for reason, number in list(result.to_dict()["reasons"].items())[:20]:
         typer.echo(printable(f"{count(number, 'photo')}: {reason}"), err=True)
     typer.echo(result.text(failures), err=True)
-    if strict and (result.failed or result.left):
-        raise VibesError(
-            f"{count(len(result.failed) + result.left, 'photo')} of {market} "
-            f"{'is' if len(result.failed) + result.left == 1 else 'are'} missing; run the same command again later."
-        )
+    if strict and (missing := len(result.failed) + result.left):
+        raise VibesError(f"{market} lacks {count(missing, 'photo')}; run the same command again later.")

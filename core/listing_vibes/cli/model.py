@@ -12,20 +12,14 @@ from listing_vibes.cli.shared import MODEL, app, as_json, photo_vectors, progres
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.progress import silent
 
-Folders = Annotated[
-    list[Path], typer.Argument(metavar="MARKET... RUN", help="market folders, and the run folder last")
-]
-InitFrom = Annotated[
-    Path | None,
-    typer.Option(metavar="RUN", help="warm start from the model of RUN, or from a model that ships (homes)"),
-]
-Refit = Annotated[
-    Path | None,
-    typer.Option(metavar="RUN", help="train with the settings of RUN, on its validation events as well"),
-]
-Everything = Annotated[
-    bool, typer.Option("--everything", help="with --refit: train on all events and keep no test set")
-]
+FOLDERS = "market folders, and the run folder last"
+Folders = Annotated[list[Path], typer.Argument(metavar="MARKET... RUN", help=FOLDERS)]
+INIT_FROM = "warm start from the model of RUN, or from a model that ships (homes)"
+InitFrom = Annotated[Path | None, typer.Option(metavar="RUN", help=INIT_FROM)]
+REFIT = "train with the settings of RUN, on its validation events as well"
+Refit = Annotated[Path | None, typer.Option(metavar="RUN", help=REFIT)]
+EVERYTHING = "with --refit: train on all events and keep no test set"
+Everything = Annotated[bool, typer.Option("--everything", help=EVERYTHING)]
 
 
 @app.command(rich_help_panel=MODEL)
@@ -69,17 +63,10 @@ def train(
         )
 
 
-EmbedModel = Annotated[
-    Path | None,
-    typer.Option(metavar="RUN", help="use the model of this run, or a model that ships (homes, demo)"),
-]
-Photos = Annotated[
-    bool | None,
-    typer.Option(
-        "--photos/--no-photos",
-        help="embed photos; default: if there is no --model, or the model reads photos",
-    ),
-]
+EMBED_MODEL = "use the model of this run, or a model that ships (homes, demo)"
+EmbedModel = Annotated[Path | None, typer.Option(metavar="RUN", help=EMBED_MODEL)]
+PHOTOS = "embed photos; default: if there is no --model, or the model reads photos"
+Photos = Annotated[bool | None, typer.Option("--photos/--no-photos", help=PHOTOS)]
 
 
 @app.command(rich_help_panel=MODEL)
@@ -115,25 +102,20 @@ def embed(
     typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.{left_out}", err=True)
 
 
-NewBy = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ATTRIBUTE", help="also rank without listings that share this attribute with the history"
-    ),
-]
-EvaluateBaselines = Annotated[
-    options.Baselines, typer.Option(help="baselines to compare with: all, all but slow ones, or none")
-]
-Users = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="evaluate a random sample of users; default: all")
-]
+NEW_BY = "also rank without listings that share this attribute with the history"
+NewBy = Annotated[str | None, typer.Option(metavar="ATTRIBUTE", help=NEW_BY)]
+BASELINES = "baselines to compare with: all, all but slow ones, or none"
+EvaluateBaselines = Annotated[options.Baselines, typer.Option(help=BASELINES)]
+USERS = "evaluate a random sample of users; default: all"
+Users = Annotated[int | None, typer.Option(min=1, metavar="N", help=USERS)]
+Queries = Annotated[Path | None, options.table_file("write one row a query")]
 
 
 @app.command(rich_help_panel=MODEL)
 def evaluate(
     run: options.RunPath,
     json_: options.Json = False,
-    queries: Annotated[Path | None, options.table_file("write one row a query")] = None,
+    queries: Queries = None,
     new_by: NewBy = None,
     baselines: EvaluateBaselines = "all",
     users: Users = None,
@@ -152,9 +134,7 @@ def evaluate(
 
 
 RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")]
-RunB = Annotated[
-    Path, typer.Argument(metavar="RUN_B", help="another evaluated run, or the same with --other")
-]
+RunB = Annotated[Path, typer.Argument(metavar="RUN_B", help="another one, or the same with --other")]
 
 
 @app.command(rich_help_panel=MODEL)
@@ -164,9 +144,7 @@ def compare(
     ranking: Annotated[str | None, typer.Option(help="which ranking of RUN_A; default: the model")] = None,
     other: Annotated[str | None, typer.Option(help="which ranking of RUN_B; default: the model")] = None,
     json_: options.Json = False,
-    queries: Annotated[
-        Path | None, options.table_file("write one row a shared query, with both ranks")
-    ] = None,
+    queries: Queries = None,
 ) -> None:
     """Compare two evaluated runs on their shared queries: paired differences, slices, where they differ."""
     from listing_vibes.insight.comparison import compare as compare_runs

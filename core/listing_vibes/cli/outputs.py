@@ -16,20 +16,12 @@ if TYPE_CHECKING:
     from listing_vibes.run.run import Run
     from listing_vibes.serving.batch.job import Kind
 
-Out = Annotated[
-    str,
-    typer.Argument(
-        metavar="OUT",
-        help="folder for the files, here (an interrupted batch continues) or on object storage (s3://...)",
-    ),
-]
-BatchKind = Annotated[
-    Literal["users", "listings"],
-    typer.Option(help="users = recommendations for every user; listings = neighbors of every listing"),
-]
-Engine = Annotated[
-    Literal["local", "ray"], typer.Option(help="local (threads) or ray (a cluster, by RAY_ADDRESS)")
-]
+OUT = "folder for the files, here (an interrupted batch continues) or on object storage (s3://...)"
+Out = Annotated[str, typer.Argument(metavar="OUT", help=OUT)]
+KIND = "users = recommendations for every user; listings = neighbors of every listing"
+BatchKind = Annotated[Literal["users", "listings"], typer.Option(help=KIND)]
+ENGINE = "local (threads) or ray (a cluster, by RAY_ADDRESS)"
+Engine = Annotated[Literal["local", "ray"], typer.Option(help=ENGINE)]
 Space = Annotated[str | None, typer.Option(help="with --kind listings: model, photos or attributes")]
 
 

@@ -13,29 +13,13 @@ from listing_vibes.errors import VibesError, needs, printable
 if TYPE_CHECKING:
     from listing_vibes.serving.refresh.refresher import RefreshResult
 
-New = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NEW",
-        help="folder with Parquet or CSV files, here or on object storage (s3://...); a service's database; or a SQL query (.sql file)",
-    ),
-]
-
-
-Database = Annotated[
-    str | None,
-    typer.Option(
-        envvar="LISTING_VIBES_DATABASE",
-        help="database of the SQL queries: a SQLAlchemy URL, such as postgresql+psycopg://user@host/name",
-    ),
-]
-Store = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PLACE",
-        help="Milvus collection to keep in step: a .db file (Milvus Lite) or a server's URL",
-    ),
-]
+NEW = "folder with Parquet or CSV files, here or on object storage (s3://...); a service's database; or a SQL query (.sql)"
+New = Annotated[str | None, typer.Option(metavar="NEW", help=NEW)]
+URL = "database of the SQL queries: a SQLAlchemy URL, such as postgresql+psycopg://user@host/name"
+Database = Annotated[str | None, typer.Option(envvar="LISTING_VIBES_DATABASE", help=URL)]
+Every = Annotated[str | None, typer.Option(help="polling interval, such as 10m; default: poll once")]
+Store = Annotated[str | None, typer.Option(metavar="PLACE", help="Milvus collection that is kept up to date")]
+Download = Annotated[bool, typer.Option("--download", help="download photos that --photos names by URL")]
 
 
 @app.command(rich_help_panel=PRODUCTION)
@@ -45,14 +29,10 @@ def refresh(
     listings: New = None,
     photos: New = None,
     database: Database = None,
-    every: Annotated[
-        str | None, typer.Option(help="polling interval, such as 10m; default: poll once")
-    ] = None,
+    every: Every = None,
     store: Store = None,
     blend: options.Blend = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="download photos that --photos names by URL")
-    ] = False,
+    download: Download = False,
     strict: options.Strict = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON document a poll on stdout")] = False,
 ) -> None:
@@ -97,18 +77,13 @@ def refresh(
         raise VibesError(failed[0])
 
 
+ALSO = "another run, a folder of lists, a table, or a service's database; repeatable"
+Also = Annotated[list[str] | None, typer.Option(metavar="PLACE", help=ALSO)]
+Forgotten = Annotated[list[str], typer.Argument(metavar="USER...", help="user ids")]
+
+
 @app.command(rich_help_panel=PRODUCTION)
-def forget(
-    run: options.RunPath,
-    users: Annotated[list[str], typer.Argument(metavar="USER...", help="user ids")],
-    also: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PLACE",
-            help="another run, a folder of lists, a table, or a service's database; repeatable",
-        ),
-    ] = None,
-) -> None:
+def forget(run: options.RunPath, users: Forgotten, also: Also = None) -> None:
     """Remove users from a run, its market and everything derived from them."""
     from listing_vibes.serving.forget import forget as forget_users
 
@@ -127,48 +102,31 @@ def forget(
     )
 
 
-Other = Annotated[
-    Path | None,
-    typer.Argument(metavar="[OTHER]", help="a second run, for an experiment", show_default=False),
-]
+Other = Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="a second run", show_default=False)]
+Host = Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 = all interfaces")]
 Workers = Annotated[int, typer.Option(min=1, max=256, help="worker processes")]
-Events = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PLACE",
-        help="accept events at POST /events and store them in a database: a folder, a file, or postgresql://...",
-    ),
-]
-Impressions = Annotated[
-    str | None,
-    typer.Option(metavar="PLACE", help="record every response in a database, with a request id"),
-]
-Split = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SHARE",
-        help="share of users that get the second run; default: every list is interleaved from both",
-    ),
-]
+EVENTS = "accept events at POST /events and store them in a database: a folder, a file, or postgresql://..."
+Events = Annotated[str | None, typer.Option(metavar="PLACE", help=EVENTS)]
+Impressions = Annotated[str | None, typer.Option(metavar="PLACE", help="record every response in a database")]
+HashUsers = Annotated[bool, typer.Option("--hash-users", help="store users as keyed hashes")]
+SPLIT = "share of users that get the second run; default: every list is interleaved from both"
+Split = Annotated[float | None, typer.Option(metavar="SHARE", help=SPLIT)]
+OtherBlend = Annotated[str | None, typer.Option(metavar="PARTS", help="as --blend, for the second run")]
 
 
 @app.command(rich_help_panel=PRODUCTION)
 def serve(
     run: options.RunPath,
     other: Other = None,
-    host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 = all interfaces")] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: options.Port = 8000,
     workers: Workers = 1,
     blend: options.Blend = None,
     events: Events = None,
     impressions: Impressions = None,
-    hash_users: Annotated[
-        bool, typer.Option("--hash-users", help="store users in --impressions as keyed hashes")
-    ] = False,
+    hash_users: HashUsers = False,
     split: Split = None,
-    other_blend: Annotated[
-        str | None, typer.Option("--other-blend", metavar="ADDED", help="as --blend, for the second run")
-    ] = None,
+    other_blend: OtherBlend = None,
 ) -> None:
     """Serve similar, recommend and embed over HTTP, always with the newest version of the run; see /docs.
 
@@ -184,10 +142,8 @@ def serve(
         raise VibesError("Options --split and --other-blend need two runs; give the second one, too.")
 
     def ready(address: str) -> None:
-        typer.echo(
-            f"Serving {run}{'' if other is None else f' and {other}'} on {address} (see /docs, /health, /metrics); Ctrl-C ends it.",
-            err=True,
-        )
+        runs = f"{run}" if other is None else f"{run} and {other}"
+        typer.echo(f"Serving {runs} on {address} (see /docs, /health, /metrics); Ctrl-C ends it.", err=True)
         if warning := exposure_warning(host, Access.of_environment()):
             typer.echo(warning, err=True)
 
@@ -197,20 +153,22 @@ def serve(
     run_service(settings, host, port, ready)
 
 
+Place = Annotated[str, typer.Argument(metavar="PLACE", help="the database of --impressions")]
+Posted = Annotated[
+    str | None, typer.Option(metavar="PLACE", help="the database of --events; default: as recorded")
+]
+Actions = Annotated[list[str] | None, typer.Option(help="actions that count; repeatable; default: all")]
+Html = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="write a page with the photos of lost responses")
+]
+
+
 @app.command(rich_help_panel=PRODUCTION)
 def experiment(
-    place: Annotated[str, typer.Argument(metavar="PLACE", help="the database of --impressions")],
-    events: Annotated[
-        str | None,
-        typer.Option(metavar="PLACE", help="the database of --events; default: as recorded by the services"),
-    ] = None,
-    action: Annotated[
-        list[str] | None, typer.Option(help="actions that count; repeatable; default: all")
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="also write a page with the photos of lost responses"),
-    ] = None,
+    place: Place,
+    events: Posted = None,
+    action: Actions = None,
+    html: Html = None,
     json_: options.Json = False,
 ) -> None:
     """Judge an experiment: which of two served runs is better, with an interval that stays valid at every look."""
@@ -224,29 +182,24 @@ def experiment(
     typer.echo(json.dumps(verdict.to_dict()) if json_ else repr(verdict))
 
 
-Since = Annotated[
-    str | None,
-    typer.Option(metavar="MOMENT", help="start of the newest events; default: after the evaluation"),
-]
-Memo = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="write a memo, .md or .html"),
-]
+LIMITS = "thresholds that differ from the defaults"
+ThresholdFile = Annotated[Path | None, typer.Option("--thresholds", metavar="FILE.toml", help=LIMITS)]
+SINCE = "start of the newest events; default: after the evaluation"
+Since = Annotated[str | None, typer.Option(metavar="MOMENT", help=SINCE)]
+Memo = Annotated[Path | None, typer.Option(metavar="FILE", help="write a memo, .md or .html")]
+METRICS = "write metrics for a textfile collector"
+Prometheus = Annotated[Path | None, typer.Option(metavar="FILE.prom", help=METRICS)]
 Queries = Annotated[Path | None, options.table_file("write one row a query of the newest events")]
 
 
 @app.command(rich_help_panel=PRODUCTION)
 def monitor(
     run: options.RunPath,
-    thresholds: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="thresholds that differ from the defaults")
-    ] = None,
+    thresholds: ThresholdFile = None,
     since: Since = None,
     blend: options.Blend = None,
     memo: Memo = None,
-    prometheus: Annotated[
-        Path | None, typer.Option(metavar="FILE.prom", help="write metrics for a textfile collector")
-    ] = None,
+    prometheus: Prometheus = None,
     queries: Queries = None,
     json_: options.Json = False,
 ) -> None:

@@ -10,16 +10,16 @@ from listing_vibes.cli import options
 from listing_vibes.cli.shared import USE, app, as_json, moment_of, progress_bar, read_rules, show
 from listing_vibes.errors import VibesError, needs
 
-Space = Annotated[
-    str | None,
-    typer.Option(help="model, photos, attributes, or vectors of your own; default: the run's default space"),
-]
+SPACE = "model, photos, attributes, or vectors of your own; default: the run's default space"
+Space = Annotated[str | None, typer.Option(help=SPACE)]
+Listing = Annotated[str, typer.Argument(metavar="LISTING", help="listing id")]
+User = Annotated[str | None, typer.Argument(metavar="USER", help="user id")]
 
 
 @app.command(rich_help_panel=USE)
 def similar(
     run: options.RunPath,
-    listing: Annotated[str, typer.Argument(metavar="LISTING", help="listing id")],
+    listing: Listing,
     k: options.Count = None,
     where: options.Where = None,
     rules: options.RulesFile = None,
@@ -42,7 +42,7 @@ def similar(
 @app.command(rich_help_panel=USE)
 def recommend(
     run: options.RunPath,
-    user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
+    user: User = None,
     history: options.HistoryFile = None,
     at: options.At = None,
     k: options.Count = None,
@@ -69,15 +69,15 @@ def recommend(
         typer.echo(sentence, err=True)
 
 
+Words = Annotated[str, typer.Argument(metavar="WORDS", help="what the photo shows, such as 'canopy bed'")]
+Photo = Annotated[Path | None, typer.Option(metavar="FILE", help="a photo to compare with, instead of words")]
+
+
 @app.command(rich_help_panel=USE)
 def search(
     run: options.RunPath,
-    words: Annotated[
-        str, typer.Argument(metavar="WORDS", help="what the photo shows, such as 'canopy bed'")
-    ] = "",
-    photo: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="a photo to compare with, instead of words")
-    ] = None,
+    words: Words = "",
+    photo: Photo = None,
     k: options.Count = None,
     where: options.Where = None,
     rules: options.RulesFile = None,
@@ -95,13 +95,8 @@ def search(
     show(opened, listings, json_, chosen, moment)
 
 
-Launched = Annotated[
-    str,
-    typer.Argument(
-        metavar="LISTING|DRAFT.json",
-        help="a listing id, or a draft: values by attribute, photos, like (a listing to start from)",
-    ),
-]
+DRAFT = "a listing id, or a draft: values by attribute, photos, like (a listing to start from)"
+Launched = Annotated[str, typer.Argument(metavar="LISTING|DRAFT.json", help=DRAFT)]
 
 
 @app.command(rich_help_panel=USE)
@@ -118,10 +113,8 @@ def launch(run: options.RunPath, listing: Launched, json_: options.Json = False)
     typer.echo(as_json(opened, result.to_dict()) if json_ else result.to_text(opened))
 
 
-Names = Annotated[
-    list[str],
-    typer.Argument(metavar="[QUERY] LISTING", help="a user or a listing, and the recommended listing"),
-]
+NAMES = "a user or a listing, and the recommended listing"
+Names = Annotated[list[str], typer.Argument(metavar="[QUERY] LISTING", help=NAMES)]
 
 
 @app.command(rich_help_panel=USE)
@@ -148,12 +141,16 @@ def explain(
     typer.echo(as_json(opened, explanation.to_dict()) if json_ else explanation.to_text())
 
 
+By = Annotated[Literal["month"] | None, typer.Option(help="month = at the end of every month")]
+Regions = Annotated[Path | None, options.table_file("write one row a region and time")]
+
+
 @app.command(rich_help_panel=USE)
 def demand(
     run: options.RunPath,
     at: options.At = None,
-    by: Annotated[Literal["month"] | None, typer.Option(help="month = at the end of every month")] = None,
-    out: Annotated[Path | None, options.table_file("write one row a region and time")] = None,
+    by: By = None,
+    out: Regions = None,
     json_: options.Json = False,
 ) -> None:
     """Find unmet demand: regions with significantly more users per active listing than the market."""
@@ -170,12 +167,11 @@ def demand(
     typer.echo(as_json(opened, result.to_dict()) if json_ else repr(result))
 
 
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...")]
+
+
 @app.command(rich_help_panel=USE)
-def explore(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...")],
-    port: options.Port = 0,
-    browser: options.Browser = True,
-) -> None:
+def explore(runs: Runs, port: options.Port = 0, browser: options.Browser = True) -> None:
     """Open the explorer on one or several runs."""
     from listing_vibes.run.run import Run
 
@@ -184,15 +180,14 @@ def explore(
     _explore(runs, port, browser)
 
 
+Out = Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")]
+Deck = Annotated[
+    Path | None, typer.Option(metavar="DECK.html", help="a deck of the explorer; default: the ready one")
+]
+
+
 @app.command(rich_help_panel=USE)
-def report(
-    run: options.RunPath,
-    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
-    deck: Annotated[
-        Path | None,
-        typer.Option(metavar="DECK.html", help="a deck that the explorer saved; by default the ready one"),
-    ] = None,
-) -> None:
+def report(run: options.RunPath, out: Out, deck: Deck = None) -> None:
     """Write a deck as one HTML file that opens without a server and prints: evidence, photos, the method, its limits."""
     from listing_vibes.report.deck import read_deck, write_deck
     from listing_vibes.run.run import Run

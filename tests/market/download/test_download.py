@@ -344,4 +344,4 @@ def test_a_killed_download_continues(tmp_path):
         assert "1 photo: status 404" in done and str(folder / FAILURES) in done
         assert not list(folder.rglob(".writing-*")) and not (folder / ".downloading").exists()
         done = vibes("download", folder, "--allow-private", "--strict", check=2)
-        assert "1 photo of" in done.stderr and "Traceback" not in done.stderr
+        assert "1 photo" in done.stderr and "Traceback" not in done.stderr
