@@ -107,7 +107,7 @@ def ablate(
     """
     with needs("Training"):
         from listing_vibes.training.data import TrainingData
-        from listing_vibes.training.resolve import resolve as resolve_settings
+        from listing_vibes.training.resolve import resolve
 
     check_seeds(seeds)
     base = Resolved.of(Settings.of(grid.base))
@@ -116,31 +116,29 @@ def ablate(
     if not len(split.test):
         raise VibesError(f"{market.path} has no test query, so there is nothing to compare variants on.")
 
-    def resolve(settings: Settings) -> Settings:
-        return resolve_settings(Resolved.of(settings), data, attributes=bool(market.attributes))
-
-    plan = make_plan(grid, Inputs.of(market), oracle is not None, resolve)
+    plan = make_plan(
+        grid,
+        Inputs.of(market),
+        oracle is not None,
+        lambda settings: resolve(Resolved.of(settings), data, attributes=bool(market.attributes)),
+    )
     for sentence in plan.left_out.values():
         report(Notice(sentence))
     out.mkdir(parents=True, exist_ok=True)
     with only_writer(out, "vibes ablate"):
-        jobs = {}
+        jobs = {
+            variant.name: _make_jobs(variant, grid, base, seeds, market, out, photo_encoder)
+            for variant in plan.variants
+        }
         for variant in plan.variants:
-            settings = grid.settings(variant)
-            # A baseline hardly depends on the seed.
-            each = seeds[:1] if settings is None else seeds
-            jobs[variant.name] = [
-                _make_job(variant, settings or base, seed, market, out, photo_encoder) for seed in each
-            ]
             first = jobs[variant.name][0]
             if variant.baseline == ORACLE and oracle is not None and not first.is_finished:
                 report(Stage("oracle"))
                 save_ranks(first.folder, evaluate([oracle(log)], log, split, catalogue), market, "")
         run_jobs([job for group in jobs.values() for job in group], processes or cores(), report)
         result = _gather(plan, jobs, market, split)
-        path = out / "ablation.parquet"
-        write_table(path, result.table)
-        save_figure(result.table, result.measured, path, result.headline)
+        write_table(out / "ablation.parquet", result.table)
+        save_figure(result.table, result.measured, out / "ablation.parquet", result.headline)
     return result
 
 
@@ -163,6 +161,13 @@ def folder_of(out: Path, name: str, seed: int) -> Path:
     """Return the folder of a variant and seed: readable, and unique even for names that differ only in punctuation."""
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return out / "variants" / f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}" / str(seed)
+
+
+def _make_jobs(variant: Variant, grid: Grid, base: Settings, seeds: Sequence[int], *rest: Any) -> list[Job]:
+    """Return one job per seed; a baseline, which hardly depends on the seed, has only the first one."""
+    settings = grid.settings(variant)
+    each = seeds[:1] if settings is None else seeds
+    return [_make_job(variant, settings or base, seed, *rest) for seed in each]
 
 
 def _make_job(

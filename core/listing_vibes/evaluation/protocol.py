@@ -65,14 +65,5 @@ def evaluate(
             coverage[scorer.name].add(batch.user[query], listing, allowed)
         if report is not None:
             report(Counted("evaluate", rows.stop, len(queries)))
-    return Evaluation(
-        log=log,
-        split=split,
-        queries=queries,
-        ranks=ranks,
-        coverage=coverage,
-        candidates=candidates,
-        cutoffs=cutoffs,
-        seed=seed,
-        notes={scorer.name: note for scorer in scorers if (note := getattr(scorer, "note", ""))},
-    )
+    notes = {scorer.name: note for scorer in scorers if (note := getattr(scorer, "note", ""))}
+    return Evaluation(log, split, queries, ranks, coverage, candidates, cutoffs, seed, notes)

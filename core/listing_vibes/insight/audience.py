@@ -139,9 +139,9 @@ class Audience:
             result[users] = best(self.scores(users, candidates, rows), k, rows)[0]
         return result
 
-    def has_in_history(self, row: int | None) -> np.ndarray:
-        """Return which users have a listing of the run in their history, (U,) bool."""
-        events = np.flatnonzero(self.run.log.listing == (-1 if row is None else row))
+    def has_in_history(self, row: int) -> np.ndarray:
+        """Return which users have the listing `row` in their history, (U,) bool."""
+        events = np.flatnonzero(self.run.log.listing == row)
         has: np.ndarray = np.searchsorted(events, self.start) < np.searchsorted(events, self.end)
         return has
 

@@ -166,17 +166,7 @@ def demand(
             report(Counted("months", number + 1, len(periods)))
     rows = np.flatnonzero(moments[-1].published & available)
     regions = [rows[part] for part in candidate_regions(opened.vectors(space)[rows], seed)]
-    lifts = [
-        measure_lifts(
-            item.shares(regions),
-            np.array([item.active[part].sum() for part in regions], np.int64),
-            int(item.active.sum()),
-            least,
-            len(regions) * len(moments),
-            seed,
-        )
-        for item in moments
-    ]
+    lifts = [item.lifts(regions, least, len(regions) * len(moments), seed) for item in moments]
     selected = select_regions(lifts, regions, len(available), least) if regions else []
     coded = _coded(opened) if selected else []
     described: list[Region] = []
@@ -229,6 +219,11 @@ class UserDemand:
         for column in self.first.T:
             total += inside[column]
         return total / max(1, self.first.shape[1])
+
+    def lifts(self, regions: list[np.ndarray], least: float, tests: int, seed: int) -> Lifts:
+        """Return the lifts of the regions, see `measure_lifts`."""
+        active = np.array([self.active[rows].sum() for rows in regions], np.int64)
+        return measure_lifts(self.shares(regions), active, int(self.active.sum()), least, tests, seed)
 
     def figures(self, lifts: Lifts, number: int, rows: np.ndarray, least: float) -> Figures:
         """Return the figures of the region `number` with these rows."""
