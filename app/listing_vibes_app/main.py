@@ -20,6 +20,9 @@ STYLE = """<style>
 .stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
 .stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
 [data-testid="stHeader"] { padding-right: 18rem }
+@media (min-width: 641px) {
+  [data-testid="stColumn"]:has(> div > .st-key-pinned) { position: sticky; top: 3.5rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto }
+}
 </style>"""
 
 
@@ -43,7 +46,10 @@ several = len(run_paths()) > 1
 page = st.navigation(pages, position="hidden" if several else "top")
 st.set_page_config(page_title=f"{page.title} · Listing Vibes")
 st.logo(ICON, size="large")
-st.html(STYLE)
+# Without the navigation, the header has no height of its own.
+st.html(
+    STYLE + ("<style>.stMainBlockContainer { padding-top: 3.8rem !important }</style>" if several else "")
+)
 with link_notices(), boundary():
     if several:
         run_selector(pages)

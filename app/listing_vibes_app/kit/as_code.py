@@ -1,5 +1,6 @@
-"""The lists of a page as code: the Python that returns the same rows, and the link for a notebook."""
+"""The export menu of a page: its lists as Python, CSV and Parquet, and the link for a notebook."""
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -27,9 +28,9 @@ class Written(Protocol):
 
 
 def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenRun] = ()) -> None:
-    """Draw an expander with each list as Python and as CSV; `runs` gives the run of each list if they differ."""
+    """Draw the menu with each list as Python, CSV and Parquet; `runs` gives the run of each list if they differ."""
     owners = list(runs) or [opened] * len(selections)
-    with st.expander("As code", icon=":material/code:", key="as-code"):
+    with st.popover("Export", icon=":material/download:", width=130):
         for number, (item, owner) in enumerate(zip(selections, owners, strict=True)):
             several = len(selections) > 1
             st.caption(f"Python, {plain(item.label)}" if several else "Python")
@@ -40,8 +41,15 @@ def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenR
                 def csv(selection: Selection = item, owner: OpenRun = owner) -> bytes:
                     return spreadsheet_csv(selection.table(owner.run))
 
-                label = f"{plain(item.label)} as CSV" if several else "These rows as CSV"
-                download(label, csv, f"{owner.name}-{item.kind}.csv", key=f"as-code-{number}-csv")
+                def parquet(selection: Selection = item, owner: OpenRun = owner) -> bytes:
+                    stream = io.BytesIO()
+                    selection.table(owner.run).to_parquet(stream)
+                    return stream.getvalue()
+
+                label = plain(item.label) if several else "These rows"
+                for kind, content in (("CSV", csv), ("Parquet", parquet)):
+                    file = f"{owner.name}-{item.kind}.{kind.lower()}"
+                    download(f"{label} as {kind}", content, file, key=f"as-code-{number}-{kind.lower()}")
         if all(isinstance(selection, Selection) for selection in selections):
             st.caption("This link in a notebook")
             url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"

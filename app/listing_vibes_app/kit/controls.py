@@ -1,10 +1,11 @@
-"""Controls whose value is a query parameter: a switch, a select box, the length of a list, pages."""
+"""Controls whose value is a query parameter: a switch, a select box, the length of a list, pages; and the two columns of a page."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.defaults import K
 from listing_vibes.insight.selection.pages import MOST
@@ -34,11 +35,17 @@ def select(
     return str(st.session_state[name] or "")
 
 
-def list_length(offered: Sequence[int] = (12, K, 60)) -> int:
-    """Draw a control for the length of a list and return the length; a link may set lengths that the control does not offer."""
+def load_more(shown: int) -> None:
+    """Draw a button for a longer list below one with `shown` listings, if the list is as long as the URL says."""
     k = read_number("k", K, 1, MOST)
-    st.segmented_control("How many", sorted({*offered, k}), required=True, **bind("k", k, K))
-    return k
+    if k <= shown and k < MOST:
+        button("Load more", "expand_more", lambda: set_params(k=min(MOST, k + K)), key="load-more")
+
+
+def beside() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Return a narrow column that stays in sight while the page scrolls, and a wide one; on a phone, one below the other."""
+    left, right = st.columns([2, 5], gap="large")
+    return left.container(key="pinned"), right
 
 
 def search_box(name: str, label: str, placeholder: str, clears: Sequence[str] = (), **more: Any) -> str:

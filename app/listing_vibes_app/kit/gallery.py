@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import unquote, urlencode
 
+import pandas as pd
 import streamlit as st
 
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
@@ -16,6 +17,7 @@ from listing_vibes_app.view.photo_box import BOXES
 
 MOSAIC = 320  # pixels high
 FACT = 60  # characters of a value on a card
+SHORT = 24  # characters of a value in the line of a listing
 EXAMPLE_BUTTONS = 36  # pixels that they take on a card
 #: URL parameter and label of each side of a style direction in the form.
 SIDES = {"more": "More like these", "less": "Less like those"}
@@ -93,16 +95,21 @@ def album(opened: OpenRun, row: int) -> list[str]:
     ]
 
 
-def photo_mosaic(opened: OpenRun, row: int) -> bool:
-    """Show all photos of a listing; return False if it has none."""
-    photos, title = album(opened, row), opened.view.title(row)
-    cards = [
-        Card(photo=photo, alt=f"Photo {place} of {len(photos)} of {title}", count=len(photos) * (place == 1))
-        for place, photo in enumerate(photos, 1)
-    ]
-    if cards:
-        gallery(opened, cards, key="photos", label="Photos of this listing", layout="mosaic")
-    return bool(cards)
+def listing_panel(opened: OpenRun, row: int) -> None:
+    """Show a listing in a narrow column: its cover, from which all photos open, its main attributes as a line, and all of them."""
+    view, photos = opened.view, album(opened, row)
+    if photos:
+        card = listing_card(opened, row, facts=[], href="", title="", count=0, photos=photos)
+        gallery(opened, [card], key="photos", label="Photos of this listing", least=420)
+    elif view.has_photos:
+        st.caption("This listing has no photo.")
+    facts = [(label, plain(value)) for label, value in view.facts(row)]
+    if facts:
+        line = " · ".join(f"{plain(label)} {value}" for label, value in facts if len(value) <= SHORT)
+        st.markdown(line)
+        with st.expander("All attributes"):
+            table = pd.DataFrame([value for _, value in facts], [plain(label) for label, _ in facts])
+            st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
 
 
 def gallery(

@@ -23,7 +23,7 @@ from listing_vibes.run.conditions import explain_unmet
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.words import enumerated
-from listing_vibes_app.kit.controls import list_length, switch
+from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.kit.dials import dial_button
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.server.params import bind, quoted, read_number, report_unused, set_params
@@ -48,20 +48,21 @@ NOTES = {
 }
 
 
-def list_options(opened: OpenRun, users: bool, filters: Callable[[], None] = lambda: None) -> Rules:
+def list_options(
+    opened: OpenRun,
+    users: bool,
+    filters: Callable[[], None] = lambda: None,
+    more: Callable[[], Any] = lambda: None,
+) -> Rules:
     """Draw the options of a list in one row and return its rules; each option is a query parameter.
 
     Args:
         users: True for a list for a user or a history, False for similar listings.
-        filters: draws further options before the rules.
+        filters: draws the filters, before the menu of advanced options.
+        more: draws further options in this menu.
     """
-    if users:
-        blend_switch(opened)
-    list_length()
     filters()
-    rules = rules_button(opened, users)
-    dial_button()
-    return rules
+    return advanced(opened, users, more)
 
 
 def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection]:
@@ -89,13 +90,17 @@ def _capitalized(blend: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def rules_button(opened: OpenRun, users: bool) -> Rules:
-    """Draw a button that opens the rules of a list; return the rules."""
+def advanced(opened: OpenRun, users: bool, more: Callable[[], Any]) -> Rules:
+    """Draw a button that opens the blend, the style direction and the rules of a list; return the rules."""
     market, params = opened.view.market, st.query_params.to_dict()
     now = read_rules(market, params, users)
     labels = {item.name: item.label for item in groupings(market)}
     changed = sum(name in params for name in RULES if name != "most") + bool(now.same)
-    with st.popover(f"Rules ({changed})" if changed else "Rules", icon=":material/rule:", width=150):
+    with st.popover(f"Advanced ({changed})" if changed else "Advanced", icon=":material/tune:", width=150):
+        if users:
+            blend_switch(opened)
+        more()
+        dial_button()
         if users and labels:
             st.multiselect(
                 "The same as the newest listing of the history",

@@ -84,9 +84,10 @@ def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stam
 
 def run_title(name: str) -> str:
     """Return the folder name of a run in words; the name `run` says nothing."""
-    title = " ".join(name.replace("-", " ").replace("_", " ").split()) or name
-    if name == "run":
-        title = "untrained" if run_facts(name)[1] == "untrained" else "the model"
+    first, *rest = name.replace("-", " ").replace("_", " ").split() or [name]
+    if first == "run":
+        first = "untrained" if run_facts(name)[1] == "untrained" else "the model"
+    title = " ".join([first, *rest])
     return title[:1].upper() + title[1:]
 
 

@@ -100,13 +100,22 @@ def test_neighbors_are_those_of_the_run_in_each_space(show, trained, space):
     assert shown["cards"][0]["score"] == f"Similarity {expected['score'][0]:.2f}"
     why, photos = shown["cards"][0]["why"], labelled(page, "Photos of this listing")["cards"]
     assert "listing=l04" in why and f"why={expected['listing_id'][0]}" in why and f"space={space}" in why
-    assert [card["photo"].split("?")[0] for card in photos] == [f"/photo/run/800/{at}" for at in (0, 1)]
+    assert [url.split("?")[0] for url in photos[0]["photos"]] == [f"/photo/run/800/{at}" for at in (0, 1)]
 
 
 @pytest.mark.slow
 def test_the_space_goes_to_the_url_and_its_defaults_are_those_of_a_list(show, trained):
     page = show("similar", trained, listing="l04", space="taste", k="many", view="cake")
-    assert (page.segmented_control(key="space").value, page.segmented_control(key="k").value) == ("model", 30)
+    assert (page.segmented_control(key="space").value, page.segmented_control(key="view").value) == (
+        "model",
+        "cards",
+    )
+    assert len(labelled(page, "neighbors by")["cards"]) == 11 and "Load more" not in [
+        one.label for one in page.button
+    ]
+    page = show("similar", trained, listing="l04", k="3")
+    click(page, "Load more")
+    assert page.query_params["k"] == "33" and len(labelled(page, "neighbors by")["cards"]) == 11
     page = show("similar", trained, listing="l04")
     page.segmented_control(key="space").set_value("photos").run()
     assert page.query_params == {"listing": "l04", "space": "photos"}
@@ -218,7 +227,7 @@ def test_a_market_that_lost_a_listing_since_is_refused_in_one_sentence(show, tmp
 @pytest.mark.slow
 def test_two_runs_have_names_and_stay_in_the_url(show, trained, eventless):
     page = show("similar", trained, eventless, listing="l04")
-    labels = ["run (Tiny town, tiny)", "run-2 (Tiny town, untrained)"]
+    labels = ["The model", "Untrained 2"]
     assert page.selectbox(key="run").options == labels
     page.selectbox(key="run").select_index(1).run()
     assert page.query_params == {"listing": "l04", "run": "run-2"}
@@ -228,12 +237,11 @@ def test_two_runs_have_names_and_stay_in_the_url(show, trained, eventless):
 
 
 @pytest.mark.slow
-def test_of_many_attributes_some_wait_behind_a_click(show, trained, monkeypatch):
-    facts = [(f"Label {place}", f"{place} cm") for place in range(60)]
-    monkeypatch.setattr(MarketView, "facts", lambda self, row, some=None: facts[: 1 if some else 60])
+def test_main_attributes_are_a_line_and_all_wait_behind_a_click(show, trained):
     page = show("similar", trained, listing="l04")
-    (more,) = [one for one in page.expander if one.label == "44 more attributes"]
-    assert [label for table in more.table for label in table.value.index] == [name for name, _ in facts[16:]]
+    assert "Price per night €120 · Room type Private room" in texts(page)
+    (more,) = [one for one in page.expander if one.label == "All attributes"]
+    assert "Amenities" in [label for table in more.table for label in table.value.index]
 
 
 @pytest.fixture(scope="module")

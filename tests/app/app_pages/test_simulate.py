@@ -60,11 +60,9 @@ def from_history(*events):
 
 def test_it_starts_empty_with_ways_to_start(show, trained):
     page = show("simulate", trained)
-    popular, chooser = components(page, "history_cards")
+    (chooser,) = components(page, "history_cards")
     assert chooser["kind"] == "choice" and len(chooser["cards"]) == 12
-    assert links(popular) == Run.open(trained).recommend([])["listing_id"].tolist()
-    assert "popular and recent listings" in texts(page) and "The history** is empty" in texts(page)
-    assert page.expander[0].proto.expanded
+    assert len(components(page)) == len([one for one in page.button if one.key.startswith("persona-")]) > 1
     assert next(button for button in page.button if button.label == "Undo").disabled
 
 

@@ -67,12 +67,12 @@ def test_an_exact_name_comes_first_then_long_histories(tiny_market):
 
 def test_the_timeline_and_the_list_as_of_an_event(show, trained):
     page = show("users", trained, **ASKED)
-    strip, events = labelled(page, "History, oldest first"), events_of(trained, "u1")
-    assert [card["step"] for card in strip["cards"]] == [f"{day} Mar 2024" for day in range(1, 7)]
-    assert links(strip) == events["listing_id"].tolist()
-    assert [card["tone"] for card in strip["cards"]] == ["", "", "", "start", "later", "later"]
-    assert [card["divider"] for card in strip["cards"]][3:5] == ["As of here", "Later"]
-    assert strip["cards"][0]["facts"] == [["Add to favourites", ""], ["Time spent", "5 min"]]
+    strip, events = labelled(page, "History, newest first"), events_of(trained, "u1")
+    assert [card["step"] for card in strip["cards"]] == [f"{day} Mar 2024" for day in (4, 3, 2, 1, 5, 6)]
+    assert links(strip) == [*events["listing_id"][:4][::-1], *events["listing_id"][4:]]
+    assert [card["tone"] for card in strip["cards"]] == ["start", "", "", "", "later", "later"]
+    assert [card["divider"] for card in strip["cards"]] == ["As of here", "", "", "", "Later", ""]
+    assert strip["cards"][3]["facts"] == [["Add to favourites", ""], ["Time spent", "5 min"]]
     expected = Run.open(trained).recommend("u1", k=6, at=events["timestamp"][4])["listing_id"].tolist()
     shown = recommended(page)
     assert links(shown) == expected
@@ -89,10 +89,10 @@ def test_the_timeline_and_the_list_as_of_an_event(show, trained):
 
 def test_a_day_shows_the_list_of_its_morning(show, trained):
     page = show("users", trained, user="u1", day="2024-03-04")
-    strip, events = labelled(page, "History, oldest first"), events_of(trained, "u1")
-    dividers = ["", "", "As of here", "That day", "Later", ""]
+    strip, events = labelled(page, "History, newest first"), events_of(trained, "u1")
+    dividers = ["As of here", "", "", "That day", "Later", ""]
     assert [card["divider"] for card in strip["cards"]] == dividers
-    assert [card["tone"] for card in strip["cards"]] == ["", "", "start", "hit", "later", "later"]
+    assert [card["tone"] for card in strip["cards"]] == ["start", "", "", "hit", "later", "later"]
     shown = recommended(page)
     assert links(shown) == Run.open(trained).recommend("u1", at="2024-03-04")["listing_id"].tolist()
     badges = dict(zip(links(shown), (card["badge"] for card in shown["cards"]), strict=True))
@@ -126,8 +126,8 @@ def test_states_in_which_something_is_missing(show, trained, bare, eventless, tm
     assert "This market has no events" in texts(page)
     assert [link.label for link in page.page_link] == ["Simulate a user", "Go to similar listings"]
     page = show("users", bare, user="u1", at="3")
-    strip = labelled(page, "History, oldest first")
-    assert [card["step"] for card in strip["cards"]] == [f"Event {place}" for place in range(1, 8)]
+    strip = labelled(page, "History, newest first")
+    assert [card["step"] for card in strip["cards"]] == [f"Event {place}" for place in (3, 2, 1, 4, 5, 6, 7)]
     assert strip["photos"] is False and len(recommended(page)["cards"]) == 9
     assert "no new listing later" in texts(show("users", bare, user="u1", at="6"))
     run = embed_run(Run.open(trained).market.path, tmp_path / "run")

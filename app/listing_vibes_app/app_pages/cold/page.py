@@ -26,9 +26,9 @@ from listing_vibes_app.app_pages.cold.launching import (
     sliders,
 )
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import button, page_of, random_button, switch
+from listing_vibes_app.kit.controls import beside, button, page_of, random_button, switch
 from listing_vibes_app.kit.empty import empty, newer_than_run, unknown
-from listing_vibes_app.kit.gallery import gallery, listing_card, page_url, photo_mosaic
+from listing_vibes_app.kit.gallery import gallery, listing_card, listing_panel, page_url
 from listing_vibes_app.kit.list_options import read_selections
 from listing_vibes_app.kit.spaces import label_of, space_switch
 from listing_vibes_app.server.boundary import boundary
@@ -109,26 +109,41 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
         st.title("Cold start", anchor=False)
         unknown("listing", listing, "Choose a listing", lambda: set_params(listing=None))
         return
-    with st.container(horizontal=True):
-        button("Choose another", "arrow_back", lambda: set_params(listing=None), key="another")
-        button("Change its values", "edit", lambda: start_draft(opened, row))
-    st.title(plain(view.title(row)), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(plain(view.title(row)), anchor=False, width="content")
+        with st.container(horizontal=True, width="content"):
+            button("Choose another", "arrow_back", lambda: set_params(listing=None), key="another")
+            button("Change its values", "edit", lambda: start_draft(opened, row))
     before, after = (int(counts[row]) for counts in event_counts(opened))
-    if before:
-        st.caption(f"This listing is not cold: it had {count(before, 'event')} before training ended.")
-    elif after:
-        st.caption(f"{count(after, 'event')}, all after training ended: the model never saw one of them.")
-    else:
-        st.caption("No user interacted with this listing yet.")
-    photo_mosaic(opened, row)
-    st.markdown(plain("  ·  ".join(f"{label}: {value}" for label, value in view.facts(row, view.headline))))
+    left, right = beside()
+    with left:
+        if before:
+            st.caption(f"This listing is not cold: it had {count(before, 'event')} before training ended.")
+        elif after:
+            st.caption(f"{count(after, 'event')}, all after training ended: the model never saw one of them.")
+        else:
+            st.caption("No user interacted with this listing yet.")
+        listing_panel(opened, row)
+    with right:
+        end = training_end(opened) if after and not before else None
+        show_landing(opened, row, end)
+
+
+def show_landing(opened: OpenRun, row: int, end: int | None) -> None:
+    """Show the first users of a listing, its neighbors and its position on the map.
+
+    Args:
+        end: the end of the training if all events of the listing came later.
+    """
+    view, listing = opened.view, opened.view.ids[row]
     place = opened.run.listing_row.get(listing)
     if place is None:
         newer_than_run()
         return
-    end = training_end(opened) if after and not before else None
     first_users(opened, listing, end, set() if end is None else later_users(opened, row, end))
-    space = space_switch(opened)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        space = space_switch(opened)
+        export = st.container(width="content")
     if space is None:
         return
     vector = opened.run.vectors(space)[place]
@@ -137,9 +152,10 @@ def cold_listing(opened: OpenRun, listing: str) -> None:
         return
     selections = read_selections(opened, "cold")
     placed = Placement(view.title(row), space, vector, rank(opened, selections[0]), place)
-    place_on_map(opened, placed)
     neighbors(opened, placed)
-    as_code(opened, selections)
+    place_on_map(opened, placed)
+    with export:
+        as_code(opened, selections)
 
 
 def later_users(opened: OpenRun, row: int, end: int) -> set[str]:

@@ -46,7 +46,7 @@ def filters_button(opened: OpenRun, row: int | None = None) -> None:
 
         return hold(f"narrow-{field}", value, change) | options
 
-    with st.popover("Filters", icon=":material/filter_list:", width=150):
+    with st.popover("Filters", icon=":material/filter_list:", width=130):
         if money is not None:
             unit = f" ({view.unit(money)})" if view.unit(money) else ""
             left, right = st.columns(2)

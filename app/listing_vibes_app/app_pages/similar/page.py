@@ -1,11 +1,13 @@
 """Similar listings: a listing and its neighbors in a chosen space."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from listing_vibes.insight.selection.filters import NAMES
 from listing_vibes.insight.selection.selection import Selection
@@ -20,7 +22,7 @@ from listing_vibes_app.app_pages.similar.filters import (
 from listing_vibes_app.app_pages.similar.matching import match, same_and_different
 from listing_vibes_app.app_pages.similar.picker import any_listing, choose, picker
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import button, switch
+from listing_vibes_app.kit.controls import beside, button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty, newer_than_run, unknown
 from listing_vibes_app.kit.gallery import (
@@ -30,18 +32,17 @@ from listing_vibes_app.kit.gallery import (
     album,
     gallery,
     listing_card,
+    listing_panel,
     page_url,
-    photo_mosaic,
 )
 from listing_vibes_app.kit.list_options import RULES, clear_rules, list_options, read_selections, score_lines
 from listing_vibes_app.kit.people import selectable_table
 from listing_vibes_app.kit.spaces import label_of, missing_spaces, space_switch
-from listing_vibes_app.server.params import set_params
+from listing_vibes_app.server.params import read_choice, set_params
 from listing_vibes_app.server.photos import cover_url
 from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, rank
 from listing_vibes_app.view.formats import count, numbered, plain, shorten
 
-FACTS = 16  # attributes outside of the expander, so that the neighbors stay in view
 VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
 LEGEND = (
     "✓ the same · ≈ close: numbers within a tenth, years within 5, locations within 2 km, half of a set · no sign: different. "
@@ -64,53 +65,34 @@ def page() -> None:
         else:
             unknown("listing", listing, "Choose a listing", lambda: choose(None))
         return
-    show_query(opened, row)
-    show_neighbors(opened, row)
-
-
-def show_query(opened: OpenRun, row: int) -> None:
-    """Show the query listing with all photos and attributes."""
-    view = opened.view
-    with st.container(horizontal=True, vertical_alignment="center"):
-        button("Choose another", "arrow_back", lambda: choose(None), key="another")
-        any_listing(opened)
-    st.title(plain(view.title(row)), anchor=False)
-    facts, several = view.facts(row), len(view.photos(row)) > 1
-    left, right = (
-        st.columns([3, 2] if several else [2, 3], gap="large") if view.photos(row) else [st.container()] * 2
-    )
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(plain(opened.view.title(row)), anchor=False, width="content")
+        with st.container(horizontal=True, width="content"):
+            button("Choose another", "arrow_back", lambda: choose(None), key="another")
+            any_listing(opened)
+    left, right = beside()
     with left:
-        if not photo_mosaic(opened, row) and view.has_photos:
-            st.caption("This listing has no photo.")
+        listing_panel(opened, row)
     with right:
-        facts_table(facts[:FACTS])
-    if facts[FACTS:]:
-        with st.expander(count(len(facts) - FACTS, "more attribute")):
-            facts_table(facts[FACTS:])
-
-
-def facts_table(facts: list[tuple[str, str]]) -> None:
-    """Show attributes of a listing (label, value with its unit)."""
-    if facts:
-        table = pd.DataFrame([plain(value) for _, value in facts], [plain(label) for label, _ in facts])
-        st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
+        show_neighbors(opened, row)
 
 
 def show_neighbors(opened: OpenRun, row: int) -> None:
     """Draw the controls, then the neighbors."""
-    st.header("What is like it", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-neighbors"):
         space = space_switch(opened)
-        view = switch("Show as", "view", VIEWS, "cards")
-        rules = list_options(opened, users=False, filters=lambda: filters_button(opened, row))
+        show_as = partial(switch, "Show as", "view", VIEWS, "cards")
+        rules = list_options(opened, False, lambda: filters_button(opened, row), show_as)
+        export = st.container(width="content")
     dials = dial_sliders(opened, rules)
     for reason in missing_spaces(opened):
         st.caption(reason)
-    rows = list_neighbors(opened, row, space, view) if space is not None else []
+    view = read_choice("view", list(VIEWS), "cards")
+    rows = list_neighbors(opened, row, space, view, export) if space is not None else []
     new_dial(opened, dials, rows, rules)
 
 
-def list_neighbors(opened: OpenRun, row: int, space: str, view: str) -> list[int]:
+def list_neighbors(opened: OpenRun, row: int, space: str, view: str, export: DeltaGenerator) -> list[int]:
     """Show the neighbors, or why there are none; return their rows."""
     place = opened.run.listing_row.get(opened.view.ids[row])
     if place is None:
@@ -134,7 +116,9 @@ def list_neighbors(opened: OpenRun, row: int, space: str, view: str) -> list[int
     else:
         rows = show_space(opened, row, selections[0], view)
         why_dialog(opened, row, space)
-    as_code(opened, selections)
+        load_more(len(rows))
+    with export:
+        as_code(opened, selections)
     return rows
 
 

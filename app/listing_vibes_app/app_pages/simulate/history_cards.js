@@ -87,6 +87,14 @@ function extend(item, card, data) {
   if (card.marks.length) words.querySelector(".title").after(marks(card))
   if (data.kind === "history") {
     words.append(controls(card, data))
+    item.draggable = true // the buttons do the same from the keyboard
+    item.ondragstart = (event) => event.dataTransfer.setData("text/plain", card.token)
+    item.ondragover = (event) => event.preventDefault()
+    item.ondrop = (event) => {
+      event.preventDefault()
+      const from = listed(data.name).indexOf(event.dataTransfer.getData("text/plain"))
+      if (from >= 0) change(data, card, (events, at) => events.splice(at, 0, ...events.splice(from, 1)))
+    }
     return
   }
   const adder = button("", () => add(data, card.token), `Add ${card.title} to ${data.target}`, "pick")

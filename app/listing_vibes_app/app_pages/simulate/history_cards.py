@@ -48,9 +48,8 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
         cards.append(_card(opened, row, step=f"Event {number}", facts=[]) | place)
     durations = opened.view.has_events and bool(np.isfinite(opened.view.log.duration).any())
     actions = [{"token": quote(action, safe=""), "label": words(action)} for action in market.valid_actions]
-    height = 136 + 34 * bool(actions) + 34 * durations
     data = {"kind": "history", "actions": actions, "durations": durations, "spoken": spoken, "target": ""}
-    _show(opened, f"history-{name}", cards, name, label, "strip", height, data)
+    _show(opened, f"history-{name}", cards, name, label, "grid", 0, data)
 
 
 def choice(
@@ -105,7 +104,7 @@ def _show(
     height: int,
     data: dict[str, Any],
 ) -> None:
-    least = 150 if BOXES[opened.box] < 1 else 170
+    least = 120 if data["kind"] == "history" else 150 if BOXES[opened.box] < 1 else 170
     if opened.view.has_photos:
         height += round(least / BOXES[opened.box])
     usual = {"actions": [], "durations": False, "scoreHelp": "", "examples": None, "most": MOST}

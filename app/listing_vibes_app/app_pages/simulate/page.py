@@ -8,7 +8,6 @@ import streamlit as st
 
 from listing_vibes.insight.selection.histories import MOST
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.run.rules import Rules
 from listing_vibes_app.app_pages.simulate.history import (
     Simulated,
     before,
@@ -21,9 +20,9 @@ from listing_vibes_app.app_pages.simulate.history import (
 from listing_vibes_app.app_pages.simulate.history_cards import choice, history_strip, mark, move_mark
 from listing_vibes_app.app_pages.simulate.sources import add_listings, save_history, start_from
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import button, switch
+from listing_vibes_app.kit.controls import beside, button, load_more, switch
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
-from listing_vibes_app.kit.empty import FALLBACK, empty, popular_rows
+from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.list_options import list_options, nothing_listed, read_selections, score_lines
 from listing_vibes_app.kit.notices import untrained_caption
 from listing_vibes_app.server.params import hold, read_choice, set_params
@@ -37,51 +36,65 @@ SIDES = {"h": "history A", "h2": "history B"}
 def page() -> None:
     """Draw the page."""
     opened = current_run()
-    st.title("Simulate a user", anchor=False)
     if not opened.run.spaces:
+        st.title("Simulate a user", anchor=False)
         empty("There is nothing to compare", "This run has no embedding. Create one with vibes embed.")
         return
-    untrained_caption(opened)
     two = st.query_params.get("two") == "1"
     targets = SIDES if two else {"h": "the history"}
     histories = {name: parse_history(opened, st.query_params.get(name, "")) for name in SIDES}
     remember(opened.name, {name: history.text for name, history in histories.items()})
-    side = toolbar(opened, histories, two)
-    for column, (name, target) in zip(st.columns(len(targets), gap="large"), targets.items(), strict=True):
-        with column:
-            show_history(opened, name, histories[name], target)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title("Simulate a user", anchor=False, width="content")
+        side = toolbar(opened, histories, two)
+    untrained_caption(opened)
     filled = [name for name in targets if histories[name].events]
-    with st.expander("Start from a persona, a real user or a file", expanded=not filled):
+    if not filled:
         start_from(opened, side, targets[side])
-    lists: dict[str, tuple[Selection, pd.DataFrame]] = {}
-    rules = Rules()
-    if filled:
-        with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rules"):
-            rules = list_options(opened, users=True)
-        dials = dial_sliders(opened, rules)
-        selections = read_selections(opened, "simulate")
-        lists = {name: (item, deep_list(opened, item)) for name, item in zip(filled, selections, strict=True)}
-        rows = [
-            row
-            for item, result in lists.values()
-            for _, row in known_rows(opened, result["listing_id"][: item.k])
-        ]
-        new_dial(opened, dials, list(dict.fromkeys(rows)), rules)
-    left, right = st.columns(2, gap="large")  # on a phone the recommendations come first
-    for column, (name, target) in zip((left, right), targets.items(), strict=False):
-        other = lists.get("h2" if name == "h" else "h") if two else None
+        st.header("Or add a listing", anchor=False)
+        add_listings(opened, side, targets[side], histories[side], False)
+        return
+    left, right = beside()
+    with left:
+        for name, target in targets.items():
+            show_history(opened, name, histories[name], target)
+    with right:
+        show_lists(opened, histories, filled, targets)
+        st.header(f"Add to {targets[side]}", anchor=False)
+        add_listings(opened, side, targets[side], histories[side], True)
+        with st.expander("Start from a persona, a real user or a file"):
+            start_from(opened, side, targets[side])
+
+
+def show_lists(
+    opened: OpenRun, histories: dict[str, Simulated], filled: list[str], targets: dict[str, str]
+) -> None:
+    """Show the controls and the recommendations of each history that has events."""
+    with st.container(horizontal=True, vertical_alignment="center", key="labelled-rules"):
+        st.header("Recommended", anchor=False, width="content")
+        rules = list_options(opened, users=True)
+        export = st.container(width="content")
+    dials = dial_sliders(opened, rules)
+    selections = read_selections(opened, "simulate")
+    lists = {name: (item, deep_list(opened, item)) for name, item in zip(filled, selections, strict=True)}
+    rows = [
+        row
+        for item, result in lists.values()
+        for _, row in known_rows(opened, result["listing_id"][: item.k])
+    ]
+    new_dial(opened, dials, list(dict.fromkeys(rows)), rules)
+    for column, name in zip(st.columns(len(filled), gap="large"), filled, strict=True):
+        other = lists.get("h2" if name == "h" else "h")
         with column:
-            recommended(opened, name, histories[name], target, lists.get(name), other, rules)
-    if lists:
-        as_code(opened, [selection for selection, _ in lists.values()])
-    with st.container() if two else right:
-        st.header(f"Add to {targets[side]}" if two else "Add a listing", anchor=False)
-        add_listings(opened, side, targets[side], histories[side], bool(filled))
+            recommended(opened, name, histories[name], targets[name], lists[name], other)
+    load_more(max(min(item.k, len(result)) for item, result in lists.values()))
+    with export:
+        as_code(opened, selections)
 
 
 def toolbar(opened: OpenRun, histories: dict[str, Simulated], two: bool) -> str:
     """Draw the buttons above the histories; return the name of the history that clicks change."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-simulate"):
+    with st.container(horizontal=True, vertical_alignment="bottom", width="content", key="labelled-simulate"):
         button("Undo", "undo", lambda: undo(opened.name), disabled=not can_undo(opened.name))
         side = read_choice("to", list(SIDES), "h") if two else "h"
         is_empty = not histories[side].text
@@ -134,18 +147,13 @@ def recommended(
     name: str,
     history: Simulated,
     target: str,
-    made: tuple[Selection, pd.DataFrame] | None,
+    made: tuple[Selection, pd.DataFrame],
     other: tuple[Selection, pd.DataFrame] | None,
-    rules: Rules,
 ) -> None:
     """Show the recommendations for a history, and mark moves since the last change and listings shared with the other history."""
-    st.header("Recommended" if target == "the history" else f"Recommended for {target}", anchor=False)
     shown: dict[str, Any] = {"name": name, "target": target}
-    if made is None:
-        st.caption(FALLBACK)
-        popular, label = popular_rows(opened, rules=rules), "Popular and recent listings"
-        choice(opened, popular, key=f"popular-{name}", label=label, examples=False, **shown)
-        return
+    if other is not None:
+        st.subheader(capitalize(target), anchor=False)
     selection, result = made
     if result.empty:
         why = "No active listing passes the rules, or every one is in the history already. Take a rule away."

@@ -16,15 +16,16 @@ from listing_vibes_app.app_pages.simulate.history_cards import choice, mark
 from listing_vibes_app.kit.as_code import download
 from listing_vibes_app.kit.controls import SEEDS, page_of, random_button, search_box, shuffle_button
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import matches_line
+from listing_vibes_app.kit.gallery import gallery, listing_card, matches_line
 from listing_vibes_app.server.boundary import describe_error
 from listing_vibes_app.server.params import read_number, set_params
-from listing_vibes_app.server.runs import BY_RUN, OpenRun, embedded, search_index
+from listing_vibes_app.server.runs import BY_RUN, OpenRun, embedded, known_rows, search_index
 from listing_vibes_app.view.formats import count, plain
 from listing_vibes_app.view.history import history_frame
 
 PAGE = 12
 IN_ROW = 3  # personas; a fixed number, so that elements below do not move while they load
+STRIP = 3  # photos of a persona
 LEAST = 3  # events of a random user
 
 
@@ -62,13 +63,23 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
     for start in range(0, len(result), IN_ROW):
         for column, number in zip(st.columns(IN_ROW), range(start, len(result)), strict=False):
             persona = result[number]
-            column.button(
-                plain(persona.name),
-                key=f"persona-{number}",
-                help=plain(_describe_persona(opened, persona)),
-                on_click=lambda persona=persona: set_params(**{name: from_frame(persona.history)}),
-                width="stretch",
-            )
+            rows = [row for _, row in known_rows(opened, persona.history["listing_id"].tail(STRIP))]
+            with column, st.container(border=True):
+                cards = [listing_card(opened, row, facts=[], title="", href="", count=0) for row in rows]
+                gallery(
+                    opened,
+                    cards,
+                    key=f"persona-photos-{number}",
+                    label=f"History of {persona.name}",
+                    least=80,
+                )
+                st.button(
+                    plain(persona.name),
+                    key=f"persona-{number}",
+                    help=plain(_describe_persona(opened, persona)),
+                    on_click=lambda persona=persona: set_params(**{name: from_frame(persona.history)}),
+                    width="stretch",
+                )
     left, right = st.columns(2, gap="large")
     with left:
         if opened.view.has_events:

@@ -78,13 +78,16 @@ def show_history(opened: OpenRun, user: int) -> Known:
     hidden = total - (last_row - first_row)
     if hidden:
         st.caption(f"{hidden:,} events further away are not drawn.")
+    cards, known = (
+        timeline(opened, start, range(first_row, last_row), available),
+        start + available.events - first_row,
+    )
     gallery(
         opened,
-        timeline(opened, start, range(first_row, last_row), available),
+        [*cards[:known][::-1], *cards[known:]],
         key="history",
-        label="History, oldest first",
-        layout="strip",
-        least=150 if opened.view.has_photos else 190,
+        label="History, newest first, then what came later",
+        least=120,
         examples=True,
     )
     return available

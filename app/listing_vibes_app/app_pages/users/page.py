@@ -10,7 +10,7 @@ from listing_vibes.insight.selection.selection import Selection
 from listing_vibes_app.app_pages.users.history import Known, show_history
 from listing_vibes_app.app_pages.users.picker import any_user, choose_user, picker
 from listing_vibes_app.kit.as_code import as_code
-from listing_vibes_app.kit.controls import button
+from listing_vibes_app.kit.controls import beside, button, load_more
 from listing_vibes_app.kit.days import NAME, market_days
 from listing_vibes_app.kit.dials import dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty, popular, to_similar, unknown
@@ -39,11 +39,16 @@ def page() -> None:
     view, user = opened.view, st.query_params.get("user")
     number = view.user_row.get(user) if view.has_events and user is not None else None
     if number is not None:
-        with st.container(horizontal=True):
-            button("Choose another", "arrow_back", lambda: choose_user(None), key="another")
-            any_user(view, 2)
-        st.title(formats.plain(view.user_name(number)), anchor=False)
-        show_recommendations(opened, number, show_history(opened, number))
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.title(formats.plain(view.user_name(number)), anchor=False, width="content")
+            with st.container(horizontal=True, width="content"):
+                button("Choose another", "arrow_back", lambda: choose_user(None), key="another")
+                any_user(view, 2)
+        left, right = beside()
+        with left:
+            known = show_history(opened, number)
+        with right:
+            show_recommendations(opened, number, known)
         return
     st.title("Users", anchor=False)
     if not view.has_events:
@@ -68,10 +73,11 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
         empty(title, why, "Go to the last day", lambda: set_params(**{NAME: last}))
         popular(opened)
         return
-    st.header("Recommended", anchor=False)
     untrained_caption(opened)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-list"):
+    with st.container(horizontal=True, vertical_alignment="center", key="labelled-list"):
+        st.header("Recommended", anchor=False, width="content")
         rules = list_options(opened, users=True)
+        export = st.container(width="content")
     dials = dial_sliders(opened, rules)
     (selection,) = read_selections(opened, "users")
     with st.spinner("Ranking listings …"):
@@ -86,12 +92,11 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
         return
     later = later_listings(opened.view, user, known.events)
     today = later_listings(opened.view, user, known.events, known.of_day)
-    st.markdown(describe_hits(known, {row for _, row in rows}, later, today))
+    st.markdown(describe_hits(known, {row for _, row in rows}, later, today), help=REASONS)
     reasons: list[list[Reason]] = [[] for _ in result.index]
     if opened.run.has_model:  # the explanation is of the model's similarity
         with st.spinner("Leaving out one part at a time …"):
             reasons = explain_list(opened, user, known, selection, result["listing_id"].tolist())
-        st.caption(REASONS)
     lines, meaning = score_lines(opened, selection, result)
     cards = [
         listing_card(
@@ -106,7 +111,9 @@ def show_recommendations(opened: OpenRun, user: int, known: Known) -> None:
     ]
     label = "Recommendations, the best first"
     gallery(opened, cards, key="recommended", label=label, score_help=meaning, examples=True)
-    as_code(opened, [selection])
+    load_more(len(cards))
+    with export:
+        as_code(opened, [selection])
 
 
 def describe_hits(known: Known, shown: set[int], later: set[int], today: set[int]) -> str:
