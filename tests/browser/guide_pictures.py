@@ -48,6 +48,7 @@ def dial_by_cards(page: Page, url: str) -> Image.Image:
     """A dial that is being made of the cards of a list."""
     page.goto(f"{url}/similar?listing={LISTING}&k={CARDS}")
     wait_until_quiet(page)
+    page.get_by_role("button", name="Advanced").click()
     page.get_by_role("button", name="Vibe dial").click()
     page.get_by_label("What to call it").fill("lighter")
     page.get_by_label("What to call it").press("Enter")
@@ -58,7 +59,7 @@ def dial_by_cards(page: Page, url: str) -> Image.Image:
     expect(cards.locator(".photo img.ready")).to_have_count(CARDS)
     page.mouse.move(WIDTH - 1, 0)
     page.wait_for_timeout(1500)
-    top = page.get_by_role("heading", name="What is like it").bounding_box()["y"]
+    top = cards.bounding_box()["y"] - 80
     box = cards.bounding_box()
     whole = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     return whole.crop((0, int(top) - 10, WIDTH, min(whole.height, int(box["y"] + box["height"]) + 15)))

@@ -20,7 +20,9 @@ def test_a_dial_is_made_and_dragged_and_the_list_says_itself_as_code(page, explo
     near = page.get_by_role("list", name="6 neighbors by model, the most alike first")
     plain = run.similar("l05", 6)["listing_id"].tolist()
     assert_listings(near, plain)
+    page.get_by_role("button", name="Advanced").press("Enter")
     page.get_by_role("button", name="Vibe dial").press("Enter")
+    page.keyboard.press("Escape")
     name = page.get_by_label("What to call it")
     name.fill("more rustic")
     name.press("Enter")
@@ -52,7 +54,7 @@ def test_a_dial_is_made_and_dragged_and_the_list_says_itself_as_code(page, explo
     moved = selection(run, page.url)["listing_id"].tolist()
     assert moved != plain
     assert_listings(near, moved)
-    page.get_by_text("As code").click()
+    page.get_by_role("button", name="Export").click()
     expect(
         page.get_by_text('"dial": ', exact=False).or_(page.get_by_text("dial=", exact=False)).first
     ).to_be_visible()
@@ -68,7 +70,9 @@ def test_cards_are_chosen_by_keyboard_and_faster_than_the_page_answers(page, exp
     run = Run.open(explorer.run)
     page.goto("/users?user=u1&at=4&k=6")
     wait_until_quiet(page)
+    page.get_by_role("button", name="Advanced").press("Enter")
     page.get_by_role("button", name="Vibe dial").press("Enter")
+    page.keyboard.press("Escape")
     listed = page.get_by_role("list", name="Recommendations, the best first")
     more = listed.get_by_role("button", name="More like")
     expect(more).to_have_count(6)

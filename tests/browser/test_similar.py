@@ -35,12 +35,9 @@ def test_from_the_overview_to_neighbors_and_back(page, explorer):
     expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
     expect(page).to_have_url(f"{explorer.url}/similar?listing=l05")
     photos = page.get_by_role("list", name="Photos of this listing")
-    wide = page.viewport_size["width"] > 640  # on a phone the first photo is alone
-    assert photos.locator(".photo:visible").count() == (2 if wide else 1)
-    hero = photos.locator(".photo").first
-    assert hero.locator("img").evaluate("image => getComputedStyle(image).objectFit") == "cover"
-    bottoms = [box.bounding_box() for box in (hero, photos)]
-    assert bottoms[0]["y"] + bottoms[0]["height"] <= bottoms[1]["y"] + bottoms[1]["height"]
+    assert photos.locator(".photo").count() == 1
+    top = near(page).bounding_box()["y"]  # on a wide screen the neighbors stand beside the listing
+    assert (top < photos.bounding_box()["y"] + 200) == (page.viewport_size["width"] > 640)
     expected = run.similar("l05")["listing_id"].tolist()
     assert_listings(near(page), expected)
     assert_photos(page, near(page), covers(expected), PHOTOS)
@@ -95,11 +92,11 @@ def test_links_keyboard_search_and_line_up(page, explorer):
 def test_all_photos_are_seen_large_and_why_is_a_link(page, explorer):
     page.goto("/similar?listing=l05")
     wait_until_quiet(page)
-    page.get_by_role("list", name="Photos of this listing").get_by_role("button").nth(1).click()
+    page.get_by_role("list", name="Photos of this listing").get_by_role("button").click()
     box = page.get_by_role("dialog", name="Photos")
-    expect(box.get_by_role("img", name="Photo 2 of 2 of Home 5")).to_be_visible()
+    expect(box.get_by_role("img", name="Photo 1 of")).to_be_visible()
     page.keyboard.press("ArrowRight")
-    expect(box).to_contain_text("1 of 2")
+    expect(box).to_contain_text("2 of 2")
     page.keyboard.press("Escape")
     album = near(page).get_by_role("button", name="See all 2 photos").first
     album.click()

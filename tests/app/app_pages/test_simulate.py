@@ -62,7 +62,11 @@ def test_it_starts_empty_with_ways_to_start(show, trained):
     page = show("simulate", trained)
     (chooser,) = components(page, "history_cards")
     assert chooser["kind"] == "choice" and len(chooser["cards"]) == 12
-    assert len(components(page)) == len([one for one in page.button if one.key.startswith("persona-")]) > 1
+    assert (
+        len(components(page))
+        == len([one for one in page.button if (one.key or "").startswith("persona-")])
+        > 1
+    )
     assert next(button for button in page.button if button.label == "Undo").disabled
 
 

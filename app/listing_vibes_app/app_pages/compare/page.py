@@ -3,6 +3,7 @@
 import streamlit as st
 
 from listing_vibes_app.app_pages.compare.ablation import show_ablation
+from listing_vibes_app.app_pages.compare.game import show_game
 from listing_vibes_app.app_pages.compare.probes import show_probes
 from listing_vibes_app.app_pages.compare.queries import show_queries
 from listing_vibes_app.app_pages.compare.runs import two_runs
@@ -16,6 +17,7 @@ PARTS = {
     "ablation": "Each part's worth",
     "runs": "Two runs",
     "photos": "What photos know",
+    "game": "Beat the model",
 }
 
 
@@ -31,6 +33,8 @@ def page() -> None:
             parts_of_the_method(opened)
         case "photos":
             show_probes(opened)
+        case "game":
+            show_game(opened)
         case _:
             show_queries(opened)
 
