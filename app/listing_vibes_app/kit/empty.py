@@ -10,8 +10,6 @@ from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import plain
 
-FALLBACK = "There is no history to go by, so these are popular and recent listings."
-
 
 def empty(
     title: str,
@@ -46,15 +44,10 @@ def to_similar() -> None:
     st.page_link(page_file("similar"), label="Go to similar listings", icon=":material/grid_view:")
 
 
-def popular_rows(opened: OpenRun, **options: Any) -> list[int]:
-    """Return the market rows of the recommendations for an empty history; `options` are those of `Run.recommend`."""
-    result = opened.run.recommend([], **options)
-    return [row for _, row in known_rows(opened, result["listing_id"])]
-
-
 def popular(opened: OpenRun) -> None:
     """Show popular and recent listings."""
     st.header("Recommended", anchor=False)
-    st.caption(FALLBACK)
-    cards = [listing_card(opened, row) for row in popular_rows(opened)]
+    st.caption("There is no history to go by, so these are popular and recent listings.")
+    rows = known_rows(opened, opened.run.recommend([])["listing_id"])
+    cards = [listing_card(opened, row) for _, row in rows]
     gallery(opened, cards, key="popular", label="Popular and recent listings")

@@ -15,14 +15,13 @@ from listing_vibes_app.server.runs import OpenRun, run_params
 from listing_vibes_app.view.formats import count, plain, shorten
 from listing_vibes_app.view.photo_box import BOXES
 
-MOSAIC = 320  # pixels high
 FACT = 60  # characters of a value on a card
 SHORT = 24  # characters of a value in the line of a listing
 EXAMPLE_BUTTONS = 36  # pixels that they take on a card
 #: URL parameter and label of each side of a style direction in the form.
 SIDES = {"more": "More like these", "less": "Less like those"}
 MAKING = "new-dial"  # the parameter while the form of a style direction is open
-Layout = Literal["grid", "strip", "mosaic"]
+Layout = Literal["grid", "strip"]
 _component = component(__file__, GALLERY_HTML, *GALLERY[:-1])
 
 
@@ -128,8 +127,7 @@ def gallery(
 
     Args:
         label: description of the list for screen readers.
-        layout: rows that wrap, one row to scroll, or one large photo with smaller ones next to it. The latter two have
-            a fixed height, so that elements below do not move.
+        layout: rows that wrap, or one row to scroll, which has a fixed height, so that elements below do not move.
         photos: whether cards have a photo box; None: if the market has photos.
         least: smallest width of a card in pixels; a phone shows two cards in a row.
         examples: whether cards have buttons that make them examples of a style direction.
@@ -137,7 +135,7 @@ def gallery(
     photos = opened.view.has_photos if photos is None else photos
     marks = example_marks() if examples else None
     dividers = any(card.divider for card in cards)
-    height = MOSAIC
+    height = 0
     if layout == "strip":  # photo, two lines of title, the line above it, the most facts, and the scroll bar
         lines = max((len(card.facts) for card in cards), default=0)
         height = round(least / BOXES[opened.box]) * photos + 24 * dividers + 120 + 20 * lines

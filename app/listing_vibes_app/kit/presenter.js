@@ -268,7 +268,7 @@ export default function ({ parentElement, data }) {
   }
   const shortcuts = {
     j: () => walk(1), k: () => walk(-1), a: add, p: pin, d: edit, f: present, "?": help,
-    " ": () => focused()?.querySelector(".album, button.body")?.click() ?? false,
+    " ": () => focused()?.querySelector(".album")?.click() ?? false,
   }
   const key = (event) => {
     if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {

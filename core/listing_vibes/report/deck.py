@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,6 +24,7 @@ from listing_vibes.insight.disagreements import usual_baseline
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
+from listing_vibes.report.looks import BOX
 from listing_vibes.report.measured import ablation, quality, slices_of
 from listing_vibes.report.text import describe_limits, describe_method, not_measured
 from listing_vibes.report.views import Runs, view_of
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 MOST = 60  # slides
 LARGEST = 5_000_000  # bytes of a deck
 SIZES = (320, 200, 120)  # pixels of a photo's longer side: the first with which a deck is small enough
+SHAPES = (2 / 3, 3 / 2)  # the narrowest and the widest box of photos
 LEAD = 2.5  # times as large is the photo that others are compared with
 #: Where a deck holds the list of its slides.
 _SLIDES = re.compile(r'<script type="application/json" id="slides">(.*?)</script>', re.DOTALL)
@@ -123,9 +126,12 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None) -> str:
     slides = ready_deck(run) if slides is None else slides
     metrics = run.metrics or {}
     script = (Path(__file__).parent / "templates" / "deck.js").read_text(encoding="utf-8")
+    views = [view_of(runs, slide.url) for slide in slides]
+    shapes = [photo.shape for view in views for photo in view.photos] or [BOX]
     content = {
         "head": _head(run),
-        "slides": [(slide, view_of(runs, slide.url)) for slide in slides],
+        "slides": list(zip(slides, views, strict=True)),
+        "box": round(min(max(median(shapes), SHAPES[0]), SHAPES[1]), 2),
         "quality": (quality(metrics) if metrics.get("results") else None) or not_measured(run),
         "method": describe_method(run.manifest.settings if run.has_model else None, metrics),
         "limits": describe_limits(run),

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 DOTS = 4000  # maximum number of dots of the map
 SMALL = 320  # pixels of the longer side of a photo
-FILLS = (0.75, 1.33)  # a photo fills a 4:3 box if its shape differs by at most this factor
+BOX, FILLS = (
+    4 / 3,
+    1.33,
+)  # shape of a box without photos; factor up to which a photo of another shape fills its box
 SEED = 0
 
 
@@ -53,13 +56,17 @@ class Photo:
         return None if small is None else data_address(small.read_bytes())
 
     @property
-    def fills(self) -> bool:
-        """Return whether the cover nearly has the shape of a box of 4:3, so that cropping loses little."""
+    def shape(self) -> float:
+        """Return the width of the cover divided by its height; that of `BOX` if there is no readable cover."""
         small = self._thumbnail(SMALL)
         if small is None:
-            return False
+            return BOX
         with Image.open(small) as image:
-            return FILLS[0] < image.width / image.height / (4 / 3) < FILLS[1]
+            return float(image.width / image.height)
+
+    def fills(self, box: float) -> bool:
+        """Return whether the cover nearly has the shape of a box, so that cropping loses little."""
+        return 1 / FILLS < self.shape / box < FILLS
 
     def _thumbnail(self, size: int) -> Path | None:
         cover = None if self.market is None else self.market.cover.get(self.listing)

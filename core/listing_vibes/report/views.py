@@ -84,10 +84,10 @@ class View:
     is_wall: bool = False
 
     @property
-    def has_photos(self) -> bool:
-        """Return whether any listing has a cover."""
+    def photos(self) -> list[Photo]:
+        """Return the listings of the strips that have a cover."""
         photos = [photo for column in self.columns for strip in column for photo in strip.photos]
-        return any(photo.market is not None and photo.listing in photo.market.cover for photo in photos)
+        return [photo for photo in photos if photo.market is not None and photo.listing in photo.market.cover]
 
 
 def view_of(runs: Runs, url: str) -> View:

@@ -1,4 +1,4 @@
-// Listing cards: a grid, a strip to scroll, or a mosaic of one listing's photos. `data.extend` adds elements to a card.
+// Listing cards: a grid, or a strip to scroll. `data.extend` adds elements to a card.
 function words(card, data) {
   const all = element("div", "words")
   if (card.step) all.append(element("p", "step", card.step))
@@ -54,20 +54,16 @@ function reasons(card) {
   return list
 }
 
-function build(card, data, place, root, list) {
+function build(card, data, root, list) {
   const item = element("li", `card ${card.tone}`)
-  const whole = data.layout === "mosaic"
   if (data.dividers) item.append(element("p", "divider", card.divider))
-  const body = card.href && !data.extend ? link(card, "body") : element(whole ? "button" : "div", "body")
+  const body = card.href && !data.extend ? link(card, "body") : element("div", "body")
   const album = card.photos.map((address, number) => ({ photo: address, alt: `Photo ${number + 1} of ${card.title}` }))
   if (data.photos) body.append(photo(album.length ? { ...card, count: 0 } : card))
   const text = words(card, data)
   if (text.childElementCount) body.append(text)
   item.append(body)
-  if (whole) {
-    body.type = "button"
-    body.addEventListener("click", () => openLightbox(root, data.cards, place))
-  } else if (album.length) {
+  if (album.length) {
     const [label, all] = album.length === 1 ? ["1 photo", "the photo"] : [`${album.length} photos`, `all ${album.length} photos`]
     item.append(button(label, () => openLightbox(root, album, card.start), `See ${all} of ${card.title}`, "album"))
   }
@@ -80,7 +76,7 @@ function build(card, data, place, root, list) {
 }
 
 // The data of a card as text, to detect changes.
-const keyOf = (list, card, place) => list.frame + JSON.stringify(card) + (list.classList.contains("mosaic") ? place : "")
+const keyOf = (list, card) => list.frame + JSON.stringify(card)
 const photoOf = (card) => (card.photo ? [card.photo, card.count, card.photos.length].join(" ") : "")
 
 // Draws the changes: an unchanged card keeps its node, and a card with the same photo keeps the photo's element.
@@ -88,7 +84,7 @@ function draw(list, data, root) {
   const { cards, ...around } = data
   list.frame = JSON.stringify(around)
   const old = new Map([...list.children].map((node) => [node.key, node]))
-  const keys = cards.map((card, place) => keyOf(list, card, place))
+  const keys = cards.map((card) => keyOf(list, card))
   const same = keys.map((key) => {
     const node = old.get(key)
     old.delete(key)
@@ -97,7 +93,7 @@ function draw(list, data, root) {
   const photos = new Map([...old.values()].map((node) => [node.photo, node]))
   const nodes = cards.map((card, place) => {
     if (same[place]) return same[place]
-    const node = Object.assign(build(card, data, place, root, list), { key: keys[place], photo: photoOf(card) })
+    const node = Object.assign(build(card, data, root, list), { key: keys[place], photo: photoOf(card) })
     const spare = data.photos && node.photo && photos.get(node.photo)
     photos.delete(node.photo)
     if (spare) node.querySelector(".photo").replaceWith(spare.querySelector(".photo"))
