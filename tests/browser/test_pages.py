@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 from browser.mapped import write_map
 from browser.measured import forget_measured, write_measured
 from browser.seeing import troubles, turn, wait_until_quiet
+from listing_vibes.insight.beats import five_beats
+from listing_vibes.run.run import Run
 
 PATHS = [
     "/",
@@ -59,6 +61,23 @@ def test_nothing_serious_and_nothing_too_wide(page, filled, path):
     assert ground == "rgb(20, 25, 27)"
     found += troubles(page, f"{path} dark", runOnly={"type": "rule", "values": ["color-contrast"]})
     assert not found, "\n".join(found)
+
+
+def test_home_is_light_and_its_beats_are_links(page, explorer, filled):
+    responses = []
+    page.on("response", lambda response: responses.append(response))
+    page.goto("/")
+    wait_until_quiet(page)
+    page.wait_for_load_state("networkidle")
+    beats = page.locator(".beat")
+    expect(beats).to_have_count(len(five_beats(Run.open(explorer.run))))
+    assert not [one.url for one in responses if "PlotlyChart" in one.url or "DataFrame" in one.url]
+    assert sum(int(one.headers.get("content-length", 0)) for one in responses) < 4_000_000
+    beats.nth(1).get_by_role("heading").get_by_role("link").click()
+    expect(beats).to_have_count(1)
+    expect(page).to_have_url(f"{explorer.url}/?beat=similar")
+    beats.get_by_role("link", name="Why are they alike?").click()
+    page.wait_for_url("**/similar?listing=*")
 
 
 def test_a_chart_has_exact_values_a_png_and_the_colors_of_the_theme(page, explorer, filled):

@@ -61,7 +61,7 @@ function bars(rows) {
 
 export default function ({ data, parentElement }) {
   const beat = parentElement.querySelector(".beat")
-  beat.className = `beat ${data.key}`
+  beat.className = `beat ${data.key} ${data.ratio < 1 ? "portrait" : ""}`
   beat.style.setProperty("--box", data.box)
   beat.style.setProperty("--ratio", data.ratio)
   const head = element("header")

@@ -27,7 +27,7 @@ def page() -> None:
         show_beats(opened, only)
     warm(opened, "lists", lambda opened: opened.run.recommend(opened.run.listing_ids[:1], k=1))
     if only:
-        button("All of it", "arrow_back", lambda: set_params(beat=None), key="all-beats")
+        button("Show all", "arrow_back", lambda: set_params(beat=None), key="all-beats")
         return
     if not details:
         button("Details", "expand_more", lambda: set_params(details=1), key="details")
