@@ -154,7 +154,6 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
             _table("queries.parquet", user_id=["a"], at=[1], target=["b"], **{"rank of model": ["first"]})
         ],
         "pushes.parquet": [_table("pushes.parquet", x=[1])],
-        "train.jsonl": [_text("train.jsonl", '{"step": [], "validation recall@30": {}}\n[1]\n3\n')],
     }.items()
     for number, damage in enumerate(damages)
 }
@@ -165,7 +164,6 @@ def read_all(path: Path) -> None:
     from listing_vibes.ablation.table import read_ablation
     from listing_vibes.insight.map.vibe_map import read_map
     from listing_vibes.insight.rankings import load_rankings
-    from listing_vibes.report.measured import training
     from listing_vibes.run.fits import load_fits
     from listing_vibes.run.run import Run
 
@@ -175,4 +173,4 @@ def read_all(path: Path) -> None:
     if run.has_model:
         run.recommend(run.log.users[0], 3)
     _ = run.metrics, run.pushes, run.transferred, load_fits(path), read_map(run), load_rankings(run)
-    _ = read_ablation(path / "ablation.parquet"), training(run)
+    _ = read_ablation(path / "ablation.parquet")

@@ -16,7 +16,6 @@ from listing_vibes.ablation.table import COLUMNS, read_ablation
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.market.documents import read_json
-from listing_vibes.report.measured import training
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import load_fits
 from listing_vibes.run.manifest import Manifest
@@ -113,7 +112,6 @@ for _name, _read, _seed in (
     ("queries.parquet", lambda run: _opened(run, load_rankings), lambda: _table("queries")),
     ("pushes.parquet", lambda run: _opened(run, lambda one: one.pushes), lambda: _table("pushes")),
     ("ablation.parquet", lambda run: read_ablation(run / "ablation.parquet"), lambda: _table("ablation")),
-    ("train.jsonl", lambda run: _opened(run, training), lambda: _file("train.jsonl")),
     ("vocabulary.json", _answers, lambda: _file("vocabulary.json")),
     ("model.safetensors", _answers, lambda: _file("model.safetensors")),
     ("prepared.safetensors", _answers, lambda: _file("prepared.safetensors")),
