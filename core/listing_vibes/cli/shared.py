@@ -135,12 +135,13 @@ def show(
     space: str | None = None,
 ) -> None:
     """Print a list, or the reason why it is empty, see `explain_empty`."""
-    from listing_vibes.run.describe import describe_listings, explain_empty, table
+    from listing_vibes.run.describe import describe_listings, explain_empty
+    from listing_vibes.tables import render_table
 
     if as_json:
         rows = results.drop(columns="title", errors="ignore").to_dict("records")
         typer.echo(json.dumps([row | results.attrs for row in rows]))
     elif len(results):
-        typer.echo(table(describe_listings(run, results)))
+        typer.echo(render_table(describe_listings(run, results)))
     else:
         typer.echo(explain_empty(run, rules, at, for_users, space))

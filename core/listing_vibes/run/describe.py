@@ -21,7 +21,6 @@ from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.rules import Rules
 from listing_vibes.scoring.late_interaction import LateInteraction
-from listing_vibes.tables import render_table
 from listing_vibes.words import cut
 
 
@@ -158,8 +157,3 @@ def _short(value: Any, grouped: bool) -> str:
     return cut(
         printable(str(value)), 48
     )  # Cells come from users, so control characters must not reach the terminal.
-
-
-def table(frame: pd.DataFrame) -> str:
-    """Return the frame as text with aligned columns."""
-    return render_table(frame) if len(frame) else "No listing found."

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,18 +18,10 @@ from listing_vibes.errors import VibesError, needs
 ID, VECTOR = "listing_id", "vector"
 COLLECTION = "listings"
 CHUNK = 2000  # listings per request; a server accepts at most 64 MiB
-QUERIES = 256  # queries per request
-
-
-class SearchResult(NamedTuple):
-    """The nearest listings of each query, best first."""
-
-    ids: np.ndarray  # (B, k) object: str, None where there are fewer
-    scores: np.ndarray  # (B, k) float32, cosine; -inf where there are fewer
 
 
 class MilvusStore:
-    """Listings of one space, with id, L2-normalized vector and attributes for filters.
+    """Listings of one space, with id, L2-normalized vector and attributes for filters, which are searched by Milvus's own clients.
 
     Readers of Milvus see each change immediately, so `save` only flushes it. Attributes are dynamic fields, so that the server can
     filter by any text, number or flag.
@@ -77,10 +69,6 @@ class MilvusStore:
                 f"The vectors of '{collection}' at {place} are {result} wide, not {width}; give another collection."
             )
         return cls(client, collection, result)
-
-    def __len__(self) -> int:
-        with _milvus_errors("Milvus"):
-            return int(self._client.query(self._collection, output_fields=["count(*)"])[0]["count(*)"])
 
     def ids(self) -> list[str]:
         """Return the ids of all listings, in no order."""
@@ -131,39 +119,6 @@ class MilvusStore:
                 # Quoted as JSON, since the library does not escape quotes in ids.
                 subset = json.dumps(list(ids[start : start + CHUNK]), ensure_ascii=False)
                 self._client.delete(self._collection, filter=f"{ID} in {subset}")
-
-    def search(self, queries: np.ndarray, k: int, filter: str = "") -> SearchResult:
-        """Return the `k` nearest listings of each query by cosine.
-
-        Args:
-            queries: (B, width) float32, L2-normalized.
-            filter: a Milvus expression that a listing must fulfill, such as `kind == "flat" and price < 300`, which is applied before
-                the search.
-
-        Raises:
-            VibesError: the queries have another width, or the expression is invalid.
-        """
-        queries = np.ascontiguousarray(queries, np.float32)
-        if queries.ndim != 2 or queries.shape[1] != self.width:
-            raise VibesError(
-                f"The store is searched by vectors (B, {self.width}), not {queries.shape}; use vectors of its space."
-            )
-        ids = np.full((len(queries), k), None, object)
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        for start in range(0, len(queries), QUERIES):
-            with _milvus_errors("Milvus"):
-                answers = self._client.search(
-                    self._collection,
-                    data=list(queries[start : start + QUERIES]),
-                    limit=k,
-                    filter=filter,
-                    anns_field=VECTOR,
-                    search_params={"metric_type": "IP"},
-                )
-            for row, hits in enumerate(answers, start=start):
-                ids[row, : len(hits)] = [hit[ID] for hit in hits]
-                scores[row, : len(hits)] = [hit["distance"] for hit in hits]
-        return SearchResult(ids, scores)
 
     def save(self) -> None:
         """Flush all changes to Milvus's disk."""

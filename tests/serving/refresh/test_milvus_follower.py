@@ -1,5 +1,6 @@
 """A vector store that follows a run through its refreshes: what is live, at the price of what differs."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers.copies import copied
+from helpers.milvus import search_collection
 from helpers.newcomers import new_events, new_listings
 from listing_vibes.cli import app
 from listing_vibes.errors import VibesError
@@ -34,13 +36,13 @@ def test_a_store_loses_what_the_run_has_no_more(trained, tmp_path):
     before.upsert(["sold long ago", trained.listing_ids[ended]], vectors[is_active][:2])
     before.save()
     put, out = MilvusFollower(place).follow(trained)
-    assert out == 2 and len(read_store(place)) == put == is_active.sum()
+    assert out == 2 and len(read_store(place).ids()) == put == is_active.sum()
 
 
 def test_the_command_fills_a_collection_and_a_folder_is_refused(trained, tmp_path):
     command = ["export", str(trained.path), "--milvus"]
     done = CliRunner().invoke(app, [*command, str(tmp_path / "a.db")])
-    assert f"{len(read_store(tmp_path / 'a.db')):,} vectors" in done.stdout
+    assert f"{len(read_store(tmp_path / 'a.db').ids()):,} vectors" in done.stdout
     failed = CliRunner().invoke(app, [*command, str(tmp_path / "folder")])
     assert isinstance(failed.exception, VibesError)
 
@@ -54,7 +56,7 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
     follower = MilvusFollower(tmp_path / "store.db")
     put, _ = follower.follow(Run.open(run.path))
     is_live = run.catalogue.live(run.after_last_event)
-    assert put == is_live.sum() == len(read_store(tmp_path / "store.db")) < len(run.listing_ids)
+    assert put == is_live.sum() == len(read_store(tmp_path / "store.db").ids()) < len(run.listing_ids)
 
     at = run.market.events[C.TIMESTAMP].max()
     alive = run.market.listings[is_live]
@@ -73,12 +75,11 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
 
     opened = Run.open(run.path)
     now = opened.catalogue.live(opened.after_last_event) & opened.index("model").known
-    read = read_store(tmp_path / "store.db")
-    assert len(read) == now.sum()
+    assert len(read_store(tmp_path / "store.db").ids()) == now.sum()
     queries = opened.vectors("model")[[0, -1]]
     rows, scores = opened.index("model").search(queries, 10, now)
-    found = read.search(queries, 10)
-    assert found.ids.tolist() == np.array(opened.listing_ids, object)[rows].tolist()
-    np.testing.assert_allclose(found.scores, scores, atol=1e-5)
-    cheap = read.search(queries, 1, "price == 5.0")
-    assert cheap.ids[0, 0] == alive[C.LISTING].iloc[1]
+    search = partial(search_collection, tmp_path / "store.db", "listings_model", queries)
+    ids, found = search(10)
+    assert ids.tolist() == np.array(opened.listing_ids, object)[rows].tolist()
+    np.testing.assert_allclose(found, scores, atol=1e-5)
+    assert search(1, "price == 5.0")[0][0, 0] == alive[C.LISTING].iloc[1]

@@ -15,7 +15,7 @@ from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.audience import Audience
 from listing_vibes.insight.launch.drafts import Draft, single_changes
 from listing_vibes.progress import Report
-from listing_vibes.run.describe import describe_listings, table
+from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
 from listing_vibes.search.index import best
@@ -127,7 +127,7 @@ class Launch:
             f"Among the first {self.k} of {len(self.audience):,} of {count(self.users, 'user')} ({share:.1%}){median}.",
             "",
             "The active listings nearest to it:",
-            table(describe_listings(run, self.competitors)),
+            render_table(describe_listings(run, self.competitors)),
         ]
         if self.changes is not None and len(self.changes):
             labels = {item.name: item.label for item in run.market.attributes}
