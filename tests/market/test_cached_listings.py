@@ -1,5 +1,6 @@
-"""The checked listings of a large market are kept, and are the same as those that are read anew."""
+"""The cached listings of a large market are the same as those that are read again."""
 
+import copy
 import os
 import shutil
 
@@ -12,29 +13,18 @@ from listing_vibes.market.cached_listings import FILE
 from listing_vibes.market.market import Market
 
 
-@pytest.fixture(autouse=True)
-def few(monkeypatch):
-    monkeypatch.setattr(cached_listings, "FEWEST", 3)
-
-
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
     """A market with every kind of column, missing cells, defects and an excluded column."""
+    monkeypatch.setattr(cached_listings, "FEWEST", 3)
     homes = pd.DataFrame(
         {
-            "listing_id": ["a", "b", "c", "d"],
-            "title": ["Loft", None, "Häuschen", "Hut"],
-            "kind": ["flat", "flat", None, "house"],
-            "rooms": ["2", "3", "many", "4"],
-            "pets": ["yes", "no", "maybe", None],
-            "amenities": ["wifi|sauna", None, "", "lift|wifi"],
-            "tags": ["x|y", "y|z", "x|z", "z|x"],
-            "latitude": [48.1, 48.2, np.nan, 148.0],
-            "longitude": [11.5, 11.6, 11.7, 11.8],
-            "published_at": ["2024-01-01", "someday", None, "2024-01-02"],
-            "host": ["u", "v", "w", "x"],
+            "listing_id": ["a", "b", "c", "d"], "title": ["Loft", None, "Häuschen", "Hut"], "kind": ["flat", "flat", None, "house"],
+            "rooms": ["2", "3", "many", "4"], "pets": ["yes", "no", "maybe", None], "amenities": ["wifi|sauna", None, "", "lift|wifi"],
+            "tags": ["x|y", "y|z", "x|z", "z|x"], "latitude": [48.1, 48.2, np.nan, 148.0], "longitude": [11.5, 11.6, 11.7, 11.8],
+            "published_at": ["2024-01-01", "someday", None, "2024-01-02"], "host": ["u", "v", "w", "x"],
         }
-    )
+    )  # fmt: skip
     homes.to_csv(tmp_path / "listings.csv", index=False)
     (tmp_path / "market.toml").write_text(
         'title = "title"\nexcluded = ["host"]\n[attributes.amenities]\nkind = "multi"\n[attributes.tags]\nkind = "multi"\n'
@@ -45,90 +35,66 @@ def folder(tmp_path):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """How often the listings were read and checked."""
-    asked, check = [], market.listings_table
-
-    def listings_table(*given):
-        asked.append(given)
-        return check(*given)
-
-    monkeypatch.setattr(market, "listings_table", listings_table)
-    return asked
+    """How often the listings were read and validated."""
+    calls, validate = [], market.listings_table
+    monkeypatch.setattr(market, "listings_table", lambda *given: calls.append(given) or validate(*given))
+    return calls
 
 
-def same(one: Market, other: Market) -> None:
-    pd.testing.assert_frame_equal(one.listings, other.listings)
-    assert one.attributes == other.attributes
-    assert [str(defect) for defect in one.defects] == [str(defect) for defect in other.defects]
-    for mine, theirs in zip(one.defects, other.defects, strict=True):
-        assert (mine.rows is None) == (theirs.rows is None)
-        assert mine.rows is None or (mine.rows == theirs.rows).all()
+def assert_same(first: Market, second: Market) -> None:
+    pd.testing.assert_frame_equal(first.listings, second.listings)
+    assert first.attributes == second.attributes and first.defects == second.defects
+    for one, other in zip(first.defects, second.defects, strict=True):
+        assert (one.rows is None) == (other.rows is None) and (
+            one.rows is None or (one.rows == other.rows).all()
+        )
 
 
-def test_what_is_kept_is_what_was_read(folder, reads):
+def test_cached_listings_are_those_that_were_read_and_sets_are_built_on_demand(folder, reads):
     first, again = Market.open(folder), Market.open(folder)
-    assert len(reads) == 1 and (folder / ".cache" / FILE).is_file()
-    same(first, again)
-    assert len(first.defects) >= 3
+    assert len(reads) == 1 and (folder / ".cache" / FILE).is_file() and len(first.defects) >= 3
+    assert "listings" in vars(first) and "listings" not in vars(again)
+    assert set(again.plain) == set(first.listings) - {"amenities", "tags"}
+    assert again.listing_row == {"a": 0, "b": 1, "c": 2, "d": 3} and "4 listings" in repr(again)
+    assert again.column("kind")[3] == "house" and "listings" not in vars(again)
+    assert again.column("tags")[0] == ["x", "y"] and again.listings is again.plain
+    assert_same(first, again)
+    assert_same(first, copy.deepcopy(Market.open(folder)))
     assert again.listings["amenities"].tolist() == [["wifi", "sauna"], None, None, ["lift", "wifi"]]
-    again.listings.loc[0, "longitude"] = 1.0  # it is nobody else's
+    again.listings.loc[0, "longitude"] = 1.0  # changes no other object
     again.listings["tags"][0].append("more")
-    same(first, Market.open(folder))
-
-
-def test_sets_are_made_once_somebody_asks_for_them(folder, monkeypatch):
-    Market.open(folder)
-    made, cells = [], cached_listings._cells
-
-    def counted(column):
-        made.append(column)
-        return cells(column)
-
-    monkeypatch.setattr(cached_listings, "_cells", counted)
-    opened = Market.open(folder)
-    assert opened.plain.columns.tolist() == [
-        name for name in Market.open(folder).listings.columns if name not in ("amenities", "tags")
-    ]
-    made.clear()
-    assert opened.listing_row == {"a": 0, "b": 1, "c": 2, "d": 3} and "4 listings" in repr(opened)
-    assert opened.live_interval()[0].shape == (4,) and opened.column("kind")[3] == "house" and not made
-    assert opened.column("tags")[0] == ["x", "y"]
-    assert opened.listings is opened.listings is opened.plain
-    assert len(made) == 2  # one a column
+    assert_same(first, Market.open(folder))
+    with pytest.raises(AttributeError, match="'homes'"):
+        again.homes  # noqa: B018
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["listings.csv", "market.toml"])
-def test_a_changed_file_is_read_anew(folder, reads, file):
+def test_a_changed_file_is_read_again(folder, reads, file):
     Market.open(folder)
     path = folder / file
-    was = path.stat()
+    status = path.stat()
     path.write_text(path.read_text().replace("sauna", "sofas").replace("Rooms, all", "Rooms, now"))
-    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))  # as large and as old as before
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # as large and as old as before
     again = Market.open(folder)
-    assert len(reads) == 2
-    told = "sofas" in again.listings["amenities"][0], again.attributes[2].label == "Rooms, now"
-    assert told == (file == "listings.csv", file == "market.toml")
-    same(again, Market.open(folder))
+    changed = "sofas" in again.listings["amenities"][0], again.attributes[2].label == "Rooms, now"
+    assert changed == (file == "listings.csv", file == "market.toml")
+    assert_same(again, Market.open(folder))
     assert len(reads) == 2
 
 
 @pytest.mark.slow
-def test_a_damaged_file_is_made_anew(folder, reads):
-    whole = Market.open(folder)
-    path = folder / ".cache" / FILE
+def test_a_damaged_cache_is_written_again(folder, reads):
+    original, path = Market.open(folder), folder / ".cache" / FILE
     good = path.read_bytes()
-    broken = [good[: len(good) // 2], b"", b"ARROW1" + bytes(100), good.replace(b'"names"', b'"nomes"')]
-    for count, bad in enumerate(broken, 2):
+    damaged = [good[: len(good) // 2], b"", b"ARROW1" + bytes(100), good.replace(b'"names"', b'"nomes"')]
+    for count, bad in enumerate(damaged, 2):
         path.write_bytes(bad)
-        same(whole, Market.open(folder))
-        assert len(reads) == count
-        assert path.read_bytes() == good
+        assert_same(original, Market.open(folder))
+        assert len(reads) == count and path.read_bytes() == good
 
 
-def test_a_state_of_the_tables_is_kept_as_well_and_is_that_of_the_market_that_gets_it(
-    folder, reads, tmp_path_factory
-):
+def test_another_version_of_the_tables_is_cached_too(folder, reads, tmp_path_factory):
     state = tmp_path_factory.mktemp("state")
     for name in ("market.toml", "listings.csv"):
         (state / name).write_text((folder / name).read_text().replace("sauna", "sofas"))
@@ -136,22 +102,21 @@ def test_a_state_of_the_tables_is_kept_as_well_and_is_that_of_the_market_that_ge
     reads.clear()
     first, again = Market.open(folder, tables=state), Market.open(folder, tables=state)
     assert first.listings["amenities"][0] == ["wifi", "sofas"]
-    assert len(reads) == 1 and "listings" not in vars(again)
-    same(first, again)
+    assert_same(first, again)
     shutil.copyfile(state / "listings.csv", folder / "listings.csv")
-    same(first, Market.open(folder))
+    assert_same(first, Market.open(folder))
     assert len(reads) == 1
 
 
-def test_a_table_that_is_replaced_while_it_is_read_is_read_anew(folder, monkeypatch):
-    check = market.listings_table
+def test_a_table_that_is_replaced_during_reading_is_read_again(folder, monkeypatch):
+    validate = market.listings_table
 
     def listings_table(*given):
-        found = check(*given)
+        result = validate(*given)
         table = pd.read_csv(folder / "listings.csv", dtype=str)
         table.assign(title="Castle").to_csv(folder / "new.csv", index=False)
         (folder / "new.csv").replace(folder / "listings.csv")
-        return found
+        return result
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(market, "listings_table", listings_table)
