@@ -70,16 +70,6 @@ def test_csv_and_parquet_give_the_same_market(tiny_market, suffix):
         pd.testing.assert_frame_equal(getattr(market, name), getattr(expected, name))
 
 
-def test_an_empty_column_or_a_bare_identifier_is_no_attribute(folder):
-    rows = "".join(f"l{n},x{n},,\n" for n in range(30))
-    market = Market.open(folder(listings="listing_id,code,empty,description\n" + rows))
-    assert market.attributes == [] and [one.column for one in market.defects] == [
-        "code",
-        "empty",
-        "description",
-    ]
-
-
 def test_when_listings_are_active(folder):
     listings = "listing_id,published_at,expires_at\na,2024-01-01,2024-02-01\nb,,2024-02-01\nc,2024-01-01,9999-12-31\nd,,\n"
     since, until = Market.open(folder(listings=listings)).live_interval()

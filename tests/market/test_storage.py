@@ -6,7 +6,6 @@ import os
 import sqlite3
 import sys
 import tempfile
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -45,22 +44,18 @@ def put(files, path, table):
 
 
 HOMES = pd.DataFrame({"listing_id": ["a", "b", "c"], "rooms": [1, 2, 3], "town": ["Ulm", "Bonn", "Ulm"]})
+PHOTOS = b"listing_id,position,path\na,0, photos/a.jpg\nb,0,https://example.com/b.jpg\nc,0,../secret\n"
+SECONDS = {"2024-05-01": pa.array([3], pa.int32()), "2024-05-02": pa.array([2.5], pa.float64())}
 
 
-def shop(files, root):
-    """Listings as one file, photos as CSV, events in parts by day, whose types differ."""
-    files.makedirs(f"{root}/photos", exist_ok=True)
+def write_shop(files, root):
+    """Write listings as one file, photos as CSV, and events in parts by day, whose types differ."""
+    contents = {"photos/a.jpg": picture(), "photos.csv": PHOTOS, "events/_SUCCESS.parquet": b"no table"}
+    for name, content in (contents | {"market.toml": b'name = "From afar"\n'}).items():
+        files.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
+        files.pipe_file(f"{root}/{name}", content)
     put(files, f"{root}/listings.parquet", HOMES)
-    with files.open(f"{root}/photos/a.jpg", "wb") as out:
-        out.write(picture())
-    with files.open(f"{root}/photos.csv", "wb") as out:
-        out.write(
-            b"listing_id,position,path\na,0,photos/a.jpg\nb,0,https://example.com/b.jpg\nc,0,../secret\n"
-        )
-    for day, seconds in (
-        ("2024-05-01", pa.array([3], pa.int32())),
-        ("2024-05-02", pa.array([2.5], pa.float64())),
-    ):
+    for day, seconds in SECONDS.items():
         files.makedirs(f"{root}/events/day={day}", exist_ok=True)
         rows = {
             "user_id": ["u"],
@@ -69,43 +64,27 @@ def shop(files, root):
             "duration_s": seconds,
         }
         put(files, f"{root}/events/day={day}/part-0.parquet", pa.table(rows))
-    with files.open(f"{root}/events/_SUCCESS.parquet", "wb") as out:
-        out.write(b"no table")
-    with files.open(f"{root}/market.toml", "wb") as out:
-        out.write(b'name = "From afar"\n')
-
-
-def seen(path: Path) -> Market:
-    market = Market.open(path, now=pd.Timestamp("2025-01-01", tz="UTC"))
-    assert market.name == "From afar" and market.listings["rooms"].tolist() == [1, 2, 3]
-    assert market.events["duration_s"].tolist() == [3.0, 2.5]
-    assert (
-        market.photos["listing_id"].tolist() == ["a", "b"]
-        and (path / "photos" / "a.jpg").read_bytes() == picture()
-    )
-    return market
 
 
 @pytest.mark.slow
-def test_a_market_is_imported_from_a_storage_in_whatever_parts(memory, tmp_path):
-    shop(memory, "/shop")
-    done = vibes("import", "tables", "memory://shop", tmp_path / "m")
-    assert "Wrote the market" in done.stderr
-    seen(tmp_path / "m")
-    here = fsspec.filesystem("file")
-    shop(here, str(tmp_path / "here"))
+def test_a_market_is_imported_from_a_storage_and_a_folder(memory, tmp_path):
+    write_shop(memory, "/shop")
+    assert "Wrote the market" in vibes("import", "tables", "memory://shop", tmp_path / "m").stderr
+    market = Market.open(tmp_path / "m", now=pd.Timestamp("2025-01-01", tz="UTC"))
+    assert market.name == "From afar" and market.listings["rooms"].tolist() == [1, 2, 3]
+    assert market.events["duration_s"].tolist() == [3.0, 2.5] and market.photos["listing_id"].tolist() == [
+        "a",
+        "b",
+    ]
+    assert (market.path / "photos" / "a.jpg").read_bytes() == picture()
+    write_shop(fsspec.filesystem("file"), str(tmp_path / "here"))
     (tmp_path / "n").mkdir()
     (tmp_path / "n" / "market.toml").write_text('name = "Mine"\n')  # stays
+    names = {"events": "events/day=2024-05-0[12]/*.parquet", "photos": "memory://shop/photos.csv"}
     for path in (f"file://{tmp_path}/here", str(tmp_path / "here")):
-        import_market(
-            "tables",
-            path,
-            tmp_path / "n",
-            overwrite=True,
-            events="events/day=2024-05-0[12]/*.parquet",
-            photos="memory://shop/photos.csv",
-        )
-        assert Market.open(tmp_path / "n").name == "Mine" and len(Market.open(tmp_path / "n").events) == 2
+        import_market("tables", path, tmp_path / "n", overwrite=True, **names)
+        market = Market.open(tmp_path / "n")
+        assert market.name == "Mine" and len(market.events) == 2
 
 
 @pytest.mark.parametrize("source", ["tables", "sql"])
@@ -113,7 +92,7 @@ def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path, source, monk
     scratch, target = tmp_path / "scratch", tmp_path / "market"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    shop(fsspec.filesystem("file"), str(tmp_path / "shop"))
+    write_shop(fsspec.filesystem("file"), str(tmp_path / "shop"))
     address = str(tmp_path / "shop")
     if source == "sql":
         with sqlite3.connect(tmp_path / "shop.db") as database:
@@ -132,7 +111,7 @@ def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path, source, monk
 
 
 @pytest.mark.parametrize(
-    ("files", "told", "says"),
+    ("files", "names", "says"),
     [
         ({}, {}, "There is no memory://shop; check the address of PATH"),
         ({"other.parquet": HOMES}, {}, "holds no listings.parquet, listings.csv"),
@@ -146,13 +125,13 @@ def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path, source, monk
         ({"listings/1.parquet": HOMES, "listings/2.parquet": HOMES.assign(rooms="x")}, {}, "listings cannot be read"),
     ],
 )  # fmt: skip
-def test_what_is_missing_or_odd_is_one_sentence_and_nothing_is_written(memory, tmp_path, files, told, says):
+def test_what_is_missing_or_odd_is_one_sentence_and_nothing_is_written(memory, tmp_path, files, names, says):
     for name, table in files.items():
         memory.pipe_file(f"/shop/{name}", table) if isinstance(table, bytes) else put(
             memory, f"/shop/{name}", table
         )
     with pytest.raises(VibesError, match=says) as caught:
-        import_market("tables", "memory://shop", tmp_path / "m", **told)
+        import_market("tables", "memory://shop", tmp_path / "m", **names)
     assert "\n" not in str(caught.value) and not (tmp_path / "m" / "listings.parquet").exists()
 
 
@@ -207,23 +186,21 @@ def test_a_refresh_reads_what_is_new_on_a_storage_and_no_file_twice(memory):
 
 
 @pytest.mark.slow
-def test_lists_go_to_a_storage_and_never_over_others(memory, trained, tmp_path):
+def test_lists_are_delivered_to_a_storage_and_never_over_others(memory, trained, tmp_path):
     vibes("batch", trained.path, "memory://lists/today", "--k", 3, "--chunk", 40)
     vibes("batch", trained.path, tmp_path / "here", "--k", 3, "--chunk", 40)
-    there = sorted(name.rpartition("/")[2] for name in memory.find("/lists/today"))
-    assert there == sorted(path.name for path in (tmp_path / "here").iterdir())
+    names = sorted(name.rpartition("/")[2] for name in memory.find("/lists/today"))
+    assert names == sorted(path.name for path in (tmp_path / "here").iterdir())
     for path in (tmp_path / "here").glob("*.parquet"):
         assert memory.cat_file(f"/lists/today/{path.name}") == path.read_bytes()
     done = vibes("batch", trained.path, "memory://lists/today", "--k", 3, check=2)
     assert "memory://lists/today holds _job.json already" in done.stderr
-    vibes(
-        "batch", trained.path, "memory://lists", "--kind", "listings", "--k", 3
-    )  # what lies deeper stays, and bars nothing
+    vibes("batch", trained.path, "memory://lists", "--kind", "listings", "--k", 3)  # subfolders do not matter
     assert memory.isfile("/lists/_job.json") and memory.isfile("/lists/today/_job.json")
-    memory.rm_file("/lists/today/_job.json")  # as if it had been interrupted
+    memory.rm_file("/lists/today/_job.json")  # as after an interruption
     vibes("batch", trained.path, "memory://lists/today", "--k", 3, "--chunk", 80)
     left = [name.rpartition("/")[2] for name in memory.find("/lists/today")]
-    assert "_job.json" in left and len(left) < len(there)
+    assert "_job.json" in left and len(left) < len(names)
 
 
 def test_photos_that_one_long_path_makes_huge_are_refused(tmp_path, monkeypatch):

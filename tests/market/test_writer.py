@@ -142,9 +142,3 @@ def test_a_folder_of_photos_that_is_a_link_out_of_the_market_is_not_written_to(t
         write_market(tmp_path / "market", None, LISTINGS, photos, photo_root=tmp_path / "source")
     assert not list((tmp_path / "elsewhere").iterdir())
     assert [file.name for file in (tmp_path / "market").iterdir()] == ["photos"]
-
-
-def test_a_path_that_is_a_file_is_one_sentence(tmp_path):
-    (tmp_path / "market").write_text("x")
-    with pytest.raises(VibesError, match="Cannot write"):
-        write_market(tmp_path / "market", MarketConfig(), LISTINGS)

@@ -97,7 +97,9 @@ def is_ambiguous(column: pd.Series) -> np.ndarray:
     """Return (N,) bool: the cells such as 1,234 and 1.234, where no cell of the column says whether these are decimals."""
     if not is_textual(column):
         return np.zeros(len(column), bool)
-    texts = column.map(lambda cell: cell.strip()[:_LONGEST] if isinstance(cell, str) else "").astype("str")
+    if column.dtype == object:  # lists are not parsed
+        column = column.map(lambda cell: cell if isinstance(cell, str) else None)
+    texts = column.astype("str").where(column.notna(), "").str.strip().str[:_LONGEST]
     if texts.str.contains(_DECIDED).any():
         return np.zeros(len(column), bool)
     return texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool)
