@@ -1,4 +1,4 @@
-"""User ids, shown as they are or by a keyed hash: the same in every process with that key, and another with another."""
+"""User ids are shown as they are, or by a keyed hash that is the same in every process with that key."""
 
 import hashlib
 import hmac
@@ -23,14 +23,13 @@ def path(tiny_market):
     return folder
 
 
-def test_a_name_is_the_keyed_hash_that_whoever_has_the_key_can_make(path, monkeypatch):
-    name = UserNames(path, True).of("u003")
-    key = (path / FILE).read_text()
+def test_a_name_is_a_keyed_hash(path, monkeypatch):
+    name, key = UserNames(path, True).of("u003"), (path / FILE).read_text()
     assert len(key) == 64 and (path / FILE).stat().st_mode & 0o777 == 0o600
     assert b32decode(name[2:].upper()) == hmac.new(key.encode(), b"u003", hashlib.sha256).digest()[:10]
     assert UserNames(path, True).of("u003") == name != UserNames(path, True).of("u004")
     assert UserNames(path, False).of("u003") == "u003"
-    monkeypatch.setenv(VARIABLE, "a secret of twenty-six letters")  # is taken before the file
+    monkeypatch.setenv(VARIABLE, "a secret of twenty-six letters")  # has priority over the file
     assert UserNames(path, True).of("u003") != name
     monkeypatch.setenv(VARIABLE, "short")
     with pytest.raises(VibesError, match=f"{VARIABLE} holds a key of 5 characters"):
@@ -43,26 +42,19 @@ def test_a_market_has_names_in_the_order_of_the_ids(path, tiny_market):
     assert not plain.names.hashed and not (plain.path / FILE).exists()
     pd.testing.assert_frame_equal(market.events.drop(columns=C.USER), plain.events.drop(columns=C.USER))
     users = EventLog.from_market(market).users
-    number = NumberedUsers(users, market.names)  # found by name and by id
+    number = NumberedUsers(users, market.names)  # by name and by id
     assert number["u000"] == number[users[0]] == 0 and "u999" not in number and list(number) == users
     shown = market.names.shown(pd.Series(["a", None, "a"], dtype="str", index=[4, 7, 9]))
-    assert (
-        shown.isna().tolist() == [False, True, False]
-        and shown.index.tolist() == [4, 7, 9]
-        and shown[4] == shown[9]
-    )
+    assert shown.isna().tolist() == [False, True, False] and shown.index.tolist() == [4, 7, 9] and shown[4] == shown[9]  # fmt: skip
 
 
-def test_a_key_that_cannot_be_made_is_one_sentence(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(VibesError, match=f"cannot be read or created at .*; set {VARIABLE}"):
-        UserNames(tmp_path / "file", True).of("u003")
-    (tmp_path / FILE).write_bytes(b"\xff" * 40)
-    with pytest.raises(VibesError, match="it is no text"):
-        UserNames(tmp_path, True).of("u003")
-
-
-def test_many_that_come_first_at_once_make_one_key(tmp_path):
+def test_one_key_is_created_or_the_failure_is_one_sentence(tmp_path):
+    (tmp_path / "market").mkdir()
     with ThreadPoolExecutor(8) as pool:
-        names = set(pool.map(lambda _: UserNames(tmp_path, True).of("u003"), range(24)))
-    assert len(names) == 1 and [file.name for file in tmp_path.iterdir()] == [FILE]
+        names = set(pool.map(lambda _: UserNames(tmp_path / "market", True).of("u003"), range(24)))
+    assert len(names) == 1 and [file.name for file in (tmp_path / "market").iterdir()] == [FILE]
+    (tmp_path / "file").touch()
+    (tmp_path / FILE).write_bytes(b"\xff" * 40)
+    for market in (tmp_path / "file", tmp_path):
+        with pytest.raises(VibesError, match=f"cannot be read or created at .*; set {VARIABLE}"):
+            UserNames(market, True).of("u003")
