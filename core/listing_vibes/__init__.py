@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from listing_vibes.insight.demand.demand import demand
     from listing_vibes.insight.explain.explain import explain
     from listing_vibes.insight.launch.launch import launch
+    from listing_vibes.insight.map.space_map import name_group, select_on_map
     from listing_vibes.insight.market_shift import measure_shift
     from listing_vibes.insight.search.search import search_photos
     from listing_vibes.insight.selection.pages import selection
@@ -41,7 +42,9 @@ __all__ = [
     "launch",
     "measure_shift",
     "monitor",
+    "name_group",
     "search_photos",
+    "select_on_map",
     "selection",
     "train",
 ]
@@ -57,6 +60,8 @@ _FACES = {
     "launch": "listing_vibes.insight.launch.launch",
     "download": "listing_vibes.market.download.job",
     "search_photos": "listing_vibes.insight.search.search",
+    "select_on_map": "listing_vibes.insight.map.space_map",
+    "name_group": "listing_vibes.insight.map.space_map",
     "measure_shift": "listing_vibes.insight.market_shift",
     "monitor": "listing_vibes.serving.monitor.monitor",
     "selection": "listing_vibes.insight.selection.pages",

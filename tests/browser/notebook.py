@@ -36,7 +36,7 @@ def render(page, widget) -> None:
         value = getattr(widget, name)
         if isinstance(value, bytes):
             raw[name] = base64.b64encode(value).decode()
-        elif name in ("_data", "outline", "day", "selected"):
+        elif name in ("_data", "outline", "group", "where", "day", "selected"):
             state[name] = value
     answers: list = []
     widget.send = lambda content, buffers=(): answers.append(

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shutil
+from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
@@ -11,10 +12,11 @@ from playwright.sync_api import expect
 
 from browser.conftest import PHOTOS, WIDE_AND_PHONE, serving
 from browser.mapped import short_run, write_map
-from browser.seeing import assert_listings, assert_photos, assert_whole, troubles, turn, wait_until_quiet
-from listing_vibes import Run
+from browser.seeing import assert_photos, assert_whole, troubles, turn, wait_until_quiet
+from listing_vibes import Run, demand
 from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.region import SIZE, grid_places, inside, read_outline
+from listing_vibes.insight.map.space_map import load_maps
 
 DRAWING = 180_000  # milliseconds that a busy machine may take to draw a small map
 MARGIN = 0.94  # of the shorter side that the map takes
@@ -32,6 +34,7 @@ def drawn(explorer):
 def open_map(page, path="/map?space=model"):
     page.goto(path)
     expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", re.compile("[0-9]+"))
+    expect(page.locator(".facet").first).to_be_visible()
     wait_until_quiet(page)
 
 
@@ -42,21 +45,31 @@ def on_screen(page, x, y):
     return middle[0] + (x - SIZE / 2) * unit, middle[1] - (y - SIZE / 2) * unit
 
 
-def test_from_pointing_to_a_file_of_exactly_those_inside(page, drawn, explorer):
+def shots(page, expected):
+    """The gallery beside the map has these listings in this order."""
+    for number, listing in enumerate(expected):
+        link = page.locator(".shots a").nth(number)
+        expect(link).to_have_attribute("href", re.compile(rf"[?&]listing={listing}(&|$)"))
+    expect(page.locator(".shots a")).to_have_count(len(expected))
+
+
+def test_from_a_line_over_a_brush_to_a_file_of_exactly_those_listings(page, drawn, explorer):
     frame, places = drawn
-    page.set_viewport_size({"width": 1440, "height": 1200})  # the whole map is in sight
     page.goto("/")
     page.get_by_role("link", name="Vibe map").first.click()
-    # It opens on the photos, which one listing does not have.
+    # It opens on the photos, which one listing does not have, and shows them at once.
     expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "23")
-    wait_until_quiet(page)
+    expect(page.locator(".vibe-map")).not_to_have_attribute("data-photos", "0")
     page.get_by_role("radio", name="Model").click()
     expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24")
     wait_until_quiet(page)
+    bottom = page.locator(".facets").bounding_box()
+    assert bottom["y"] + bottom["height"] <= 900  # the whole workbench is in sight
+    page.get_by_role("button", name="Photos", exact=True).click()
     page.mouse.move(*on_screen(page, *places[4]))
-    beside = page.get_by_role("region", name="The listing pointed at")
-    expect(beside.get_by_text("Home 4 by the *old* harbour")).to_be_visible()
-    assert_photos(page, beside, [(4, 0)], PHOTOS)
+    pointed = page.get_by_role("region", name="The listing pointed at")
+    expect(pointed.get_by_text("Home 4 by the *old* harbour")).to_be_visible()
+    assert_photos(page, pointed, [(4, 0)], PHOTOS)
 
     page.get_by_role("button", name="Draw around").click()
     corners = [(1500, -1200), (20_000, -1200), (20_000, 51_000), (1500, 51_000)]
@@ -66,26 +79,54 @@ def test_from_pointing_to_a_file_of_exactly_those_inside(page, drawn, explorer):
         page.mouse.move(*on_screen(page, *corner), steps=8)
     page.mouse.up()
     page.wait_for_url("**region=**")
-    region = page.url.split("region=")[1].split("&")[0].replace("%2C", ",").replace("%3B", ";")
-    chosen = frame["listing_id"][inside(places, read_outline(region))].tolist()
+    region = parse_qs(urlsplit(page.url).query)["region"][0]
+    inside_it = inside(places, read_outline(region))
+    chosen = frame["listing_id"][inside_it].tolist()
     assert 0 < len(chosen) < 24
-    grid = page.get_by_role("list", name="Listings of the region")
-    assert_listings(grid, chosen)
+    shots(page, chosen)
+    # Brushing a histogram leaves those of both; the link, the files and the Python have the same listings.
+    page.get_by_label("Price per night, from").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_url("**where=**")
+    prices = Run.open(explorer.run).market.listings.set_index("listing_id")["price"]
+    least = float(parse_qs(urlsplit(page.url).query)["where"][0].split("%3E%3D")[1])
+    narrowed = [listing for listing in chosen if prices[listing] >= least]
+    assert 0 < len(narrowed) < len(chosen)
+    shots(page, narrowed)
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV", exact=True).click()
+        page.get_by_role("link", name="CSV", exact=True).click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
-    assert [row["listing_id"] for row in rows] == chosen
+    assert [row["listing_id"] for row in rows] == narrowed
     with page.expect_download() as download:
-        page.get_by_role("button", name="Parquet").click()
-    assert pd.read_parquet(download.value.path())["listing_id"].tolist() == chosen
+        page.get_by_role("link", name="Parquet").click()
+    assert pd.read_parquet(download.value.path())["listing_id"].tolist() == narrowed
+    page.get_by_text("Python", exact=True).click()
+    scope = {}
+    exec(page.locator(".code pre").inner_text(), scope)
+    assert scope["found"]["listing_id"].tolist() == narrowed
     page.reload()
-    assert_listings(grid, chosen)
-    page.get_by_role("button", name="Show all listings").click()
-    expect(grid).to_have_count(0)
-    expect(page).to_have_url(f"{explorer.url}/map?space=model")
-    page.get_by_role("button", name="Look at it").nth(1).click()
+    shots(page, narrowed)
+    page.go_back()  # before the brush
+    shots(page, chosen)
+    page.get_by_role("button", name="Clear all").click()
+    expect(page.locator(".shots a")).to_have_count(0)
+    page.wait_for_url(f"{explorer.url}/map?space=model")
+
+
+def test_a_group_is_looked_at_and_named(page, drawn, explorer):
+    open_map(page, "/map")
+    page.locator(".list .row").nth(1).click()
     page.wait_for_url("**group=1**")
-    expect(grid.locator("a")).to_have_count(11)
+    expect(page.locator(".shots a")).to_have_count(11)
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Name of the group").fill("Harbour <b>views</b>")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Harbour <b>views</b>")).to_be_visible()
+    assert load_maps(Run.open(explorer.run))["photos"].names[1] == "Harbour <b>views</b>"
+    page.reload()
+    expect(page.get_by_role("heading", name="Harbour <b>views</b>")).to_be_visible()
+    (explorer.run / "group_names.json").unlink()
 
 
 def test_the_keyboard_walks_chooses_and_opens(page, drawn):
@@ -104,63 +145,56 @@ def test_the_keyboard_walks_chooses_and_opens(page, drawn):
     page.get_by_role("button", name="Choose what is in sight").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**region=**")
-    expect(page.get_by_text("All listings are in this region")).to_be_visible()
+    expect(page.locator(".vibe-map")).to_have_attribute("data-selected", "24")
 
 
-def test_the_button_photos_is_pressed_while_photos_are_shown(page, drawn):
-    page.set_viewport_size({"width": 1440, "height": 1200})
+def test_the_button_photos_is_pressed_while_photos_are_shown_and_the_wheel_zooms(page, drawn):
     open_map(page, "/map")
-    card, button = page.locator(".vibe-map"), page.get_by_role("button", name="Photos", exact=True)
-    expect(card).to_have_attribute("data-photos", "0")  # the whole map has dots
-    expect(button).to_have_attribute("aria-pressed", "false")
-    button.click()  # zooms in far enough
-    canvas = page.locator(".vibe-map canvas")
-    canvas.focus()
-    page.keyboard.press("ArrowRight")  # a listing comes into sight
+    card, photos = page.locator(".vibe-map"), page.get_by_role("button", name="Photos", exact=True)
     expect(card).not_to_have_attribute("data-photos", "0")
-    expect(button).to_have_attribute("aria-pressed", "true")
-    button.click()
+    expect(photos).to_have_attribute("aria-pressed", "true")
+    photos.click()
     expect(card).to_have_attribute("data-photos", "0")
-    expect(button).to_have_attribute("aria-pressed", "false")
-    # The wheel scrolls the page and says how it zooms; with the focus on the map it zooms.
-    page.get_by_role("button", name="Whole map").click()
-    canvas.hover()
-    page.mouse.wheel(0, -100)
-    expect(page.get_by_text("Click the map, or hold Ctrl, to zoom with the wheel.")).to_be_visible()
-    button.click()
-    canvas.focus()
-    page.mouse.wheel(0, 2000)
-    expect(button).to_have_attribute("aria-pressed", "false")
+    expect(photos).to_have_attribute("aria-pressed", "false")
+    photos.click()
+    before = int(card.get_attribute("data-photos"))
+    page.locator(".vibe-map canvas").hover(position={"x": 30, "y": 300})
+    for _ in range(8):
+        page.mouse.wheel(0, -400)
+    expect(card).not_to_have_attribute("data-photos", str(before))
+    found = troubles(page, "light")
+    turn(page, "dark")
+    found += troubles(page, "dark", runOnly={"type": "rule", "values": ["color-contrast"]})
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
 def test_on_a_phone_the_listing_pointed_at_has_its_room(page, drawn):
     open_map(page)
     before = page.locator(".vibe-map .stage").bounding_box()["height"]
-    assert before > 200
+    assert before > 300
     page.get_by_role("application").focus()
     page.keyboard.press("ArrowRight")
-    beside = page.get_by_role("region", name="The listing pointed at")
-    way = beside.get_by_role("link", name="What is like it")
+    pointed = page.get_by_role("region", name="The listing pointed at")
+    way = pointed.get_by_role("link", name="What is like it")
     expect(way).to_be_visible()
     assert page.locator(".vibe-map .stage").bounding_box()["height"] == before
-    seen, link = beside.bounding_box(), way.bounding_box()
+    seen, link = pointed.bounding_box(), way.bounding_box()
     assert link["y"] + link["height"] <= seen["y"] + seen["height"]  # beside its photo, without scrolling
-    legend = page.locator(".vibe-map .legend")
-    assert legend.evaluate("one => one.scrollHeight <= one.clientHeight + 1")  # no row is hidden
 
 
 @pytest.mark.slow
-def test_a_map_that_is_not_drawn_yet_shows_the_progress_and_then_itself(page, explorer, tmp_path):
+def test_a_coarse_map_is_there_at_once_and_then_the_final_one(page, explorer, tmp_path):
     for name in ("run", "market"):
         shutil.copytree(explorer.run.parent / name, tmp_path / name)
     (tmp_path / "run" / "map.parquet").unlink(missing_ok=True)
     with serving(tmp_path / "run", tmp_path) as fresh:
         page.goto(f"{fresh.url}/map?space=model")
-        expect(page.get_by_text(re.compile("^Drawing the map: "))).to_be_visible(timeout=DRAWING)
-        expect(page.get_by_text("You may leave this page")).to_be_visible(timeout=DRAWING)
         expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24", timeout=DRAWING)
-        expect(page.get_by_text("Drawing the map")).to_have_count(0, timeout=DRAWING)
+        expect(page.get_by_text(re.compile("^A coarse map; refining it: "))).to_be_visible(timeout=DRAWING)
+        expect(page.get_by_text("A coarse map")).to_have_count(0, timeout=DRAWING)
+        expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24")
+        assert (tmp_path / "run" / "map.parquet").is_file()
         page.goto("about:blank")  # before its server ends
 
 
@@ -188,6 +222,7 @@ def test_the_days_by_mouse_and_keyboard(page, short):
     page.get_by_role("button", name="All days", exact=True).click()
     page.wait_for_url(re.compile(r"/map$"))
     expect(status).to_have_text("")
+    expect(page.locator(".vibe-map")).to_have_attribute("data-selected", "")
     page.get_by_role("button", name="Play").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     last = len(days) - 1
@@ -200,20 +235,20 @@ def test_the_days_by_mouse_and_keyboard(page, short):
 @WIDE_AND_PHONE
 def test_a_region_of_unmet_demand_and_a_users_list_on_a_day(page, short):
     open_map(page, f"{short.url}/map")
-    page.get_by_text("Where demand is unmet").first.click()
+    page.get_by_role("button", name="Unmet demand").click()
     page.wait_for_url("**unmet=1**")
-    expect(page.get_by_text("users want this", exact=False).first).to_be_visible()
-    wait_until_quiet(page)
-    page.get_by_role("button", name="Mark on the map").first.focus()
+    region = page.locator(".list .row").filter(has_text="users want this").first
+    region.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**place=1**")
-    expect(page.get_by_role("button", name="Show all", exact=True)).to_be_visible()
+    wanted = demand(Run.open(short.run)).regions[0].wanted
+    expect(page.locator(".shots a").first).to_have_attribute("href", re.compile(f"listing={wanted[0]}"))
     wait_until_quiet(page)
     found = troubles(page, "light")
     turn(page, "dark")
     found += troubles(page, "dark", runOnly={"type": "rule", "values": ["color-contrast"]})
     assert not found, "\n".join(found)
-    page.get_by_role("button", name="Show all", exact=True).click()
+    page.get_by_role("button", name="Clear all").click()
     page.wait_for_url(re.compile(r"unmet=1$"))
     page.goto(f"{short.url}/users?user=u1&at=3")
     wait_until_quiet(page)

@@ -10,11 +10,10 @@ import pytest
 
 from browser.mapped import write_map
 from helpers.copies import copied
-from listing_vibes import Run
+from listing_vibes import Run, select_on_map
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.days import MarketDays
 from listing_vibes.progress import Counted, bar
-from listing_vibes.widgets.labels import labels
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML, MAP, MAP_HTML, notebook_module
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
@@ -40,7 +39,7 @@ def test_the_example_of_a_widget_runs(run, face):
 def test_a_line_around_listings_chooses_them_and_tells_whoever_listens(run):
     drawn, told = MapWidget(run), []
     drawn.observe(lambda change: told.append(change["new"]), "selected")
-    x, y = np.frombuffer(drawn._places, "<u2")[:2].tolist()
+    x, y = np.frombuffer(drawn._part("places", {}), "<u2")[:2].tolist()
     drawn.outline = f"{x - 1},{y - 1};{x + 1},{y - 1};{x + 1},{y + 1};{x - 1},{y + 1}"
     assert drawn.selected and told == [drawn.selected]
     assert drawn.selection["listing_id"].tolist() == drawn.selected
@@ -49,28 +48,26 @@ def test_a_line_around_listings_chooses_them_and_tells_whoever_listens(run):
     assert drawn.selected == [] and len(drawn.selection) == 0
     with pytest.raises(Exception, match="is no outline"):
         drawn.outline = "1,2"
+    drawn.group, drawn.where = 0, ["price>=500"]
+    expected = select_on_map(run, group=0, where=["price>=500"])
+    assert drawn.selected == expected["listing_id"].tolist() and len(expected)
 
 
 def test_a_day_is_answered_with_what_was_live_and_touched_and_another_is_refused(run):
     drawn, answers = MapWidget(run), []
     days = MarketDays.of(run.log, run.catalogue)
     drawn.send = lambda content, buffers: answers.append((content, buffers))
-    drawn._respond(drawn, {"kind": "day", "number": 3}, [])
+    drawn._respond(drawn, {"part": "day/3", "params": {}, "number": 7}, [])
     ((content, (codes,)),) = answers
     found = np.frombuffer(codes, np.uint8)
-    assert content == {"kind": "day", "number": 3}
-    assert ((found >= 128) == days.live(3)[drawn._rows]).all()
-    assert (found % 128 == np.minimum(days.touched(3)[drawn._rows], 127)).all() and (found % 128).any()
-    drawn._respond(drawn, {"kind": "day", "number": len(days)}, [])
-    assert len(answers) == 1
+    assert content == {"number": 7, "content": None}
+    rows = drawn._map.rows
+    assert ((found >= 128) == days.live(3)[rows]).all()
+    assert (found % 128 == np.minimum(days.touched(3)[rows], 127)).all() and (found % 128).any()
+    assert drawn._part(f"day/{len(days)}", {}) == drawn._part("nothing", {}) == b""
     drawn.day = len(days) - 1
     with pytest.raises(Exception, match=f"There is no day {len(days)}; give 0"):
         drawn.day = len(days)
-
-
-def test_a_group_whose_listings_have_all_gone_has_no_name_on_the_map():
-    places, cluster = np.array([[1, 2], [3, 4]]), np.array([1, 1])
-    assert labels(places, cluster, ["gone", "there"]) == [{"text": "there", "x": 2, "y": 3}]
 
 
 def test_a_map_that_is_drawn_first_says_how_far_it_is(run, tmp_path, monkeypatch, capsys):
@@ -93,7 +90,7 @@ def test_a_map_that_is_drawn_first_says_how_far_it_is(run, tmp_path, monkeypatch
 
 
 def test_what_cannot_be_shown_is_said(run):
-    with pytest.raises(VibesError, match="no space 'photos'"):
+    with pytest.raises(VibesError, match="no map of 'photos'"):
         MapWidget(run, "photos")
     with pytest.raises(VibesError, match="1 to 200 listings, but 0"):
         GalleryWidget(run, [])

@@ -83,9 +83,9 @@ def find_anything(request: Request) -> Response:
     users = [user for user in view.log.users if words.lower() in user.lower()] if view.has_events else []
     results += [entry(user, "User", "users", user=user) for user in users[:FOUND]]
     for space, drawn in (load_maps(opened) or {}).items():
-        for number, portrait in enumerate(drawn.portraits):
-            if words.lower() in portrait.name.lower():
-                results.append(entry(portrait.name, "Group", "map", space=space, group=str(number)))
+        for number, group in enumerate(drawn.names if drawn.grouped_by is None else []):
+            if words.lower() in group.lower():
+                results.append(entry(group, "Group", "map", space=space, group=str(number)))
     return JSONResponse(results[: 4 * FOUND])
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from listing_vibes.insight.map.cluster_names import Portrait
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute
 from listing_vibes.widgets.colors import UNKNOWN, Coloring, by_value
@@ -44,15 +43,14 @@ def coloring(
     rows: np.ndarray,
     cluster: np.ndarray,
     by: str,
-    portraits: Callable[[], list[Portrait]],
 ) -> Coloring:
-    """Return the colors of the listings `rows` (n,) by one of `choices`.
+    """Return the colors of the listings `rows` (n,) by one of `choices`; groups (n,) are numbered in the legend.
 
     Raises:
         KeyError: `by` is not one of them.
     """
     if by == CLUSTERS:
-        names = [portrait.name for portrait in portraits()]
+        names = [str(number) for number in range(int(cluster.max(initial=-1)) + 1)]
         return by_value(cluster.astype(int), names, "Smaller groups", "Between the groups")
     if by == PHOTOS:
         return _fifths(np.array([len(view.photos(int(row))) for row in rows], float), formats.number)

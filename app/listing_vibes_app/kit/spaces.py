@@ -4,14 +4,16 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from listing_vibes.insight.map.space_map import LOCATION
 from listing_vibes_app.kit.controls import switch
 from listing_vibes_app.server.runs import OpenRun
 
-LABELS = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
+LABELS = {"model": "Model", "photos": "Photos", "attributes": "Attributes", LOCATION: "Street map"}
 MEANINGS = {
     "model": "what the trained model has learned from all data",
     "photos": "how the photos look (the vibe)",
     "attributes": "the attributes of the listing",
+    LOCATION: "where the listings are, in the groups of the first map",
 }
 
 
@@ -33,7 +35,7 @@ def in_order(spaces: Iterable[str]) -> list[str]:
 
 def spaces_help(spaces: Iterable[str]) -> str:
     """Return a sentence that says what each space compares by."""
-    return " · ".join(f"**{label_of(name)}**: {meaning_of(name)}" for name in in_order({*LABELS, *spaces}))
+    return " · ".join(f"**{label_of(name)}**: {meaning_of(name)}" for name in in_order(spaces))
 
 
 def space_switch(opened: OpenRun) -> str | None:

@@ -15,11 +15,11 @@ from listing_vibes_app.server.runs import open_run, run_paths
 #: The file of a photo may change under the same URL, so browsers revalidate it by its ETag.
 _CACHE = "public, max-age=60"
 # A gray for light and dark backgrounds.
-_UNREADABLE = (
+UNREADABLE = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="240" viewBox="0 0 320 240">'
     '<rect width="320" height="240" fill="#8a8f94" fill-opacity="0.18"/>'
     '<text x="160" y="124" text-anchor="middle" font-family="sans-serif" font-size="15" fill="#7b8085">'
-    "This photo cannot be read</text></svg>"
+    "No photo that can be read</text></svg>"
 )
 
 
@@ -36,7 +36,7 @@ def serve_photo(request: Request) -> Response:
         return text_response("There is no such photo.")
     thumb = thumbnail(view.market.path, photos[request.path_params["position"]], size)
     if thumb is None:
-        return Response(_UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
+        return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
     return picture_response(request, thumb)
 
 

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from listing_vibes.insight.map.cluster_looks import coded_map
-from listing_vibes.insight.map.cluster_names import portraits
-from listing_vibes.insight.map.region import SIZE, grid_places
-from listing_vibes.insight.map.tones import COLUMNS, LABEL
-from listing_vibes.insight.map.vibe_map import read_map
-from listing_vibes.insight.search.photo_search import PhotoSearch
-from listing_vibes.market.columns import Columns as C
+from listing_vibes.insight.map.region import SIZE
+from listing_vibes.insight.map.space_map import load_maps
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import data_address, thumbnail
 from listing_vibes.market.titles import title_of
@@ -86,25 +81,15 @@ def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, n
     """Return the map of a space (None or one without a map: that of the photos, else another) with all n listings, (n,) their rows
     in the market, and (n, 2) their positions on the grid of `listing_vibes.insight.map.region`; None if no map was drawn.
     """
-    frame = read_map(run)
-    if frame is None:
+    maps = load_maps(run)
+    if not maps:
         return None
-    order = (space, "photos", "model", "attributes")
-    space = next((name for name in order if name in set(frame["space"])), None)
-    mine = frame[frame["space"] == space]
-    mine = mine[mine[C.LISTING].isin(run.market.listing_row)]
-    if not len(mine):
-        return None
-    cluster = mine["cluster"].to_numpy(int)
-    rows = mine[C.LISTING].map(run.market.listing_row).to_numpy(int)
-    search = PhotoSearch.open(run)
-    looks = None if search is None else search.looks
-    coded = coded_map(run.market, rows, mine.reindex(columns=list(COLUMNS)), looks)
-    given = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
-    groups = [(item.name, int((cluster == number).sum())) for number, item in enumerate(given)]
-    places = grid_places(mine[["x", "y"]].to_numpy())
-    caption = f"{count(len(mine), 'listing')} by {SPACES.get(str(space), space)}; similar listings are close to each other."
-    return Map(places.astype(int) * 1000 // SIZE, cluster, groups, caption), rows, places
+    drawn = next(maps[name] for name in (space, "photos", "model", "attributes", *maps) if name in maps)
+    groups = [(name, int((drawn.cluster == number).sum())) for number, name in enumerate(drawn.names)]
+    label = SPACES.get(drawn.space, drawn.space)
+    caption = f"{count(len(drawn.rows), 'listing')} by {label}; similar listings are close to each other."
+    cluster = drawn.cluster.astype(int)
+    return Map(drawn.places.astype(int) * 1000 // SIZE, cluster, groups, caption), drawn.rows, drawn.places
 
 
 def thinned(full: Map) -> Map:

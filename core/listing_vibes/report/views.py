@@ -19,6 +19,7 @@ from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.disagreements import Disagreement, describe_query, first_lists, usual_baseline
 from listing_vibes.insight.launch.drafts import LaunchCall
 from listing_vibes.insight.launch.launch import Crowd, launch
+from listing_vibes.insight.map.parts import read_where
 from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.probes import probe_run
 from listing_vibes.insight.rankings import ranking_name, unlike
@@ -39,6 +40,7 @@ from listing_vibes.words import count
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
+from listing_vibes.run.conditions import read_condition
 
 Params = Mapping[str, str]
 #: The runs of a deck by the name that a URL gives them, the default one first.
@@ -206,11 +208,16 @@ def _map(runs: Runs, name: str, params: Params) -> View:
     if days is not None and day is not None:
         is_shown = days.live(day)[rows]
         text = f"On {days.date(day)} {int(is_shown.sum()):,} of {count(len(rows), 'listing')} were active."
+    where = read_where(params.get("where", ""))
+    for condition in where:
+        is_shown = is_shown & read_condition(run.market, condition).fulfilled(run.market)[rows]
     outline, group = read_outline(params.get("region", "")), params.get("group", "")
     if outline is not None:
         is_shown, label = is_shown & inside(places, outline), "The region"
     elif group.isdecimal() and int(group) < len(drawn.groups):
         is_shown, label = is_shown & (drawn.cluster == int(group)), drawn.groups[int(group)][0]
+    elif where:
+        label = "The selection"
     else:
         cluster = np.where(is_shown, drawn.cluster, -1)
         sizes = np.bincount(cluster[cluster >= 0], minlength=len(drawn.groups)).tolist()

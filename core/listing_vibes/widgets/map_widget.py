@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
-import numpy as np
 import pandas as pd
 import traitlets
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.days import MarketDays
-from listing_vibes.insight.map.region import inside, read_outline
+from listing_vibes.insight.map.parts import (
+    about_part,
+    facets_part,
+    groups_part,
+    has_days,
+    names_part,
+    places_part,
+)
+from listing_vibes.insight.map.region import read_outline
+from listing_vibes.insight.map.space_map import load_maps, map_of
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.thumbnails import thumbnail
+from listing_vibes.market.thumbnails import photo_sheet, thumbnail
 from listing_vibes.progress import Report, shown
-from listing_vibes.report.looks import Photo, listings_map
+from listing_vibes.report.looks import Photo
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.chosen import chosen_frame, facts_of
-from listing_vibes.widgets.colors import VALUES, by_value
-from listing_vibes.widgets.labels import HINT, KEYS, labels
+from listing_vibes.widgets.colors import VALUES
+from listing_vibes.widgets.labels import KEYS
 from listing_vibes.widgets.scripts import MAP, MAP_HTML, notebook_module
-
-HEIGHT, TIME = 620, 48  # heights in pixels of the map and of the days
 
 
 class MapWidget(anywidget.AnyWidget):
-    """All listings of a space as points, in groups with names; a line around points chooses their listings.
+    """All listings of a space as photos or points, in groups with names; a line around them, a group or a histogram chooses listings.
 
     >>> drawn = MapWidget(run)
     >>> drawn.outline = "0,0;50000,0;50000,50000;0,50000"
@@ -37,17 +44,19 @@ class MapWidget(anywidget.AnyWidget):
 
     Attributes:
         outline: the line, in the format of the explorer's URLs: `x,y;x,y;...` on a grid of 50,000 steps; "" for none.
+        group: number of the chosen group, -1 for none; the outline takes precedence.
+        where: conditions of the brushed histograms, such as "price<1000".
         day: number of the shown day, 0 for that of the first event; -1 for all days. The slider needs events with times on
             several days.
-        selected: ids of the listings inside the line; `observe` reports every change.
+        selected: ids of the listings chosen by these four; `observe` reports every change.
     """
 
     _esm = notebook_module(MAP, "map_widget", MAP_HTML)
     _days: MarketDays | None = None
     _data = traitlets.Dict().tag(sync=True)
-    _places = traitlets.Bytes().tag(sync=True)
-    _codes = traitlets.Bytes().tag(sync=True)
     outline = traitlets.Unicode().tag(sync=True)
+    group = traitlets.Int(-1).tag(sync=True)
+    where = traitlets.List(traitlets.Unicode()).tag(sync=True)
     day = traitlets.Int(-1).tag(sync=True)
     selected = traitlets.List(traitlets.Unicode())
 
@@ -57,48 +66,39 @@ class MapWidget(anywidget.AnyWidget):
         """Show the map of a run, after drawing it if the run has none.
 
         Args:
-            space: "photos", "model" or "attributes"; None: "photos" if the run has it, else its first space.
+            space: "photos", "model", "attributes", or "location" for the street map; None: "photos" if the run has it, else its
+                first space.
             progress: of drawing: called with each update of `listing_vibes.progress`, or True for lines on stderr.
             more: arguments of the widget, such as `layout`.
 
         Raises:
             VibesError: the run has no such space, or too few listings for a map.
         """
-        if space is not None and space not in run.spaces:
-            raise VibesError(f"{run.path} has no space '{space}'; it has: {', '.join(run.spaces)}.")
-        result = listings_map(run, space)
-        if result is None:
+        if not load_maps(run):
             with shown(progress) as report:
                 save_map(run, report=report)
-            result = listings_map(run, space)
-        if result is None:
+        if not load_maps(run):
             raise VibesError(f"{run.path} has too few listings for a map.")
-        drawn, rows, places = result
-        self.run, self._rows, self._grid, self._cluster = run, rows, places, drawn.cluster
-        self._names = [name for name, _ in drawn.groups]
-        self._days = MarketDays.of(run.log, run.catalogue) if len(run.market.events) else None
-        colors = by_value(drawn.cluster, self._names, "Smaller groups", "Between the groups")
+        self.run, self._map = run, map_of(run, space)
+        self._days = has_days(self._map)
         data = {
-            "n": len(rows),
-            "places": "_places",
-            "colours": "_codes",
-            "legend": [list(item) for item in colors.legend],
-            "legendLabel": "Colors by groups",
+            "n": len(self._map.rows),
+            "url": "notebook",
+            "by": "",
+            "legend": None,
+            "legendLabel": "",
             "palette": VALUES,
-            "labels": labels(places, drawn.cluster, self._names),
-            "group": None,
             "photos": bool(run.market.cover),
-            "days": self._days
-            and {"first": self._days.first, "count": len(self._days), "at": None, "address": "day/{day}"},
+            "days": self._days and {"first": self._days.first, "count": len(self._days)},
             "unmet": None,
-            "height": HEIGHT + (TIME if self._days else 0),
+            "run": str(run.path),
+            "space": self._map.space,
             "box": "4 / 3",
-            "label": f"Map of {drawn.caption}",
-            "hint": HINT,
+            "label": f"Map of {len(self._map.rows):,} listings: what is alike lies close together",
             "keys": KEYS,
+            "renames": True,
         }
-        points = places.astype("<u2").tobytes() + drawn.cluster.astype("<i2").tobytes()
-        super().__init__(_data=data, _places=points, _codes=colors.codes.tobytes(), **more)
+        super().__init__(_data=data, **more)
         self.on_msg(self._respond)
 
     @traitlets.validate("outline")
@@ -121,43 +121,65 @@ class MapWidget(anywidget.AnyWidget):
             )
         return number
 
-    @traitlets.observe("outline")
+    @traitlets.observe("outline", "group", "where", "day")
     def _select(self, _change: Any) -> None:
-        outline = read_outline(self.outline) if self.outline else None
-        within = np.zeros(len(self._rows), bool) if outline is None else inside(self._grid, outline)
-        self.selected = self.run.market.listings[C.LISTING].iloc[self._rows[within]].tolist()
+        day = None if self._days is None or self.day < 0 else self._days.date(self.day)
+        group = None if self.group < 0 or self.outline else self.group
+        is_selected = bool(self.outline or self.where or group is not None or day)
+        chosen = self._map.chosen(self.outline, group, self.where, day)
+        self.selected = self._map.ids[chosen].tolist() if is_selected else []
 
     @property
     def selection(self) -> pd.DataFrame:
         """The market's rows of the listings chosen, all columns."""
         return chosen_frame(self.run, self.selected)
 
-    def _respond(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        query = content if isinstance(content, dict) else {}
-        kind, number = query.get("kind"), query.get("number")
-        if not isinstance(number, int):
+    def _respond(self, _widget: Any, message: Any, _buffers: Any) -> None:
+        """Answer a request of the script, see `web/map_widget.js`."""
+        if not isinstance(message, dict) or not isinstance(message.get("params"), dict):
             return
-        if kind == "card" and 0 <= number < len(self._rows):
-            self.send({"kind": "card", "number": number, "card": self._card(number)})
-        if kind == "photo" and 0 <= number < len(self._rows):
-            self.send({"kind": "photo", "number": number}, [self._photo(number)])
-        if kind == "day" and self._days is not None and 0 <= number < len(self._days):
-            self.send({"kind": "day", "number": number}, [self._days.codes(number, self._rows).tobytes()])
+        params = {str(name): str(value) for name, value in message["params"].items()}
+        content = self._part(str(message.get("part")), params)
+        is_bytes = isinstance(content, bytes)
+        answer = {"number": message.get("number"), "content": None if is_bytes else content}
+        self.send(answer, [content] if is_bytes else [])
 
-    def _photo(self, number: int) -> bytes:
-        """Return a small WebP of a listing's cover, by its number on the map; empty if it has no readable cover."""
-        market = self.run.market
-        cover = market.cover.get(str(market.listings[C.LISTING].iat[int(self._rows[number])]))
-        small = thumbnail(market.path, cover) if cover else None
-        return small.read_bytes() if small else b""
+    def _part(self, part: str, params: dict[str, str]) -> Any:
+        """Return a part of the map: bytes, or what becomes JSON; empty if there is none."""
+        drawn, market = self._map, self.run.market
+        name, _, number = part.partition("/")
+        at = int(number) if number.isdecimal() and len(number) < 10 else -1
+        if name == "day":
+            is_day = self._days is not None and 0 <= at < len(self._days)
+            return self._days.codes(at, drawn.rows).tobytes() if self._days is not None and is_day else b""
+        if name == "photo":
+            cover = market.cover.get(str(drawn.ids[at])) if 0 <= at < len(drawn.rows) else None
+            small = thumbnail(market.path, cover) if cover else None
+            return small.read_bytes() if small else b""
+        if name in ("cards", "sheet"):
+            numbers = [int(item) for item in params.get("of", "").split(",") if item.isdecimal()]
+            ids = [str(drawn.ids[item]) for item in numbers if item < len(drawn.rows)]
+            if name == "sheet":
+                return photo_sheet(market.path, [market.cover.get(item) for item in ids], int(params["side"]))
+            groups = [int(drawn.cluster[item]) for item in numbers]
+            return [self._card(item, group) for item, group in zip(ids, groups, strict=True)]
+        if name == "name":
+            drawn.name(int(params["group"]), params["name"])
+            return {"name": drawn.names[int(params["group"])]}
+        parts: dict[str, Callable[[], Any]] = {
+            "places": lambda: places_part(drawn),
+            "groups": lambda: groups_part(drawn),
+            "names": lambda: names_part(drawn),
+            "facets": lambda: facets_part(drawn)[0],
+            "codes": lambda: facets_part(drawn)[1],
+            "about": lambda: about_part(drawn, params),
+        }
+        return parts[name]() if name in parts else b""
 
-    def _card(self, number: int) -> dict[str, Any]:
-        """Return the card of a listing, by its number on the map."""
-        market = self.run.market
-        name = str(market.listings[C.LISTING].iat[int(self._rows[number])])
-        photo, group = Photo(market, name), int(self._cluster[number])
-        table = describe_listings(self.run, pd.DataFrame({C.LISTING: [name], "score": [0.0]}))
+    def _card(self, listing: str, group: int) -> dict[str, Any]:
+        photo = Photo(self.run.market, listing)
+        table = describe_listings(self.run, pd.DataFrame({C.LISTING: [listing], "score": [0.0]}))
         return {
             "title": photo.title, "photo": photo.data(), "alt": f"Cover photo of {photo.title}", "href": "", "count": 0,
-            "facts": facts_of(table, 0), "step": self._names[group] if group >= 0 else "",
+            "facts": facts_of(table, 0), "step": self._map.names[group] if group >= 0 else "",
         }  # fmt: skip

@@ -6,19 +6,19 @@ from functools import cache
 from pathlib import Path
 
 WEB = Path(__file__).with_name("web")
-MAP = ("map_draw", "map_labels", "map_photos", "map_days", "map_unmet", "vibe_map")
+MAP = ("map_draw", "map_labels", "map_photos", "map_days", "map_unmet", "map_facets", "map_panel", "vibe_map")
 GALLERY = ("lightbox", "cards", "gallery")
 MAP_HTML = """
 <section class="vibe-map">
-  <div class="tools" role="toolbar" aria-label="Map tools"></div>
-  <div class="stage"><canvas tabindex="0" role="application"></canvas></div>
-  <div class="below">
-    <div class="aside">
-      <div class="beside" role="region" aria-label="The listing pointed at" tabindex="0"></div>
-    </div>
-    <div class="time" role="group" aria-label="Days" hidden></div>
+  <div class="stage">
+    <canvas tabindex="0" role="application"></canvas>
+    <div class="tools" role="toolbar" aria-label="Map tools"></div>
     <ul class="legend"></ul>
+    <div class="pointed" role="region" aria-label="The listing pointed at" hidden></div>
   </div>
+  <div class="time" role="group" aria-label="Days" hidden></div>
+  <div class="facets" role="group" aria-label="Attributes"></div>
+  <div class="panel" role="region" aria-label="What is selected" tabindex="0"></div>
   <p class="status" role="status"></p>
 </section>
 """

@@ -86,9 +86,7 @@ def place_on_map(opened: OpenRun, placed: Placement) -> None:
     if group >= 0:
         url = page_url(opened, "map", space=placed.space, group=group)
         size = count(int(drawn.sizes[group]), "listing")
-        st.markdown(
-            f"In the group **[{plain(drawn.portraits[group].name)}]({url})** of the vibe map ({size})."
-        )
+        st.markdown(f"In the group **[{plain(drawn.names[group])}]({url})** of the vibe map ({size}).")
     else:
         st.markdown(f"Between the groups of the {link}.")
     charts.show_chart(

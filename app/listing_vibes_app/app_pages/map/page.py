@@ -1,33 +1,30 @@
-"""Vibe map: all listings of a space as points, groups with names, and the photos and statistics of a region."""
+"""Vibe map: all listings of a space as photos or points, groups with names, and the photos and attributes of what is selected."""
 
 import time
 
 import streamlit as st
 
-from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.map.vibe_map import LEAST
 from listing_vibes_app.app_pages.map import drawing_job
-from listing_vibes_app.app_pages.map.region import show_groups, show_region
-from listing_vibes_app.app_pages.map.unmet import HELP, has_unmet, layer, show_regions
 from listing_vibes_app.app_pages.map.vibe_map import vibe_map
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.controls import select, switch
-from listing_vibes_app.kit.days import market_days, read_day
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.map_points import SpaceMap, load_maps
-from listing_vibes_app.kit.spaces import in_order, label_of, meaning_of, missing_spaces, spaces_help
-from listing_vibes_app.server.boundary import boundary
-from listing_vibes_app.server.params import bind, read_choice, report_unused
+from listing_vibes_app.kit.map_points import drawn_map, load_maps, map_spaces
+from listing_vibes_app.kit.spaces import in_order, label_of, missing_spaces, spaces_help
+from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run
-from listing_vibes_app.view.formats import count, duration, time_left
+from listing_vibes_app.view.formats import count, duration, plain, time_left
 
-AT_ONCE = 20_000  # a map of at most so many listings is drawn without a click
+#: The map takes the width and height of the window.
+STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 4rem 1.5rem 1rem }
+</style>"""
 
 
 def page() -> None:
     """Draw the page."""
     opened = current_run()
-    st.title("Vibe map", anchor=False)
     if not opened.run.spaces:
         empty("There is nothing to draw", "This run has no embedding. Create one with vibes embed.")
         return
@@ -35,100 +32,68 @@ def page() -> None:
         why = f"A map needs at least {LEAST} listings; this market has {number}."
         empty("There are too few listings for a map", why)
         return
-    maps = load_maps(opened)
-    if maps is None:
-        draw_map(opened)
-    elif not maps:
+    with st.spinner("Opening the map …"):
+        names = map_spaces(opened)
+    if not names:
         why = f"In each space fewer than {LEAST} listings are known, or the market no longer has those of the run."
         empty("No listing can be drawn", why)
-    else:
-        show_map(opened, maps)
+        return
+    show_map(opened, names)
 
 
-def show_map(opened: OpenRun, maps: dict[str, SpaceMap]) -> None:
-    """Draw the controls, the map, the selection on it, and the groups."""
-    spaces = {name: label_of(name) for name in in_order(maps)}
-    usual = "photos" if "photos" in maps else next(iter(spaces))  # the vibe
-    by = palettes.choices(opened.view)
-    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-map"):
-        place = ("region", "place", "page")
-        space = switch("Map of", "space", spaces, usual, (*place, "group"), help=spaces_help(spaces))
-        drawn = maps[space]
-        by_name = select("Color by", "by", by, palettes.CLUSTERS, width=260)
-        groups = {str(number): drawn.portraits[number].name for number in drawn.groups}
-        group = ""
-        if groups:
-            group = select("Group", "group", groups, "", place, placeholder="All listings", width=340)
-        with_demand = read_choice("unmet", ["0", "1"] if has_unmet(opened) else [], "0") == "1"
-        if has_unmet(opened):
-            toggle = bind("unmet", with_demand, False, clears=("place",), write=int)
-            st.toggle("Where demand is unmet", help=HELP, **toggle)
-    line = f"{count(len(drawn.rows), 'listing')} by {meaning_of(space)}; what is alike lies close together."
-    if lost := len(opened.run.listing_ids) - len(drawn.rows):
-        line += f" {count(lost, 'listing')} without anything in this space {'is' if lost == 1 else 'are'} left out."
-    st.caption(" ".join([line, *missing_spaces(opened)]))
-    text = st.query_params.get("region", "")
-    outline = read_outline(text) if text else None
-    if text and outline is None:
-        report_unused("The region in the link cannot be read, so none is shown.")
-    number = int(group) if group and outline is None else None  # a region takes precedence over a group
-    at, unmet = end_of_day(opened), None
-    if with_demand:
-        with boundary(), st.spinner("Estimating what users want …"):
-            unmet = layer(drawn, at)
-    vibe_map(drawn, by_name, text if outline is not None else "", number, unmet)
-    if unmet is not None:
-        with boundary():
-            show_regions(drawn, at)
-    if outline is not None:
-        show_region(drawn, inside(drawn.places, outline), None)
-    elif number is not None:
-        show_region(drawn, drawn.cluster == number, drawn.portraits[number].name)
-    with boundary():
-        show_groups(drawn)
-
-
-def end_of_day(opened: OpenRun) -> int | None:
-    """Return the end of the day that the URL names, in the log's time; None: after the last event."""
-    days, day = market_days(opened), read_day(opened)
-    return None if days is None or day is None or day == len(days) - 1 else days.begin(day + 1)
+def show_map(opened: OpenRun, names: list[str]) -> None:
+    """Draw the controls in one row, then the map."""
+    spaces = {name: label_of(name) for name in in_order(names)}
+    usual = "photos" if "photos" in names else next(iter(spaces))  # the vibe
+    cleared = ("region", "group", "place")
+    st.html(STYLE)
+    with st.container(horizontal=True, vertical_alignment="center", key="labelled-map"):
+        st.header("Vibe map", anchor=False, width="content")
+        help = " · ".join([spaces_help(spaces), *missing_spaces(opened)])
+        space = switch("Map of", "space", spaces, usual, cleared, help=help, label_visibility="collapsed")
+        by_name = {name: f"Color by {label.lower()}" for name, label in palettes.choices(opened.view).items()}
+        by = select("Color by", "by", by_name, palettes.CLUSTERS, width=260, label_visibility="collapsed")
+        if load_maps(opened) is None:
+            draw_map(opened)
+    with st.spinner("Arranging the listings …"):
+        drawn = drawn_map(opened, space)
+    if drawn is not None:
+        vibe_map(opened, drawn, by)
 
 
 def draw_map(opened: OpenRun) -> None:
-    """Start to draw the map of a run that has none, and show the progress."""
-    path, number = opened.run.path, len(opened.run.listing_ids)
+    """Draw the final map in the background; a coarse one is shown until then."""
+    path = opened.run.path
     job = drawing_job.job_of(path)
-    if job is not None and job.error:
-        forget = lambda: drawing_job.forget(path)  # noqa: E731
-        empty("The map could not be drawn", job.error, "Try again", forget, icon="error")
+    if job is None or not job.error:
+        drawing_job.start(path)
+        show_progress(opened)
         return
-    if job is None and number > AT_ONCE:
-        why = f"With {number:,} listings this takes some minutes. You may leave this page."
-        title = "The map of this run is not drawn yet"
-        empty(title, why, "Draw the map", lambda: drawing_job.start(path), icon="map")
-        return
-    drawing_job.start(path)
-    show_progress(opened)
+    with st.container(width="content"):
+        st.warning(f"The map is coarse, because the final one could not be drawn: {plain(job.error)}")
+        st.button("Try again", on_click=lambda: drawing_job.forget(path), key="way-out")
 
 
 @st.fragment(run_every=1.0)
 def show_progress(opened: OpenRun) -> None:
-    """Show the progress of the drawing, and rerun the page once it is done."""
+    """Show the progress of the drawing in a line, and rerun the page once it is done."""
     job = drawing_job.job_of(opened.run.path)
     if job is None or not job.is_running:
+        if job is not None and not job.error:
+            set_params(region=None, group=None, place=None)  # of the coarse map
         st.rerun()
     update, seconds = job.progress, time.monotonic() - job.started
-    left = "" if update is None else time_left(update.left)
-    with st.status(f"Drawing the map: {duration(seconds)}{left}", expanded=True):
-        share, step = 0.0, "Starting"
-        if update is not None:
-            share = min(1.0, update.done / max(update.total, 1))
-            step = f"{update.what[:1].upper()}{update.what[1:]}: {int(update.done):,} of {update.total:,}"
-        st.progress(share, step)
-        st.markdown(
-            f"{count(len(opened.run.listing_ids), 'listing')} in {count(len(opened.run.spaces), 'space')}. It is done once for each "
-            "run. You may leave this page; the drawing goes on."
-        )
+    left, share = (
+        ("", 0.0) if update is None else (time_left(update.left), update.done / max(update.total, 1))
+    )
+    step = "" if update is None else f" {update.what[:1].upper()}{update.what[1:]}."
+    help = (
+        f"{count(len(opened.run.listing_ids), 'listing')} in {count(len(opened.run.spaces), 'space')}.{step} This is done once for "
+        "each run. You may leave this page."
+    )
+    line = f"A coarse map; refining it: {duration(seconds)}{left}"
+    st.progress(min(1.0, share), line, width=320)
+    st.caption(help, width="content") if update is None else None
 
 
 page()

@@ -1,30 +1,53 @@
-"""The routes of the map: positions, groups and colors of all listings as bytes, and one listing as a card.
+"""The routes of the map: positions, colors, groups, facets and selections, so that the page changes without a rerun."""
 
-These are routes, so that a rerun of the page does not send the data again and browsers cache it.
-"""
-
+import io
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
+import numpy as np
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from listing_vibes.market.thumbnails import thumbnail
-from listing_vibes_app.app_pages.map.unmet import codes, read_moment
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.map.parts import (
+    about_part,
+    chosen_by,
+    facets_part,
+    groups_part,
+    names_part,
+    places_part,
+)
+from listing_vibes.insight.map.space_map import SpaceMap
+from listing_vibes.market.io import spreadsheet_csv
+from listing_vibes.market.thumbnails import photo_sheet, thumbnail
+from listing_vibes.serving.service.access import JSON, is_json
+from listing_vibes_app.app_pages.map.unmet import codes, read_moment, unmet, unmet_layer
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.kit.gallery import listing_card
-from listing_vibes_app.kit.map_points import SpaceMap, load_maps
-from listing_vibes_app.server.boundary import catch_errors, text_response
+from listing_vibes_app.kit.map_points import colors, drawn_map
+from listing_vibes_app.server.boundary import catch_errors, describe_error, text_response
 from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import SMALL, base_path
-from listing_vibes_app.server.routes import picture_response
-from listing_vibes_app.server.runs import open_run, run_paths
+from listing_vibes_app.server.routes import UNREADABLE, picture_response
+from listing_vibes_app.server.runs import OpenRun, open_run, run_paths
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-Serve = Callable[[Request, SpaceMap], Response]
+MOST = 64  # listings in one request
+SIDES = (32, 256)  # smallest and largest side of a photo on a sheet, in pixels
+LARGEST = 10_000  # bytes of a name with its group
+Serve = Callable[[Request, OpenRun, SpaceMap], Response]
+
+
+def _map(request: Request) -> tuple[OpenRun, SpaceMap] | None:
+    name = request.path_params["run"]
+    opened = open_run(name) if name in run_paths() else None
+    drawn = None if opened is None else drawn_map(opened, request.path_params["space"])
+    return None if opened is None or drawn is None else (opened, drawn)
 
 
 def of_map(serve: Serve) -> Callable[[Request], Response]:
@@ -32,79 +55,182 @@ def of_map(serve: Serve) -> Callable[[Request], Response]:
 
     @catch_errors
     def answer(request: Request) -> Response:
-        name = request.path_params["run"]
-        maps = load_maps(open_run(name)) if name in run_paths() else None
-        drawn = (maps or {}).get(request.path_params["space"])
-        return text_response("There is no such map.") if drawn is None else serve(request, drawn)
+        found = _map(request)
+        return text_response("There is no such map.") if found is None else serve(request, *found)
 
     return answer
 
 
-def of_listing(serve: Callable[[Request, SpaceMap, int], Response]) -> Callable[[Request], Response]:
-    """Make a route for data of a listing, by its number on the map."""
-
-    @of_map
-    def answer(request: Request, drawn: SpaceMap) -> Response:
-        number = request.path_params["number"]
-        if number >= len(drawn.rows):
-            return text_response("There is no such listing.")
-        return serve(request, drawn, number)
-
-    return answer
+def _bytes(content: bytes, kind: str = "application/octet-stream") -> Response:
+    return Response(content, media_type=kind, headers=_FOREVER)
 
 
-def _bytes(content: bytes) -> Response:
-    return Response(content, media_type="application/octet-stream", headers=_FOREVER)
+def _json(content: Any) -> Response:
+    return _bytes(json.dumps(content, ensure_ascii=False).encode(), JSON)
 
 
-@of_map
-def serve_space(request: Request, drawn: SpaceMap) -> Response:
-    """Respond with the positions, the colors by one attribute, or the regions of unmet demand, of all listings."""
-    by, what = request.query_params.get("by", ""), request.path_params["what"]
-    if what == "places":
-        return _bytes(drawn.points())
-    if what == "unmet":
-        return _bytes(codes(drawn, read_moment(request.query_params.get("at"))).tobytes())
-    if by in palettes.choices(drawn.opened.view):
-        return _bytes(drawn.colors(by).codes.tobytes())
-    return text_response("There are no such colors.")
+def _numbers(request: Request, drawn: SpaceMap) -> np.ndarray:
+    """Return the numbers of listings on the map that a request is about.
+
+    Raises:
+        VibesError: one is not on the map, or there are too many.
+    """
+    parts = [part for part in request.query_params.get("of", "").split(",") if part]
+    if len(parts) > MOST or not all(part.isdecimal() and len(part) < 10 for part in parts):
+        raise VibesError(f"Give the numbers of at most {MOST} listings.")
+    numbers = np.array(parts, np.int64)
+    if (numbers >= len(drawn.rows)).any():
+        raise VibesError("There is no such listing.")
+    return numbers
 
 
 @of_map
-def serve_day(request: Request, drawn: SpaceMap) -> Response:
+def serve_part(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    """Respond with a part of the map by its name."""
+    part = request.path_params["part"]
+    if part not in PARTS:
+        return text_response("There is no such part of the map.")
+    return PARTS[part](request, opened, drawn)
+
+
+def _colors(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    by = request.query_params.get("by", "")
+    if by not in palettes.choices(opened.view):
+        return text_response("There are no such colors.")
+    return _bytes(colors(opened, drawn, by).codes.tobytes())
+
+
+def _sheet(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    side = request.query_params.get("side", "")
+    if not side.isdecimal() or len(side) > 4 or not SIDES[0] <= int(side) <= SIDES[1]:
+        return text_response("A photo has no such size.")
+    rows = drawn.rows[_numbers(request, drawn)].tolist()
+    covers = [next(iter(opened.view.photos(row)), None) for row in rows]
+    return _bytes(photo_sheet(opened.view.market.path, covers, int(side)), "image/webp")
+
+
+def _cards(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    names = drawn.names
+    cards = []
+    for number in _numbers(request, drawn):
+        group = int(drawn.cluster[number])
+        step = names[group] if group >= 0 else ""
+        cards.append(listing_card(opened, int(drawn.rows[number]), {"space": _space(drawn)}, step=step))
+    return _json([asdict(card) for card in cards])
+
+
+def _space(drawn: SpaceMap) -> str:
+    return drawn.space if drawn.grouped_by is None else drawn.grouped_by.space
+
+
+def _unmet(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    return _json(unmet_layer(opened, drawn, read_moment(request.query_params.get("at"))))
+
+
+def _unmet_codes(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    layer = unmet_layer(opened, drawn, read_moment(request.query_params.get("at")))
+    return _bytes(codes(drawn, layer).tobytes())
+
+
+def _unmet_csv(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    at = read_moment(request.query_params.get("at"))
+    table = unmet(opened, drawn.space, at, by_month=True).frame()
+    return _file(spreadsheet_csv(table), f"{opened.name}-{drawn.space}-unmet-demand.csv")
+
+
+def _csv(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    table = drawn.frame(chosen_by(drawn, request.query_params))
+    return _file(spreadsheet_csv(table), f"{opened.name}-{drawn.space}.csv")
+
+
+def _parquet(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    stream = io.BytesIO()
+    drawn.frame(chosen_by(drawn, request.query_params)).to_parquet(stream, index=False)
+    return _file(stream.getvalue(), f"{opened.name}-{drawn.space}.parquet")
+
+
+def _file(content: bytes | str, name: str) -> Response:
+    safe = "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in "-._") else "_" for letter in name
+    )
+    headers = {"Content-Disposition": f'attachment; filename="{safe}"', "Cache-Control": "no-store"}
+    return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+PARTS: dict[str, Serve] = {
+    "places": lambda _request, _opened, drawn: _bytes(places_part(drawn)),
+    "colors": _colors,
+    "groups": lambda _request, _opened, drawn: _json(groups_part(drawn)),
+    "names": lambda _request, _opened, drawn: _json(names_part(drawn)),
+    "facets": lambda _request, _opened, drawn: _json(facets_part(drawn)[0]),
+    "codes": lambda _request, _opened, drawn: _bytes(facets_part(drawn)[1]),
+    "about": lambda request, _opened, drawn: _json(about_part(drawn, request.query_params)),
+    "sheet": _sheet,
+    "cards": _cards,
+    "unmet": _unmet,
+    "unmet-codes": _unmet_codes,
+    "unmet.csv": _unmet_csv,
+    "table.csv": _csv,
+    "table.parquet": _parquet,
+}
+
+
+@of_map
+def serve_day(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
     """Respond with the listings that were active, and those that users interacted with, on a day given by number."""
-    days, number = market_days(drawn.opened), request.path_params["number"]
+    days, number = market_days(opened), request.path_params["number"]
     if days is None or number >= len(days):
         return text_response("There is no such day.")
     return _bytes(days.codes(number, drawn.rows).tobytes())
 
 
-@of_listing
-def serve_photo(request: Request, drawn: SpaceMap, number: int) -> Response:
-    """Respond with the cover of a listing."""
-    view = drawn.opened.view
-    photos = view.photos(int(drawn.rows[number]))
-    cover = thumbnail(view.market.path, photos[0], SMALL) if photos else None
+@of_map
+def serve_photo(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
+    """Respond with the cover of a listing by its number on the map."""
+    number = request.path_params["number"]
+    if number >= len(drawn.rows):
+        return text_response("There is no such listing.")
+    photos = opened.view.photos(int(drawn.rows[number]))
+    cover = thumbnail(opened.view.market.path, photos[0], SMALL) if photos else None
     if cover is None:
-        return text_response("This listing has no photo that can be read.")
+        return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
     return picture_response(request, cover)
 
 
-@of_listing
-def serve_listing(request: Request, drawn: SpaceMap, number: int) -> Response:
-    """Respond with a listing as a card of the gallery."""
-    group = int(drawn.cluster[number])
-    step = drawn.portraits[group].name if group >= 0 else ""
-    card = listing_card(drawn.opened, int(drawn.rows[number]), {"space": drawn.space}, step=step)
-    return Response(json.dumps(asdict(card)), media_type="application/json", headers=_FOREVER)
+async def serve_name(request: Request) -> Response:
+    """Name a group of the map: JSON with `group` (its number) and `name`; an empty name removes it."""
+    if not is_json(request.headers.get("content-type", "")):
+        return text_response(f"Send the name as {JSON}.", 415)
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > LARGEST:
+            return text_response("The name is too long.", 413)
+    return await run_in_threadpool(_name, request, content)
+
+
+def _name(request: Request, content: bytes) -> Response:
+    try:
+        message, found = json.loads(content), _map(request)
+        if found is None:
+            return text_response("There is no such map.")
+        _, drawn = found
+        group, name = message.get("group"), message.get("name")
+        if not isinstance(group, int) or not isinstance(name, str):
+            raise VibesError('Send {"group": NUMBER, "name": TEXT} with the number of a group of this map.')
+        drawn.name(group, name)
+    except Exception as error:
+        expected = isinstance(error, VibesError | ValueError | AttributeError)
+        return text_response(describe_error(error), 400 if expected else 500)
+    return _json({"name": drawn.names[group]})
 
 
 def routes() -> list[Route]:
     """Return the routes of the map."""
     base = f"{base_path()}/points/{{run}}/{{space}}"
     return [
-        Route(f"{base}/listing/{{number:{NUMBER}}}", serve_listing),
         Route(f"{base}/day/{{number:{NUMBER}}}", serve_day),
         Route(f"{base}/photo/{{number:{NUMBER}}}", serve_photo),
-        Route(f"{base}/{{what}}", serve_space),
+        Route(f"{base}/name", serve_name, methods=["POST"]),
+        Route(f"{base}/{{part}}", serve_part),
     ]

@@ -1,72 +1,44 @@
-"""The map element: all listings as points, with photos on hover and in a panel."""
+"""The map element: photos and points, what is selected beside them, and histograms below; its state is in the URL."""
 
-from typing import Any
-
+from listing_vibes.insight.map.space_map import SpaceMap
 from listing_vibes.widgets.colors import VALUES
-from listing_vibes.widgets.labels import HINT, KEYS, labels
+from listing_vibes.widgets.labels import KEYS
 from listing_vibes.widgets.scripts import MAP, MAP_HTML
+from listing_vibes_app.app_pages.map.unmet import COLORS, HELP, has_unmet
 from listing_vibes_app.kit import palettes
-from listing_vibes_app.kit.component import component, read_event
-from listing_vibes_app.kit.days import NAME as DAY
-from listing_vibes_app.kit.days import market_days, read_day
-from listing_vibes_app.kit.map_points import SpaceMap, map_url
-from listing_vibes_app.server.params import set_params
+from listing_vibes_app.kit.component import component
+from listing_vibes_app.kit.days import market_days
+from listing_vibes_app.kit.map_points import colors, map_url
+from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import count
 
 _component = component(__file__, MAP_HTML, *MAP[:-1])
-KEY = "vibe-map"
-HEIGHT = 760  # pixels, fixed so that elements below do not move
-TIME = 48  # of these for the days
 
 
-def vibe_map(drawn: SpaceMap, by: str, outline: str, group: int | None, unmet: dict[str, Any] | None) -> None:
-    """Show the map; a region that the user draws and a day that they choose are written to the URL.
+def vibe_map(opened: OpenRun, drawn: SpaceMap, by: str) -> None:
+    """Show the map of a space; its script reads the selection, the day and the layer from the URL and writes them there.
 
     Args:
         by: how the points are colored, one of `palettes.choices`.
-        outline: the region in the format of `listing_vibes.insight.map.region.read_outline`, or empty.
-        group: the highlighted cluster.
-        unmet: the layer of unmet demand, see `listing_vibes_app.app_pages.map.unmet`; None: it is off.
     """
-    opened, space, colors = drawn.opened, drawn.space, drawn.colors(by)
-    days = market_days(opened)
-    height = HEIGHT + (TIME if days is not None else 0)
+    space, days = drawn.space, market_days(opened)
+    by_group = by == palettes.CLUSTERS
+    coloring = None if by_group else colors(opened, drawn, by)
     data = {
         "n": len(drawn.rows),
-        "places": map_url(opened, space, "places"),
-        "colours": map_url(opened, space, "colours", by=by),
-        "listing": map_url(opened, space, "listing", "{number}"),
-        "photo": map_url(opened, space, "photo", "{number}"),
-        "legend": colors.legend,
+        "url": map_url(opened, space, "{part}"),
+        "by": by,
+        "legend": None if coloring is None else coloring.legend,
         "legendLabel": f"Colors by {palettes.choices(opened.view)[by].lower()}",
-        "palette": palettes.SCALE if colors.scale else VALUES,
-        "labels": labels(drawn.places, drawn.cluster, [portrait.name for portrait in drawn.portraits]),
-        "outline": outline,
-        "group": group,
+        "palette": palettes.SCALE if coloring is not None and coloring.scale else VALUES,
         "photos": opened.view.has_photos,
-        "days": days
-        and {
-            "first": days.first,
-            "count": len(days),
-            "at": read_day(opened),
-            "address": map_url(opened, space, "day", "{day}"),
-        },
-        "unmet": unmet,
-        "height": height,
+        "days": days and {"first": days.first, "count": len(days)},
+        "unmet": {"colors": COLORS, "help": HELP} if has_unmet(opened, space) else None,
+        "run": str(opened.run.path),
+        "space": space,
         "box": opened.box,
         "label": f"Map of {count(len(drawn.rows), 'listing')}: what is alike lies close together",
-        "hint": HINT,
         "keys": KEYS,
+        "renames": True,
     }
-
-    def draw_outline() -> None:
-        if outline := read_event(KEY, "outline"):
-            set_params(region=outline, group=None, place=None, page=None)
-
-    def go_to_day() -> None:
-        number = read_event(KEY, "day")
-        if isinstance(number, int) and days is not None:
-            set_params(**{DAY: days.date(number) if 0 <= number < len(days) else None, "place": None})
-
-    changes = {"on_outline_change": draw_outline, "on_day_change": go_to_day}
-    _component(key=KEY, data=data, height=height, **changes)
+    _component(key="vibe-map", data=data, height="content")

@@ -53,6 +53,7 @@ class Portrait:
     name: str
     traits: list[Trait] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    is_named: bool = True  # False: no trait was confirmed, and the name is a number
 
 
 def portraits(
@@ -62,6 +63,7 @@ def portraits(
     seed: int = 0,
     coded: Sequence[Coded] | None = None,
     leading: Collection[str] = (),
+    with_words: bool = True,
 ) -> list[Portrait]:
     """Return a portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) their groups, -1 for none.
 
@@ -70,6 +72,7 @@ def portraits(
     Args:
         coded: the values of the n listings, for callers with several groupings; None: `coded_attributes(market, rows)`.
         leading: labels of the traits to put first in names.
+        with_words: whether to look for words of their texts, which takes longer.
     """
     count = int(groups.max(initial=-1)) + 1
     if not count:
@@ -97,8 +100,9 @@ def portraits(
         make_traits(group, order[:CANDIDATES][confirmed[group, order[:CANDIDATES]]])
         for group, order in enumerate(candidates)
     ]
-    spoken = _words(market, rows, groups, count, seed)
-    return [Portrait(*parts) for parts in zip(_names(named, leading), traits, spoken, strict=True)]
+    spoken = _words(market, rows, groups, count, seed) if with_words else [[] for _ in range(count)]
+    names = _names(named, leading)
+    return [Portrait(*parts) for parts in zip(names, traits, spoken, map(bool, named), strict=True)]
 
 
 def apart(

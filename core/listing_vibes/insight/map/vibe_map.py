@@ -28,6 +28,11 @@ AT_ONCE = 4_000_000  # maximum number of similarities in memory
 LEAST = 5  # minimum number of listings of a map
 SHARE = 28  # minimum cluster size: all listings divided by this
 FILE = "map.parquet"
+SAMPLE, DEPTH, COARSE_GROUPS = (
+    4000,
+    8,
+    12,
+)  # of the coarse layout: listings in the sample, components, and groups
 COLUMNS = ("space", C.LISTING, "x", "y", "cluster")
 DRAWN_OF = "drawn_of"  # metadata key in the file
 WIDE = 1.5  # aspect ratio of a map, similar to screens
@@ -73,6 +78,24 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     size = np.bincount(result[result >= 0], minlength=1)
     rank = np.argsort(np.argsort(-size, kind="stable"), kind="stable")
     return spread_out(places), np.where(result >= 0, rank[result], -1).astype(np.int32)
+
+
+def coarse_layout(vectors: np.ndarray, rows: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, 2) places and (n,) clusters of the `rows` (n,) of `vectors` (L, d) like `draw_map`, but in seconds: the first two
+    principal components, and k-means over the first `DEPTH`.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.decomposition import PCA
+
+    sample = np.sort(np.random.default_rng(seed).permutation(rows)[:SAMPLE])
+    model = PCA(min(DEPTH, len(sample), vectors.shape[1]), svd_solver="randomized", random_state=seed)
+    model.fit(vectors[sample])
+    points = (vectors @ model.components_.T.astype(vectors.dtype))[rows]  # (n, depth), not centered
+    number = max(1, min(COARSE_GROUPS, len(rows) // (2 * LEAST)))
+    result = MiniBatchKMeans(number, random_state=seed, n_init=1).fit_predict(points)
+    size = np.bincount(result, minlength=number)
+    rank = np.argsort(np.argsort(-size, kind="stable"), kind="stable")
+    return spread_out(points[:, [0, min(1, points.shape[1] - 1)]]), rank[result].astype(np.int32)
 
 
 def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -156,10 +179,10 @@ def read_map(run: Run) -> pd.DataFrame | None:
 
 def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
     """Return `frame` with the run's missing listings appended; existing positions do not change. See `place_among`."""
-    parts = [frame]
+    parts, row = [frame], pd.Index(run.listing_ids, dtype=object).get_indexer(frame[C.LISTING].astype(object))
     for space in [space for space in run.spaces if (frame["space"] == space).any()]:
-        drawn = frame[(frame["space"] == space) & frame[C.LISTING].isin(run.listing_row)]
-        rows = drawn[C.LISTING].map(run.listing_row).to_numpy(np.int64)
+        mine = (frame["space"] == space).to_numpy() & (row >= 0)
+        drawn, rows = frame[mine], row[mine]
         new = np.setdiff1d(np.flatnonzero(run.index(space).known), rows)
         if not len(new) or not len(rows):
             continue

@@ -11,6 +11,8 @@ import pandas as pd
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.map.parts import chosen_by
+from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import known_events
 from listing_vibes.insight.selection.params import Unused, read_blend, read_rules, whole
@@ -35,7 +37,7 @@ def selection(run: Run, url: str) -> pd.DataFrame:
 
     Args:
         run: the run that the link was made on; its URL does not say where that is.
-        url: of the pages Similar, Users, Simulate, Cold start or Compare (there the list of `run`), complete or from `/` on.
+        url: of the pages Similar, Users, Simulate, Vibe map, Cold start or Compare (there the list of `run`), complete or from `/` on.
 
     Returns:
         The rows of `Run.similar`, `Run.recommend` or `listing_vibes.search_photos`; several lists are concatenated, with their labels
@@ -45,6 +47,10 @@ def selection(run: Run, url: str) -> pd.DataFrame:
         VibesError: the URL is not of such a page, names an unknown listing or user, or has a filter or a rule that is unknown
             or cannot be read.
     """
+    name, params = page_of(url)
+    if name == "map":
+        drawn = map_of(run, params.get("space"))
+        return drawn.frame(chosen_by(drawn, params))
     lists = selections(run, url)
     if len(lists) == 1:
         return lists[0].frame(run)

@@ -2,7 +2,6 @@
 const FLAG = 128 // bit of a listing's byte: it was active
 const PACE = 160 // shortest time of a frame in milliseconds
 const FRAMES = 120 // most frames; longer periods advance by several days per frame
-const SETTLES = 450 // milliseconds until the page is updated for a day
 const MS_A_DAY = 86_400_000
 
 const dateOf = (days, number) =>
@@ -18,35 +17,34 @@ function buildDays(map) {
   slider.min = "0"
   slider.setAttribute("aria-label", "Day")
   const date = element("output", "date")
-  const rest = (number) => {
-    map.playing = false
-    goToDay(map, number).then(() => sendDay(map))
-  }
+  const rest = (number) => restDay(map, number)
   const all = button("All days", () => rest(-1), "", "tool all")
   row.append(play, slider, date, all)
   Object.assign(map, { day: -1, now: null, playing: false, dayBytes: new Map(), dayParts: { row, play, slider, date, all } })
   slider.addEventListener("input", () => rest(Number(slider.value)))
 }
 
-// The page is updated after a pause, so that its work does not delay the map.
-function sendDay(map) {
-  clearTimeout(map.sending)
-  map.sending = setTimeout(() => {
-    map.sending = 0
-    if (map.playing || map.data.days.at === (map.day < 0 ? null : map.day)) return
-    map.send("day", map.day)
-  }, SETTLES)
+// Shows a day; the selection, the URL and unmet demand follow it.
+function restDay(map, number) {
+  map.playing = false
+  return goToDay(map, number).then(() => settleDay(map))
+}
+
+function settleDay(map) {
+  if (map.state.day === map.day) return
+  select(map, { day: map.day })
+  showUnmet(map)
 }
 
 function dayOf(map, number) {
-  const url = map.data.days.address.replace("{day}", number)
-  if (!map.dayBytes.has(url)) {
+  const key = `${map.loaded}|${number}`
+  if (!map.dayBytes.has(key)) {
     if (map.dayBytes.size > 400) map.dayBytes.clear()
-    const fetched = map.source.bytes(url).then((found) => new Uint8Array(found))
-    fetched.catch(() => map.dayBytes.delete(url))
-    map.dayBytes.set(url, fetched)
+    const codes = map.source.bytes(map.data, `day/${number}`).then((found) => new Uint8Array(found))
+    codes.catch(() => map.dayBytes.delete(key))
+    map.dayBytes.set(key, codes)
   }
-  return map.dayBytes.get(url)
+  return map.dayBytes.get(key)
 }
 
 async function goToDay(map, number) {
@@ -56,7 +54,8 @@ async function goToDay(map, number) {
   if (map.day !== number) return // the user has moved to another day
   map.now = found
   showDay(map)
-  draw(map)
+  if (map.playing) return draw(map)
+  update(map)
 }
 
 function showDay(map) {
@@ -101,18 +100,15 @@ async function playDays(map) {
 function stopDays(map) {
   map.playing = false
   showDay(map)
-  sendDay(map)
+  update(map)
+  settleDay(map)
 }
 
-// The day of the page, if the link or the user set one.
-async function loadDays(map, data) {
-  const { row } = map.dayParts
-  row.hidden = !data.days
-  if (!data.days) return
-  const at = data.days.at ?? -1
-  // A page drawn for a previous day must not reset the user's current day.
-  const same = map.dayFrom === data.days.address
-  if (map.playing || (same && (map.sending || (map.day === at && (map.now || at < 0))))) return showDay(map)
-  map.dayFrom = data.days.address
-  await goToDay(map, at)
+// The day of the state, if it has one.
+function loadDays(map) {
+  map.dayParts.row.hidden = !map.data.days
+  if (!map.data.days) return
+  const { day } = map.state
+  if (map.playing || (map.day === day && (map.now || day < 0))) return showDay(map)
+  goToDay(map, day)
 }

@@ -99,9 +99,9 @@ function pointsOf(context, map, ratio, ground, ink) {
 // The points, painted over the previous layers.
 function paintPoints(context, map, ratio, ground, ink) {
   const image = pointsOf(context, map, ratio, ground, ink)
-  const over = new OffscreenCanvas(image.width, image.height)
-  over.getContext("2d").putImageData(image, 0, 0)
-  context.drawImage(over, 0, 0)
+  if (map.over?.width !== image.width || map.over.height !== image.height) map.over = new OffscreenCanvas(image.width, image.height)
+  map.over.getContext("2d").putImageData(image, 0, 0)
+  context.drawImage(map.over, 0, 0)
 }
 
 // The canvas position of a grid position.

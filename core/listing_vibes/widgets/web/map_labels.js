@@ -1,5 +1,13 @@
-// Names of groups on the map, for the largest groups that fit without overlap. A name shows more of its parts at a larger
-// zoom; parts that the label of a larger group already shows are skipped.
+// Names on the map, those that fit without overlap: of several groups together in the whole map, then of the groups, and close up of
+// parts of a group. A name shows more of its parts at a larger zoom; parts that another label shows are skipped.
+const LEVELS = [[1.6, [0, 1]], [4, [1]], [Infinity, [2, 1]]] // up to which zoom, the levels from the most important on
+
+function labelsFor(map) {
+  const level = (number) => map.labels.filter((one) => one.level === number)
+  const [first, ...more] = LEVELS.find(([zoom]) => map.zoom < zoom)[1].map(level)
+  return first.length > 1 && map.zoom < LEVELS[0][0] ? first : [...first, ...more.flat()]
+}
+
 function paintLabels(context, map, ratio, ink, ground, font) {
   const { width, height } = context.canvas
   context.font = `600 ${12.5 * ratio}px ${font}`
@@ -15,21 +23,23 @@ function paintLabels(context, map, ratio, ink, ground, font) {
     return text
   }
   const taken = []
-  const said = new Set()
-  for (const label of map.labels) {
+  const shown = new Set()
+  for (const label of labelsFor(map)) {
     const [x, y] = onCanvas(context, map, ratio, label.x, label.y)
     if (x < 0 || y < 0 || x > width || y > height) continue
     const parts = label.text.split(" · ")
-    const text = parts.map((_, at) => fitting(parts.slice(at))).find((one) => !said.has(one)) ?? label.text
-    const half = context.measureText(text).width / 2 + 4 * ratio
+    const text = parts.map((_, at) => fitting(parts.slice(at))).find((one) => !shown.has(one)) ?? label.text
+    const half = context.measureText(text).width / 2 + 6 * ratio
     const at = Math.max(half, Math.min(width - half, x))
-    const box = [at - half, y - 10 * ratio, at + half, y + 10 * ratio]
+    const box = [at - half, y - 11 * ratio, at + half, y + 11 * ratio]
     if (taken.some((one) => box[0] < one[2] && box[2] > one[0] && box[1] < one[3] && box[3] > one[1])) continue
     taken.push(box)
-    said.add(text)
-    context.globalAlpha = 0.8
+    shown.add(text)
+    context.globalAlpha = 0.88
     context.fillStyle = ground
-    context.fillRect(box[0], box[1] + ratio, box[2] - box[0], box[3] - box[1] - 2 * ratio)
+    context.beginPath()
+    context.roundRect(box[0], box[1], box[2] - box[0], box[3] - box[1], 6 * ratio)
+    context.fill()
     context.globalAlpha = 1
     context.fillStyle = ink
     context.fillText(text.charAt(0).toUpperCase() + text.slice(1), at, y)

@@ -1,17 +1,17 @@
-// Photos as points: at a larger zoom, covers replace dots, one for each square of the map with listings, in a frame of the
-// listing's color. Squares are fixed on the map, so that photos keep their position while it is moved; their size halves
-// from one zoom level to the next.
+// Photos as points: covers replace dots, one for each square of the map with listings, in a frame of the listing's color. Squares are
+// fixed on the map, so that photos keep their position while it is moved; their size halves from one zoom level to the next.
 const TILE = 52 // smallest size of a photo in pixels
-const LARGEST = 1.6 * TILE // largest size of a photo in pixels
-const FROM = 3 // smallest zoom with photos
-const CACHED = 800 // photos in memory
-const AT_ONCE = 6 // photos fetched in parallel
+const LARGEST = 2 * TILE // largest size of a photo in pixels
+const CACHED = 1200 // photos in memory
+const SHEET = 8 // photos in a row of a sheet, as in core/listing_vibes/market/thumbnails.py
+const BATCH = 24 // photos in a request
+const AT_ONCE = 3 // requests in parallel
 
-const photosOf = () => ({ shown: new Map(), fetched: new Set(), queue: [], broken: new Set(), tiles: [], plan: "" })
+const photosOf = () => ({ shown: new Map(), fetched: new Set(), active: 0, tiles: [], plan: "" })
 
 // Whether a map has photos, and whether it currently draws them.
-const pictured = (map) => Boolean(map.data?.photos && map.source.photo)
-const showsPhotos = (map) => pictured(map) && map.zoom >= FROM && map.withPhotos
+const pictured = (map) => Boolean(map.data?.photos && map.source.sheet)
+const showsPhotos = (map) => pictured(map) && map.withPhotos
 
 // Squares are halved while they are larger than necessary.
 const sideOf = (map) => 2 ** Math.ceil(Math.log2(TILE / map.unit))
@@ -20,49 +20,55 @@ const middleOf = (map, i, side) => [0, 1].map((axis) => (Math.floor(map.places[2
 
 // Drawn before the points, because points with a visible photo are not drawn. Width and height are in pixels of the page.
 function planPhotos(map, width, height) {
-  const { photos, places } = map
+  const { photos, places, lit, now } = map
   const side = sideOf(map)
-  const [halfX, halfY] = [width / 2 / map.unit + side, height / 2 / map.unit + side]
-  const key = [side, map.x, map.y, width, height, map.day, map.now ? 1 : 0, map.litOf, map.loaded, photos.broken.size].join()
+  const key = [side, map.x, map.y, width, height, map.litOf, map.loaded].join()
   if (photos.plan === key) return
   photos.plan = key
   // The listing of each visible square: the first of the highlighted ones.
-  const chosen = new Map()
-  for (let i = 0; i < map.n; i++) {
-    if (Math.abs(places[2 * i] - map.x) > halfX || Math.abs(places[2 * i + 1] - map.y) > halfY) continue
-    if ((map.lit && !map.lit[i]) || (map.now && map.now[i] < FLAG) || photos.broken.has(i)) continue
-    const square = `${Math.floor(places[2 * i] / side)},${Math.floor(places[2 * i + 1] / side)}`
-    if (!chosen.has(square)) chosen.set(square, i)
+  const left = Math.floor((map.x - width / 2 / map.unit) / side)
+  const low = Math.floor((map.y - height / 2 / map.unit) / side)
+  const columns = Math.ceil(width / map.unit / side) + 1
+  const rows = Math.ceil(height / map.unit / side) + 1
+  const chosen = new Int32Array(columns * rows).fill(-1)
+  for (let i = map.n - 1; i >= 0; i--) {
+    if ((lit && !lit[i]) || (now && now[i] < FLAG)) continue
+    const column = Math.floor(places[2 * i] / side) - left
+    const row = Math.floor(places[2 * i + 1] / side) - low
+    if (column >= 0 && column < columns && row >= 0 && row < rows) chosen[column + columns * row] = i
   }
-  photos.tiles = [...chosen.values()]
+  photos.tiles = [...chosen.filter((i) => i >= 0)]
   photos.hidden = new Uint8Array(map.n)
   for (const i of photos.tiles) photos.hidden[i] = Number(photos.shown.has(i))
   fetchPhotos(map)
 }
 
-// Fetches visible photos from the middle outward, and drops queued photos that are no longer visible.
+// Fetches visible photos in sheets, from the middle outward.
 function fetchPhotos(map) {
-  const { photos } = map
-  const away = (i) => (map.places[2 * i] - map.x) ** 2 + (map.places[2 * i + 1] - map.y) ** 2
-  photos.queue = photos.tiles.filter((i) => !photos.shown.has(i) && !photos.fetched.has(i)).sort((a, b) => away(a) - away(b))
-  while (photos.fetched.size < AT_ONCE && photos.queue.length) fetchPhoto(map, photos.queue.shift())
+  const { photos, places } = map
+  if (photos.active >= AT_ONCE) return
+  const away = (i) => (places[2 * i] - map.x) ** 2 + (places[2 * i + 1] - map.y) ** 2
+  const queue = photos.tiles.filter((i) => !photos.shown.has(i) && !photos.fetched.has(i)).sort((a, b) => away(a) - away(b))
+  while (photos.active < AT_ONCE && queue.length) fetchSheet(map, queue.splice(0, BATCH))
 }
 
-async function fetchPhoto(map, i) {
+async function fetchSheet(map, numbers) {
   const { photos } = map
-  photos.fetched.add(i)
-  const found = await map.source.photo(map.data, i).catch(() => null)
-  photos.fetched.delete(i)
+  photos.active += 1
+  for (const i of numbers) photos.fetched.add(i)
+  const room = Math.round(LARGEST * Math.min(2, window.devicePixelRatio || 1))
+  const sheet = await map.source.sheet(map.data, numbers, room).catch(() => null)
+  photos.active -= 1
   if (map.photos !== photos) return // the map has been replaced
-  if (found) {
-    photos.shown.set(i, found)
-    photos.hidden[i] = Number(photos.tiles.includes(i))
-  } else photos.broken.add(i)
+  for (const [at, i] of numbers.entries()) {
+    photos.fetched.delete(i)
+    photos.shown.set(i, sheet && { sheet, room, x: room * (at % SHEET), y: room * Math.floor(at / SHEET) })
+  }
   for (const old of photos.shown.keys()) {
     if (photos.shown.size <= CACHED) break
-    if (!photos.hidden[old]) photos.shown.delete(old)
+    if (!photos.tiles.includes(old)) photos.shown.delete(old)
   }
-  fetchPhotos(map)
+  photos.plan = ""
   draw(map)
 }
 
@@ -77,7 +83,7 @@ function paintPhotos(context, map, ratio) {
     const [left, top] = onCanvas(context, map, ratio, ...middleOf(map, i, side)).map((middle) => Math.round(middle - room / 2))
     context.fillStyle = map.palette[map.codes[i]]
     context.fillRect(left, top, room, room)
-    context.drawImage(image, left + rim, top + rim, room - 2 * rim, room - 2 * rim)
+    context.drawImage(image.sheet, image.x, image.y, image.room, image.room, left + rim, top + rim, room - 2 * rim, room - 2 * rim)
   }
 }
 
@@ -88,24 +94,7 @@ function photoUnder(map, x, y) {
   const half = roomOf(map, side) / 2 / map.unit
   const under = map.photos.tiles.find((i) => {
     const [left, low] = middleOf(map, i, side)
-    return map.photos.shown.has(i) && Math.abs(x - left) <= half && Math.abs(y - low) <= half
+    return map.photos.shown.get(i) && Math.abs(x - left) <= half && Math.abs(y - low) <= half
   })
   return under ?? -1
-}
-
-async function squareAt(url) {
-  const answer = await fetch(url)
-  return answer.ok ? squareOf(await answer.blob()) : null
-}
-
-// A small square from the middle of a photo, decoded once.
-async function squareOf(file) {
-  const whole = await createImageBitmap(file)
-  const side = Math.min(whole.width, whole.height)
-  const room = Math.round(LARGEST * Math.min(2, window.devicePixelRatio || 1))
-  const small = await createImageBitmap(whole, (whole.width - side) / 2, (whole.height - side) / 2, side, side, {
-    resizeWidth: room, resizeHeight: room, resizeQuality: "medium",
-  })
-  whole.close()
-  return small
 }

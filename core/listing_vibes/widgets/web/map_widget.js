@@ -1,52 +1,66 @@
-// The map of a notebook: its bytes are in the model, and its cards are requested from the kernel one by one.
+// The map of a notebook: its parts are requested from the kernel one by one.
 export default {
   render({ model, el }) {
     const { body, end } = ground(el)
     const pending = new Map()
+    let last = 0
+    let isKeeping = false // while the map itself changes the model
     const whole = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
-    const ask = (kind, number) => new Promise((done) => {
-      pending.set(`${kind}/${number}`, done)
-      model.send({ kind, number })
+    const ask = (part, params = {}) => new Promise((done) => {
+      pending.set((last += 1), done)
+      model.send({ part, params, number: last })
     })
     const answer = (message, buffers) => {
-      const name = `${message?.kind}/${message?.number}`
-      pending.get(name)?.(message?.kind === "card" ? message.card : whole(buffers[0]))
-      pending.delete(name)
+      pending.get(message?.number)?.(buffers.length ? whole(buffers[0]) : message.content)
+      pending.delete(message?.number)
     }
+    const urls = new Map()
     const source = {
-      bytes: async (name) => (name.startsWith("day/") ? ask("day", Number(name.slice(4))) : whole(model.get(name))),
-      card: (_data, number) => ask("card", number),
-      photo: async (_data, number) => {
-        const found = await ask("photo", number)
-        return found.byteLength ? squareOf(new Blob([found])) : null
+      bytes: (_data, part, params) => ask(part, params),
+      json: (_data, part, params) => ask(part, params),
+      cards: (_data, numbers) => ask("cards", { of: numbers.join() }),
+      sheet: async (_data, numbers, side) => createImageBitmap(new Blob([await ask("sheet", { of: numbers.join(), side })])),
+      async photo(_data, i) {
+        if (!urls.has(i)) {
+          const found = await ask(`photo/${i}`)
+          urls.set(i, found.byteLength ? URL.createObjectURL(new Blob([found])) : "")
+        }
+        return urls.get(i)
       },
+      state: () => {
+        const [group, day] = [model.get("group"), model.get("day")]
+        const corners = model.get("outline").split(";").filter(Boolean)
+        return { ...EMPTY, region: corners.map((corner) => corner.split(",").map(Number)), group: group < 0 ? null : group, where: model.get("where"), day }
+      },
+      keep: (_data, state) => {
+        isKeeping = true
+        model.set("outline", outlineText(state.region))
+        model.set("group", state.group === null || state.region.length ? -1 : state.group)
+        model.set("where", state.where)
+        model.set("day", state.day)
+        model.save_changes()
+        isKeeping = false
+      },
+      rename: (_data, group, name) => ask("name", { group: String(group), name }),
     }
-    const show = () => {
-      const data = model.get("_data")
-      const day = model.get("day")
-      drawn({
-        data: { ...data, outline: model.get("outline"), days: data.days && { ...data.days, at: day < 0 ? null : day } },
-        parentElement: body, setTriggerValue: send, source,
-      })
+    const show = () => drawn({ data: model.get("_data"), parentElement: body, source })
+    const follow = () => {
+      const map = MAPS.get(body.querySelector(".vibe-map"))
+      if (isKeeping || !map.facets.length || isKept(map)) return
+      restore(map)
+      loadDays(map)
     }
-    const send = (what, value) => {
-      if (what !== "outline" && what !== "day") return
-      model.set(what, value)
-      model.save_changes()
-      show()
-    }
+    const changes = ["outline", "group", "where", "day"].map((name) => `change:${name}`)
     model.on("msg:custom", answer)
-    model.on("change:outline", show)
-    model.on("change:day", show)
     model.on("change:_data", show)
+    for (const name of changes) model.on(name, follow)
     show()
-    body.querySelector('[title="Show all listings"]').addEventListener("click", () => send("outline", ""))
     return () => {
       end()
+      for (const url of urls.values()) URL.revokeObjectURL(url)
       model.off("msg:custom", answer)
-      model.off("change:outline", show)
-      model.off("change:day", show)
       model.off("change:_data", show)
+      for (const name of changes) model.off(name, follow)
     }
   },
 }

@@ -1,6 +1,7 @@
-// The vibe map: move, zoom, point at a listing, draw around listings, by pointer or keyboard.
+// The vibe map: move, zoom, point at a listing, draw around listings, by pointer or keyboard; what is selected stands beside it.
 const STEP = 1.5
 const CORNERS = 80 // most corners of an outline
+const NEAREST = 60 // largest zoom
 const TOOLS = [
   ["move", "Move", "Drag moves the map"],
   ["lasso", "Draw around", "Drag draws a line around listings"],
@@ -8,9 +9,11 @@ const TOOLS = [
   ["out", "−", "Zoom out"],
   ["whole", "Whole map", "Show all listings"],
   ["sight", "Choose what is in sight", "Make all listings within the frame the region"],
-  ["photos", "Photos", "Photos instead of dots, close up"],
+  ["photos", "Photos", "Photos instead of dots"],
+  ["unmet", "Unmet demand", "Where users want more than is active"],
 ]
 const MAPS = new WeakMap()
+const EMPTY = { region: [], group: null, place: null, where: [], day: -1, unmet: false }
 
 function themed(host) {
   const style = getComputedStyle(host)
@@ -22,21 +25,21 @@ function themed(host) {
 }
 
 function build(host) {
-  const tools = host.querySelector(".tools")
   const map = {
     host, n: 0, x: SIZE / 2, y: SIZE / 2, zoom: 1, unit: 1, span: [SIZE, SIZE], mode: "move", picked: -1, hovered: -1, line: [],
-    places: new Uint16Array(), codes: new Uint8Array(), clusters: new Int16Array(), lit: null, litOf: 0, labels: [], photos: photosOf(), withPhotos: true,
-    palette: [], only: null, cards: new Map(), canvas: host.querySelector("canvas"), stage: host.querySelector(".stage"),
-    beside: host.querySelector(".beside"), status: host.querySelector(".status"), data: null,
+    places: new Uint16Array(), codes: new Uint8Array(), clusters: new Int16Array(), lit: null, litOf: 0, size: 0, labels: [], groups: [],
+    facets: [], fails: new Uint16Array(), unmet: null, photos: photosOf(), withPhotos: true, palette: [], only: null, cards: new Map(),
+    state: EMPTY, canvas: host.querySelector("canvas"), stage: host.querySelector(".stage"), pointed: host.querySelector(".pointed"),
+    status: host.querySelector(".status"), data: null, buttons: {},
   }
   map.context = map.canvas.getContext("2d")
-  map.buttons = {}
   for (const [name, label, hint] of TOOLS) {
     map.buttons[name] = button(label, () => use(map, name), label.length === 1 ? hint : "", "tool")
     map.buttons[name].title = hint
-    tools.append(map.buttons[name])
+    host.querySelector(".tools").append(map.buttons[name])
   }
   buildDays(map)
+  buildPanel(map)
   use(map, "move")
   new ResizeObserver(() => draw(map)).observe(map.stage)
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(map))
@@ -52,8 +55,11 @@ function use(map, tool) {
     for (const name of ["move", "lasso"]) map.buttons[name].setAttribute("aria-pressed", String(name === tool))
     map.canvas.dataset.mode = tool
   } else if (tool === "photos") {
-    map.withPhotos = !showsPhotos(map)
-    if (map.withPhotos) map.zoom = Math.max(map.zoom, FROM)
+    map.withPhotos = !map.withPhotos
+    map.photos.plan = ""
+  } else if (tool === "unmet") {
+    select(map, { unmet: !map.state.unmet, place: null })
+    showUnmet(map)
   } else if (tool === "whole") {
     Object.assign(map, { x: SIZE / 2, y: SIZE / 2, zoom: 1 })
   } else if (tool === "sight") {
@@ -62,17 +68,56 @@ function use(map, tool) {
     const [low, high] = [Math.round(map.y - halfY), Math.round(map.y + halfY)].map(held)
     choose(map, [[left, low], [right, low], [right, high], [left, high]])
   } else {
-    map.zoom = Math.max(1, Math.min(60, map.zoom * (tool === "in" ? STEP : 1 / STEP)))
+    map.zoom = Math.max(1, Math.min(NEAREST, map.zoom * (tool === "in" ? STEP : 1 / STEP)))
   }
   draw(map)
 }
 
 const held = (value) => Math.max(-SIZE, Math.min(2 * SIZE, value))
 
-function choose(map, outline) {
-  map.lit = insideOutline(map.places, outline)
-  map.status.textContent = `${map.lit.reduce((sum, one) => sum + one, 0)} listings chosen.`
-  map.send("outline", outline.map((corner) => corner.join(",")).join(";"))
+function showUnmet(map) {
+  loadUnmet(map).then(() => update(map)).catch((error) => (map.status.textContent = error.message))
+}
+
+function choose(map, region) {
+  select(map, { region, group: null, place: null })
+  map.status.textContent = `${counted(map.size)} chosen.`
+}
+
+// Changes the selection: the map, the histograms and the photos follow at once.
+function select(map, changes) {
+  const rest = Object.keys(changes).some((name) => name !== "where")
+  map.state = { ...map.state, ...changes }
+  if (rest) failRest(map)
+  refresh(map)
+}
+
+function refresh(map) {
+  refilter(map)
+  showFacets(map)
+  showPanel(map)
+  draw(map)
+}
+
+function update(map) {
+  failRest(map)
+  refresh(map)
+}
+
+function showOnly(map, code) {
+  map.only = map.only === code ? null : code
+  update(map)
+}
+
+function clear(map) {
+  for (const facet of map.facets) {
+    facet.chosen = null
+    failFacet(map, facet)
+  }
+  map.only = null
+  map.state = { ...EMPTY, unmet: map.state.unmet, day: map.state.day }
+  if (map.day >= 0) restDay(map, -1)
+  update(map)
 }
 
 function draw(map) {
@@ -93,42 +138,37 @@ function draw(map) {
     paintHalos(map.context, map, ratio, dark)
     paintPoints(map.context, map, ratio, ground, hex(ink))
     paintPhotos(map.context, map, ratio)
-    paintOutline(map.context, map, ratio, map.line.length ? map.line : map.outline, ink)
+    paintOutline(map.context, map, ratio, map.line.length ? map.line : map.state.region, ink)
     paintLabels(map.context, map, ratio, ink, ground, font)
     paintNumbers(map.context, map, ratio, dark, font)
     const marked = map.hovered >= 0 ? map.hovered : map.picked
     if (marked >= 0) paintRing(map.context, map, ratio, marked, ink, ground)
     legend(map, dark)
     map.buttons.photos.setAttribute("aria-pressed", String(showsPhotos(map)))
+    map.buttons.unmet.setAttribute("aria-pressed", String(map.state.unmet))
     map.host.dataset.drawn = String(map.n)
-    map.host.dataset.photos = String(showsPhotos(map) ? map.photos.tiles.filter((i) => map.photos.shown.has(i)).length : 0)
+    map.host.dataset.photos = String(showsPhotos(map) ? map.photos.tiles.filter((i) => map.photos.shown.get(i)).length : 0)
     map.host.dataset.day = map.now || map.day < 0 ? String(map.day) : ""
+    map.host.dataset.selected = String(map.lit ? map.size : "")
   })
 }
 
 function legend(map, dark) {
-  const key = `${dark}|${map.only}|${map.data.colours}|${map.now ? map.day : ""}`
   const list = map.host.querySelector(".legend")
-  if (list.dataset.shown === key) return
+  const key = `${dark}|${map.only}|${map.data.by}|${map.data.legend?.length}`
+  list.hidden = !map.data.legend
+  if (!map.data.legend || list.dataset.shown === key) return
   list.dataset.shown = key
   const focused = [...list.querySelectorAll("button")].indexOf(list.getRootNode().activeElement)
-  // On a day, the number of active listings.
-  const live = new Array(256).fill(0)
-  if (map.now) for (let i = 0; i < map.n; i++) live[map.codes[i]] += map.now[i] >> 7
   list.replaceChildren(
     ...map.data.legend.map(([label, code, count]) => {
-      const item = element("li")
-      const choose = () => {
-        map.only = map.only === code ? null : code
-        light(map)
-        draw(map)
-      }
-      const entry = button("", choose, "", "entry")
+      const entry = button("", () => showOnly(map, code), "", "entry")
       entry.title = "Show only these"
       entry.setAttribute("aria-pressed", String(map.only === code))
       const sign = element("span", "sign")
       sign.style.background = map.palette[code]
-      entry.append(sign, element("span", "", label), element("span", "number", (map.now ? live[code] : count).toLocaleString("en")))
+      entry.append(sign, element("span", "", label), element("span", "number", count.toLocaleString("en")))
+      const item = element("li")
       item.append(entry)
       return item
     })
@@ -136,52 +176,48 @@ function legend(map, dark) {
   if (focused >= 0) list.querySelectorAll("button")[focused]?.focus()
 }
 
-// The highlighted points: those of the region, of the chosen group or of the chosen color; null for all.
-function light(map) {
-  map.litOf += 1
-  if (map.only !== null) map.lit = map.codes.map((code) => Number(code === map.only))
-  else if (map.outline.length) map.lit = insideOutline(map.places, map.outline)
-  else if (map.unmet && map.data.unmet?.chosen) map.lit = Uint8Array.from(map.unmet, (one) => Number(one === map.data.unmet.chosen))
-  else if (map.data.group !== null) map.lit = Uint8Array.from(map.clusters, (one) => Number(one === map.data.group))
-  else map.lit = null
-}
-
 async function card(map, i) {
   if (!map.cards.has(i)) {
-    map.cards.set(i, map.source.card(map.data, i).catch(() => null))
+    const [found] = await map.source.cards(map.data, [i]).catch(() => [null])
+    if (found) map.cards.set(i, found)
   }
   return map.cards.get(i)
 }
 
-async function beside(map, i) {
+// The listing pointed at or picked, in a corner of the map.
+async function point(map, i) {
   if (map.shown === i) return
   map.shown = i
+  map.pointed.hidden = i < 0
+  if (i < 0) return
+  // Away from the pointer, which would leave the map otherwise.
+  map.pointed.classList.toggle("right", map.places[2 * i] < map.x)
   const shown = await card(map, i)
   if (map.shown !== i || !shown) return
-  const parts = []
-  if (map.data.photos) parts.push(photo(shown))
-  parts.push(element("p", "title", shown.title))
-  if (shown.step) parts.push(element("p", "group", shown.step))
-  parts.push(facts(shown, ""))
+  const words = element("div", "words")
+  words.append(element("p", "title", shown.title))
+  if (shown.step) words.append(element("p", "group", shown.step))
+  words.append(facts(shown, ""))
   if (shown.href) {
     const further = link(shown, "further")
     further.textContent = "What is like it"
-    parts.push(further)
+    words.append(further)
   }
-  map.beside.replaceChildren(...parts)
+  map.pointed.replaceChildren(...(map.data.photos ? [photo(shown)] : []), words)
 }
 
 function hover(map, i) {
   if (map.hovered === i) return
   map.hovered = i
   draw(map)
-  if (i >= 0) beside(map, i)
+  point(map, i >= 0 ? i : map.picked)
 }
 
 function pick(map, i) {
   map.picked = i
+  map.pointed.classList.toggle("picked", i >= 0)
+  point(map, i)
   if (i >= 0) {
-    beside(map, i)
     card(map, i).then((shown) => {
       if (shown && map.picked === i) map.status.textContent = [shown.title, shown.step, ...shown.facts.map((one) => one.join(" "))].filter(Boolean).join(", ")
     })
@@ -217,8 +253,8 @@ function listen(map) {
   }
   // The listing of the photo under the pointer, else of the nearest point.
   const at = (x, y, reach) => {
-    const pictured = photoUnder(map, x, y)
-    return pictured >= 0 ? pictured : nearest(map.places, x, y, reach / map.unit)
+    const under = photoUnder(map, x, y)
+    return under >= 0 ? under : nearest(map.places, x, y, reach / map.unit)
   }
   let from = null
   canvas.addEventListener("pointerdown", (event) => {
@@ -252,7 +288,7 @@ function listen(map) {
       const step = Math.ceil(map.line.length / CORNERS)
       const line = map.line.filter((_, at) => at % step === 0).map((corner) => corner.map((part) => held(Math.round(part))))
       map.line = []
-      if (line.length >= 3) choose(map, (map.outline = line))
+      if (line.length >= 3) choose(map, line)
     }
     draw(map)
   })
@@ -265,17 +301,14 @@ function listen(map) {
   canvas.addEventListener(
     "wheel",
     (event) => {
-      // The wheel scrolls the page unless the map has the focus or Ctrl is pressed.
-      if (!event.ctrlKey && canvas.getRootNode().activeElement !== canvas) {
-        map.status.textContent = "Click the map, or hold Ctrl, to zoom with the wheel."
-        return
-      }
+      // Out of the whole map the wheel scrolls the page, so that the map is no trap.
+      if (map.zoom === 1 && event.deltaY > 0) return
       event.preventDefault()
       const [x, y] = onGrid(event)
       const before = map.zoom
-      map.zoom = Math.max(1, Math.min(60, map.zoom * Math.exp(-event.deltaY / 400)))
-      const kept = before / map.zoom
-      Object.assign(map, { x: x + (map.x - x) * kept, y: y + (map.y - y) * kept })
+      map.zoom = Math.max(1, Math.min(NEAREST, map.zoom * Math.exp(-event.deltaY / 400)))
+      const ratio = before / map.zoom
+      Object.assign(map, map.zoom === 1 ? { x: SIZE / 2, y: SIZE / 2 } : { x: x + (map.x - x) * ratio, y: y + (map.y - y) * ratio })
       draw(map)
     },
     { passive: false }
@@ -291,71 +324,162 @@ function listen(map) {
     } else if (event.key === "+" || event.key === "=") use(map, "in")
     else if (event.key === "-") use(map, "out")
     else if (event.key === "0") use(map, "whole")
-    else if (event.key === "Enter" && map.picked >= 0) map.beside.querySelector("a")?.click()
+    else if (event.key === "Enter" && map.picked >= 0) map.pointed.querySelector("a")?.click()
     else return
     event.preventDefault()
   })
 }
 
-async function bytes(url) {
-  const answer = await fetch(url)
-  if (!answer.ok) throw new Error(await answer.text())
-  return answer.arrayBuffer()
+// The state in a URL, in the names of core/listing_vibes/insight/map/parts.py.
+const outlineText = (region) => region.map((corner) => corner.join(",")).join(";")
+const dayText = (days, day) => new Date((days.first + day) * MS_A_DAY).toISOString().slice(0, 10)
+const whole = (text) => (/^\d{1,5}$/.test(text ?? "") ? Number(text) : null)
+
+function paramsOf(map) {
+  const { state, data } = map
+  const params = {}
+  if (state.region.length) params.region = outlineText(state.region)
+  else if (state.group !== null) params.group = String(state.group)
+  if (state.where.length) params.where = state.where.map(encodeURIComponent).join(";")
+  if (map.day >= 0 && data.days) params.day = dayText(data.days, map.day)
+  return params
 }
 
-// The source of the map's bytes and cards: the explorer's server, or a source from the notebook.
+function stateOf(params, days) {
+  const region = (params.get("region") ?? "").split(";").filter(Boolean).map((corner) => corner.split(",").map(Number))
+  const day = days && params.get("day") ? Date.parse(params.get("day")) / MS_A_DAY - days.first : -1
+  return {
+    region: region.length >= 3 && region.every((corner) => corner.length === 2 && corner.every(Number.isInteger)) ? region : [],
+    group: whole(params.get("group")),
+    place: whole(params.get("place")),
+    where: (params.get("where") ?? "").split(";").filter(Boolean).map(decoded),
+    day: days && Number.isInteger(day) && day >= 0 && day < days.count ? day : -1,
+    unmet: params.get("unmet") === "1",
+  }
+}
+
+async function fetched(url) {
+  const answer = await fetch(url)
+  if (!answer.ok) throw new Error(await answer.text())
+  return answer
+}
+
+// The source of the map's data and the keeper of its state: the explorer's server and the URL; a notebook has its own.
+const partUrl = (data, part, params = {}) => {
+  const query = new URLSearchParams(params).toString()
+  return data.url.replace("%7Bpart%7D", part).replace("{part}", part) + (query ? `&${query}` : "")
+}
 const SERVER = {
-  bytes,
-  card: (data, i) => fetch(data.listing.replace("{number}", i)).then((found) => (found.ok ? found.json() : null)),
-  photo: (data, i) => squareAt(data.photo.replace("{number}", i)),
+  bytes: (data, part, params) => fetched(partUrl(data, part, params)).then((answer) => answer.arrayBuffer()),
+  json: (data, part, params) => fetched(partUrl(data, part, params)).then((answer) => answer.json()),
+  cards: (data, numbers) => SERVER.json(data, "cards", { of: numbers.join() }),
+  sheet: (data, numbers, side) => fetched(partUrl(data, "sheet", { of: numbers.join(), side })).then((answer) => answer.blob()).then(createImageBitmap),
+  photo: (data, i) => partUrl(data, `photo/${i}`),
+  file: partUrl,
+  state: (data) => stateOf(new URLSearchParams(location.search), data.days),
+  async rename(data, group, name) {
+    const answer = await fetch(partUrl(data, "name"), { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ group, name }) })
+    if (!answer.ok) throw new Error(await answer.text())
+    return answer.json()
+  },
+  keep(data, state) {
+    const url = new URL(location.href)
+    const day = data.days && state.day >= 0 ? dayText(data.days, state.day) : null
+    const given = {
+      region: outlineText(state.region), group: state.region.length ? null : state.group, place: state.place, day,
+      where: state.where.map(encodeURIComponent).join(";"), unmet: state.unmet ? 1 : null,
+    }
+    for (const [name, value] of Object.entries(given)) {
+      if (value === null || value === "") url.searchParams.delete(name)
+      else url.searchParams.set(name, value)
+    }
+    if (url.href !== location.href) go(url) // the app has to know the URL, or its next control would write an older one
+  },
 }
 
 async function load(map, data) {
-  const [places, codes] = await Promise.all([
-    map.loaded === data.places ? null : map.source.bytes(data.places),
-    map.source.bytes(data.colours),
+  const isNew = map.loaded !== data.url
+  const [places, colors] = await Promise.all([
+    isNew ? map.source.bytes(data, "places") : null,
+    data.legend ? map.source.bytes(data, "colors", { by: data.by }) : null,
   ])
   if (map.data !== data) return
   if (places) {
-    map.n = data.n
-    map.places = new Uint16Array(places, 0, 2 * data.n)
-    map.clusters = new Int16Array(places, 4 * data.n, data.n)
+    const { facets, groups, cards } = { facets: [], groups: [], cards: new Map() }
+    Object.assign(map, {
+      n: data.n, places: new Uint16Array(places, 0, 2 * data.n), clusters: new Int16Array(places, 4 * data.n, data.n), facets, groups, cards,
+      fails: new Uint16Array(data.n), labels: [], photos: photosOf(), loaded: data.url, picked: -1, hovered: -1, shown: -1, groupsLoaded: false,
+      x: SIZE / 2, y: SIZE / 2, zoom: 1, only: null, unmet: null, unmetOf: "", aboutOf: "", lit: null, size: data.n,
+    })
     map.span = spanOf(map.places)
-    map.cards.clear()
-    map.photos = photosOf()
-    map.loaded = data.places
-    Object.assign(map, { picked: -1, hovered: -1, shown: -1, x: SIZE / 2, y: SIZE / 2, zoom: 1, only: null })
-    map.beside.replaceChildren(element("p", "hint", data.hint))
+    map.pointed.hidden = true
+    map.state = { ...map.source.state(data), where: [] }
   }
-  map.codes = new Uint8Array(codes)
-  await Promise.all([loadUnmet(map, data), loadDays(map, data)])
+  map.codes = colors ? new Uint8Array(colors) : Uint8Array.from(map.clusters, (one) => (one < 0 ? 8 : Math.min(one, 7)))
+  update(map)
+  if (places) await loadRest(map, data)
+}
+
+// What the first sight of the map does not need.
+async function loadRest(map, data) {
+  const [facets, codes] = await Promise.all([map.source.json(data, "facets"), map.source.bytes(data, "codes")])
   if (map.data !== data) return
-  light(map)
+  readFacets(map, facets, new Uint8Array(codes))
+  restore(map)
+  loadDays(map)
+  showUnmet(map)
+  map.groups = await map.source.json(data, "groups")
+  map.groupsLoaded = true
+  map.labels = map.data.space === "location" ? [] : map.groups.flatMap(({ name, size }, number) => (size ? [{ level: 1, text: name, ...middleOfGroup(map, number) }] : []))
+  if (map.data !== data) return
+  if (map.state.group !== null && !map.groups[map.state.group]?.size) map.state = { ...map.state, group: null }
+  update(map)
+  map.labels = await map.source.json(data, "names")
   draw(map)
 }
 
-export default function ({ data, parentElement, setTriggerValue, source = SERVER }) {
+function middleOfGroup(map, number) {
+  const members = [...map.clusters.keys()].filter((i) => map.clusters[i] === number)
+  const [x, y] = [0, 1].map((axis) => members.map((i) => map.places[2 * i + axis]).sort((a, b) => a - b)[members.length >> 1])
+  return { x, y }
+}
+
+const isKept = (map) => JSON.stringify(map.source.state(map.data)) === JSON.stringify(map.state)
+
+// The state of the source, after the page was opened and after the browser's back button.
+function restore(map) {
+  const state = map.source.state(map.data)
+  const unused = readConditions(map, state.where)
+  map.state = { ...state, where: conditions(map) }
+  if (unused.length) map.status.textContent = `The link has ${unused.join(", ")}, which no histogram shows; it is left out.`
+  update(map)
+}
+
+export default function ({ data, parentElement, source = SERVER }) {
   const host = parentElement.querySelector(".vibe-map")
-  if (!MAPS.has(host)) MAPS.set(host, build(host))
+  if (!MAPS.has(host)) {
+    MAPS.set(host, build(host))
+    const map = MAPS.get(host)
+    window.addEventListener("popstate", () => {
+      if (!host.isConnected || !map.facets.length || isKept(map)) return
+      restore(map)
+      loadDays(map)
+      showUnmet(map)
+    })
+  }
   const map = MAPS.get(host)
-  map.send = setTriggerValue
   map.source = source
   const shown = JSON.stringify(data)
   if (host.dataset.shown === shown) return
   host.dataset.shown = shown
-  if (map.data?.colours !== data.colours) map.only = null
-  // A group was chosen below the map, so scroll back to the map.
-  if (map.data && data.group !== null && data.group !== map.data.group && host.getBoundingClientRect().bottom < 100)
-    host.scrollIntoView({ block: "start" })
+  if (map.data?.by !== data.by) map.only = null
   map.data = data
-  map.labels = data.labels
-  map.outline = data.outline ? data.outline.split(";").map((corner) => corner.split(",").map(Number)) : []
   host.style.setProperty("--box", data.box)
-  host.style.setProperty("--height", `${data.height}px`)
   map.buttons.photos.hidden = !pictured(map)
+  map.buttons.unmet.hidden = !data.unmet
   map.canvas.setAttribute("aria-label", data.label)
   map.canvas.setAttribute("aria-description", data.keys)
-  map.host.querySelector(".legend").setAttribute("aria-label", data.legendLabel)
+  host.querySelector(".legend").setAttribute("aria-label", data.legendLabel)
   load(map, data).catch((error) => {
     map.status.textContent = `The map could not be loaded: ${error.message}`
   })

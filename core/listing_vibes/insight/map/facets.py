@@ -1,0 +1,124 @@
+"""The attributes of a map's listings as histograms: a code per listing, and the condition that each bar stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import printable
+from listing_vibes.market.amounts import display_unit, number, years_of
+from listing_vibes.market.market import Attribute, Market
+from listing_vibes.words import cut
+
+UNKNOWN = 255  # code of a missing value
+BARS, VALUES, MEMBERS = 20, 6, 8  # bars of a number, values of a category, members of a set (bits of a code)
+LETTERS = 40  # of a value
+MOST = 12  # facets
+SKEWED = 10  # times the median, above which the highest values need a logarithmic axis
+
+
+@dataclass(frozen=True, eq=False)
+class Facet:
+    """An attribute as a histogram of B bars.
+
+    Attributes:
+        kind: "number" (a code is a bar), "value" (a code is a bar; B and above are other values) or "set" (a code has a bit for
+            each bar).
+        bars: the label of each.
+        ends: the B - 1 limits between the bars of a number, as a condition writes them: bar i has `name>=ends[i-1]` and `name<ends[i]`.
+        values: the value of each bar, as a condition writes it, unless the attribute is a number.
+        codes: (n,) uint8; `UNKNOWN` for a missing value.
+    """
+
+    name: str
+    label: str
+    kind: str
+    bars: list[str]
+    codes: np.ndarray = field(repr=False)
+    ends: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+
+
+def facets(market: Market, rows: np.ndarray) -> list[Facet]:
+    """Return the facets of the listings `rows` (n,), those of the fewest missing values first within numbers, then the others."""
+    results = []
+    for item in market.attributes:
+        if item.name == market.title or item.shown_as not in ("number", "category", "flag", "multi"):
+            continue
+        column = market.listings[item.name].iloc[rows].reset_index(drop=True)
+        facet = _number(market, item, column) if item.shown_as == "number" else _values(item, column)
+        if facet is not None:
+            results.append(facet)
+    return sorted(results, key=lambda facet: facet.kind != "number")[:MOST]
+
+
+def _number(market: Market, item: Attribute, column: pd.Series) -> Facet | None:
+    amounts = column.to_numpy(float, na_value=np.nan)
+    present = amounts[np.isfinite(amounts)]
+    distinct = np.unique(present)
+    if len(distinct) < 2:
+        return None
+    if len(distinct) <= BARS:
+        ends = distinct[1:]
+    else:
+        ends = _ends(present)
+    codes = np.where(np.isfinite(amounts), np.searchsorted(ends, amounts, side="right"), UNKNOWN)
+    unit, grouped = display_unit(market, item), item.name not in years_of(market)
+    words = [number(float(end), unit, grouped) for end in ends]
+    if len(distinct) <= BARS:
+        bars = [number(float(value), unit, grouped) for value in distinct]
+    else:
+        middle = [f"{low} to {high}" for low, high in pairwise(words)]
+        bars = [f"below {words[0]}", *middle, f"{words[-1]} or more"]
+    texts = [np.format_float_positional(end, trim="-").replace(".", item.decimal or ".") for end in ends]
+    return Facet(item.name, item.label, "number", bars, codes.astype(np.uint8), ends=texts)
+
+
+def _ends(present: np.ndarray) -> np.ndarray:
+    """Return at most `BARS` - 1 limits between bars, as short numbers so that a condition on them is exact: equal steps, or equal
+    ratios if a few values are far above the others, such as prices of sales among rents.
+    """
+    low, middle, high = np.quantile(present, [0.01, 0.5, 0.99])
+    space = np.geomspace if low > 0 and high > SKEWED * middle else np.linspace
+    steps = np.array([float(f"{step:.3g}") for step in space(low, high, BARS - 1)])
+    return np.unique(np.ceil(steps) if (present % 1 == 0).all() else steps)
+
+
+def _values(item: Attribute, column: pd.Series) -> Facet | None:
+    if item.shown_as == "multi":
+        members = column.dropna().explode().dropna().astype(str)
+        often = members.value_counts().index[:MEMBERS].tolist()
+        place = members.map({value: at for at, value in enumerate(often)}).dropna().astype(int)
+        codes = np.zeros(len(column), np.uint8)
+        np.bitwise_or.at(codes, place.index.to_numpy(), (1 << place.to_numpy()).astype(np.uint8))
+        return (
+            Facet(item.name, item.label, "set", _labels(often), codes, values=_escaped(often))
+            if often
+            else None
+        )
+    if item.shown_as == "flag":
+        column = column.map({True: "Yes", False: "No"})
+    texts = column.dropna().astype(str)
+    often = texts.value_counts().index[:VALUES].tolist()
+    if len(texts) == 0 or 2 * texts.nunique() > len(texts):  # names rather than values
+        return None
+    codes = (
+        texts.map({value: at for at, value in enumerate(often)})
+        .fillna(len(often))
+        .reindex(column.index, fill_value=UNKNOWN)
+    )
+    return Facet(
+        item.name, item.label, "value", _labels(often), codes.to_numpy(np.uint8), values=_escaped(often)
+    )
+
+
+def _labels(values: Sequence[str]) -> list[str]:
+    return [cut(printable(value), LETTERS) for value in values]
+
+
+def _escaped(values: Sequence[str]) -> list[str]:
+    return [value.replace("|", r"\|") for value in values]

@@ -1,0 +1,97 @@
+"""What the script of a map asks for, in the explorer and in notebooks: groups, names, facets, and what sets a selection apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.map.cluster_names import Portrait, apart
+from listing_vibes.insight.map.facets import Facet, facets
+from listing_vibes.insight.map.space_map import SpaceMap
+
+TYPICAL = 24  # listings of a group that come first in its gallery
+TRAITS = 6
+
+
+def places_part(drawn: SpaceMap) -> bytes:
+    """Return x and y of each listing, then its cluster: uint16 and int16, little endian."""
+    return drawn.places.astype("<u2").tobytes() + drawn.cluster.astype("<i2").tobytes()
+
+
+def groups_part(drawn: SpaceMap) -> list[dict[str, Any]]:
+    """Return each group: its name, whether traits or a user named it, its size, its typical listings and its traits."""
+    results = []
+    for number, name in enumerate(drawn.names):
+        portrait = drawn.portraits[number]
+        is_named = portrait.is_named or name != portrait.name
+        typical = drawn.typical(number, TYPICAL).tolist()
+        item = {"name": name, "named": is_named, "size": int(drawn.sizes[number]), "typical": typical}
+        results.append({**item, **_reasons(portrait)})
+    return results
+
+
+def names_part(drawn: SpaceMap) -> list[dict[str, Any]]:
+    """Return the names on the map, see `SpaceMap.labels`."""
+    return [
+        {"level": level, "text": text, "x": int(at[0]), "y": int(at[1])} for level, text, at in drawn.labels()
+    ]
+
+
+def facets_part(drawn: SpaceMap) -> tuple[list[dict[str, Any]], bytes]:
+    """Return the facets of the listings, and their codes one facet after the other."""
+    given = facets(drawn.run.market, drawn.rows)
+    return [_facet(item) for item in given], b"".join(item.codes.tobytes() for item in given)
+
+
+def about_part(drawn: SpaceMap, params: Mapping[str, str]) -> dict[str, Any]:
+    """Return what sets a selection apart from the other listings of the map.
+
+    Raises:
+        VibesError: see `chosen_by`.
+    """
+    chosen = chosen_by(drawn, params)
+    if chosen.all() or not chosen.any():
+        return {"traits": [], "words": []}
+    return _reasons(apart(drawn.run.market, drawn.rows, chosen, coded=drawn.coded))
+
+
+def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:
+    """Return which listings the selection in the parameters of a URL has, (n,) bool.
+
+    Raises:
+        VibesError: a parameter cannot be read, or see `SpaceMap.chosen`.
+    """
+    group = params.get("group", "")
+    if group and not (group.isdecimal() and len(group) < 6):
+        raise VibesError(f"'{group[:60]}' is no group of the map; give its number.")
+    conditions = read_where(params.get("where", ""))
+    region, day = params.get("region", ""), params.get("day") or None
+    return drawn.chosen(region, int(group) if group and not region else None, conditions, day)
+
+
+def read_where(text: str) -> list[str]:
+    """Return the conditions in a parameter of a URL, which are escaped and separated by semicolons."""
+    return [unquote(part) for part in text.split(";") if part]
+
+
+def has_days(drawn: SpaceMap) -> MarketDays | None:
+    """Return the days of the map's market; None if its events have no times."""
+    run = drawn.run
+    return MarketDays.of(run.log, run.catalogue) if len(run.market.events) else None
+
+
+def _reasons(portrait: Portrait) -> dict[str, Any]:
+    traits = [
+        [f"{trait.label}: {trait.text}", trait.inside, trait.outside] for trait in portrait.traits[:TRAITS]
+    ]
+    return {"traits": traits, "words": list(portrait.words)}
+
+
+def _facet(item: Facet) -> dict[str, Any]:
+    fields: Sequence[str] = ("name", "label", "kind", "bars", "ends", "values")
+    return {field: getattr(item, field) for field in fields}

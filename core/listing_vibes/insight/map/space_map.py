@@ -1,0 +1,390 @@
+"""The maps of a run: where its listings are in each space and, if they have coordinates, on the street map; and selections on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.looks import Looks
+from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.map.cluster_looks import coded_map
+from listing_vibes.insight.map.cluster_names import Coded, Portrait, coded_at, most_typical, portraits
+from listing_vibes.insight.map.group_names import given_names, save_name
+from listing_vibes.insight.map.region import grid_places, inside, read_outline
+from listing_vibes.insight.map.tones import COLUMNS
+from listing_vibes.insight.map.tones import LABEL as TONES
+from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map
+from listing_vibes.insight.search.photo_search import PhotoSearch
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.conditions import read_condition
+from listing_vibes.run.run import Run
+
+LOCATION = "location"  # the street map, which is no space of the run
+EDGE, BEYOND = (
+    0.005,
+    0.05,
+)  # share of coordinates that are outliers, and how far beyond the others these stand
+PARENTS = 8  # groups, above which names for several of them together help
+CHILDREN = 40  # listings of a part of a group that has a name of its own
+
+
+@dataclass(frozen=True, eq=False)
+class SpaceMap:
+    """The n listings of a space on its map.
+
+    Attributes:
+        space: its name; `LOCATION` for the street map.
+        rows: (n,) int64, rows of the market.
+        places: (n, 2) uint16, on the grid of `listing_vibes.insight.map.region`.
+        cluster: (n,) int16, -1 between clusters.
+        tones: n rows, see `listing_vibes.insight.map.tones`.
+        grouped_by: the map that groups and vectors are of, if not this one.
+    """
+
+    run: Run
+    space: str
+    rows: np.ndarray
+    places: np.ndarray
+    cluster: np.ndarray
+    tones: pd.DataFrame
+    looks: Callable[[], Looks | None] = field(default=lambda: None, repr=False)
+    grouped_by: SpaceMap | None = None
+
+    @property
+    def clusters(self) -> int:
+        """Number of clusters, from the largest (0) on."""
+        return int(self.cluster.max(initial=-1)) + 1
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(clusters,) number of listings in each."""
+        return np.bincount(self.cluster[self.cluster >= 0], minlength=self.clusters)
+
+    @property
+    def groups(self) -> list[int]:
+        """Numbers of the clusters that have a listing; a cluster is empty if all its listings left the market."""
+        return np.flatnonzero(self.sizes).tolist()
+
+    @property
+    def ids(self) -> np.ndarray:
+        """(n,) listing ids."""
+        return self.run.market.listings[C.LISTING].to_numpy(str)[self.rows]
+
+    @cached_property
+    def run_rows(self) -> np.ndarray:
+        """(n,) rows of the run."""
+        place = self.run.listing_row
+        return np.array([place[name] for name in self.ids.tolist()], np.int64)
+
+    @cached_property
+    def coded(self) -> list[Coded]:
+        """The values of all attributes as numbers, and the photo classes if the photos were classified."""
+        return coded_map(self.run.market, self.rows, self.tones, self.looks())
+
+    @cached_property
+    def portraits(self) -> list[Portrait]:
+        """Name and traits of each cluster, without the names that users gave."""
+        if self.grouped_by is not None:
+            return self.grouped_by.portraits
+        leading = (TONES,) if self.space == "photos" else ()
+        return portraits(
+            self.run.market, self.rows, self.cluster.astype(int), coded=self.coded, leading=leading
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each cluster: the one that a user gave, else that of its portrait."""
+        given = given_names(self.run, self._vector_space, self.ids, self.cluster)
+        return [given.get(number, portrait.name) for number, portrait in enumerate(self.portraits)]
+
+    def typical(self, number: int, k: int) -> np.ndarray:
+        """Return the numbers on the map of a cluster's `k` most typical listings."""
+        members = self.members(number)
+        return members[most_typical(self.run.vectors(self._vector_space)[self.run_rows[members]], k)]
+
+    def standing(self, row: int) -> tuple[np.ndarray, int] | None:
+        """Return the position (2,) and the group of a listing by its row in the run; None if it is not on the map."""
+        at = np.flatnonzero(self.run_rows == row)
+        return (self.places[at[0]].astype(float), int(self.cluster[at[0]])) if len(at) else None
+
+    def landing(self, vector: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return the position (2,) and the group of a listing that is not on the map, from its `vector` (d,)."""
+        alike = (self.run.vectors(self.space) @ vector)[self.run_rows]  # (n,)
+        return place_among(alike, self.places.astype(float), self.cluster)
+
+    def labels(self) -> list[tuple[int, str, np.ndarray]]:
+        """Return the names on the map as (level, name, position (2,)): level 0 for several groups together, 1 for the groups, the
+        largest first, and 2 for parts of a group, named against the rest of it.
+        """
+        if self.grouped_by is not None:
+            return []
+        names, every = self.names, np.arange(len(self.rows))
+        results = [(1, names[number], self._middle(self.members(number))) for number in self.groups]
+        results += self._named(0, every, self._parents())
+        for number in self.groups:
+            members = self.members(number)
+            results += self._named(2, members, self._parts(members))
+        return results
+
+    def members(self, number: int) -> np.ndarray:
+        """Return the numbers on the map of a cluster's listings."""
+        return np.flatnonzero(self.cluster == number)
+
+    def _named(
+        self, level: int, members: np.ndarray, groups: np.ndarray
+    ) -> list[tuple[int, str, np.ndarray]]:
+        """Return the labels of `groups` (m,) of the listings `members` (m,) whose names were confirmed."""
+        count = int(groups.max(initial=-1)) + 1
+        if count < 2:
+            return []
+        leading = (TONES,) if self.space == "photos" else ()
+        given = portraits(
+            self.run.market,
+            self.rows[members],
+            groups,
+            coded=coded_at(self.coded, len(self.rows), members),
+            leading=leading,
+            with_words=False,
+        )
+        results: dict[str, tuple[int, str, np.ndarray]] = {}
+        for number, item in enumerate(given):
+            name = item.name.removesuffix(
+                f" ({number + 1})"
+            )  # of several with one name, the first is labeled
+            if item.is_named and name not in results:
+                results[name] = (level, name, self._middle(members[groups == number]))
+        return list(results.values())
+
+    def chosen(
+        self, region: str = "", group: int | None = None, where: Sequence[str] = (), day: str | None = None
+    ) -> np.ndarray:
+        """Return which listings a selection has, (n,) bool; see `select_on_map`.
+
+        Raises:
+            VibesError: see `select_on_map`.
+        """
+        market, result = self.run.market, np.ones(len(self.rows), bool)
+        if region:
+            outline = read_outline(region)
+            if outline is None:
+                raise VibesError(
+                    f"'{region[:60]}' is no region; write three or more corners as 'x,y;x,y;x,y'."
+                )
+            result &= inside(self.places, outline)
+        if group is not None:
+            self._check(group)
+            result &= self.cluster == group
+        for condition in where:
+            result &= read_condition(market, condition).fulfilled(market)[self.rows]
+        if day is not None:
+            days = MarketDays.of(self.run.log, self.run.catalogue) if len(market.events) else None
+            number = None if days is None else days.number(day)
+            if days is None or number is None:
+                raise VibesError(
+                    f"The events of the market have no day '{day}'; give another, or leave it out."
+                )
+            result &= days.live(number)[self.rows]
+        return result
+
+    def name(self, group: int, name: str) -> None:
+        """Name a group, see `name_group`."""
+        self._check(group)
+        save_name(self.run, self._vector_space, self.ids[self.members(group)], name)
+
+    def _check(self, group: int) -> None:
+        if group not in self.groups:
+            raise VibesError(
+                f"There is no group {group} on the map; its groups are 0 to {self.clusters - 1}."
+            )
+
+    def frame(self, chosen: np.ndarray) -> pd.DataFrame:
+        """Return the `chosen` (n,) bool listings: id, position on the map, name of the cluster, and the market's own columns."""
+        names = np.array([*self.names, None], object)
+        listings = self.run.market.listings.iloc[self.rows[chosen]].reset_index(drop=True)
+        head = pd.DataFrame(
+            {
+                C.LISTING: listings[C.LISTING],
+                "map_x": self.places[chosen, 0],
+                "map_y": self.places[chosen, 1],
+                "group": names[self.cluster[chosen]],
+            }
+        )
+        return pd.concat([head, listings.drop(columns=C.LISTING)], axis=1)
+
+    @property
+    def _vector_space(self) -> str:
+        return self.space if self.grouped_by is None else self.grouped_by.space
+
+    def _middle(self, members: np.ndarray) -> np.ndarray:
+        return np.median(self.places[members], axis=0)
+
+    def _parents(self) -> np.ndarray:
+        """Return a coarser grouping (n,), by the distances of the groups on the map; -1 if there are few groups."""
+        from sklearn.cluster import AgglomerativeClustering
+
+        groups, parent = self.groups, np.full(self.clusters + 1, -1)
+        if len(groups) > PARENTS:
+            middles = np.stack([self._middle(self.members(number)) for number in groups])
+            parent[groups] = AgglomerativeClustering(-(-len(groups) // 3)).fit_predict(middles)
+        return parent[self.cluster]
+
+    def _parts(self, members: np.ndarray) -> np.ndarray:
+        """Return a grouping (m,) of a group's `members` (m,) by k-means of their positions; -1 in a small group."""
+        from sklearn.cluster import MiniBatchKMeans
+
+        parts = min(4, len(members) // CHILDREN)
+        if parts < 2:
+            return np.full(len(members), -1)
+        model = MiniBatchKMeans(parts, random_state=0, n_init=1)
+        return model.fit_predict(self.places[members].astype(float))
+
+
+def load_maps(run: Run) -> dict[str, SpaceMap] | None:
+    """Return the maps of a run by space, and the street map last; None if they are missing or computed from other embeddings.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+    frame = read_map(run)
+    if frame is None:
+        return None
+    rows = _market_rows(run, frame[C.LISTING])
+    rows[pd.Index(run.listing_ids, dtype=object).get_indexer(frame[C.LISTING].astype(object)) < 0] = -1
+    maps = {}
+    for space in run.spaces:
+        mine = np.flatnonzero((frame["space"] == space).to_numpy() & (rows >= 0))
+        if len(mine):
+            maps[space] = _of_frame(run, space, frame.iloc[mine], rows[mine])
+    return with_street_map(maps)
+
+
+def coarse_map(run: Run, space: str) -> SpaceMap:
+    """Return a map of a space that takes seconds, until its final map is drawn; the space has at least `LEAST` listings."""
+    market_rows = _market_rows(run, run.listing_ids)
+    rows = np.flatnonzero(run.index(space).known & (market_rows >= 0))
+    places, cluster = coarse_layout(run.vectors(space), rows)
+    frame = pd.DataFrame({"x": places[:, 0], "y": places[:, 1], "cluster": cluster})
+    return _of_frame(run, space, frame, market_rows[rows])
+
+
+def drawable_spaces(run: Run) -> list[str]:
+    """Return the spaces with enough listings for a map."""
+    return [space for space in run.spaces if np.count_nonzero(run.index(space).known) >= LEAST]
+
+
+def _market_rows(run: Run, ids: Sequence[str] | pd.Series) -> np.ndarray:
+    """Return (n,) the rows of listings in the market, -1 for those that it does not have."""
+    index = pd.Index(run.market.listings[C.LISTING].astype(object))
+    return index.get_indexer(pd.Index(ids, dtype=object))
+
+
+def _of_frame(run: Run, space: str, frame: pd.DataFrame, rows: np.ndarray) -> SpaceMap:
+    def looks() -> Looks | None:
+        search = PhotoSearch.open(run)
+        return None if search is None else search.looks
+
+    return SpaceMap(
+        run=run,
+        space=space,
+        rows=rows,
+        places=grid_places(frame[["x", "y"]].to_numpy()),
+        cluster=frame["cluster"].to_numpy(np.int16),
+        tones=frame.reindex(columns=list(COLUMNS)).reset_index(drop=True),
+        looks=looks,
+    )
+
+
+def with_street_map(maps: dict[str, SpaceMap]) -> dict[str, SpaceMap]:
+    """Return maps with the street map of the first one's listings (photos if present), if they have coordinates: longitude is
+    scaled as at the median latitude, and the few listings far from all others stand at the edge.
+    """
+    base = maps.get("photos") or next(iter(maps.values()), None)
+    if base is None or LOCATION in maps or not {C.LATITUDE, C.LONGITUDE} <= set(base.run.market.listings):
+        return maps
+    degrees = base.run.market.listings[[C.LONGITUDE, C.LATITUDE]].to_numpy(float, na_value=np.nan)[base.rows]
+    known = np.flatnonzero(np.isfinite(degrees).all(axis=1))
+    if len(known) < LEAST:
+        return maps
+    degrees = degrees[known]
+    places = degrees * [np.cos(np.radians(np.median(degrees[:, 1]))), 1.0]
+    low, high = np.quantile(places, [EDGE, 1 - EDGE], axis=0)
+    margin = BEYOND * (high - low)
+    street = SpaceMap(
+        run=base.run,
+        space=LOCATION,
+        rows=base.rows[known],
+        places=grid_places(np.clip(places, low - margin, high + margin)),
+        cluster=base.cluster[known],
+        tones=base.tones.iloc[known].reset_index(drop=True),
+        looks=base.looks,
+        grouped_by=base,
+    )
+    return {**maps, LOCATION: street}
+
+
+def map_of(run: Run, space: str | None = None) -> SpaceMap:
+    """Return the map of a space; None: of the photos, else of the first space that has a map.
+
+    Raises:
+        VibesError: no map was drawn, or there is none of this space.
+    """
+    maps = load_maps(run)
+    if not maps:
+        raise VibesError(f"The map of {run.path} is not drawn yet; the explorer draws it on its page.")
+    name = space or ("photos" if "photos" in maps else next(iter(maps)))
+    if name not in maps:
+        raise VibesError(f"{run.path} has no map of '{name}'; it has: {', '.join(maps)}.")
+    return maps[name]
+
+
+def select_on_map(
+    run: Run,
+    space: str | None = None,
+    *,
+    region: str = "",
+    group: int | None = None,
+    where: Sequence[str] = (),
+    day: str | None = None,
+) -> pd.DataFrame:
+    """Return the listings of a selection on the map, as the page *Vibe map* exports them.
+
+    >>> select_on_map(run, "photos", group=0, where=["price<=1000"])
+    Traceback (most recent call last):
+    listing_vibes.errors.VibesError: ...is not drawn yet; the explorer draws it on its page.
+
+    Args:
+        space: "photos", "model", "attributes", or "location" for the street map; None: the map that the page opens with.
+        region: a line around listings, `x,y;x,y;...` on a grid of 50,000 steps.
+        group: number of a group, the largest is 0.
+        where: conditions such as "price<=100", all of which hold.
+        day: a day on which the listings were active, such as "2025-03-01".
+
+    Raises:
+        VibesError: no map was drawn, or the space, the region, the group, a condition or the day does not exist.
+    """
+    drawn = map_of(run, space)
+    return drawn.frame(drawn.chosen(region, group, where, day))
+
+
+def name_group(run: Run, space: str | None, group: int, name: str) -> None:
+    """Name a group of the map; the name is kept in the run, and shown on the map and in reports.
+
+    >>> name_group(run, "photos", 3, "Brick lofts")
+    Traceback (most recent call last):
+    listing_vibes.errors.VibesError: ...is not drawn yet; the explorer draws it on its page.
+
+    Args:
+        space: as for `select_on_map`; the street map has the groups of the first map.
+        group: number of the group, the largest is 0.
+        name: at most 60 characters; an empty name brings the default back.
+
+    Raises:
+        VibesError: there is no such group, the name is too long, or it cannot be written.
+    """
+    drawn = map_of(run, space)
+    drawn.name(group, name)
