@@ -10,7 +10,7 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.batch.job import prepare, score_here
+from listing_vibes.serving.batch.job import MANIFEST, Job, prepare, score_here
 from listing_vibes.serving.batch.ray_engine import RayScorer, score_on_ray
 
 psutil = pytest.importorskip("psutil")
@@ -66,6 +66,12 @@ def test_a_worker_writes_the_chunks_it_is_given_and_gives_ray_numbers_alone(trai
         f"part-0000{n}.parquet" for n in (0, 1, 3)
     ]
     assert sum(ds.dataset(path).count_rows() for path in tmp_path.glob("part-*")) == 3 * 2 * 10
+    job = Job.load(tmp_path)
+    (tmp_path / MANIFEST).write_text(
+        job.model_copy(update={"fingerprint": "of another version"}).model_dump_json()
+    )
+    with pytest.raises(VibesError, match="refreshed during the job"):
+        RayScorer(str(tmp_path))
 
 
 def test_without_ray_the_mend_is_told(trained, tmp_path, monkeypatch):

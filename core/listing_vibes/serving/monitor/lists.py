@@ -10,6 +10,7 @@ from scipy import stats
 from listing_vibes.defaults import K
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import Coverage
+from listing_vibes.serving.batch.job import history_ends
 from listing_vibes.serving.monitor.checks import ALPHA, Check, Thresholds
 from listing_vibes.words import count
 
@@ -31,9 +32,7 @@ class SampledLists:
     @classmethod
     def of(cls, run: Run, at: int, most: int, blend: str | None = None) -> SampledLists:
         """Return the lists at a moment of the `most` users who were active last before it."""
-        log = run.log
-        start = log.start[:-1]
-        end = start + np.bincount(log.user[log.time < at], minlength=len(log.users))
+        log, start, end = run.log, run.log.start[:-1], history_ends(run, at)
         users = np.flatnonzero(end > start)
         users = np.sort(users[np.argsort(-log.time[end[users] - 1], kind="stable")[:most]])
         lists = run.recommender(blend=blend).recommend(log, start[users], end[users], at, K)
