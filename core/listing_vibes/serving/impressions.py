@@ -84,7 +84,7 @@ class ImpressionLog:
                 f"Option --hash-users needs a key where --impressions is a database of a server; set {VARIABLE}."
             )
         self.names = UserNames((self.database.path or Path()).parent, hash_users)
-        self.names.of("nobody")  # raises now if the key is invalid
+        self.names.of("user")  # raises now if the key is invalid
 
     def append(self, impressions: Sequence[Impression]) -> list[None]:
         """Commit responses in one transaction; return None for each.

@@ -9,7 +9,7 @@ import pytest
 from listing_vibes.evaluation.sequential import needed
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.serving.experiment.assignment import A, Arm, B, Setup
-from listing_vibes.serving.experiment.verdict import MAX_LOST, Experiment, judge
+from listing_vibes.serving.experiment.verdict import Experiment, judge
 
 
 def split_of(share: float = 0.5) -> Setup:
@@ -72,22 +72,3 @@ def test_users_are_split_as_they_should_be_where_as_many_as_the_share_have_b(sha
         and (found.balance > 0.1) == balanced
         and (found.balance < 0.01) != balanced
     )
-
-
-def test_of_the_answers_that_an_arm_lost_the_newest_are_told():
-    setup, at = (
-        Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b")),
-        pd.Timestamp("2025-03-01", tz="UTC"),
-    )
-    times = pd.date_range(at, periods=MAX_LOST + 3, freq="min")
-    shown = pd.DataFrame(
-        [(f"r{number}", time, "recommend", None, place, listing, arm, True) for number, time in enumerate(times)
-         for place, (listing, arm) in enumerate(zip("xyz", (None, A, B), strict=True))],
-        columns=["request_id", "time", "kind", C.USER, "position", C.LISTING, "arm", "tried"],
-    )  # fmt: skip
-    told = shown[shown[C.LISTING] == "z"].assign(acted_at=lambda rows: rows["time"], action=None)
-    found = judge(setup, shown, told[["request_id", C.LISTING, "acted_at", C.ACTION]])
-    assert [one["request_id"] for one in found.lost[A]] == [f"r{n}" for n in range(MAX_LOST + 2, 2, -1)]
-    assert not found.lost[B] and {
-        (one["chosen"][C.LISTING], one["chosen"]["position"], one["own"][C.LISTING]) for one in found.lost[A]
-    } == {("z", 2, "y")}

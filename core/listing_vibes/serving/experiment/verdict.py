@@ -265,11 +265,11 @@ def _unwanted_actions(setup: Setup) -> Sequence[str]:
 
 
 def _lost_line(row: Mapping[str, Any]) -> str:
-    chosen, own = (
+    chosen, best = (
         item and f"{item['listing_id']} (rank {item['position']})" for item in (row["chosen"], row["own"])
     )
     user = row["user_id"] or "an unknown user"
-    return f"  {row['at'][:16]} {user} ({row['request_id']}) chose {chosen}{f' rather than {own}' if own else ''}"
+    return f"  {row['at'][:16]} {user} ({row['request_id']}) chose {chosen}{f' rather than {best}' if best else ''}"
 
 
 def _percent(value: float | None) -> str:

@@ -174,7 +174,7 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> list[str]:
     for name, files in ours.items():
         for source, digest in files.items():
             before = stored.get(name, {})
-            if digest not in before.values():
+            if before.get(source) != digest:
                 copy_file(tables / source, folder / source)
                 written.append(str(folder / source))
             for other in before:  # such as the CSV file that a Parquet file replaces

@@ -65,7 +65,7 @@ def merge_listings(
     config: MarketConfig,
     frames: Sequence[Frame],
     changes: Changes,
-    known_frames: frozenset[str] = frozenset(),
+    merged_frames: frozenset[str] = frozenset(),
 ) -> None:
     """Merge the listings of `frames` into `table`: existing ones in their rows, new ones appended.
 
@@ -75,7 +75,7 @@ def merge_listings(
 
     Args:
         table: `market.listings` with the columns that are not read.
-        known_frames: keys of frames that were merged before the run was embedded again: only their missing listings are added,
+        merged_frames: keys of frames that were merged before the run was embedded again: only their missing listings are added,
             since the market's own tables have the current state of the others.
     """
     content = [name for name in market.listings if name not in (C.LISTING, C.PUBLISHED, C.EXPIRES)]
@@ -86,7 +86,7 @@ def merge_listings(
             changes.problems.append(str(error))
             continue
         changes.taken.append(("listings", frame))
-        if frame.key in known_frames and len(typed):
+        if frame.key in merged_frames and len(typed):
             typed = typed[~typed[C.LISTING].isin(market.listings[C.LISTING])]
         if typed.empty:
             continue
@@ -174,18 +174,18 @@ def _differs(item: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
     return np.asarray(hashes[0] != hashes[1])
 
 
-def merge_photos(table: pd.DataFrame, known: pd.Index, rows: pd.DataFrame, changes: Changes) -> None:
+def merge_photos(table: pd.DataFrame, listing_ids: pd.Index, rows: pd.DataFrame, changes: Changes) -> None:
     """Append the photos `rows` (listing_id, path) to those of each listing; photos of unknown listings wait for them."""
     keys = [C.LISTING, C.PATH]
-    had = pd.MultiIndex.from_frame(table[keys])
-    rows = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(had)].drop_duplicates(keys)
+    before = pd.MultiIndex.from_frame(table[keys])
+    rows = rows[~pd.MultiIndex.from_frame(rows[keys]).isin(before)].drop_duplicates(keys)
     if rows.empty:
         return
     if C.POSITION in table:
         first = rows[C.LISTING].map(table.groupby(C.LISTING)[C.POSITION].max()).fillna(-1) + 1
         rows = rows.assign(**{C.POSITION: first + rows.groupby(C.LISTING).cumcount()})
         table = table.astype({C.POSITION: "float64"})
-    changes.changed |= set(rows[C.LISTING][rows[C.LISTING].isin(known)]) - set(changes.new)
+    changes.changed |= set(rows[C.LISTING][rows[C.LISTING].isin(listing_ids)]) - set(changes.new)
     columns = [name for name in table.columns if name in rows]
     changes.tables["photos"] = pd.concat([table, rows[columns]], ignore_index=True)
 
@@ -194,7 +194,7 @@ def merge_events(
     table: pd.DataFrame,
     timed: bool | None,
     config: MarketConfig,
-    known: pd.Index,
+    listing_ids: pd.Index,
     frames: Sequence[Frame],
     waiting: pd.DataFrame,
     changes: Changes,
@@ -206,7 +206,7 @@ def merge_events(
 
     Args:
         table: all events of the market; timed: whether they have timestamps, None if there are no events.
-        known: ids of all listings, including new ones.
+        listing_ids: ids of all listings, including new ones.
         now: events after this time wait.
     """
     unread = [name for name in table.columns if name not in EVENT_COLUMNS]
@@ -233,7 +233,7 @@ def merge_events(
     for name in unread:
         old, new = with_common_type(table[name], rows[name])
         table, rows = table.assign(**{name: old}), rows.assign(**{name: new})
-    waits = ~rows[C.LISTING].isin(known).to_numpy(bool)
+    waits = ~rows[C.LISTING].isin(listing_ids).to_numpy(bool)
     if C.TIMESTAMP in rows:
         waits |= (rows[C.TIMESTAMP] > (now or pd.Timestamp.now("UTC"))).to_numpy(bool)
     changes.wait("events", rows[waits].drop_duplicates(keys))
