@@ -51,7 +51,7 @@ def commands(folder: Path) -> dict[str, list[list[object]]]:
         "download": [[market]],
         "train": [[market, run, "--config", folder / "tiny.toml"]],
         "embed": [[market, other, "--model", "homes"], [market, folder / "bare"]],
-        "evaluate": [[run], [other]],
+        "evaluate": [[run], [other, "--baselines", "none"]],
         "compare": [[run, other]],
         "ablate": [[market, folder / "ablation", "--grid", folder / "grid.toml", "--seeds", "0"]],
         "similar": [[run, "l01"]],
@@ -138,20 +138,17 @@ def _listen(arguments: list[object], path: str, ask) -> None:
 
 
 def _pages(run: Path) -> None:
-    from listing_vibes.demo.shipped import bundled_runs
-
-    for runs in ([run], bundled_runs()):
-        for page in PAGES:
-            begin = time.monotonic()
-            sys.argv = ["main.py", *map(str, runs)]
-            driver = AppTest.from_file(
-                str(Path(listing_vibes_app.__file__).with_name("main.py")), default_timeout=120
-            )
-            driver.run()
-            if page is not PAGES[0]:
-                driver.switch_page(f"app_pages/{page.name}/page.py").run()
-            assert not driver.exception, driver.exception
-            print(f"page {page.name} {time.monotonic() - begin:.1f} s", flush=True)
+    for page in PAGES:
+        begin = time.monotonic()
+        sys.argv = ["main.py", str(run)]
+        driver = AppTest.from_file(
+            str(Path(listing_vibes_app.__file__).with_name("main.py")), default_timeout=120
+        )
+        driver.run()
+        if page is not PAGES[0]:
+            driver.switch_page(f"app_pages/{page.name}/page.py").run()
+        assert not driver.exception, driver.exception
+        print(f"page {page.name} {time.monotonic() - begin:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
