@@ -11,8 +11,14 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.comparison import compare
-from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
-from listing_vibes.insight.rankings import differing, load_rankings, rankers, shared, unlike
+from listing_vibes.insight.rankings import (
+    differing_queries,
+    distinct_examples,
+    join_rankings,
+    load_rankings,
+    rankers,
+)
+from listing_vibes.insight.top_listings import queries_of, scorer_of, split_of, top_listings
 from listing_vibes.market.market import Market
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import results_of
@@ -33,23 +39,23 @@ def frame(**ranks):
 
 def test_only_shared_queries_with_different_ranks_differ_and_the_first_ranks_count_most():
     table = frame(default_ranking=[1, 500, 7, 40, 2], ease=[3, 900, 7, 2, 1])
-    found = differing(shared(table, "default ranking", table, "ease"))
+    found = differing_queries(join_rankings(table, "default ranking", table, "ease"))
     assert found["user_id"].tolist() == ["u0", "u1", "u4", "u3"]
     assert found["first"].tolist() == [1, 500, 2, 40] and found["second"].tolist() == [3, 900, 1, 2]
     assert np.allclose(found["gain"], 1 / np.log2(found["first"] + 1) - 1 / np.log2(found["second"] + 1))
     one, two = frame(default_ranking=[1, 2, 3]), frame(default_ranking=[4, 5, 6]).iloc[1:]
-    both = differing(shared(one, "default ranking", two, "default ranking"))
+    both = differing_queries(join_rankings(one, "default ranking", two, "default ranking"))
     assert both["user_id"].tolist() == ["u1", "u2"]
     for at in (99, pd.Timestamp("2025-01-01", tz="UTC")):  # another position, and moments
         with pytest.raises(VibesError, match="share no test query"):
-            shared(one, "default ranking", one.assign(at=at), "default ranking")
+            join_rankings(one, "default ranking", one.assign(at=at), "default ranking")
 
 
 def test_no_user_and_no_target_comes_twice():
     table = frame(default_ranking=[1] * 5)
     table["user_id"] = ["u0", "u0", "u1", "u2", "u3"]
     table["target"] = ["a", "b", "a", "c", "d"]
-    first, second = unlike(table, table[::-1], 2)
+    first, second = distinct_examples(table, table[::-1], 2)
     assert first["target"].tolist() == ["a", "c"]
     assert second["target"].tolist() == ["d"]  # the user of b and the target of u1 stand above
 
@@ -71,7 +77,7 @@ def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
         "ItemKNN",
         "attribute neighbors",
     }:
-        lists = first_places(run, scorer_of(run, split, name), queries, 100)
+        lists = top_listings(run, scorer_of(run, split, name), queries, 100)
         for target, rank, best in zip(found["target"], found[f"rank of {name}"], lists, strict=True):
             place = best.index(target) + 1 if target in best else 0  # an id model knows no cold listing
             assert place <= rank if name != "default ranking" else place == rank  # ties count against a rank
@@ -103,7 +109,7 @@ def test_a_model_from_elsewhere_is_asked_again_what_its_evaluation_asked(trained
     save_metrics(run, evaluate_run(run, baselines="none"))
     found, split = load_rankings(run), split_of(run)
     queries = queries_of(run, split, found)
-    lists = first_places(run, scorer_of(run, split, "default ranking"), queries, 100)
+    lists = top_listings(run, scorer_of(run, split, "default ranking"), queries, 100)
     for target, rank, best in zip(found["target"], found["rank of default ranking"], lists, strict=True):
         assert rank > 100 or best[rank - 1] == target
     # The end of that training is none from which weeks of this market are counted.

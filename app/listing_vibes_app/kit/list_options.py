@@ -8,15 +8,14 @@ import streamlit as st
 
 from listing_vibes.insight.selection import pages
 from listing_vibes.insight.selection.params import (
-    OWN,
+    DEFAULT,
     WIDEST,
     default_blend,
     escaped,
+    fitted_blends,
     groupings,
-    has_default_blend,
-    offered,
+    initial_blend,
     read_rules,
-    usual,
 )
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.conditions import explain_unmet
@@ -77,12 +76,12 @@ def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection
 
 def blend_switch(opened: OpenRun) -> None:
     """Draw the choice of blends that `vibes evaluate` fitted, if there are any."""
-    default, additions = default_blend(opened.run), offered(opened.run)
+    default, additions = default_blend(opened.run), fitted_blends(opened.run)
     if default is None and not additions:
         return
-    options = {} if default is None else {OWN: _capitalized(default.parts)}
+    options = {} if default is None else {DEFAULT: _capitalized(default.parts)}
     options |= {NOTHING: "Nothing", **{name: _capitalized(name) for name in additions}}
-    switch("Blend with", "with", options, usual(opened.run, additions), help=HELP)
+    switch("Blend with", "with", options, initial_blend(opened.run, additions), help=HELP)
 
 
 def _capitalized(blend: str) -> str:
@@ -151,7 +150,9 @@ _ENDS = "1 is the same direction, 0 is nothing in common"
 def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
     """Return the name and the help of a list's score."""
     run, added = opened.run, selection.blend
-    if selection.kind == "recommend" and (has_default_blend(run) if added is None else added != NOTHING):
+    if selection.kind == "recommend" and (
+        default_blend(run) is not None if added is None else added != NOTHING
+    ):
         return "Score", "The model's similarity blended with other scores; only the order has a meaning."
     if selection.rules.moves_scores:
         return "Score", "The similarity plus rules, in standard deviations; only the order has a meaning."

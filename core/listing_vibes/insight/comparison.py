@@ -15,7 +15,7 @@ from listing_vibes.evaluation.intervals import Estimate, Results, with_holm
 from listing_vibes.evaluation.ranked_queries import RankedQueries
 from listing_vibes.evaluation.result import MOST_WEEKS
 from listing_vibes.evaluation.slices import WEEK, slice_masks
-from listing_vibes.insight.rankings import KEY, differing, load_rankings, rankers, shared
+from listing_vibes.insight.rankings import KEY, differing_queries, join_rankings, load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
@@ -36,7 +36,7 @@ class Comparison:
     """Two rankings on their Q shared queries; a difference is the first minus the second.
 
     Attributes:
-        queries: (Q rows) see `listing_vibes.insight.rankings.shared`.
+        queries: (Q rows) see `listing_vibes.insight.rankings.join_rankings`.
         names: (run, ranking) of the first and of the second.
         alone: number of queries of the first only, and of the second only.
         other_candidates: number of shared queries with different numbers of candidates.
@@ -83,8 +83,8 @@ class Comparison:
 
     @cached_property
     def apart(self) -> pd.DataFrame:
-        """Return the queries with different ranks, see `listing_vibes.insight.rankings.differing`."""
-        return differing(self.queries)
+        """Return the queries with different ranks, see `listing_vibes.insight.rankings.differing_queries`."""
+        return differing_queries(self.queries)
 
     def frame(self) -> pd.DataFrame:
         """Return one row per shared query, those most in favor of the first on top, with `rank_first, rank_second, gain`."""
@@ -210,7 +210,7 @@ def compared(
     Raises:
         VibesError: there is no shared query.
     """
-    both = shared(left, names[0][1], right, names[1][1])
+    both = join_rankings(left, names[0][1], right, names[1][1])
     alone = [len(table.drop_duplicates(KEY)) - len(both) for table in (left, right)]
     different = 0
     if "candidates" in left.columns and "candidates" in right.columns:

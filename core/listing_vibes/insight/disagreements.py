@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
 from listing_vibes.insight.rankings import METRIC, load_rankings, rankers
+from listing_vibes.insight.top_listings import queries_of, scorer_of, split_of, top_listings
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.scoring.ranking_names import ORACLE, uses_model
 
@@ -77,4 +77,4 @@ def first_lists(run: Run, scorer: str, rows: pd.DataFrame, k: int) -> list[list[
         VibesError: it cannot be fitted again, or the market changed since.
     """
     split = split_of(run)
-    return first_places(run, scorer_of(run, split, scorer), queries_of(run, split, rows), k)
+    return top_listings(run, scorer_of(run, split, scorer), queries_of(run, split, rows), k)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.first_places import scorer_of, split_of
+from listing_vibes.insight.top_listings import scorer_of, split_of
 from listing_vibes.run.scorer import untrained_neighbors
 from listing_vibes.scoring.ranking import checked_scores
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING

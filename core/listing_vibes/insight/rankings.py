@@ -55,7 +55,7 @@ def rankers(frame: pd.DataFrame) -> list[str]:
     return [str(name)[len(RANK) :] for name in frame.columns if str(name).startswith(RANK)]
 
 
-def shared(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.DataFrame:
+def join_rankings(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.DataFrame:
     """Join the shared queries of two tables, in the order of the first, with both ranks.
 
     The columns are `user_id, at, target, candidates, history_length, cold_listing, cold_user` if present, `first`,
@@ -77,13 +77,13 @@ def shared(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.
     return both
 
 
-def differing(both: pd.DataFrame) -> pd.DataFrame:
-    """Return the queries of `shared` with different ranks, those most in favor of the first on top."""
+def differing_queries(both: pd.DataFrame) -> pd.DataFrame:
+    """Return the queries of `join_rankings` with different ranks, those most in favor of the first on top."""
     apart = both[both["first"] != both["second"]]
     return apart.sort_values(["gain", "first"], ascending=[False, True], ignore_index=True, kind="stable")
 
 
-def unlike(one: pd.DataFrame, two: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def distinct_examples(one: pd.DataFrame, two: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the first `k` rows of each of two tables of queries such that no user and no target is repeated in both together."""
     seen: set[tuple[str, object]] = set()
     parts = []

@@ -22,7 +22,7 @@ from listing_vibes.insight.launch.launch import Crowd, launch
 from listing_vibes.insight.map.parts import read_where
 from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.probes import probe_run
-from listing_vibes.insight.rankings import ranking_name, unlike
+from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.insight.selection.pages import page_of, selections
 from listing_vibes.insight.selection.params import whole
 from listing_vibes.insight.selection.selection import Selection
@@ -365,7 +365,7 @@ def _disagreements(runs: Runs, name: str, params: Params) -> View:
     result = compare(runs[first], runs[second], scorer, other).apart
     ahead = result[result["gain"] > 0], result[result["gain"] < 0][::-1]
     words = [ranking_name(scorer), ranking_name(other)] if first == second else [f"{first}", f"{second}"]
-    rows = pd.concat(unlike(*ahead, 1), ignore_index=True)
+    rows = pd.concat(distinct_examples(*ahead, 1), ignore_index=True)
     lists = [first_lists(runs[run], ranking, rows, BESIDE) for run, ranking in pairs]
     columns = [
         _disagreement(runs[first], query, words, [part[at] for part in lists])

@@ -7,7 +7,7 @@ import streamlit as st
 
 from listing_vibes.insight.comparison import Comparison
 from listing_vibes.insight.disagreements import Disagreement, describe_query, usual_baseline
-from listing_vibes.insight.rankings import ranking_name, unlike
+from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.words import percent
 from listing_vibes_app.app_pages.compare.ablation import METRICS, p_value
 from listing_vibes_app.app_pages.compare.rankings import (
@@ -70,7 +70,7 @@ def show_queries(opened: OpenRun) -> None:
         help=RANK_HELP,
     )
     shown = read_number("queries", SHOWN, SHOWN, MOST)
-    sides = unlike(*ahead, shown)
+    sides = distinct_examples(*ahead, shown)
     both = pd.concat(sides, ignore_index=True)
     lists = [_lists(options[key], *split_key(key), both) for key in (first, second)]
     drawn = 0

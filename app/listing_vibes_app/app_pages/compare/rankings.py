@@ -6,8 +6,8 @@ import streamlit as st
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.comparison import Comparison, compared, require_same_protocol
 from listing_vibes.insight.disagreements import is_quick
-from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
 from listing_vibes.insight.rankings import load_rankings, rankers, ranking_name
+from listing_vibes.insight.top_listings import queries_of, scorer_of, split_of, top_listings
 from listing_vibes.market.splits import Split
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking import Scorer
@@ -66,7 +66,7 @@ def lists_of(opened: OpenRun, scorer: str, queries: pd.DataFrame, k: int) -> lis
     """
     split, result = _scorer(opened, scorer)
     _fitted().add((opened.number, scorer))
-    return first_places(opened.run, result, queries_of(opened.run, split, queries), k)
+    return top_listings(opened.run, result, queries_of(opened.run, split, queries), k)
 
 
 @st.cache_resource(show_spinner=False)

@@ -14,7 +14,7 @@ from listing_vibes.run.rules import Rules, declared
 #: Invalid parts of a link, as (name, value).
 Unused = list[tuple[str, str]]
 WIDEST = 9  # tenths of the weight of variety
-OWN = "trained"  # in a URL, the default blend of the run
+DEFAULT = "trained"  # in a URL, the default blend of the run
 _SEPARATORS = re.compile("[%|:,]")
 _WHOLE = re.compile(r"-?[0-9]{1,11}")
 
@@ -101,12 +101,7 @@ def default_blend(run: RunFolder) -> Fit | None:
     return default_fit(run.manifest.settings) if run.has_model else None
 
 
-def has_default_blend(run: RunFolder) -> bool:
-    """Return whether a run has a default blend."""
-    return default_blend(run) is not None
-
-
-def offered(run: RunFolder) -> list[str]:
+def fitted_blends(run: RunFolder) -> list[str]:
     """Return the blends that `vibes evaluate` fitted and that change a list, by their names in `Run.recommend`."""
     default = default_blend(run)
     return [
@@ -116,26 +111,23 @@ def offered(run: RunFolder) -> list[str]:
     ]
 
 
-def usual(run: RunFolder, additions: list[str]) -> str:
+def initial_blend(run: RunFolder, fitted: list[str]) -> str:
     """Return the blend where the URL names none: the default one, or recency with a model that was trained with it, else nothing."""
-    if has_default_blend(run):
-        return OWN
+    if default_blend(run) is not None:
+        return DEFAULT
     trained = run.has_model and run.manifest.settings.training.recent_days
-    return "recency" if trained and "recency" in additions else NOTHING
-
-
-def beside_of(run: RunFolder, added: str) -> str | None:
-    """Return what `Run.recommend` takes for one of `offered`, `OWN` and `NOTHING`."""
-    if added == NOTHING:
-        return NOTHING if has_default_blend(run) else None
-    return None if added == OWN else added
+    return "recency" if trained and "recency" in fitted else NOTHING
 
 
 def read_blend(run: RunFolder, params: Mapping[str, str], left_out: Unused | None = None) -> str | None:
-    """Read the blend of a URL; one that the run does not have is added to `left_out`."""
-    additions = offered(run)
-    default = usual(run, additions)
-    added = params.get("with", default).replace("neighbours", "neighbors")
-    if left_out is not None and added not in (NOTHING, default, *additions):
-        left_out.append(("with", added))
-    return beside_of(run, added if added in (NOTHING, *additions) else default)
+    """Read the blend of a URL, as `Run.recommend` takes it; one that the run does not have is added to `left_out`."""
+    fitted = fitted_blends(run)
+    initial = initial_blend(run, fitted)
+    blend = params.get("with", initial)
+    if blend not in (NOTHING, initial, *fitted):
+        if left_out is not None:
+            left_out.append(("with", blend))
+        blend = initial
+    if blend == NOTHING and default_blend(run) is None:
+        return None
+    return None if blend == DEFAULT else blend

@@ -84,7 +84,7 @@ def queries_of(run: Run, split: Split, frame: pd.DataFrame) -> Queries:
     return test.take(rows)
 
 
-def first_places(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:
+def top_listings(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:
     """Return the ids of the `k` best candidates of each query, the best first; ties are in the market's order."""
     scores = checked_scores(scorer, queries, run.log.listings)  # (Q, L)
     rows, _ = best(np.where(run.catalogue.candidates(run.log, queries), scores, -np.inf), k)
