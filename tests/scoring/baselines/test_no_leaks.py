@@ -77,3 +77,24 @@ def test_leave_one_out_scores_do_not_depend_on_any_test_target(make_log, random_
         first_level(log, split, catalogue), first_level(other, again, catalogue), strict=True
     ):
         assert np.array_equal(before.score(split.test), after.score(again.test)), before
+
+
+@pytest.mark.parametrize("since", ["same moment", "future"])
+def test_a_planted_leak_is_found_by_the_same_comparison(make_log, random_log, always_live, since):
+    class Peeking:
+        def __init__(self, log: EventLog) -> None:
+            self.log = log
+
+        def score(self, batch: Queries) -> np.ndarray:
+            at = batch.at[0]
+            seen = self.log.time == at if since == "same moment" else self.log.time > at
+            return np.bincount(self.log.listing[seen], minlength=self.log.listings)[None]
+
+    log = random_log(0)
+    query = make_split(log, always_live(log)).test.take(slice(0, 1))
+    rng, at = np.random.default_rng(0), int(query.at[0])
+    before, found = Peeking(log).score(query), []
+    for change in CHANGES:
+        other = changed_future(make_log, log, at, change, rng)
+        found.append(not np.array_equal(before, Peeking(other).score(asked_again(query, other))))
+    assert any(found)

@@ -54,6 +54,16 @@ def test_with_all_listings_as_neighbours_it_is_ease(random_log):
     assert found == pytest.approx(Ease.fit(interactions, 30.0).weights, abs=1e-5)
 
 
+def test_penalties_and_logs_that_cannot_be_solved_are_refused(random_log, always_live, monkeypatch):
+    log = random_log(6)
+    interactions = Interactions.of(log, make_split(log, always_live(log)).train)
+    with pytest.raises(ValueError, match="above 0"):
+        SparseEase.fit(interactions, 0.0)
+    monkeypatch.setattr(sparse_ease, "MOST_PAIRS", 10)
+    with pytest.raises(sparse_ease.TooManyPairs):
+        SparseEase.fit(interactions)
+
+
 @pytest.mark.slow
 def test_it_stands_in_for_ease_in_a_large_catalogue_and_says_so(random_log, always_live, monkeypatch):
     log = random_log(11)
