@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from listing_vibes.features.coverage import coverage
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.market_summary import coverage
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.importers import import_market

@@ -13,14 +13,14 @@ import torch
 
 from listing_vibes import train
 from listing_vibes.errors import VibesError
-from listing_vibes.features.tokens.rows import Rows, places
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings, TrainingConfig
 from listing_vibes.model.variants import build_model
 from listing_vibes.progress import Notice
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.training.warm_start import SHORT, SHORTER, WarmStart, transfer_weights
+from listing_vibes.training.warm_start import SHORT, SHORTER, WarmStart
+from listing_vibes.training.weight_transfer import Rows, likely_rows, places, transfer_weights
 
 
 @pytest.fixture
@@ -68,6 +68,19 @@ def test_what_is_known_keeps_its_weights_and_new_rows_start_by_their_names(train
     assert not torch.equal(state[table][houseboat], fresh[table][houseboat])
     for name in ("longformer.layers.0.attention.query.weight", "user_pass.item_position.weight"):
         assert torch.equal(state[name], start.weights[name])
+
+
+def test_rows_follow_what_names_tell_and_differ_where_they_tell_nothing():
+    rng = np.random.default_rng(0)
+    known, wanted = rng.standard_normal((200, 12)), rng.standard_normal((30, 12))
+    truth = rng.standard_normal((12, 6))
+    told = likely_rows(known, known @ truth + 3, wanted, rng)
+    np.testing.assert_allclose(told, wanted @ truth + 3, atol=0.2)
+    rows = rng.standard_normal((200, 6))
+    untold = likely_rows(known, rows, np.repeat(wanted[:1], 400, axis=0), rng)
+    np.testing.assert_allclose(untold.std(axis=0), rows.std(axis=0), rtol=0.25)
+    few = likely_rows(known[:3], rows[:3], wanted, rng)
+    assert few.shape == (30, 6) and len(np.unique(few[:, 0])) == 30
 
 
 def test_settings_are_what_the_user_said_for_the_run_but_shorter_and_once_only(trained):

@@ -11,10 +11,15 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.coverage import value_coverage
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_ranks import rank_name
-from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, load_summaries, view_market
+from listing_vibes.features.market_summary import (
+    MarketSummary,
+    PhotoSpread,
+    load_summaries,
+    value_coverage,
+    view_market,
+)
 from listing_vibes.features.photos.vectors import load_photo_vectors
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.market import Market

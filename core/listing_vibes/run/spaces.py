@@ -11,8 +11,8 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import content_spaces
-from listing_vibes.features.coverage import coverage
 from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.market_summary import coverage
 from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.columns import Columns as C

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import BaseModel
 from safetensors.torch import load_file
@@ -18,11 +17,7 @@ from listing_vibes.features.featurizer import Featurizer, text_cache
 from listing_vibes.features.market_summary import MarketSummary, load_summaries
 from listing_vibes.features.photos.trainable import is_trained
 from listing_vibes.features.texts.encoder import embed_texts
-from listing_vibes.features.texts.likely import likely_rows
-from listing_vibes.features.tokens.rows import Meaning, Rows, places
-from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.transfer import TransferReport
-from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Settings
@@ -33,6 +28,7 @@ from listing_vibes.run.prepared import weights_digest
 from listing_vibes.run.spaces import MODEL
 from listing_vibes.run.transfer import transfer_settings
 from listing_vibes.run.versions import reading
+from listing_vibes.training.weight_transfer import transfer_weights
 
 #: The settings of a model that a warm start cannot change.
 SHAPE = ("preset", "encoder", "history", "features", "init")
@@ -47,10 +43,6 @@ SHORT: dict[str, Any] = {
     "validate_every": 12,
     "patience": 2,
 }
-#: The maximum number of rows of a table whose names are embedded; frequent values come first.
-MOST_KNOWN = 2000
-#: Sentence vectors (N, w) of N names.
-EmbedNames = Callable[[Sequence[str]], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,88 +156,6 @@ class WarmStart:
 
     def give_weights(self, model: ListingModel, featurizer: Featurizer, market: Market, seed: int) -> None:
         """Load the weights into `model`, whose inputs `featurizer` computes; new rows are initialized near those of similar names."""
+        vocabularies = self.featurizer.vocabulary, featurizer.vocabulary
         cache = text_cache(market)
-
-        def embed_names(names: Sequence[str]) -> np.ndarray:
-            return embed_texts(names, cache)
-
-        transfer_weights(
-            model, self.weights, self.featurizer.vocabulary, featurizer.vocabulary, embed_names, seed
-        )
-
-
-@torch.no_grad()
-def transfer_weights(
-    model: ListingModel,
-    weights: dict[str, torch.Tensor],
-    before: Vocabulary,
-    now: Vocabulary,
-    embed_names: EmbedNames,
-    seed: int = 0,
-) -> None:
-    """Load the `weights` of a model with the vocabulary `before` into `model`, which has the vocabulary `now`.
-
-    Rows without a name (buckets of unseen values, map cells, durations, bins of new numbers, layers of new photo or text encoders) and
-    additional token positions keep their initialization in `model`.
-    """
-    old, new = Rows.of(before), Rows.of(now)
-    meanings = {
-        "embedder.key.weight": (old.key, new.key),
-        "embedder.value.weight": (old.value, new.value),
-        "embedder.slope": (old.bin, new.bin),
-        "user_pass.meta.weight": (
-            [("none",), *old.value[before.size :]],
-            [("none",), *new.value[now.size :]],
-        ),
-    }
-    rng = np.random.default_rng([seed, 17])
-    state = model.state_dict()
-    for name, ours in state.items():
-        theirs = weights.get(name)
-        if theirs is None:
-            continue
-        if name in meanings:
-            _fill_table(ours, theirs, *meanings[name], before, now, embed_names, rng)
-        elif ours.shape[1:] == theirs.shape[1:]:  # Tables of positions may have fewer or more rows.
-            rows = min(len(ours), len(theirs))
-            ours[:rows] = theirs[:rows]
-    model.load_state_dict(state)
-
-
-def _fill_table(
-    ours: torch.Tensor,
-    theirs: torch.Tensor,
-    was: list[Meaning],
-    requested: list[Meaning],
-    before: Vocabulary,
-    now: Vocabulary,
-    embed_names: EmbedNames,
-    rng: np.random.Generator,
-) -> None:
-    place = places(requested, was)
-    available = np.flatnonzero(place >= 0)
-    trained, table = theirs.float().numpy(), ours.float().numpy().copy()
-    table[available] = trained[place[available]]
-    for entry in now.attributes:  # Changed bins take the rows at their quantiles, and slopes keep their sum.
-        old = before.attribute(entry.name)
-        if old is None or not type_of(entry.kind).binned or entry.edges == old.edges or not entry.size:
-            continue
-        into = places([("bin", entry.name, str(number)) for number in range(entry.size)], requested)
-        at = ((np.arange(entry.size) + 0.5) / entry.size * old.size).astype(int)
-        rows = places([("bin", entry.name, str(number)) for number in at], was)
-        if (into >= 0).all():
-            table[into] = trained[rows] * (old.size / entry.size if requested[0] == () else 1.0)
-    for kind in ("key", "value", "action", "piece"):
-        new = [row for row in np.flatnonzero(place < 0) if requested[row][:1] == (kind,)]
-        like = [row for row in available if requested[row][:1] == (kind,)][:MOST_KNOWN]
-        if new and len(like) > 1:
-            vectors = embed_names([_name(requested[row]) for row in [*like, *new]])
-            table[new] = likely_rows(vectors[: len(like)], table[like], vectors[len(like) :], rng)
-    ours.copy_(torch.from_numpy(table).to(ours.dtype))
-
-
-def _name(meaning: Meaning) -> str:
-    """Return the name of a row in words."""
-    what, name, *rest = meaning
-    words = name.replace("_", " ")
-    return f"{words}: {rest[0]}" if what == "value" and rest else words
+        transfer_weights(model, self.weights, *vocabularies, lambda names: embed_texts(names, cache), seed)
