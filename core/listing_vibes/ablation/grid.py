@@ -143,7 +143,7 @@ def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
     """Return the settings that have an effect on a market: two variants with equal ones train the same model."""
     result = settings.model_dump(mode="json")
     features, default = result["features"], FeatureConfig().model_dump(mode="json")
-    photos = min(settings.features.photo_tokens, inputs.photos)
+    photos = min(settings.features.photos, inputs.photos)
     if not photos:
         features |= {key: value for key, value in default.items() if key.startswith("photo")}
     features["photos"] = min(features["photos"], photos)

@@ -98,7 +98,7 @@ def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "P
     from listing_vibes.features.photos.market_photos import market_photos
     from listing_vibes.features.photos.vectors import JOIN, load_photo_vectors
 
-    if not len(market.photos) or (job.baseline is None and not settings.features.photo_tokens):
+    if not len(market.photos) or (job.baseline is None and not settings.features.photos):
         return None
     if encoders := JOIN.join(settings.features.photo_encoders):
         return market_photos(market, encoders)

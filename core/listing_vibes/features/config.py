@@ -68,8 +68,3 @@ class FeatureConfig(BaseModel):
         if stages and not result.get("photos"):
             raise ValueError("this needs a photo, and photos is 0; set it to 0 as well")
         return stages
-
-    @property
-    def photo_tokens(self) -> int:
-        """The most photo tokens of a listing for each encoder; 0 where the model reads no photos."""
-        return self.photos

@@ -70,14 +70,14 @@ class Featurizer:
         """The most tokens of a listing, `[CLS]` included.
 
         No listing of these columns has more: an attribute has one token (a text one for each view
-        and one for its words), word pieces are at most `LISTING_TOKENS`, and photos at most `photo_tokens` for each encoder.
+        and one for its words), word pieces are at most `LISTING_TOKENS`, and photos at most `config.photos` for each encoder.
         """
         config, texts = self.config, sum(entry.kind == "text" for entry in self.vocabulary.attributes)
         if config.tokenisation == "wordpiece":
             attributes = LISTING_TOKENS if self.vocabulary.attributes else 0
         else:
             attributes = len(self.vocabulary.attributes) - texts + texts * config.words
-        vectors = config.photo_tokens * len(self.photo_reducers) + len(self.vectors)
+        vectors = config.photos * len(self.photo_reducers) + len(self.vectors)
         return 1 + attributes + texts * len(self.texts) + vectors
 
     @classmethod
@@ -223,7 +223,7 @@ class Featurizer:
             available = photo_views(market, self.config, photos)
         shown: Sequence[VectorView | None] = available or [None] * len(self.photo_reducers)
         views = [
-            (view, reducer, self.config.photo_tokens)
+            (view, reducer, self.config.photos)
             for view, reducer in zip(shown, self.photo_reducers, strict=True)
         ]
         given = precomputed_views(market, self.config, self.vectors)

@@ -87,7 +87,7 @@ class TransferReport(BaseModel):
         photos: Literal["", "known", "new", "gone"] = ""
         if featurizer.photo_reducers:
             photos = "known" if has_photos else "gone"
-        elif has_photos and featurizer.config.photo_tokens:
+        elif has_photos and featurizer.config.photos:
             photos = "new"
         if not available and photos != "known":
             raise VibesError(

@@ -72,9 +72,6 @@ class VectorCache:
     def __contains__(self, key: bytes) -> bool:
         return key in self._keys
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def add(self, key: bytes, vector: np.ndarray) -> None:
         """Store a vector (width,) under a 32-byte key."""
         self._keys.add(key)
@@ -105,6 +102,7 @@ class VectorCache:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise write_error(self.folder, error) from error
+        facts = (self.encoder, self.width, self.dtype.name)
         with self._connection() as database:
             database.execute("PRAGMA page_size = 32768")
             with database:  # one transaction, so that no process sees a file without its encoder
@@ -112,7 +110,7 @@ class VectorCache:
                 for statement in _SCHEMA.split(";"):
                     database.execute(statement)
                 if not database.execute("SELECT 1 FROM encoder").fetchone():
-                    database.execute("INSERT INTO encoder VALUES (?, ?, ?)", (self.encoder, self.width, self.dtype.name))  # fmt: skip
+                    database.execute("INSERT INTO encoder VALUES (?, ?, ?)", facts)
                 rows = ((key, vector.tobytes()) for key, vector in self._new_vectors.items())
                 database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
                 names = ((name, *entry) for name, entry in self._new_names.items())
@@ -151,12 +149,11 @@ class VectorCache:
         with self._connection() as database:
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'encoder'").fetchone():
                 return  # another process is about to write it
-            name, width, dtype = database.execute("SELECT name, width, dtype FROM encoder").fetchone()
-            self.width = width if self.width is None else self.width
-            if (name, width, dtype) != (self.encoder, self.width, self.dtype.name):
+            stored = database.execute("SELECT name, width, dtype FROM encoder").fetchone()
+            self.width = stored[1] if self.width is None else self.width
+            if stored != (self.encoder, self.width, self.dtype.name):
                 raise VibesError(
-                    f"{self.folder / FILE} has vectors of {name} ({width} wide, {dtype}), not of {self.encoder} ({self.width} wide, "
-                    f"{self.dtype.name}); delete it and run again."
+                    f"{self.folder / FILE} has vectors of {stored}, not of {self.encoder} ({self.width} wide); delete it and run again."
                 )
             self._keys = {key for (key,) in database.execute("SELECT key FROM vectors")}
             self._names = {name: Entry(*rest) for name, *rest in database.execute("SELECT * FROM names")}

@@ -117,7 +117,7 @@ def train(
     with shown(progress) as report:
         with launched().main_process_first():  # One process embeds photos, and the others use its cache.
             photos = [
-                market_photos(item, encoder, file, report) if chosen.features.photo_tokens else None
+                market_photos(item, encoder, file, report) if chosen.features.photos else None
                 for item in markets
             ]
         for item, vectors in zip(markets, photos, strict=True):

@@ -114,23 +114,18 @@ class PhotoEncoder:
 
         return compile_engine(self.model, self._forward, self.size, self.width, torch.get_num_threads())
 
-    @property
-    def classes(self) -> int:
-        """The number of ImageNet classes of `classify`; 0 where the model has no classifier."""
-        head = self.model.get_classifier()
-        return head.out_features if isinstance(head, nn.Linear) and head.out_features == 1000 else 0
-
     def classify(self, vectors: np.ndarray) -> np.ndarray:
         """Return ImageNet class probabilities (N, 1000) float32 of vectors (N, width) by this encoder.
 
         Raises:
             VibesError: the model has no ImageNet head.
         """
-        if not self.classes:
+        head = self.model.get_classifier()
+        if not isinstance(head, nn.Linear) or head.out_features != 1000:
             raise VibesError(f"The photo encoder {self.name} has no ImageNet classes; use {LITE0}.")
         with torch.inference_mode():
             features = torch.as_tensor(np.asarray(vectors, dtype=np.float32), device=self.device)
-            return self.model.get_classifier()(features).softmax(dim=1).cpu().numpy()
+            return head(features).softmax(dim=1).cpu().numpy()
 
     @torch.inference_mode()
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, H, W, 3) uint8 -> (N, width)
@@ -163,17 +158,11 @@ def _load_timm(name: str, weights: Path | None, device: str | None) -> PhotoEnco
         raise VibesError(
             f"There is no photo encoder {name!r}; give 'auto' or a name from timm.list_models()."
         )
-    file = Path(weights) if weights is not None else _cached_weights(name)
+    file = weights if weights is not None else _cached_weights(name)
     if file is None:
         raise VibesError(
             f"The weights of photo encoder {name!r} are not in the local hub cache; give their file with --weights."
         )
-    if not file.is_file():
-        raise VibesError(f"There is no weights file {file}; give the file of photo encoder {name!r}.")
-    return _load_file(name, file, device)
-
-
-def _load_file(name: str, file: Path, device: str | None) -> PhotoEncoder:
     try:
         state = timm.models.load_state_dict(str(file), weights_only=True)
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state})

@@ -36,7 +36,7 @@ def photo_views(market: Market, config: FeatureConfig, photos: PhotoVectors | No
     Raises:
         VibesError: the configuration has other encoders.
     """
-    if photos is None or not config.photo_tokens or not photos.ok.any():
+    if photos is None or not config.photos or not photos.ok.any():
         return []
     names = photos.encoder.split(JOIN)
     requested = config.photo_encoders or names
@@ -139,7 +139,7 @@ def fit_precomputed(
 def photos_used(market: Market, config: FeatureConfig, photos: PhotoVectors) -> np.ndarray:
     """Return (P,) the photos table's row of each vector that `gather_views` returns for one encoder."""
     view = _photo_view(market, photos)
-    return view.row[view.position < config.photo_tokens]
+    return view.row[view.position < config.photos]
 
 
 def gather_views(
