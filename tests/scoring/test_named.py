@@ -77,7 +77,7 @@ def test_alike_texts_are_near_and_a_listing_without_text_has_no_vector(tiny_mark
     market.listings["title"] = texts
     told: list[object] = []
     vectors = text_vectors(market, np.arange(6) < 4, report=told.append)
-    assert told[-1] == Counted("texts", 5, 5, 0.0)  # an evaluation may be the first that asks for them
+    assert told[-1] == Counted("texts", 5, 5)  # an evaluation may be the first that asks for them
     cosine = vectors @ vectors.T
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1, 1, 0, 1], abs=1e-5)
     assert cosine[0, 1] > cosine[0, 2] and cosine[2, 3] > cosine[2, 1]
