@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from listing_vibes.demo import bundle, shipped
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.beats import five_beats
+from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Stage
 from listing_vibes.run.prepared import load_prepared
@@ -115,13 +116,14 @@ def test_smaller_runs_lie_beside_it_so_that_runs_can_be_compared(demo):
         pd.testing.assert_frame_equal(queries, theirs.sort_values(asked, ignore_index=True))
 
 
-def test_the_beats_of_each_run_ship_so_that_the_first_page_computes_nothing(tmp_path, monkeypatch):
+def test_the_beats_and_the_map_of_each_run_ship_so_that_pages_compute_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("LISTING_VIBES_CACHE", str(tmp_path))
     monkeypatch.setattr(
         Run, "recommend", lambda *args, **options: pytest.fail("run ship_caches of demo/bundle.py")
     )
     for path in shipped.bundled_runs():
-        assert [beat.key for beat in five_beats(Run.open(path))][-1] == "recall"
+        run = Run.open(path)
+        assert [beat.key for beat in five_beats(run)][-1] == "recall" and read_map(run) is not None
 
 
 def test_a_place_without_the_demo_is_told_how_to_get_it(tmp_path, monkeypatch):

@@ -175,6 +175,7 @@ def embed_smaller(market: Market, target: Path, model: Path, report: Report) -> 
     report(Stage("measuring"))
     run = Run.open(target, market)
     save_measured(run, evaluate_run(run, baselines="none"))
+    save_map(run, report=report)
     ship_caches(run)
 
 
