@@ -58,7 +58,7 @@ def test_cold_listings_are_offered_in_two_sets(show, chilly, eventless, bare):
 
 
 @pytest.mark.slow
-def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless):
+def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless, tmp_path):
     run = Run.open(chilly)
     page = show("cold", chilly, listing="l08", space="attributes")
     assert page.title[0].value.startswith("Home 8") and "No user interacted with this listing" in texts(page)
@@ -80,6 +80,11 @@ def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless):
     page = show("cold", eventless, listing="l04")
     assert links(components(page)[-1]) == Run.open(eventless).similar("l04")["listing_id"].tolist()
     assert "no events, so there are no users" in texts(page)
+    untrained = embed_run(run.market.path, tmp_path / "untrained")
+    page = show("cold", untrained, listing="l08")
+    lists = recent_lists(Run.open(untrained))
+    assert "untrained neighbors" in texts(page)
+    assert len(page.dataframe[0].value) == (lists["listing_id"] == "l08").sum() > 0
 
 
 @pytest.mark.slow
