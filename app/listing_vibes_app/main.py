@@ -20,6 +20,7 @@ STYLE = """<style>
 .stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
 .stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
 [data-testid="stHeader"] { padding-right: 18rem }
+@media (max-width: 640px) { .st-key-pinned { max-height: 65vh; overflow-y: auto } }
 @media (min-width: 641px) {
   [data-testid="stColumn"]:has(> div > .st-key-pinned) { position: sticky; top: 3.5rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto }
 }
