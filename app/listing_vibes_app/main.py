@@ -22,7 +22,7 @@ STYLE = """<style>
 [data-testid="stHeader"] { padding-right: 18rem }
 @media (max-width: 640px) { .st-key-pinned { max-height: 65vh; overflow-y: auto } }
 @media (min-width: 641px) {
-  [data-testid="stColumn"]:has(> div > .st-key-pinned) { position: sticky; top: 3.5rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto }
+  [data-testid="stColumn"]:has(.st-key-pinned) { position: sticky; top: 3.5rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto }
 }
 </style>"""
 
