@@ -63,7 +63,7 @@ def batch(
         else:
             from listing_vibes.serving.batch.ray_engine import score_on_ray
 
-            lists = score_on_ray(folder, workers or cores(), progress)
+            lists = score_on_ray(scorer, workers or cores(), progress)
     seconds, files = time.monotonic() - started, count(scorer.job.chunks, "file")
     typer.echo(f"Wrote lists for {lists:,} {kind} in {seconds:.1f} s; {place} holds {files}.", err=True)
 

@@ -75,7 +75,7 @@ def test_a_worker_writes_the_chunks_it_is_given_and_gives_ray_numbers_alone(trai
 
 
 def test_without_ray_the_mend_is_told(trained, tmp_path, monkeypatch):
-    prepare(trained.path, tmp_path / "out", "similar", Rules(k=3))
+    scorer = prepare(trained.path, tmp_path / "out", "similar", Rules(k=3))
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[ray\]'"):
-        score_on_ray(tmp_path / "out", 1)
+        score_on_ray(scorer, 1)

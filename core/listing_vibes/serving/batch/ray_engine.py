@@ -19,7 +19,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.progress import Counted, Report
-from listing_vibes.serving.batch.job import Job, JobScorer
+from listing_vibes.serving.batch.job import JobScorer
 
 
 class RayScorer:
@@ -34,8 +34,8 @@ class RayScorer:
         return {"chunk": batch["chunk"], "lists": lists}
 
 
-def score_on_ray(folder: Path, workers: int, report: Report | None = None) -> int:
-    """Score the remaining chunks of the job in `folder` with `workers` actors; return the number of lists.
+def score_on_ray(scorer: JobScorer, workers: int, report: Report | None = None) -> int:
+    """Score the remaining chunks of a job with `workers` actors; return the number of lists.
 
     A worker that dies is restarted and its chunk is scored again. A slow worker delays its current chunk only, since
     chunks are assigned one at a time.
@@ -43,12 +43,7 @@ def score_on_ray(folder: Path, workers: int, report: Report | None = None) -> in
     Raises:
         VibesError: Ray is not installed or does not start, or a chunk cannot be scored.
     """
-    job = Job.load(folder)
-    if job is None:
-        raise VibesError(
-            f"{folder} holds no job any more; it was removed during the job. Start the job again."
-        )
-    todo = job.todo(folder)
+    todo = scorer.job.todo(scorer.folder)
     if not todo:
         return 0
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics are sent
@@ -61,10 +56,10 @@ def score_on_ray(folder: Path, workers: int, report: Report | None = None) -> in
         import ray
         import ray.data
     with redirect_stdout(sys.stderr):  # Ray reports a dead worker on stdout, which belongs to the caller
-        return _score(ray, job, folder, todo, workers, report)
+        return _score(ray, scorer, todo, workers, report)
 
 
-def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, report: Report | None) -> int:
+def _score(ray: Any, scorer: JobScorer, todo: list[int], workers: int, report: Report | None) -> int:
     started_here = not ray.is_initialized()
     if started_here:
         _start(ray, workers)
@@ -75,16 +70,16 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
         done = chunks.map_batches(
             RayScorer,
             batch_size=1,
-            fn_constructor_args=(str(folder.resolve()),),
+            fn_constructor_args=(str(scorer.folder.resolve()),),
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
             num_cpus=1,
             num_gpus=_gpu_share(workers),
         )  # Ray Data's default: a worker that dies is restarted and its chunk retried without limit
         created = 0
-        for place, row in enumerate(done.iter_rows(), start=job.chunks - len(todo) + 1):
+        for place, row in enumerate(done.iter_rows(), start=scorer.job.chunks - len(todo) + 1):
             created += int(row["lists"])
             if report is not None:
-                report(Counted("chunks", place, job.chunks))
+                report(Counted("chunks", place, scorer.job.chunks))
         return created
     except ray.exceptions.RayError as error:
         reason = [line for line in str(error).splitlines() if line.strip()]

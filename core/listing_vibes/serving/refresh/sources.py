@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -45,6 +45,10 @@ DIGEST, WRITTEN = (
 #: Suffix of journals of earlier versions, which are not read but reported.
 JSON_LINES = ".jsonl"
 CURSOR = "cursor"
+#: Types of a cursor, with the parser of its text.
+_CURSORS: dict[str, Callable[[str], Any]] = {
+    "int": int, "str": str, "date": date.fromisoformat, "datetime": datetime.fromisoformat,
+}  # fmt: skip
 #: Number of newest rows of a query that are read again at the next poll: a transaction may become visible after a later one.
 OVERLAP = 5000
 
@@ -247,29 +251,25 @@ class SqlSource:
         return pd.concat(read_frames(connection, statement, self._what), ignore_index=True)
 
 
-def _dump_cursor(value: Any) -> Any:
-    """Return a cursor as JSON.
+def _dump_cursor(value: Any) -> list[str]:
+    """Return a cursor as JSON: its type and its text.
 
     Raises:
         VibesError: the value is not a whole number, a text, a day or a moment.
     """
-    if isinstance(value, datetime):
-        return {"moment": value.isoformat()}
-    if isinstance(value, date):
-        return {"day": value.isoformat()}
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | np.integer) or (isinstance(value, float | Decimal) and value % 1 == 0):
-        return int(value)
-    raise VibesError(
-        f"The column '{CURSOR}' of the query holds {value!r}; select a whole number, a text or a moment."
-    )
+    if isinstance(value, np.integer | float | Decimal) and value % 1 == 0:
+        value = int(value)
+    kind = "datetime" if isinstance(value, datetime) else type(value).__name__
+    if kind not in _CURSORS:
+        raise VibesError(
+            f"The column '{CURSOR}' of the query holds {value!r}; select a whole number, a text or a moment."
+        )
+    return [kind, str(value)]
 
 
-def _load_cursor(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return date.fromisoformat(value["day"]) if "day" in value else datetime.fromisoformat(value["moment"])
+def _load_cursor(stored: Any) -> Any:
+    """Return the value of a stored cursor; None if there is none."""
+    return _CURSORS[stored[0]](stored[1]) if isinstance(stored, list) else None
 
 
 def source_of(name: str, given: str, database: str | None) -> Source:

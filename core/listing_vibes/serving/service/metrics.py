@@ -86,7 +86,7 @@ class Metrics:
         """Add a gauge that `update` sets to `value()`.
 
         Args:
-            mode: aggregation over processes: "livesum", "livemin", or "liveall" (one series per process).
+            mode: aggregation over processes: "livesum" or "livemin".
         """
         gauge = Gauge(name, help, registry=self._target, multiprocess_mode=mode)  # type: ignore[arg-type]
         self._gauges.append((gauge, value))

@@ -171,7 +171,7 @@ class Service:
             self._logged = text
 
     def _add_gauges(self) -> None:
-        add, current, start = self.metrics.add_gauge, self.current, time.time()
+        add, current = self.metrics.add_gauge, self.current
         add(
             "vibes_waiting_requests",
             "Requests waiting for a batch",
@@ -182,9 +182,6 @@ class Service:
         add("vibes_run_version", "Version of the run", lambda: current.state.run.version)
         opened = "Time when this version was opened"
         add("vibes_run_opened_timestamp_seconds", opened, lambda: current.state.opened)
-        if self.metrics.is_multiprocess:
-            name = "vibes_worker_started_timestamp_seconds"
-            add(name, "Start time of the process", lambda: start, "liveall")
 
 
 @contextmanager
