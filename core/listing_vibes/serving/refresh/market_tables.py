@@ -187,7 +187,7 @@ def _digests(folder: Path) -> dict[str, dict[str, str]]:
     """Return the sha256 of each file of `market.toml` and of each table in a folder, by name and file."""
     files = {name: table_files(folder, name) for name in TABLES}
     files |= {TOML: [folder / TOML] if (folder / TOML).is_file() else []}
-    return {name: {file.name: file_sha256(file) for file in found} for name, found in files.items() if found}
+    return {name: {file.name: file_sha256(file) for file in paths} for name, paths in files.items() if paths}
 
 
 def changed_market(run: Run) -> VibesError:

@@ -249,8 +249,8 @@ def _with_unwanted(
     table: pd.DataFrame, parts: list[pd.DataFrame], unwanted: Sequence[str]
 ) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """Return the unwanted actions ("not this") of new events in a market without actions; they never show interest."""
-    says = [C.ACTION in part and part[C.ACTION].isin(unwanted).any() for part in parts]
-    if not any(says):
+    has_unwanted = [C.ACTION in part and part[C.ACTION].isin(unwanted).any() for part in parts]
+    if not any(has_unwanted):
         return table, parts
     parts = [
         part.assign(**{C.ACTION: part[C.ACTION].where(part[C.ACTION].isin(unwanted))})
