@@ -7,8 +7,9 @@ import pytest
 from looking import components, links
 
 from browser.painted import paint_market, train_run
+from helpers.blends import fixed_blend
 from listing_vibes import Run, selection
-from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.fits import save_fits
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("as-code")
     market = paint_market(folder / "market", listings=30, users=8, events=6, ending=True)
     found = train_run(market, folder / "run")
-    save_fits(found, [Fit(name="model + recency", days=20, weight=0.3)])
+    save_fits(found, [fixed_blend("recency", recent=0.3)])
     return found
 
 

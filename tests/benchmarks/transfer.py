@@ -29,14 +29,13 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
 from listing_vibes.progress import shown
-from listing_vibes.run.fits import DECAY, RECENCY_WEIGHT, RECENT, Fit
 from listing_vibes.run.run import Run
-from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
+from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.scoring.blend import Blend, tune_recency
-from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
+from listing_vibes.scoring.blend import fit_blend, moments_of
+from listing_vibes.scoring.neighbors import NEIGHBORS
 from listing_vibes.scoring.ranking_names import NEAR_RECENT
+from listing_vibes.scoring.scorer import Renamed
 from listing_vibes.training.api import train
 
 TOWNS = (
@@ -54,7 +53,6 @@ SETTINGS: dict[str, Any] = {
     },
 }  # fmt: skip
 ZERO, FINE, OWN = "zero-shot", "fine-tuned", "own"
-UNFITTED = "neighbours + recency, unfitted"
 ATTRIBUTES = NEIGHBORS["attributes"]
 
 
@@ -65,7 +63,7 @@ def alone(name: str) -> str:
 
 #: Whose difference is told.
 PAIRS = (
-    (ZERO, ATTRIBUTES), (alone(ZERO), ATTRIBUTES), (ZERO, NEAR_RECENT), (ZERO, UNFITTED), (ZERO, OWN), (FINE, OWN),
+    (ZERO, ATTRIBUTES), (alone(ZERO), ATTRIBUTES), (ZERO, NEAR_RECENT), (ZERO, OWN), (FINE, OWN),
     (alone(FINE), alone(OWN)), (FINE, ZERO), (FINE, NEAR_RECENT),
 )  # fmt: skip
 METRIC = "recall@30"
@@ -90,23 +88,22 @@ def trained(market: Any, run: Path, **options: Any) -> None:
             train(market, run, resume=(run / ".training" / "run.toml").is_file(), progress=report, **options)
 
 
-def both(name: str, run: Run) -> list[Blend]:
+def both(name: str, run: Run) -> list[Renamed]:
     """The model of a run as it lists, and alone."""
     model = model_scorer(run)
-    return [Blend(name, default_ranking(run, model)), Blend(alone(name), model)]
+    return [Renamed(name, default_ranking(run, model, run.split())), Renamed(alone(name), model)]
 
 
 def without_model(run: Run, seed: int) -> list[Any]:
     """What needs none: attribute neighbors, the best neighbours with recency, and these by the weights of small markets."""
     log, catalogue, split = run.log, run.catalogue, run.split()
     near = untrained_neighbors(run, split)
-    plain = VectorNeighbors.of(run.vectors("attributes"), log, DECAY)
-    # Without a share of neighbours, since these are the scorer itself.
-    fit = Fit(name=UNFITTED, space="attributes", decay=DECAY, days=RECENT, weight=RECENCY_WEIGHT)
+    features = neighbor_features(near)
     return [
         next(one for one in near if one.name == ATTRIBUTES),
-        tune_recency(near, log, split, catalogue, seed, NEAR_RECENT),
-        Blend(UNFITTED, RunBlend(run, fit).scorer(plain, log)),
+        fit_blend(
+            NEAR_RECENT, features, moments_of(log, split.train, catalogue), log, split, catalogue, seed
+        ),
     ]
 
 

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers.blends import fixed_blend
 from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
-from listing_vibes.run.fits import FILE, Fit, save_fits
+from listing_vibes.run.fits import FILE, save_fits
 
 WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FILE)
 #: What serving adds, as an evaluation may find it.
 FITS = [
-    Fit(name="model + recency", days=60, weight=5.0),
-    Fit(name="model + neighbors", space="attributes", share=2.0),
-    Fit(name="model + neighbors + recency", space="attributes", share=2.0, days=60, weight=5.0),
+    fixed_blend("recency", recent=5.0),
+    fixed_blend("neighbors", attributes=2.0),
+    fixed_blend("neighbors+recency", attributes=2.0, recent=5.0),
 ]
 METRICS = {
     "protocol": "temporal",

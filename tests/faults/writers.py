@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.blends import fixed_blend
 from helpers.newcomers import new_events, new_listings
 from helpers.small_market import generate
 from listing_vibes.errors import NotThere, VibesError
@@ -23,7 +24,7 @@ from listing_vibes.market.documents import read_json
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
-from listing_vibes.run.fits import Fit, load_fits, save_fits
+from listing_vibes.run.fits import load_fits, save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
@@ -145,7 +146,7 @@ def _before_evaluation(folder: Path) -> None:
     assert old != folder / "run"
     metrics = json.loads((old / "metrics.json").read_text())
     (old / "metrics.json").write_text(json.dumps(metrics | {"queries": 1}))
-    save_fits(old, [Fit(name="model + recency", days=3, weight=9.0)])
+    save_fits(old, [fixed_blend("recency", recent=9.0)])
     pd.DataFrame({"user_id": ["a"], "at": [1], "target": ["b"], "rank of model": [1]}).to_parquet(
         old / "queries.parquet", index=False
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.blends import without_blend
 from helpers.once import once
 from helpers.small_market import generate
 from listing_vibes.features.featurizer import FeatureConfig
@@ -28,6 +29,7 @@ def _train(folder: Path) -> None:
         training=ResolvedTraining(batch=32, fresh=16, max_epochs=1, warmup=5, recency_days=0),
     )
     train(Market.open(folder / "market"), folder / "run", settings, None)
+    without_blend(folder / "run")
 
 
 @pytest.fixture

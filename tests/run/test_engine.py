@@ -38,17 +38,10 @@ def test_a_request_reads_only_its_own_events(trained, monkeypatch):
     assert read == [int(np.minimum(np.diff(log.start)[users], most).sum())]
 
 
-def test_an_evaluation_encodes_each_listing_of_its_histories_once(trained, monkeypatch):
+def test_an_evaluation_encodes_no_listing_again(trained, monkeypatch):
     log, engine = trained.log, trained.engine
-    assert engine.model.user_pass is not None
     start, end = log.start[:-1], log.start[1:]
     start, end = start[end > start], end[end > start]
-    expected, encoded, encode = engine.encode_histories(log, start, end), [], Engine.encode_listings
-    monkeypatch.setattr(
-        Engine, "encode_listings", lambda self, rows: encoded.append(rows) or encode(self, rows=rows)
-    )
-    scorer, half = model_scorer(trained), len(start) // 2
-    found = np.concatenate([scorer.encode(start[:half], end[:half]), scorer.encode(start[half:], end[half:])])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    rows = np.concatenate(encoded)
-    assert 0 < len(rows) == len(np.unique(rows))
+    expected = engine.encode_histories(log, start, end, trained.vectors("model"))
+    monkeypatch.setattr(Engine, "encode_listings", None)
+    np.testing.assert_allclose(model_scorer(trained).encode(start, end), expected, atol=1e-6)

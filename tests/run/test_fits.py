@@ -7,12 +7,12 @@ import pytest
 
 from browser.painted import paint_market, train_run
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.run_evaluation import evaluate_run, with_serving
+from listing_vibes.evaluation.run_evaluation import blends_of, evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
+from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import Queries, make_split
-from listing_vibes.model.settings import DefaultBlend, Resolved
-from listing_vibes.run.describe import default_blend_sentence
-from listing_vibes.run.fits import FILE, Fit, copy_fits, default_fit, fit_of, load_fits, save_fits
+from listing_vibes.model.settings import BlendWeights
+from listing_vibes.run.fits import FILE, copy_fits, load_fits, save_fits
 from listing_vibes.run.folder import MINUTE, RunFolder
 from listing_vibes.run.histories import of_users
 from listing_vibes.run.recommender import Recommender
@@ -25,39 +25,37 @@ from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.scorer import VectorScorer
 
+
+def near(space: str) -> BlendWeights:
+    weights = {"model": 1.0, space: 0.5}
+    return BlendWeights(name="model only + neighbors", weights=weights, scales=dict.fromkeys(weights, 1.0))
+
+
 ROWS = ["recency", "neighbors", "neighbors+recency"]
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_a_row_is_made_again_from_what_is_kept_of_it(random_log, always_live, tmp_path, timed):
+def test_a_row_is_scored_again_from_its_stored_weights(random_log, always_live, tmp_path, timed):
     log = random_log(3, users=60, listings=70, events=900, timed=timed)
-    split = make_split(log, always_live(log))
+    split, catalogue = make_split(log, always_live(log)), always_live(log)
     rng = np.random.default_rng(0)
     vectors, own = rng.normal(size=(2, log.listings, 8)).astype(np.float32)
     histories = rng.normal(size=(len(log.users), 8)).astype(np.float32)
     model = VectorScorer("model", own, lambda start, end: histories[log.user[start]], log)
-    near = VectorNeighbors.of(vectors, log, 0.7, NEIGHBORS["attributes"])
+    near = {"attributes": VectorNeighbors.of(vectors, log, name=NEIGHBORS["attributes"])}
     first = [Ease.fit(Interactions.of(log, split.train))]
-    rows = with_serving(model, first, [near], log, split, always_live(log))
-    fits = [fit_of(row) for row in rows]
-    assert [fit is None for fit in fits] == [
-        True,
-        False,
-        False,
-        False,
-        False,
-    ]  # the model adds nothing to itself
-    save_fits(tmp_path, [fit for fit in fits if fit])
+    rows = blends_of(model, first, near, log, split, catalogue)
+    save_fits(tmp_path, [row.weights for row in rows])
     manifest = SimpleNamespace(settings=SimpleNamespace(seed=0))
     run = SimpleNamespace(
         log=log,
-        catalogue=always_live(log),
+        catalogue=catalogue,
         spaces=["attributes"],
         vectors=lambda space: vectors,
         path=tmp_path,
         manifest=manifest,
     )
-    for row, fit in zip(rows[1:], load_fits(tmp_path), strict=True):
+    for row, fit in zip(rows, load_fits(tmp_path), strict=True):
         again = RunBlend(run, fit, split.train).scorer(model, log)
         assert again.name == row.name
         np.testing.assert_allclose(again.score(split.test), row.score(split.test), rtol=1e-5, atol=1e-5)
@@ -100,50 +98,38 @@ def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("added", "nearest"), [*((row, False) for row in ROWS), *((row, True) for row in ROWS if "neigh" in row)]
-)
-def test_it_recommends_what_the_row_puts_first(run, added, nearest):
-    (fit,) = [one for one in load_fits(run.path) if one.name == "model + " + added.replace("+", " + ")]
-    fit = fit.model_copy(
-        update={
-            "weight": 0.3 * (fit.days is not None),
-            "share": 0.5 * (fit.space is not None),
-            "space": fit.space and "attributes",
-            "nearest": nearest,
-        }
-    )
-    kept = load_fits(run.path)
+@pytest.mark.parametrize("added", ROWS)
+def test_it_recommends_what_the_row_puts_first(run, added):
+    (fit,) = [item for item in load_fits(run.path) if item.parts == added]
+    names = {name: weight for name, weight in fit.weights.items() if name not in ("text", "age")}
+    fit = fit.model_copy(update={"weights": names | ({"recent": 0.3} if "recent" in names else {})})
+    before = load_fits(run.path)
     save_fits(results_of(run.path), [fit])
     try:
         found = run.recommend("u1", 5, blend=added)
         log, start, end = of_users(run, ["u1"], None)
         none = np.array([-1])
         query = Queries(none, none, none, np.array([run.after_last_event]), start, end, masked=True)
-        history = set(log.listing[start[0] : end[0]].tolist())
-        model = run.engine.encode_histories(log, start, end, run.vectors("model"))[0] @ run.vectors("model").T
-        total = (model - model.mean()) / model.std() if fit.space else model
-        if fit.space:
-            weight = np.zeros(log.listings)
-            for age, listing in enumerate(
-                dict.fromkeys(log.listing[query.start[0] : query.end[0]][::-1].tolist())
-            ):
-                weight[listing] = fit.decay**age
-            near = (weight @ run.vectors(fit.space)) @ run.vectors(fit.space).T / weight.sum()
-            if nearest:
-                near = (run.vectors(fit.space)[weight > 0] @ run.vectors(fit.space).T).max(axis=0)
-            total = total + fit.share * (near - near.mean()) / near.std()
-        if fit.days is not None:
-            day = 24 * 3600 * 10**9
-            recent = (log.time < query.at[0]) & (log.time >= query.at[0] - fit.days * day)
-            total = total + fit.weight * np.log1p(np.bincount(log.listing[recent], minlength=log.listings))
+        total = run.engine.encode_histories(log, start, end, run.vectors("model"))[0] @ run.vectors("model").T
+        total = total * fit.factor("model")
+        weight = np.zeros(log.listings)
+        for age, listing in enumerate(
+            dict.fromkeys(log.listing[query.start[0] : query.end[0]][::-1].tolist())
+        ):
+            weight[listing] = 0.8**age
+        for space in {"attributes", "photos"} & fit.weights.keys():
+            near = (weight @ run.vectors(space)) @ run.vectors(space).T / weight.sum()
+            total = total + fit.factor(space) * near
+        if "recent" in fit.weights:
+            recent = (log.time < query.at[0]) & (log.time >= query.at[0] - 60 * DAY)
+            counts = np.bincount(log.listing[recent], minlength=log.listings)
+            total = total + fit.factor("recent") * np.log1p(counts)
         live = run.catalogue.candidates(log, query)[0]
         best = [row for row in np.argsort(-total, kind="stable") if live[row]][:5]
         assert found["listing_id"].tolist() == [run.listing_ids[row] for row in best]
-        assert not history & {run.listing_row[name] for name in found["listing_id"]}
         np.testing.assert_allclose(found["score"], total[best], atol=1e-3)
     finally:
-        save_fits(results_of(run.path), kept)
+        save_fits(results_of(run.path), before)
 
 
 def test_what_was_not_fitted_is_said(run, tmp_path):
@@ -165,27 +151,10 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
 def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
     kept = load_fits(run.path)
     try:
-        save_fits(results_of(run.path), [Fit(name="model + neighbors", space="text", share=0.5)])
+        save_fits(results_of(run.path), [near("text")])
         assert len(run.recommend("u1", 3, blend="neighbours")) == 3
-        save_fits(results_of(run.path), [Fit(name="model + neighbors", space="sounds", share=0.5)])
-        with pytest.raises(VibesError, match="has no sounds vectors for neighbors"):
+        save_fits(results_of(run.path), [near("ids")])
+        with pytest.raises(VibesError, match="id model"):
             run.recommend("u1", blend="neighbours")
     finally:
         save_fits(results_of(run.path), kept)
-
-
-@pytest.mark.parametrize(
-    ("days", "blend", "holds"),
-    [
-        (60, None, ""),
-        (60, {"days": 60, "weight": 0.05}, "recency"),
-        (60, {"days": 60, "weight": 1.2, "neighbors": 0.5}, "neighbors+recency"),
-        (60, {"days": 60, "neighbors": 0.5}, "neighbors"),
-        (0, {"days": 15, "weight": 0.02}, "recency"),
-    ],
-)
-def test_what_lists_add_by_default_is_what_training_resolved(days, blend, holds):
-    settings = Resolved(training={"recency_days": days}, blend=blend and DefaultBlend(**blend))
-    fit = default_fit(settings)
-    assert ("" if fit is None else fit.parts) == holds
-    assert bool(default_blend_sentence(settings)) == bool(holds)

@@ -5,17 +5,18 @@ import shutil
 import numpy as np
 import pytest
 
+from helpers.blends import fixed_blend
 from listing_vibes.insight.explain.explain import explain
 from listing_vibes.insight.explain.occlusion import occlude_history
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.fits import save_fits
 from listing_vibes.run.histories import Event, of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 
-NEAR = Fit(name="model + neighbors", space="attributes", decay=0.8, share=0.6)
-RECENT = Fit(name="model + recency", days=20, weight=0.3)
+NEAR = fixed_blend("neighbors", attributes=0.6)
+RECENT = fixed_blend("recency", recent=0.3)
 
 
 @pytest.fixture(scope="module", params=[0.0, 0.5], ids=["plain", "late"])

@@ -1,4 +1,4 @@
-"""What serving adds, by loops, and that it is fitted on validation only."""
+"""The blend: its sum of features, and weights between those of other markets and those of the market."""
 
 from dataclasses import replace
 
@@ -6,23 +6,18 @@ import numpy as np
 import pytest
 
 from listing_vibes.evaluation.protocol import evaluate
-from listing_vibes.evaluation.run_evaluation import SHARES, with_serving
+from listing_vibes.evaluation.run_evaluation import blends_of
+from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import Queries, make_split
+from listing_vibes.model.settings import BlendWeights
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
-from listing_vibes.scoring.blend import (
-    WEIGHTS,
-    WINDOWS,
-    Blend,
-    CachedScorer,
-    standardize,
-    tune_partner,
-    tune_recency,
-)
+from listing_vibes.scoring.blend import Age, Blend, Recent, fit_blend, moments_of, prior_of
 from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
+from listing_vibes.scoring.scorer import CachedScorer
 from listing_vibes.scoring.tuning import recall
 
 
@@ -34,145 +29,135 @@ def setting(random_log, always_live):
 
 
 class Noise:
-    """Scores without any sense, the same for a listing whoever asks; the first listings cannot be recommended."""
+    """Random scores, the same for all users; the first listings cannot be recommended."""
 
     name = "model only"
 
-    def __init__(self, listings: int, closed: int = 0) -> None:
-        self.values = np.random.default_rng(5).normal(size=listings).astype(np.float32)
+    def __init__(self, listings: int, closed: int = 0, seed: int = 5, scale: float = 1.0) -> None:
+        self.values = scale * np.random.default_rng(seed).normal(size=listings).astype(np.float32)
         self.values[:closed] = -np.inf
-        self.asked = 0
+        self.calls = 0
 
     def score(self, batch: Queries) -> np.ndarray:
-        self.asked += 1
+        self.calls += 1
         return np.tile(self.values, (len(batch), 1))
 
 
-def test_standardised_rows_have_mean_0_and_deviation_1_over_what_is_known():
-    scores = np.array([[1.0, 2, 3, -np.inf], [5, 5, 5, 5], [-np.inf] * 4], np.float32)
-    found = standardize(scores)
-    assert found[0, :3] == pytest.approx([-(1.5**0.5), 0, 1.5**0.5]) and found[0, 3] == -np.inf
-    assert found[1].tolist() == [0, 0, 0, 0] and (found[2] == -np.inf).all()
-
-
-def test_a_blend_is_a_weighted_sum_in_which_an_id_model_has_no_opinion_on_cold_listings(setting):
+def test_scores_are_the_weighted_sum_of_features_with_the_mean_for_a_missing_score(setting):
     log, split, _ = setting
-    model, ease = Noise(log.listings, closed=4), Ease.fit(Interactions.of(log, split.train))
-    near = Noise(log.listings)
-    near.values = near.values[::-1].copy()
+    model, ids = Noise(log.listings, closed=4), Ease.fit(Interactions.of(log, split.train))
     recent, batch = RecentEvents.over_days(log, 9), split.test.take(slice(0, 9))
     cold = log.counts(split.train) == 0
     assert cold.any()
-    scores = Blend("all", model, near, 0.5, ease, 2.0, recent, 0.7).score(batch)
-    ids = standardize(ease.score(batch))
-    ids[:, cold] = 0
-    expected = standardize(standardize(model.score(batch)) + 0.5 * standardize(near.score(batch))) + 2 * ids
-    expected += 0.7 * np.log1p(recent.counts(batch.at))
-    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    weights = BlendWeights(
+        name="all",
+        weights={"model": 0.5, "ids": 2.0, "recent": 0.7},
+        scales={"model": 0.1, "ids": 4.0, "recent": 1.0},
+    )
+    scores = Blend(weights, {"model": model, "ids": ids}, {"recent": Recent(recent)}).score(batch)
+    known = ids.score(batch)
+    known[:, cold] = known[:, ~cold].mean(axis=1, keepdims=True)
+    expected = 5 * model.score(batch) + 0.5 * known + 0.7 * np.log1p(recent.counts(batch.at))
+    np.testing.assert_allclose(scores[:, 4:], expected[:, 4:], rtol=1e-4, atol=1e-4)
     assert (scores[:, :4] == -np.inf).all()
-    plain = Blend("recent", model, recent=recent, weight=0.7).score(batch)
-    np.testing.assert_allclose(plain, model.score(batch) + 0.7 * np.log1p(recent.counts(batch.at)), atol=1e-5)
 
 
-def reached(scorer, log, split, catalogue) -> float:
-    """What tuning maximises on validation, by a loop over queries."""
-    found: dict[int, list[float]] = {}
-    for row in range(len(split.valid)):
-        one = split.valid.take(slice(row, row + 1))
-        scores, allowed = scorer.score(one)[0], catalogue.candidates(log, one)[0]
-        rank = (scores[allowed] >= scores[one.target[0]]).sum()
-        found.setdefault(int(one.user[0]), []).append(1 / (1 + (rank / 30) ** 4))
-    return float(np.mean([np.mean(each) for each in found.values()]))
+def test_age_is_that_at_the_moment_and_the_mean_for_an_unknown_date():
+    age = Age(np.array([0, 10 * DAY, 40 * DAY, np.iinfo(np.int64).min]))
+    found = age.values(np.array([20 * DAY]))
+    assert found[0, :3] == pytest.approx(np.log1p([20, 10, 0])) and found[0, 3] == pytest.approx(
+        found[0, :3].mean()
+    )
 
 
-def test_the_prior_is_the_best_window_and_weight_on_validation(setting):
-    log, split, catalogue = setting
-    model = Noise(log.listings)
-    tuned = tune_recency([model], log, split, catalogue)
-    assert tuned.recent.days in WINDOWS and tuned.weight > 0
-    best = reached(tuned, log, split, catalogue)
-    for days in WINDOWS:
-        for weight in (0.0, tuned.weight):
-            other = replace(tuned, recent=RecentEvents.over_days(log, days), weight=weight)
-            assert best >= reached(other, log, split, catalogue)
+class Chosen:
+    """The queries of users who choose by a conditional logit over two features."""
+
+    weights = np.array([1.2, -0.6])
+
+    def __init__(self, make_log, always_live, users: int) -> None:
+        rng, listings = np.random.default_rng(0), 60
+        self.features = {
+            name: Noise(listings, seed=seed) for seed, name in enumerate(("model", "attributes"))
+        }
+        utility = sum(w * item.values for w, item in zip(self.weights, self.features.values(), strict=True))
+        noise = rng.gumbel(size=(users, listings))
+        order = np.argsort(-(utility + noise), axis=1)[:, :3]  # (U, 3) three events per user
+        time = np.arange(3 * users).reshape(3, users).T  # a user's third event is in the last third
+        log = make_log(np.repeat(np.arange(users), 3), order.ravel(), time.ravel() * DAY, listings, users)
+        self.log, self.catalogue = log, always_live(log)
+        split = make_split(log, self.catalogue, "temporal", int(users * DAY), int(2 * users * DAY))
+        self.split = split
+
+    def fit(self, count: int) -> BlendWeights:
+        split = replace(self.split, valid=self.split.valid.take(slice(0, count)))
+        return fit_blend("fitted", self.features, {}, self.log, split, self.catalogue).weights
 
 
-def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, always_live):
-    """Every five days another five listings are touched, by everybody."""
-    rng = np.random.default_rng(0)
-    time = np.sort(rng.integers(0, 200, 1500))
-    user, listing = rng.integers(0, 150, 1500), time // 5 % 40 * 5 + rng.integers(0, 5, 1500)
-    log = make_log(user, listing, time * 24 * 3600 * 10**9, 200, 150)
-    catalogue = always_live(log)
-    split = make_split(log, catalogue)
-    model = Noise(log.listings)
-    tuned = tune_recency([model], log, split, catalogue)
-    assert tuned.weight > 0 and tuned.recent.days == min(WINDOWS)
-    assert recall(tuned, log, split.test, catalogue) > 2 * recall(model, log, split.test, catalogue)
+def test_many_queries_give_the_market_its_weights_and_few_those_of_other_markets(make_log, always_live):
+    market = Chosen(make_log, always_live, 2500)
+    many, few = market.fit(2000), market.fit(5)
+    found, error = (np.array([*part.values()]) for part in (many.alone, many.errors))
+    assert (np.abs(found - market.weights) < 4 * error + 0.1).all() and error.max() < 0.1
+    assert abs(many.weights["attributes"] - many.alone["attributes"]) < 0.05 and many.queries > few.queries
+    mean, _ = prior_of(["model", "attributes"])
+    none = market.fit(0)
+    assert none.weights["attributes"] / none.weights["model"] == pytest.approx(mean[1] / mean[0], rel=1e-4)
+    assert few.weights["attributes"] > many.weights["attributes"] + 0.2  # other markets want more than 0
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_nothing_is_fitted_on_the_test_queries(random_log, always_live, timed):
+def test_no_test_query_is_used_and_the_unit_of_scores_does_not_matter(random_log, always_live, timed):
     log = random_log(4, users=60, listings=70, events=900, timed=timed)
     catalogue = always_live(log)
     split = make_split(log, catalogue)
-    other = Ease.fit(Interactions.of(log, split.train))
-    for tune in (
-        lambda s: tune_recency([Noise(log.listings)], log, s, catalogue),
-        lambda s: tune_partner([Noise(log.listings)], [other], log, s, catalogue),
-    ):
-        blind, seeing = tune(replace(split, test=None)), tune(split)  # whoever looks at them fails
-        assert (blind.weight, blind.share) == (seeing.weight, seeing.share)
-        nothing = tune(replace(split, valid=split.valid.take(slice(0, 0))))
-        assert nothing.weight == nothing.share == 0
+    moments = moments_of(log, split.train, catalogue)
+    assert list(moments) == (["recent"] if timed else ["recent", "popularity"])
+    blind, seeing, scaled = (
+        fit_blend("all", {"model": Noise(log.listings, scale=scale)}, moments, log, given, catalogue).weights
+        for given, scale in ((replace(split, test=None), 1), (split, 1), (split, 50))
+    )
+    assert blind == seeing and scaled.weights == pytest.approx(seeing.weights, abs=1e-3)
 
 
-@pytest.mark.slow
-def test_a_blend_takes_the_best_partner_and_weight_on_validation(setting):
-    log, split, catalogue = setting
-    model, knn = Noise(log.listings), ItemKNN.fit(Interactions.of(log, split.train))
-    ignorant = Noise(log.listings)
-    tuned = tune_partner([model], [ignorant, knn], log, split, catalogue, are_ids=True)
-    found = [reached(replace(tuned, id_share=weight), log, split, catalogue) for weight in WEIGHTS]
-    assert tuned.ids is knn and tuned.id_share == WEIGHTS[int(np.argmax(found))]
-    assert max(found) > found[0]
+def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, always_live):
+    rng = np.random.default_rng(0)  # Every fifty days all users move on to other listings.
+    time = np.sort(rng.integers(0, 500, 1500))
+    user, listing = rng.integers(0, 150, 1500), time // 50 * 20 + rng.integers(0, 20, 1500)
+    log = make_log(user, listing, time * DAY, 200, 150)
+    catalogue = always_live(log)
+    split, model = make_split(log, catalogue), Noise(200)
+    moments = moments_of(log, split.train, catalogue)
+    blend = fit_blend("all", {"model": model}, moments, log, split, catalogue)
+    assert blend.weights.weights["recent"] > 3 * blend.weights.errors["recent"]
+    assert recall(blend, log, split.test, catalogue) > 1.5 * recall(model, log, split.test, catalogue)
 
 
 def test_a_batch_is_scored_once_for_all_rows_of_the_table(setting):
     log, split, _ = setting
     model = Noise(log.listings)
-    kept = CachedScorer(model)
+    cached = CachedScorer(model)
     one, two = split.test.take(slice(0, 5)), split.test.take(slice(5, 9))
-    assert kept.score(one) is kept.score(one) and model.asked == 1
-    assert kept.score(two).shape == (4, log.listings) and model.asked == 2
+    assert cached.score(one) is cached.score(one) and model.calls == 1
+    assert cached.score(two).shape == (4, log.listings) and model.calls == 2
     with pytest.raises(ValueError, match="read-only"):
-        kept.score(two)[0] = 1
+        cached.score(two)[0] = 1
 
 
-def test_the_models_own_row_stays_what_it_is(setting):
+def test_the_table_has_each_blend_with_its_weights(setting):
     log, split, catalogue = setting
     interactions = Interactions.of(log, split.train)
     first = [Popularity.fit(log, split.train), Ease.fit(interactions), ItemKNN.fit(interactions)]
     model = Noise(log.listings)
-    together = np.zeros((log.listings, len(log.users)))  # who touched it: a space that knows something
-    together[log.listing[split.train], log.user[split.train]] = 1
-    near = [VectorNeighbors.of(np.ones((log.listings, 1)), log), VectorNeighbors.of(together, log)]
-    rows = with_serving(model, first, near, log, split, catalogue)
-    assert [row.name for row in rows] == [
-        "model only",
-        "model + recency",
-        "model + neighbors",
-        "model + neighbors + recency",
-        "model + ids",
+    near = {"attributes": VectorNeighbors.of(np.random.default_rng(0).normal(size=(log.listings, 4)), log)}
+    rows = blends_of(model, first, near, log, split, catalogue)
+    assert [row.weights.parts for row in rows] == ["recency", "neighbors", "neighbors+recency", "ids"]
+    assert rows[3].weights.ids in {item.name for item in first[1:]} and rows[3].weights.id_settings
+    found = evaluate([model, *rows], log, split, catalogue)
+    assert found.to_dict()["notes"][rows[0].name] == rows[0].note
+    assert np.array_equal(
+        found.ranks["model only"], evaluate([model], log, split, catalogue).ranks["model only"]
+    )
+    assert [row.weights.parts for row in blends_of(model, first[:1], {}, log, split, catalogue)] == [
+        "recency"
     ]
-    assert np.array_equal(rows[0].score(split.test), model.score(split.test))
-    found = evaluate(rows, log, split, catalogue)
-    assert f"model + ids = {rows[4].note}" in found.table()
-    assert rows[4].note.endswith(f"+ {rows[4].id_share:.3g} x {rows[4].ids.name}, both standardized")
-    assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
-    both = rows[3]
-    assert both.neighbors.scorer is near[1] and both.share in SHARES and both.recent.days in WINDOWS
-    assert rows[2].neighbors in near and rows[4].ids in first[1:] and rows[4].id_share > 0
-    assert [row.name for row in with_serving(model, first[:1], [], log, split, catalogue)] == [
-        "model only", "model + recency",
-    ]  # fmt: skip

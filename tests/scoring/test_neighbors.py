@@ -8,9 +8,9 @@ import pytest
 
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.market.splits import make_split
-from listing_vibes.scoring.blend import Blend, CachedScorer
 from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.neighbors import VectorNeighbors
+from listing_vibes.scoring.scorer import CachedScorer
 from listing_vibes.scoring.tuning import DECAYS, recall
 
 
@@ -65,10 +65,6 @@ def test_nearest_is_chosen_where_a_history_holds_several_things(make_log, always
     assert tuned.nearest
     found = evaluate([CachedScorer(tuned)], log, split, always_live(log))
     assert found.notes == {"neighbors": "by the nearest listing of a history"}
-    blend = Blend("blend", replace(tuned, nearest=False), CachedScorer(tuned), 0.5)
-    assert (
-        blend.note == "neighbors + 0.5 x neighbors (by the nearest listing of a history), both standardized"
-    )
     assert recall(tuned, log, split.valid, always_live(log)) == 1
     assert recall(replace(tuned, nearest=False), log, split.valid, always_live(log)) == 0
 

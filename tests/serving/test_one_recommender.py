@@ -14,29 +14,27 @@ from typer.testing import CliRunner
 
 import listing_vibes.run.recommender as recommender_module
 import listing_vibes.search.approximate as approximate
+from helpers.blends import KNN, fixed_blend
 from helpers.commands import rules_file
 from helpers.serving import app_of, serving
 from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import DefaultBlend
-from listing_vibes.run.fits import NOTHING, Fit, save_fits
+from listing_vibes.model.settings import BlendWeights
+from listing_vibes.run.fits import NOTHING, save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.job import prepare, score_here
 from listing_vibes.serving.refresh.refresher import updated_pushes
 
-NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
-IDS = {"ids": "ItemKNN", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
-RECENT = {"days": 20, "weight": 0.3}
 FITS = [
-    Fit(name="model + recency", **RECENT),
-    Fit(name="model + neighbors", **NEAR),
-    Fit(name="model + neighbors + recency", **NEAR, **RECENT),
-    Fit(name="model + ids", **IDS),
-    Fit(name="model + neighbors + recency + ids", **NEAR, **IDS, **RECENT),
+    fixed_blend("recency", recent=0.3),
+    fixed_blend("neighbors", attributes=0.6),
+    fixed_blend("neighbors+recency", attributes=0.6, recent=0.3, age=-0.1),
+    fixed_blend("ids", KNN, ids=0.5),
+    fixed_blend("neighbors+recency+ids", KNN, attributes=0.6, ids=0.5, recent=0.3),
 ]
 MOMENTS = [None, "2025-02-20"]
 
@@ -55,12 +53,12 @@ rules = st.builds(
     unlike=st.sampled_from([(), ("home-0031", "home-0008")]),
     fill=st.booleans(),
 ).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))
-besides = st.sampled_from([None, NOTHING, *(fit.added for fit in FITS)])
+besides = st.sampled_from([None, NOTHING, *(fit.parts for fit in FITS)])
 QUICK = settings().max_examples < 20
 few = settings(max_examples=6 if QUICK else 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-OWN = DefaultBlend(days=20, weight=0.05)
+OWN = fixed_blend(recent=0.05)
 
 
 @pytest.fixture(
@@ -69,7 +67,7 @@ OWN = DefaultBlend(days=20, weight=0.05)
         {},
         pytest.param({"late_interaction": 0.5}, marks=pytest.mark.slow, id="late"),
         pytest.param(
-            {"blend": DefaultBlend(days=20, weight=1.2, neighbors=0.5)}, marks=pytest.mark.slow, id="unasked"
+            {"blend": fixed_blend(attributes=0.5, recent=1.2)}, marks=pytest.mark.slow, id="unasked"
         ),
         pytest.param({"unwanted": ["favourite"]}, marks=pytest.mark.slow, id="hides"),
     ],
@@ -220,7 +218,7 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
         obeyed(run, rules, found)
 
 
-@pytest.mark.parametrize("blend", [None, NOTHING, *(fit.added for fit in FITS)])
+@pytest.mark.parametrize("blend", [None, NOTHING, *(fit.parts for fit in FITS)])
 def test_what_is_pushed_is_what_a_user_is_recommended(run, blend):
     users = run.log.users[3:60:19]
     before = run.pushes
@@ -253,7 +251,7 @@ def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(traine
     alone = trained.recommend(user, 120).set_index(C.LISTING)["score"]
     manifest = Manifest.load(path)
 
-    def with_blend(blend: DefaultBlend | None) -> Run:
+    def with_blend(blend: BlendWeights | None) -> Run:
         training = manifest.settings.training.model_copy(update={"recency_days": 20})
         settings = manifest.settings.model_copy(update={"training": training, "blend": blend})
         manifest.model_copy(update={"settings": settings}).save(path)
@@ -264,14 +262,9 @@ def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(traine
     run = with_blend(OWN)
     found = run.recommend(user, 120).set_index(C.LISTING)["score"]
     log, at = run.log, run.after_last_event
-    recent = (log.time < at) & (log.time >= at - 20 * DAY)
-    counts = np.bincount(log.listing[recent], minlength=log.listings)
-    # Days before a listing came count as those of others.
-    begin, since = max(at - 20 * DAY, log.time.min()), run.catalogue.since
-    lived = np.clip(np.minimum(run.catalogue.until, at) - np.maximum(since, begin), 0, None)
-    missed = np.clip(since - begin, 0, None) / (at - begin)
-    counts = pd.Series(counts + missed * counts.sum() / (lived / (at - begin)).sum(), run.listing_ids)
-    expected = alone + run.manifest.settings.training.temperature * np.log1p(counts[alone.index])
+    recent = (log.time < at) & (log.time >= at - 60 * DAY)
+    counts = pd.Series(np.bincount(log.listing[recent], minlength=log.listings), run.listing_ids)
+    expected = alone + 0.05 * np.log1p(counts[alone.index])
     np.testing.assert_allclose(found[alone.index], expected, atol=2e-3)
     assert found.index.tolist() != alone.index.tolist() and counts.max() > 1
     pd.testing.assert_series_equal(

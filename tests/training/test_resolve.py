@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer
@@ -10,7 +11,6 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.settings import Resolved
-from listing_vibes.run.fits import NEIGHBOR_WEIGHT, RECENCY_WEIGHT, RECENT, SMALL_MARKET, count_repeated
 from listing_vibes.training import resolve as module
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.resolve import LARGE_STEPS, POSITIONS, VALUE_RATE, resolve, resolve_positions
@@ -42,46 +42,20 @@ def test_a_small_market_keeps_its_steps_and_trains_beside_recency(small):
     assert all(getattr(found.training, name) == getattr(usual, name) for name in kept)
     training = found.training
     assert (training.baskets, training.late_interaction, training.value_rate) == ("order", 0.0, 1.0)
-    assert training.bf16 is not None and training.recency_days == RECENT and training.whole_histories
+    assert training.bf16 is not None and training.recency_days == RECENT_DAYS and training.whole_histories
     assert (found.split.t1, found.split.t2) == (small.split.t1, small.split.t2)
-    blend = found.blend
-    assert (blend.days, blend.weight, blend.neighbors, blend.weighed) == (
-        RECENT,
-        RECENCY_WEIGHT,
-        NEIGHBOR_WEIGHT,
-        True,
-    )
     assert chosen(small, shorter=5).training.max_steps == usual.max_steps // 5
-
-
-@pytest.mark.parametrize(
-    ("training", "more", "blend"),
-    [
-        ({"recency_days": 7}, {}, (7, RECENCY_WEIGHT, NEIGHBOR_WEIGHT, False)),
-        ({"recency_days": 7}, {"attributes": False}, (7, 0.05, 0.0, False)),
-        ({"recency_days": 0}, {}, None),
-        ({}, {"markets": 2}, None),
-        ({}, {"attributes": False}, (RECENT, 0.05, 0.0, True)),
-        ({}, {"features": {"attributes": False}}, (RECENT, 0.05, 0.0, True)),
-        ({"baskets": "set"}, {}, (RECENT, RECENCY_WEIGHT, NEIGHBOR_WEIGHT, True)),
-    ],
-)
-def test_lists_add_what_validation_weighs_or_what_the_loss_knew(small, training, more, blend):
-    found = chosen(small, training, **more).blend
-    assert (found and (found.days, found.weight, found.neighbors, found.weighed)) == blend
-    assert found is None or found.nearest == (training.get("baskets") == "set")
 
 
 def test_a_market_of_more_events_is_not_trained_beside_recency(small, monkeypatch):
     monkeypatch.setattr(module, "SMALL_MARKET", 0)
-    found = chosen(small)
-    assert found.training.recency_days == 0 and found.blend.weighed
-    assert count_repeated(np.bincount(small.log.user[small.split.train])) < SMALL_MARKET
+    assert chosen(small).training.recency_days == 0
 
 
 @pytest.mark.parametrize("by", ["users", "events"])
 def test_a_large_market_has_larger_steps_and_fewer(small, monkeypatch, by):
-    events = count_repeated(np.bincount(small.log.user[small.split.train]))
+    count = np.bincount(small.log.user[small.split.train])
+    events = int(count[count >= 2].sum())
     monkeypatch.setattr(module, *(("LARGE", 20) if by == "users" else ("LARGE_EVENTS", events)))
     training = chosen(small).training
     assert all(getattr(training, name) == size for name, size in LARGE_STEPS.items())
@@ -103,7 +77,6 @@ def test_late_interaction_goes_with_baskets_and_leave_one_out_for_listing_vector
         )
         training = chosen(data_of(log)).training
         assert (training.late_interaction, training.late_itself) == (1, compared)
-        assert chosen(data_of(log)).blend is None
     monkeypatch.setattr(module, "LARGE", 20)
     assert chosen(data_of(log)).training.late_interaction == 0
 

@@ -120,7 +120,7 @@ def ablate(
         grid,
         Inputs.of(market),
         oracle is not None,
-        lambda settings: resolve(Resolved.of(settings), data, attributes=bool(market.attributes)),
+        lambda settings: resolve(Resolved.of(settings), data),
     )
     for sentence in plan.left_out.values():
         report(Notice(sentence))

@@ -54,9 +54,10 @@ def measure_variant(folder: Path) -> None:
     from listing_vibes.model.settings import Resolved, Settings
     from listing_vibes.run.run import Run
     from listing_vibes.run.scorer import default_ranking, model_scorer
-    from listing_vibes.scoring.blend import tune_recency
+    from listing_vibes.scoring.blend import fit_blend, moments_of
     from listing_vibes.scoring.named import named_baseline
     from listing_vibes.scoring.ranking import Scorer
+    from listing_vibes.scoring.ranking_names import blend_name
 
     job = read_json(folder / JOB, "remove the folder", JobSettings.model_validate)
     if job is None:
@@ -71,15 +72,17 @@ def measure_variant(folder: Path) -> None:
         _train(market, folder / RUN, settings, photos)
         run = Run.open(folder / RUN, market)
         settings, scorer = run.manifest.settings, model_scorer(run)
-        if job.serving is None:
-            scorer = default_ranking(run, scorer)
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
+    if scorer is not None and job.serving is None:
+        scorer = default_ranking(run, scorer, split)
     note = ""
     if scorer is None:
         scorer = named_baseline(job.baseline or "", market, log, split, catalogue, photos, settings.seed)
         note = f"It is {scorer.name}." if job.baseline == "best-id" else ""
     elif job.serving == "recency":
-        prior = tune_recency([scorer], log, split, catalogue, settings.seed)
+        moments = moments_of(log, split.train, catalogue)
+        name, model = blend_name("recency"), {"model": scorer}
+        prior = fit_blend(name, model, moments, log, split, catalogue, settings.seed)
         scorer, note = prior, f"It is {prior.note}."
     save_ranks(folder, evaluate([scorer], log, split, catalogue, seed=settings.seed), market, note)
 

@@ -43,7 +43,7 @@ from listing_vibes.progress.bar import ProgressBar
 from listing_vibes.run.contents import seal
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import embed_market, save_spaces
+from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, results_of
 from listing_vibes.training.train import train
 
@@ -168,8 +168,6 @@ def embed_smaller(market: Market, target: Path, model: Path, report: Report) -> 
     """Build a run with what Compare needs: the model, its listing vectors and features, and its ranked queries."""
     shutil.rmtree(target, ignore_errors=True)
     manifest = embed_market(market, target, None, model, report)
-    # The other spaces are the same as in the run that ships.
-    save_spaces(target, market, {"model": Run.open(target, market).vectors("model")})
     transferred = manifest.carried and manifest.carried.model_copy(update={"run": str(model)})
     seal(target, manifest.model_copy(update={"market": "..", "carried": transferred}))
     report(Stage("measuring"))

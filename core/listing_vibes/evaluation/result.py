@@ -31,7 +31,7 @@ from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
-    from listing_vibes.run.fits import Fit
+    from listing_vibes.model.settings import BlendWeights
 
 #: Keys of `notes`: baselines that were not evaluated, users that were sampled, a test set that ignores newer events,
 #: and how baselines were tuned if the split has no validation (for a refit, or a log whose T1 is its T2).
@@ -82,7 +82,7 @@ class Evaluation:
     seed: int
     notes: dict[str, str] = field(default_factory=dict)  # by scorer or subject
     request: EvaluationRequest | None = None
-    fits: "list[Fit]" = field(default_factory=list)  # the blends as fitted on validation
+    fits: "list[BlendWeights]" = field(default_factory=list)  # the blends as fitted on validation
     new_by: str | None = None  # the attribute in which all candidates differ from the history
     new: "Evaluation | None" = None  # the same scorers on such candidates only
 

@@ -25,17 +25,26 @@ from listing_vibes.evaluation.result import (
 from listing_vibes.evaluation.saved import frozen_test, save_metrics
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
-from listing_vibes.model.settings import Resolved
+from listing_vibes.model.settings import BlendWeights, Resolved
 from listing_vibes.progress import Notice, Report, Stage, shown, silent
-from listing_vibes.run.fits import NOTHING, Fit, default_fit, fit_of, load_fits
+from listing_vibes.run.fits import NOTHING, load_fits
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
+from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
 from listing_vibes.scoring.baselines import Baseline, first_level
-from listing_vibes.scoring.blend import SHARES, Blend, CachedScorer, tune_partner, tune_recency
+from listing_vibes.scoring.blend import Blend, Moment, fit_blend, moments_of
 from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, blend_name
+from listing_vibes.scoring.ranking_names import (
+    DEFAULT_RANKING,
+    MODEL_ONLY,
+    NEAR_RECENT,
+    blend_name,
+    blend_parts,
+)
+from listing_vibes.scoring.scorer import CachedScorer
+from listing_vibes.scoring.tuning import best, validation_sample
+from listing_vibes.words import count
 
 METRIC = "recall@30"
 
@@ -131,7 +140,7 @@ def evaluate_run(
         notes[DEFAULT_RANKING] = _describe_default(run.manifest.settings)
     if run.transferred and run.manifest.carried is not None:
         notes["transfer"] = f"the model {run.manifest.carried.sentence}"
-    if better := better_blend(result.differences, {fit.name: fit.added for fit in ranked.fits}):
+    if better := better_blend(result.differences, {fit.name: blend_parts(fit.name) for fit in ranked.fits}):
         notes["significantly better"] = better
     request = EvaluationRequest(
         protocol=split.protocol,
@@ -152,7 +161,7 @@ class _Scorers:
 
     blends: list[Scorer] = field(default_factory=list)
     baselines: list[Scorer] = field(default_factory=list)
-    fits: list[Fit] = field(default_factory=list)  # the blends that were fitted here
+    fits: list[BlendWeights] = field(default_factory=list)  # the blends that were fitted here
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -169,7 +178,8 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
     if left_out:
         result.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
     report(Stage("neighbors, chosen on validation"))
-    neighbors: list[Scorer] = [CachedScorer(scorer) for scorer in untrained_neighbors(run, split, report)]
+    neighbors = untrained_neighbors(run, split, report)
+    features = {name: CachedScorer(scorer) for name, scorer in neighbor_features(neighbors).items()}
     tuned_on = choosing(split, log, catalogue)
     if not len(split.valid):
         result.notes[TUNED] = UNTUNED if tuned_on is split else WITHIN
@@ -177,15 +187,17 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
         model = CachedScorer(model_scorer(run))
         if len(split.valid):
             report(Stage("blends, weighed on validation"))
-            blends = with_serving(model, first, neighbors, log, split, catalogue, seed)[1:]
-            result.fits = [fit for blend in blends if (fit := fit_of(blend)) and fit.added]
+            blends = blends_of(model, first, features, log, split, catalogue, seed)
+            result.fits = [blend.weights for blend in blends]
         else:
             blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
-        result.blends = [default_ranking(run, model), model, *blends]
+        result.blends = [default_ranking(run, model, split), model, *blends]
     if baselines != "none":
         result.baselines = [*first, *neighbors]
         if neighbors and len(tuned_on.valid):
-            result.baselines.append(tune_recency(neighbors, log, tuned_on, catalogue, seed, NEAR_RECENT))
+            moments = moments_of(log, tuned_on.train, catalogue)
+            blend = fit_blend(NEAR_RECENT, features, moments, log, tuned_on, catalogue, seed)
+            result.baselines.append(blend)
     return result
 
 
@@ -239,11 +251,12 @@ def _sample_users(queries: Queries, users: int, notes: dict[str, str]) -> Querie
 
 def _describe_default(settings: Resolved) -> str:
     """Return what the default ranking consists of."""
-    days, fit = settings.training.recent_days, default_fit(settings)
+    days, fit = settings.training.recent_days, settings.blend
     trained = f", trained with the events of the last {days} days" if days else ""
-    if fit is None or not fit.parts:
+    if fit is None:
         return f"the model only{trained}"
-    return f"the model{trained}, blended with {fit.parts.replace('+', ' and ')}"
+    alone = ", ".join(f"{weight:.2f} x {name}" for name, weight in fit.alone.items())
+    return f"the model{trained}, blended: {fit.note}; {count(fit.queries, 'validation query', 'validation queries')} alone: {alone}"
 
 
 def better_blend(differences: Results, blends: Mapping[str, str]) -> str:
@@ -263,34 +276,35 @@ def better_blend(differences: Results, blends: Mapping[str, str]) -> str:
     return f"{name}, by {-(value or 0):.3f} of {METRIC}: ask for such lists with `--blend {blend}`"
 
 
-def with_serving(
+def blends_of(
     model: Scorer,
-    first: Sequence[Scorer],
-    neighbors: Sequence[Scorer],
+    first: Sequence[Baseline],
+    neighbors: Mapping[str, Scorer],
     log: EventLog,
     split: Split,
     catalogue: Catalogue,
     seed: int = 0,
-) -> list[Scorer]:
-    """Return the model and its blends: with a recency prior, with neighbors, with both, and with an id model.
+) -> list[Blend]:
+    """Return the model blended with recency, with neighbors, with both, and with the id model of the best validation recall@30.
 
-    All are fitted on validation queries, which also select the partners: from `neighbors`, the untrained neighbors by
-    attributes, photos and text (they need no ids and help where a model has little training data), and from the id models
-    in `first`, which may be blended together with the neighbors. Recency and neighbors are fitted jointly, since neighbors
-    have another weight in combination with a recency prior.
+    Args:
+        neighbors: untrained neighbors by space.
     """
-    stored = model if isinstance(model, CachedScorer) else CachedScorer(model)
-    bases: list[Scorer] = [stored]  # bases to blend an id model with
-    scorers: list[Scorer] = [stored, tune_recency([stored], log, split, catalogue, seed)]
+    moments = moments_of(log, split.train, catalogue)
+    near = {"model": model, **neighbors}
+    features: dict[str, tuple[Mapping[str, Scorer], Mapping[str, Moment]]] = {
+        "recency": ({"model": model}, moments)
+    }
     if neighbors:
-        partners = [item if isinstance(item, CachedScorer) else CachedScorer(item) for item in neighbors]
-        blends = [Blend(stored.name, stored, partner, share) for partner in partners for share in SHARES]
-        blend = tune_partner([stored], neighbors, log, split, catalogue, seed)
-        bases += [blend] if blend.share else []
-        name = blend_name("neighbors", "recency")
-        scorers += [blend, tune_recency([stored, *blends], log, split, catalogue, seed, name)]
+        features |= {"neighbors": (near, {}), "neighbors+recency": (near, moments)}
+    blends = [
+        fit_blend(blend_name(*parts.split("+")), *given, log, split, catalogue, seed)
+        for parts, given in features.items()
+    ]
     ids = [scorer for scorer in first if isinstance(scorer, IdModel)]
     if ids:
-        name = blend_name("ids")
-        scorers.append(tune_partner(bases, ids, log, split, catalogue, seed, name, are_ids=True))
-    return scorers
+        chosen = best(ids, log, validation_sample(split, seed, log.listings), catalogue)
+        blend = fit_blend(blend_name("ids"), {"model": model, "ids": chosen}, {}, log, split, catalogue, seed)
+        about = {"ids": chosen.name, "id_settings": chosen.settings}
+        blends.append(replace(blend, weights=blend.weights.model_copy(update=about)))
+    return blends

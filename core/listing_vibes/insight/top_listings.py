@@ -12,9 +12,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split, choosing
 from listing_vibes.run.fits import load_fits
 from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.run.scorer import default_ranking, model_scorer, untrained_neighbors
+from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
 from listing_vibes.scoring.baselines import in_order
-from listing_vibes.scoring.blend import tune_recency
+from listing_vibes.scoring.blend import fit_blend, moments_of
 from listing_vibes.scoring.named import BY_SPACE, named_baseline
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer, checked_scores
@@ -46,7 +46,7 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     if uses_model(name):
         model = model_scorer(run)
         if name == DEFAULT_RANKING:
-            return default_ranking(run, model)
+            return default_ranking(run, model, split)
         if name == MODEL_ONLY:
             return model
         fit = next((load_fit for load_fit in load_fits(run.path) if load_fit.name == name), None)
@@ -58,7 +58,9 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
         return VectorNeighbors.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
     if name == NEAR_RECENT:
         neighbors, query = untrained_neighbors(run, split), choosing(split, run.log, run.catalogue)
-        return tune_recency(neighbors, run.log, query, run.catalogue, seed, name)
+        moments = moments_of(run.log, query.train, run.catalogue)
+        features = neighbor_features(neighbors)
+        return fit_blend(name, features, moments, run.log, query, run.catalogue, seed)
     kinds = {kind.name: key for key, kind in in_order().items()}
     key = kinds.get(name, spaced if space is not None else None)
     if key is None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from listing_vibes.errors import VibesError
@@ -166,19 +167,43 @@ class ResolvedTraining(TrainingConfig):
     )
 
 
-class DefaultBlend(Forbidding):
-    """The weights of the default blend: model + `neighbors` x attribute neighbors + `weight` x log(1 + recent events)."""
+class BlendWeights(Forbidding):
+    """The weights of a blend, see `listing_vibes.scoring.blend`: score = sum of weight x feature / scale."""
 
-    days: int = Field(60, ge=1, le=100_000, description="the window of recent events")
-    weight: float = Field(0.0, ge=0, description="weight of the logarithm of recent events")
-    neighbors: float = Field(
-        0.0, ge=0, description="weight of attribute neighbors relative to the model, both standardized"
+    name: str = "default ranking"
+    weights: dict[str, float] = Field(description="by feature, per standard deviation of the feature")
+    scales: dict[str, float] = Field(description="the mean standard deviation of each feature in a query")
+    errors: dict[str, float] = Field(default_factory=dict, description="standard errors of the weights")
+    alone: dict[str, float] = Field(
+        default_factory=dict,
+        description="the weights that the market alone would have, without other markets",
     )
-    nearest: bool = Field(
-        False,
-        description="whether neighbors are those of the nearest listing of a history, rather than of the mean",
-    )
-    weighed: bool = Field(False, description="whether the weights were fitted on validation")
+    queries: int = Field(0, ge=0, description="the number of validation queries")
+    ids: str = Field("", description='the id model of the feature "ids"')
+    id_settings: dict[str, float] = Field(default_factory=dict, description="its settings")
+
+    def factor(self, feature: str) -> np.float32:
+        """Return the factor of a feature's values."""
+        return np.float32(self.weights[feature] / self.scales[feature])
+
+    @property
+    def parts(self) -> str:
+        """Return the kinds of features in the words of `--blend`, such as "neighbors+recency"."""
+        kinds = {
+            "neighbors": ("attributes", "photos", "text"),
+            "recency": ("recent", "popularity", "age"),
+            "ids": ("ids",),
+        }
+        return "+".join(kind for kind, names in kinds.items() if self.weights.keys() & set(names))
+
+    @property
+    def note(self) -> str:
+        """Return the weights with their standard errors in words."""
+        parts = [
+            f"{weight:.2f} x {name}" + (f" (± {self.errors[name]:.2f})" if name in self.errors else "")
+            for name, weight in self.weights.items()
+        ]
+        return f"{', '.join(parts)} per standard deviation"
 
 
 class SplitConfig(Forbidding):
@@ -288,7 +313,7 @@ class Resolved(Settings):
         ge=1,
         description="number of token positions that the market needs, unless [encoder] max_tokens is set",
     )
-    blend: DefaultBlend | None = Field(None, description="the default blend; none: the model only")
+    blend: BlendWeights | None = Field(None, description="the default blend; none: the model only")
     training: ResolvedTraining = ResolvedTraining()
     split: ResolvedSplit = ResolvedSplit()
 

@@ -16,7 +16,6 @@ from listing_vibes.market.titles import is_code
 from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.run.conditions import explain_unmet
-from listing_vibes.run.fits import default_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.rules import Rules
@@ -37,23 +36,16 @@ def user_encoder_sentence(settings: Resolved) -> str:
 
 def default_blend_sentence(settings: Resolved) -> str:
     """Return what the default blend adds to the model, after a space; empty if nothing is added."""
-    fit = default_fit(settings)
-    if fit is None:
+    if settings.blend is None:
         return ""
-    added = []
-    if fit.days:
-        trained = ", with which the model was trained" if settings.training.recent_days else ""
-        added.append(f"Lists add the number of events in the last {fit.days} days{trained}")
-    if fit.space:
-        whom = "a listing of the history" if fit.nearest else "the history"
-        message = f"the similarity to {whom} by attributes counts"
-        added.append(f"{message if added else message.capitalize()} {fit.share:g} times as much as the model")
-    return f" {'; '.join(added)}."
+    trained = ", with recent events also in training" if settings.training.recent_days else ""
+    return f" Lists blend {settings.blend.note}{trained}."
 
 
 def untrained_sentence(run: RunFolder) -> str:
     """Return how a run without a model recommends."""
-    return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}."
+    blended = default_blend_sentence(run.manifest.settings)
+    return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}.{blended}"
 
 
 def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None = None) -> str:

@@ -133,8 +133,7 @@ class Engine:
         A model that has not learned from unwanted events ignores them; a history without other events is 0.
 
         Args:
-            listings: embeddings (L, d) float32 of all listings, or a function that returns those of some rows, such as
-                `ListingCache`; None encodes the listings of the histories again.
+            listings: embeddings (L, d) float32 of all listings, or a function that returns those of some rows; None encodes the listings of the histories again.
         """
         if log.has_negatives and not self.settings.training.unwanted_learned:
             log = log.select_positive(start, end)
@@ -158,25 +157,6 @@ class Engine:
             return log, start, end
         part = log.histories(ranges(first, count), count)
         return part, part.start[:-1], part.start[1:]
-
-
-class ListingCache:
-    """A cache of listing embeddings, since the histories of successive batches have mostly the same listings."""
-
-    def __init__(self, engine: Engine) -> None:
-        listings = engine.features.tokens.listings
-        self.engine, self.is_encoded = engine, np.zeros(listings, bool)
-        self.vectors = np.zeros(
-            (listings, engine.featurizer.width), np.float32
-        )  # Memory is allocated as rows are written.
-
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Return the embeddings (n, d) float32 of the listings `rows` (n,)."""
-        new = rows[~self.is_encoded[rows]]
-        if len(new):
-            self.vectors[new] = self.engine.encode_listings(rows=new)
-            self.is_encoded[new] = True
-        return self.vectors[rows]
 
 
 def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Resolved) -> Inputs:

@@ -20,7 +20,7 @@ from listing_vibes.market.io import read_stored_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment, moment_in_log
-from listing_vibes.market.splits import Catalogue, Protocol, Split, make_split
+from listing_vibes.market.splits import Catalogue, Protocol, Split
 from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes.run.contents import (
     LISTINGS,
@@ -35,7 +35,7 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import market_of_run
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.shared import Shared
-from listing_vibes.run.transfer import MARKETS
+from listing_vibes.run.transfer import MARKETS, split_of_model
 from listing_vibes.run.versions import Lease, folder_of, lease_current, results_of, stamp_of
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.search.index import ExactIndex, normalize
@@ -276,13 +276,8 @@ class RunFolder:
             VibesError: the market has no events, or the protocol is not possible.
         """
         trained, log, catalogue = self.manifest.settings.split, self.log, self.catalogue
-        if not self.transferred or self.manifest.carried is None:
-            return make_split(log, catalogue, protocol or trained.protocol, trained.t1, trained.t2)
-        new = make_split(log, catalogue, protocol)
-        if self._is_unseen_market or new.t1 is None or new.t2 is None:
-            return new
-        t1, t2 = (max(pair) for pair in ((new.t1, trained.t1 or new.t1), (new.t2, trained.t2 or new.t2)))
-        return make_split(log, catalogue, protocol, t1, t2)
+        transfer = self.manifest.carried if self.transferred else None
+        return split_of_model(log, catalogue, trained, transfer, protocol)
 
     @property
     def metrics(self) -> dict[str, Any] | None:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 
 from listing_vibes.cache import Cache, cached_per_object
-from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.conditions import Groups
@@ -21,6 +20,7 @@ from listing_vibes.run.ranking import CandidateRanker, Lists, Requests, Search, 
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.run_blend import MOMENTS, RunBlend
 from listing_vibes.run.score_moves import ScoreMoves
+from listing_vibes.scoring.blend import Blend
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import encode_untrained
 from listing_vibes.scoring.ranking import Scorer
@@ -34,8 +34,6 @@ HELD = 16_000_000
 UNTRAINED = "untrained neighbors"
 #: The name of the scorer of lists without a history.
 POPULAR = "popular and recent listings"
-#: The last events of each user that count as recent if events have no timestamps.
-RECENT_EVENTS = 5
 
 
 class Recommender:
@@ -114,7 +112,9 @@ class Recommender:
             owner = np.repeat(np.arange(len(start)), end - start)
         requests = Requests(newest, banned, owner, at, self._length(k))
         if indexed:
-            queries = vectors if self._when(at) is None else with_column(vectors, np.float32(1))
+            queries = (
+                vectors if self._when(at) is None else with_column(vectors * self._factor, np.float32(1))
+            )
             return self._rank(self.index(at).search, queries, requests)
 
         def score(part: np.ndarray) -> np.ndarray:
@@ -224,7 +224,8 @@ class Recommender:
         none = np.full(len(start), -1)
         moment = np.full(len(start), at)
         queries = Queries(none, np.zeros(len(start), np.int32), none, moment, start, end, masked=True)
-        scores = (model if self.additions is None else self.additions.personal(model, log)).score(queries)
+        blended = model if self.additions is None else self.additions.scorer(model, log)
+        scores = blended.personal(queries) if isinstance(blended, Blend) else blended.score(queries)
         gain = self.gain_at(at)
         return scores if gain is None else scores + gain
 
@@ -234,6 +235,11 @@ class Recommender:
         if when is None or additions is None:
             return None
         return additions.gain(when)
+
+    @property
+    def _factor(self) -> np.float32:
+        """Return the factor of the model's scores in the blend."""
+        return np.float32(1) if self.additions is None else self.additions.fit.factor("model")
 
     def _when(self, at: int | None) -> int | None:
         """Return the moment at which recent events are counted; None without recency."""
@@ -289,7 +295,7 @@ class Recommender:
             available = np.flatnonzero(self._has_vector)
             rows = np.random.default_rng(0).choice(available, min(QUERIES, len(available)), replace=False)
             table = with_column(vectors, np.where(self._has_vector, gain, np.float32(0)))
-            return choose_index(table, with_column(vectors[rows], np.float32(1)))
+            return choose_index(table, with_column(vectors[rows] * self._factor, np.float32(1)))
 
         return self._indexes.get(self._when(at), make)
 
@@ -312,8 +318,9 @@ def popular_order(run: RunFolder, moment: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cached_per_object
 def _recent_events(run: RunFolder) -> RecentEvents:
-    days, last = (RECENT_DAYS, None) if run.log.timed else (None, RECENT_EVENTS)
-    return RecentEvents.of(run.log, run.log.is_positive, days, last)
+    if run.log.timed:
+        return RecentEvents.over_days(run.log)
+    return RecentEvents.over_events(run.log, run.log.is_positive)
 
 
 @cached_per_object

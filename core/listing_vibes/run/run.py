@@ -185,13 +185,11 @@ class Run(RunFolder):
         Raises:
             VibesError: the run has no such blend, or no model.
         """
-        if not self.has_model:
-            if blend not in (None, NOTHING):
-                raise VibesError(
-                    f"{self.path} has no trained model to blend with {blend}; leave out --blend, or train one with "
-                    "`vibes train MARKET RUN`."
-                )
-            return None
+        if not self.has_model and blend not in (None, NOTHING):
+            raise VibesError(
+                f"{self.path} has no trained model to blend with {blend}; leave out --blend, or train one with "
+                "`vibes train MARKET RUN`."
+            )
         # The file is read each time, since a run may be evaluated while it is open.
         fit = serving_fit(self._fits_in, self.manifest.settings, blend)
         return None if fit is None else self._blends.get(fit.model_dump_json(), lambda: RunBlend(self, fit))

@@ -1,8 +1,7 @@
-"""A blend over a run: neighbors, an id model and recency, prepared for lists."""
+"""A blend over a run: its features, prepared for lists."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -10,14 +9,13 @@ import numpy as np
 from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog
-from listing_vibes.run.fits import Fit
+from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.scoring.baselines import BASELINES
-from listing_vibes.scoring.blend import Blend
+from listing_vibes.scoring.blend import Blend, Moment, moments_of
 from listing_vibes.scoring.interactions import IdModel, Interactions
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.recency import RecentEvents, recency_prior
 from listing_vibes.scoring.text_space import text_vectors
 
 #: Moments whose gains and masks are cached.
@@ -25,76 +23,84 @@ MOMENTS = 5
 
 
 class RunBlend:
-    """The blend of a run's model with the weights of a `Fit`; each part is computed on first use.
+    """The blend of a run's model with the weights `fit`; each feature is computed on first use.
 
     Args:
         train: (N,) bool, the events that fit the id model, the whitening of texts and, without timestamps, recency; None for
             all wanted events, as in serving.
     """
 
-    def __init__(self, run: RunFolder, fit: Fit, train: np.ndarray | None = None) -> None:
+    def __init__(self, run: RunFolder, fit: BlendWeights, train: np.ndarray | None = None) -> None:
         self.run, self.fit = run, fit
         self._train = train
         self._gains: Cache[int, np.ndarray | None] = Cache(MOMENTS)
 
     @property
     def score_all(self) -> bool:
-        """Return whether every listing must be scored for every query, since the blend differs from user to user."""
-        return self.fit.space is not None or self.fit.ids is not None
+        """Return whether every listing must be scored for every query, since features differ from user to user."""
+        return any(name in self.fit.weights for name in (*NEIGHBORS, "ids"))
 
     @property
     def has_recent(self) -> bool:
-        """Return whether the blend has recency."""
-        return self.fit.days is not None or self.fit.events is not None
+        """Return whether the blend has features of listings at a moment."""
+        return bool(self._moments)
 
-    def scorer(self, model: Scorer, log: EventLog) -> Blend:
-        """Return the blend with `model`, for queries on `log`."""
-        return replace(self.personal(model, log), recent=self.recent, weight=self.fit.weight)
-
-    def personal(self, model: Scorer, log: EventLog) -> Blend:
-        """Return the blend without recency, whose gains are the same for all users at a moment."""
-        neighbors = None if self.fit.space is None else replace(self._neighbors, log=log)
-        ids = None if self.fit.ids is None else self._ids.over(log)
-        return Blend(self.fit.name, model, neighbors, self.fit.share, ids, self.fit.id_share)
+    def scorer(self, model: Scorer | None, log: EventLog) -> Blend:
+        """Return the blend with `model` (None: of a run without one), for queries on `log`."""
+        scorers: dict[str, Scorer] = {}
+        for name in self.fit.weights:
+            if name == "model" and model is not None:
+                scorers[name] = model
+            elif name in NEIGHBORS:
+                scorers[name] = self._neighbors[name].over(log)
+            elif name == "ids":
+                scorers[name] = self._ids.over(log)
+        return Blend(self.fit, scorers, self._moments)
 
     def gain(self, at: int) -> np.ndarray | None:
-        """Return the gains (L,) float32 by recent events at a moment; None without recency."""
+        """Return the part of scores (L,) float32 that is the same for all users at a moment; None if there is none."""
 
         def make() -> np.ndarray | None:
-            if self.recent is None:
+            if not self._moments:
                 return None
-            return recency_prior(self.recent.counts(np.array([at])), self.fit.weight)[0]
+            gain: np.ndarray = np.asarray(Blend(self.fit, {}, self._moments).gain(np.array([at])))[0]
+            return gain
 
         return self._gains.get(at, make)
 
     def open(self) -> None:
-        """Compute the parts that score users now."""
-        _ = self.fit.space is None or self._neighbors, self.fit.ids is None or self._ids
+        """Compute the features that differ from user to user now."""
+        _ = self._neighbors, "ids" in self.fit.weights and self._ids
 
     @cached_property
-    def recent(self) -> RecentEvents | None:
-        """Return the counter of recent events; None without recency."""
-        if not self.has_recent:
-            return None
-        return RecentEvents.of(
-            self.run.log, self._fitting_events, self.fit.days, self.fit.events, self.run.catalogue
-        )
+    def _moments(self) -> dict[str, Moment]:
+        if not {"recent", "popularity", "age"} & self.fit.weights.keys():
+            return {}
+        moments = moments_of(self.run.log, self._fitting_events, self.run.catalogue)
+        return {name: moment for name, moment in moments.items() if name in self.fit.weights}
 
     @property
     def _fitting_events(self) -> np.ndarray:
         return self.run.log.is_positive if self._train is None else self._train
 
     @cached_property
-    def _neighbors(self) -> VectorNeighbors:
-        space, run = self.fit.space, self.run
-        vectors = None
+    def _neighbors(self) -> dict[str, VectorNeighbors]:
+        return {
+            space: VectorNeighbors.of(self._vectors(space), self.run.log, name=NEIGHBORS[space])
+            for space in NEIGHBORS
+            if space in self.fit.weights
+        }
+
+    def _vectors(self, space: str) -> np.ndarray:
+        run = self.run
         if space in run.spaces:
-            vectors = run.vectors(space)
-        elif space == "text":
+            return run.vectors(space)
+        vectors = None
+        if space == "text":
             vectors = text_vectors(run.market, run.log.counts(self._fitting_events) > 0)
-        if space is None or vectors is None:
+        if vectors is None:
             raise VibesError(f"{run.path} has no {space} vectors for neighbors; evaluate it again.")
-        return VectorNeighbors.of(vectors, run.log, self.fit.decay, NEIGHBORS[space], self.fit.nearest)
+        return vectors
 
     @cached_property
     def _ids(self) -> IdModel:

@@ -1,21 +1,20 @@
 """The scorers of a run for the evaluation: its model, its default ranking and untrained neighbors."""
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import replace
 
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Split
 from listing_vibes.progress import Report
-from listing_vibes.run.engine import Engine, ListingCache
-from listing_vibes.run.fits import default_fit
+from listing_vibes.run.default_blend import engine_scorer
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.scoring.blend import Blend
-from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
-from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
+from listing_vibes.scoring.scorer import Renamed, VectorScorer
 from listing_vibes.scoring.text_space import text_vectors
+from listing_vibes.scoring.tuning import DECAYS
 
 
 def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
@@ -29,18 +28,17 @@ def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
     )
 
 
-def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: LateInteraction) -> VectorScorer:
-    """Return the scorer of a model only, for queries on `log`, with its embeddings `listings` (L, d)."""
-    once = ListingCache(engine)
-    return VectorScorer(
-        MODEL_ONLY, listings, lambda start, end: engine.encode_histories(log, start, end, once), log, late
+def default_ranking(run: Run, model: Scorer, split: Split) -> Scorer:
+    """Return the default ranking of the run: `model`, as `model_scorer` returns it, with the default blend.
+
+    Without timestamps, only the training events of `split` count as recent or popular, never those of the test.
+    """
+    fit = run.manifest.settings.blend
+    return (
+        Renamed(DEFAULT_RANKING, model)
+        if fit is None
+        else RunBlend(run, fit, split.train).scorer(model, run.log)
     )
-
-
-def default_ranking(run: Run, model: Scorer) -> Scorer:
-    """Return the default ranking of the run: `model`, as `model_scorer` returns it, with the default blend."""
-    fit = default_fit(run.manifest.settings)
-    return Blend(DEFAULT_RANKING, model) if fit is None else RunBlend(run, fit).scorer(model, run.log)
 
 
 def untrained_neighbors(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbors]:
@@ -58,3 +56,9 @@ def untrained_neighbors(run: Run, split: Split, report: Report | None = None) ->
         VectorNeighbors.tune(vectors, log, split, catalogue, NEIGHBORS[space], seed)
         for space, vectors in spaces.items()
     ]
+
+
+def neighbor_features(neighbors: Sequence[VectorNeighbors]) -> dict[str, Scorer]:
+    """Return neighbors by their space, with the decay that blends use."""
+    spaces = {label: space for space, label in NEIGHBORS.items()}
+    return {spaces[item.name]: replace(item, decay=DECAYS[0], nearest=False) for item in neighbors}

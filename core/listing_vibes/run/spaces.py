@@ -17,16 +17,24 @@ from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path, copy_file, only_writer
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report
 from listing_vibes.run.arrays import save_arrays
 from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, seal
+from listing_vibes.run.default_blend import default_weights
 from listing_vibes.run.default_space import default_space
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.manifest import Manifest, named_model
 from listing_vibes.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
-from listing_vibes.run.transfer import shares_listings, training_market, transfer_settings
+from listing_vibes.run.transfer import (
+    shares_listings,
+    split_of_model,
+    training_market,
+    transfer_settings,
+)
 from listing_vibes.run.versions import building, forget, publish, reading, sweep
 
 #: The files of a model in a run folder.
@@ -178,7 +186,7 @@ def _embed(
         versions=library_versions(),
         settings=Resolved(),
     )
-    engine, share = None, None
+    engine, share, carried, settings = None, None, None, manifest.settings
     available: dict[bytes, np.ndarray] = {}
     if source is not None and model_run is not None:
         stored = Manifest.load(source)
@@ -211,7 +219,26 @@ def _embed(
     save_spaces(out, market, spaces, photos)
     if engine is not None:
         save_prepared(out, engine.features, market.fingerprint)
+    if carried is not None or settings.blend is None:
+        settings = _with_blend(settings, engine, spaces, market, carried)
+        manifest = manifest.model_copy(update={"settings": settings})
     return manifest.model_copy(update={"default_space": default})
+
+
+def _with_blend(
+    settings: Resolved,
+    engine: Engine | None,
+    spaces: dict[str, np.ndarray],
+    market: Market,
+    transfer: TransferReport | None,
+) -> Resolved:
+    """Return `settings` with the default blend over the market; without one if the market has no events."""
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    blend = None
+    if log.is_positive.any():
+        split = split_of_model(log, catalogue, settings.split, transfer)
+        blend = default_weights(engine, settings, spaces, log, split, catalogue)
+    return settings.model_copy(update={"blend": blend})
 
 
 def _report_transfer(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from listing_vibes.errors import VibesError
+from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import Resolved
+from listing_vibes.market.splits import Catalogue, Protocol, Split, make_split
+from listing_vibes.model.settings import Resolved, ResolvedSplit
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.run.contents import read_spaces
-from listing_vibes.run.fits import RECENT, SMALL_MARKET, count_repeated, fixed_blend
 from listing_vibes.run.manifest import KnownMarket, Manifest
 from listing_vibes.run.versions import reading
 
@@ -62,29 +63,37 @@ def transfer_settings(manifest: Manifest, market: Market) -> tuple[Resolved, str
     """Return the settings of a model in use in `market`, and the fingerprint of the market that it was trained on.
 
     For one of several markets of its training these have that market's T1, T2 and fingerprint, so that the test has no
-    training events. In another market a model of several markets also uses late interaction. In both cases a market with few
-    events gets the fixed default blend.
+    training events. In another market a model of several markets also uses late interaction.
     """
     settings, trained_on = manifest.settings, manifest.trained_on
-    changed: dict[str, Any] = {}
-    if manifest.markets is not None:
-        events = market.events
-        if C.ACTION in events.columns:  # Unwanted events are not training targets.
-            events = events[~events[C.ACTION].isin(market.config.unwanted)]
-        by_user = events[C.USER].value_counts().to_numpy()  # (U,)
-        few = len(market.events) > 0 and count_repeated(by_user) < SMALL_MARKET
-        adds = few and market.timed
-        blend = fixed_blend(settings.training, RECENT, bool(market.attributes)) if adds else None
-        settings = settings.model_copy(update={"blend": blend})
     item, weight = training_market(manifest, market), settings.training.late_interaction
     if item is not None:
         split = settings.split.model_copy(update={"t1": item.t1, "t2": item.t2})
-        settings, trained_on = settings.model_copy(update={"split": split}), item.fingerprint
-    elif (
-        manifest.markets is not None and not USER_ENCODERS[settings.history].reads_tokens and weight != "auto"
-    ):
-        changed["late_interaction"] = max(weight, TRANSFER_LATE_WEIGHT)
-    training = settings.training.model_copy(update=changed)
-    if settings.blend is not None and not market.timed:  # Without timestamps there is no recency.
-        settings = settings.model_copy(update={"blend": None})
-    return settings.model_copy(update={"training": training}), trained_on
+        return settings.model_copy(update={"split": split}), item.fingerprint
+    if manifest.markets is not None and not USER_ENCODERS[settings.history].reads_tokens and weight != "auto":
+        late = {"late_interaction": max(weight, TRANSFER_LATE_WEIGHT)}
+        training = settings.training.model_copy(update=late)
+        settings = settings.model_copy(update={"training": training})
+    return settings, trained_on
+
+
+def split_of_model(
+    log: EventLog,
+    catalogue: Catalogue,
+    trained: ResolvedSplit,
+    transfer: TransferReport | None,
+    protocol: Protocol | None = None,
+) -> Split:
+    """Return the split of a market's events for a model with the split `trained`; see `RunFolder.split`.
+
+    Args:
+        transfer: the report on the model's transfer to the market; None if it was trained on it.
+    """
+    if transfer is None:
+        return make_split(log, catalogue, protocol or trained.protocol, trained.t1, trained.t2)
+    new = make_split(log, catalogue, protocol)
+    times = new.t1, new.t2, trained.t1, trained.t2
+    if not transfer.shared or any(time is None for time in times):
+        return new
+    t1, t2 = (max(times[i] or 0, times[i + 2] or 0) for i in (0, 1))
+    return make_split(log, catalogue, protocol, t1, t2)

@@ -1,240 +1,273 @@
-"""The blend of a model's scores with neighbors, ids and recent events, with weights fitted on validation."""
+"""The blend: a conditional logit over the model's score, untrained neighbors, recent events and the age of listings.
+
+P(next listing | candidates) = softmax(weights . features / scales), McFadden 1974 ("Conditional logit analysis of qualitative choice
+behavior"), fitted on validation queries with a Gaussian prior of weights from other markets (`blend_prior.toml`): with few queries
+the prior decides, with many the market. No library fits it with sampled candidates, weights of users and such a prior.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from scipy.optimize import minimize
 
-from listing_vibes.market.log import EventLog
-from listing_vibes.market.splits import Catalogue, Queries, Split
-from listing_vibes.scoring.baselines.recent_popularity import LAST_EVENTS
-from listing_vibes.scoring.metrics import smooth_recall, user_means
-from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pieces, ranks_of_sums
-from listing_vibes.scoring.ranking_names import blend_name
-from listing_vibes.scoring.recency import RecentEvents, recency_prior
+from listing_vibes.market.log import DAY, EventLog
+from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
+from listing_vibes.model.settings import BlendWeights
+from listing_vibes.scoring.ranking import Scorer, batches, checked_scores
+from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.scoring.tuning import validation_sample
 
-T = TypeVar("T")
-#: Scores (B, L), other scores (B, L), and the weights (W,) with which the others are added.
-Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
-WINDOWS = (60, 15, 30, 120, 240)  # windows in days before the moment of a query
-#: Weights that are tried, with 0, as shares of the ratio of the two scores' standard deviations.
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
-#: Weights of neighbors that are tried with recency, each with all windows and weights.
-SHARES = (0.2, 0.45, 0.8, 1.4)
-BATCH = 256  # queries per batch
-#: The cost of tuning recency, and of tuning a partner, in trials (see `validation_sample`).
-WINDOWED, PAIRED = 10, 2
+#: The features that depend on the query alone, by name; their scorers are in the same order.
+PERSONAL = ("model", "attributes", "photos", "text", "ids")
+#: Candidates per validation query, and queries per batch.
+CANDIDATES, BATCH = 512, 128
+#: The precision of the prior of a market that is fitted without other markets.
+WEAK = 1.0
+#: The smallest overall scale of weights: a prior of weight zero would rank nothing.
+LEAST = 0.1
 
 
-class CachedScorer:
-    """A scorer that caches its last batch, since several rankings of a table use the same scores."""
+class Moment(Protocol):
+    """A feature of all listings at a moment, the same for all users."""
 
-    def __init__(self, scorer: Scorer) -> None:
-        self.scorer, self.name = scorer, scorer.name
-        self._batch: Queries | None = None
-        self._cached: dict[object, np.ndarray] = {}
+    def values(self, at: np.ndarray) -> np.ndarray:
+        """Return values (B, L) float32 at the moments `at` (B,)."""
 
-    @property
-    def note(self) -> str:
-        """Return the note of the scorer; "" if there is none."""
-        return getattr(self.scorer, "note", "")
 
-    def score(self, batch: Queries) -> np.ndarray:
-        """Return scores (B, L) float32, which must not be changed."""
-        return self._get(batch, None, lambda: np.asarray(self.scorer.score(batch)))
+@dataclass(frozen=True, eq=False)
+class Recent:
+    """The feature log(1 + events), recent ones or all."""
 
-    def transformed(self, batch: Queries, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Return transformed scores (B, L) float32, which must not be changed; see `standardize` and `standardize_known`."""
-        return self._get(batch, transform, lambda: transform(self.score(batch)))
+    counted: RecentEvents
 
-    def _get(self, batch: Queries, key: object, make: Callable[[], np.ndarray]) -> np.ndarray:
-        if self._batch is not batch:
-            self._batch, self._cached = batch, {}
-        if key not in self._cached:
-            scores = make()
-            scores.setflags(write=False)
-            self._cached[key] = scores
-        return self._cached[key]
+    def values(self, at: np.ndarray) -> np.ndarray:
+        """See `Moment`."""
+        return log_counts(self.counted.counts(at))
+
+
+@dataclass(frozen=True, eq=False)
+class Age:
+    """The feature log(1 + days since publication), the mean of the others for a listing without a date."""
+
+    since: np.ndarray  # (L,) int64 nanoseconds; the smallest integer if unknown
+
+    def values(self, at: np.ndarray) -> np.ndarray:
+        """See `Moment`."""
+        known = self.since > np.iinfo(np.int64).min
+        days = np.maximum(at[:, None] - np.where(known, self.since, 0), 0) / DAY
+        result = np.log1p(days).astype(np.float32)  # (B, L)
+        result[:, ~known] = result[:, known].mean(axis=1, keepdims=True) if known.any() else 0
+        return result
 
 
 @dataclass(frozen=True, eq=False)
 class Blend:
-    """score = model + share x neighbors + id_share x ids + weight x log(1 + recent events).
+    """A scorer: the sum of weight x feature / scale.
 
-    With neighbors or ids, both scores are standardized per query over the listings with a score; a listing without a score of the
-    partner (`-inf`, such as a cold listing for an id model) gets the mean. Recent events are those strictly before the query's
-    moment; they add current popularity, which a trained model does not know. A listing that the model cannot recommend stays
-    at `-inf`.
+    A listing without a score in a feature (no photo, or cold for an id model) gets the feature's mean of the query, except in the
+    first feature, whose `-inf` stays: that listing cannot be recommended.
     """
 
-    name: str
-    model: Scorer
-    neighbors: Scorer | None = None
-    share: float = 0.0
-    ids: Scorer | None = None
-    id_share: float = 0.0
-    recent: RecentEvents | None = field(default=None, repr=False)
-    weight: float = 0.0
+    weights: BlendWeights
+    scorers: Mapping[str, Scorer]
+    moments: Mapping[str, Moment] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the ranking."""
+        return self.weights.name
 
     def score(self, batch: Queries) -> np.ndarray:
-        """Return scores (B, L) float32; `-inf` if the model cannot recommend a listing."""
-        scores = None
-        for partner, share in ((self.neighbors, self.share), (self.ids, self.id_share)):
-            if partner is not None:
-                first = _transform(self.model, batch, standardize) if scores is None else standardize(scores)
-                scores = first + np.float32(share) * _transform(partner, batch, standardize_known)
-        scores = self.model.score(batch) if scores is None else scores
-        return (
-            scores
-            if self.recent is None
-            else scores + recency_prior(self.recent.counts(batch.at), self.weight)
-        )
+        """Return scores (B, L) float32."""
+        return self.personal(batch) + self.gain(batch.at)
+
+    def personal(self, batch: Queries) -> np.ndarray:
+        """Return the part of scores (B, L) float32 that depends on histories."""
+        total: np.ndarray | None = None
+        for name, scorer in self.scorers.items():
+            scores, factor = np.asarray(scorer.score(batch)), self.weights.factor(name)
+            total = scores * factor if total is None else total + filled(scores) * factor
+        assert total is not None
+        return total
+
+    def gain(self, at: np.ndarray) -> np.ndarray | np.float32:
+        """Return the part of scores (B, L) float32 that is the same for all users at the moments `at` (B,)."""
+        total: np.ndarray | np.float32 = np.float32(0)
+        for name, moment in self.moments.items():
+            total = total + moment.values(at) * self.weights.factor(name)
+        return total
 
     @property
     def note(self) -> str:
-        """Return a description of the fitted weights."""
-        text = _describe(self.model)
-        for partner, share in ((self.neighbors, self.share), (self.ids, self.id_share)):
-            if partner is not None:
-                text += f" + {share:.3g} x {_describe(partner)}, both standardized"
-        if self.recent is not None:
-            text += f" + {self.weight:.3g} x log(1 + events in the last {self.recent.window})"
-        return text
+        """Return the weights, per standard deviation of each feature."""
+        return self.weights.note
 
 
-def _describe(scorer: Scorer) -> str:
-    note = getattr(scorer, "note", "")
-    return f"{scorer.name} ({note})" if note else scorer.name
+def filled(scores: np.ndarray) -> np.ndarray:
+    """Return scores (B, L) with the row's mean in place of missing ones (`-inf`)."""
+    valid = np.isfinite(scores)
+    if valid.all():
+        return scores
+    count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    mean = np.where(valid, scores, 0).sum(axis=1, keepdims=True) / count
+    return np.where(valid, scores, mean).astype(np.float32)
 
 
-def _transform(scorer: Scorer, batch: Queries, transform: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    if isinstance(scorer, CachedScorer):
-        return scorer.transformed(batch, transform)
-    return transform(scorer.score(batch))
+def moments_of(log: EventLog, train: np.ndarray, catalogue: Catalogue) -> dict[str, Moment]:
+    """Return the features of listings at a moment: recent events and age, or without timestamps recent and all events.
 
-
-def tune_recency(
-    scorers: Sequence[Scorer],
-    log: EventLog,
-    split: Split,
-    catalogue: Catalogue,
-    seed: int = 0,
-    name: str = blend_name("recency"),
-    windows: Sequence[int] = WINDOWS,
-) -> Blend:
-    """Return one of the scorers blended with recency, by the best smooth validation recall@30.
-
-    The choice is between scorers, weights and `windows` (in days; without timestamps, the last training events of each user).
-    Without validation queries it is the first scorer with weight 0.
+    Args:
+        train: (N,) bool, the events that count without timestamps.
     """
     if log.timed:
-        counted = [RecentEvents.over_days(log, days, catalogue) for days in windows]
-    else:
-        counted = [RecentEvents.over_events(log, split.train, events) for events in LAST_EVENTS]
-    queries = validation_sample(split, seed, log.listings, WINDOWED * len(scorers))
-    if not len(queries):
-        return replace(_as_blend(scorers[0]), name=name, recent=counted[0])
-    first = queries.take(slice(0, BATCH))
-    spread = recency_prior(counted[0].counts(first.at)).std(axis=1).mean()
-    units = [float(score_spread(scorer, log, first) / spread) if spread > 0 else 0.0 for scorer in scorers]
-    choices = [
-        (scorer, window, weight * unit)
-        for scorer, unit in zip(scorers, units, strict=True)
-        for window in counted
-        for weight in WEIGHTS
-    ]
-
-    def sums(batch: Queries) -> Iterator[Sums]:
-        recent = [recency_prior(window.counts(batch.at)) for window in counted]
-        for scorer, unit in zip(scorers, units, strict=True):
-            scores = checked_scores(scorer, batch, log.listings)
-            yield from ((scores, prior, (np.array(WEIGHTS) * unit).astype(np.float32)) for prior in recent)
-
-    scorer, window, weight = best_choice(choices, sums, log, queries, catalogue)
-    return replace(_as_blend(scorer), name=name, recent=window, weight=weight)
+        moments: dict[str, Moment] = {"recent": Recent(RecentEvents.over_days(log))}
+        dated = np.unique(catalogue.since)
+        return moments | ({"age": Age(catalogue.since)} if len(dated) > 1 else {})
+    counted = {
+        "recent": RecentEvents.over_events(log, train),
+        "popularity": RecentEvents.over_events(log, train, len(log)),
+    }
+    return {name: Recent(item) for name, item in counted.items()}
 
 
-def tune_partner(
-    scorers: Sequence[Scorer],
-    partners: Sequence[Scorer],
+def fit_blend(
+    name: str,
+    scorers: Mapping[str, Scorer],
+    moments: Mapping[str, Moment],
     log: EventLog,
     split: Split,
     catalogue: Catalogue,
     seed: int = 0,
-    name: str = blend_name("neighbors"),
-    are_ids: bool = False,
 ) -> Blend:
-    """Return one of the scorers blended with one of the partners (neighbors or id models), by the best smooth validation recall@30.
+    """Return the blend of `scorers` and `moments` with the weights of the highest posterior on validation queries.
 
-    Partners are compared in the blend, since the best partner is not always the best scorer. Without validation queries the result
-    is the first scorer and the first partner with weight 0.
+    Without validation queries the weights are those of other markets.
     """
-    queries = validation_sample(split, seed, log.listings, PAIRED * len(scorers) * len(partners))
-
-    def sums(batch: Queries) -> Iterator[Sums]:
-        others = [standardize_known(checked_scores(partner, batch, log.listings)) for partner in partners]
-        for scorer in scorers:
-            scores = standardize(checked_scores(scorer, batch, log.listings))
-            yield from ((scores, item, np.array(WEIGHTS, np.float32)) for item in others)
-
-    choices = [(scorer, partner, weight) for scorer in scorers for partner in partners for weight in WEIGHTS]
-    scorer, partner, weight = (
-        best_choice(choices, sums, log, queries, catalogue) if len(queries) else choices[0]
+    queries = validation_sample(split, seed, log.listings, len(scorers) + len(moments))
+    measured = queries if len(queries) else choosing(split, log, catalogue).valid.take(slice(0, 2 * BATCH))
+    features, valid, scales = _candidates(scorers, moments, log, measured, catalogue, seed)
+    names = [*scorers, *moments]
+    mean, spread = prior_of(names)
+    if not len(queries):
+        features, valid = features[:0], valid[:0]
+    _, user, count = np.unique(queries.user, return_inverse=True, return_counts=True)
+    share = 1 / count[user]  # (Q,) so that each user counts once
+    kept = valid[:, 0] if len(queries) else np.zeros(0, bool)
+    features, valid, share = features[kept], valid[kept], share[kept]
+    scale, _ = _fit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST))
+    size = max(float(scale[0]), LEAST)
+    weights, errors = _fit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0)
+    alone, _ = _fit(features, valid, share, np.zeros(len(names)), np.full(len(names), WEAK))
+    stored = [
+        dict(zip(names, map(float, np.round(part, 6)), strict=True))
+        for part in (weights, scales, errors, alone)
+    ]
+    return Blend(
+        BlendWeights(
+            name=name,
+            weights=stored[0],
+            scales=stored[1],
+            errors=stored[2],
+            alone=stored[3],
+            queries=len(share),
+        ),
+        scorers,
+        moments,
     )
-    if are_ids:
-        return replace(_as_blend(scorer), name=name, ids=partner, id_share=weight)
-    return replace(_as_blend(scorer), name=name, neighbors=partner, share=weight)
 
 
-def _as_blend(scorer: Scorer) -> Blend:
-    return scorer if isinstance(scorer, Blend) else Blend(scorer.name, scorer)
+@cache
+def _prior() -> dict[str, dict[str, float]]:
+    tables: dict[str, dict[str, float]] = tomllib.loads(
+        Path(__file__).with_name("blend_prior.toml").read_text(encoding="utf-8")
+    )
+    return tables
 
 
-def standardize(scores: np.ndarray) -> np.ndarray:
-    """Standardize scores (B, L) per row over the finite values; `-inf` stays, and a constant row is 0."""
-    result = np.empty(scores.shape, np.float32)
-    for rows in pieces(*scores.shape):  # A few rows at a time stay in the processor's cache.
-        valid = np.isfinite(scores[rows])
-        count = np.maximum(valid.sum(axis=1, keepdims=True), 1)
-        mean = np.where(valid, scores[rows], 0).sum(axis=1, keepdims=True, dtype=np.float64) / count
-        centered = np.where(valid, scores[rows] - mean, 0)  # (b, L)
-        spread = np.sqrt(np.square(centered).sum(axis=1, keepdims=True) / count)
-        result[rows] = np.where(valid, centered / np.where(spread > 1e-12, spread, 1), -np.inf)
-    return result
+def prior_of(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means and standard deviations (F,) of the weights in other markets, relative to their overall size."""
+    mean, spread = (np.array([_prior()[table][name] for name in names]) for table in ("mean", "spread"))
+    if not mean.any():  # None of these features has a weight in other markets.
+        mean[0] = 1.0
+    return mean, spread
 
 
-def standardize_known(scores: np.ndarray) -> np.ndarray:
-    """Standardize scores (B, L) per row, with 0, the mean, for listings without a score."""
-    result = standardize(scores)
-    result[~np.isfinite(result)] = 0
-    return result
-
-
-def best_choice(
-    choices: Sequence[T],
-    sums: Callable[[Queries], Iterable[Sums]],
+def _candidates(
+    scorers: Mapping[str, Scorer],
+    moments: Mapping[str, Moment],
     log: EventLog,
     queries: Queries,
     catalogue: Catalogue,
-) -> T:
-    """Return the choice with the highest smooth recall@30 (mean over users); the earlier one of a tie.
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the features (Q, C, F) of the target, first, and of sampled candidates, which of them (Q, C) are candidates, and scales (F,).
 
-    `sums` returns the scores and weights of the choices for a batch, in order, so that common parts are computed once.
+    A uniform sample of the candidates leaves the estimates of a conditional logit consistent (McFadden 1978, "Modelling the choice
+    of residential location", section 5). Features are divided by their scales, the mean standard deviation in a query.
     """
-    ranks = np.zeros((len(queries), len(choices)), np.int64)
-    for rows, batch, allowed in batches(log, queries, catalogue, BATCH):
-        parts = [ranks_of_sums(*item, allowed, batch.target) for item in sums(batch)]  # (B, W) each
-        ranks[rows] = np.concatenate(parts, axis=1)
-    recall = user_means(smooth_recall(ranks), queries.user).mean(axis=0)  # (C,)
-    return choices[int(np.argmax(recall))]
+    rng, count = np.random.default_rng([seed, 5]), min(CANDIDATES, log.listings)
+    size = len(scorers) + len(moments)
+    features = np.zeros((len(queries), 1 + count, size), np.float32)
+    valid = np.zeros((len(queries), 1 + count), bool)
+    spread = np.zeros((len(queries), size))
+    for rows, batch, allowed in batches(log, queries, catalogue, BATCH, size):
+        line = np.arange(len(batch))
+        targets = allowed[line, batch.target]
+        allowed[line, batch.target] = False
+        order = np.argsort(np.where(allowed, rng.random(allowed.shape, np.float32), 2), axis=1)[
+            :, :count
+        ]  # (B, C)
+        columns = np.column_stack([batch.target, order])
+        valid[rows] = np.column_stack([targets, allowed[line[:, None], order]])
+        for index, (name, part) in enumerate((scorers | moments).items()):  # type: ignore[operator]
+            is_moment = name in moments
+            values = part.values(batch.at) if is_moment else filled(checked_scores(part, batch, log.listings))
+            features[rows, :, index] = np.take_along_axis(values, columns, axis=1)
+            spread[rows, index] = values.std(axis=1)
+    scales = spread.mean(axis=0) if len(queries) else np.ones(size)
+    scales[scales < 1e-9] = 1.0
+    return np.nan_to_num(features / scales.astype(np.float32), neginf=-1e3), valid, scales
 
 
-def score_spread(scorer: Scorer, log: EventLog, batch: Queries) -> np.floating:
-    """Return the mean over the batch of the standard deviation of finite scores per row."""
-    scores = checked_scores(scorer, batch, log.listings)
-    valid = np.isfinite(scores)
-    return np.mean([row[mask].std() for row, mask in zip(scores, valid, strict=True) if mask.any()])
+def _fit(
+    features: np.ndarray, valid: np.ndarray, share: np.ndarray, mean: np.ndarray, precision: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights (F,) of the highest posterior and their standard errors (F,), by Laplace's approximation.
+
+    Args:
+        features: (Q, C, F), of the target first.
+        valid: (Q, C) bool, the candidates.
+        share: (Q,) the weight of each query.
+        mean: (F,) of the prior, with `precision` (F,).
+    """
+
+    def choice(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores = np.where(valid, features @ weights, -np.inf)
+        scores -= scores.max(axis=1, keepdims=True)
+        odds = np.exp(scores)
+        total = odds.sum(axis=1, keepdims=True)
+        return odds / total, np.log(total[:, 0]) - scores[:, 0]  # (Q, C) probabilities, (Q,) losses
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        chance, losses = choice(weights)
+        expected = np.einsum("qc,qcf->qf", chance, features)
+        gap = weights - mean
+        gradient = share @ (expected - features[:, 0]) + precision * gap
+        return float(share @ losses + 0.5 * precision @ gap**2), gradient
+
+    weights = minimize(loss, mean, jac=True, method="L-BFGS-B").x
+    chance, _ = choice(weights)
+    curvature = np.diag(precision)
+    for part in range(0, len(features), BATCH):
+        rows = slice(part, part + BATCH)
+        centered = features[rows] - np.einsum("qc,qcf->qf", chance[rows], features[rows])[:, None]
+        weighted = centered * (chance[rows] * share[rows, None])[..., None]
+        curvature = curvature + np.einsum("qcf,qcg->fg", weighted, centered)
+    return weights, np.sqrt(np.diag(np.linalg.inv(curvature)))

@@ -38,7 +38,7 @@ class VectorNeighbors:
         cls,
         vectors: np.ndarray,
         log: EventLog,
-        decay: float = 0.8,
+        decay: float = DECAYS[0],
         name: str = "neighbors",
         nearest: bool = False,
     ) -> "VectorNeighbors":
@@ -80,6 +80,10 @@ class VectorNeighbors:
         trials = chain(means, nearest)
         query = choosing(split, log, catalogue)  # Nothing is fitted, so training events may be used.
         return best(trials, log, validation_sample(query, seed, log.listings), catalogue)
+
+    def over(self, log: EventLog) -> "VectorNeighbors":
+        """Return the same neighbors for the histories of another log over the same listings."""
+        return replace(self, log=log)
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32."""

@@ -1,4 +1,4 @@
-"""Counts of recent events at a moment, and the gains of scores by them."""
+"""Counts of recent events at a moment."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from functools import cached_property
 
 import numpy as np
 
+from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.market.log import DAY, EventLog, ranges
-from listing_vibes.market.splits import Catalogue
-from listing_vibes.scoring.exposure import Exposure
 
 #: 1 in the dtype of counts, since `np.add.at` is 25 times as slow with another dtype.
 ONE = np.float32(1)
+#: The last events of each user that count as recent where events have no timestamps.
+RECENT_EVENTS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class RecentEvents:
     """Counts the wanted events of each listing, by all users, in the `days` strictly before a moment.
 
-    With an `exposure`, the mean of all listings is added for the days before a listing was published. Without timestamps the last
-    `events` events of each user count as recent, and the counts are the same at all moments.
+    Without timestamps the last `events` events of each user count as recent, and the counts are the same at all moments.
     """
 
     days: int | None  # of logs with timestamps
@@ -28,59 +28,32 @@ class RecentEvents:
     time: np.ndarray = field(repr=False)  # (N,) int64, ascending
     listing: np.ndarray = field(repr=False)  # (N,) int32, in the same order
     listings: int
-    exposure: Exposure | None = field(default=None, repr=False)
 
     @classmethod
-    def over_days(cls, log: EventLog, days: int, catalogue: Catalogue | None = None) -> RecentEvents:
-        """Count in a log with timestamps; with the `catalogue`, expected counts are added for newer listings."""
+    def over_days(cls, log: EventLog, days: int = RECENT_DAYS) -> RecentEvents:
+        """Count in a log with timestamps."""
         order = np.argsort(log.time, kind="stable")
         if log.has_negatives:
             order = order[log.is_positive[order]]
-        time = log.time[order]
-        exposure = Exposure.of(int(time[0]), catalogue) if catalogue is not None and len(time) else None
-        return cls(days, None, time, log.listing[order], log.listings, exposure)
+        return cls(days, None, log.time[order], log.listing[order], log.listings)
 
     @classmethod
-    def over_events(cls, log: EventLog, counted: np.ndarray, events: int) -> RecentEvents:
+    def over_events(cls, log: EventLog, counted: np.ndarray, events: int = RECENT_EVENTS) -> RecentEvents:
         """Count in a log without timestamps, among the events `counted` (N,) bool."""
         rows = np.flatnonzero(counted & log.is_positive)
         end = np.bincount(log.user[rows], minlength=len(log.users)).cumsum()[log.user[rows]]
         recent = rows[end - np.arange(len(rows)) <= events]  # The difference is 1 at a user's last event.
         return cls(None, events, np.zeros(len(recent), np.int64), log.listing[recent], log.listings)
 
-    @classmethod
-    def of(
-        cls,
-        log: EventLog,
-        counted: np.ndarray,
-        days: int | None,
-        events: int | None,
-        catalogue: Catalogue | None = None,
-    ) -> RecentEvents:
-        """Count over `days` if given, else the last `events` of each user among `counted` (N,) bool."""
-        if days is not None:
-            return cls.over_days(log, days, catalogue)
-        return cls.over_events(log, counted, events or 0)
-
     @property
     def window(self) -> str:
         """Return a description of the window."""
         if self.days is None:
             return f"{self.events} events of each user"
-        return f"{self.days} days" + (
-            " and the mean for days before a listing was published" if self.exposure else ""
-        )
+        return f"{self.days} days"
 
     def counts(self, at: np.ndarray, listings: np.ndarray | None = None) -> np.ndarray:
         """Return counts (B, L) float32 at the moments `at` (B,), or (B, C) of `listings` (C,), which may have duplicates."""
-        result = self._observed(at, listings)
-        if self.exposure is None or self.days is None:
-            return result
-        before = np.searchsorted(self.time, np.stack([at - self.days * DAY, at]), side="left")  # (2, B)
-        return self.exposure.expected(result, at, self.days, before[1] - before[0], listings)
-
-    def _observed(self, at: np.ndarray, listings: np.ndarray | None) -> np.ndarray:
-        """Return the counts of events, without expected ones; see `counts`."""
         if listings is None:
             return self._counts(at)
         query, again = np.unique(listings, return_inverse=True)
@@ -124,14 +97,11 @@ class RecentEvents:
         return counts
 
 
-def recency_prior(counts: np.ndarray, weight: float = 1.0) -> np.ndarray:
-    """Return the gains of scores by recent events, float32: weight x log(1 + recent events).
+def log_counts(counts: np.ndarray) -> np.ndarray:
+    """Return log(1 + counts), float32.
 
-    The logarithm makes the softmax of cosine / temperature + log(prior) a logit adjustment (Menon et al. 2021, arXiv
-    2007.07314), here with a prior that changes over time.
+    Added to cosine / temperature in a softmax it is a logit adjustment (Menon et al. 2021, arXiv 2007.07314), here by a prior that
+    changes over time.
     """
-    # Only one array is allocated, and changed in place.
-    result: np.ndarray = np.add(counts, 1, dtype=np.float32)
-    np.log(result, out=result)
-    result *= np.float32(weight)
+    result: np.ndarray = np.log1p(counts, dtype=np.float32)
     return result

@@ -8,6 +8,7 @@ import numpy as np
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Queries
 from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.scoring.ranking import Scorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,18 @@ class VectorScorer:
 
 
 @dataclass(frozen=True, eq=False)
+class Renamed:
+    """A scorer with another name in tables."""
+
+    name: str
+    scorer: Scorer
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """Return the scores (B, L)."""
+        return self.scorer.score(batch)
+
+
+@dataclass(frozen=True, eq=False)
 class PrecomputedScores:
     """Scores (B, L) that were computed before for the same queries."""
 
@@ -37,3 +50,25 @@ class PrecomputedScores:
     def score(self, batch: Queries) -> np.ndarray:
         """Return the scores (B, L)."""
         return self.scores
+
+
+class CachedScorer:
+    """A scorer that caches the scores of its last batch, since several rankings of a table use them."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer, self.name = scorer, scorer.name
+        self._batch: Queries | None = None
+        self._scores = np.empty(0, np.float32)
+
+    @property
+    def note(self) -> str:
+        """Return the note of the scorer; "" if there is none."""
+        return getattr(self.scorer, "note", "")
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """Return scores (B, L) float32, which must not be changed."""
+        if self._batch is not batch:
+            self._scores = np.asarray(self.scorer.score(batch))
+            self._scores.setflags(write=False)
+            self._batch = batch
+        return self._scores

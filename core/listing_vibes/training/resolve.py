@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.device import has_bf16
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Features, Featurizer
@@ -17,10 +18,11 @@ from listing_vibes.model.settings import (
     ResolvedSplit,
 )
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
-from listing_vibes.run.fits import RECENT, SMALL_MARKET, count_repeated, fixed_blend
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.examples import simultaneous_share, training_ends
 
+#: The number of training events of users with two or more below which a market is small: a model learns nothing from other users.
+SMALL_MARKET = 32_768
 #: The share of simultaneous training events from which on the events of a market come in baskets.
 BASKETS = 0.2
 #: The weight of late interaction in a market of baskets, and in leave-one-out unless the market is large: a history has several
@@ -56,20 +58,17 @@ EPOCHS, PASSES, LEAST_STEPS = 5, 5, 140
 POSITIONS = 16
 
 
-def resolve(
-    settings: Resolved, data: TrainingData, markets: int = 1, attributes: bool = True, shorter: int = 1
-) -> Resolved:
+def resolve(settings: Resolved, data: TrainingData, markets: int = 1, shorter: int = 1) -> Resolved:
     """Return `settings` with all automatic values resolved; given values stay.
 
     Args:
         data: the data of one market, or of several joined.
         markets: the number of markets.
-        attributes: whether listings have attributes, for attribute neighbors.
         shorter: the factor by which the training has fewer steps than one from scratch.
     """
     training, log, split = settings.training, data.log, data.split
     count = np.bincount(log.user[split.train], minlength=1)
-    users, events = int((count >= 2).sum()), count_repeated(count)
+    users, events = int((count >= 2).sum()), int(count[count >= 2].sum())
     large = users >= LARGE or events >= LARGE_EVENTS
     few = events < SMALL_MARKET and markets == 1
     baskets = training.baskets
@@ -83,7 +82,7 @@ def resolve(
         "late_interaction": LATE_WEIGHT if reads_vectors and several else 0.0,
         "late_itself": split.protocol == "temporal" or not split.valid.masked,
         # From few events a model mostly learns popularity, which is better counted at each moment than learned.
-        "recency_days": RECENT if few and log.timed else 0,
+        "recency_days": RECENT_DAYS if few and log.timed else 0,
         "unwanted_learned": settings.features.meta
         and training.recipe == "single-stage"
         and _unwanted_events(log, split.train) >= UNWANTED,
@@ -100,7 +99,7 @@ def resolve(
     is_set = training.model_fields_set
     left_open = {name for name in chosen if name not in is_set or getattr(training, name) in ("auto", None)}
     training = training.model_copy(update={name: chosen[name] for name in left_open})
-    resolved = settings.model_copy(
+    return settings.model_copy(
         update={
             "training": training,
             "split": ResolvedSplit(
@@ -110,14 +109,6 @@ def resolve(
             ),
         }
     )
-    if "blend" in settings.model_fields_set:  # in a refit
-        return resolved
-    weighed = "recency_days" in left_open and log.timed and markets == 1
-    neighbors = attributes and settings.features.attributes and (weighed or few)
-    days, blend = training.recent_days, None
-    if days or weighed:
-        blend = fixed_blend(training, days or RECENT, neighbors, training.baskets == "set", weighed)
-    return resolved.model_copy(update={"blend": blend})
 
 
 def resolve_positions(

@@ -23,7 +23,7 @@ from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import ResolvedTraining
 from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.scoring.late_interaction import LEAST, LateInteraction
-from listing_vibes.scoring.recency import recency_prior
+from listing_vibes.scoring.recency import log_counts
 from listing_vibes.training.batches import Batch
 from listing_vibes.training.candidates import (
     Candidates,
@@ -206,7 +206,7 @@ def _loss(
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # changes over time, so that the model learns what recency does not explain.
         recent = data.recent.counts(data.examples.at[batch.rows], candidates.listing)  # (E, C)
-        scores = scores + torch.from_numpy(recency_prior(recent)).to(device)
+        scores = scores + torch.from_numpy(log_counts(recent)).to(device)
     if config.logq:
         q = inclusion_probability(candidates, data.share, slots, len(data.warm))
         scores = scores - torch.from_numpy(np.log(q)).to(device, torch.float32)

@@ -27,16 +27,14 @@ from listing_vibes.model.variants import build_model
 from listing_vibes.model.variants.two_stage import TwoStageModel
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.run.contents import seal
+from listing_vibes.run.default_blend import default_weights
 from listing_vibes.run.engine import Engine, make_inputs
 from listing_vibes.run.fits import copy_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.prepared import save_prepared
-from listing_vibes.run.scorer import engine_scorer
 from listing_vibes.run.spaces import library_versions, save_spaces, spaces_of
 from listing_vibes.run.versions import forget
-from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.recency import RecentEvents
-from listing_vibes.training.blend import weigh_blend
 from listing_vibes.training.checkpoints import TrainingState
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.distributed import launched, reproducible
@@ -136,9 +134,8 @@ def _train(job: Job, settings: Resolved) -> TrainingState:
     parts = [TrainingData.of(market, settings.split) for market in job.markets]
     data = TrainingData.joined(parts, [str(market.path) for market in job.markets])
     if not job.resume:
-        attributes = all(market.attributes for market in job.markets)
         shorter = 1 if job.start is None else SHORTER
-        settings = resolve(settings, data, len(job.markets), attributes, shorter)
+        settings = resolve(settings, data, len(job.markets), shorter)
     recent = recent_events(data, settings)
     with launched().main_process_first():  # The other processes use the cached text vectors.
         settings, fitted = fit_features(job, settings, parts)
@@ -307,7 +304,7 @@ def recent_events(data: TrainingData, settings: Resolved) -> RecentEvents | None
         raise VibesError(
             f"Option training.recency_days is {days}, but the events have no timestamps, so nothing is recent; leave it out."
         )
-    return RecentEvents.over_days(data.log, days, data.catalogue) if days else None
+    return RecentEvents.over_days(data.log, days) if days else None
 
 
 def make_validation(
@@ -369,12 +366,8 @@ def _settings_of_lists(
         training = training.model_copy(update={"unwanted_learned": False})
         settings = settings.model_copy(update={"training": training})
         engine = Engine(engine.model, engine.featurizer, engine.features, settings)
-    if settings.blend is None or not settings.blend.weighed:
-        return settings
     job.report(Stage("weights of the default blend"))
-    scorer = engine_scorer(engine, listings, data.log, LateInteraction.of(training))
-    nearest = spaces.get("attributes") if settings.blend.neighbors else None
-    blend = weigh_blend(settings.blend, scorer, nearest, data.log, data.split, data.catalogue, settings.seed)
+    blend = default_weights(engine, settings, spaces, data.log, data.split, data.catalogue)
     return settings.model_copy(update={"blend": blend})
 
 

@@ -18,7 +18,7 @@ from listing_vibes.model.settings import Resolved
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.metrics import smooth_recall, user_means
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
-from listing_vibes.scoring.recency import RecentEvents, recency_prior
+from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.training.data import TrainingData
 from listing_vibes.training.distributed import Processes
 from listing_vibes.training.optimize import Validate
@@ -86,7 +86,9 @@ def _validation(
         for rows, batch, allowed in batches(log, mine, data.catalogue, 256):
             scores = late.scores(users[rows], listings, listings, log, batch.start, batch.end)  # (B, L)
             if recent is not None:
-                scores += recency_prior(recent.counts(batch.at), training.temperature / (1 + late.weight))
+                scores += log_counts(recent.counts(batch.at)) * np.float32(
+                    training.temperature / (1 + late.weight)
+                )
             ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
         ranks = gather(ranks, len(queries))
         # No score compares with NaN, so a target with a NaN score would rank first.

@@ -9,13 +9,13 @@ import pytest
 from looking import click, components, labelled, links, texts
 
 from browser.painted import embed_run
+from helpers.blends import KNN, fixed_blend
 from helpers.carried import carried
 from listing_vibes import Run
 from listing_vibes.insight.explain.explain import explain
 from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import DefaultBlend
-from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.fits import save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes_app.app_pages.users.picker import find_users
 from listing_vibes_app.view.formats import ordinal
@@ -23,10 +23,10 @@ from listing_vibes_app.view.history import history_frame, moment_of
 from listing_vibes_app.view.market import MarketView
 
 FITS = [
-    Fit(name="model + recency", days=60, weight=5.0),
-    Fit(name="model + neighbors", space="attributes", share=2.0),
-    Fit(name="model + neighbors + recency", space="attributes", share=2.0, days=60, weight=5.0),
-    Fit(name="model + ids", ids="ItemKNN", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
+    fixed_blend("recency", recent=5.0),
+    fixed_blend("neighbors", attributes=2.0),
+    fixed_blend("neighbors+recency", attributes=2.0, recent=5.0),
+    fixed_blend("ids", KNN, ids=0.5),
 ]
 ASKED = {"user": "u1", "at": "4", "k": "6"}
 
@@ -203,7 +203,7 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     page = show("users", run, **ASKED)
     assert page.segmented_control(key="with").value == "recency" and "with" not in page.query_params
     # Recency in its default ranking can be left out.
-    settle(run, DefaultBlend(days=60, weight=0.05))
+    settle(run, fixed_blend(recent=0.05))
     page = show("users", run, **ASKED)
     control = page.segmented_control(key="with")
     assert control.value == "trained" and control.options[:2] == ["Recency", "Nothing"]

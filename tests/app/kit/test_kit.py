@@ -9,9 +9,10 @@ from contrast import THEME, contrast, mixed
 from looking import click, labelled, links, texts
 
 import listing_vibes_app
+from helpers.blends import fixed_blend
 from listing_vibes import Run, selection
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.model.settings import DefaultBlend, Resolved
+from listing_vibes.model.settings import Resolved
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes_app.kit import charts
@@ -80,7 +81,7 @@ def test_a_score_is_called_a_cosine_only_where_it_is_one():
     assert "the cosine of their vectors" in described(of(0.0))[1]
     assert "greatest cosine to one listing of it, weighted 1.5" in described(of(1.5))[1]
     assert described(of(1.5), "recency")[0] == "Score"
-    blended = of(0.0, DefaultBlend(weight=0.05))
+    blended = of(0.0, fixed_blend(recent=0.05))
     assert described(blended)[0] == "Score" and described(blended, NOTHING)[0] == "Similarity"
 
 

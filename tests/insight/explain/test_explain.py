@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from browser.painted import embed_run, paint_market, train_run, vectors
+from helpers.blends import KNN, fixed_blend
 from helpers.carried import carried
 from helpers.commands import vibes
 from helpers.serving import app_of, serving
@@ -20,14 +21,11 @@ from listing_vibes.insight.explain.explain import explain, explain_listing, expl
 from listing_vibes.insight.explain.listing_photos import compare_photos, listing_photos
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import DefaultBlend
 from listing_vibes.run.engine import Engine
-from listing_vibes.run.fits import NOTHING, Fit, save_fits
+from listing_vibes.run.fits import NOTHING, save_fits
 from listing_vibes.run.histories import of_histories
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-
-IDS = {"ids": "ItemKNN", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +124,7 @@ def test_a_rank_without_a_part_is_that_of_a_listing_or_history_that_never_had_it
 
 
 def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trained, tmp_path):
-    blend = DefaultBlend(days=20, weight=1.2, neighbors=0.5)
+    blend = fixed_blend(recent=0.02, attributes=0.01)
     run = copy_run(trained, tmp_path / "run", blend=blend, inference="float32")
     user, events, _ = user_of(run)
     listings = run.recommend(user, 60)[C.LISTING].tolist()
@@ -150,7 +148,7 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
         rank = 1 + int((scores.drop(chosen[2]) > lower).sum())
         assert abs(part["rank_without"] - rank) <= 1, part
 
-    save_fits(run.path, [Fit(name="model + ids", **IDS)])  # explained by the model only
+    save_fits(run.path, [fixed_blend("ids", KNN, ids=0.5)])  # explained by the model only
     by_ids, by_model = (explain(run, user, chosen, blend=blend) for blend in ("ids", NOTHING))
     assert by_ids == by_model and by_ids[0].ranking == "model only"
 

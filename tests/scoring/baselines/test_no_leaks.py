@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from listing_vibes.evaluation.run_evaluation import with_serving
+from listing_vibes.evaluation.run_evaluation import blends_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.scoring.baselines import BASELINES, first_level
@@ -36,8 +36,9 @@ def scorers_of(log: EventLog, catalogue, t1: int, t2: int) -> list:
     first = first_level(log, split, catalogue)
     neighbours = VectorNeighbors.tune(vectors, log, split, catalogue)
     other = VectorNeighbors.tune(vectors[:, ::-1] ** 3, log, split, catalogue, "others")
+    blends = blends_of(neighbours, first, {"photos": other}, log, split, catalogue)
     stand_ins = [one.tune(log, split, catalogue) for one in BASELINES.values() if one.stands_in_for]
-    return [*first, *stand_ins, *with_serving(neighbours, first, [other], log, split, catalogue)]
+    return [*first, *stand_ins, neighbours, *blends]
 
 
 def asked_again(query: Queries, log: EventLog) -> Queries:

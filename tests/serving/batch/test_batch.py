@@ -13,13 +13,14 @@ import pandas as pd
 import pyarrow.dataset as ds
 import pytest
 
+from helpers.blends import fixed_blend
 from helpers.commands import vibes
 from helpers.copies import resealed
-from listing_vibes.cache import Cache
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.model.settings import BlendWeights
+from listing_vibes.run.fits import save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.recommender import Recommender, with_column
 from listing_vibes.run.rules import Rules
@@ -68,17 +69,17 @@ def exact(trained, tmp_path) -> Run:
 
 
 @pytest.fixture(params=["timestamps", "positions"])
-def timed(request, exact, tmp_path) -> tuple[Run, Fit]:
+def timed(request, exact, tmp_path) -> tuple[Run, BlendWeights]:
     """The run over a market with timestamps, and over one with positions, with a fitted blend."""
     if request.param == "timestamps":
-        return exact, Fit(name="model + recency", weight=0.4, days=20)
+        return exact, fixed_blend("recency", recent=0.4)
     market = tmp_path / "market"
     shutil.copytree(exact.market.path, market)
     events = pd.read_parquet(market / "events.parquet").sort_values([C.USER, C.TIMESTAMP], kind="stable")
     events[C.POSITION] = events.groupby(C.USER).cumcount()
     events.drop(columns=C.TIMESTAMP).to_parquet(market / "events.parquet", index=False)
     embed_market(Market.open(market), tmp_path / "untimed", None, exact.path)
-    return Run.open(tmp_path / "untimed"), Fit(name="model + recency", weight=0.4, events=2)
+    return Run.open(tmp_path / "untimed"), fixed_blend("recency", recent=0.4, popularity=0.2)
 
 
 @pytest.mark.slow
@@ -96,7 +97,7 @@ def test_every_user_has_the_list_that_they_have_alone(timed, tmp_path):
             assert mine["rank"].tolist() == [1, 2, 3, 4, 5, 6]
             np.testing.assert_allclose(mine["score"], alone["score"], atol=2e-5)
             assert mine["candidate_id"].tolist() == alone[C.LISTING].tolist()
-    save_fits(run.path, [fit.model_copy(update={"weight": 0.5})])
+    save_fits(run.path, [fixed_blend("recency", recent=0.5)])
     with pytest.raises(VibesError, match=r"another command \(blend was"):
         prepare(run.path, out, "recommend", rules, chunk=30, blend="recency")
     with pytest.raises(VibesError):  # not fitted
@@ -116,7 +117,7 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
     run = SimpleNamespace(
         vectors=lambda space: vectors, index=lambda space: ExactIndex(vectors), counted_at=lambda at: at
     )
-    additions = SimpleNamespace(has_recent=True, gains=Cache(1), gain=lambda at: gain)
+    additions = SimpleNamespace(has_recent=True, gain=lambda at: gain, fit=fixed_blend(recent=1.0))
     index = Recommender(run, "model", Rules(), additions, batch=True).index(1)
     queries = vectors[100:164]
     assert type(index) is SketchIndex

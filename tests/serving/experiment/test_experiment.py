@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.blends import fixed_blend
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.fits import save_fits
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import append_events
@@ -31,7 +32,7 @@ RULES = {"live_only": False}
 def second(trained, tmp_path_factory):
     """The same model with another blend."""
     run = copied(trained, tmp_path_factory.mktemp("second"))
-    save_fits(run.path, [Fit(name="model + recency", weight=2.0, days=200)])
+    save_fits(run.path, [fixed_blend("recency", recent=2.0)])
     return run
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import psutil
 import pytest
 
+from helpers.blends import fixed_blend
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.serving import ask, running
-from listing_vibes.run.fits import Fit
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.shared import Shared
@@ -40,7 +40,7 @@ def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path):
             np.testing.assert_array_equal(mine, theirs)
         made.append({path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npy")})
     assert made[0] == made[1]
-    near = RunBlend(first, Fit(name="near", space="attributes")).personal(None, first.log).neighbors
+    near = RunBlend(first, fixed_blend(attributes=1.0)).scorer(None, first.log).scorers["attributes"]
     for base in (first.vectors("model"), near.vectors):
         while isinstance(base.base, np.ndarray):
             base = base.base

@@ -188,7 +188,7 @@ def explain_ranked(
     if not len(rows):
         return []
     until = np.inf if budget is None else time.monotonic() + budget
-    if recommender.additions is not None and recommender.additions.fit.ids is not None:
+    if recommender.additions is not None and recommender.additions.fit.ids:
         recommender = run.recommender("model", recommender.rules, blend=NOTHING)
     log, start, end = history.log, int(history.start[0]), int(history.end[0])
     occluded = occlude_history(run, log, start, end)
@@ -214,8 +214,7 @@ def explain_ranked(
         score = float(occluded.scores[0, row])
         name = run.listing_ids[row]
         results.append(Explanation(name, ranks[0], score, _ranking_name(recommender), _by_adds(events)))
-    # Scores of a blend with neighbors are in standard deviations of the model's.
-    unit = float(np.std(occluded.scores[0], dtype=np.float64)) if recommender.personal else 1.0
+    unit = 1.0 if recommender.additions is None else 1 / float(recommender.additions.fit.factor("model"))
     for first in range(0, len(rows), AT_ONCE):
         if time.monotonic() >= until:
             break

@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping
 from urllib.parse import quote, unquote
 
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.run.fits import NOTHING, Fit, default_fit, distinct_fits, load_fits
+from listing_vibes.model.settings import BlendWeights
+from listing_vibes.run.fits import NOTHING, load_fits
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules, declared
+from listing_vibes.scoring.ranking_names import blend_parts
 
 #: Invalid parts of a link, as (name, value).
 Unused = list[tuple[str, str]]
@@ -96,19 +98,16 @@ def read_rules(
     )
 
 
-def default_blend(run: RunFolder) -> Fit | None:
+def default_blend(run: RunFolder) -> BlendWeights | None:
     """Return the default blend of a run; None: the model only."""
-    return default_fit(run.manifest.settings) if run.has_model else None
+    return run.manifest.settings.blend if run.has_model else None
 
 
 def fitted_blends(run: RunFolder) -> list[str]:
-    """Return the blends that `vibes evaluate` fitted and that change a list, by their names in `Run.recommend`."""
+    """Return the blends that `vibes evaluate` fitted and that differ from the default one, by their names in `Run.recommend`."""
     default = default_blend(run)
-    return [
-        fit.added
-        for fit in distinct_fits(load_fits(run.path))
-        if default is None or fit.added != default.parts
-    ]
+    names = [blend_parts(fit.name) for fit in load_fits(run.path)]
+    return [name for name in names if default is None or name != default.parts]
 
 
 def initial_blend(run: RunFolder, fitted: list[str]) -> str:

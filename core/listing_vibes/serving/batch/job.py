@@ -26,9 +26,10 @@ from listing_vibes.market.documents import read_json, write_text
 from listing_vibes.market.durable import atomic_path, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.moments import moment_in_log
+from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.conditions import resolve_rules
-from listing_vibes.run.fits import Fit, serving_fit
+from listing_vibes.run.fits import serving_fit
 from listing_vibes.run.recommender import Lists, Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
@@ -63,7 +64,7 @@ class Job(BaseModel):
     fingerprint: str
     space: str
     rules: Rules
-    blend: Fit | None = None
+    blend: BlendWeights | None = None
     at: int
     requested_at: int | Literal["now"] | None
     timed: bool

@@ -1,0 +1,25 @@
+"""Blends with given weights of raw features, instead of fitted ones."""
+
+from pathlib import Path
+
+from listing_vibes.model.settings import BlendWeights
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_name
+
+#: An id model and its settings, for the feature "ids".
+KNN = {"ids": "ItemKNN", "id_settings": {"shrink": 20.0, "decay": 0.9}}
+
+
+def fixed_blend(added: str = "", id_model: dict | None = None, **weights: float) -> BlendWeights:
+    """Return the model plus weight x feature for each of `weights`, named for `--blend added`; by default the default ranking."""
+    weights = {"model": 1.0, **weights}
+    name = blend_name(*added.split("+")) if added else DEFAULT_RANKING
+    return BlendWeights(name=name, weights=weights, scales=dict.fromkeys(weights, 1.0), **(id_model or {}))
+
+
+def without_blend(run: Path) -> Path:
+    """Let the lists of a run use the model only, so that tests of other things have scores that they can compute."""
+    manifest = Manifest.load(run)
+    settings = manifest.settings.model_copy(update={"blend": None})
+    manifest.model_copy(update={"settings": settings}).save(run)
+    return run
