@@ -74,13 +74,24 @@ def test_a_file_that_is_not_the_one_that_was_written_is_told(name, place):
         Run.open(place)
 
 
-@pytest.mark.parametrize("content", [None, b"torn", b""])
-def test_what_is_derived_is_computed_again(place, content):
-    seal(place, Manifest.load(place))
+def _far(arrays: dict[str, np.ndarray]) -> None:
+    arrays["tokens.value"] = np.full_like(arrays["tokens.value"], 10**6)
+
+
+@pytest.mark.parametrize("is_sealed", [True, False])
+@pytest.mark.parametrize("content", [None, b"torn", _far], ids=["gone", "torn", "another vocabulary"])
+def test_what_is_derived_is_computed_again(place, content, is_sealed):
+    if is_sealed:
+        seal(place, Manifest.load(place))
+    note, arrays = read_note(place / DERIVED), {**map_arrays(place / DERIVED)}
     (place / DERIVED).unlink()
-    if content is not None:
+    if content is _far:
+        content(arrays)
+        save_arrays(place / DERIVED, arrays, note)
+    elif content is not None:
         (place / DERIVED).write_bytes(content)
     read_all(place)
+    assert np.isfinite(Run.open(place).engine.encode_listings()).all()
 
 
 def test_an_unused_space_is_not_read(place):
