@@ -33,9 +33,8 @@ def test_the_beats_are_of_the_lists_of_the_run_and_are_computed_again_once_it_wa
     user, known = (part.partition("=")[2] for part in after["visitor"].url.partition("?")[2].split("&"))
     events = run.market.events[run.market.events["user_id"] == user]["listing_id"].tolist()
     assert history.listings[-1] == events[int(known) - 1]
-    assert set(listed.hits) <= set(events[int(known) :]) and not set(listed.listings) & set(
-        events[: int(known)]
-    )
+    assert listed.hits and set(listed.hits) == set(listed.listings) & set(events[int(known) :])
+    assert not set(listed.listings) & set(events[: int(known)])
     if newcomer := after.get("newcomer"):
         (listing,) = newcomer.strips[0].listings
         assert listing not in set(run.market.events["listing_id"])
