@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -126,7 +127,8 @@ def iterate_beats(run: Run) -> Iterator[Beat]:
             yield beat
     if failure is not None:
         raise failure
-    write_text(run_cache(run.path) / FILE, _BEATS.dump_json((digest, beats), indent=1).decode())
+    with suppress(VibesError):  # without a cache that can be written they are computed again
+        write_text(run_cache(run.path) / FILE, _BEATS.dump_json((digest, beats), indent=1).decode())
 
 
 def _digest(run: Run) -> str:
@@ -219,10 +221,8 @@ def _visitor(run: Run) -> Beat | None:
     if chosen is None:
         return None
     user, name, known, listed, hits = chosen
-    start = log.start[user]
-    history = list(dict.fromkeys(reversed(_market_ids(run, log.listing[start : start + known]))))[:HISTORY][
-        ::-1
-    ]
+    start = int(log.start[user])
+    history = _newest(run, start, start + int(known), HISTORY)[::-1]
     start_text = f"from {count(int(known), 'event')} of a visitor we listed what comes next"
     if hits:
         ranks = enumerated([f"{listed.index(hit) + 1}" for hit in hits])
@@ -235,7 +235,7 @@ def _visitor(run: Run) -> Beat | None:
         sentence=sentence,
         url=_url("users", user=name, at=int(known)),
         strips=(
-            Strip(label="What they had looked at", listings=tuple(history)),
+            Strip(label="What they had looked at", listings=history),
             Strip(label="Our list", listings=tuple(listed), hits=tuple(hits)),
         ),
     )
@@ -247,10 +247,13 @@ def _moments(run: Run) -> list[tuple[int, int]]:
         return []
     frame = load_rankings(run)
     if frame is None:
-        test = run.split().test
+        try:
+            test = run.split().test
+        except VibesError:  # too few events to test anything
+            return []
         frame = pd.DataFrame({"user": test.user, "at": test.at, "rank": 0, "length": test.length})
     else:
-        rank = next((RANK + name for name in (DEFAULT_RANKING,) if RANK + name in frame), frame.columns[-1])
+        rank = RANK + DEFAULT_RANKING if RANK + DEFAULT_RANKING in frame else frame.columns[-1]
         at = frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
         columns = {"user": frame[C.USER].map(run.user_number), "at": at, "rank": frame[rank]}
         frame = pd.DataFrame({**columns, "length": frame["history_length"]}).dropna()
@@ -267,16 +270,13 @@ def _newcomer(run: Run) -> Beat | None:
     if not len(log) or not run.spaces:
         return None
     names = np.array(_market_ids(run, np.arange(log.listings)), object)
-    unseen, lists, counts = "Nobody has opened it yet", recent_lists(run), log.counts()
-    mine = lists[lists[C.LISTING].isin(names[counts == 0])]
-    until = run.trained_until
-    if not len(mine) and run.has_model and until is not None and log.timed:
-        unseen, lists, counts = (
-            "No event of it was in the training",
-            recent_lists(run, until),
-            log.counts(log.time < until),
-        )
-        mine = lists[lists[C.LISTING].isin(names[counts == 0])]
+    unseen, at = "Nobody has opened it yet", None
+    lists = recent_lists(run)
+    mine = lists[lists[C.LISTING].isin(names[log.counts() == 0])]
+    if not len(mine) and run.has_model and run.trained_until is not None and log.timed:
+        unseen, at = "No event of it was in the training", run.trained_until
+        lists = recent_lists(run, at)
+        mine = lists[lists[C.LISTING].isin(names[log.counts(log.time < at) == 0])]
     if len(run.market.cover):
         mine = mine[mine[C.LISTING].isin(run.market.cover)]
     if not len(mine):
@@ -285,10 +285,8 @@ def _newcomer(run: Run) -> Beat | None:
     mine = mine[mine[C.LISTING] == listing].sort_values("rank", kind="stable")
     strips = [Strip(label="The newcomer", listings=(listing,))]
     for user, rank in zip(mine[C.USER].head(FIRST), mine["rank"], strict=False):
-        number = run.user_number[user]
-        rows = log.listing[log.start[number] : log.start[number + 1]][::-1]
-        seen = list(dict.fromkeys(_market_ids(run, rows)))[:LAST]
-        strips.append(Strip(label=f"No. {rank} for the visitor of these", listings=tuple(seen)))
+        seen = _newest(run, *log.history_at(run.user_number[user], at), LAST)
+        strips.append(Strip(label=f"No. {rank} for the visitor of these", listings=seen))
     sentence = f"{unseen}, and {len(mine):,} of the last {count(lists[C.USER].nunique(), 'visitor')} would find it among their first {K}."
     return Beat(
         key="newcomer",
@@ -347,6 +345,11 @@ def _with_cover(run: Run, space: str) -> np.ndarray:
 
 def _ids(run: Run, rows: np.ndarray) -> tuple[str, ...]:
     return tuple(run.listing_ids[row] for row in rows)
+
+
+def _newest(run: Run, start: int, end: int, k: int) -> tuple[str, ...]:
+    """Return the `k` distinct listings of a history that were opened last, the last one first."""
+    return tuple(dict.fromkeys(_market_ids(run, run.log.listing[start:end][::-1])))[:k]
 
 
 def _market_ids(run: Run, rows: np.ndarray) -> list[str]:
