@@ -25,7 +25,7 @@ def test_it_measures_what_the_command_does_and_saves_it(measured, trained):
     run, found = measured
     assert found.to_dict() == evaluate_run(trained).to_dict()
     assert Run.open(run).metrics == json.loads(json.dumps(found.to_dict()))
-    table = found.frame(slices=True).set_index(["scorer", "slice", "metric"])
+    table = found.frame(slices=True).set_index(["scorer", "slice", "metric"]).sort_index()
     part = found.slices["cold users"]["results"]["popularity"]["recall@30"]
     assert table.index.is_unique and set(table.loc["popularity", "all"].index) == set(
         found.results["popularity"]

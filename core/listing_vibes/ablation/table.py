@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.defaults import K
-from listing_vibes.evaluation.intervals import SIGNIFICANT, with_holm
-from listing_vibes.evaluation.ranked_queries import RankedQueries
+from listing_vibes.evaluation.intervals import SIGNIFICANT, RankedQueries, with_holm
 from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.scoring.metrics import DEFAULT
 from listing_vibes.tables import render_table, write_interval, write_p

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.intervals import Results, with_holm
-from listing_vibes.evaluation.ranked_queries import RankedQueries
+from listing_vibes.evaluation.intervals import RankedQueries, Results, with_holm
 from listing_vibes.evaluation.slices import (
     cold_listing,
     cold_user,

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.intervals import Estimate, Results, with_holm
-from listing_vibes.evaluation.ranked_queries import RankedQueries
+from listing_vibes.evaluation.intervals import Estimate, RankedQueries, Results, with_holm
 from listing_vibes.evaluation.result import MOST_WEEKS
 from listing_vibes.evaluation.slices import WEEK, slice_masks
 from listing_vibes.insight.rankings import KEY, differing_queries, join_rankings, load_rankings, rankers
