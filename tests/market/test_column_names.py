@@ -80,7 +80,7 @@ def test_rejected_rows_show_hashed_users(both):
     [
         ("Id,price", "listing_id = 'ID'", r"\[columns\.listings\].*'ID' to 'listing_id', and .* has Id, price"),
         ("ID,price\na,2", "listing_id = 'ID'", "column ID, row 2: 'a'"), ("ID,listing_id", "listing_id = 'ID'", "has both"),
-        ("ID,price", "listing_id = 'ID'\nprice = 'ID'", "'ID' is mapped to two columns"),
+        ("ID,price", "listing_id = 'ID'\nprice = 'ID'", "'ID' to 'price'"),
     ],
 )  # fmt: skip
 def test_an_invalid_mapping_is_one_sentence(tmp_path, columns, toml, says):

@@ -33,7 +33,7 @@ from listing_vibes.market.market import Market
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"listing_id,price\na,caf\xe9\n", "UTF-8"), (b"", "is empty"), (b"listing_id,price\na,1\nb,2,3\n", "cannot be read as a table"),
+        (b"listing_id,price\na,caf\xe9\n", "UTF-8"), (b"", "cannot be read as a table"), (b"listing_id,price\na,1\nb,2,3\n", "cannot be read as a table"),
         (b"listing_id,price\na,1,x\nb,2,y\n", "cannot be read as a table"), (b"listing_id,price,price\na,1,2\n", "'price' twice"),
         (b'listing_id,price\na,"1\n', "cannot be read as a table"),
     ],

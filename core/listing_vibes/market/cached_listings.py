@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
@@ -36,6 +35,8 @@ from listing_vibes.version import __version__
 FEWEST = 20_000
 FILE = "listings.arrow"
 _HEAD = b"listing-vibes"
+#: Sets have few distinct members.
+SETS = pa.large_list(pa.dictionary(pa.int32(), pa.large_string()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +95,7 @@ def _save(path: Path, key: str, frame: pd.DataFrame, listings: Listings) -> None
     sets = [name for name in names if frame[name].dtype == object]
     table = pa.Table.from_pandas(frame.drop(columns=sets), preserve_index=False)
     for name in sets:
-        cells = pa.array(frame[name].tolist(), pa.large_list(pa.large_string()))
-        members = pc.dictionary_encode(cells.flatten())
-        offsets = pc.fill_null(pc.list_value_length(cells), 0).to_numpy().cumsum()
-        coded = pa.LargeListArray.from_arrays(np.append(0, offsets), members, mask=pc.is_null(cells))
-        table = table.append_column(name, coded)
+        table = table.append_column(name, pa.array(frame[name].tolist(), SETS))
     head = {
         "key": key,
         "names": names,

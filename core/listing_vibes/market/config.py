@@ -111,14 +111,6 @@ class MarketConfig(BaseModel):
             raise ValueError(f"'{repeated[0]}' is listed twice; remove one")
         return names
 
-    @field_validator("columns")
-    @classmethod
-    def _check_mapped(cls, columns: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-        for names in map(list, map(dict.values, columns.values())):
-            if repeated := [name for name in names if names.count(name) > 1]:
-                raise ValueError(f"'{repeated[0]}' is mapped to two columns; remove one")
-        return columns
-
     @field_validator("photo_root")
     @classmethod
     def _check_root(cls, folder: str) -> str:

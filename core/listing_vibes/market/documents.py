@@ -63,19 +63,13 @@ def read_toml(path: Path, hint: str, encoding: str = "utf-8") -> dict[str, Any]:
         VibesError: the file cannot be opened, or is not TOML.
     """
     try:
-        return parse_toml(path.read_text(encoding=encoding), path)
+        return tomllib.loads(path.read_text(encoding=encoding))
     except OSError as error:
         raise VibesError(f"Cannot read {path} ({error.strerror}); {hint}.") from error
-    except UnicodeDecodeError as error:
-        raise VibesError(f"{path} is not valid TOML ({error}); save it as UTF-8.") from error
-
-
-def parse_toml(text: str, name: object) -> dict[str, Any]:
-    """Return the content of TOML text; `name` is what errors call it."""
-    try:
-        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # an integer of 5,000 digits raises a plain ValueError
-        raise VibesError(f"{name} is not valid TOML ({_reason(error)}); correct that line.") from error
+        raise VibesError(
+            f"{path} is not valid TOML ({_reason(error)}); correct that line, and save it as UTF-8."
+        ) from error
 
 
 def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:

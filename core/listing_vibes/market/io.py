@@ -67,10 +67,6 @@ def _wrap_errors(path: Path) -> Iterator[None]:
         raise VibesError(f"Cannot read {path}: {error.strerror or error}; check the file.") from error
     except VibesError:
         raise
-    except pd.errors.EmptyDataError as error:
-        raise VibesError(
-            f"{path} is empty; export it again, with the names of its columns in the first row."
-        ) from error
     except Exception as error:  # on a damaged file pandas and pyarrow raise many types of errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise VibesError(
