@@ -108,8 +108,8 @@ class Newcomers:
                     market
                 )  # fitted again with the new listing, so not those of the run
                 if vectors[-1].any():
-                    newcomer.vectors["attributes"], known = vectors[-1], vectors[:-1].any(axis=1)
-                    newcomer.scores["attributes"] = np.where(known, vectors[:-1] @ vectors[-1], -np.inf)
+                    newcomer.vectors["attributes"], has_vector = vectors[-1], vectors[:-1].any(axis=1)
+                    newcomer.scores["attributes"] = np.where(has_vector, vectors[:-1] @ vectors[-1], -np.inf)
         newcomer.broken.extend(sorted(broken.items()))
         return newcomer
 
@@ -199,8 +199,8 @@ def new_listings(
     for name, attribute in attributes.items():
         # Drafts differ in one or two values, and parsing a value is slow, so values are cached.
         by_key = {f"{type(cells.get(name))} {cells.get(name)!r}": cells.get(name) for cells in drafts}
-        read = {key: read_cell(attribute, name, value) for key, value in by_key.items()}
-        values = [read[f"{type(cells.get(name))} {cells.get(name)!r}"] for cells in drafts]
+        parsed = {key: parse_cell(attribute, name, value) for key, value in by_key.items()}
+        values = [parsed[f"{type(cells.get(name))} {cells.get(name)!r}"] for cells in drafts]
         columns[name] = pd.Series(values, dtype=market.listings[name].dtype)
     (folder / "photos").mkdir(parents=True)
     for number, content in enumerate(photos):
@@ -219,7 +219,7 @@ def new_listings(
     )
 
 
-def read_cell(attribute: Attribute, name: str, value: Any) -> Any:
+def parse_cell(attribute: Attribute, name: str, value: Any) -> Any:
     """Parse a value of the column `name` of an attribute, as in the market's table; None if it is missing.
 
     Raises:

@@ -18,7 +18,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.photo_decoding import decoding_problem
 from listing_vibes.market.thumbnails import originals
-from listing_vibes.run.newcomers import read_cell
+from listing_vibes.run.newcomers import parse_cell
 
 #: Values of numbers to try: quantiles of active listings, and relative steps from the current value.
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
@@ -97,7 +97,7 @@ class Draft:
         draft = cls({}) if like is None else cls.of_listing(market, str(like))
         # Parsed like cells of the table, so that changes start from the values that the model reads; unknown names are refused there.
         given = {
-            key: read_cell(columns[key], key, value) if key in columns else value
+            key: parse_cell(columns[key], key, value) if key in columns else value
             for key, value in content.items()
             if key not in settings
         }
