@@ -195,3 +195,5 @@ def test_a_vector_that_is_not_finite_is_no_vector(market):
     result = embed_photos(market, TEN, Strange())
     assert [path for path, _ in result.broken] == ["photos/2.png", "photos/3.png"]
     assert np.isfinite(result.vectors).all()
+    assert load_photo_vectors(market, TEN).broken == result.broken
+    assert embed_photos(market, TEN, ColorEncoder()).ok.all()  # such photos are tried again
