@@ -162,11 +162,10 @@ def _resolve_attribute(
                 'kind = "number" in market.toml, with decimal = "," for a decimal comma (other cells are then missing)',
             )
         elif kind is None:
-            notes.add_column(
-                name,
-                "is empty, or holds only identifiers or dates, and is ignored (rename a date of publication or expiry to "
-                "published_at or expires_at)",
-            )
+            message = "is empty and is ignored"
+            if column.notna().any():
+                message = "holds only identifiers or dates and is ignored (rename a date of publication or expiry to published_at or expires_at)"
+            notes.add_column(name, message)
     if kind is not None and type_of(kind).binned and not setting.decimal:
         message = f'is read with "." as the decimal mark; set {key} decimal = "," or "." in market.toml'
         notes.add(name, is_ambiguous(column), column, message)
