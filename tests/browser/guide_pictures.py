@@ -1,7 +1,6 @@
 """Pictures of the guide, from the demo as it is: `python tests/browser/guide_pictures.py` writes those of `PICTURES` into assets/docs."""
 
 import io
-import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,28 +19,15 @@ from listing_vibes.demo.shipped import bundled_run  # noqa: E402
 
 WIDTH, HEIGHT, SCREEN = 1200, 1900, 1120
 LISTING, CARDS = "home-0324", 5
-CLOSER = 3  # clicks
-TO_THE_RIGHT = 560  # pixels that the map is moved: at its middle little lies
 
 
 def map_of_photos(page: Page, url: str) -> Image.Image:
-    """A part of the map of photos, so near that photos stand for listings."""
-    page.goto(f"{url}/map?space=photos")
-    host = page.locator(".vibe-map")
-    expect(host).to_have_attribute("data-drawn", re.compile("[0-9]+"))
-    wait_until_quiet(page)
-    for _ in range(CLOSER):
-        host.get_by_role("button", name="Zoom in").click()
-    box = host.locator("canvas").bounding_box()
-    middle = box["x"] + box["width"] / 5, box["y"] + box["height"] / 2
-    page.mouse.move(*middle)
-    page.mouse.down()
-    page.mouse.move(middle[0] + TO_THE_RIGHT, middle[1], steps=5)
-    page.mouse.up()
-    page.mouse.move(0, 0)
-    expect(host).not_to_have_attribute("data-photos", "0")
+    """The map of photos with a group that is selected."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{url}/map?space=photos&group=0")
+    expect(page.locator(".vibe-map .about table")).to_be_visible()
     page.wait_for_timeout(5000)
-    return Image.open(io.BytesIO(host.locator(".stage").screenshot())).convert("RGB")
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
 def dial_by_cards(page: Page, url: str) -> Image.Image:

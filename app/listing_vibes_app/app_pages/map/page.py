@@ -14,7 +14,7 @@ from listing_vibes_app.kit.map_points import drawn_map, load_maps, map_spaces
 from listing_vibes_app.kit.spaces import in_order, label_of, missing_spaces, spaces_help
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run
-from listing_vibes_app.view.formats import count, duration, plain, time_left
+from listing_vibes_app.view.formats import duration, plain, time_left
 
 #: The map takes the width and height of the window.
 STYLE = """<style>
@@ -83,17 +83,12 @@ def show_progress(opened: OpenRun) -> None:
             set_params(region=None, group=None, place=None)  # of the coarse map
         st.rerun()
     update, seconds = job.progress, time.monotonic() - job.started
-    left, share = (
-        ("", 0.0) if update is None else (time_left(update.left), update.done / max(update.total, 1))
+    left, share = "", 0.0
+    if update is not None:
+        left, share = time_left(update.left), min(1.0, update.done / max(update.total, 1))
+    st.progress(
+        share, f"A coarse map; refining it: {duration(seconds)}{left}. You may leave this page.", width=480
     )
-    step = "" if update is None else f" {update.what[:1].upper()}{update.what[1:]}."
-    help = (
-        f"{count(len(opened.run.listing_ids), 'listing')} in {count(len(opened.run.spaces), 'space')}.{step} This is done once for "
-        "each run. You may leave this page."
-    )
-    line = f"A coarse map; refining it: {duration(seconds)}{left}"
-    st.progress(min(1.0, share), line, width=320)
-    st.caption(help, width="content") if update is None else None
 
 
 page()

@@ -97,7 +97,12 @@ def show_word_matches(opened: OpenRun, query: str, passing: np.ndarray) -> None:
         why = why if query else "Take a filter away."
         empty(title, why, "Show all listings", lambda: choose(None))
         return
-    shown = page_of(rows, PAGE, line or "Choose a listing to see what is like it.")
+    show_covers(opened, rows, line or "Choose a listing to see what is like it.")
+
+
+def show_covers(opened: OpenRun, rows: np.ndarray, line: str) -> None:
+    """Show the listings `rows` (n,), a page at a time."""
+    shown = page_of(rows, PAGE, line)
     cards = [listing_card(opened, int(row), photos=album(opened, int(row))) for row in shown]
     gallery(opened, cards, key="covers", label="Listings to choose from")
 
@@ -112,7 +117,7 @@ def show_look_matches(opened: OpenRun, text: str, passing: np.ndarray) -> None:
         held = hold("looks", text if text in chips else None, lambda new: set_params(q=new, page=None))
         st.pills("Often seen in these photos", chips, **held)
     if not text:
-        st.caption(LIMITS)
+        show_covers(opened, np.flatnonzero(passing), LIMITS)
         return
     with st.spinner("Searching …"):
         result = photos.find(text)
@@ -138,6 +143,7 @@ def show_photo_matches(opened: OpenRun, _query: str, passing: np.ndarray) -> Non
         help="The photo stays on this machine and is not part of the link.",
     )
     if file is None:
+        show_covers(opened, np.flatnonzero(passing), "Add a photo above, or choose a listing.")
         return
     with st.spinner("Comparing the photo …"):
         result = _like_photo(opened, file.getvalue())

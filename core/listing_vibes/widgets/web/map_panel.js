@@ -271,7 +271,8 @@ function groupList(map) {
   })
   const more = button(`Show all ${rows.length} groups`, () => more.replaceWith(...rows.slice(GROUPS)), "", "tool")
   const heading = element("h3", "", `${rows.length} groups`)
-  return [heading, element("p", "hint", `${counted(between)} between them`), ...rows.slice(0, GROUPS), ...(rows.length > GROUPS ? [more] : [])]
+  const rest = between ? [element("p", "hint", `${counted(between)} between them`)] : []
+  return [heading, ...rest, ...rows.slice(0, GROUPS), ...(rows.length > GROUPS ? [more] : [])]
 }
 
 function regionList(map) {

@@ -1,6 +1,7 @@
 // Photos as points: covers replace dots, one for each square of the map with listings, in a frame of the listing's color. Squares are
 // fixed on the map, so that photos keep their position while it is moved; their size halves from one zoom level to the next.
-const TILE = 52 // smallest size of a photo in pixels
+const TILE = 52 // smallest size of a photo in pixels, and how many of them are side by side at least
+const BESIDE = 14
 const LARGEST = 2 * TILE // largest size of a photo in pixels
 const CACHED = 1200 // photos in memory
 const SHEET = 8 // photos in a row of a sheet, as in core/listing_vibes/market/thumbnails.py
@@ -14,7 +15,7 @@ const pictured = (map) => Boolean(map.data?.photos && map.source.sheet)
 const showsPhotos = (map) => pictured(map) && map.withPhotos
 
 // Squares are halved while they are larger than necessary.
-const sideOf = (map) => 2 ** Math.ceil(Math.log2(TILE / map.unit))
+const sideOf = (map) => 2 ** Math.ceil(Math.log2(Math.min(TILE, map.canvas.clientWidth / BESIDE) / map.unit))
 const roomOf = (map, side) => Math.min(side * map.unit, LARGEST) * 0.94
 const middleOf = (map, i, side) => [0, 1].map((axis) => (Math.floor(map.places[2 * i + axis] / side) + 0.5) * side)
 
