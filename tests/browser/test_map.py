@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import shutil
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
@@ -105,6 +106,7 @@ def test_from_a_line_over_a_brush_to_a_file_of_exactly_those_listings(page, draw
     scope = {}
     exec(page.locator(".code pre").inner_text(), scope)
     assert scope["found"]["listing_id"].tolist() == narrowed
+    page.route(re.compile("/codes"), lambda route: (time.sleep(1), route.continue_()))  # histograms come late
     page.reload()
     shots(page, narrowed)
     page.go_back()  # before the brush
@@ -157,6 +159,7 @@ def test_the_button_photos_is_pressed_while_photos_are_shown_and_the_wheel_zooms
     expect(card).to_have_attribute("data-photos", "0")
     expect(photos).to_have_attribute("aria-pressed", "false")
     photos.click()
+    expect(card).not_to_have_attribute("data-photos", "0")
     before = int(card.get_attribute("data-photos"))
     page.locator(".vibe-map canvas").hover(position={"x": 30, "y": 300})
     for _ in range(8):

@@ -24,14 +24,16 @@ def places_part(drawn: SpaceMap) -> bytes:
 
 
 def groups_part(drawn: SpaceMap) -> list[dict[str, Any]]:
-    """Return each group: its name, whether traits or a user named it, its size, its typical listings and its traits."""
+    """Return each group: its name, its size, its typical listings and its traits, and where its name stands on the map."""
     results = []
+    middles = {
+        number: drawn.middle(drawn.members(number)) for number in drawn.groups if drawn.grouped_by is None
+    }
     for number, name in enumerate(drawn.names):
-        portrait = drawn.portraits[number]
-        is_named = portrait.is_named or name != portrait.name
         typical = drawn.typical(number, TYPICAL).tolist()
-        item = {"name": name, "named": is_named, "size": int(drawn.sizes[number]), "typical": typical}
-        results.append({**item, **_reasons(portrait)})
+        item = {"name": name, "size": int(drawn.sizes[number]), "typical": typical}
+        at = {"x": int(middles[number][0]), "y": int(middles[number][1])} if number in middles else {}
+        results.append({**item, **at, **_reasons(drawn.portraits[number])})
     return results
 
 

@@ -124,7 +124,7 @@ class SpaceMap:
         if self.grouped_by is not None:
             return []
         names, every = self.names, np.arange(len(self.rows))
-        results = [(1, names[number], self._middle(self.members(number))) for number in self.groups]
+        results = [(1, names[number], self.middle(self.members(number))) for number in self.groups]
         results += self._named(0, every, self._parents())
         for number in self.groups:
             members = self.members(number)
@@ -157,7 +157,7 @@ class SpaceMap:
                 f" ({number + 1})"
             )  # of several with one name, the first is labeled
             if item.is_named and name not in results:
-                results[name] = (level, name, self._middle(members[groups == number]))
+                results[name] = (level, name, self.middle(members[groups == number]))
         return list(results.values())
 
     def chosen(
@@ -220,7 +220,8 @@ class SpaceMap:
     def _vector_space(self) -> str:
         return self.space if self.grouped_by is None else self.grouped_by.space
 
-    def _middle(self, members: np.ndarray) -> np.ndarray:
+    def middle(self, members: np.ndarray) -> np.ndarray:
+        """Return the median position (2,) of listings by their numbers on the map."""
         return np.median(self.places[members], axis=0)
 
     def _parents(self) -> np.ndarray:
@@ -229,7 +230,7 @@ class SpaceMap:
 
         groups, parent = self.groups, np.full(self.clusters + 1, -1)
         if len(groups) > PARENTS:
-            middles = np.stack([self._middle(self.members(number)) for number in groups])
+            middles = np.stack([self.middle(self.members(number)) for number in groups])
             parent[groups] = AgglomerativeClustering(-(-len(groups) // 3)).fit_predict(middles)
         return parent[self.cluster]
 

@@ -153,7 +153,7 @@ function nameShot(map, item, i) {
 
 // What takes a request: the URL, the cards of the photos, and what sets the selection apart.
 async function settle(map, numbers) {
-  map.source.keep(map.data, map.state)
+  if (map.isRestored) map.source.keep(map.data, map.state)
   const missing = numbers.filter((i) => !map.cards.has(i))
   const key = map.panelOf
   if (missing.length) {
@@ -221,7 +221,6 @@ function showFiles(map, box) {
 }
 
 async function copy(map, text) {
-  map.source.keep(map.data, map.state)
   await navigator.clipboard.writeText(text).then(() => (map.status.textContent = "Copied."), () => (map.status.textContent = text))
 }
 

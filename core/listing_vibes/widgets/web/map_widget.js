@@ -46,7 +46,7 @@ export default {
     const show = () => drawn({ data: model.get("_data"), parentElement: body, source })
     const follow = () => {
       const map = MAPS.get(body.querySelector(".vibe-map"))
-      if (isKeeping || !map.facets.length || isKept(map)) return
+      if (isKeeping || !map.isRestored || isKept(map)) return
       restore(map)
       loadDays(map)
     }

@@ -405,11 +405,10 @@ async function load(map, data) {
   ])
   if (map.data !== data) return
   if (places) {
-    const { facets, groups, cards } = { facets: [], groups: [], cards: new Map() }
     Object.assign(map, {
-      n: data.n, places: new Uint16Array(places, 0, 2 * data.n), clusters: new Int16Array(places, 4 * data.n, data.n), facets, groups, cards,
-      fails: new Uint16Array(data.n), labels: [], photos: photosOf(), loaded: data.url, picked: -1, hovered: -1, shown: -1, groupsLoaded: false,
-      x: SIZE / 2, y: SIZE / 2, zoom: 1, only: null, unmet: null, unmetOf: "", aboutOf: "", lit: null, size: data.n,
+      n: data.n, places: new Uint16Array(places, 0, 2 * data.n), clusters: new Int16Array(places, 4 * data.n, data.n),
+      isRestored: false, facets: [], groups: [], groupsLoaded: false, cards: new Map(), fails: new Uint16Array(data.n), labels: [], photos: photosOf(),
+      loaded: data.url, picked: -1, hovered: -1, shown: -1, x: SIZE / 2, y: SIZE / 2, zoom: 1, only: null, unmet: null, unmetOf: "", aboutOf: "", lit: null, size: data.n,
     })
     map.span = spanOf(map.places)
     map.pointed.hidden = true
@@ -423,25 +422,22 @@ async function load(map, data) {
 // What the first sight of the map does not need.
 async function loadRest(map, data) {
   const [facets, codes] = await Promise.all([map.source.json(data, "facets"), map.source.bytes(data, "codes")])
-  if (map.data !== data) return
+  if (map.loaded !== data.url) return
   readFacets(map, facets, new Uint8Array(codes))
+  map.isRestored = true // from now on the state is kept; its conditions need the histograms
   restore(map)
   loadDays(map)
   showUnmet(map)
-  map.groups = await map.source.json(data, "groups")
-  map.groupsLoaded = true
-  map.labels = map.data.space === "location" ? [] : map.groups.flatMap(({ name, size }, number) => (size ? [{ level: 1, text: name, ...middleOfGroup(map, number) }] : []))
-  if (map.data !== data) return
-  if (map.state.group !== null && !map.groups[map.state.group]?.size) map.state = { ...map.state, group: null }
+  const groups = await map.source.json(data, "groups")
+  if (map.loaded !== data.url) return
+  Object.assign(map, { groups, groupsLoaded: true })
+  map.labels = groups.filter(({ x }) => x !== undefined).map(({ name, x, y }) => ({ level: 1, text: name, x, y }))
+  if (map.state.group !== null && !groups[map.state.group]?.size) map.state = { ...map.state, group: null }
   update(map)
-  map.labels = await map.source.json(data, "names")
+  const labels = await map.source.json(data, "names")
+  if (map.loaded !== data.url) return
+  map.labels = labels
   draw(map)
-}
-
-function middleOfGroup(map, number) {
-  const members = [...map.clusters.keys()].filter((i) => map.clusters[i] === number)
-  const [x, y] = [0, 1].map((axis) => members.map((i) => map.places[2 * i + axis]).sort((a, b) => a - b)[members.length >> 1])
-  return { x, y }
 }
 
 const isKept = (map) => JSON.stringify(map.source.state(map.data)) === JSON.stringify(map.state)
@@ -461,7 +457,7 @@ export default function ({ data, parentElement, source = SERVER }) {
     MAPS.set(host, build(host))
     const map = MAPS.get(host)
     window.addEventListener("popstate", () => {
-      if (!host.isConnected || !map.facets.length || isKept(map)) return
+      if (!host.isConnected || !map.isRestored || isKept(map)) return
       restore(map)
       loadDays(map)
       showUnmet(map)
