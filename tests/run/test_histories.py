@@ -62,8 +62,8 @@ def test_events_with_a_timestamp_are_read_in_its_order(tmp_path, name):
     newest_first = pd.DataFrame({C.LISTING: ["c", "b", "a"], C.TIMESTAMP: times})
 
     def write(table: pd.DataFrame) -> None:
-        is_json = path.suffix == ".json"
-        path.write_text(table.to_json(orient="records") if is_json else table.to_csv(index=False))
+        text = table.to_json(orient="records") if path.suffix == ".json" else table.to_csv(index=False)
+        path.write_text("\ufeff" + text, encoding="utf-8")  # Windows programs write a byte order mark
 
     write(newest_first)
     assert read_history(path)[C.LISTING].tolist() == ["a", "b", "c"]
