@@ -124,7 +124,7 @@ def test_a_rank_without_a_part_is_that_of_a_listing_or_history_that_never_had_it
 
 
 def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trained, tmp_path):
-    blend = fixed_blend(recent=0.02, attributes=0.01)
+    blend = fixed_blend(recent=0.02, attributes=0.05)
     run = copy_run(trained, tmp_path / "run", blend=blend, inference="float32")
     user, events, _ = user_of(run)
     listings = run.recommend(user, 60)[C.LISTING].tolist()
@@ -140,11 +140,9 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
         without = part_of(item.events, event=len(events))["rank_without"]
         assert abs(without - others.index(item.listing) - 1) <= 1
 
-    # Scores of the list are in standard deviations of the model's.
     scores = run.recommend(user, 500).set_index(C.LISTING)["score"]
-    unit = float(np.std(run.vectors("model") @ user_vector(run, history_of(run, events))))
     for part in found[2].attributes:
-        lower = scores[chosen[2]] - part["adds"] / unit
+        lower = scores[chosen[2]] - part["adds"] * blend.factor("model")
         rank = 1 + int((scores.drop(chosen[2]) > lower).sum())
         assert abs(part["rank_without"] - rank) <= 1, part
 
