@@ -88,8 +88,9 @@ class Host:
         """Delay the next request to it; a host that wants more than `longest_wait` gets no more requests in this download."""
         if seconds > self._limits.longest_wait:
             self.problem = f"its host wants a delay of {seconds:,.0f} s, more than the limit"
+            return
         with self._lock:
-            self._next = max(self._next, time.monotonic() + min(seconds, self._limits.longest_wait))
+            self._next = max(self._next, time.monotonic() + seconds)
 
     def count_attempt(self, answered: bool) -> None:
         """Give up on the host after `strikes` attempts in a row without a response."""
