@@ -60,6 +60,7 @@ def test_a_dial_is_made_and_dragged_and_the_list_says_itself_as_code(page, explo
     ).to_be_visible()
     assert_whole(page)
     assert not troubles(page, "a dial and code")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Without more rustic").click()
     wait_until_quiet(page)
     assert_listings(near, plain)
