@@ -44,9 +44,9 @@ def reads(monkeypatch):
 def assert_same(first: Market, second: Market) -> None:
     pd.testing.assert_frame_equal(first.listings, second.listings)
     assert first.attributes == second.attributes and first.defects == second.defects
-    for one, other in zip(first.defects, second.defects, strict=True):
-        assert (one.rows is None) == (other.rows is None) and (
-            one.rows is None or (one.rows == other.rows).all()
+    for defect, other in zip(first.defects, second.defects, strict=True):
+        assert (defect.rows is None) == (other.rows is None) and (
+            defect.rows is None or (defect.rows == other.rows).all()
         )
 
 

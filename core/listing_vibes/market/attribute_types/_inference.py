@@ -24,7 +24,7 @@ _FIGURE = r"(?s)(?!.*[a-wyzA-WYZ]\d)(?!(?:[\W\d_]*[^\W\d_]){9})\W*\d.*"
 MOST_UNPARSED = 0.1
 #: Above this number of distinct values, mostly of several words, a column is text rather than a category.
 MOST_CATEGORIES = 500
-_SOME = 5_000  # cells that are parsed
+_SAMPLE = 5_000  # cells that are parsed
 
 
 def infer_type(name: str, column: pd.Series) -> str | None:
@@ -37,24 +37,24 @@ def infer_type(name: str, column: pd.Series) -> str | None:
     if isinstance(present.iloc[0], list | tuple | np.ndarray):
         return "multi"
     texts = present.astype("str").str.strip()
-    some, distinct, has_text = _subset(texts), texts.nunique(), is_textual(column)
+    sample, distinct, has_text = _subset(texts), texts.nunique(), is_textual(column)
     values = set(texts.str.lower().unique()[:50]) if has_text else set(present.unique())
     if values <= ({"0", "1"} if has_text else {0, 1}) or values <= set(FLAGS):
         return "flag"
-    if has_text and _is_set(some):
+    if has_text and _is_set(sample):
         return "multi"
-    if _is_number(name, some, has_text):
+    if _is_number(name, sample, has_text):
         return "number"
     is_identifying = distinct > 0.95 * len(texts) and len(texts) > 20
     if not has_text:
         return None if is_identifying else "category"
-    if _is_date(some):
+    if _is_date(sample):
         return None
     has_titles = is_identifying or distinct > MOST_CATEGORIES
-    spaces = some.map(gaps).astype(int)
+    spaces = sample.map(gaps).astype(int)
     if distinct > 0.3 * len(texts) and (spaces.mean() >= 2.5 or (has_titles and (spaces > 0).mean() > 0.5)):
         return "text"
-    if some.str.contains(SEPARATOR, regex=False).mean() > 0.2:
+    if sample.str.contains(SEPARATOR, regex=False).mean() > 0.2:
         return "multi"
     return None if is_identifying else "category"
 
@@ -64,34 +64,34 @@ def unparsed_cells(column: pd.Series) -> list[str]:
     present = column.dropna()
     if present.empty or not is_textual(column) or isinstance(present.iloc[0], list | tuple | np.ndarray):
         return []
-    some = _subset(present.astype("str").str.strip())
-    bad = to_numbers(some)[1]
-    is_numeric = some.str.fullmatch(_FIGURE).mean() > 0.5 and not _is_date(some)
-    return some[bad].unique()[:3].tolist() if is_numeric and bad.mean() >= MOST_UNPARSED else []
+    sample = _subset(present.astype("str").str.strip())
+    bad = to_numbers(sample)[1]
+    is_numeric = sample.str.fullmatch(_FIGURE).mean() > 0.5 and not _is_date(sample)
+    return sample[bad].unique()[:3].tolist() if is_numeric and bad.mean() >= MOST_UNPARSED else []
 
 
 def _subset(texts: pd.Series) -> pd.Series:
-    return texts.iloc[np.linspace(0, len(texts) - 1, min(_SOME, len(texts))).astype(int)]
+    return texts.iloc[np.linspace(0, len(texts) - 1, min(_SAMPLE, len(texts))).astype(int)]
 
 
-def _is_date(some: pd.Series) -> bool:
-    return bool(some.str.fullmatch(_DAY).mean() >= 0.9)
+def _is_date(sample: pd.Series) -> bool:
+    return bool(sample.str.fullmatch(_DAY).mean() >= 0.9)
 
 
-def _is_set(some: pd.Series) -> bool:
+def _is_set(sample: pd.Series) -> bool:
     """Return whether cells are lists, or have separators and parts that repeat; parts of titles such as "Attic | Bergen" do not."""
-    if some.str.fullmatch(_LIST).mean() > 0.9:
+    if sample.str.fullmatch(_LIST).mean() > 0.9:
         return True
-    if some.str.contains(SEPARATOR, regex=False).mean() <= 0.2:
+    if sample.str.contains(SEPARATOR, regex=False).mean() <= 0.2:
         return False
-    parts = some.drop_duplicates().map(to_set).explode().dropna()
+    parts = sample.drop_duplicates().map(to_set).explode().dropna()
     return bool(parts.duplicated(keep=False).mean() > 0.9)
 
 
-def _is_number(name: str, some: pd.Series, has_text: bool) -> bool:
-    values, bad = to_numbers(some)
-    padded = some.str.fullmatch(_PADDED).mean()
-    has_codes = padded > 0.5 or (padded >= 0.01 and some.str.len().nunique() == 1)
+def _is_number(name: str, sample: pd.Series, has_text: bool) -> bool:
+    values, bad = to_numbers(sample)
+    padded = sample.str.fullmatch(_PADDED).mean()
+    has_codes = padded > 0.5 or (padded >= 0.01 and sample.str.len().nunique() == 1)
     if has_text and (bad.mean() >= MOST_UNPARSED or has_codes):
         return False
     return _NAMES.fullmatch(name) is None or bool((values % 1 > 0).any())
