@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import minimize
 
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
@@ -261,6 +260,8 @@ def _fit(
         gap = weights - mean
         gradient = share @ (expected - features[:, 0]) + precision * gap
         return float(share @ losses + 0.5 * precision @ gap**2), gradient
+
+    from scipy.optimize import minimize  # slow to import, and needed for a fit only
 
     weights = minimize(loss, mean, jac=True, method="L-BFGS-B").x
     chance, _ = choice(weights)

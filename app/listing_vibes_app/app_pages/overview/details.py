@@ -95,33 +95,22 @@ def show_evaluation(metrics: dict[str, Any]) -> None:
     if table.empty:
         st.markdown("The evaluation has no test query, so there are no measures.")
         return
-    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
-    with left:
-        baseline = best_baseline(results)
-        shown = {DEFAULT_RANKING: method_name(DEFAULT_RANKING)}
-        shown |= {baseline: f"Best baseline: {method_name(baseline)}"} if baseline else {}
-        with st.container(horizontal=True, gap="large"):
-            for line in table[table["name"].isin(list(shown))].to_dict("records"):
-                with st.container(width="content", gap=None):
-                    st.metric(shown[line["name"]], percent(line["value"]), help=RECALL_HELP, height=84)
-                    st.caption(f"95 %: {charts.interval(line['low'], line['high'])}")
-        st.markdown(
-            "**Recall@30**: of the listings that users interacted with next, the share that was in our 30."
-        )
-        if baseline and (sentence := describe_difference(metrics, baseline)):
-            st.markdown(sentence)
-        queries = count(metrics.get("queries", 0), "test query", "test queries")
-        st.caption(
-            f"{verdict(metrics.get('differences', {}))} {queries} of {count(metrics.get('users', 0), 'user')}. "
-            + PROTOCOLS.get(metrics.get("protocol", ""), "")
-            + describe_notes(metrics)
-        )
-    with right:
-        kinds = [_kind(name) for name in table["name"]]
-        alt, height = "Recall at 30 by method with 95 percent intervals", charts.rows_height(len(table))
-        named = table.rename(columns={"name": "scorer", "Method": "name"}).assign(kind=kinds)
-        figure = charts.intervals(named, "Recall@30", KINDS)
-        charts.show_chart(figure, key="recall-by-method", alt=alt, height=height)
+    baseline = best_baseline(results)
+    lines = [f"**Recall@30**: {RECALL_HELP[0].lower()}{RECALL_HELP[1:]}"]
+    if baseline and (sentence := describe_difference(metrics, baseline)):
+        lines.append(f"Best baseline: {method_name(baseline)}. {sentence}")
+    st.markdown(" ".join(lines))
+    queries = count(metrics.get("queries", 0), "test query", "test queries")
+    st.caption(
+        f"{verdict(metrics.get('differences', {}))} {queries} of {count(metrics.get('users', 0), 'user')}. "
+        + PROTOCOLS.get(metrics.get("protocol", ""), "")
+        + describe_notes(metrics)
+    )
+    kinds = [_kind(name) for name in table["name"]]
+    alt, height = "Recall at 30 by method with 95 percent intervals", charts.rows_height(len(table))
+    named = table.rename(columns={"name": "scorer", "Method": "name"}).assign(kind=kinds)
+    figure = charts.intervals(named, "Recall@30", KINDS)
+    charts.show_chart(figure, key="recall-by-method", alt=alt, height=height)
     columns = {"Method": table["Method"], **recall_columns(table)}
     charts.show_figures(pd.DataFrame(columns), "Recall@30 by method with its interval")
 
