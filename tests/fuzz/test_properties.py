@@ -9,7 +9,7 @@ import pytest
 import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fuzz.targets.run_files import METRICS, converted
+from tests.fuzz.targets.run_files import METRICS, SMALL_RUN
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
@@ -76,7 +76,7 @@ def test_any_toml_is_taken_or_told(content):
         (path / "market.toml").write_text(tomli_w.dumps(content), encoding="utf-8", errors="replace")
         with contextlib.suppress(VibesError):
             MarketConfig.load(path / "market.toml")
-        whole = (converted() / "run" / "run.toml").read_text()
+        whole = (SMALL_RUN / "run" / "run.toml").read_text()
         for key, value in content.items():
             (path / "run.toml").write_text(
                 f"{tomli_w.dumps({key: value})}\n{whole}", encoding="utf-8", errors="replace"

@@ -12,7 +12,6 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.describe import describe_listings
-from listing_vibes_app.app_pages.map.region import against, summarize
 from listing_vibes_app.app_pages.similar.matching import match, same_and_different
 from listing_vibes_app.kit.palettes import EVENTS, coloring
 from listing_vibes_app.view.history import later_listings
@@ -68,21 +67,6 @@ def test_values_carry_labels_units_and_a_dash_where_they_are_missing(shop):
     }
 
 
-def test_what_is_usual_of_a_region_and_of_all_others_is_counted(tmp_path):
-    frame = pd.DataFrame({"listing_id": list("abcdef"), "price": [1.0, 2, 30, 7, 8, 99]})
-    frame["pets"], frame["kind"] = [True, False, None, True, True, False], ["x", "y", "y", "z", "z", None]
-    frame["tags"] = [["p"], ["p", "q"], [], ["p", "q", "r"], ["q"], None]
-    kinds = {"kind": "category", "pets": "flag", "tags": "multi"}
-    config = MarketConfig(attributes={name: AttributeConfig(kind=kind) for name, kind in kinds.items()})
-    write_market(tmp_path / "shop", config, frame)
-    rows = np.array([5, 0, 1, 2, 3, 4])
-    table = against(view_of(tmp_path / "shop"), rows, np.isin(rows, [0, 1, 2])).set_index("Attribute")
-    assert table.loc["Price, median"].tolist() == ["2", "8"]
-    assert table.loc["Pets, share"].tolist() == ["50%", "67%"]
-    assert table.loc["Kind, most frequent"].tolist() == ["y (67%)", "z (100%)"]
-    assert table.loc["Tags, median number"].tolist() == ["1", "2"]
-
-
 def test_each_listing_has_the_colour_of_its_own_value(tmp_path):
     frame = pd.DataFrame({"listing_id": list("abcd"), "pets": [True, False, None, True]})
     touched = list("aaaabc")
@@ -90,7 +74,7 @@ def test_each_listing_has_the_colour_of_its_own_value(tmp_path):
     write_market(tmp_path / "shop", MarketConfig(), frame, None, events)
     view, rows = view_of(tmp_path / "shop"), np.array([2, 3, 0, 1])
     for by, told in ((EVENTS, ["1", "0", "4", "1"]), ("pets", ["Unknown", "Yes", "Yes", "No"])):
-        found = coloring(view, rows, np.zeros(4), by, list)
+        found = coloring(view, rows, np.zeros(4), by)
         said = {code: label for label, code, _ in found.legend}
         assert [said[code] for code in found.codes] == told
         assert {label: size for label, _, size in found.legend} == {one: told.count(one) for one in told}
@@ -110,9 +94,8 @@ def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):
         same_and_different(view, 3, 2)[0] == "the same host id"
         and "another host id" in same_and_different(view, 3, 0)[1]
     )
-    assert summarize(view, host, np.arange(4)) == "no. 1 (50%)"
     assert match(view, host, 3, 2).text == "no. 1"
-    assert [name for name, _, _ in coloring(view, np.arange(4), np.zeros(4), "host_id", list).legend] == [
+    assert [name for name, _, _ in coloring(view, np.arange(4), np.zeros(4), "host_id").legend] == [
         "no. 1",
         "no. 2",
         "no. 3",
