@@ -28,7 +28,8 @@ CARRIED = TransferReport(run="first", market_name="Before", learned=True)
 @pytest.fixture(scope="module")
 def again(small_market, whole, tmp_path_factory):
     run = tmp_path_factory.mktemp("again") / "run"
-    return run, train(small_market, run, refit_settings(whole[0], small_market), None)
+    settings = refit_settings(whole[0], small_market)
+    return run, train(small_market, run, settings, None, refit_of=whole[0])
 
 
 def rates(run):
