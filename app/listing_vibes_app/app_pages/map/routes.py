@@ -55,8 +55,8 @@ def of_map(serve: Serve) -> Callable[[Request], Response]:
 
     @catch_errors
     def answer(request: Request) -> Response:
-        found = _map(request)
-        return text_response("There is no such map.") if found is None else serve(request, *found)
+        pair = _map(request)
+        return text_response("There is no such map.") if pair is None else serve(request, *pair)
 
     return answer
 
@@ -211,10 +211,10 @@ async def serve_name(request: Request) -> Response:
 
 def _name(request: Request, content: bytes) -> Response:
     try:
-        message, found = json.loads(content), _map(request)
-        if found is None:
+        message, pair = json.loads(content), _map(request)
+        if pair is None:
             return text_response("There is no such map.")
-        _, drawn = found
+        _, drawn = pair
         group, name = message.get("group"), message.get("name")
         if not isinstance(group, int) or not isinstance(name, str):
             raise VibesError('Send {"group": NUMBER, "name": TEXT} with the number of a group of this map.')
