@@ -242,7 +242,7 @@ def test_a_photo_comes_small_and_a_browser_keeps_it_until_the_file_changes(run):
     Image.new("RGB", (120, 90), (1, 2, 250)).save(photos / "l02_0.png")
     assert ask_photo(listing="l02", known=first.headers["etag"]).status_code == 200
     (photos / "l01_0.png").write_bytes(b"no picture")
-    assert b"cannot be read" in ask_photo(listing="l01").body
+    assert ask_photo(listing="l01").media_type == "image/svg+xml"
     view = runs.open_run(run.name).view
     assert photo_url("run", view, 2, 1) == f"/photo/run/320/1?listing=l02&v={view.market.fingerprint[:8]}"
     for wrong in ({"run": ".."}, {"size": 99999}, {"position": 2}, {"listing": "../../etc/passwd"}):
