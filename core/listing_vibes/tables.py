@@ -27,7 +27,7 @@ def render_table(frame: pd.DataFrame) -> str:
     for row in texts:
         table.add_row(*map(Text, row))
     out = StringIO()
-    Console(file=out, width=WIDTH, color_system=None, emoji=False).print(table)
+    Console(file=out, width=WIDTH, color_system=None, emoji=False, force_jupyter=False).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 

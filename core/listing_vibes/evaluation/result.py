@@ -130,7 +130,10 @@ class Evaluation:
 
     @cached_property
     def differences(self) -> Results:
-        """Return the subject minus each other scorer: value, interval, p-value, and the p-value after Holm's correction."""
+        """Return the paired differences of the first scorer minus each other one, by pair and metric.
+
+        Each has its value, 95 % interval, p-value, and p-value after Holm's correction.
+        """
         subject, *others = self.names
         differences = self._ranked.differences([(subject, other) for other in others])
         return dict(zip(differences, with_holm([*differences.values()]), strict=True))

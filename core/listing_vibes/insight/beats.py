@@ -1,7 +1,7 @@
 """A run in five beats: the market by vibe, a listing and those most like it, a visitor, a newcomer, and the recall.
 
 The first page of the explorer and the slides of a report show these beats; a market without photos, events or an evaluation has
-those that it can tell.
+fewer of them.
 """
 
 from __future__ import annotations

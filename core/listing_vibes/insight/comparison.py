@@ -82,7 +82,7 @@ class Comparison:
 
     @cached_property
     def apart(self) -> pd.DataFrame:
-        """Return the queries with different ranks, see `listing_vibes.insight.rankings.differing_queries`."""
+        """Return the queries that both scorers rank differently, those most in favor of the first on top."""
         return differing_queries(self.queries)
 
     def frame(self) -> pd.DataFrame:

@@ -23,7 +23,7 @@ ABOUT = ("candidates", "history_length", "cold_listing", "cold_user")
 
 
 def ranking_name(scorer: str) -> str:
-    """Return the name of a scorer for somebody who reads no evaluation."""
+    """Return the name of a scorer as readers without a background in evaluation see it."""
     return "Our model" if scorer == DEFAULT_RANKING else method_name(scorer)
 
 
@@ -55,7 +55,7 @@ def rankers(frame: pd.DataFrame) -> list[str]:
     return [str(name)[len(RANK) :] for name in frame.columns if str(name).startswith(RANK)]
 
 
-def join_rankings(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.DataFrame:
+def join_rankings(left: pd.DataFrame, first: str, right: pd.DataFrame, second: str) -> pd.DataFrame:
     """Join the shared queries of two tables, in the order of the first, with both ranks.
 
     The columns are `user_id, at, target, candidates, history_length, cold_listing, cold_user` if present, `first`,
@@ -64,9 +64,9 @@ def join_rankings(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str)
     Raises:
         VibesError: there is no shared query.
     """
-    about = [name for name in ABOUT if name in one.columns]
-    left = one[[*KEY, *about, RANK + first]].rename(columns={RANK + first: "first"})
-    right = two[[*KEY, RANK + second]].rename(columns={RANK + second: "second"})
+    about = [name for name in ABOUT if name in left.columns]
+    left = left[[*KEY, *about, RANK + first]].rename(columns={RANK + first: "first"})
+    right = right[[*KEY, RANK + second]].rename(columns={RANK + second: "second"})
     is_comparable = left["at"].dtype.kind == right["at"].dtype.kind  # not moments and positions
     both = left.drop_duplicates(KEY).merge(right.drop_duplicates(KEY), on=KEY) if is_comparable else left[:0]
     if both.empty:
@@ -83,11 +83,11 @@ def differing_queries(both: pd.DataFrame) -> pd.DataFrame:
     return apart.sort_values(["gain", "first"], ascending=[False, True], ignore_index=True, kind="stable")
 
 
-def distinct_examples(one: pd.DataFrame, two: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def distinct_examples(left: pd.DataFrame, right: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the first `k` rows of each of two tables of queries such that no user and no target is repeated in both together."""
     seen: set[tuple[str, object]] = set()
     parts = []
-    for frame in (one, two):
+    for frame in (left, right):
         rows: list[int] = []
         for row, (user, target) in enumerate(zip(frame[C.USER], frame["target"], strict=True)):
             names = {("user", user), ("target", target)}

@@ -290,7 +290,7 @@ class Market:
 
     @cached_property
     def names(self) -> UserNames:
-        """The display names of users, as in `events`."""
+        """Return the names under which users are shown; a market with hashed users shows hashes."""
         return UserNames(self.path, self.config.privacy.users == "hashed")
 
     @cached_property
@@ -300,7 +300,7 @@ class Market:
 
     @cached_property
     def cover(self) -> dict[str, str]:
-        """Path of the first photo by listing id."""
+        """Return the path of each listing's first photo, by listing id; listings without photos are left out."""
         first = self.photos[self.photos[C.POSITION] == 0]
         return dict(zip(first[C.LISTING].tolist(), first[C.PATH].tolist(), strict=True))
 

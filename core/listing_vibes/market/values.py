@@ -28,7 +28,7 @@ _GROUP = "[,'’ \u00a0\u202f]"
 _GROUPED = rf"[-+]?\d{{1,3}}(?:{_GROUP}\d{{3}})+(?:\.\d*)?"
 #: Swaps comma and point.
 _SWAP = str.maketrans(",.", ".,")
-#: Cells with decimals for sure: 20.5, 0.125, 1,234.500, 1,234,567; and cells of which nobody can tell: 1,234 and 1.234.
+#: Cells with decimals for sure: 20.5, 0.125, 1,234.500, 1,234,567; and ambiguous cells: 1,234 and 1.234.
 _DECIDED = r"\d\.\d{1,2}(?:\D|$)|\d\.\d{4}|(?:^|\D)0?\.\d|\d,\d{3}\.\d|\d,\d{3},\d{3}"
 _AMBIGUOUS = r"\D*[1-9]\d{0,2}[.,]\d{3}\D*"
 _LONGEST = 40  # maximum length of a number

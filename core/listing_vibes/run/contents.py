@@ -106,7 +106,7 @@ def check_vectors(path: Path, name: str, vectors: np.ndarray) -> None:
     """Check that the vectors (L, d) of the space `name` are finite.
 
     Raises:
-        VibesError: they are not.
+        VibesError: a vector contains NaN or infinity; the message names the file.
     """
     for begin in range(0, len(vectors), CHUNK):  # Temporary arrays of a chunk stay in the processor's cache.
         subset = vectors[begin : begin + CHUNK]

@@ -371,7 +371,7 @@ class RunFolder:
         return self.frame(np.where(np.isfinite(scores[rows]), rows, -1), scores[rows])
 
     def frame(self, rows: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
-        """Return a frame `listing_id, score` of the listings `rows` (k,), of which -1 is no listing."""
+        """Return the listings at `rows` (k,) and their `scores` (k,) as a frame `listing_id, score`, without rows of -1."""
         result = rows >= 0
         ids = self._arrays["listing_id"][rows[result]].astype(str)
         return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[result].astype(float)})

@@ -138,10 +138,17 @@ def _behind_all(ranks: np.ndarray, allowed: np.ndarray, target: np.ndarray) -> n
 
 
 def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k best candidates of each row of `scores` (B, L), with ties in catalog order, and without those of score `-inf`.
+    """Return the k allowed listings with the highest scores in each row of `scores` (B, L).
+
+    Listings with the score `-inf` are left out, so a row can have fewer than k. Ties are in catalog order.
+
+    Args:
+        scores: (B, L), a query a row.
+        allowed: (B, L), whether a listing is a candidate of a query.
+        k: the most listings of a row.
 
     Returns:
-        rows (n,) and listings (n,), both ascending.
+        The row numbers (n,) and the listing numbers (n,) of all results, by row and within a row by listing number.
     """
     listings, _ = best(np.where(allowed, scores, -np.inf), k)  # (B, k)
     listings.sort(axis=1)

@@ -56,7 +56,7 @@ class Processes:
 
     @classmethod
     def launched(cls) -> Processes:
-        """Return the launched processes: one per GPU (NCCL), or on CPUs (gloo)."""
+        """Return the rank, number and device of the processes that `torchrun` started; without it, one process on the set device."""
         state = launched()
         where = torch.device(state.device) if state.num_processes > 1 else device()
         return cls(state.process_index, state.num_processes, where)

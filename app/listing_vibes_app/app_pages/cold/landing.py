@@ -167,8 +167,8 @@ def first_users(opened: OpenRun, listing: str, before: int | None, later: set[st
         lists = last_lists(opened, before)
     result = lists[lists[C.LISTING] == listing].sort_values("rank", kind="stable")
     moment = " before training ended" if before is not None else ""
-    asked = count(lists[C.USER].nunique(), "user")
-    st.markdown(f"Among the {K} recommendations of **{len(result)} of {asked}**: those active last{moment}.")
+    users = count(lists[C.USER].nunique(), "user")
+    st.markdown(f"Among the {K} recommendations of **{len(result)} of {users}**: those active last{moment}.")
     if later:
         mine = later & set(lists[C.USER])
         st.markdown(

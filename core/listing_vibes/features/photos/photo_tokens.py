@@ -61,10 +61,15 @@ def _photo_view(market: Market, photos: PhotoVectors) -> VectorView:
 def precomputed_views(
     market: Market, config: FeatureConfig, reducers: Mapping[str, Reducer] | None = None
 ) -> dict[str, VectorView]:
-    """Return the market's precomputed vectors with `tokens = true`, or those of fitted `reducers`, by name.
+    """Return the precomputed vectors of a market that a model reads as tokens, by their name in `market.toml`.
+
+    Args:
+        market: the market with `[vectors.NAME]` in its `market.toml`.
+        config: the settings of features.
+        reducers: those fitted in training, by name; None in training, which takes all vectors with `tokens = true`.
 
     Raises:
-        VibesError: the vectors cannot be used, the model also trains a photo encoder, or they have another width than in training.
+        VibesError: a file of vectors is invalid, their width differs from training's, or the model also trains a photo encoder.
     """
     views = {}
     for name, item in market.config.vectors.items():

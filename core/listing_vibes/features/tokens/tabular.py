@@ -76,7 +76,14 @@ class TokenColumns:
         sets: list[list[int]] | None = None,
         **columns: np.ndarray,
     ) -> None:
-        """Add a slot: tokens of the `listing` rows (n,), in which a listing may occur several times in a row."""
+        """Add a slot, such as an attribute: n tokens of some listings.
+
+        Args:
+            listing: the listing number of each token (n,); a listing may have several tokens, one after the other.
+            key: the key embedding of all tokens, or of each (n,).
+            sets: the value numbers of each token's set, if the slot holds sets.
+            **columns: further columns (n,): `value`, `bin`, `fraction`, `photo`, `text`; the empty value where not given.
+        """
         n = len(listing)
         part = {"listing": listing, "key": np.full(n, key), "slot": np.full(n, len(self.parts))}
         for name, empty in (("value", 0), ("bin", 0), ("fraction", 0.0), ("photo", -1), ("text", -1)):

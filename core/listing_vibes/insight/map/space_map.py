@@ -118,8 +118,11 @@ class SpaceMap:
         return place_among(alike, self.places.astype(float), self.cluster)
 
     def labels(self) -> list[tuple[int, str, np.ndarray]]:
-        """Return the names on the map as (level, name, position (2,)): level 0 for several groups together, 1 for the groups, the
-        largest first, and 2 for parts of a group, named against the rest of it.
+        """Return the names to draw on the map; none where another attribute groups it.
+
+        Returns:
+            Tuples (level, name, position (2,)). Level 0 names several groups together, level 1 each group, the largest first,
+            and level 2 the parts of a group, compared with the rest of it.
         """
         if self.grouped_by is not None:
             return []
@@ -132,7 +135,7 @@ class SpaceMap:
         return results
 
     def members(self, number: int) -> np.ndarray:
-        """Return the numbers on the map of a cluster's listings."""
+        """Return the rows (n,) on the map of the listings in the cluster `number`."""
         return np.flatnonzero(self.cluster == number)
 
     def _named(

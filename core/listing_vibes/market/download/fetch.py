@@ -73,7 +73,7 @@ class Host:
         """Wait until the next request to the host is allowed.
 
         Raises:
-            Failed: there are no more requests to it.
+            Failed: the host gets no more requests, because it wants a longer delay than allowed or does not respond.
             Stopped: the download ended.
         """
         with self._lock:

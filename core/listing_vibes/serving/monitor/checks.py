@@ -125,7 +125,7 @@ class Monitored(BaseModel):
 
     @property
     def verdict(self) -> str:
-        """Return a summary of all checks in one sentence."""
+        """Return one sentence with the number of checks that crossed their threshold."""
         number = len(self.crossed)
         if not number:
             return f"Nothing stands out: none of {len(self.checks)} checks crossed its threshold."
