@@ -123,7 +123,7 @@ def has_bf16(where: torch.device | None = None) -> bool:
     return half(where) is torch.bfloat16
 
 
-def mixed_precision(dtype: torch.dtype | None, where: torch.device) -> AbstractContextManager:
+def mixed_precision(dtype: torch.dtype | None, where: torch.device) -> AbstractContextManager[object]:
     """Return a context in which matrix products use `dtype`; None changes nothing."""
     return nullcontext() if dtype is None else torch.autocast(where.type, dtype=dtype)
 

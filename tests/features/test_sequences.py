@@ -20,7 +20,7 @@ from listing_vibes.features.tokens.tabular import (
     tokenise,
 )
 from listing_vibes.features.tokens.vocabulary import fit_vocabulary
-from listing_vibes.market.market import Attribute
+from listing_vibes.market.attribute_types import Attribute
 
 ATTRIBUTES = [
     Attribute("city", "category", "City"),

@@ -11,9 +11,10 @@ import pandas as pd
 
 from listing_vibes.errors import printable
 from listing_vibes.market.amounts import display_unit, years_of
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.market.titles import is_code
 from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes_app.view import formats

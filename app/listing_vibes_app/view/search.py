@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from listing_vibes.errors import printable
-from listing_vibes.market.market import Attribute
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.words import words
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -139,7 +139,7 @@ class Evaluation:
         return dict(zip(differences, with_holm([*differences.values()]), strict=True))
 
     @cached_property
-    def slices(self) -> dict[str, dict]:
+    def slices(self) -> dict[str, dict[str, Any]]:
         """Return for each slice its numbers of queries and users and, if it has any, the results of every scorer."""
         week = week_after_training(self.split, self.queries)
         masks = slice_masks(self.cold_listing, self.cold_user, self.queries.length, week)
@@ -153,7 +153,7 @@ class Evaluation:
         }
 
     @cached_property
-    def stability(self) -> list[dict]:
+    def stability(self) -> list[dict[str, Any]]:
         """Return recall@30 of every scorer by week after validation, by training events of the target, by length of history."""
         ranked = RankedQueries(self.queries.user, self.ranks, Cutoffs(recall=(K,), ndcg=()), self.seed)
         rows = []
@@ -165,7 +165,7 @@ class Evaluation:
             ]
         return rows
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes evaluate --json`; None for an interval of fewer than two users."""
         document = {
             "protocol": self.protocol,
@@ -220,7 +220,7 @@ class Evaluation:
 
         With `slices` also `slice`, "all" or one of those in `slices`, and its `queries` and `users`.
         """
-        parts: dict[str, dict] = {
+        parts: dict[str, dict[str, Any]] = {
             "all": {"queries": len(self.queries), "users": len(self.users), "results": self.results}
         }
         rows = [
@@ -265,7 +265,7 @@ class Evaluation:
         return f"{self.protocol}{hidden}{new}: {size}{note}"
 
 
-def results_frame(results: Mapping[str, Mapping]) -> pd.DataFrame:
+def results_frame(results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row per scorer and one column per metric: the mean and its 95 % interval."""
     rows = [
         {"": name}
@@ -280,7 +280,9 @@ def results_frame(results: Mapping[str, Mapping]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def differences_frame(differences: Mapping[str, Mapping], metric: str, p: str = "p_holm") -> pd.DataFrame:
+def differences_frame(
+    differences: Mapping[str, Mapping[str, Any]], metric: str, p: str = "p_holm"
+) -> pd.DataFrame:
     """Return one row per pair: the paired difference of a metric, its 95 % interval and its p-value."""
     rows = [
         {
@@ -294,7 +296,9 @@ def differences_frame(differences: Mapping[str, Mapping], metric: str, p: str = 
     return pd.DataFrame(rows)
 
 
-def slices_frames(slices: Mapping[str, Mapping], scorers: Sequence[str], metric: str) -> list[pd.DataFrame]:
+def slices_frames(
+    slices: Mapping[str, Mapping[str, Any]], scorers: Sequence[str], metric: str
+) -> list[pd.DataFrame]:
     """Return one row per scorer and one column per slice, with the number of queries on top; weeks, if few, have a separate frame."""
     weeks = [name for name in slices if name.startswith("week ")]
     groups = [[name for name in slices if name not in weeks], weeks if len(weeks) <= MOST_WEEKS else []]

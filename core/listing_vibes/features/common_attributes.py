@@ -12,8 +12,8 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.amounts import is_ambiguous, is_currency, unit_of
-from listing_vibes.market.attribute_types import type_of
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.attribute_types import Attribute, type_of
+from listing_vibes.market.market import Market
 
 #: Buckets of a category whose values mostly differ between markets, such as districts and sellers: a new market
 #: has only unseen values, so in training, too, such values only show that two listings have the same one.

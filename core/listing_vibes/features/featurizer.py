@@ -36,12 +36,12 @@ from listing_vibes.features.texts.views import TextVectorsView, distinct_texts, 
 from listing_vibes.features.tokens.tabular import tokenise
 from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary, fit_vocabulary
 from listing_vibes.features.tokens.wordpiece import LISTING_TOKENS, fit_pieces, tokenise_pieces
-from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.documents import write_json
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.log import EventLog
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.progress import Report
 
 __all__ = ["FeatureConfig", "Features", "Featurizer", "text_cache"]

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.market import Attribute
 
 #: Number of quantiles that are stored; ranks between them are interpolated.
 STEPS = 200

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.market_ranks import rank_name
-from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
+from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.market.photo_files import PhotoFolders
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ import re
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError, printable
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.attribute_types.number import YEARS
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.market.values import CURRENCY, SIGNS
 
 #: A value that is missing.

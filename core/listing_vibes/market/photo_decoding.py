@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from threading import Condition, Lock
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from listing_vibes.market.photo_files import MAX_BYTES, TOO_LARGE, PhotoFolders, PhotoProblem
 
@@ -188,7 +188,7 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, Image.DecompressionBombError):
         return f"has more than {MAX_PIXELS:,} pixels"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "is no image"
     return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 

@@ -11,14 +11,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.io import find_table
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import EventLog
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import MISSING, OUTSIDE, PhotoFolders
 from listing_vibes.market.precomputed_vectors import precomputed_vectors

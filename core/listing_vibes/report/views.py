@@ -27,8 +27,9 @@ from listing_vibes.insight.selection.pages import page_of, selections
 from listing_vibes.insight.selection.params import whole
 from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.amounts import display_unit, number, years_of
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.report.figures import Map, Row, Rows
 from listing_vibes.report.looks import Photo, listings_map, photos_of, thinned

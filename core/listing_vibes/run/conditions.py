@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.column_names import market_columns, read_market_table
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
 from listing_vibes.market.log import DAY
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.splits import Catalogue
-from listing_vibes.market.tables import as_ids
+from listing_vibes.market.values import as_ids
 from listing_vibes.run.rules import Rules
 
 BOUNDS: dict[str, Callable[..., Any]] = {

@@ -18,8 +18,7 @@ from listing_vibes.market.documents import first_problem
 from listing_vibes.market.io import read_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import to_moments
-from listing_vibes.market.tables import as_ids
-from listing_vibes.market.values import id_text, to_numbers
+from listing_vibes.market.values import as_ids, id_text, to_numbers
 from listing_vibes.run.folder import RunFolder
 
 

@@ -29,9 +29,9 @@ from listing_vibes.features.photos.vectors import (
     photo_center,
 )
 from listing_vibes.features.units import unit_rows
-from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import load_photo_center
 

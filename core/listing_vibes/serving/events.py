@@ -122,10 +122,10 @@ class EventLog:
             for post, again, listings in zip(posts, repeated, unknown, strict=True)
         ]
 
-    def read_users(self, users: Sequence[str]) -> list[list[sql.Row]]:
+    def read_users(self, users: Sequence[str]) -> list[list[sql.Row[Any]]]:
         """Return the newest posted events of each user, given by id or hashed name."""
         columns = [events_table.c[name] for name in EVENT]
-        values: dict[str, list[sql.Row]] = {}
+        values: dict[str, list[sql.Row[Any]]] = {}
         with self.database.read() as connection:
             ids = self._user_ids(connection, users)
             for user in {*ids}:
@@ -185,7 +185,7 @@ def append_events(
     return repeated
 
 
-def read_events(database: Database, after: int = 0) -> Sequence[sql.Row]:
+def read_events(database: Database, after: int = 0) -> Sequence[sql.Row[Any]]:
     """Return the events that were appended after an id: rows with `id`, `posted_at` and the columns `EVENT`."""
     columns = [events_table.c[name] for name in ("id", "posted_at", *EVENT)]
     statement = sql.select(*columns).where(events_table.c.id > after).order_by(events_table.c.id)
@@ -193,7 +193,9 @@ def read_events(database: Database, after: int = 0) -> Sequence[sql.Row]:
         return connection.execute(statement).all()
 
 
-def join_history(run: RunFolder, user: str, posted: Sequence[sql.Row], before: int | None) -> list[Event]:
+def join_history(
+    run: RunFolder, user: str, posted: Sequence[sql.Row[Any]], before: int | None
+) -> list[Event]:
     """Return all events of a user before a moment, oldest first; empty if the run has all of them already.
 
     Events on listings that are not in the run and duplicates (with the same time, listing and action) are left out.

@@ -14,7 +14,8 @@ from listing_vibes import Run
 from listing_vibes.insight.explain.explain import explain_similarity
 from listing_vibes.insight.explain.listing_photos import compare_photos
 from listing_vibes.insight.selection.filters import Filters
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.attribute_types import Attribute
+from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes_app.app_pages.similar.filters import describe_filters
 from listing_vibes_app.app_pages.similar.matching import Match, match, same_and_different

@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 
 from listing_vibes.features.tokens.vocabulary import fit_vocabulary
-from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.attribute_types.category import category_ids
 from listing_vibes.market.attribute_types.number import number_bins
 from listing_vibes.market.attribute_types.place import place_ids
-from listing_vibes.market.market import Attribute
 
 ATTRIBUTES = [
     Attribute("city", "category", "City"),

@@ -20,8 +20,9 @@ from listing_vibes.features.tokens.tabular import (
     piece_keys,
 )
 from listing_vibes.features.tokens.wordpiece import fair_cut, fit_pieces, tokenise_pieces, word_vectors
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.log import EventLog
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 
 ATTRIBUTES = [
     Attribute("title", "text", "Title"),

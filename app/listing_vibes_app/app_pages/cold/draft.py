@@ -7,14 +7,15 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.cache import cached_per_object
-from listing_vibes.errors import sentence_of
+from listing_vibes.errors import printable, sentence_of
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import data_address, originals, preview
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.server.params import bind, hold, read_number, report_unused, set_params
 from listing_vibes_app.server.runs import OpenRun
-from listing_vibes_app.view.formats import FIELD, count, plain, printable, shorten
+from listing_vibes_app.view.formats import FIELD, count, plain, shorten
 
 MAIN = 4  # fields outside of the expander
 OPTIONS = 200  # most common values of a category or set, as options

@@ -10,7 +10,7 @@ import streamlit as st
 
 from listing_vibes.insight.launch.drafts import Draft, LaunchCall, comparable
 from listing_vibes.insight.launch.launch import Crowd, Launch, launch
-from listing_vibes.market.market import Attribute
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import Newcomer, Newcomers
 from listing_vibes_app.app_pages.cold.draft import cells_of, change_cells, is_whole, start_row

@@ -49,7 +49,7 @@ except Exception as error:
 class Job:
     """A running or ended drawing."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
     log: IO[bytes]
     started: float = field(default_factory=time.monotonic)
     progress: Counted | None = None  # the last update

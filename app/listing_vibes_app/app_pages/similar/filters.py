@@ -11,7 +11,7 @@ import streamlit as st
 from listing_vibes.cache import cached_per_object
 from listing_vibes.insight.selection.filters import NAMES, Filters, choices, has_dates, has_place, values
 from listing_vibes.market.amounts import price
-from listing_vibes.market.market import Attribute
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes_app.server.params import hold, quoted, report_unused, set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view import formats

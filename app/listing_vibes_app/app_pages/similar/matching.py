@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from listing_vibes.market.market import Attribute
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView
 

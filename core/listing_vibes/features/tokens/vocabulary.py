@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
-from listing_vibes.market.market import Attribute
+from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 
 MIN_COUNT = 2  # minimum number of listings with a value
 BINS = 24  # quantile bins of a number

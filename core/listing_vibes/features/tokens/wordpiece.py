@@ -15,8 +15,7 @@ from listing_vibes.errors import needs
 from listing_vibes.features.texts.encoder import minilm_folder
 from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, piece_keys
 from listing_vibes.features.tokens.vocabulary import Vocabulary, duration_edges
-from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
-from listing_vibes.market.market import Attribute
+from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 
 UNKNOWN = "[UNK]"
 #: The most word tokens of a listing, and tokens of an attribute.

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import type_of
+from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import decoding_problem
 from listing_vibes.market.thumbnails import originals
 from listing_vibes.run.newcomers import parse_cell

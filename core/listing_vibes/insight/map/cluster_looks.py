@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.features.photos.looks import Looks
-from listing_vibes.insight.map.cluster_names import Coded, coded_attributes
+from listing_vibes.insight.map.cluster_names import coded_attributes
 from listing_vibes.insight.map.tones import coded_tones
+from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 

@@ -11,7 +11,8 @@ import pandas as pd
 
 from listing_vibes.errors import printable
 from listing_vibes.market.amounts import display_unit, number, years_of
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.attribute_types import Attribute
+from listing_vibes.market.market import Market
 from listing_vibes.words import cut
 
 UNKNOWN = 255  # code of a missing value

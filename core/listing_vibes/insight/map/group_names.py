@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def save_name(run: Run, space: str, members: Sequence[str] | np.ndarray, name: s
         raise VibesError(f"Cannot write {run_cache(run.path) / FILE}: {error.strerror}.") from error
 
 
-def _load(run: Run) -> list[dict]:
+def _load(run: Run) -> list[dict[str, Any]]:
     """Return the stored names; none if the file is missing or damaged."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         stored = json.loads(run_cache_file(run.path, FILE).read_text(encoding="utf-8"))

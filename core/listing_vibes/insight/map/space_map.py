@@ -13,13 +13,14 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks
 from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.cluster_looks import coded_map
-from listing_vibes.insight.map.cluster_names import Coded, Portrait, coded_at, most_typical, portraits
+from listing_vibes.insight.map.cluster_names import Portrait, coded_at, most_typical, portraits
 from listing_vibes.insight.map.group_names import given_names, save_name
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map
 from listing_vibes.insight.search.photo_search import PhotoSearch
+from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import read_condition
 from listing_vibes.run.run import Run

@@ -16,8 +16,9 @@ from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.selection.params import Unused, escaped, split_names
 from listing_vibes.market.amounts import price
+from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.market import Market
 from listing_vibes.run.conditions import Groups, holding, read_condition
 from listing_vibes.run.rules import Rules
 

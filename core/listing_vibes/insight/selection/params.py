@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Mapping
 from urllib.parse import quote, unquote
 
-from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.attribute_types import Attribute
+from listing_vibes.market.market import Market
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.fits import NOTHING, load_fits
 from listing_vibes.run.folder import RunFolder

@@ -30,7 +30,8 @@ from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.conditions import resolve_rules
 from listing_vibes.run.fits import serving_fit
-from listing_vibes.run.recommender import Lists, Recommender
+from listing_vibes.run.ranking import Lists
+from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend

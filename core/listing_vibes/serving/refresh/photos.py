@@ -20,8 +20,8 @@ from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import PhotoFolders, PhotoProblem, locate, path_of, read, with_paths
-from listing_vibes.market.tables import as_ids, require
-from listing_vibes.market.values import to_numbers
+from listing_vibes.market.tables import require
+from listing_vibes.market.values import as_ids, to_numbers
 from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame
 from listing_vibes.words import count
