@@ -1,6 +1,7 @@
 """The blend: its sum of features, and weights between those of other markets and those of the market."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from listing_vibes.model.settings import BlendWeights
 from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.baselines.itemknn import ItemKNN
 from listing_vibes.scoring.baselines.popularity import Popularity
-from listing_vibes.scoring.blend import Age, Blend, Recent, fit_blend, moments_of, prior_of
+from listing_vibes.scoring.blend import Blend, fit_blend, log_age, log_events, moments_of, prior_of
 from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbors import VectorNeighbors
 from listing_vibes.scoring.recency import RecentEvents
@@ -54,7 +55,9 @@ def test_scores_are_the_weighted_sum_of_features_with_the_mean_for_a_missing_sco
         weights={"model": 0.5, "ids": 2.0, "recent": 0.7},
         scales={"model": 0.1, "ids": 4.0, "recent": 1.0},
     )
-    scores = Blend(weights, {"model": model, "ids": ids}, {"recent": Recent(recent)}).score(batch)
+    scores = Blend(weights, {"model": model, "ids": ids}, {"recent": partial(log_events, recent)}).score(
+        batch
+    )
     known = ids.score(batch)
     known[:, cold] = known[:, ~cold].mean(axis=1, keepdims=True)
     expected = 5 * model.score(batch) + 0.5 * known + 0.7 * np.log1p(recent.counts(batch.at))
@@ -63,8 +66,8 @@ def test_scores_are_the_weighted_sum_of_features_with_the_mean_for_a_missing_sco
 
 
 def test_age_is_that_at_the_moment_and_the_mean_for_an_unknown_date():
-    age = Age(np.array([0, 10 * DAY, 40 * DAY, np.iinfo(np.int64).min]))
-    found = age.values(np.array([20 * DAY]))
+    since = np.array([0, 10 * DAY, 40 * DAY, np.iinfo(np.int64).min])
+    found = log_age(since, np.array([20 * DAY]))
     assert found[0, :3] == pytest.approx(np.log1p([20, 10, 0])) and found[0, 3] == pytest.approx(
         found[0, :3].mean()
     )

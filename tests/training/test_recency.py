@@ -1,5 +1,7 @@
 """`recency_days`: what is recent joins the loss, so that the model learns what recency does not tell."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import model_scorer
-from listing_vibes.scoring.blend import Blend, Recent
+from listing_vibes.scoring.blend import Blend, log_events
 from listing_vibes.scoring.ranking import batches, pessimistic_ranks
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.tuning import recall
@@ -43,7 +45,9 @@ def test_validation_measures_the_model_with_recency_and_lists_have_the_fitted_bl
     split = make_split(log, catalogue)
     weights = {"model": 1.0, "recent": settings.training.temperature}
     loss = BlendWeights(weights=weights, scales=dict.fromkeys(weights, 1.0))
-    with_recency = Blend(loss, {"model": model_scorer(run)}, {"recent": Recent(RecentEvents.over_days(log))})
+    with_recency = Blend(
+        loss, {"model": model_scorer(run)}, {"recent": partial(log_events, RecentEvents.over_days(log))}
+    )
     found = [recall(scorer, log, split.valid, catalogue) for scorer in (with_recency, model_scorer(run))]
     assert found[0] == pytest.approx(progress.best, abs=0.001)
     assert abs(found[1] - progress.best) > 0.005

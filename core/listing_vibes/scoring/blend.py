@@ -8,11 +8,10 @@ the prior decides, with many the market. No library fits it with sampled candida
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -23,8 +22,6 @@ from listing_vibes.scoring.ranking import Scorer, batches, checked_scores
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.scoring.tuning import validation_sample
 
-#: The features that depend on the query alone, by name; their scorers are in the same order.
-PERSONAL = ("model", "attributes", "photos", "text", "ids")
 #: Candidates per validation query, and queries per batch.
 CANDIDATES, BATCH = 512, 128
 #: The precision of the prior of a market that is fitted without other markets.
@@ -33,37 +30,27 @@ WEAK = 1.0
 LEAST = 0.1
 
 
-class Moment(Protocol):
-    """A feature of all listings at a moment, the same for all users."""
-
-    def values(self, at: np.ndarray) -> np.ndarray:
-        """Return values (B, L) float32 at the moments `at` (B,)."""
+#: A feature of all listings that is the same for all users: moments (B,) to values (B, L) float32.
+Moment = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
-class Recent:
-    """The feature log(1 + events), recent ones or all."""
-
-    counted: RecentEvents
-
-    def values(self, at: np.ndarray) -> np.ndarray:
-        """See `Moment`."""
-        return log_counts(self.counted.counts(at))
+def log_events(counted: RecentEvents, at: np.ndarray) -> np.ndarray:
+    """Return log(1 + events), recent ones or all, (B, L) float32 at the moments `at` (B,)."""
+    return log_counts(counted.counts(at))
 
 
-@dataclass(frozen=True, eq=False)
-class Age:
-    """The feature log(1 + days since publication), the mean of the others for a listing without a date."""
+def log_age(since: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return log(1 + days since publication), (B, L) float32; for a listing without a date the mean of the others.
 
-    since: np.ndarray  # (L,) int64 nanoseconds; the smallest integer if unknown
-
-    def values(self, at: np.ndarray) -> np.ndarray:
-        """See `Moment`."""
-        known = self.since > np.iinfo(np.int64).min
-        days = np.maximum(at[:, None] - np.where(known, self.since, 0), 0) / DAY
-        result = np.log1p(days).astype(np.float32)  # (B, L)
-        result[:, ~known] = result[:, known].mean(axis=1, keepdims=True) if known.any() else 0
-        return result
+    Args:
+        since: (L,) int64 nanoseconds; the smallest integer if unknown.
+        at: (B,) moments.
+    """
+    known = since > np.iinfo(np.int64).min
+    days = np.maximum(at[:, None] - np.where(known, since, 0), 0) / DAY
+    result = np.log1p(days).astype(np.float32)  # (B, L)
+    result[:, ~known] = result[:, known].mean(axis=1, keepdims=True) if known.any() else 0
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +87,7 @@ class Blend:
         """Return the part of scores (B, L) float32 that is the same for all users at the moments `at` (B,)."""
         total: np.ndarray | np.float32 = np.float32(0)
         for name, moment in self.moments.items():
-            total = total + moment.values(at) * self.weights.factor(name)
+            total = total + moment(at) * self.weights.factor(name)
         return total
 
     @property
@@ -126,14 +113,14 @@ def moments_of(log: EventLog, train: np.ndarray, catalogue: Catalogue) -> dict[s
         train: (N,) bool, the events that count without timestamps.
     """
     if log.timed:
-        moments: dict[str, Moment] = {"recent": Recent(RecentEvents.over_days(log))}
+        moments: dict[str, Moment] = {"recent": partial(log_events, RecentEvents.over_days(log))}
         dated = np.unique(catalogue.since)
-        return moments | ({"age": Age(catalogue.since)} if len(dated) > 1 else {})
+        return moments | ({"age": partial(log_age, catalogue.since)} if len(dated) > 1 else {})
     counted = {
         "recent": RecentEvents.over_events(log, train),
         "popularity": RecentEvents.over_events(log, train, len(log)),
     }
-    return {name: Recent(item) for name, item in counted.items()}
+    return {name: partial(log_events, item) for name, item in counted.items()}
 
 
 def fit_blend(
@@ -164,22 +151,9 @@ def fit_blend(
     size = max(float(scale[0]), LEAST)
     weights, errors = _fit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0)
     alone, _ = _fit(features, valid, share, np.zeros(len(names)), np.full(len(names), WEAK))
-    stored = [
-        dict(zip(names, map(float, np.round(part, 6)), strict=True))
-        for part in (weights, scales, errors, alone)
-    ]
-    return Blend(
-        BlendWeights(
-            name=name,
-            weights=stored[0],
-            scales=stored[1],
-            errors=stored[2],
-            alone=stored[3],
-            queries=len(share),
-        ),
-        scorers,
-        moments,
-    )
+    parts = {"weights": weights, "scales": scales, "errors": errors, "alone": alone}
+    stored = {key: dict(zip(names, np.round(part, 6).tolist(), strict=True)) for key, part in parts.items()}
+    return Blend(BlendWeights(name=name, queries=len(share), **stored), scorers, moments)
 
 
 @cache
@@ -227,7 +201,7 @@ def _candidates(
         valid[rows] = np.column_stack([targets, allowed[line[:, None], order]])
         for index, (name, part) in enumerate((scorers | moments).items()):  # type: ignore[operator]
             is_moment = name in moments
-            values = part.values(batch.at) if is_moment else filled(checked_scores(part, batch, log.listings))
+            values = part(batch.at) if is_moment else filled(checked_scores(part, batch, log.listings))
             features[rows, :, index] = np.take_along_axis(values, columns, axis=1)
             spread[rows, index] = values.std(axis=1)
     scales = spread.mean(axis=0) if len(queries) else np.ones(size)
