@@ -30,27 +30,6 @@ def map_of_photos(page: Page, url: str) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
-def dial_by_cards(page: Page, url: str) -> Image.Image:
-    """A dial that is being made of the cards of a list."""
-    page.goto(f"{url}/similar?listing={LISTING}&k={CARDS}")
-    wait_until_quiet(page)
-    page.get_by_role("button", name="Advanced").click()
-    page.get_by_role("button", name="Vibe dial").click()
-    page.get_by_label("What to call it").fill("lighter")
-    page.get_by_label("What to call it").press("Enter")
-    cards = page.get_by_role("list", name=f"{CARDS} neighbours", exact=False)
-    for place, side in ((0, "More"), (2, "More"), (3, "Less")):
-        cards.get_by_role("button", name=f"{side} like").nth(place).click()
-    wait_until_quiet(page)
-    expect(cards.locator(".photo img.ready")).to_have_count(CARDS)
-    page.mouse.move(WIDTH - 1, 0)
-    page.wait_for_timeout(1500)
-    top = cards.bounding_box()["y"] - 80
-    box = cards.bounding_box()
-    whole = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    return whole.crop((0, int(top) - 10, WIDTH, min(whole.height, int(box["y"] + box["height"]) + 15)))
-
-
 def presenting(page: Page, url: str) -> Image.Image:
     """A pinned view with its note, as it is presented."""
     page.set_viewport_size({"width": WIDTH, "height": SCREEN})
@@ -67,20 +46,9 @@ def presenting(page: Page, url: str) -> Image.Image:
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
-def on_paper(page: Page, url: str) -> Image.Image:
-    """A draft of a listing with its audience and what would change it."""
-    page.goto(f"{url}/cold?view=new&like={LISTING}")
-    wait_until_quiet(page)
-    page.mouse.move(WIDTH - 1, 0)
-    page.wait_for_timeout(3000)
-    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-
-
 PICTURES: dict[str, Callable[[Page, str], Image.Image]] = {
     "map-of-photos.webp": map_of_photos,
-    "dial-by-cards.webp": dial_by_cards,
     "presenting.webp": presenting,
-    "on-paper.webp": on_paper,
 }
 
 
