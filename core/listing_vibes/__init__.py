@@ -5,6 +5,7 @@
 Each name is imported on first use, so that a light command loads neither pandas nor torch.
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from listing_vibes.errors import VibesError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from listing_vibes.serving.experiment.verdict import experiment
     from listing_vibes.serving.monitor.monitor import monitor
     from listing_vibes.training.api import train
+
+# By default torch's threads spin while they wait, which halves the speed on a machine with other load; torch reads it when loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = [
     "Market",

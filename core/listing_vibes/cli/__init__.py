@@ -41,8 +41,6 @@ def main() -> None:
     if debug:
         os.environ[DEBUG] = "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
-    # By default torch's threads spin while they wait, which halves the speed on a machine with other load.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # The start creates half a million permanent objects; collecting garbage among them took a tenth of the time.
     gc.set_threshold(30_000, 20)
     # Otherwise pydantic searches every installed package for plugins, which takes a twentieth of the start.
