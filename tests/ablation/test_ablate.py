@@ -98,7 +98,7 @@ def test_it_writes_the_table_the_ranks_and_the_figure(done, small_market):
 
 def test_its_ranks_are_those_of_evaluate(done, small_market):
     out, found, _ = done
-    assert "x log(1 + events in the last" in found.notes["served"]
+    assert "x recent" in found.notes["served"]
     run = Run.open(folder_of(out, "full", 3) / "run", small_market)
     assert run.manifest.settings.seed == 3
     assert run.manifest.settings.blend is not None  # left to the market, as `vibes train` leaves it

@@ -65,7 +65,7 @@ def cases(run: Run) -> dict[str, Case]:
     return {
         "none": Case(as_usual=tuple(KINDS)),
         "`--blend recency`": Case({}, {"with": "recency"}, blend="recency", not_for=NO_ADDITION),
-        "`--blend nothing`": Case({}, {"with": "nothing"}, blend="nothing", not_for=NO_ADDITION, as_usual=("recommend",)),
+        "`--blend nothing`": Case({}, {"with": "nothing"}, blend="nothing", not_for=NO_ADDITION),
         "`--at`, live then": Case({"live_only": True}, {"live": "1", "day": day}, at=day, no_page=NO_MOMENT),
         "`live_only: true`": Case({"live_only": True}, {"live": "1"}, as_usual=("recommend",)),
         "`live_only: false`": Case({"live_only": False}, {"live": "0"}, as_usual=("similar",)),

@@ -1,7 +1,6 @@
 """The scripts of components on an empty page: what changed is drawn and nothing else, in the order in which it was sent."""
 
 import pytest
-from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
 from listing_vibes.widgets.scripts import GALLERY, WEB, read_files
@@ -102,31 +101,3 @@ def test_what_is_older_than_what_is_shown_is_skipped(blank):
 
 
 #: The days alone: `drawn` brings what a page that is drawn says, `sent` is what the page heard.
-DAYS = f"""async (code) => {{
-  {IMPORT}
-  document.body.innerHTML = '<div id="host"><div class="time"></div><p class="status"></p></div>'
-  const {{ buildDays, loadDays }} = await load(code + "export {{ buildDays, loadDays, draw }}; function draw() {{}}")
-  const host = document.getElementById("host")
-  const days = (at) => ({{ address: "/days/{{day}}", first: 19000, count: 30, at }})
-  const map = {{ host, n: 2, status: host.querySelector(".status"), data: {{ days: days(null) }} }}
-  map.source = {{ bytes: async () => new Uint8Array([128, 0]).buffer }}
-  window.sent = []
-  map.send = (_, day) => window.sent.push(day)
-  buildDays(map)
-  window.drawn = (at) => loadDays(map, (map.data = {{ days: days(at) }}))
-  await window.drawn(null)
-}}"""
-
-
-def test_a_click_is_not_lost_to_the_page_that_is_drawn_for_the_day_before(blank):
-    blank.evaluate(DAYS, read_files("js", [WEB / "shared", WEB / "map_days"]))
-    slider, date = blank.get_by_role("slider", name="Day"), blank.locator(".date")
-    slider.fill("5")
-    blank.wait_for_function("() => window.sent.length === 1")
-    blank.get_by_role("button", name="All days").click()
-    blank.evaluate("() => window.drawn(5)")  # the page of that day comes only now
-    expect(date).to_have_text("All days")
-    blank.wait_for_function("() => window.sent.length === 2")
-    assert blank.evaluate("window.sent") == [5, -1]
-    blank.evaluate("() => window.drawn(7)")  # a link to another day leads there
-    expect(date).not_to_have_text("All days")

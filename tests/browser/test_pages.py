@@ -98,7 +98,7 @@ def test_a_chart_has_exact_values_a_png_and_the_colors_of_the_theme(page, explor
         chart.locator(".modebar-btn").click()
     assert download.value.suggested_filename == "recall-by-method.png"
     assert download.value.path().read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    page.goto("/compare")
+    page.goto("/compare?part=ablation")
     for theme in ("light", "dark"):
         turn(page, theme)
         page.reload()

@@ -52,6 +52,6 @@ def test_from_the_table_to_a_recommendation_and_back(page, explorer, fitted):
     page.get_by_role("button", name="Advanced").click()
     page.get_by_role("radio", name="Neighbors and recency").click()
     page.wait_for_url("**/users?user=u0&at=7&k=12&with=neighbors%2Brecency")
-    assert_listings(shown, run.recommend("u0", 12, moment, blend=FITS[2].added)["listing_id"].tolist())
+    assert_listings(shown, run.recommend("u0", 12, moment, blend=FITS[2].parts)["listing_id"].tolist())
     expect(shown.get_by_text("Score").first).to_be_visible()
     assert_whole(page)

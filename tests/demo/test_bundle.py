@@ -107,7 +107,7 @@ def test_smaller_runs_lie_beside_it_so_that_runs_can_be_compared(demo):
         asked, ignore_index=True
     )
     for one in others:
-        assert size(one.path) <= 5 and one.spaces == ["model"]
+        assert size(one.path) <= 6 and set(one.spaces) == {"model", "attributes"}
         assert not one.market_changed and one.listing_ids == demo.listing_ids
         assert load_prepared(one.path, demo.market.fingerprint) is not None  # opening encodes no text
         told = (one.path / "run.toml").read_text(encoding="utf-8")

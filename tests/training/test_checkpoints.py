@@ -1,7 +1,6 @@
 """A training that a signal ends loses no step, and one that is killed loses a minute at most."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -82,18 +81,18 @@ def test_a_signal_waits_for_the_step_and_a_second_one_does_not(number):
     checkpoints = Checkpoints(100, lambda: written.append(1), told.append)
     with pytest.raises(ends), checkpoints.handle_signals():
         checkpoints.after_step(1)
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         time.sleep(0.01)  # the step goes on
         assert not written
         checkpoints.after_step(2)
     assert written == [1] and "step 2" in told[0].text
     checkpoints = Checkpoints(100, lambda: written.append(1), told.append)
     with pytest.raises(ends), checkpoints.handle_signals():
-        os.kill(os.getpid(), number)
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
+        signal.raise_signal(number)
         time.sleep(1)
         pytest.fail("the second signal ends it")
     with pytest.raises(ends), checkpoints.handle_signals():
-        os.kill(os.getpid(), number)  # after the last step
+        signal.raise_signal(number)  # after the last step
     assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)] == before
     assert len(written) == 1

@@ -91,12 +91,15 @@ _BEATS = TypeAdapter(tuple[str, list[Beat]])  # the digest of what they were com
 
 
 def five_beats(run: Run) -> list[Beat]:
-    """Return the beats of a run.
+    """Return the beats of a run; without those that cannot be computed, such as lists of a model where torch is not installed.
 
     >>> [beat.key for beat in five_beats(run)][:3]
     ['similar', 'visitor', 'newcomer']
     """
-    return list(iterate_beats(run))
+    beats = []
+    with suppress(VibesError):  # raised after the last beat
+        beats.extend(iterate_beats(run))
+    return beats
 
 
 def iterate_beats(run: Run) -> Iterator[Beat]:
