@@ -71,7 +71,7 @@ def test_the_demo_starts_by_its_command_and_asks_no_network(chromium):
         expect(page.get_by_text("are in both lists")).to_be_visible()
         expect(page.get_by_role("heading", name="Without photos")).to_be_visible()
         page.get_by_text("Where they differ").click()
-        expect(page.get_by_text("that both answered")).to_be_visible()
+        expect(page.get_by_text("ranked the next listing higher on")).to_be_visible()
         assert page.locator("[data-testid=stException]").count() == 0 and errors == []
     finally:
         page.close()
