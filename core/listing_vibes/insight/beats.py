@@ -96,7 +96,7 @@ def five_beats(run: Run) -> list[Beat]:
     >>> [beat.key for beat in five_beats(run)][:3]
     ['similar', 'visitor', 'newcomer']
     """
-    beats = []
+    beats: list[Beat] = []
     with suppress(VibesError):  # raised after the last beat
         beats.extend(iterate_beats(run))
     return beats
