@@ -42,8 +42,8 @@ def test_a_run_with_a_setting_of_another_version_is_refused_in_one_sentence(trai
     changed(tmp_path / "run", lambda content: content["resolved"]["training"].update(token_dropout=0.1))
     with pytest.raises(VibesError, match=r"run\.toml: .*token_dropout[^\n]*\.$"):
         Run.open(tmp_path / "run")
-    changed(tmp_path / "run", lambda content: content.update(format=1))
-    with pytest.raises(VibesError, match="format 1, this version reads format 2; train the run again"):
+    changed(tmp_path / "run", lambda content: content.update(format=2))
+    with pytest.raises(VibesError, match="format 2, this version reads format 3; train the run again"):
         Run.open(tmp_path / "run")
 
 

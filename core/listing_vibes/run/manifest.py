@@ -14,7 +14,7 @@ from listing_vibes.market.io import find_table
 from listing_vibes.model.settings import Forbidding, Resolved, merged
 
 #: Incremented when older run folders can no longer be read.
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 
 
 class FileFacts(Forbidding):
