@@ -10,6 +10,14 @@ def headlines(editor):
     return editor.get_by_label("Headline").evaluate_all("fields => fields.map((field) => field.value)")
 
 
+#: Whether the slides have the focus, also within the shadow of a component.
+FOCUSED = """() => {
+  let at = document.activeElement
+  while (at?.shadowRoot) at = at.shadowRoot.activeElement
+  return at?.title === "Slides"
+}"""
+
+
 @WIDE_AND_PHONE
 def test_pinned_views_become_a_deck_that_is_presented_saved_and_opened(page, tmp_path):
     page.goto("/similar?listing=l05&k=6")
@@ -45,7 +53,7 @@ def test_pinned_views_become_a_deck_that_is_presented_saved_and_opened(page, tmp
     alike = slides.get_by_role("heading", name="Alike", exact=True)
     expect(alike).to_be_attached()
     expect(alike).not_to_be_in_viewport()
-    page.wait_for_function("document.activeElement?.title === 'Slides'")
+    page.wait_for_function(FOCUSED)
     page.keyboard.press("ArrowRight")
     expect(alike).to_be_in_viewport()
     expect(slides.get_by_text("Look at <these>")).to_be_in_viewport()
