@@ -74,7 +74,16 @@ def test_a_checkpoint_is_due_by_steps_and_by_time(monkeypatch, every, cost, expe
     assert written == expected
 
 
+@pytest.fixture
+def interruptible():
+    """A process that SIGINT ends, also where the tests run in the background, where shells ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_waits_for_the_step_and_a_second_one_does_not(number):
     before = [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)]
     ends, written, told = (SystemExit, KeyboardInterrupt)[number == signal.SIGINT], [], []
