@@ -60,7 +60,7 @@ def test_scores_are_the_weighted_sum_of_features_with_the_mean_for_a_missing_sco
     )
     known = ids.score(batch)
     known[:, cold] = known[:, ~cold].mean(axis=1, keepdims=True)
-    expected = 5 * model.score(batch) + 0.5 * known + 0.7 * np.log1p(recent.counts(batch.at))
+    expected = model.score(batch) + (0.5 * known + 0.7 * np.log1p(recent.counts(batch.at))) / 5
     np.testing.assert_allclose(scores[:, 4:], expected[:, 4:], rtol=1e-4, atol=1e-4)
     assert (scores[:, :4] == -np.inf).all()
 
@@ -164,3 +164,10 @@ def test_the_table_has_each_blend_with_its_weights(setting):
     assert [row.weights.parts for row in blends_of(model, first[:1], {}, log, split, catalogue)] == [
         "recency"
     ]
+
+
+def test_scores_are_in_the_unit_of_the_first_feature_which_rules_compare_with_cosines():
+    weights = BlendWeights(weights={"model": 2.0, "recent": 1.0}, scales={"model": 0.1, "recent": 0.5})
+    assert weights.factor("model") == 1 and weights.factor("recent") == pytest.approx(0.1)
+    against = BlendWeights(weights={"model": -2.0, "recent": 1.0}, scales={"model": 0.1, "recent": 0.5})
+    assert against.factor("model") == -20  # never divided by a weight that is not positive

@@ -183,8 +183,14 @@ class BlendWeights(Forbidding):
     id_settings: dict[str, float] = Field(default_factory=dict, description="its settings")
 
     def factor(self, feature: str) -> np.float32:
-        """Return the factor of a feature's values."""
-        return np.float32(self.weights[feature] / self.scales[feature])
+        """Return the factor of a feature's values.
+
+        Scores are in the unit of the first feature, the model's cosines, if its weight is positive: rules such as diversity and
+        boosts compare scores with cosines.
+        """
+        first, weight = next(iter(self.weights.items()))
+        unit = weight / self.scales[first] if weight > 0 else 1.0
+        return np.float32(self.weights[feature] / self.scales[feature] / unit)
 
     @property
     def parts(self) -> str:

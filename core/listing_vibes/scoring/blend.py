@@ -55,7 +55,7 @@ def log_age(since: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Blend:
-    """A scorer: the sum of weight x feature / scale.
+    """A scorer: the sum of weight x feature / scale, in the unit of the first feature.
 
     A listing without a score in a feature (no photo, or cold for an id model) gets the feature's mean of the query, except in the
     first feature, whose `-inf` stays: that listing cannot be recommended.
