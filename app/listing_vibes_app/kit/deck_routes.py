@@ -14,7 +14,7 @@ from listing_vibes.report.deck import deck_html, parse_slides
 from listing_vibes.run.run import Run
 from listing_vibes.serving.service.access import JSON, is_json
 from listing_vibes_app.kit.map_points import load_maps
-from listing_vibes_app.server.boundary import catch_errors, describe_error, text_response
+from listing_vibes_app.server.boundary import catch_errors, describe_error, read_body, text_response
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import open_run, run_paths, search_index
 
@@ -45,11 +45,9 @@ async def serve_deck(request: Request) -> Response:
     """Respond with the deck of the slides in the request's JSON, which only the browser stores; for none, with the run's ready deck."""
     if not is_json(request.headers.get("content-type", "")):
         return text_response(f"Send the slides as {JSON}.", 415)
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > LARGEST:
-            return text_response("These are too many slides, or too long notes; remove some.", 413)
+    content = await read_body(request, LARGEST)
+    if content is None:
+        return text_response("These are too many slides, or too long notes; remove some.", 413)
     return await run_in_threadpool(_deck, request.path_params["run"], content)
 
 

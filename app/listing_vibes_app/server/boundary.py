@@ -60,3 +60,13 @@ def catch_errors(serve: Callable[[Request], Response]) -> Callable[[Request], Re
             return text_response(describe_error(error), 404 if isinstance(error, VibesError) else 500)
 
     return answer
+
+
+async def read_body(request: Request, most: int) -> bytes | None:
+    """Return the body of a request; None if it has more than `most` bytes, of which no more are read."""
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > most:
+            return None
+    return content

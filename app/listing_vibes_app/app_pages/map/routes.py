@@ -30,7 +30,7 @@ from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.kit.gallery import listing_card
 from listing_vibes_app.kit.map_points import colors, drawn_map
-from listing_vibes_app.server.boundary import catch_errors, describe_error, text_response
+from listing_vibes_app.server.boundary import catch_errors, describe_error, read_body, text_response
 from listing_vibes_app.server.pages import NUMBER
 from listing_vibes_app.server.photos import SMALL, base_path
 from listing_vibes_app.server.routes import UNREADABLE, picture_response
@@ -201,11 +201,9 @@ async def serve_name(request: Request) -> Response:
     """Name a group of the map: JSON with `group` (its number) and `name`; an empty name removes it."""
     if not is_json(request.headers.get("content-type", "")):
         return text_response(f"Send the name as {JSON}.", 415)
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > LARGEST:
-            return text_response("The name is too long.", 413)
+    content = await read_body(request, LARGEST)
+    if content is None:
+        return text_response("The name is too long.", 413)
     return await run_in_threadpool(_name, request, content)
 
 
