@@ -45,7 +45,7 @@ def size(folder: Path) -> float:
 
 def test_it_is_as_large_as_it_says_and_no_larger_than_it_may_be(demo):
     market = demo.market
-    assert market.defects == [] and not demo.market_changed
+    assert market.issues == [] and not demo.market_changed
     assert len(market.listings) >= 1000 and len(market.photos) >= 3000
     assert market.events["user_id"].nunique() >= 8000
     span = market.events["timestamp"].max() - market.events["timestamp"].min()

@@ -59,10 +59,10 @@ def test_homes_are_within_their_bounds_and_every_vibe_is_there(whole):
 
 
 @pytest.mark.slow
-def test_the_market_opens_without_a_defect_and_says_what_it_is(small):
+def test_the_market_opens_without_an_issue_and_says_what_it_is(small):
     _, path = small
     market = Market.open(path / "market")
-    assert market.defects == []
+    assert market.issues == []
     assert "simulated" in market.name.lower() and "do not exist" in market.config.note
     assert market.actions == list(ACTIONS)
     kinds = {attribute.name: attribute.kind for attribute in market.attributes}

@@ -1,4 +1,4 @@
-"""The reference's market opens without a defect, and the card of the bundled model says what its run holds."""
+"""The reference's market opens without an issue, and the card of the bundled model says what its run holds."""
 
 import re
 import tomllib
@@ -23,7 +23,7 @@ def test_the_market_of_the_reference_is_read_as_it_says(tmp_path):
         (table,) = blocks(FORMAT, f"csv {name}.csv")
         (tmp_path / f"{name}.csv").write_text(table, encoding="utf-8")
     market = Market.open(tmp_path)
-    assert not market.defects
+    assert not market.issues
     kinds = {one.name: one.kind for one in market.attributes}
     assert kinds == {
         "title": "text", "description": "text", "brand": "category", "type": "category", "price": "number",

@@ -15,7 +15,7 @@ from listing_vibes.market.market import Market
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A market with every kind of column, missing cells, defects and an excluded column."""
+    """A market with every kind of column, missing cells, issues and an excluded column."""
     monkeypatch.setattr(cached_listings, "FEWEST", 3)
     homes = pd.DataFrame(
         {
@@ -43,16 +43,16 @@ def reads(monkeypatch):
 
 def assert_same(first: Market, second: Market) -> None:
     pd.testing.assert_frame_equal(first.listings, second.listings)
-    assert first.attributes == second.attributes and first.defects == second.defects
-    for defect, other in zip(first.defects, second.defects, strict=True):
-        assert (defect.rows is None) == (other.rows is None) and (
-            defect.rows is None or (defect.rows == other.rows).all()
+    assert first.attributes == second.attributes and first.issues == second.issues
+    for issue, other in zip(first.issues, second.issues, strict=True):
+        assert (issue.rows is None) == (other.rows is None) and (
+            issue.rows is None or (issue.rows == other.rows).all()
         )
 
 
 def test_cached_listings_are_those_that_were_read_and_sets_are_built_on_demand(folder, reads):
     first, again = Market.open(folder), Market.open(folder)
-    assert len(reads) == 1 and (folder / ".cache" / FILE).is_file() and len(first.defects) >= 3
+    assert len(reads) == 1 and (folder / ".cache" / FILE).is_file() and len(first.issues) >= 3
     assert "listings" in vars(first) and "listings" not in vars(again)
     assert set(again.plain) == set(first.listings) - {"amenities", "tags"}
     assert again.listing_row == {"a": 0, "b": 1, "c": 2, "d": 3} and "4 listings" in repr(again)

@@ -45,7 +45,7 @@ def both(request, tiny_market, tmp_path) -> tuple[Path, Path]:
 
 def test_a_mapped_market_is_read_imported_and_forgets_a_user(both, tmp_path):
     plain, other = (Market.open(path) for path in both)
-    assert not other.defects and other.attributes == plain.attributes
+    assert not other.issues and other.attributes == plain.attributes
     assert other.listings[["listing_id", "price"]].equals(plain.listings[["listing_id", "price"]])
     assert other.photos["path"].tolist() == plain.photos["path"].tolist()
     assert other.events["user_id"].tolist() == plain.events["user_id"].tolist()
@@ -96,7 +96,7 @@ def test_issues_name_the_columns_of_the_file_and_the_usual_names_need_no_mapping
     (tmp_path / "market.toml").write_text(
         "[columns.listings]\nlisting_id = 'ID'\nlatitude = 'Breite'\n[columns.events]\nlisting_id = 'ID'\nuser_id = 'wer'\n"
     )
-    issues = {(issue.column, issue.file_column) for issue in Market.open(tmp_path).defects}
+    issues = {(issue.column, issue.file_column) for issue in Market.open(tmp_path).issues}
     assert issues == {("latitude", "Breite"), ("listing_id", "ID")}
     assert "listings.csv, column Breite, row 1" in vibes("check", tmp_path).stdout
     (tmp_path / "listings.csv").write_text("listing_id,latitude,longitude\na,48,8\n")

@@ -34,7 +34,7 @@ def test_frames_and_their_folder_are_one_market(tiny_market, tmp_path, timed):
     folder, copied = tiny_market(timed=timed, lifetimes=True), tmp_path / "copy"
     tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
     market = Market.from_frames(**tables, photo_root=folder, path=copied, config=folder / "market.toml")
-    assert market.defects == []
+    assert market.issues == []
     assert_same(market, Market.open(copied))
     assert_same(market, Market.open(folder))
     assert all((copied / path).read_bytes() == (folder / path).read_bytes() for path in market.photos["path"])
@@ -60,7 +60,7 @@ def test_ids_may_be_numbers_or_the_index_and_settings_an_object_or_keys():
     assert repr(market) == "Market 'City': 3 listings, 2 attributes (rooms, rent), 0 photos, 2 events"
     homes = HOMES.assign(rent=["800", "dear", "900"])
     clicks = pd.concat([CLICKS, CLICKS.assign(listing_id=99)])
-    issues = Market.from_frames(homes, clicks, attributes={"rent": "number"}).defects
+    issues = Market.from_frames(homes, clicks, attributes={"rent": "number"}).issues
     assert [(issue.file, issue.column, issue.row, issue.count) for issue in issues] == [
         ("listings frame", "rent", 2, 1), ("events frame", "listing_id", 3, 2),
     ]  # fmt: skip
@@ -131,10 +131,10 @@ def test_photos_are_copied_from_any_folder(tmp_path, monkeypatch, how):
     photos = pd.DataFrame({"listing_id": [11, 12], "path": names})
     market = Market.from_frames(HOMES, photos=photos, photo_root=root)
     assert [(market.path / path).read_bytes() for path in market.photos["path"]] == [b"\0", b"\1"]
-    assert market.defects == []
+    assert market.issues == []
     assert_same(market, Market.open(market.path))
     inside = Market.from_frames(HOMES, photos=photos.assign(path=files), photo_root=tmp_path / "deep" / "b")
-    assert inside.photos["path"].tolist() == ["b.jpg"] and inside.defects[0].column == "path"
+    assert inside.photos["path"].tolist() == ["b.jpg"] and inside.issues[0].column == "path"
 
 
 CELLS = st.one_of(

@@ -117,7 +117,7 @@ def test_an_airbnb_snapshot_becomes_a_market(imported):
     assert (market.config.currency, market.config.title) == ("$", "name")
     assert market.name == "Homes of inside-airbnb (Inside Airbnb)"
     assert len(pd.read_parquet(market.path / "events.parquet")) == 4  # the check counts, nothing is lost
-    assert market.events["user_id"].tolist() == ["u1", "u1", "u2"] and market.defects[-1].value == "99"
+    assert market.events["user_id"].tolist() == ["u1", "u1", "u2"] and market.issues[-1].value == "99"
     assert {
         "number_of_reviews", "review_scores_rating", "availability_365", "estimated_revenue_l365d", "host_is_superhost",
         "calendar_last_scraped", "license", "column_of_2031",
@@ -140,7 +140,7 @@ def test_invalid_prices_and_dates_of_a_snapshot_are_issues_of_the_market(importe
     market = imported(
         "inside-airbnb", **{"listings.csv": AIRBNB.replace("$80.00", "eighty"), "reviews.csv.gz": reviews}
     )
-    values = {(defect.column, defect.row, defect.value) for defect in market.defects}
+    values = {(issue.column, issue.row, issue.value) for issue in market.issues}
     assert {("price", 3, "eighty"), ("timestamp", 3, "last May")} <= values
 
 
@@ -199,7 +199,7 @@ def test_purchases_become_a_market_without_unsold_articles(imported, source, tmp
     assert "colour_group_name" in kinds and not any(name.endswith(("_no", "_id")) for name in kinds)
     assert market.photos["path"].tolist() == ["images/010/0108775015.webp", "images/010/0108775044.jpg"]
     assert (market.path / "images/010/0108775044.jpg").read_bytes() == b"0108775044"
-    assert not (market.path / "images/011").exists() and market.defects == []
+    assert not (market.path / "images/011").exists() and market.issues == []
     assert market.events["user_id"].tolist() == ["anna", "anna", "bert"]  # a day is one moment
     days = pd.to_datetime(["2020-09-16", "2020-09-16", "2020-09-17"], utc=True)
     assert (market.events["timestamp"] == days).all()

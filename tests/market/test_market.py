@@ -22,7 +22,7 @@ def test_a_market_is_read_whole_and_its_types_are_the_same_when_inferred(tiny_ma
     path = tiny_market(listings=40, users=8, events_per_user=5, photos=2)
     market = Market.open(path)
     assert (len(market.listings), len(market.events), len(market.photos)) == (40, 40, 80)
-    assert (market.defects, market.timed, market.name) == ([], True, "Tiny town")
+    assert (market.issues, market.timed, market.name) == ([], True, "Tiny town")
     order = market.events.sort_values(["user_id", "timestamp"], kind="stable")
     assert order.index.equals(market.events.index)
     assert "review_scores_rating" in pd.read_parquet(path / "listings.parquet").columns
@@ -65,7 +65,7 @@ def test_csv_and_parquet_give_the_same_market(tiny_market, suffix):
         text = table.to_csv(index=False).encode()
         (path / f"{name}{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
     market = Market.open(path)
-    assert market.attributes == expected.attributes and market.defects == []
+    assert market.attributes == expected.attributes and market.issues == []
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(market, name), getattr(expected, name))
 
@@ -86,7 +86,7 @@ def test_a_misspelled_exclusion_is_refused_since_the_column_would_reach_the_mode
     with pytest.raises(VibesError, match=f"lists '{name}' as excluded.* not 'review_scores_rating'"):
         Market.open(path)
     (path / "market.toml").write_text(f"excluded = ['review_scores_rating', '{name}', 'host_id']")
-    assert [defect.value for defect in Market.open(path).defects] == [name, "host_id"]
+    assert [issue.value for issue in Market.open(path).issues] == [name, "host_id"]
 
 
 def test_the_fingerprint_changes_with_each_table_and_only_then(tiny_market):

@@ -42,7 +42,7 @@ def test_counts_of_a_market(tiny_market):
     assert attributes["price"].missing == listings["price"].isna().mean()
     assert attributes["price"].distinct == listings["price"].nunique()
     assert attributes["amenities"].distinct == len({item for cell in listings["amenities"] for item in cell})
-    assert result.excluded == ["review_scores_rating"] and result.defects == []
+    assert result.excluded == ["review_scores_rating"] and result.issues == []
     assert result.fingerprint == market.fingerprint
 
 
@@ -54,7 +54,7 @@ def test_notes_name_what_the_dates_actions_and_repeats_of_events_mean(folder):
         1,
         0.4,
     )  # before b, and at the very end of a
-    assert result.events.repeated == 1 == len(result.defects)
+    assert result.events.repeated == 1 == len(result.issues)
     assert "published_at" not in notes(path) and "expires_at" not in notes(path)
     assert "no expires_at" in notes(folder(listings=listings.replace("2024-02-01", ""), events=events))
     assert "no published_at" in notes(folder(listings=LISTINGS, events=events))
@@ -88,8 +88,8 @@ def test_missing_and_broken_photos_are_counted_by_row(tiny_market):
     market = Market.open(path)
     result, rows = profile(market), int((market.photos["path"] == "photos/l002_0.jpg").sum())
     assert (result.photos.missing, result.photos.broken, rows > 5) == (1, 1 + rows, True)
-    assert any("'photos/l000_0.jpg' is missing" in defect for defect in result.defects)
-    assert any(f"({rows} rows)" in defect for defect in result.defects)
+    assert any("'photos/l000_0.jpg' is missing" in issue for issue in result.issues)
+    assert any(f"({rows} rows)" in issue for issue in result.issues)
     few = profile(market, most_photos=2).photos  # few are opened, and the existence of all is checked
     assert (few.opened, few.missing, few.broken <= 1 + rows) == (2, 1, True)
 
@@ -112,7 +112,7 @@ def test_photos_elsewhere_are_read_from_photo_root_only_and_nothing_is_written_t
     before = {file: file.stat().st_mtime_ns for file in elsewhere.rglob("*")}
     market = Market.open(path)
     result, names = profile(market), market.photos["path"].tolist()
-    assert (result.photos.outside, result.photos.missing, result.defects) == (0, 0, [])
+    assert (result.photos.outside, result.photos.missing, result.issues) == (0, 0, [])
     assert all(read(locate(path, name)) for name in names) and thumbnail(path, names[0]).is_file()
     assert {file: file.stat().st_mtime_ns for file in elsewhere.rglob("*")} == before
     (elsewhere / "secret").symlink_to(tmp_path)
@@ -120,7 +120,7 @@ def test_photos_elsewhere_are_read_from_photo_root_only_and_nothing_is_written_t
     with pytest.raises(PhotoProblem, match="outside of the market folder"):
         locate(path, "secret/a.jpg")
     elsewhere.rename(tmp_path / "gone")
-    assert any("is not a folder on this machine" in defect for defect in profile(Market.open(path)).defects)
+    assert any("is not a folder on this machine" in issue for issue in profile(Market.open(path)).issues)
     (path / "market.toml").write_text("photo_root = '/'\n")
     with pytest.raises(VibesError, match="'photo_root' is '/'"):
         Market.open(path)
@@ -149,8 +149,8 @@ def test_vectors_of_market_toml_are_checked(folder, vectors, problem):
     path = folder("[vectors.clip]\npath = 'clip.npy'\n", listings=LISTINGS)
     if vectors is not None:
         np.save(path / "clip.npy", vectors)
-    defects = profile(Market.open(path)).defects
-    assert defects == [] if problem is None else len(defects) == 1 and problem in defects[0]
+    issues = profile(Market.open(path)).issues
+    assert issues == [] if problem is None else len(issues) == 1 and problem in issues[0]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ EVENTS = "user_id,listing_id,timestamp,action\n1,a,2024-01-03,view\n1,b,2024-01-
 
 
 def issues(market: Market) -> list[tuple[str, int, str, int]]:
-    return [(defect.column, defect.row, defect.value, defect.count) for defect in market.defects]
+    return [(issue.column, issue.row, issue.value, issue.count) for issue in market.issues]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_numbers_flags_dates_and_coordinates_that_are_none_are_counted(folder):
     assert issues(market) == [
         ("price", 2, "inf", 3), ("pets", 2, "perhaps", 1), ("published_at", 2, "soon", 1), ("latitude", 2, "91", 2), ("longitude", 3, "181", 1),
     ]  # fmt: skip
-    assert str(market.defects[0]).startswith("listings.csv, column price, row 2: 'inf' is not")
+    assert str(market.issues[0]).startswith("listings.csv, column price, row 2: 'inf' is not")
     assert [attribute.kind for attribute in market.attributes] == ["number", "flag", "place"]
 
 
@@ -68,7 +68,7 @@ def test_a_set_is_split_by_the_separator_of_market_toml(folder, separator, cell)
     toml = f'[attributes.sizes]\nseparator = "{separator}"\n'
     market = Market.open(folder(toml=toml, listings=f'listing_id,sizes\na,"{cell}"\nb,M\nc,\n'))
     assert market.listings["sizes"].tolist() == [["S", "M", "L"], ["M"], None]
-    assert [attribute.kind for attribute in market.attributes] == ["multi"] and not market.defects
+    assert [attribute.kind for attribute in market.attributes] == ["multi"] and not market.issues
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_figures_that_are_no_numbers_are_words_with_one_hint(folder, form):
     cells = [form.format(i % 40 + 20, i % 40 + 30).split("|")[0 if i % 3 == 1 else -1] for i in range(90)]
     path = folder(listings="listing_id,size\n" + "".join(f"a{i},{cell}\n" for i, cell in enumerate(cells)))
     market = Market.open(path)
-    (hint,) = market.defects
+    (hint,) = market.issues
     unread = [cell.strip('"') for cell in dict.fromkeys(cells) if "|" not in form or cell == "N/A"][:3]
     assert (hint.column, hint.row) == ("size", 0) and all(f"'{cell}'" in hint.message for cell in unread)
     assert [attribute.kind for attribute in market.attributes] == ["category"]
@@ -91,8 +91,8 @@ def test_figures_that_are_no_numbers_are_words_with_one_hint(folder, form):
 )
 def test_codes_words_and_dates_have_no_hint(folder, form):
     rows = "".join(f'a{i},"{form.format(i % 18 + 10)}"\n' for i in range(90))
-    defects = Market.open(folder(listings="listing_id,code\n" + rows)).defects
-    assert not [defect for defect in defects if "market.toml" in defect.message]
+    issues = Market.open(folder(listings="listing_id,code\n" + rows)).issues
+    assert not [issue for issue in issues if "market.toml" in issue.message]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_decimal_mark_is_never_assumed_in_silence(folder, cells, values, count
     assert market.listings["price"].tolist() == values and issues(market) == [("price", 1, cells[0], 1)] * count  # fmt: skip
     for mark in (",", "."):
         (path / "market.toml").write_text(f"[attributes.price]\ndecimal = '{mark}'\n")
-        assert not Market.open(path).defects
+        assert not Market.open(path).issues
 
 
 def test_dates_ids_and_row_numbers_are_no_attributes(folder):
@@ -114,7 +114,7 @@ def test_dates_ids_and_row_numbers_are_no_attributes(folder):
     assert [(item.name, item.label) for item in market.attributes] == [
         ("net_area", "Net area"), ("Leistung kW", "Leistung kW"),
     ]  # fmt: skip
-    assert [defect.column for defect in market.defects] == ["Unnamed: 0", "removed_at", "code", "description"]
+    assert [issue.column for issue in market.issues] == ["Unnamed: 0", "removed_at", "code", "description"]
     (path / "market.toml").write_text('[attributes."Unnamed: 0"]\nkind = "number"\n')
     assert len(Market.open(path).attributes) == 3
 
@@ -190,8 +190,8 @@ def test_photos_are_sorted_and_invalid_ones_skipped(folder):
 def test_market_toml_says_which_actions_are_unwanted(folder, toml, wanted):
     market = Market.open(folder(toml, listings=LISTINGS, events=EVENTS))
     assert EventLog.from_market(market).is_positive.tolist() == wanted and "hide" in market.valid_actions
-    defects = Market.open(folder("unwanted = ['swipe']", listings=LISTINGS, events=EVENTS)).defects
-    assert (defects[-1].column, defects[-1].value) == ("unwanted", "swipe")
+    issues = Market.open(folder("unwanted = ['swipe']", listings=LISTINGS, events=EVENTS)).issues
+    assert (issues[-1].column, issues[-1].value) == ("unwanted", "swipe")
 
 
 def test_bytes_are_read_as_text_or_hexadecimal_digits(tmp_path):
@@ -214,9 +214,7 @@ def test_bytes_are_read_as_text_or_hexadecimal_digits(tmp_path):
     assert market.listings["town"].tolist() == ["Ulm", "Bonn"] * 15
     baskets = {"user_id": ["u", "v"], "listing_id": [["a", "b"], ["b"]], "position": [1, 2]}
     pq.write_table(pa.table(baskets), tmp_path / "events.parquet")  # lists are no ids
-    assert [defect.count for defect in Market.open(tmp_path).defects if defect.file == "events.parquet"] == [
-        2
-    ]
+    assert [issue.count for issue in Market.open(tmp_path).issues if issue.file == "events.parquet"] == [2]
 
 
 def test_listings_that_expire_before_they_are_published_are_counted(folder):

@@ -189,4 +189,4 @@ def test_the_profile_of_a_real_market_fits_a_screen(opened, name):
     lines = render(profile(market)).split("\n")
     assert len(lines) <= 45
     assert max(map(len, lines[1:])) <= 100  # the first names the folder
-    assert len(market.defects) <= 3
+    assert len(market.issues) <= 3

@@ -74,10 +74,8 @@ def check(
         table = market_rejects(opened)
         write_table(rejects, table)
         typer.echo(f"Wrote {len(table):,} rows to {rejects}.", err=True)
-    if strict and result.defects:
-        raise VibesError(
-            f"{market} has {count(len(result.defects), 'defect')}, the first: {result.defects[0]}"
-        )
+    if strict and result.issues:
+        raise VibesError(f"{market} has {count(len(result.issues), 'issue')}, the first: {result.issues[0]}")
 
 
 Agent = Annotated[str | None, typer.Option(help="user agent, such as 'our-shop (it@example.com)'")]

@@ -24,10 +24,10 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.config import AttributeConfig, MarketConfig
-from listing_vibes.market.defects import Defect
 from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.fingerprint import file_sha256, stamp
+from listing_vibes.market.issues import Issue
 from listing_vibes.market.values import no_garbage_collection
 from listing_vibes.version import __version__
 
@@ -58,7 +58,7 @@ class Listings(NamedTuple):
 
     table: pd.DataFrame | Parts
     kinds: dict[str, AttributeConfig]
-    defects: list[Defect]
+    issues: list[Issue]
 
 
 def cached_listings(
@@ -100,9 +100,9 @@ def _save(path: Path, key: str, frame: pd.DataFrame, listings: Listings) -> None
         "key": key,
         "names": names,
         "kinds": {name: kind.model_dump(mode="json") for name, kind in listings.kinds.items()},
-        "defects": [
-            asdict(defect) | {"rows": None if defect.rows is None else defect.rows.tolist()}
-            for defect in listings.defects
+        "issues": [
+            asdict(issue) | {"rows": None if issue.rows is None else issue.rows.tolist()}
+            for issue in listings.issues
         ],
     }
     table = table.combine_chunks()
@@ -131,11 +131,11 @@ def _load(path: Path, key: str) -> Listings | None:
     sets = {name: table.column(name) for name in head["names"] if name in is_set}
     frame = table.drop_columns(list(sets)).to_pandas(split_blocks=True).copy()  # so that numbers are writable
     kinds = {name: AttributeConfig.model_validate(kind) for name, kind in head["kinds"].items()}
-    defects = [
-        Defect(**defect | {"rows": None if defect["rows"] is None else np.array(defect["rows"], np.int64)})
-        for defect in head["defects"]
+    issues = [
+        Issue(**issue | {"rows": None if issue["rows"] is None else np.array(issue["rows"], np.int64)})
+        for issue in head["issues"]
     ]
-    return Listings(Parts(frame, sets, head["names"]), kinds, defects)
+    return Listings(Parts(frame, sets, head["names"]), kinds, issues)
 
 
 def _cells(column: pa.ChunkedArray) -> np.ndarray:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.defects import Defect
 from listing_vibes.market.io import read_table, table_columns
+from listing_vibes.market.issues import Issue
 
 
 def read_market_table(source: Path, config: MarketConfig) -> pd.DataFrame:
@@ -39,11 +39,11 @@ def rename_columns(
 
 
 def with_file_names(
-    defects: Sequence[Defect], columns: Sequence[str], source: Path, config: MarketConfig
-) -> list[Defect]:
-    """Return defects of a table with the column names that its file has."""
+    issues: Sequence[Issue], columns: Sequence[str], source: Path, config: MarketConfig
+) -> list[Issue]:
+    """Return issues of a table with the column names that its file has."""
     names = {name: in_file for in_file, name in names_in(columns, source, config).items()}
-    return [replace(defect, file_column=names.get(defect.column, "")) for defect in defects]
+    return [replace(issue, file_column=names.get(issue.column, "")) for issue in issues]
 
 
 def names_in(
@@ -73,11 +73,11 @@ def names_in(
 
 def check_names(
     key: str, names: Sequence[str], valid: Sequence[str], others: Sequence[str], source: Path
-) -> list[Defect]:
+) -> list[Issue]:
     """Check the names that market.toml lists under `key` against the `valid` columns of a table.
 
     Returns:
-        the defects of unknown names.
+        the issues of unknown names.
 
     Raises:
         VibesError: a name is close to one of the `others`, which would then reach the model.
@@ -91,4 +91,4 @@ def check_names(
             raise VibesError(
                 f"market.toml lists '{name}' as {key}, which {source} does not have, and not '{spelled[get_close_match]}', which it has; correct the name."
             )
-    return [Defect("market.toml", key, 0, name, f"is not in {source.name}; remove it") for name in unknown]
+    return [Issue("market.toml", key, 0, name, f"is not in {source.name}; remove it") for name in unknown]

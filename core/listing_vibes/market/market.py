@@ -15,11 +15,11 @@ from listing_vibes.market.cached_listings import Listings, Parts, cached_listing
 from listing_vibes.market.column_names import read_market_table, rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.defects import Defect
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
-from listing_vibes.market.photo_files import root_defects
+from listing_vibes.market.issues import Issue
+from listing_vibes.market.photo_files import root_issues
 from listing_vibes.market.tables import check_unwanted, events_table, listings_table, photos_table
 from listing_vibes.market.titles import find_title
 from listing_vibes.market.user_names import UserNames
@@ -44,7 +44,7 @@ class Market:
     events: pd.DataFrame
     actions: list[str]
     attributes: list[Attribute]
-    defects: list[Defect] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
     tables_in: Path | None = None  # see `tables`
     #: Stamps of the files that it was read from; None: it was built in memory, as by `dataclasses.replace`.
     stamps: list[Any] | None = field(default=None, init=False)
@@ -159,11 +159,11 @@ class Market:
         def read(
             name: str, load: Callable[[Path], pd.DataFrame], check: Callable[..., Any], *more: Any
         ) -> Any:
-            """Return what `check` returns for a table; its defects, the last part, name the columns of the file."""
+            """Return what `check` returns for a table; its issues, the last part, name the columns of the file."""
             source = sources[name]
             raw = load(source)
-            *content, defects = check(rename_columns(raw, source, config), source, *more)
-            return *content, with_file_names(defects, list(map(str, raw.columns)), source, config)
+            *content, issues = check(rename_columns(raw, source, config), source, *more)
+            return *content, with_file_names(issues, list(map(str, raw.columns)), source, config)
 
         def read_listings() -> Listings:
             return Listings(*read("listings", load_table, listings_table, config))
@@ -175,19 +175,19 @@ class Market:
         )
         table: Any = listings.table  # see `__post_init__`
         index = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
-        defects = list(listings.defects)
+        issues = list(listings.issues)
         types = {C.LISTING: "str", C.POSITION: "int32", C.PATH: "str"}
         photos = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
         if "photos" in sources:
-            photos, photo_defects = read("photos", load_table, photos_table, index)
-            defects += [*photo_defects, *root_defects(path, config)]
+            photos, photo_issues = read("photos", load_table, photos_table, index)
+            issues += [*photo_issues, *root_issues(path, config)]
         now = pd.Timestamp.now("UTC") if now is None else now
         if "events" in sources:
             load = load_table if events_too else read_header
-            events, actions, event_defects = read("events", load, events_table, index, config, now)
+            events, actions, event_issues = read("events", load, events_table, index, config, now)
             if events_too:
                 unwanted = check_unwanted(events, actions, sources["events"], config)
-                defects += [*event_defects, *unwanted]
+                issues += [*event_issues, *unwanted]
         else:
             raw = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []})
             events, actions, _ = events_table(raw, Path("events"), index, config, now)
@@ -198,7 +198,7 @@ class Market:
             for name, setting in listings.kinds.items()
             if setting.kind is not None
         ]
-        return cls(path, config, table, photos, events, actions, attributes, defects, tables)
+        return cls(path, config, table, photos, events, actions, attributes, issues, tables)
 
     def _with_stamps(self, stamps: list[Any] | None) -> "Market":
         object.__setattr__(self, "stamps", stamps)

@@ -16,8 +16,8 @@ import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.defects import Defect
 from listing_vibes.market.fingerprint import stamp as file_stamp
+from listing_vibes.market.issues import Issue
 from listing_vibes.market.storage import is_address
 
 #: Folders of photos: downloaded files, and those whose table gives only a URL.
@@ -127,12 +127,12 @@ def read(file: Path) -> bytes:
     return data
 
 
-def root_defects(market: Path, config: MarketConfig) -> list[Defect]:
-    """Return the defect of a missing `photo_root`."""
+def root_issues(market: Path, config: MarketConfig) -> list[Issue]:
+    """Return the issue of a missing `photo_root`."""
     if not config.photo_root or (market / config.photo_root).is_dir():
         return []
     message = "is not a folder on this machine; photos are read from the market only"
-    return [Defect("market.toml", "photo_root", 0, config.photo_root, message)]
+    return [Issue("market.toml", "photo_root", 0, config.photo_root, message)]
 
 
 @lru_cache(maxsize=64)

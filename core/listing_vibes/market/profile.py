@@ -14,8 +14,8 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.defects import Defect
 from listing_vibes.market.io import find_table
+from listing_vibes.market.issues import Issue
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
@@ -117,7 +117,7 @@ class MarketProfile(_Part):
     excluded: list[str]  # excluded columns that are in the file
     notes: list[str]  # consequences for recommendations and metrics
     leaks: dict[str, str]  # attribute -> why it looks like a leak
-    defects: list[str]
+    issues: list[str]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the profile as plain JSON values."""
@@ -133,11 +133,11 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
         split = _profile_split(log, make_split(log, Catalogue(*market.live_interval())))
     except VibesError as error:
         split_problem = str(error)
-    photos, photo_defects = _profile_photos(market, most_photos)
-    defects = [*market.defects, *photo_defects, *_vector_defects(market)]
+    photos, photo_issues = _profile_photos(market, most_photos)
+    issues = [*market.issues, *photo_issues, *_vector_issues(market)]
     if events is not None and events.repeated:
         message = "repeats user, listing and time of an earlier event; kept"
-        defects.append(Defect(_file(market, "events"), "", 0, "", message, events.repeated))
+        issues.append(Issue(_file(market, "events"), "", 0, "", message, events.repeated))
     source = find_table(market.tables, "listings")
     columns = market_columns(source, market.config) if source is not None else []
     return MarketProfile(
@@ -154,7 +154,7 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
         excluded=[name for name in market.config.excluded if name in columns],
         notes=_notes(market, events, split),
         leaks=_leaks(market, log),
-        defects=[str(defect) for defect in defects],
+        issues=[str(issue) for issue in issues],
     )
 
 
@@ -219,7 +219,7 @@ def _profile_split(log: EventLog, split: Split) -> SplitProfile:
     )
 
 
-def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Defect]]:
+def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Issue]]:
     rows = market.photos[C.PATH].value_counts(sort=False)  # rows per file, in order of first occurrence
     paths, folders = rows.index.tolist(), PhotoFolders.of(market.path)
     opened = {paths[row] for row in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)}
@@ -233,8 +233,8 @@ def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Defe
     outside = counts.get(OUTSIDE, 0)
     hint = {OUTSIDE: " (name its folder as photo_root in market.toml)"}
     source = _file(market, "photos")
-    defects = [
-        Defect(
+    issues = [
+        Issue(
             source,
             C.PATH,
             0,
@@ -254,25 +254,25 @@ def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Defe
         outside=outside,
         broken=sum(counts.values()) - missing - outside,
     )
-    return photos, defects
+    return photos, issues
 
 
-def _vector_defects(market: Market) -> list[Defect]:
-    """Return defects of the vectors in market.toml, and how many listings have none."""
-    defects = []
+def _vector_issues(market: Market) -> list[Issue]:
+    """Return issues of the vectors in market.toml, and how many listings have none."""
+    issues = []
     for name in market.config.vectors:
         try:
             vectors = precomputed_vectors(market, name)
         except VibesError as error:
-            defects.append(Defect("market.toml", f"vectors.{name}", 0, "", f"cannot be used: {error}"))
+            issues.append(Issue("market.toml", f"vectors.{name}", 0, "", f"cannot be used: {error}"))
             continue
         without = 0 if vectors is None else int((~vectors.any(axis=1)).sum())
         if without:
             message = (
                 f"has no vector of {count(without, 'listing')}; in that space they have no similar listings"
             )
-            defects.append(Defect("market.toml", f"vectors.{name}", 0, "", message))
-    return defects
+            issues.append(Issue("market.toml", f"vectors.{name}", 0, "", message))
+    return issues
 
 
 def _notes(market: Market, events: EventsProfile | None, split: SplitProfile | None) -> list[str]:

@@ -36,7 +36,7 @@ def render(profile: MarketProfile) -> str:
     if len(profile.attributes) > MOST_ATTRIBUTES:
         lines.append(f"and {len(profile.attributes) - MOST_ATTRIBUTES} more")
     leaks = [f"{name} {why}; exclude it in market.toml if so" for name, why in profile.leaks.items()]
-    for label, sentences in {"notes": profile.notes, "leaks": leaks, "defects": profile.defects}.items():
+    for label, sentences in {"notes": profile.notes, "leaks": leaks, "issues": profile.issues}.items():
         lines.append(f"{label:<13}{len(sentences) or 'none'}")
         for sentence in sentences:
             lines += textwrap.wrap(

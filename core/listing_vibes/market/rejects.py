@@ -9,8 +9,8 @@ import pandas as pd
 
 from listing_vibes.market.column_names import read_market_table
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.defects import Defect
 from listing_vibes.market.io import TABLES, find_table
+from listing_vibes.market.issues import Issue
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.market.values import as_ids
@@ -18,31 +18,31 @@ from listing_vibes.market.values import as_ids
 REJECT_COLUMNS = ("file", "row", "column", "problem", "cells")
 
 
-def rejects(raw: pd.DataFrame, defects: Sequence[Defect], names: UserNames) -> pd.DataFrame:
-    """Return one row for each defect and row of `raw`: file, 1-based row, column, message, and all its cells as JSON.
+def rejects(raw: pd.DataFrame, issues: Sequence[Issue], names: UserNames) -> pd.DataFrame:
+    """Return one row for each issue and row of `raw`: file, 1-based row, column, message, and all its cells as JSON.
 
     Users are shown by their `names`.
     """
     rows = []
-    for defect in defects:
-        if defect.rows is not None:
-            bad = raw.iloc[defect.rows]
+    for issue in issues:
+        if issue.rows is not None:
+            bad = raw.iloc[issue.rows]
             if C.USER in bad:
                 bad = bad.assign(**{C.USER: names.shown(as_ids(bad[C.USER]))}) if names.hashed else bad
-            column = defect.file_column or defect.column
+            column = issue.file_column or issue.column
             rows += [
-                (defect.file, int(row) + 1, column, defect.message, cells)
-                for row, cells in zip(defect.rows, _cells(bad), strict=True)
+                (issue.file, int(row) + 1, column, issue.message, cells)
+                for row, cells in zip(issue.rows, _cells(bad), strict=True)
             ]
     return pd.DataFrame(rows, columns=list(REJECT_COLUMNS))
 
 
 def market_rejects(market: Market) -> pd.DataFrame:
-    """Return the rows of the tables of `market` that have defects."""
+    """Return the rows of the tables of `market` that have issues."""
     parts = [pd.DataFrame(columns=list(REJECT_COLUMNS))]
     for source in (find_table(market.tables, name) for name in TABLES):
-        of_table = [defect for defect in market.defects if source is not None and defect.file == source.name]
-        if source is not None and any(defect.rows is not None for defect in of_table):
+        of_table = [issue for issue in market.issues if source is not None and issue.file == source.name]
+        if source is not None and any(issue.rows is not None for issue in of_table):
             parts.append(rejects(read_market_table(source, market.config), of_table, market.names))
     return pd.concat(parts, ignore_index=True)
 

@@ -1,4 +1,4 @@
-"""Validate the three tables: repairable issues become `Defect`s, others raise an error."""
+"""Validate the three tables: repairable issues become `Issue`s, others raise an error."""
 
 import difflib
 import json
@@ -15,9 +15,9 @@ from listing_vibes.market.column_names import check_names
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import HIDE, AttributeConfig, MarketConfig
-from listing_vibes.market.defects import Defect, Notes
 from listing_vibes.market.ids import by_user_and_time, rows_in
 from listing_vibes.market.io import TABLES
+from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_files import leaves_market, with_paths
 from listing_vibes.market.values import SEPARATOR, as_ids, is_ambiguous, to_numbers, with_points
@@ -57,8 +57,8 @@ def mapping_hint(path: Path, name: str, columns: Sequence[str]) -> str:
 
 def listings_table(
     raw: pd.DataFrame, path: Path, config: MarketConfig, day_first: Mapping[str, bool] = NO_ORDER
-) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Defect]]:
-    """Validate `listings`: return typed columns, the attributes with their types, and the defects.
+) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Issue]]:
+    """Validate `listings`: return typed columns, the attributes with their types, and the issues.
 
     Args:
         day_first: by column, whether the day comes first in 01/03/2024, if known; see `to_moments`.
@@ -104,7 +104,7 @@ def listings_table(
         attributes[C.PLACE] = setting.model_copy(
             update={"kind": "place", "label": setting.label or "Location"}
         )
-    return pd.DataFrame(columns), attributes, notes.defects
+    return pd.DataFrame(columns), attributes, notes.issues
 
 
 def _check_described(names: list[str], path: Path, config: MarketConfig) -> None:
@@ -174,7 +174,7 @@ def _resolve_attribute(
     return setting.model_copy(update={"kind": kind, "label": label})
 
 
-def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:
+def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Issue]]:
     """Validate `photos`: count and skip rows of unknown listings and paths that leave the market.
 
     A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_files`).
@@ -200,7 +200,7 @@ def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[
     table = pd.DataFrame({C.LISTING: ids, C.POSITION: order, C.PATH: paths})[~(empty | strange | leaving)]
     table = table.drop_duplicates([C.LISTING, C.PATH]).sort_values([C.LISTING, C.POSITION], kind="stable")
     table[C.POSITION] = table.groupby(C.LISTING).cumcount().astype("int32")
-    return table.reset_index(drop=True), notes.defects
+    return table.reset_index(drop=True), notes.issues
 
 
 def events_table(
@@ -211,7 +211,7 @@ def events_table(
     now: pd.Timestamp,
     day_first: Mapping[str, bool] = NO_ORDER,
     extra: Sequence[str] = (),
-) -> tuple[pd.DataFrame, list[str], list[Defect]]:
+) -> tuple[pd.DataFrame, list[str], list[Issue]]:
     """Validate `events`; count and skip rows without a valid time or listing.
 
     Args:
@@ -219,7 +219,7 @@ def events_table(
         extra: additional columns, which are returned unchanged.
 
     Returns:
-        events sorted by user, then time, then original order; the actions, weakest first; the defects.
+        events sorted by user, then time, then original order; the actions, weakest first; the issues.
 
     Raises:
         VibesError: neither `timestamp` nor `position`, or no user or listing column.
@@ -257,7 +257,7 @@ def events_table(
     order = by_user_and_time(table[C.USER], table[time_name].astype("int64").to_numpy())
     if order is not None:
         table = table.take(order)
-    return table.reset_index(drop=True), actions, notes.defects
+    return table.reset_index(drop=True), actions, notes.issues
 
 
 def _times(
@@ -282,9 +282,7 @@ def _times(
     return pd.Series(np.where(bad, 0, values)).astype("int64"), bad
 
 
-def check_unwanted(
-    events: pd.DataFrame, actions: list[str], path: Path, config: MarketConfig
-) -> list[Defect]:
+def check_unwanted(events: pd.DataFrame, actions: list[str], path: Path, config: MarketConfig) -> list[Issue]:
     """Check the actions that market.toml lists as unwanted against those of the events.
 
     Raises:
@@ -292,10 +290,10 @@ def check_unwanted(
     """
     if "unwanted" not in config.model_fields_set:
         return []
-    defects = check_names("unwanted", config.unwanted, [*actions, HIDE], actions, path)
+    issues = check_names("unwanted", config.unwanted, [*actions, HIDE], actions, path)
     if actions and set(actions) <= set(config.unwanted) and len(events) and events[C.ACTION].notna().all():
         raise VibesError(
             f"market.toml lists all actions of {path} as unwanted ({', '.join(actions)}), so that no event is positive; "
             "remove one there."
         )
-    return defects
+    return issues

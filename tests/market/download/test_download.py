@@ -223,7 +223,7 @@ def test_every_failure_has_its_reason_and_the_other_photos_are_fetched(tmp_path,
     assert host.most_busy <= 5 and host.agents == {
         "listing-vibes (vibes download)"
     }  # one more dripped and was left
-    (line,) = (line for line in profile(opened).defects if "vibes download" in line)
+    (line,) = (line for line in profile(opened).issues if "vibes download" in line)
     assert f"{len(says)} rows" in line
 
 

@@ -81,7 +81,7 @@ def test_new_rows_come_behind_and_the_last_of_several_counts(market):
     second = pd.DataFrame({C.LISTING: ["b", known], "price": ["7", "12345"]})
     table, changes = merged(market, rows, second)
     assert (changes.new, changes.changed, changes.problems) == (["b", "a"], {known}, [])
-    assert [(defect.column, defect.row, defect.count) for _, defect in changes.defects] == [
+    assert [(issue.column, issue.row, issue.count) for _, issue in changes.issues] == [
         ("stranger", 0, 1), (C.LISTING, 4, 2), ("price", 3, 1),
     ]  # fmt: skip
     assert table[C.LISTING].tolist() == [*market.listings[C.LISTING], "b", "a"]
@@ -152,7 +152,7 @@ def test_cells_of_the_market_that_were_not_read_stay_as_they_are(tmp_path):
     config.save(tmp_path / "market.toml")
     again = Market.open(tmp_path)
     pd.testing.assert_frame_equal(again.listings, table)
-    assert [one.value for one in again.defects] == ["gratis", "tak", "soon"]
+    assert [one.value for one in again.issues] == ["gratis", "tak", "soon"]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_new_rows_begin_with_the_day_where_the_markets_own_or_else_they_do(tmp_p
     rows = pd.DataFrame({C.LISTING: ["b", "c"], C.PUBLISHED: ["05/06/2024", "24/01/2024"]})
     table, changes = merged(Market.open(tmp_path), rows)
     assert [str(moment)[:10] for moment in table[C.PUBLISHED].tolist()[1:]] == days
-    assert not changes.defects
+    assert not changes.issues
 
 
 def test_new_photos_come_behind_those_that_a_listing_has_each_once():

@@ -12,7 +12,7 @@ from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.defects import Notes
+from listing_vibes.market.issues import Notes
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.run.run import Run
@@ -101,7 +101,7 @@ def test_rejected_rows_are_named_as_check_names_them_and_stored_once(shop, tmp_p
     for name in ("events", "listings"):
         (market / f"{name}.csv").write_bytes((folder / name / "new.csv").read_bytes())
     (market / "market.toml").write_bytes((shop.market.path / "market.toml").read_bytes())
-    checked = json.loads(vibes("check", market, "--json").stdout)["defects"]
+    checked = json.loads(vibes("check", market, "--json").stdout)["issues"]
     by_check = {
         line.split(" ", 1)[1] for line in checked if "is not a listing" not in line and "excluded" not in line
     }
@@ -126,7 +126,7 @@ def test_only_the_newest_rejected_rows_are_stored(tmp_path, monkeypatch):
         frame = Frame("a.csv", pd.DataFrame({"price": [f"x{number}"]}))
         notes = Notes("a.csv")
         notes.add("price", pd.Series([True]).to_numpy(), frame.rows["price"], "is no number")
-        assert save_rejected(tmp_path, [(frame, notes.defects[0])], UserNames(tmp_path, False)) == 1
+        assert save_rejected(tmp_path, [(frame, notes.issues[0])], UserNames(tmp_path, False)) == 1
     assert [json.loads(cells)["price"] for cells in pd.read_csv(tmp_path / REJECTED)["cells"]] == ["x1", "x2"]
 
 

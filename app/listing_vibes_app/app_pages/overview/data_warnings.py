@@ -22,9 +22,9 @@ def _tables(profile: MarketProfile) -> Iterator[tuple[str, str]]:
             f"{labels.get(name, name)} {why}",
             "If so, the measures are too high. Exclude it in market.toml.",
         )
-    if profile.defects:
+    if profile.issues:
         skipped = "What could not be read was skipped; vibes check lists each with file and row."
-        yield f"{count(len(profile.defects), 'kind')} of issue in the tables", skipped
+        yield f"{count(len(profile.issues), 'kind')} of issue in the tables", skipped
 
 
 def _photos(profile: MarketProfile) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.defects import Defect, Notes
+from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.market import Market
 from listing_vibes.market.tables import events_table, listings_table, require
 from listing_vibes.market.values import as_ids
@@ -35,7 +35,7 @@ class Changes:
         waiting: by table, rows that could not be merged yet and are retried.
         taken: frames that could be read, with their table.
         problems: files and queries that could not be used, one sentence each.
-        defects: issues of the merged rows as in `vibes check`, each with its frame.
+        issues: issues of the merged rows as in `vibes check`, each with its frame.
         day_first: by column whether the day comes first in dates, if the market's own rows show it.
     """
 
@@ -47,7 +47,7 @@ class Changes:
     waiting: dict[str, pd.DataFrame] = field(default_factory=dict)
     taken: list[tuple[str, Frame]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    defects: list[tuple[Frame, Defect]] = field(default_factory=list)
+    issues: list[tuple[Frame, Issue]] = field(default_factory=list)
     day_first: dict[str, bool] = field(default_factory=dict)
 
     def wait(self, name: str, rows: pd.DataFrame) -> None:
@@ -117,13 +117,13 @@ def _typed_listings(
     notes.add(C.LISTING, ~named, rows[C.LISTING], "is empty; the row is skipped")
     places = np.flatnonzero(named & ~ids.duplicated(keep="last").to_numpy(bool))
     raw = rows.iloc[places][[name for name in rows.columns if name in readable]]
-    changes.defects += [(frame, defect) for defect in notes.defects]
+    changes.issues += [(frame, issue) for issue in notes.issues]
     if raw.empty:
         return raw
     described = {name: setting for name, setting in config.attributes.items() if name in raw.columns}
     existing = config.model_copy(update={"attributes": described, "title": None, "excluded": []})
-    typed, _, defects = listings_table(raw, path, existing, day_first=changes.day_first)
-    changes.defects += [(frame, defect.within(places)) for defect in defects]
+    typed, _, issues = listings_table(raw, path, existing, day_first=changes.day_first)
+    changes.issues += [(frame, issue.within(places)) for issue in issues]
     return typed.assign(**{name: rows[name].iloc[places].array for name in unread})
 
 
@@ -272,8 +272,8 @@ def _typed_events(
         raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
     listings = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
     existing = [name for name in unread if name in frame.rows]
-    table, _, defects = events_table(
+    table, _, issues = events_table(
         frame.rows, path, listings, config, _NEVER, day_first=changes.day_first, extra=existing
     )
-    changes.defects += [(frame, defect) for defect in defects]
+    changes.issues += [(frame, issue) for issue in issues]
     return table

@@ -14,10 +14,10 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.defects import Defect, Notes
 from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import PhotoFolders, PhotoProblem, locate, path_of, read, with_paths
 from listing_vibes.market.tables import require
@@ -42,7 +42,7 @@ def new_photos(
     is_due: bool = True,
 ) -> pd.DataFrame:
     """Return the photos of `frames`, and of `waiting` if these are due: `listing_id, path`; those that wait now are set in `changes`."""
-    photos, waits, dropped = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], [], list[Defect]()
+    photos, waits, dropped = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], [], list[Issue]()
     if not is_due:
         waits.append(waiting)
     elif len(waiting):
@@ -50,11 +50,11 @@ def new_photos(
             frame = Frame(
                 "waiting", rows[[C.LISTING, C.PATH, C.URL]], folder=Path(folder) if folder else None
             )
-            ready, failed, defects = photo_rows(market, frame, limits)
+            ready, failed, issues = photo_rows(market, frame, limits)
             is_old = (now - rows[SINCE].iloc[failed] >= PATIENCE_S).to_numpy(bool)
             photos.append(ready)
             waits.append(rows.iloc[failed][~is_old])
-            dropped += [defect for defect, old in zip(defects, is_old, strict=True) if old]
+            dropped += [issue for issue, old in zip(issues, is_old, strict=True) if old]
     if dropped:
         changes.problems.append(
             f"{count(len(dropped), 'photo')} could not be read or fetched for a day and dropped, the first: '{dropped[0].value}' "
@@ -63,10 +63,10 @@ def new_photos(
     for frame in frames:
         try:
             if len(frame.rows):
-                ready, failed, defects = photo_rows(market, frame, limits)
+                ready, failed, issues = photo_rows(market, frame, limits)
                 photos.append(ready)
                 waits.append(_rows_that_wait(frame, now).iloc[failed].dropna(subset=[C.PATH]))
-                changes.defects += [(frame, defect) for defect in defects]
+                changes.issues += [(frame, issue) for issue in issues]
         except VibesError as error:
             changes.problems.append(str(error))
             continue
@@ -86,13 +86,13 @@ def _rows_that_wait(frame: Frame, now: float) -> pd.DataFrame:
 
 def photo_rows(
     market: Path, frame: Frame, limits: Limits | None = None
-) -> tuple[pd.DataFrame, list[int], list[Defect]]:
+) -> tuple[pd.DataFrame, list[int], list[Issue]]:
     """Return the photos of a frame: `listing_id, path`, the path inside the market, cover first.
 
     Paths in a file are relative to that file and must not leave its folder; the photos are copied to
     `photos/HASH.suffix`, so that a file in the market never changes its content. Paths from a database are relative to the
     market and must exist. Photos given by a URL are fetched within `limits` (None: only those fetched before
-    are used). Also returned are the rows of `frame` that could not be read or fetched, and one defect per unusable photo,
+    are used). Also returned are the rows of `frame` that could not be read or fetched, and one issue per unusable photo,
     with those of these rows last.
 
     Raises:
@@ -122,11 +122,11 @@ def photo_rows(
         except PhotoProblem as problem:
             what = f"of listing '{listing}' is skipped: {problem}"
             value = path if isinstance(path, str) else ""
-            notes.defects.append(Defect(name.name, C.PATH, row + 1, value, what, rows=np.array([row])))
+            notes.issues.append(Issue(name.name, C.PATH, row + 1, value, what, rows=np.array([row])))
             failed.append(row)
         else:
             rows.append((listing, path))
-    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), failed, notes.defects
+    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), failed, notes.issues
 
 
 def _fetch(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, str]:

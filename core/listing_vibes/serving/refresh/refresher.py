@@ -178,8 +178,8 @@ class Refresher:
         state.photos_tried = now if retry else state.photos_tried
         result.problems += changes.problems
         result.unread = len(result.problems)
-        result.problems += [str(defect) for _, defect in changes.defects]
-        result.rejected = save_rejected(self.path, changes.defects, run.market.names)
+        result.problems += [str(issue) for _, issue in changes.issues]
+        result.rejected = save_rejected(self.path, changes.issues, run.market.names)
         state.day_first = changes.day_first
         if changes.tables:
             state.replaced = replaceable(run, state.replaced)

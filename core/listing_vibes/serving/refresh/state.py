@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from listing_vibes.market.defects import Defect
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.io import neutralized, read_stored_table, write_table
+from listing_vibes.market.issues import Issue
 from listing_vibes.market.rejects import REJECT_COLUMNS, rejects
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.run.versions import stamp_of
@@ -84,12 +84,12 @@ def _waiting_file(run: Path, name: str) -> Path:
     return run / f"waiting-{name}.parquet"
 
 
-def save_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]], names: UserNames) -> int:
-    """Append the rows of `defects` to `rejected.csv`, with hashed users if the market hashes them; return their number.
+def save_rejected(run: Path, issues: Sequence[tuple[Frame, Issue]], names: UserNames) -> int:
+    """Append the rows of `issues` to `rejected.csv`, with hashed users if the market hashes them; return their number.
 
     A row that a source returns repeatedly is stored once.
     """
-    results = [rejects(frame.rows, [defect], names) for frame, defect in defects if defect.rows is not None]
+    results = [rejects(frame.rows, [issue], names) for frame, issue in issues if issue.rows is not None]
     if not results:
         return 0
     new = pd.concat(results, ignore_index=True)

@@ -10,7 +10,7 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
-class Defect:
+class Issue:
     """One kind of issue: where it first occurs, how often, and how it was handled."""
 
     file: str
@@ -32,8 +32,8 @@ class Defect:
         shown = f": '{self.value[:60]}'" if self.value else ""
         return f"{where}{shown} {self.message}{times}"
 
-    def within(self, rows: np.ndarray) -> Defect:
-        """Return the same defect for the full table, of which only the `rows` (n,) were read."""
+    def within(self, rows: np.ndarray) -> Issue:
+        """Return the same issue for the full table, of which only the `rows` (n,) were read."""
         if self.rows is None:
             return self
         return replace(self, row=int(rows[self.rows[0]]) + 1, rows=rows[self.rows])
@@ -41,22 +41,22 @@ class Defect:
 
 @dataclass
 class Notes:
-    """Collect the defects of one file."""
+    """Collect the issues of one file."""
 
     file: str
-    defects: list[Defect] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
 
     def add(self, column: str, bad: np.ndarray, values: pd.Series, message: str) -> None:
-        """Record the rows where `bad` (N,) is true, if any, as one defect."""
+        """Record the rows where `bad` (N,) is true, if any, as one issue."""
         rows = np.flatnonzero(bad)
         if len(rows):
             cell = values.iloc[rows[0]]
             value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
-            self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
+            self.issues.append(Issue(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
 
     def add_column(self, column: str, message: str) -> None:
-        """Record a defect of a column."""
-        self.defects.append(Defect(self.file, column, 0, "", message))
+        """Record an issue of a column."""
+        self.issues.append(Issue(self.file, column, 0, "", message))
 
     def unread(self, raw: pd.DataFrame, used: Collection[str]) -> None:
         """Record the columns of `raw` that this table does not use."""
