@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from listing_vibes.errors import VibesError
 
@@ -154,7 +154,7 @@ class Registry(Mapping[str, type[T]], Generic[T]):
                 f"The {self._what} '{name}' of the installed package {plugin.distribution} cannot be used ({plugin.entry.value} "
                 f"{lacks}); update or uninstall that package."
             )
-        return result
+        return cast(type[T], result)
 
     def known(self, name: str) -> str:
         """Validate a name for pydantic, with the error of a `Literal` of all names."""

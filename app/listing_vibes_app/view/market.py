@@ -37,7 +37,7 @@ class MarketView:
     @cached_property
     def ids(self) -> list[str]:
         """Listing ids by row."""
-        return self.market.plain[C.LISTING].tolist()
+        return list(self.market.plain[C.LISTING])
 
     @cached_property
     def log(self) -> EventLog:

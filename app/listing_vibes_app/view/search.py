@@ -77,7 +77,9 @@ def attribute_texts(view: MarketView, item: Attribute) -> pd.Series:
 def _count_hits(texts: pa.Array, word: str) -> np.ndarray:
     """Return (L,) 2 if a word of the text is `word`, 1 if a word starts with it, else 0."""
     starts = compute.match_substring(texts, f" {word}").to_numpy(zero_copy_only=False)
-    return starts + compute.match_substring(texts, f" {word} ").to_numpy(zero_copy_only=False).astype(float)
+    return np.asarray(
+        starts + compute.match_substring(texts, f" {word} ").to_numpy(zero_copy_only=False).astype(float)
+    )
 
 
 def _normalize(texts: pd.Series) -> pa.Array:

@@ -35,6 +35,7 @@ seconds = log `seconds` + growth x interest + normal noise (dwell time grows wit
 Dumais 2010; Yi et al. 2014, "Beyond clicks: dwell time for personalization").
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,11 @@ class Stock:
     @classmethod
     def of(cls, offers: list[Offer], parameters: Parameters) -> "Stock":
         """Return the arrays of the offers."""
-        c, floats = parameters.choice, lambda values: np.array(list(values), np.float32)
+        c = parameters.choice
+
+        def floats(values: Iterable[float]) -> np.ndarray:
+            return np.fromiter(values, np.float32)
+
         return cls(
             sale=np.array([o.sale for o in offers]),
             log_price=floats(np.log(o.price) for o in offers),
@@ -109,7 +114,7 @@ def utility(
     value += gallery * taste[:, stock.vibe] + stock.common
     value += c.balcony * (people.balcony[user, None] & stock.balcony)
     value += c.pets * (people.pet[user, None] & ~stock.pets)
-    return value.astype(np.float32)
+    return np.asarray(value.astype(np.float32))
 
 
 def matches(
@@ -121,13 +126,13 @@ def matches(
     passes = stock.sale == people.sale[user, None]
     passes &= (gap <= p.budget_slack) & (gap >= people.least[user, None])
     passes &= stock.log_area >= people.log_area[user, None] - p.area_slack
-    return passes & (_distance(stock, people, user) <= people.radius[user, None])
+    return np.asarray(passes & (_distance(stock, people, user) <= people.radius[user, None]))
 
 
 def order(stock: Stock, day: np.ndarray, recent: np.ndarray, page: Parameters) -> np.ndarray:
     """Return (S, L): the sort key of the page on `day` (S,), before its noise; `recent` (S, L) or (L,) counts recent views."""
     age = np.maximum(day[:, None] - stock.since, 0)
-    return page.fresh * np.exp(-age / page.fresh_days) + page.popular * np.log1p(recent)
+    return np.asarray(page.fresh * np.exp(-age / page.fresh_days) + page.popular * np.log1p(recent))
 
 
 def exposure(sorting: np.ndarray, shown: np.ndarray, position: float) -> np.ndarray:
@@ -139,8 +144,8 @@ def exposure(sorting: np.ndarray, shown: np.ndarray, position: float) -> np.ndar
 
 
 def _budget(people: People, user: np.ndarray, day: np.ndarray, patience: float) -> np.ndarray:
-    return people.log_budget[user] + patience * (day - people.arrival[user]) / 7
+    return np.asarray(people.log_budget[user] + patience * (day - people.arrival[user]) / 7)
 
 
 def _distance(stock: Stock, people: People, user: np.ndarray) -> np.ndarray:
-    return np.hypot(stock.x - people.x[user, None], stock.y - people.y[user, None])  # (S, L) km
+    return np.asarray(np.hypot(stock.x - people.x[user, None], stock.y - people.y[user, None]))  # (S, L) km

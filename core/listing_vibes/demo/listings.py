@@ -82,8 +82,8 @@ def worth_of(home: Home, spot: Spot, sale: bool, parking: bool, parameters: Para
     """Return the hedonic log price of a home, in euros (a month, unless for sale)."""
     p = parameters.listing
     month = p.rent_m2 * TYPICAL_AREA * (home.area_m2 / TYPICAL_AREA) ** p.area_power
-    return (
-        float(np.log(month * (p.sale_months if sale else 1)))
+    return float(
+        np.log(month * (p.sale_months if sale else 1))
         + level(spot, parameters.city)
         + p.view_price[home.view]
         + p.building_price[home.building]

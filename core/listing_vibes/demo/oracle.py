@@ -49,7 +49,7 @@ class Oracle:
         chance = (1 - browsing) * self._chance(value, sorting, matched)
         chance += browsing * self._chance(value, sorting, live)
         with np.errstate(divide="ignore"):
-            return np.log(chance).astype(np.float32)
+            return np.asarray(np.log(chance).astype(np.float32))
 
     def _chance(self, value: np.ndarray, sorting: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Return (B, L): multinomial logit probabilities over the `shown` listings."""
@@ -58,4 +58,4 @@ class Oracle:
         total = np.where(shown, value + seen, -np.inf)
         top = np.max(total, axis=1, keepdims=True)
         weight = np.exp(total - np.where(np.isfinite(top), top, 0), dtype=np.float64)
-        return weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-300)
+        return np.asarray(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-300))

@@ -139,10 +139,10 @@ def _interest(value: np.ndarray, shown: np.ndarray) -> np.ndarray:
     count = np.maximum(shown.sum(axis=1, keepdims=True), 1)
     mean = np.where(shown, value, 0).sum(axis=1, keepdims=True) / count
     spread = np.sqrt(np.where(shown, (value - mean) ** 2, 0).sum(axis=1, keepdims=True) / count)
-    return (value - mean) / np.maximum(spread, 0.3)
+    return np.asarray((value - mean) / np.maximum(spread, 0.3))
 
 
 def _hours(rng: np.random.Generator, count: int) -> np.ndarray:
     share, mean, spread = np.array(HOURS).T
     part = rng.choice(len(share), count, p=share)
-    return np.clip(rng.normal(mean[part], spread[part]), 6.0, 23.5)
+    return np.asarray(np.clip(rng.normal(mean[part], spread[part]), 6.0, 23.5))

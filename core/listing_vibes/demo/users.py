@@ -40,7 +40,7 @@ class People:
     def taste_at(self, user: np.ndarray, week: np.ndarray) -> np.ndarray:
         """Return (S, V): the utility of each vibe for `user` (S,) in `week` (S,), without the appeal to all users."""
         weight = self.drift[user, np.clip(week, 0, self.drift.shape[1] - 1)][:, None]  # (S, 1)
-        return (1 - weight) * self.taste[user, 0] + weight * self.taste[user, 1]
+        return np.asarray((1 - weight) * self.taste[user, 0] + weight * self.taste[user, 1])
 
 
 def people(count: int, offers: list[Offer], seed: int, parameters: Parameters) -> People:
@@ -88,7 +88,7 @@ def _tastes(rng: np.random.Generator, count: int, parameters: Parameters) -> np.
     requested = np.array([parameters.vibe[name].wanted for name in VIBES])
     favourite = rng.choice(len(VIBES), (count, 2), p=requested / requested.sum())
     strength = parameters.choice.vibe * np.exp(rng.normal(0, parameters.choice.vibe_spread, count))
-    return (strength[:, None, None] * neighbors[favourite]).astype(np.float32)
+    return np.asarray((strength[:, None, None] * neighbors[favourite]).astype(np.float32))
 
 
 def _drift(

@@ -44,7 +44,7 @@ class World:
     @property
     def first(self) -> int:
         """The start of the log, in nanoseconds since 1970 UTC."""
-        return pd.Timestamp(self.parameters.market.first_day, tz="UTC").as_unit("ns").value
+        return int(pd.Timestamp(self.parameters.market.first_day, tz="UTC").as_unit("ns").value)
 
     @property
     def truth(self) -> pd.DataFrame:

@@ -48,12 +48,12 @@ class NewBy:
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
         """Return which listings share no value with the history, (Q, L) bool."""
         shared = self._history_values(log, queries) @ self.member.T
-        return np.asarray(shared.todense()) == 0
+        return np.asarray(shared.todense() == 0)
 
     def has_new_target(self, log: EventLog, queries: Queries) -> np.ndarray:
         """Return which queries have such a listing as their target, (Q,) bool."""
         shared = self._history_values(log, queries).multiply(self.member[queries.target])
-        return np.asarray(shared.sum(axis=1)).ravel() == 0
+        return np.asarray(shared.sum(axis=1) == 0).ravel()
 
     def _history_values(self, log: EventLog, queries: Queries) -> sparse.csr_matrix:
         """Return the counts of each value in each history, (Q, V)."""

@@ -48,7 +48,7 @@ def log_evidence(wins: np.ndarray, count: np.ndarray, share: np.ndarray | float,
     a, b = null * MIXED, (1 - null) * MIXED
     losses = count - wins
     mixed = betaln(wins + a, losses + b) - betaln(a, b)
-    return mixed - wins * np.log(share) - losses * np.log1p(-np.asarray(share))
+    return np.asarray(mixed - wins * np.log(share) - losses * np.log1p(-np.asarray(share)))
 
 
 def always_valid(outcomes: np.ndarray, null: float = 0.5, level: float = LEVEL) -> AlwaysValid:

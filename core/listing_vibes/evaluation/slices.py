@@ -16,12 +16,12 @@ EVENTS = (0, 1, 3, 6, 11, 21, 51)
 
 def cold_listing(log: EventLog, train: np.ndarray, queries: Queries) -> np.ndarray:
     """Return which queries (Q,) bool have a target without an event in training."""
-    return log.counts(train)[queries.target] == 0
+    return np.asarray(log.counts(train)[queries.target] == 0)
 
 
 def cold_user(log: EventLog, train: np.ndarray, queries: Queries) -> np.ndarray:
     """Return which queries (Q,) bool have a user without an event in training."""
-    return np.bincount(log.user[train], minlength=len(log.users))[queries.user] == 0
+    return np.asarray(np.bincount(log.user[train], minlength=len(log.users))[queries.user] == 0)
 
 
 def week_after_training(split: Split, queries: Queries) -> np.ndarray | None:

@@ -132,13 +132,13 @@ def _bags(value: np.ndarray, tokens: Any, owner: np.ndarray, size: int, fitted: 
 
 def _reduce(matrix: sparse.csr_matrix, fitted: int) -> np.ndarray:
     if min(fitted, matrix.shape[1]) <= WIDTH + 1:
-        return matrix.toarray()
+        return np.asarray(matrix.toarray())
     from sklearn.decomposition import TruncatedSVD
 
     values = matrix[:fitted]
     if fitted > FITTED_TO:
         values = values[np.sort(np.random.default_rng(0).choice(fitted, FITTED_TO, replace=False))]
-    return TruncatedSVD(WIDTH, random_state=0).fit(values).transform(matrix).astype(np.float32)
+    return np.asarray(TruncatedSVD(WIDTH, random_state=0).fit(values).transform(matrix).astype(np.float32))
 
 
 def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings: int) -> np.ndarray:

@@ -185,7 +185,7 @@ def _assemble(
 
 def _within(block: np.ndarray, owner: np.ndarray) -> np.ndarray:
     """Return for each block the total size of the earlier blocks of the same owner (owners are sorted)."""
-    before = np.cumsum(block) - block
+    before: np.ndarray = np.cumsum(block) - block
     fresh = np.ones(len(owner), bool)
     fresh[1:] = owner[1:] != owner[:-1]
     return (

@@ -102,7 +102,7 @@ def _r2(target: np.ndarray, predicted: np.ndarray, seed: int) -> tuple[float, fl
 
     def r2(means: np.ndarray) -> np.ndarray:
         error, value, square = means.T
-        return 1 - error / np.maximum(square - value**2, 1e-12)
+        return np.asarray(1 - error / np.maximum(square - value**2, 1e-12))
 
     low, high = interval(r2(bootstrap_means(columns, seed=seed))[:, None])
     return float(r2(columns.mean(axis=0, keepdims=True))[0]), float(low[0]), float(high[0])

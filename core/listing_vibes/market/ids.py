@@ -16,7 +16,7 @@ def rows_in(ids: pd.Series, values: Any) -> np.ndarray:
         place = np.full(len(coded.dictionary) + 1, -1, np.int32)
         place[existing] = np.arange(len(existing), dtype=np.int32)
         place[-1] = -1  # unknown or missing
-        return place[coded.indices.fill_null(-1).to_numpy()]
+        return np.asarray(place[coded.indices.fill_null(-1).to_numpy()])
     places = pc.index_in(_arrow(ids), value_set=_arrow(values)).fill_null(-1)
     return np.array(places.to_numpy(), np.int32)  # a copy: Arrow's buffer is read-only
 

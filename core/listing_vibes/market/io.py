@@ -264,7 +264,8 @@ def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
     >>> spreadsheet_csv(pd.DataFrame({"title": ["=A1"], "has": [["Wifi", "Sauna"]], "change": [-1.5]})).decode("utf-8-sig")
     "title,has,change\n'=A1,Wifi; Sauna,-1.5\n"
     """
-    return neutralized(frame).to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+    text: str = neutralized(frame).to_csv(index=False, lineterminator="\n")
+    return text.encode("utf-8-sig")
 
 
 def neutralized(frame: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ DAY = 24 * 3600 * 10**9  # nanoseconds, as the times of a log
 def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Return the ranges `start[i] .. start[i] + length[i] - 1`, concatenated, as row numbers."""
     before = np.cumsum(length) - length
-    return np.arange(length.sum()) + np.repeat(start - before, length)
+    return np.asarray(np.arange(length.sum()) + np.repeat(start - before, length))
 
 
 def _events_of(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -246,7 +246,7 @@ def _jpeg(data: bytes) -> int | None:
 
 
 def _png(data: bytes) -> int | None:
-    offset = 8
+    offset: int = 8
     while True:
         length, kind = struct.unpack_from(">I4s", data, offset)
         offset += 12 + length
@@ -255,7 +255,7 @@ def _png(data: bytes) -> int | None:
 
 
 def _webp(data: bytes) -> int | None:
-    length = struct.unpack_from("<I", data, 4)[0]
+    length: int = struct.unpack_from("<I", data, 4)[0]
     return 8 + length + length % 2 if length % 2 and 8 + length < len(data) else 8 + length
 
 

@@ -206,6 +206,8 @@ def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
 
 def _named(cells: pd.Series) -> np.ndarray:
     """Return (N,) whether each cell is a URL; only cells that may be one are parsed."""
-    named = cells.astype("str").str.contains("://", regex=False).to_numpy(bool, na_value=False).copy()
+    named: np.ndarray = (
+        cells.astype("str").str.contains("://", regex=False).to_numpy(bool, na_value=False).copy()
+    )
     named[named] = [is_url(cell) for cell in cells[named]]
     return named

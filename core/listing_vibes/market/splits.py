@@ -51,7 +51,7 @@ class Queries:
     @property
     def length(self) -> np.ndarray:
         """(Q,) the length of each history."""
-        return self.end - self.start
+        return np.asarray(self.end - self.start)
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,7 @@ _IN_BRACES = re.compile(r"\{[^{}]*\}")
 
 def is_textual(column: pd.Series) -> bool:
     """Return whether a column holds strings (or mixed objects)."""
-    return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
+    return bool(pd.api.types.is_string_dtype(column.dtype) or column.dtype == object)
 
 
 def id_text(cell: object) -> str | None:
@@ -90,7 +90,7 @@ def _parse_amounts(texts: pd.Series) -> np.ndarray:
     texts = texts.str.replace(rf"\s*(?:{CURRENCY}|%)$", "", regex=True)
     grouped = texts.str.fullmatch(_GROUPED).to_numpy(bool, na_value=False)
     texts = texts.mask(grouped, texts.str.replace(_GROUP, "", regex=True))
-    return pd.to_numeric(texts, errors="coerce").to_numpy("float64", copy=True)
+    return np.asarray(pd.to_numeric(texts, errors="coerce").to_numpy("float64", copy=True))
 
 
 def is_ambiguous(column: pd.Series) -> np.ndarray:
@@ -102,7 +102,7 @@ def is_ambiguous(column: pd.Series) -> np.ndarray:
     texts = column.astype("str").where(column.notna(), "").str.strip().str[:_LONGEST]
     if texts.str.contains(_DECIDED).any():
         return np.zeros(len(column), bool)
-    return texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool)
+    return np.asarray(texts.str.fullmatch(_AMBIGUOUS).to_numpy(bool))
 
 
 def with_point(cell: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -130,7 +130,9 @@ def _encode_token_histories(
     photos, texts = inputs.tensors(device)
 
     def embed(chosen: np.ndarray) -> Tensor:
-        return model(TokenBatch(inputs.histories(start[chosen], end[chosen]), device), photos, texts)
+        return cast(
+            Tensor, model(TokenBatch(inputs.histories(start[chosen], end[chosen]), device), photos, texts)
+        )
 
     return encode(model, embed, inputs.history_lengths(start, end), **options)
 

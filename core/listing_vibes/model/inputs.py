@@ -66,12 +66,12 @@ class Inputs:
         if not self.whole:
             before = self._tokens_before
             first = np.maximum(first, np.searchsorted(before, before[end] - self.max_tokens))
-        return np.maximum(np.minimum(first, end - 1), start)
+        return np.asarray(np.maximum(np.minimum(first, end - 1), start))
 
     def event_tokens(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Return (B,) the number of tokens of the events `first[b] : end[b]`, with action and duration."""
         before = self._tokens_before
-        return before[end] - before[first]
+        return np.asarray(before[end] - before[first])
 
     @cached_property
     def _tokens_before(self) -> np.ndarray:

@@ -118,7 +118,7 @@ class Attention(nn.Module):
 
     def forward(self, queries: Tensor, x: Tensor, visible: Tensor) -> Tensor:
         """Return (B, Q, d): attention of queries (B, Q, d) to x (B, S, d) where visible (B, 1, Q, S)."""
-        return self.out(self.gather(self.split(self.query(queries)), x, visible))
+        return cast(Tensor, self.out(self.gather(self.split(self.query(queries)), x, visible)))
 
     def gather(self, q: Tensor, x: Tensor, visible: Tensor) -> Tensor:
         """Return (B, Q, d): attention of q (B, H, Q, dh) to x, with the heads joined."""
@@ -127,7 +127,7 @@ class Attention(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """Split (B, S, d) into heads (B, H, S, dh)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return cast(Tensor, x.unflatten(-1, (self.heads, -1)).transpose(1, 2))
 
     @property
     def dropout_now(self) -> float:
@@ -150,11 +150,11 @@ class CLSAttention(Attention):
         """Return (B, S, d): local attention of x (B, S, d) where visible (B, 1, S, S), and of `[CLS]` to all real (B, S) tokens."""
         local = self.gather(self.split(self.query(x)), x, visible)  # (B, S, d)
         cls = self.gather_cls(x, real).to(local.dtype)  # (B, 1, d)
-        return self.out(torch.cat([cls, local[:, 1:]], dim=1))
+        return cast(Tensor, self.out(torch.cat([cls, local[:, 1:]], dim=1)))
 
     def cls_only(self, x: Tensor, real: Tensor) -> Tensor:
         """Return only row 0 of `with_cls`, (B, 1, d)."""
-        return self.out(self.gather_cls(x, real))
+        return cast(Tensor, self.out(self.gather_cls(x, real)))
 
     def gather_cls(self, x: Tensor, real: Tensor) -> Tensor:
         """Return the attention of `[CLS]`, (B, 1, d).
@@ -189,7 +189,7 @@ class Block(nn.Module):
         """Return (B, S, d) for x (B, S, d) and its attention output (B, S, d)."""
         x = self.attention_norm(x + self.drop(attended))
         hidden = F.gelu(self.up(x))  # (B, S, m)
-        return self.ffn_norm(x + self.drop(self.down(hidden)))
+        return cast(Tensor, self.ffn_norm(x + self.drop(self.down(hidden))))
 
 
 class Dropout(nn.Dropout):
@@ -261,9 +261,9 @@ class ListingEncoder(nn.Module):
             block = cast(Block, layer)
             attention = cast(CLSAttention, block.attention)
             if cls_only and number == self.config.layers - 1:
-                return block(x[:, :1], attention.cls_only(x, sees))  # (B, 1, d)
+                return cast(Tensor, block(x[:, :1], attention.cls_only(x, sees)))  # (B, 1, d)
             x = block(x, attention.with_cls(x, visible[window], sees))  # (B, S, d)
-        return x
+        return cast(Tensor, x)
 
     def encode(self, *inputs: Tensor) -> Tensor:
         """Return the `[CLS]` row, L2-normalized, float32: (B, d). Arguments as in `forward`."""
@@ -350,7 +350,7 @@ class ListingModel(nn.Module):
     def hidden(self, batch: TokenBatch, photos: Tensor, texts: Tensor, cls_only: bool = False) -> Tensor:
         """Return contextual vectors (B, S, d) of the rows; row 0 is `[CLS]`, not normalized."""
         tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
-        return self.longformer(tokens, *batch.structure(), cls_only=cls_only)
+        return cast(Tensor, self.longformer(tokens, *batch.structure(), cls_only=cls_only))
 
     def forward(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
         """Return (B, d) float32, L2-normalized: the `[CLS]` row of each listing or (with "cls") history."""
@@ -358,7 +358,7 @@ class ListingModel(nn.Module):
 
     def listings(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
         """Return embeddings (B, d) of listings."""
-        return self(batch, photos, texts)
+        return cast(Tensor, self(batch, photos, texts))
 
 
 def initialize(module: nn.Module) -> None:

@@ -42,7 +42,7 @@ class Rows:
         top = max((row.value if row.high is None else row.high for row in self.rows), default=0) or 1
         step = next((size for size in STEPS if top / size <= TICKS), STEPS[-1])
         end = np.ceil(top / step - 1e-9) * step
-        return np.arange(0, end + step / 2, step).tolist()
+        return [float(tick) for tick in np.arange(0, end + step / 2, step)]
 
     def at(self, value: float) -> str:
         """Return the position of a value as a percentage of the axis' length."""

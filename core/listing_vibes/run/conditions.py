@@ -63,7 +63,7 @@ class Condition:
         """Return (L,) bool: which listings of the market fulfill it."""
         if self.attribute is None:
             if self.sign == "within":
-                return measure_distance(market, self.values[1:]) <= self.values[0]
+                return np.asarray(measure_distance(market, self.values[1:]) <= self.values[0])
             return Catalogue(*market.live_interval()).during(self.values[0], self.values[0] + DAY)
         column = market.listings[self.attribute.name]
         if self.sign == "=":
@@ -180,7 +180,9 @@ def _nearest_value(market: Market, condition: Condition) -> str:
     if attribute is None or attribute.shown_as not in ("category", "multi"):
         return ""
     values = market.column(attribute.name).explode().dropna().astype("str")
-    available = {value.casefold(): value for value in values.value_counts().index[:MOST_ALIKE]}
+    available: dict[str, str] = {
+        value.casefold(): value for value in values.value_counts().index[:MOST_ALIKE]
+    }
     for requested in condition.values[:3]:
         if nearest := get_close_matches(str(requested).casefold()[:100], available, 1):
             return available[nearest[0]]

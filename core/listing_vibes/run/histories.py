@@ -45,7 +45,7 @@ class HistoryBatch(NamedTuple):
     @property
     def empty(self) -> np.ndarray:
         """Return (B,) bool: which histories have no event."""
-        return self.start == self.end
+        return np.asarray(self.start == self.end)
 
 
 def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> HistoryBatch:

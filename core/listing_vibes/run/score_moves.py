@@ -60,7 +60,7 @@ class ScoreMoves:
             return scores
         finite = np.isfinite(scores) & self.run.index(self.space).known
         spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
-        return scores + (spread * self.gain(at)).astype(np.float32)
+        return np.asarray(scores + (spread * self.gain(at)).astype(np.float32))
 
     def gain(self, at: int | None) -> np.ndarray:
         """Return the gains (L,) float32 of all boosts and dials at a moment, minus the losses by unlike listings."""

@@ -48,7 +48,7 @@ def log_age(since: np.ndarray, at: np.ndarray) -> np.ndarray:
     """
     known = since > np.iinfo(np.int64).min
     days = np.maximum(at[:, None] - np.where(known, since, 0), 0) / DAY
-    result = np.log1p(days).astype(np.float32)  # (B, L)
+    result: np.ndarray = np.log1p(days).astype(np.float32)  # (B, L)
     result[:, ~known] = result[:, known].mean(axis=1, keepdims=True) if known.any() else 0
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class IdModel(Baseline):
     @classmethod
     def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> Self:
         """Fit the model with settings that were tuned before."""
-        return cls.fit(interactions, **settings)  # type: ignore[attr-defined]
+        return cast(Self, cls.fit(interactions, **settings))  # type: ignore[attr-defined]
 
     def fitted_on(self, log: EventLog, train: np.ndarray, seed: int = 0) -> Self:
         """See `Baseline`."""

@@ -136,4 +136,4 @@ def encode_untrained(
     """
     means: np.ndarray = history_matrix(log, start, end, decay) @ vectors
     length = np.linalg.norm(means, axis=1, keepdims=True)
-    return np.divide(means, length, out=np.zeros_like(means), where=length > 0)
+    return np.asarray(np.divide(means, length, out=np.zeros_like(means), where=length > 0))

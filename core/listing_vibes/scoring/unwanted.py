@@ -46,4 +46,4 @@ def _nearest(subset: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     step, parts = max(1, HELD // max(len(candidates), 1)), []
     for low in range(0, len(subset), step):
         parts.append((subset[low : low + step] @ candidates.T).max(axis=0))
-    return np.max(parts, axis=0)
+    return np.asarray(np.max(parts, axis=0))

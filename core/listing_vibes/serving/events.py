@@ -241,4 +241,4 @@ def _events_of_run(run: RunFolder, user: str, before: int | None) -> list[tuple[
 
 def _as_text(at: int) -> str:
     """Return nanoseconds as text in ISO format."""
-    return pd.Timestamp(at, tz="UTC").isoformat()
+    return str(pd.Timestamp(at, tz="UTC").isoformat())

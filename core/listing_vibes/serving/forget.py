@@ -82,7 +82,7 @@ class UsersToForget:
         if self._names.hashed:
             mine = mine.fillna(self._names.shown(users).map(self._given))
         self.found |= set(mine.dropna())
-        return mine.notna().to_numpy(bool)
+        return np.asarray(mine.notna().to_numpy(bool))
 
 
 def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> Forgotten:

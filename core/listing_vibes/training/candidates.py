@@ -96,4 +96,4 @@ def inclusion_probability(candidates: Candidates, share: np.ndarray, slots: int,
     missed = np.full(len(candidates.listing), 1 - candidates.drawn)
     if candidates.bank_rows is None:
         missed = missed * (1 - share[candidates.listing]) ** slots
-    return np.maximum(1 - missed, 1 / warm)
+    return np.asarray(np.maximum(1 - missed, 1 / warm))

@@ -100,7 +100,7 @@ def _shifted(parts: Sequence[np.ndarray], by: np.ndarray) -> np.ndarray:
 
 def _renumbered(log: EventLog, actions: Sequence[str]) -> np.ndarray:
     numbers = np.array([*(actions.index(name) for name in log.actions), -1], np.int16)
-    return numbers[log.action]
+    return np.asarray(numbers[log.action])
 
 
 def _joined_queries(

@@ -57,7 +57,7 @@ class Mix:
 
     def same(self, examples: np.ndarray, listings: np.ndarray) -> np.ndarray:
         """Return (E, C) bool: which `listings` (C,) are of the market of each example, given by the listings `examples` (E,)."""
-        return self.market[examples][:, None] == self.market[listings][None, :]
+        return np.asarray(self.market[examples][:, None] == self.market[listings][None, :])
 
 
 def buckets_of(vocabulary: Vocabulary) -> list[tuple[int, int]]:

@@ -203,9 +203,9 @@ class Optimization:
         takes a quarter of the time.
         """
         inputs, warm = self.data.inputs, self.data.warm
-        history_tokens = inputs.history_lengths(epoch.first, epoch.end).sum() / len(epoch)
-        fresh = min(self.config.fresh, len(warm)) * inputs.listing_lengths(warm).mean()
-        return max(at_least, math.ceil(inputs.listing_lengths(rows).sum() / (history_tokens + fresh)))
+        history_tokens = float(inputs.history_lengths(epoch.first, epoch.end).sum()) / len(epoch)
+        fresh = min(self.config.fresh, len(warm)) * float(inputs.listing_lengths(warm).mean())
+        return max(at_least, math.ceil(float(inputs.listing_lengths(rows).sum()) / (history_tokens + fresh)))
 
     def _step(self, batch: Batch) -> None:
         state, config = self.state, self.config

@@ -50,7 +50,7 @@ class TrainedPhotos:
         device = tail.head.weight.device
         maps = torch.from_numpy(self.maps[rows]).to(device).float()  # (n, C, h, w)
         with mixed_precision(dtype, device):
-            return tail(maps).float()
+            return cast(Tensor, tail(maps).float())
 
     def vectors(self, tail: PhotoTail, rows: np.ndarray) -> Tensor:
         """Return the vectors (n, d) float32, reduced to the model's width, with gradient to the stages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ def pretraining_loss(
     loss = LOSSES["next"]()(scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
     count = max(1.0, processes.total([len(masked.token)])[0])
     value = torch.from_numpy(masked.value.astype(np.int64)).to(device)
-    return loss + MASKED_WEIGHT * F.cross_entropy(logits, value, reduction="sum") / count
+    return cast(Tensor, loss + MASKED_WEIGHT * F.cross_entropy(logits, value, reduction="sum") / count)
 
 
 def pretrain(

@@ -11,6 +11,8 @@ whose events are on the listings 3 and 7; the positives are {7, 5}, {5} and {9},
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -132,10 +134,10 @@ def encode_users(
         return tables[0].new_zeros((0, model.width))
     if model.user_pass is not None:
         windows = VectorBatch.of(inputs, first, end, place, device)
-        return model.user_pass(vectors, windows)[torch.from_numpy(batch.place).to(device)]
+        return cast(Tensor, model.user_pass(vectors, windows)[torch.from_numpy(batch.place).to(device)])
 
     def encode(part: slice) -> Tensor:
-        return model(TokenBatch(inputs.histories(first[part], end[part]), device), *tables)
+        return cast(Tensor, model(TokenBatch(inputs.histories(first[part], end[part]), device), *tables))
 
     each = max(1, TOKENS_KEPT // max(1, int(inputs.history_lengths(first, end).max())))
     if each >= len(first):

@@ -41,7 +41,7 @@ class StepData:
         counts = np.bincount(positive[positive >= 0], minlength=self.log.listings)
         if self.mix is not None:
             counts = counts * self.mix.weight[self.mix.market]
-        return counts / max(1, counts.sum())
+        return np.asarray(counts / max(1, counts.sum()))
 
     def same_market(self, rows: np.ndarray, listings: np.ndarray) -> np.ndarray | None:
         """Return (E, C) bool: which listings (C,) are of the market of each example `rows` (E,); None with one market."""

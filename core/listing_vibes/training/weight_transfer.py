@@ -152,12 +152,14 @@ def likely_rows(
     spread = float(np.square(around).mean())
     noise = rng.standard_normal((len(new), rows.shape[1]))
     if len(trained) < FEWEST or not spread:
-        return (middle + noise * spread**0.5).astype(np.float32)
+        return np.asarray((middle + noise * spread**0.5).astype(np.float32))
     center = trained.mean(axis=0)
     scale = max(float(np.square(trained - center).sum(axis=1).mean()), 1e-12)
     fitted = RidgeCV(alphas=STRENGTHS * scale, fit_intercept=False).fit(trained - center, around)
     missed = min(1.0, max(0.0, -float(fitted.best_score_) / spread))
-    return (middle + fitted.predict(new - center) + noise * (missed * spread) ** 0.5).astype(np.float32)
+    return np.asarray(
+        (middle + fitted.predict(new - center) + noise * (missed * spread) ** 0.5).astype(np.float32)
+    )
 
 
 def _keys(vocabulary: Vocabulary) -> list[Meaning]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import timm
@@ -125,7 +125,7 @@ class PhotoEncoder:
             raise VibesError(f"The photo encoder {self.name} has no ImageNet classes; use {LITE0}.")
         with torch.inference_mode():
             features = torch.as_tensor(np.asarray(vectors, dtype=np.float32), device=self.device)
-            return head(features).softmax(dim=1).cpu().numpy()
+            return np.asarray(head(features).softmax(dim=1).cpu().numpy())
 
     @torch.inference_mode()
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, H, W, 3) uint8 -> (N, width)
@@ -133,7 +133,10 @@ class PhotoEncoder:
 
     def _forward(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> (N, width)
         batch = (batch.float() * self._scale - self._shift).contiguous(memory_format=torch.channels_last)
-        return self.model.forward_head(self.model.forward_features(batch), pre_logits=True).flatten(1)
+        return cast(
+            torch.Tensor,
+            self.model.forward_head(self.model.forward_features(batch), pre_logits=True).flatten(1),
+        )
 
 
 def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:

@@ -42,7 +42,7 @@ class Looks:
     @cached_property
     def ok(self) -> np.ndarray:
         """(P,) bool, whether the photo has classes."""
-        return np.any(self.shares > 0, axis=1)
+        return np.asarray(np.any(self.shares > 0, axis=1))
 
     def similarity(self, query: np.ndarray) -> np.ndarray:
         """Return (P,) float32: the cosine of every photo to a text's vector (d,); -1 for photos without classes."""

@@ -6,7 +6,7 @@ A run's trained stages are in its `model.safetensors`; with the frozen trunk the
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -40,7 +40,7 @@ class PhotoTail(nn.Module):
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Map (N, C, h, w) to (N, 1280), the output of the full encoder."""
         maps = maps.contiguous(memory_format=torch.channels_last)
-        return self.pool(self.act(self.head(self.blocks(maps))))
+        return cast(torch.Tensor, self.pool(self.act(self.head(self.blocks(maps)))))
 
     @property
     def name(self) -> str:
@@ -65,7 +65,7 @@ class _Trunk(nn.Module):
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 3, H, W) to feature maps (N, C, h, w)."""
-        return self.body(images)
+        return cast(torch.Tensor, self.body(images))
 
     def forward_head(self, maps: torch.Tensor, pre_logits: bool = True) -> torch.Tensor:
         """Return the maps unchanged."""

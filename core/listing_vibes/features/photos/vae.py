@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -180,4 +180,6 @@ def loss_of(model: Any, pixels: torch.Tensor) -> torch.Tensor:
     """Return the mean absolute error of the pixels (N, 3, S, S) plus the weighted divergence from the normal prior."""
     latent = model.encode(pixels).latent_dist
     again = model.decode(latent.sample()).sample  # (N, 3, S, S)
-    return F.l1_loss(again, pixels) + KL_WEIGHT * latent.kl().mean() / latent.mean[0].numel()
+    return cast(
+        torch.Tensor, F.l1_loss(again, pixels) + KL_WEIGHT * latent.kl().mean() / latent.mean[0].numel()
+    )

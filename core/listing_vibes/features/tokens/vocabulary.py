@@ -63,7 +63,8 @@ def duration_edges(durations: np.ndarray) -> list[float]:
     durations = durations[np.isfinite(durations)]
     if not len(durations):
         return []
-    return np.unique(np.quantile(durations, np.linspace(0, 1, BUCKETS + 1)[1:-1])).tolist()
+    edges = np.unique(np.quantile(durations, np.linspace(0, 1, BUCKETS + 1)[1:-1]))
+    return [float(edge) for edge in edges]
 
 
 def extend_vocabulary(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) -> Vocabulary:

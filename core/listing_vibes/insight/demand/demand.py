@@ -219,7 +219,7 @@ class UserDemand:
         total = np.zeros((len(self.audience), len(regions)), np.float32)
         for column in self.first.T:
             total += inside[column]
-        return total / max(1, self.first.shape[1])
+        return np.asarray(total / max(1, self.first.shape[1]))
 
     def lifts(self, regions: list[np.ndarray], least: float, tests: int, seed: int) -> Lifts:
         """Return the lifts of the regions, see `measure_lifts`."""

@@ -175,7 +175,7 @@ def _values(item: Attribute, column: pd.Series, before: Any) -> list[Any]:
                 for member in common
             ]
         case _:
-            return column.astype(str).value_counts().index[:VALUES].tolist()
+            return list(column.astype(str).value_counts().index[:VALUES])
 
 
 def _numbers(available: np.ndarray, before: Any) -> list[float]:

@@ -174,7 +174,9 @@ def _confirm(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> np.nda
     others = np.maximum(len(groups) - size, 1)
     pooled = (inside * size + outside * others) / (size + others)
     error = np.sqrt(pooled * (1 - pooled) * (1 / np.maximum(size, 1) + 1 / others))
-    return (inside >= NAME_COVERAGE) & (inside >= NAME_LIFT * outside) & (inside - outside >= ERRORS * error)
+    return np.asarray(
+        (inside >= NAME_COVERAGE) & (inside >= NAME_LIFT * outside) & (inside - outside >= ERRORS * error)
+    )
 
 
 def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float) -> list[np.ndarray]:

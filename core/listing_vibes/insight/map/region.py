@@ -13,7 +13,9 @@ def grid_places(places: np.ndarray) -> np.ndarray:
     places = np.asarray(places, np.float64)
     low, high = places.min(axis=0), places.max(axis=0)
     scale = SIZE / max(float((high - low).max()), 1e-9)
-    return np.clip(np.rint((places - (low + high) / 2) * scale + SIZE / 2), 0, SIZE).astype(np.uint16)
+    return np.asarray(
+        np.clip(np.rint((places - (low + high) / 2) * scale + SIZE / 2), 0, SIZE).astype(np.uint16)
+    )
 
 
 def inside(places: np.ndarray, outline: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ class SpaceMap:
     @property
     def ids(self) -> np.ndarray:
         """(n,) listing ids."""
-        return self.run.market.listings[C.LISTING].to_numpy(str)[self.rows]
+        return np.asarray(self.run.market.listings[C.LISTING].to_numpy(str)[self.rows])
 
     @cached_property
     def run_rows(self) -> np.ndarray:
@@ -106,7 +106,9 @@ class SpaceMap:
     def typical(self, number: int, k: int) -> np.ndarray:
         """Return the numbers on the map of a cluster's `k` most typical listings."""
         members = self.members(number)
-        return members[most_typical(self.run.vectors(self._vector_space)[self.run_rows[members]], k)]
+        return np.asarray(
+            members[most_typical(self.run.vectors(self._vector_space)[self.run_rows[members]], k)]
+        )
 
     def standing(self, row: int) -> tuple[np.ndarray, int] | None:
         """Return the position (2,) and the group of a listing by its row in the run; None if it is not on the map."""
@@ -226,7 +228,7 @@ class SpaceMap:
 
     def middle(self, members: np.ndarray) -> np.ndarray:
         """Return the median position (2,) of listings by their numbers on the map."""
-        return np.median(self.places[members], axis=0)
+        return np.asarray(np.median(self.places[members], axis=0))
 
     def _parents(self) -> np.ndarray:
         """Return a coarser grouping (n,), by the distances of the groups on the map; -1 if there are few groups."""
@@ -236,7 +238,7 @@ class SpaceMap:
         if len(groups) > PARENTS:
             middles = np.stack([self.middle(self.members(number)) for number in groups])
             parent[groups] = AgglomerativeClustering(-(-len(groups) // 3)).fit_predict(middles)
-        return parent[self.cluster]
+        return np.asarray(parent[self.cluster])
 
     def _parts(self, members: np.ndarray) -> np.ndarray:
         """Return a grouping (m,) of a group's `members` (m,) by k-means of their positions; -1 in a small group."""
@@ -246,7 +248,7 @@ class SpaceMap:
         if parts < 2:
             return np.full(len(members), -1)
         model = MiniBatchKMeans(parts, random_state=0, n_init=1)
-        return model.fit_predict(self.places[members].astype(float))
+        return np.asarray(model.fit_predict(self.places[members].astype(float)))
 
 
 def load_maps(run: Run) -> dict[str, SpaceMap] | None:
@@ -285,7 +287,7 @@ def drawable_spaces(run: Run) -> list[str]:
 def _market_rows(run: Run, ids: Sequence[str] | pd.Series) -> np.ndarray:
     """Return (n,) the rows of listings in the market, -1 for those that it does not have."""
     index = pd.Index(run.market.listings[C.LISTING].astype(object))
-    return index.get_indexer(pd.Index(ids, dtype=object))
+    return np.asarray(index.get_indexer(pd.Index(ids, dtype=object)))
 
 
 def _of_frame(run: Run, space: str, frame: pd.DataFrame, rows: np.ndarray) -> SpaceMap:

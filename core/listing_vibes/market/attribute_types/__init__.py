@@ -95,11 +95,11 @@ class AttributeType(ABC):
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         """Return (L,) bool: where the cell is one of the `values`, as parsed by `parse_condition`; False where it is missing."""
         words = column.astype("string").str.casefold()
-        return words.isin([value.casefold() for value in values]).to_numpy(bool, na_value=False)
+        return np.asarray(words.isin([value.casefold() for value in values]).to_numpy(bool, na_value=False))
 
     def missing(self, listings: pd.DataFrame, name: str) -> np.ndarray:
         """Return (L,) bool: which listings have no value."""
-        return listings[list(self.columns(name))].isna().any(axis=1).to_numpy()
+        return np.asarray(listings[list(self.columns(name))].isna().any(axis=1).to_numpy())
 
     def distinct(self, listings: pd.DataFrame, name: str) -> int:
         """Return the number of distinct values."""

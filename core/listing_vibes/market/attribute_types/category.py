@@ -42,4 +42,4 @@ def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
 
     code, values = pd.factorize(column)  # (L,), -1 where missing; distinct values
     ids = np.array([*map(lookup, values), 0], np.int32)
-    return ids[code]
+    return np.asarray(ids[code])

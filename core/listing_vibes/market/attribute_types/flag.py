@@ -34,7 +34,7 @@ class Flag(AttributeType):
         return flags[0]
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
-        return column.isin(values).to_numpy(bool, na_value=False)
+        return np.asarray(column.isin(values).to_numpy(bool, na_value=False))
 
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return ["" if pd.isna(value) else "yes" if value else "no" for value in listings[name]]

@@ -36,7 +36,7 @@ class Number(AttributeType):
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
-        return np.logical_or.reduce([np.isclose(numbers, value) for value in values])
+        return np.asarray(np.logical_or.reduce([np.isclose(numbers, value) for value in values]))
 
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return ["" if pd.isna(value) else f"{value:.6g}" for value in listings[name]]

@@ -33,7 +33,7 @@ class Text(AttributeType):
         """Return where the text contains one of the values."""
         text = column.astype("string").str.casefold()
         hits = [text.str.contains(value.casefold(), regex=False) for value in values]
-        return np.logical_or.reduce([hit.to_numpy(bool, na_value=False) for hit in hits])
+        return np.asarray(np.logical_or.reduce([hit.to_numpy(bool, na_value=False) for hit in hits]))
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         each = chain.from_iterable(set(words(text)) for text in listings[name].dropna())

@@ -8,7 +8,7 @@ mask, since the form for long rows has shapes that depend on the length.
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +92,7 @@ class EmbedGraph(nn.Module):
         content = torch.zeros_like(vectors)
         for view, layer in enumerate(self.layers):
             content = content + layer(vectors) * (views == view).unsqueeze(-1)
-        return x + content[arrays["content"]]
+        return cast(Tensor, x + content[arrays["content"]])
 
 
 def _real(length: Tensor, like: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ and `[CLS]`. The output is that of the masked form in `listing_vibes.model.model
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,7 +45,7 @@ class SlidingWindowEncoder(ListingEncoder):
         length = real.shape[1]
         # At about this length both forms are equally fast (forward and backward on one core, windows 16 to 512).
         if length <= 2 * window + 128:
-            return super().window_mask(real, window)
+            return cast(Tensor, super().window_mask(real, window))
         c = window // 2
         n = -(-length // c)
         query = torch.arange(n * c, device=real.device).view(n, c)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor
 
 from listing_vibes.features.tokens.vocabulary import Vocabulary
@@ -26,4 +28,5 @@ class TwoStageModel(ListingModel):
 
     def listings(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
         """Return (B, d) embeddings of bare listings."""
-        return self.listing_side(batch, photos, texts) if self.frozen else self(batch, photos, texts)
+        encode = self.listing_side if self.frozen else self
+        return cast(Tensor, encode(batch, photos, texts))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class Als(IdModel):
 
 def _single_blas_thread() -> AbstractContextManager[object]:
     # `implicit` has its own threads; with BLAS threads in each it warns and is many times slower.
-    return _thread_pools().limit(limits=1, user_api="blas")
+    return cast(AbstractContextManager[object], _thread_pools().limit(limits=1, user_api="blas"))
 
 
 @cache

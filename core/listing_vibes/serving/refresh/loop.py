@@ -98,7 +98,7 @@ def seconds_of(text: str) -> float:
         timedelta = pd.NaT
     if not timedelta > pd.Timedelta(0):  # also excludes NaT
         raise VibesError(f"Option --every is '{text}'; give a time such as 30s, 10m or 1h.")
-    return timedelta.total_seconds()
+    return float(timedelta.total_seconds())
 
 
 def status(result: RefreshResult) -> str:
