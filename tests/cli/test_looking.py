@@ -26,10 +26,10 @@ class Called(Exception):
     ("words", "function", "arguments", "named"),
     [
         (
-            ["search", "a bed", "-k", "3", "--where", "price<=900", "--where", "rooms=2", *AT],
+            ["similar", "--text", "a bed", "-k", "3", "--where", "price<=900", "--where", "rooms=2", *AT],
             SEARCH, ("a bed", None, MOMENT, RULES), {},
         ),
-        (["search", "--photo", "a.jpg"], SEARCH, ("", None, None), {"photo": Path("a.jpg")}),
+        (["similar", "--photo", "a.jpg"], SEARCH, ("", None, None), {"photo": Path("a.jpg")}),
         (
             ["explain", "user-0001", "home-0003", *AT, "--blend", "recency"],
             "listing_vibes.insight.explain.explain:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
@@ -37,7 +37,7 @@ class Called(Exception):
         (["demand", *AT, "--by", "month"], "listing_vibes.insight.demand.demand:demand", (MOMENT, "month"), {}),
         (["launch", "home-0003"], "listing_vibes.insight.launch.launch:launch", ("home-0003",), {}),
     ],
-    ids=["search", "photo", "explain", "demand", "launch"],
+    ids=["text", "photo", "explain", "demand", "launch"],
 )  # fmt: skip
 def test_every_option_reaches_its_function(trained, tmp_path, monkeypatch, words, function, arguments, named):
     def call(run, *given, **more):
@@ -46,7 +46,7 @@ def test_every_option_reaches_its_function(trained, tmp_path, monkeypatch, words
     module, name = function.split(":")
     monkeypatch.setattr(importlib.import_module(module), name, call)
     command, *rest = words
-    rules = rules_file(tmp_path, live_only=True) if command == "search" else []
+    rules = rules_file(tmp_path, live_only=True) if command == "similar" and "--text" in rest else []
     error = CliRunner().invoke(app, [command, str(trained.path), *rest, *rules]).exception
     assert isinstance(error, Called), error
     run, given, more = error.args

@@ -6,7 +6,8 @@ from listing_vibes.errors import VibesError
 
 #: Replacement by former name of a command.
 COMMANDS = {
-    "look": "vibes search RUN WORDS",
+    "look": "vibes similar RUN --text WORDS",
+    "search": "vibes similar RUN --text WORDS, or --photo FILE",
     "why": "vibes explain RUN QUERY LISTING",
     "passport": "vibes check MARKET --model RUN",
     "photos": "vibes embed MARKET RUN",

@@ -1,4 +1,4 @@
-"""Commands that query a run: similar, recommend, search, launch, explain, demand, explore, report, demo."""
+"""Commands that query a run: similar, recommend, launch, explain, demand, explore, report, demo."""
 
 import os
 from pathlib import Path
@@ -12,14 +12,20 @@ from listing_vibes.errors import VibesError, needs
 
 SPACE = "model, photos, attributes, or vectors of your own; default: the run's default space"
 Space = Annotated[str | None, typer.Option(help=SPACE)]
-Listing = Annotated[str, typer.Argument(metavar="LISTING", help="listing id")]
+Listing = Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")]
+TEXT = "instead of a listing: what the photos show, such as 'canopy bed' (approximate)"
+Text = Annotated[str | None, typer.Option(metavar="WORDS", help=TEXT)]
+PHOTO = "instead of a listing: a photo to compare with"
+Photo = Annotated[Path | None, typer.Option(metavar="FILE", help=PHOTO)]
 User = Annotated[str | None, typer.Argument(metavar="USER", help="user id")]
 
 
 @app.command(rich_help_panel=USE)
 def similar(
     run: options.RunPath,
-    listing: Listing,
+    listing: Listing = None,
+    text: Text = None,
+    photo: Photo = None,
     k: options.Count = None,
     where: options.Where = None,
     rules: options.RulesFile = None,
@@ -27,15 +33,26 @@ def similar(
     json_: options.Json = False,
     at: options.At = None,
 ) -> None:
-    """List the listings most similar to a listing."""
+    """List the listings most similar to a listing, or those whose photos are nearest to a description or a photo."""
     from listing_vibes.run.run import Run
 
+    if sum(query is not None for query in (listing, text, photo)) != 1:
+        raise VibesError("Give one of: a LISTING, --text WORDS, --photo FILE.")
     chosen, opened = read_rules(rules, k, where), Run.open(run, events_too=False)
     moment = moment_of(at, opened.market)
-    compared = space or opened.spaces[0]
-    neighbors = opened.similar(listing, space=compared, at=moment, rules=chosen)
-    show(opened, neighbors, json_, chosen, moment, space=compared)
-    if space is None and opened.manifest.default_space is not None:
+    if listing is not None:
+        compared = space or opened.spaces[0]
+        result = opened.similar(listing, space=compared, at=moment, rules=chosen)
+    else:
+        from listing_vibes.insight.search.search import search_photos
+
+        if space not in (None, "photos"):
+            raise VibesError(f"Option --space is '{space}', but --text and --photo compare photos; leave it out.")
+        compared = None
+        with progress_bar() as progress:
+            result = search_photos(opened, text or "", None, moment, chosen, progress, photo=photo)
+    show(opened, result, json_, chosen, moment, space=compared)
+    if listing is not None and space is None and opened.manifest.default_space is not None:
         typer.echo(opened.manifest.default_space.sentence, err=True)
 
 
@@ -67,32 +84,6 @@ def recommend(
     show(opened, recommended, json_, chosen, moment, for_users=True)
     if sentence := list_sentence(opened, recommended, blend):
         typer.echo(sentence, err=True)
-
-
-Words = Annotated[str, typer.Argument(metavar="WORDS", help="what the photo shows, such as 'canopy bed'")]
-Photo = Annotated[Path | None, typer.Option(metavar="FILE", help="a photo to compare with, instead of words")]
-
-
-@app.command(rich_help_panel=USE)
-def search(
-    run: options.RunPath,
-    words: Words = "",
-    photo: Photo = None,
-    k: options.Count = None,
-    where: options.Where = None,
-    rules: options.RulesFile = None,
-    json_: options.Json = False,
-    at: options.At = None,
-) -> None:
-    """List the listings whose photos are nearest to a description (approximate), or to another photo."""
-    from listing_vibes.insight.search.search import search_photos
-    from listing_vibes.run.run import Run
-
-    chosen, opened = read_rules(rules, k, where), Run.open(run, events_too=False)
-    with progress_bar() as progress:
-        moment = moment_of(at, opened.market)
-        listings = search_photos(opened, words, None, moment, chosen, progress, photo=photo)
-    show(opened, listings, json_, chosen, moment)
 
 
 DRAFT = "a listing id, or a draft: values by attribute, photos, like (a listing to start from)"
