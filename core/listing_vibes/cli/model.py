@@ -186,6 +186,27 @@ def ablate(
     typer.echo(json.dumps(ablation.document()) if json_ else ablation.text())
 
 
+@app.command(rich_help_panel=MODEL)
+def tune(
+    market: options.MarketPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder of the search and of settings.toml")],
+    trials: Annotated[
+        int, typer.Option(min=2, help="trainings to search with, before four that confirm")
+    ] = 20,
+) -> None:
+    """Search for better settings by validation recall, and write them for --config; an interrupted search continues."""
+    with needs("Tuning"):
+        from listing_vibes.training.tune import tune as search
+
+    with progress_bar() as progress:
+        tuned = search(market, out, trials, progress)
+    typer.echo(tuned.text())
+    typer.echo(
+        f"Wrote {out / 'settings.toml'}; train with `vibes train {market} RUN --config {out / 'settings.toml'}`.",
+        err=True,
+    )
+
+
 def _oracle(market: Path) -> Any:
     """Return the factory of the oracle of a market that was simulated by the demo's parameters; None for other markets."""
     if not (market / "truth.parquet").is_file():

@@ -47,7 +47,9 @@ def similar(
         from listing_vibes.insight.search.search import search_photos
 
         if space not in (None, "photos"):
-            raise VibesError(f"Option --space is '{space}', but --text and --photo compare photos; leave it out.")
+            raise VibesError(
+                f"Option --space is '{space}', but --text and --photo compare photos; leave it out."
+            )
         compared = None
         with progress_bar() as progress:
             result = search_photos(opened, text or "", None, moment, chosen, progress, photo=photo)
