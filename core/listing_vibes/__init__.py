@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from listing_vibes.serving.experiment.verdict import experiment
     from listing_vibes.serving.monitor.monitor import monitor
     from listing_vibes.training.api import train
+    from listing_vibes.training.tune import tune
 
 # By default torch's threads spin while they wait, which halves the speed on a machine with other load; torch reads it when loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -51,6 +52,7 @@ __all__ = [
     "select_on_map",
     "selection",
     "train",
+    "tune",
 ]
 
 _FACES = {
@@ -70,6 +72,7 @@ _FACES = {
     "monitor": "listing_vibes.serving.monitor.monitor",
     "selection": "listing_vibes.insight.selection.pages",
     "explain": "listing_vibes.insight.explain.explain",
+    "tune": "listing_vibes.training.tune",
 }
 
 
