@@ -20,8 +20,12 @@ STYLE = """<style>
 .stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
 .stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
 [data-testid="stHeader"] { padding-right: 18rem }
-@media (max-width: 640px) { .st-key-pinned { max-height: 65vh; overflow-y: auto } }
+@media (max-width: 640px) {
+  .st-key-pinned { max-height: 65vh; overflow-y: auto }
+  [data-testid="stHorizontalBlock"] { gap: 1rem }
+}
 @media (min-width: 641px) {
+  .stMainBlockContainer { padding-left: 3rem; padding-right: 3rem }
   [data-testid="stColumn"]:has(.st-key-pinned) { position: sticky; top: 3.5rem; align-self: flex-start; max-height: calc(100vh - 4rem); overflow-y: auto }
 }
 </style>"""

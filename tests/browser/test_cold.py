@@ -11,10 +11,11 @@ from playwright.sync_api import expect
 from browser import painted
 from browser.conftest import WIDE_AND_PHONE, Explorer, serving
 from browser.seeing import assert_listings, assert_photos, assert_whole, row_of, troubles, wait_until_quiet
-from listing_vibes import Run, launch
+from listing_vibes import Run, launch, search_photos
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.insight.audience import recent_lists
+from listing_vibes.insight.explain.listing_photos import compare_photos
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.newcomers import Newcomers
@@ -106,6 +107,28 @@ def test_the_audience_of_a_draft_follows_a_slider(page, explorer):
     page.wait_for_function("before => location.href !== before", arg=before)
     wait_until_quiet(page)
     assert not troubles(page, "a draft")
+
+
+def test_a_photo_alone_finds_listings_that_are_explained_and_starts_a_draft(page, explorer):
+    run = Run.open(explorer.run)
+    photo = run.market.path / "photos" / "l03_0.png"
+    page.goto("/similar?by=photo")
+    page.locator('input[type="file"]').set_input_files(photo)
+    found = search_photos(run, photo=photo, k=len(run.listing_ids))
+    near = page.get_by_role("list", name="Listings that look most like the photo")
+    assert_listings(near, found["listing_id"].tolist())
+    near.get_by_role("button", name="Why is").nth(1).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(f"Similarity by photos: {found['score'][1]:.3f}")).to_be_visible()
+    alike, _ = compare_photos(run, photo.read_bytes(), found["listing_id"][1])
+    # Its only photo is the mean of its photos.
+    assert float(alike[0, 0]) == pytest.approx(found["score"][1], abs=1e-4)
+    expect(dialog.get_by_text(f"Alike {alike[0, 0]:.2f}")).to_be_visible()
+    assert not troubles(page, "why a listing is like a photo")
+    page.goto("/cold?view=new")
+    page.locator('input[type="file"]').set_input_files(photo)
+    expect(page.get_by_alt_text("Photo 1 of the listing")).to_be_visible()
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(re.compile(r"^\d+ of \d+ users$"))
 
 
 def test_a_field_that_a_browser_draws_late_keeps_its_value(page, explorer):

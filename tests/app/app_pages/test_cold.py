@@ -137,7 +137,7 @@ def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
     assert landed(page) == pytest.approx(at, rel=1e-4) and landed(page) != before
     assert ("In the group" in texts(page)) == (group >= 0)
     best = found.changes.drop_duplicates("attribute").iloc[0]
-    assert page.table[-1].value["Gain"].iloc[0] == f"{best.gain:+,} ({best.low:+,} to {best.high:+,})"
+    assert page.dataframe[-1].value["Gain"].iloc[0] == f"{best.gain:+,} ({best.low:+,} to {best.high:+,})"
     page.pills(key="try-change").set_value(0).run()
     assert json.loads(page.query_params["draft"])[best.attribute] == best.after
     (code,) = [one.value for one in page.code if "found = launch" in one.value]

@@ -135,7 +135,7 @@ def test_the_queries_stand_on_the_side_that_was_better(show, run, eventless):
     frame = rank(run, default_ranking=[1, 9, 4], ALS=[3, 2, 4])
     page = show("compare", run, part="queries")
     better, worse = queries(page)
-    assert [one.value for one in page.subheader] == ["Our model was better", "ALS was better"]
+    assert [one.value for one in page.header] == ["Our model was better", "ALS was better"]
     assert better[0] == ["Our model 1st", "ALS 3rd"]
     assert worse[0] == ["Our model 9th", "ALS 2nd"]
     _, link, history, ranked = better

@@ -72,7 +72,7 @@ def test_the_timeline_and_the_list_as_of_an_event(show, trained):
     assert links(strip) == [*events["listing_id"][:4][::-1], *events["listing_id"][4:]]
     assert [card["tone"] for card in strip["cards"]] == ["start", "", "", "", "later", "later"]
     assert [card["divider"] for card in strip["cards"]] == ["As of here", "", "", "", "Later", ""]
-    assert strip["cards"][3]["facts"] == [["Add to favourites", ""], ["Time spent", "5 min"]]
+    assert strip["cards"][3]["facts"] == [["Add to favourites", "5 min"]]
     expected = Run.open(trained).recommend("u1", k=6, at=events["timestamp"][4])["listing_id"].tolist()
     shown = recommended(page)
     assert links(shown) == expected
@@ -166,7 +166,7 @@ def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
         (part,) = [one for one in card["reasons"] if "event" not in one["note"]]
         (found,) = explain(run, history, listing, at=moment_of(view, number, 4))
         best = max([*found.attributes, *found.photos], key=lambda one: one["adds"])
-        moved = f" · else {ordinal(best['rank_without'])}" if best["rank_without"] != found.rank else ""
+        moved = f" · without it {ordinal(best['rank_without'])}" if best["rank_without"] != found.rank else ""
         assert part["note"] == f"+{best['adds']:.3f}{moved}"
 
 

@@ -89,6 +89,21 @@ def test_no_two_names_are_alike(market):
     assert len(set(names)) == 5 and all(names)
 
 
+def test_groups_with_the_same_traits_in_another_order_are_told_apart_by_a_further_trait(market):
+    rows, groups, drawn = np.arange(400) % 40, np.arange(400) % 4, np.random.default_rng(0).random(400)
+    coded = []
+    for name, *shares in (
+        ("bright", 0.9, 0.8, 0, 0),
+        ("wood", 0.8, 0.9, 0, 0),
+        ("garden", 0.35, 0.7, 0.35, 0.35),
+    ):
+        held = np.flatnonzero(drawn < np.array(shares)[groups])
+        coded.append((name, [(name, name)], held, np.zeros(len(held), int)))
+    first, second, *_ = portraits(market, rows, groups, coded=coded)
+    assert set(first.name.lower().split(" · ")) == {"bright", "wood"}
+    assert set(second.name.lower().split(" · ")) == {"bright", "wood", "garden"}
+
+
 def test_a_name_takes_only_what_holds_in_both_halves_of_the_listings(market):
     """Of 200 listings in a group 120 are bright in one half and none in the other: six in ten, but not in each half."""
     rows, groups, halves = (

@@ -20,7 +20,7 @@ from listing_vibes_app.view.formats import FIELD, count, plain, shorten
 MAIN = 4  # fields outside of the expander
 OPTIONS = 200  # most common values of a category or set, as options
 PHOTOS = 30  # most photos of a listing
-SMALL = 116  # width of a photo in pixels
+SMALL = 96  # width of a photo in pixels
 UPLOADS = "photos-of-new"  # key of the uploader; keys of fields start with "new-"
 
 
@@ -230,6 +230,12 @@ def _photos(opened: OpenRun) -> list[tuple[str, bytes]]:
         if opened.view.has_photos:
             st.caption("This run was made without photos, so you cannot add photos.")
         return []
+    photos = upload_photos() or _start_photos(opened)
+    return usable_photos(opened, photos)
+
+
+def upload_photos() -> list[tuple[str, bytes]]:
+    """Draw the uploader, which keeps its files also where the page draws it elsewhere; return them (name, content)."""
     files = st.file_uploader(
         "Photos",
         type=["jpg", "jpeg", "png", "webp"],
@@ -238,8 +244,7 @@ def _photos(opened: OpenRun) -> list[tuple[str, bytes]]:
         key=UPLOADS,
         help="The photos stay on this machine and are not part of the link.",
     )
-    photos = [(file.name, file.getvalue()) for file in files] or _start_photos(opened)
-    return usable_photos(opened, photos)
+    return [(file.name, file.getvalue()) for file in files]
 
 
 def _start_photos(opened: OpenRun) -> list[tuple[str, bytes]]:

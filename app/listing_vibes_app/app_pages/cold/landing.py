@@ -168,7 +168,7 @@ def first_users(opened: OpenRun, listing: str, before: int | None, later: set[st
     result = lists[lists[C.LISTING] == listing].sort_values("rank", kind="stable")
     moment = " before training ended" if before is not None else ""
     users = count(lists[C.USER].nunique(), "user")
-    st.markdown(f"Among the {K} recommendations of **{len(result)} of {users}**: those active last{moment}.")
+    st.markdown(f"**{len(result)} of {users}** active last{moment} have it among their {K} recommendations.")
     if later:
         mine = later & set(lists[C.USER])
         st.markdown(

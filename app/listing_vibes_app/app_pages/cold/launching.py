@@ -1,7 +1,7 @@
 """The launch of a draft: its audience, sliders for its numbers, and the changes that gain most."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -198,12 +198,12 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
             "Now": plain(write(change, "before")),
             "Instead": plain(write(change, "after")),
             "Audience": f"{change['audience']:,}",
-            "Gain": f"{change['gain']:+,} ({change['low']:+,} to {change['high']:+,})",
+            "Gain": _write_gain(change),
         }
         for change in best
     ]
     alt = "The best value of each attribute and what it gains"
-    st.table(pd.DataFrame(lines), hide_index=True, border="horizontal", alt=alt)
+    st.dataframe(pd.DataFrame(lines), hide_index=True, alt=alt)
     st.caption(CAUTION)
 
     def take(number: int | None) -> None:
@@ -218,6 +218,10 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
     )
 
 
+def _write_gain(change: Mapping[str, Any] | pd.Series) -> str:
+    return f"{change['gain']:+,} ({change['low']:+,} to {change['high']:+,})"
+
+
 def _show_covers(covers: pd.DataFrame) -> None:
     st.header("The best cover", anchor=False)
     now = read_number("cover", 1, 1, len(covers))
@@ -226,8 +230,8 @@ def _show_covers(covers: pd.DataFrame) -> None:
     table = covers.assign(photo=[order[place] for place in covers["photo"]])
     table = table.sort_values(["audience", "photo"], ascending=[False, True])
     alt = "The audience with each photo as the cover, against the cover now"
-    columns = ["photo", "audience", "gain", "low", "high"]
-    st.dataframe(table[columns], hide_index=True, width="content", alt=alt)
+    lines = {"Photo": table["photo"], "Audience": table["audience"], "Gain": table.apply(_write_gain, axis=1)}
+    st.dataframe(pd.DataFrame(lines), hide_index=True, width="content", alt=alt)
     best = table.iloc[0]
     if int(best["photo"]) != now and best["low"] > 0:
         label, number = f"Take photo {int(best['photo'])} as the cover", int(best["photo"])

@@ -12,6 +12,7 @@ from listing_vibes_app.app_pages.cold.draft import (
     report_ignored,
     start_draft,
     start_row,
+    upload_photos,
     warn_photo,
 )
 from listing_vibes_app.app_pages.cold.figures import recall_by
@@ -38,7 +39,7 @@ from listing_vibes_app.server.warm import warm
 from listing_vibes_app.view.formats import count, plain
 
 PAGE = 24
-STARTS = 6  # listings to start a draft from
+STARTS = 5  # listings to start a draft from
 VIEWS = {"listings": "Cold listings", "new": "Add a listing", "figures": "How well it works"}
 SETS = {"none": "No event at all", "later": "First event after training"}
 
@@ -182,11 +183,14 @@ def new_listing(opened: OpenRun) -> None:
 
 
 def start(opened: OpenRun) -> None:
-    """Show the ways to start a draft: any listing, one of a few, or empty fields."""
+    """Show the ways to start a draft: its photos, any listing, one of a few, or empty fields."""
+    pictured = bool(opened.run.manifest.photo_encoder)
     st.markdown(
-        "Start from a listing of the market, then change a value or a photo: its audience, its neighbors and its position on "
-        "the map follow at once. Nothing is stored."
+        f"Start from {'photos or ' if pictured else ''}a listing of the market: the audience of the new listing, its neighbors and "
+        "its position on the map follow each change. Nothing is stored."
     )
+    if pictured:
+        upload_photos()
     with st.container(horizontal=True, vertical_alignment="center"):
         _random_start(opened, "Fill in a listing")
         button("Start with empty fields", "edit", lambda: start_draft(opened, None))

@@ -64,7 +64,7 @@ def show_score(played: list[Round], guesses: list[int], has_model: bool) -> None
 def show_round(opened: OpenRun, item: Round, guesses: list[int]) -> None:
     """Show a history and the choices; a click on one is the guess."""
     _show_history(opened, item)
-    st.subheader(f"Round {len(guesses) + 1}: which did they open next?", anchor=False)
+    st.header(f"Round {len(guesses) + 1}: which did they open next?", anchor=False)
     cards = []
     for place, listing in enumerate(item.choices):
         guessed = "".join(map(str, [*guesses, place]))

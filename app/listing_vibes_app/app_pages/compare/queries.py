@@ -76,7 +76,7 @@ def show_queries(opened: OpenRun) -> None:
     drawn = 0
     for side, (column, rows) in enumerate(zip(st.columns(2, gap="medium"), sides, strict=True)):
         with column:
-            st.subheader(plain(f"{names[side]} was better"), anchor=False)
+            st.header(plain(f"{names[side]} was better"), anchor=False)
             if rows.empty:
                 st.markdown("On no query.")
             for row in rows.to_dict("records"):

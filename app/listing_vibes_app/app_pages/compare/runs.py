@@ -127,7 +127,7 @@ def show_lists(opened: OpenRun, other: OpenRun, **params: str) -> None:
         zip(st.columns(2, gap="large"), runs, lists, strict=True)
     ):
         with column:
-            st.subheader(plain(run_label(item.name)), anchor=False)
+            st.header(plain(run_label(item.name)), anchor=False)
             if isinstance(result, str):
                 st.markdown(plain(result))
                 continue

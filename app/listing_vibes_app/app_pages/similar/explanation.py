@@ -8,6 +8,7 @@ import streamlit as st
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain.explain import Explanation, explain_similarity
 from listing_vibes.insight.explain.listing_photos import compare_photos
+from listing_vibes.market.thumbnails import data_address, preview
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card
 from listing_vibes_app.kit.spaces import label_of
@@ -43,6 +44,36 @@ def why_dialog(opened: OpenRun, row: int, space: str) -> None:
     show()
 
 
+def why_photo_dialog(opened: OpenRun, photo: bytes, scores: dict[str, float]) -> None:
+    """Open the explanation of the listing that the URL names, found by an uploaded photo, if any; `scores` are by listing."""
+    listing = st.query_params.get("why", "")
+    if listing not in scores:
+        return
+
+    @st.dialog("Why is this one here?", width="large", on_dismiss=lambda: set_params(why=None))
+    def show() -> None:
+        with boundary():
+            _show_photo_match(opened, photo, listing, scores[listing])
+
+    show()
+
+
+def _show_photo_match(opened: OpenRun, photo: bytes, listing: str, score: float) -> None:
+    view, row = opened.view, opened.view.market.listing_row[listing]
+    with st.spinner("Comparing the photos …"):
+        alike, (_, positions) = _compare_photos(opened, (photo, listing))
+    st.markdown(
+        f"**Similarity by photos: {score:.3f}**, of the photo with the mean of all photos of the listing."
+    )
+    cards = [Card(photo=data_address(preview(photo)), alt="The photo to compare with", step="The photo")]
+    for place in np.argsort(-alike[0], kind="stable") if alike.size else []:
+        number = int(positions[place])
+        url = photo_url(opened.name, view, row, number)
+        alt = f"Photo {number + 1} of {view.title(row)}"
+        cards.append(Card(photo=url, alt=alt, step=view.title(row), score=f"Alike {alike[0, place]:.2f}"))
+    gallery(opened, cards, key="why-photo", label="The photo, and those of the listing, the most alike first")
+
+
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
 def _explain(opened: OpenRun, listings: tuple[str, str], space: str) -> Explanation:
     return explain_similarity(opened.run, *listings, space)
@@ -50,7 +81,7 @@ def _explain(opened: OpenRun, listings: tuple[str, str], space: str) -> Explanat
 
 @st.cache_data(show_spinner=False, max_entries=64, hash_funcs=BY_RUN)
 def _compare_photos(
-    opened: OpenRun, listings: tuple[str, str]
+    opened: OpenRun, listings: tuple[str | bytes, str]
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     try:
         return compare_photos(opened.run, *listings)
@@ -126,7 +157,7 @@ def _show_attributes(opened: OpenRun, rows: tuple[int, int], result: Explanation
     figure.update_traces(marker_color=[charts.SERIES[0 if value > 0 else 1] for value in adds])
     charts.row_axis(figure, table["Attribute"].tolist())
     charts.axis_title(figure, "Adds to the similarity")
-    figure.update_xaxes(tickformat="+.2~f", nticks=6, zeroline=True)
+    figure.update_xaxes(tickformat="+.3~f", nticks=5, zeroline=True)
     charts.show_chart(
         figure,
         key="without-attribute",

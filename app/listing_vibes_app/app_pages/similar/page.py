@@ -172,15 +172,14 @@ def side_by_side(opened: OpenRun, selections: Sequence[Selection]) -> list[int]:
     stored = {name: st.query_params.get(name) for name in KEPT}
     for column, (label, rows) in zip(st.columns(len(lists), gap="medium"), lists.items(), strict=True):
         with column:
-            st.subheader(label, anchor=False)
+            st.header(label, anchor=False)
             cards: list[Card] = []
             for row in rows:
                 others = [other.lower() for other in labels_of[row] if other != label]
                 badge = f"also by {' and '.join(others)}" if others else ""
-                tone = "hit" if others else ""
-                cards.append(
-                    listing_card(opened, row, stored, photos=album(opened, row), badge=badge, tone=tone)
-                )
+                facts = opened.view.facts(row, opened.view.headline[:1])
+                more: dict[str, Any] = {"facts": facts, "badge": badge, "tone": "hit" if others else ""}
+                cards.append(listing_card(opened, row, stored, photos=album(opened, row), **more))
             title = f"{count(len(cards), 'neighbor')} by {label.lower()}, the most alike first"
             gallery(opened, cards, key=f"neighbors-{label}", label=title, least=150, examples=True)
     return list(labels_of)

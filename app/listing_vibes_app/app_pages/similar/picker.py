@@ -6,6 +6,7 @@ import streamlit as st
 
 from listing_vibes.insight.search.search import search_photos
 from listing_vibes.insight.selection.filters import NAMES
+from listing_vibes_app.app_pages.similar.explanation import why_photo_dialog
 from listing_vibes_app.app_pages.similar.filters import (
     clear_filters,
     filters_button,
@@ -23,7 +24,7 @@ from listing_vibes_app.kit.controls import (
     switch,
 )
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import Card, album, gallery, listing_card, matches_line
+from listing_vibes_app.kit.gallery import Card, album, gallery, listing_card, matches_line, page_url
 from listing_vibes_app.kit.list_options import read_selections
 from listing_vibes_app.server.params import hold, read_choice, read_number, set_params
 from listing_vibes_app.server.photo_search import photo_search, prepare_search
@@ -67,7 +68,7 @@ def picker(opened: OpenRun) -> None:
             by = switch("Find by", "by", ways, "words")
         else:
             by = read_choice("by", list(ways), "words")
-        query = "" if by == "photo" else search_box("q", "Search", HINTS[by], ("page", "sample"), width=400)
+        query = "" if by == "photo" else search_box("q", "Search", HINTS[by], ("page", "sample"), width=270)
         filters_button(opened)
         any_listing(opened)
         if by == "words":
@@ -153,12 +154,14 @@ def show_photo_matches(opened: OpenRun, _query: str, passing: np.ndarray) -> Non
         return
     line = f"Listings whose photos look most like {plain(file.name)}"
     shown = [rows[place] for place in page_of(np.arange(len(rows)), PAGE, line)]
-    scores = result["score"].to_numpy()
-    cards = [
-        listing_card(opened, row, photos=album(opened, row), score=f"Similarity {scores[place]:.2f}")
-        for place, row in shown
-    ]
+    scores, cards = dict(zip(result["listing_id"], result["score"], strict=True)), []
+    for _, row in shown:
+        listing = opened.view.ids[row]
+        why = page_url(opened, "similar", **{**st.query_params.to_dict(), "by": "photo", "why": listing})
+        score = f"Similarity {scores[listing]:.2f}"
+        cards.append(listing_card(opened, row, photos=album(opened, row), score=score, why=why))
     gallery(opened, cards, key="covers", label="Listings that look most like the photo")
+    why_photo_dialog(opened, file.getvalue(), scores)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_RUN)

@@ -125,7 +125,7 @@ def show_history(opened: OpenRun, name: str, history: Simulated, target: str) ->
     else:
         most = opened.run.manifest.settings.training.max_listings
         help = f"The model uses the newest {most} at most. Change, move or remove them on the cards."
-        st.markdown(f"**{label}**: {events}, the oldest first", help=help)
+        st.markdown(f"**{label}**: {events}, oldest first", help=help)
         history_strip(opened, name, history, f"{label}, oldest first", spoken=f"{label} has {events}")
     if len(history) + history.unknown >= MOST:
         st.caption(f"A history here has {MOST} events at most: another one replaces the oldest.")

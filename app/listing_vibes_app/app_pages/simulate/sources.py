@@ -58,8 +58,8 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
     with st.spinner("Looking for typical users …"):
         result = _personas(opened)
     if result:
-        groups = "groups of users with like histories" if result[0].user else "groups of like listings"
-        st.markdown(f"**A persona**, of {count(len(result), groups, groups)} of this market:")
+        typical = "the most typical user of a group" if result[0].user else "a group of like listings"
+        st.markdown(f"**Start from a persona**, {typical}")
     for start in range(0, len(result), IN_ROW):
         for column, number in zip(st.columns(IN_ROW), range(start, len(result)), strict=False):
             persona = result[number]

@@ -77,7 +77,7 @@ def show_history(opened: OpenRun, user: int) -> Known:
     )
     hidden = total - (last_row - first_row)
     if hidden:
-        st.caption(f"{hidden:,} events further away are not drawn.")
+        st.caption(f"{hidden:,} events before or after these are not shown.")
     cards, known = (
         timeline(opened, start, range(first_row, last_row), available),
         start + available.events - first_row,
@@ -102,18 +102,15 @@ def timeline(opened: OpenRun, start: int, events: range, known: Known) -> list[C
     cards = []
     for event in events:
         place = event - start
-        facts: list[tuple[str, str]] = []
-        if log.action[event] >= 0:
-            facts.append((formats.words(log.actions[log.action[event]]), ""))
-        if np.isfinite(log.duration[event]):
-            facts.append(("Time spent", formats.duration(float(log.duration[event]))))
+        action = formats.words(log.actions[log.action[event]]) if log.action[event] >= 0 else ""
+        spent = formats.duration(float(log.duration[event])) if np.isfinite(log.duration[event]) else ""
         tone = "start" if place == at - 1 else "" if place < at else "hit" if place < today else "later"
         when = formats.moment(int(log.time[event]), clock) if log.timed else f"Event {place + 1:,}"
         more: dict[str, Any] = {
             "step": when,
             "divider": dividers.get(place, ""),
             "tone": tone,
-            "facts": facts,
+            "facts": [(action or "Time spent", spent)] if action or spent else [],
         }
         cards.append(listing_card(opened, int(log.listing[event]), **more))
     return cards

@@ -176,7 +176,9 @@ def _part_reason(opened: OpenRun, entry: Explanation) -> list[Reason]:
 
 def _effect(item: Explanation, part: dict[str, Any]) -> str:
     moved = part["rank_without"] not in (None, item.rank)
-    return f"+{part['adds']:.3f}" + (f" · else {formats.ordinal(part['rank_without'])}" if moved else "")
+    return f"+{part['adds']:.3f}" + (
+        f" · without it {formats.ordinal(part['rank_without'])}" if moved else ""
+    )
 
 
 page()

@@ -19,7 +19,7 @@ from listing_vibes.features.photos.vectors import (
 )
 from listing_vibes.features.units import unit_rows
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.run.newcomers import load_run_encoder
+from listing_vibes.run.newcomers import Newcomers, load_run_encoder
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import load_photo_center
 
@@ -64,13 +64,27 @@ def photo_positions(run: Run, row: int) -> np.ndarray | None:
     return None if cached is None else np.flatnonzero(cached.ok[rows])
 
 
-def compare_photos(run: Run, first: str, second: str) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+def compare_photos(
+    run: Run, first: str | bytes, second: str
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Return the cosine of each photo of a listing with each of another, (m, n), and the positions of these photos.
 
+    Args:
+        first: a listing, or the content of a photo file (m = 1).
+        second: a listing.
+
     Raises:
-        VibesError: a listing is unknown, or see `listing_photos`.
+        VibesError: a listing is unknown, the photo cannot be used, or see `listing_photos`.
     """
-    (mine, left), (theirs, right) = (listing_photos(run, run.row(listing)) for listing in (first, second))
+    if isinstance(first, bytes):
+        encoded = Newcomers(run).encode({}, [first], ["photos"])
+        if "photos" not in encoded.vectors:
+            reason = next((reason for _, reason in encoded.broken), "cannot be compared in this run")
+            raise VibesError(f"The photo {reason}; give another file.")
+        mine, left = np.zeros(1, np.int64), encoded.vectors["photos"][None]
+    else:
+        mine, left = listing_photos(run, run.row(first))
+    theirs, right = listing_photos(run, run.row(second))
     if not len(mine) or not len(theirs):
         return np.zeros((0, 0), np.float32), (np.arange(0), np.arange(0))
     return left @ right.T, (mine, theirs)

@@ -189,15 +189,25 @@ def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float)
 
 
 def _names(traits: Sequence[Sequence[Trait]], leading: Collection[str]) -> list[str]:
-    """Return a name for each group: its leading traits and the most distinctive others, at most one per attribute."""
+    """Return a name for each group: its leading traits and the most distinctive others, at most one per attribute.
+
+    A group with the traits of another one before it gets as many more as tell them apart.
+    """
     names: list[str] = []
+    used: list[set[str]] = []
     for number, mine in enumerate(traits, 1):
         first = list(dict.fromkeys(trait.piece for trait in mine if trait.label in leading))[:LEADING]
         others: dict[str, str] = {}
         for trait in mine:
             if trait.label not in leading:
                 others.setdefault(trait.label, trait.piece)
-        parts = [*first, *list(others.values())[: 1 if first else 2]]
+        fewest = 1 if first else 2
+        longer = ([*first, *list(others.values())[:length]] for length in range(fewest, len(others) + 1))
+        parts = next(
+            (parts for parts in longer if set(parts) not in used),
+            [*first, *others.values()][: len(first) + fewest],
+        )
+        used.append(set(parts))
         name = " · ".join(parts)
         name = name[:1].upper() + name[1:] or f"Group {number}"
         names.append(f"{name} ({number})" if name in names else name)
