@@ -10,8 +10,11 @@ from listing_vibes import Run, evaluate
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import better_blend, evaluate_run
 from listing_vibes.insight.rankings import load_rankings
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
 from listing_vibes.report.text import describe_notes
 from listing_vibes.run.fits import load_fits
+from listing_vibes.run.spaces import embed_market
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,18 @@ def test_without_baselines_the_model_and_its_blends_are_measured(trained):
 
 
 @pytest.mark.slow
+def test_the_default_ranking_of_a_run_without_a_model_is_measured(tiny_market, tmp_path):
+    market = Market.open(tiny_market(listings=60, users=40, events_per_user=8, photos=0))
+    embed_market(market, tmp_path / "run", None)
+    run = Run.open(tmp_path / "run")
+    result = evaluate_run(run, baselines="fast")
+    assert result.names[0] == "default ranking" and "attributes" in result.notes["default ranking"]
+    query = run.split().test.take(slice(0, 1))
+    user, target = run.log.users[int(query.user[0])], run.listing_ids[int(query.target[0])]
+    listed = run.recommend(user, 60, at=int(query.at[0]))[C.LISTING].tolist()
+    assert listed.index(target) + 1 == result.ranks["default ranking"][0]
+
+
 def test_of_drawn_users_each_query_is_ranked_as_it_was(measured, trained):
     everybody = measured[1]
     ten = evaluate(trained, baselines="none", users=10, save=False)

@@ -136,7 +136,7 @@ def evaluate_run(
         result = replace(result, new=replace(among, new_by=new_by, notes={}))
     elif new is not None:
         notes[f"new by {new_by}"] = "no query, every target shares a value with the history"
-    if run.has_model:
+    if ranked.blends:
         notes[DEFAULT_RANKING] = _describe_default(run.manifest.settings)
     if run.transferred and run.manifest.carried is not None:
         notes["transfer"] = f"the model {run.manifest.carried.sentence}"
@@ -192,6 +192,8 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
         else:
             blends = [RunBlend(run, fit, split.train).scorer(model, log) for fit in load_fits(run.path)]
         result.blends = [default_ranking(run, model, split), model, *blends]
+    elif run.manifest.settings.blend is not None:
+        result.blends = [default_ranking(run, None, split)]
     if baselines != "none":
         result.baselines = [*first, *neighbors]
         if neighbors and len(tuned_on.valid):
@@ -255,8 +257,9 @@ def _describe_default(settings: Resolved) -> str:
     trained = f", trained with the events of the last {days} days" if days else ""
     if fit is None:
         return f"the model only{trained}"
+    model = f"the model{trained}, blended: " if "model" in fit.weights else ""
     alone = ", ".join(f"{weight:.2f} x {name}" for name, weight in fit.alone.items())
-    return f"the model{trained}, blended: {fit.note}; {count(fit.queries, 'validation query', 'validation queries')} alone: {alone}"
+    return f"{model}{fit.note}; {count(fit.queries, 'validation query', 'validation queries')} alone: {alone}"
 
 
 def better_blend(differences: Results, blends: Mapping[str, str]) -> str:

@@ -28,17 +28,16 @@ def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
     )
 
 
-def default_ranking(run: Run, model: Scorer, split: Split) -> Scorer:
+def default_ranking(run: Run, model: Scorer | None, split: Split) -> Scorer:
     """Return the default ranking of the run: `model`, as `model_scorer` returns it, with the default blend.
 
-    Without timestamps, only the training events of `split` count as recent or popular, never those of the test.
+    A run without a model gives None, and has a blend. Without timestamps, only the training events of `split` count as recent or
+    popular, never those of the test.
     """
-    fit = run.manifest.settings.blend
-    return (
-        Renamed(DEFAULT_RANKING, model)
-        if fit is None
-        else RunBlend(run, fit, split.train).scorer(model, run.log)
-    )
+    if run.manifest.settings.blend is not None:
+        return RunBlend(run, run.manifest.settings.blend, split.train).scorer(model, run.log)
+    assert model is not None
+    return Renamed(DEFAULT_RANKING, model)
 
 
 def untrained_neighbors(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbors]:
