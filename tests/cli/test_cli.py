@@ -129,7 +129,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(folders, arguments, sentence)
     "text, key",
     [
         ("preset = ", "TOML"),
-        ("[training]\nlearning_rat = 1\n", "did you mean 'training.learning_rate'?"),
+        ("[training]\nlearning_rat = 1\n", "write 'training.learning_rate', or remove it."),
+        ("[features]\nbins = 3\n", "'features.bins'; correct its spelling, or remove it."),
         ("[training]\ntemperature = 0\n", "training.temperature"),
         ("[encoder]\nwidth = 33\n", "width 33"),
     ],

@@ -10,7 +10,7 @@ from listing_vibes.market.market import Market
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("titel = 'name'", "unknown key 'titel'; did you mean 'title'"),
+        ("titel = 'name'", "unknown key 'titel'; write 'title', or remove it"),
         ("[attributes.price]\nkind = 'number'\nunits = 'EUR'", r"unknown key 'attributes\.price\.units'"),
         ("[attributes.price]\nkind = 'money'", r"'attributes\.price\.kind' is 'money'.*'category'"),
         ("[attributes.price]\nkind = 'number'\nseparator = ';'", "'number'"), ("name = ", "is not valid TOML"),

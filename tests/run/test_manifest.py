@@ -6,6 +6,7 @@ import tomllib
 import pytest
 import tomli_w
 
+from helpers.commands import vibes
 from listing_vibes.errors import VibesError
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.manifest import Manifest
@@ -42,9 +43,26 @@ def test_a_run_with_a_setting_of_another_version_is_refused_in_one_sentence(trai
     changed(tmp_path / "run", lambda content: content["resolved"]["training"].update(token_dropout=0.1))
     with pytest.raises(VibesError, match=r"run\.toml: .*token_dropout[^\n]*\.$"):
         Run.open(tmp_path / "run")
-    changed(tmp_path / "run", lambda content: content.update(format=2))
-    with pytest.raises(VibesError, match="format 2, this version reads format 3; train the run again"):
-        Run.open(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("content", "command"),
+    [
+        ({"market": "../homes", "trained_on": "a"}, "vibes train {0}/homes {0}/run-new"),
+        ({"market": "../homes"}, "vibes embed {0}/homes {0}/run-new"),
+        (
+            {"market": "", "trained_on": "a", "markets": [{"path": "/a"}, {"path": "/b"}]},
+            "vibes train /a /b {0}/run-new",
+        ),
+        ({"market": "", "trained_on": "a"}, "vibes train MARKET {0}/run-new"),
+        ({"market": 3, "trained_on": "a", "markets": 5}, "vibes train MARKET {0}/run-new"),
+    ],
+)
+def test_a_run_of_another_format_names_the_command_that_creates_it_again(tmp_path, content, command):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.toml").write_text(tomli_w.dumps(content | {"format": 2}))
+    done = vibes("recommend", tmp_path / "run", "ann", check=2)
+    assert f"`{command.format(tmp_path)}`" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_a_file_of_a_run_is_no_run(trained, tmp_path):

@@ -53,9 +53,9 @@ def test_keys_replace_single_settings_of_a_file(tmp_path):
     ("settings", "named"),
     [
         ({"preset": "huge"}, "'preset' is 'huge'"),
-        ({"training": {"steps": 3}}, r"'training\.steps'; did you mean 'training\.max_steps'"),
-        ({"max_steps": 3}, r"'max_steps'; did you mean 'training\.max_steps'\?$"),
-        ({"config": {"encoder": {"layerz": 3}}}, r"unknown key 'layerz'; did you mean 'layers'\?$"),
+        ({"training": {"steps": 3}}, r"'training\.steps'; write 'training\.max_steps'"),
+        ({"max_steps": 3}, r"'max_steps'; write 'training\.max_steps', or remove it\.$"),
+        ({"config": {"encoder": {"layerz": 3}}}, r"unknown key 'layerz'; write 'layers', or remove it\.$"),
         ({"encoder": {"layers": 3}}, "config="),
         ({"config": {"encoder": {"width": 7}}}, "width 7"),
         ({"init": "x" * 5000, "seed": -1}, r"^.{,80}$"),

@@ -81,9 +81,10 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
     problem = error.errors()[0]
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        neighbors = get_close_matches(key, _keys_of(model), 1, 0.65) if model is not None else []
-        fix = f"did you mean '{neighbors[0]}'?" if neighbors else "remove it or correct its spelling."
-        return f"unknown key '{key}'; {fix}"
+        keys = [] if model is None else [name for name in _keys_of(model) if not key.startswith(f"{name}.")]
+        neighbors = get_close_matches(key, keys, 1, 0.65)
+        fix = f"write '{neighbors[0]}'" if neighbors else "correct its spelling"
+        return f"unknown key '{key}'; {fix}, or remove it."
     raised = problem.get("ctx", {}).get("error")
     message = str(raised) if raised is not None else problem["msg"].lower()
     if isinstance(problem["input"], Mapping | BaseModel):  # a table, whose message names the key

@@ -1,6 +1,7 @@
 """`run.toml`: the manifest of a run."""
 
 from collections.abc import Mapping
+from os.path import normpath
 from pathlib import Path
 
 import tomli_w
@@ -87,10 +88,7 @@ class Manifest(Forbidding):
             raise _no_run(run)
         content = read_toml(path, "check its permissions")
         if content.get("format") != RUN_FORMAT:
-            raise VibesError(
-                f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; train the run again, or use the "
-                "version that wrote it."
-            )
+            raise _other_format(run, content)
         try:
             settings = content.get("settings")
             if isinstance(settings, Mapping):
@@ -110,6 +108,19 @@ class Manifest(Forbidding):
         content["settings"] = settings.given.model_dump(exclude_unset=True, exclude_none=True)
         content["resolved"] = settings.model_dump(exclude={"given"}, exclude_none=True)
         write_text(run / "run.toml", tomli_w.dumps(content))
+
+
+def _other_format(run: Path, content: Mapping[str, object]) -> VibesError:
+    """Return the error for a run of another version, with the command that creates it again."""
+    listed = content.get("markets")  # of a model of several markets
+    markets = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    paths = [item.get("path") for item in markets] or [content.get("market")]
+    folders = [normpath(run / path) if isinstance(path, str) and path else "MARKET" for path in paths]
+    command = "train" if content.get("trained_on") else "embed"
+    return VibesError(
+        f"{run / 'run.toml'} has format {content.get('format')}, and this version reads format {RUN_FORMAT}; create the run again "
+        f"with `vibes {command} {' '.join(folders)} {run}-new`."
+    )
 
 
 def _no_run(run: Path) -> VibesError:
