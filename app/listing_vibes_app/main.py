@@ -1,4 +1,4 @@
-"""The explorer's navigation; each page is a package in `app_pages` and an entry in `listing_vibes_app.registry`."""
+"""The explorer's navigation; each page is a module of `app_pages`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ def run_selector(pages: Sequence[Page]) -> None:
 st.set_page_config(page_icon=ICON, layout="wide")
 
 pages = [
-    st.Page(entry.file, title=entry.title, icon=entry.icon, url_path=entry.name, default=entry is PAGES[0])
+    st.Page(entry.source, title=entry.title, icon=entry.icon, url_path=entry.name, default=entry is PAGES[0])
     for entry in PAGES
 ]
 several = len(run_paths()) > 1

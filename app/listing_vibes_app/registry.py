@@ -1,19 +1,19 @@
 """The pages of the explorer in the order of the navigation; the first is the one at `/`.
 
-To add a page, create a package with `PAGE` and `page.py` in `app/listing_vibes_app/app_pages` and add its name to this list. An
-installed distribution can also name such a package as an entry point of the group `listing_vibes.pages`.
+To add a page, create a module with `PAGE` in `app/listing_vibes_app/app_pages`. An installed distribution can also name a `PAGE`
+as an entry point of the group `listing_vibes.pages`.
 """
 
-from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
-from sys import modules
+from pkgutil import iter_modules
 
 from listing_vibes.errors import VibesError
 from listing_vibes.registry import Plugin, plugins_of
+from listing_vibes_app import app_pages
 from listing_vibes_app.server.pages import PageEntry
 
-NAMES = (
+#: The order of the navigation; other pages follow by name.
+ORDER = (
     "overview",
     "similar",
     "users",
@@ -22,21 +22,24 @@ NAMES = (
     "cold",
     "compare",
 )
-PAGES: list[PageEntry] = [import_module(f"listing_vibes_app.app_pages.{name}").PAGE for name in NAMES]
+NAMES = sorted(
+    (module.name for module in iter_modules(app_pages.__path__)),
+    key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name),
+)
+PAGES: list[PageEntry] = [import_module(f"{app_pages.__name__}.{name}").PAGE for name in NAMES]
 #: The error of each page of another package that cannot be shown.
 PROBLEMS: list[str] = []
 
 
 def plugin_page(plugin: Plugin) -> PageEntry:
-    """Return the page of an installed distribution, with the path of its script.
+    """Return the page of an installed distribution.
 
     Raises:
         VibesError: it cannot be imported, is not a page, or its name is in use.
     """
     result = plugin.load("page")
-    script = Path(modules[plugin.entry.module].__file__ or "").with_name("page.py")
-    if not isinstance(result, PageEntry) or not script.is_file():
-        lacks = f"has no {script}" if isinstance(result, PageEntry) else "is not a PageEntry"
+    if not isinstance(result, PageEntry) or result.show is None:
+        lacks = "has no function `show`" if isinstance(result, PageEntry) else "is not a PageEntry"
         raise VibesError(
             f"The page '{plugin.entry.name}' of the installed package {plugin.distribution} cannot be used ({plugin.entry.value} "
             f"{lacks}); update or uninstall that package."
@@ -46,7 +49,7 @@ def plugin_page(plugin: Plugin) -> PageEntry:
             f"The installed package {plugin.distribution} names its page '{result.name}', as another one is called; rename it "
             "there, or uninstall that package."
         )
-    return replace(result, script=str(script))
+    return result
 
 
 for plugins in plugins_of("listing_vibes.pages").values():

@@ -1,4 +1,4 @@
-"""Write the generated pages of the reference: commands, settings, HTTP, Python. Sphinx runs it before each build."""
+"""Write the generated pages of the reference: commands, settings, rules, HTTP, Python. Sphinx runs it before each build."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ OUT = Path(__file__).resolve().parent / "reference" / "generated"
 
 
 def write_pages() -> None:
-    """Write all four pages."""
+    """Write all pages."""
     OUT.mkdir(exist_ok=True)
     for name, text in (
         ("commands", commands()),
         ("settings", settings()),
+        ("rules", rules()),
         ("http", routes()),
         ("python", functions()),
     ):
@@ -66,6 +67,14 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
                 f"| `{prefix}{name}` | `{field.get_default(call_default_factory=True)}` | {_cell(field.description)} |"
             )
     return rows
+
+
+def rules() -> str:
+    """Return the table of rules, which the page on rules includes."""
+    from listing_vibes.run.rules import declared
+
+    rows = [f"| `{rule.name}` | {_cell(rule.description)} |" for rule in declared()]
+    return "\n".join(["| rule | meaning |", "|---|---|", *rows]) + "\n"
 
 
 def routes() -> str:

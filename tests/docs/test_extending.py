@@ -20,10 +20,13 @@ from listing_vibes.model.export.formats import FORMATS
 from listing_vibes.model.variants.losses import LOSSES
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.registry import Registry
+from listing_vibes.run import rules
 from listing_vibes.scoring.baselines import BASELINES
 
 PAGE = ROOT / "assets" / "docs" / "extending.md"
+RULE = "core/listing_vibes/run/rules.py"
 FILES = re.findall(r"^```python (core/\S+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+FILES.remove(RULE)  # whose example is a field of an existing class
 
 
 @pytest.fixture
@@ -96,6 +99,23 @@ def test_the_importer_writes_a_market(example, tmp_path):
     )
     example("core/listing_vibes/market/importers/json_lines.py")().write(source, tmp_path / "market")
     assert Market.open(tmp_path / "market").listings["rooms"].tolist() == [2, 3]
+
+
+def test_the_rule_holds_in_lists_and_is_a_parameter(trained):
+    (text,) = blocks(PAGE, f"python {RULE}")
+    names = dict(vars(rules))
+    exec(text.replace("class Rules(BaseModel)", "class Extended(Rules)"), names)
+    market, extended = trained.market, names["Extended"]
+    titles = market.listings.set_index("listing_id")[market.title]
+    before = trained.recommend(trained.log.users[0], k=10)
+    word = titles[before["listing_id"].iloc[0]].split()[0].casefold()
+    for ids in (
+        trained.recommend(trained.log.users[0], k=10, rules=extended(without_words=word))["listing_id"],
+        trained.similar(before["listing_id"].iloc[0], k=10, rules=extended(without_words=word))["listing_id"],
+    ):
+        assert len(ids) and not titles[ids].str.casefold().str.contains(word, regex=False).any()
+    (rule,) = [rule for rule in rules.declared(extended) if rule.field == "without_words"]
+    assert rule.parameter == "without_words" and rule.label and rule.description
 
 
 def test_the_user_encoder_sees_nothing_later(example):

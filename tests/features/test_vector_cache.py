@@ -40,12 +40,12 @@ def test_vectors_come_back_in_the_order_of_the_keys(tmp_path):
 def test_names_are_known_by_their_stamp_and_so_are_their_problems(tmp_path):
     store = filled(tmp_path, range(3))
     store.remember("photo 0\n", "2-2", key(1))
-    store.remember("broken", "1-1", None, "is no image")
+    store.remember("broken", "1-1", None, "is not an image")
     store.remember("lost", "1-1", key(7))
     store.flush()
     for opened in (store, VectorCache(tmp_path, "enc", 3)):
         assert opened.recall("photo 0\n", "2-2").key == key(1) and opened.recall("photo 0\n", "1-1") is None
-        assert opened.recall("broken", "1-1").problem == "is no image"
+        assert opened.recall("broken", "1-1").problem == "is not an image"
         assert opened.recall("lost", "1-1") is None and opened.recall("never", "1-1") is None
 
 

@@ -21,8 +21,7 @@ FILES = {
     "acme_vibes/month.py": "python core/listing_vibes/market/attribute_types/month.py",
     "acme_vibes/json_lines.py": "python core/listing_vibes/market/importers/json_lines.py",
     "acme_vibes/encoders.py": "python acme_vibes/encoders.py",
-    "acme_vibes/words/__init__.py": "python app/listing_vibes_app/app_pages/words/__init__.py",
-    "acme_vibes/words/page.py": "python app/listing_vibes_app/app_pages/words/page.py",
+    "acme_vibes/words.py": "python app/listing_vibes_app/app_pages/words.py",
 }
 
 

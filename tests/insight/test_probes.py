@@ -60,7 +60,7 @@ def test_every_space_is_probed_beside_the_other_attributes(tiny_market, rng):
     found = probe_run(run, "price")
     value = found.table.set_index("space")["value"]
     assert value["attributes"] > 0.7 and value["model"] < 0.1 and len(found.predictions) == 300
-    with pytest.raises(VibesError, match="'room_type' is no number"):
+    with pytest.raises(VibesError, match="'room_type' is not a numeric attribute"):
         probe_run(run, "room_type")
     before = attributes_without(market, "price")
     market.listings["price"] = market.listings["price"].to_numpy()[::-1]

@@ -101,8 +101,8 @@ def test_a_large_image_is_reduced_as_a_resize_of_its_pixels(mode):
     ("data", "reason"),
     [
         (encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-400], "is damaged"), (encoded(Image.effect_noise((64, 64), 50))[:-400], "is damaged"),
-        (png_header(300, 300), "is damaged"), (b"<html>404 Not Found</html>", "is no image"),
-        (encoded(Image.new("RGB", (8, 8)), "EPS"), "is no image"),  # Pillow would run another program for it
+        (png_header(300, 300), "is damaged"), (b"<html>404 Not Found</html>", "is not an image"),
+        (encoded(Image.new("RGB", (8, 8)), "EPS"), "is not an image"),  # Pillow would run another program for it
         (encoded(Image.fromarray(np.full((8, 8), 65535, np.uint16))), "more than 8 bits"),
         (encoded(Image.fromarray(np.full((8, 8), 0.5, np.float32)), "TIFF"), "more than 8 bits"),
         (png_header(30_000, 30_000), "pixels"), (png_header(12_000, 10_000), "has 12,000 x 10,000 pixels"), (png_header(2**31 - 1, 1), "pixels"),

@@ -46,7 +46,7 @@ def test_a_line_around_listings_chooses_them_and_tells_whoever_listens(run):
     assert drawn.selection.columns.tolist() == run.market.listings.columns.tolist()
     drawn.outline = ""
     assert drawn.selected == [] and len(drawn.selection) == 0
-    with pytest.raises(Exception, match="is no outline"):
+    with pytest.raises(Exception, match="is not an outline"):
         drawn.outline = "1,2"
     drawn.group, drawn.where = 0, ["price>=500"]
     expected = select_on_map(run, group=0, where=["price>=500"])

@@ -1,4 +1,4 @@
-"""The registry entry of a page (name, title, icon, routes and script), and the converter for numbers in URLs."""
+"""The registry entry of a page (name, title, icon and what draws it), and the converter for numbers in URLs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,20 +14,23 @@ def page_file(name: str) -> str:
 
 @dataclass(frozen=True)
 class PageEntry:
-    """A page of the explorer: `PAGE` in the package `listing_vibes_app.app_pages.NAME`, with the script `page.py`."""
+    """A page of the explorer: `PAGE` in the module `listing_vibes_app.app_pages.NAME`.
 
-    name: str  # of its package, and in the URL unless the page is the first
+    A page without `show` is a package, drawn by its script `page.py`.
+    """
+
+    name: str  # of its module, and in the URL unless the page is the first
     title: str
     icon: str
     #: Routes for data that a rerun should not send again.
     routes: Callable[[], list[Route]] = field(default=list)
-    #: Path of the script; "": `page_file(name)`.
-    script: str = ""
+    #: Draws the page.
+    show: Callable[[], None] | None = None
 
     @property
-    def file(self) -> str:
-        """Path of the script."""
-        return self.script or page_file(self.name)
+    def source(self) -> str | Callable[[], None]:
+        """Return what `st.Page` runs."""
+        return self.show or page_file(self.name)
 
 
 NUMBER = "number"

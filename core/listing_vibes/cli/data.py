@@ -41,7 +41,7 @@ def import_(
     typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
 
 
-CHECK_MODEL = "also show what this run's model, or a model that ships, knows of the market"
+CHECK_MODEL = "also show how much of the market the model of this run, or an included model, covers"
 CheckModel = Annotated[Path | None, typer.Option(metavar="RUN", help=CHECK_MODEL)]
 Rejects = Annotated[Path | None, options.table_file("write the rows with issues")]
 

@@ -14,7 +14,7 @@ from listing_vibes.progress import silent
 
 FOLDERS = "market folders, and the run folder last"
 Folders = Annotated[list[Path], typer.Argument(metavar="MARKET... RUN", help=FOLDERS)]
-INIT_FROM = "warm start from the model of RUN, or from a model that ships (homes)"
+INIT_FROM = "warm start from the model of RUN, or from an included model (homes)"
 InitFrom = Annotated[Path | None, typer.Option(metavar="RUN", help=INIT_FROM)]
 REFIT = "train with the settings of RUN, on its validation events as well"
 Refit = Annotated[Path | None, typer.Option(metavar="RUN", help=REFIT)]
@@ -63,7 +63,7 @@ def train(
         )
 
 
-EMBED_MODEL = "use the model of this run, or a model that ships (homes, demo)"
+EMBED_MODEL = "use the model of this run, or an included model (homes, demo)"
 EmbedModel = Annotated[Path | None, typer.Option(metavar="RUN", help=EMBED_MODEL)]
 PHOTOS = "embed photos; default: if there is no --model, or the model reads photos"
 Photos = Annotated[bool | None, typer.Option("--photos/--no-photos", help=PHOTOS)]
@@ -106,9 +106,9 @@ NEW_BY = "also rank without listings that share this attribute with the history"
 NewBy = Annotated[str | None, typer.Option(metavar="ATTRIBUTE", help=NEW_BY)]
 BASELINES = "baselines to compare with: all, all but slow ones, or none"
 EvaluateBaselines = Annotated[options.Baselines, typer.Option(help=BASELINES)]
-USERS = "evaluate a random sample of users; default: all"
+USERS = "evaluate a random sample of this many users; default: all"
 Users = Annotated[int | None, typer.Option(min=1, metavar="N", help=USERS)]
-Queries = Annotated[Path | None, options.table_file("write one row a query")]
+Queries = Annotated[Path | None, options.table_file("write one row per query")]
 
 
 @app.command(rich_help_panel=MODEL)
@@ -134,15 +134,20 @@ def evaluate(
 
 
 RunA = Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")]
-RunB = Annotated[Path, typer.Argument(metavar="RUN_B", help="another one, or the same with --other")]
+RunB = Annotated[
+    Path, typer.Argument(metavar="RUN_B", help="another evaluated run, or the same one with another --other")
+]
 
 
 @app.command(rich_help_panel=MODEL)
 def compare(
     run_a: RunA,
     run_b: RunB,
-    ranking: Annotated[str | None, typer.Option(help="which ranking of RUN_A; default: the model")] = None,
-    other: Annotated[str | None, typer.Option(help="which ranking of RUN_B; default: the model")] = None,
+    ranking: Annotated[
+        str | None,
+        typer.Option(help="name of a ranking of RUN_A, as in evaluate; default: the default ranking"),
+    ] = None,
+    other: Annotated[str | None, typer.Option(help="the same of RUN_B")] = None,
     json_: options.Json = False,
     queries: Queries = None,
 ) -> None:
@@ -161,7 +166,7 @@ def ablate(
     market: options.MarketPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="folder for the runs, the table and the figure")],
     grid: Annotated[str, typer.Option(help="default, ladder, or a TOML file with variants")] = "default",
-    seeds: Annotated[str, typer.Option(help="seeds of each variant")] = "0,1,2",
+    seeds: Annotated[str, typer.Option(help="seeds of the trainings of each variant")] = "0,1,2",
     json_: options.Json = False,
 ) -> None:
     """Measure what each part of the method is worth on a market; finished trainings in OUT are reused."""

@@ -21,7 +21,12 @@ Encoder = Annotated[
 Weights = Annotated[Path | None, typer.Option(help="file with the photo encoder's weights")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 = any free port")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]
-At = Annotated[str | None, typer.Option(help="time (UTC), now, or a position; default: after the last event")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        help="compute it as of this time (UTC), now, or this position; default: after the last event"
+    ),
+]
 Blend = Annotated[
     str | None,
     typer.Option(

@@ -36,8 +36,10 @@ def batch(
     blend: options.Blend = None,
     at: options.At = None,
     engine: Engine = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="parallel workers; default: one a core")] = None,
-    chunk: Annotated[int, typer.Option(min=1, help="users or listings a file")] = 2048,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="parallel workers; default: one per core")
+    ] = None,
+    chunk: Annotated[int, typer.Option(min=1, help="users or listings per file")] = 2048,
 ) -> None:
     """Write the lists of all users, or the neighbors of all listings, as Parquet files."""
     from listing_vibes.cores import cores

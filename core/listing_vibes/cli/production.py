@@ -34,7 +34,7 @@ def refresh(
     blend: options.Blend = None,
     download: Download = False,
     strict: options.Strict = False,
-    json_: Annotated[bool, typer.Option("--json", help="one JSON document a poll on stdout")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="one JSON document per poll on stdout")] = False,
 ) -> None:
     """Take in new events and listings without retraining, and publish the run's next version."""
     import signal
@@ -130,7 +130,7 @@ def serve(
 ) -> None:
     """Serve similar, recommend and embed over HTTP, always with the newest version of the run; see /docs.
 
-    Requests must carry the token LISTING_VIBES_TOKEN where it is set. LISTING_VIBES_ALLOWED_HOSTS lists host names that are
+    If LISTING_VIBES_TOKEN is set, requests must carry that token. LISTING_VIBES_ALLOWED_HOSTS lists host names that are
     allowed in addition to localhost and numeric addresses.
     """
     with needs("Serving", "serve"):
@@ -171,7 +171,7 @@ def experiment(
     html: Html = None,
     json_: options.Json = False,
 ) -> None:
-    """Judge an experiment: which of two served runs is better, with an interval that stays valid at every look."""
+    """Judge an experiment: which of two served runs is better, with an interval that is valid however often you check."""
     from listing_vibes.serving.experiment.verdict import experiment as judged
 
     verdict = judged(place, events, action)
@@ -189,7 +189,7 @@ Since = Annotated[str | None, typer.Option(metavar="MOMENT", help=SINCE)]
 Memo = Annotated[Path | None, typer.Option(metavar="FILE", help="write a memo, .md or .html")]
 METRICS = "write metrics for a textfile collector"
 Prometheus = Annotated[Path | None, typer.Option(metavar="FILE.prom", help=METRICS)]
-Queries = Annotated[Path | None, options.table_file("write one row a query of the newest events")]
+Queries = Annotated[Path | None, options.table_file("write one row per query of the newest events")]
 
 
 @app.command(rich_help_panel=PRODUCTION)

@@ -134,8 +134,8 @@ def explain(
     typer.echo(as_json(opened, explanation.to_dict()) if json_ else explanation.to_text())
 
 
-By = Annotated[Literal["month"] | None, typer.Option(help="month = at the end of every month")]
-Regions = Annotated[Path | None, options.table_file("write one row a region and time")]
+By = Annotated[Literal["month"] | None, typer.Option(help="month = repeat it for the end of every month")]
+Regions = Annotated[Path | None, options.table_file("write one row per region and time")]
 
 
 @app.command(rich_help_panel=USE)
@@ -160,7 +160,7 @@ def demand(
     typer.echo(as_json(opened, result.to_dict()) if json_ else repr(result))
 
 
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...")]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders; the first is shown first")]
 
 
 @app.command(rich_help_panel=USE)
@@ -175,13 +175,14 @@ def explore(runs: Runs, port: options.Port = 0, browser: options.Browser = True)
 
 Out = Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")]
 Deck = Annotated[
-    Path | None, typer.Option(metavar="DECK.html", help="a deck of the explorer; default: the ready one")
+    Path | None,
+    typer.Option(metavar="DECK.html", help="a deck saved in the explorer; default: the standard deck"),
 ]
 
 
 @app.command(rich_help_panel=USE)
 def report(run: options.RunPath, out: Out, deck: Deck = None) -> None:
-    """Write a deck as one HTML file that opens without a server and prints: evidence, photos, the method, its limits."""
+    """Write a deck for stakeholders (photos, evidence, method, limits) as one HTML file, to show without a server or to print."""
     from listing_vibes.report.deck import read_deck, write_deck
     from listing_vibes.run.run import Run
 

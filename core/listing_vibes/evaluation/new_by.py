@@ -36,7 +36,7 @@ class NewBy:
         names = [item.name for item in market.attributes if item.name != C.PLACE]
         if attribute not in names:
             raise VibesError(
-                f"Option --new-by is '{attribute}', which is no attribute of {market.path}; choose one of "
+                f"Option --new-by is '{attribute}', which is not an attribute of {market.path}; choose one of "
                 f"{', '.join(names)}."
             )
         members = market.listings[attribute].reset_index(drop=True).explode().dropna()

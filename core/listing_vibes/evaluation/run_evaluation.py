@@ -74,7 +74,7 @@ def evaluate(
 
     Args:
         run: a run, or its folder.
-        protocol: "temporal" or "leave-one-out"; None: that of the training. Another one would test the model on its training data.
+        protocol: "temporal" or "leave-one-out"; None: the protocol of the training; the other one would test the model on its training data.
         hide_history: in leave-one-out, exclude the history from the candidates; False: include it, as papers do; None: exclude it
             unless 2 % of the training events return to a listing.
         new_by: an attribute; also evaluate without the listings that share its value with the history.
@@ -259,7 +259,8 @@ def _describe_default(settings: Resolved) -> str:
         return f"the model only{trained}"
     model = f"the model{trained}, blended: " if "model" in fit.weights else ""
     alone = ", ".join(f"{weight:.2f} x {name}" for name, weight in fit.alone.items())
-    return f"{model}{fit.note}; {count(fit.queries, 'validation query', 'validation queries')} alone: {alone}"
+    queries = count(fit.queries, "validation query", "validation queries")
+    return f"{model}{fit.note}; by the {queries} without other markets: {alone}"
 
 
 def better_blend(differences: Results, blends: Mapping[str, str]) -> str:

@@ -40,11 +40,11 @@ def probe_run(run: Run, question: str) -> Probes:
     """Predict a number of the market, the attribute `question`, from every space of a run.
 
     Raises:
-        VibesError: the attribute is no number, or fewer than 20 listings have it.
+        VibesError: the attribute is not numeric, or fewer than 20 listings have it.
     """
     market = run.market
     if question not in [item.name for item in market.attributes if item.shown_as == "number"]:
-        raise VibesError(f"'{question}' is no number of {market.path}; name another attribute.")
+        raise VibesError(f"'{question}' is not a numeric attribute of {market.path}; name another attribute.")
     spaces = {name: run.vectors(name) for name in run.spaces if name != "attributes"}
     spaces["attributes"] = attributes_without(market, question)
     ids, values = np.asarray(run.listing_ids), market.listings[question].to_numpy(float, na_value=np.nan)

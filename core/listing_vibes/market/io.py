@@ -78,7 +78,7 @@ def read_stored_table(path: Path, columns: Iterable[str], hint: str) -> pd.DataF
     """Read a table that is stored with a run; return None where there is none.
 
     Args:
-        columns: the required ones.
+        columns: the required columns.
         hint: what to do where one is missing, such as "evaluate the run again".
 
     Raises:

@@ -146,7 +146,7 @@ class EventLog:
         return self._select(np.flatnonzero(self.is_positive), start=self.positives_before[self.start])
 
     def negatives(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the histories (n,) and listings (n,) of the events that say "not this" in the histories `start : end` (B,)."""
+        """Return the histories (n,) and listings (n,) of the unwanted events in the histories `start : end` (B,)."""
         if not self.has_negatives:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         rows, owner = _events_of(start, end)

@@ -80,7 +80,7 @@ class Market:
         config = MarketConfig.load(tables / "market.toml")
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
         if "listings" not in sources:
-            what = "is a run, not a market" if (path / "run.toml").is_file() else "is no market"
+            what = "is a run, not a market" if (path / "run.toml").is_file() else "is not a market"
             raise VibesError(
                 f"{tables} {what}: it holds no listings.parquet, listings.csv or listings.csv.gz; give the folder that does."
             )

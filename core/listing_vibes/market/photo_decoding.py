@@ -86,7 +86,7 @@ def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Imag
 
 
 def decoding_problem(path: Path, decode_all: bool) -> str | None:
-    """Return why Pillow cannot decode a file ("is no image"), or None; all pixels are decoded where `decode_all`, or where the end of
+    """Return why Pillow cannot decode a file ("is not an image"), or None; all pixels are decoded where `decode_all`, or where the end of
     the image cannot be located otherwise.
     """
     try:
@@ -189,12 +189,12 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"has more than {MAX_PIXELS:,} pixels"
     if isinstance(error, UnidentifiedImageError):
-        return "is no image"
+        return "is not an image"
     return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
 
 def photo_problem(name: str, folders: PhotoFolders) -> str | None:
-    """Return why the photo at the path `name` of a market cannot be used ("is missing", "is no image"), or None.
+    """Return why the photo at the path `name` of a market cannot be used ("is missing", "is not an image"), or None.
 
     The header is read; the pixels are decoded only where the file does not end as its format requires.
     """

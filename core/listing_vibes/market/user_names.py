@@ -77,7 +77,7 @@ class UserNames:
                 new.unlink()
             return path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
+            reason = getattr(error, "strerror", None) or "it is not text"
             raise VibesError(
                 f"The key that hashes user ids cannot be read or created at {path} ({reason}); set {VARIABLE}."
             ) from error

@@ -119,7 +119,7 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None) -> str:
     """Return a deck as one self-contained document of at most `LARGEST` bytes; it is deterministic for a run.
 
     Args:
-        runs: those that URLs name, the default one first.
+        runs: the runs by their names in URLs, the default run first.
         slides: None: the ready deck of the first run.
     """
     run = next(iter(runs.values()))

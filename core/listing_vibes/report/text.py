@@ -99,7 +99,7 @@ def describe_notes(metrics: dict[str, Any]) -> str:
 def not_measured(run: Run) -> str:
     """Return why a run has no results."""
     if run.metrics and run.metrics.get("results"):
-        return "There was no query to test on."
+        return "The evaluation has no test query."
     if run.trained_on_everything:
         return USED_UP
     if not len(run.market.events):

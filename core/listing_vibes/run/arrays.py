@@ -82,7 +82,7 @@ def to_strings(characters: np.ndarray) -> np.ndarray:
         ValueError: the array does not contain code points.
     """
     if characters.ndim != 2 or characters.dtype != np.uint32 or characters.max(initial=0) > 0x10FFFF:
-        raise ValueError(f"{characters.dtype} {characters.shape} are no strings")
+        raise ValueError(f"{characters.dtype} {characters.shape} are not strings")
     length = characters.shape[1]
     return (
         np.ascontiguousarray(characters).view(f"U{length}")[:, 0]

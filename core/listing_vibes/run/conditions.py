@@ -196,6 +196,7 @@ class Groups:
     region: np.ndarray | None  # (L,) int64, equal where the attributes of `same` are equal
     seller: np.ndarray | None  # (L,) int64, -1 missing
     fulfilling: np.ndarray | None  # (L,) bool, which listings fulfill `where`; None: all
+    allowed: np.ndarray | None  # (L,) bool, which listings the rules with `Declared.allows` allow; None: all
 
     @classmethod
     def of(cls, rules: Rules, market: Market) -> Groups:
@@ -204,7 +205,7 @@ class Groups:
         Raises:
             VibesError: a condition cannot be parsed.
         """
-        region = fulfilling = seller = None
+        region = fulfilling = seller = allowed = None
         if rules.same:
             table = pd.DataFrame({name: _column(market, name) for name in rules.same})
             region = table.groupby(list(rules.same), dropna=False, observed=True).ngroup().to_numpy(np.int64)
@@ -213,7 +214,9 @@ class Groups:
             fulfilling = np.logical_and.reduce(conditions)
         if rules.seller is not None:
             seller = pd.factorize(_column(market, rules.seller), sort=True)[0].astype(np.int64)
-        return cls(region, seller, fulfilling)
+        if allowing := rules.allowing:
+            allowed = np.logical_and.reduce([allows(market, value) for allows, value in allowing])
+        return cls(region, seller, fulfilling, allowed)
 
 
 def resolve_rules(rules: Rules, market: Market, for_users: bool) -> Rules:

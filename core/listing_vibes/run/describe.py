@@ -39,7 +39,7 @@ def default_blend_sentence(settings: Resolved) -> str:
     if settings.blend is None:
         return ""
     trained = ", with recent events also in training" if settings.training.recent_days else ""
-    return f" Lists blend {settings.blend.note}{trained}."
+    return f" Scores are a blend: {settings.blend.note}{trained}."
 
 
 def untrained_sentence(run: RunFolder) -> str:
@@ -57,7 +57,7 @@ def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None =
     if not run.has_model:
         return untrained_sentence(run)
     added = default_blend_sentence(run.manifest.settings).strip() if blend is None else ""
-    return f"{added} --blend nothing leaves it out." if added else ""
+    return f"{added} Use --blend nothing for the model only." if added else ""
 
 
 def explain_empty(

@@ -97,7 +97,7 @@ class RunFolder:
         (['model', 'attributes'], (120, 32))
 
         Raises:
-            VibesError: `path` is no run folder, its training has not finished, or its format is another one.
+            VibesError: `path` is not a run folder, its training has not finished, or its format is another one.
         """
         path = Path(path)
         if not (path / "run.toml").is_file() and (path / ".training").is_dir():
@@ -341,7 +341,7 @@ class RunFolder:
         """Return a moment in the time of the market's log; None means after the last known event.
 
         Raises:
-            VibesError: the value is no date or, in a market without timestamps, no position.
+            VibesError: the value is not a date or, in a market without timestamps, not a position.
         """
         return self.after_last_event if at is None else moment_in_log(at, self.market.timed)
 

@@ -233,7 +233,7 @@ def parse_queries(run: RunFolder, queries: Any) -> tuple[list[str | History], bo
         user = _parse_id(queries)
         if user not in run.user_number and user in run.listing_row:
             raise NotThere(
-                f"There is no user '{user}' in {run.path}, but a listing; ask for what is similar to it, or give the history ['{user}']."
+                f"There is no user '{user}' in {run.path}, but a listing with this id; request similar listings, or give the history ['{user}']."
             )
         return [user], True
     if all(isinstance(member, Event | Mapping) for member in members):  # An empty list is an empty history.

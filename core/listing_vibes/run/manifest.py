@@ -81,7 +81,7 @@ class Manifest(Forbidding):
         """Read `run/run.toml`.
 
         Raises:
-            VibesError: `run` is no run folder, or its format is another one.
+            VibesError: `run` is not a run folder, or its format is another one.
         """
         path = run / "run.toml"
         if not path.is_file():

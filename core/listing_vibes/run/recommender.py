@@ -58,7 +58,9 @@ class Recommender:
     ) -> None:
         self.run, self.space, self.rules, self.additions = run, space, rules, additions
         self._batch = batch
-        self.groups = Groups.of(rules, run.market) if rules.needs_attributes else Groups(None, None, None)
+        self.groups = (
+            Groups.of(rules, run.market) if rules.needs_attributes else Groups(None, None, None, None)
+        )
         self.pins = named_rows(run, rules.pin, "pin")
         unlike = named_rows(run, rules.unlike, "not")
         self._blocked = np.append(named_rows(run, rules.block, "block"), unlike)
@@ -192,7 +194,7 @@ class Recommender:
 
     @property
     def scorer(self) -> str:
-        """Return the name of the scorer for users if it is no trained model, such as `UNTRAINED`; else empty."""
+        """Return the name of the scorer for users if it is not a trained model, such as `UNTRAINED`; else empty."""
         return "" if self.space == "model" else UNTRAINED
 
     @property
@@ -254,6 +256,8 @@ class Recommender:
             eligible = self._has_vector.copy()
             if where and self.groups.fulfilling is not None:
                 eligible &= self.groups.fulfilling
+            if self.groups.allowed is not None:
+                eligible &= self.groups.allowed
             if moment is not None:
                 eligible &= self.run.catalogue.live(moment)
             eligible[self._blocked] = False

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from numbers import Integral
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.market.documents import first_problem
+from listing_vibes.market.market import Market
 
 #: The reasons why a listing is in a list, by the codes in `listing_vibes.run.ranking.Lists`; the first one is its score.
 RULED = ("", "pinned", "without at_most", "without same", "without where")
@@ -26,12 +28,14 @@ class Declared:
     Attributes:
         parameter: its name in the URL of a page.
         label: the label of its text field on a page, with an `example`; empty without a text field.
+        allows: for a rule that depends only on a listing, which listings (L,) of the market a value of it allows.
         field: its name in Python; name: in JSON.
     """
 
     parameter: str = ""
     label: str = ""
     example: str = ""
+    allows: Callable[[Market, Any], np.ndarray] | None = None
     field: str = ""
     name: str = ""
     description: str = ""
@@ -142,7 +146,13 @@ class Rules(BaseModel):
     @property
     def needs_attributes(self) -> bool:
         """Return whether the rules depend on the attributes of listings."""
-        return bool(self.same or self.seller or self.where or self.boost)
+        return bool(self.same or self.seller or self.where or self.boost or self.allowing)
+
+    @property
+    def allowing(self) -> list[tuple[Callable[[Market, Any], np.ndarray], Any]]:
+        """Return the function `allows` and the value of each set rule that has one."""
+        rules = [(rule.allows, getattr(self, rule.field)) for rule in declared(type(self))]
+        return [(allows, value) for allows, value in rules if allows is not None and value]
 
     @property
     def needs_moment(self) -> bool:
@@ -181,13 +191,13 @@ class Rules(BaseModel):
 
 
 @cache
-def declared() -> tuple[Declared, ...]:
+def declared(model: type[Rules] = Rules) -> tuple[Declared, ...]:
     """Return the declarations of all rules except `k`."""
     results = []
-    for field, info in Rules.model_fields.items():
+    for field, info in model.model_fields.items():
         for rule in info.metadata:
             if isinstance(rule, Declared):
                 name = info.alias or field
-                texts = {"field": field, "name": name, "description": info.description or ""}
-                results.append(replace(rule, parameter=rule.parameter or name, **texts))
+                names = replace(rule, parameter=rule.parameter or name, field=field, name=name)
+                results.append(replace(names, description=info.description or ""))
     return tuple(results)

@@ -21,7 +21,7 @@ def blend_name(*parts: str) -> str:
 
 
 def blend_parts(name: str) -> str:
-    """Return what a ranking adds to the model, joined by +; "" where it adds nothing or is no blend of the model."""
+    """Return what a ranking adds to the model, joined by +; "" where it adds nothing or is not a blend of the model."""
     model, _, parts = name.partition(" + ")
     return parts.replace(" + ", "+") if model in ("model", MODEL_ONLY) else ""
 

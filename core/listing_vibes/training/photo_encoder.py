@@ -128,7 +128,7 @@ def trained_photos(
     option = f"features.photo_train_blocks = {stages}"
     if training.recipe == "two-stage":
         raise VibesError(
-            f"{option} trains photos to the end, training.recipe = 'two-stage' freezes the listings before; use single-stage."
+            f"{option} trains the photo encoder until the end, but training.recipe = 'two-stage' freezes listings before; use single-stage."
         )
     if photos is None or featurizer.photo is None:
         raise VibesError(f"{market.path} has no photos that {option} could train on; set it to 0.")

@@ -106,7 +106,7 @@ class MapWidget(anywidget.AnyWidget):
         text = str(proposal["value"])
         if text and read_outline(text) is None:
             raise traitlets.TraitError(
-                f"'{text[:60]}' is no outline; write three or more corners as 'x,y;x,y;x,y'."
+                f"'{text[:60]}' is not an outline; write three or more corners as 'x,y;x,y;x,y'."
             )
         return text
 

@@ -196,7 +196,7 @@ def test_python_downloads_the_photos_of_an_opened_market(tmp_path, host):
 def test_every_failure_has_its_reason_and_the_other_photos_are_fetched(tmp_path, host):
     good = ["ok/1", "ok/2", "once-500/1", "once-short/1", "chunked/1", "moved/1", "busy/1", "dated/1"]
     says = {
-        "404/404": "status 404", "500/500": "status 500", "html/html": "is no image (its host calls it text/html)", "cut/cut": "is damaged (",
+        "404/404": "status 404", "500/500": "status 500", "html/html": "is not an image (its host calls it text/html)", "cut/cut": "is damaged (",
         "short/short": "the connection broke (", "huge/huge": "is larger than 100,000 bytes (1,000,000,000)",
         "endless/endless": "is larger than 100,000 bytes", "drip/drip": "took longer than 0.6 s", "silent/silent": "sent nothing for 0.5 s",
         "round/round": "is redirected more than 5 times", "file/file": "is not an http or https URL",

@@ -79,7 +79,7 @@ def place_on_map(opened: OpenRun, placed: Placement) -> None:
     drawn = (load_maps(opened) or {}).get(placed.space)
     link = f"[vibe map]({page_url(opened, 'map', space=placed.space)})"
     if drawn is None:
-        st.markdown(f"Once the {link} is drawn, its position there is shown here.")
+        st.markdown(f"The listing's position is shown here once the {link} is drawn.")
         return
     position = None if placed.row is None else drawn.standing(placed.row)
     at, group = position or drawn.landing(placed.vector)

@@ -130,9 +130,8 @@ def show_history(opened: OpenRun, name: str, history: Simulated, target: str) ->
     if len(history) + history.unknown >= MOST:
         st.caption(f"A history here has {MOST} events at most: another one replaces the oldest.")
     if history.unknown:
-        verb = "is" if history.unknown == 1 else "are"
-        unknown = f"{count(history.unknown, 'event')} of this link {verb}"
-        st.caption(f"{unknown} on listings that this market does not have, and left out.")
+        unknown = count(history.unknown, "event")
+        st.caption(f"Left out of this link: {unknown} on listings that this market does not have.")
 
 
 def deep_list(opened: OpenRun, selection: Selection) -> pd.DataFrame:

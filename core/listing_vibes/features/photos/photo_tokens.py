@@ -66,7 +66,7 @@ def precomputed_views(
     Args:
         market: the market with `[vectors.NAME]` in its `market.toml`.
         config: the settings of features.
-        reducers: those fitted in training, by name; None in training, which takes all vectors with `tokens = true`.
+        reducers: the reducers fitted in training, by name; None in training, which takes all vectors with `tokens = true`.
 
     Raises:
         VibesError: a file of vectors is invalid, their width differs from training's, or the model also trains a photo encoder.

@@ -131,7 +131,9 @@ def load_trained(name: str, weights: Path | None, device: str | None = None) -> 
             "that trained it."
         ) from error
     if encoder.name != name:
-        raise VibesError(f"{weights} holds the photo encoder {encoder.name!r}, not {name!r}.")
+        raise VibesError(
+            f"{weights} holds the photo encoder {encoder.name!r}, not {name!r}; give the file of {name!r}."
+        )
     return encoder
 
 

@@ -74,7 +74,7 @@ def extend_vocabulary(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) 
 
     Args:
         new: fitted on the new market only, its attributes with the types that they have in `old`.
-        listings: those of the new market that `new` was fitted on.
+        listings: the listings of the new market, which `new` was fitted on.
     """
     brought = {entry.name: entry for entry in new.attributes}
     entries = [_merge_entries(entry, brought.pop(entry.name, None), listings) for entry in old.attributes]

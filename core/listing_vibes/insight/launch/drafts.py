@@ -26,7 +26,7 @@ ENTRIES = (
     "like",
     "photos",
     "cover",
-)  # of a draft that are no attributes, unless the market has such a column
+)  # of a draft that are not attributes, unless the market has such a column
 VALUES = 12  # maximum number of values of a category or members of a set to try, the most common first
 #: Share of a number's variance (on a logarithmic scale where all are positive) between the values of a category from which these are
 #: compared separately; what a category must be for that: at most `VALUES` values, the draft's of at least so many listings.
@@ -68,7 +68,7 @@ class Draft:
         except OSError as error:
             raise VibesError(f"Cannot read the listing {path}: {error.strerror}; check the path.") from error
         except (ValueError, RecursionError) as error:
-            raise VibesError(f"{path} is no JSON ({error}); correct it.") from error
+            raise VibesError(f"{path} is not valid JSON ({error}); correct it.") from error
         if not isinstance(content, dict):
             raise VibesError(f'{path} holds no listing; write {{"price": 900, "photos": ["cover.jpg"]}}.')
         return cls.of_mapping(market, content, path.parent, str(path))
@@ -92,7 +92,7 @@ class Draft:
         like, paths = settings.get("like"), settings.get("photos")
         if like is not None and str(like) not in market.listing_row:
             raise VibesError(
-                f"{name} has like '{like}', which is no listing of {market.path}; give one, or leave it out."
+                f"{name} has like '{like}', which is not a listing of {market.path}; give one, or leave it out."
             )
         draft = cls({}) if like is None else cls.of_listing(market, str(like))
         # Parsed like cells of the table, so that changes start from the values that the model reads; unknown names are refused there.
@@ -120,7 +120,9 @@ class Draft:
 
 def _read_photos(paths: Any, folder: Path, name: str) -> tuple[bytes, ...]:
     if not isinstance(paths, list) or not all(isinstance(path, str | Path) for path in paths):
-        raise VibesError(f'{name} has photos that are no list of paths; write ["cover.jpg", "kitchen.jpg"].')
+        raise VibesError(
+            f'{name} has photos that are not a list of paths; write ["cover.jpg", "kitchen.jpg"].'
+        )
     photos = []
     for path in paths:
         try:

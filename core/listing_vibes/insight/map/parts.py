@@ -70,7 +70,7 @@ def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:
     """
     group = params.get("group", "")
     if group and not (group.isdecimal() and len(group) < 6):
-        raise VibesError(f"'{group[:60]}' is no group of the map; give its number.")
+        raise VibesError(f"'{group[:60]}' is not a group of the map; give the number of a group.")
     conditions = read_where(params.get("where", ""))
     region, day = params.get("region", ""), params.get("day") or None
     return drawn.chosen(region, int(group) if group and not region else None, conditions, day)

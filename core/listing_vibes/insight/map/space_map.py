@@ -25,7 +25,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import read_condition
 from listing_vibes.run.run import Run
 
-LOCATION = "location"  # the street map, which is no space of the run
+LOCATION = "location"  # the street map, which is not a space of the run
 EDGE, BEYOND = (
     0.005,
     0.05,
@@ -179,7 +179,7 @@ class SpaceMap:
             outline = read_outline(region)
             if outline is None:
                 raise VibesError(
-                    f"'{region[:60]}' is no region; write three or more corners as 'x,y;x,y;x,y'."
+                    f"'{region[:60]}' is not a region; write three or more corners as 'x,y;x,y;x,y'."
                 )
             result &= inside(self.places, outline)
         if group is not None:

@@ -48,7 +48,7 @@ def search_photos(
     listing_vibes.errors.VibesError: ...market has no photos, so none can be searched.
 
     Args:
-        k: how many, at most; None: that of the rules.
+        k: the maximum number of listings; None: `rules.k`.
         at: the moment of `rules.live_only`; None: after the last event known.
         rules: `where`, `live_only` and `block`.
         report: gets the progress of photos that have to be classified first.

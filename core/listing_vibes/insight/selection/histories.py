@@ -23,7 +23,7 @@ def token(event: Event) -> str:
 
 
 def parse(text: str) -> Event:
-    """Return the event of a part of a URL; a duration that is no number of seconds is left out."""
+    """Return the event of a part of a URL; a duration that is not a number of seconds is left out."""
     listing, action, seconds, *_ = *text.split(PART), "", ""
     try:
         value = float(seconds)

@@ -87,13 +87,13 @@ def page_of(url: str) -> tuple[str, dict[str, str]]:
     """Return the page of a URL ("" the first), and its parameters.
 
     Raises:
-        VibesError: it is no URL.
+        VibesError: it is not a URL.
     """
     try:
         parts = urlsplit(url.strip())
     except ValueError as error:  # such as `//[x`, a host that does not end
         raise VibesError(
-            f"The link '{url[:80]}' is no URL ({error}); copy it from the explorer again."
+            f"The link '{url[:80]}' is not a URL ({error}); copy it from the explorer again."
         ) from error
     return parts.path.rstrip("/").rpartition("/")[2], dict(parse_qsl(parts.query))
 

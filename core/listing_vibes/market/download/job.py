@@ -38,7 +38,7 @@ class Downloaded:
     """The result of a download; photos are counted by file.
 
     Attributes:
-        named: photos with a URL; present: those that existed before.
+        named: photos with a URL; present: photos that existed before.
         fetched, bytes: newly fetched photos, and their bytes.
         failed: the reason by path; left: photos not requested, since a limit or the end of the download came first.
     """

@@ -134,12 +134,13 @@ class Experiment:
             lines = [f"{self.verdict} is better than {A if self.verdict == B else B}."]
         if self.setup.design == "split":
             acted = "; ".join(f"{arm}: {wins[arm]:,} of {units[arm]:,} users acted" for arm in (A, B))
-            lines.append(f"{acted}. Of B's users {_percent(difference['value'])} more act ({interval}).")
-        else:
-            lines.append(
-                f"{len(self.outcomes):,} of {count(units['all'], 'response')} decided: {wins[A]:,} for A, {wins[B]:,} for B. "
-                f"B's share minus A's: {_percent(difference['value'])} ({interval})."
+            compared = (
+                f"Share of B's users who acted minus A's: {_percent(difference['value'])} ({interval})."
             )
+        else:
+            acted = f"{len(self.outcomes):,} of {count(units['all'], 'response')} decided: {wins[A]:,} for A, {wins[B]:,} for B"
+            compared = f"B's share minus A's: {_percent(difference['value'])} ({interval})."
+        lines.append(f"{acted}. {compared}" if len(self.outcomes) else f"{acted}.")
         if more["as_seen"] is not None:
             unit = "users" if self.setup.design == "split" else "responses"
             sizes = ", ".join(

@@ -46,7 +46,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
     engine, log, config = run.engine, run.log, run.engine.settings.encoder_config()
     if not len(log):
         raise VibesError(
-            f"{run.market.path} has no events, so no history can be traced; export on one that has."
+            f"{run.market.path} has no events, and the export traces the model with histories; export a run over a market with events."
         )
     sweep_left(out)
     listings, histories = graphs_of(engine.model)

@@ -108,7 +108,7 @@ def photo_rows(
     notes.add(C.LISTING, nobody, raw[C.LISTING], "is empty; the photo is skipped")
     if C.POSITION in raw:
         position, bad = to_numbers(raw[C.POSITION])
-        notes.add(C.POSITION, bad, raw[C.POSITION], "is no number; the photo goes last")
+        notes.add(C.POSITION, bad, raw[C.POSITION], "is not a number; the photo goes last")
         table = table.iloc[position.argsort(kind="stable")]
     rows, failed = [], []
     for row, listing, path in table[~nobody[table.index]].itertuples(name=None):

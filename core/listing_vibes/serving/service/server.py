@@ -94,7 +94,7 @@ def serve(
     with listen(host, port) as bound:
         factory = AppFactory(settings, experiment, ready=lambda: ready(url_of(bound)))
         config = server_config(factory)
-        # uvicorn raises the signal again after its shutdown; a requested stop is no failure.
+        # uvicorn raises the signal again after its shutdown; a requested stop is not a failure.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         uvicorn.Server(config).run([bound])
