@@ -1,9 +1,11 @@
-"""The lines of assets/docs/speed.md in one go, each as its own process, one after another: `python -m tests.benchmarks`.
+"""The table of assets/docs/speed.md by one command: `python -m tests.benchmarks FOLDER`.
 
-    python -m tests.benchmarks [--only startup texts ...] [--quick] [--out FILE.json]
+    python -m tests.benchmarks FOLDER [--only demo commands ...] [--page assets/docs/speed.md] [--quick]
 
-They run on the demo that comes with the project, or on what they make themselves. `--quick` asks each for less, to see that it runs. What each found, with the machine's load before and after it, is one JSON document: on stdout, or in `--out`,
-which is written anew after every line. A line that fails is named, and the others go on.
+Each measure of `measures` is a process of its own, one after another. Its result is FOLDER/NAME.json, with the machine, the load
+when it started and the commit; a measure with a result is not run again, so an interrupted command goes on where it was. The
+table is FOLDER/table.md, and with `--page` it replaces the one of that page. A measure that fails is named, and the others go
+on. `--quick` measures small sizes once, to see that everything runs.
 """
 
 from __future__ import annotations
@@ -11,71 +13,116 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from helpers.machine import machine
+from tests.benchmarks.measures import MEASURES
+from tests.helpers.machine import machine
+
 from listing_vibes.cores import cores
-from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.market.durable import atomic_path
 
-MARKET = "MARKET"  # stands for the demo's
-#: Of each line what it is asked, and what with `--quick`.
-LINES: dict[str, tuple[list[str], list[str]]] = {
-    "encoder": (["--preset", "tiny", "mini", "small", "base"], ["--preset", "tiny", "--users", "16", "--repeat", "1"]),
-    "growth": ([], ["--sizes", "200"]),
-    "training": ([], ["--preset", "tiny", "--steps", "1"]),
-    "startup": (["--listings", "100000"], ["--listings", "1000", "--repeat", "1"]),
-    "texts": ([], ["--words", "15", "--repeat", "1"]),
-    "photos": ([MARKET], [MARKET, "--photos", "8", "--repeat", "1"]),
-}  # fmt: skip
+#: Between these lines of the page stands the table.
+BEGIN, END = "<!-- table of python -m tests.benchmarks -->", "<!-- end of the table -->"
 
 
-def measured(name: str, given: list[str]) -> dict:
-    """What a line found, and under which load."""
-    places = {MARKET: str(bundled_run().parent)}
+def measure(name: str, folder: Path, quick: bool) -> dict[str, Any]:
+    """Return the rows of a measure with the conditions under which they were measured."""
+    given = {"machine": machine(), "cores": cores(), "day": time.strftime("%Y-%m-%d"), "commit": commit()}
+    load, started = os.getloadavg()[0], time.monotonic()
     command = [
         sys.executable,
         "-m",
-        f"tests.benchmarks.{name}",
-        *(places.get(one, one) for one in given),
+        "tests.benchmarks.measures",
+        name,
+        str(folder / "data"),
+        *["--quick"] * quick,
     ]
-    load, begun = os.getloadavg()[0], time.monotonic()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    found = {"asked": given, "seconds": time.monotonic() - begun, "load": [load, os.getloadavg()[0]]}
-    try:
-        return (
-            found | {"found": json.loads(done.stdout)}
-            if not done.returncode
-            else found | {"failed": done.returncode}
-        )
-    except ValueError:
-        return found | {"failed": "it printed no JSON"}
+    done = subprocess.run(command, capture_output=True, text=True)
+    given |= {"load": round(load, 1), "took": round(time.monotonic() - started, 1)}
+    if done.returncode:
+        return given | {"failed": done.stderr.strip().splitlines()[-1:]}
+    return given | {"rows": json.loads(done.stdout)}
+
+
+def commit() -> str:
+    """Return the commit that is measured; empty outside of a repository."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """Return the rows of all measures as a table in Markdown, after a line about the machine."""
+    lines = []
+    for result in results.values():
+        for row in result.get("rows", []):
+            values, digits = (row["seconds"], " s") if "seconds" in row else (row["rates"], "")
+            middle = amount(statistics.median(values)) + digits
+            spread = f"{amount(min(values))} to {amount(max(values))}" if len(values) > 1 else "once"
+            peak = f"{row['peak GiB']:.1f} GiB" if row.get("peak GiB") else ""
+            lines.append(f"| {row['action']} | {middle} | {spread} | {peak} | {row.get('note', '')} |")
+    some = [result for result in results.values() if "rows" in result]
+    loads = [result["load"] for result in some] or [0]
+    days = sorted({result["day"] for result in some})
+    names = sorted({f"{result['machine']}, {result['cores']} cores" for result in some})
+    head = (
+        f"{'; '.join(names)}; {' to '.join(days[:: max(1, len(days) - 1)])}; load at the start of a measure {min(loads)} to {max(loads)}; "
+        f"commit {', '.join(sorted({result['commit'] for result in some}))}."
+    )
+    return "\n".join(
+        [head, "", "| action | median | spread | peak memory | |", "|---|---|---|---|---|", *lines]
+    )
+
+
+def amount(value: float) -> str:
+    """Return a number with three significant digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def write_page(page: Path, text: str) -> None:
+    """Replace the table of a page."""
+    content = page.read_text(encoding="utf-8")
+    before, after = content.split(BEGIN)[0], content.split(END)[1]
+    with atomic_path(page) as temporary:
+        temporary.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 def main() -> int:
+    """Run what has no result yet, and write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", nargs="*", default=list(LINES), choices=list(LINES))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", nargs="*", default=list(MEASURES), choices=list(MEASURES))
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
-    table: dict = {"machine": machine(), "cores": cores(), "day": time.strftime("%Y-%m-%d"), "lines": {}}
-    for name in given.only:
-        print(f"{name} ...", file=sys.stderr)
-        table["lines"][name] = measured(name, LINES[name][given.quick])
-        if given.out is not None:
-            with atomic_path(given.out) as temporary:
-                temporary.write_text(json.dumps(table, indent=1))
-    if given.out is None:
-        print(json.dumps(table, indent=1))
-    failed = [name for name, line in table["lines"].items() if "failed" in line]
-    if failed:
-        print(f"failed: {', '.join(failed)}", file=sys.stderr)
-    return int(bool(failed))
+    options = parser.parse_args()
+    (options.folder / "data").mkdir(parents=True, exist_ok=True)
+    for name in options.only:
+        file = options.folder / f"{name}.json"
+        if file.is_file():
+            continue
+        print(f"{time.strftime('%H:%M:%S')} {name} ...", file=sys.stderr)
+        result = measure(name, options.folder, options.quick)
+        if "rows" not in result:
+            print(f"{name} failed: {' '.join(result['failed'])}", file=sys.stderr)
+            continue
+        with atomic_path(file) as temporary:
+            temporary.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    files = {name: options.folder / f"{name}.json" for name in MEASURES}
+    results = {
+        name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()
+    }
+    text = table(results)
+    (options.folder / "table.md").write_text(text + "\n", encoding="utf-8")
+    if options.page is not None:
+        write_page(options.page, text)
+    missing = [name for name in options.only if name not in results]
+    return int(bool(missing))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from tests.helpers.machine import machine
 
-from helpers.machine import machine
 from listing_vibes.device import CPU, keep_freed_memory, mixed_precision, multiplies_bf16
 from listing_vibes.model.config import PRESETS
 from listing_vibes.model.convert import to_transformers

@@ -27,6 +27,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.measures import PAGE
 from tests.benchmarks.stages import stage
 
 COMMANDS = ("train", "step", "embed", "evaluate", "similar", "recommend", "refresh", "serve", "explore")
@@ -39,14 +40,6 @@ text = false
 max_steps = {steps}
 warmup = 10
 validate_every = 1000
-"""
-#: The explorer's first page, drawn from start to end as for a visitor's browser.
-PAGE = """import sys
-from streamlit.testing.v1 import AppTest
-import listing_vibes_app
-sys.argv = ["main.py", sys.argv[1]]
-driver = AppTest.from_file(app.__path__[0] + "/main.py", default_timeout=600).run()
-assert not driver.exception, driver.exception
 """
 
 

@@ -1,17 +1,13 @@
-"""A market of a million listings and a million users without photos: embedded, indexed, every list made; time and memory.
+"""A made-up market of a million listings and users without photos, and a small run whose model embeds it.
 
-    python -m tests.benchmarks.million FOLDER [--listings N] [--users N] [--seconds 600] [--only-market]
+    python -m tests.benchmarks.million FOLDER [--listings N] [--users N] [--each EVENTS] [--only-market]
 
-Each stage is the command itself in a process of its own, whose peak memory is what the system saw of it (wait4). A stage
-of lists that is not through after `--seconds` is killed and projected from the files that are there. Seconds of the
-clock depend on what else the machine does; processor seconds hardly do.
+Writes FOLDER/market, FOLDER/new (ten more listings and 100 more events) and FOLDER/small-run; what is there is kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from tests.benchmarks.stages import stage
 
-from helpers.machine import machine
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
@@ -125,71 +119,36 @@ def make_market(folder: Path, listings: int, users: int, each: int, rng: np.rand
     events(some, new / "events" / "a.parquet", listings, 100, 1)
 
 
-def make(folder: Path, listings: int, users: int) -> dict[str, float]:
-    """Write `folder/market` and train `folder/small-run` on a market like it; what is there is kept."""
-    rng = np.random.default_rng(0)
-    make_market(folder, listings, users, EVENTS, rng)
-    if not (folder / "small-run" / "run.toml").is_file():
-        write_market(folder / "small", config("Some homes"), homes(rng, SMALL[0]), None, None)
-        events(rng, folder / "small" / "events.parquet", *SMALL)
-        settings = Resolved(
-            preset="tiny",
-            history="listing-vectors",
-            features=FeatureConfig(text=False),
-            training=ResolvedTraining(max_steps=60, warmup=10, validate_every=30),
-        )
-        train(Market.open(folder / "small"), folder / "small-run", settings, None)
-    return {"listings": listings, "users": users}
-
-
-def lists(arguments: list[str], out: Path, limit: float, each: int) -> dict[str, float]:
-    """A stage of lists, with its rate between its first and its last file, and the whole projected from that."""
-    found = stage(arguments, limit, out)
-    chunks = json.loads((out / "_job.json").read_text())["chunks"]
-    times = np.sort([path.stat().st_mtime for path in out.glob("part-*.parquet")])
-    made = (len(times) - 1) * each
-    rate = made / (times[-1] - times[0]) if made else float("nan")
-    return found | {
-        "files": len(times),
-        "of files": chunks,
-        "lists a second": round(float(rate), 1),
-        "lists a processor second": round(made / found["processor seconds after it"], 1),
-        "projected hours": round(float(chunks * each / rate / 3600), 2),
-    }
+def train_small(folder: Path, rng: np.random.Generator) -> None:
+    """Train `folder/small-run` on a small market of the same kind, unless it is there."""
+    if (folder / "small-run" / "run.toml").is_file():
+        return
+    write_market(folder / "small", config("Some homes"), homes(rng, SMALL[0]), None, None)
+    events(rng, folder / "small" / "events.parquet", *SMALL)
+    settings = Resolved(
+        preset="tiny",
+        history="listing-vectors",
+        features=FeatureConfig(text=False),
+        training=ResolvedTraining(max_steps=60, warmup=10, validate_every=30),
+    )
+    train(Market.open(folder / "small"), folder / "small-run", settings, None)
 
 
 def main() -> None:
-    """All stages, one after the other."""
+    """Make the market, and unless `--only-market` the small run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--listings", type=int, default=1_000_000)
     parser.add_argument("--users", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--k", type=int, default=30)
-    parser.add_argument("--chunk", type=int, default=2048)
     parser.add_argument("--each", type=int, default=EVENTS, help="events of a user, on average")
     parser.add_argument("--only-market", action="store_true")
-    given = parser.parse_args()
-    if given.only_market:
-        make_market(given.folder, given.listings, given.users, given.each, np.random.default_rng(0))
-        return
-    folder, told = (
-        given.folder,
-        {"machine": machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS", "all")},
-    )
-    told |= make(folder, given.listings, given.users)
-    run, options = folder / "run", ["-k", str(given.k), "--chunk", str(given.chunk)]
-    if not (run / "run.toml").is_file():
-        told["embed"] = stage(
-            ["embed", str(folder / "market"), str(run), "--model", str(folder / "small-run")]
-        )
-        told["embed"]["listings a second"] = round(given.listings / told["embed"]["seconds"], 1)
-    for kind in ("listings", "users"):
-        arguments = ["batch", str(run), str(folder / kind), "--kind", kind, *options]
-        told[kind] = lists(arguments, folder / kind, given.seconds, given.chunk)
-    print(json.dumps(told, indent=1))
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    make_market(options.folder, options.listings, options.users, options.each, rng)
+    if not options.only_market:
+        train_small(options.folder, rng)
 
 
 if __name__ == "__main__":

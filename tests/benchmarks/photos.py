@@ -21,8 +21,8 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
+from tests.helpers.machine import machine
 
-from helpers.machine import machine
 from listing_vibes.features.photos import encoder as photo_encoder
 from listing_vibes.features.photos.encoder import LITE0
 from listing_vibes.features.photos.tail import load_photo_encoder

@@ -1,7 +1,7 @@
-"""A command as a process of its own: its seconds and the peak of its memory, as the system saw them (wait4).
+"""A command as a process of its own: its seconds and the peak of its memory, as the system reports them (wait4).
 
-The system counts to a process what its parent had in memory when it was begun. So whoever measures small commands imports
-nothing large, this module neither.
+The system counts to a process what its parent had in memory when it was started. So whoever measures small commands imports
+nothing large, and neither does this module.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,17 @@ def stage(
     out: Path | None = None,
     until: str | None = None,
     program: tuple[str, ...] = COMMAND,
+    then: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Run a command: wall and processor seconds and the peak of its memory.
+    """Run a command, and return its wall and processor seconds and the peak of its memory.
 
-    With `out` it is killed `limit` seconds after its first file is there. With `until`, a path, it is a server that says its
-    address: it is asked for that path, and ended once it has answered.
+    With `out` it is ended `limit` seconds after its first file is there. With `until`, a path, it is a server that prints its
+    URL: it is ended once it has answered a request of that path, and `then` was called with the URL.
     """
     started = time.monotonic()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen([sys.executable, *program, *arguments], stderr=said, stdout=said)
-        first, before, killed, answered = None, 0.0, False, False
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen([sys.executable, *program, *arguments], stderr=output, stdout=output)
+        first, before, answered, done, ended = None, 0.0, None, None, False
         while True:
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
@@ -43,46 +45,51 @@ def stage(
             now = time.monotonic() - started
             if out is not None and first is None and any(out.glob("part-*.parquet")):
                 first, before = now, processor_seconds(process.pid)
-            if first is not None and now - first > limit and not killed:
+            if not ended and first is not None and now - first > limit:
                 os.kill(process.pid, signal.SIGKILL)
-                killed = True
-            if until is not None and not answered and _answers(said, until):
+                ended = True
+            if not ended and until is not None and (url := url_that_answers(output, until)) is not None:
+                answered = time.monotonic() - started
+                if then is not None:
+                    then(url)
+                    done = time.monotonic() - started
                 os.kill(process.pid, signal.SIGTERM)
-                answered = True
-            time.sleep(0.1)
-        process.returncode = status  # so that nobody waits for it again
-        if status and not killed and not answered:
-            said.seek(0)
-            raise SystemExit(f"{' '.join(arguments)}: {said.read()[-2000:]}")
+                ended = True
+            time.sleep(0.05)
+        process.returncode = status  # so that no other call waits for it
+        if status and not ended:
+            output.seek(0)
+            raise SystemExit(f"{' '.join(arguments)}: {output.read()[-2000:]}")
     spent = usage.ru_utime + usage.ru_stime
-    found = {
-        "seconds": round(time.monotonic() - started, 1),
+    result = {
+        "seconds": round(time.monotonic() - started if answered is None else answered, 2),
         "processor seconds": round(spent, 2),
         "peak GiB": round(usage.ru_maxrss / 2**20, 3),
-        "through": not killed,
     }
-    if first is None:
-        return found
-    return found | {
-        "seconds to the first file": round(first, 1),
-        "processor seconds after it": round(spent - before, 1),
-    }
+    if done is not None:
+        result["seconds then"] = round(done, 2)
+    if first is not None:
+        result |= {
+            "seconds to the first file": round(first, 1),
+            "processor seconds after it": round(spent - before, 1),
+        }
+    return result
 
 
 def processor_seconds(pid: int) -> float:
-    """What a running process has used until now."""
+    """Return what a running process has used until now."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _answers(said: Any, path: str) -> bool:
-    """Whether the server has said its address and answers there."""
-    said.seek(0)
-    address = re.search(r"http://(?:127\.0\.0\.1|localhost):\d+", said.read())
-    if address is None:
-        return False
+def url_that_answers(output: Any, path: str) -> str | None:
+    """Return the URL that a server has printed, once it answers a request of `path`."""
+    output.seek(0)
+    url = re.search(r"http://(?:127\.0\.0\.1|localhost):\d+", output.read())
+    if url is None:
+        return None
     try:
-        with urllib.request.urlopen(address[0] + path, timeout=60) as answer:
-            return answer.status == 200
+        with urllib.request.urlopen(url[0] + path, timeout=60) as response:
+            return url[0] if response.status == 200 else None
     except OSError:
-        return False
+        return None

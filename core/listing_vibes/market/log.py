@@ -75,7 +75,7 @@ class EventLog:
             action=action[order],
             duration=duration[order],
             start=np.searchsorted(user, np.arange(len(users) + 1)),
-            users=[str(name) for name in users],
+            users=users.astype(object).tolist(),
             actions=list(market.actions),
             listings=len(market.plain),
             timed=timed,

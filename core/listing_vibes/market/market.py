@@ -17,6 +17,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
+from listing_vibes.market.ids import rows_in
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
 from listing_vibes.market.issues import Issue
 from listing_vibes.market.photo_files import root_issues
@@ -297,6 +298,13 @@ class Market:
     def listing_row(self) -> dict[str, int]:
         """Row number by listing id."""
         return {listing: row for row, listing in enumerate(self.plain[C.LISTING].tolist())}
+
+    def rows(self, ids: pd.Series) -> np.ndarray:
+        """Return the rows (n,) of the listings `ids` (n,), -1 for an unknown one."""
+        if "listing_row" in vars(self):
+            return np.array([self.listing_row.get(item, -1) for item in ids], np.int64)
+        # The dictionary of a million ids takes half a second, a search for a few of them 30 ms.
+        return rows_in(ids, self.plain[C.LISTING])
 
     @cached_property
     def cover(self) -> dict[str, str]:

@@ -89,7 +89,7 @@ def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4)
     if market is None:
         return ranked
     table = pd.DataFrame({"listing": [printable(str(listing)) for listing in ranked[C.LISTING]]})
-    rows = [market.listing_row.get(listing, -1) for listing in ranked[C.LISTING]]
+    rows = market.rows(ranked[C.LISTING])
     title = market.title
     short = [a for a in market.attributes if type_of(a.kind).short and a.name != title]
     shown = sorted(short, key=lambda a: is_code(market.column(a.name)))[:attributes]  # Codes come last.
@@ -121,7 +121,7 @@ def with_titles(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
     if market.title is None:
         return ranked
     titles = market.column(market.title)
-    rows = [market.listing_row.get(listing, -1) for listing in ranked[C.LISTING]]
+    rows = market.rows(ranked[C.LISTING])
     return ranked.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
 
 

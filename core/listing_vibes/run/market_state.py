@@ -37,9 +37,10 @@ def market_of_run(run: RunFolder) -> Market:
     Raises:
         MarketMismatch: a listing of the run is missing from the market.
     """
-    market, ids = run.market_on_disk, run.listing_ids
+    market = run.market_on_disk
     if not run.market_changed:
         return market
+    ids = run.listing_ids
     missing = [item for item in ids if item not in market.listing_row]
     if missing:
         raise MarketMismatch(

@@ -66,7 +66,8 @@ class Run(RunFolder):
         """
         ids, single = parse_listings(listings)
         space = self.spaces[0] if space is None else space
-        has_vector = self.index(space).known[np.array([self.row(item) for item in ids], np.int64)]  # (Q,)
+        rows = self.rows(ids)  # (Q,)
+        has_vector = self.index(space).known[rows]  # (Q,)
         query, without = (
             [item for item, has in zip(ids, has_vector, strict=True) if has == wanted]
             for wanted in (True, False)
@@ -80,8 +81,7 @@ class Run(RunFolder):
         rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.needs_moment else None
-        rows = np.array([self.row(item) for item in query], np.int64)
-        result = maker.similar(rows, moment, rules.length(k))
+        result = maker.similar(rows[has_vector], moment, rules.length(k))
         frame = self._frames(result, None if single else query, "query_id", maker.rules.shows_rule)
         if without:
             frame.attrs["without_vectors"] = without

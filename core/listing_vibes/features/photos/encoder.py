@@ -112,7 +112,7 @@ class PhotoEncoder:
     def _engine(self) -> "PhotoEngine | None":
         from listing_vibes.features.photos.engine import compile_engine
 
-        return compile_engine(self.model, self._forward, self.size, self.width, torch.get_num_threads())
+        return compile_engine(self.model, self._normalize, self.size, torch.get_num_threads())
 
     def classify(self, vectors: np.ndarray) -> np.ndarray:
         """Return ImageNet class probabilities (N, 1000) float32 of vectors (N, width) by this encoder.
@@ -132,11 +132,11 @@ class PhotoEncoder:
         return self._forward(batch.to(self.device).permute(0, 3, 1, 2))
 
     def _forward(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> (N, width)
-        batch = (batch.float() * self._scale - self._shift).contiguous(memory_format=torch.channels_last)
-        return cast(
-            torch.Tensor,
-            self.model.forward_head(self.model.forward_features(batch), pre_logits=True).flatten(1),
-        )
+        features = self.model.forward_features(self._normalize(batch))
+        return cast(torch.Tensor, self.model.forward_head(features, pre_logits=True).flatten(1))
+
+    def _normalize(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> float32
+        return (batch.float() * self._scale - self._shift).contiguous(memory_format=torch.channels_last)
 
 
 def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:

@@ -70,14 +70,14 @@ def measure_lifts(
         active: (P,) active listings of each region, of `total`.
         least: the minimum lift.
     """
-    from scipy.stats import binom  # a slow import, deferred for pages that need no lift
+    from scipy.special import bdtr  # a slow import, deferred for pages that need no lift
 
     weight = np.random.default_rng(seed).poisson(1.0, (DRAWS, len(demand))).astype(np.float32)  # (B, U)
     weight[:, 0] += weight.sum(axis=1) == 0  # in a small sample all users may have the weight 0
     drawn = (weight @ demand.astype(np.float32)) / weight.sum(axis=1, keepdims=True)  # (B, P)
 
     def p_value(lift: np.ndarray) -> np.ndarray:
-        result: np.ndarray = binom.cdf(active, total, np.minimum(drawn / lift, 1.0)).mean(axis=0)
+        result: np.ndarray = bdtr(active, total, np.minimum(drawn / lift, 1.0)).mean(axis=0)
         return result
 
     low, high = np.full(len(active), 1 / WIDEST), np.full(len(active), WIDEST)

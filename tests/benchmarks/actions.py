@@ -1,0 +1,211 @@
+"""Actions of a user that are timed inside one process: `python -m tests.benchmarks.actions NAME RUN [--repeat N]`.
+
+Each prints rows of the table as JSON: what is done, the seconds of each repeat, and maybe a note.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Rows = list[dict[str, Any]]
+QUERIES = 1_024  # of searches that are timed; exact ones are timed with a quarter
+TOP = 30
+
+
+def seconds(action: Callable[[], object], repeat: int = 1) -> list[float]:
+    """Return the seconds of each of `repeat` calls."""
+    taken = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        action()
+        taken.append(round(time.perf_counter() - started, 4))
+    return taken
+
+
+def draft(path: Path, repeat: int) -> Rows:
+    """Time the audience of a draft: the first with all that is loaded for it, then drafts with another number."""
+    from listing_vibes.insight.launch.drafts import Draft, single_changes
+    from listing_vibes.insight.launch.launch import Crowd, launch
+    from listing_vibes.run.newcomers import Newcomers
+    from listing_vibes.run.run import Run
+
+    run = Run.open(path)
+    start = Draft.of_listing(run.market, run.listing_ids[7])
+    crowd, newcomers = Crowd.of(run), Newcomers(run)
+
+    def show(cells: Any, advise: bool) -> None:
+        launch(run, Draft(cells, start.photos), advise=advise, crowd=crowd, newcomers=newcomers)
+
+    show(start.cells, False)
+    active = np.ones(len(run.market.listings), bool)
+    changes = [change.cells for change in single_changes(run.market, start, active)][:repeat]
+    audience = [seconds(lambda cells=cells: show(cells, False))[0] for cells in changes]
+    advice = [seconds(lambda cells=cells: show(cells, True))[0] for cells in changes]
+    return [
+        {"action": "audience of the next draft (demo)", "seconds": audience},
+        {"action": "audience, advice and covers of the next draft (demo)", "seconds": advice},
+    ]
+
+
+def search(path: Path, repeat: int) -> Rows:
+    """Time searches by words after the first one."""
+    from listing_vibes.insight.search.photo_search import PhotoSearch
+    from listing_vibes.insight.search.search import search_photos
+    from listing_vibes.run.run import Run
+
+    run = Run.open(path)
+    photos = PhotoSearch.open(run) or PhotoSearch.make(run)
+    search_photos(run, "canopy bed", photos=photos)
+    words = ["white refrigerator", "rocking chair", "desk", "sliding door", "book shelf"][:repeat]
+    taken = [seconds(lambda text=text: search_photos(run, text, photos=photos))[0] for text in words]
+    return [{"action": "the next search by words (demo)", "seconds": taken}]
+
+
+def coarse(path: Path, repeat: int) -> Rows:
+    """Time the coarse map that stands until the final one is drawn, without imports."""
+    from listing_vibes.insight.map.space_map import coarse_map
+    from listing_vibes.run.run import Run
+
+    run = Run.open(path)
+    _ = run.market.listings
+    taken = seconds(lambda: coarse_map(run, run.spaces[0]), 1)
+    return [
+        {
+            "action": f"coarse map ({run.market.name})",
+            "seconds": taken,
+            "note": f"{len(run.listing_ids):,} listings",
+        }
+    ]
+
+
+def final(path: Path, repeat: int) -> Rows:
+    """Time the final map of all spaces, as the explorer's background process draws it."""
+    from listing_vibes.insight.map.vibe_map import map_frame
+    from listing_vibes.run.run import Run
+
+    run = Run.open(path)
+    taken = seconds(lambda: map_frame(run), 1)
+    return [
+        {"action": f"final map ({run.market.name})", "seconds": taken, "note": f"{len(run.spaces)} spaces"}
+    ]
+
+
+def brush(path: Path, repeat: int) -> Rows:
+    """Time a brushed region of a coarse map: which listings it has, and what sets them apart."""
+    from listing_vibes.insight.map.parts import about_part, chosen_by
+    from listing_vibes.insight.map.space_map import coarse_map
+    from listing_vibes.run.run import Run
+
+    drawn = coarse_map(Run.open(path), "model")
+    low, high = np.quantile(drawn.places, [0.4, 0.6], axis=0).astype(int)
+    corners = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
+    region = {"region": ";".join(f"{x},{y}" for x, y in corners)}
+    about_part(drawn, region)
+    note = f"{int(chosen_by(drawn, region).sum()):,} of {len(drawn.rows):,} listings"
+    return [
+        {"action": "brush on the map: the listings", "seconds": seconds(lambda: chosen_by(drawn, region), repeat), "note": note},
+        {"action": "brush on the map: what sets them apart", "seconds": seconds(lambda: about_part(drawn, region), repeat)},
+    ]  # fmt: skip
+
+
+def nearest(path: Path, repeat: int) -> Rows:
+    """Time lists of 30 for vectors of users on one thread: ours beside FAISS, exact and approximate, with recall@30."""
+    import faiss
+    import torch
+
+    from listing_vibes.run.run import Run
+    from listing_vibes.search.approximate import choose_index, recall
+    from listing_vibes.search.index import nearest as exact_nearest
+
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    run = Run.open(path, events_too=False)
+    vectors = run.vectors("model")
+    rng = np.random.default_rng(0)
+    # A user's vector lies between a few listings.
+    few = vectors[rng.integers(0, len(vectors), (QUERIES, 3))]  # (Q, 3, d)
+    queries = few.mean(axis=1) + rng.normal(0, 0.1 / vectors.shape[1] ** 0.5, (QUERIES, vectors.shape[1]))
+    queries = (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
+    some = queries[: QUERIES // 4]
+    truth = exact_nearest(vectors, some, TOP)[0]
+    rows: Rows = []
+
+    def add(name: str, find: Callable[[np.ndarray], np.ndarray], given: np.ndarray) -> float:
+        share = recall(truth, find(some))
+        rates = [len(given) / taken for taken in seconds(lambda: find(given), repeat)]
+        rows.append({"action": name, "rates": rates, "note": f"recall@30 {share:.4f}"})
+        return share
+
+    ours = choose_index(vectors, some)
+    add(
+        f"lists a second and core: `vibes batch` ({type(ours).__name__})",
+        lambda q: ours.search(q, TOP)[0],
+        queries,
+    )
+    add("lists a second and core: FAISS, exact", lambda q: exact_nearest(vectors, q, TOP)[0], some)
+    lists = int(max(16, min(4096, 4 * len(vectors) ** 0.5)))
+    other = faiss.index_factory(
+        vectors.shape[1],
+        f"IVF{lists},PQ{vectors.shape[1] // 2}x4fs,Refine(SQfp16)",
+        faiss.METRIC_INNER_PRODUCT,
+    )
+    other.train(vectors[rng.choice(len(vectors), min(len(vectors), 40 * lists), replace=False)])
+    other.add(vectors)
+    for probes in (16, 32, 64, 128, 256):
+        settings = faiss.IndexRefineSearchParameters(
+            k_factor=8, base_index_params=faiss.SearchParametersIVF(nprobe=probes)
+        )
+        name = f"lists a second and core: FAISS, IVF{lists} with fast-scan PQ, {probes} lists probed"
+        if add(name, lambda q, settings=settings: other.search(q, TOP, params=settings)[1], queries) >= 0.99:
+            break
+    return rows
+
+
+def evaluation(path: Path, repeat: int) -> Rows:
+    """Time the exact ranks of test queries among all active listings, by the model only, on all threads."""
+    from listing_vibes.evaluation.protocol import evaluate
+    from listing_vibes.run.run import Run
+    from listing_vibes.run.scorer import model_scorer
+
+    run = Run.open(path)
+    split, scorer = run.split(), model_scorer(run)
+    count = min(256, len(split.test) // 2)
+
+    def rank(number: int) -> None:
+        part = type(split)(**{**vars(split), "test": split.test.take(np.arange(number))})
+        evaluate([scorer], run.log, part, run.catalogue)
+
+    rank(8)
+    fixed, all_of_them = seconds(lambda: rank(count // 4))[0], seconds(lambda: rank(count))[0]
+    each = (all_of_them - fixed) / (count - count // 4)
+    note = f"{1000 * each:.1f} ms a query, so {each * 100_000 / 60:.0f} min for 100,000"
+    return [{"action": f"exact ranks of {count} test queries", "seconds": [all_of_them], "note": note}]
+
+
+ACTIONS = {item.__name__: item for item in (draft, search, coarse, final, brush, nearest, evaluation)}
+
+
+def main() -> None:
+    """Run one action and print its rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=list(ACTIONS))
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--repeat", type=int, default=5)
+    options = parser.parse_args()
+    rows = ACTIONS[options.name](options.run, options.repeat)
+    rows[0]["peak GiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,304 @@
+"""The measures of the table of assets/docs/speed.md, each a function of a folder: `python -m tests.benchmarks.measures NAME FOLDER`.
+
+Commands are timed as processes of their own (`stages`), actions inside one process by `actions`. Markets and runs that a measure
+needs are made in the folder, or taken from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.stages import stage
+
+Rows = list[dict[str, Any]]
+DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
+#: Draws the explorer's first page from start to end as for a visitor's browser.
+PAGE = """import sys
+from streamlit.testing.v1 import AppTest
+import listing_vibes_app as app
+sys.argv = ["main.py", sys.argv[1]]
+driver = AppTest.from_file(app.__path__[0] + "/main.py", default_timeout=600).run()
+assert not driver.exception, driver.exception
+"""
+STEPS = (10, 40)
+SETTINGS = "[training]\nmax_steps = {steps}\nwarmup = 5\nvalidate_every = 1000\n"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a measure works, and how much it does.
+
+    Attributes:
+        folder: of the markets and runs that measures make and share.
+        quick: whether to measure small sizes once, to see that everything runs.
+    """
+
+    folder: Path
+    quick: bool = False
+
+    @property
+    def repeat(self) -> int:
+        """Return the number of repeats of what is fast."""
+        return 1 if self.quick else 3
+
+    def data(self, name: str) -> Path:
+        """Return a folder of the real data, which `LISTING_VIBES_DATA` names."""
+        path = Path(os.environ.get("LISTING_VIBES_DATA", "")) / name
+        if not os.environ.get("LISTING_VIBES_DATA") or not path.exists():
+            raise SystemExit("skipped: it needs real data, whose folder LISTING_VIBES_DATA names")
+        return path
+
+
+def command_row(
+    action: str, arguments: list[Any], repeat: int, note: str = "", **options: Any
+) -> dict[str, Any]:
+    """Return the row of a command that is run `repeat` times."""
+    runs = [stage([str(item) for item in arguments], **options) for _ in range(repeat)]
+    peak = max(item["peak GiB"] for item in runs)
+    return {"action": action, "seconds": [item["seconds"] for item in runs], "peak GiB": peak, "note": note}
+
+
+def actions(name: str, run: Path, repeat: int) -> Rows:
+    """Return the rows of an action, with the peak memory of its process."""
+    command = [sys.executable, "-m", "tests.benchmarks.actions", name, str(run), "--repeat", str(repeat)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def demo(setting: Setting) -> Rows:
+    """Time the demo from the command to its first answer and its first picture."""
+    runs = [
+        stage(["demo", "--no-browser", "--port", "0"], until="/_stcore/health", then=see_picture)
+        for _ in range(setting.repeat)
+    ]
+    peak = max(item["peak GiB"] for item in runs)
+    rows = [
+        {
+            "action": "`vibes demo` to its first answer",
+            "seconds": [item["seconds"] for item in runs],
+            "peak GiB": peak,
+        }
+    ]
+    if browser() is not None:
+        seen = [item["seconds then"] for item in runs]
+        rows.append({"action": "`vibes demo` to its first picture in a browser", "seconds": seen})
+    return rows
+
+
+def browser() -> str | None:
+    """Return the program of Chromium; None if it or playwright is not installed."""
+    from importlib.util import find_spec
+
+    from tests.browser.chromium import executable
+
+    return executable() if find_spec("playwright") else None
+
+
+def see_picture(url: str) -> None:
+    """Open a page in Chromium and wait for its first photo."""
+    if (program := browser()) is None:
+        return
+    from playwright.sync_api import sync_playwright
+    from tests.browser.chromium import ARGUMENTS
+
+    shown = "[...document.images].some(image => image.complete && image.naturalWidth > 100)"
+    with (
+        sync_playwright() as driver,
+        driver.chromium.launch(executable_path=program, args=list(ARGUMENTS)) as opened,
+    ):
+        page = opened.new_page()
+        page.goto(url)
+        page.wait_for_function(shown, timeout=120_000)
+
+
+def commands(setting: Setting) -> Rows:
+    """Time the commands on the demo's run, from the shell to the answer."""
+    run, repeat = DEMO / "run", setting.repeat
+    rows = [
+        command_row("`vibes --help`", ["--help"], repeat),
+        command_row("`vibes check` (demo)", ["check", DEMO], repeat),
+        command_row("`vibes similar` (demo)", ["similar", run, "home-0007"], repeat),
+        command_row("`vibes recommend` (demo)", ["recommend", run, "user-00016"], repeat),
+        command_row("`vibes explain` (demo)", ["explain", run, "user-00016", "home-0007"], repeat),
+        command_row("`vibes search` by words (demo)", ["search", run, "canopy bed"], repeat),
+        command_row("`vibes launch` with advice (demo)", ["launch", run, "home-0007"], repeat),
+        command_row("`vibes demand` (demo)", ["demand", run], repeat),
+    ]
+    return [*rows, *actions("draft", run, 5), *actions("search", run, 5)]
+
+
+def photos(setting: Setting) -> Rows:
+    """Time photos from files beside timm eager, and reckon all photos of H&M."""
+    market = DEMO if setting.quick else hm_market(setting)
+    count = 8 if setting.quick else 256
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.photos",
+        str(market),
+        "--photos",
+        str(count),
+        "--repeat",
+        str(setting.repeat),
+    ]
+    result = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    files, timm = result["sides"]["files"], result["sides"]["timm eager"]
+    note = (
+        f"{files['times_timm']:.1f} times timm eager ({timm['photos_per_s']:.0f} a second), least cosine {result['least_cosine']:.4f}; "
+        f"29,551 in {29_551 / files['photos_per_s'] / 60:.0f} min"
+    )
+    return [{"action": "photos a second, from files (H&M)", "rates": [files["photos_per_s"]], "note": note}]
+
+
+def hm_market(setting: Setting) -> Path:
+    """Return H&M's week as a market, imported once."""
+    market = setting.folder / "hm"
+    if not (market / "market.toml").is_file():
+        stage(["import", "hm", str(setting.data("hm") / "transactions_week.csv.gz"), str(market)])
+    return market
+
+
+def albany_run(setting: Setting) -> Path:
+    """Return a run of Albany with the model that ships, or in a quick run the demo's."""
+    if setting.quick:
+        return DEMO / "run"
+    market, run = setting.folder / "albany", setting.folder / "albany-run"
+    if not (run / "run.toml").is_file():
+        source = setting.data("inside-airbnb") / "albany-2024-11"
+        stage(["import", "inside-airbnb", str(source), str(market)])
+        stage(["embed", str(market), str(run), "--model", "homes"])
+    return run
+
+
+def folder(setting: Setting) -> Rows:
+    """Time H&M's folder to an explorer without training: import, texts and attributes, first page; then its maps."""
+    source, market, run = (
+        setting.data("hm") / "transactions_week.csv.gz",
+        setting.folder / "hm",
+        setting.folder / "hm-run",
+    )
+    if setting.quick:
+        return [command_row("first page of the explorer (demo)", [DEMO / "run"], 1, program=("-c", PAGE))]
+    rows = []
+    if not (market / "market.toml").is_file():
+        rows.append(command_row("`vibes import` (H&M's week)", ["import", "hm", source, market], 1))
+    embed = ["embed", market, run, "--no-photos"]
+    rows.append(command_row("`vibes embed` without photos (H&M)", embed, 1, "17,986 articles with texts"))
+    rows.append(command_row("first page of the explorer (H&M)", [run], setting.repeat, program=("-c", PAGE)))
+    return [*rows, *actions("coarse", run, 1), *actions("final", run, 1)]
+
+
+def maps(setting: Setting) -> Rows:
+    """Time the coarse and the final map of Albany."""
+    run = albany_run(setting)
+    return [*actions("coarse", run, 1), *actions("final", run, 1)]
+
+
+def training(setting: Setting) -> Rows:
+    """Time trainings of few steps at the default settings on Albany, and reckon a step from their difference."""
+    market, taken = albany_run(setting).parent / "albany", []
+    market = DEMO if setting.quick else market
+    for steps in (2, 4) if setting.quick else STEPS:
+        config, run = setting.folder / f"{steps}.toml", setting.folder / f"trained-{steps}"
+        config.write_text(SETTINGS.format(steps=steps), encoding="utf-8")
+        taken.append(command_row("", ["train", market, run, "--config", config], 1))
+    (first,), (last,) = taken[0]["seconds"], taken[1]["seconds"]
+    rate = (STEPS[1] - STEPS[0]) / max(last - first, 1e-9)
+    return [
+        {
+            "action": f"training steps a second ({market.name})",
+            "rates": [rate],
+            "peak GiB": taken[1]["peak GiB"],
+        }
+    ]
+
+
+def million_run(setting: Setting) -> tuple[Path, dict[str, Any] | None]:
+    """Return a run of 1,000,000 made-up listings with the model of a small market, and the row of embedding it if it was made now."""
+    count, market = 2_000 if setting.quick else 1_000_000, setting.folder / "million"
+    run, row = market / "run", None
+    make = ["-m", "tests.benchmarks.million", str(market), "--listings", str(count), "--users", str(count)]
+    subprocess.run([sys.executable, *make], check=True)
+    if not (run / "run.toml").is_file():
+        embed = ["embed", market / "market", run, "--model", market / "small-run"]
+        row = command_row("`vibes embed --model` (1,000,000 listings)", embed, 1)
+    return run, row
+
+
+def million(setting: Setting) -> Rows:
+    """Time commands and the first page at 1,000,000 listings."""
+    run, embedded = million_run(setting)
+    rows = [] if embedded is None else [embedded]
+    rows.append(command_row("first page of the explorer, first (1,000,000)", [run], 1, program=("-c", PAGE)))
+    rows.append(
+        command_row(
+            "first page of the explorer, warm (1,000,000)", [run], setting.repeat, program=("-c", PAGE)
+        )
+    )
+    rows.append(
+        command_row("`vibes similar` (1,000,000)", ["similar", run, "h7", "-k", "30"], setting.repeat)
+    )
+    rows.append(
+        command_row("`vibes recommend` (1,000,000)", ["recommend", run, "u7", "-k", "30"], setting.repeat)
+    )
+    rows.append(
+        command_row(
+            "`vibes serve` until it answers (1,000,000)", ["serve", run, "--port", "0"], 1, until="/health"
+        )
+    )
+    return [*rows, *actions("brush", run, setting.repeat)]
+
+
+def batch(setting: Setting) -> Rows:
+    """Time lists of 30 for the users of 1,000,000 listings: the index beside FAISS, and the command for half a minute."""
+    run, _ = million_run(setting)
+    out = setting.folder / "lists"
+    subprocess.run(["rm", "-rf", str(out)], check=True)
+    done = stage(["batch", str(run), str(out), "-k", "30"], 1 if setting.quick else 30, out)
+    files = sorted(path.stat().st_mtime for path in out.glob("part-*.parquet"))
+    made = 2048 * (len(files) - 1)
+    rate = made / max(files[-1] - files[0], 1e-9)
+    note = f"{done['seconds to the first file']:.0f} s to the first lists"
+    row = {
+        "action": "`vibes batch`, lists a second on all cores",
+        "rates": [rate],
+        "peak GiB": done["peak GiB"],
+        "note": note,
+    }
+    return [row, *actions("nearest", run, setting.repeat)]
+
+
+def evaluation(setting: Setting) -> Rows:
+    """Time exact ranks among 1,000,000 listings."""
+    return actions("evaluation", million_run(setting)[0], 1)
+
+
+#: By name, the shortest first; those of the made-up market last, since the first of them makes it.
+MEASURES: dict[str, Callable[[Setting], Rows]] = {
+    item.__name__: item
+    for item in (demo, commands, maps, training, photos, folder, million, batch, evaluation)
+}
+
+
+def main() -> None:
+    """Run one measure and print its rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=list(MEASURES))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    print(json.dumps(MEASURES[options.name](Setting(options.folder, options.quick))))
+
+
+if __name__ == "__main__":
+    main()
