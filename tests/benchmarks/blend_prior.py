@@ -12,7 +12,7 @@ import tomli_w
 
 from listing_vibes.run.manifest import Manifest
 
-FEATURES = ("model", "attributes", "photos", "text", "ids", "recent", "popularity", "age")
+FEATURES = ("model", "attributes", "photos", "text", "ids", "recent", "age")
 #: The spread of a feature that fewer than `FEW` places have, and the least one.
 UNKNOWN, FEW, LEAST = 0.3, 4, 0.1
 

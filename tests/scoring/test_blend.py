@@ -115,12 +115,27 @@ def test_no_test_query_is_used_and_the_unit_of_scores_does_not_matter(random_log
     catalogue = always_live(log)
     split = make_split(log, catalogue)
     moments = moments_of(log, split.train, catalogue)
-    assert list(moments) == (["recent"] if timed else ["recent", "popularity"])
+    assert list(moments) == ["recent"]
     blind, seeing, scaled = (
         fit_blend("all", {"model": Noise(log.listings, scale=scale)}, moments, log, given, catalogue).weights
         for given, scale in ((replace(split, test=None), 1), (split, 1), (split, 50))
     )
     assert blind == seeing and scaled.weights == pytest.approx(seeing.weights, abs=1e-3)
+
+
+def test_leave_one_out_is_not_won_by_listings_that_lack_their_held_out_events(make_log, always_live):
+    rng = np.random.default_rng(
+        0
+    )  # Most listings have one event or two, so a target has few that are not held out.
+    user, listing = np.repeat(np.arange(200), 4), rng.permutation(np.repeat(np.arange(500), 2))[:800]
+    log = make_log(user, listing, np.tile(np.arange(4), 200), 500, 200, timed=False)
+    catalogue = always_live(log)
+    split = make_split(log, catalogue)
+    moments = moments_of(log, split.train, catalogue)
+    targets, count = split.test.target, next(iter(moments.values()))(split.test.at[:1])[0]
+    assert count[targets].mean() < 0.8 * count.mean()
+    weights = fit_blend("all", {"model": Noise(log.listings)}, moments, log, split, catalogue).weights
+    assert weights.weights["recent"] == weights.alone["recent"] == 0
 
 
 def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, always_live):

@@ -197,7 +197,7 @@ class BlendWeights(Forbidding):
         """Return the kinds of features in the words of `--blend`, such as "neighbors+recency"."""
         kinds = {
             "neighbors": ("attributes", "photos", "text"),
-            "recency": ("recent", "popularity", "age"),
+            "recency": ("recent", "age"),
             "ids": ("ids",),
         }
         return "+".join(kind for kind, names in kinds.items() if self.weights.keys() & set(names))

@@ -74,7 +74,7 @@ class RunBlend:
 
     @cached_property
     def _moments(self) -> dict[str, Moment]:
-        if not {"recent", "popularity", "age"} & self.fit.weights.keys():
+        if not {"recent", "age"} & self.fit.weights.keys():
             return {}
         moments = moments_of(self.run.log, self._fitting_events, self.run.catalogue)
         return {name: moment for name, moment in moments.items() if name in self.fit.weights}

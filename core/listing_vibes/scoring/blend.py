@@ -8,7 +8,7 @@ the prior decides, with many the market. No library fits it with sampled candida
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -28,6 +28,9 @@ CANDIDATES, BATCH = 512, 128
 WEAK = 1.0
 #: The smallest overall scale of weights: a prior of weight zero would rank nothing.
 LEAST = 0.1
+#: The count of events, whose weight is never negative: in leave-one-out each listing lacks its held-out events, so that a fit would
+#: otherwise take few events for the sign of a target.
+RECENT = "recent"
 
 
 #: A feature of all listings that is the same for all users: moments (B,) to values (B, L) float32.
@@ -35,7 +38,7 @@ Moment = Callable[[np.ndarray], np.ndarray]
 
 
 def log_events(counted: RecentEvents, at: np.ndarray) -> np.ndarray:
-    """Return log(1 + events), recent ones or all, (B, L) float32 at the moments `at` (B,)."""
+    """Return log(1 + recent events), (B, L) float32 at the moments `at` (B,)."""
     return log_counts(counted.counts(at))
 
 
@@ -107,20 +110,16 @@ def filled(scores: np.ndarray) -> np.ndarray:
 
 
 def moments_of(log: EventLog, train: np.ndarray, catalogue: Catalogue) -> dict[str, Moment]:
-    """Return the features of listings at a moment: recent events and age, or without timestamps recent and all events.
+    """Return the features of listings at a moment: recent events and, where listings have dates, their age.
 
     Args:
         train: (N,) bool, the events that count without timestamps.
     """
-    if log.timed:
-        moments: dict[str, Moment] = {"recent": partial(log_events, RecentEvents.over_days(log))}
-        dated = np.unique(catalogue.since)
-        return moments | ({"age": partial(log_age, catalogue.since)} if len(dated) > 1 else {})
-    counted = {
-        "recent": RecentEvents.over_events(log, train),
-        "popularity": RecentEvents.over_events(log, train, len(log)),
-    }
-    return {name: partial(log_events, item) for name, item in counted.items()}
+    if not log.timed:
+        return {RECENT: partial(log_events, RecentEvents.over_events(log, train))}
+    moments: dict[str, Moment] = {RECENT: partial(log_events, RecentEvents.over_days(log))}
+    dated = np.unique(catalogue.since)
+    return moments | ({"age": partial(log_age, catalogue.since)} if len(dated) > 1 else {})
 
 
 def fit_blend(
@@ -147,10 +146,10 @@ def fit_blend(
     share = 1 / count[user]  # (Q,) so that each user counts once
     kept = valid[:, 0] if len(queries) else np.zeros(0, bool)
     features, valid, share = features[kept], valid[kept], share[kept]
-    scale, _ = _fit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST))
+    scale, _ = _fit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST), ["all"])
     size = max(float(scale[0]), LEAST)
-    weights, errors = _fit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0)
-    alone, _ = _fit(features, valid, share, np.zeros(len(names)), np.full(len(names), WEAK))
+    weights, errors = _fit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0, names)
+    alone, _ = _fit(features, valid, share, np.zeros(len(names)), np.full(len(names), WEAK), names)
     parts = {"weights": weights, "scales": scales, "errors": errors, "alone": alone}
     stored = {key: dict(zip(names, np.round(part, 6).tolist(), strict=True)) for key, part in parts.items()}
     return Blend(BlendWeights(name=name, queries=len(share), **stored), scorers, moments)
@@ -210,7 +209,12 @@ def _candidates(
 
 
 def _fit(
-    features: np.ndarray, valid: np.ndarray, share: np.ndarray, mean: np.ndarray, precision: np.ndarray
+    features: np.ndarray,
+    valid: np.ndarray,
+    share: np.ndarray,
+    mean: np.ndarray,
+    precision: np.ndarray,
+    names: Sequence[str],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights (F,) of the highest posterior and their standard errors (F,), by Laplace's approximation.
 
@@ -219,6 +223,7 @@ def _fit(
         valid: (Q, C) bool, the candidates.
         share: (Q,) the weight of each query.
         mean: (F,) of the prior, with `precision` (F,).
+        names: of the features; `RECENT` gets no negative weight.
     """
 
     def choice(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -237,7 +242,8 @@ def _fit(
 
     from scipy.optimize import minimize  # slow to import, and needed for a fit only
 
-    weights = minimize(loss, mean, jac=True, method="L-BFGS-B").x
+    bounds = [(0.0 if name == RECENT else None, None) for name in names]
+    weights = minimize(loss, mean, jac=True, method="L-BFGS-B", bounds=bounds).x
     chance, _ = choice(weights)
     curvature = np.diag(precision)
     for part in range(0, len(features), BATCH):

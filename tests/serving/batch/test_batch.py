@@ -79,7 +79,7 @@ def timed(request, exact, tmp_path) -> tuple[Run, BlendWeights]:
     events[C.POSITION] = events.groupby(C.USER).cumcount()
     events.drop(columns=C.TIMESTAMP).to_parquet(market / "events.parquet", index=False)
     embed_market(Market.open(market), tmp_path / "untimed", None, exact.path)
-    return Run.open(tmp_path / "untimed"), fixed_blend("recency", recent=0.4, popularity=0.2)
+    return Run.open(tmp_path / "untimed"), fixed_blend("recency", recent=0.4)
 
 
 @pytest.mark.slow
