@@ -198,7 +198,7 @@ def open_elsewhere(user: User, file: Path) -> str:
     other = here.context.browser.new_context(viewport=here.viewport_size, base_url=here.url)
     user.page = other.new_page()
     user.page.goto(file.as_uri())
-    slides = user.page.locator("section.slide:not(.cover)")
+    slides = user.page.locator("section.slide:has(.foot)")
     expect(slides.first).to_be_visible()
     loaded = user.page.locator("img").evaluate_all(
         "images => images.every((image) => image.complete && image.naturalWidth)"
@@ -206,6 +206,7 @@ def open_elsewhere(user: User, file: Path) -> str:
     told = f"{slides.count()} slides without a server, photos {'all there' if loaded else 'missing'}"
     user.page.goto("/")
     wait_until_quiet(user.page)
+    expect(user.page.get_by_role("button", name="Present")).to_be_visible()
     if user.by == "mouse":
         user.activate(user.page.get_by_role("button", name="Deck", exact=True))
     else:

@@ -12,6 +12,7 @@ from listing_vibes.defaults import K
 from listing_vibes.evaluation.intervals import SIGNIFICANT, RankedQueries, with_holm
 from listing_vibes.market.io import read_stored_table, require_numbers
 from listing_vibes.scoring.metrics import DEFAULT
+from listing_vibes.scoring.ranking_names import method_name
 from listing_vibes.tables import render_table, write_interval, write_p
 
 COLUMNS = (
@@ -28,6 +29,8 @@ LABELS = {
     "full": "+ photos",
     "oracle": "Ceiling",
 }
+#: Other variants are compared with the full model.
+NAMES = {**LABELS, "full": "Full model"}
 SHOWN = (("recall", 10), ("recall", 30), ("ndcg", 10), ("ndcg", 30))
 
 
@@ -42,6 +45,11 @@ class Measured:
     coverage: Mapping[int, tuple[float | None, ...]] = field(
         default_factory=dict
     )  # (value, low, high) by seed
+
+
+def variant_name(name: str) -> str:
+    """Return the name of a variant at the start of a line or a cell."""
+    return NAMES.get(name, method_name(name))
 
 
 def read_ablation(path: Path) -> pd.DataFrame | None:

@@ -173,6 +173,12 @@ def _head(run: Run) -> dict[str, Any]:
     if len(market.events) and market.timed:
         first, last = (f"{end.day} {end:%b %Y}" for end in market.events[C.TIMESTAMP].agg(["min", "max"]))
         when = f"Events from {first} to {last}."
+    counts = {
+        "listings": len(market.listings),
+        "photos": len(market.photos),
+        "users": market.events[C.USER].nunique() if len(market.events) else 0,
+        "events": len(market.events),
+    }
     return {
         "market": market.name,
         "lines": [
@@ -184,10 +190,5 @@ def _head(run: Run) -> dict[str, Any]:
             else "",
             market.config.note or "",
         ],
-        "counts": {
-            "listings": len(market.listings),
-            "photos": len(market.photos),
-            "users": market.events[C.USER].nunique() if len(market.events) else 0,
-            "events": len(market.events),
-        },
+        "counts": {name: number for name, number in counts.items() if number},
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from listing_vibes.ablation.table import figures_of, read_ablation
+from listing_vibes.ablation.table import figures_of, read_ablation, variant_name
 from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.rankings import METRIC, best_baseline
@@ -122,10 +122,10 @@ def ablation(run: Run) -> Rows | None:
     for name, row in figures_of(table).iterrows():
         kind, sign, note = "plain", "", ""
         if not pd.isna(row["difference"]):
-            note = f"{100 * row['difference']:+.1f} points to {row['reference']}, p {write_p(row['p_value'])}"
+            note = f"{100 * row['difference']:+.1f} points to {variant_name(row['reference'])}, p {write_p(row['p_value'])}"
             if row["p_value"] < SIGNIFICANT:
                 kind, sign = ("better", "▲ ") if row["difference"] > 0 else ("worse", "▼ ")
         low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
-        rows.append(Row(f"{sign}{name}", float(row["value"]), low, high, kind, note))
+        rows.append(Row(f"{sign}{variant_name(name)}", float(row["value"]), low, high, kind, note))
     caption = "Recall@30 of every variant, mean over users and trainings, with 95 % intervals."
     return Rows(rows, caption) if rows else None

@@ -55,7 +55,7 @@ def test_the_ablation_has_variants_with_their_difference_and_verdict(show, run, 
     table.to_parquet(run / "ablation.parquet", index=False)
     page = show("compare", run, part="ablation")
     shown = page.dataframe[0].value
-    assert shown["Variant"].tolist() == ["Popularity", "Full", "No photos", "No text"]
+    assert shown["Variant"].tolist() == ["Popularity", "Full model", "No photos", "No text"]
     assert shown["Value"].tolist() == ["20.0%", "40.0%", "30.0%", "39.0%"]
     assert shown["Verdict"].tolist() == ["—", "better", "worse", "not significant"]
     assert shown["Difference"].tolist() == ["—", "+20.0 points", "-10.0 points", "-1.0 points"]
@@ -207,18 +207,18 @@ def test_two_runs_are_compared_by_their_default_rankings(show, run, other, bare,
     assert "share no test query" in page.error[0].value
 
 
-def test_photos_predict_a_number_once_it_is_chosen(show, bare, trained, tmp_path):
+def test_photos_predict_the_main_number_or_another_one(show, bare, trained, tmp_path):
     market = paint_market(tmp_path / "market", listings=30, users=0)
     run = embed_run(market, tmp_path / "run")
     page = show("compare", run, part="photos")
-    assert not page.dataframe
-    page.selectbox(key="probe").set_value("price").run()
-    assert page.query_params == {"part": "photos", "probe": "price"}
+    assert page.selectbox(key="probe").value == "price"
     expected = probe_run(Run.open(run), "price").table.set_index("space")
     shown = page.dataframe[0].value.set_index("Predicted from")
     assert list(shown.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
     assert shown.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
     assert shown.loc["Photos alone", "Listings"] == "29" and page.get("plotly_chart")
+    page.selectbox(key="probe").set_value("built_year").run()
+    assert page.query_params == {"part": "photos", "probe": "built_year"}
     assert "“part=photos”, which does not exist here" in texts(show("compare", bare, part="photos"))
     assert "a probe needs 20" in texts(show("compare", trained, part="photos", probe="price"))
 
@@ -228,7 +228,9 @@ def test_the_model_is_beaten_or_not_round_by_round(show, trained, eventless):
     rounds = quiz(Run.open(trained))
     page = show("compare", trained, part="game")
     history, choices = components(page)
-    assert links(history) == list(rounds[0].history)
+    # No photo leads out of the game but a choice.
+    assert [card["id"] for card in history["cards"]] == list(rounds[0].history)
+    assert not any(card["href"] for card in history["cards"])
     guesses = [card["href"].split("guesses=")[1].split("&")[0] for card in choices["cards"]]
     assert [card["id"] for card in choices["cards"]] == list(rounds[0].choices) and guesses == [*"012345"]
     page = show("compare", trained, part="game", guesses=str(rounds[0].answer), view="answer")

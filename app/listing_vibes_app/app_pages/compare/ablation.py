@@ -5,9 +5,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.ablation.table import ALL
+from listing_vibes.ablation.table import ALL, variant_name
 from listing_vibes.evaluation.intervals import SIGNIFICANT
-from listing_vibes.scoring.ranking_names import method_name
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.controls import select, switch
@@ -89,11 +88,14 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for row in shown.to_dict("records"):
         ends = row["low"], row["high"]
-        line = {"Variant": method_name(row["variant"]), "Value": percent(row["value"])}
+        line = {
+            "Variant": variant_name(row["variant"]),
+            "Value": percent(row["value"]),
+        }
         line |= {"95 % interval": charts.interval(*ends), "Compared with": MISSING, "Difference": MISSING}
         line |= {"p": MISSING, "Verdict": MISSING}
         if not pd.isna(row["difference"]):
-            line["Compared with"] = method_name(row["reference"])
+            line["Compared with"] = variant_name(row["reference"])
             line["Difference"] = f"{100 * row['difference']:+.1f} points"
             line["p"], line["Verdict"] = p_value(row["p_value"]), row["verdict"]
         lines.append(line)

@@ -109,7 +109,7 @@ def show_answer(opened: OpenRun, item: Round, guess: int, is_last: bool) -> None
 def _show_history(opened: OpenRun, item: Round) -> None:
     st.caption(f"A visitor looked at {count(len(item.history), 'listing')}, the newest last:")
     rows = [opened.view.market.listing_row[listing] for listing in item.history]
-    cards = [listing_card(opened, row, facts=[]) for row in rows]
+    cards = [listing_card(opened, row, facts=[], href="") for row in rows]  # no link out of the game
     gallery(opened, cards, key="game-history", label="History, newest last", layout="strip", least=130)
 
 

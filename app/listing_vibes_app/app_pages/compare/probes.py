@@ -28,12 +28,8 @@ def show_probes(opened: OpenRun) -> None:
         st.markdown(" ".join(missing_spaces(opened)) if numbers else reason)
         return
     help = "A linear model is trained on the photos of some listings and predicts the number of the others"
-    question = select(
-        "Can photos predict …", "probe", numbers, placeholder="Choose a number", width=340, help=help
-    )
-    if not question:
-        st.caption("Some listings train a linear model, the others test it, once you choose a number.")
-        return
+    main = [item.name for item in opened.view.headline if item.name in numbers]
+    question = select("Can photos predict …", "probe", numbers, [*main, *numbers][0], width=340, help=help)
     with st.spinner("Predicting from photos and attributes …"):
         result = _probe(opened, question)
     table = scores(result.table)

@@ -95,9 +95,11 @@ def of_listing(opened: OpenRun, other: OpenRun) -> None:
         empty("The two runs have no space in common", "Neither model, photos nor attributes are in both.")
         return
     space = switch("Compare by", "space", spaces, next(iter(spaces)))
-    cards = [listing_card(opened, row)]
-    gallery(opened, cards, key="query", label="The listing", layout="strip", least=220)
-    show_lists(opened, other, space=space)
+    left, right = st.columns([1, 4], gap="large")
+    with left:
+        gallery(opened, [listing_card(opened, row)], key="query", label="The listing", least=220)
+    with right:
+        show_lists(opened, other, space=space)
 
 
 def of_user(opened: OpenRun, other: OpenRun) -> None:
