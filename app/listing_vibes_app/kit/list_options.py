@@ -154,6 +154,11 @@ def describe_score(opened: OpenRun, selection: Selection) -> tuple[str, str]:
         default_blend(run) is not None if added is None else added != NOTHING
     ):
         return "Score", "The model's similarity blended with other scores; only the order has a meaning."
+    if selection.kind == "recommend" and not run.has_model:
+        return (
+            "Score",
+            "How near it is to the history's listings, without training; only the order has a meaning.",
+        )
     if selection.rules.moves_scores:
         return "Score", "The similarity plus rules, in standard deviations; only the order has a meaning."
     if selection.kind != "recommend":

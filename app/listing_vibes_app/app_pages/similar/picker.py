@@ -35,8 +35,8 @@ from listing_vibes_app.view.formats import plain
 PAGE = 24
 WAYS = {"words": "Words or id", "look": "Photo content", "photo": "A photo"}
 HINTS = {
-    "words": "Words from a title or an attribute, or a listing id",
-    "look": "What a photo shows, such as canopy bed",
+    "words": "Title, attribute or listing id",
+    "look": "Such as canopy bed",
 }
 CHIPS = 8  # offered looks
 LIMITS = (
