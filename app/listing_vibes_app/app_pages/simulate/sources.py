@@ -66,13 +66,9 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
             rows = [row for _, row in known_rows(opened, persona.history["listing_id"].tail(STRIP))]
             with column, st.container(border=True):
                 cards = [listing_card(opened, row, facts=[], title="", href="", count=0) for row in rows]
-                gallery(
-                    opened,
-                    cards,
-                    key=f"persona-photos-{number}",
-                    label=f"History of {persona.name}",
-                    least=80,
-                )
+                if opened.view.has_photos:
+                    key, label = f"persona-photos-{number}", f"History of {persona.name}"
+                    gallery(opened, cards, key=key, label=label, least=80)
                 st.button(
                     plain(persona.name),
                     key=f"persona-{number}",
