@@ -119,7 +119,7 @@ def test_slides_have_their_headlines_and_notes_in_their_order(run, made, tmp_pat
     ]
     html = deck_html({"run": run}, slides)
     assert "&lt;b&gt;bold" in html and "<b>bold" not in html
-    assert html.index("<bdi>B</bdi>") < html.index("<bdi>A</bdi>") < html.index("How good it is")
+    assert html.index("<bdi>B</bdi>") < html.index("<bdi>A</bdi>") < html.index("How it works")
     assert parse_slides(html) == slides
     (tmp_path / "deck.html").write_text(html, encoding="utf-8")
     vibes("report", made, tmp_path / "again.html", "--deck", tmp_path / "deck.html")
@@ -261,7 +261,7 @@ def test_the_figures_are_those_of_the_metrics(copy):
     assert "32.2% of the next listings" in text and "40 test queries of 12 users" in text
     assert "the default ranking is significantly better than Popularity." in text  # a blend is no baseline
     assert "Cold listings 7 queries 14.2%" in text
-    assert "▼ no &lt;photos&gt;" in html and "-10.0 points to full, p .004" in html
+    assert "▼ No &lt;photos&gt;" in html and "-10.0 points to Full model, p .004" in html
     table = html.split("<summary>All measures</summary>")[1].split("</table>")[0]
     lines = [re.findall(r"<td[^>]*>([^<]*)</td>", line) for line in table.split("<tr>")[2:]]
     assert lines == [["Default ranking", "32.2%", "10.0%"], ["Popularity", "25.0%", "5.0%"]]
