@@ -39,11 +39,7 @@ def test_temporary_files_of_a_killed_writer_are_removed_and_others_stay(tmp_path
 
 def test_a_second_writer_is_refused_with_the_name_of_the_first(tmp_path):
     run, says = tmp_path / "run", rf"`vibes train` \(process {os.getpid()}\)"
-    with (
-        only_writer(run, "vibes train"),
-        pytest.raises(VibesError, match=says),
-        only_writer(run, "vibes embed"),
-    ):
+    with only_writer(run, "vibes train"), pytest.raises(VibesError, match=says), only_writer(run, "other"):
         pass
     assert not run.exists()  # nothing was written into it
     with only_writer(run, "vibes evaluate"), only_writer(run, "vibes embed", name=".other"):
@@ -80,9 +76,7 @@ def test_documents_are_read_as_written_and_a_failed_write_leaves_the_old_file(tm
         write_json(path, [object()])
     with pytest.raises(UnicodeEncodeError):
         write_text(path, "\ud800")
-    assert json.loads(path.read_text()) == content and [file.name for file in path.parent.iterdir()] == [
-        "a.json"
-    ]
+    assert json.loads(path.read_text()) == content and len(list(path.parent.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ except ImportError:  # on Windows, temporary files are removed without a lock
 
 WRITING, LOCK = ".writing-", ".writer"
 SYNCED = 16  # files that are synced in parallel
+_UNSYNCED = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)  # the file system cannot sync
 
 
 @contextmanager
@@ -34,25 +35,18 @@ def atomic_path(target: Path, durable: bool = True) -> Iterator[Path]:
         VibesError: the disk is full or the folder cannot be written.
     """
     target = Path(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary, held = _create_temporary(target)
-    except OSError as error:
-        raise write_error(target, error) from error
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        if durable:
-            sync(temporary)
-        os.replace(temporary, target)
-        if durable:
-            sync(target.parent)
-    except OSError as error:
-        raise write_error(target, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-        if held is not None:
-            os.close(held)
+    with staging_folder(target.parent) as folder:
+        temporary = folder / target.name
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            if durable:
+                sync(temporary)
+            os.replace(temporary, target)
+            if durable:
+                sync(target.parent)
+        except OSError as error:
+            raise write_error(target, error) from error
 
 
 def sync(path: Path) -> None:
@@ -64,11 +58,7 @@ def sync(path: Path) -> None:
     try:
         os.fsync(opened)
     except OSError as error:
-        if error.errno not in (
-            errno.EINVAL,
-            errno.ENOTSUP,
-            errno.EROFS,
-        ):  # the file system does not support it
+        if error.errno not in _UNSYNCED:
             raise
     finally:
         os.close(opened)
@@ -156,9 +146,8 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         return
     opened = os.open(path, os.O_RDONLY)
     try:
-        if not lock(opened, wait):
-            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(path))
-        if not _is_named(opened, path):
+        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if not os.path.samestat(os.fstat(opened), path.stat()):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         yield
     finally:
@@ -206,36 +195,3 @@ def write_error(target: Path, error: OSError) -> VibesError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return VibesError(f"The disk is full while writing {target}; free some space and run the same again.")
     return VibesError(f"Cannot write {target} ({error.strerror or error}); choose a writable folder.")
-
-
-def _create_temporary(target: Path) -> tuple[Path, int | None]:
-    """Create a file next to `target`; return it and the descriptor that holds its lock."""
-    suffix = "-" + target.name if len(os.fsencode(target.name)) < 200 else ""  # a name has 255 bytes at most
-    while True:
-        opened, name = tempfile.mkstemp(dir=target.parent, prefix=WRITING, suffix=suffix)
-        if fcntl is None:
-            os.close(opened)
-            return Path(name), None
-        lock(opened, wait=True)
-        if _is_named(opened, Path(name)):
-            return Path(name), opened
-        os.close(opened)  # `sweep_left` removed it before it was locked
-
-
-def lock(opened: int, wait: bool = False) -> bool:
-    """Lock an open file until it is closed or this process ends; return whether the lock was free."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_named(opened: int, path: Path) -> bool:
-    """Return whether a path still names an open file."""
-    try:
-        return os.path.samestat(os.fstat(opened), path.stat())
-    except FileNotFoundError:
-        return False

@@ -22,7 +22,7 @@ from listing_vibes.market.column_names import names_in
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import WRITING, atomic_path, copy_file, only_writer, sweep_left
-from listing_vibes.market.io import TABLE_SUFFIXES, csv_header, read_table, table_columns, to_frame
+from listing_vibes.market.io import TABLE_SUFFIXES, csv_header, read_header, read_table, to_frame
 from listing_vibes.market.market import Market
 from listing_vibes.market.rejects import REJECT_COLUMNS
 from listing_vibes.market.user_names import FILE, VARIABLE, UserNames
@@ -206,8 +206,9 @@ def _forget_in_table(path: Path, who: UsersToForget, done: Forgotten) -> None:
         if count := remove_rows(path, who):
             done.rows[str(path)] = count
     except VibesError:
-        if path.name.startswith(WRITING):  # a partial table of a killed writer
-            sweep_left(path.parent)
+        for left in (path, path.parent):  # a partial table of a killed writer
+            if left.name.startswith(WRITING):
+                sweep_left(left.parent)
         if path.exists():
             raise
 
@@ -251,8 +252,8 @@ def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
         VibesError: the table cannot be read.
     """
     try:
-        columns = table_columns(path)
-    except Exception as error:  # on a damaged file pandas and pyarrow raise many types
+        columns = read_header(path).columns
+    except VibesError as error:
         raise VibesError(
             f"{path} cannot be read as a table, so it may still name the users; correct or remove it, and run the same command again."
         ) from error
