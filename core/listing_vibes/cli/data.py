@@ -96,8 +96,8 @@ def download(
     from listing_vibes.market.download.job import download as fetch_photos
     from listing_vibes.market.download.limits import Limits
 
-    agent = Limits.agent if agent is None else agent
-    limits = Limits(private=allow_private, robots=not ignore_robots, agent=agent)
+    given = {} if agent is None else {"agent": agent}
+    limits = Limits.of({"private": allow_private, "robots": not ignore_robots, **given})
     with progress_bar() as progress:
         result, failures = fetch_photos(market, limits, progress)
     for reason, number in list(result.to_dict()["reasons"].items())[:20]:

@@ -78,9 +78,8 @@ def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Imag
             with _open(source) as image:
                 held.enter_context(_load(image, 2 * max(smallest)))
                 upright = _turn(_shrink(image, _factor(image, 2 * max(smallest))), image)
-        except (
-            Exception
-        ) as error:  # Pillow raises many types of errors on damaged bytes; one photo must not stop the job
+        # Pillow raises many types of errors on damaged bytes; one photo must not stop the job.
+        except Exception as error:
             raise PhotoProblem(_reason(error)) from error
         yield upright
 
@@ -212,7 +211,6 @@ def photo_problem(name: str, folders: PhotoFolders) -> str | None:
 
 #: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart marker.
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
-_AVIF_BOXES = (b"ftyp", b"meta", b"moov", b"mdat", b"free")
 
 
 def image_end(data: bytes) -> int | None:
@@ -259,20 +257,6 @@ def _webp(data: bytes) -> int | None:
     return 8 + length + length % 2 if length % 2 and 8 + length < len(data) else 8 + length
 
 
-def _avif(data: bytes) -> int | None:
-    offset = 0
-    while offset + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, offset)
-        if kind not in _AVIF_BOXES:
-            break
-        if length == 1:
-            length = struct.unpack_from(">Q", data, offset + 8)[0]
-        if length < 8:
-            return None
-        offset += length
-    return offset
-
-
 _ENDS: dict[bytes, Callable[[bytes], int | None]] = {
-    rb"\xff\xd8": _jpeg, rb"\x89PNG\r\n\x1a\n": _png, rb"RIFF....WEBP": _webp, rb"....ftypavi[fs]": _avif,
+    rb"\xff\xd8": _jpeg, rb"\x89PNG\r\n\x1a\n": _png, rb"RIFF....WEBP": _webp,
 }  # fmt: skip

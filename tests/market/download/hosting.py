@@ -71,82 +71,47 @@ def hosting(secure: ssl.SSLContext | None = None):
                 with told.lock:
                     told.busy -= 1
 
-        def say(self, status, body=b"", kind="image/jpeg", **headers):
+        def say(self, status, body=b"", headers=None):
             self.send_response(status)
-            for name, value in {"Content-Type": kind, "Content-Length": len(body), **headers}.items():
-                self.send_header(name.replace("_", "-"), str(value))
+            given = {"Content-Type": "image/jpeg", "Content-Length": len(body), **(headers or {})}
+            for name, value in given.items():
+                if value is not None:
+                    self.send_header(name, str(value))
             self.end_headers()
             self.wfile.write(body)
 
         def answer(self, number):
             what, jpeg = self.path.strip("/").split("/")[0], picture()
+            chunked = {"Content-Length": None, "Transfer-Encoding": "chunked"}
+            first = {  # the first response, before the photo
+                "once-500": (500,), "busy": (429, b"", {"Retry-After": 1}), "once-short": (200, jpeg[:100], {"Content-Length": len(jpeg)}),
+                "dated": (503, b"", {"Retry-After": formatdate(time.time() + 2, usegmt=True)}),
+            }  # fmt: skip
+            always = {
+                "404": (404,), "500": (500,), "tomorrow": (429, b"", {"Retry-After": 86_400}), "more": (200, jpeg + b"behind the image"),
+                "html": (200, b"<html>Please log in</html>", {"Content-Type": "text/html"}), "cut": (200, jpeg[: len(jpeg) // 2]),
+                "short": (200, jpeg[:100], {"Content-Length": len(jpeg)}), "huge": (200, b"", {"Content-Length": 10**9}),
+                "endless": (200, b"", chunked), "drip": (200, b"", {"Content-Length": 1000}),
+                "chunked": (200, b"63\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (jpeg[:99], len(jpeg) - 99, jpeg[99:]), chunked),
+                "moved": (302, b"", {"Location": "/ok/moved.jpg"}), "round": (302, b"", {"Location": self.path}),
+                "inside": (302, b"", {"Location": "http://169.254.169.254/latest/meta-data"}),  # to where only this machine gets
+                "file": (302, b"", {"Location": "file:///etc/passwd"}),
+            }  # fmt: skip
             if self.path == "/robots.txt":
-                self.say(404) if told.robots is None else self.say(200, told.robots.encode(), "text/plain")
-            elif what in ("ok", "slow"):
-                time.sleep(0.05 if what == "slow" else 0)
-                self.say(200, jpeg)
-            elif what in ("404", "500"):
-                self.say(int(what))
-            elif what == "once-500":
-                self.say(500) if number == 1 else self.say(200, jpeg)
-            elif what == "busy":  # until it was asked to wait, by seconds and by a date
-                self.say(429, Retry_After="1") if number == 1 else self.say(200, jpeg)
-            elif what == "dated":
-                self.say(
-                    503, Retry_After=formatdate(time.time() + 2, usegmt=True)
-                ) if number == 1 else self.say(200, jpeg)
-            elif what == "tomorrow":
-                self.say(429, Retry_After="86400")
-            elif what == "html":
-                self.say(200, b"<html>Please log in</html>", "text/html")
-            elif what == "more":
-                self.say(200, jpeg + b"behind the image")
-            elif what == "cut":
-                self.say(200, jpeg[: len(jpeg) // 2])
-            elif what in ("short", "once-short"):
-                whole = what == "once-short" and number > 1
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(jpeg)))
-                self.end_headers()
-                self.wfile.write(jpeg if whole else jpeg[:100])
-                self.close_connection = not whole
-            elif what == "huge":  # says so
-                self.send_response(200)
-                self.send_header("Content-Length", str(10**9))
-                self.end_headers()
-                self.close_connection = True
-            elif what == "endless":  # says nothing
-                self.send_response(200)
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                for _ in range(1000):
-                    self.wfile.write(b"4000\r\n" + bytes(0x4000) + b"\r\n")
-            elif what == "drip":
-                self.send_response(200)
-                self.send_header("Content-Length", "1000")
-                self.end_headers()
-                for _ in range(100):
-                    self.wfile.write(b"x")
-                    self.wfile.flush()
-                    time.sleep(0.05)
-            elif what == "silent":
-                time.sleep(1.5)
-                self.close_connection = True
-            elif what == "chunked":
-                self.send_response(200)
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                for part in (jpeg[:99], jpeg[99:]):
-                    self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-                self.wfile.write(b"0\r\n\r\n")
-            elif what == "moved":
-                self.say(302, Location="/ok/moved.jpg")
-            elif what == "round":
-                self.say(302, Location=self.path)
-            elif what == "inside":  # to where only this machine gets
-                self.say(302, Location="http://169.254.169.254/latest/meta-data")
-            elif what == "file":
-                self.say(302, Location="file:///etc/passwd")
+                self.say(404) if told.robots is None else self.say(200, told.robots.encode())
+                return
+            time.sleep({"slow": 0.05, "silent": 1.5}.get(what, 0))
+            response = first.get(what) if number == 1 else None
+            if what != "silent":
+                self.say(*(response or always.get(what, (200, jpeg))))
+            for _ in range(1000 if what == "endless" else 0):
+                self.wfile.write(b"4000\r\n" + bytes(0x4000) + b"\r\n")
+            for _ in range(100 if what == "drip" else 0):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.05)
+            if what in ("short", "once-short", "huge", "silent"):
+                self.close_connection = what != "once-short" or number == 1
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

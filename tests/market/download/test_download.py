@@ -126,13 +126,8 @@ def test_robots_txt_is_read_for_the_product_of_the_agent():
 
 
 def test_a_path_that_cannot_be_a_file_fails_alone(tmp_path, host):
-    paths = [
-        f"photos/{'x' * 300}.jpg",
-        "photos/folder.jpg",
-        "photos/b.jpg/c.jpg",
-        "photos/a\0.jpg",
-        "photos/good.jpg",
-    ]
+    names = ["x" * 300 + ".jpg", "folder.jpg", "b.jpg/c.jpg", "a\0.jpg", "good.jpg"]
+    paths = [f"photos/{name}" for name in names]
     folder = write_market(tmp_path / "m", [f"{host.url}/ok/{number}" for number in range(5)])
     (folder / "photos" / "folder.jpg").mkdir(parents=True)
     (folder / "photos" / "b.jpg").write_bytes(b"a file")
@@ -170,7 +165,7 @@ def test_a_downloaded_photo_ends_with_its_image(tmp_path, kind):
     file.write_bytes(plain.read_bytes() + b"PAR1 a table behind the image PAR1")
     end_with_image(file)
     assert b"PAR1" not in file.read_bytes()
-    if kind not in ("GIF", "TIFF", "BMP", "PPM"):
+    if kind not in ("AVIF", "GIF", "TIFF", "BMP", "PPM"):
         assert file.read_bytes() == plain.read_bytes()
     with Image.open(plain) as before, Image.open(file) as after:
         assert before.convert("RGB").tobytes() == after.convert("RGB").tobytes()
@@ -184,10 +179,11 @@ def test_python_downloads_the_photos_of_an_opened_market(tmp_path, host):
     files = [file for file in (tmp_path / "m" / "photos").rglob("*") if file.is_file()]
     assert len(files) == 3 and all(file.read_bytes().endswith(b"\xff\xd9") for file in files)
     assert listing_vibes.download(tmp_path / "m")[0].present == 3
-    with pytest.raises(VibesError, match="'hurry' of a download; choose one of photo_bytes,"):
+    with pytest.raises(VibesError, match="unknown key 'hurry'"):
         listing_vibes.download(opened, {"hurry": 1})
-    with pytest.raises(VibesError, match="printable ASCII"):
-        Limits(agent="a\r\nHost: b")
+    for agent in ("a\r\nHost: b", "b\n", " ", "ü"):
+        with pytest.raises(VibesError, match="'agent' is"):
+            Limits.of({"agent": agent})
     with pytest.raises(VibesError, match="no photo with a URL"):
         download(write_market(tmp_path / "n", ["photos/a.jpg"], "path"))
 
@@ -206,12 +202,8 @@ def test_every_failure_has_its_reason_and_the_other_photos_are_fetched(tmp_path,
     limits = Limits(**HERE, photo_bytes=100_000, timeout=0.5, photo_seconds=0.6, per_host=4)
     reports = []
     result, file = download(folder, limits, reports.append)
-    assert (result.fetched, len(result.failed), result.left, file) == (
-        len(good),
-        len(says),
-        0,
-        folder / FAILURES,
-    )
+    assert (result.fetched, len(result.failed), result.left) == (len(good), len(says), 0)
+    assert file == folder / FAILURES
     reasons = failures(folder)
     assert set(reasons) == {path.rpartition("/")[2] for path in says}
     assert all(reasons[path.rpartition("/")[2]].startswith(reason) for path, reason in says.items()), reasons
@@ -337,7 +329,7 @@ def test_a_killed_download_continues(tmp_path):
             time.sleep(0.01)
         first.send_signal(signal.SIGKILL)
         first.wait()
-        files = [file for file in (folder / "photos").rglob("*") if file.is_file() and file.name[0] != "."]
+        files = [file for file in (folder / "photos" / "by-url").glob("*/*") if file.is_file()]
         assert files and all(Image.open(file).size == (24, 24) for file in files)
         done = vibes(*words).stderr
         assert f"{30 - len(files)} fetched now" in done and f"{len(files)} before. 1 failed" in done

@@ -23,7 +23,7 @@ from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_decoding import decoding_problem, image_end, open_photo
 
 REDIRECTS, AGAIN = (301, 302, 303, 307, 308), (408, 425, 429, 500, 502, 503, 504)
-PICTURES, ANY = "image/avif,image/webp,image/*,*/*;q=0.5", "*/*"
+PICTURES, ANY = "image/webp,image/*,*/*;q=0.5", "*/*"
 ROBOTS_BYTES = 500 * 1024  # the minimum that RFC 9309 requires to be read
 CHUNK = 65_536
 LARGE_SIDE = 2**16  # pixels: larger than any photo, so that one that is saved again keeps its size
@@ -275,8 +275,9 @@ class Fetcher:
                     content += part
                     if len(content) >= ROBOTS_BYTES:
                         break
-        except _NotFound:
-            return ""
+        except Failed as failed:
+            if failed.again or not 400 <= failed.status < 500:
+                raise
         return content.decode("utf-8", "replace")
 
 
@@ -295,16 +296,12 @@ def end_with_image(file: Path) -> None:
         file.write_bytes(data[:end])
 
 
-class _NotFound(Failed):
-    """A permanent client error (status 4xx)."""
-
-
 def _check_status(host: Host, response: BaseHTTPResponse) -> None:
     if response.status == 200:
         return
-    if response.status not in AGAIN:
-        is_client_error = 400 <= response.status < 500
-        raise (_NotFound if is_client_error else Failed)(f"status {response.status}")
-    with suppress(InvalidHeader):
-        host.postpone(Retry().get_retry_after(response) or 0.0)
-    raise Failed(host.problem or f"status {response.status}", again=host.problem is None)
+    if again := response.status in AGAIN:
+        with suppress(InvalidHeader):
+            host.postpone(Retry().get_retry_after(response) or 0.0)
+        if host.problem is not None:
+            raise Failed(host.problem)
+    raise Failed(f"status {response.status}", again, response.status)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import stat
-import threading
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,39 +35,31 @@ REPORT_S = 0.2  # between two reports of progress
 
 @dataclass
 class Downloaded:
-    """The result of a download; photos are counted by file.
+    """The result of a download; photos are counted by file. Threads add to the dictionaries.
 
     Attributes:
         named: photos with a URL; present: photos that existed before.
-        fetched, bytes: newly fetched photos, and their bytes.
-        failed: the reason by path; left: photos not requested, since a limit or the end of the download came first.
+        sizes: the bytes of each newly fetched photo, by its path; failed: the reason, by path.
+        left: photos not requested, since a limit or the end of the download came first; used_up: it was that of all bytes.
     """
 
     named: int = 0
     present: int = 0
-    fetched: int = 0
-    bytes: int = 0
     left: int = 0
     used_up: bool = False
+    sizes: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Create the lock of `count`."""
-        self._lock = threading.Lock()
-
-    def count(self, name: str, outcome: int | str) -> None:
-        """Count a photo by its path, from any thread: its bytes, or why it failed."""
-        with self._lock:
-            if isinstance(outcome, str):
-                self.failed[name] = outcome
-            else:
-                self.fetched, self.bytes = self.fetched + 1, self.bytes + outcome
+    @property
+    def fetched(self) -> int:
+        """The number of newly fetched photos."""
+        return len(self.sizes)
 
     def text(self, failures: Path | None = None) -> str:
         """Return a summary in one line; `failures` is the file that lists the failed photos."""
         line = (
             f"{self.present + self.fetched:,} of {count(self.named, 'photo')} present: {self.fetched:,} fetched now "
-            f"({self.bytes / 1e6:,.1f} MB), {self.present:,} before."
+            f"({sum(self.sizes.values()) / 1e6:,.1f} MB), {self.present:,} before."
         )
         if self.failed:
             line += f" {len(self.failed):,} failed" + (f", see {failures}." if failures else ".")
@@ -79,7 +71,9 @@ class Downloaded:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON, the failures counted by their reason."""
         reasons = pd.Series(list(self.failed.values()), dtype="str").value_counts()
-        return asdict(self) | {"failed": len(self.failed), "reasons": reasons.to_dict()}
+        counts = {"named": self.named, "present": self.present, "fetched": self.fetched, "left": self.left}
+        total = {"bytes": sum(self.sizes.values()), "used_up": self.used_up, "failed": len(self.failed)}
+        return counts | total | {"reasons": reasons.to_dict()}
 
 
 def download(
@@ -192,9 +186,13 @@ def _group_by_host(market: Path, urls: Mapping[str, str], result: Downloaded) ->
                 raise Failed(problem)
             if not is_inside(file.parent):
                 raise Failed(f"its path is a link that leaves {PHOTOS}")
-            if _is_present(file):
-                result.present += 1
-                continue
+            with suppress(FileNotFoundError):
+                status = file.stat()
+                if stat.S_ISDIR(status.st_mode):
+                    raise Failed("its path is a folder")
+                if status.st_size:
+                    result.present += 1
+                    continue
             parsed = parse_photo_url(url)
             hosts.setdefault((parsed.scheme, parsed.netloc), deque()).append((name, url))
         except Failed as failed:
@@ -202,21 +200,6 @@ def _group_by_host(market: Path, urls: Mapping[str, str], result: Downloaded) ->
         except (OSError, ValueError) as error:  # the name may be invalid
             result.failed[name] = f"its path is not a valid file name ({error})"
     return list(hosts.values())
-
-
-def _is_present(file: Path) -> bool:
-    """Return whether a file exists and is not empty.
-
-    Raises:
-        OSError, ValueError: the path cannot be that of a file.
-    """
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return False
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{file} is a folder")
-    return status.st_size > 0
 
 
 def _fetch_host(fetcher: Fetcher, market: Path, photos: deque[tuple[str, str]], result: Downloaded) -> None:
@@ -231,9 +214,9 @@ def _fetch_host(fetcher: Fetcher, market: Path, photos: deque[tuple[str, str]], 
             while photos and not fetcher.stop.is_set():
                 name, url = photos.popleft()
                 try:
-                    result.count(name, fetcher.fetch(url, market / name))
+                    result.sizes[name] = fetcher.fetch(url, market / name)
                 except Failed as failed:
-                    result.count(name, str(failed))
+                    result.failed[name] = str(failed)
         except (IndexError, Stopped):  # another thread took the last photo, or the download ended
             return
         except BaseException:

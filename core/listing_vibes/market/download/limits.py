@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
 from listing_vibes.errors import VibesError
+from listing_vibes.market.documents import first_problem
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(BaseModel):
     """Limits of a download; sizes in bytes, times in seconds.
 
     Attributes:
@@ -24,8 +25,10 @@ class Limits:
         strikes: failed attempts in a row after which a host gets no more requests.
         private: allow addresses of this machine and of private networks.
         robots: respect the hosts' robots.txt (RFC 9309).
-        agent: the User-Agent header.
+        agent: the User-Agent header, a line of printable ASCII.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     photo_bytes: int = 25_000_000
     total_bytes: int = 20_000_000_000
@@ -43,32 +46,24 @@ class Limits:
     robots: bool = True
     agent: str = "listing-vibes (vibes download)"
 
+    @field_validator("agent")
+    @classmethod
+    def _check_agent(cls, agent: str) -> str:
+        if not (agent.strip() and agent.isascii() and agent.isprintable()):
+            raise ValueError("give printable ASCII in one line, such as 'our-shop (it@example.com)'")
+        return agent
+
     @classmethod
     def of(cls, limits: Limits | Mapping[str, Any] | None) -> Limits:
         """Return limits from an object, a mapping of some of their names, or None for the defaults.
 
         Raises:
-            VibesError: a name is unknown.
+            VibesError: a name is unknown, or a value is invalid.
         """
-        if isinstance(limits, Limits):
-            return limits
-        available = [field.name for field in fields(cls)]
-        for name in set(limits or {}) - set(available):
-            raise VibesError(
-                f"There is no limit '{name}' of a download; choose one of {', '.join(available)}."
-            )
-        return cls(**(limits or {}))
-
-    def __post_init__(self) -> None:
-        """Check the agent.
-
-        Raises:
-            VibesError: it is not a line of printable ASCII.
-        """
-        if not (self.agent.strip() and self.agent.isascii() and self.agent.isprintable()):
-            raise VibesError(
-                f"The agent is {self.agent!r}; give printable ASCII in one line, such as 'our-shop (it@example.com)'."
-            )
+        try:
+            return limits if isinstance(limits, Limits) else cls.model_validate(limits or {})
+        except ValidationError as error:
+            raise VibesError(f"The limits of a download: {first_problem(error, cls)}") from error
 
 
 class Failed(Exception):
@@ -76,11 +71,12 @@ class Failed(Exception):
 
     Args:
         again: whether a retry may help.
+        status: that of the response, if it is the reason.
     """
 
-    def __init__(self, reason: str, again: bool = False) -> None:
+    def __init__(self, reason: str, again: bool = False, status: int = 0) -> None:
         super().__init__(reason)
-        self.again = again
+        self.again, self.status = again, status
 
 
 class Stopped(Exception):
