@@ -5,9 +5,9 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from listing_vibes.market.ids import by_user_and_time, rows_in
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
+from listing_vibes.market.values import by_user_and_time, rows_in
 
 EVENTS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=40

@@ -49,7 +49,7 @@ def test_a_folder_that_is_none_is_one_sentence(tmp_path):
     with pytest.raises(VibesError, match="There is no market folder"):
         Market.open(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(VibesError, match=r"is no market: it holds no listings\.parquet"):
+    with pytest.raises(VibesError, match=r"is not a market: it holds no listings\.parquet"):
         Market.open(tmp_path / "empty")
 
 

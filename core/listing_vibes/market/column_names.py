@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.io import read_table, table_columns
+from listing_vibes.market.io import read_header, read_table
 from listing_vibes.market.issues import Issue
 
 
@@ -26,24 +25,12 @@ def read_market_table(source: Path, config: MarketConfig) -> pd.DataFrame:
 
 def market_columns(source: Path, config: MarketConfig) -> list[str]:
     """Return the columns of a market's table by the market's names, without reading its rows."""
-    columns = table_columns(source)
-    names = names_in(columns, source, config)
-    return [names.get(name, name) for name in columns]
+    return [str(name) for name in rename_columns(read_header(source), source, config)]
 
 
-def rename_columns(
-    raw: pd.DataFrame, source: Path, config: MarketConfig, strict: bool = True
-) -> pd.DataFrame:
-    """Rename the columns of a table read from `source` to the market's names; `strict` as in `names_in`."""
-    return raw.rename(columns=names_in(list(map(str, raw.columns)), source, config, strict))
-
-
-def with_file_names(
-    issues: Sequence[Issue], columns: Sequence[str], source: Path, config: MarketConfig
-) -> list[Issue]:
-    """Return issues of a table with the column names that its file has."""
-    names = {name: in_file for in_file, name in names_in(columns, source, config).items()}
-    return [replace(issue, file_column=names.get(issue.column, "")) for issue in issues]
+def rename_columns(raw: pd.DataFrame, source: Path, config: MarketConfig) -> pd.DataFrame:
+    """Rename the columns of a table read from `source` to the market's names; raises as `names_in`."""
+    return raw.rename(columns=names_in(list(map(str, raw.columns)), source, config))
 
 
 def names_in(

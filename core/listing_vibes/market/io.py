@@ -20,6 +20,7 @@ from listing_vibes.market.table_limit import check_table_size
 
 #: Above this, not every integer is a float; pandas converts integer columns with missing cells to floats.
 _EXACT = 2**53
+_BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 TABLES = ("listings", "photos", "events")
 #: The first characters of a text that a spreadsheet would run as a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -137,23 +138,16 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
             frame.to_parquet(temporary, index=False)
 
 
-def table_columns(path: Path) -> list[str]:
-    """Return the column names of a table, without reading its rows."""
-    if path.suffix == ".parquet":
-        return [str(name) for name in pq.read_schema(path).names]
-    return csv_header(path)[0]
-
-
 def read_header(path: Path) -> pd.DataFrame:
     """Read the columns of a table without its rows.
 
     Raises:
         VibesError: as for `read_table`.
     """
-    if path.suffix != ".parquet":
-        return read_table(path).iloc[:0]
     with _wrap_errors(path):
-        return without_categories(pq.read_schema(path).empty_table().to_pandas())
+        if path.suffix != ".parquet":
+            return _read_csv(path, rows=0)
+        return without_categories(pq.read_schema(path).remove_metadata().empty_table().to_pandas())
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -204,7 +198,7 @@ def csv_header(path: Path) -> tuple[list[str], str]:
     return next(csv.reader([line], delimiter=mark), []), mark
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, rows: int | None = None) -> pd.DataFrame:
     names, mark = csv_header(path)
     with warnings.catch_warnings():
         # pandas would drop cells beyond the header with only a warning.
@@ -217,6 +211,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
             encoding="utf-8",
             index_col=False,
             sep=mark,
+            nrows=rows,
         )
     # pandas renames a repeated column to `name.1`; only the author of the file knows which one is right.
     repeated = [name for name in names if name and names.count(name) > 1]
@@ -234,11 +229,7 @@ def to_frame(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
         if name in frame.columns and _damaged(column):
             kind = pd.UInt64Dtype() if pa.types.is_unsigned_integer(column.type) else pd.Int64Dtype()
             frame[name] = column.to_pandas(types_mapper={column.type: kind}.get).array
-        elif name in frame.columns and (
-            pa.types.is_binary(column.type)
-            or pa.types.is_large_binary(column.type)
-            or pa.types.is_fixed_size_binary(column.type)
-        ):
+        elif name in frame.columns and any(is_type(column.type) for is_type in _BINARY):
             frame[name] = frame[name].map(_decode, na_action="ignore").astype("str")
     return frame
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,9 +41,10 @@ class Issue:
 
 @dataclass
 class Notes:
-    """Collect the issues of one file."""
+    """Collect the issues of one file; `names` has the columns' names in it, where market.toml maps them."""
 
     file: str
+    names: Mapping[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
 
     def add(self, column: str, bad: np.ndarray, values: pd.Series, message: str) -> None:
@@ -52,11 +53,14 @@ class Notes:
         if len(rows):
             cell = values.iloc[rows[0]]
             value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
-            self.issues.append(Issue(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
+            in_file = self.names.get(column, "")
+            self.issues.append(
+                Issue(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows, in_file)
+            )
 
     def add_column(self, column: str, message: str) -> None:
         """Record an issue of a column."""
-        self.issues.append(Issue(self.file, column, 0, "", message))
+        self.issues.append(Issue(self.file, column, 0, "", message, file_column=self.names.get(column, "")))
 
     def unread(self, raw: pd.DataFrame, used: Collection[str]) -> None:
         """Record the columns of `raw` that this table does not use."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.ids import order_of, rows_in
 from listing_vibes.market.market import Market
+from listing_vibes.market.values import order_of, rows_in
 
 DAY = 24 * 3600 * 10**9  # nanoseconds, as the times of a log
 
@@ -166,9 +166,8 @@ class EventLog:
     def is_first_interaction(self) -> np.ndarray:
         """(N,) bool: the user has no earlier event on this listing; of simultaneous ones the first counts."""
         first = np.zeros(len(self), bool)
-        first[np.unique(self.user.astype(np.int64) * self.listings + self.listing, return_index=True)[1]] = (
-            True
-        )
+        pairs = self.user.astype(np.int64) * self.listings + self.listing
+        first[np.unique(pairs, return_index=True)[1]] = True
         return first
 
     def history_at(self, user: int, at: int | None = None) -> tuple[int, int]:

@@ -12,18 +12,18 @@ import pandas as pd
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.cached_listings import Listings, Parts, cached_listings
-from listing_vibes.market.column_names import read_market_table, rename_columns, with_file_names
+from listing_vibes.market.column_names import rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
-from listing_vibes.market.ids import rows_in
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
 from listing_vibes.market.issues import Issue
 from listing_vibes.market.photo_files import root_issues
 from listing_vibes.market.tables import check_unwanted, events_table, listings_table, photos_table
 from listing_vibes.market.titles import find_title
 from listing_vibes.market.user_names import UserNames
+from listing_vibes.market.values import rows_in
 from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count
 
@@ -157,35 +157,27 @@ class Market:
     ) -> "Market":
         """Return the market of the tables that `load_table` returns for `sources`, which are also their names in messages."""
 
-        def read(
-            name: str, load: Callable[[Path], pd.DataFrame], check: Callable[..., Any], *more: Any
-        ) -> Any:
-            """Return what `check` returns for a table; its issues, the last part, name the columns of the file."""
-            source = sources[name]
-            raw = load(source)
-            *content, issues = check(rename_columns(raw, source, config), source, *more)
-            return *content, with_file_names(issues, list(map(str, raw.columns)), source, config)
-
         def read_listings() -> Listings:
-            return Listings(*read("listings", load_table, listings_table, config))
+            return Listings(*listings_table(load_table(sources["listings"]), sources["listings"], config))
 
-        listings = (
-            cached_listings(path, sources["listings"], config, read_listings)
-            if use_cache
-            else read_listings()
-        )
+        if use_cache:
+            listings = cached_listings(path, sources["listings"], config, read_listings)
+        else:
+            listings = read_listings()
         table: Any = listings.table  # see `__post_init__`
         index = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
         issues = list(listings.issues)
         types = {C.LISTING: "str", C.POSITION: "int32", C.PATH: "str"}
         photos = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
         if "photos" in sources:
-            photos, photo_issues = read("photos", load_table, photos_table, index)
+            photos, photo_issues = photos_table(
+                load_table(sources["photos"]), sources["photos"], index, config
+            )
             issues += [*photo_issues, *root_issues(path, config)]
         now = pd.Timestamp.now("UTC") if now is None else now
         if "events" in sources:
-            load = load_table if events_too else read_header
-            events, actions, event_issues = read("events", load, events_table, index, config, now)
+            raw = (load_table if events_too else read_header)(sources["events"])
+            events, actions, event_issues = events_table(raw, sources["events"], index, config, now)
             if events_too:
                 unwanted = check_unwanted(events, actions, sources["events"], config)
                 issues += [*event_issues, *unwanted]
@@ -229,18 +221,13 @@ class Market:
 
     def renamed(self, names: Mapping[str, str]) -> "Market":
         """Return the same market in memory, its attributes renamed by `names`; others keep their names."""
-        attributes = [
-            replace(attribute, name=names.get(attribute.name, attribute.name))
-            for attribute in self.attributes
-        ]
+        attributes = [replace(item, name=names.get(item.name, item.name)) for item in self.attributes]
         listings = self.listings.rename(columns=dict(names))
         return replace(self, listings=listings, attributes=attributes)._with_stamps(self.stamps)
 
     def shared(self) -> "Market":
         """Return the same market with the attribute names that other markets use (`same_as` in `market.toml`)."""
-        return self.renamed(
-            {attribute.name: self.config.shared_name(attribute.name) for attribute in self.attributes}
-        )
+        return self.renamed({item.name: self.config.shared_name(item.name) for item in self.attributes})
 
     @property
     def plain(self) -> pd.DataFrame:
@@ -254,11 +241,8 @@ class Market:
         name = self.config.title
         if name is None:
             return find_title(self)
-        return (
-            name
-            if name in self.plain or any(attribute.name == name for attribute in self.attributes)
-            else None
-        )
+        has_name = name in self.plain or any(attribute.name == name for attribute in self.attributes)
+        return name if has_name else None
 
     def title_text(self, row: int) -> str | None:
         """Return the title of a listing; None where it has none."""
@@ -317,8 +301,8 @@ class Market:
         """The moment after the last event, in the time of a log; 1 without events. Events on disk are read for it."""
         events, source = self.events, find_table(self.tables, "events")
         if events.empty and source is not None:
-            raw, index = read_market_table(source, self.config), pd.Index(self.plain[C.LISTING])
-            events = events_table(raw, source, index, self.config, pd.Timestamp.now("UTC"))[0]
+            index, now = pd.Index(self.plain[C.LISTING]), pd.Timestamp.now("UTC")
+            events = events_table(read_table(source), source, index, self.config, now)[0]
         if events.empty:
             return 1
         return int(events[C.TIMESTAMP if self.timed else C.POSITION].astype("int64").max()) + 1

@@ -4,46 +4,67 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import infer_type, type_of, unparsed_cells
-from listing_vibes.market.column_names import check_names
+from listing_vibes.market.column_names import check_names, names_in
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import HIDE, AttributeConfig, MarketConfig
-from listing_vibes.market.ids import by_user_and_time, rows_in
 from listing_vibes.market.io import TABLES
 from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_files import leaves_market, with_paths
-from listing_vibes.market.values import SEPARATOR, as_ids, is_ambiguous, to_numbers, with_points
+from listing_vibes.market.values import (
+    SEPARATOR,
+    as_ids,
+    by_user_and_time,
+    is_ambiguous,
+    rows_in,
+    to_numbers,
+    with_points,
+)
 
 #: Day-first is unknown for all columns of moments.
 NO_ORDER: Mapping[str, bool] = {}
 #: pandas' name of a column without a name; one that was read and written again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
+#: The columns that each table needs; of those separated by " or " one.
+NEEDED = {
+    "listings": (C.LISTING,),
+    "photos": (C.LISTING, f"{C.PATH} or {C.URL}"),
+    "events": (C.USER, C.LISTING, f"{C.TIMESTAMP} or {C.POSITION}"),
+}
 _DATE = "is not an unambiguous date such as 2024-01-31"
 
 
-def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
-    """Raise an error that names the columns of `names` that `table` lacks."""
+def require(table: pd.DataFrame, shown: object, names: Sequence[str]) -> None:
+    """Check that a table has columns, each once.
+
+    Args:
+        shown: what messages call it, such as its path; for a table of a market they say how market.toml names a column.
+        names: the columns; "path or url" requires one of them.
+
+    Raises:
+        VibesError: it lacks one, or has one twice.
+    """
     columns = list(map(str, table.columns))
     for name in names:
-        if name not in columns:
+        if not set(name.split(" or ")) & set(columns):
             raise VibesError(
-                f"{path} lacks the column '{name}' (it has: {', '.join(columns[:8])}); rename or add it"
-                f"{mapping_hint(path, name, columns)}."
+                f"{shown} lacks the column {name} (it has {', '.join(columns[:8])}); rename or add it"
+                f"{_mapping_hint(PurePath(str(shown)), name.partition(' ')[0], columns)}."
             )
     duplicated = table.columns[table.columns.duplicated()]
     if len(duplicated):
-        raise VibesError(f"{path} has the column '{duplicated[0]}' twice; remove one.")
+        raise VibesError(f"{shown} has the column '{duplicated[0]}' twice; remove one.")
 
 
-def mapping_hint(path: Path, name: str, columns: Sequence[str]) -> str:
+def _mapping_hint(path: PurePath, name: str, columns: Sequence[str]) -> str:
     """Return a hint how `market.toml` can map one of the `columns` to the column `name` of a market's table; "" for other tables."""
     table = path.name.partition(".")[0]
     if table not in TABLES or not len(columns):
@@ -66,17 +87,17 @@ def listings_table(
     Raises:
         VibesError: there is no `listing_id` column or no listing, an id is empty or duplicate, or an attribute of market.toml is missing.
     """
-    require(raw, path, (C.LISTING,))
+    raw, notes = _read_columns(raw, path, "listings", config)
     names = list(map(str, raw.columns))
     _check_described(names, path, config)
     reached = [name for name in names if name not in config.excluded]
-    notes = Notes(path.name, check_names("excluded", config.excluded, [*names, C.PLACE], reached, path))
+    notes.issues += check_names("excluded", config.excluded, [*names, C.PLACE], reached, path)
     columns = {C.LISTING: _listing_ids(raw, path, config)}
     attributes: dict[str, AttributeConfig] = {}
     for name in names:
         if name == C.LISTING or name in config.unread:
             continue
-        column = raw[name].reset_index(drop=True)
+        column = raw[name]
         if name in (C.PUBLISHED, C.EXPIRES):
             columns[name], bad = to_moments(column, day_first.get(name))
             notes.add(name, bad, column, f"{_DATE}; treated as unknown")
@@ -105,6 +126,16 @@ def listings_table(
             update={"kind": "place", "label": setting.label or "Location"}
         )
     return pd.DataFrame(columns), attributes, notes.issues
+
+
+def _read_columns(
+    raw: pd.DataFrame, path: Path, name: str, config: MarketConfig
+) -> tuple[pd.DataFrame, Notes]:
+    """Return the table `name` with the market's column names, which it must have, and a collector of its issues."""
+    mapped = names_in(list(map(str, raw.columns)), path, config)
+    table = raw.rename(columns=mapped).reset_index(drop=True)
+    require(table, path, NEEDED[name])
+    return table, Notes(path.name, {column: in_file for in_file, column in mapped.items()})
 
 
 def _check_described(names: list[str], path: Path, config: MarketConfig) -> None:
@@ -141,7 +172,7 @@ def _listing_ids(raw: pd.DataFrame, path: Path, config: MarketConfig) -> pd.Seri
         raise VibesError(
             f"{path}, column {column}, row {row + 1}: '{ids.iloc[row]}' occurs twice; keep one row for each listing."
         )
-    return ids.reset_index(drop=True)
+    return ids
 
 
 def _resolve_attribute(
@@ -174,14 +205,15 @@ def _resolve_attribute(
     return setting.model_copy(update={"kind": kind, "label": label})
 
 
-def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Issue]]:
+def photos_table(
+    raw: pd.DataFrame, path: Path, listing_ids: pd.Index, config: MarketConfig
+) -> tuple[pd.DataFrame, list[Issue]]:
     """Validate `photos`: count and skip rows of unknown listings and paths that leave the market.
 
     A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_files`).
     """
-    raw = with_paths(raw).reset_index(drop=True)
-    require(raw, path, (C.LISTING, C.PATH))
-    notes = Notes(path.name)
+    raw, notes = _read_columns(raw, path, "photos", config)
+    raw = with_paths(raw)
     notes.unread(raw, (C.LISTING, C.PATH, C.URL, C.POSITION))
     ids, paths = as_ids(raw[C.LISTING]), raw[C.PATH].astype("str").str.strip()
     empty = raw[C.PATH].isna().to_numpy() | (paths == "").to_numpy()
@@ -224,11 +256,10 @@ def events_table(
     Raises:
         VibesError: neither `timestamp` nor `position`, or no user or listing column.
     """
-    require(raw, path, (C.USER, C.LISTING))
-    raw, notes = raw.reset_index(drop=True), Notes(path.name)
+    raw, notes = _read_columns(raw, path, "events", config)
     notes.unread(raw, (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION))
     time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION
-    when, bad = _times(raw, path, time_name, now, day_first, notes)
+    when, bad = _times(raw, time_name, now, day_first, notes)
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
     strange = rows_in(listings, listing_ids) < 0
     notes.add(C.LISTING, strange, raw[C.LISTING], "is not a listing of this market; the event is skipped")
@@ -261,14 +292,9 @@ def events_table(
 
 
 def _times(
-    raw: pd.DataFrame, path: Path, name: str, now: pd.Timestamp, day_first: Mapping[str, bool], notes: Notes
+    raw: pd.DataFrame, name: str, now: pd.Timestamp, day_first: Mapping[str, bool], notes: Notes
 ) -> tuple[pd.Series, np.ndarray]:
     """Return the times of events, moments or positions (N,), and (N,) bool: the rows to skip, which have no valid time."""
-    if name not in raw.columns:
-        raise VibesError(
-            f"{path} has neither 'timestamp' nor 'position' (it has: {', '.join(map(str, raw.columns[:8]))}); rename the column that "
-            "holds the time or order of events, or add one."
-        )
     if name == C.TIMESTAMP:
         moments, bad = to_moments(raw[name], day_first.get(name))
         bad |= raw[name].isna().to_numpy()
