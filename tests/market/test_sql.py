@@ -62,13 +62,8 @@ def test_late_types_and_large_ids_are_exact(shop, tmp_path):
     large, address = 10**16, f"sqlite:///{tmp_path / 'a.db'}"
     with sqlite3.connect(tmp_path / "a.db") as database:
         database.execute("CREATE TABLE listings (listing_id, size, few, seller_id BIGINT)")
-        cells = [
-            (1, None, 1, None),
-            (2, None, 2, large + 1),
-            (3, None, 1, None),
-            (4, 2, 1.5, large + 3),
-            (5, 2.5, 4, None),
-        ]
+        cells = [(1, None, 1, None), (2, None, 2, large + 1), (3, None, 1, None), (4, 2, 1.5, large + 3)]
+        cells.append((5, 2.5, 4, None))
         database.executemany("INSERT INTO listings VALUES (?, ?, ?, ?)", cells)
         database.execute("CREATE TABLE events (user_id BIGINT, listing_id BIGINT, position INT)")
         database.executemany(
@@ -76,9 +71,7 @@ def test_late_types_and_large_ids_are_exact(shop, tmp_path):
         )
     import_market("sql", address, tmp_path / "market")
     listings = pq.read_table(tmp_path / "market" / "listings.parquet")
-    assert (
-        listings["size"].to_pylist() == [None, None, None, 2, 2.5] and listings["few"].to_pylist()[3] == 1.5
-    )
+    assert listings["size"].to_pylist() == [None, None, None, 2, 2.5] and listings["few"][3].as_py() == 1.5
     assert listings["seller_id"].to_pylist() == [None, large + 1, None, large + 3, None]
     events = pq.read_table(tmp_path / "market" / "events.parquet")
     assert events["listing_id"].to_pylist() == [1, 2, None] and events["user_id"].to_pylist()[1] == large + 1

@@ -57,13 +57,8 @@ def write_shop(files, root):
     put(files, f"{root}/listings.parquet", HOMES)
     for day, seconds in SECONDS.items():
         files.makedirs(f"{root}/events/day={day}", exist_ok=True)
-        rows = {
-            "user_id": ["u"],
-            "listing_id": ["a"],
-            "timestamp": [f"{day}T10:00:00"],
-            "duration_s": seconds,
-        }
-        put(files, f"{root}/events/day={day}/part-0.parquet", pa.table(rows))
+        rows = pa.table({"user_id": ["u"], "listing_id": ["a"], "timestamp": [f"{day}T10:00:00"]})
+        put(files, f"{root}/events/day={day}/part-0.parquet", rows.append_column("duration_s", seconds))
 
 
 @pytest.mark.slow
@@ -72,10 +67,8 @@ def test_a_market_is_imported_from_a_storage_and_a_folder(memory, tmp_path):
     assert "Wrote the market" in vibes("import", "tables", "memory://shop", tmp_path / "m").stderr
     market = Market.open(tmp_path / "m", now=pd.Timestamp("2025-01-01", tz="UTC"))
     assert market.name == "From afar" and market.listings["rooms"].tolist() == [1, 2, 3]
-    assert market.events["duration_s"].tolist() == [3.0, 2.5] and market.photos["listing_id"].tolist() == [
-        "a",
-        "b",
-    ]
+    assert market.events["duration_s"].tolist() == [3, 2.5]
+    assert market.photos["listing_id"].tolist() == ["a", "b"]
     assert (market.path / "photos" / "a.jpg").read_bytes() == picture()
     write_shop(fsspec.filesystem("file"), str(tmp_path / "here"))
     (tmp_path / "n").mkdir()
@@ -101,7 +94,7 @@ def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path, source, monk
         address = f"sqlite:///{tmp_path / 'shop.db'}"
     child = os.fork()
     if not child:
-        pq.ParquetWriter = lambda *_: os._exit(9)
+        pd.DataFrame.to_parquet = lambda *_, **__: os._exit(9)
         finish(lambda: import_market(source, address, target))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert list(target.glob(".writing-*")) and not list(scratch.iterdir())
@@ -138,22 +131,16 @@ def test_what_is_missing_or_odd_is_one_sentence_and_nothing_is_written(memory, t
 @pytest.mark.parametrize("protocol", ["nowhere", "s3"])
 def test_a_protocol_that_cannot_be_opened_is_named_without_secrets(protocol, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    with pytest.raises(
-        VibesError, match=f"has the protocol '{protocol}://', which cannot be opened"
-    ) as caught:
+    with pytest.raises(VibesError, match=f"'{protocol}://', which cannot be opened") as caught:
         Place.of(f"{protocol}://me:secret@bucket/shop?token=secret", "PATH")
     assert "secret" not in str(caught.value)
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[sources\]'"):
-        Place.of("s3://bucket", "PATH")
 
 
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (PermissionError("Access Denied"), "s3://b cannot be read"), (RuntimeError(), r"cannot be read \(RuntimeError\)"),
+        (PermissionError("Access Denied"), "s3://b cannot be read"), (FileNotFoundError(2, "secret"), "There is no s3://b; check the address of --out"),
         (type("ClientError", (Exception,), {})("No signature https://me:secret@s3/a?X-Amz-Signature=secret"), "s3://b cannot be read"),
-        (FileNotFoundError(2, "secret"), "There is no s3://b; check the address of --out"),
     ],
 )  # fmt: skip
 def test_what_storages_raise_is_one_sentence_without_secrets(error, says):

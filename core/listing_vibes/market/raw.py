@@ -8,7 +8,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.io import read_table
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.tables import require
-from listing_vibes.market.values import to_numbers
 
 
 def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -25,23 +24,7 @@ def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFr
     return table
 
 
-def numbers_or_text(column: pd.Series) -> pd.Series:
-    """Return a column as numbers where every cell is one; else unchanged, so that the market's check reports the others."""
-    values, bad = to_numbers(column)
-    return column if bad.any() else pd.Series(values, index=column.index)
-
-
 def moments_or_text(column: pd.Series) -> pd.Series:
     """Return a column as UTC moments where every cell is one; else unchanged, so that the market's check reports the others."""
     moments, bad = to_moments(column)
     return column if bad.any() else moments
-
-
-def parted(column: pd.Series, separator: str, most: int | None = None) -> pd.Series:
-    """Split sets written as text: the first `most` members, each once; empty cells stay missing."""
-
-    def members(cell: str) -> list[str]:
-        result = dict.fromkeys(member.strip() for member in cell.split(separator))
-        return [member for member in result if member][:most]
-
-    return column.map(members, na_action="ignore").astype(object).where(column.notna(), None)

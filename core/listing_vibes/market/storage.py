@@ -52,10 +52,8 @@ class Place:
             import fsspec
         try:
             files, path = fsspec.core.url_to_fs(address)
-        except (
-            ImportError,
-            ValueError,
-        ) as error:  # the package is not installed, or fsspec does not know the protocol
+        # The package is not installed, or fsspec does not know the protocol.
+        except (ImportError, ValueError) as error:
             protocol = address.partition("://")[0]
             raise VibesError(
                 f"The address of {label} has the protocol '{protocol}://', which cannot be opened ({shown(str(error))}); give for example "

@@ -65,10 +65,6 @@ class TableBudget:
                 f"{VARIABLE} where there is more memory."
             )
 
-    def take_batch(self, batch: pa.RecordBatch) -> None:
-        """Take a part of a table, in Arrow's layout; raises as `take`."""
-        self.take(batch.nbytes, batch.num_rows * batch.num_columns)
-
 
 def _count_parquet(path: Path, budget: TableBudget) -> None:
     """Take the content of a Parquet file: its size by the metadata, and that of repeated text by the dictionaries."""

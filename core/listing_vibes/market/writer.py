@@ -27,8 +27,6 @@ from listing_vibes.market.durable import (
 from listing_vibes.market.io import TABLES, table_files
 from listing_vibes.market.photo_files import may_be_photo
 
-#: Rows in memory, or a function that writes them to a Parquet file.
-Table: TypeAlias = pd.DataFrame | Callable[[Path], None]
 #: The folder that the files of a photos table are in, or a function that writes them to a folder.
 Photos: TypeAlias = Path | Callable[[Path], None]
 #: Holds a finished market until its files are moved to the market's folder; a file that ends in `ABSENT` means that a table is absent.
@@ -76,9 +74,9 @@ def _check_folder(path: Path, overwrite: bool) -> None:
 def write_market(
     path: Path,
     config: MarketConfig | None,
-    listings: Table,
+    listings: pd.DataFrame,
     photos: pd.DataFrame | None = None,
-    events: Table | None = None,
+    events: pd.DataFrame | None = None,
     photo_root: Photos | None = None,
 ) -> None:
     """Write a market folder, replacing an existing market; photo files are copied from `photo_root / path` to `path / path`.
@@ -90,7 +88,6 @@ def write_market(
 
     Args:
         config: None: an existing `market.toml` stays.
-        listings, events: a frame, or a function that writes the table to the Parquet file that is its argument.
         photo_root: a folder, or a function that writes photo files to the folder that is its argument.
 
     Raises:
@@ -109,10 +106,8 @@ def write_market(
             for name, table in zip(TABLES, (listings, photos, events), strict=True):
                 if table is None:
                     (built / f"{name}{ABSENT}").touch()
-                elif isinstance(table, pd.DataFrame):
-                    table.to_parquet(built / f"{name}.parquet", index=False)
                 else:
-                    table(built / f"{name}.parquet")
+                    table.to_parquet(built / f"{name}.parquet", index=False)
             if config is not None:
                 config.save(built / "market.toml")
             for file in _files(built):

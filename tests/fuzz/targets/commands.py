@@ -22,7 +22,7 @@ from listing_vibes.market.importers.inside_airbnb import bathrooms, without_rati
 from listing_vibes.market.io import read_stored_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log, to_moments
-from listing_vibes.market.raw import moments_or_text, numbers_or_text, parted
+from listing_vibes.market.raw import moments_or_text
 from listing_vibes.market.values import as_ids, to_flags, to_numbers, to_set
 from listing_vibes.market.words import plain_text
 from listing_vibes.run.conditions import read_condition
@@ -126,8 +126,7 @@ def cells(folder: Path) -> Feed:
     def feed(content: bytes) -> object:
         column = pd.Series(content.decode("utf-8", "replace").split("\n"), dtype="str").replace("", None)
         made: list[Any] = [
-            read(column)
-            for read in (as_ids, to_numbers, to_flags, to_moments, numbers_or_text, moments_or_text)
+            read(column) for read in (as_ids, to_numbers, to_flags, to_moments, moments_or_text)
         ]
         words = column.dropna()
         return (
@@ -136,7 +135,6 @@ def cells(folder: Path) -> Feed:
             words.map(without_rating),
             words.map(plain_text),
             bathrooms(column),
-            parted(column, ",", 3),
         )
 
     return feed

@@ -34,59 +34,39 @@ ATTRIBUTES = {
 }
 #: The market's column names where they differ from the source's.
 RENAMED = {C.DESCRIPTION: "detail_desc"}
-PURCHASES = "transactions*.csv*"
 PICTURES = (".jpg", ".webp")
 
 
 class HM(Importer):
-    """Write the market of `articles.csv[.gz]`, purchases `transactions*.csv[.gz]` and pictures `images/` in a folder.
+    """Write the market of one file of purchases, next to which lie `articles.csv[.gz]` and the pictures `images/`.
 
-    The path is the folder, or one of several purchase files in it. Articles without a purchase in that file are excluded:
+    Articles without a purchase in that file are excluded:
     the source does not say when an article was on sale, so that an excerpt of a week would be ranked against articles
     of other years. Numeric columns that repeat a text column are excluded, and so are price and
     channel, which belong to a purchase and not to an article.
     """
 
     def write(self, path: Path, target: Path) -> None:
-        folder, source = (path, purchases_of(path)) if path.is_dir() else (path.parent, path)
-        needed = [RENAMED.get(name, name) for name in ATTRIBUTES]
-        articles = source_table(folder, "articles", ("article_id", *needed))
-        bought = read_table(source)
-        require(bought, source, ("t_dat", "customer_id", "article_id"))
+        if path.is_dir():
+            raise VibesError(
+                f"{path} is a folder; give a file of purchases in it, such as transactions_train.csv."
+            )
+        bought, folder = read_table(path), path.parent
+        require(bought, path, ("customer_id", "article_id", "t_dat"))
+        columns = ["article_id", *(RENAMED.get(name, name) for name in ATTRIBUTES)]
+        articles = source_table(folder, "articles", tuple(columns))
         articles = articles[articles["article_id"].isin(bought["article_id"].unique())].reset_index(drop=True)
         if articles.empty:
             raise VibesError(
-                f"{source} has no purchase of an article of {folder}; give both files of the same source."
+                f"{path} has no purchase of an article of {folder}; give both files of the same source."
             )
-        listings = pd.DataFrame({C.LISTING: articles["article_id"]})
-        for name in ATTRIBUTES:
-            listings[name] = articles[RENAMED.get(name, name)]
-        events = pd.DataFrame(
-            {
-                C.USER: bought["customer_id"],
-                C.LISTING: bought["article_id"],
-                C.TIMESTAMP: moments_or_text(bought["t_dat"]),
-            }
+        listings = articles[columns].set_axis([C.LISTING, *ATTRIBUTES], axis=1)
+        events = bought[["customer_id", "article_id", "t_dat"]].set_axis(
+            [C.USER, C.LISTING, C.TIMESTAMP], axis=1
         )
+        events[C.TIMESTAMP] = moments_or_text(events[C.TIMESTAMP])
         config = MarketConfig(name="H&M", title="prod_name", attributes=ATTRIBUTES)
         write_market(target, config, listings, _pictures(folder, articles["article_id"]), events, folder)
-
-
-def purchases_of(folder: Path) -> Path:
-    """Return the single purchase file in a folder.
-
-    Raises:
-        VibesError: there is none, or there are several.
-    """
-    files = sorted(folder.glob(PURCHASES))
-    if not files:
-        raise VibesError(
-            f"{folder} holds no {PURCHASES}; give the folder that holds it, or the file itself as PATH."
-        )
-    if len(files) > 1:
-        names = " and ".join(file.name for file in files)
-        raise VibesError(f"{folder} holds {names}; give the one to import as PATH, for example {files[0]}.")
-    return files[0]
 
 
 def _pictures(folder: Path, articles: pd.Series) -> pd.DataFrame | None:

@@ -7,7 +7,7 @@ import pandas as pd
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.importers import Importer
-from listing_vibes.market.raw import numbers_or_text, source_table
+from listing_vibes.market.raw import source_table
 from listing_vibes.market.writer import write_market
 
 ATTRIBUTES = {
@@ -26,9 +26,7 @@ class Houses(Importer):
     def write(self, path: Path, target: Path) -> None:
         houses = source_table(path, "houses", ("item_id", *ATTRIBUTES))
         shots = source_table(path, "photos", ("item_id", "path", "room"))
-        listings = pd.DataFrame({C.LISTING: houses["item_id"]})
-        for name, setting in ATTRIBUTES.items():
-            listings[name] = numbers_or_text(houses[name]) if setting.kind == "number" else houses[name]
+        listings = houses[["item_id", *ATTRIBUTES]].set_axis([C.LISTING, *ATTRIBUTES], axis=1)
         rank = {room: position for position, room in enumerate(ROOMS)}
         photos = pd.DataFrame(
             {

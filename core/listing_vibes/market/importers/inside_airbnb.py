@@ -14,7 +14,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.importers import Importer
 from listing_vibes.market.leaks import leaks_by_name
-from listing_vibes.market.raw import moments_or_text, numbers_or_text, source_table
+from listing_vibes.market.raw import moments_or_text, source_table
 from listing_vibes.market.values import to_set
 from listing_vibes.market.words import plain_text
 from listing_vibes.market.writer import write_market
@@ -67,13 +67,10 @@ class InsideAirbnb(Importer):
         }
         if {C.LATITUDE, C.LONGITUDE} <= set(listings.columns):
             attributes[C.PLACE] = PLACE
-        events = pd.DataFrame(
-            {
-                C.USER: reviews["reviewer_id"],
-                C.LISTING: reviews["listing_id"],
-                C.TIMESTAMP: moments_or_text(reviews["date"]),
-            }
+        events = reviews[["reviewer_id", "listing_id", "date"]].set_axis(
+            [C.USER, C.LISTING, C.TIMESTAMP], axis=1
         )
+        events[C.TIMESTAMP] = moments_or_text(events[C.TIMESTAMP])
         symbol = raw["price"].dropna().str.extract(r"^\s*([^\d\s.,+-]+)")[0].mode()
         config = MarketConfig(
             name=f"Homes of {path.resolve().name} (Inside Airbnb)",
@@ -94,9 +91,9 @@ def excluded_columns(columns: list[str]) -> list[str]:
 
 def _listings(raw: pd.DataFrame) -> pd.DataFrame:
     listings = pd.DataFrame({C.LISTING: raw["id"]})
-    for name, setting in ATTRIBUTES.items():
+    for name in ATTRIBUTES:
         if name in raw.columns:
-            listings[name] = numbers_or_text(raw[name]) if setting.kind == "number" else raw[name]
+            listings[name] = raw[name]
     listings["name"] = raw["name"].map(without_rating, na_action="ignore")
     # Snapshots of 2023 and early 2024 have these values only in the name.
     words = raw["name"].str.extract(r"(?:^|·)\s*(?:(\d+) bedrooms?|(Studio))\s*(?=·|$)")
@@ -112,15 +109,14 @@ def _listings(raw: pd.DataFrame) -> pd.DataFrame:
         listings["amenities"] = sets if sets.map(bool, na_action="ignore").any() else None
     for name in raw.columns:
         if name not in listings and name != "id" and not PEOPLE.match(name):
-            listings[name] = numbers_or_text(raw[name]) if name in (C.LATITUDE, C.LONGITUDE) else raw[name]
+            listings[name] = raw[name]
     return listings
 
 
 def _fill(listings: pd.DataFrame, name: str, values: pd.Series) -> None:
-    """Fill the empty cells of a numeric column, which may be missing."""
-    have = listings.get(name, pd.Series(float("nan"), index=listings.index))
-    if pd.api.types.is_float_dtype(have.dtype):
-        listings[name] = have.fillna(values)
+    """Fill the empty cells of a column of numbers in text, which may be missing."""
+    texts = values.astype("str").where(values.notna())
+    listings[name] = listings[name].fillna(texts) if name in listings else texts
 
 
 def without_rating(name: str) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.importers import Importer
-from listing_vibes.market.raw import numbers_or_text, parted, source_table
+from listing_vibes.market.raw import source_table
 from listing_vibes.market.writer import write_market
 
 ATTRIBUTES = {
@@ -46,7 +46,6 @@ class MovieLens(Importer):
         photos = pd.DataFrame({C.LISTING: shots["item_id"], C.PATH: shots["path"]})
         photos.insert(1, C.POSITION, photos.groupby(C.LISTING).cumcount().astype("int32"))
         events = history[["user_id", "item_id", "position"]].set_axis([C.USER, C.LISTING, C.POSITION], axis=1)
-        events[C.POSITION] = numbers_or_text(events[C.POSITION])
         config = MarketConfig(
             name="MovieLens 1M", title="title", attributes=ATTRIBUTES, excluded=list(EXCLUDED)
         )
@@ -55,14 +54,22 @@ class MovieLens(Importer):
 
 def _listings(items: pd.DataFrame) -> pd.DataFrame:
     listings = pd.DataFrame({C.LISTING: items["item_id"], "title": items["title"]})
-    listings["year"] = numbers_or_text(items["year"].str.slice(0, 4))  # a series has 1990–1991
+    listings["year"] = items["year"].str.slice(0, 4)  # a series has 1990–1991
     listings["genres"] = parted(items["ml_genres"], "|")
     listings["rated"] = items["rated"].replace(SPELLINGS)
-    listings["runtime"] = numbers_or_text(items["runtime"].str.removesuffix(" min"))
+    listings["runtime"] = items["runtime"].str.removesuffix(" min")
     for name in (*PEOPLE, "language", "country", "production"):
         words = items[name].str.replace(r"\s*\([^)]*\)", "", regex=True)  # "(screenplay by)"
         listings[name] = parted(words, ", ", MOST_PEOPLE if name in PEOPLE else None)
     listings["plot"] = items["plot"]
-    for name in EXCLUDED:
-        listings[name] = items[name]
-    return listings
+    return listings.join(items[list(EXCLUDED)])
+
+
+def parted(column: pd.Series, separator: str, most: int | None = None) -> pd.Series:
+    """Split sets written as text: the first `most` members, each once; empty cells stay missing."""
+
+    def members(cell: str) -> list[str]:
+        result = dict.fromkeys(member.strip() for member in cell.split(separator))
+        return [member for member in result if member][:most]
+
+    return column.map(members, na_action="ignore").astype(object).where(column.notna(), None)

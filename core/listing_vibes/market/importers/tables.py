@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,12 @@ import pyarrow.dataset as ds
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.importers._three_tables import CheckColumns, SourceTable, ThreeTables, open_parts
-from listing_vibes.market.io import TABLE_SUFFIXES, TABLES
+from listing_vibes.market.durable import scratch_folder
+from listing_vibes.market.importers._three_tables import SourceTable, ThreeTables
+from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, check_text
 from listing_vibes.market.storage import Place, is_address, plain, storage_errors
+
+ROWS = 1_024  # of a Parquet file at a time: a repeated text expands few bytes to many
 
 
 class Tables(ThreeTables):
@@ -28,35 +32,31 @@ class Tables(ThreeTables):
         photo_root: the folder that paths of photos are relative to; by default the folder.
     """
 
-    def open_tables(self, path: str, scratch: Path, check: CheckColumns) -> dict[str, SourceTable]:
-        """Return the tables; only their columns are read."""
-        folder, tables = Place.of(path, "PATH"), {}
+    def open_tables(self, path: str) -> Iterator[SourceTable]:
+        """Yield the tables of the folder."""
+        folder = Place.of(path, "PATH")
         for name in TABLES:
             place, files = self._find(folder, name)
             if files:
-                with storage_errors(place):
-                    rows = _open_rows(place, files)
-                tables[name] = SourceTable(place, rows)
-        if "listings" not in tables:
-            with storage_errors(folder):
-                if not folder.files.exists(folder.path):
-                    raise FileNotFoundError
-            raise VibesError(
-                f"{folder.shown} holds no listings.parquet, listings.csv, listings.csv.gz or folder listings; give their path "
-                "with --listings."
-            )
-        for name, table in tables.items():
-            check(name, table.place.shown, table.rows.schema.names)
-        return tables
+                yield name, place.shown, _read_parts(place, files)
+            elif name == "listings":
+                with storage_errors(folder):
+                    if not folder.files.exists(folder.path):
+                        raise FileNotFoundError
+                raise VibesError(
+                    f"{folder.shown} holds no listings.parquet, listings.csv, listings.csv.gz or folder listings; give their path "
+                    "with --listings."
+                )
 
-    def load_config(self, path: str, scratch: Path) -> MarketConfig | None:
+    def load_config(self, path: str) -> MarketConfig | None:
         """Return the folder's `market.toml`."""
         source = Place.of(path, "PATH") / "market.toml"
         with storage_errors(source):
             if not source.files.isfile(source.path):
                 return None
-        source.fetch(scratch / "market.toml")
-        return MarketConfig.load(scratch / "market.toml")
+        with scratch_folder() as scratch:
+            source.fetch(scratch / "market.toml")
+            return MarketConfig.load(scratch / "market.toml")
 
     def find_photos(self, path: str) -> Place:
         """Return `photo_root`, or the folder."""
@@ -92,14 +92,24 @@ def _has_wildcards(place: Place) -> bool:
     return "*" in place.path or "[" in place.path  # `?` starts the query of a signed URL
 
 
-def _open_rows(place: Place, files: list[str]) -> ds.Dataset:
-    """Open Parquet files in place, or read CSV tables."""
+def _read_parts(place: Place, files: list[str]) -> Iterator[pa.Table | pd.DataFrame]:
+    """Yield CSV tables, or the rows of Parquet files, with types that can hold the values of all of them."""
     if not plain(files[0]).endswith(".parquet"):
-        frames = [replace(place, path=name).read_table() for name in files]
-        return ds.dataset(pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False))
-    return open_parts(
-        files,
-        filesystem=place.files,
-        partition_base_dir="" if _has_wildcards(place) else place.path,
-        partitioning=ds.HivePartitioning.discover(infer_dictionary=False),
-    )
+        yield from (replace(place, path=name).read_table() for name in files)
+        return
+    with storage_errors(place):
+        options: dict[str, object] = {
+            "format": "parquet",
+            "filesystem": place.files,
+            "partition_base_dir": "" if _has_wildcards(place) else place.path,
+            "partitioning": ds.HivePartitioning.discover(infer_dictionary=False),
+        }
+        rows = ds.dataset(files, **options)
+        schemas = [rows.schema, *(part.physical_schema for part in rows.get_fragments())]
+        schema = pa.unify_schemas(schemas, promote_options="permissive").remove_metadata()
+        rows = ds.dataset(files, schema=schema, **options)
+        yield rows.schema.empty_table()
+        for batch in rows.to_batches(batch_size=ROWS, batch_readahead=2, fragment_readahead=2):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                check_text(column, f"{place.shown}, column {name}")
+            yield pa.Table.from_batches([batch])
