@@ -17,26 +17,18 @@ def log_of_days() -> Callable[..., EventLog]:
 
     def make(rows: list[tuple[int, int, int]], listings: int = 5, timed: bool = True) -> EventLog:
         names = [f"l{row}" for row in range(listings)]
-        market = Market(
-            Path(),
-            MarketConfig(),
-            pd.DataFrame({"listing_id": names}),
-            pd.DataFrame(),
-            pd.DataFrame(),
-            [],
-            [],
-        )
+        homes, empty = pd.DataFrame({"listing_id": names}), pd.DataFrame()
+        market = Market(Path(), MarketConfig(), homes, empty, empty, [], [])
         table = pd.DataFrame(rows, columns=["user_id", "listing_id", "time"])
         when = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(table["time"].astype("int64"), unit="D")
+        when = when.astype("datetime64[ns, UTC]")
         events = pd.DataFrame(
             {
                 "user_id": [f"u{user}" for user in table["user_id"]],
                 "listing_id": [f"l{row}" for row in table["listing_id"]],
-                "timestamp" if timed else "position": when.astype("datetime64[ns, UTC]")
-                if timed
-                else table["time"],
             }
         )
+        events["timestamp" if timed else "position"] = when if timed else table["time"]
         return EventLog.from_frame(events, market)
 
     return make

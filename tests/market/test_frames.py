@@ -10,8 +10,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
@@ -69,14 +67,14 @@ def test_ids_may_be_numbers_or_the_index_and_settings_an_object_or_keys():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"listings": HOMES.drop(columns="listing_id")}, "listings frame lacks the column 'listing_id'"),
+        ({"listings": HOMES.drop(columns="listing_id")}, "listings frame lacks the column listing_id"),
         ({"listings": HOMES.assign(listing_id=[11, 12, 11])}, "listings frame, column listing_id, row 3: '11'"),
         ({"listings": HOMES.iloc[:0]}, "listings frame has no listing"),
         ({"listings": pd.concat([HOMES, HOMES[["rooms"]]], axis=1)}, "listings frame has the column 'rooms' twice"),
-        ({"listings": pd.DataFrame({("id", "listing_id"): [1], ("price", "mean"): [3.0]})}, "lacks the column 'listing_id'"),
+        ({"listings": pd.DataFrame({("id", "listing_id"): [1], ("price", "mean"): [3.0]})}, "lacks the column listing_id"),
         ({"listings": HOMES.assign(town=pd.Series(["Ulm", "a\ud83d", "Bonn"], dtype=object))}, "lone surrogate"),
-        ({"listings": "market"}, "type str.*Market.open"), ({"events": CLICKS.drop(columns="timestamp")}, "events frame has neither 'timestamp'"),
-        ({"photos": pd.DataFrame({"listing_id": [11]})}, "photos frame lacks the column 'path'"),
+        ({"listings": "market"}, "type str.*Market.open"), ({"events": CLICKS.drop(columns="timestamp")}, "events frame lacks the column timestamp or position"),
+        ({"photos": pd.DataFrame({"listing_id": [11]})}, "photos frame lacks the column path"),
         ({"photos": pd.DataFrame({"listing_id": [11], "path": ["no.jpg"]})}, "none of 1 files exists .* photo_root"),
         ({"nmae": "Town"}, "unknown key 'nmae'"), ({"attributes": {"rent": "money"}}, "'attributes.rent.kind' is 'money'"),
         ({"attributes": {"size": "number"}}, "listings frame lacks the column 'size'"), ({"config": "nowhere.toml"}, "no file nowhere.toml"),
@@ -99,7 +97,7 @@ def test_a_market_is_replaced_only_with_overwrite_and_valid_frames(tmp_path, end
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with pytest.raises(VibesError, match="overwrite=True"):
         Market.from_frames(HOMES.iloc[:1], path=folder)
-    with pytest.raises(VibesError, match="lacks the column 'user_id'"):
+    with pytest.raises(VibesError, match="lacks the column user_id"):
         Market.from_frames(HOMES, CLICKS.drop(columns="user_id"), path=folder, overwrite=True)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     market = Market.from_frames(HOMES.iloc[:1], path=folder, overwrite=True, name="Other")
@@ -135,22 +133,6 @@ def test_photos_are_copied_from_any_folder(tmp_path, monkeypatch, how):
     assert_same(market, Market.open(market.path))
     inside = Market.from_frames(HOMES, photos=photos.assign(path=files), photo_root=tmp_path / "deep" / "b")
     assert inside.photos["path"].tolist() == ["b.jpg"] and inside.issues[0].column == "path"
-
-
-CELLS = st.one_of(
-    st.none(), st.booleans(), st.integers(-5, 5), st.floats(allow_nan=False, allow_infinity=False, width=16), st.text("ab1 ", max_size=3),
-    st.dates(dt.date(2000, 1, 1), dt.date(2030, 1, 1)), st.timedeltas(dt.timedelta(0), dt.timedelta(days=1)), st.decimals(-5, 5, places=1),
-    st.sets(st.sampled_from("xyz")), st.tuples(st.sampled_from([1, "a", None]), st.integers(0, 1)),
-)  # fmt: skip
-
-
-@pytest.mark.slow
-@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5))
-def test_the_folder_of_any_cells_reads_the_same(rows):
-    columns = [pd.Series(cells, dtype=object) for cells in zip(*rows, strict=True)]
-    homes = pd.DataFrame({"listing_id": np.arange(len(rows)), "odd": columns[0], 7: columns[1]})
-    market = Market.from_frames(homes)
-    assert_same(market, Market.open(market.path))
 
 
 @pytest.mark.parametrize(

@@ -22,21 +22,14 @@ def test_names_of_leaks_and_of_sound_columns():
     assert leaks_by_name(LEAKS + SOUND) == LEAKS
 
 
-@pytest.mark.parametrize(
-    "text", ["Flat · ★4.87 · 2 beds", "Flat · ★New", "4.9/5 host", "231 reviews", "4,5 out of 5"]
-)
-def test_a_rating_in_a_text_is_seen(text):
-    assert leaks_by_text(pd.DataFrame({"name": [text] * 3 + ["Flat"] * 7})) == ["name"]
-
-
-def test_of_very_many_texts_some_are_read_evenly():
-    sold = ["Flat"] * 440_000 + ["Flat · ★4.87"] * 60_000  # one behind another
-    assert leaks_by_text(pd.DataFrame({"name": sold, "other": ["Flat"] * 500_000})) == ["name"]
-
-
-def test_ordinary_texts_tell_no_rating():
+def test_a_rating_in_texts_is_seen_and_ordinary_texts_are_none():
+    ratings = ["Flat · ★4.87 · 2 beds", "Flat · ★New", "4.9/5 host", "231 reviews", "4,5 out of 5"]
+    for text in ratings:
+        assert leaks_by_text(pd.DataFrame({"name": [text] * 3 + ["Flat"] * 7})) == ["name"]
     texts = ["★MODERN loft ★", "★New York loft", "2.5 baths", "open 24/7", None, "10 minutes to 5th avenue"]
     assert leaks_by_text(pd.DataFrame({"name": texts})) == []
+    sold = ["Flat"] * 440_000 + ratings[:1] * 60_000  # some of very many are read evenly
+    assert leaks_by_text(pd.DataFrame({"name": sold, "other": ["Flat"] * 500_000})) == ["name"]
 
 
 def test_a_count_taken_afterwards_is_found_and_a_price_is_not():

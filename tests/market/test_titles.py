@@ -107,9 +107,8 @@ def test_caches_lie_next_to_a_market_or_run_and_never_in_what_ships(tmp_path, mo
     cached = [market_cache(DEMO), writable_cache(DEMO), run_cache(DEMO / "run"), run_cache(MODELS / "homes")]
     assert all(folder.is_relative_to(user_cache) for folder in cached) and len({*cached}) == 3
     newer = run_cache(DEMO / "run") / "map.parquet"
-    assert (
-        run_cache_file(DEMO / "run", newer.name) == DEMO / "run" / newer.name
-    )  # shipped, until a newer one is cached
+    # shipped, until a newer one is cached
+    assert run_cache_file(DEMO / "run", newer.name) == DEMO / "run" / newer.name
     newer.parent.mkdir(parents=True)
     newer.write_bytes(b"")
     assert run_cache_file(DEMO / "run", newer.name) == newer

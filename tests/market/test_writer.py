@@ -74,17 +74,6 @@ def test_tables_that_are_not_given_are_removed_whatever_their_format(tiny_market
     assert (len(market.listings), len(market.photos), len(market.events)) == (2, 0, 0)
 
 
-def test_a_failed_write_never_leaves_a_table_without_its_exclusions(tmp_path):
-    path = tmp_path / "market"
-    write_market(path, MarketConfig(name="old", excluded=["rating"]), LISTINGS)
-    before = {file.name: file.read_bytes() for file in path.iterdir()}
-    broken = pd.DataFrame({"user_id": ["u", 3], "listing_id": ["a", "b"], "position": [0, object()]})
-    with pytest.raises(Exception, match="object"):
-        write_market(path, MarketConfig(name="new"), LISTINGS.head(1), events=broken)
-    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
-    assert "rating" not in Market.open(path).listings.columns
-
-
 def test_a_writer_that_dies_at_any_file_leaves_the_old_market_or_the_new_one(tmp_path):
     for name, content in (("old", b"old"), ("new", b"new")):
         (tmp_path / name / "photos").mkdir(parents=True)

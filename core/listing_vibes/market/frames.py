@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +23,7 @@ from listing_vibes.market.tables import require
 
 #: Columns that may be the index of a frame, as after `set_index`.
 KEYS = (C.LISTING, C.USER)
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def source_of(name: str) -> Path:
@@ -134,11 +133,5 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
 
 def temporary_folder() -> Path:
     """Return a folder for a market that is removed when Python exits."""
-    created, owner = Path(tempfile.mkdtemp(prefix="listing-vibes-")), os.getpid()
-
-    def remove() -> None:
-        if os.getpid() == owner:  # a forked worker leaves the removal to its parent
-            shutil.rmtree(created, ignore_errors=True)
-
-    atexit.register(remove)
-    return created / "market"
+    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="listing-vibes-", ignore_cleanup_errors=True))
+    return Path(_FOLDERS[-1].name) / "market"

@@ -26,7 +26,7 @@ FETCHED = f"{PHOTOS}by-url/"
 _SUFFIX = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|avif)", re.IGNORECASE)
 _HASHED = re.compile(rf"{FETCHED}[0-9a-f]{{2}}/[0-9a-f]{{32}}")
 MISSING = "is missing"
-OUTSIDE = "lies outside of the market folder"
+OUTSIDE = "lies outside of the market folder (name its folder as photo_root in market.toml)"
 MAX_BYTES = 256 * 2**20
 TOO_LARGE = f"is larger than {MAX_BYTES // 2**20} MB"
 
@@ -89,11 +89,8 @@ class PhotoFolders:
         except FileNotFoundError as error:
             hint = " (`vibes download MARKET` fetches it)" if path.startswith(FETCHED) else ""
             raise PhotoProblem(f"{MISSING}{hint}") from error
-        except (
-            OSError,
-            RuntimeError,
-            ValueError,
-        ) as error:  # unreadable, a symbolic link loop, a NUL in the name
+        # unreadable, a symbolic link loop, a NUL in the name
+        except (OSError, RuntimeError, ValueError) as error:
             raise PhotoProblem(f"has a path that cannot be followed ({error})") from error
         if not modes.S_ISREG(mode):  # a folder, or a pipe that would block forever
             raise PhotoProblem("is not a file")
@@ -173,11 +170,8 @@ def path_of(url: str) -> str:
 
 def download_problem(path: str) -> str | None:
     """Return why a path is not allowed for a download; None where it names a photo below `PHOTOS` that is not hidden."""
-    parts = PureWindowsPath(path).parts  # parses / as \\ and drives: the strictest rules of all systems
-    if len(parts) < 2 or f"{parts[0]}/" != PHOTOS or "\\" in path:
-        return f"its path is not below {PHOTOS}"
-    if any(part.startswith(".") for part in parts):
-        return "its path has a name that begins with a dot"
+    if not path.startswith(PHOTOS) or "\\" in path or not may_be_photo(path):
+        return f"its path is not below {PHOTOS}, or has a name that begins with a dot"
     suffix = PurePosixPath(path).suffix
     if not _SUFFIX.fullmatch(suffix) and not (_HASHED.fullmatch(path)):
         return "its path does not end as an image does, such as in .jpg"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import Attribute, type_of
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
@@ -140,12 +139,23 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
         issues.append(Issue(_file(market, "events"), "", 0, "", message, events.repeated))
     source = find_table(market.tables, "listings")
     columns = market_columns(source, market.config) if source is not None else []
+    attributes = [
+        AttributeProfile(
+            name=item.name,
+            kind=item.kind,
+            label=item.label,
+            unit=item.unit,
+            missing=float(type_of(item.kind).missing(market.listings, item.name).mean()),
+            distinct=type_of(item.kind).distinct(market.listings, item.name),
+        )
+        for item in market.attributes
+    ]
     return MarketProfile(
         name=market.name,
         path=str(market.path),
         fingerprint=market.fingerprint,
         listings=len(market.plain),
-        attributes=[_profile_attribute(market, attribute) for attribute in market.attributes],
+        attributes=attributes,
         events=events,
         split=split,
         split_problem=split_problem,
@@ -161,18 +171,6 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
 def _file(market: Market, table: str) -> str:
     source = find_table(market.tables, table)
     return source.name if source is not None else table
-
-
-def _profile_attribute(market: Market, attribute: Attribute) -> AttributeProfile:
-    kind = type_of(attribute.kind)
-    return AttributeProfile(
-        name=attribute.name,
-        kind=attribute.kind,
-        label=attribute.label,
-        unit=attribute.unit,
-        missing=float(kind.missing(market.listings, attribute.name).mean()),
-        distinct=kind.distinct(market.listings, attribute.name),
-    )
 
 
 def _profile_events(market: Market, log: EventLog) -> EventsProfile:
@@ -223,27 +221,13 @@ def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Issu
     rows = market.photos[C.PATH].value_counts(sort=False)  # rows per file, in order of first occurrence
     paths, folders = rows.index.tolist(), PhotoFolders.of(market.path)
     opened = {paths[row] for row in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)}
-    problems: dict[str, list[str]] = defaultdict(list)
-    for name in paths:  # `os.path` is twice as fast as Path, and there may be a million
-        is_checked = name in opened or not os.path.isfile(folders.file(name))
-        if is_checked and (problem := photo_problem(name, folders)) is not None:
-            problems[problem].append(name)
-    counts = {problem: int(rows[names].sum()) for problem, names in problems.items()}
-    missing = sum(number for problem, number in counts.items() if problem.startswith(MISSING))
-    outside = counts.get(OUTSIDE, 0)
-    hint = {OUTSIDE: " (name its folder as photo_root in market.toml)"}
-    source = _file(market, "photos")
-    issues = [
-        Issue(
-            source,
-            C.PATH,
-            0,
-            names[0],
-            f"{problem}{hint.get(problem, '')}; the photo is skipped",
-            counts[problem],
-        )
-        for problem, names in problems.items()
-    ]
+    # `os.path` is twice as fast as Path, and there may be a million.
+    checked = [name for name in paths if name in opened or not os.path.isfile(folders.file(name))]
+    problems = pd.Series([photo_problem(name, folders) for name in checked], checked, dtype=object).dropna()
+    counts = rows[problems.index].groupby(problems, sort=False).sum()
+    first = problems.drop_duplicates().index
+    missing = int(counts[counts.index.str.startswith(MISSING)].sum()) if len(counts) else 0
+    outside = int(counts.get(OUTSIDE, 0))
     per_listing = market.photos.groupby(C.LISTING).size().to_numpy()
     photos = PhotosProfile(
         count=int(rows.sum()),
@@ -252,9 +236,13 @@ def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Issu
         opened=len(opened),
         missing=missing,
         outside=outside,
-        broken=sum(counts.values()) - missing - outside,
+        broken=int(counts.sum()) - missing - outside,
     )
-    return photos, issues
+    source = _file(market, "photos")
+    return photos, [
+        Issue(source, C.PATH, 0, name, f"{problem}; the photo is skipped", int(number))
+        for name, (problem, number) in zip(first, counts.items(), strict=True)
+    ]
 
 
 def _vector_issues(market: Market) -> list[Issue]:
@@ -280,22 +268,31 @@ def _notes(market: Market, events: EventsProfile | None, split: SplitProfile | N
     has_published, has_expires = (
         name in market.plain and market.plain[name].notna().any() for name in (C.PUBLISHED, C.EXPIRES)
     )
-    unwanted = 0 if events is None else events.unwanted
-    notes = {
-        'No title column was found, so listings are shown by their ids; set title = "..." in market.toml.': market.title
-        is None,
-        f'{count(unwanted, "event")} say "not this" and count as negative.': unwanted > 0,
-        "Many events are on listings that their user interacted with before, which recommendations exclude, and so do "
-        "temporal tests.": events is not None and events.returning >= 0.2,
-        "There is no published_at, so all listings count as active from the start, and tests rank listings that did not exist "
-        "yet.": market.timed and not has_published,
-        "There is no expires_at, so no listing expires, and removed ones stay candidates.": market.timed
-        and has_published
-        and not has_expires,
-        "No query lies between T1 and T2, so training cannot choose its best weights; give more precise times, or train with "
-        "--protocol leave-one-out.": split is not None and not split.valid_queries,
-    }
-    return [note for note, holds in notes.items() if holds]
+    notes = []
+    if market.title is None:
+        notes.append(
+            'No title column was found, so listings are shown by their ids; set title = "..." in market.toml.'
+        )
+    if events is not None and events.unwanted:
+        notes.append(f'{count(events.unwanted, "event")} say "not this" and count as negative.')
+    if events is not None and events.returning >= 0.2:
+        notes.append(
+            "Many events are on listings that their user interacted with before, which recommendations exclude, and so do "
+            "temporal tests."
+        )
+    if market.timed and not has_published:
+        notes.append(
+            "There is no published_at, so all listings count as active from the start, and tests rank listings that did not exist "
+            "yet."
+        )
+    elif market.timed and not has_expires:
+        notes.append("There is no expires_at, so no listing expires, and removed ones stay candidates.")
+    if split is not None and not split.valid_queries:
+        notes.append(
+            "No query lies between T1 and T2, so training cannot choose its best weights; give more precise times, or train with "
+            "--protocol leave-one-out."
+        )
+    return notes
 
 
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:

@@ -45,52 +45,43 @@ def render(profile: MarketProfile) -> str:
     return "\n".join(map(escaped, lines))
 
 
-def _rows(profile: MarketProfile) -> list[tuple[str, str]]:
-    """Return the labeled lines above the attributes."""
-    photos, excluded = profile.photos, profile.excluded
-    photo_line = "none"
-    if photos.per_listing is not None:
-        photo_line = (
-            f"{photos.count:,}; {_percent(photos.listings_with)} of the listings have one: {_spread(photos.per_listing)}; "
-            f"{photos.missing:,} missing, {photos.outside:,} outside of the market, {photos.broken:,} broken (of "
-            f"{photos.opened:,} opened)"
-        )
-    return [
-        ("listings", f"{profile.listings:,}"),
-        *_event_rows(profile),
-        *_split_rows(profile),
-        ("photos", photo_line),
-        ("titles", "none" if profile.title is None else f"column {profile.title}"),
-        ("excluded", f"{count(len(excluded), 'column')}: {', '.join(excluded)}" if excluded else "none"),
-    ]
-
-
-def _event_rows(profile: MarketProfile) -> Iterator[tuple[str, str]]:
-    events = profile.events
+def _rows(profile: MarketProfile) -> Iterator[tuple[str, str]]:
+    """Yield the labeled lines above the attributes."""
+    events, split, photos, excluded = profile.events, profile.split, profile.photos, profile.excluded
+    yield "listings", f"{profile.listings:,}"
     if events is None:
         yield "events", "none"
-        return
-    span = f"{events.first} to {events.last}" if events.first else "in order, without times"
-    actions = f"; actions: {', '.join(events.actions)}" if events.actions else ""
-    yield "events", f"{events.count:,} of {count(events.users, 'user')}, {span}{actions}"
-    yield "per user", f"{_spread(events.per_user)}; {_percent(events.users_with_two)} have two or more"
-    yield "per listing", f"{_spread(events.per_listing)}; {_percent(events.listings_without)} have none"
-    if events.active_at_end is not None and events.on_inactive is not None:
-        outside = f"{_percent(events.on_inactive)} of the events on listings that were not active"
-        yield "active", f"{events.active_at_end:,} of {profile.listings:,} after the last event; {outside}"
-
-
-def _split_rows(profile: MarketProfile) -> Iterator[tuple[str, str]]:
-    split = profile.split
+    else:
+        span = f"{events.first} to {events.last}" if events.first else "in order, without times"
+        actions = f"; actions: {', '.join(events.actions)}" if events.actions else ""
+        yield "events", f"{events.count:,} of {count(events.users, 'user')}, {span}{actions}"
+        yield "per user", f"{_spread(events.per_user)}; {_percent(events.users_with_two)} have two or more"
+        yield "per listing", f"{_spread(events.per_listing)}; {_percent(events.listings_without)} have none"
+        if events.active_at_end is not None and events.on_inactive is not None:
+            outside = f"{_percent(events.on_inactive)} of the events on listings that were not active"
+            yield (
+                "active",
+                f"{events.active_at_end:,} of {profile.listings:,} after the last event; {outside}",
+            )
     if split is None:
         yield "split", profile.split_problem or "none"
-        return
-    when = f", T1 {split.t1}, T2 {split.t2}" if split.t1 else ""
-    queries = f"{split.valid_queries:,} + {count(split.test_queries, 'query', 'queries')}"
-    yield "split", f"{split.protocol}{when}: {count(split.train_events, 'training event')}, {queries}"
-    if split.cold_listings is not None and split.cold_users is not None:
-        cold = f"{_percent(split.cold_listings)} on cold listings, {_percent(split.cold_users)} by cold users"
-        yield "cold", f"test queries {cold}"
+    else:
+        when = f", T1 {split.t1}, T2 {split.t2}" if split.t1 else ""
+        queries = f"{split.valid_queries:,} + {count(split.test_queries, 'query', 'queries')}"
+        yield "split", f"{split.protocol}{when}: {count(split.train_events, 'training event')}, {queries}"
+        if split.cold_listings is not None and split.cold_users is not None:
+            cold = f"{_percent(split.cold_listings)} on cold listings, {_percent(split.cold_users)} by cold users"
+            yield "cold", f"test queries {cold}"
+    if photos.per_listing is None:
+        yield "photos", "none"
+    else:
+        shares = f"{_percent(photos.listings_with)} of the listings have one: {_spread(photos.per_listing)}"
+        unread = (
+            f"{photos.missing:,} missing, {photos.outside:,} outside of the market, {photos.broken:,} broken"
+        )
+        yield "photos", f"{photos.count:,}; {shares}; {unread} (of {photos.opened:,} opened)"
+    yield "titles", "none" if profile.title is None else f"column {profile.title}"
+    yield "excluded", f"{count(len(excluded), 'column')}: {', '.join(excluded)}" if excluded else "none"
 
 
 def _percent(share: float) -> str:

@@ -209,9 +209,8 @@ def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chose
 
 def _leave_one_out(log: EventLog) -> Split:
     requested = np.flatnonzero(log.is_positive)
-    end = np.searchsorted(
-        log.user[requested], np.arange(1, len(log.users) + 1)
-    )  # (U,) end of each user's positive events
+    # (U,) end of each user's positive events
+    end = np.searchsorted(log.user[requested], np.arange(1, len(log.users) + 1))
     users = np.flatnonzero(np.diff(end, prepend=0) >= 3)
     last, before = requested[end[users] - 1], requested[end[users] - 2]
     train = log.is_positive.copy()

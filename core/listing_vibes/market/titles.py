@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 TITLES = ("title", "name", "headline", "listing_title", "listing_name", "product_title", "product_name", "item_title", "item_name")  # fmt: skip
 _LETTERS = 60  # maximum length of a title on one line
 _SOME = 1_000  # values that are checked for codes
-_MANY = (
-    100  # from so many distinct integers on, they count as codes, however short: "69" names no manufacturer
-)
+_MANY = 100  # distinct integers, from which on they count as codes, however short: "69" names no manufacturer
 _CODE = re.compile(r"\d{5,}|[0-9a-f-]{16,}", re.IGNORECASE)  # a year or a number of rooms is shorter
 #: An id without meaning for a reader.
 _OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IGNORECASE)

@@ -13,19 +13,13 @@ import pandas as pd
 from pydantic import AfterValidator
 
 from listing_vibes.market.attribute_types._inference import infer_type, unparsed_cells
-from listing_vibes.market.attribute_types._vocabulary import (
-    AttributeVocabulary,
-    Coded,
-    Tokens,
-    coded_values,
-    ids_of,
-)
+from listing_vibes.market.attribute_types._vocabulary import AttributeVocabulary, Coded, Tokens, coded_values
 from listing_vibes.market.values import SEPARATOR, as_ids, with_point
 from listing_vibes.registry import Registry
 
 __all__ = [
     "ATTRIBUTE_TYPES", "Attribute", "AttributeType", "AttributeVocabulary", "Coded", "Shown", "Tokens", "TypeName",
-    "ids_of", "infer_type", "type_of", "unparsed_cells",
+    "infer_type", "type_of", "unparsed_cells",
 ]  # fmt: skip
 
 #: The forms in which screens display, edit, filter and color a value; each type has one.
@@ -64,6 +58,7 @@ class AttributeType(ABC):
     binned: ClassVar[bool] = False
     #: How screens display it.
     shown_as: ClassVar[Shown] = "category"
+
     # A market's table.
 
     def columns(self, name: str) -> tuple[str, ...]:

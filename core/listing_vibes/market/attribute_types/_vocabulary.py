@@ -48,6 +48,11 @@ class AttributeVocabulary(BaseModel):
         cells = sum((len(lat) + 1) * (len(lon) + 1) for lat, lon in self.grids)
         return len(self.values) + self.buckets + max(len(self.edges) - 1, 0) + cells
 
+    @property
+    def ids(self) -> dict[str, int]:
+        """The id of each known value."""
+        return {value: self.first + position for position, value in enumerate(self.values)}
+
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
@@ -76,6 +81,12 @@ class Tokens:
         return np.fromiter(chain.from_iterable(self.sets or ()), np.int64)
 
     @classmethod
+    def of_values(cls, ids: np.ndarray) -> Tokens:
+        """Return a token for each of the ids (L,) that is not 0."""
+        present = np.flatnonzero(ids > 0)
+        return cls(present, value=ids[present])
+
+    @classmethod
     def of_sets(cls, sets: list[list[int]], key: int = 0) -> Tokens:
         """Return a token for each of the L `sets` that is not empty."""
         present = np.flatnonzero([len(ids) > 0 for ids in sets])
@@ -88,14 +99,9 @@ def frequent(values: Iterable[str], min_count: int) -> list[str]:
     return [value for value, _ in sorted(counts, key=lambda item: (-item[1], item[0]))]
 
 
-def ids_of(entry: AttributeVocabulary) -> dict[str, int]:
-    """Return the id of each known value."""
-    return {value: entry.first + position for position, value in enumerate(entry.values)}
-
-
 def member_ids(entry: AttributeVocabulary, cells: Iterable[Iterable[str]]) -> list[list[int]]:
     """Return the ids of the known members of each cell, without duplicates; empty where there are none."""
-    available = ids_of(entry)
+    available = entry.ids
     with no_garbage_collection():
         return [
             [available[member] for member in dict.fromkeys(cell) if member in available] for cell in cells

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens, ids_of
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens
 from listing_vibes.market.attribute_types._vocabulary import frequent
 
 #: Buckets of values outside the vocabulary, so that two listings of an unseen seller still match.
@@ -24,14 +24,12 @@ class Category(AttributeType):
     def tokenize(
         self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
     ) -> list[Tokens]:
-        values = category_ids(entry, listings[entry.name])
-        present = np.flatnonzero(values > 0)
-        return [Tokens(present, value=values[present])]
+        return [Tokens.of_values(category_ids(entry, listings[entry.name]))]
 
 
 def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
     """Return the ids (L,) int32 of the values, 0 where missing; unseen values are hashed into shared buckets."""
-    available = ids_of(entry)
+    available = entry.ids
 
     def lookup(value: object) -> int:
         text = str(value)

@@ -7,12 +7,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.attribute_types import (
-    AttributeType,
-    AttributeVocabulary,
-    Tokens,
-    ids_of,
-)
+from listing_vibes.market.attribute_types import AttributeType, AttributeVocabulary, Tokens
 from listing_vibes.market.attribute_types._vocabulary import Coded, inside
 from listing_vibes.market.values import SEPARATOR, to_flags
 
@@ -49,10 +44,6 @@ class Flag(AttributeType):
     def tokenize(
         self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True
     ) -> list[Tokens]:
-        ids = ids_of(entry)
-        flags = listings[entry.name].astype("boolean")
-        is_yes = flags.fillna(False).to_numpy(bool)
-        values = np.where(is_yes, ids.get("yes", 0), ids.get("no", 0)).astype(np.int32)
-        values[flags.isna().to_numpy(bool)] = 0
-        present = np.flatnonzero(values > 0)
-        return [Tokens(present, value=values[present])]
+        ids = np.array([*(entry.ids.get(word, 0) for word in ("no", "yes")), 0], np.int32)
+        code = listings[entry.name].astype("boolean").astype("Int8").fillna(2).to_numpy(np.int8)
+        return [Tokens.of_values(ids[code])]
