@@ -13,15 +13,7 @@ from listing_vibes_app import app_pages
 from listing_vibes_app.server.pages import PageEntry
 
 #: The order of the navigation; other pages follow by name.
-ORDER = (
-    "overview",
-    "similar",
-    "users",
-    "simulate",
-    "map",
-    "cold",
-    "compare",
-)
+ORDER = ("overview", "similar", "users", "simulate", "map", "cold", "compare")
 NAMES = sorted(
     (module.name for module in iter_modules(app_pages.__path__)),
     key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name),

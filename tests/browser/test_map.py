@@ -95,17 +95,19 @@ def test_from_a_line_over_a_brush_to_a_file_of_exactly_those_listings(page, draw
     narrowed = [listing for listing in chosen if prices[listing] >= least]
     assert 0 < len(narrowed) < len(chosen)
     shots(page, narrowed)
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
-        page.get_by_role("link", name="CSV", exact=True).click()
+        page.get_by_role("button", name="These rows as CSV").click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
     assert [row["listing_id"] for row in rows] == narrowed
     with page.expect_download() as download:
-        page.get_by_role("link", name="Parquet").click()
+        page.get_by_role("button", name="These rows as Parquet").click()
     assert pd.read_parquet(download.value.path())["listing_id"].tolist() == narrowed
-    page.get_by_text("Python", exact=True).click()
     scope = {}
-    exec(page.locator(".code pre").inner_text(), scope)
+    exec(page.get_by_test_id("stCode").first.inner_text(), scope)
     assert scope["found"]["listing_id"].tolist() == narrowed
+    page.keyboard.press("Escape")
     page.route(re.compile("/codes"), lambda route: (time.sleep(1), route.continue_()))  # histograms come late
     page.reload()
     shots(page, narrowed)
@@ -135,11 +137,12 @@ def test_the_keyboard_walks_chooses_and_opens(page, drawn):
     open_map(page)
     page.get_by_role("application").focus()
     page.keyboard.press("ArrowRight")
-    status = page.get_by_role("status").filter(has_text="Home")
-    first = status.inner_text()
-    page.keyboard.press("ArrowRight")
-    expect(status).not_to_have_text(first)
-    title = page.get_by_role("region", name="The listing pointed at").locator(".title").inner_text()
+    title_line = page.get_by_role("region", name="The listing pointed at").locator(".title")
+    first = title_line.inner_text()
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+    expect(title_line).not_to_have_text(first)
+    title = title_line.inner_text()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     page.go_back()

@@ -103,8 +103,14 @@ def test_two_histories_the_keyboard_and_a_full_history(page, explorer):
     page.wait_for_url("**h=l06%2Cl07%2Cl05")
     wait_until_quiet(page)
     cards = strip.get_by_role("listitem")
-    cards.nth(2).locator(".photo").drag_to(cards.first)
+    cards.nth(2).locator(".handle").drag_to(cards.first)
     page.wait_for_url("**h=l05%2Cl06%2Cl07")
+    wait_until_quiet(page)
+    page.get_by_role("list", name="Recommended for the history, the best first").get_by_role(
+        "link"
+    ).first.drag_to(strip)
+    page.wait_for_url(re.compile("h=l05%2Cl06%2Cl07%2Cl"))
+    page.go_back()
     page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 900)")
     expect(strip).to_be_in_viewport()  # the history stays in sight while its list moves
     page.goto(f"/simulate?h={','.join(['l03', *['l04'] * (MOST - 1)])}")

@@ -3,9 +3,12 @@
 import pytest
 
 from browser.painted import embed_run, paint_market
+from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.beats import FILE, five_beats
+from listing_vibes.insight.disagreements import usual_baseline
+from listing_vibes.insight.rankings import best_baseline
 from listing_vibes.run.run import Run
 
 
@@ -41,3 +44,11 @@ def test_the_beats_are_of_the_lists_of_the_run_and_are_computed_again_once_it_wa
 
     (run.path / FILE).write_text("damaged")
     assert five_beats(run) == list(after.values())
+
+
+def test_home_and_compare_name_the_same_best_simple_method():
+    run = Run.open(bundled_run())
+    simple = usual_baseline(run)
+    assert simple == best_baseline(run.metrics["results"]) == "neighbors + recency"
+    (beat,) = (beat for beat in five_beats(run) if beat.key == "recall")
+    assert simple in [bar.method for bar in beat.bars]

@@ -6,16 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import urlencode
 
+import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.market.io import spreadsheet_csv
+from listing_vibes.run.run import Run
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import plain
 
+Table = Callable[[Run], pd.DataFrame]
+
 
 class Written(Protocol):
-    """A list that can be written as Python."""
+    """A list that can be written as Python, and to a file if it has a `kind` and a `table`."""
 
     @property
     def label(self) -> str:
@@ -27,34 +31,36 @@ class Written(Protocol):
         ...
 
 
-def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenRun] = ()) -> None:
+def as_code(opened: OpenRun, selections: Sequence[Written], runs: Sequence[OpenRun] = ()) -> DeltaGenerator:
     """Draw the menu with each list as Python, CSV and Parquet; `runs` gives the run of each list if they differ."""
     owners = list(runs) or [opened] * len(selections)
-    with st.popover("Export", icon=":material/download:", width=130):
+    menu = st.popover("Export", icon=":material/download:", width=130)
+    with menu:
         for number, (item, owner) in enumerate(zip(selections, owners, strict=True)):
             several = len(selections) > 1
             st.caption(f"Python, {plain(item.label)}" if several else "Python")
             # No syntax highlighting, because the contrast of Streamlit's colors is too low.
             st.code(item.python(str(owner.run.path)), language=None, wrap_lines=True)
-            if isinstance(item, Selection):
+            if table := getattr(item, "table", None):
 
-                def csv(selection: Selection = item, owner: OpenRun = owner) -> bytes:
-                    return spreadsheet_csv(selection.table(owner.run))
+                def csv(table: Table = table, owner: OpenRun = owner) -> bytes:
+                    return spreadsheet_csv(table(owner.run))
 
-                def parquet(selection: Selection = item, owner: OpenRun = owner) -> bytes:
+                def parquet(table: Table = table, owner: OpenRun = owner) -> bytes:
                     stream = io.BytesIO()
-                    selection.table(owner.run).to_parquet(stream)
+                    table(owner.run).to_parquet(stream)
                     return stream.getvalue()
 
                 label = plain(item.label) if several else "These rows"
                 for kind, content in (("CSV", csv), ("Parquet", parquet)):
-                    file = f"{owner.name}-{item.kind}.{kind.lower()}"
+                    file = f"{owner.name}-{getattr(item, 'kind', 'rows')}.{kind.lower()}"
                     download(f"{label} as {kind}", content, file, key=f"as-code-{number}-{kind.lower()}")
-        if all(isinstance(selection, Selection) for selection in selections):
+        if all(hasattr(selection, "table") for selection in selections):
             st.caption("This link in a notebook")
             url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
-            call = f"selection(Run.open({_literal(str(opened.run.path))}), {_literal(url)})"
+            call = f"selection(Run.open({literal(str(opened.run.path))}), {literal(url)})"
             st.code(f"from listing_vibes import Run, selection\n\n{call}", language=None, wrap_lines=True)
+    return menu
 
 
 def download(
@@ -64,5 +70,6 @@ def download(
     st.download_button(label, content, name, mime, icon=":material/download:", on_click="ignore", key=key)
 
 
-def _literal(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def literal(value: object) -> str:
+    """Write a value as Python."""
+    return json.dumps(value, ensure_ascii=False)

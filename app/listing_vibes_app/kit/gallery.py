@@ -17,11 +17,11 @@ from listing_vibes_app.view.photo_box import BOXES
 
 FACT = 60  # characters of a value on a card
 SHORT = 24  # characters of a value in the line of a listing
-EXAMPLE_BUTTONS = 36  # pixels that they take on a card
+BUTTONS = 36  # pixels that they take on a card
 #: URL parameter and label of each side of a style direction in the form.
 SIDES = {"more": "More like these", "less": "Less like those"}
 MAKING = "new-dial"  # the parameter while the form of a style direction is open
-Layout = Literal["grid", "strip"]
+Layout = Literal["grid", "strip", "tiles"]
 _component = component(__file__, GALLERY_HTML, *GALLERY[:-1])
 
 
@@ -49,9 +49,12 @@ class Card:
     facts: list[tuple[str, str]] = field(default_factory=list)
     same: str = ""  # what it shares with the listing that is compared
     differs: str = ""
+    marks: list[dict[str, str]] = field(default_factory=list)  # kind, sign and text of each
     reasons: list[Reason] = field(default_factory=list)
     score: str = ""
     why: str = ""  # URL of the explanation
+    add: str = ""  # the event that a button adds to a history
+    unwanted: str = ""  # the event that a button "Not this" adds
     badge: str = ""  # shown with a tick
     step: str = ""  # a line above the title
     divider: str = ""  # a line above the card
@@ -122,6 +125,8 @@ def gallery(
     least: int = 190,
     score_help: str = "",
     examples: bool = False,
+    history: dict[str, Any] | None = None,
+    spoken: str = "",
 ) -> None:
     """Show `cards`.
 
@@ -131,6 +136,8 @@ def gallery(
         photos: whether cards have a photo box; None: if the market has photos.
         least: smallest width of a card in pixels; a phone shows two cards in a row.
         examples: whether cards have buttons that make them examples of a style direction.
+        history: `name`, `target` (its name on the page) and `most` (events) of the history in the URL that cards are added to.
+        spoken: what a screen reader says after a change.
     """
     photos = opened.view.has_photos if photos is None else photos
     marks = example_marks() if examples else None
@@ -140,12 +147,16 @@ def gallery(
         lines = max((len(card.facts) for card in cards), default=0)
         height = round(least / BOXES[opened.box]) * photos + 24 * dividers + 120 + 20 * lines
     data = {
-        **frame_data(opened, label, layout, least, height + EXAMPLE_BUTTONS * (marks is not None)),
+        **frame_data(
+            opened, label, layout, least, height + BUTTONS * (marks is not None or history is not None)
+        ),
         "cards": [asdict(card) for card in cards],
         "photos": photos,
         "dividers": dividers,
         "scoreHelp": score_help,
         "examples": marks,
+        "history": history,
+        "spoken": spoken,
     }
     _component(key=key, data=data, height="content" if layout == "grid" else data["height"])
 

@@ -1,28 +1,6 @@
-// The deck of this browser, [{url, title, note}], its editor and its presentation; the search of everything; shortcuts.
+// The deck of this browser, [{url, title, note}], its editor and its presentation; the search of everything; the keyboard.
 const DECK = "listing-vibes-deck"
-const KEYS = [
-  ["Ctrl K", "Find a listing, a user, a group, a page or a command"], ["J", "Next listing"], ["K", "Listing before"],
-  ["Enter", "Open the listing"], ["Space", "Its photos"], ["A", "Add it to the simulated history"], ["P", "Pin this view as a slide"],
-  ["D", "The deck"], ["F", "Present"], ["?", "These keys"],
-]
-const MAC = navigator.platform.startsWith("Mac")
-
-function read() {
-  try {
-    const stored = JSON.parse(localStorage.getItem(DECK) ?? "[]")
-    return Array.isArray(stored) ? stored.filter((slide) => /^\/(?!\/)/.test(slide?.url)) : []
-  } catch {
-    return []
-  }
-}
-
-function write(slides) {
-  try {
-    localStorage.setItem(DECK, JSON.stringify(slides))
-  } catch {
-    // Without storage, slides are lost when the user leaves the page.
-  }
-}
+const isSlide = (slide) => /^\/(?!\/)/.test(slide?.url)
 
 // The deck as one HTML document; without slides, the ready deck of the run.
 async function render(data, slides) {
@@ -33,11 +11,27 @@ async function render(data, slides) {
   return text
 }
 
+const parsed = (text) => new DOMParser().parseFromString(text, "text/html")
+
+// The slides of a deck's text, or of a JSON list of slides.
 function slidesOf(text) {
-  const inside = new DOMParser().parseFromString(text, "text/html").getElementById("slides")
-  const slides = JSON.parse(inside?.textContent ?? text).filter((slide) => /^\/(?!\/)/.test(slide?.url))
-  if (!slides.length) throw new Error("no slides")
-  return slides.map((slide) => ({ url: slide.url, title: String(slide.title ?? ""), note: String(slide.note ?? "") }))
+  try {
+    const slides = JSON.parse(parsed(text).getElementById("slides")?.textContent ?? text)
+    return slides.filter(isSlide).map(({ url, title, note }) => ({ url, title: String(title ?? ""), note: String(note ?? "") }))
+  } catch {
+    return []
+  }
+}
+
+const read = () => slidesOf(localStorage.getItem(DECK) ?? "")
+
+// Small pages of the slides of a rendered deck, without its cover.
+function thumbnailsOf(text, number) {
+  const deck = parsed(text)
+  const style = deck.querySelector("style").outerHTML
+  const box = deck.querySelector("main").getAttribute("style")
+  return [...deck.querySelectorAll(".slide")].slice(1, number + 1).map(({ outerHTML }) =>
+    `<html class="deck">${style}<main style="${box}">${outerHTML}</main></html>`)
 }
 
 // Elements of the page that match, also within the components' shadow roots.
@@ -46,207 +40,155 @@ const everywhere = (selector, root = document) => [
   ...[...root.querySelectorAll("*")].filter((node) => node.shadowRoot).flatMap((node) => everywhere(selector, node.shadowRoot)),
 ]
 
-function dialog(root, name, ...content) {
-  const box = element("dialog")
-  box.setAttribute("aria-label", name)
-  box.append(element("h2", "", name), ...content)
-  box.addEventListener("close", () => box.remove())
-  box.addEventListener("click", (event) => event.target === box && box.close())
-  root.append(box)
-  box.showModal()
-  return box
-}
-
 export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".presenter")
-  const status = element("span", "status")
-  status.setAttribute("role", "status")
+  const [status, deck] = [root.querySelector(".status"), root.querySelector(".deck")]
+  const write = (slides) => {
+    localStorage.setItem(DECK, JSON.stringify(slides))
+    showCount()
+  }
+  const showCount = () => (deck.textContent = read().length ? `Deck (${read().length})` : "Deck")
   const say = (text) => {
     status.textContent = text
-    setTimeout(() => { status.textContent = "" }, 2500)
+    setTimeout(() => (status.textContent = ""), 2500)
   }
 
-  const draw = () => {
-    const count = read().length
-    const line = element("div", "line")
-    line.append(
-      status,
-      button("⌕", palette, `Find anything (${MAC ? "⌘" : "Ctrl"} K)`),
-      button("Pin", pin, "Pin this view as a slide"),
-      button(count ? `Deck (${count})` : "Deck", edit),
-      button("Present", () => present(), "", "main"),
-    )
-    root.querySelector(".line")?.remove()
-    root.append(line)
-  }
-  const pin = () => {
+  function pin() {
     const heading = document.querySelector('[data-testid="stMain"] h1')?.textContent?.trim()
     const title = heading && heading !== data.title ? `${data.title}: ${heading}` : data.title
     write([...read(), { url: location.pathname + location.search, title, note: "" }])
     say("Pinned")
-    draw()
   }
 
   async function present() {
-    const stage = element("div", "stage", "Preparing the slides …")
-    stage.tabIndex = -1
-    root.append(stage)
-    stage.focus()
-    const end = (event) => {
-      if (event?.type === "message" && (event.data !== "end-presenting" || event.source !== stage.firstElementChild?.contentWindow)) return
-      if (event?.type === "keydown" && event.key !== "Escape") return
-      if (event?.type === "fullscreenchange" && document.fullscreenElement) return
-      for (const name of ["message", "keydown"]) removeEventListener(name, end)
-      document.removeEventListener("fullscreenchange", end)
-      stage.remove()
-      if (document.fullscreenElement) document.exitFullscreen().catch(() => {})
-    }
-    for (const name of ["message", "keydown"]) addEventListener(name, end)
+    const frame = h("iframe", { title: "Slides", sandbox: "allow-scripts", onload: () => frame.focus() })
+    const stage = h("div", { class: "stage" }, "Preparing the slides …")
+    const box = openDialog(root, "Presentation", stage)
+    const listen = (event) => event.data === "end-presenting" && event.source === frame.contentWindow && box.close()
+    addEventListener("message", listen)
+    box.addEventListener("close", () => {
+      removeEventListener("message", listen)
+      if (document.fullscreenElement) document.exitFullscreen()
+    })
     await stage.requestFullscreen?.().catch(() => {}) // a browser may refuse: the slides cover the page anyway
-    document.addEventListener("fullscreenchange", end)
+    stage.onfullscreenchange = () => document.fullscreenElement || box.close()
     try {
-      const frame = element("iframe")
-      frame.title = "Slides"
-      frame.setAttribute("sandbox", "allow-scripts")
       frame.srcdoc = await render(data, read())
-      frame.addEventListener("load", () => frame.focus())
       stage.replaceChildren(frame)
     } catch (error) {
-      stage.replaceChildren(element("p", "", `The slides could not be made: ${error.message}`), button("Close", () => end()))
+      stage.replaceChildren(h("p", {}, `The slides could not be made: ${error.message}`), button("Close", () => box.close()))
     }
   }
 
   function edit() {
-    const rows = element("ol")
-    const told = element("span", "told")
-    told.setAttribute("role", "status")
-    const change = (edited) => { write(edited(read())); fill(); draw() }
+    const rows = h("ol")
+    const told = h("span", { class: "told", role: "status" })
+    const change = (edited) => {
+      write(edited(read()))
+      keepFocus(rows, fill)
+    }
     const move = (from, to) => change((slides) => {
-      const moved = slides.splice(from, 1)
-      slides.splice(to, 0, ...moved)
+      slides.splice(to, 0, ...slides.splice(from, 1))
       return slides
     })
     const field = (tag, at, key, label) => {
-      const input = Object.assign(element(tag, key), { value: read()[at][key] ?? "", placeholder: label })
-      input.setAttribute("aria-label", `${label} of slide ${at + 1}`)
-      input.addEventListener("input", () => write(read().map((slide, place) => (place === at ? { ...slide, [key]: input.value } : slide))))
-      return input
+      const oninput = ({ target }) => write(read().map((slide, place) => (place === at ? { ...slide, [key]: target.value } : slide)))
+      const value = read()[at][key] ?? ""
+      return h(tag, { class: key, value, placeholder: label, "aria-label": `${label} of slide ${at + 1}`, oninput })
     }
-    function row(slide, at, count) {
-      const item = element("li")
-      const grip = button("⠿", null, `Slide ${at + 1}: drag it, or move it by the arrow keys`, "grip")
-      grip.addEventListener("keydown", (event) => {
-        const to = at + ({ ArrowUp: -1, ArrowDown: 1 }[event.key] ?? NaN)
-        if (!(to >= 0 && to < count)) return
-        event.preventDefault()
-        move(at, to)
-        rows.children[to].querySelector(".grip").focus()
-      })
-      grip.draggable = true
-      grip.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", String(at)))
-      item.addEventListener("dragover", (event) => event.preventDefault())
-      item.addEventListener("drop", (event) => {
-        event.preventDefault()
-        const from = Number(event.dataTransfer.getData("text/plain") || NaN)
-        if (from >= 0) move(from, at)
-      })
-      const texts = element("div", "texts")
-      texts.append(field("input", at, "title", "Headline"), field("textarea", at, "note", "Note"))
-      const open = link({ href: slide.url }, "open")
-      open.textContent = "Open"
+    const row = (slide, at, { length }) => {
+      const open = link(slide.url, { class: "button" }, "Open")
       open.addEventListener("click", () => box.close())
-      item.append(grip, texts, open, button("✕", () => change((slides) => slides.filter((_, place) => place !== at)), `Remove slide ${at + 1}`))
-      return item
+      const remove = () => change((slides) => slides.filter((_, place) => place !== at))
+      return h("li", {},
+        h("div", { class: "thumbnail" }),
+        h("div", { class: "texts" }, field("input", at, "title", "Headline"), field("textarea", at, "note", "Note")),
+        ...moveControls(`slide ${at + 1}`, at, length, slide.url, move),
+        open,
+        button("✕", remove, { "aria-label": `Remove slide ${at + 1}` }),
+      )
     }
-    const file = Object.assign(element("input"), { type: "file", accept: ".html,.json", hidden: true })
-    file.addEventListener("change", async () => {
-      try {
-        const slides = slidesOf(await file.files[0].text())
-        change(() => slides)
-      } catch { // neither a deck nor a list of slides
-        told.textContent = "This file holds no slides."
-      }
-    })
     const work = (label, action) => async () => {
       told.textContent = label
       try {
         told.textContent = await action()
       } catch (error) {
-        told.textContent = `The deck could not be made: ${error.message}`
+        told.textContent = error.message
       }
     }
+    const open = work("Opening …", async () => {
+      const slides = slidesOf(await file.files[0].text())
+      if (!slides.length) return "This file holds no slides."
+      change(() => slides)
+      return ""
+    })
+    const file = h("input", { type: "file", accept: ".html,.json", hidden: true, onchange: open })
     const ready = work("Making the ready deck …", async () => {
       const slides = slidesOf(await render(data, []))
       change((before) => [...before, ...slides])
       return `${slides.length} slides were added.`
     })
     const save = work("Making the file …", async () => {
-      const anchor = element("a")
-      anchor.href = URL.createObjectURL(new Blob([await render(data, read())], { type: "text/html" }))
-      anchor.download = data.file
-      anchor.click()
-      URL.revokeObjectURL(anchor.href)
+      const href = URL.createObjectURL(new Blob([await render(data, read())], { type: "text/html" }))
+      h("a", { href, download: data.file }).click()
+      URL.revokeObjectURL(href)
       return "The deck was saved: one file that opens in any browser, prints, and can be opened here again."
     })
-    const foot = element("div", "foot")
-    const box = dialog(root, "Deck", rows, foot)
-    foot.append(
-      button("Present", () => { box.close(); present() }, "", "main"), button("Save as a file", save), button("Open a file", () => file.click()),
+    const presentIt = () => {
+      box.close()
+      present()
+    }
+    const box = openDialog(root, "Deck", h("h2", {}, "Deck"), rows, h("div", { class: "foot" },
+      button("Present", presentIt, { class: "main" }), button("Save as a file", save), button("Open a file", () => file.click()),
       button("Add the ready deck", ready), button("Close", () => box.close()), file, told,
-    )
-    const fill = () => {
+    ))
+    async function fill() {
       const slides = read()
-      rows.replaceChildren(...slides.map((slide, at) => row(slide, at, slides.length)))
-      if (!slides.length) rows.append(element("p", "", "No slide yet. “Pin” adds the current view of a page; without slides, the ready deck is presented."))
+      const none = "No slide yet. “Pin” adds the current view of a page; without slides, the ready deck is presented."
+      rows.replaceChildren(...(slides.length ? slides.map(row) : [h("p", {}, none)]))
+      const text = slides.length && await render(data, slides).catch(() => null)
+      if (text) thumbnailsOf(text, slides.length).forEach((srcdoc, at) => rows.children[at]?.firstChild.replaceChildren(
+        h("iframe", { srcdoc, sandbox: "", loading: "lazy", title: `Slide ${at + 1}`, inert: true }),
+      ))
     }
     fill()
   }
 
+  // Listings, users, groups, pages and commands with their keys, found by words.
   function palette() {
-    const input = Object.assign(element("input"), { type: "text", placeholder: "A listing, a user, a group, a page, a command" })
-    input.setAttribute("aria-label", "Find anything")
-    const list = element("ul", "found")
-    const box = dialog(root, "Find", input, list)
-    const commands = [["Pin this view", pin], ["Open the deck", edit], ["Present", present], ["Keys", help]]
+    const label = "A listing, a user, a group, a page, a command"
+    const input = h("input", { type: "text", placeholder: label, "aria-label": "Find anything", oninput: find })
+    const list = h("ul", { class: "found" })
     const actions = [
-      ...data.pages.map(([label, href]) => ({ label, kind: "Page", run: () => go(href) })),
-      ...commands.map(([label, run]) => ({ label, kind: "Command", run })),
+      ...data.pages.map(([label, href]) => ({ label, kind: "Page", href })),
+      ...Object.entries(COMMANDS).map(([key, [label, run]]) => ({ label, kind: `Key ${key}`, run })),
     ]
-    const show = (entries) => list.replaceChildren(...entries.map(({ label, kind, run }) => {
-      const item = element("li")
-      const open = button(label, () => { box.close(); run() })
-      open.append(element("small", "", kind))
-      item.append(open)
-      return item
+    const show = (entries) => list.replaceChildren(...entries.map(({ label, kind, href, run = () => go(href) }) => {
+      const onclick = () => {
+        box.close()
+        run()
+      }
+      return h("li", {}, h("button", { type: "button", onclick }, label, h("small", {}, kind)))
     }))
     let turn = 0
-    const find = async () => {
+    async function find() {
       const [mine, words] = [++turn, input.value.trim().toLowerCase()]
       const local = actions.filter(({ label }) => label.toLowerCase().includes(words))
       show(local)
-      if (!words) return
-      const response = await fetch(`${data.find}?q=${encodeURIComponent(words)}`)
-      if (mine !== turn || !response.ok) return
-      show([...local, ...(await response.json()).map((one) => ({ ...one, run: () => go(one.href) }))])
+      const response = words && await fetch(`${data.find}?q=${encodeURIComponent(words)}`)
+      if (response && response.ok && mine === turn) show([...local, ...await response.json()])
     }
-    input.addEventListener("input", find)
-    box.addEventListener("keydown", (event) => {
-      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    const box = openDialog(root, "Find", h("h2", {}, "Find"), input, list)
+    box.onkeydown = (event) => {
       const buttons = [...list.querySelectorAll("button")]
-      if (event.key === "Enter" && root.getRootNode().activeElement === input) buttons[0]?.click()
-      if (!step || !buttons.length) return
+      const at = buttons.indexOf(root.getRootNode().activeElement)
+      if (event.key === "Enter" && at < 0) buttons[0]?.click()
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+      if (!step) return
       event.preventDefault()
-      const at = buttons.indexOf(root.getRootNode().activeElement) + step
-      ;(buttons[at] ?? input).focus()
-    })
+      ;(buttons[at + step] ?? input).focus()
+    }
     find()
-  }
-
-  function help() {
-    const list = element("dl", "keys")
-    for (const [key, meaning] of KEYS) list.append(element("dt", "", MAC ? key.replace("Ctrl", "⌘") : key), element("dd", "", meaning))
-    const box = dialog(root, "Keys", list)
-    box.append(button("Close", () => box.close()))
   }
 
   // The card with the focus, and the one that J and K go to.
@@ -259,32 +201,37 @@ export default function ({ parentElement, data }) {
   }
   function add() {
     const card = focused()
-    const listing = card && new URLSearchParams(card.querySelector("a")?.search).get("listing")
-    const picker = card?.querySelector(".pick")
-    if (picker) return picker.click()
-    if (!listing) return say("Choose a listing by J and K first")
-    const page = data.pages.find(([, href]) => /\/simulate(\?|$)/.test(href))
-    if (page) go(`${page[1]}${page[1].includes("?") ? "&" : "?"}h=${encodeURIComponent(listing)}`)
+    const listing = new URLSearchParams(card?.querySelector("a")?.search).get("listing")
+    if (card?.querySelector(".add")) card.querySelector(".add").click()
+    else if (listing) go(`${data.simulate}${encodeURIComponent(listing)}`)
+    else say("Choose a listing by J and K first")
   }
-  const shortcuts = {
-    j: () => walk(1), k: () => walk(-1), a: add, p: pin, d: edit, f: present, "?": help,
-    " ": () => focused()?.querySelector(".album")?.click() ?? false,
+
+  const COMMANDS = {
+    J: ["Next listing", () => walk(1)],
+    K: ["Listing before", () => walk(-1)],
+    Space: ["Photos of the listing", () => focused()?.querySelector(".album")?.click()],
+    A: ["Add the listing to the simulated history", add],
+    P: ["Pin this view as a slide", pin],
+    D: ["Open the deck", edit],
+    F: ["Present", present],
+    "?": ["Find anything, and the keys", palette],
   }
-  const key = (event) => {
-    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault()
-      if (!everywhere("dialog[open]").length) palette()
-      return
-    }
-    const run = shortcuts[event.key]
-    if (!run || event.altKey || event.ctrlKey || event.metaKey) return
+  const FIELDS = "input, textarea, select, [contenteditable], [role=slider], [role=application], dialog, [role=dialog]"
+  const onKey = (event) => {
+    const key = event.key === " " ? "Space" : event.key.toUpperCase()
+    const isSearch = key === "K" && (event.ctrlKey || event.metaKey)
+    const run = isSearch ? palette : COMMANDS[key]?.[1]
+    if (!run || event.altKey || everywhere("dialog[open]").length) return
     const on = event.composedPath()[0]
-    if (on instanceof Element && on.closest("input, textarea, select, [contenteditable], [role=slider], [role=application], dialog, [role=dialog], .stage")) return
-    if (event.key === " " && !(on.matches("a") && focused())) return // a button and the page have a use for it
+    if (!isSearch && (event.ctrlKey || event.metaKey || (on instanceof Element && on.closest(FIELDS)))) return
+    if (key === "Space" && !(on.matches("a") && focused())) return // a button and the page have a use for it
     event.preventDefault()
     run()
   }
-  document.addEventListener("keydown", key)
-  draw()
-  return () => document.removeEventListener("keydown", key)
+  document.addEventListener("keydown", onKey)
+  showCount()
+  const clicks = { find: palette, pin, deck: edit, main: present }
+  for (const [name, run] of Object.entries(clicks)) root.querySelector(`.line .${name}`).onclick = run
+  return () => document.removeEventListener("keydown", onKey)
 }

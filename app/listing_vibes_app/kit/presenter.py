@@ -12,7 +12,18 @@ from listing_vibes_app.server.params import read_choice
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import run_paths
 
-_component = component(__file__, '<div class="presenter"></div>')
+_HTML = """
+<div class="presenter">
+  <div class="line">
+    <span class="status" role="status"></span>
+    <button type="button" class="find" aria-label="Find anything (Ctrl K)">⌕</button>
+    <button type="button" class="pin" aria-label="Pin this view as a slide">Pin</button>
+    <button type="button" class="deck">Deck</button>
+    <button type="button" class="main">Present</button>
+  </div>
+</div>
+"""
+_component = component(__file__, _HTML)
 
 
 def presenter(title: str, pages: Sequence[PageEntry]) -> None:
@@ -29,6 +40,6 @@ def presenter(title: str, pages: Sequence[PageEntry]) -> None:
     query = f"?{urlencode({'run': name})}" if name != names[0] else ""
     links = [(page.title, f"{base_path()}/{'' if page is pages[0] else page.name}{query}") for page in pages]
     routes = {key: f"{base_path()}/{key}/{quote(name, safe='')}" for key in ("deck", "find")}
-    _component(
-        key="presenter-line", data={"title": title, "file": f"{name}-deck.html", "pages": links, **routes}
-    )
+    simulate = f"{base_path()}/simulate{query}{'&' if query else '?'}h="
+    data = {"title": title, "file": f"{name}-deck.html", "pages": links, "simulate": simulate, **routes}
+    _component(key="presenter-line", data=data)

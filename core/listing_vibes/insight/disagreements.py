@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.insight.rankings import METRIC, load_rankings, rankers
+from listing_vibes.insight.rankings import best_baseline, load_rankings, rankers
 from listing_vibes.insight.top_listings import queries_of, scorer_of, split_of, top_listings
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.scoring.ranking_names import ORACLE, uses_model
+from listing_vibes.scoring.ranking_names import NEAR_RECENT, uses_model
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
 #: Scorers that take a few seconds to fit, on a market with at most `EVENTS` events.
-QUICK = ("popularity", "recent popularity", "ItemKNN", "EASE", "attribute neighbors", "photo neighbors")
+QUICK = (
+    "popularity", "recent popularity", "ItemKNN", "EASE", "attribute neighbors", "photo neighbors", NEAR_RECENT,
+)  # fmt: skip
 EVENTS = 500_000
 
 
@@ -45,14 +47,11 @@ def is_quick(run: Run, scorer: str) -> bool:
 
 
 def usual_baseline(run: Run) -> str | None:
-    """Return the best baseline that is quick to fit again, else the best of all; None if the run was compared with none."""
-    results, frame = (run.metrics or {}).get("results", {}), load_rankings(run)
-    order = {
-        name: (is_quick(run, name), results.get(name, {}).get(METRIC, {}).get("value") or 0.0)
-        for name in ([] if frame is None else rankers(frame))
-        if not uses_model(name) and name != ORACLE
-    }
-    return max(order, key=lambda name: order[name], default=None)
+    """Return the best method without a model, as on the first page, among those whose ranks are known; None if there is none."""
+    frame = load_rankings(run)
+    ranked = [] if frame is None else rankers(frame)
+    results = (run.metrics or {}).get("results", {})
+    return best_baseline({name: results[name] for name in ranked if name in results})
 
 
 def describe_query(run: Run, row: Mapping[str, Any]) -> Disagreement | None:

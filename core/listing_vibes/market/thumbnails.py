@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market import photo_files
@@ -16,8 +16,6 @@ from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_decoding import open_photo
 from listing_vibes.market.photo_files import PhotoProblem
-
-SHEET = 8  # photos in a row of a sheet
 
 
 def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | None:
@@ -63,23 +61,6 @@ def preview(content: bytes, size: int = 320) -> bytes:
         raise VibesError(str(problem)) from problem
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=80)
-    return stream.getvalue()
-
-
-def photo_sheet(market_path: Path, photo_paths: Sequence[str | None], side: int) -> bytes:
-    """Return a WebP with the middle squares of a market's photos, `SHEET` in a row, each `side` pixels wide; a photo that is missing
-    or broken leaves its square transparent.
-    """
-    size = side * min(len(photo_paths), SHEET), side * -(-len(photo_paths) // SHEET)
-    sheet = Image.new("RGBA", size)
-    for number, path in enumerate(photo_paths):
-        file = thumbnail(market_path, path) if path else None
-        if file is not None:
-            with Image.open(file) as image:
-                square = ImageOps.fit(image.convert("RGB"), (side, side))
-            sheet.paste(square, (side * (number % SHEET), side * (number // SHEET)))
-    stream = io.BytesIO()
-    sheet.save(stream, "WEBP", quality=75, method=0)
     return stream.getvalue()
 
 

@@ -23,15 +23,14 @@ from listing_vibes.insight.map.region import read_outline
 from listing_vibes.insight.map.space_map import load_maps, map_of
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.thumbnails import photo_sheet, thumbnail
+from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.progress import Report, shown
 from listing_vibes.report.looks import Photo
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.chosen import chosen_frame, facts_of
 from listing_vibes.widgets.colors import VALUES
-from listing_vibes.widgets.labels import KEYS
-from listing_vibes.widgets.scripts import MAP, MAP_HTML, notebook_module
+from listing_vibes.widgets.scripts import MAP, MAP_HTML, MAP_KEYS, notebook_module
 
 
 class MapWidget(anywidget.AnyWidget):
@@ -91,12 +90,9 @@ class MapWidget(anywidget.AnyWidget):
             "photos": bool(run.market.cover),
             "days": self._days and {"first": self._days.first, "count": len(self._days)},
             "unmet": None,
-            "run": str(run.path),
-            "space": self._map.space,
             "box": "4 / 3",
             "label": f"Map of {len(self._map.rows):,} listings: what is alike lies close together",
-            "keys": KEYS,
-            "renames": True,
+            "keys": MAP_KEYS,
         }
         super().__init__(_data=data, **more)
         self.on_msg(self._respond)
@@ -156,11 +152,9 @@ class MapWidget(anywidget.AnyWidget):
             cover = market.cover.get(str(drawn.ids[at])) if 0 <= at < len(drawn.rows) else None
             small = thumbnail(market.path, cover) if cover else None
             return small.read_bytes() if small else b""
-        if name in ("cards", "sheet"):
+        if name == "cards":
             numbers = [int(item) for item in params.get("of", "").split(",") if item.isdecimal()]
             ids = [str(drawn.ids[item]) for item in numbers if item < len(drawn.rows)]
-            if name == "sheet":
-                return photo_sheet(market.path, [market.cover.get(item) for item in ids], int(params["side"]))
             groups = [int(drawn.cluster[item]) for item in numbers]
             return [self._card(item, group) for item, group in zip(ids, groups, strict=True)]
         if name == "name":

@@ -6,23 +6,47 @@ from functools import cache
 from pathlib import Path
 
 WEB = Path(__file__).with_name("web")
-MAP = ("map_draw", "map_labels", "map_photos", "map_days", "map_unmet", "map_facets", "map_panel", "vibe_map")
-GALLERY = ("lightbox", "cards", "gallery")
+MAP = ("map_draw", "map_photos", "map_layers", "map_facets", "map_panel", "vibe_map")
+GALLERY = ("cards", "gallery")
 MAP_HTML = """
 <section class="vibe-map">
   <div class="stage">
     <canvas tabindex="0" role="application"></canvas>
-    <div class="tools" role="toolbar" aria-label="Map tools"></div>
+    <svg aria-hidden="true"><polygon class="outline"/><circle class="ring" r="9"/></svg>
+    <div class="tools" role="toolbar" aria-label="Map tools">
+      <button type="button" class="tool" data-tool="move" title="Drag moves the map">Move</button>
+      <button type="button" class="tool" data-tool="lasso" title="Drag draws a line around listings">Draw around</button>
+      <button type="button" class="tool" data-tool="in" title="Zoom in" aria-label="Zoom in">+</button>
+      <button type="button" class="tool" data-tool="out" title="Zoom out" aria-label="Zoom out">−</button>
+      <button type="button" class="tool" data-tool="whole" title="Show all listings">Whole map</button>
+      <button type="button" class="tool" data-tool="sight" title="Make all listings within the frame the region">Choose what is in sight</button>
+      <button type="button" class="tool" data-tool="photos" title="Photos instead of dots">Photos</button>
+      <button type="button" class="tool" data-tool="unmet" title="Where users want more than is active">Unmet demand</button>
+    </div>
     <ul class="legend"></ul>
-    <div class="pointed" role="region" aria-label="The listing pointed at" hidden></div>
+    <div class="pointed" role="region" aria-label="The listing pointed at" aria-live="polite" hidden></div>
   </div>
-  <div class="time" role="group" aria-label="Days" hidden></div>
+  <div class="time" role="group" aria-label="Days" hidden>
+    <button type="button" class="tool play"></button>
+    <input type="range" class="slider" min="0" aria-label="Day">
+    <output class="date"></output>
+    <button type="button" class="tool all">All days</button>
+  </div>
   <div class="facets" role="group" aria-label="Attributes"></div>
-  <div class="panel" role="region" aria-label="What is selected" tabindex="0"></div>
+  <div class="panel" role="region" aria-label="What is selected" tabindex="0">
+    <div class="head"></div>
+    <ul class="shots" aria-label="Listings selected"></ul>
+    <div class="about"></div>
+    <div class="list"></div>
+  </div>
   <p class="status" role="status"></p>
 </section>
 """
-GALLERY_HTML = '<ul class="gallery"></ul>'
+#: Keyboard help of the map for screen readers.
+MAP_KEYS = (
+    "Arrows move the map and pick the listing in its middle, + and − zoom, Enter opens similar listings."
+)
+GALLERY_HTML = '<p class="spoken" aria-live="polite"></p><ul class="gallery"></ul>'
 
 
 def read_files(kind: str, files: Sequence[Path]) -> str:

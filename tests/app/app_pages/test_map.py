@@ -23,6 +23,7 @@ from listing_vibes.insight.map.region import grid_places
 from listing_vibes.widgets.colors import UNKNOWN, VALUES
 from listing_vibes_app.app_pages.map import drawing_job
 from listing_vibes_app.app_pages.map.routes import routes
+from listing_vibes_app.app_pages.map.vibe_map import MapSelection
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.kit.map_points import colors, load_maps
@@ -47,7 +48,7 @@ def drawn(page):
 @pytest.mark.slow
 def test_the_page_has_the_map_of_a_space_in_one_row_of_controls(show, mapped, bare, tmp_path):
     page = show("map", mapped)
-    assert drawn(page)["n"] == 11 and drawn(page)["space"] == "photos"  # it opens on the photos
+    assert drawn(page)["n"] == 11  # it opens on the photos
     assert drawn(page)["url"].startswith("/points/run/photos/{part}?v=") and drawn(page)["days"]["count"] == 6
     page.selectbox(key="by").set_value("price").run()
     assert drawn(page)["legend"][0][0] == "€80 to €100" and page.query_params["by"] == "price"
@@ -162,26 +163,24 @@ def test_listings_come_as_cards_and_their_covers_small_and_together(run, ask):
     with Image.open(io.BytesIO(ask("photo/2").content)) as cover:
         seen = cover.convert("RGB").getpixel((cover.width // 2, cover.height // 2))
     assert max(abs(a - b) for a, b in zip(seen, colour_of(2, 0, 2), strict=True)) < 12
-    with Image.open(io.BytesIO(ask("sheet", of="0,2,5", side=64).content)) as sheet:
-        assert sheet.size == (3 * 64, 64)
-        for place, row in enumerate((0, 2, 5)):
-            seen = sheet.convert("RGB").getpixel((64 * place + 32, 32))
-            assert max(abs(a - b) for a, b in zip(seen, colour_of(row, 0, 2), strict=True)) < 16
 
 
 def test_a_selection_is_the_same_table_by_its_link_by_python_and_as_a_file(run, ask):
     where = "price%3E%3D100;room_type%3DEntire%20home%7CShared%20room"
-    table = pd.read_csv(io.BytesIO(ask("table.csv", region=LEFT, where=where).content))
+    item = MapSelection(
+        open_run("run"), load_maps(open_run("run"))["photos"], {"region": LEFT, "where": where}
+    )
+    scope: dict = {}
+    exec(item.python(str(run)), scope)
     python = select_on_map(
         Run.open(run), "photos", region=LEFT, where=["price>=100", "room_type=Entire home|Shared room"]
     )
     link = selection(
         Run.open(run), f"http://x/map?space=photos&region={LEFT}&where={where.replace('%', '%25')}"
     )
-    parquet = pd.read_parquet(io.BytesIO(ask("table.parquet", region=LEFT, where=where).content))
     ids = python["listing_id"].tolist()
     assert 0 < len(ids) < 8 and python.columns[:4].tolist() == ["listing_id", "map_x", "map_y", "group"]
-    for other in (table, link, parquet):
+    for other in (scope["found"], link, item.table(Run.open(run))):
         assert other["listing_id"].tolist() == ids and other.columns.tolist() == python.columns.tolist()
     about = ask("about", group="1").json()
     assert set(about) == {"traits", "words"}
@@ -211,8 +210,11 @@ def test_regions_of_unmet_demand_come_with_their_listings(ask, tmp_path, monkeyp
         f"{place.figures[-1].users:,.0f} of {place.figures[-1].all_users} users want this"
     )
     assert one.ids[layer["regions"][0]["wanted"]].tolist() == place.wanted
-    codes = np.frombuffer(ask("unmet-codes").content, np.uint8)
-    assert set(one.ids[codes == 1]) <= set(place.listings) and ",users," in ask("unmet.csv").text
+    item = MapSelection(open_run("run"), one, {"unmet": "1", "place": "1"})
+    scope: dict = {}
+    exec(item.python(str(run)), scope)
+    assert set(item.table(Run.open(run))["listing_id"]) == {*scope["found"]} & {*one.ids}
+    assert set(one.ids[layer["regions"][0]["listings"]]) <= set(place.listings)
 
 
 @pytest.mark.parametrize(
@@ -223,14 +225,13 @@ def test_regions_of_unmet_demand_come_with_their_listings(ask, tmp_path, monkeyp
         ("nothing", {}),
         ("colors", {"by": "title"}),
         ("unmet", {}),  # there is no model
-        ("unmet", {"at": "zebra"}),
+        ("unmet", {"day": "zebra"}),
         ("cards", {"of": "8"}),
         ("cards", {"of": ",".join(map(str, range(65)))}),
-        ("sheet", {"of": "0", "side": "9999"}),
-        ("table.csv", {"group": "7"}),
-        ("table.csv", {"region": "1,2;zebra"}),
-        ("table.csv", {"where": "taste%3Dgood"}),
-        ("table.csv", {"day": "zebra"}),
+        ("about", {"group": "7"}),
+        ("about", {"region": "1,2;zebra"}),
+        ("about", {"where": "taste%3Dgood"}),
+        ("about", {"day": "zebra"}),
         ("photo/99", {}),
         ("day/99", {}),
         ("day/0", {"space": "model"}),

@@ -11,6 +11,7 @@ from looking import click, components, labelled, links, texts
 
 from browser.painted import embed_run, paint_market
 from listing_vibes import Run
+from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.insight.explain.explain import explain_similarity
 from listing_vibes.insight.explain.listing_photos import compare_photos
 from listing_vibes.insight.selection.filters import Filters
@@ -183,6 +184,21 @@ def test_photos_are_classified_once_and_then_searched(show, trained, bare, tmp_p
     assert page.query_params["by"] == "look" and len(components(page)[0]["cards"]) == 11
     without = show("similar", bare, by="look", q="home")
     assert not without.segmented_control and "matches “home”" not in texts(without)
+
+
+@pytest.mark.slow
+def test_an_uploaded_photo_finds_its_listing_first_and_the_filters_hold(show):
+    market = Run.open(bundled_run()).market
+    listing = market.listings["listing_id"].iloc[7]
+    photo = (market.path / market.cover[listing]).read_bytes()
+    page = show("similar", bundled_run(), by="photo")
+    page.file_uploader(key="photo-query").set_value(("mine.webp", photo, "image/webp")).run(timeout=300)
+    (covers,) = components(page)
+    assert links(covers)[0] == listing and len(links(covers)) == 24
+    assert "look most like mine.webp" in texts(page)
+    page.query_params["price"] = "-1"
+    page.run()
+    assert "No photo passes the filters" in texts(page) and not components(page)
 
 
 @pytest.mark.slow

@@ -164,13 +164,13 @@ def test_a_style_direction_in_a_link(show, trained):
     dial = "lighter 3 attributes +l01 -l02"
     page = show("simulate", trained, h="l05,l06", k="6", dial=dial)
     expected = Run.open(trained).recommend(["l05", "l06"], 6, rules={"dial": dial})
-    shown = links(labelled(page, "Recommended", "history_cards"))
+    shown = links(labelled(page, "Recommended"))
     assert shown == expected["listing_id"].tolist()
     page = show("users", trained, **ASKED, dial="lighter 1 model +nobody")
     assert "names 'nobody'" in texts(page) and not page.exception
     # Without a list no card is an example, until there is one again.
     page = show("simulate", trained, h="l04", **{"new-dial": "1"})
-    assert labelled(page, "Recommended", "history_cards")["examples"]
+    assert labelled(page, "Recommended")["examples"]
     click(page, "Start empty")
     assert "make-dial" not in [button.key for button in page.button]
     # The form is there where the list is empty.

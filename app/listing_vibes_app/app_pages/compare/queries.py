@@ -97,7 +97,7 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def default_comparison(keys: list[str], first: str) -> str:
-    """Return the default to compare with: the best baseline of the same run that is quick to fit, else any other ranking."""
+    """Return the default to compare with: the best method without a model of the same run, else any other ranking."""
     run, _ = split_key(first)
     key = f"{run}/{usual_baseline(open_run(run).run)}"
     return key if key in keys and key != first else next(other for other in keys if other != first)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from listing_vibes.insight.map.vibe_map import LEAST
 from listing_vibes_app.app_pages.map import drawing_job
-from listing_vibes_app.app_pages.map.vibe_map import vibe_map
+from listing_vibes_app.app_pages.map.vibe_map import export_map, vibe_map
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.controls import select, switch
 from listing_vibes_app.kit.empty import empty
@@ -52,12 +52,15 @@ def show_map(opened: OpenRun, names: list[str]) -> None:
         help = " · ".join([spaces_help(spaces), *missing_spaces(opened)])
         space = switch("Map of", "space", spaces, usual, cleared, help=help, label_visibility="collapsed")
         by_name = {name: f"Color by {label.lower()}" for name, label in palettes.choices(opened.view).items()}
-        by = select("Color by", "by", by_name, palettes.CLUSTERS, width=260, label_visibility="collapsed")
+        by = select("Color by", "by", by_name, palettes.CLUSTERS, width=190, label_visibility="collapsed")
+        export = st.container(width="content")
         if load_maps(opened) is None:
             draw_map(opened)
     with st.spinner("Arranging the listings …"):
         drawn = drawn_map(opened, space)
     if drawn is not None:
+        with export:
+            export_map(opened, drawn)
         vibe_map(opened, drawn, by)
 
 

@@ -1,6 +1,5 @@
 """The routes of the map: positions, colors, groups, facets and selections, so that the page changes without a rerun."""
 
-import io
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,20 +14,20 @@ from starlette.routing import Route
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.map.parts import (
     about_part,
-    chosen_by,
     facets_part,
     groups_part,
     names_part,
     places_part,
 )
 from listing_vibes.insight.map.space_map import SpaceMap
-from listing_vibes.market.io import spreadsheet_csv
-from listing_vibes.market.thumbnails import photo_sheet, thumbnail
+from listing_vibes.insight.selection.histories import token
+from listing_vibes.market.thumbnails import thumbnail
+from listing_vibes.run.histories import Event
 from listing_vibes.serving.service.access import JSON, is_json
-from listing_vibes_app.app_pages.map.unmet import codes, read_moment, unmet, unmet_layer
+from listing_vibes_app.app_pages.map.unmet import end_of_day, unmet_layer
 from listing_vibes_app.kit import palettes
 from listing_vibes_app.kit.days import market_days
-from listing_vibes_app.kit.gallery import listing_card
+from listing_vibes_app.kit.gallery import listing_card, page_url
 from listing_vibes_app.kit.map_points import colors, drawn_map
 from listing_vibes_app.server.boundary import catch_errors, describe_error, read_body, text_response
 from listing_vibes_app.server.pages import NUMBER
@@ -38,7 +37,6 @@ from listing_vibes_app.server.runs import OpenRun, open_run, run_paths
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 MOST = 64  # listings in one request
-SIDES = (32, 256)  # smallest and largest side of a photo on a sheet, in pixels
 LARGEST = 10_000  # bytes of a name with its group
 Serve = Callable[[Request, OpenRun, SpaceMap], Response]
 
@@ -100,23 +98,15 @@ def _colors(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
     return _bytes(colors(opened, drawn, by).codes.tobytes())
 
 
-def _sheet(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
-    side = request.query_params.get("side", "")
-    if not side.isdecimal() or len(side) > 4 or not SIDES[0] <= int(side) <= SIDES[1]:
-        return text_response("A photo has no such size.")
-    rows = drawn.rows[_numbers(request, drawn)].tolist()
-    covers = [next(iter(opened.view.photos(row)), None) for row in rows]
-    return _bytes(photo_sheet(opened.view.market.path, covers, int(side)), "image/webp")
-
-
 def _cards(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
     names = drawn.names
     cards = []
     for number in _numbers(request, drawn):
         group = int(drawn.cluster[number])
         step = names[group] if group >= 0 else ""
-        cards.append(listing_card(opened, int(drawn.rows[number]), {"space": _space(drawn)}, step=step))
-    return _json([asdict(card) for card in cards])
+        card = listing_card(opened, int(drawn.rows[number]), {"space": _space(drawn)}, step=step)
+        cards.append(asdict(card) | {"simulate": page_url(opened, "simulate", h=token(Event(card.id)))})
+    return _json(cards)
 
 
 def _space(drawn: SpaceMap) -> str:
@@ -124,37 +114,7 @@ def _space(drawn: SpaceMap) -> str:
 
 
 def _unmet(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
-    return _json(unmet_layer(opened, drawn, read_moment(request.query_params.get("at"))))
-
-
-def _unmet_codes(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
-    layer = unmet_layer(opened, drawn, read_moment(request.query_params.get("at")))
-    return _bytes(codes(drawn, layer).tobytes())
-
-
-def _unmet_csv(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
-    at = read_moment(request.query_params.get("at"))
-    table = unmet(opened, drawn.space, at, by_month=True).frame()
-    return _file(spreadsheet_csv(table), f"{opened.name}-{drawn.space}-unmet-demand.csv")
-
-
-def _csv(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
-    table = drawn.frame(chosen_by(drawn, request.query_params))
-    return _file(spreadsheet_csv(table), f"{opened.name}-{drawn.space}.csv")
-
-
-def _parquet(request: Request, opened: OpenRun, drawn: SpaceMap) -> Response:
-    stream = io.BytesIO()
-    drawn.frame(chosen_by(drawn, request.query_params)).to_parquet(stream, index=False)
-    return _file(stream.getvalue(), f"{opened.name}-{drawn.space}.parquet")
-
-
-def _file(content: bytes | str, name: str) -> Response:
-    safe = "".join(
-        letter if letter.isascii() and (letter.isalnum() or letter in "-._") else "_" for letter in name
-    )
-    headers = {"Content-Disposition": f'attachment; filename="{safe}"', "Cache-Control": "no-store"}
-    return Response(content, media_type="application/octet-stream", headers=headers)
+    return _json(unmet_layer(opened, drawn, end_of_day(opened, request.query_params.get("day"))))
 
 
 PARTS: dict[str, Serve] = {
@@ -165,13 +125,8 @@ PARTS: dict[str, Serve] = {
     "facets": lambda _request, _opened, drawn: _json(facets_part(drawn)[0]),
     "codes": lambda _request, _opened, drawn: _bytes(facets_part(drawn)[1]),
     "about": lambda request, _opened, drawn: _json(about_part(drawn, request.query_params)),
-    "sheet": _sheet,
     "cards": _cards,
     "unmet": _unmet,
-    "unmet-codes": _unmet_codes,
-    "unmet.csv": _unmet_csv,
-    "table.csv": _csv,
-    "table.parquet": _parquet,
 }
 
 

@@ -9,6 +9,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.demand.demand import DAYS, Demand, Figures, Region, demand
 from listing_vibes.insight.demand.regions import LEVEL
 from listing_vibes.insight.map.space_map import LOCATION, SpaceMap
+from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
 from listing_vibes_app.view.formats import count
 
@@ -46,7 +47,7 @@ def unmet_layer(opened: OpenRun, drawn: SpaceMap, at: int | None) -> dict[str, A
             "reasons": reasons(place),
             "listings": numbers(place.listings),
             "wanted": numbers(place.wanted),
-            "nearest": numbers(place.nearest),
+            **dict(zip("xy", drawn.middle(np.array(numbers(place.listings))).tolist(), strict=True)),
         }
         for place in result.regions[:MOST]
     ]
@@ -85,22 +86,16 @@ def sentence(figures: Figures) -> str:
     )
 
 
-def codes(drawn: SpaceMap, layer: dict[str, Any]) -> np.ndarray:
-    """Return (n,) uint8: the region of each point of the map, from 1 on; 0 for none."""
-    result = np.zeros(len(drawn.rows), np.uint8)
-    for number, region in reversed(list(enumerate(layer["regions"], 1))):
-        result[region["listings"]] = number
-    return result
-
-
-def read_moment(text: str | None) -> int | None:
-    """Return the moment in a URL of the layer.
+def end_of_day(opened: OpenRun, day: str | None) -> int | None:
+    """Return the end of a day, as of which the layer is; None for the last day or none.
 
     Raises:
-        VibesError: it is not a moment.
+        VibesError: the market has no such day.
     """
-    if text is None:
+    days = market_days(opened)
+    number = days.number(day) if days is not None and day else None
+    if day and number is None:
+        raise VibesError(f"There is no day '{day[:20]}' in this market.")
+    if days is None or number is None or number == len(days) - 1:
         return None
-    if not text.isdecimal() or len(text) > 19:
-        raise VibesError("There is no such moment.")
-    return int(text)
+    return (days.first + number + 1) * 86_400_000_000_000

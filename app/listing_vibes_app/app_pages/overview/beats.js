@@ -1,80 +1,33 @@
-// The title and the main attributes of a listing without a photo.
-function words(card) {
-  const box = element("span", "words")
-  box.append(element("strong", "", card.title), ...card.facts.map(([label, value]) => element("span", "", `${label}: ${value}`)))
-  return box
-}
-
-// A photo that links to its listing.
-function tile(card) {
-  const anchor = link(card, "tile")
-  anchor.title = card.title
-  if (card.photo) anchor.append(photo(card))
-  else anchor.append(words(card))
-  if (card.rank) anchor.append(element("span", "rank", card.rank))
-  if (card.hit) {
-    const mark = element("span", "hit", "✓")
-    mark.setAttribute("role", "img")
-    mark.setAttribute("aria-label", "opened next")
-    anchor.classList.add("opened")
-    anchor.append(mark)
-  }
-  return anchor
-}
-
-function strip({ label, cards }) {
-  const box = element("section", "strip")
-  if (label) box.append(element("h3", "", label))
-  const list = element("ul", "tiles")
-  for (const card of cards) {
-    const item = element("li")
-    item.append(tile(card))
-    list.append(item)
-  }
-  box.append(list)
-  return box
+function strip(data, root) {
+  const list = h("ul")
+  showCards(list, data, root)
+  return h("section", { class: "part" }, data.label && h("h3", {}, data.label), list)
 }
 
 // A row for each method: its name, its bar with the interval as a line, and its share.
 function bars(rows) {
   const most = Math.max(...rows.map((row) => row.high ?? row.value))
-  const list = element("ul", "bars")
   const percent = (share) => `${(100 * share) / most}%`
-  for (const row of rows) {
-    const item = element("li", row.model ? "model" : "")
-    const track = element("span", "track")
-    const bar = element("span", "bar")
-    bar.style.width = percent(row.value)
-    track.append(bar)
-    if (row.low !== null && row.high !== null) {
-      const line = element("span", "interval")
-      line.style.left = percent(row.low)
-      line.style.width = percent(row.high - row.low)
-      line.title = row.interval
-      track.append(line)
-    }
-    item.append(element("span", "method", row.label), track, element("strong", "", row.text))
-    list.append(item)
-  }
-  return list
+  const interval = ({ low, high, interval }) => low !== null && high !== null &&
+    h("span", { class: "interval", title: interval, style: `left: ${percent(low)}; width: ${percent(high - low)}` })
+  return h("ul", { class: "bars" }, ...rows.map((row) =>
+    h("li", { class: row.model ? "model" : "" },
+      h("span", { class: "method" }, row.label),
+      h("span", { class: "track" }, h("span", { class: "bar", style: `width: ${percent(row.value)}` }), interval(row)),
+      h("strong", {}, row.text),
+    ),
+  ))
 }
 
 export default function ({ data, parentElement }) {
   const beat = parentElement.querySelector(".beat")
-  beat.className = `beat ${data.key} ${data.ratio < 1 ? "portrait" : ""}`
-  beat.style.setProperty("--box", data.box)
-  beat.style.setProperty("--ratio", data.ratio)
-  const head = element("header")
-  const title = element("h2")
-  const only = link({ href: data.only }, "only")
-  only.append(data.title)
-  title.append(only)
-  head.append(title, element("p", "", data.sentence))
-  const more = link({ href: data.href }, "more")
-  more.append(data.more)
-  head.append(more)
-  const evidence = element("div", "evidence")
-  evidence.append(...data.strips.map(strip))
-  if (data.bars.length) evidence.append(bars(data.bars))
-  beat.replaceChildren(head, evidence)
+  beat.className = `beat ${data.key} ${data.portrait ? "portrait" : ""}`
+  beat.replaceChildren(
+    h("header", {},
+      h("h2", {}, link(data.only, { class: "only" }, data.title)),
+      h("p", {}, data.sentence),
+      link(data.href, { class: "button more" }, data.more),
+    ),
+    h("div", { class: "evidence" }, ...data.strips.map((given) => strip(given, parentElement)), data.bars.length && bars(data.bars)),
+  )
 }

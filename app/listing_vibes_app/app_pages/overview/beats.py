@@ -1,12 +1,14 @@
 """The beats of the first page: photos with a sentence, and three bars."""
 
+from dataclasses import asdict
 from typing import Any
 
 from listing_vibes.insight.beats import Beat, Strip
 from listing_vibes.scoring.ranking_names import uses_model
+from listing_vibes.widgets.scripts import GALLERY
 from listing_vibes.words import percent
 from listing_vibes_app.kit.component import component
-from listing_vibes_app.kit.gallery import page_url
+from listing_vibes_app.kit.gallery import frame_data, listing_card, page_url
 from listing_vibes_app.server.photos import LARGE, SMALL, base_path, cover_url
 from listing_vibes_app.server.runs import OpenRun, run_params
 from listing_vibes_app.view.photo_box import BOXES
@@ -19,7 +21,7 @@ MORE = {
     "newcomer": "See where it lands",
     "recall": "Compare",
 }
-_component = component(__file__, '<section class="beat"></section>')
+_component = component(__file__, '<section class="beat"></section>', *GALLERY[:-1])
 
 
 def show_beat(opened: OpenRun, beat: Beat) -> None:
@@ -33,8 +35,7 @@ def show_beat(opened: OpenRun, beat: Beat) -> None:
         "href": base_path() + href,
         "only": page_url(opened, "", beat=beat.key),
         "more": MORE[beat.key],
-        "box": opened.box,
-        "ratio": BOXES[opened.box],
+        "portrait": BOXES[opened.box] < 1,
         "strips": [_strip(opened, beat, strip) for strip in beat.strips],
         "bars": [
             {
@@ -50,20 +51,16 @@ def show_beat(opened: OpenRun, beat: Beat) -> None:
 
 
 def _strip(opened: OpenRun, beat: Beat, strip: Strip) -> dict[str, Any]:
-    view = opened.view
-    size = LARGE if len(strip.listings) == 1 else SMALL
+    """Return the gallery of a strip, with the ranks of a visitor's list."""
+    view, size = opened.view, LARGE if len(strip.listings) == 1 else SMALL
+    is_ranked = beat.key == "visitor" and strip is beat.strips[-1]
     cards = []
     for rank, listing in enumerate(strip.listings, 1):
-        row = view.market.listing_row[listing]
-        cards.append(
-            {
-                "title": view.title(row),
-                "alt": view.title(row),
-                "href": page_url(opened, "similar", listing=listing),
-                "photo": cover_url(opened.name, view, row, size),
-                "facts": [] if view.has_photos else view.facts(row, view.headline),
-                "rank": rank if beat.key == "visitor" and strip is beat.strips[-1] else None,
-                "hit": listing in strip.hits,
-            }
-        )
-    return {"label": strip.label, "cards": cards}
+        row, is_hit = view.market.listing_row[listing], listing in strip.hits
+        photo = cover_url(opened.name, view, row, size)
+        marks: dict[str, Any] = {"step": str(rank) if is_ranked else "", "badge": "opened" if is_hit else ""}
+        words: dict[str, Any] = {"title": "", "facts": []} if photo else {}
+        card = listing_card(opened, row, photo=photo, count=0, tone="hit" if is_hit else "", **marks, **words)
+        cards.append(asdict(card))
+    frame = frame_data(opened, strip.label, "tiles", 0, 0)
+    return {**frame, "cards": cards, "scoreHelp": "", "examples": None}

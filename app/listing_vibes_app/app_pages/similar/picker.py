@@ -24,7 +24,7 @@ from listing_vibes_app.kit.controls import (
     switch,
 )
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import Card, album, gallery, listing_card, matches_line, page_url
+from listing_vibes_app.kit.gallery import album, gallery, listing_card, matches_line, page_url
 from listing_vibes_app.kit.list_options import read_selections
 from listing_vibes_app.server.params import hold, read_choice, read_number, set_params
 from listing_vibes_app.server.photo_search import photo_search, prepare_search
@@ -122,15 +122,9 @@ def show_look_matches(opened: OpenRun, text: str, passing: np.ndarray) -> None:
         return
     with st.spinner("Searching …"):
         result = photos.find(text)
-    rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
-    if not rows:
-        _none_passes()
-        return
     line = f"Photos that come nearest to “{plain(text)}”. {LIMITS}"
-    shown = [rows[place] for place in page_of(np.arange(len(rows)), PAGE, line)]
-    cards = [_photo_card(opened, row, result.iloc[place]) for place, row in shown]
     help = "Cosine similarity of the description and what the photo was taken for"
-    gallery(opened, cards, key="covers", label="Listings by their nearest photo", score_help=help)
+    _show_photo_matches(opened, result, passing, line, score_help=help)
     as_code(opened, read_selections(opened, "similar"))
 
 
@@ -148,20 +142,8 @@ def show_photo_matches(opened: OpenRun, _query: str, passing: np.ndarray) -> Non
         return
     with st.spinner("Comparing the photo …"):
         result = _like_photo(opened, file.getvalue())
-    rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
-    if not rows:
-        _none_passes()
-        return
-    line = f"Listings whose photos look most like {plain(file.name)}"
-    shown = [rows[place] for place in page_of(np.arange(len(rows)), PAGE, line)]
-    scores, cards = dict(zip(result["listing_id"], result["score"], strict=True)), []
-    for _, row in shown:
-        listing = opened.view.ids[row]
-        why = page_url(opened, "similar", **{**st.query_params.to_dict(), "by": "photo", "why": listing})
-        score = f"Similarity {scores[listing]:.2f}"
-        cards.append(listing_card(opened, row, photos=album(opened, row), score=score, why=why))
-    gallery(opened, cards, key="covers", label="Listings that look most like the photo")
-    why_photo_dialog(opened, file.getvalue(), scores)
+    _show_photo_matches(opened, result, passing, f"Listings whose photos look most like {plain(file.name)}")
+    why_photo_dialog(opened, file.getvalue(), dict(zip(result["listing_id"], result["score"], strict=True)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16, hash_funcs=BY_RUN)
@@ -169,22 +151,33 @@ def _like_photo(opened: OpenRun, content: bytes) -> pd.DataFrame:
     return search_photos(opened.run, photo=content, k=len(opened.run.listing_ids))
 
 
-def _none_passes() -> None:
-    why = "Remove a filter, or describe something else."
-    empty("No photo passes the filters", why, "No filters", clear_filters)
-
-
-def _photo_card(opened: OpenRun, row: int, result: pd.Series) -> Card:
-    photo = int(result["photo"])
-    return listing_card(
-        opened,
-        row,
-        photo=photo_url(opened.name, opened.view, row, photo),
-        alt=f"Photo {photo + 1} of {opened.view.title(row)}",
-        photos=album(opened, row),
-        start=photo,
-        score=f"Taken for: {result['seen']} · {result['score']:.2f}",
-    )
+def _show_photo_matches(
+    opened: OpenRun, result: pd.DataFrame, passing: np.ndarray, line: str, **more: str
+) -> None:
+    """Show the rows of a search of photos that are `passing` (L,) bool the filters, a page at a time."""
+    rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
+    if not rows:
+        why = "Remove a filter, or describe something else."
+        empty("No photo passes the filters", why, "No filters", clear_filters)
+        return
+    params, cards = {**st.query_params.to_dict(), "by": "photo"}, []
+    params.pop("why", None)
+    for at in page_of(np.arange(len(rows)), PAGE, line):
+        place, row = rows[at]
+        match = result.iloc[place]
+        photo, seen = int(match.get("photo", 0)), match.get("seen")
+        card = listing_card(
+            opened,
+            row,
+            photo=photo_url(opened.name, opened.view, row, photo),
+            alt=f"Photo {photo + 1} of {opened.view.title(row)}",
+            photos=album(opened, row),
+            start=photo,
+            score=f"Taken for: {seen} · {match['score']:.2f}" if seen else f"Similarity {match['score']:.2f}",
+            why="" if seen else page_url(opened, "similar", **params, why=opened.view.ids[row]),
+        )
+        cards.append(card)
+    gallery(opened, cards, key="covers", label="Listings by their nearest photo", **more)
 
 
 def _classify_photos(opened: OpenRun) -> None:

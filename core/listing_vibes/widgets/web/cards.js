@@ -1,101 +1,125 @@
 // Listing cards: a grid, or a strip to scroll. `data.extend` adds elements to a card.
+
+// The buttons on a card that make its listing an example of a style direction.
+const SIDES = [
+  { side: "more", word: "More", sign: "+", label: "More like" },
+  { side: "less", word: "Less", sign: "−", label: "Less like" },
+]
+
 function words(card, data) {
-  const all = element("div", "words")
-  if (card.step) all.append(element("p", "step", card.step))
-  if (card.title) all.append(element("p", "title", card.title))
-  if (card.badge) {
-    const badge = element("p", "badge")
-    const sign = element("span", "", "✓")
-    sign.setAttribute("aria-hidden", "true")
-    badge.append(sign, ` ${card.badge}`)
-    all.append(badge)
-  }
-  if (card.facts.length) all.append(facts(card))
-  if (card.same) all.append(kinship("✓", "Same: ", card.same))
-  if (card.differs) all.append(kinship("≠", "Differs: ", card.differs))
-  if (card.reasons.length) all.append(reasons(card))
-  if (card.score) {
-    const score = element("p", "score", card.score)
-    if (data.scoreHelp) score.title = data.scoreHelp
-    all.append(score)
-  }
-  return all
+  return h("div", { class: "words" },
+    card.step && h("p", { class: "step" }, card.step),
+    card.title && h("p", { class: "title" }, card.title),
+    card.marks?.length && h("p", { class: "marks" }, ...card.marks.map(mark)),
+    card.badge && h("p", { class: "badge" }, symbol("✓"), ` ${card.badge}`),
+    card.facts.length && facts(card),
+    card.same && kinship("✓", "Same: ", card.same),
+    card.differs && kinship("≠", "Differs: ", card.differs),
+    card.reasons.length && h("ul", { class: "reasons", "aria-label": "Reasons" }, ...card.reasons.map(reason)),
+    card.score && h("p", { class: "score", title: data.scoreHelp }, card.score),
+  )
 }
 
-// What a neighbor has in common with the query listing, and what differs.
-function kinship(sign, label, text) {
-  const line = element("p", "kinship")
-  const mark = element("span", "sign", sign)
-  mark.setAttribute("aria-hidden", "true")
-  line.append(mark, element("span", "label", label), text)
-  line.title = text
-  return line
+const mark = ({ kind, sign, text }) => h("span", { class: `mark ${kind}` }, symbol(sign), ` ${text}`)
+
+// What a neighbor has in common with the query listing, or what differs.
+const kinship = (sign, label, text) =>
+  h("p", { class: "kinship", title: text }, symbol(sign), h("span", { class: "label" }, label), text)
+
+// An event, with its listing's cover, or an attribute or a photo that explains a recommendation.
+const reason = ({ title, note, photo }) =>
+  h("li", { title: `${title}, ${note}` },
+    photo && h("img", { src: photo, alt: "", loading: "lazy" }),
+    h("span", { class: "reason-text" }, h("span", { class: "name" }, title), h("span", { class: "note" }, note)),
+  )
+
+// All photos of a listing in the large size, one beside the other; arrow keys, swipes and buttons move.
+function openPhotos(root, card) {
+  const strip = h("ul", { class: "slides", tabIndex: 0 }, ...card.photos.map((src, at) =>
+    h("li", {}, h("img", { src, alt: `Photo ${at + 1} of ${card.title}` }), h("p", {}, `${at + 1} of ${card.photos.length}`)),
+  ))
+  const step = (way) => strip.scrollBy({ left: way * strip.clientWidth })
+  const control = (sign, label, click) => button(sign, click, { "aria-label": label, class: "key" })
+  const steps = card.photos.length > 1 && [
+    control("‹", "Photo before", () => step(-1)), control("›", "Next photo", () => step(1)),
+  ]
+  const close = control("✕", "Close", () => box.close())
+  const box = openDialog(root, "Photos", strip, h("div", { class: "keys" }, ...(steps || []), close))
+  strip.scrollLeft = card.start * strip.clientWidth
+  strip.focus()
 }
 
-// The explanation of a recommendation: events, each with its listing's cover, and an attribute or a photo.
-function reasons(card) {
-  const list = element("ul", "reasons")
-  list.setAttribute("aria-label", "Reasons")
-  for (const one of card.reasons) {
-    const row = element("li")
-    if (one.photo) {
-      const image = element("img")
-      image.src = one.photo
-      image.alt = ""
-      image.loading = "lazy"
-      row.append(image)
-    }
-    const text = element("span", "reason-text")
-    text.append(element("span", "name", one.title), element("span", "note", one.note))
-    row.append(text)
-    row.title = `${one.title}, ${one.note}`
-    list.append(row)
+// Adds an event to the history in the URL, up to its limit.
+const addEvent = ({ name, most }, token) => keepLists({ [name]: [...listed(name), token].slice(-most) })
+
+// The buttons of a card. Those of a choice call `list.choose`, and `markChosen` shows the result.
+function actions(card, { history, sides = [] }, list) {
+  const action = (word, label, key, click, attributes = {}) => (
+    button(word, click, { class: "action", "aria-label": label, "data-key": `${card.id}:${key}`, ...attributes })
+  )
+  const choice = ({ side, word, sign, label }) => action(
+    word, `${label} ${card.title}`, side, () => list.choose(card.id, side), { class: "action choice", "data-sign": sign },
+  )
+  return [
+    card.add && action("+ Add", `Add ${card.title} to ${history.target}`, "add", () => addEvent(history, card.add), { class: "action add" }),
+    card.unwanted && action("Not this", `Not this: ${card.title} and its like`, "unwanted", () => addEvent(history, card.unwanted)),
+    ...(card.id ? sides.map(choice) : []),
+    card.why && action("Why?", `Why is ${card.title} here?`, "why", () => go(card.why)),
+  ].filter(Boolean)
+}
+
+function markChosen(list, chosen) {
+  const keys = new Set([...chosen].map(([id, side]) => `${id}:${side}`))
+  for (const node of list.querySelectorAll(".choice")) node.ariaPressed = String(keys.has(node.dataset.key))
+}
+
+// Marks the examples of a style direction, which are in the URL, and changes them by clicks.
+function markExamples(list) {
+  const sides = Object.fromEntries(SIDES.map(({ side }) => [side, listed(side)]))
+  list.choose = (id, side) => {
+    const isNew = !sides[side].some((part) => decoded(part) === id)
+    for (const name in sides) sides[name] = sides[name].filter((part) => decoded(part) !== id)
+    if (isNew) sides[side].push(encodeURIComponent(id))
+    keepLists(sides)
+    markExamples(list)
   }
-  return list
+  markChosen(list, Object.entries(sides).flatMap(([side, parts]) => parts.map((part) => [decoded(part), side])))
 }
 
 function build(card, data, root, list) {
-  const item = element("li", `card ${card.tone}`)
-  if (data.dividers) item.append(element("p", "divider", card.divider))
-  const body = card.href && !data.extend ? link(card, "body") : element("div", "body")
-  const album = card.photos.map((address, number) => ({ photo: address, alt: `Photo ${number + 1} of ${card.title}` }))
-  if (data.photos) body.append(photo(album.length ? { ...card, count: 0 } : card))
+  const body = card.href && !data.extend ? link(card.href, { class: "body" }) : h("div", { class: "body" })
+  if (data.photos) body.append(photo(card.photos.length ? { ...card, count: 0 } : card))
   const text = words(card, data)
   if (text.childElementCount) body.append(text)
-  item.append(body)
-  if (album.length) {
-    const [label, all] = album.length === 1 ? ["1 photo", "the photo"] : [`${album.length} photos`, `all ${album.length} photos`]
-    item.append(button(label, () => openLightbox(root, album, card.start), `See ${all} of ${card.title}`, "album"))
-  }
-  if (data.choices && card.id) item.append(chooser(list, card, data.choices))
-  if (card.why) {
-    item.append(button("Why?", () => go(card.why), `Why is ${card.title} here?`, "why"))
-  }
+  const [number, buttons] = [card.photos.length, actions(card, data, list)]
+  const item = h("li", { class: `card ${card.tone}` },
+    data.dividers && h("p", { class: "divider" }, card.divider),
+    body,
+    number && button(number > 1 ? `${number} photos` : "1 photo", () => openPhotos(root, card), {
+      class: "album", "aria-label": `See ${number > 1 ? `all ${number} photos` : "the photo"} of ${card.title}`,
+    }),
+    buttons.length && h("div", { class: "actions" }, ...buttons),
+  )
   data.extend?.(item, card)
   return item
 }
 
 // The data of a card as text, to detect changes.
 const keyOf = (list, card) => list.frame + JSON.stringify(card)
-const photoOf = (card) => (card.photo ? [card.photo, card.count, card.photos.length].join(" ") : "")
+const photoOf = (card) => card.photo && [card.photo, card.count, card.photos.length].join(" ")
 
 // Draws the changes: an unchanged card keeps its node, and a card with the same photo keeps the photo's element.
-function draw(list, data, root) {
-  const { cards, ...around } = data
-  list.frame = JSON.stringify(around)
-  const old = new Map([...list.children].map((node) => [node.key, node]))
-  const keys = cards.map((card) => keyOf(list, card))
-  const same = keys.map((key) => {
-    const node = old.get(key)
-    old.delete(key)
-    return node
-  })
-  const photos = new Map([...old.values()].map((node) => [node.photo, node]))
+function draw(list, cards, data, root) {
+  const old = [...list.children]
+  const take = (matches) => {
+    const at = old.findIndex(matches)
+    return at < 0 ? null : old.splice(at, 1)[0]
+  }
+  const same = cards.map((card) => take((node) => node.key === keyOf(list, card)))
   const nodes = cards.map((card, place) => {
     if (same[place]) return same[place]
-    const node = Object.assign(build(card, data, root, list), { key: keys[place], photo: photoOf(card) })
-    const spare = data.photos && node.photo && photos.get(node.photo)
-    photos.delete(node.photo)
+    const node = Object.assign(build(card, data, root, list), { key: keyOf(list, card), photo: photoOf(card) })
+    const spare = data.photos && node.photo && take((other) => other.photo === node.photo)
     if (spare) node.querySelector(".photo").replaceWith(spare.querySelector(".photo"))
     return node
   })
@@ -105,34 +129,22 @@ function draw(list, data, root) {
   })
 }
 
-// Keeps the focus on the same control, or on the one that replaced it.
-function keepFocus(list, redraw) {
-  const focused = () => list.getRootNode().activeElement
-  const keyed = () => [...list.querySelectorAll("[data-key]")]
-  const place = keyed().indexOf(focused())
-  const key = focused()?.dataset.key
-  redraw()
-  if (place < 0 || list.contains(focused())) return
-  const all = keyed()
-  const next = [...all.filter((node) => node.dataset.key === key), ...all.slice(0, place + 1).reverse()].find((node) => !node.disabled)
-  next?.focus({ preventScroll: true })
-}
-
-function showCards(list, { examples, ...given }, root, extend) {
-  const data = { ...given, choices: examples ? SIDES : given.choices, extend }
-  const shown = JSON.stringify(data)
+function showCards(list, { examples, cards, ...frame }, root, extend) {
+  const data = { ...frame, sides: examples ? SIDES : frame.sides, extend }
+  const shown = JSON.stringify([data, cards])
   if (list.shown !== shown) {
     list.shown = shown
+    list.frame = JSON.stringify(data)
     list.className = `gallery ${data.layout}`
-    list.style.setProperty("--box", data.box)
-    list.style.setProperty("--ratio", data.ratio)
-    list.style.setProperty("--least", `${data.least}px`)
-    list.style.setProperty("--height", data.height ? `${data.height}px` : "auto")
-    list.setAttribute("aria-label", data.label)
-    if (data.layout !== "grid") list.tabIndex = 0
-    keepFocus(list, () => draw(list, data, root))
+    list.ariaLabel = data.label
+    const height = data.height ? `${data.height}px` : "auto"
+    list.style = `--box: ${data.box}; --ratio: ${data.ratio}; --least: ${data.least}px; --height: ${height}`
+    if (data.layout === "strip") list.tabIndex = 0
+    keepFocus(list, () => draw(list, cards, data, root))
     const start = list.querySelector(".start")
     if (start) list.scrollLeft = start.offsetLeft - list.offsetLeft - (list.clientWidth - start.clientWidth) / 2
   }
   if (examples) markExamples(list)
+  const spoken = root.querySelector(".spoken")
+  if (spoken && spoken.textContent !== frame.spoken) spoken.textContent = frame.spoken ?? ""
 }

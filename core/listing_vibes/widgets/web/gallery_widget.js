@@ -1,11 +1,11 @@
 // The gallery of a notebook: the chosen listings are written to the model.
-const CHOICES = [{ side: "chosen", off: "Choose", on: "✓ Chosen", label: "Choose" }]
+const CHOICES = [{ side: "chosen", word: "Choose", sign: "", label: "Choose" }]
 
 export default {
   render({ model, el }) {
-    const { body, end } = ground(el)
+    const { body, follow } = openWidget(el, model)
     const list = body.querySelector(".gallery")
-    const mark = () => markChosen(list, new Map(model.get("selected").map((id) => [id, "chosen"])))
+    const mark = () => markChosen(list, model.get("selected").map((id) => [id, "chosen"]))
     list.choose = (id) => {
       const chosen = new Set(model.get("selected"))
       if (!chosen.delete(id)) chosen.add(id)
@@ -15,16 +15,10 @@ export default {
       mark()
     }
     const show = () => {
-      drawn({ data: { ...model.get("_data"), choices: CHOICES }, parentElement: body })
+      drawn({ data: { ...model.get("_data"), sides: CHOICES }, parentElement: body })
       mark()
     }
     show()
-    model.on("change:_data", show)
-    model.on("change:selected", mark)
-    return () => {
-      end()
-      model.off("change:_data", show)
-      model.off("change:selected", mark)
-    }
+    return follow({ "change:_data": show, "change:selected": mark })
   },
 }

@@ -1,21 +1,21 @@
 // Geometry and painting of the map, on the grid of core/listing_vibes/insight/map/region.py.
 const SIZE = 50000
+const FLAG = 128 // bit of a listing's byte on a day: it was active; the other bits count interactions
+const HALO = 11 // pixels around a listing of a region of unmet demand
 
 // The points inside a closed outline, by the even-odd rule with integers, as on the server.
 function insideOutline(places, outline) {
-  const n = places.length / 2
-  const within = new Uint8Array(n)
-  for (let edge = 0; edge < outline.length; edge++) {
-    const [x1, y1] = outline[edge]
+  const within = new Uint8Array(places.length / 2)
+  outline.forEach(([x1, y1], edge) => {
     const [x2, y2] = outline[(edge + 1) % outline.length]
-    if (y1 === y2) continue
-    for (let i = 0; i < n; i++) {
+    if (y1 === y2) return
+    for (let i = 0; i < within.length; i++) {
       const y = places[2 * i + 1]
       if (y1 > y === y2 > y) continue
       const left = (places[2 * i] - x1) * (y2 - y1) - (x2 - x1) * (y - y1)
       if (y2 > y1 ? left < 0 : left > 0) within[i] ^= 1
     }
-  }
+  })
   return within
 }
 
@@ -26,111 +26,119 @@ function spanOf(places) {
   return far.map((half) => 2 * half)
 }
 
-function nearest(places, x, y, reach) {
-  let best = -1
-  let least = reach * reach
-  for (let i = 0; 2 * i < places.length; i++) {
+// The listing nearest to a position, within reach; -1 for none.
+function nearest({ n, places }, x, y, reach) {
+  let [best, least] = [-1, reach * reach]
+  for (let i = 0; i < n; i++) {
     const away = (places[2 * i] - x) ** 2 + (places[2 * i + 1] - y) ** 2
-    if (away <= least) [least, best] = [away, i]
+    if (away < least) [least, best] = [away, i]
   }
   return best
 }
 
-const parts = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16))
-const mixed = (one, two, share) => parts(one).map((part, i) => Math.round(part * share + parts(two)[i] * (1 - share)))
-const packed = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0
-
-function radiusFor(n, zoom) {
-  const plain = n <= 600 ? 4.5 : n <= 3000 ? 3.5 : n <= 20000 ? 2.2 : 1.3
-  return Math.min(8, plain * Math.min(2.5, Math.sqrt(zoom)))
-}
+const radiusFor = ({ n, zoom }) => Math.min(8, (16 / n ** 0.2) * Math.min(2.5, Math.sqrt(zoom)))
 
 // A disc as the half width in pixels of each of its rows, from the top.
-const disc = (radius) => {
-  const whole = Math.floor(radius)
-  return Int32Array.from({ length: 2 * whole + 1 }, (_, row) => Math.floor(Math.sqrt(radius * radius - (row - whole) ** 2)))
+function disc(radius) {
+  const half = Math.floor(radius)
+  return Int32Array.from({ length: 2 * half + 1 }, (_, row) => Math.sqrt((half + 0.5) ** 2 - (row - half) ** 2))
 }
 
-// All points as small discs, written into an image buffer that is reused between frames: a hundred thousand take a few
-// milliseconds. On a day, inactive listings are faint, and listings with more interactions are larger.
-function pointsOf(context, map, ratio, ground, ink) {
+// A color of the palette as a pixel.
+function pixelOf(color, opacity) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16))
+  return ((Math.round(255 * opacity) << 24) | (blue << 16) | (green << 8) | red) >>> 0
+}
+
+// All points as small discs, written as pixels: a hundred thousand take a few milliseconds. Regions of unmet demand are halos around
+// their listings; on a day, inactive listings are faint, and listings with more interactions are larger.
+function paintPoints({ context, ratio, theme }, map) {
   const { width, height } = context.canvas
-  if (map.image?.width !== width || map.image.height !== height) {
-    map.image = context.createImageData(width, height)
-    map.pixels = new Uint32Array(map.image.data.buffer)
-  }
-  const { pixels, places, codes, now, lit } = map
-  pixels.fill(0)
-  const radius = radiusFor(map.n, map.zoom) * ratio
-  const small = disc(radius)
+  const { places, codes, now, lit } = map
+  const hidden = new Set(map.tiles.filter((i) => map.photos.get(i))) // their photos are drawn
+  const image = context.createImageData(width, height)
+  const pixels = new Uint32Array(image.data.buffer)
+  const radius = radiusFor(map) * ratio
+  const discs = [1, 1.3, 1.5, 1.75, 2].map((times) => disc(times * radius))
   const unit = map.unit * ratio
   const [left, top] = [width / 2 - map.x * unit, height / 2 + map.y * unit]
-  const hidden = showsPhotos(map) ? map.photos.hidden : null
   const paint = (i, color, rows) => {
     const px = Math.round(places[2 * i] * unit + left)
     let y = Math.round(top - places[2 * i + 1] * unit) - (rows.length >> 1)
-    if (hidden?.[i] || px < -rows.length || px >= width + rows.length) return
+    if (px < -rows.length || px >= width + rows.length) return
     for (let row = 0; row < rows.length; row++, y++) {
       if (y < 0 || y >= height) continue
       const end = y * width + Math.min(width - 1, px + rows[row])
       for (let at = y * width + Math.max(0, px - rows[row]); at <= end; at++) pixels[at] = color
     }
   }
-  // From back to front: inactive listings, listings that are not chosen, and the rest.
-  const shades = [0.12, 0.22, 1].map((share) => map.palette.map((color) => packed(mixed(color, ground, share))))
-  const layer = (i) => (now && now[i] < FLAG ? 0 : lit && !lit[i] ? 1 : 2)
-  shades.forEach((shade, at) => {
-    for (let i = 0; i < map.n; i++) if (layer(i) === at) paint(i, shade[codes[i]], small)
-  })
-  if (now) {
-    const rim = packed(parts(ink))
-    const sizes = [1.3, 1.5, 1.75, 2].map((times) => [disc(times * radius), disc(Math.max(1, times * radius - 1.5 * ratio))])
+  for (const [i, region] of map.unmet?.codes.entries() ?? []) {
+    const opacity = map.state.place === null ? 0.34 : map.state.place === region ? 0.5 : 0.14
+    if (region) paint(i, pixelOf(map.data.unmet.colors[theme], opacity), disc((map.showsPhotos ? 3 : 1) * HALO * ratio))
+  }
+  const events = (i) => (now ? now[i] & (FLAG - 1) : 0)
+  // From back to front: inactive listings, those that are not selected, the rest, and those with interactions.
+  const layer = (i) => (now && now[i] < FLAG ? 0 : lit && !lit[i] ? 1 : events(i) ? 3 : 2)
+  for (const [at, opacity] of [0.12, 0.22, 1, 1].entries()) {
+    const colors = map.palette.map((color) => pixelOf(color, opacity))
     for (let i = 0; i < map.n; i++) {
-      const events = now[i] & (FLAG - 1)
-      if (!events || (lit && !lit[i])) continue
-      const [outer, inner] = sizes[Math.min(3, Math.floor(Math.log2(events)))]
-      paint(i, rim, outer)
-      paint(i, shades[2][codes[i]], inner)
+      if (layer(i) !== at || hidden.has(i)) continue
+      paint(i, colors[codes[i]], discs[at === 3 ? 1 + Math.min(3, Math.floor(Math.log2(events(i)))) : 0])
     }
   }
-  return map.image
+  context.putImageData(image, 0, 0)
 }
 
-// The points, painted over the previous layers.
-function paintPoints(context, map, ratio, ground, ink) {
-  const image = pointsOf(context, map, ratio, ground, ink)
-  if (map.over?.width !== image.width || map.over.height !== image.height) map.over = new OffscreenCanvas(image.width, image.height)
-  map.over.getContext("2d").putImageData(image, 0, 0)
-  context.drawImage(map.over, 0, 0)
+// The position in the frame of a grid position, in pixels of the page.
+const onScreen = (map, x, y) => (
+  [(x - map.x) * map.unit + map.canvas.clientWidth / 2, (map.y - y) * map.unit + map.canvas.clientHeight / 2]
+)
+
+// The line around listings, and a ring around the listing pointed at or picked; both are drawn above the canvas.
+function showMarks(map) {
+  const { outline, ring } = map.parts
+  const line = map.line.length ? map.line : map.state.region
+  outline.setAttribute("points", line.map(([x, y]) => onScreen(map, x, y).join()).join(" "))
+  const marked = map.hovered >= 0 ? map.hovered : map.picked
+  const [x, y] = marked < 0 ? [-99, -99] : onScreen(map, map.places[2 * marked], map.places[2 * marked + 1])
+  ring.setAttribute("transform", `translate(${x} ${y})`)
 }
 
-// The canvas position of a grid position.
-function onCanvas({ canvas }, map, ratio, x, y) {
-  const unit = map.unit * ratio
-  return [(x - map.x) * unit + canvas.width / 2, (map.y - y) * unit + canvas.height / 2]
+// The names at a zoom, the most important first: of several groups together (level 0), of groups, of parts of a group (2); with
+// the layer of unmet demand, of its regions.
+function labelsOf({ zoom, labels, unmet }) {
+  if (unmet?.regions.length) return unmet.regions.map(({ name, x, y }, at) => ({ text: `${at + 1}. ${name}`, x, y }))
+  const [first, ...more] = [0, 1, 2].map((level) => labels.filter((label) => label.level === level))
+  if (zoom >= 4) return [...more[1], ...more[0]]
+  return zoom < 1.6 && first.length > 1 ? first : zoom < 1.6 ? [...first, ...more[0]] : more[0]
 }
 
-const listingOn = (context, map, ratio, i) => onCanvas(context, map, ratio, map.places[2 * i], map.places[2 * i + 1])
-
-function paintOutline(context, map, ratio, line, ink) {
-  if (line.length < 2) return
-  context.beginPath()
-  for (const [x, y] of line) context.lineTo(...onCanvas(context, map, ratio, x, y))
-  context.closePath()
-  context.lineWidth = 2 * ratio
-  context.setLineDash([6 * ratio, 4 * ratio])
-  context.strokeStyle = ink
-  context.stroke()
-  context.setLineDash([])
-}
-
-function paintRing(context, map, ratio, i, ink, ground) {
-  const [x, y] = listingOn(context, map, ratio, i)
-  for (const [color, line] of [[ground, 5], [ink, 2.5]]) {
+// Names on the map, those that fit without overlap. A name shows more of its parts at a larger zoom, first those that no other shows.
+function paintLabels(brush, map) {
+  const { context, ground, ink, font } = brush
+  const [width, height] = [map.canvas.clientWidth, map.canvas.clientHeight]
+  Object.assign(context, { font: `600 12.5px ${font}`, textAlign: "center", textBaseline: "middle" })
+  const room = width * 0.22 * Math.min(4, map.zoom)
+  const fitting = (parts) => parts.reduce((text, part) => (context.measureText(`${text} · ${part}`).width > room ? text : `${text} · ${part}`))
+  const [taken, shown] = [[], new Set()]
+  for (const label of labelsOf(map)) {
+    const [x, y] = onScreen(map, label.x, label.y)
+    if (x < 0 || y < 0 || x > width || y > height) continue
+    const parts = label.text.split(" · ")
+    const text = parts.map((_, at) => fitting(parts.slice(at))).find((other) => !shown.has(other)) ?? label.text
+    const half = context.measureText(text).width / 2 + 6
+    const at = Math.max(half, Math.min(width - half, x))
+    const box = [at - half, y - 11, at + half, y + 11]
+    if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) continue
+    taken.push(box)
+    shown.add(text)
+    context.globalAlpha = 0.88
+    context.fillStyle = ground
     context.beginPath()
-    context.arc(x, y, 9 * ratio, 0, 2 * Math.PI)
-    context.lineWidth = line * ratio
-    context.strokeStyle = color
-    context.stroke()
+    context.roundRect(box[0], box[1], 2 * half, 22, 6)
+    context.fill()
+    context.globalAlpha = 1
+    context.fillStyle = ink
+    context.fillText(text.charAt(0).toUpperCase() + text.slice(1), at, y)
   }
 }

@@ -1,66 +1,40 @@
-// The map of a notebook: its parts are requested from the kernel one by one.
+// The map of a notebook: its parts are requested from the kernel one by one, and its state is that of the model.
 export default {
   render({ model, el }) {
-    const { body, end } = ground(el)
+    const { body, follow: followModel } = openWidget(el, model)
     const pending = new Map()
     let last = 0
     let isKeeping = false // while the map itself changes the model
-    const whole = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
-    const ask = (part, params = {}) => new Promise((done) => {
+    const request = (_data, part, params, body) => new Promise((done) => {
       pending.set((last += 1), done)
-      model.send({ part, params, number: last })
+      model.send({ part, params: body ? JSON.parse(body) : params, number: last })
     })
     const answer = (message, buffers) => {
-      pending.get(message?.number)?.(buffers.length ? whole(buffers[0]) : message.content)
+      pending.get(message?.number)?.(new Response(buffers.length ? buffers[0] : JSON.stringify(message.content)))
       pending.delete(message?.number)
     }
-    const urls = new Map()
     const source = {
-      bytes: (_data, part, params) => ask(part, params),
-      json: (_data, part, params) => ask(part, params),
-      cards: (_data, numbers) => ask("cards", { of: numbers.join() }),
-      sheet: async (_data, numbers, side) => createImageBitmap(new Blob([await ask("sheet", { of: numbers.join(), side })])),
+      ask: request,
       async photo(_data, i) {
-        if (!urls.has(i)) {
-          const found = await ask(`photo/${i}`)
-          urls.set(i, found.byteLength ? URL.createObjectURL(new Blob([found])) : "")
-        }
-        return urls.get(i)
+        const blob = await (await request(null, `photo/${i}`, {})).blob()
+        return blob.size ? URL.createObjectURL(blob) : ""
       },
       state: () => {
-        const [group, day] = [model.get("group"), model.get("day")]
-        const corners = model.get("outline").split(";").filter(Boolean)
-        return { ...EMPTY, region: corners.map((corner) => corner.split(",").map(Number)), group: group < 0 ? null : group, where: model.get("where"), day }
+        const [region, group] = [outlineOf(model.get("outline")), model.get("group")]
+        return { ...EMPTY, region, group: group < 0 ? null : group, where: model.get("where"), day: model.get("day") }
       },
-      keep: (_data, state) => {
+      keep: (_data, { region, group, where, day }) => {
         isKeeping = true
-        model.set("outline", outlineText(state.region))
-        model.set("group", state.group === null || state.region.length ? -1 : state.group)
-        model.set("where", state.where)
-        model.set("day", state.day)
+        const values = { outline: outlineText(region), group: group === null || region.length ? -1 : group, where, day }
+        for (const [name, value] of Object.entries(values)) model.set(name, value)
         model.save_changes()
         isKeeping = false
       },
-      rename: (_data, group, name) => ask("name", { group: String(group), name }),
     }
     const show = () => drawn({ data: model.get("_data"), parentElement: body, source })
-    const follow = () => {
-      const map = MAPS.get(body.querySelector(".vibe-map"))
-      if (isKeeping || !map.isRestored || isKept(map)) return
-      restore(map)
-      loadDays(map)
-    }
-    const changes = ["outline", "group", "where", "day"].map((name) => `change:${name}`)
-    model.on("msg:custom", answer)
-    model.on("change:_data", show)
-    for (const name of changes) model.on(name, follow)
+    const take = () => isKeeping || follow(MAPS.get(body.querySelector(".vibe-map")))
     show()
-    return () => {
-      end()
-      for (const url of urls.values()) URL.revokeObjectURL(url)
-      model.off("msg:custom", answer)
-      model.off("change:_data", show)
-      for (const name of changes) model.off(name, follow)
-    }
+    const changes = Object.fromEntries(["outline", "group", "where", "day"].map((name) => [`change:${name}`, take]))
+    return followModel({ "msg:custom": answer, "change:_data": show, ...changes })
   },
 }

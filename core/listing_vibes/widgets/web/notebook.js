@@ -6,15 +6,19 @@ function isDark() {
   return matchMedia("(prefers-color-scheme: dark)").matches
 }
 
-function ground(el) {
-  const root = el.attachShadow({ mode: "open" })
-  const style = element("style", "", STYLE)
-  const body = element("div", "notebook")
-  body.innerHTML = HTML
-  const themed = () => body.classList.toggle("dark", isDark())
-  themed()
-  const watch = new MutationObserver(themed)
+// Returns the element to draw in, and a function that follows events of the model until the widget is removed.
+function openWidget(el, model) {
+  const body = h("div", { class: "notebook", innerHTML: HTML })
+  const watch = new MutationObserver(() => body.classList.toggle("dark", isDark()))
+  body.classList.toggle("dark", isDark())
   watch.observe(document.body, { attributes: true })
-  root.append(style, body)
-  return { body, end: () => watch.disconnect() }
+  el.attachShadow({ mode: "open" }).append(h("style", {}, STYLE), body)
+  const follow = (handlers) => {
+    for (const [name, handler] of Object.entries(handlers)) model.on(name, handler)
+    return () => {
+      watch.disconnect()
+      for (const [name, handler] of Object.entries(handlers)) model.off(name, handler)
+    }
+  }
+  return { body, follow }
 }

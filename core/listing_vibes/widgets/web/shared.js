@@ -1,21 +1,20 @@
-// Functions that the explorer's components share; prepended to each of them.
-const PLAIN = (event) => event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+// Functions that the components share; prepended to each of them.
 
-function element(tag, className, text) {
+// An element with attributes (or properties such as `onclick`) and children; what is empty is left out.
+function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag)
-  if (className) node.className = className
-  if (text !== undefined && text !== null) node.textContent = text
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null) continue
+    if (name in node) node[name] = value
+    else node.setAttribute(name, value)
+  }
+  node.append(...children.filter(Boolean))
   return node
 }
 
-// A button with a label, and a name for screen readers if the label is a symbol.
-function button(label, click, name, className = "") {
-  const node = element("button", className, label)
-  node.type = "button"
-  if (name) node.setAttribute("aria-label", name)
-  if (click) node.addEventListener("click", click)
-  return node
-}
+const button = (label, onclick, attributes = {}) => h("button", { type: "button", onclick, ...attributes }, label)
+const symbol = (sign) => h("span", { class: "sign", "aria-hidden": "true" }, sign)
+const isPlain = (event) => event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
 
 // Changes the URL without a reload; the app follows it, as after the browser's back button.
 function go(url) {
@@ -24,78 +23,77 @@ function go(url) {
 }
 
 // A link. A plain click opens it without a reload; a click with a modifier key has the browser's default behavior.
-function link(card, className) {
-  const anchor = element("a", className)
-  anchor.href = card.href
-  anchor.addEventListener("click", (event) => {
-    if (!PLAIN(event)) return
+function link(href, attributes, ...children) {
+  const onclick = (event) => {
+    if (!isPlain(event)) return
     event.preventDefault()
-    go(anchor.href)
+    go(href)
     document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0)
-  })
-  return anchor
+  }
+  return h("a", { href, onclick, ...attributes }, ...children)
+}
+
+// A dialog, which Escape and a click beside it close.
+function openDialog(root, name, ...content) {
+  const box = h("dialog", { "aria-label": name, closedby: "any", onclose: () => box.remove() }, ...content)
+  root.append(box)
+  box.showModal()
+  return box
 }
 
 function photo(card) {
-  const box = element("div", "photo")
-  if (!card.photo) {
-    box.append(element("span", "nothing", "No photo"))
-    return box
+  // A photo with nearly the shape of the box fills it; other photos are fully visible.
+  const onload = ({ target }) => {
+    const { clientWidth, clientHeight } = target.parentElement
+    const shape = (target.naturalWidth / target.naturalHeight) * (clientHeight / clientWidth)
+    target.classList.toggle("fill", shape > 0.8 && shape < 1.25)
+    target.classList.add("ready")
   }
-  const image = element("img")
-  image.alt = card.alt
-  image.decoding = "async"
-  image.loading = "lazy"
-  image.addEventListener("load", () => {
-    const shape = (image.naturalWidth / image.naturalHeight) * (box.clientHeight / box.clientWidth)
-    // A photo with nearly the shape of the box fills it; other photos are fully visible.
-    image.classList.toggle("fill", shape > 0.8 && shape < 1.25)
-    image.classList.add("ready")
-  })
-  image.src = card.photo
-  box.append(image)
-  if (card.count > 1) box.append(element("span", "count", `${card.count} photos`))
-  return box
+  const image = card.photo && h("img", { alt: card.alt, decoding: "async", loading: "lazy", onload, src: card.photo })
+  const count = image && card.count > 1 && h("span", { class: "count" }, `${card.count} photos`)
+  return h("div", { class: "photo" }, image || h("span", { class: "nothing" }, "No photo"), count)
 }
 
-function facts(card, className = "facts") {
-  const list = element("dl", className)
-  for (const [label, value] of card.facts) {
-    const row = element("div")
-    row.append(element("dt", "", label), element("dd", "", value))
-    list.append(row)
-  }
-  return list
+function facts(card) {
+  const rows = card.facts.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value)))
+  return h("dl", { class: "facts" }, ...rows)
 }
 
-// The choices on a card, with their labels before and after a click: the sides of a style direction.
-const SIDES = [
-  { side: "more", off: "+ More", on: "✓ More", label: "More like" },
-  { side: "less", off: "− Less", on: "✓ Less", label: "Less like" },
-]
-
-// The choice buttons of a card; a click calls `list.choose`, and `markChosen` shows the result.
-function chooser(list, card, choices) {
-  const box = element("div", "choices")
-  const buttons = choices.map(({ side, label }) => {
-    const made = button("", () => list.choose(card.id, side), `${label} ${card.title}`, "choice")
-    made.dataset.key = `${card.id}:${side}`
-    return made
-  })
-  box.mark = (chosen) => choices.forEach(({ side, off, on }, place) => {
-    const is = chosen.get(card.id) === side
-    buttons[place].setAttribute("aria-pressed", String(is))
-    buttons[place].textContent = is ? on : off
-  })
-  box.append(...buttons)
-  return box
+// Controls that move an item of a list: a handle to drag by mouse, pen or finger, and a step to either side. `move` is called with
+// the places from which and to which; `key` identifies the buttons for `keepFocus`.
+function moveControls(name, at, count, key, move) {
+  const handle = h("span", { class: "handle", title: "Drag to another place" }, symbol("⠿"))
+  const items = () => [...handle.closest("li").parentElement.children]
+  const under = ({ clientX, clientY }) => handle.getRootNode().elementFromPoint(clientX, clientY)
+  const placeOf = (event) => items().indexOf(under(event)?.closest("li"))
+  const mark = (place) => items().forEach((item, other) => item.classList.toggle("target", other === place && other !== at))
+  handle.onpointerdown = (event) => {
+    event.preventDefault()
+    handle.setPointerCapture(event.pointerId)
+  }
+  handle.onpointermove = (event) => handle.hasPointerCapture(event.pointerId) && mark(placeOf(event))
+  handle.onlostpointercapture = () => mark(-1)
+  handle.onpointerup = (event) => {
+    const to = placeOf(event)
+    if (to >= 0 && to !== at) move(at, to)
+  }
+  const step = (sign, word, to) => {
+    const label = `Move ${name} ${word}`
+    const disabled = to < 0 || to >= count
+    return button(sign, () => move(at, to), { title: label, "aria-label": label, disabled, "data-key": `${key}:${word}` })
+  }
+  return [handle, step("↑", "earlier", at - 1), step("↓", "later", at + 1)]
 }
 
-function markChosen(list, chosen) {
-  for (const box of list.querySelectorAll(".choices")) {
-    box.mark(chosen)
-    box.closest(".card")?.classList.toggle("chosen", Boolean(box.querySelector("[aria-pressed=true]")))
-  }
+// Keeps the focus on the same control of a list; where it is gone or disabled, on the first one.
+function keepFocus(list, redraw) {
+  const focused = () => list.getRootNode().activeElement
+  const key = list.contains(focused()) && focused().dataset.key
+  redraw()
+  if (!key || list.contains(focused())) return
+  const controls = [...list.querySelectorAll("[data-key]:not(:disabled)")]
+  const next = controls.find((node) => node.dataset.key === key) ?? controls[0]
+  next?.focus({ preventScroll: true })
 }
 
 // The escaped items of a list in the URL.
@@ -117,16 +115,4 @@ function decoded(part) {
   } catch {
     return part
   }
-}
-
-// Marks the examples of a style direction (in the URL) on the cards of a list, and changes them by clicks.
-function markExamples(list) {
-  list.choose = (id, side) => {
-    const had = listed(side).some((part) => decoded(part) === id)
-    const lists = Object.fromEntries(SIDES.map((one) => [one.side, listed(one.side).filter((part) => decoded(part) !== id)]))
-    if (!had) lists[side].push(encodeURIComponent(id))
-    keepLists(lists)
-    markExamples(list)
-  }
-  markChosen(list, new Map(SIDES.flatMap(({ side }) => listed(side).map((part) => [decoded(part), side]))))
 }
