@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def main(folder: str) -> None:
-    """Print the five nearest listings of the first user of what `vibes export RUN FOLDER --vectors` wrote."""
+    """Print the five nearest listings of the first user of what `vibes export RUN FOLDER --format vectors` wrote."""
     listings = pd.read_parquet(Path(folder) / "listings.parquet").query("space == 'model'")
     users = pd.read_parquet(Path(folder) / "users.parquet")
     scores = np.stack(listings["vector"]) @ users["vector"].iloc[0]  # (n,)

@@ -1,6 +1,4 @@
-"""`vibes ablate` prints one JSON document, and its progress on stderr."""
-
-import json
+"""`vibes ablate` writes a table and a figure, and its progress on stderr."""
 
 import pandas as pd
 import pytest
@@ -26,17 +24,12 @@ baseline = "photo-neighbors"
 
 
 @pytest.mark.slow
-def test_json_is_one_document_and_progress_goes_to_stderr(tiny_market, tmp_path):
+def test_the_table_and_the_figure_are_written_and_progress_goes_to_stderr(tiny_market, tmp_path):
     market = tiny_market(listings=40, users=60, events_per_user=8, photos=0)
     grid, out = tmp_path / "grid.toml", tmp_path / "out"
     grid.write_text(GRID)
-    done = vibes_apart("ablate", market, out, "--grid", grid, "--seeds", "5", "--json")
-    document = json.loads(done.stdout)
-    assert [variant["name"] for variant in document["variants"]] == ["popularity", "neighbors"]
-    assert document["seeds"] == [5] and "has no photos" in document["left_out"]["looks"]
+    done = vibes_apart("ablate", market, out, "--grid", grid, "--seeds", "5")
+    assert "popularity" in done.stdout and "done in" not in done.stdout
     assert "neighbors, seed 5: done in" in done.stderr and "has no photos" in done.stderr
-    table = pd.read_parquet(out / "ablation.parquet")
-    mine = table[(table["variant"] == "neighbors") & table["seed"].isna() & (table["slice"] == "all")]
-    value = mine.loc[(mine["metric"] == "recall") & (mine["k"] == 30), "value"].item()
-    assert document["variants"][1]["results"]["recall@30"]["value"] == value
+    assert set(pd.read_parquet(out / "ablation.parquet")["variant"]) == {"popularity", "neighbors"}
     assert {"ablation.png", "ablation.svg"} <= {path.name for path in out.iterdir()}

@@ -82,5 +82,5 @@ def test_an_example_trains_on_the_bicycles(tmp_path):
 
 
 def test_an_example_reads_exported_vectors(tmp_path):
-    vibes("export", bundled_run(), tmp_path, "--vectors")
+    vibes("export", bundled_run(), tmp_path, "--format", "vectors")
     assert "home-" in run(EXAMPLES / "read_vectors.py", tmp_path).stdout

@@ -41,7 +41,7 @@ COMMANDS = {
     "monitor": ["monitor", "{}/run", "--memo", "{}/memo.md"],
     "experiment": ["experiment", "{}/shown", "--events", "{}/shown", "--html", "{}/lost.html"],
     "export": ["export", "{}/run", "{}/export"],
-    "export --vectors": ["export", "{}/run", "{}/vectors", "--vectors"],
+    "export --format vectors": ["export", "{}/run", "{}/vectors", "--format", "vectors"],
     "check": ["check", "{}/market"],
     "check --model": ["check", "{}/market", "--model", "{}/other"],
     "embed photos": ["embed", "{}/pictured", "{}/fresh"],

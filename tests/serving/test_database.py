@@ -28,7 +28,6 @@ from listing_vibes.serving.forget import forget
 from listing_vibes.serving.impressions import ImpressionLog, read_impressions
 from listing_vibes.serving.places import FILE, resolve_place
 from listing_vibes.serving.refresh.sources import source_of
-from listing_vibes.serving.service.app import REQUEST_ID
 from listing_vibes.serving.service.service import POST_S, RECORD_S
 
 
@@ -142,7 +141,7 @@ def test_a_frozen_holder_of_the_lock_costs_a_post_and_a_request_id_but_no_list(t
                 begin = time.monotonic()
                 response = client.get(path)
                 assert response.status_code == 200 and len(response.json()["results"]) == 2
-                assert "request_id" not in response.json() and REQUEST_ID not in response.headers
+                assert "request_id" not in response.json()
                 assert time.monotonic() - begin < RECORD_S + 2
             assert "vibes_unrecorded_responses_total 3.0" in client.get("/metrics").text
             assert client.get("/health").status_code == 503
@@ -171,7 +170,7 @@ def test_a_removed_database_and_a_full_disk_cost_a_post_and_a_request_id_but_no_
         assert client.post("/events", json=[event] * 100).status_code == 503
         responses = [client.get(f"/recommend/{trained.log.users[0]}?k=200&live_only=false") for _ in range(5)]
         assert {response.status_code for response in responses} == {200}
-        assert "request_id" not in responses[-1].json() and REQUEST_ID not in responses[-1].headers
+        assert "request_id" not in responses[-1].json()
         assert client.get("/health").status_code == (503 if is_removed else 200)
     assert is_removed or not stored_events(tmp_path)
 
@@ -187,7 +186,7 @@ def test_forgotten_users_are_gone_from_a_database_while_its_service_runs(trained
         for user in (gone, stays):
             client.get(f"/recommend/{user}?k=2")
         assert read_impressions(folder)[C.USER].unique().tolist() == [names.of(gone), names.of(stays)]
-        assert forget(run.path, [gone], [folder]).rows[str(folder / FILE)] == 3
+        assert forget(run.path, [gone], [folder / FILE]).rows[str(folder / FILE)] == 3  # and its key
         client.post("/events", json={"user_id": stays, "listing_id": run.listing_ids[5]})
         assert [event["user_id"] for event in stored_events(folder)] == [stays, stays]
         assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}

@@ -19,9 +19,7 @@ from helpers.commands import rules_file
 from helpers.serving import app_of, serving
 from listing_vibes.cli import app
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
-from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.fits import NOTHING, save_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.rules import Rules
@@ -56,9 +54,6 @@ rules = st.builds(
 besides = st.sampled_from([None, NOTHING, *(fit.parts for fit in FITS)])
 QUICK = settings().max_examples < 20
 few = settings(max_examples=6 if QUICK else 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-OWN = fixed_blend(recent=0.05)
 
 
 @pytest.fixture(
@@ -222,10 +217,10 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
 def test_what_is_pushed_is_what_a_user_is_recommended(run, blend):
     users = run.log.users[3:60:19]
     before = run.pushes
-    pushed = updated_pushes(before, run, users, 8, "name", blend).to_pandas()
+    pushed = updated_pushes(before, run, users, "name", blend).to_pandas()
     for user in users:
         mine = pushed[pushed[C.USER] == user].sort_values("rank")["candidate_id"].tolist()
-        assert mine == run.recommend(user, 8, blend=blend)[C.LISTING].tolist()
+        assert mine == run.recommend(user, blend=blend)[C.LISTING].tolist()
 
 
 @few
@@ -243,33 +238,6 @@ def test_a_listing_gets_the_same_list_from_every_caller(run, client, tmp_path_fa
         assert asked(client, f"/similar/{one}", rules, at, space=space) == alone[one]
     told = options(out.parent, rules, at, "similar")
     assert command("similar", str(run.path), listings[0], "--space", space, *told) == alone[listings[0]]
-
-
-def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(trained, tmp_path):
-    path, user = tmp_path / "run", trained.log.users[3]
-    shutil.copytree(trained.path, path)
-    alone = trained.recommend(user, 120).set_index(C.LISTING)["score"]
-    manifest = Manifest.load(path)
-
-    def with_blend(blend: BlendWeights | None) -> Run:
-        training = manifest.settings.training.model_copy(update={"recency_days": 20})
-        settings = manifest.settings.model_copy(update={"training": training, "blend": blend})
-        manifest.model_copy(update={"settings": settings}).save(path)
-        return Run.open(path)
-
-    before = with_blend(None)
-    pd.testing.assert_series_equal(before.recommend(user, 120).set_index(C.LISTING)["score"], alone)
-    run = with_blend(OWN)
-    found = run.recommend(user, 120).set_index(C.LISTING)["score"]
-    log, at = run.log, run.after_last_event
-    recent = (log.time < at) & (log.time >= at - 60 * DAY)
-    counts = pd.Series(np.bincount(log.listing[recent], minlength=log.listings), run.listing_ids)
-    expected = alone + 0.05 * np.log1p(counts[alone.index])
-    np.testing.assert_allclose(found[alone.index], expected, atol=2e-3)
-    assert found.index.tolist() != alone.index.tolist() and counts.max() > 1
-    pd.testing.assert_series_equal(
-        run.recommend(user, 120, blend=NOTHING).set_index(C.LISTING)["score"], alone
-    )
 
 
 def test_only_a_large_batch_builds_an_index_and_only_where_one_vector_says_it_all(run, tmp_path, monkeypatch):

@@ -13,7 +13,6 @@ import typer
 from listing_vibes.cli import data as _data  # noqa: F401
 from listing_vibes.cli import model as _model  # noqa: F401
 from listing_vibes.cli import use as _use  # noqa: F401
-from listing_vibes.cli import outputs as _outputs  # noqa: F401
 from listing_vibes.cli import production as _production  # noqa: F401
 
 # isort: on

@@ -57,10 +57,8 @@ def train(
         shown = runs[0].path
         each = f" It has a run over each market in {shown.parent}." if len(runs) > 1 else ""
         measure = "" if everything else f" Measure it with `vibes evaluate {shown}`."
-        typer.echo(
-            f"Wrote the run {run}, with the weights of step {runs[0].manifest.steps}.{each}{measure}",
-            err=True,
-        )
+        steps = f"with the weights of step {runs[0].manifest.steps}"
+        typer.echo(f"Wrote the run {run}, {steps}.{each}{measure}", err=True)
 
 
 EMBED_MODEL = "use the model of this run, or an included model (homes, demo)"
@@ -167,7 +165,6 @@ def ablate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="folder for the runs, the table and the figure")],
     grid: Annotated[str, typer.Option(help="default, ladder, or a TOML file with variants")] = "default",
     seeds: Annotated[str, typer.Option(help="seeds of the trainings of each variant")] = "0,1,2",
-    json_: options.Json = False,
 ) -> None:
     """Measure what each part of the method is worth on a market; finished trainings in OUT are reused."""
     from listing_vibes.ablation.ablate import ablate as run_ablation
@@ -188,7 +185,7 @@ def ablate(
             opened, out, chosen, numbers, photo_encoder=photo_encoder, oracle=_oracle(market), report=progress
         )
     typer.echo(f"Wrote {out / 'ablation.parquet'} and {out / 'ablation.png'} (and .svg).", err=True)
-    typer.echo(json.dumps(ablation.document()) if json_ else ablation.text())
+    typer.echo(ablation.text())
 
 
 @app.command(rich_help_panel=MODEL)

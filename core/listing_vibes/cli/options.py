@@ -39,18 +39,10 @@ Where = Annotated[
     list[str] | None,
     typer.Option(metavar="CONDITION", help="price<=100 (or <, >=, >), rooms=2|3, pets=yes; repeatable"),
 ]
-RulesFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--rules", metavar="FILE", help="JSON or TOML with any of the rules, e.g. pin, at_most, same"
-    ),
-]
-HistoryFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--history", metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"
-    ),
-]
+RULES = "JSON or TOML with any of the rules, e.g. pin, at_most, same"
+RulesFile = Annotated[Path | None, typer.Option("--rules", metavar="FILE", help=RULES)]
+HISTORY = "JSON or CSV: listing_id, action?, duration_s?, oldest first"
+HistoryFile = Annotated[Path | None, typer.Option("--history", metavar="FILE", help=HISTORY)]
 
 
 def table_file(help: str) -> Any:

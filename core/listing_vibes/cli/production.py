@@ -1,17 +1,130 @@
-"""Commands that run in production: refresh, forget, serve, experiment, monitor."""
+"""Commands that run in production: batch, export, refresh, forget, serve, experiment, monitor."""
 
 import json
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from listing_vibes.cli import options
-from listing_vibes.cli.shared import PRODUCTION, app, progress_bar
+from listing_vibes.cli.shared import PRODUCTION, app, progress_bar, read_rules
 from listing_vibes.errors import VibesError, needs, printable
+from listing_vibes.model.export.formats import FORMATS
+from listing_vibes.words import count
 
 if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
+    from listing_vibes.serving.batch.job import Kind
     from listing_vibes.serving.refresh.refresher import RefreshResult
+
+OUT = "folder for the files, here (an interrupted batch continues) or on object storage (s3://...)"
+Out = Annotated[str, typer.Argument(metavar="OUT", help=OUT)]
+KIND = "users = recommendations for every user; listings = neighbors of every listing"
+BatchKind = Annotated[Literal["users", "listings"], typer.Option(help=KIND)]
+ENGINE = "local (threads) or ray (a cluster, by RAY_ADDRESS)"
+Engine = Annotated[Literal["local", "ray"], typer.Option(help=ENGINE)]
+Workers = Annotated[int | None, typer.Option(min=1, help="parallel workers; default: one per core")]
+Space = Annotated[str | None, typer.Option(help="with --kind listings: model, photos or attributes")]
+
+
+@app.command(rich_help_panel=PRODUCTION)
+def batch(
+    run: options.RunPath,
+    out: Out,
+    kind: BatchKind = "users",
+    k: options.Count = None,
+    rules: options.RulesFile = None,
+    space: Space = None,
+    blend: options.Blend = None,
+    at: options.At = None,
+    engine: Engine = "local",
+    workers: Workers = None,
+) -> None:
+    """Write the lists of all users, or the neighbors of all listings, as Parquet files."""
+    from listing_vibes.cores import cores
+    from listing_vibes.market.durable import only_writer
+    from listing_vibes.market.storage import is_address, shown
+    from listing_vibes.serving.batch.job import delivered, prepare, score_here
+
+    chosen, place, started = read_rules(rules, k), shown(out) if is_address(out) else out, time.monotonic()
+    others = {"--space": space} if kind == "users" else {"--blend": blend, "rule drop_seen": chosen.drop_seen}
+    for name, value in others.items():
+        if value is not None:
+            raise VibesError(f"{name} is not for --kind {kind}; leave it out.")
+    if engine == "ray" and is_address(out):
+        raise VibesError(
+            f"Option --engine ray needs a folder that is shared by its machines, but OUT is {place}; use --engine local."
+        )
+    job: Kind = "recommend" if kind == "users" else "similar"
+    with delivered(out) as folder, only_writer(folder, "vibes batch"), progress_bar() as progress:
+        scorer = prepare(run, folder, job, chosen, space, at, blend=blend)
+        if engine == "local":
+            lists = score_here(scorer, workers, progress)
+        else:
+            from listing_vibes.serving.batch.ray_engine import score_on_ray
+
+            lists = score_on_ray(scorer, workers or cores(), progress)
+    seconds, files = time.monotonic() - started, count(scorer.job.chunks, "file")
+    typer.echo(f"Wrote lists for {lists:,} {kind} in {seconds:.1f} s; {place} holds {files}.", err=True)
+
+
+VECTORS = "vectors"
+FORMAT = f"{', '.join(FORMATS)}, or {VECTORS} (of listings and users, as Parquet); repeatable; default: onnx"
+Formats = Annotated[list[str] | None, typer.Option("--format", metavar="FORMAT", help=FORMAT)]
+MILVUS = "fill a Milvus collection with the active listings: a .db file or a server's URL"
+Milvus = Annotated[str | None, typer.Option(metavar="PLACE", help=MILVUS)]
+EXPORTED = "folder for the files; default: RUN/export"
+Exported = Annotated[Path | None, typer.Argument(metavar="OUT", help=EXPORTED)]
+
+
+@app.command(rich_help_panel=PRODUCTION)
+def export(
+    run: options.RunPath, out: Exported = None, formats: Formats = None, milvus: Milvus = None
+) -> None:
+    """Write the model as ONNX and compare it with the original, or the vectors as Parquet or into Milvus."""
+    from listing_vibes.run.run import Run
+
+    for name in formats or ():
+        if name not in (*FORMATS, VECTORS):
+            raise VibesError(f"Option --format is '{name}'; use one of {', '.join((*FORMATS, VECTORS))}.")
+    opened, folder = Run.open(run), out or run / "export"
+    for name in dict.fromkeys(formats or ([] if milvus else ["onnx"])):
+        (_export_vectors if name == VECTORS else _export_model)(opened, folder, name)
+    if milvus is not None:
+        from listing_vibes.serving.refresh.milvus import MilvusFollower
+
+        number, _ = MilvusFollower(milvus).follow(opened)
+        typer.echo(f"{milvus}: {number:,} vectors")
+
+
+def _export_vectors(run: "Run", folder: Path, name: str) -> None:
+    from listing_vibes.serving.export.vectors import export_vectors
+
+    with progress_bar() as progress:
+        rows = export_vectors(run, folder, progress)
+    for file, number in rows.items():
+        typer.echo(f"{folder / file}: {number:,} vectors")
+
+
+def _export_model(run: "Run", folder: Path, name: str) -> None:
+    """Write the model in one format; raise a `VibesError` if its vectors differ too much from the model's."""
+    _ = run.engine  # raises without a model or without torch
+    from listing_vibes.serving.export.model import LEAST, check_export, export_run
+
+    with progress_bar() as progress:
+        files = export_run(run, folder, name, progress)
+    checked = check_export(run, folder, name)
+    typer.echo(
+        f"Wrote {' and '.join(map(str, files))}: mean cosine of listings {checked.listing_cosine:.5f}, of histories "
+        f"{checked.history_cosine:.5f}, top-30 overlap {checked.overlap:.4f}.",
+        err=True,
+    )
+    if not checked.holds:
+        raise VibesError(
+            f"The export as {name} is below {LEAST} in mean cosine or top-30 overlap; use another format."
+        )
+
 
 NEW = "folder with Parquet or CSV files, here or on object storage (s3://...); a service's database; or a SQL query (.sql)"
 New = Annotated[str | None, typer.Option(metavar="NEW", help=NEW)]
@@ -88,23 +201,19 @@ def forget(run: options.RunPath, users: Forgotten, also: Also = None) -> None:
     from listing_vibes.serving.forget import forget as forget_users
 
     done = forget_users(run, users, also or [])
-    for place, rows in done.rows.items():
-        typer.echo(f"{rows:,} rows removed from {place}")
-    for place in done.versions:
-        typer.echo(f"removed {place}, an earlier state that had them")
-    for place in done.runs:
-        typer.echo(
-            f"The weights of {place} hold no user's id, but were trained on their events too; "
-            f"`vibes train MARKET NEW --refit {place}` trains them again without these users."
-        )
-    typer.echo(
-        "Copies, backups and what `vibes refresh` reads are not changed: users in data that is delivered again come back."
-    )
+    lines = [f"{rows:,} rows removed from {place}" for place, rows in done.rows.items()]
+    lines += [f"removed {place}, an earlier state that had them" for place in done.versions]
+    lines += [
+        f"The weights of {place} hold no user's id, but were trained on their events too; "
+        f"`vibes train MARKET NEW --refit {place}` trains them again without these users."
+        for place in done.runs
+    ]
+    typer.echo("\n".join([*lines, "Copies, backups and the sources of `vibes refresh` are not changed."]))
 
 
 Other = Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="a second run", show_default=False)]
 Host = Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 = all interfaces")]
-Workers = Annotated[int, typer.Option(min=1, max=256, help="worker processes")]
+Processes = Annotated[int, typer.Option("--workers", min=1, max=256, help="worker processes")]
 EVENTS = "accept events at POST /events and store them in a database: a folder, a file, or postgresql://..."
 Events = Annotated[str | None, typer.Option(metavar="PLACE", help=EVENTS)]
 Impressions = Annotated[str | None, typer.Option(metavar="PLACE", help="record every response in a database")]
@@ -120,7 +229,7 @@ def serve(
     other: Other = None,
     host: Host = "127.0.0.1",
     port: options.Port = 8000,
-    workers: Workers = 1,
+    workers: Processes = 1,
     blend: options.Blend = None,
     events: Events = None,
     impressions: Impressions = None,
@@ -154,9 +263,6 @@ def serve(
 
 
 Place = Annotated[str, typer.Argument(metavar="PLACE", help="the database of --impressions")]
-Posted = Annotated[
-    str | None, typer.Option(metavar="PLACE", help="the database of --events; default: as recorded")
-]
 Actions = Annotated[list[str] | None, typer.Option(help="actions that count; repeatable; default: all")]
 Html = Annotated[
     Path | None, typer.Option(metavar="FILE", help="write a page with the photos of lost responses")
@@ -164,17 +270,11 @@ Html = Annotated[
 
 
 @app.command(rich_help_panel=PRODUCTION)
-def experiment(
-    place: Place,
-    events: Posted = None,
-    action: Actions = None,
-    html: Html = None,
-    json_: options.Json = False,
-) -> None:
+def experiment(place: Place, action: Actions = None, html: Html = None, json_: options.Json = False) -> None:
     """Judge an experiment: which of two served runs is better, with an interval that is valid however often you check."""
     from listing_vibes.serving.experiment.verdict import experiment as judged
 
-    verdict = judged(place, events, action)
+    verdict = judged(place, action)
     if html is not None:
         from listing_vibes.report.trial import write_experiment
 
@@ -184,11 +284,7 @@ def experiment(
 
 LIMITS = "thresholds that differ from the defaults"
 ThresholdFile = Annotated[Path | None, typer.Option("--thresholds", metavar="FILE.toml", help=LIMITS)]
-SINCE = "start of the newest events; default: after the evaluation"
-Since = Annotated[str | None, typer.Option(metavar="MOMENT", help=SINCE)]
 Memo = Annotated[Path | None, typer.Option(metavar="FILE", help="write a memo, .md or .html")]
-METRICS = "write metrics for a textfile collector"
-Prometheus = Annotated[Path | None, typer.Option(metavar="FILE.prom", help=METRICS)]
 Queries = Annotated[Path | None, options.table_file("write one row per query of the newest events")]
 
 
@@ -196,15 +292,12 @@ Queries = Annotated[Path | None, options.table_file("write one row per query of 
 def monitor(
     run: options.RunPath,
     thresholds: ThresholdFile = None,
-    since: Since = None,
     blend: options.Blend = None,
     memo: Memo = None,
-    prometheus: Prometheus = None,
     queries: Queries = None,
     json_: options.Json = False,
 ) -> None:
     """Check whether a run is still good: recall on new events, coverage, drift, age; exit code 1 if a threshold is crossed."""
-    from listing_vibes.market.documents import write_text
     from listing_vibes.market.io import write_table
     from listing_vibes.run.run import Run
     from listing_vibes.serving.monitor.checks import Thresholds
@@ -215,15 +308,11 @@ def monitor(
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
     opened = Run.open(run)
     with progress_bar() as progress:
-        result = check_run(opened, limits, since=since, blend=blend, progress=progress)
+        result = check_run(opened, limits, blend=blend, progress=progress)
     if memo is not None:
         from listing_vibes.report.memo import write_memo
 
         write_memo(result, memo)
-    if prometheus is not None:
-        with needs("Option --prometheus", "serve"):
-            from listing_vibes.serving.service.metrics import monitor_metrics
-        write_text(prometheus, monitor_metrics(result))
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market))
     typer.echo(result.model_dump_json() if json_ else result.text())

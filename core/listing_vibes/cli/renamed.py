@@ -28,6 +28,7 @@ OPTIONS = {
     "--interleave": "no option, since two runs are interleaved unless there is --split",
     "--all": "the command vibes batch RUN OUT --kind users|listings",
     "--listing": "vibes launch RUN LISTING",
+    "--vectors": "--format vectors",
     **dict.fromkeys(RULES, "--rules FILE, which takes every rule (block for --exclude)"),
 }
 

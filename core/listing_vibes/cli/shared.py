@@ -75,7 +75,7 @@ def options(version: Version = False) -> None:
 
 def progress_bar() -> "ProgressBar":
     """Return the progress bar on stderr."""
-    from listing_vibes.progress.bar import ProgressBar  # rich takes a while to load
+    from listing_vibes.progress.bar import ProgressBar
 
     return ProgressBar()
 
@@ -84,9 +84,9 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
     """Return the vectors of all photos, and embed those that are not cached yet; None for a market without photos."""
     if not len(market.photos):
         return None
-    with needs("Embedding photos"):
+    with needs("Embedding photos"), progress_bar() as progress:
         from listing_vibes.features.photos.market_photos import market_photos
-    with progress_bar() as progress:
+
         return market_photos(market, encoder, weights, progress)
 
 

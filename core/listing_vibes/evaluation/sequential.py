@@ -18,14 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betaln
 
-LEVEL, POWER = 0.95, 0.8
+LEVEL = 0.95
 #: a + b of the mixture, whose mean is the share of the null: a prior sample size. It determines the differences for which the
 #: test is fastest (about 1 / sqrt), not its validity.
 MIXED = 100.0
 #: The numbers of outcomes after which a sequence is checked grow by this factor, from each of the first 2,000 on: they do not depend
 #: on its length, so a rejected share stays rejected. Fewer checks keep the test valid.
 GROWTH = 1.0005
-MOST = 10**9
 
 
 @dataclass(frozen=True)
@@ -83,22 +82,3 @@ def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> t
             out, within = np.where(ruled_out, middle, out), np.where(ruled_out, within, middle)
         results.append(out)
     return results[0], results[1]
-
-
-def needed(share: float, null: float = 0.5, level: float = LEVEL, power: float = POWER) -> int | None:
-    """Return the number of outcomes after which the test rejects with probability `power` if the true share is `share`; None: never.
-
-    It is the first check at which the evidence suffices at the (1 - power) quantile of the successes, by the normal
-    approximation; it is slightly pessimistic, since tests that would end earlier only are not counted.
-    """
-    if share == null:
-        return None
-    from scipy.stats import norm
-
-    count = _checks(MOST)
-    expected = share * count
-    wins = expected - np.sign(share - null) * norm.ppf(power) * np.sqrt(expected * (1 - share))
-    is_ahead = (wins - null * count) * (share - null) > 0
-    evidence = log_evidence(np.clip(wins, 0, count), count, null, null)
-    ends = count[is_ahead & (evidence >= -np.log1p(-level))]
-    return int(ends[0]) if len(ends) else None

@@ -110,13 +110,11 @@ class Database:
             _create_file(self.path)
         elif self.path is not None and not self.path.is_file():
             raise VibesError(f"There is no database {self.name}; give the {option} of `vibes serve`.")
-        options: dict[str, Any] = {"timeout": deadline_s} if self.is_sqlite else _postgres_options(deadline_s)
+        options = {"timeout": deadline_s} if self.is_sqlite else _postgres_options(deadline_s, durable)
         self.engine = engine_of(url, option, connect_args=options, pool_timeout=deadline_s)
         if self.is_sqlite:
             sql.event.listen(self.engine, "connect", self._prepare_sqlite)
             sql.event.listen(self.engine, "begin", _begin_sqlite)
-        elif not durable:
-            sql.event.listen(self.engine, "connect", _relax_postgres)
         self._inode = None if self.path is None else self.path.stat().st_ino
         if create:
             with self.write() as connection:
@@ -270,15 +268,11 @@ def _begin_sqlite(connection: sql.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _relax_postgres(connection: Any, _: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SET synchronous_commit TO off")
-    connection.commit()
-
-
-def _postgres_options(deadline_s: float) -> dict[str, Any]:
+def _postgres_options(deadline_s: float, durable: bool) -> dict[str, Any]:
     """Return timeouts for waiting on a lock and for an idle client that holds one, such as a frozen process."""
-    settings = {"lock_timeout": max(1, int(1000 * deadline_s)), "idle_in_transaction_session_timeout": 10_000}
+    settings: dict[str, Any] = {"lock_timeout": max(1, int(1000 * deadline_s))}
+    settings |= {"idle_in_transaction_session_timeout": 10_000}
+    settings |= {} if durable else {"synchronous_commit": "off"}
     return {
         "connect_timeout": max(2, int(deadline_s)),
         "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),

@@ -203,8 +203,18 @@ def join_history(
     Args:
         posted: see `EventLog.read_users`.
     """
-    stored, fresh = _events_of_run(run, user, before), list[tuple[int, Event]]()
+    if not posted:
+        return []
+    log, number = run.log, run.user_number.get(user)
+    rows = slice(0, 0) if number is None else slice(*log.history_at(number, before))
+    columns = (column[rows].tolist() for column in (log.time, log.listing, log.action, log.duration))
+    actions = [*log.actions, None]  # -1: none
+    stored = [
+        (at, Event(run.listing_ids[listing], actions[action], None if seconds != seconds else seconds))
+        for at, listing, action, seconds in zip(*columns, strict=True)
+    ]
     available = {(at, event.listing, event.action) for at, event in stored}
+    fresh = list[tuple[int, Event]]()
     for row in posted:
         try:
             at = int(pd.Timestamp(row.timestamp).as_unit("ns").value)
@@ -217,26 +227,6 @@ def join_history(
             available.add(key)
             fresh.append((at, Event(row.listing_id, action, row.duration_s)))
     return [event for _, event in sorted([*stored, *fresh], key=lambda item: item[0])] if fresh else []
-
-
-def _events_of_run(run: RunFolder, user: str, before: int | None) -> list[tuple[int, Event]]:
-    """Return the events of a user in the run before a moment, each with its time."""
-    log, number = run.log, run.user_number.get(user)
-    if number is None:
-        return []
-    rows = slice(*log.history_at(number, before))
-    columns = (column[rows].tolist() for column in (log.time, log.listing, log.action, log.duration))
-    return [
-        (
-            at,
-            Event(
-                run.listing_ids[listing],
-                log.actions[action] if action >= 0 else None,
-                None if seconds != seconds else seconds,
-            ),
-        )
-        for at, listing, action, seconds in zip(*columns, strict=True)
-    ]
 
 
 def _as_text(at: int) -> str:

@@ -34,8 +34,7 @@ from listing_vibes.run.versions import STATES, building, folder_of, publish, rem
 from listing_vibes.serving.places import FILE as DATABASE
 from listing_vibes.serving.places import is_database, is_database_url, shown_place
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
-from listing_vibes.serving.refresh.refresher import copy_model, copy_vectors, manifest_over
-from listing_vibes.serving.refresh.sources import JSON_LINES
+from listing_vibes.serving.refresh.refresher import copy_run, manifest_over
 from listing_vibes.serving.refresh.state import RefreshState
 
 #: Seconds to wait for the readers of an old version: a service polls for a newer one every 2 seconds.
@@ -97,38 +96,39 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
         VibesError: a folder cannot be written, or a version with rows of the users is still being read.
     """
     market, done = Run.open(run).market_on_disk, Forgotten()  # an open run would pin its version
-    who = UsersToForget(users, market.names)
-    databases = [str(place) for place in also if is_database_url(str(place))]
-    elsewhere = [Path(place) for place in also if not is_database_url(str(place))]
-    if databases and VARIABLE in os.environ:
-        who.also_named_by(UserNames(Path(), True))
+    who, places = UsersToForget(users, market.names), [str(place) for place in also]
+    elsewhere = [Path(place) for place in places if not is_database_url(place)]
     for place in elsewhere:
         if not place.exists():
             raise VibesError(
                 f"There is no {place}; give a run, a folder or a table that may have these users."
             )
-        if (place / FILE).is_file() or (place.is_dir() and VARIABLE in os.environ):
-            who.also_named_by(UserNames(place, True))  # of `vibes serve --hash-users`
+    folders = [place if place.is_dir() else place.parent for place in elsewhere]
+    keys = {folder for folder in folders if (folder / FILE).is_file()}
+    for folder in [Path()] if VARIABLE in os.environ and places else keys:  # of `vibes serve --hash-users`
+        who.also_named_by(UserNames(folder, True))
     sweep_left(Path(gettempdir()))  # copies left by a refresh that was killed
-    places = [run, market.path, *elsewhere]
-    runs = {
-        item.resolve(): item for item in (run, *(path for place in elsewhere for path in _runs_in(place)))
-    }
+    runs = [run, *(path for place in elsewhere for path in _runs_in(place))]
+    runs = list({path.resolve(): path for path in runs}.values())
     # All runs stay locked until the last table is written: a refresh in between would add these users again.
     with ExitStack() as locks:
-        for _, item in sorted(runs.items()):
+        for item in sorted(runs, key=Path.resolve):
             locks.enter_context(only_writer(item, "vibes forget", wait=WAIT_S))
-        for item in runs.values():
+        folders = [run, market.path, *elsewhere]
+        for item in runs:
             _forget_in_run(item, who, done)
-            places.append(Run.open(item).market_on_disk.path)
-        tables = [t.resolve() for place in places for t in _tables_in(place) if not _is_of_version(t, place)]
-        for table in dict.fromkeys(tables):
-            _forget_in_table(table, who, done)
-        files = (path for place in places for path in (place.rglob(DATABASE) if place.is_dir() else [place]))
-        for database in (*databases, *(str(path) for path in files if is_database(str(path)))):
+            folders.append(Run.open(item).market_on_disk.path)
+        for folder in {path.parent for place in folders for path in place.rglob(f"{WRITING}*")}:
+            sweep_left(folder)  # partial tables of killed writers
+        tables = [path for place in folders for path in _tables_in(place) if not _is_of_version(path, place)]
+        for table in dict.fromkeys(path.resolve() for path in tables):
+            if table.exists() and (count := remove_rows(table, who)):
+                done.rows[str(table)] = count
+        files = [str(path) for place in folders for path in (place, *place.rglob(DATABASE))]
+        for database in filter(is_database, dict.fromkeys((*places, *files))):
             if count := _forget_in_database(database, who):
                 done.rows[shown_place(database)] = count
-    for item in runs.values():
+    for item in runs:
         _remove_versions(item, who, done)
     missing = [user for user in users if id_text(user) not in who.found]
     if missing:
@@ -141,8 +141,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
 
 def _runs_in(place: Path) -> list[Path]:
     """Return the run folders at and below a place."""
-    result = [path.parent for path in place.rglob("run.toml")] if place.is_dir() else []
-    return [folder for folder in result if not _is_of_version(folder, place)]
+    return [path.parent for path in place.rglob("run.toml") if not _is_of_version(path, place)]
 
 
 def _is_of_version(path: Path, place: Path) -> bool:
@@ -151,16 +150,8 @@ def _is_of_version(path: Path, place: Path) -> bool:
 
 
 def _tables_in(folder: Path) -> Iterator[Path]:
-    """Yield every table in a folder and its subfolders, including hidden files and links; `folder` may be a file.
-
-    Raises:
-        VibesError: a journal of an earlier version names users; this format is not supported any more.
-    """
+    """Yield every table in a folder and its subfolders, including hidden files and links; `folder` may be a file."""
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
-        if path.name.endswith(JSON_LINES) and path.is_file() and f'"{C.USER}"'.encode() in path.read_bytes():
-            raise VibesError(
-                f"{path} names users in lines of JSON, which are not read any more; remove it and run the same command again."
-            )
         if path.name.endswith(TABLE_SUFFIXES) and path.is_file():
             yield path
 
@@ -189,8 +180,7 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
             if count := remove_rows(table, who):
                 done.rows[str(next_version / table.relative_to(built))] = count
         after = Market.open(market.path, tables=built / "market")
-        copy_model(run, built)
-        copy_vectors(run, built, after)
+        copy_run(run, built, after)
         state = RefreshState.load(path)
         state.replaced = replaceable(run, state.replaced)
         state.save(path)
@@ -199,18 +189,6 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
     if config != market.config:
         toml = folder_of(path, stamp_of(path).number) / "market" / "market.toml"
         copy_file(toml, market.path / "market.toml")
-
-
-def _forget_in_table(path: Path, who: UsersToForget, done: Forgotten) -> None:
-    try:
-        if count := remove_rows(path, who):
-            done.rows[str(path)] = count
-    except VibesError:
-        for left in (path, path.parent):  # a partial table of a killed writer
-            if left.name.startswith(WRITING):
-                sweep_left(left.parent)
-        if path.exists():
-            raise
 
 
 def _forget_in_database(place: str, who: UsersToForget) -> int:

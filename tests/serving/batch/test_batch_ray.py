@@ -23,9 +23,10 @@ def test_a_killed_worker_changes_no_row(trained, tmp_path):
     score_here(prepare(trained.path, tmp_path / "here", "recommend", rules, chunk=2))
     out = tmp_path / "ray"
     command = [
-        sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out), "-k", "10", "--chunk", "2",
+        sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out), "-k", "10",
         "--engine", "ray", "--workers", "2",
     ]  # fmt: skip
+    prepare(trained.path, out, "recommend", Rules(k=10), chunk=2)  # the command continues it
     working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     killed = None
     while working.poll() is None and killed is None:

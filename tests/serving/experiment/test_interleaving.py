@@ -27,29 +27,25 @@ class Coins:
         return next(self.falls)
 
 
-def teams(lists, picks) -> list[tuple[str, int]]:
-    return [(lists[pick.source][pick.rank], pick.team) for pick in picks]
-
-
 def test_captains_pick_in_turns_and_what_both_would_pick_has_no_team():
     lists = (["a", "b", "c", "d"], ["a", "c", "b", "e"])
-    assert teams(lists, draft(lists, 5, Coins([1, 0]))) == [
+    assert draft(lists, 5, Coins([1, 0])) == [
         ("a", BOTH), ("c", 1), ("b", 0), ("d", 0), ("e", 1)
     ]  # fmt: skip
-    assert teams(lists, draft(lists, 2, Coins([0]))) == [("a", BOTH), ("b", 0)]
+    assert draft(lists, 2, Coins([0])) == [("a", BOTH), ("b", 0)]
     lists = (["a"], ["b", "c", "d"])
-    assert teams(lists, draft(lists, 9, Coins([0]))) == [("a", 0), ("b", 1), ("c", BOTH), ("d", BOTH)]
+    assert draft(lists, 9, Coins([0])) == [("a", 0), ("b", 1), ("c", BOTH), ("d", BOTH)]
 
 
 @given(RANKING, RANKING, st.integers(1, 12), st.integers(0, 99))
 def test_every_list_is_complete_and_swapping_the_captains_swaps_the_teams(one, two, k, seed):
-    listings = [listing for listing, _ in teams((one, two), draft((one, two), k, random.Random(seed)))]
+    listings = [listing for listing, _ in draft((one, two), k, random.Random(seed))]
     assert len(set(listings)) == len(listings) == min(k, len({*one, *two}))
     coins = random.Random(seed)
     falls = [coins.getrandbits(1) for _ in range(20)]
     other = draft((two, one), k, Coins([1 - fall for fall in falls]))
-    swapped = [(listing, BOTH if team == BOTH else 1 - team) for listing, team in teams((two, one), other)]
-    assert swapped == teams((one, two), draft((one, two), k, Coins(falls)))
+    swapped = [(listing, BOTH if team == BOTH else 1 - team) for listing, team in other]
+    assert swapped == draft((one, two), k, Coins(falls))
     sides = [team for _, team in swapped]
     assert abs(sides.count(0) - sides.count(1)) <= 1
 

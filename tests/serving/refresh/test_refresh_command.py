@@ -12,14 +12,10 @@ from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.issues import Notes
 from listing_vibes.market.market import Market
-from listing_vibes.market.user_names import UserNames
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.refresh import state
-from listing_vibes.serving.refresh.sources import Frame
-from listing_vibes.serving.refresh.state import REJECTED, save_rejected
+from listing_vibes.serving.refresh.state import REJECTED
 
 
 @pytest.mark.slow
@@ -118,16 +114,6 @@ def test_rejected_rows_are_named_as_check_names_them_and_stored_once(shop, tmp_p
     assert json.loads(rows["cells"][3]) == {
         C.LISTING: shop.listing_ids[2], C.TIMESTAMP: "2024-02-02", "device": "tv",
     }  # fmt: skip
-
-
-def test_only_the_newest_rejected_rows_are_stored(tmp_path, monkeypatch):
-    monkeypatch.setattr(state, "MOST_REJECTED", 2)
-    for number in range(3):
-        frame = Frame("a.csv", pd.DataFrame({"price": [f"x{number}"]}))
-        notes = Notes("a.csv")
-        notes.add("price", pd.Series([True]).to_numpy(), frame.rows["price"], "is no number")
-        assert save_rejected(tmp_path, [(frame, notes.issues[0])], UserNames(tmp_path, False)) == 1
-    assert [json.loads(cells)["price"] for cells in pd.read_csv(tmp_path / REJECTED)["cells"]] == ["x1", "x2"]
 
 
 def test_check_writes_the_same_rows_and_can_be_strict(tiny_market, tmp_path):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +24,10 @@ from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json, write_text
-from listing_vibes.market.durable import atomic_path, sweep_left
+from listing_vibes.market.durable import atomic_path, scratch_folder, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.moments import moment_in_log
+from listing_vibes.market.storage import Place, is_address, storage_errors
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.conditions import resolve_rules
@@ -36,7 +38,8 @@ from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 
-MANIFEST = "_job.json"  # readers of parquet folders skip names that begin with _ or .
+#: Readers of parquet folders skip names that begin with _ or .
+MANIFEST, PROBE = "_job.json", "_vibes-probe"
 FORMAT = 2
 Kind = Literal["similar", "recommend"]
 #: Listings or users a chunk.
@@ -229,7 +232,7 @@ def prepare(
     rules: Rules,
     space: str | None = None,
     at: str | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     blend: str | None = None,
 ) -> JobScorer:
     """Return the scorer of a job in `folder`: a new job, or the one that the same arguments started there; see `use_one_thread`.
@@ -237,6 +240,7 @@ def prepare(
     Args:
         space: None: the model's, or for listings the run's first space.
         at: the moment as text; None: after the last event.
+        chunk: listings or users per file of a new job; None: `CHUNK`.
         blend: the blend of recommendations, see `listing_vibes.run.fits.serving_fit`.
 
     Raises:
@@ -257,7 +261,6 @@ def prepare(
         "space": space,
         "rules": rules,
         "blend": fit,
-        "chunk": chunk,
         "fingerprint": fingerprint_of(run.folder, market.fingerprint),
         # A job that is continued uses the moment of its start.
         "requested_at": NOW if at is not None and at.strip() == NOW else moment,
@@ -273,7 +276,8 @@ def prepare(
                     f"No user of {market.path} has an event before that moment, so there is no history to go by."
                 )
         name = f"{run_path.resolve().name}-{arguments['fingerprint'][:8]}"
-        arguments |= {"at": moment, "name": name, "timed": market.timed, "chunks": math.ceil(count / chunk)}
+        arguments |= {"at": moment, "name": name, "timed": market.timed, "chunk": chunk or CHUNK}
+        arguments["chunks"] = math.ceil(count / arguments["chunk"])
         job = Job(**arguments)
         scorer = JobScorer.of(job, folder, run)  # raises on an invalid rule before anything is written
         write_text(folder / MANIFEST, job.model_dump_json(indent=1))
@@ -296,15 +300,10 @@ def find_job(folder: Path, arguments: dict[str, Any]) -> Job | None:
                 f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder."
             )
         return None
-    before, given = (item.model_dump(mode="json") for item in (job, job.model_copy(update=arguments)))
-    other = next((name for name in before if before[name] != given[name]), None)
-    if other is not None:
-        difference = f"{other.removeprefix('requested_')} was {before[other]}, now {given[other]}"
-        if other == "fingerprint":
-            difference = "the run or its market changed since"
+    if job.model_copy(update=arguments).model_dump(mode="json") != job.model_dump(mode="json"):
         raise VibesError(
-            f"{folder} holds the lists of another command ({difference}); give the same options to continue it, or choose "
-            "another folder."
+            f"{folder} holds lists of other options, or of another state of the run or its market; give the same options to continue "
+            "them, or choose another folder."
         )
     return job
 
@@ -331,3 +330,43 @@ def use_one_thread() -> None:
     except ImportError:  # similar listings need no torch
         return
     torch.set_num_threads(1)
+
+
+@contextmanager
+def delivered(out: str) -> Iterator[Path]:
+    """Yield the folder that a job writes to: `out`, or for a URL a local folder whose files are uploaded at the end.
+
+    The manifest is uploaded last, so that a reader who finds it finds every file. Write access is checked at once, since lists may
+    take long. A job that was interrupted starts again from the first chunk.
+
+    Raises:
+        VibesError: the URL holds lists already, or cannot be written.
+    """
+    if not is_address(out):
+        yield Path(out)
+        return
+    place = Place.of(out, "OUT")
+    with storage_errors(place):
+        place.files.invalidate_cache()
+        names = {place.inside(str(path)) for path in place.files.find(place.path)}
+    existing = {name for name in names if "/" not in name}  # subfolders may hold the lists of other days
+    strange = [name for name in existing if name.endswith(".parquet") and not name.startswith("part-")]
+    if MANIFEST in existing or strange:
+        raise VibesError(
+            f"{place.shown} holds {MANIFEST if MANIFEST in existing else strange[0]} already; choose another folder, such "
+            "as one with the date."
+        )
+    with scratch_folder() as folder:
+        (folder / PROBE).touch()
+        (place / PROBE).put(folder / PROBE)
+        with suppress(Exception):  # write permission does not imply delete permission
+            place.files.rm_file((place / PROBE).path)
+        yield folder / "lists"
+        files = sorted((folder / "lists").glob("*.parquet"))
+        for file in files:
+            (place / file.name).put(file)
+        with storage_errors(place, "written"):
+            for name in existing - {file.name for file in files}:
+                if name.startswith("part-"):  # left by a delivery that was interrupted
+                    place.files.rm_file((place / name).path)
+        (place / MANIFEST).put(folder / "lists" / MANIFEST)

@@ -50,7 +50,7 @@ class Setup(BaseModel):
 
     def __str__(self) -> str:
         design = "interleaved" if self.design == "interleave" else f"{self.share:.3g} of the users get B"
-        return f"A: {self.a}, B: {self.b}, {design}"
+        return f"A: {self.a}, B: {self.b}, {design}, events in {self.events or 'no database'}"
 
     def arm_of(self, unit: str) -> str:
         """Return the arm of a user, or of a request without one; it is deterministic."""
@@ -76,16 +76,11 @@ def begin_experiment(place: Path | str, setup: Setup) -> Setup:
         current = _parse(database, database.begin_state(_STATE, setup.model_dump_json()))
     finally:
         database.close()
-    if current.model_copy(update={"salt": setup.salt}) == setup:
-        return current
-    if current.model_copy(update={"salt": setup.salt, "events": setup.events}) == setup:
+    if current.model_copy(update={"salt": setup.salt}) != setup:
         raise VibesError(
-            f"The experiment of {place} has its events in '{current.events}'; give --events with that place, or choose another place "
-            "for --impressions."
+            f"{place} has the experiment '{current}'; resume that, or choose another place for '{setup}'."
         )
-    raise VibesError(
-        f"{place} has the experiment '{current}'; resume that, or choose another place for '{setup}'."
-    )
+    return current
 
 
 def read_setup(place: Path | str) -> Setup | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.experiment.assignment import B, Setup
@@ -17,21 +16,13 @@ BOTH = -1
 Answer = ServedList | Exception
 
 
-class Pick(NamedTuple):
-    """A listing of the interleaved list: its team (0, 1 or `BOTH`), its source list and its rank there."""
-
-    team: int
-    source: int
-    rank: int
-
-
 def draft(
     lists: tuple[Sequence[str], Sequence[str]],
     k: int,
     coins: random.Random,
     allows: Callable[[str], bool] = lambda listing: True,
-) -> list[Pick]:
-    """Interleave two lists of listings, best first, to a list of at most `k`.
+) -> list[tuple[str, int]]:
+    """Interleave two lists of listings, best first, to a list of at most `k`: each listing with its team, 0, 1 or `BOTH`.
 
     Team-draft interleaving of Radlinski, Kurup & Joachims (CIKM 2008, "How does clickthrough data reflect retrieval
     quality?"): in each round a coin decides which list goes first, and each list adds its best listing that is not in the result
@@ -43,7 +34,7 @@ def draft(
         coins: drawn once per round.
         allows: whether a listing may be added; called once, just before it is added.
     """
-    picks: list[Pick] = []
+    picks: list[tuple[str, int]] = []
     seen: set[str] = set()
     ranks = [0, 0]
     while len(picks) < k:
@@ -54,16 +45,15 @@ def draft(
         if best == [None, None]:
             break
         if best[0] == best[1] or None in best:
-            turns = [(BOTH, 0 if best[0] is not None else 1)]
+            turns = [(best[0] or best[1], BOTH)]
         else:
             first = coins.getrandbits(1)
-            turns = [(first, first), (1 - first, 1 - first)]
-        for team, source in turns:
-            listing = best[source]
+            turns = [(best[first], first), (best[1 - first], 1 - first)]
+        for listing, team in turns:
             if listing is not None and len(picks) < k:
                 seen.add(listing)  # a listing that is not allowed is skipped for good
                 if allows(listing):
-                    picks.append(Pick(team, source, ranks[source]))
+                    picks.append((listing, team))
     return picks
 
 
@@ -106,13 +96,12 @@ def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, o
     """Return the interleaved list, or the list of one run if the other has none."""
     if not isinstance(of_a, ServedList) or not isinstance(of_b, ServedList):
         return of_b if isinstance(of_b, ServedList) else of_a
-    lists = of_a.results.results, of_b.results.results
-    first, second = ([listing.listing_id for listing in ranked] for ranked in lists)
+    by_a, by_b = ({row.listing_id: row for row in answer.results.results} for answer in (of_a, of_b))
     coins, allows = setup.coins(request.request_id), _at_most(a, request.query.rules)
-    picks = draft((first, second), request.query.k, coins, allows)
-    listings = [lists[pick.source][pick.rank] for pick in picks]
-    results = of_a.results.model_copy(update={"results": listings})
-    return ServedList(results, (*of_a.makers, *of_b.makers), teams=[pick.team for pick in picks])
+    picks = draft((list(by_a), list(by_b)), request.query.k, coins, allows)
+    rows = [by_b[listing] if team == 1 or listing not in by_a else by_a[listing] for listing, team in picks]
+    results = of_a.results.model_copy(update={"results": rows})
+    return ServedList(results, (*of_a.makers, *of_b.makers), teams=[team for _, team in picks])
 
 
 def _at_most(state: RunState, rules: Rules) -> Callable[[str], bool]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.evaluation.sequential import LEVEL, POWER, AlwaysValid, always_valid, needed
+from listing_vibes.evaluation.sequential import LEVEL, AlwaysValid, always_valid
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.words import count, percent
@@ -20,9 +20,10 @@ from listing_vibes.words import count, percent
 with needs("An experiment", "serve"):
     from listing_vibes.serving.experiment.assignment import A, B, Setup, read_setup
     from listing_vibes.serving.impressions import read_feedback, read_impressions
+    from listing_vibes.serving.places import resolve_place
 
-#: Differences for which the document gives the sample size, and the number of lost responses per arm that it lists.
-DIFFERENCES, MAX_LOST = (0.02, 0.05, 0.1, 0.2), 10
+#: Number of lost responses per arm that the document lists.
+MAX_LOST = 10
 #: p-value below which the split of the users deviates from the setup (sample ratio mismatch).
 UNBALANCED = 0.001
 
@@ -66,51 +67,32 @@ class Experiment:
             return None
         return B if self.tested.low >= self.null else A
 
-    def difference(self, share: float) -> float:
-        """Return the difference for a share of B among the decisions: B's share minus A's if interleaved, else the relative lift of B."""
-        if self.setup.design == "interleave":
-            return 2 * share - 1
+    def difference(self, share: float | None) -> float | None:
+        """Return B's share minus A's if interleaved, else the relative lift of B, for a share of B among the decisions; None: unknown."""
+        if share is None or self.setup.design == "interleave":
+            return None if share is None else 2 * share - 1
         odds = self.setup.share / (1 - self.setup.share)
-        return float("inf") if share >= 1 else share / (1 - share) / odds - 1
-
-    def share_at(self, difference: float) -> float:
-        """Return the share of B for a difference."""
-        if self.setup.design == "interleave":
-            return (1 + difference) / 2
-        odds = (1 + difference) * self.setup.share / (1 - self.setup.share)
-        return odds / (1 + odds)
-
-    def more(self, share: float) -> int | None:
-        """Return how many more units the test needs for a power of `POWER` if this is the true share; None if unknown."""
-        rate, total = len(self.outcomes) / max(1, sum(self.units.values())), needed(share, self.null)
-        if not rate or total is None:
-            return None
-        return max(0, int(np.ceil((total - len(self.outcomes)) / rate)))
+        return None if share >= 1 else share / (1 - share) / odds - 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes experiment --json`."""
-        tested, decided = self.tested, len(self.outcomes)
+        tested, decided, wins = self.tested, len(self.outcomes), int(self.outcomes.sum())
         return {
             "design": self.setup.design,
             "arms": {A: self.setup.a.model_dump(), B: self.setup.b.model_dump()},
             "share": self.setup.share,
             "units": {"of": "answers" if self.setup.design == "interleave" else "users", **self.units},
             "decided": decided,
-            "wins": {A: int(decided - self.outcomes.sum()), B: int(self.outcomes.sum())},
+            "wins": {A: decided - wins, B: wins},
             "events": {"joined": self.events[0], "all": self.events[1]},
             "difference": {
-                "value": None if tested.value is None else _finite(self.difference(tested.value)),
-                "low": _finite(self.difference(tested.low)),
-                "high": _finite(self.difference(tested.high)),
+                "value": self.difference(tested.value),
+                "low": self.difference(tested.low),
+                "high": self.difference(tested.high),
                 "p_value": tested.p_value,
             },
             "verdict": self.verdict,
             "balance_p": self.balance,
-            "more": {
-                "power": POWER,
-                "as_seen": None if tested.value is None or self.verdict else self.more(tested.value),
-                "at": {f"{item:g}": self.more(self.share_at(item)) for item in DIFFERENCES},
-            },
             "lost": dict(self.lost),
         }
 
@@ -123,10 +105,14 @@ class Experiment:
         return "\n".join([*lines, "", method])
 
     def sentences(self) -> list[str]:
-        """Return the verdict, the figures, the remaining sample size, and warnings, as sentences."""
+        """Return the verdict, the figures, and warnings, as sentences."""
         document, units = self.to_dict(), self.units
-        wins, difference, more = document["wins"], document["difference"], document["more"]
-        interval = f"95 % interval {_percent(difference['low'])} to {_percent(difference['high'])}, p {difference['p_value']:.3g}"
+        wins, difference = document["wins"], document["difference"]
+        value, low, high = (
+            "unknown" if difference[name] is None else percent(difference[name], unit=" %", signed=True)
+            for name in ("value", "low", "high")
+        )
+        interval = f"95 % interval {low} to {high}, p {difference['p_value']:.3g}"
         lines = ["No verdict yet: the difference is not significant."]
         if not len(self.outcomes):
             lines = ["No verdict yet: no user has interacted with a shown listing."]
@@ -134,21 +120,11 @@ class Experiment:
             lines = [f"{self.verdict} is better than {A if self.verdict == B else B}."]
         if self.setup.design == "split":
             acted = "; ".join(f"{arm}: {wins[arm]:,} of {units[arm]:,} users acted" for arm in (A, B))
-            compared = (
-                f"Share of B's users who acted minus A's: {_percent(difference['value'])} ({interval})."
-            )
+            compared = f"B's users act more often than A's by {value} ({interval})."
         else:
             acted = f"{len(self.outcomes):,} of {count(units['all'], 'response')} decided: {wins[A]:,} for A, {wins[B]:,} for B"
-            compared = f"B's share minus A's: {_percent(difference['value'])} ({interval})."
+            compared = f"B's share minus A's: {value} ({interval})."
         lines.append(f"{acted}. {compared}" if len(self.outcomes) else f"{acted}.")
-        if more["as_seen"] is not None:
-            unit = "users" if self.setup.design == "split" else "responses"
-            sizes = ", ".join(
-                f"{n:,} for {float(item):.0%}" for item, n in more["at"].items() if n is not None
-            )
-            lines.append(
-                f"About {more['as_seen']:,} more {unit} are needed if the difference is as large as it seems (power {POWER:.0%}; {sizes})."
-            )
         if self.balance is not None and self.balance < UNBALANCED:
             lines.append(
                 f"The users are not split as they should be ({self.setup.share:.3g} to B; p {self.balance:.2g}): users "
@@ -162,9 +138,7 @@ class Experiment:
         return lines
 
 
-def experiment(
-    folder: Path | str, events: Path | str | None = None, actions: Sequence[str] | None = None
-) -> Experiment:
+def experiment(folder: Path | str, actions: Sequence[str] | None = None) -> Experiment:
     """Evaluate the experiment of `vibes serve A B`, with or without `--split`, so far; the function behind `vibes experiment`.
 
     >>> experiment(shown).verdict in ("A", "B", None)
@@ -177,7 +151,6 @@ def experiment(
 
     Args:
         folder: the place of `--impressions`.
-        events: the place of `--events`; None: as recorded by the services.
         actions: actions that count; None: all but the unwanted ones ("not this").
 
     Raises:
@@ -188,11 +161,10 @@ def experiment(
         raise VibesError(
             f"{folder} has no experiment; start one with `vibes serve A B --impressions {folder}`."
         )
-    if not (place := events or setup.events):
-        raise VibesError(
-            f"The experiment of {folder} has no events; give --events with the place that events were posted to."
-        )
-    feedback = read_feedback(place)
+    if not setup.events:
+        raise VibesError(f"The experiment of {folder} takes no events; start one with `--events`, too.")
+    # The recorded URL has no password, so the given one is used where both are the same database.
+    feedback = read_feedback(folder if resolve_place(folder) == setup.events else setup.events)
     if actions is None:
         feedback = feedback[~feedback[C.ACTION].isin(_unwanted_actions(setup))]
     else:
@@ -271,11 +243,3 @@ def _lost_line(row: Mapping[str, Any]) -> str:
     )
     user = row["user_id"] or "an unknown user"
     return f"  {row['at'][:16]} {user} ({row['request_id']}) chose {chosen}{f' rather than {best}' if best else ''}"
-
-
-def _percent(value: float | None) -> str:
-    return "unknown" if value is None else percent(value, unit=" %", signed=True)
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if np.isfinite(number) else None

@@ -27,7 +27,6 @@ class Thresholds(BaseModel):
     Attributes:
         recall_drop: relative drop of recall@30 from the evaluation to the newest events, of 20 users or more.
         coverage_drop: relative drop of the coverage of lists since the start of the test period.
-        concentration_rise: rise of the Gini coefficient of how often lists show listings.
         attribute_shift: total variation distance of an attribute's values.
         photo_shift: Fréchet distance as a share of the variance of the training photos.
         history_shift: the same for the vectors of the users' last listings.
@@ -39,7 +38,6 @@ class Thresholds(BaseModel):
 
     recall_drop: float | None = Field(0.1, ge=0, le=1)
     coverage_drop: float | None = Field(0.25, ge=0, le=1)
-    concentration_rise: float | None = Field(0.1, ge=0, le=1)
     attribute_shift: float | None = Field(0.1, ge=0, le=1)
     photo_shift: float | None = Field(0.1, ge=0)
     history_shift: float | None = Field(0.15, ge=0)

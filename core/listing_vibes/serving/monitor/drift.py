@@ -30,11 +30,16 @@ class Group:
     rows: np.ndarray  # (n,)
 
 
-def permutation_p(statistic: Callable[[np.ndarray], float], chosen: np.ndarray, among: np.ndarray) -> float:
-    """Return the p-value of the `statistic` of the rows `chosen`, against as many rows drawn from `among`."""
-    rng, value = np.random.default_rng(0), statistic(chosen)
-    drawn = [statistic(rng.choice(among, len(chosen), replace=False)) for _ in range(PERMUTATIONS)]
-    return float((1 + np.sum(np.array(drawn) >= value - 1e-9)) / (1 + PERMUTATIONS))
+def permutation_p(statistic: Callable[[np.ndarray], float], chosen: np.ndarray, rest: np.ndarray) -> float:
+    """Return the p-value of the `statistic` of the values `chosen`, against as many values drawn from all."""
+    if len(rest) < 2:
+        return 1.0
+    return float(
+        stats.permutation_test(
+            (chosen, rest), lambda drawn, _: statistic(drawn), vectorized=False, n_resamples=PERMUTATIONS,
+            alternative="greater", rng=0,
+        ).pvalue
+    )  # fmt: skip
 
 
 def attribute_checks(
@@ -124,7 +129,7 @@ def photo_check(
         mine, rest = np.intersect1d(group.rows, has_photos), np.setdiff1d(has_photos, group.rows)
         if len(mine) >= FEWEST:
             value = distance(mine)
-            p = permutation_p(distance, mine, rest if len(rest) >= len(mine) else has_photos)
+            p = permutation_p(distance, mine, rest)
             checks.append(Check(
                 name="photos", group=group.name, value=value, p=p,
                 crossed=limit is not None and value > limit and p < ALPHA,
@@ -147,7 +152,11 @@ def history_check(before: np.ndarray, after: np.ndarray, limits: Thresholds) -> 
         rest = np.setdiff1d(everyone, rows)
         return PhotoSpread.by(reduced[rest]).distance(PhotoSpread.by(reduced[rows]))
 
-    value, p, limit = distance(newest), permutation_p(distance, newest, everyone), limits.history_shift
+    value, p, limit = (
+        distance(newest),
+        permutation_p(distance, newest, everyone[: len(before)]),
+        limits.history_shift,
+    )
     return Check(
         name="histories", value=value, p=p, crossed=limit is not None and value > limit and p < ALPHA,
         sentence=f"What {count(len(after), 'user')} interacted with last lies {value:.0%} of the spread away from what trained "

@@ -1,21 +1,20 @@
-"""Checks of lists now and at the start of the test period: catalogue coverage, concentration, and the share of cold listings."""
+"""Checks of lists now and at the start of the test period: catalogue coverage, and the share of cold listings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from listing_vibes.defaults import K
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import Coverage
 from listing_vibes.serving.batch.job import history_ends
-from listing_vibes.serving.monitor.checks import ALPHA, Check, Thresholds
+from listing_vibes.serving.monitor.checks import Check, Thresholds
 from listing_vibes.words import count
 
-#: Maximum number of sampled lists, and resamples of a test.
-LISTS, RESAMPLES = 1000, 200
+#: Maximum number of sampled lists.
+LISTS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +46,6 @@ class SampledLists:
         result.add(user, self.rows[has_listing], self.active[None])
         return result.value, *result.interval(users)
 
-    def counts(self, lists: np.ndarray | None = None) -> np.ndarray:
-        """Return the number of lists (L,) that show each listing, of all lists or of a subset."""
-        rows = self.rows if lists is None else self.rows[lists]
-        return np.bincount(rows[rows >= 0], minlength=len(self.active))
-
-    def gini(self, lists: np.ndarray | None = None) -> float:
-        """Return the Gini coefficient of `counts` among active listings."""
-        return gini(self.counts(lists)[self.active])
-
 
 def now_and_then(
     run: Run, then: int | None, blend: str | None = None
@@ -72,20 +62,6 @@ def now_and_then(
     each = min(min(LISTS, number) / listings for number, listings in zip(users, active, strict=True))
     first, second = (max(2, round(each * listings)) for listings in active)
     return SampledLists.of(run, now, first, blend), SampledLists.of(run, then, second, blend)
-
-
-def list_checks(
-    now: SampledLists, then: SampledLists | None, cold: np.ndarray | None, limits: Thresholds
-) -> list[Check]:
-    """Return the checks of lists.
-
-    Args:
-        cold: (L,) bool, the listings without an event in training; None: unknown, for a model of another market.
-    """
-    checks = [coverage_check(now, then, limits), concentration_check(now, then, limits)]
-    if cold is not None and now.active.any():
-        checks.append(cold_check(cold, now, then, limits))
-    return checks
 
 
 def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
@@ -106,31 +82,11 @@ def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresho
     )  # fmt: skip
 
 
-def concentration_check(now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
-    """Check the Gini coefficient of how often lists show active listings (0 is equal), with a bootstrap over lists."""
-    value, before, limit, crossed = now.gini(), None, limits.concentration_rise, False
-    sentence = f"The Gini coefficient of how often lists show active listings is {value:.2f}"
-    if then is not None:
-        before = then.gini()
-        sentence += f"; it was {before:.2f} at the start of the test period"
-        if limit is not None and value - before > limit and min(len(now.rows), len(then.rows)) > 1:
-            rise = stats.bootstrap(
-                (np.arange(len(now.rows)), np.arange(len(then.rows))),
-                lambda first, second: now.gini(first) - then.gini(second),
-                n_resamples=RESAMPLES, vectorized=False, method="percentile", confidence_level=1 - ALPHA, rng=0,
-            ).confidence_interval  # fmt: skip
-            crossed = bool(rise.low > 0)
-    return Check(
-        name="concentration", value=value, before=before, crossed=crossed, sentence=f"{sentence}.",
-        hint="the listings that are shown most; the rules at_most, diversity and `boost = 'fresh …'` show others.",
-    )  # fmt: skip
-
-
 def cold_check(cold: np.ndarray, now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
     """Check the share of cold listings (L,) among active listings, and report their share of list entries."""
     value, limit = float(cold[now.active].mean()), limits.cold_share
     before = None if then is None or not then.active.any() else float(cold[then.active].mean())
-    entries = float(now.counts()[cold].sum() / max(1, now.counts().sum()))
+    entries = cold[now.rows[now.rows >= 0]].mean() if (now.rows >= 0).any() else 0.0
     was = "" if before is None else f" ({before:.0%} at the start of the test period)"
     return Check(
         name="cold", value=value, before=before, crossed=limit is not None and value > limit,
@@ -138,12 +94,3 @@ def cold_check(cold: np.ndarray, now: SampledLists, then: SampledLists | None, l
         "list entries.",
         hint="the page Cold start; recall on cold listings in `vibes evaluate RUN`.",
     )  # fmt: skip
-
-
-def gini(values: np.ndarray) -> float:
-    """Return the Gini coefficient of amounts (n,): 0 if all are equal, towards 1 if one has all."""
-    ordered, number = np.sort(values.astype(float)), len(values)
-    total = ordered.sum()
-    if not number or not total:
-        return 0.0
-    return float((2 * (np.arange(1, number + 1) * ordered).sum() / (number * total)) - (number + 1) / number)

@@ -4,50 +4,82 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from listing_vibes.evaluation.intervals import estimates
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, load_summaries, view_market
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.insight.market_shift import nearest_market
+from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY
-from listing_vibes.market.moments import Moment
+from listing_vibes.market.splits import Queries, Split
 from listing_vibes.progress import Report, shown
 from listing_vibes.run.contents import read_spaces
+from listing_vibes.run.fits import serving_fit
 from listing_vibes.run.run import Run
-from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
-from listing_vibes.serving.monitor.drift import MOST, Group, attribute_checks, history_check, photo_check
-from listing_vibes.serving.monitor.lists import list_checks, now_and_then
-from listing_vibes.serving.monitor.recall import (
-    NewestQueries,
-    evaluate_newest,
-    newest_queries,
-    recall_check,
-    training_advice,
+from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.run.scorer import model_scorer
+from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
+from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
+from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Monitored, Thresholds, model_of
+from listing_vibes.serving.monitor.drift import (
+    MOST,
+    TRAIN,
+    Group,
+    attribute_checks,
+    history_check,
+    permutation_p,
+    photo_check,
 )
+from listing_vibes.serving.monitor.lists import cold_check, coverage_check, now_and_then
+from listing_vibes.words import count
 
 #: Maximum number of compared histories, and the number of last events of each that count.
 HISTORIES, LAST = 1000, 5
 #: Size of the group of newest listings, which is checked separately if there are twice as many new ones, so that recent drift shows.
 NEWEST = 100
+METRIC = "recall@30"
+
+
+@dataclass(frozen=True, eq=False)
+class NewestQueries:
+    """The queries since a moment, and the results of the evaluation before it.
+
+    Attributes:
+        split: the split of the run; None if the market has no events.
+        queries: test queries at or after `since`; None if there are none.
+        since: the moment, in the time of the log.
+        measured: (U,) recall@30 of the users with evaluated queries before `since`; None: the run was not evaluated.
+    """
+
+    split: Split | None = None
+    queries: Queries | None = None
+    since: int | None = None
+    measured: np.ndarray | None = None
 
 
 def monitor(
     run: Run | Path | str,
     thresholds: Thresholds | Mapping[str, Any] | Path | str | None = None,
     *,
-    since: Moment | None = None,
     blend: str | None = None,
     save: bool = True,
     progress: Report | bool = False,
 ) -> Monitored:
     """Check whether a run is still good: recall on the newest events, lists, drift and age; the function behind `vibes monitor`.
+
+    The newest events are those after the last evaluated query, or after training.
 
     >>> found = monitor(run, {"recall_drop": 0.2}, save=False)
     >>> [check.name for check in found.checks][:2]
@@ -56,19 +88,18 @@ def monitor(
     Args:
         run: a run with a model, or its folder.
         thresholds: values for fields of `Thresholds`, or a TOML file with them; None: the defaults.
-        since: start of the newest events; None: after the last evaluated query, or after training.
         blend: the blend, as for `Run.recommend`.
         save: save the result as `monitor.json` in the run folder, where the page and the service's metrics read it.
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 
     Raises:
-        VibesError: the run has no model, a threshold or moment is unknown, or the blend was not fitted.
+        VibesError: the run has no model, a threshold is unknown, or the blend was not fitted.
     """
     limits = Thresholds.of(thresholds)
     opened = run if isinstance(run, Run) else Run.open(run)
     opened.needs_model()
     _ = opened.engine  # warns if the market changed
-    newest = newest_queries(opened, since, blend)
+    newest = newest_queries(opened, blend)
     with shown(progress) as report:
         evaluation = evaluate_newest(opened, newest, blend, report)
     split = newest.split
@@ -76,7 +107,9 @@ def monitor(
     checks = [recall_check(newest, evaluation, opened, limits)]
     if len(opened.log):
         now, then = now_and_then(opened, None if split is None else split.t2, blend)
-        checks += list_checks(now, then, None if train is None else opened.log.counts(train) == 0, limits)
+        checks.append(coverage_check(now, then, limits))
+        if train is not None and now.active.any():
+            checks.append(cold_check(opened.log.counts(train) == 0, now, then, limits))
     checks += drift_checks(opened, newest, train, limits) + _age_checks(opened, limits)
     begin = newest.since if newest.queries is not None else None
     result = Monitored(
@@ -99,6 +132,86 @@ def monitor(
     return result
 
 
+def newest_queries(run: Run, blend: str | None = None) -> NewestQueries:
+    """Return the queries since the last query of the evaluation, or since the end of training.
+
+    Raises:
+        VibesError: the blend was not fitted.
+    """
+    fit = serving_fit(run.path, run.manifest.settings, blend)
+    ranking = DEFAULT_RANKING if blend is None else MODEL_ONLY if fit is None else fit.name
+    if not run.has_model or not len(run.log) or run.trained_on_everything:
+        return NewestQueries()
+    split, evaluated, measured = run.split(), _evaluated_queries(run, ranking), None
+    begin = int(evaluated["at"].max()) + 1 if len(evaluated) else int(split.t2 or 0)
+    if len(evaluated):
+        user = np.unique(evaluated["user"].to_numpy(str), return_inverse=True)[1]
+        measured = user_means(per_query(evaluated["rank"].to_numpy()), user)[:, DEFAULT.names.index(METRIC)]
+    queries = split.test.take(split.test.at >= begin)
+    return NewestQueries(split, queries if len(queries) else None, begin, measured)
+
+
+def _evaluated_queries(run: Run, ranking: str) -> pd.DataFrame:
+    """Return `user, at, rank` of the evaluated queries, `at` in the time of the log; empty if the ranking was not evaluated."""
+    rankings = load_rankings(run)
+    if rankings is None or f"rank of {ranking}" not in rankings:
+        return pd.DataFrame(columns=["user", "at", "rank"])
+    at = rankings["at"]
+    moments = at.dt.as_unit("ns").astype("int64") if at.dtype.kind == "M" else at
+    return pd.DataFrame({"user": rankings[C.USER], "at": moments, "rank": rankings[f"rank of {ranking}"]})
+
+
+def evaluate_newest(
+    run: Run, newest: NewestQueries, blend: str | None = None, report: Report | None = None
+) -> Evaluation | None:
+    """Return the ranks of the run's model, with its blend, on the newest queries; None if there are none."""
+    if newest.split is None or newest.queries is None:
+        return None
+    scorer: Scorer = model_scorer(run)
+    fit = serving_fit(run.path, run.manifest.settings, blend)
+    if fit is not None:
+        scorer = RunBlend(run, fit, newest.split.train).scorer(scorer, run.log)
+    return evaluate([scorer], run.log, newest.split, run.catalogue, newest.queries, report=report)
+
+
+def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run, limits: Thresholds) -> Check:
+    """Check recall@30 on the newest events against the evaluation, by a permutation test over users."""
+    if evaluation is None:
+        reason = (
+            "no query since the model was trained or evaluated" if len(run.log) else "no event in the market"
+        )
+        return Check(name="recall", sentence=f"Recall cannot be measured yet: there is {reason}.")
+    ranking = evaluation.names[0]
+    values = evaluation.user_values(ranking)[:, DEFAULT.names.index(METRIC)]  # (U,)
+    (now,) = estimates(values[:, None], 0)
+    sentence = f"Recall@30 on the newest {count(len(evaluation.queries), 'event')} of {count(len(values), 'user')} is {now['value']:.3f}"
+    if now["low"] is not None:
+        sentence += f" (95 %: {now['low']:.3f} to {now['high']:.3f})"
+    measured, before, p, limit, crossed = newest.measured, None, None, limits.recall_drop, False
+    if measured is None:
+        sentence += "; there is no earlier evaluation to compare it with"
+    else:
+        before = float(measured.mean())
+        sentence += f"; the evaluation had {before:.3f}"
+        if len(values) >= FEWEST:
+            p = permutation_p(lambda drawn: -float(drawn.mean()), values, measured)
+            crossed = bool(limit is not None and values.mean() < (1 - limit) * before and p < ALPHA)
+        sentence += f", of too few users (below {FEWEST}) to compare" if p is None else f" (p {p:.3f})"
+    hint = "`vibes monitor RUN --queries OUT.parquet`; its rows with the greatest rank are the missed queries"
+    return Check(
+        name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, p=p, crossed=crossed,
+        sentence=f"{sentence}.", hint=f"{hint}; if nothing in the data explains it, {training_advice(run)}.",
+    )  # fmt: skip
+
+
+def training_advice(run: Run) -> str:
+    """Return the advice for training after a shift of the market; "" if the market has no events to train on."""
+    if not run.transferred:
+        return TRAIN
+    command = f"`vibes train {run.market.path} RUN --init-from {run.path}`"
+    return f"train a model of this market with {command}" if len(run.log) else ""
+
+
 def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]:
     """Return the groups of listings to compare with training: the newest, all since training, and all active ones.
 
@@ -107,11 +220,8 @@ def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]
     Args:
         t1: the end of training; train: (N,) bool, the training events; None: unknown, for another market's model.
     """
-    number, active, since = (
-        len(run.listing_ids),
-        run.catalogue.live(run.after_last_event),
-        run.catalogue.since,
-    )
+    number, since = len(run.listing_ids), run.catalogue.since
+    active = run.catalogue.live(run.after_last_event)
     embedded = len(read_spaces(run.made / "listings.safetensors")["listing_id"])  # before all refreshes
     new = np.arange(number) >= embedded
     if train is not None:
@@ -194,17 +304,18 @@ def _last_histories(run: Run, newest: NewestQueries) -> list[np.ndarray]:
 
 def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
     """Return the checks of the age of the vectors and of the newest event, in days."""
-
-    def check(name: str, limit: float | None, days: float, hint: str) -> Check:
-        age = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
-        crossed = limit is not None and days > limit
-        return Check(name=name, value=days, crossed=crossed, sentence=f"Age of the {name}: {age}.", hint=hint)
-
-    written = (run.folder / "listings.safetensors").stat().st_mtime
-    days = (time.time() - written) / 86_400
-    checks = [check("vectors", limits.vectors_days, days, "whether `vibes refresh` still runs.")]
+    moments = {"vectors": (run.folder / "listings.safetensors").stat().st_mtime_ns}
     if run.log.timed and len(run.log):
-        days = max(0.0, (time.time_ns() - int(run.log.time.max())) / DAY)
-        hint = "whether events still reach `vibes refresh`."
-        checks.append(check("newest event", limits.event_days, days, hint))
+        moments["newest event"] = int(run.log.time.max())
+    checks = []
+    for (name, at), limit in zip(moments.items(), (limits.vectors_days, limits.event_days), strict=False):
+        days = max(0.0, (time.time_ns() - at) / DAY)
+        age = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
+        crossed, hint = (
+            limit is not None and days > limit,
+            "whether `vibes refresh` still runs and gets events.",
+        )
+        checks.append(
+            Check(name=name, value=days, crossed=crossed, sentence=f"Age of the {name}: {age}.", hint=hint)
+        )
     return checks

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer
@@ -33,7 +32,6 @@ def keep_fresh(
     every: float | None,
     stop: threading.Event,
     report: Callable[[RefreshResult | VibesError], None],
-    k: int = K,
     after: Callable[[Run], object] = lambda run: None,
     blend: str | None = None,
     limits: Limits | None = None,
@@ -46,7 +44,7 @@ def keep_fresh(
     Args:
         report: called with the result or the error of each refresh.
         after: called with the run at the start and after each refresh that published a version.
-        k, blend, limits: see `Refresher`.
+        blend, limits: see `Refresher`.
 
     Raises:
         VibesError: the run cannot be refreshed, or the first refresh failed.
@@ -58,7 +56,7 @@ def keep_fresh(
         with suppress(OSError):
             os.utime(path / REFRESHING)
 
-    refresher = Refresher(path, sources, k, tick, blend, limits)
+    refresher = Refresher(path, sources, tick, blend, limits)
     is_first = is_behind = True
     with only_writer(path, "vibes refresh", name=REFRESHING), suppress(Stopped):  # one loop per run
         while True:
@@ -103,20 +101,12 @@ def seconds_of(text: str) -> float:
 
 def status(result: RefreshResult) -> str:
     """Return the result of a refresh in one line."""
-    parts = [f"version {result.version}: nothing new"]
-    if result.published:
-        parts = [
-            f"version {result.version}: {count(result.events, 'event')} of {count(result.users, 'user')}",
-            f"listings {result.new:,} new, {result.changed:,} changed, {result.expired:,} expired",
-            f"{result.seconds:.1f} s",
-        ]
-    if result.wrote:
-        parts.append(f"wrote {', '.join(result.wrote)}")
-    if result.waiting:
-        parts.append(f"{count(result.waiting, 'event waits', 'events wait')} for the listing or the time")
-    if result.photos_waiting:
-        parts.append(f"{count(result.photos_waiting, 'photo waits', 'photos wait')} for another try")
+    changes = f"{count(result.events, 'event')} of {count(result.users, 'user')}, listings {result.new:,} new"
+    changes += f", {result.changed:,} changed, {result.expired:,} expired"
+    parts = [f"version {result.version}: {changes if result.published else 'nothing new'}"]
+    if result.waiting or result.photos_waiting:
+        parts.append(f"{count(result.waiting, 'event')} and {count(result.photos_waiting, 'photo')} wait")
+    parts += [f"wrote {', '.join(result.wrote)}"] if result.wrote else []
     if result.problems:
-        more = f" (and {len(result.problems) - 1:,} more)" if len(result.problems) > 1 else ""
-        parts.append(f"problem: {result.problems[0]}{more}")
+        parts.append(f"{count(len(result.problems), 'problem')}, the first: {result.problems[0]}")
     return "; ".join(parts)

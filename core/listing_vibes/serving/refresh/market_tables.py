@@ -24,7 +24,6 @@ from listing_vibes.market.values import as_ids, to_numbers, with_points
 from listing_vibes.run.run import Run
 
 TOML = "market.toml"
-NAMES = (TOML, *TABLES)
 MOMENTS = (C.PUBLISHED, C.EXPIRES, C.TIMESTAMP)
 EVENT_COLUMNS = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)
 
@@ -63,21 +62,17 @@ def day_first(raw: pd.DataFrame) -> dict[str, bool]:
 
 def typed_events(market: Market, raw: pd.DataFrame) -> pd.DataFrame:
     """Return all rows of the events table, including those that the market skips, with the types of `Market.events`."""
-    columns = [name for name in EVENT_COLUMNS if name in raw]
-    if C.TIMESTAMP in columns and C.POSITION in columns:
-        columns.remove(C.POSITION)
-    return (
-        raw.assign(**{name: _typed_cells(name, raw[name]) for name in columns}) if columns else market.events
-    )
-
-
-def _typed_cells(name: str, column: pd.Series) -> pd.Series:
-    if name == C.TIMESTAMP:
-        return to_moments(column)[0]
-    if name in (C.POSITION, C.DURATION):
-        numbers = pd.Series(to_numbers(column)[0])
-        return numbers.where(numbers % 1 == 0).astype("Int64") if name == C.POSITION else numbers
-    return as_ids(column)
+    if raw.columns.empty:
+        return market.events
+    typed = {name: as_ids(raw[name]) for name in (C.USER, C.LISTING, C.ACTION) if name in raw}
+    if C.TIMESTAMP in raw:
+        typed[C.TIMESTAMP] = to_moments(raw[C.TIMESTAMP])[0]
+    elif C.POSITION in raw:
+        numbers = pd.Series(to_numbers(raw[C.POSITION])[0])
+        typed[C.POSITION] = numbers.where(numbers % 1 == 0).astype("Int64")
+    if C.DURATION in raw:
+        typed[C.DURATION] = pd.Series(to_numbers(raw[C.DURATION])[0])
+    return raw.assign(**typed)
 
 
 def typed_photos(market: Market) -> pd.DataFrame:
@@ -119,11 +114,11 @@ def write_tables(
 ) -> None:
     """Write `market.toml` and the three tables into `folder`; tables that are not in `tables` are copied from `market`."""
     folder.mkdir(parents=True, exist_ok=True)
-    toml = market.tables / "market.toml"
+    toml = market.tables / TOML
     if config == market.config and toml.is_file():
-        copy_file(toml, folder / toml.name)
+        copy_file(toml, folder / TOML)
     else:
-        config.save(folder / "market.toml")
+        config.save(folder / TOML)
     for name in TABLES:
         if name in tables:
             tables[name].to_parquet(folder / f"{name}.parquet", index=False)
@@ -133,13 +128,9 @@ def write_tables(
 
 def replaceable(run: Run, replaced: Mapping[str, str]) -> dict[str, str]:
     """Return the digests of the files that the next state of `run` may replace in the market's folder: its tables and earlier ones."""
-    ours, stored = _digests(run.market.tables), _digests(run.market_on_disk.path)
-    return {
-        name: digest
-        for name, files in stored.items()
-        for digest in files.values()
-        if digest in (*ours.get(name, {}).values(), replaced.get(name))
-    }
+    known = {*_digests(run.market.tables).values(), *replaced.values()}
+    stored = _digests(run.market_on_disk.path)
+    return {name: digest for name, digest in stored.items() if digest in known}
 
 
 def update_market_folder(run: Run, replaced: Mapping[str, str]) -> list[str]:
@@ -166,28 +157,26 @@ def update_market_folder(run: Run, replaced: Mapping[str, str]) -> list[str]:
             raise changed_market(run)
         return written
     ours, stored = _digests(tables), _digests(folder)
-    for name in NAMES:
-        digests, allowed = stored.get(name, {}).values(), {*ours.get(name, {}).values(), replaced.get(name)}
-        is_missing = not digests and name in ours and name in replaced
-        if is_missing or any(digest not in allowed for digest in digests):
-            raise changed_market(run)
-    for name, files in ours.items():
-        for source, digest in files.items():
-            before = stored.get(name, {})
-            if before.get(source) != digest:
-                copy_file(tables / source, folder / source)
-                written.append(str(folder / source))
-            for other in before:  # such as the CSV file that a Parquet file replaces
-                if other != source:
-                    (folder / other).unlink(missing_ok=True)
+    removed = {_table(name) for name in replaced} - {_table(name) for name in stored}
+    if removed or not {*stored.values()} <= {*ours.values(), *replaced.values()}:
+        raise changed_market(run)
+    for name, digest in ours.items():
+        if stored.get(name) != digest:
+            copy_file(tables / name, folder / name)
+            written.append(str(folder / name))
+    for name in stored.keys() - ours.keys():  # such as the CSV file that a Parquet file replaces
+        (folder / name).unlink(missing_ok=True)
     return written
 
 
-def _digests(folder: Path) -> dict[str, dict[str, str]]:
-    """Return the sha256 of each file of `market.toml` and of each table in a folder, by name and file."""
-    files = {name: table_files(folder, name) for name in TABLES}
-    files |= {TOML: [folder / TOML] if (folder / TOML).is_file() else []}
-    return {name: {file.name: file_sha256(file) for file in paths} for name, paths in files.items() if paths}
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of `market.toml` and of each table in a folder, by file."""
+    files = [folder / TOML, *(file for name in TABLES for file in table_files(folder, name))]
+    return {file.name: file_sha256(file) for file in files if file.is_file()}
+
+
+def _table(file: str) -> str:
+    return file.partition(".")[0]
 
 
 def changed_market(run: Run) -> VibesError:

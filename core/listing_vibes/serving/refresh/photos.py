@@ -26,7 +26,7 @@ from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame
 from listing_vibes.words import count
 
-#: Seconds between two tries of the photos that wait, and after which a photo that still fails is dropped: a day.
+#: Seconds between two tries of the rows that wait, and after which a photo that still fails is dropped: a day.
 RETRY_S, PATIENCE_S = 600.0, 86_400.0
 #: Columns of photos that wait: the folder in which their path starts ("" for the market), and when they first failed.
 FOLDER, SINCE = "folder", "since"
@@ -42,24 +42,14 @@ def new_photos(
     is_due: bool = True,
 ) -> pd.DataFrame:
     """Return the photos of `frames`, and of `waiting` if these are due: `listing_id, path`; those that wait now are set in `changes`."""
-    photos, waits, dropped = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], [], list[Issue]()
-    if not is_due:
-        waits.append(waiting)
-    elif len(waiting):
-        for folder, rows in waiting.groupby(FOLDER, sort=False):
-            frame = Frame(
-                "waiting", rows[[C.LISTING, C.PATH, C.URL]], folder=Path(folder) if folder else None
-            )
-            ready, failed, issues = photo_rows(market, frame, limits)
-            is_old = (now - rows[SINCE].iloc[failed] >= PATIENCE_S).to_numpy(bool)
-            photos.append(ready)
-            waits.append(rows.iloc[failed][~is_old])
-            dropped += [issue for issue, old in zip(issues, is_old, strict=True) if old]
-    if dropped:
-        changes.problems.append(
-            f"{count(len(dropped), 'photo')} could not be read or fetched for a day and dropped, the first: '{dropped[0].value}' "
-            f"{dropped[0].message}. Correct the files or URLs, and deliver the rows again."
+    photos, waits = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], [waiting[:0]]
+    for folder, rows in waiting.groupby(FOLDER, sort=False) if len(waiting) and is_due else ():
+        base = Path(str(folder)) if folder else None
+        ready, failed, _ = photo_rows(
+            market, Frame("", rows[[C.LISTING, C.PATH, C.URL]], folder=base), limits
         )
+        photos.append(ready)
+        waits.append(rows.iloc[failed])
     for frame in frames:
         try:
             if len(frame.rows):
@@ -71,8 +61,16 @@ def new_photos(
             changes.problems.append(str(error))
             continue
         changes.taken.append(("photos", frame))
-    rows = pd.concat(waits, ignore_index=True) if waits else waiting[:0]
-    changes.wait("photos", rows.drop_duplicates([FOLDER, C.LISTING, C.PATH]) if len(rows) else rows)
+    left = pd.concat(waits if is_due else [waiting, *waits], ignore_index=True)
+    if len(left):
+        is_old = (now - left[SINCE] >= PATIENCE_S).to_numpy(bool) & is_due
+        if is_old.any():
+            changes.problems.append(
+                f"{count(int(is_old.sum()), 'photo')} could not be read or fetched for a day and dropped, the first: "
+                f"'{left[C.PATH][is_old].iloc[0]}'. Correct the files or URLs, and deliver the rows again."
+            )
+        left = left[~is_old].drop_duplicates([FOLDER, C.LISTING, C.PATH])
+    changes.wait("photos", left)
     return pd.concat(photos, ignore_index=True)
 
 

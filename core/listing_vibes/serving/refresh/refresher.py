@@ -21,7 +21,6 @@ from listing_vibes.features.photos.vectors import (
     NOT_EMBEDDED,
     PhotoVectors,
     combine,
-    embed_photos,
     load_photo_vectors,
 )
 from listing_vibes.market.columns import Columns as C
@@ -101,7 +100,6 @@ class Refresher:
 
     Args:
         sources: sources by table: `events`, `listings`, `photos`.
-        k: number of recommendations per user with new events.
         tick: called regularly during a refresh; may raise `Stopped`.
         blend: the blend of these recommendations, see `Run.recommend`; None: the default.
         limits: limits for fetching new photos by URL; None: they are not fetched.
@@ -111,12 +109,11 @@ class Refresher:
         self,
         path: Path,
         sources: Mapping[str, Source],
-        k: int = K,
         tick: Callable[[], None] = lambda: None,
         blend: str | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.path, self.sources, self.k, self.tick, self.blend = path, dict(sources), k, tick, blend
+        self.path, self.sources, self.tick, self.blend = path, dict(sources), tick, blend
         self._limits, self._is_first = limits, True
 
     def refresh(self, wait: float = 0.0) -> RefreshResult:
@@ -142,13 +139,12 @@ class Refresher:
             result = RefreshResult(stamp_of(self.path).number)
             result.problems = [problem for poll in polls.values() for problem in poll.problems]
             result.unread = len(result.problems)
-            retry = self._is_first or started - state.photos_tried >= RETRY_S
-            due = _is_due(waiting["events"], state.polled, started) or (retry and len(waiting["photos"]))
-            if self._is_first or due or any(poll.frames for poll in polls.values()):
+            retry = self._is_first or started - state.tried >= RETRY_S
+            is_due = self._is_first or (retry and any(map(len, waiting.values())))
+            if is_due or any(poll.frames for poll in polls.values()):
                 self._take_in(state, polls, waiting, result, started, retry)
                 self._is_first = False
             result.waiting, result.photos_waiting = len(waiting["events"]), len(waiting["photos"])
-            state.polled = started
             state.save(self.path)
             result.seconds = time.time() - started
             return result
@@ -165,7 +161,7 @@ class Refresher:
         """Merge the polled rows, publish the changes, and update `state` and `waiting` for the next refresh.
 
         Args:
-            now: seconds since 1970; retry: whether to try the photos that wait again.
+            now: seconds since 1970; retry: whether to try the rows that wait again.
         """
         run = Run.open(self.path)
         if self.blend is not None:
@@ -175,7 +171,7 @@ class Refresher:
             raise changed_market(run)
         config = pinned_config(run.market)
         changes = self._merge(run.market, config, state, polls, waiting, now, retry)
-        state.photos_tried = now if retry else state.photos_tried
+        state.tried = now if retry else state.tried
         result.problems += changes.problems
         result.unread = len(result.problems)
         result.problems += [str(issue) for _, issue in changes.issues]
@@ -215,16 +211,13 @@ class Refresher:
         # Tables written by a refresh no longer show the original date format.
         changes = Changes(day_first=dict(state.day_first))
         if frames["listings"]:
-            raw, earlier = raw_table(market, "listings"), state.earlier.get("listings", {})
+            raw = raw_table(market, "listings")
             changes.day_first = day_first(raw) | changes.day_first
-            table = pd.concat(
-                [market.listings, raw[[name for name in raw if name not in market.listings]]], axis=1
-            )
-            marks = earlier.get(self.sources["listings"].place, {})
-            existing = frozenset(
-                frame.key for frame in frames["listings"] if marks.get(frame.key) == frame.mark
-            )
-            merge_listings(table, market, config, frames["listings"], changes, existing)
+            marks = state.earlier.get("listings", {}).get(self.sources["listings"].place, {})
+            merged = frozenset(f.key for f in frames["listings"] if marks.get(f.key) == f.mark)
+            unread = raw[[name for name in raw if name not in market.listings]]
+            table = pd.concat([market.listings, unread], axis=1)
+            merge_listings(table, market, config, frames["listings"], changes, merged)
             if "listings" in changes.tables:
                 table = keep_unread_cells(changes.tables["listings"], raw, market.listings, config)
                 changes.tables["listings"] = table
@@ -249,19 +242,18 @@ class Refresher:
             write_tables(built / "market", run.market, config, changes.tables)
             market = Market.open(run.market.path, tables=built / "market")
             self.tick()
-            copy_model(run, built)
-            if changes.new or changes.changed:
+            is_same = not (changes.new or changes.changed)
+            copy_run(run, built, market, vectors=is_same)
+            engine = run.engine if is_same and run.has_model else None
+            if not is_same:
                 engine = self._encode(run, built, market)
-            else:
-                copy_vectors(run, built, market)
-                engine = run.engine if run.has_model else None
             manifest = manifest_over(run, market)
             opened = Run(built, manifest, market, fits_in=self.path)
             if engine is not None:
                 opened.engine = engine
                 users = market.names.shown(pd.Series(changes.users, dtype="str")).tolist()
                 name = f"{self.path.resolve().name}-{fingerprint_of(built, market.fingerprint)[:8]}"
-                pushes = updated_pushes(run.pushes, opened, users, self.k, name, self.blend)
+                pushes = updated_pushes(run.pushes, opened, users, name, self.blend)
                 pq.write_table(pushes, built / PUSHES, compression="zstd")
             manifest.save(built)
             self.tick()
@@ -291,25 +283,17 @@ class Refresher:
         result = load_photo_vectors(market.path, market.photos, name)
         if result is not None and all(reason != NOT_EMBEDDED for _, reason in result.broken):
             return result
-        from listing_vibes.features.photos.market_photos import encoder_of
+        from listing_vibes.features.photos.market_photos import market_photos
 
-        parts = []
-        for part in reversed(name.split(JOIN)):  # the first is then the encoder of the market's photos
-            encoder = encoder_of(market, part, trained_weights(run.folder, part))
-            parts.append(embed_photos(market.path, market.photos, encoder, report=lambda _: self.tick()))
-        return combine(parts[::-1])
-
-
-def _is_due(waiting: pd.DataFrame, since: float, now: float) -> bool:
-    """Return whether the time of a waiting event has come since the last refresh."""
-    if C.TIMESTAMP not in waiting:
-        return False
-    begin, end = (pd.Timestamp(moment, unit="s", tz="UTC") for moment in (since, now))
-    return bool(waiting[C.TIMESTAMP].between(begin, end).any())
+        parts = [
+            market_photos(market, part, trained_weights(run.folder, part), lambda _: self.tick())
+            for part in reversed(name.split(JOIN))  # the first is then the encoder of the market's photos
+        ]
+        return combine([part for part in reversed(parts) if part is not None])
 
 
 def updated_pushes(
-    before: pd.DataFrame, run: Run, users: Sequence[str], k: int, name: str, blend: str | None = None
+    before: pd.DataFrame, run: Run, users: Sequence[str], name: str, blend: str | None = None
 ) -> pa.Table:
     """Return the table of pushes: new lists of `run.recommend` for `users`, and the lists in `before` for others.
 
@@ -330,32 +314,25 @@ def updated_pushes(
         # A log of these users only: building that of all users would sort all events.
         events = market.events[market.events[C.USER].isin(users[first : first + USERS])]
         log = EventLog.from_frame(events, market)
-        lists = recommender.recommend(log, log.start[:-1], log.start[1:], at, k)
+        lists = recommender.recommend(log, log.start[:-1], log.start[1:], at, K)
         parts.append(list_table(schema, log.users, ids, lists, name, at))
     return pa.concat_tables(parts)
 
 
-def copy_model(run: Run, built: Path) -> None:
-    """Copy the model of `run` into `built`."""
-    _link(run.folder, built, *MODEL, *ABOUT)
+def copy_run(run: Run, built: Path, market: Market, vectors: bool = True) -> None:
+    """Copy the model of `run` into `built`, and its `vectors` for a state over `market` with the same content of its listings.
 
-
-def copy_vectors(run: Run, built: Path, market: Market) -> None:
-    """Copy the vectors of `run` into `built`, for a state over `market` with the same content of its listings."""
-    _link(run.folder, built, "listings.safetensors", CENTER)
-    features = load_prepared(run.folder, run.manifest.fingerprint)
+    Files of a run are replaced, never changed, so a link is as good as a copy.
+    """
+    for name in (*MODEL, *ABOUT, *(["listings.safetensors", CENTER] if vectors else [])):
+        if (run.folder / name).is_file():
+            try:
+                os.link(run.folder / name, built / name)
+            except OSError:
+                shutil.copyfile(run.folder / name, built / name)
+    features = load_prepared(run.folder, run.manifest.fingerprint) if vectors else None
     if features is not None:
         save_prepared(built, features, market.fingerprint)
-
-
-def _link(source: Path, target: Path, *names: str) -> None:
-    """Link or copy files into another folder: files of a run are replaced, never changed, so a link is as good as a copy."""
-    for name in names:
-        if (source / name).is_file():
-            try:
-                os.link(source / name, target / name)
-            except OSError:
-                shutil.copyfile(source / name, target / name)
 
 
 def manifest_over(run: Run, market: Market) -> Manifest:

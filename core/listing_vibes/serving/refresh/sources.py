@@ -1,7 +1,7 @@
 """Sources of new rows: files of a folder (fsspec), a query (SQLAlchemy), and the events posted to a service.
 
-A source is resumable: `poll` gets the marks of the rows that were merged and returns everything that differs. Rows may come twice, which
-changes nothing, since they are merged by their keys.
+A source is resumable: `poll` gets the marks of the rows that were merged and returns everything that differs, or raises a `VibesError`
+if it cannot be read. Rows may come twice, which changes nothing, since they are merged by their keys. The marks belong to its `place`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,12 +38,8 @@ Marks = dict[str, Any]  # JSON
 #: Seconds without a modification after which a CSV file without a final newline counts as complete.
 SETTLED_S = 10.0
 #: Names that storages use for the digest of a file, and for its modification time.
-DIGEST, WRITTEN = (
-    ("ETag", "etag", "md5Hash"),
-    ("LastModified", "last_modified", "updated", "mtime", "created"),
-)
-#: Suffix of journals of earlier versions, which are not read but reported.
-JSON_LINES = ".jsonl"
+DIGEST = ("ETag", "etag", "md5Hash")
+WRITTEN = ("LastModified", "last_modified", "updated", "mtime", "created")
 CURSOR = "cursor"
 #: Types of a cursor, with the parser of its text.
 _CURSORS: dict[str, Callable[[str], Any]] = {
@@ -80,21 +76,6 @@ class Poll:
     problems: list[str] = field(default_factory=list)
 
 
-class Source(Protocol):
-    """A source of new rows."""
-
-    @property
-    def place(self) -> str:
-        """Return the place that the marks belong to, for messages."""
-
-    def poll(self, marks: Marks) -> Poll:
-        """Return everything that differs from `marks`.
-
-        Raises:
-            VibesError: the source cannot be read.
-        """
-
-
 class FileSource:
     """Parquet and CSV files in a folder and its subfolders, on disk or on object storage.
 
@@ -115,42 +96,40 @@ class FileSource:
         self.place = self._folder.shown if self._folder.local is None else str(self._folder.local.resolve())
 
     def poll(self, marks: Marks) -> Poll:
-        """See `Source`."""
+        """Return the files that differ from `marks`, oldest first."""
         result, here = Poll(), self._folder.local
         for _, name, file, mark in sorted(self._files(), key=lambda item: item[:2]):
             if marks.get(name) == mark:
                 result.marks[name] = mark
                 continue
             try:
-                if name.endswith(JSON_LINES):
-                    raise VibesError(
-                        f"{file.shown} holds JSON lines, which are not read; give Parquet or CSV."
-                    )
                 _refuse_unfinished(file)
                 root = None if file.local is None else file.local.parent
                 result.frames.append(Frame(file.shown, file.read_table(), name, mark, root))
             except VibesError as error:
                 result.problems.append(str(error))
         if here is not None and (here / FILE).is_file():
-            result.frames += _posted_events(here, FILE, marks, result.marks)
+            posted = StoreSource(here, FILE).poll(marks)
+            result.frames, result.marks = result.frames + posted.frames, result.marks | posted.marks
         return result
 
     def _files(self) -> Iterator[tuple[str, str, Place, list[Any]]]:
         """Yield modification time, name, place and mark of each file that is not empty."""
-        for path, entry in self._folder.find((*TABLE_SUFFIXES, JSON_LINES)).items():
+        for path, entry in self._folder.find(TABLE_SUFFIXES).items():
             name = self._folder.inside(path)
             file, size = self._folder / name, int(entry.get("size") or 0)
-            written = next((str(entry[key]) for key in WRITTEN if entry.get(key)), "")
-            stamp = next((str(entry[key]) for key in DIGEST if entry.get(key)), written)
+            written, digest = (
+                next((str(entry[key]) for key in keys if entry.get(key)), "") for keys in (WRITTEN, DIGEST)
+            )
             if file.local is not None:
                 try:
                     status = file.local.stat()  # follows links; precise to the nanosecond
                 except FileNotFoundError:  # it was moved
                     continue
-                size, stamp = status.st_size, str(status.st_mtime_ns)
+                size, digest = status.st_size, str(status.st_mtime_ns)
                 written = f"{status.st_mtime_ns:020d}"
             if size:
-                yield written, name, file, [size, stamp]
+                yield written, name, file, [size, digest or written]
 
 
 def _refuse_unfinished(file: Place) -> None:
@@ -173,36 +152,28 @@ def _refuse_unfinished(file: Place) -> None:
 class StoreSource:
     """The events in a service's database, see `listing_vibes.serving.database.Database`; each is read once, by its id."""
 
-    def __init__(self, place: str) -> None:
-        self._database, self.place = place, shown_place(place)
+    def __init__(self, place: Path | str, key: str = "events") -> None:
+        self._database, self.place, self._key = place, shown_place(place), key
 
     def poll(self, marks: Marks) -> Poll:
-        """See `Source`."""
-        result = Poll()
-        result.frames = _posted_events(self._database, "events", marks, result.marks)
-        return result
+        """Return the events after the mark as an events table, without those that have no user."""
+        with needs("A database of events", "serve"):
+            from listing_vibes.serving.database import Database
+            from listing_vibes.serving.events import read_events
 
-
-def _posted_events(place: Path | str, key: str, marks: Marks, unchanged: Marks) -> list[Frame]:
-    """Return the events after the mark `key` as an events table, without those that have no user."""
-    with needs("A database of events", "serve"):
-        from listing_vibes.serving.database import Database
-        from listing_vibes.serving.events import read_events
-
-    database = Database(place, "--events")
-    try:
-        identity = database.identity
-        after, available = marks.get(key) or [0, identity]
-        events = read_events(database, after if available == identity else 0)
-    finally:
-        database.close()
-    if not events:
-        unchanged[key] = [after, identity]
-        return []
-    columns = [C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION]
-    cells = [[getattr(event, name) for name in columns] for event in events if event.user_id is not None]
-    rows = pd.DataFrame(cells, columns=columns, dtype=object).dropna(axis="columns", how="all")
-    return [Frame(f"the events of {shown_place(place)}", rows, key, [events[-1].id, identity])]
+        database = Database(self._database, "--events")
+        try:
+            identity = database.identity
+            after, available = marks.get(self._key) or [0, identity]
+            events = read_events(database, after if available == identity else 0)
+        finally:
+            database.close()
+        if not events:
+            return Poll(marks={self._key: [after, identity]})
+        columns = [C.USER, C.LISTING, C.TIMESTAMP, C.ACTION, C.DURATION]
+        cells = [[getattr(event, name) for name in columns] for event in events if event.user_id is not None]
+        rows = pd.DataFrame(cells, columns=columns, dtype=object).dropna(axis="columns", how="all")
+        return Poll([Frame(f"the events of {self.place}", rows, self._key, [events[-1].id, identity])])
 
 
 class SqlSource:
@@ -222,7 +193,7 @@ class SqlSource:
         self._engine = engine_of(address, "--database")
 
     def poll(self, marks: Marks) -> Poll:
-        """See `Source`."""
+        """Return the rows from the last cursor on; nothing if they are those of the last poll."""
         key = hashlib.sha256(self._query.encode()).hexdigest()[:16]
         since, before = marks.get(key) or [None, ""]
         with connected(self._engine) as connection:
@@ -270,6 +241,9 @@ def _dump_cursor(value: Any) -> list[str]:
 def _load_cursor(stored: Any) -> Any:
     """Return the value of a stored cursor; None if there is none."""
     return _CURSORS[stored[0]](stored[1]) if isinstance(stored, list) else None
+
+
+Source = FileSource | StoreSource | SqlSource
 
 
 def source_of(name: str, given: str, database: str | None) -> Source:

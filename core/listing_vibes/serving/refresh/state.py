@@ -36,7 +36,7 @@ class RefreshState:
         earlier: the marks from before the run was embedded again.
         day_first: by column whether the day comes first in dates of the original tables, before they became Parquet.
         replaced: digests of the files in the market's folder that the published state replaces.
-        polled: time of the last poll, seconds since 1970; photos_tried: when the photos that wait were last tried.
+        tried: when the rows that wait were last tried, seconds since 1970.
     """
 
     embedded: list[Any] = field(default_factory=list)
@@ -44,8 +44,7 @@ class RefreshState:
     earlier: dict[str, dict[str, Marks]] = field(default_factory=dict)
     day_first: dict[str, bool] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
-    polled: float = 0.0
-    photos_tried: float = 0.0
+    tried: float = 0.0
 
     @classmethod
     def load(cls, run: Path) -> RefreshState:
@@ -55,7 +54,11 @@ class RefreshState:
             VibesError: the file is damaged.
         """
         stamp = stamp_of(run)
-        state = read_json(run / STATE, "remove it, and refresh again", lambda given: cls(**given)) or cls()
+
+        def parse(stored: Any) -> RefreshState:
+            return cls(**{name: stored[name] for name in stored if name in cls.__dataclass_fields__})
+
+        state = read_json(run / STATE, "remove it, and refresh again", parse) or cls()
         embedded = [stamp.base, stamp.made]
         if state.embedded != embedded:
             state.embedded, state.earlier, state.marks = embedded, state.marks or state.earlier, {}

@@ -40,7 +40,6 @@ from listing_vibes.words import cut
 
 #: Seconds between two polls for a newer version of the run, and between two updates of the gauges that other processes report.
 FOLLOW_S, GAUGES_S = 2.0, 0.5
-REQUEST_ID = "X-Request-Id"
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 PROBLEMS = {
     401: "The token is missing or wrong",
@@ -131,34 +130,26 @@ def make_app(
 
 @lists.get("/similar/{listing_id:path}", **FOUND)
 async def similar(
-    request: Request,
-    response: Response,
-    service: ServiceOf,
-    listing_id: str,
-    query: Annotated[SimilarQuery, Query()],
+    request: Request, service: ServiceOf, listing_id: str, query: Annotated[SimilarQuery, Query()]
 ) -> Results:
     """The listings nearest to one, best first, by the run's first space or by another one."""
-    return with_header(response, await unless_gone(request, service.make_list(query, listing_id)))
+    return await unless_gone(request, service.make_list(query, listing_id))
 
 
 @lists.get("/recommend/{user_id:path}", **FOUND)
 async def recommend_to_user(
-    request: Request,
-    response: Response,
-    service: ServiceOf,
-    user_id: str,
-    query: Annotated[RecommendQuery, Query()],
+    request: Request, service: ServiceOf, user_id: str, query: Annotated[RecommendQuery, Query()]
 ) -> Results:
     """Listings for a user of the market: active at the moment `at`, and none of the user's history before it."""
-    return with_header(response, await unless_gone(request, service.make_list(query, user_id)))
+    return await unless_gone(request, service.make_list(query, user_id))
 
 
 @lists.post("/recommend", **POSTED)
 async def recommend_by_history(
-    request: Request, response: Response, service: ServiceOf, history: PostedHistory, _: Nothing
+    request: Request, service: ServiceOf, history: PostedHistory, _: Nothing
 ) -> Results:
     """Listings for a posted history, none of which is in it."""
-    return with_header(response, await unless_gone(request, service.make_list(history, history.user_id)))
+    return await unless_gone(request, service.make_list(history, history.user_id))
 
 
 @lists.post("/embed", **POSTED)
@@ -170,22 +161,7 @@ async def embed(request: Request, service: ServiceOf, listing: PostedListing, _:
 @events.post("/events", responses=responses(403, 413))
 async def post_events(service: ServiceOf, events: PostedEvents, _: Nothing) -> Accepted:
     """Take an event, or a list of them: after the status 200 they are in the database whatever happens to the service."""
-    market, rows = service.current.state.run.market, []
-    for number, event in enumerate(events, start=1):
-        try:
-            rows.append(event.row(market))
-        except VibesError as error:
-            prefix = f"Event {number} of {len(events)}: " if len(events) > 1 else ""
-            raise VibesError(f"{prefix}{error}") from error
-    try:
-        return await service.posts.ask(rows)
-    except Busy:
-        raise
-    except VibesError as error:  # the place of the database is written to the log only
-        logging.getLogger("uvicorn.error").error(sentence_of(error))
-        raise Busy(
-            "The events could not be stored, see the log of the service; send them again in a while."
-        ) from error
+    return await service.store_events(events)
 
 
 @operation.get("/health")
@@ -225,13 +201,6 @@ async def docs(request: Request) -> HTMLResponse:
     templates = Environment(loader=PackageLoader("listing_vibes.serving.service", "."), autoescape=True)
     page = templates.get_template("docs.html").render(document=request.app.openapi())
     return HTMLResponse(page, headers={"content-security-policy": DOCS_POLICY})
-
-
-def with_header(response: Response, results: Results) -> Results:
-    """Return results with the request id as a header, too."""
-    if results.request_id is not None:
-        response.headers[REQUEST_ID] = results.request_id
-    return results
 
 
 async def unless_gone(request: Request, answer: Awaitable[T]) -> T:

@@ -245,11 +245,9 @@ def connection_limits(requested: int) -> tuple[int, int]:
     except ImportError:  # Windows, which has no such limit
         return requested, BACKLOG
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return requested, BACKLOG
-    enough = requested + BACKLOG + SPARE_FILES
-    if soft < enough:
-        soft = enough if hard == resource.RLIM_INFINITY else min(hard, enough)
+    soft, most = (2**31 if limit == resource.RLIM_INFINITY else limit for limit in (soft, hard))
+    if soft < (enough := requested + BACKLOG + SPARE_FILES):
+        soft = min(most, enough)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     backlog = min(BACKLOG, soft // 4)  # all queued connections may be accepted before the first is closed
     return max(1, min(requested, soft - backlog - SPARE_FILES)), backlog

@@ -75,24 +75,20 @@ class _Query:
     request: ListRequest
     recommender: Recommender
     at: int | None
-    row: int = -1
+    row: int | None = None
     bounds: tuple[int, int] = (0, 0)
     history: Sequence[Event] = ()
     unknown: list[str] | None = None
 
     @property
-    def is_similar(self) -> bool:
-        return self.row >= 0
-
-    @property
     def is_fallback(self) -> bool:
-        return not self.is_similar and not self.history and self.bounds[0] == self.bounds[1]
+        return self.row is None and not self.history and self.bounds[0] == self.bounds[1]
 
     @property
     def group(self) -> tuple[object, ...]:
         """Return the key of requests that share a call: kind, recommender, moment, and the length if it affects a list."""
         k = self.request.query.k if self.request.query.diversity else None
-        return id(self.recommender), self.is_similar, bool(self.history), self.at, k
+        return id(self.recommender), self.row is None, bool(self.history), self.at, k
 
 
 class RunState:
@@ -167,9 +163,8 @@ class RunState:
                 raise VibesError(
                     f"Listing '{subject}' has nothing in the space '{space}'; choose another space."
                 )
-            return _Query(
-                request, recommender, run.moment(query.at) if recommender.rules.needs_moment else None, row
-            )
+            at = run.moment(query.at) if recommender.rules.needs_moment else None
+            return _Query(request, recommender, at, row)
         if query.explain:
             run.needs_model()
         blend = self.blend if query.blend is None else query.blend or NOTHING
@@ -194,7 +189,7 @@ class RunState:
     def _rank(self, queries: Sequence[_Query]) -> Lists:
         """Return the lists of queries of one group."""
         first, k = queries[0], max(query.request.query.k for query in queries)
-        if first.is_similar:
+        if first.row is not None:
             return first.recommender.similar(np.array([query.row for query in queries]), first.at, k)
         assert first.at is not None
         return first.recommender.recommend(*self._histories(queries), first.at, k)
@@ -202,7 +197,7 @@ class RunState:
     def _served_list(
         self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray
     ) -> ServedList:
-        recommender = query.recommender
+        recommender, is_for_users = query.recommender, query.row is None
         listings = [
             RankedListing(listing_id=self.run.listing_ids[rows[rank]], score=float(scores[rank]))
             for rank in np.flatnonzero(rows >= 0)[: query.request.query.k]
@@ -210,22 +205,19 @@ class RunState:
         if recommender.rules.shows_rule:
             for rule, listing in zip(ruled[rows >= 0], listings, strict=False):
                 listing.rule = RULED[rule] or None
-        results = Results(
-            results=listings,
-            fallback=query.is_fallback,
-            market_changed=self.market_changed,
-            unknown=query.unknown,
-        )
-        space = recommender.space if query.is_similar else None
-        if not query.is_similar:
-            results.scorer = POPULAR if query.is_fallback else recommender.scorer or None
+        space, scorer = None if is_for_users else recommender.space, None
+        if is_for_users:
+            scorer = POPULAR if query.is_fallback else recommender.scorer or None
+        empty = None
         if not listings:
-            results.empty_because = explain_empty(
-                self.run, recommender.rules, query.at, not query.is_similar, space
-            )
+            empty = explain_empty(self.run, recommender.rules, query.at, is_for_users, space)
+        results = Results(
+            results=listings, fallback=query.is_fallback, market_changed=self.market_changed, unknown=query.unknown,
+            scorer=scorer, empty_because=empty,
+        )  # fmt: skip
         additions = "" if recommender.additions is None else recommender.additions.fit.parts
-        scorer = results.scorer or space or blend_name(*filter(None, additions.split("+")))
-        return ServedList(results, (Maker(str(self.run.path), self.run.version, scorer),))
+        name = scorer or space or blend_name(*filter(None, additions.split("+")))
+        return ServedList(results, (Maker(str(self.run.path), self.run.version, name),))
 
     def _explained(self, request: ListRequest) -> ServedList | Exception:
         until = time.monotonic() + request.query.explain_ms / 1000
@@ -236,10 +228,10 @@ class RunState:
         if isinstance(query, SimilarQuery):
             for listing in listings:
                 if time.monotonic() < until:
-                    explained = explain_similarity(
+                    reasons = explain_similarity(
                         self.run, request.subject or "", listing.listing_id, query.space
                     )
-                    listing.explanation = explained.to_dict(MAX_PARTS)
+                    listing.explanation = reasons.to_dict(MAX_PARTS)
             return answer
         result = self._query(request)
         assert result.at is not None

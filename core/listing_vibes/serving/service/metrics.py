@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import (
@@ -57,28 +58,17 @@ class Metrics:
         else:
             ProcessCollector(registry=self.registry)
         self._target = registry = None if self.is_multiprocess else self.registry
-        self.requests = Counter("vibes_requests", "Requests answered", ["path", "status"], registry=registry)
-        self.seconds = Histogram(
-            "vibes_request_seconds",
-            "Time from request to response",
-            ["path"],
-            buckets=SECONDS,
-            registry=registry,
+        counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        self.requests = counter("vibes_requests", "Requests answered", ["path", "status"])
+        self.seconds = histogram(
+            "vibes_request_seconds", "Time from request to response", ["path"], buckets=SECONDS
         )
-        self.batch_size = Histogram(
-            "vibes_batch_requests", "Requests per batch", buckets=SIZES, registry=registry
+        self.batch_size = histogram("vibes_batch_requests", "Requests per batch", buckets=SIZES)
+        self.batch_seconds = histogram(
+            "vibes_batch_seconds", "Time of encoding and search per batch", buckets=SECONDS
         )
-        self.batch_seconds = Histogram(
-            "vibes_batch_seconds", "Time of encoding and search per batch", buckets=SECONDS, registry=registry
-        )
-        self.openings = Counter(
-            "vibes_run_openings", "Openings of newer states of the run", ["outcome"], registry=registry
-        )
-        self.unrecorded = Counter(
-            "vibes_unrecorded_responses",
-            "Responses that could not be recorded as impressions",
-            registry=registry,
-        )
+        self.openings = counter("vibes_run_openings", "Openings of newer states of the run", ["outcome"])
+        self.unrecorded = counter("vibes_unrecorded_responses", "Responses that could not be recorded")
         self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
         self.registry.register(MonitorCollector(lambda: Monitored.load(run)))
 
@@ -154,10 +144,3 @@ class MonitorCollector(Collector):
             yield gauge
         at = datetime.strptime(result.checked_at, "%Y-%m-%d %H:%M").replace(tzinfo=UTC).timestamp()
         yield GaugeMetricFamily("vibes_monitor_timestamp_seconds", "Time of this check", value=at)
-
-
-def monitor_metrics(result: Monitored) -> str:
-    """Return the result of `vibes monitor` in Prometheus' text format, for the textfile collector."""
-    registry = CollectorRegistry()
-    registry.register(MonitorCollector(lambda: result))
-    return generate_latest(registry).decode()

@@ -170,7 +170,7 @@ class Results(BaseModel):
     )
     request_id: str | None = Field(
         None,
-        description="id of the recorded impression, for later events on the list; also a header",
+        description="id of the recorded impression, for later events on the list",
     )
     unknown: list[str] | None = Field(
         None, description="listings of a posted history that are not in the run"

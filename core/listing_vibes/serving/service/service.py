@@ -15,7 +15,7 @@ from typing import Any
 
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.serving.database import Busy
-from listing_vibes.serving.events import EventLog
+from listing_vibes.serving.events import Accepted, EventLog, PostedEvent
 from listing_vibes.serving.experiment.assignment import Setup
 from listing_vibes.serving.experiment.interleaving import answer_by_both
 from listing_vibes.serving.impressions import Impression, ImpressionLog
@@ -108,6 +108,26 @@ class Service:
             await self._record(request, served)
         return served.results
 
+    async def store_events(self, events: Sequence[PostedEvent]) -> Accepted:
+        """Commit posted events to the database.
+
+        Raises:
+            Busy: they could not be stored in time; the log has the reason.
+            VibesError: an event is invalid; then none is stored.
+        """
+        market, rows = self.current.state.run.market, []
+        for number, event in enumerate(events, start=1):
+            try:
+                rows.append(event.row(market))
+            except VibesError as error:
+                prefix = f"Event {number} of {len(events)}: " if len(events) > 1 else ""
+                raise VibesError(f"{prefix}{error}") from error
+        try:
+            return await self.posts.ask(rows)
+        except VibesError as error:  # clients do not learn where the database is
+            self._log(error)
+            raise Busy("The events could not be stored; send them again in a moment.") from error
+
     async def check(self) -> None:
         """Check that lists are not stuck and the databases can be locked.
 
@@ -172,15 +192,10 @@ class Service:
 
     def _add_gauges(self) -> None:
         add, current = self.metrics.add_gauge, self.current
-        add(
-            "vibes_waiting_requests",
-            "Requests waiting for a batch",
-            lambda: sum(map(len, self.queues)),
-            "livesum",
-        )
+        waiting, opened = "Requests waiting for a batch", "Time when this version was opened"
+        add("vibes_waiting_requests", waiting, lambda: sum(map(len, self.queues)), "livesum")
         add("vibes_listings", "Listings of the run", lambda: len(current.state.run.listing_ids))
         add("vibes_run_version", "Version of the run", lambda: current.state.run.version)
-        opened = "Time when this version was opened"
         add("vibes_run_opened_timestamp_seconds", opened, lambda: current.state.opened)
 
 
