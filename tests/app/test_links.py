@@ -30,7 +30,7 @@ def lists(page, label) -> list[list[str]]:
 def rows_of(code) -> list[str]:
     names: dict = {}
     exec(code, names)
-    return names["found"]["listing_id"].tolist()
+    return names["result"]["listing_id"].tolist()
 
 
 FILTERED = {"space": "attributes", "price": "90-200", "is": "room_type:Shared room", "on": "2024-03-04"}
@@ -64,7 +64,7 @@ def test_code_and_link_of_a_page_give_its_rows(show, run, name):
     page = show(where, run, **params)
     shown = lists(page, label)
     assert shown and all(shown)
-    assert [rows_of(one.value) for one in page.code if "found =" in one.value] == shown
+    assert [rows_of(one.value) for one in page.code if "result =" in one.value] == shown
     found = selection(Run.open(run), f"/{where}?{urlencode(params)}")
     assert found["listing_id"].tolist() == [listing for each in shown for listing in each]
 
@@ -75,7 +75,7 @@ def test_two_runs_have_code_each_also_in_a_folder_with_quotes(show, run, tmp_pat
     shutil.copytree(run, other)
     (tmp_path / "market").symlink_to(run.parent / "market")
     page = show("compare", run, other, part="runs", listing="l05", space="attributes")
-    shown, codes = lists(page, "The list of"), [one.value for one in page.code if "found =" in one.value]
+    shown, codes = lists(page, "The list of"), [one.value for one in page.code if "result =" in one.value]
     assert [rows_of(code) for code in codes] == shown and len(shown) == 2
     found = selection(Run.open(run), "/compare?part=runs&listing=l05&space=attributes")
     assert found["listing_id"].tolist() == shown[0]

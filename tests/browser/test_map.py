@@ -106,7 +106,7 @@ def test_from_a_line_over_a_brush_to_a_file_of_exactly_those_listings(page, draw
     assert pd.read_parquet(download.value.path())["listing_id"].tolist() == narrowed
     scope = {}
     exec(page.get_by_test_id("stCode").first.inner_text(), scope)
-    assert scope["found"]["listing_id"].tolist() == narrowed
+    assert scope["result"]["listing_id"].tolist() == narrowed
     page.keyboard.press("Escape")
     page.route(re.compile("/codes"), lambda route: (time.sleep(1), route.continue_()))  # histograms come late
     page.reload()

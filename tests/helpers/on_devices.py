@@ -116,7 +116,7 @@ def same_weights_same_answers(run: Path, there: str, tmp_path: Path, least: floa
                 .sort_index(),
                 "similar": opened.similar(opened.listing_ids[0], 5)["listing_id"].tolist(),
                 "ranks": evaluate_run(embedded, baselines="none").ranks["default ranking"],
-                "path": engine.path,
+                "path": engine.precision,
             }
             assert device_of(engine.model) == device() and opened.engine.model is engine.model
     ours, theirs = found["cpu"], found[there]

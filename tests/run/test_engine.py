@@ -13,7 +13,7 @@ from listing_vibes.run.scorer import model_scorer
 def test_every_precision_gives_the_same_vectors_and_is_recorded(trained, bare):
     log, engine = trained.log, trained.engine
     name = precision_name(inference_dtype("auto", engine.model), engine.model)
-    assert trained.manifest.encoded_by == name == engine.path and bare.manifest.encoded_by == ""
+    assert trained.manifest.encoded_by == name == engine.precision and bare.manifest.encoded_by == ""
     start, end = log.start[:-1], log.start[1:]
     start, end = start[end > start], end[end > start]
     exact = engine.in_float32()

@@ -149,7 +149,7 @@ def embedded(opened: OpenRun) -> np.ndarray:
 
 @st.cache_resource(show_spinner=False, max_entries=256, hash_funcs=BY_RUN)
 def rank(opened: OpenRun, selection: Selection) -> pd.DataFrame:
-    """Return the rows of a list, best first."""
+    """Return the list that `selection` describes as a table, best first; it is cached for a run."""
     return selection.frame(opened.run)
 
 

@@ -64,8 +64,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a run and the baselines on the test queries; the function behind `vibes evaluate`.
 
-    >>> found = evaluate(run, save=False)
-    >>> found.headline
+    >>> result = evaluate(run, save=False)
+    >>> result.headline
     'temporal: ... queries of ... users...'
 
     The scorers are the model, its blends, the baselines, neighbors by attributes, photos and text, the best of these blended with

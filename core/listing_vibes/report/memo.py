@@ -22,7 +22,7 @@ def write_memo(result: Monitored, out: Path) -> None:
 
 def memo_html(result: Monitored) -> str:
     """Return the memo as one HTML document."""
-    return environment().get_template("memo.html").render(found=result, line=_subtitle(result))
+    return environment().get_template("memo.html").render(result=result, line=_subtitle(result))
 
 
 def memo_markdown(result: Monitored) -> str:

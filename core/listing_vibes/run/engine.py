@@ -92,8 +92,8 @@ class Engine:
         return cls(model, featurizer, features, settings)
 
     @property
-    def path(self) -> str:
-        """Return the name of the precision of vectors, see `listing_vibes.model.encoder.precision_name`."""
+    def precision(self) -> str:
+        """Return the precision in which vectors are computed, as `listing_vibes.model.encoder.precision_name` names it."""
         from listing_vibes.model.encoder import precision_name
 
         return precision_name(self._dtype, self.model)

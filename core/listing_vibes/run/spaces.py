@@ -91,7 +91,7 @@ def stored_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np
     if not (run / "run.toml").is_file() or embedded_with(run) != weights_digest(model_run):
         return {}
     manifest = Manifest.load(run)
-    features = load_prepared(run, manifest.fingerprint) if manifest.encoded_by == engine.path else None
+    features = load_prepared(run, manifest.fingerprint) if manifest.encoded_by == engine.precision else None
     if features is None or not is_sound(run, LISTINGS):
         return {}
     try:
@@ -207,7 +207,7 @@ def _embed(
             share = coverage(market, engine.featurizer, carried)
         changed = {
             "trained_on": trained_on,
-            "encoded_by": engine.path,
+            "encoded_by": engine.precision,
             "carried": carried,
             "settings": settings,
         }

@@ -346,7 +346,7 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
     forget(run)
     if job.refit_of is not None:
         copy_fits(job.refit_of, run)
-    seal(run, manifest.model_copy(update={"settings": settings, "encoded_by": engine.path}))
+    seal(run, manifest.model_copy(update={"settings": settings, "encoded_by": engine.precision}))
 
 
 def _settings_of_lists(

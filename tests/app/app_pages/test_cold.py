@@ -140,10 +140,10 @@ def test_sliders_and_advice_change_the_draft(show, chilly, tmp_path):
     assert page.dataframe[-1].value["Gain"].iloc[0] == f"{best.gain:+,} ({best.low:+,} to {best.high:+,})"
     page.pills(key="try-change").set_value(0).run()
     assert json.loads(page.query_params["draft"])[best.attribute] == best.after
-    (code,) = [one.value for one in page.code if "found = launch" in one.value]
+    (code,) = [one.value for one in page.code if "result = launch" in one.value]
     names: dict = {}
     exec(code, names)
-    assert page.metric[0].value.startswith(f"{len(names['found'].audience)} of")
+    assert page.metric[0].value.startswith(f"{len(names['result'].audience)} of")
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
     exec(call.python(str(trained.path)), names)
     done = CliRunner().invoke(app, ["launch", str(trained.path), str(path), "--json"])
     assert done.exit_code == 0, done.stderr
-    told, all_users = json.loads(done.stdout), names["found"]
+    told, all_users = json.loads(done.stdout), names["result"]
     assert told["audience"] == len(all_users.audience) and told["changes"] == all_users.to_dict()["changes"]
     assert told["changes"][0]["gain"] == max(one["gain"] for one in told["changes"])
 

@@ -26,7 +26,7 @@ RULES = Rules(
 def of_python(text: str) -> list[str]:
     names: dict = {}
     exec(text, names)
-    return names["found"]["listing_id"].tolist()
+    return names["result"]["listing_id"].tolist()
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ class MapSelection:
         opened, space = f"run = Run.open({literal(run)})", literal(self.drawn.space)
         if self.region:
             call = f"demand(run, space={space}).regions[{self.region - 1}].listings"
-            return f"from listing_vibes import Run, demand\n\n{opened}\nfound = {call}"
+            return f"from listing_vibes import Run, demand\n\n{opened}\nresult = {call}"
         region, group = self.params.get("region", ""), self.params.get("group", "")
         given = {
             "region": region,
@@ -97,7 +97,7 @@ class MapSelection:
         options = "".join(
             f", {name}={literal(value)}" for name, value in given.items() if value not in ("", [])
         )
-        return f"from listing_vibes import Run, select_on_map\n\n{opened}\nfound = select_on_map(run, {space}{options})"
+        return f"from listing_vibes import Run, select_on_map\n\n{opened}\nresult = select_on_map(run, {space}{options})"
 
 
 def export_map(opened: OpenRun, drawn: SpaceMap) -> None:

@@ -18,5 +18,5 @@ def is_trained(name: str) -> bool:
 
 
 def trained_weights(run: Path, name: str) -> Path | None:
-    """Return the file in the run folder `run` with the weights of the encoder `name`; None for one that no run has trained."""
+    """Return the file in the run folder `run` with the weights of the encoder `name`; None for an encoder that training leaves as it is."""
     return run / "model.safetensors" if is_trained(name) else None

@@ -132,8 +132,8 @@ def demand(
 ) -> Demand:
     """Find unmet demand; the function behind `vibes demand`.
 
-    >>> found = demand(run, at="2025-03-01")
-    >>> found.frame().columns.tolist()[:6]
+    >>> result = demand(run, at="2025-03-01")
+    >>> result.frame().columns.tolist()[:6]
     ['region', 'name', 'at', 'all_users', 'users', 'active']
 
     The demand of users active in the four weeks before the moment is the top of the model's recommendations from all listings

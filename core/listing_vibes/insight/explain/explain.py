@@ -108,8 +108,8 @@ def explain(
 ) -> list[Explanation]:
     """Explain why listings are recommended to a user or for a history by `Run.recommend`; the function behind `vibes explain`.
 
-    >>> found = explain(run, "user-0001", run.recommend("user-0001", k=2)["listing_id"].tolist())
-    >>> [one.rank for one in found], found[0].attributes[0]["rank_without"] >= 1
+    >>> results = explain(run, "user-0001", run.recommend("user-0001", k=2)["listing_id"].tolist())
+    >>> [result.rank for result in results], results[0].attributes[0]["rank_without"] >= 1
     ([1, 2], True)
 
     Args:

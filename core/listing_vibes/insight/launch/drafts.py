@@ -253,9 +253,9 @@ class LaunchCall:
         return cls(document)
 
     def python(self, run: str) -> str:
-        """Return Python code that assigns the same result to `found`; `run` is the run's folder."""
+        """Return Python code that assigns the same result to `result`; `run` is the run's folder."""
         content = pformat(dict(self.document), width=90, sort_dicts=False)
         return (
             f"from listing_vibes import Run, launch\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n"
-            f"found = launch(run, {content})"
+            f"result = launch(run, {content})"
         )

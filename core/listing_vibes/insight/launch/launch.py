@@ -172,10 +172,10 @@ def launch(
 ) -> Launch:
     """Simulate the launch of a listing now; the function behind `vibes launch`.
 
-    >>> found = launch(run, {"district": "Harbour", "rooms": 3, "area_m2": 70.0, "price": 1400.0})
-    >>> len(found.audience) <= found.users, found.competitors.columns.tolist()
+    >>> result = launch(run, {"district": "Harbour", "rooms": 3, "area_m2": 70.0, "price": 1400.0})
+    >>> len(result.audience) <= result.users, result.competitors.columns.tolist()
     (True, ['listing_id', 'score'])
-    >>> found.changes.columns.tolist()
+    >>> result.changes.columns.tolist()
     ['attribute', 'before', 'after', 'audience', 'gain', 'low', 'high']
 
     Args:

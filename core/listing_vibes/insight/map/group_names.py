@@ -58,8 +58,8 @@ def save_name(run: Run, space: str, members: Sequence[str] | np.ndarray, name: s
         if item["space"] != space or 2 * len(mine.intersection(item["listings"])) <= len(item["listings"])
     ]
     if name:
-        some = np.random.default_rng(0).permutation(np.asarray(members, str))[:MEMBERS]
-        stored.append({"space": space, "name": name, "listings": sorted(some.tolist())})
+        sample = np.random.default_rng(0).permutation(np.asarray(members, str))[:MEMBERS]
+        stored.append({"space": space, "name": name, "listings": sorted(sample.tolist())})
     try:
         with atomic_path(run_cache(run.path) / FILE) as temporary:
             temporary.write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")

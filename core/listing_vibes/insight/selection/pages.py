@@ -31,8 +31,8 @@ SIDES = {"h": "History A", "h2": "History B"}
 def selection(run: Run, url: str) -> pd.DataFrame:
     """Return the rows that a page of the explorer shows at a URL, such as a shared link opened in a notebook.
 
-    >>> found = selection(run, "http://127.0.0.1:8501/similar?listing=home-0003&k=6&space=attributes")
-    >>> found["listing_id"].tolist() == run.similar("home-0003", 6, space="attributes")["listing_id"].tolist()
+    >>> result = selection(run, "http://127.0.0.1:8501/similar?listing=home-0003&k=6&space=attributes")
+    >>> result["listing_id"].tolist() == run.similar("home-0003", 6, space="attributes")["listing_id"].tolist()
     True
 
     Args:

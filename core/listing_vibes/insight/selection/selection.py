@@ -69,16 +69,16 @@ class Selection:
         return pd.concat([result.reset_index(drop=True), listings[more]], axis=1)
 
     def python(self, run: str) -> str:
-        """Return Python code that assigns these rows to `found`; `run` is the run's folder."""
+        """Return Python code that assigns these rows to `result`; `run` is the run's folder."""
         name, query, options = self._call()
         arguments = [_literal(query), *(f"{key}={_literal(value)}" for key, value in options.items())]
         faces, call = "Run", f"run.{name}"
         if name == "search":
             faces, call, arguments = "Run, search_photos", "search_photos", ["run", *arguments]
-        line = f"found = {call}({', '.join(arguments)})"
+        line = f"result = {call}({', '.join(arguments)})"
         if len(line) > WIDTH or "\n" in line:
             line = (
-                f"found = {call}(\n"
+                f"result = {call}(\n"
                 + "".join(f"    {_indented(argument)},\n" for argument in arguments)
                 + ")"
             )

@@ -81,8 +81,8 @@ def monitor(
 
     The newest events are those after the last evaluated query, or after training.
 
-    >>> found = monitor(run, {"recall_drop": 0.2}, save=False)
-    >>> [check.name for check in found.checks][:2]
+    >>> result = monitor(run, {"recall_drop": 0.2}, save=False)
+    >>> [check.name for check in result.checks][:2]
     ['recall', 'coverage']
 
     Args:

@@ -102,14 +102,14 @@ def photo_rows(
     notes.unread(raw, (C.LISTING, C.PATH, C.URL, C.POSITION))
     fetched = _fetch(market, raw, limits)
     table = pd.DataFrame({C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH]})
-    nobody = (table[C.LISTING].isna() | (table[C.LISTING] == "")).to_numpy(bool)
-    notes.add(C.LISTING, nobody, raw[C.LISTING], "is empty; the photo is skipped")
+    is_unnamed = (table[C.LISTING].isna() | (table[C.LISTING] == "")).to_numpy(bool)
+    notes.add(C.LISTING, is_unnamed, raw[C.LISTING], "is empty; the photo is skipped")
     if C.POSITION in raw:
         position, bad = to_numbers(raw[C.POSITION])
         notes.add(C.POSITION, bad, raw[C.POSITION], "is not a number; the photo goes last")
         table = table.iloc[position.argsort(kind="stable")]
     rows, failed = [], []
-    for row, listing, path in table[~nobody[table.index]].itertuples(name=None):
+    for row, listing, path in table[~is_unnamed[table.index]].itertuples(name=None):
         try:
             if fetched.get(path):
                 raise PhotoProblem(f"was not fetched ({fetched[path]})")
