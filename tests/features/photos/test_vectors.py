@@ -104,7 +104,7 @@ def test_broken_photos_are_named_and_skipped(market, tmp_path):
     reasons = dict(result.broken)
     assert len(reasons) == len(result.broken) == 6  # each path once
     for path, reason in [
-        ("photos/text.jpg", "no image"),
+        ("photos/text.jpg", "not an image"),
         ("photos/none.png", "missing"),
         ("photos/cut.png", "damaged"),
         ("../photos/secret.png", "outside of the market"),
