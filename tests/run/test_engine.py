@@ -17,7 +17,7 @@ def test_every_precision_gives_the_same_vectors_and_is_recorded(trained, bare):
     start, end = log.start[:-1], log.start[1:]
     start, end = start[end > start], end[end > start]
     exact = engine.in_float32()
-    assert exact.path == "float32"
+    assert exact.precision == "float32"
     for path, least in (("float32", 0.99999), ("bf16", 0.99)):
         other = replace(engine, settings=engine.settings.model_copy(update={"inference": path}))
         for mine, theirs in (
