@@ -67,13 +67,15 @@ BRUSH = """async (count) => {
   }
   return [listed, loaded]
 }"""
-#: Notes when the map is painted.
+#: Notes when the map is painted, which puts its points as one image, on the page or beside it.
 PAINTED = """() => {
   window.painted = []
-  const put = CanvasRenderingContext2D.prototype.putImageData
-  CanvasRenderingContext2D.prototype.putImageData = function (...given) {
-    window.painted.push(performance.now())
-    return put.apply(this, given)
+  for (const context of [CanvasRenderingContext2D, OffscreenCanvasRenderingContext2D]) {
+    const put = context.prototype.putImageData
+    context.prototype.putImageData = function (...given) {
+      window.painted.push(performance.now())
+      return put.apply(this, given)
+    }
   }
 }"""
 

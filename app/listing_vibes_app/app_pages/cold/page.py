@@ -247,7 +247,11 @@ def landing(opened: OpenRun, cells: dict[str, Any], photos: list[tuple[str, byte
         neighbors(opened, placed, least=150, started_from=st.query_params.get("like"))
     else:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
-        empty(f"The listing has nothing in the space “{label_of(space)}”", why)
+        action = (
+            "Compare by photos" if contents and "photos" in opened.run.spaces and space != "photos" else ""
+        )
+        title = f"The listing has nothing in the space “{label_of(space)}”"
+        empty(title, why, action, lambda: set_params(space="photos"))
     if launches:
         show_advice(opened, cells, contents)  # last, because it takes longest
 

@@ -25,7 +25,8 @@ def page() -> None:
     """Draw the page."""
     opened = current_run()
     st.title("Compare", anchor=False)
-    parts = {name: label for name, label in PARTS.items() if name != "photos" or opened.view.has_photos}
+    lacks = {"photos": not opened.view.has_photos, "game": not opened.view.has_events}
+    parts = {name: label for name, label in PARTS.items() if not lacks.get(name)}
     match switch("Compare", "part", parts, "queries", label_visibility="collapsed"):
         case "runs":
             two_runs(opened)
