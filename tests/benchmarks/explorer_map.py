@@ -41,7 +41,7 @@ BRUSH = """async (count) => {
   const roots = [document, ...[...document.querySelectorAll("*")].map((node) => node.shadowRoot).filter(Boolean)]
   const all = (selector) => roots.flatMap((root) => [...root.querySelectorAll(selector)])
   const frame = () => new Promise((done) => requestAnimationFrame(done))
-  const shown = () => all(".shots li").map((item) => item.dataset.number).join()
+  const shown = () => all(".shots li")
   const boxes = all(".facet.number .bars")
   const listed = [], loaded = []
   for (let turn = 0; turn < count; turn++) {
@@ -57,7 +57,8 @@ BRUSH = """async (count) => {
     event("pointermove", from + 0.05 + 0.3 * Math.random())
     await frame()
     await new Promise((done) => setTimeout(done))
-    if (shown() !== before) {
+    const after = shown()
+    if (after.length !== before.length || after.some((item, at) => item !== before[at])) {
       listed.push(performance.now() - start)
       while (!all(".shots img").every((image) => image.complete)) await frame()
       loaded.push(performance.now() - start)

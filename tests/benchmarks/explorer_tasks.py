@@ -106,6 +106,7 @@ class User:
             self.write(title[:6].lower())
             expect(dialog.get_by_role("button").first).to_contain_text(title)
             self.press("Enter")
+        expect(self.page.get_by_role("heading", name=title).first).to_be_visible()
         wait_until_quiet(self.page)
 
     def upload(self, target: Locator, file: Path) -> None:

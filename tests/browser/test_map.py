@@ -20,7 +20,7 @@ from listing_vibes.insight.map.region import SIZE, grid_places, inside, read_out
 from listing_vibes.insight.map.space_map import load_maps
 
 DRAWING = 180_000  # milliseconds that a busy machine may take to draw a small map
-MARGIN = 0.94  # of the shorter side that the map takes
+AROUND = 80  # pixels beside the map, at most 15 % of a side
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def open_map(page, path="/map?space=model"):
 
 def on_screen(page, x, y):
     box = page.locator(".vibe-map canvas").bounding_box()
-    unit = min(box["width"], box["height"]) * MARGIN / SIZE
+    unit = min(max(box[side] - AROUND, 0.85 * box[side]) for side in ("width", "height")) / SIZE
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     return middle[0] + (x - SIZE / 2) * unit, middle[1] - (y - SIZE / 2) * unit
 

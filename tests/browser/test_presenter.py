@@ -43,6 +43,7 @@ def test_pinned_views_become_a_deck_that_is_presented_saved_and_opened(page, tmp
     for _ in range(2):
         editor.get_by_role("button", name="Remove slide 1").click()
     expect(editor.get_by_text("No slide yet")).to_be_visible()
+    assert not troubles(page, "an empty deck")
     editor.locator("input[type=file]").set_input_files(tmp_path / "deck.html")
     expect(editor.get_by_role("listitem")).to_have_count(2)
     (tmp_path / "none.json").write_text('[{"listing_id": "l01"}]')

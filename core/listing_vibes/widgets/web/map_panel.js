@@ -143,7 +143,7 @@ function traitTable(traits) {
   const percent = (share) => `${Math.round(100 * share)}%`
   const lift = (inside, outside) => (inside < 100 * outside ? `${(inside / outside).toFixed(1)}×` : "only here")
   const rows = traits.map(([text, inside, outside]) => row("td", [text, percent(inside), percent(outside), lift(inside, outside)]))
-  return h("table", {}, row("th", ["", "Here", "Rest", "Lift"]), ...rows)
+  return h("table", {}, row("th", ["Trait", "Here", "Rest", "Lift"]), ...rows)
 }
 
 // The groups, or with their layer the regions of unmet demand; a click selects.

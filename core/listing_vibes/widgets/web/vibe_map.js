@@ -1,4 +1,5 @@
 // The vibe map: move, zoom, point at a listing, draw around listings, by pointer or keyboard; what is selected stands beside it.
+const AROUND = 80 // pixels beside the whole map, for the buttons over it and the photos at its edge
 const STEP = 1.5 // of the zoom
 const PAN = 80 // pixels that an arrow key moves the map
 const CORNERS = 80 // most corners of an outline
@@ -97,7 +98,8 @@ function paint(map) {
   const ratio = window.devicePixelRatio || 1
   const [width, height] = [canvas.clientWidth, canvas.clientHeight]
   Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) })
-  map.unit = Math.min(width / map.span[0], height / map.span[1]) * 0.94 * map.zoom
+  const room = (side) => Math.max(side - AROUND, 0.85 * side)
+  map.unit = Math.min(room(width) / map.span[0], room(height) / map.span[1]) * map.zoom
   const { color: ink, backgroundColor: ground, fontFamily: font, colorScheme: theme } = getComputedStyle(canvas)
   const brush = { context: canvas.getContext("2d"), ratio, ink, ground, font, theme: theme === "dark" ? "dark" : "light" }
   brush.context.scale(ratio, ratio)
