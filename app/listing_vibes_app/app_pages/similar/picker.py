@@ -152,7 +152,7 @@ def _like_photo(opened: OpenRun, content: bytes) -> pd.DataFrame:
 
 
 def _show_photo_matches(
-    opened: OpenRun, result: pd.DataFrame, passing: np.ndarray, line: str, **more: str
+    opened: OpenRun, result: pd.DataFrame, passing: np.ndarray, line: str, score_help: str = ""
 ) -> None:
     """Show the rows of a search of photos that are `passing` (L,) bool the filters, a page at a time."""
     rows = [(place, row) for place, row in known_rows(opened, result["listing_id"]) if passing[row]]
@@ -177,7 +177,7 @@ def _show_photo_matches(
             why="" if seen else page_url(opened, "similar", **params, why=opened.view.ids[row]),
         )
         cards.append(card)
-    gallery(opened, cards, key="covers", label="Listings by their nearest photo", **more)
+    gallery(opened, cards, key="covers", label="Listings by their nearest photo", score_help=score_help)
 
 
 def _classify_photos(opened: OpenRun) -> None:
