@@ -21,8 +21,8 @@ EVERY_OPTION = {
     for one in command.params
     for option in (*one.opts, *one.secondary_opts)
 }
-#: Options of other programs that the pages name.
-OTHERS = {"--slow", "--nproc-per-node", "--rm", "--help", "--debug"}
+#: Options of other programs and of the benchmarks that the pages name.
+OTHERS = {"--slow", "--page", "--nproc-per-node", "--rm", "--help", "--debug"}
 
 
 def check(words: list[str]) -> None:
