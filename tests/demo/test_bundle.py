@@ -19,7 +19,7 @@ from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Stage
-from listing_vibes.run.prepared import load_prepared
+from listing_vibes.run.engine import load_prepared
 from listing_vibes.run.run import Run
 from listing_vibes.training.train import train
 

@@ -24,9 +24,8 @@ from listing_vibes.market.documents import read_json
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
-from listing_vibes.run.fits import load_fits, save_fits
+from listing_vibes.run.fits import load_fits, parse_metrics, save_fits
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, reading, results_of

@@ -14,9 +14,8 @@ from tests.fuzz.targets.run_files import METRICS, SMALL_RUN
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.documents import read_json
-from listing_vibes.run.fits import load_fits
+from listing_vibes.run.fits import Metrics, load_fits, parse_metrics
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.metrics_file import Metrics, parse_metrics
 from listing_vibes.run.versions import stamp_of
 
 WORDS = st.sampled_from(

@@ -21,15 +21,10 @@ def days(make_log):
     return MarketDays.of(log, Catalogue(since, until))
 
 
-def test_they_go_from_the_first_event_to_the_last(days):
-    assert (len(days), days.date(0), days.date(3)) == (4, "1970-01-11", "1970-01-14")
-    assert days.begin(1) == 11 * DAY
-    assert [days.number(one) for one in ("1970-01-11", "1970-01-14", "1970-01-15", "zebra", "")] == [
-        0, 3, None, None, None,
-    ]  # fmt: skip
-
-
 def test_a_listing_is_active_on_each_day_that_it_was_at_any_time_and_events_count_on_their_day(days):
+    assert (len(days), days.date(0), days.date(3), days.begin(1)) == (4, "1970-01-11", "1970-01-14", 11 * DAY)
+    dates = ("1970-01-11", "1970-01-14", "1970-01-15", "zebra", "")
+    assert [days.number(date) for date in dates] == [0, 3, None, None, None]
     assert [days.live(day).tolist() for day in range(3)] == [
         [True, True, False, True], [False, True, False, False], [False, True, True, False],
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.run_evaluation import evaluate_run
 from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.comparison import compare
+from listing_vibes.insight.disagreements import queries_of, scorer_of, split_of, top_listings
 from listing_vibes.insight.rankings import (
     differing_queries,
     distinct_examples,
@@ -18,7 +19,6 @@ from listing_vibes.insight.rankings import (
     load_rankings,
     rankers,
 )
-from listing_vibes.insight.top_listings import queries_of, scorer_of, split_of, top_listings
 from listing_vibes.market.market import Market
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import results_of

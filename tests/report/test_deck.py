@@ -18,13 +18,10 @@ from helpers.commands import vibes
 from listing_vibes import Run
 from listing_vibes.ablation.table import COLUMNS
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.result import TUNED, WITHIN
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.map.vibe_map import read_map
-from listing_vibes.model.settings import Resolved
 from listing_vibes.report import deck, views
 from listing_vibes.report.deck import Slide, deck_html, parse_slides, read_deck, ready_deck
-from listing_vibes.report.text import describe_cold, describe_limits, describe_method, not_measured
 from listing_vibes.report.views import view_of
 
 METRICS = {
@@ -238,8 +235,8 @@ def test_the_map_has_the_group_on_the_day_and_its_listings(run):
     assert listings(later.columns[0][0]) == members[: views.LONG] and (later.map.cluster == 0).sum() == len(
         members
     )
-    sizes = [item.size for item in view(run, "/map?day=2024-03-04").map.legend]
-    assert sum(sizes) < sum(item.size for item in shown.map.legend)
+    active = view(run, "/map?day=2024-03-04").map
+    assert sum(size for _, size, _ in active.legend) < sum(size for _, size, _ in shown.map.legend)
 
 
 @pytest.mark.parametrize(
@@ -308,25 +305,3 @@ def test_no_word_of_a_market_or_a_run_becomes_markup(tmp_path):
     harmless, html = make("word", tmp_path / "a"), make(hostile, tmp_path / "b")
     assert html.count("&lt;img src=x") > 10 and unescape(html).count(hostile) > 10
     assert Structure(html).tags == Structure(harmless).tags
-
-
-def test_columns_that_were_kept_from_the_model_are_counted_and_leaks_named():
-    excluded = ["host_id", "number_of_reviews", "sold_price", "notes"]
-    market = SimpleNamespace(photos=[1], events=[1], config=SimpleNamespace(excluded=excluded))
-    line = describe_limits(SimpleNamespace(market=market, metrics=None))[-1]
-    assert line.startswith("4 columns") and line.endswith("number_of_reviews, sold_price.")
-
-
-def test_the_method_is_that_of_the_run_and_of_what_was_measured(run):
-    def text(settings, **metrics) -> str:
-        return " ".join(describe_method(settings, metrics))
-
-    assert "each listing alone" in text(Resolved())
-    assert "one sequence of all its listings' tokens" in text(Resolved(history="cls"))
-    assert "The baselines" not in text(Resolved(), results={"default ranking": {}, "model only": {}})
-    assert "tuned on the validation weeks" in text(Resolved(), **METRICS)
-    assert "tuned" not in text(Resolved(), **METRICS, notes={TUNED: "their first settings"})
-    assert "tuned on the last eighth" in text(Resolved(), **METRICS, notes={TUNED: WITHIN})
-    assert "No model was trained here" in text(None) and "no trained model" in not_measured(run)
-    here, other = (describe_cold(SimpleNamespace(transferred=transferred)) for transferred in (False, True))
-    assert "another" not in here and "another" in other

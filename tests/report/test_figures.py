@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from listing_vibes.report import looks
+from listing_vibes.report import figures
 from listing_vibes.report.figures import GROUPS, TICKS, Map, Row, Rows
 from listing_vibes.report.measured import slices_of
 
@@ -19,13 +19,13 @@ def drawn(count: int, groups: int) -> Map:
 
 
 def test_a_sample_of_dots_keeps_each_in_its_group(monkeypatch):
-    monkeypatch.setattr(looks, "DOTS", 20)
+    monkeypatch.setattr(figures, "DOTS", 20)
     whole = drawn(100, 4)
-    made = looks.thinned(whole)
+    made = whole.sampled()
     known = {tuple(place): group for place, group in zip(whole.places, whole.cluster, strict=True)}
     assert len(made.places) == 20 and len(set(made.cluster)) > 2
     assert made.cluster.tolist() == [known[tuple(place)] for place in made.places]
-    assert made.groups == whole.groups and looks.thinned(made) is made
+    assert made.groups == whole.groups and made.sampled() is made
 
 
 def test_dots_legend_and_numbers_of_a_group_agree_and_lie_within_the_picture():
@@ -34,9 +34,7 @@ def test_dots_legend_and_numbers_of_a_group_agree_and_lie_within_the_picture():
     numbers = {number: (int(x), int(y)) for number, x, y in one.numbers}
     dots = one.dots
     assert [color for color, _ in dots] == ["var(--line)", *GROUPS, GROUPS[-1]]
-    assert [(each.name, each.size, each.color) for each in one.legend] == [
-        (*group, color) for group, color in zip(one.groups, GROUPS, strict=False)
-    ]
+    assert one.legend == [(*group, color) for group, color in zip(one.groups, GROUPS, strict=False)]
     for group, (_, path) in enumerate(dots, start=-1):
         found = np.array([tuple(map(int, dot)) for dot in re.findall(r"M(\d+) (\d+)h0", path)])
         mine = one.places[one.cluster == group]

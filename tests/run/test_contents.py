@@ -8,8 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.market import Market
-from listing_vibes.run.arrays import map_arrays, read_note, save_arrays, to_strings
-from listing_vibes.run.contents import DERIVED, LISTINGS, seal
+from listing_vibes.run.contents import DERIVED, LISTINGS, map_arrays, read_note, save_arrays, seal, to_strings
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run

@@ -96,10 +96,7 @@ def test_of_several_listings_those_without_a_photo_are_left_out_and_named(tmp_pa
             run.similar(alone, space="photos")
 
 
-def test_an_unknown_id_is_refused_with_the_nearest_listing(trained):
-    for given in ("home-00003", "HOME-0003", "home-0003x"):
-        with pytest.raises(NotThere, match=f"'{given}'.*'home-0003'"):
-            trained.row(given)
-        assert "'home-0003'" in vibes("similar", trained.path, given, check=1).stderr
+def test_an_unknown_id_is_refused(trained):
     with pytest.raises(NotThere, match="There is no listing 'x1'"):
         trained.row("x1")
+    assert "'x1'" in vibes("similar", trained.path, "x1", check=1).stderr

@@ -5,7 +5,7 @@ import pytest
 
 from helpers.index_vectors import like
 from listing_vibes.demo.shipped import bundled_run
-from listing_vibes.run.arrays import map_arrays
+from listing_vibes.run.contents import map_arrays
 from listing_vibes.search import approximate
 from listing_vibes.search.approximate import SketchIndex, choose_index, recall
 from listing_vibes.search.index import ExactIndex

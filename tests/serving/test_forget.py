@@ -166,7 +166,7 @@ def test_lists_queries_and_pushes_of_a_trained_run(trained, tmp_path):
     opened = Run.open(run.path)
     pd.testing.assert_frame_equal(opened.pushes, pushes[pushes[C.USER] != gone].reset_index(drop=True))
     assert (opened.folder / "model.safetensors").read_bytes() == model
-    assert len(opened.recommend(stays)) == 30 and stamp_of(run.path).number == 2
+    assert len(opened.recommend(stays)) == 30 and stamp_of(run.path).version == 2
     assert opened.recommend(gone)["fallback"].all()
 
 

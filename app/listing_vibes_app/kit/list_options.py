@@ -10,6 +10,7 @@ from listing_vibes.insight.selection import pages
 from listing_vibes.insight.selection.params import (
     DEFAULT,
     WIDEST,
+    Params,
     default_blend,
     escaped,
     fitted_blends,
@@ -66,9 +67,9 @@ def list_options(
 
 def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection]:
     """Return the lists that the URL of a page defines, read as in a notebook and a report; `params` replace some parameters."""
-    left: list[tuple[str, str]] = []
-    result = pages.PAGES[page](opened.run, st.query_params.to_dict() | params, left)
-    for name, value in left:
+    link = Params(st.query_params.to_dict() | params)
+    result = pages.PAGES[page](opened.run, link)
+    for name, value in link.unused:
         part = quoted(name, value)
         report_unused(f"The link has {part}, which is not valid for this market; it is left out.", part)
     return result

@@ -276,7 +276,7 @@ def experiment(place: Place, action: Actions = None, html: Html = None, json_: o
 
     verdict = judged(place, action)
     if html is not None:
-        from listing_vibes.report.trial import write_experiment
+        from listing_vibes.report.documents import write_experiment
 
         write_experiment(verdict, html)
     typer.echo(json.dumps(verdict.to_dict()) if json_ else repr(verdict))
@@ -310,7 +310,7 @@ def monitor(
     with progress_bar() as progress:
         result = check_run(opened, limits, blend=blend, progress=progress)
     if memo is not None:
-        from listing_vibes.report.memo import write_memo
+        from listing_vibes.report.documents import write_memo
 
         write_memo(result, memo)
     if queries is not None:

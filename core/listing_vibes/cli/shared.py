@@ -125,15 +125,7 @@ def as_json(run: Any, document: dict[str, Any]) -> str:
     return json.dumps(document | {"market_changed": True} if run.market_changed else document)
 
 
-def show(
-    run: Any,
-    results: Any,
-    as_json: bool,
-    rules: Any,
-    at: Any,
-    for_users: bool = False,
-    space: str | None = None,
-) -> None:
+def show(run: Any, results: Any, as_json: bool, rules: Any) -> None:
     """Print a list, or the reason why it is empty, see `explain_empty`."""
     from listing_vibes.run.describe import describe_listings, explain_empty
     from listing_vibes.tables import render_table
@@ -144,4 +136,4 @@ def show(
     elif len(results):
         typer.echo(render_table(describe_listings(run, results)))
     else:
-        typer.echo(explain_empty(run, rules, at, for_users, space))
+        typer.echo(explain_empty(run, rules))

@@ -41,8 +41,7 @@ def similar(
     chosen, opened = read_rules(rules, k, where), Run.open(run, events_too=False)
     moment = moment_of(at, opened.market)
     if listing is not None:
-        compared = space or opened.spaces[0]
-        result = opened.similar(listing, space=compared, at=moment, rules=chosen)
+        result = opened.similar(listing, space=space, at=moment, rules=chosen)
     else:
         from listing_vibes.insight.search.search import search_photos
 
@@ -50,10 +49,9 @@ def similar(
             raise VibesError(
                 f"Option --space is '{space}', but --text and --photo compare photos; leave it out."
             )
-        compared = None
         with progress_bar() as progress:
             result = search_photos(opened, text or "", None, moment, chosen, progress, photo=photo)
-    show(opened, result, json_, chosen, moment, space=compared)
+    show(opened, result, json_, chosen)
     if listing is not None and space is None and opened.manifest.default_space is not None:
         typer.echo(opened.manifest.default_space.sentence, err=True)
 
@@ -83,7 +81,7 @@ def recommend(
     query = user if history is None else read_history(history)
     moment = moment_of(at, opened.market)
     recommended = opened.recommend(query, at=moment, rules=chosen, blend=blend)
-    show(opened, recommended, json_, chosen, moment, for_users=True)
+    show(opened, recommended, json_, chosen)
     if sentence := list_sentence(opened, recommended, blend):
         typer.echo(sentence, err=True)
 

@@ -51,6 +51,19 @@ def _last_active(log: EventLog, at: int) -> tuple[np.ndarray, np.ndarray, np.nda
     return users, start[users], end[users]
 
 
+def newest_listings(run: Run, user: int, at: int | None = None) -> list[str]:
+    """Return the distinct listings of a user's events before a moment (None: all), the newest first."""
+    rows = run.log.listing[slice(*run.log.history_at(user, at))][::-1]
+    return [run.listing_ids[row] for row in dict.fromkeys(rows.tolist())]
+
+
+def opened_later(run: Run, user: int, at: int | None) -> set[str]:
+    """Return the listings that a user interacted with from a moment on; None: after the last event."""
+    log = run.log
+    later = slice(log.history_at(user, at)[1], int(log.start[user + 1]))
+    return {run.listing_ids[row] for row in log.listing[later][log.is_positive[later]]}
+
+
 @dataclass(frozen=True, eq=False)
 class Audience:
     """U users of a run's market with their histories before a moment."""

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.saved import RANK
-from listing_vibes.insight.audience import recent_lists
+from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
 from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import most_typical
 from listing_vibes.insight.map.tones import tones_of
@@ -36,11 +36,8 @@ from listing_vibes.words import count, enumerated, percent
 FILE = "beats.json"
 VIBES, COVERS = 8, 5  # vibe groups on the wall, and listings of each
 POINTS = 4000  # maximum number of listings that are grouped
-SIX, QUERIES, SAME = (
-    6,
-    200,
-    0.97,
-)  # neighbors; listings that are tried; the cosine from which two listings are the same photos
+SIX, QUERIES = 6, 200  # neighbors; listings that are tried
+SAME = 0.97  # the cosine from which two listings are the same photos
 HISTORY, LIST, TRIED = 6, 8, 8  # listings shown of a history and of a list; visitors that are tried
 SHORTEST = 3  # events of a history
 FIRST, LAST = 4, 3  # visitors of a newcomer; listings of each
@@ -178,9 +175,7 @@ def _similar(run: Run) -> Beat | None:
     rows = np.zeros(0, int) if space is None else _with_cover(run, space)
     if space is None or len(rows) <= SIX:
         return None
-    counts = run.log.counts()
-    opened = np.array([counts[run.market.listing_row[name]] for name in _ids(run, rows)])
-    queries = rows[np.argsort(-opened, kind="stable")[:QUERIES]]
+    queries = rows[np.argsort(-run.log.counts()[rows], kind="stable")[:QUERIES]]
     if space == "photos":  # plain photos are nearest to each other, but show little
         chroma = tones_of(run.market, _ids(run, queries))["chroma"].fillna(0).to_numpy()
         queries = queries[chroma >= np.quantile(chroma, 2 / 3)]
@@ -211,22 +206,19 @@ def _similar(run: Run) -> Beat | None:
 
 def _visitor(run: Run) -> Beat | None:
     """Return a visitor of the test period: of a few for whom the list is right, the one with most hits."""
-    chosen: tuple[int, str, int, list[str], list[str]] | None = None
-    log = run.log
+    best, log = None, run.log
     for user, at in _moments(run):
-        events = log.history_at(user, at)
         listed = run.recommend(log.users[user], k=LIST, at=at)[C.LISTING].tolist()
-        later = slice(events[1], log.start[user + 1])
-        opened = set(_market_ids(run, log.listing[later][log.is_positive[later]]))
+        opened = opened_later(run, user, at)
         hits = [name for name in listed if name in opened]
-        if chosen is None or len(hits) > len(chosen[4]):
-            chosen = user, log.users[user], events[1] - events[0], listed, hits
-    if chosen is None:
+        if best is None or len(hits) > len(best[3]):
+            best = user, at, listed, hits
+    if best is None:
         return None
-    user, name, known, listed, hits = chosen
-    start = int(log.start[user])
-    history = _newest(run, start, start + int(known), HISTORY)[::-1]
-    start_text = f"from {count(int(known), 'event')} of a visitor we listed what comes next"
+    user, at, listed, hits = best
+    start, end = log.history_at(user, at)
+    known, history = end - start, newest_listings(run, user, at)[:HISTORY][::-1]
+    start_text = f"from {count(known, 'event')} of a visitor we listed what comes next"
     if hits:
         ranks = enumerated([f"{listed.index(hit) + 1}" for hit in hits])
         sentence = f"Here it worked: {start_text}, and they went on to open no. {ranks}."
@@ -236,9 +228,9 @@ def _visitor(run: Run) -> Beat | None:
         key="visitor",
         title="One real visitor, and what they opened next",
         sentence=sentence,
-        url=_url("users", user=name, at=int(known)),
+        url=_url("users", user=log.users[user], at=known),
         strips=(
-            Strip(label="What they had looked at", listings=history),
+            Strip(label="What they had looked at", listings=tuple(history)),
             Strip(label="Our list", listings=tuple(listed), hits=tuple(hits)),
         ),
     )
@@ -272,7 +264,7 @@ def _newcomer(run: Run) -> Beat | None:
     log = run.log
     if not len(log) or not run.spaces:
         return None
-    names = np.array(_market_ids(run, np.arange(log.listings)), object)
+    names = np.array(run.listing_ids, object)
     unseen, at = "Nobody has opened it yet", None
     lists = recent_lists(run)
     mine = lists[lists[C.LISTING].isin(names[log.counts() == 0])]
@@ -288,8 +280,8 @@ def _newcomer(run: Run) -> Beat | None:
     mine = mine[mine[C.LISTING] == listing].sort_values("rank", kind="stable")
     strips = [Strip(label="The newcomer", listings=(listing,))]
     for user, rank in zip(mine[C.USER].head(FIRST), mine["rank"], strict=False):
-        seen = _newest(run, *log.history_at(run.user_number[user], at), LAST)
-        strips.append(Strip(label=f"No. {rank} for the visitor of these", listings=seen))
+        seen = newest_listings(run, run.user_number[user], at)[:LAST]
+        strips.append(Strip(label=f"No. {rank} for the visitor of these", listings=tuple(seen)))
     sentence = f"{unseen}, and {len(mine):,} of the last {count(lists[C.USER].nunique(), 'visitor')} would find it among their first {K}."
     return Beat(
         key="newcomer",
@@ -336,7 +328,7 @@ def _recall(run: Run) -> Beat | None:
 
 
 def _url(page: str, **params: Any) -> str:
-    return f"/{page}" + (f"?{urlencode(params)}" if params else "")
+    return f"/{page}?{urlencode(params)}".rstrip("?")
 
 
 def _with_cover(run: Run, space: str) -> np.ndarray:
@@ -348,14 +340,3 @@ def _with_cover(run: Run, space: str) -> np.ndarray:
 
 def _ids(run: Run, rows: np.ndarray) -> tuple[str, ...]:
     return tuple(run.listing_ids[row] for row in rows)
-
-
-def _newest(run: Run, start: int, end: int, k: int) -> tuple[str, ...]:
-    """Return the `k` distinct listings of a history that were opened last, the last one first."""
-    return tuple(dict.fromkeys(_market_ids(run, run.log.listing[start:end][::-1])))[:k]
-
-
-def _market_ids(run: Run, rows: np.ndarray) -> list[str]:
-    """Return the ids of rows of the market."""
-    ids: list[str] = run.market.plain[C.LISTING].iloc[rows].astype(str).tolist()
-    return ids

@@ -16,7 +16,6 @@ from listing_vibes.evaluation.result import MOST_WEEKS
 from listing_vibes.evaluation.slices import WEEK, slice_masks
 from listing_vibes.insight.rankings import KEY, differing_queries, join_rankings, load_rankings, rankers
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import find_table
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.tables import render_table, write_interval, write_p
 from listing_vibes.words import count
@@ -236,16 +235,11 @@ def require_same_protocol(first: Run, second: Run) -> None:
 
 def _require_rankings(run: Run) -> pd.DataFrame:
     frame = load_rankings(run)
-    if frame is not None:
-        return frame
-    if find_table(run.market.tables, "events") is None:
+    if frame is None:
         raise VibesError(
-            f"{run.market.path} has no events, so {run.path} cannot be evaluated or compared; "
-            "add an events table."
+            f"{run.path} was not evaluated, so it cannot be compared; run `vibes evaluate {run.path}`, which needs events."
         )
-    raise VibesError(
-        f"{run.path} was not evaluated, so it cannot be compared; run `vibes evaluate {run.path}`."
-    )
+    return frame
 
 
 def _choose_ranking(run: Run, available: list[str], name: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The test queries on which two rankings differ most, each with its history and what both rankings list first."""
+"""The test queries on which two rankings differ most, each with its history and what both list first, by their rebuilt scorers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.audience import newest_listings
 from listing_vibes.insight.rankings import best_baseline, load_rankings, rankers
-from listing_vibes.insight.top_listings import queries_of, scorer_of, split_of, top_listings
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.scoring.ranking_names import NEAR_RECENT, uses_model
+from listing_vibes.market.splits import Queries, Split, choosing
+from listing_vibes.run.fits import load_fits
+from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.run.scorer import default_ranking, model_scorer, neighbor_features, untrained_neighbors
+from listing_vibes.scoring.baselines import in_order
+from listing_vibes.scoring.blend import fit_blend, moments_of
+from listing_vibes.scoring.named import BY_SPACE, named_baseline
+from listing_vibes.scoring.neighbors import VectorNeighbors
+from listing_vibes.scoring.ranking import Scorer, checked_scores
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, NEAR_RECENT, uses_model
+from listing_vibes.search.index import best
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -56,16 +67,14 @@ def usual_baseline(run: Run) -> str | None:
 
 def describe_query(run: Run, row: Mapping[str, Any]) -> Disagreement | None:
     """Return a row of `listing_vibes.insight.rankings.differing` with its history; None if the market lost the user or listing."""
-    log, user = run.log, run.user_number.get(row[C.USER])
-    if user is None or row["target"] not in run.market.listing_row:
+    user = run.user_number.get(row[C.USER])
+    if user is None or row["target"] not in run.listing_row:
         return None
-    start, end = int(log.start[user]), int(log.start[user + 1])
-    moment = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])
-    events = int(np.searchsorted(log.time[start:end], moment))
-    ids = run.market.listings[C.LISTING]
-    newest = dict.fromkeys(str(ids.iat[int(at)]) for at in log.listing[start : start + events][::-1])
+    moment = pd.Timestamp(row["at"]).value if run.log.timed else int(row["at"])
+    start, end = run.log.history_at(user, moment)
+    ranks = int(row["first"]), int(row["second"])
     return Disagreement(
-        row[C.USER], events, tuple(newest), row["target"], (int(row["first"]), int(row["second"]))
+        row[C.USER], end - start, tuple(newest_listings(run, user, moment)), row["target"], ranks
     )
 
 
@@ -77,3 +86,71 @@ def first_lists(run: Run, scorer: str, rows: pd.DataFrame, k: int) -> list[list[
     """
     split = split_of(run)
     return top_listings(run, scorer_of(run, split, scorer), queries_of(run, split, rows), k)
+
+
+def split_of(run: Run) -> Split:
+    """Return the split that the run was evaluated with.
+
+    Raises:
+        VibesError: the market changed.
+    """
+    metrics = run.metrics or {}
+    split = run.split(metrics.get("protocol"))
+    return split if split.protocol == "temporal" else split.with_history(metrics.get("history_hidden"))
+
+
+def scorer_of(run: Run, split: Split, name: str) -> Scorer:
+    """Return the scorer with the name `name` in an evaluation of the run: the model or a blend as fitted; a baseline or neighbors,
+    tuned on validation again, which takes a while.
+
+    Raises:
+        VibesError: it cannot be rebuilt, such as the ceiling of a simulated market.
+    """
+    if uses_model(name):
+        model = model_scorer(run)
+        if name == DEFAULT_RANKING:
+            return default_ranking(run, model, split)
+        if name == MODEL_ONLY:
+            return model
+        fit = next((load_fit for load_fit in load_fits(run.path) if load_fit.name == name), None)
+        if fit is not None:
+            return RunBlend(run, fit, split.train).scorer(model, run.log)
+    seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")
+    space = BY_SPACE.get(spaced)
+    if space is not None and space in run.spaces:
+        return VectorNeighbors.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
+    if name == NEAR_RECENT:
+        neighbors, query = untrained_neighbors(run, split), choosing(split, run.log, run.catalogue)
+        moments = moments_of(run.log, query.train, run.catalogue)
+        features = neighbor_features(neighbors)
+        return fit_blend(name, features, moments, run.log, query, run.catalogue, seed)
+    kinds = {kind.name: key for key, kind in in_order().items()}
+    key = kinds.get(name, spaced if space is not None else None)
+    if key is None:
+        raise VibesError(f"The list of '{name}' cannot be rebuilt, only its ranks are known.")
+    return named_baseline(key, run.market, run.log, split, run.catalogue, seed=seed)
+
+
+def queries_of(run: Run, split: Split, frame: pd.DataFrame) -> Queries:
+    """Return the test queries of the rows `frame` of an evaluation: `user_id, at, target`.
+
+    Raises:
+        VibesError: the market no longer has one of them.
+    """
+    test = split.test
+    at = frame["at"].dt.as_unit("ns").astype("int64") if run.log.timed else frame["at"].astype("int64")
+    columns = frame[C.USER].map(run.user_number), at, frame["target"].map(run.listing_row)
+    available = pd.MultiIndex.from_arrays([test.user, test.at, test.target])
+    rows = available.get_indexer(
+        pd.MultiIndex.from_arrays([column.fillna(-1).astype("int64") for column in columns])
+    )
+    if (rows < 0).any():
+        raise VibesError(f"{run.market.path} changed since {run.path} was evaluated; evaluate it again.")
+    return test.take(rows)
+
+
+def top_listings(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:
+    """Return the ids of the `k` best candidates of each query, the best first; ties are in the market's order."""
+    scores = checked_scores(scorer, queries, run.log.listings)  # (Q, L)
+    rows, _ = best(np.where(run.catalogue.candidates(run.log, queries), scores, -np.inf), k)
+    return [[run.listing_ids[row] for row in line if row >= 0] for line in rows]

@@ -16,6 +16,8 @@ from listing_vibes.features.units import unit_rows
 from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import portraits
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.run.histories import events_at
 from listing_vibes.run.run import Run
 
 if TYPE_CHECKING:
@@ -43,14 +45,13 @@ def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
     space = next((name for name in run.spaces if run.index(name).known.mean() >= 0.5), None)
     if space is None:
         return []
-    log, vectors = run.log, run.vectors(space)
-    rows = np.array([run.market.listing_row.get(name, -1) for name in run.listing_ids])  # in the market
-    users, history = _histories(run, rows)
-    if len(users) < 2:
-        from scipy import sparse
+    from scipy import sparse
 
+    log, vectors = run.log, run.vectors(space)
+    users, history = _histories(log)
+    if len(users) < 2:
         users = np.empty(0, np.int64)
-        listings = _sample(np.flatnonzero(run.index(space).known & (rows >= 0)), POINTS)
+        listings = _sample(np.flatnonzero(run.index(space).known), POINTS)
         history = sparse.identity(len(vectors), np.float32, format="csr")[listings]
     points = unit_rows(np.asarray(history @ vectors))
     if not len(points):
@@ -58,9 +59,8 @@ def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
     group, centers = spherical_kmeans(points, min(groups, len(points)))
     largest = np.argsort(-np.bincount(group), kind="stable")
     group, centers = np.argsort(largest)[group], centers[largest]
-    names = _names(run, rows, history, group)
     results = []
-    for number, (name, center) in enumerate(zip(names, centers, strict=True)):
+    for number, (name, center) in enumerate(zip(_names(run, history, group), centers, strict=True)):
         members = np.flatnonzero(group == number)
         typical = members[np.argsort(-(points[members] @ center), kind="stable")]
         if len(users):
@@ -72,45 +72,31 @@ def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
     return results
 
 
-def _histories(run: Run, rows: np.ndarray) -> tuple[np.ndarray, sparse.csr_matrix]:
-    """Return a sample of users with `LEAST` listings or more, (U,), and the listings of the run in each history (U, L)."""
+def _histories(log: EventLog) -> tuple[np.ndarray, sparse.csr_matrix]:
+    """Return a sample of users with `LEAST` listings or more, (U,), and the listings in each history (U, L), 0 or 1."""
     from scipy import sparse
 
-    log = run.log
-    row_of = np.full(len(run.market.listings), -1)  # of the run, by row of the market
-    row_of[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
-    listing = row_of[log.listing] if len(log) else np.empty(0, np.int64)
-    requested = np.flatnonzero((listing >= 0) & log.is_positive)
-    pairs = np.unique(np.stack([log.user[requested], listing[requested]], axis=1), axis=0)  # however often
-    shape = (len(log.users), len(rows))
-    history = sparse.csr_matrix((np.ones(len(pairs), np.float32), (pairs[:, 0], pairs[:, 1])), shape)
+    pairs = log.user[log.is_positive], log.listing[log.is_positive]
+    history = sparse.csr_matrix((np.ones(len(pairs[0]), np.float32), pairs), (len(log.users), log.listings))
+    history.data[:] = 1  # however often
     users = _sample(np.flatnonzero(np.diff(history.indptr) >= LEAST), POINTS)
     return users, history[users]
 
 
-def _names(run: Run, rows: np.ndarray, history: sparse.csr_matrix, group: np.ndarray) -> list[str]:
+def _names(run: Run, history: sparse.csr_matrix, group: np.ndarray) -> list[str]:
     """Return a name for each group by the listings of its members, weighted by the number of members."""
     member, listing = history.nonzero()
-    available = _sample(np.flatnonzero(rows[listing] >= 0), EVENTS)
-    given = portraits(run.market, rows[listing[available]], group[member[available]])
-    return [
-        *(portrait.name for portrait in given),
-        *(f"Group {n + 1}" for n in range(len(given), int(group.max()) + 1)),
-    ]
+    chosen = _sample(np.arange(len(listing)), EVENTS)
+    names = [item.name for item in portraits(run.market, listing[chosen], group[member[chosen]])]
+    return [*names, *(f"Group {n + 1}" for n in range(len(names), int(group.max()) + 1))]
 
 
 def _last_events(run: Run, user: int) -> pd.DataFrame:
     """Return the newest event of each of a user's last listings, oldest first."""
-    log, ids = run.log, run.market.listings[C.LISTING].to_numpy(str)
-    events = np.flatnonzero(log.is_positive[log.start[user] : log.start[user + 1]]) + log.start[user]
-    frame = pd.DataFrame(
-        {
-            C.LISTING: ids[log.listing[events]],
-            C.ACTION: [log.actions[code] if code >= 0 else None for code in log.action[events]],
-            C.DURATION: log.duration[events].astype(float),
-        }
-    )
-    frame = frame[frame[C.LISTING].isin(run.listing_row)].drop_duplicates(C.LISTING, keep="last").tail(LENGTH)
+    rows = np.arange(run.log.start[user], run.log.start[user + 1])
+    events = events_at(run, rows[run.log.is_positive[rows]])
+    frame = pd.DataFrame(events, columns=[C.LISTING, C.ACTION, C.DURATION])
+    frame = frame.drop_duplicates(C.LISTING, keep="last").tail(LENGTH)
     return frame.dropna(axis=1, how="all").reset_index(drop=True)
 
 

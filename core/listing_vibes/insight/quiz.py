@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.top_listings import scorer_of, split_of
+from listing_vibes.insight.audience import newest_listings
+from listing_vibes.insight.disagreements import scorer_of, split_of
 from listing_vibes.run.scorer import untrained_neighbors
 from listing_vibes.scoring.ranking import checked_scores
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
@@ -77,13 +78,11 @@ def quiz(run: Run, rounds: int = ROUNDS, seed: int = 0) -> list[Round]:
                 f"Fewer than {CHOICES} listings of this market were active, so there is nothing to guess."
             )
         choices = rng.permutation([target, *rng.choice(others, CHOICES - 1, replace=False)])
-        start, end = run.log.history_at(int(queries.user[row]), int(queries.at[row]))
-        newest = list(dict.fromkeys(run.log.listing[start:end][::-1].tolist()))[:NEWEST]
-        ids = run.listing_ids
+        user, ids = int(queries.user[row]), run.listing_ids
         results.append(
             Round(
-                run.log.users[int(queries.user[row])],
-                tuple(ids[item] for item in newest[::-1]),
+                run.log.users[user],
+                tuple(newest_listings(run, user, int(queries.at[row]))[:NEWEST][::-1]),
                 tuple(ids[item] for item in choices),
                 int(np.flatnonzero(choices == target)[0]),
                 *(int(score[row, choices].argmax()) for score in scores),

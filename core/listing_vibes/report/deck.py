@@ -24,7 +24,7 @@ from listing_vibes.insight.disagreements import usual_baseline
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
-from listing_vibes.report.looks import BOX
+from listing_vibes.report.figures import BOX
 from listing_vibes.report.measured import ablation, quality, slices_of
 from listing_vibes.report.text import describe_limits, describe_method, not_measured
 from listing_vibes.report.views import Runs, view_of

@@ -1,14 +1,30 @@
-"""The geometry of a deck's figures; `templates/figures.html` draws them."""
+"""The figures and photos of slides and notebook widgets; `templates/figures.html` draws them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
+from listing_vibes.insight.map.region import SIZE
+from listing_vibes.insight.map.space_map import SpaceMap
+from listing_vibes.market.market import Market
+from listing_vibes.market.thumbnails import data_address, thumbnail
+from listing_vibes.market.titles import title_of
+from listing_vibes.report.text import SPACES
+from listing_vibes.words import count
 
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # candidate distances of two ticks of an axis
 TICKS = 5  # maximum, in addition to 0
 #: Colors of the map's groups, readable on a light and a dark background.
 GROUPS = ("#1f86c7", "#cf6a1e", "#1b9e77", "#a66bc4", "#9a7b12", "#d6478b", "#6f7d84")
+DOTS = 4000  # maximum number of dots of a map
+SMALL = 320  # pixels of the longer side of a photo
+BOX, FILLS = 4 / 3, 1.33  # shape of a box without photos; factor up to which a photo fills another one
 
 
 @dataclass(frozen=True)
@@ -47,15 +63,6 @@ class Rows:
     def at(self, value: float) -> str:
         """Return the position of a value as a percentage of the axis' length."""
         return f"{100 * value / self.ticks[-1]:.2f}%"
-
-
-@dataclass(frozen=True)
-class Group:
-    """A line of the map's legend."""
-
-    name: str
-    size: int
-    color: str
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,75 @@ class Map:
         return middles
 
     @property
-    def legend(self) -> list[Group]:
-        """Return the groups that have a color."""
-        return [Group(*group, color) for group, color in zip(self.groups, GROUPS, strict=False)]
+    def legend(self) -> list[tuple[str, int, str]]:
+        """Return name, size and color of the groups that have a color."""
+        return [(*group, color) for group, color in zip(self.groups, GROUPS, strict=False)]
+
+    def sampled(self) -> Map:
+        """Return the map with at most `DOTS` dots, so that a document stays small."""
+        if len(self.places) <= DOTS:
+            return self
+        chosen = np.sort(np.random.default_rng(0).choice(len(self.places), DOTS, replace=False))
+        return replace(self, places=self.places[chosen], cluster=self.cluster[chosen])
+
+
+def map_figure(drawn: SpaceMap, cluster: np.ndarray, names: Sequence[str]) -> Map:
+    """Return a figure of a map whose listings are in the groups `cluster` (n,) with these names, -1 for none."""
+    groups = [(name, int((cluster == number).sum())) for number, name in enumerate(names)]
+    label = SPACES.get(drawn.space, drawn.space)
+    caption = f"{count(len(drawn.rows), 'listing')} by {label}; similar listings are close to each other."
+    return Map(drawn.places.astype(int) * 1000 // SIZE, cluster.astype(int), groups, caption).sampled()
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A listing as a photo with a title and a line; `is_hit` marks what a user opened next."""
+
+    market: Market | None  # None: only the id is known
+    listing: str
+    line: str = ""
+    is_hit: bool = False
+
+    @property
+    def title(self) -> str:
+        """Return the name of the listing."""
+        return self.listing if self.market is None else title_of(self.market, self.listing)
+
+    @property
+    def has_cover(self) -> bool:
+        """Return whether the market has a cover of the listing."""
+        return self.market is not None and self.listing in self.market.cover
+
+    def data(self, size: int = SMALL) -> str | None:
+        """Return the cover, at most `size` pixels a side, as a data URL; None if there is no readable cover."""
+        small = self._thumbnail(size)
+        return None if small is None else data_address(small.read_bytes())
+
+    @property
+    def shape(self) -> float:
+        """Return the width of the cover divided by its height; that of `BOX` if there is no readable cover."""
+        small = self._thumbnail(SMALL)
+        if small is None:
+            return BOX
+        with Image.open(small) as image:
+            return float(image.width / image.height)
+
+    def fills(self, box: float) -> bool:
+        """Return whether the cover nearly has the shape of a box, so that cropping loses little."""
+        return 1 / FILLS < self.shape / box < FILLS
+
+    def _thumbnail(self, size: int) -> Path | None:
+        if self.market is None or not self.has_cover:
+            return None
+        return thumbnail(self.market.path, self.market.cover[self.listing], size)
+
+
+def photos_of(
+    market: Market, listings: Sequence[str], lines: Sequence[str] = (), hits: Collection[str] = ()
+) -> list[Photo]:
+    """Return the listings as photos, each with its line if there are any; `hits` are what a user opened next."""
+    return [
+        Photo(market, name, line, name in hits)
+        for name, line in zip_longest(listings, lines, fillvalue="")
+        if name in market.listing_row
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,12 +12,7 @@ from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.rankings import METRIC, best_baseline
 from listing_vibes.report.figures import Row, Rows
-from listing_vibes.report.text import (
-    PROTOCOLS,
-    compare_methods,
-    describe_difference,
-    describe_notes,
-)
+from listing_vibes.report.text import PROTOCOLS, compare_methods, describe_difference, describe_notes
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, method_name
 from listing_vibes.tables import write_p
 from listing_vibes.words import count, percent
@@ -38,37 +33,34 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
     """
     results = metrics["results"]
     ranked = sorted(results, key=lambda name: -(results[name].get(METRIC, {}).get("value") or 0))
-    figures = {
-        name: results[name][METRIC]
-        for name in ranked
-        if results[name].get(METRIC, {}).get("value") is not None
-    }
-    if not figures:
+    figures = {name: results[name].get(METRIC, {}) for name in ranked}
+    rows = [
+        _row(method_name(name), figure, name == DEFAULT_RANKING)
+        for name, figure in figures.items()
+        if figure.get("value") is not None
+    ]
+    if not rows:
         return None
-    lines = []
-    if DEFAULT_RANKING in figures:
-        share = percent(figures[DEFAULT_RANKING]["value"])
+    lines, best = [], best_baseline(results)
+    if (value := figures.get(DEFAULT_RANKING, {}).get("value")) is not None:
         lines.append(
-            f"{share} of the next listings that people interacted with were among the 30 that the default ranking put first."
+            f"{percent(value)} of the next listings that people interacted with were among the 30 that the default ranking put first."
         )
-        if (best := best_baseline(results)) is not None:
-            value = percent(figures[best]["value"])
-            lines[0] += (
-                f" The best baseline is {method_name(best)} with {value}. {describe_difference(metrics, best)}".rstrip()
+        if best is not None:
+            share = percent(figures[best]["value"])
+            lines.append(
+                f"The best baseline is {method_name(best)} with {share}. {describe_difference(metrics, best)}"
             )
     verdicts = compare_methods(metrics.get("differences", {}))
-    words = [f"{word} {', '.join(map(method_name, names))}" for word, names in verdicts.items() if names]
-    if words:
+    if words := [f"{word} {', '.join(map(method_name, names))}" for word, names in verdicts.items() if names]:
         lines.append(f"In paired tests the default ranking is {'; '.join(words)}.")
     lines.append(PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes(metrics))
     size = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
     names = list(next(iter(results.values())))
+    caption = f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {size}"
     return {
         "lines": lines,
-        "figure": Rows(
-            [_row(method_name(name), result, name == DEFAULT_RANKING) for name, result in figures.items()],
-            f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {size}",
-        ),
+        "figure": Rows(rows, caption),
         "titles": [_title(name) for name in names],
         "table": [
             (method_name(name), [results[name].get(metric, {}).get("value") for metric in names])
@@ -79,21 +71,14 @@ def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
 
 def bars(figures: Sequence[Bar]) -> Rows:
     """Return the recall of a few methods, the default ranking marked."""
-    rows = [
-        Row(bar.label, bar.value, bar.low, bar.high, "model" if bar.method == DEFAULT_RANKING else "other")
-        for bar in figures
-    ]
-    return Rows(
-        rows,
-        "Recall@30: of the listings that people opened next, the share that was among the first 30 of the list.",
-        as_bars=True,
-    )
+    caption = "Recall@30: of the listings that people opened next, the share that was among the first 30 of the list."
+    rows = [_row(bar.label, bar.model_dump(), bar.method == DEFAULT_RANKING) for bar in figures]
+    return Rows(rows, caption, as_bars=True)
 
 
-def _row(label: str, result: dict[str, float], is_default: bool, note: str = "") -> Row:
-    return Row(
-        label, result["value"], result["low"], result["high"], "model" if is_default else "other", note
-    )
+def _row(label: str, result: Mapping[str, Any], is_default: bool, note: str = "") -> Row:
+    kind = "model" if is_default else "other"
+    return Row(label, result["value"], result["low"], result["high"], kind, note)
 
 
 def _title(metric: str) -> str:

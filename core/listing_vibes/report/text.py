@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from listing_vibes.evaluation.intervals import SIGNIFICANT
 from listing_vibes.evaluation.result import DRAWN, LEFT_OUT, TUNED, WITHIN
-from listing_vibes.insight.rankings import METRIC
+from listing_vibes.insight.rankings import METRIC, best_baseline
 from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.model.settings import Resolved
 from listing_vibes.run.describe import user_encoder_sentence
@@ -17,6 +16,7 @@ from listing_vibes.words import count
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
+BETTER, WORSE, NOT_DIFFERENT = "significantly better", "significantly worse", "not significantly different"
 NAMED = 6  # maximum number of columns named in a sentence
 USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
@@ -32,53 +32,30 @@ PROTOCOLS = {
 
 
 def describe_difference(metrics: dict[str, Any], baseline: str, metric: str = METRIC) -> str:
-    """Return the difference of the default ranking to a baseline in words, with its corrected interval."""
+    """Return the difference of the default ranking to a baseline in words, with its interval and corrected verdict."""
     result = metrics.get("differences", {}).get(f"{DEFAULT_RANKING} - {baseline}", {}).get(metric)
     if not result or result.get("low") is None:
         return ""
-    low, high = corrected_interval(result)
-    points = [f"{100 * share:+.1f}".replace("-", "−") for share in (result["value"], low, high)]
-    is_corrected = (low, high) != (result["low"], result["high"])
-    several = ", corrected for the number of methods" if is_corrected else ""
-    verdict = {
-        "better": "the default ranking is significantly better",
-        "worse": "the default ranking is significantly worse",
-        "not significantly different": "not significantly different",
-    }[_verdict(result)]
-    return f"Difference: {points[0]} points ({points[1]} to {points[2]}{several}), {verdict}."
-
-
-def corrected_interval(difference: dict[str, Any]) -> tuple[float, float]:
-    """Return the 95 % interval of a difference, widened by the factor of Holm's correction of its p-value.
-
-    Each side grows by the ratio of the normal quantiles, so the interval contains 0 if the corrected p-value is at least
-    5 %, within the range of the normal approximation; beyond it, the interval ends at 0.
-    """
-    p_value, p_holm = difference.get("p_value"), difference.get("p_holm")
-    times = max(1.0, p_holm / p_value) if p_value and p_holm is not None else 1.0
-    quantile = NormalDist().inv_cdf
-    wider = quantile(1 - SIGNIFICANT / 2 / times) / quantile(1 - SIGNIFICANT / 2)
-    value = difference["value"]
-    low, high = value - wider * (value - difference["low"]), value + wider * (difference["high"] - value)
-    is_significant = p_holm is None or p_holm < SIGNIFICANT
-    return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
+    value, low, high = (f"{100 * result[name]:+.1f}".replace("-", "−") for name in ("value", "low", "high"))
+    corrected = " after the correction for the number of methods" if "p_holm" in result else ""
+    return f"Difference: {value} points ({low} to {high}), {_verdict(result)}{corrected}."
 
 
 def compare_methods(differences: dict[str, Any], metric: str = METRIC) -> dict[str, list[str]]:
     """Return the baselines that the default ranking is better than, worse than and not significantly different from."""
-    groups: dict[str, list[str]] = {"better": [], "worse": [], "not significantly different": []}
+    words = {BETTER: f"{BETTER} than", WORSE: f"{WORSE} than", NOT_DIFFERENT: f"{NOT_DIFFERENT} from"}
+    groups: dict[str, list[str]] = {text: [] for text in words.values()}
     for pair, result in differences.items():
         subject, _, other = pair.partition(" - ")
         if subject == DEFAULT_RANKING and other != ORACLE and not uses_model(other) and metric in result:
-            groups[_verdict(result[metric])].append(other)
-    words = ("significantly better than", "significantly worse than", "not significantly different from")
-    return dict(zip(words, groups.values(), strict=True))
+            groups[words[_verdict(result[metric])]].append(other)
+    return groups
 
 
 def _verdict(result: dict[str, Any]) -> str:
     if result.get("p_holm", 1.0) >= SIGNIFICANT:
-        return "not significantly different"
-    return "better" if result["value"] > 0 else "worse"
+        return NOT_DIFFERENT
+    return BETTER if result["value"] > 0 else WORSE
 
 
 def describe_notes(metrics: dict[str, Any]) -> str:
@@ -128,11 +105,7 @@ def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple
         "listings that they interacted with next. What is near a user is recommended; what is near a listing is similar.",
         "The model knows no listing and no user by name. So it can place a new listing and a new user.",
     )
-    if (
-        not set(metrics.get("results", {}))
-        - {ORACLE}
-        - {name for name in metrics.get("results", {}) if uses_model(name)}
-    ):
+    if best_baseline(metrics.get("results", {})) is None:
         return sentences
     note = metrics.get("notes", {}).get(TUNED)
     part = "validation weeks" if metrics.get("protocol") == "temporal" else "validation"
@@ -162,12 +135,9 @@ def describe_limits(run: Run) -> list[str]:
         lines.append("This market has no events, so nothing here is about what people did.")
     if excluded := market.config.excluded:
         leaks = leaks_by_name(excluded)
-        names = ", ".join(leaks[:NAMED]) + (" and others" if len(leaks) > NAMED else "")
-        why = (
-            f", {len(leaks)} of them because their names reveal the future or the answer: {names}"
-            if leaks
-            else ""
-        )
+        more = " and others" if len(leaks) > NAMED else ""
+        names = f"their names reveal the future or the answer: {', '.join(leaks[:NAMED])}{more}"
+        why = f", {len(leaks)} of them because {names}" if leaks else ""
         lines.append(f"{count(len(excluded), 'column was', 'columns were')} kept from the model{why}.")
     return lines
 

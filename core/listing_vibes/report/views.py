@@ -5,43 +5,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.audience import recent_lists
+from listing_vibes.insight.audience import newest_listings, opened_later, recent_lists
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.comparison import compare
-from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.disagreements import Disagreement, describe_query, first_lists, usual_baseline
 from listing_vibes.insight.launch.drafts import LaunchCall
 from listing_vibes.insight.launch.launch import Crowd, launch
-from listing_vibes.insight.map.parts import read_where
-from listing_vibes.insight.map.region import inside, read_outline
+from listing_vibes.insight.map.parts import chosen_by
+from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.probes import probe_run
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.insight.selection.pages import page_of, selections
 from listing_vibes.insight.selection.params import whole
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.market.amounts import display_unit, number, years_of
+from listing_vibes.market.amounts import display_unit, years_of
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
-from listing_vibes.report.figures import Map, Row, Rows
-from listing_vibes.report.looks import Photo, listings_map, photos_of, thinned
+from listing_vibes.report.figures import Map, Photo, Row, Rows, map_figure, photos_of
 from listing_vibes.report.measured import ablation, bars, slices_of
 from listing_vibes.report.text import describe_cold, not_measured
+from listing_vibes.run.describe import cell_text
 from listing_vibes.run.histories import user_number
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
-from listing_vibes.run.conditions import read_condition
 
 Params = Mapping[str, str]
 #: The runs of a deck by the name that a URL gives them, the default one first.
@@ -71,13 +69,12 @@ class View:
     """The visual of a slide.
 
     Attributes:
-        address: the URL in the explorer, from "/" on.
         lead: the listing that the others are compared with, shown large.
         columns: strips, in columns side by side.
         is_wall: photos without captions.
+        address: the URL in the explorer, from "/" on.
     """
 
-    address: str
     text: str = ""
     lead: Photo | None = None
     columns: Sequence[Sequence[Strip]] = ()
@@ -85,12 +82,14 @@ class View:
     rows: Rows | None = None
     facts: Sequence[tuple[str, str]] = ()
     is_wall: bool = False
+    address: str = ""
 
     @property
     def photos(self) -> list[Photo]:
         """Return the listings of the strips that have a cover."""
-        photos = [photo for column in self.columns for strip in column for photo in strip.photos]
-        return [photo for photo in photos if photo.market is not None and photo.listing in photo.market.cover]
+        return [
+            photo for column in self.columns for strip in column for photo in strip.photos if photo.has_cover
+        ]
 
 
 def view_of(runs: Runs, url: str) -> View:
@@ -98,12 +97,17 @@ def view_of(runs: Runs, url: str) -> View:
     try:
         page, params = page_of(url)
         name = params.get("run") or next(iter(runs))
-        if name not in runs:
-            raise VibesError(f"This view is of the run '{name}', which is not part of this deck.")
+        _run(runs, name)
         show = PAGES.get(page, _lists)
         return replace(show(runs, name, params | {"url": url}), address=url)
     except VibesError as error:
-        return View(url, str(error))
+        return View(str(error), address=url)
+
+
+def _run(runs: Runs, name: str) -> Run:
+    if name not in runs:
+        raise VibesError(f"This view is of the run '{name}', which is not part of this deck.")
+    return runs[name]
 
 
 def _lists(runs: Runs, name: str, params: Params) -> View:
@@ -111,15 +115,15 @@ def _lists(runs: Runs, name: str, params: Params) -> View:
     run = runs[name]
     lists = selections(run, params["url"])
     if lists[0].kind == "recommend":
-        return View("", columns=[_recommended(run, item, len(lists) > 1) for item in lists])
+        return View(columns=[_recommended(run, item, len(lists) > 1) for item in lists])
     if lists[0].kind == "search":
         strip = _strip(run, f"Photos that look like “{lists[0].query}”", lists[0], LONG)
-        return View("", columns=[[strip]])
+        return View(columns=[[strip]])
     alone = len(lists) == 1
     strips = [
         _strip(run, f"Most alike by {item.label.lower()}", item, WIDE, 3 if alone else WIDE) for item in lists
     ]
-    return View("", lead=Photo(run.market, lists[0].query), columns=[strips])
+    return View(lead=Photo(run.market, lists[0].query), columns=[strips])
 
 
 def _strip(run: Run, label: str, selection: Selection, most: int, wide: int = WIDE) -> Strip:
@@ -133,38 +137,27 @@ def _strip(run: Run, label: str, selection: Selection, most: int, wide: int = WI
 def _recommended(run: Run, selection: Selection, beside: bool) -> list[Strip]:
     """Return the newest listings of a history, the oldest of them first, and the list for it with what the user opened next."""
     wide = BESIDE if beside else WIDE
-    names, later = _history(run, selection)
-    newest = list(dict.fromkeys(reversed(names)))[:wide][::-1]
+    newest, later = _history(run, selection)
     label = selection.label or (f"History of {selection.query}" if selection.query else "The history")
     listed = selection.frame(run)[C.LISTING].tolist()
     hits = len(later & set(listed))
     opened = f"; {hits} of the {len(listed)} were opened later" if later else ""
-    photos = [
-        replace(photo, is_hit=photo.listing in later)
-        for photo in photos_of(
-            run.market, listed[: 2 * wide], [f"no. {rank}" for rank in range(1, 2 * wide + 1)]
-        )
-    ]
+    lines = [f"no. {rank}" for rank in range(1, 2 * wide + 1)]
+    photos = photos_of(run.market, listed[: 2 * wide], lines, later)
     return [
-        Strip(label, photos_of(run.market, newest), wide),
+        Strip(label, photos_of(run.market, newest[:wide][::-1]), wide),
         Strip(f"Recommended{opened}", photos, wide),
     ]
 
 
 def _history(run: Run, selection: Selection) -> tuple[list[str], set[str]]:
-    """Return the listings of a list's history, oldest first, and those that the user interacted with later."""
+    """Return the distinct listings of a list's history, newest first, and those that the user interacted with later."""
     if selection.history:
-        return [event.listing for event in selection.history], set()
-    log, ids = run.log, run.market.listings[C.LISTING]
+        return list(dict.fromkeys(event.listing for event in reversed(selection.history))), set()
     user = user_number(run, selection.query)
-    moment = None if selection.at is None else moment_in_log(selection.at, log.timed)
-    start, end = log.history_at(user, moment)
-    after = slice(end, int(log.start[user + 1]))
-    names, later = (
-        [str(ids.iat[int(row)]) for row in rows]
-        for rows in (log.listing[start:end], log.listing[after][log.is_positive[after]])
-    )
-    return names, set(later) - set(names)
+    moment = None if selection.at is None else moment_in_log(selection.at, run.log.timed)
+    newest = newest_listings(run, user, moment)
+    return newest, opened_later(run, user, moment) - set(newest)
 
 
 def _home(runs: Runs, name: str, params: Params) -> View:
@@ -173,61 +166,41 @@ def _home(runs: Runs, name: str, params: Params) -> View:
     beat = next((beat for beat in five_beats(run) if beat.key == params.get("beat", "recall")), None)
     if beat is None:
         raise VibesError(not_measured(run))
-    strips = [
-        [
-            replace(photo, is_hit=photo.listing in strip.hits)
-            for photo in photos_of(run.market, strip.listings)
-        ]
-        for strip in beat.strips
-    ]
+    strips = [photos_of(run.market, strip.listings, hits=strip.hits) for strip in beat.strips]
     labels = [strip.label for strip in beat.strips]
     if beat.bars:
-        return View("", rows=bars(beat.bars))
+        return View(rows=bars(beat.bars))
     if beat.key == "vibes":
-        return View("", columns=[[Strip("", photos, 1)] for photos in strips], is_wall=True)
+        return View(columns=[[Strip("", photos, 1)] for photos in strips], is_wall=True)
     if len(strips[0]) == 1:
         wide = 3 if len(strips) == 2 else max(map(len, strips))
         shown = [Strip(label, photos, wide) for label, photos in zip(labels[1:], strips[1:], strict=True)]
-        return View("", lead=strips[0][0], columns=[shown])
+        return View(lead=strips[0][0], columns=[shown])
     # A visitor: the history on the left, the list on the right.
     columns = [
         [Strip(label, photos, -(-len(photos) // 2))] for label, photos in zip(labels, strips, strict=True)
     ]
-    return View("", columns=columns)
+    return View(columns=columns)
 
 
 def _map(runs: Runs, name: str, params: Params) -> View:
     """Show the map, for a day with its active listings; for a group or a region also its listings."""
-    run = runs[name]
-    result = listings_map(run, params.get("space"))
-    if result is None:
-        raise VibesError("The map of this run is not drawn yet; the explorer draws it on its page.")
-    drawn, rows, places = result
-    is_shown, text = np.ones(len(rows), bool), ""
-    days = MarketDays.of(run.log, run.catalogue) if "day" in params else None
-    day = None if days is None else days.number(params["day"])
-    if days is not None and day is not None:
-        is_shown = days.live(day)[rows]
-        text = f"On {days.date(day)} {int(is_shown.sum()):,} of {count(len(rows), 'listing')} were active."
-    where = read_where(params.get("where", ""))
-    for condition in where:
-        is_shown = is_shown & read_condition(run.market, condition).fulfilled(run.market)[rows]
-    outline, group = read_outline(params.get("region", "")), params.get("group", "")
-    if outline is not None:
-        is_shown, label = is_shown & inside(places, outline), "The region"
-    elif group.isdecimal() and int(group) < len(drawn.groups):
-        is_shown, label = is_shown & (drawn.cluster == int(group)), drawn.groups[int(group)][0]
-    elif where:
+    drawn, text = map_of(runs[name], params.get("space")), ""
+    chosen = chosen_by(drawn, params)
+    if day := params.get("day"):
+        active = int(chosen_by(drawn, {"day": day}).sum())
+        text = f"On {day} {active:,} of {count(len(drawn.rows), 'listing')} were active."
+    if params.get("region"):
+        label = "The region"
+    elif params.get("group"):
+        label = drawn.names[int(params["group"])]
+    elif params.get("where"):
         label = "The selection"
     else:
-        cluster = np.where(is_shown, drawn.cluster, -1)
-        sizes = np.bincount(cluster[cluster >= 0], minlength=len(drawn.groups)).tolist()
-        groups = [(name, size) for (name, _), size in zip(drawn.groups, sizes, strict=True)]
-        return View("", text, map=thinned(replace(drawn, cluster=cluster, groups=groups)))
-    names = run.market.listings[C.LISTING].iloc[rows[is_shown]].tolist()
-    shown = replace(drawn, cluster=np.where(is_shown, 0, -1), groups=[(label, len(names))])
-    strip = Strip(f"{label}: {count(len(names), 'listing')}", photos_of(run.market, names[:LONG]), 3)
-    return View("", text, map=thinned(shown), columns=[[strip]])
+        return View(text, map=map_figure(drawn, np.where(chosen, drawn.cluster, -1), drawn.names))
+    names = drawn.ids[chosen].tolist()
+    strip = Strip(f"{label}: {count(len(names), 'listing')}", photos_of(drawn.run.market, names[:LONG]), 3)
+    return View(text, map=map_figure(drawn, np.where(chosen, 0, -1), [label]), columns=[[strip]])
 
 
 def _cold(runs: Runs, name: str, params: Params) -> View:
@@ -240,7 +213,7 @@ def _cold(runs: Runs, name: str, params: Params) -> View:
     rows = slices_of(run.metrics or {})
     if rows is None:
         raise VibesError(not_measured(run))
-    return View("", describe_cold(run), rows=rows)
+    return View(describe_cold(run), rows=rows)
 
 
 def _newcomer(run: Run, params: Params) -> View:
@@ -255,15 +228,13 @@ def _newcomer(run: Run, params: Params) -> View:
             f"would find it among their first {K}."
         )
         strips += [_visitor(run, *item) for item in zip(mine[C.USER], mine["rank"], strict=True)]
-    return View("", text, Photo(run.market, selection.query), [strips])
+    return View(text, Photo(run.market, selection.query), [strips])
 
 
 def _visitor(run: Run, user: str, rank: int) -> Strip:
     """Return the newest listings of a user for whom a listing has this rank."""
-    log, number_ = run.log, run.user_number[user]
-    rows = dict.fromkeys(log.listing[log.start[number_] : log.start[number_ + 1]][::-1].tolist())
-    names = run.market.listings[C.LISTING].iloc[list(rows)[:WIDE]].tolist()
-    return Strip(f"No. {rank} for {user}, who looked at", photos_of(run.market, names))
+    newest = newest_listings(run, run.user_number[user])[:WIDE]
+    return Strip(f"No. {rank} for {user}, who looked at", photos_of(run.market, newest))
 
 
 def _draft(run: Run, params: Params) -> View:
@@ -275,43 +246,34 @@ def _draft(run: Run, params: Params) -> View:
     like = params.get("like") if params.get("like") in run.market.listing_row else None
     if isinstance(cells, dict):
         cover = whole(params, "cover", 1, 1, 1000)
-        call = LaunchCall.of(run.market, cells, like, params.get("photos") != "0", cover)
-        document = dict(call.document)
+        document = LaunchCall.of(run.market, cells, like, params.get("photos") != "0", cover).document
     elif like is not None:
         cells, document = {}, {"like": like}
     else:
         raise VibesError("Nothing was filled in on this page yet.")
     result = launch(run, document, advise=False, crowd=Crowd.of(run, REACHED))
-    labels = {item.name: _label(run.market, item) for item in run.market.attributes}
-    years = years_of(run.market)
+    years, labels = (
+        years_of(run.market),
+        {item.name: _label(run.market, item) for item in run.market.attributes},
+    )
     facts = [
-        (labels.get(str(name), str(name)), _text(value, name not in years)) for name, value in cells.items()
+        (labels.get(name) or str(name), cell_text(value, name not in years)) for name, value in cells.items()
     ]
     text = f"{len(result.audience):,} of {count(result.users, 'user')} would have it among their first {result.k}"
     if result.median_rank is not None:
         text += f", at a median rank of {result.median_rank:,.0f}"
     near = result.competitors.head(WIDE)
     lines = [f"similarity {score:.2f}" for score in near["score"]]
-    strips = [
-        Strip("Active listings nearest to it", photos_of(run.market, near[C.LISTING].tolist(), lines), 3)
-    ]
-    strips += [
-        _visitor(run, *item) for item in zip(result.audience[C.USER], result.audience["rank"], strict=True)
-    ][:1]
-    return View("", f"{text}.", None if like is None else Photo(run.market, like), [strips], facts=facts)
+    photos = photos_of(run.market, near[C.LISTING].tolist(), lines)
+    first = result.audience.head(1)
+    visitors = [_visitor(run, *item) for item in zip(first[C.USER], first["rank"], strict=True)]
+    strips = [Strip("Active listings nearest to it", photos, 3), *visitors]
+    return View(f"{text}.", None if like is None else Photo(run.market, like), [strips], facts=facts)
 
 
 def _label(market: Market, item: Attribute) -> str:
     unit = display_unit(market, item)
     return f"{item.label} ({unit})" if unit and item.shown_as != "place" else item.label
-
-
-def _text(value: Any, grouped: bool) -> str:
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return number(value, grouped=grouped) if isinstance(value, int | float) else str(value)
 
 
 def _compare(runs: Runs, name: str, params: Params) -> View:
@@ -321,20 +283,17 @@ def _compare(runs: Runs, name: str, params: Params) -> View:
             rows = ablation(runs[name])
             if rows is None:
                 raise VibesError("This run has no ablation; make one with `vibes ablate`.")
-            return View(
-                "",
-                "Against its reference, ▲ is better and ▼ is worse (p < .05 after Holm's correction).",
-                rows=rows,
-            )
+            note = "Against its reference, ▲ is better and ▼ is worse (p < .05 after Holm's correction)."
+            return View(note, rows=rows)
         case "runs":
             other = params.get("with") or next((other for other in runs if other != name), name)
-            if other not in runs:
-                raise VibesError(f"This view is of the run '{other}', which is not part of this deck.")
             (selection,) = selections(runs[name], params["url"])
             labels = {each: f"First by {each}" for each in dict.fromkeys([name, other])}
-            columns = [[_strip(runs[each], label, selection, LONG, BESIDE)] for each, label in labels.items()]
+            columns = [
+                [_strip(_run(runs, each), label, selection, LONG, BESIDE)] for each, label in labels.items()
+            ]
             lead = Photo(runs[name].market, selection.query) if selection.kind == "similar" else None
-            return View("", lead=lead, columns=columns)
+            return View(lead=lead, columns=columns)
         case "photos":
             return _probes(runs[name], params.get("probe", ""))
     return _disagreements(runs, name, params)
@@ -348,7 +307,7 @@ def _probes(run: Run, question: str) -> View:
         for row in table.to_dict("records")
     ]
     caption = f"Share of the variance of {label} that is predicted from each space, with 95 % intervals."
-    return View("", rows=Rows(rows, caption))
+    return View(rows=Rows(rows, caption))
 
 
 def _disagreements(runs: Runs, name: str, params: Params) -> View:
@@ -360,10 +319,8 @@ def _disagreements(runs: Runs, name: str, params: Params) -> View:
         params.get("a", f"{name}/{DEFAULT_RANKING}").rpartition("/")[::2],
         params.get("b", f"{name}/{baseline}").rpartition("/")[::2],
     ]
-    if missing := [run for run, _ in pairs if run not in runs]:
-        raise VibesError(f"This view is of the run '{missing[0]}', which is not part of this deck.")
     (first, scorer), (second, other) = pairs
-    result = compare(runs[first], runs[second], scorer, other).apart
+    result = compare(_run(runs, first), _run(runs, second), scorer, other).apart
     ahead = result[result["gain"] > 0], result[result["gain"] < 0][::-1]
     words = [ranking_name(scorer), ranking_name(other)] if first == second else [f"{first}", f"{second}"]
     rows = pd.concat(distinct_examples(*ahead, 1), ignore_index=True)
@@ -377,20 +334,18 @@ def _disagreements(runs: Runs, name: str, params: Params) -> View:
         f"{words[0]} ranked the next listing higher on {count(len(ahead[0]), 'query', 'queries')}, {words[1]} on "
         f"{len(ahead[1]):,}. Left: where {words[0]} was ahead most; right: where {words[1]} was."
     )
-    return View("", text, columns=columns)
+    return View(text, columns=columns)
 
 
 def _disagreement(
     run: Run, query: Disagreement, words: Sequence[str], lists: Sequence[Sequence[str]]
 ) -> list[Strip]:
     """Return the history and the next listing of a query, and what both rankings list first."""
-    history = list(query.history[: BESIDE - 1])[::-1]
-    opened = replace(Photo(run.market, query.target), line="opened next", is_hit=True)
-    strips = [Strip(f"{query.user} looked at, and then", [*photos_of(run.market, history), opened], BESIDE)]
+    history = photos_of(run.market, query.history[: BESIDE - 1][::-1])
+    opened = Photo(run.market, query.target, "opened next", is_hit=True)
+    strips = [Strip(f"{query.user} looked at, and then", [*history, opened], BESIDE)]
     for word, rank, listed in zip(words, query.ranks, lists, strict=True):
-        photos = [
-            replace(photo, is_hit=photo.listing == query.target) for photo in photos_of(run.market, listed)
-        ]
+        photos = photos_of(run.market, listed, hits=[query.target])
         strips.append(Strip(f"{word} had it at no. {rank:,}; its first", photos, BESIDE))
     return strips
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
@@ -11,7 +12,6 @@ from listing_vibes.market.amounts import display_unit, number, price, years_of
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.market.moments import Moment
 from listing_vibes.market.titles import is_code
 from listing_vibes.model.settings import Resolved
 from listing_vibes.model.variants.user_encoders import USER_ENCODERS
@@ -60,24 +60,14 @@ def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None =
     return f"{added} Use --blend nothing for the model only." if added else ""
 
 
-def explain_empty(
-    run: RunFolder, rules: Rules, at: Moment | None, for_users: bool, space: str | None = None
-) -> str:
-    """Return why a list by `rules` at a moment (None: after the last event) has no listing, and what to do.
-
-    Args:
-        for_users: True for recommendations, False for similar listings.
-        space: the space in which similar listings are compared; None for recommendations.
-    """
-    if space is not None and run.index(space).known.sum() == 1:
-        return f"No listing found: no other listing of {run.path} has a vector in the space '{space}'; use another --space."
+def explain_empty(run: RunFolder, rules: Rules) -> str:
+    """Return why a list by `rules` has no listing, and what to do."""
     if (sentence := explain_unmet(run.market, rules)) is not None:
         return f"No listing found: {sentence[0].lower()}{sentence[1:]}"
-    rules = rules.resolved(for_users)
-    if rules.live_only and not run.catalogue.live(run.moment(at)).any():
-        return "No listing found: none is active at that moment; give another one with --at, or set the rule live_only to false."
-    seen = ", or set drop_seen to false" if for_users and rules.drop_seen else ""
-    return f"No listing found: each one is part of the request or excluded by a rule; remove a rule{seen}."
+    return (
+        "No listing found: none is active at that moment, allowed by the rules and not part of the request; choose another "
+        "moment with --at, or remove a rule."
+    )
 
 
 def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
@@ -101,7 +91,7 @@ def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4)
     for label, name in columns:
         values = market.column(name)
         grouped = name not in years_of(market)
-        table[label] = [_short(values.iat[row], grouped) if row >= 0 else "" for row in rows]
+        table[label] = [cut(cell_text(values.iat[row], grouped), 48) if row >= 0 else "" for row in rows]
     table["score"] = [f"{score:.3f}" for score in ranked["score"]]
     if "rule" in ranked:
         table["rule"] = ranked["rule"].tolist()
@@ -139,13 +129,14 @@ def _market(run: RunFolder) -> Market | None:
         return None
 
 
-def _short(value: Any, grouped: bool) -> str:
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+def cell_text(value: Any, grouped: bool = True) -> str:
+    """Return a value of an attribute as text; `grouped=False` for years."""
+    if isinstance(value, list):
+        return ", ".join(printable(str(item)) for item in value) or "none"
+    if value is None or value is pd.NA or value != value:
         return "-"
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return number(value, grouped=grouped)
-    return cut(
-        printable(str(value)), 48
-    )  # Cells come from users, so control characters must not reach the terminal.
+    if isinstance(value, int | float | np.number):
+        return number(float(value), grouped=grouped)
+    return printable(str(value))  # It comes from users, so control characters must not reach the terminal.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,24 @@ from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.features.sequences import Meta
+from listing_vibes.features.tokens.tabular import Tokens
 from listing_vibes.features.transfer import shared_attributes
+from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Report
-from listing_vibes.run.arrays import METADATA, read_header
-from listing_vibes.run.contents import DERIVED, check_loaded, damaged, is_sound
-from listing_vibes.run.prepared import load_prepared
+from listing_vibes.run.contents import (
+    DERIVED,
+    METADATA,
+    check_loaded,
+    damaged,
+    is_sound,
+    map_arrays,
+    read_header,
+    read_note,
+    save_arrays,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -195,3 +205,36 @@ def check_model(weights: Path, featurizer: Featurizer, settings: Resolved) -> No
             f"{weights} does not match run.toml and vocabulary.json of its folder, which describe another model; copy the run again "
             "from an intact one, or train it again."
         )
+
+
+def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
+    """Write the `features` of the market with this fingerprint into the run folder with their embeddings."""
+    arrays = {f"tokens.{name}": array for name, array in vars(features.tokens).items()}
+    arrays |= {"photo": features.photo, "text": features.text}
+    save_arrays(run / DERIVED, arrays, f"{fingerprint} {weights_digest(run)}")
+
+
+def weights_digest(run: Path) -> str:
+    """Return the sha256 of the weights in a run folder; "" without weights."""
+    path = run / "model.safetensors"
+    return file_sha256(path) if path.is_file() else ""
+
+
+def embedded_with(run: Path) -> str:
+    """Return the `weights_digest` of the weights that computed the embeddings in a run folder; "" if unknown."""
+    return read_note(run / DERIVED).partition(" ")[2]
+
+
+def load_prepared(run: Path, fingerprint: str) -> Features | None:
+    """Return the features in a run folder; None if there are none, or they are of another state of the market.
+
+    They are memory-mapped, so that the processes of a machine share them and unused photo vectors are not read.
+    """
+    if read_note(run / DERIVED).partition(" ")[0] != fingerprint:
+        return None
+    try:
+        arrays = map_arrays(run / DERIVED)
+        tokens = Tokens(**{field.name: arrays[f"tokens.{field.name}"] for field in fields(Tokens)})
+        return Features(tokens, arrays["photo"], arrays["text"])
+    except Exception:  # The file is damaged or of another version, so features are computed again.
+        return None

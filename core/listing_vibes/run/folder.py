@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -31,9 +30,9 @@ from listing_vibes.run.contents import (
     damaged,
     read_spaces,
 )
+from listing_vibes.run.fits import parse_metrics
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import market_of_run
-from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.shared import Shared
 from listing_vibes.run.transfer import MARKETS, split_of_model
 from listing_vibes.run.versions import Lease, folder_of, lease_current, results_of, stamp_of
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
 
 PUSHES = "pushes.parquet"
 MINUTE = 60 * 10**9  # nanoseconds
-#: At most this many ids are compared with an unknown one, since a caller waits for the error.
-MOST_ALIKE = 3_000
 PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
 
 
@@ -80,10 +77,8 @@ class RunFolder:
     ) -> None:
         self.path, self.manifest, self._given, self._events_too = path, manifest, market, events_too
         self._fits_in = path if fits_in is None else fits_in
-        lease = lease or Lease(
-            stamp_of(path), path
-        )  # Without a lease it is a version that is not published yet.
-        self.folder, self.stamp, self.version = lease.folder, lease.stamp, lease.stamp.number
+        lease = lease or Lease(stamp_of(path), path)  # Without a lease the version is not published yet.
+        self.folder, self.stamp, self.version = lease.folder, lease.stamp, lease.stamp.version
         self.made = folder_of(path, lease.stamp.made)
         if lease.lock is not None:  # The version may be removed once this object is gone.
             weakref.finalize(self, os.close, lease.lock)
@@ -330,7 +325,7 @@ class RunFolder:
             rows = self.listing_row
         for item in listing_ids:
             if item not in rows:
-                raise no_such_listing(item, self.listing_ids, self.path)
+                raise no_such_listing(item, self.path)
         return np.array([rows[item] for item in listing_ids], np.int64)
 
     def __repr__(self) -> str:
@@ -393,10 +388,6 @@ class RunFolder:
         return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[result].astype(float)})
 
 
-def no_such_listing(listing_id: str, ids: Sequence[str], where: Path | str) -> NotThere:
-    """Return the error for an id that is not in `ids`, with the most similar id that starts with the same letters."""
-    like = listing_id.strip()[:100].casefold()
-    alike = {item.casefold(): item for item in ids if item[:2].casefold() == like[:2]}
-    neighbors = get_close_matches(like, list(alike)[:MOST_ALIKE], 1)
-    hint = f"did you mean '{alike[neighbors[0]]}'?" if neighbors else "give one of its listing ids."
-    return NotThere(f"There is no listing '{listing_id}' in {where}; {hint}")
+def no_such_listing(listing_id: str, where: Path | str) -> NotThere:
+    """Return the error for an unknown listing."""
+    return NotThere(f"There is no listing '{listing_id}' in {where}; give one of its listing ids.")

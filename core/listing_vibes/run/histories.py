@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -99,6 +100,16 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> HistoryBatch:
         unwanted=tuple(run.market.config.unwanted),
     )
     return HistoryBatch(log, start, end)
+
+
+def events_at(run: RunFolder, rows: np.ndarray) -> list[Event]:
+    """Return the events at rows (n,) of the run's log."""
+    log, actions = run.log, [*run.log.actions, None]  # The code -1 is an unknown action.
+    cells = zip(log.listing[rows], log.action[rows], log.duration[rows].tolist(), strict=True)
+    return [
+        Event(run.listing_ids[listing], actions[action], None if math.isnan(seconds) else seconds)
+        for listing, action, seconds in cells
+    ]
 
 
 def _to_events(history: History) -> Sequence[Event]:

@@ -62,14 +62,12 @@ class Manifest(Forbidding):
     encoded_by: str = ""  # precision of the stored vectors, see listing_vibes.model.encoder; "" = no model
     default_space: DefaultSpace | None = None  # None: the first of `contents.SPACES` that the run has
     carried: TransferReport | None = (
-        None  # of a model that was trained on another market or started from another run
+        None  # of a model of another market, or one that started from another run
     )
     versions: dict[str, str] = Field(default_factory=dict)
-    settings: Resolved = (
-        Resolved()
-    )  # stored in two tables: [settings], what the user said, and [resolved], all of them
+    settings: Resolved = Resolved()  # in two tables: [settings], what the user said, and [resolved], all
     markets: list[KnownMarket] | None = None  # of a model of several markets
-    files: dict[str, FileFacts] = Field(default_factory=dict)  # empty in runs of older versions
+    files: dict[str, FileFacts] = Field(default_factory=dict)
 
     @property
     def started(self) -> bool:

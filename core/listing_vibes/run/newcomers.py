@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,15 +18,7 @@ from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.trainable import trained_weights
-from listing_vibes.features.photos.vectors import (
-    JOIN,
-    Encoder,
-    PhotoVectors,
-    combine,
-    embed_photos,
-    load_photo_vectors,
-    photo_center,
-)
+from listing_vibes.features.photos.vectors import JOIN, Encoder, PhotoVectors, combine, embed_photos
 from listing_vibes.features.units import unit_rows
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
@@ -89,6 +80,7 @@ class Newcomers:
         if "model" in requested and run.has_model:
             newcomer.vectors["model"] = self.encode_models([cells], photos)[0]
         broken: dict[int, str] = {}
+        center = load_photo_center(run.folder) if photos else None
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = new_listings(run.market, [cells], photos, Path(folder))
             of_model = run.engine.featurizer.photo_encoder if "model" in newcomer.vectors else ""
@@ -97,16 +89,14 @@ class Newcomers:
                 shown = self._embed(market, photos, name)
                 broken |= {int(Path(path).name): reason for path, reason in shown.broken}
                 is_of_run = name == run.manifest.photo_encoder and "photos" in requested
-                if is_of_run and shown.ok.any() and self._center is not None:
-                    centered = np.asarray(shown.vectors[shown.ok], np.float32) - self._center
+                if is_of_run and shown.ok.any() and center is not None:
+                    centered = np.asarray(shown.vectors[shown.ok], np.float32) - center
                     newcomer.vectors["photos"] = unit_rows(unit_rows(centered).mean(axis=0, keepdims=True))[0]
             for space, vector in newcomer.vectors.items():
                 index = run.index(space)
                 newcomer.scores[space] = np.where(index.known, index.vectors @ vector, -np.inf)
             if "attributes" in requested:
-                vectors = self._attributes(
-                    market
-                )  # fitted again with the new listing, so not those of the run
+                vectors = encode_attributes(run, market)  # with the new listing, so not those of the run
                 if vectors[-1].any():
                     newcomer.vectors["attributes"], has_vector = vectors[-1], vectors[:-1].any(axis=1)
                     newcomer.scores["attributes"] = np.where(has_vector, vectors[:-1] @ vectors[-1], -np.inf)
@@ -150,25 +140,19 @@ class Newcomers:
         digests = tuple(hashlib.sha256(content).digest() for content in contents)
         return self._photo_vectors.get((name, digests), make)
 
-    @cached_property
-    def _center(self) -> np.ndarray | None:
-        """Return the mean photo vector (w,) of the run's market, the origin of its photo space."""
-        stored = load_photo_center(self.run.folder)
-        if stored is not None:
-            return stored
-        market, encoder = self.run.market, self.run.manifest.photo_encoder
-        return photo_center(load_photo_vectors(market.path, market.photos, encoder or None))
 
-    @cached_property
-    def _attribute_features(self) -> tuple[Featurizer, Features]:
-        featurizer = attribute_featurizer(self.run.market)
-        return featurizer, featurizer.transform(self.run.market, None)
+@cached_per_object
+def attribute_features(run: Run) -> tuple[Featurizer, Features]:
+    """Return the featurizer of the attribute space and the features of the run's listings."""
+    featurizer = attribute_featurizer(run.market)
+    return featurizer, featurizer.transform(run.market, None)
 
-    def _attributes(self, market: Market) -> np.ndarray:
-        """Return the vectors (L + 1, d) in the attribute space of all listings and, last, of the new one."""
-        featurizer, features = self._attribute_features
-        together = features.join(featurizer.transform(market, None))
-        return attribute_vectors(featurizer, together, fitted=features.tokens.listings)
+
+def encode_attributes(run: Run, chosen: Features | Market) -> np.ndarray:
+    """Return the vectors in the attribute space of all listings of a run and of n others, (L + n, d), fitted on the run's."""
+    featurizer, features = attribute_features(run)
+    others = featurizer.transform(chosen, None) if isinstance(chosen, Market) else chosen
+    return attribute_vectors(featurizer, features.join(others), fitted=features.tokens.listings)
 
 
 def new_listings(

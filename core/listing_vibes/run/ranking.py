@@ -138,9 +138,8 @@ class CandidateRanker:
         requested = k * (DIVERSITY_POOL if self.rules.diversity else 1)
         if self.seller is None or self.rules.at_most is None:
             return requested
-        by_seller = np.bincount(
-            self.seller[members] + 1, minlength=1
-        )  # Index 0 counts listings without a seller.
+        # Index 0 counts listings without a seller.
+        by_seller = np.bincount(self.seller[members] + 1, minlength=1)
         return int(min(requested, by_seller[0] + np.minimum(by_seller[1:], self.rules.at_most).sum()))
 
     def _groups(self, requests: Requests, allowed: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -177,9 +176,8 @@ class CandidateRanker:
         """
         if self.seller is not None and self.rules.at_most is not None:
             free = free & (_occurrence(np.where(free, self.seller[rows], -1)) < self.rules.at_most)
-        column = np.argsort(~free, axis=1, kind="stable")[
-            :, :requested
-        ]  # Free candidates come first, in order.
+        # Free candidates come first, in order.
+        column = np.argsort(~free, axis=1, kind="stable")[:, :requested]
         is_free = np.take_along_axis(free, column, 1)
         last = np.take_along_axis(scores, column[:, -1:], 1)[:, 0]
         complete = (rows[:, -1] < 0) | (
@@ -233,9 +231,8 @@ def diversify(
     nearest, left = np.full((count, m), -1.0), is_free.copy()
     for turn in range(min(k, m)):
         worth = (1 - diversity) * scores - (diversity * nearest if turn else 0)
-        choice = np.where(left, worth, -np.inf).argmax(
-            axis=1
-        )  # (b,) The first of equal candidates is chosen.
+        # (b,) The first of equal candidates is chosen.
+        choice = np.where(left, worth, -np.inf).argmax(axis=1)
         if is_pin is not None and (pins_left := left & is_pin).any():
             choice = np.where(pins_left.any(axis=1), pins_left.argmax(axis=1), choice)
         subset = left[line, choice]

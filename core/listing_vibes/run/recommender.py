@@ -223,13 +223,21 @@ class Recommender:
         self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
     ) -> np.ndarray:
         """Return the scores (b, L) float32 of `model`, blended, for the histories `start : end` (b,) of `log` at a moment."""
-        none = np.full(len(start), -1)
-        moment = np.full(len(start), at)
-        queries = Queries(none, np.zeros(len(start), np.int32), none, moment, start, end, masked=True)
+        queries = _queries(start, end, at)
         blended = model if self.additions is None else self.additions.scorer(model, log)
         scores = blended.personal(queries) if isinstance(blended, Blend) else blended.score(queries)
         gain = self.gain_at(at)
         return scores if gain is None else scores + gain
+
+    def parts(
+        self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
+    ) -> dict[str, np.ndarray]:
+        """Return the parts of `with_additions` by feature of the blend, each (B, L) or (1, L) float32."""
+        queries = _queries(start, end, at)
+        if self.additions is None:
+            return {"model": np.asarray(model.score(queries))}
+        blend = self.additions.scorer(model, log)
+        return dict(blend.parts(queries)) | dict(blend.gains(np.array([self.run.counted_at(at)])))
 
     def gain_at(self, at: int) -> np.ndarray | None:
         """Return the gains (L,) float32 of all listings by recent events at a moment; None without recency."""
@@ -302,6 +310,12 @@ class Recommender:
             return choose_index(table, with_column(vectors[rows] * self._factor, np.float32(1)))
 
         return self._indexes.get(self._when(at), make)
+
+
+def _queries(start: np.ndarray, end: np.ndarray, at: int) -> Queries:
+    """Return queries for the histories `start : end` (B,) of a log at a moment, without users and targets."""
+    none, moment = np.full(len(start), -1), np.full(len(start), at)
+    return Queries(none, np.zeros(len(start), np.int32), none, moment, start, end, masked=True)
 
 
 def popular_order(run: RunFolder, moment: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,13 +22,11 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.model.settings import Resolved
 from listing_vibes.progress import Notice, Report
-from listing_vibes.run.arrays import save_arrays
-from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, seal
-from listing_vibes.run.default_blend import default_weights
+from listing_vibes.run.contents import LISTINGS, is_sound, read_spaces, save_arrays, seal
 from listing_vibes.run.default_space import default_space
-from listing_vibes.run.engine import Engine
+from listing_vibes.run.engine import Engine, embedded_with, load_prepared, save_prepared, weights_digest
 from listing_vibes.run.manifest import Manifest, named_model
-from listing_vibes.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
+from listing_vibes.run.scorer import default_weights
 from listing_vibes.run.transfer import (
     shares_listings,
     split_of_model,
@@ -39,9 +37,9 @@ from listing_vibes.run.versions import building, forget, publish, reading, sweep
 
 #: The files of a model in a run folder.
 MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
-#: The files that describe the markets of the training; older runs have none.
+#: The files that describe the markets of the training.
 ABOUT = ("seen.json",)
-#: The mean photo vector (w,) of the market, the origin of its photo space; older runs have none.
+#: The mean photo vector (w,) of the market, the origin of its photo space.
 CENTER = "photo_center.npy"
 
 

@@ -21,10 +21,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.documents import read_json, write_json
+from listing_vibes.market.documents import read_json, write_text
 from listing_vibes.market.durable import sweep_left, sync, sync_tree, write_error
 from listing_vibes.run.contents import seal
 from listing_vibes.run.manifest import Manifest
@@ -52,14 +54,24 @@ STATES = Series("versions", "current.json", "remove it to read the run as it was
 RESULTS = Series("measured", "measured.json", "remove it and evaluate the run again")
 
 
-@dataclass(frozen=True)
-class Stamp:
-    """The identity of a published version."""
+Number = Annotated[StrictInt, Field(ge=0, lt=10**9)]
 
-    base: str  # sha256 of `run.toml`; "" without one, and for results, which are valid for any
-    number: int = 0  # number of the folder; 0 = the run folder itself
-    made: int = 0  # number of the last state that was trained or embedded
-    model: int = 0  # number of the last state with a new model; for results, that of the evaluated model
+
+class Stamp(BaseModel):
+    """The identity of a published version, as a pointer file has it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    base: StrictStr  # sha256 of `run.toml`; "" without one, and for results, which are valid for any
+    version: Number = 0  # number of the folder; 0 = the run folder itself
+    made: Number = 0  # number of the last state that was trained or embedded
+    model: Number = 0  # number of the last state with a new model; for results, that of the evaluated model
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Stamp:
+        if self.made > self.version:
+            raise ValueError(f"version {self.version} cannot follow {self.made}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -81,19 +93,8 @@ def stamp_of(run: Path, series: Series = STATES) -> Stamp:
         base = hashlib.sha256((run / "run.toml").read_bytes()).hexdigest()
     except (FileNotFoundError, NotADirectoryError):
         base = ""
-    pointed = read_json(run / series.pointer, series.hint, _read_stamp)
-    return pointed if pointed is not None and pointed.base in ("", base) else Stamp(base)
-
-
-def _read_stamp(pointer: Any) -> Stamp:
-    stamp = Stamp(pointer["base"], pointer["version"], pointer["made"], pointer["model"])
-    numbers = (stamp.number, stamp.made, stamp.model)
-    is_valid = all(type(number) is int and 0 <= number < 10**9 for number in numbers) and isinstance(
-        stamp.base, str
-    )
-    if not is_valid or stamp.made > stamp.number:
-        raise ValueError(f"it names the version {stamp.number!r}"[:100])
-    return stamp
+    pointed = read_json(run / series.pointer, series.hint, Stamp.model_validate)
+    return pointed if pointed is not None and pointed.base in ("", base) else Stamp(base=base)
 
 
 def lease_current(run: Path, series: Series = STATES) -> Lease:
@@ -104,17 +105,16 @@ def lease_current(run: Path, series: Series = STATES) -> Lease:
     """
     for _ in range(3):
         stamp = stamp_of(run, series)
-        if not stamp.number:
+        if not stamp.version:
             return Lease(stamp, run)
-        folder = folder_of(run, stamp.number, series)
+        folder = folder_of(run, stamp.version, series)
         try:
             return Lease(stamp, folder, _lock(folder))
-        except (
-            FileNotFoundError,
-            NotADirectoryError,
-        ):  # The version was replaced and removed in the meantime.
-            continue
-    raise VibesError(f"{run / series.pointer} names version {stamp.number}, which is missing; {series.hint}.")
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # The version was replaced and removed in the meantime.
+    raise VibesError(
+        f"{run / series.pointer} names version {stamp.version}, which is missing; {series.hint}."
+    )
 
 
 def _lock(folder: Path) -> int:
@@ -164,8 +164,8 @@ def results_of(run: Path, state: Stamp | None = None) -> Path:
         VibesError: `measured.json` is damaged.
     """
     state, measured = stamp_of(run) if state is None else state, stamp_of(run, RESULTS)
-    is_current = measured.number and measured.model == state.model
-    return folder_of(run, measured.number, RESULTS) if is_current else folder_of(run, state.model)
+    is_current = measured.version and measured.model == state.model
+    return folder_of(run, measured.version, RESULTS) if is_current else folder_of(run, state.model)
 
 
 @contextmanager
@@ -189,41 +189,37 @@ def publish(run: Path, built: Path, embedded: bool = False, other_model: bool = 
         embedded: whether the state is embedded again, rather than a refresh of the previous one.
         other_model: whether the model is another one, so that earlier evaluation results are no longer valid.
     """
-    before = stamp_of(run)
-    number = _next_number(run, STATES)
-    stamp = Stamp(
-        before.base, number, number if embedded else before.made, number if other_model else before.model
-    )
+    before, version = stamp_of(run), _next_version(run, STATES)
+    made, model = version if embedded else before.made, version if other_model else before.model
     seal(built, Manifest.load(built))
+    stamp = Stamp(base=before.base, version=version, made=made, model=model)
     return _publish(run, built, stamp, STATES)
 
 
 def publish_results(run: Path, built: Path, of: Stamp) -> Stamp:
     """Publish the folder `built` as the evaluation results of the model of the state `of`."""
-    return _publish(run, built, Stamp("", _next_number(run, RESULTS), 0, of.model), RESULTS)
+    stamp = Stamp(base="", version=_next_version(run, RESULTS), model=of.model)
+    return _publish(run, built, stamp, RESULTS)
 
 
-def _next_number(run: Path, series: Series) -> int:
+def _next_version(run: Path, series: Series) -> int:
     numbers = [int(folder.name) for folder in folders_of(run, series)]
-    return max([stamp_of(run, series).number, *numbers]) + 1
+    return max([stamp_of(run, series).version, *numbers]) + 1
 
 
 def _publish(run: Path, built: Path, stamp: Stamp, series: Series) -> Stamp:
     (built / LOCK).touch()
     sync_tree(built)
-    os.replace(built, folder_of(run, stamp.number, series))
+    os.replace(built, folder_of(run, stamp.version, series))
     sync(run / series.folder)
-    write_json(
-        run / series.pointer,
-        {"base": stamp.base, "version": stamp.number, "made": stamp.made, "model": stamp.model},
-    )
+    write_text(run / series.pointer, stamp.model_dump_json())
     return stamp
 
 
 def sweep(run: Path, series: Series = STATES) -> None:
     """Remove replaced versions without a reader, and the remains of killed writers."""
     stamp = stamp_of(run, series)
-    published = [folder for folder in folders_of(run, series) if int(folder.name) <= stamp.number]
+    published = [folder for folder in folders_of(run, series) if int(folder.name) <= stamp.version]
     needed = {*published[-KEEP:], folder_of(run, stamp.made, series)}
     for folder in folders_of(run, series):
         if folder not in needed:

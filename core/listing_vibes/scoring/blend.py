@@ -8,7 +8,7 @@ the prior decides, with many the market. No library fits it with sampled candida
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -79,19 +79,22 @@ class Blend:
 
     def personal(self, batch: Queries) -> np.ndarray:
         """Return the part of scores (B, L) float32 that depends on histories."""
-        total: np.ndarray | None = None
-        for name, scorer in self.scorers.items():
-            scores, factor = np.asarray(scorer.score(batch)), self.weights.factor(name)
-            total = scores * factor if total is None else total + filled(scores) * factor
-        assert total is not None
-        return total
+        return np.asarray(sum(part for _, part in self.parts(batch)))
+
+    def parts(self, batch: Queries) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield each feature that depends on histories with its part of the scores, (B, L) float32."""
+        for number, (name, scorer) in enumerate(self.scorers.items()):
+            scores = np.asarray(scorer.score(batch))
+            yield name, (filled(scores) if number else scores) * self.weights.factor(name)
 
     def gain(self, at: np.ndarray) -> np.ndarray | np.float32:
         """Return the part of scores (B, L) float32 that is the same for all users at the moments `at` (B,)."""
-        total: np.ndarray | np.float32 = np.float32(0)
+        return sum((part for _, part in self.gains(at)), np.float32(0))
+
+    def gains(self, at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield each feature of listings at a moment with its part of the scores, (B, L) float32."""
         for name, moment in self.moments.items():
-            total = total + moment(at) * self.weights.factor(name)
-        return total
+            yield name, moment(at) * self.weights.factor(name)
 
     @property
     def note(self) -> str:

@@ -175,7 +175,7 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
         write_tables(built / "market", market, config, {})
         if (run.folder / PUSHES).is_file():
             copy_file(run.folder / PUSHES, built / PUSHES)
-        next_version = folder_of(path, stamp_of(path).number + 1)
+        next_version = folder_of(path, stamp_of(path).version + 1)
         for table in list(_tables_in(built)):
             if count := remove_rows(table, who):
                 done.rows[str(next_version / table.relative_to(built))] = count
@@ -187,7 +187,7 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
         seal(built, manifest_over(run, after))
         publish(path, built)
     if config != market.config:
-        toml = folder_of(path, stamp_of(path).number) / "market" / "market.toml"
+        toml = folder_of(path, stamp_of(path).version) / "market" / "market.toml"
         copy_file(toml, market.path / "market.toml")
 
 
@@ -207,7 +207,7 @@ def _forget_in_database(place: str, who: UsersToForget) -> int:
 
 def _remove_versions(path: Path, who: UsersToForget, done: Forgotten) -> None:
     """Remove the old versions with rows of the users, and wait for their readers."""
-    current, until = folder_of(path, stamp_of(path).number), time.monotonic() + PATIENCE_S
+    current, until = folder_of(path, stamp_of(path).version), time.monotonic() + PATIENCE_S
     for folder in sorted(path.joinpath(STATES.folder).glob("*")):
         if not folder.is_dir() or folder == current:
             continue

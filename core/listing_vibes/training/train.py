@@ -27,11 +27,10 @@ from listing_vibes.model.variants import build_model
 from listing_vibes.model.variants.two_stage import TwoStageModel
 from listing_vibes.progress import Notice, Report, Stage, silent
 from listing_vibes.run.contents import seal
-from listing_vibes.run.default_blend import default_weights
-from listing_vibes.run.engine import Engine, make_inputs
+from listing_vibes.run.engine import Engine, make_inputs, save_prepared
 from listing_vibes.run.fits import copy_fits
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.prepared import save_prepared
+from listing_vibes.run.scorer import default_weights
 from listing_vibes.run.spaces import library_versions, save_spaces, spaces_of
 from listing_vibes.run.versions import forget
 from listing_vibes.scoring.recency import RecentEvents

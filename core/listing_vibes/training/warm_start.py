@@ -22,9 +22,8 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.model import ListingModel
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.contents import check_loaded
-from listing_vibes.run.engine import check_model
+from listing_vibes.run.engine import check_model, weights_digest
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.prepared import weights_digest
 from listing_vibes.run.spaces import MODEL
 from listing_vibes.run.transfer import transfer_settings
 from listing_vibes.run.versions import reading

@@ -11,7 +11,7 @@ import traitlets
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.report.looks import Photo
+from listing_vibes.report.figures import Photo
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.chosen import chosen_frame, facts_of

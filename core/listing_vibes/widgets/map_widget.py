@@ -25,7 +25,7 @@ from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.thumbnails import thumbnail
 from listing_vibes.progress import Report, shown
-from listing_vibes.report.looks import Photo
+from listing_vibes.report.figures import Photo
 from listing_vibes.run.describe import describe_listings
 from listing_vibes.run.run import Run
 from listing_vibes.widgets.chosen import chosen_frame, facts_of

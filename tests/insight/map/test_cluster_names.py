@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from browser.painted import paint_market
+from listing_vibes.features.photos.looks import Looks
 from listing_vibes.insight.map.cluster_names import (
     apart,
     coded_at,
     coded_attributes,
+    coded_looks,
     most_typical,
     portraits,
 )
@@ -51,42 +54,28 @@ def market(tmp_path):
 GROUPS = np.where(np.arange(40) < 20, 0, 1)
 
 
-def test_traits_are_frequent_here_and_rare_elsewhere(market):
+def test_traits_are_frequent_here_and_rare_elsewhere_and_name_the_group(market):
     boats, lofts = portraits(market, np.arange(40), GROUPS)
     found = {(trait.label, trait.text): (trait.inside, trait.outside) for trait in boats.traits}
-    assert (
-        found[("AttributeType", "Houseboat")]
-        == found[("Amenities", "Sauna")]
-        == found[("Pets allowed", "Yes")]
-        == (1, 0)
-    )
-    assert found[("Floor", "0")] == (1, 0)
+    for trait in (
+        ("AttributeType", "Houseboat"),
+        ("Amenities", "Sauna"),
+        ("Pets allowed", "Yes"),
+        ("Floor", "0"),
+    ):
+        assert found[trait] == (1, 0)
     assert ("Amenities", "Wifi") not in found  # everybody has it
-    assert ("Price", "the lowest third") in found
+    assert ("Price", "the lowest third") in found and "Host" not in {label for label, _ in found}
     assert boats.words[0] == "boat" and "you" not in boats.words and lofts.words[0] == "brick"
-
-
-def test_names_say_the_traits_and_never_an_identifier(market):
-    boats, lofts = portraits(market, np.arange(40), GROUPS)
-    assert boats.name.startswith("Houseboat") and "“" not in boats.name + lofts.name
-    assert lofts.name.startswith("Loft")
-    assert not any(trait.label == "Host" for trait in boats.traits)
-
-
-def test_a_bare_number_is_told_with_what_it_counts(market):
-    pieces = {trait.piece for trait in portraits(market, np.arange(40), GROUPS)[1].traits}
-    assert "Floor 3" in pieces and "high price" in pieces
+    assert boats.name.startswith("Houseboat") and lofts.name.startswith("Loft")
+    assert {"Floor 3", "high price"} <= {trait.piece for trait in lofts.traits}
+    names = [one.name for one in portraits(market, np.arange(40), np.arange(40) % 5)]
+    assert len(set(names)) == 5 and all(names)
 
 
 def test_half_a_number_is_told_so_too():
     _, pieces, _, _ = type_of("number").traits("Bathrooms", pd.Series([1.0, 1.5, 1.5, 2.5]))
     assert [piece for _, piece in pieces] == ["Bathrooms 1.5", "Bathrooms 1", "Bathrooms 2.5"]
-
-
-def test_no_two_names_are_alike(market):
-    groups = np.arange(40) % 5
-    names = [one.name for one in portraits(market, np.arange(40), groups)]
-    assert len(set(names)) == 5 and all(names)
 
 
 def test_groups_with_the_same_traits_in_another_order_are_told_apart_by_a_further_trait(market):
@@ -134,21 +123,12 @@ def test_chance_names_hardly_a_group(market):
     assert sum(name.startswith("Group ") for name in names) >= 5
 
 
-def test_listings_between_the_groups_count_as_elsewhere(market):
+def test_listings_between_the_groups_count_as_elsewhere_and_may_come_in_any_order(market):
     groups = np.where(np.arange(40) < 10, 0, -1)  # half of the boats
-    found = {
-        trait.text: (trait.inside, trait.outside)
-        for trait in portraits(market, np.arange(40), groups)[0].traits
-    }
-    assert found["Houseboat"] == (1, pytest.approx(1 / 3))
-
-
-def test_rows_may_be_any_listings_in_any_order(market):
+    traits = {trait.text: trait for trait in portraits(market, np.arange(40), groups)[0].traits}
+    assert traits["Houseboat"].inside == 1 and traits["Houseboat"].outside == pytest.approx(1 / 3)
     rows = np.random.default_rng(0).permutation(40)
     assert apart(market, rows, rows < 20).name.startswith("Houseboat")
-
-
-def test_nothing_chosen_and_everything_chosen_have_no_traits(market):
     assert apart(market, np.arange(40), np.zeros(40, bool)).traits == []
     everything = apart(market, np.arange(40), np.ones(40, bool))
     assert all(trait.outside == 0 for trait in everything.traits)
@@ -172,3 +152,21 @@ def test_values_counted_once_give_the_same_portraits(market):
         portraits(market, rows[kept], groups[kept], coded=coded_at(coded, 40, np.flatnonzero(kept)))
         == expected
     )
+
+
+def test_a_group_is_named_by_what_its_photos_show(tmp_path):
+    market = Market.open(paint_market(tmp_path / "market", listings=12, photos=2, users=0, titles=False))
+    rows = np.arange(2, 12)
+    owner = market.photos["listing_id"].map(market.listing_row).to_numpy()
+    # Every photo shows a wall; the second photo of listings 2 to 6 a bed, of a bed that is hardly one elsewhere.
+    classes = np.tile(np.array([0, 1], np.int16), (len(owner), 1))
+    shares = np.tile(np.array([0.5, 0.02], np.float16), (len(owner), 1))
+    shares[(owner < 7) & (market.photos["position"] == 1), 1] = 0.3
+    looks = Looks(classes, shares, np.array(["wall", "four-poster"]), np.eye(2), np.array(["t"]))
+    label, told, place, code = coded_looks(looks, market, rows)
+    assert (label, told[1]) == ("Seen in photos", ("four-poster", "“four-poster” in photos"))
+    beds = place[code == 1].tolist()
+    assert beds == [0, 1, 2, 3, 4] and sorted(place[code == 0]) == list(range(9))  # the last one has no photo
+    found = portraits(market, rows, np.where(rows < 7, 0, 1), coded=[(label, told, place, code)])
+    assert found[0].name == "“four-poster” in photos" and found[0].traits[0].inside == 1
+    assert "four-poster" not in found[1].name

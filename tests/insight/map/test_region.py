@@ -31,17 +31,14 @@ def test_it_agrees_with_a_slow_twin_on_every_place_of_a_grid(outline):
     assert inside(places, np.array(outline)).tolist() == expected
 
 
-def test_two_regions_with_a_common_edge_share_no_place_and_miss_none():
+def test_two_regions_with_a_common_edge_share_no_place_and_far_corners_do_not_overflow():
     places = np.array([(x, y) for x in range(20) for y in range(20)])
     left = inside(places, np.array([(-1, -1), (10, -1), (10, 20), (-1, 20)]))
     right = inside(places, np.array([(10, -1), (20, -1), (20, 20), (10, 20)]))
     assert (left ^ right).all() and left.sum() == 200
-
-
-def test_far_corners_do_not_overflow():
     places = np.array([(0, 0), (SIZE, SIZE), (SIZE, 0)], np.uint16)
-    outline = np.array([(-SIZE, -SIZE), (2 * SIZE, -SIZE), (2 * SIZE, 2 * SIZE), (-SIZE, 2 * SIZE)])
-    assert inside(places, outline).all()
+    far = np.array([(-SIZE, -SIZE), (2 * SIZE, -SIZE), (2 * SIZE, 2 * SIZE), (-SIZE, 2 * SIZE)])
+    assert inside(places, far).all()
 
 
 def test_both_axes_have_one_scale_and_stand_in_the_middle():
@@ -49,10 +46,6 @@ def test_both_axes_have_one_scale_and_stand_in_the_middle():
     assert grid.tolist() == [[0, SIZE // 4], [SIZE, 3 * SIZE // 4], [SIZE // 2, SIZE // 2]]
     assert grid_places(np.zeros((2, 2))).tolist() == [[SIZE // 2] * 2] * 2
     assert grid_places(np.zeros((0, 2))).shape == (0, 2)
-
-
-def test_an_outline_is_read():
-    assert read_outline("1,2;300,-4;5,60000").tolist() == [[1, 2], [300, -4], [5, 60_000]]
 
 
 @pytest.mark.parametrize(
@@ -64,3 +57,4 @@ def test_an_outline_is_read():
 )  # fmt: skip
 def test_anything_else_is_no_outline(text):
     assert read_outline(text) is None
+    assert read_outline("1,2;300,-4;5,60000").tolist() == [[1, 2], [300, -4], [5, 60_000]]

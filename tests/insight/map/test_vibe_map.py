@@ -6,11 +6,11 @@ import pytest
 
 from listing_vibes.insight.map.vibe_map import (
     BEYOND,
-    NEIGHBOURS,
+    NEIGHBORS,
     WIDE,
     draw_map,
     map_frame,
-    neighbours,
+    nearest_neighbors,
     place_among,
     spread_out,
     with_newcomers,
@@ -40,16 +40,8 @@ def test_places_fill_the_frame_in_their_order_and_an_outlier_does_not_shrink_it(
 def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained, monkeypatch):
     space, ids = "model", np.array(trained.listing_ids)
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {
-            "space": space,
-            "listing_id": ids,
-            "x": rng.random(len(ids)),
-            "y": rng.random(len(ids)),
-            "cluster": 0,
-        }
-    )
-    frame["cluster"] = np.arange(len(ids)) % 2
+    columns = {"space": space, "listing_id": ids, "x": rng.random(len(ids)), "y": rng.random(len(ids))}
+    frame = pd.DataFrame(columns | {"cluster": np.arange(len(ids)) % 2})
     assert with_newcomers(trained, frame) is frame
     missing = [3, 40]
     found = with_newcomers(trained, frame.drop(index=missing))
@@ -81,7 +73,7 @@ def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained, monkeyp
 def test_another_listing_stands_at_the_weighed_mean_of_its_nearest_in_the_group_of_most_weight(seed):
     rng = np.random.default_rng(seed)
     alike, places, clusters = rng.uniform(-1, 1, 60), rng.normal(size=(60, 2)), rng.integers(-1, 3, 60)
-    near = sorted(range(60), key=lambda one: -alike[one])[:NEIGHBOURS]
+    near = sorted(range(60), key=lambda one: -alike[one])[:NEIGHBORS]
     gaps = [alike[near[0]] - alike[one] for one in near]
     weights = [np.exp(-gap / np.mean(gaps)) for gap in gaps]
     of_group: dict[int, float] = {}
@@ -92,10 +84,10 @@ def test_another_listing_stands_at_the_weighed_mean_of_its_nearest_in_the_group_
     assert group == max(of_group, key=lambda one: of_group[one])
 
 
-def test_neighbours_are_those_of_a_search_one_by_one(monkeypatch):
+def test_neighbors_are_those_of_a_search_one_by_one(monkeypatch):
     vectors, _ = blobs(np.random.default_rng(3), (40, 30))
     monkeypatch.setattr("listing_vibes.insight.map.vibe_map.AT_ONCE", 7 * len(vectors))
-    rows, away = neighbours(vectors, 6)
+    rows, away = nearest_neighbors(vectors, 6)
     for row, vector in enumerate(vectors):
         cosine = vectors @ vector
         assert rows[row].tolist() == np.argsort(-cosine, kind="stable")[:6].tolist() and rows[row, 0] == row

@@ -7,7 +7,7 @@ import pytest
 
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.pages import as_of
-from listing_vibes.insight.selection.params import escaped, read_rules
+from listing_vibes.insight.selection.params import Params, escaped, read_rules
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
 
@@ -37,10 +37,9 @@ def market():
     ],
 )
 def test_rules(market, params, rules, left):
-    told: list[tuple[str, str]] = []
-    found = read_rules(market, params, True, told)
-    assert found.model_dump(exclude_defaults=True) == rules and told == left
-    assert read_rules(market, params, True) == found
+    link = Params(params)
+    found = read_rules(market, link, True)
+    assert found.model_dump(exclude_defaults=True) == rules and link.unused == left
 
 
 @pytest.mark.parametrize(
@@ -54,9 +53,8 @@ def test_rules(market, params, rules, left):
     ],
 )  # fmt: skip
 def test_filters(market, params, filters, left):
-    told: list[tuple[str, str]] = []
-    assert Filters.read(market, params, told) == filters and told == left
-    assert Filters.read(market, params) == filters
+    link = Params(params)
+    assert Filters.read(market, link) == filters and link.unused == left
 
 
 def test_names_and_values_with_separators_survive_a_url():
@@ -90,9 +88,7 @@ def test_a_band_of_prices_means_the_same_where_tables_have_decimal_commas(tmp_pa
 
 def test_events_that_share_a_moment_with_others_are_the_history_themselves(make_log):
     log = make_log([0] * 4, [0, 1, 2, 3], [DAY, 2 * DAY, 2 * DAY, 3 * DAY], 4, 1)
-    run = SimpleNamespace(
-        log=log, market=SimpleNamespace(listings=pd.DataFrame({"listing_id": list("abcd")}))
-    )
+    run = SimpleNamespace(log=log, listing_ids=list("abcd"))
     users, moments, histories = zip(*(as_of(run, 0, at) for at in (1, 2, 3, 4)), strict=True)
     assert users == ("u0", "", "u0", "u0")
     assert moments == ("1970-01-03T00:00:00", "1970-01-03T00:00:00", "1970-01-04T00:00:00", None)

@@ -14,7 +14,7 @@ from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, Sp
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
-from listing_vibes.report.memo import memo_html, memo_markdown
+from listing_vibes.report.documents import memo_html, memo_markdown
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes.serving.monitor.drift import Group, attribute_checks, history_check, photo_check

@@ -159,7 +159,7 @@ def test_a_refresh_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(s
     refresher = shop.refresher(tick=stop)
     with pytest.raises(Stopped):
         refresher.refresh()
-    assert stamp_of(shop.run).number == 0 and not list((shop.run / "versions").iterdir())
+    assert stamp_of(shop.run).version == 0 and not list((shop.run / "versions").iterdir())
     assert Market.open(shop.market.path).fingerprint == before
     shop.deliver("a", listings=new_listings(shop.market, 2))  # another file by now
     assert refresher.refresh().new == 2

@@ -90,7 +90,7 @@ def place_on_map(opened: OpenRun, placed: Placement) -> None:
     else:
         st.markdown(f"Between the groups of the {link}.")
     charts.show_chart(
-        _chart(dots(opened, placed, drawn.run_rows, drawn.places.astype(float), at)),
+        _chart(dots(opened, placed, drawn.rows, drawn.places.astype(float), at)),
         key=f"place-{placed.space}",
         alt="All listings as dots, with this listing and its neighbors marked by shape and color",
         height=400,

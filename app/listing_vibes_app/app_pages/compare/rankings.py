@@ -5,9 +5,8 @@ import streamlit as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.comparison import Comparison, compared, require_same_protocol
-from listing_vibes.insight.disagreements import is_quick
+from listing_vibes.insight.disagreements import is_quick, queries_of, scorer_of, split_of, top_listings
 from listing_vibes.insight.rankings import load_rankings, rankers, ranking_name
-from listing_vibes.insight.top_listings import queries_of, scorer_of, split_of, top_listings
 from listing_vibes.market.splits import Split
 from listing_vibes.run.versions import results_of
 from listing_vibes.scoring.ranking import Scorer

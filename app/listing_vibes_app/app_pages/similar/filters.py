@@ -10,6 +10,7 @@ import streamlit as st
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.insight.selection.filters import NAMES, Filters, choices, has_dates, has_place, values
+from listing_vibes.insight.selection.params import Params
 from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes_app.server.params import hold, quoted, report_unused, set_params
@@ -23,9 +24,9 @@ RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
 
 def read_filters(opened: OpenRun) -> Filters:
     """Return the filters of the URL."""
-    left: list[tuple[str, str]] = []
-    filters = Filters.read(opened.view.market, st.query_params.to_dict(), left)
-    for name, value in left:
+    link = Params(st.query_params.to_dict())
+    filters = Filters.read(opened.view.market, link)
+    for name, value in link.unused:
         part = quoted(name, value)
         report_unused(f"The link's filter {part} is not a filter of this market; it is left out.", part)
     return filters

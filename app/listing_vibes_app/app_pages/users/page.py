@@ -29,7 +29,8 @@ LEAST = 0.001  # smallest gain of a reason that is shown
 BUDGET = 4.0  # seconds; on a busy machine the last cards explain events only
 REASONS = (
     "Below each recommendation, its reasons: two events and a part of the listing, how much lower the model's similarity gets "
-    "without it, and which rank the listing would have then."
+    "without it, and which rank the listing would have then; and how far each feature of the blend lifts it above the mean "
+    "candidate."
 )
 
 
@@ -149,6 +150,7 @@ def explain_list(
     return [
         [_event_reason(opened, item, event) for event in item.events[:EVENTS] if event["adds"] >= LEAST]
         + _part_reason(opened, item)
+        + _blend_reason(item)
         for item in result
     ]
 
@@ -172,6 +174,11 @@ def _part_reason(opened: OpenRun, entry: Explanation) -> list[Reason]:
     row, photo = opened.view.market.listing_row[entry.listing], best["photo"]
     title = "Its photos" if photo < 0 else f"Its {formats.ordinal(photo + 1)} photo"
     return [Reason(title, _effect(entry, best), photo_url(opened.name, opened.view, row, max(photo, 0)))]
+
+
+def _blend_reason(entry: Explanation) -> list[Reason]:
+    adds = " · ".join(f"{formats.words(name).lower()} {value:+.3f}" for name, value in entry.blend.items())
+    return [Reason("Above the mean candidate", adds)] if adds else []
 
 
 def _effect(item: Explanation, part: dict[str, Any]) -> str:

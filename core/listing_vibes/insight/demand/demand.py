@@ -19,8 +19,7 @@ from listing_vibes.insight.demand.regions import (
     measure_lifts,
     select_regions,
 )
-from listing_vibes.insight.map.cluster_looks import coded_map
-from listing_vibes.insight.map.cluster_names import Portrait, Trait, coded_at, portraits
+from listing_vibes.insight.map.cluster_names import Portrait, Trait, coded_at, coded_map, portraits
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import read_map
@@ -36,9 +35,7 @@ from listing_vibes.words import count
 
 LEAST = 1.5  # default minimum lift of a region with unmet demand
 DAYS = 28  # days before the moment in which a user must have been active
-USERS = (
-    2000  # most recently active users per moment; more add little for regions with a hundredth of all demand
-)
+USERS = 2000  # most recently active users per moment; more add little for a hundredth of all demand
 NEAR = 15  # listings per user that share the user's demand evenly
 MOSTLY, FEWEST = 0.5, 20  # share of a user's demand in a region to be its user; minimum number of its users
 SHOWN = 8  # listings shown per region

@@ -6,7 +6,7 @@ Candidates are the branches of a tree over the listings, with small regions insi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,19 +42,14 @@ def candidate_regions(vectors: np.ndarray, seed: int = 0) -> list[np.ndarray]:
     return [part for part in parts if low <= len(part) <= high]
 
 
-@dataclass(frozen=True, eq=False)
-class Lifts:
-    """The lift of P regions: users per active listing, relative to the market.
+class Lifts(NamedTuple):
+    """The lift of P regions: users per active listing, relative to the market."""
 
-    Attributes:
-        share: (P,) share of all demand in the region.
-        low: (P,) lower bound of the lift, with the confidence `LEVEL` for all regions simultaneously.
-        p_value: (P,) of the null hypothesis that the lift is `least`; not corrected.
-    """
-
-    share: np.ndarray
-    low: np.ndarray
-    p_value: np.ndarray
+    share: np.ndarray  # (P,) share of all demand in the region
+    low: (
+        np.ndarray
+    )  # (P,) lower bound of the lift, with the confidence `LEVEL` for all regions simultaneously
+    p_value: np.ndarray  # (P,) of the null hypothesis that the lift is `least`; not corrected
 
 
 def measure_lifts(

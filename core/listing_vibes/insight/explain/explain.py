@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from listing_vibes.insight.explain.occlusion import (
     OccludedListing,
     Part,
     occlude_history,
-    occlude_listings,
+    occlude_listing,
 )
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
@@ -34,7 +34,6 @@ from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.scoring.scorer import PrecomputedScores
 from listing_vibes.tables import render_table
 
-AT_ONCE = 4  # listings per batch; each has about fifteen variants
 SHOWN = 5  # events, attributes and photos in the text
 #: Tolerance of a recomputed similarity, since lists use half precision.
 STALE = 0.005
@@ -54,6 +53,7 @@ class Explanation:
         attributes: `name`, `adds` and, for a user, `rank_without`; None if the time budget was exceeded.
         photos: `listing_id`, `photo` (its position in the listing, 0 is the cover), and the same; None as for `attributes`.
         note: the reason why attributes and photos are unknown, else "".
+        blend: by feature of a blend, how much higher the score of the list is by it than that of the mean candidate.
     """
 
     listing: str
@@ -64,6 +64,13 @@ class Explanation:
     attributes: list[dict[str, Any]] | None = None
     photos: list[dict[str, Any]] | None = None
     note: str = ""
+    blend: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def blend_sentence(self) -> str:
+        """Return what each feature of the blend adds, compared with the mean candidate; "" without a blend."""
+        adds = ", ".join(f"{name} {value:+.3f}" for name, value in self.blend.items())
+        return f"By the blend, against the mean candidate: {adds}." if adds else ""
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
         """Return the document of `vibes explain` and HTTP, with the `most` largest contributions of each kind (None: all)."""
@@ -75,7 +82,9 @@ class Explanation:
             "events": self.events[:most],
             "attributes": None if self.attributes is None else self.attributes[:most],
             "photos": None if self.photos is None else self.photos[:most],
-        } | ({"note": self.note} if self.note else {})
+            **({"blend": self.blend} if self.blend else {}),
+            **({"note": self.note} if self.note else {}),
+        }
 
     def to_text(self) -> str:
         """Return the largest contributions, and the rank without each part, as text."""
@@ -87,7 +96,7 @@ class Explanation:
         ]
         head = f"{self.listing} has rank {self.rank:,} by {self.ranking}, with the score {self.score:.3f}."
         table = [render_table(pd.DataFrame(rows, dtype=object))] if rows else []
-        return "\n\n".join([head, *table, *filter(None, [self.note])])
+        return "\n\n".join([head, *table, *filter(None, [self.blend_sentence, self.note])])
 
 
 def _describe_part(part: Mapping[str, Any]) -> str:
@@ -192,11 +201,15 @@ def explain_ranked(
         recommender = run.recommender("model", recommender.rules, blend=NOTHING)
     log, start, end = history.log, int(history.start[0]), int(history.end[0])
     occluded = occlude_history(run, log, start, end)
-    order = _blend_scores(recommender, occluded.scores[:1], occluded.history, at)  # (1, L)
+    model = PrecomputedScores("model", occluded.scores[:1])
+    parts = recommender.parts(model, *occluded.history, at)  # by feature, each (1, L)
+    order = recommender.moves.add_to(np.asarray(sum(parts.values())), at)  # (1, L)
     if occluded.shorter is not None:
-        without = _blend_scores(recommender, occluded.scores[1:], occluded.shorter, at)
-        order = np.concatenate([order, without])  # (1 + T, L)
+        model = PrecomputedScores("model", occluded.scores[1:])
+        without = recommender.with_additions(model, *occluded.shorter, at)
+        order = np.concatenate([order, recommender.moves.add_to(without, at)])  # (1 + T, L)
     candidates = _candidates(recommender, log, start, end, at)
+    unit = 1.0 if recommender.additions is None else 1 / float(recommender.additions.fit.factor("model"))
     results = []
     for row in rows:
         ranks = [1 + int((line[candidates] > line[row]).sum()) for line in order]
@@ -211,31 +224,28 @@ def explain_ranked(
             }
             for number, (event, added) in enumerate(zip(occluded.events, adds, strict=True))
         ]
-        score = float(occluded.scores[0, row])
-        name = run.listing_ids[row]
-        results.append(Explanation(name, ranks[0], score, _ranking_name(recommender), _by_adds(events)))
-    unit = 1.0 if recommender.additions is None else 1 / float(recommender.additions.fit.factor("model"))
-    for first in range(0, len(rows), AT_ONCE):
-        if time.monotonic() >= until:
-            break
-        listings = rows[first : first + AT_ONCE]
-        contributions = _explain_parts(run, occluded, order[0] * unit, candidates, listings)
-        for number, (attributes, photos) in enumerate(contributions, start=first):
-            results[number] = replace(results[number], attributes=attributes, photos=photos)
+        blend = {name: float(part[0, row] - part[0, candidates].mean()) for name, part in parts.items()}
+        attributes, photos = None, None
+        if time.monotonic() < until:
+            attributes, photos = _explain_parts(run, occluded, order[0] * unit, candidates, row)
+        results.append(
+            Explanation(
+                listing=run.listing_ids[row],
+                rank=ranks[0],
+                score=float(occluded.scores[0, row]),
+                ranking=_ranking_name(recommender),
+                events=_by_adds(events),
+                attributes=attributes,
+                photos=photos,
+                blend=blend if len(blend) > 1 else {},
+            )
+        )
     return results
 
 
 def _ranking_name(recommender: Recommender) -> str:
     parts = "" if recommender.additions is None else recommender.additions.fit.parts
     return blend_name(*filter(None, parts.split("+")))
-
-
-def _blend_scores(
-    recommender: Recommender, scores: np.ndarray, histories: HistoryBatch, at: int
-) -> np.ndarray:
-    """Return the scores that order lists, (B, L), for scores (B, L) of the model."""
-    blended = recommender.with_additions(PrecomputedScores("model", scores), *histories, at)
-    return recommender.moves.add_to(blended, at)
 
 
 def _candidates(recommender: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:
@@ -251,23 +261,20 @@ Contributions = tuple[list[dict[str, Any]], list[dict[str, Any]]]  # of attribut
 
 
 def _explain_parts(
-    run: Run, occluded: OccludedHistory, order: np.ndarray, candidates: np.ndarray, rows: Sequence[int]
-) -> Iterator[Contributions]:
-    """Yield the contributions of the parts of each listing, with the ranks without them by `order` (L,)."""
-    listings = occlude_listings(run, "model", rows)
-    vectors = np.concatenate([[listing.vector, *listing.without.values()] for listing in listings])
-    of = np.repeat(rows, [1 + len(listing.without) for listing in listings])
-    table = run.vectors("model")
-    scores = iter(run.late_interaction.scores(occluded.vector, vectors, table, *occluded.history, of=of)[0])
-    for row, listing in zip(rows, listings, strict=True):
-        score, lines, is_other = float(next(scores)), [], candidates.copy()
-        is_other[row] = False
-        others = np.sort(order[is_other])
-        for part in listing.without:
-            adds = score - float(next(scores))
-            above = len(others) - int(np.searchsorted(others, order[row] - adds, "right"))
-            lines.append((part, run.listing_ids[row], adds, {"rank_without": 1 + above}))
-        yield _contributions(lines)
+    run: Run, occluded: OccludedHistory, order: np.ndarray, candidates: np.ndarray, row: int
+) -> Contributions:
+    """Return the contributions of the parts of a listing, with the ranks without them by `order` (L,)."""
+    listing, table = occlude_listing(run, "model", row), run.vectors("model")
+    vectors = np.stack([listing.vector, *listing.without.values()])
+    of = np.full(len(vectors), row)
+    score, *rest = run.late_interaction.scores(occluded.vector, vectors, table, *occluded.history, of=of)[0]
+    others = order[candidates & (np.arange(len(order)) != row)]
+    lines = []
+    for part, without in zip(listing.without, rest, strict=True):
+        adds = float(score) - float(without)
+        rank = 1 + int((others > order[row] - adds).sum())
+        lines.append((part, run.listing_ids[row], adds, {"rank_without": rank}))
+    return _contributions(lines)
 
 
 def _contributions(lines: Sequence[tuple[Part, str, float, dict[str, Any]]]) -> Contributions:
@@ -301,7 +308,7 @@ def explain_similarity(run: Run, first: str, second: str, space: str | None = No
     scores = index.vectors @ index.vectors[rows[0]]  # (L,)
     similarity, note, parts = float(scores[rows[1]]), "", []
     try:
-        left, right = occlude_listings(run, space, rows)
+        left, right = (occlude_listing(run, space, row) for row in rows)
         # Lists use vectors of half precision, so contributions are relative to the score computed in the same pass.
         if abs(float(left.vector @ right.vector) - similarity) > STALE:
             note = CHANGED

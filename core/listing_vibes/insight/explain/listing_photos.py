@@ -15,7 +15,6 @@ from listing_vibes.features.photos.vectors import (
     combine,
     embed_photos,
     load_photo_vectors,
-    photo_center,
 )
 from listing_vibes.features.units import unit_rows
 from listing_vibes.market.columns import Columns as C
@@ -37,7 +36,6 @@ def listing_photos(run: Run, row: int) -> tuple[np.ndarray, np.ndarray]:
     if not len(rows):
         return rows, np.zeros((0, 1), np.float32)
     cached, center = _cached_vectors(run), load_photo_center(run.folder)
-    center = photo_center(cached) if center is None else center
     if center is None:
         raise VibesError(
             "The vectors of the photos are not available; make a run with them by `vibes embed`."
@@ -47,12 +45,9 @@ def listing_photos(run: Run, row: int) -> tuple[np.ndarray, np.ndarray]:
     else:
         table, encoders = run.market.photos.iloc[rows], run.manifest.photo_encoder.split(JOIN)
         with TemporaryDirectory(prefix="vibes-") as folder:
-            embedded = combine(
-                [
-                    embed_photos(run.market.path, table, load_run_encoder(run, name), cache=Path(folder))
-                    for name in encoders
-                ]
-            )
+            path, cache = run.market.path, Path(folder)
+            parts = [embed_photos(path, table, load_run_encoder(run, name), cache=cache) for name in encoders]
+            embedded = combine(parts)
             vectors, ok = np.asarray(embedded.vectors), embedded.ok
     return np.flatnonzero(ok), unit_rows(np.asarray(vectors[ok], np.float32) - center)
 

@@ -6,14 +6,13 @@ The rest is encoded like any listing of the space, so an explanation is exact fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from listing_vibes.cache import cached_per_object
-from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
+from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.features.tokens.tabular import Tokens, attribute_keys, photo_key, text_key
@@ -23,6 +22,7 @@ from listing_vibes.insight.explain.listing_photos import listing_photos, photo_p
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.histories import HistoryBatch
+from listing_vibes.run.newcomers import attribute_features, encode_attributes
 from listing_vibes.run.run import Run
 
 NEWEST = 30  # number of newest events that are left out one by one; older ones add little
@@ -43,8 +43,8 @@ class OccludedListing(NamedTuple):
     without: dict[Part, np.ndarray]
 
 
-def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[OccludedListing]:
-    """Encode listings of a run in a space, and without each of their attributes and photos.
+def occlude_listing(run: Run, space: str, row: int) -> OccludedListing:
+    """Encode a listing of a run in a space, and without each of its attributes and photos.
 
     A space of the market's vectors has no parts.
 
@@ -52,82 +52,50 @@ def occlude_listings(run: Run, space: str, rows: Sequence[int]) -> list[Occluded
         VibesError: see `listing_photos` (photos).
     """
     match space:
-        case "model":
-            return _occlude_in_model(run, rows)
+        case "model":  # It does not depend on the history, so it is cached.
+            return _model_cache(run).get(row, lambda: _occlude_in_model(run, row))
         case "attributes":
-            featurizer, features = _attribute_features(run)
-            available = features.tokens.listings
-
-            def encode(chosen: Features) -> np.ndarray:
-                joined = features.join(chosen)
-                return attribute_vectors(featurizer, joined, fitted=available)[available:]
-
-            return _occlude(run, featurizer, features, rows, encode)
+            count = len(run.listing_ids)
+            return _occlude(
+                run, *attribute_features(run), row, lambda chosen: encode_attributes(run, chosen)[count:]
+            )
         case "photos":
-            return [_occlude_photos(run, row) for row in rows]
-    return [OccludedListing(run.index(space).vectors[row], {}) for row in rows]
+            return _occlude_photos(run, row)
+    return OccludedListing(run.index(space).vectors[row], {})
 
 
-def _occlude_in_model(run: Run, rows: Sequence[int]) -> list[OccludedListing]:
-    """Return occluded listings; they do not depend on the history, so they are cached."""
-    cache = _model_cache(run)
-    new = [row for row in dict.fromkeys(rows) if row not in cache]
-    if not new:
-        return [cache[row] for row in rows]
+@cached_per_object
+def _model_cache(run: Run) -> Cache[int, OccludedListing]:
+    return Cache(CACHED)
+
+
+def _occlude_in_model(run: Run, row: int) -> OccludedListing:
     engine = run.engine.in_float32()  # the effect of a part is small, below the precision of bfloat16
-    occluded = _occlude(
-        run,
-        engine.featurizer,
-        engine.features,
-        new,
-        lambda chosen: replace(engine, features=chosen).encode_listings(),
-    )
-    values = {row: cache[row] for row in rows if row in cache} | dict(zip(new, occluded, strict=True))
-    if len(cache) + len(new) > CACHED:
-        cache.clear()
-    cache.update(values)
-    return [values[row] for row in rows]
 
+    def encode(chosen: Features) -> np.ndarray:
+        return replace(engine, features=chosen).encode_listings()
 
-@cached_per_object
-def _model_cache(run: Run) -> dict[int, OccludedListing]:
-    return {}
-
-
-@cached_per_object
-def _attribute_features(run: Run) -> tuple[Featurizer, Features]:
-    featurizer = attribute_featurizer(run.market)
-    return featurizer, featurizer.transform(run.market, None)
+    return _occlude(run, engine.featurizer, engine.features, row, encode)
 
 
 def _occlude(
-    run: Run,
-    featurizer: Featurizer,
-    features: Features,
-    rows: Sequence[int],
-    encode: Callable[[Features], np.ndarray],
-) -> list[OccludedListing]:
-    """Encode listings and their variants in one pass."""
-    market = run.market
+    run: Run, featurizer: Featurizer, features: Features, row: int, encode: Callable[[Features], np.ndarray]
+) -> OccludedListing:
+    """Encode a listing and its variants in one pass."""
+    market, positions = run.market, photo_positions(run, row)
     names = {market.config.shared_name(item.name): item.name for item in market.attributes}
-    results: list[OccludedListing] = []
-    masks, chosen = [], list[tuple[int, np.ndarray]]()
-    for row in rows:
-        parts = token_parts(featurizer, features.tokens, row)
-        masks.append(parts)
-        count = int(features.tokens.offset[row + 1] - features.tokens.offset[row])
-        chosen += [(row, np.ones(count, bool)), *((row, ~mask) for mask in parts.values() if not mask.all())]
-    vectors = iter(encode(replace(features, tokens=_take_tokens(features.tokens, chosen))))
-    for row, parts in zip(rows, masks, strict=True):
-        vector, positions = next(vectors), photo_positions(run, row)
-        without = {}
-        for part, mask in parts.items():
-            name = names.get(str(part.name), part.name)
-            if part.kind == "photo" and positions is not None:
-                name = int(positions[int(part.name)])
-            without[Part(part.kind, name)] = np.zeros_like(vector) if mask.all() else next(vectors)
-        results.append(OccludedListing(vector, without))
-    return results
+    tokens = np.arange(features.tokens.offset[row], features.tokens.offset[row + 1])
+    parts = token_parts(featurizer, features.tokens, row)
+    chosen = [tokens, *(tokens[~mask] for mask in parts.values() if not mask.all())]
+    taken = features.tokens.taken(np.concatenate(chosen), np.array([len(item) for item in chosen], np.int64))
+    vectors = iter(encode(replace(features, tokens=taken)))
+    vector, without = next(vectors), {}
+    for part, mask in parts.items():
+        name = names.get(str(part.name), part.name)
+        if part.kind == "photo" and positions is not None:
+            name = int(positions[int(part.name)])
+        without[Part(part.kind, name)] = np.zeros_like(vector) if mask.all() else next(vectors)
+    return OccludedListing(vector, without)
 
 
 def token_parts(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.ndarray]:
@@ -150,13 +118,6 @@ def token_parts(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, 
         for number, token in enumerate(np.flatnonzero((key == photo_key(vocabulary, view)) & has_photo)):
             parts.setdefault(Part("photo", number), np.zeros(len(key), bool))[token] = True
     return parts
-
-
-def _take_tokens(tokens: Tokens, chosen: list[tuple[int, np.ndarray]]) -> Tokens:
-    """Return one listing for each (row, mask): the listing `row` with the tokens selected by `mask` (n,)."""
-    rows = [int(tokens.offset[row]) + np.flatnonzero(mask) for row, mask in chosen]
-    source = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    return tokens.taken(source, np.array([len(row) for row in rows], np.int64))
 
 
 def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:

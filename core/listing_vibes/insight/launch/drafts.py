@@ -22,11 +22,8 @@ from listing_vibes.run.newcomers import parse_cell
 
 #: Values of numbers to try: quantiles of active listings, and relative steps from the current value.
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
-ENTRIES = (
-    "like",
-    "photos",
-    "cover",
-)  # of a draft that are not attributes, unless the market has such a column
+#: Entries of a draft that are not attributes, unless the market has such a column.
+ENTRIES = ("like", "photos", "cover")
 VALUES = 12  # maximum number of values of a category or members of a set to try, the most common first
 #: Share of a number's variance (on a logarithmic scale where all are positive) between the values of a category from which these are
 #: compared separately; what a category must be for that: at most `VALUES` values, the draft's of at least so many listings.

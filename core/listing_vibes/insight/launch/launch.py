@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import VibesError, printable
+from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.insight.audience import Audience
 from listing_vibes.insight.launch.drafts import Draft, single_changes
 from listing_vibes.progress import Report
-from listing_vibes.run.describe import describe_listings
+from listing_vibes.run.describe import cell_text, describe_listings
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
 from listing_vibes.search.index import best
@@ -134,8 +134,8 @@ class Launch:
             best = self.changes.drop_duplicates("attribute").head(CHANGES)
             best = best.assign(
                 attribute=best["attribute"].map(lambda name: labels.get(name, name)),
-                before=best["before"].map(_value_text),
-                after=best["after"].map(_value_text),
+                before=best["before"].map(cell_text),
+                after=best["after"].map(cell_text),
             )
             lines += ["", "One change at a time, the best of each attribute:", _with_intervals(best)]
             lines.append("These are associations in the model, not causal effects.")
@@ -149,16 +149,6 @@ def _with_intervals(frame: pd.DataFrame) -> str:
     rows = zip(frame["gain"], frame["low"], frame["high"], strict=True)
     gains = [f"{gain:+,} ({low:+,} to {high:+,})" for gain, low, high in rows]
     return render_table(frame.drop(columns=["low", "high"]).assign(gain=gains))
-
-
-def _value_text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and value != value):
-        return "-"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return printable(", ".join(map(str, value))) or "none"
-    return f"{value:,.10g}" if isinstance(value, int | float | np.number) else printable(str(value))
 
 
 def launch(
@@ -204,26 +194,20 @@ def launch(
         newcomers.encode_models([draft.cells], draft.photos) if row is None else run.vectors("model")[[row]]
     )
     rank, score = (column[:, 0] for column in crowd.ranks(vectors, row))
-    reached = crowd.is_reached(rank)
+    reached, index = crowd.is_reached(rank), run.index("model")
+    is_active = index.known & run.catalogue.live(crowd.people.at)
+    if row is not None:
+        is_active[row] = False
     changes, covers = _advice(run, draft, crowd, newcomers, row) if advise else (None, None)
     return Launch(
         len(crowd.people),
         crowd.k,
         crowd.people.table(rank, score, reached),
         float(np.median(rank[reached])) if reached.any() else None,
-        competitors(run, vectors[0], crowd.people.at, row),
+        run.nearest(np.where(is_active, index.vectors @ vectors[0], -np.inf), COMPETITORS),
         changes,
         covers,
     )
-
-
-def competitors(run: Run, vector: np.ndarray, at: int, row: int | None = None) -> pd.DataFrame:
-    """Return the active listings nearest to a vector (d,) of the model space, best first: `listing_id, score`."""
-    index = run.index("model")
-    may = index.known & run.catalogue.live(at)
-    if row is not None:
-        may[row] = False
-    return run.nearest(np.where(may, index.vectors @ vector, -np.inf), COMPETITORS)
 
 
 def _advice(

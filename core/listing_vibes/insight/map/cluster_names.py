@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from listing_vibes.errors import printable
+from listing_vibes.features.photos.looks import Looks
+from listing_vibes.insight.map.tones import coded_tones
 from listing_vibes.market.attribute_types import Coded, type_of
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.words import unspaced, words
 
@@ -25,6 +29,7 @@ COVERAGE, LIFT = 0.4, 1.25
 CANDIDATES, NAME_COVERAGE, NAME_LIFT, ERRORS = 6, 0.5, 1.5, 2.0
 WORD_COVERAGE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
 LEADING = 2  # maximum number of leading traits of a name
+LOOKS, PLAIN = "Seen in photos", 0.1  # label of photo classes, and the minimum probability of one in a photo
 TEXTS = 300  # texts read per group
 WORDS = 6  # words per group
 _NO_WORDS = re.compile(r"<[^>]+>|\d+")  # HTML, and numbers, which attributes cover better
@@ -129,6 +134,28 @@ def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
         if len(values):
             results.append(type_of(item.kind).traits(item.label, values))
     return results
+
+
+def coded_map(market: Market, rows: np.ndarray, tones: pd.DataFrame, looks: Looks | None) -> list[Coded]:
+    """Return all values for portraits of a map's groups: attributes of its listings, the rows (n,) of the market, their `tones`
+    (n rows) and photo classes `looks`, if photos were classified.
+    """
+    coded = [*coded_attributes(market, rows), *coded_tones(tones)]
+    return coded if looks is None else [*coded, coded_looks(looks, market, rows)]
+
+
+def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
+    """Return the classes with a probability of at least `PLAIN` in a photo of the listings `rows` (n,), once per listing.
+
+    `looks` are of all photos of `market`, in its order.
+    """
+    place = np.full(len(market.listings), -1)
+    place[rows] = np.arange(len(rows))
+    owner = place[market.photos[C.LISTING].map(market.listing_row).to_numpy(np.int64)]  # (P,)
+    photo, top = np.nonzero((looks.shares >= PLAIN) & (owner >= 0)[:, None])
+    seen = np.unique(np.stack([owner[photo], looks.classes[photo, top]], axis=1), axis=0)  # (n', 2)
+    given = [(str(name), f"“{name}” in photos") for name in looks.names]
+    return LOOKS, given, seen[:, 0], seen[:, 1]
 
 
 def coded_at(coded: Sequence[Coded], count: int, rows: np.ndarray) -> list[Coded]:

@@ -5,22 +5,31 @@ A name belongs to the listings of its group at that time, so that it stays with 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.caches import run_cache, run_cache_file
-from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.documents import write_text
 from listing_vibes.run.run import Run
 
 FILE = "group_names.json"
 LONGEST = 60  # characters of a name
 MEMBERS = 200  # listings stored with a name
+
+
+class GroupName(BaseModel):
+    """A name, and a sample of the listings that had it."""
+
+    space: str
+    name: str
+    listings: list[str]
+
+
+_NAMES = TypeAdapter(list[GroupName])
 
 
 def given_names(run: Run, space: str, ids: Sequence[str] | np.ndarray, cluster: np.ndarray) -> dict[int, str]:
@@ -30,15 +39,13 @@ def given_names(run: Run, space: str, ids: Sequence[str] | np.ndarray, cluster: 
         ids: (n,) listings on the map of `space`.
         cluster: (n,) group of each, -1 for none.
     """
-    stored = [item for item in _load(run) if item["space"] == space]
-    if not stored:
-        return {}
+    stored = [item for item in _load(run) if item.space == space]
     group_of = dict(zip(ids, cluster.tolist(), strict=True))
     names = {}
     for item in stored:
-        votes = Counter(group_of[name] for name in item["listings"] if name in group_of)
+        votes = Counter(group_of[listing] for listing in item.listings if listing in group_of)
         if votes and (best := votes.most_common(1)[0])[0] >= 0 and 2 * best[1] > votes.total():
-            names[best[0]] = item["name"]
+            names[best[0]] = item.name
     return names
 
 
@@ -55,28 +62,17 @@ def save_name(run: Run, space: str, members: Sequence[str] | np.ndarray, name: s
     stored = [
         item
         for item in _load(run)
-        if item["space"] != space or 2 * len(mine.intersection(item["listings"])) <= len(item["listings"])
+        if item.space != space or 2 * len(mine.intersection(item.listings)) <= len(item.listings)
     ]
     if name:
         sample = np.random.default_rng(0).permutation(np.asarray(members, str))[:MEMBERS]
-        stored.append({"space": space, "name": name, "listings": sorted(sample.tolist())})
-    try:
-        with atomic_path(run_cache(run.path) / FILE) as temporary:
-            temporary.write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")
-    except OSError as error:
-        raise VibesError(f"Cannot write {run_cache(run.path) / FILE}: {error.strerror}.") from error
+        stored.append(GroupName(space=space, name=name, listings=sorted(sample.tolist())))
+    write_text(run_cache(run.path) / FILE, _NAMES.dump_json(stored).decode())
 
 
-def _load(run: Run) -> list[dict[str, Any]]:
+def _load(run: Run) -> list[GroupName]:
     """Return the stored names; none if the file is missing or damaged."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        stored = json.loads(run_cache_file(run.path, FILE).read_text(encoding="utf-8"))
-        return [
-            {
-                "space": str(item["space"]),
-                "name": str(item["name"]),
-                "listings": list(map(str, item["listings"])),
-            }
-            for item in stored
-        ]
-    return []
+    try:
+        return _NAMES.validate_json(run_cache_file(run.path, FILE).read_bytes())
+    except (OSError, ValidationError):
+        return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,7 +11,7 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.cluster_names import Portrait, apart
-from listing_vibes.insight.map.facets import Facet, facets
+from listing_vibes.insight.map.facets import facets
 from listing_vibes.insight.map.space_map import SpaceMap
 
 TYPICAL = 24  # listings of a group that come first in its gallery
@@ -47,7 +47,9 @@ def names_part(drawn: SpaceMap) -> list[dict[str, Any]]:
 def facets_part(drawn: SpaceMap) -> tuple[list[dict[str, Any]], bytes]:
     """Return the facets of the listings, and their codes one facet after the other."""
     given = facets(drawn.run.market, drawn.rows)
-    return [_facet(item) for item in given], b"".join(item.codes.tobytes() for item in given)
+    fields = ("name", "label", "kind", "bars", "ends", "values")
+    described = [{field: getattr(item, field) for field in fields} for item in given]
+    return described, b"".join(item.codes.tobytes() for item in given)
 
 
 def about_part(drawn: SpaceMap, params: Mapping[str, str]) -> dict[str, Any]:
@@ -92,8 +94,3 @@ def _reasons(portrait: Portrait) -> dict[str, Any]:
         [f"{trait.label}: {trait.text}", trait.inside, trait.outside] for trait in portrait.traits[:TRAITS]
     ]
     return {"traits": traits, "words": list(portrait.words)}
-
-
-def _facet(item: Facet) -> dict[str, Any]:
-    fields: Sequence[str] = ("name", "label", "kind", "bars", "ends", "values")
-    return {field: getattr(item, field) for field in fields}

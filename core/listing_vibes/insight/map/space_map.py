@@ -12,8 +12,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks
 from listing_vibes.insight.days import MarketDays
-from listing_vibes.insight.map.cluster_looks import coded_map
-from listing_vibes.insight.map.cluster_names import Portrait, coded_at, most_typical, portraits
+from listing_vibes.insight.map.cluster_names import Portrait, coded_at, coded_map, most_typical, portraits
 from listing_vibes.insight.map.group_names import given_names, save_name
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
 from listing_vibes.insight.map.tones import COLUMNS
@@ -26,10 +25,7 @@ from listing_vibes.run.conditions import read_condition
 from listing_vibes.run.run import Run
 
 LOCATION = "location"  # the street map, which is not a space of the run
-EDGE, BEYOND = (
-    0.005,
-    0.05,
-)  # share of coordinates that are outliers, and how far beyond the others these stand
+EDGE, BEYOND = 0.005, 0.05  # share of outlying coordinates, and how far beyond the others these stand
 PARENTS = 8  # groups, above which names for several of them together help
 CHILDREN = 40  # listings of a part of a group that has a name of its own
 
@@ -40,7 +36,7 @@ class SpaceMap:
 
     Attributes:
         space: its name; `LOCATION` for the street map.
-        rows: (n,) int64, rows of the market.
+        rows: (n,) int64, rows of the run, which are those of its market.
         places: (n, 2) uint16, on the grid of `listing_vibes.insight.map.region`.
         cluster: (n,) int16, -1 between clusters.
         tones: n rows, see `listing_vibes.insight.map.tones`.
@@ -74,13 +70,7 @@ class SpaceMap:
     @property
     def ids(self) -> np.ndarray:
         """(n,) listing ids."""
-        return np.asarray(self.run.market.listings[C.LISTING].to_numpy(str)[self.rows])
-
-    @cached_property
-    def run_rows(self) -> np.ndarray:
-        """(n,) rows of the run."""
-        place = self.run.listing_row
-        return np.array([place[name] for name in self.ids.tolist()], np.int64)
+        return np.asarray(np.array(self.run.listing_ids)[self.rows])
 
     @cached_property
     def coded(self) -> list[Coded]:
@@ -92,9 +82,17 @@ class SpaceMap:
         """Name and traits of each cluster, without the names that users gave."""
         if self.grouped_by is not None:
             return self.grouped_by.portraits
-        leading = (TONES,) if self.space == "photos" else ()
+        return self._portraits(np.arange(len(self.rows)), self.cluster.astype(int))
+
+    def _portraits(self, members: np.ndarray, groups: np.ndarray, with_words: bool = True) -> list[Portrait]:
+        """Return the portraits of `groups` (m,) of the listings `members` (m,) of the map."""
         return portraits(
-            self.run.market, self.rows, self.cluster.astype(int), coded=self.coded, leading=leading
+            self.run.market,
+            self.rows[members],
+            groups,
+            coded=coded_at(self.coded, len(self.rows), members),
+            leading=(TONES,) if self.space == "photos" else (),
+            with_words=with_words,
         )
 
     @property
@@ -106,18 +104,17 @@ class SpaceMap:
     def typical(self, number: int, k: int) -> np.ndarray:
         """Return the numbers on the map of a cluster's `k` most typical listings."""
         members = self.members(number)
-        return np.asarray(
-            members[most_typical(self.run.vectors(self._vector_space)[self.run_rows[members]], k)]
-        )
+        vectors = self.run.vectors(self._vector_space)[self.rows[members]]
+        return np.asarray(members[most_typical(vectors, k)])
 
     def standing(self, row: int) -> tuple[np.ndarray, int] | None:
         """Return the position (2,) and the group of a listing by its row in the run; None if it is not on the map."""
-        at = np.flatnonzero(self.run_rows == row)
+        at = np.flatnonzero(self.rows == row)
         return (self.places[at[0]].astype(float), int(self.cluster[at[0]])) if len(at) else None
 
     def landing(self, vector: np.ndarray) -> tuple[np.ndarray, int]:
         """Return the position (2,) and the group of a listing that is not on the map, from its `vector` (d,)."""
-        alike = (self.run.vectors(self.space) @ vector)[self.run_rows]  # (n,)
+        alike = (self.run.vectors(self.space) @ vector)[self.rows]  # (n,)
         return place_among(alike, self.places.astype(float), self.cluster)
 
     def labels(self) -> list[tuple[int, str, np.ndarray]]:
@@ -148,20 +145,11 @@ class SpaceMap:
         count = int(groups.max(initial=-1)) + 1
         if count < 2:
             return []
-        leading = (TONES,) if self.space == "photos" else ()
-        given = portraits(
-            self.run.market,
-            self.rows[members],
-            groups,
-            coded=coded_at(self.coded, len(self.rows), members),
-            leading=leading,
-            with_words=False,
-        )
+        given = self._portraits(members, groups, with_words=False)
         results: dict[str, tuple[int, str, np.ndarray]] = {}
         for number, item in enumerate(given):
-            name = item.name.removesuffix(
-                f" ({number + 1})"
-            )  # of several with one name, the first is labeled
+            # Of several with one name, the first is labeled.
+            name = item.name.removesuffix(f" ({number + 1})")
             if item.is_named and name not in results:
                 results[name] = (level, name, self.middle(members[groups == number]))
         return list(results.values())
@@ -260,8 +248,7 @@ def load_maps(run: Run) -> dict[str, SpaceMap] | None:
     frame = read_map(run)
     if frame is None:
         return None
-    rows = _market_rows(run, frame[C.LISTING])
-    rows[pd.Index(run.listing_ids, dtype=object).get_indexer(frame[C.LISTING].astype(object)) < 0] = -1
+    rows = pd.Index(run.listing_ids, dtype=object).get_indexer(frame[C.LISTING].astype(object))
     maps = {}
     for space in run.spaces:
         mine = np.flatnonzero((frame["space"] == space).to_numpy() & (rows >= 0))
@@ -272,22 +259,15 @@ def load_maps(run: Run) -> dict[str, SpaceMap] | None:
 
 def coarse_map(run: Run, space: str) -> SpaceMap:
     """Return a map of a space that takes seconds, until its final map is drawn; the space has at least `LEAST` listings."""
-    market_rows = _market_rows(run, run.listing_ids)
-    rows = np.flatnonzero(run.index(space).known & (market_rows >= 0))
+    rows = np.flatnonzero(run.index(space).known)
     places, cluster = coarse_layout(run.vectors(space), rows)
     frame = pd.DataFrame({"x": places[:, 0], "y": places[:, 1], "cluster": cluster})
-    return _of_frame(run, space, frame, market_rows[rows])
+    return _of_frame(run, space, frame, rows)
 
 
 def drawable_spaces(run: Run) -> list[str]:
     """Return the spaces with enough listings for a map."""
     return [space for space in run.spaces if np.count_nonzero(run.index(space).known) >= LEAST]
-
-
-def _market_rows(run: Run, ids: Sequence[str] | pd.Series) -> np.ndarray:
-    """Return (n,) the rows of listings in the market, -1 for those that it does not have."""
-    index = pd.Index(run.market.listings[C.LISTING].astype(object))
-    return np.asarray(index.get_indexer(pd.Index(ids, dtype=object)))
 
 
 def _of_frame(run: Run, space: str, frame: pd.DataFrame, rows: np.ndarray) -> SpaceMap:

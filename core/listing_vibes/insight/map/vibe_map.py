@@ -23,24 +23,17 @@ from listing_vibes.run.run import Run
 from listing_vibes.search.approximate import choose_index
 from listing_vibes.search.index import best
 
-NEIGHBOURS = 15
+NEIGHBORS = 15
 AT_ONCE = 4_000_000  # maximum number of similarities in memory
 LEAST = 5  # minimum number of listings of a map
 SHARE = 28  # minimum cluster size: all listings divided by this
 FILE = "map.parquet"
-SAMPLE, DEPTH, COARSE_GROUPS = (
-    4000,
-    8,
-    12,
-)  # of the coarse layout: listings in the sample, components, and groups
+SAMPLE, DEPTH, COARSE_GROUPS = 4000, 8, 12  # of the coarse layout: listings, components, and groups
 COLUMNS = ("space", C.LISTING, "x", "y", "cluster")
 DRAWN_OF = "drawn_of"  # metadata key in the file
 WIDE = 1.5  # aspect ratio of a map, similar to screens
 EVEN = 0.5  # weight of the rank along an axis in a position: gaps between islands shrink, the order is kept
-EDGES = (
-    0.01,
-    0.99,
-)  # quantiles beyond which positions are outliers, which do not affect the extent of the map
+EDGES = 0.01, 0.99  # quantiles beyond which positions do not affect the extent of the map
 BEYOND = 0.05  # maximum distance of an outlier from these edges, as a share of the map
 
 
@@ -56,7 +49,7 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
         from umap import UMAP
     from sklearn.cluster import HDBSCAN
 
-    neighbors = min(NEIGHBOURS, len(vectors) - 1)
+    neighbors = min(NEIGHBORS, len(vectors) - 1)
     with warnings.catch_warnings():
         # The warning concerns the transform of new listings, which is not used.
         warnings.filterwarnings("ignore", message=r".*precomputed_knn\[2\]")
@@ -64,7 +57,7 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
             n_neighbors=neighbors,
             metric="cosine",
             # umap-learn's own search compiles for seconds and runs on one core, slower than a product of matrices.
-            precomputed_knn=neighbours(vectors, neighbors),
+            precomputed_knn=nearest_neighbors(vectors, neighbors),
             random_state=seed,
             # Spectral starts need more listings than dimensions; a seed means one thread, or no two maps would be alike.
             init="spectral" if len(vectors) > 10 * neighbors else "random",
@@ -98,7 +91,7 @@ def coarse_layout(vectors: np.ndarray, rows: np.ndarray, seed: int = 0) -> tuple
     return spread_out(points[:, [0, min(1, points.shape[1] - 1)]]), rank[result].astype(np.int32)
 
 
-def neighbours(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the `k` nearest of each of `vectors` (n, d), L2-normalized, itself among them: rows (n, k) int32 and cosine
     distances (n, k) float32, the nearest first. Exact up to `listing_vibes.search.index.EXACT_TO`.
     """
@@ -186,15 +179,12 @@ def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
         new = np.setdiff1d(np.flatnonzero(run.index(space).known), rows)
         if not len(new) or not len(rows):
             continue
-        vectors, places, clusters = (
-            run.vectors(space),
-            drawn[["x", "y"]].to_numpy(float),
-            drawn["cluster"].to_numpy(int),
-        )
+        vectors, places = run.vectors(space), drawn[["x", "y"]].to_numpy(float)
+        clusters = drawn["cluster"].to_numpy(int)
         lines, size = [], max(1, AT_ONCE // len(rows))
         for first in range(0, len(new), size):
             cosines = vectors[new[first : first + size]] @ vectors[rows].T
-            for neighbors, cosine in zip(best(cosines - 1, NEIGHBOURS)[0], cosines, strict=True):
+            for neighbors, cosine in zip(best(cosines - 1, NEIGHBORS)[0], cosines, strict=True):
                 place, cluster = place_among(cosine[neighbors], places[neighbors], clusters[neighbors])
                 lines.append((space, *place, cluster))
         added = pd.DataFrame(lines, columns=["space", "x", "y", "cluster"]).astype({"cluster": np.int32})
@@ -206,12 +196,12 @@ def place_among(alike: np.ndarray, places: np.ndarray, clusters: np.ndarray) -> 
     """Return the position (2,) and the cluster of a new listing on a map of n listings at `places` (n, 2) in `clusters` (n,), to
     which it has the cosines `alike` (n,).
 
-    Its position is the mean of its `NEIGHBOURS` nearest, weighted as UMAP weights the edges from which it starts to place new data
+    Its position is the mean of its `NEIGHBORS` nearest, weighted as UMAP weights the edges from which it starts to place new data
     (McInnes et al. 2018, section 3.1; the distance to the nearest counts as 0), and belongs to the cluster with most of this
     weight.
     """
     away = 1 - alike
-    neighbors = np.argsort(away, kind="stable")[:NEIGHBOURS]
+    neighbors = np.argsort(away, kind="stable")[:NEIGHBORS]
     gap = away[neighbors] - away[neighbors].min()
     weight = np.exp(-gap / max(float(gap.mean()), 1e-9))
     weight /= weight.sum()

@@ -13,7 +13,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
-from listing_vibes.market.splits import Catalogue
 from listing_vibes.progress import Report
 from listing_vibes.run.conditions import Groups
 from listing_vibes.run.describe import with_titles
@@ -78,14 +77,10 @@ def search_photos(
 
 def _candidates(run: Run, query: Rules, moment: int) -> np.ndarray:
     """Return which listings of the market the rules allow, (L,) bool."""
-    market = run.market
-    may = np.ones(len(market.listings), bool)
-    if query.live_only:
-        may &= Catalogue.of(market).live(moment)
-    if (fulfilling := Groups.of(query, market).fulfilling) is not None:
-        may &= fulfilling
-    blocked = named_rows(run, query.block, "block")
-    may[[market.listing_row[run.listing_ids[row]] for row in blocked]] = False
+    may = run.catalogue.live(moment) if query.live_only else np.ones(len(run.listing_ids), bool)
+    if (fulfilling := Groups.of(query, run.market).fulfilling) is not None:
+        may = may & fulfilling
+    may[named_rows(run, query.block, "block")] = False
     return may
 
 
@@ -106,7 +101,5 @@ def _like_photo(
     if "photos" not in encoded.scores:
         reason = next((reason for _, reason in encoded.broken), "cannot be used")
         raise VibesError(f"{name} {reason}; give another file.")
-    rows = run.market.listing_row
-    allowed = np.array([name in rows and may[rows[name]] for name in run.listing_ids], bool)
-    scores = np.where(allowed, encoded.scores["photos"], -np.inf).astype(np.float32)
+    scores = np.where(may, encoded.scores["photos"], -np.inf).astype(np.float32)
     return run.nearest(scores, most)[[C.LISTING, "score"]]

@@ -14,7 +14,7 @@ import numpy as np
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.selection.params import Unused, escaped, split_names
+from listing_vibes.insight.selection.params import Params, escaped
 from listing_vibes.market.amounts import price
 from listing_vibes.market.attribute_types import Attribute
 from listing_vibes.market.columns import Columns as C
@@ -40,30 +40,27 @@ class Filters:
     on: dt.date | None = None
 
     @classmethod
-    def read(cls, market: Market, params: Mapping[str, str], left_out: Unused | None = None) -> Filters:
-        """Read the filters of a URL; invalid ones are added to `left_out` as (name, value)."""
-        unused: Unused = [] if left_out is None else left_out
+    def read(cls, market: Market, params: Mapping[str, str]) -> Filters:
+        """Read the filters of a URL; those that are invalid are added to `Params.unused`."""
+        params = Params.of(params)
         km = _read_number(params.get("km", "")) if has_place(market) else None
         on = _read_day(params.get("on", "")) if has_dates(market) else None
-        unused += [
-            (name, params[name])
-            for name, value in (("km", km), ("on", on))
-            if params.get(name) and value is None
+        read = {"km": km, "on": on}
+        params.unused += [
+            (name, params[name]) for name, value in read.items() if params.get(name) and value is None
         ]
         ends = params.get("price", "").partition("-")[::2]
         low, high = (_read_number(end) if price(market) else None for end in ends)
         if any(text and value is None for text, value in zip(ends, (low, high), strict=True)):
-            unused.append(("price", params["price"]))
-        existing = {item.name for item in choices(market)}
-        values = []
+            params.unused.append(("price", params["price"]))
+        existing, values = {item.name for item in choices(market)}, []
         for part in filter(None, params.get("is", "").split("|")):
             name, value = map(unquote, part.partition(":")[::2])
             if name in existing and _is_condition(market, holding(name, value)):
                 values.append((name, value))
             else:
-                unused.append(("is", part))
-        same = split_names(params.get("same", ""), existing, "same", unused)
-        return cls(low, high, tuple(values), same, km, on)
+                params.unused.append(("is", part))
+        return cls(low, high, tuple(values), params.names("same", existing), km, on)
 
     def params(self) -> dict[str, str | None]:
         """Return the filters as parameters of a URL."""

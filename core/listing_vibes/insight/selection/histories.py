@@ -43,7 +43,7 @@ def known_events(run: RunFolder, text: str) -> list[tuple[int, Event]]:
     return [
         (position, event if event.action in actions else event._replace(action=None))
         for position, event in enumerate(map(parse, text.split(EVENT)[:MOST] if text else []))
-        if event.listing in run.market.listing_row and event.listing in run.listing_row
+        if event.listing in run.listing_row
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
@@ -15,13 +15,13 @@ from listing_vibes.insight.map.parts import chosen_by
 from listing_vibes.insight.map.space_map import map_of
 from listing_vibes.insight.selection.filters import Filters
 from listing_vibes.insight.selection.histories import known_events
-from listing_vibes.insight.selection.params import Unused, read_blend, read_rules, whole
+from listing_vibes.insight.selection.params import Params, read_blend, read_rules, whole
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.run.histories import Event, user_number
+from listing_vibes.run.histories import Event, events_at, user_number
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.words import cut
 
-Params = Mapping[str, str]
 USUAL, MOST = K, 100  # how long lists are
 LOOKS = 24  # listings on a page of those found by a search of photos
 SPACES = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
@@ -72,9 +72,8 @@ def selections(run: Run, url: str) -> list[Selection]:
             f"The link '{url[:80]}' is of no page that shows a list; give one of {', '.join(PAGES)}, such as "
             "'/similar?listing=ID'."
         )
-    unused: Unused = []
-    lists = PAGES[name](run, params, unused)
-    if unused:
+    lists = PAGES[name](run, params)
+    if unused := params.unused:
         parts = (f"“{printable(key)}={cut(printable(value), 60)}”" for key, value in dict.fromkeys(unused))
         raise VibesError(
             f"The link asks for {' and '.join(parts)}, which {run.path} does not have; take it out of the link, or "
@@ -83,7 +82,7 @@ def selections(run: Run, url: str) -> list[Selection]:
     return lists
 
 
-def page_of(url: str) -> tuple[str, dict[str, str]]:
+def page_of(url: str) -> tuple[str, Params]:
     """Return the page of a URL ("" the first), and its parameters.
 
     Raises:
@@ -95,42 +94,40 @@ def page_of(url: str) -> tuple[str, dict[str, str]]:
         raise VibesError(
             f"The link '{url[:80]}' is not a URL ({error}); copy it from the explorer again."
         ) from error
-    return parts.path.rstrip("/").rpartition("/")[2], dict(parse_qsl(parts.query))
+    return parts.path.rstrip("/").rpartition("/")[2], Params(dict(parse_qsl(parts.query)))
 
 
-def similar(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
+def similar(run: Run, params: Params) -> list[Selection]:
     """Similar listings: in one space, or in each side by side; without a listing, those found by a search of photos."""
     if params.get("by") == "look" and params.get("q", "").strip() and "listing" not in params:
-        return [search(run, params, left_out)]
+        return [search(run, params)]
     listing, market = _required(params, "listing"), run.market
     row = run.row(listing)
-    filters = Filters.read(market, params, left_out)
-    rules = filters.rules(
-        market, market.listing_row.get(listing), read_rules(market, params, False, left_out)
-    )
-    spaces, k = [space(run, params, left_out)], whole(params, "k", USUAL, 1, MOST)
+    filters = Filters.read(market, params)
+    rules = filters.rules(market, market.listing_row.get(listing), read_rules(market, params, False))
+    spaces, k = [space(run, params)], whole(params, "k", USUAL, 1, MOST)
     if params.get("view") == "spaces":
         spaces = [name for name in run.spaces if np.any(run.vectors(name)[row])]
     return [Selection("similar", listing, k, SPACES.get(name, name), name, rules=rules) for name in spaces]
 
 
-def search(run: Run, params: Params, left_out: Unused | None = None) -> Selection:
+def search(run: Run, params: Params) -> Selection:
     """The listings found by a search of photos, up to the page that is shown."""
-    filters = Filters.read(run.market, params, left_out)
-    rules = filters.rules(run.market, None, read_rules(run.market, {}, users=False))
+    filters = Filters.read(run.market, params)
+    rules = filters.rules(run.market, None, Rules())
     return Selection(
         "search", params.get("q", "").strip(), LOOKS * whole(params, "page", 1, 1, 10_000), rules=rules
     )
 
 
-def cold(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
+def cold(run: Run, params: Params) -> list[Selection]:
     """The listings nearest to a cold one."""
     listing = _required(params, "listing")
     run.row(listing)
-    return [Selection("similar", listing, USUAL, space=space(run, params, left_out))]
+    return [Selection("similar", listing, USUAL, space=space(run, params))]
 
 
-def users(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
+def users(run: Run, params: Params) -> list[Selection]:
     """What a user is recommended as of an event of their history, or as of the morning of a day."""
     number = user_number(run, _required(params, "user"))
     user, at, history = as_of(run, number, visible_events(run, number, params))
@@ -138,10 +135,10 @@ def users(run: Run, params: Params, left_out: Unused | None = None) -> list[Sele
     day = None if days is None else days.number(params["day"])
     if days is not None and day is not None:
         user, at, history = run.log.users[number], days.date(day), ()
-    return [_recommended(run, params, left_out, user, at=at, history=history)]
+    return [_recommended(run, params, user, at=at, history=history)]
 
 
-def simulate(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
+def simulate(run: Run, params: Params) -> list[Selection]:
     """What histories made by hand are recommended."""
     two = params.get("two") == "1"
     histories = {
@@ -151,25 +148,25 @@ def simulate(run: Run, params: Params, left_out: Unused | None = None) -> list[S
     if not any(histories.values()):
         raise VibesError("The link has no history; add a listing on the page first.")
     return [
-        _recommended(run, params, left_out, "", label=SIDES[name] if two else "", history=history)
+        _recommended(run, params, "", label=SIDES[name] if two else "", history=history)
         for name, history in histories.items()
         if history
     ]
 
 
-def compare(run: Run, params: Params, left_out: Unused | None = None) -> list[Selection]:
+def compare(run: Run, params: Params) -> list[Selection]:
     """The list of one of two runs that stand side by side."""
     if params.get("part") == "runs" and params.get("of", "listing") == "user" and params.get("user"):
         number = user_number(run, params["user"])
         user, at, history = as_of(run, number, visible_events(run, number, params))
         return [Selection("recommend", user, USUAL, at=at, history=history)]
     if params.get("part") == "runs" and "listing" in params:
-        return cold(run, params, left_out)
+        return cold(run, params)
     raise VibesError("The link shows no list of a run; choose a listing or a user under “Two runs” first.")
 
 
-#: The pages with lists, by their names in a URL; each adds to the last argument what of the URL means nothing.
-PAGES: dict[str, Callable[[Run, Params, Unused | None], list[Selection]]] = {
+#: The pages with lists, by their names in a URL.
+PAGES: dict[str, Callable[[Run, Params], list[Selection]]] = {
     "similar": similar,
     "users": users,
     "simulate": simulate,
@@ -187,18 +184,17 @@ def _required(params: Params, name: str) -> str:
 def _recommended(
     run: Run,
     params: Params,
-    left_out: Unused | None,
     user: str,
     label: str = "",
     at: str | int | None = None,
     history: tuple[Event, ...] = (),
 ) -> Selection:
-    rules, blend = read_rules(run.market, params, True, left_out), read_blend(run, params, left_out)
+    rules, blend = read_rules(run.market, params, True), read_blend(run, params)
     k = whole(params, "k", USUAL, 1, MOST)
     return Selection("recommend", user, k, label, at=at, history=history, rules=rules, blend=blend)
 
 
-def space(run: Run, params: Params, left_out: Unused | None = None) -> str:
+def space(run: Run, params: Params) -> str:
     """Return the space of a URL: the run's first, where it names none that the run has.
 
     Raises:
@@ -206,10 +202,7 @@ def space(run: Run, params: Params, left_out: Unused | None = None) -> str:
     """
     if not run.spaces:
         raise VibesError(f"{run.path} holds no embedding; make one with `vibes train` or `vibes embed`.")
-    chosen = params.get("space", "")
-    if left_out is not None and chosen and chosen not in run.spaces:
-        left_out.append(("space", chosen))
-    return chosen if chosen in run.spaces else run.spaces[0]
+    return params.choice("space", run.spaces, run.spaces[0])
 
 
 def visible_events(run: Run, user: int, params: Params) -> int:
@@ -232,13 +225,4 @@ def as_of(run: Run, user: int, at: int) -> tuple[str, str | int | None, tuple[Ev
     moment = pd.Timestamp(time, unit="ns").isoformat() if log.timed else time
     if log.history_at(user, time) == (start, start + at):
         return log.users[user], moment, ()
-    ids = run.market.listings["listing_id"]
-    history = tuple(
-        Event(
-            str(ids.iat[int(log.listing[row])]),
-            log.actions[log.action[row]] if log.action[row] >= 0 else None,
-            float(log.duration[row]) if np.isfinite(log.duration[row]) else None,
-        )
-        for row in range(start, start + at)
-    )
-    return "", moment, history
+    return "", moment, tuple(events_at(run, np.arange(start, start + at)))

@@ -14,12 +14,36 @@ from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.scoring.ranking_names import blend_parts
 
-#: Invalid parts of a link, as (name, value).
-Unused = list[tuple[str, str]]
 WIDEST = 9  # tenths of the weight of variety
 DEFAULT = "trained"  # in a URL, the default blend of the run
 _SEPARATORS = re.compile("[%|:,]")
 _WHOLE = re.compile(r"-?[0-9]{1,11}")
+
+
+class Params(dict[str, str]):
+    """The parameters of a URL; those that are read and invalid are added to `unused`, as (name, value)."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.unused: list[tuple[str, str]] = []
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Params:
+        """Return parameters themselves, or those of another mapping."""
+        return values if isinstance(values, Params) else cls(values)
+
+    def choice(self, name: str, known: Collection[str], default: str = "") -> str:
+        """Return a parameter that must be one of `known`; the default if it is missing or invalid."""
+        value = self.get(name, "")
+        if value and value not in known:
+            self.unused.append((name, value))
+        return value if value in known else default
+
+    def names(self, name: str, known: Collection[str]) -> tuple[str, ...]:
+        """Return the valid names of a parameter with commas."""
+        parts = [part for part in self.get(name, "").split(",") if part]
+        self.unused += [(name, part) for part in parts if unquote(part) not in known]
+        return tuple(unquote(part) for part in parts if unquote(part) in known)
 
 
 def whole(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
@@ -42,14 +66,6 @@ def escaped(text: str) -> str:
     return _SEPARATORS.sub(lambda mark: quote(mark[0], safe=""), text)
 
 
-def split_names(text: str, known: Collection[str], name: str, left_out: Unused | None) -> tuple[str, ...]:
-    """Return the valid names of a parameter with commas; the others are added to `left_out`."""
-    parts = [part for part in text.split(",") if part]
-    if left_out is not None:
-        left_out += [(name, part) for part in parts if unquote(part) not in known]
-    return tuple(unquote(part) for part in parts if unquote(part) in known)
-
-
 def groupings(market: Market) -> list[Attribute]:
     """Return the attributes by which listings can be grouped."""
     return [
@@ -57,29 +73,17 @@ def groupings(market: Market) -> list[Attribute]:
     ]
 
 
-def read_rules(
-    market: Market, params: Mapping[str, str], users: bool, left_out: Unused | None = None
-) -> Rules:
-    """Read the rules of a URL; invalid ones are added to `left_out`, except conditions, which are read with the list.
+def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
+    """Read the rules of a URL; conditions are checked when the list is made.
 
     Args:
         users: whether the list is for a user; then listings are active and unseen by default.
     """
-    names, unused = {item.name for item in groupings(market)}, [] if left_out is None else left_out
-
-    def choice(name: str, known: Collection[str]) -> str:
-        value = params.get(name, "")
-        if value and value not in known:
-            unused.append((name, value))
-        return value if value in known else ""
-
-    seller = choice("per", names) or None
-    live, seen, fill = (choice(name, ("0", "1")) for name in ("live", "seen", "fill"))
-    unused += [
-        (name, params[name])
-        for name in ("variety", "most")
-        if params.get(name) and not is_whole(params[name])
-    ]
+    params, names = Params.of(params), {item.name for item in groupings(market)}
+    seller = params.choice("per", names) or None
+    live, seen, fill = (params.choice(name, ("0", "1")) for name in ("live", "seen", "fill"))
+    numbers = {name: params[name] for name in ("variety", "most") if params.get(name)}
+    params.unused += [(name, value) for name, value in numbers.items() if not is_whole(value)]
     texts = {
         rule.parameter: tuple(
             text for part in params.get(rule.parameter, "").split(";") if (text := part.strip())
@@ -90,7 +94,7 @@ def read_rules(
     return Rules(
         live_only=live == "1" if live else None,
         drop_seen=False if users and seen == "1" else None,
-        same=split_names(params.get("same", ""), names, "same", unused) if users else (),  # else a filter
+        same=params.names("same", names) if users else (),  # else a filter
         at_most=whole(params, "most", 2, 1, 99) if seller else None,
         seller=seller,
         diversity=whole(params, "variety", 0, 0, WIDEST) / 10,
@@ -119,15 +123,11 @@ def initial_blend(run: RunFolder, fitted: list[str]) -> str:
     return "recency" if trained and "recency" in fitted else NOTHING
 
 
-def read_blend(run: RunFolder, params: Mapping[str, str], left_out: Unused | None = None) -> str | None:
-    """Read the blend of a URL, as `Run.recommend` takes it; one that the run does not have is added to `left_out`."""
+def read_blend(run: RunFolder, params: Params) -> str | None:
+    """Read the blend of a URL, as `Run.recommend` takes it."""
     fitted = fitted_blends(run)
     initial = initial_blend(run, fitted)
-    blend = params.get("with", initial)
-    if blend not in (NOTHING, initial, *fitted):
-        if left_out is not None:
-            left_out.append(("with", blend))
-        blend = initial
-    if blend == NOTHING and default_blend(run) is None:
+    blend = params.choice("with", (NOTHING, initial, *fitted), initial)
+    if blend == DEFAULT or (blend == NOTHING and default_blend(run) is None):
         return None
-    return None if blend == DEFAULT else blend
+    return blend

@@ -25,8 +25,7 @@ from listing_vibes.model.export.graph import graphs_of
 from listing_vibes.model.export.inputs import Arrays, history_inputs, listing_inputs
 from listing_vibes.model.export.trace import open_graph, write_graph
 from listing_vibes.progress import Counted, Report
-from listing_vibes.run.engine import Engine
-from listing_vibes.run.prepared import weights_digest
+from listing_vibes.run.engine import Engine, weights_digest
 from listing_vibes.run.run import Run
 
 MANIFEST = "export.json"

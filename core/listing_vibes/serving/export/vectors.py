@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path, sweep_left
 from listing_vibes.progress import Counted, Report
-from listing_vibes.run.prepared import weights_digest
+from listing_vibes.run.engine import weights_digest
 from listing_vibes.run.run import Run
 
 LISTINGS, USERS = "listings.parquet", "users.parquet"

@@ -29,10 +29,9 @@ from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
-from listing_vibes.run.engine import Engine
+from listing_vibes.run.engine import Engine, load_prepared, save_prepared
 from listing_vibes.run.folder import PUSHES
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.prepared import load_prepared, save_prepared
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces, spaces_of, stored_vectors
 from listing_vibes.run.versions import building, publish, stamp_of, sweep
@@ -136,7 +135,7 @@ class Refresher:
                 if (source := self.sources.get(name)) is not None:
                     polls[name] = source.poll(state.marks.get(name, {}).get(source.place, {}))
                     self.tick()
-            result = RefreshResult(stamp_of(self.path).number)
+            result = RefreshResult(stamp_of(self.path).version)
             result.problems = [problem for poll in polls.values() for problem in poll.problems]
             result.unread = len(result.problems)
             retry = self._is_first or started - state.tried >= RETRY_S

@@ -158,7 +158,7 @@ class RunState:
             recommender = run.recommender(space, query.rules, for_users=False)
             row = run.listing_row.get(subject)
             if row is None:
-                raise no_such_listing(subject, run.listing_ids, "this run")
+                raise no_such_listing(subject, "this run")
             if not run.index(space).known[row]:
                 raise VibesError(
                     f"Listing '{subject}' has nothing in the space '{space}'; choose another space."
@@ -210,7 +210,7 @@ class RunState:
             scorer = POPULAR if query.is_fallback else recommender.scorer or None
         empty = None
         if not listings:
-            empty = explain_empty(self.run, recommender.rules, query.at, is_for_users, space)
+            empty = explain_empty(self.run, recommender.rules)
         results = Results(
             results=listings, fallback=query.is_fallback, market_changed=self.market_changed, unknown=query.unknown,
             scorer=scorer, empty_because=empty,
