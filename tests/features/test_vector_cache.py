@@ -10,7 +10,7 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features import vector_cache
-from listing_vibes.features.vector_cache import FILE, VectorCache, folder_name
+from listing_vibes.features.vector_cache import FILE, VectorCache, copy_vectors, folder_name
 
 
 def key(number: int) -> bytes:
@@ -47,6 +47,18 @@ def test_names_are_known_by_their_stamp_and_so_are_their_problems(tmp_path):
         assert opened.recall("photo 0\n", "2-2").key == key(1) and opened.recall("photo 0\n", "1-1") is None
         assert opened.recall("broken", "1-1").problem == "is not an image"
         assert opened.recall("lost", "1-1") is None and opened.recall("never", "1-1") is None
+
+
+def test_copied_vectors_are_those_of_the_keys_by_every_encoder_that_can_be_read(tmp_path):
+    for encoder, width in (("enc", 3), ("other", 2)):
+        filled(tmp_path / "all", range(5), encoder, width)
+    (tmp_path / "all" / "damaged").mkdir()
+    (tmp_path / "all" / "damaged" / FILE).write_bytes(b"no database")
+    copy_vectors(tmp_path / "all", tmp_path / "some", [key(3), key(99)])
+    for encoder in ("enc", "other"):
+        copied = VectorCache(tmp_path / "some", encoder, None)
+        vectors, known = copied.gather([key(3), key(4), key(99)])
+        assert vectors[0].tolist() == [3] * copied.width and known.tolist() == [True, False, False]
 
 
 def test_a_flush_waits_until_enough_rows_or_seconds(tmp_path, monkeypatch):

@@ -52,6 +52,14 @@ def test_an_existing_listing_entered_anew_gets_the_vectors_of_the_run(run, newco
         np.testing.assert_allclose(mine["score"], expected["score"], atol=0.02, err_msg=space)
 
 
+def test_photos_of_the_market_need_no_encoder(run, newcomers):
+    cells, photos = entered(run, "l04")
+    found = Newcomers(run, lambda name: pytest.fail(f"{name} was loaded")).encode(cells, photos)
+    expected = newcomers.encode(cells, photos)
+    for space, vector in expected.vectors.items():
+        np.testing.assert_array_equal(found.vectors[space], vector)
+
+
 def test_photos_and_values_move_it_and_a_broken_photo_is_left_out(run, newcomers):
     (cells, photos), other = entered(run, "l04"), entered(run, "l08")[1]
     first, second = (newcomers.encode(cells, shown, ["model", "photos"]) for shown in (photos, other))

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -171,6 +171,21 @@ class VectorCache:
             raise VibesError(
                 f"The cached vectors in {file} cannot be read ({error}); delete that file and run again."
             ) from error
+
+
+def copy_vectors(source: Path, target: Path, keys: Sequence[bytes]) -> None:
+    """Copy the vectors of the contents `keys`, by every encoder that has them, from a folder of caches to another one.
+
+    A cache that cannot be read is left out.
+    """
+    for file in source.glob(f"*/{FILE}"):
+        with suppress(sqlite3.Error, TypeError, ValueError), closing(sqlite3.connect(file)) as database:
+            name, width, dtype = database.execute("SELECT name, width, dtype FROM encoder").fetchone()
+            store = VectorCache(target, name, width, np.dtype(dtype).type)
+            for key in keys:
+                for (vector,) in database.execute("SELECT vector FROM vectors WHERE key = ?", (key,)):
+                    store.add(key, np.frombuffer(vector, dtype))
+            store.flush()
 
 
 def folder_name(encoder: str) -> str:

@@ -16,10 +16,20 @@ from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
-from listing_vibes.features.featurizer import Features, Featurizer
+from listing_vibes.features.featurizer import Features, Featurizer, text_cache
 from listing_vibes.features.photos.trainable import trained_weights
-from listing_vibes.features.photos.vectors import JOIN, Encoder, PhotoVectors, combine, embed_photos
+from listing_vibes.features.photos.vectors import (
+    JOIN,
+    Encoder,
+    PhotoVectors,
+    cache_root,
+    combine,
+    embed_photos,
+    load_photo_vectors,
+)
+from listing_vibes.features.texts.encoder import text_key
 from listing_vibes.features.units import unit_rows
+from listing_vibes.features.vector_cache import copy_vectors
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -123,6 +133,9 @@ class Newcomers:
         orders = [range(len(photos))] * len(drafts) if orders is None else orders
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = new_listings(self.run.market, drafts, photos, Path(folder), orders)
+            # What the market's listings show and say is not encoded again, so that its encoders need not be loaded.
+            texts = {value for cells in drafts for value in cells.values() if isinstance(value, str)}
+            copy_vectors(text_cache(self.run.market), text_cache(market), [text_key(text) for text in texts])
             if photos and engine.featurizer.photo_encoder:
                 every = new_listings(self.run.market, [{}], photos, Path(folder) / "photographed")
                 rows = np.array([number for order in orders for number in order], int)
@@ -134,6 +147,10 @@ class Newcomers:
         """Return the vectors of the photos of `market` by an encoder's stored name."""
 
         def make() -> PhotoVectors:
+            copy_vectors(cache_root(self.run.market.path), cache_root(market.path), digests)
+            cached = load_photo_vectors(market.path, market.photos, name)
+            if cached is not None and cached.ok.all():
+                return cached
             parts = name.split(JOIN)
             return combine([embed_photos(market.path, market.photos, self._encoders(part)) for part in parts])
 

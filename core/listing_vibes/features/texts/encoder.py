@@ -183,7 +183,7 @@ def embed_texts(
     encoder = encoder or load_text_encoder()
     store = VectorCache(cache_dir, encoder.name, encoder.width, np.float32)
     cells = [cell.strip() if isinstance(cell, str) else "" for cell in texts]
-    keys = [sha256(_utf8(cell)).digest() if cell else None for cell in cells]
+    keys = [text_key(cell) if cell else None for cell in cells]
     distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
     # Longest first: batches have little padding, memory peaks immediately, and the estimated time is never too short.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
@@ -198,6 +198,11 @@ def embed_texts(
         store.flush(only_if_due=True)
     report(Counted("texts", len(distinct), len(distinct)))
     return store.gather(keys)[0]
+
+
+def text_key(text: str) -> bytes:
+    """Return the key of a text in the cache of its vectors."""
+    return sha256(_utf8(text.strip())).digest()
 
 
 def _utf8(text: str) -> bytes:
