@@ -62,7 +62,8 @@ def check(
     from listing_vibes.market.rejects import market_rejects
 
     opened = Market.open(market)
-    result = profile(opened)
+    with progress_bar() as progress:
+        result = profile(opened, report=progress)
     document, text = result.to_dict(), render(result)
     if model is not None:
         from listing_vibes.insight.market_shift import measure_shift

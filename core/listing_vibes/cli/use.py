@@ -185,7 +185,8 @@ def report(run: options.RunPath, out: Out, deck: Deck = None) -> None:
     from listing_vibes.run.run import Run
 
     slides = None if deck is None else read_deck(deck)
-    write_deck(Run.open(run), out, slides)
+    with progress_bar() as progress:
+        write_deck(Run.open(run), out, slides, progress)
     typer.echo(f"Wrote {out}; open it in a browser, or print it from there.", err=True)
 
 

@@ -22,8 +22,10 @@ from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import MISSING, OUTSIDE, PhotoFolders
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
+from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.words import count
 
+REPORTED = 200  # photos between two updates of progress
 MOST_PHOTOS = 20_000  # the most files to open, evenly spread; existence is checked for all
 
 
@@ -123,7 +125,7 @@ class MarketProfile(_Part):
         return self.model_dump(mode="json")
 
 
-def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
+def profile(market: Market, most_photos: int = MOST_PHOTOS, report: Report | None = None) -> MarketProfile:
     """Profile a market; read the headers of at most `most_photos` photo files."""
     log = EventLog.from_market(market)
     events = _profile_events(market, log) if len(log) else None
@@ -132,7 +134,7 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS) -> MarketProfile:
         split = _profile_split(log, make_split(log, Catalogue(*market.live_interval())))
     except VibesError as error:
         split_problem = str(error)
-    photos, photo_issues = _profile_photos(market, most_photos)
+    photos, photo_issues = _profile_photos(market, most_photos, report or silent)
     issues = [*market.issues, *photo_issues, *_vector_issues(market)]
     if events is not None and events.repeated:
         message = "repeats user, listing and time of an earlier event; kept"
@@ -217,13 +219,18 @@ def _profile_split(log: EventLog, split: Split) -> SplitProfile:
     )
 
 
-def _profile_photos(market: Market, most: int) -> tuple[PhotosProfile, list[Issue]]:
+def _profile_photos(market: Market, most: int, report: Report) -> tuple[PhotosProfile, list[Issue]]:
     rows = market.photos[C.PATH].value_counts(sort=False)  # rows per file, in order of first occurrence
     paths, folders = rows.index.tolist(), PhotoFolders.of(market.path)
     opened = {paths[row] for row in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)}
     # `os.path` is twice as fast as Path, and there may be a million.
     checked = [name for name in paths if name in opened or not os.path.isfile(folders.file(name))]
-    problems = pd.Series([photo_problem(name, folders) for name in checked], checked, dtype=object).dropna()
+    reasons = []
+    for number, name in enumerate(checked):
+        reasons.append(photo_problem(name, folders))
+        if number % REPORTED == 0:
+            report(Counted("photos", number, len(checked)))
+    problems = pd.Series(reasons, checked, dtype=object).dropna()
     counts = rows[problems.index].groupby(problems, sort=False).sum()
     first = problems.drop_duplicates().index
     missing = int(counts[counts.index.str.startswith(MISSING)].sum()) if len(counts) else 0

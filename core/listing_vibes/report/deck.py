@@ -24,6 +24,7 @@ from listing_vibes.insight.disagreements import usual_baseline
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
+from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.report.figures import BOX
 from listing_vibes.report.measured import ablation, quality, slices_of
 from listing_vibes.report.text import describe_limits, describe_method, not_measured
@@ -106,27 +107,33 @@ def ready_deck(run: Run) -> list[Slide]:
     return slides
 
 
-def write_deck(run: Run, out: Path, slides: Sequence[Slide] | None = None) -> None:
+def write_deck(
+    run: Run, out: Path, slides: Sequence[Slide] | None = None, report: Report | None = None
+) -> None:
     """Write the deck of `run` to the file `out`, by default the ready one.
 
     Raises:
         VibesError: the market does not exist any more, a file of the run is damaged, or `out` cannot be written.
     """
-    write_text(out, deck_html({run.path.resolve().name: run}, slides))
+    write_text(out, deck_html({run.path.resolve().name: run}, slides, report))
 
 
-def deck_html(runs: Runs, slides: Sequence[Slide] | None = None) -> str:
+def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report | None = None) -> str:
     """Return a deck as one self-contained document of at most `LARGEST` bytes; it is deterministic for a run.
 
     Args:
         runs: the runs by their names in URLs, the default run first.
         slides: None: the ready deck of the first run.
+        report: called after each slide.
     """
     run = next(iter(runs.values()))
     slides = ready_deck(run) if slides is None else slides
     metrics = run.metrics or {}
     script = (Path(__file__).parent / "templates" / "deck.js").read_text(encoding="utf-8")
-    views = [view_of(runs, slide.url) for slide in slides]
+    views, report = [], report or silent
+    for number, slide in enumerate(slides, 1):
+        views.append(view_of(runs, slide.url))
+        report(Counted("slides", number, len(slides)))
     shapes = [photo.shape for view in views for photo in view.photos] or [BOX]
     content = {
         "head": _head(run),
