@@ -161,7 +161,7 @@ def nearest(path: Path, repeat: int) -> Rows:
     other.add(vectors)
     for probes in (16, 32, 64, 128, 256):
         settings = faiss.IndexRefineSearchParameters(
-            k_factor=8, base_index_params=faiss.SearchParametersIVF(nprobe=probes)
+            k_factor=20, base_index_params=faiss.SearchParametersIVF(nprobe=probes)
         )
         name = f"lists a second and core: FAISS, IVF{lists} with fast-scan PQ, {probes} lists probed"
         if add(name, lambda q, settings=settings: other.search(q, TOP, params=settings)[1], queries) >= 0.99:

@@ -49,6 +49,11 @@ class Setting:
         """Return the number of repeats of what is fast."""
         return 1 if self.quick else 3
 
+    @property
+    def listings(self) -> int:
+        """Return the number of listings of the made-up market."""
+        return 2_000 if self.quick else 1_000_000
+
     def data(self, name: str) -> Path:
         """Return a folder of the real data, which `LISTING_VIBES_DATA` names."""
         path = Path(os.environ.get("LISTING_VIBES_DATA", "")) / name
@@ -226,13 +231,13 @@ def training(setting: Setting) -> Rows:
 
 def million_run(setting: Setting) -> tuple[Path, dict[str, Any] | None]:
     """Return a run of 1,000,000 made-up listings with the model of a small market, and the row of embedding it if it was made now."""
-    count, market = 2_000 if setting.quick else 1_000_000, setting.folder / "million"
+    count, market = setting.listings, setting.folder / "million"
     run, row = market / "run", None
     make = ["-m", "tests.benchmarks.million", str(market), "--listings", str(count), "--users", str(count)]
     subprocess.run([sys.executable, *make], check=True)
     if not (run / "run.toml").is_file():
         embed = ["embed", market / "market", run, "--model", market / "small-run"]
-        row = command_row("`vibes embed --model` (1,000,000 listings)", embed, 1)
+        row = command_row(f"`vibes embed --model` ({setting.listings:,} listings)", embed, 1)
     return run, row
 
 
@@ -240,21 +245,42 @@ def million(setting: Setting) -> Rows:
     """Time commands and the first page at 1,000,000 listings."""
     run, embedded = million_run(setting)
     rows = [] if embedded is None else [embedded]
-    rows.append(command_row("first page of the explorer, first (1,000,000)", [run], 1, program=("-c", PAGE)))
     rows.append(
         command_row(
-            "first page of the explorer, warm (1,000,000)", [run], setting.repeat, program=("-c", PAGE)
+            f"first page of the explorer, first ({setting.listings:,} listings)",
+            [run],
+            1,
+            program=("-c", PAGE),
         )
     )
     rows.append(
-        command_row("`vibes similar` (1,000,000)", ["similar", run, "h7", "-k", "30"], setting.repeat)
-    )
-    rows.append(
-        command_row("`vibes recommend` (1,000,000)", ["recommend", run, "u7", "-k", "30"], setting.repeat)
+        command_row(
+            f"first page of the explorer, warm ({setting.listings:,} listings)",
+            [run],
+            setting.repeat,
+            program=("-c", PAGE),
+        )
     )
     rows.append(
         command_row(
-            "`vibes serve` until it answers (1,000,000)", ["serve", run, "--port", "0"], 1, until="/health"
+            f"`vibes similar` ({setting.listings:,} listings)",
+            ["similar", run, "h7", "-k", "30"],
+            setting.repeat,
+        )
+    )
+    rows.append(
+        command_row(
+            f"`vibes recommend` ({setting.listings:,} listings)",
+            ["recommend", run, "u7", "-k", "30"],
+            setting.repeat,
+        )
+    )
+    rows.append(
+        command_row(
+            f"`vibes serve` until it answers ({setting.listings:,} listings)",
+            ["serve", run, "--port", "0"],
+            1,
+            until="/health",
         )
     )
     return [*rows, *actions("brush", run, setting.repeat)]
