@@ -118,16 +118,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
         for item in runs:
             _forget_in_run(item, who, done)
             folders.append(Run.open(item).market_on_disk.path)
-        for folder in {path.parent for place in folders for path in place.rglob(f"{WRITING}*")}:
-            sweep_left(folder)  # partial tables of killed writers
-        tables = [path for place in folders for path in _tables_in(place) if not _is_of_version(path, place)]
-        for table in dict.fromkeys(path.resolve() for path in tables):
-            if table.exists() and (count := remove_rows(table, who)):
-                done.rows[str(table)] = count
-        files = [str(path) for place in folders for path in (place, *place.rglob(DATABASE))]
-        for database in filter(is_database, dict.fromkeys((*places, *files))):
-            if count := _forget_in_database(database, who):
-                done.rows[shown_place(database)] = count
+        _forget_in_places(folders, places, who, done)
     for item in runs:
         _remove_versions(item, who, done)
     missing = [user for user in users if id_text(user) not in who.found]
@@ -137,6 +128,22 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
             f"There is no trace of user '{missing[0]}' in {run} and its market{others}; check the id."
         )
     return done
+
+
+def _forget_in_places(
+    folders: Sequence[Path], places: Sequence[str], who: UsersToForget, done: Forgotten
+) -> None:
+    """Rewrite the tables in folders without the users, and delete their rows in the databases there and among the places."""
+    for folder in {path.parent for place in folders for path in place.rglob(f"{WRITING}*")}:
+        sweep_left(folder)  # partial tables of killed writers
+    tables = [path for place in folders for path in _tables_in(place) if not _is_of_version(path, place)]
+    for table in dict.fromkeys(path.resolve() for path in tables):
+        if table.exists() and (count := remove_rows(table, who)):
+            done.rows[str(table)] = count
+    files = [str(path) for place in folders for path in (place, *place.rglob(DATABASE))]
+    for database in filter(is_database, dict.fromkeys((*places, *files))):
+        if count := _forget_in_database(database, who):
+            done.rows[shown_place(database)] = count
 
 
 def _runs_in(place: Path) -> list[Path]:

@@ -111,7 +111,8 @@ def monitor(
         if train is not None and now.active.any():
             checks.append(cold_check(opened.log.counts(train) == 0, now, then, limits))
     checks += drift_checks(opened, newest, train, limits) + _age_checks(opened, limits)
-    begin = newest.since if newest.queries is not None else None
+    begin = None if newest.queries is None else newest.since
+    since = str(np.datetime64(begin, "ns"))[:19] if begin is not None and opened.log.timed else begin
     result = Monitored(
         run=str(opened.path),
         of=model_of(opened.path),
@@ -119,9 +120,7 @@ def monitor(
         market_changed=opened.market_changed,
         version=opened.version,
         checked_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-        since=str(np.datetime64(begin, "ns"))[:19]
-        if begin is not None and opened.log.timed
-        else begin and str(begin),
+        since=None if since is None else str(since),
         queries=0 if evaluation is None else len(evaluation.queries),
         thresholds=limits,
         checks=checks,
