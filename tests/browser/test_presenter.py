@@ -32,7 +32,7 @@ def test_pinned_views_become_a_deck_that_is_presented_saved_and_opened(page, tmp
     editor.get_by_label("Note").first.fill("Look at <these>")
     assert not troubles(page, "the deck's editor")
     small = editor.frame_locator("iframe[title='Slide 1']")
-    expect(small.get_by_role("img").first).to_have_js_property("complete", True)
+    expect(small.locator("img").first).to_have_js_property("complete", True)
     editor.get_by_role("button", name="Move slide 1 later").press("Enter")
     assert headlines(editor)[1] == "Alike"
     editor.locator(".handle").last.drag_to(editor.get_by_role("listitem").first)
