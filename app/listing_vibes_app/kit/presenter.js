@@ -145,9 +145,10 @@ export default function ({ parentElement, data }) {
     async function fill() {
       const slides = read()
       const none = "No slide yet. “Pin” adds the current view of a page; without slides, the ready deck is presented."
-      rows.replaceChildren(...(slides.length ? slides.map(row) : [h("li", {}, none)]))
-      const text = slides.length && await render(data, slides).catch(() => null)
-      if (text) thumbnailsOf(text, slides.length).forEach((srcdoc, at) => rows.children[at]?.firstChild.replaceChildren(
+      const items = slides.map(row)
+      rows.replaceChildren(...(items.length ? items : [h("li", {}, none)]))
+      const text = items.length && await render(data, slides).catch(() => null)
+      if (text) thumbnailsOf(text, items.length).forEach((srcdoc, at) => items[at].firstChild.replaceChildren(
         h("iframe", { srcdoc, sandbox: "", loading: "lazy", title: `Slide ${at + 1}`, inert: true }),
       ))
     }
