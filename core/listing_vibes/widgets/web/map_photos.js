@@ -31,8 +31,8 @@ async function loadPhoto(map, i) {
   const { photos } = map
   if (photos.size > CACHED) photos.clear()
   photos.set(i, null)
-  const response = await map.source.ask(map.data, `photo/${i}`)
-  photos.set(i, await createImageBitmap(await response.blob(), { resizeHeight: 4 * TILE, resizeQuality: "medium" }).catch(() => null))
+  const image = (blob) => createImageBitmap(blob, { resizeHeight: 4 * TILE, resizeQuality: "medium" })
+  photos.set(i, await ask(map, `photo/${i}`).then((response) => response.blob()).then(image).catch(() => null))
   draw(map)
 }
 
