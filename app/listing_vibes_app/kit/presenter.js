@@ -23,7 +23,16 @@ function slidesOf(text) {
   }
 }
 
-const read = () => slidesOf(localStorage.getItem(DECK) ?? "")
+// The pinned slides; a browser that blocks storage keeps them until the page is loaded again.
+let pinned = ""
+function read() {
+  try { pinned = localStorage.getItem(DECK) ?? "" } catch { /* blocked */ }
+  return slidesOf(pinned)
+}
+function store(slides) {
+  pinned = JSON.stringify(slides)
+  try { localStorage.setItem(DECK, pinned) } catch { /* blocked */ }
+}
 
 // Small pages of the slides of a rendered deck, without its cover.
 function thumbnailsOf(text, number) {
@@ -44,7 +53,7 @@ export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".presenter")
   const [status, deck] = [root.querySelector(".status"), root.querySelector(".deck")]
   const write = (slides) => {
-    localStorage.setItem(DECK, JSON.stringify(slides))
+    store(slides)
     showCount()
   }
   const showCount = () => (deck.textContent = read().length ? `Deck (${read().length})` : "Deck")
