@@ -180,7 +180,7 @@ def test_a_selection_is_the_same_table_by_its_link_by_python_and_as_a_file(run, 
     )
     ids = python["listing_id"].tolist()
     assert 0 < len(ids) < 8 and python.columns[:4].tolist() == ["listing_id", "map_x", "map_y", "group"]
-    for other in (scope["found"], link, item.table(Run.open(run))):
+    for other in (scope["result"], link, item.table(Run.open(run))):
         assert other["listing_id"].tolist() == ids and other.columns.tolist() == python.columns.tolist()
     about = ask("about", group="1").json()
     assert set(about) == {"traits", "words"}
@@ -213,7 +213,7 @@ def test_regions_of_unmet_demand_come_with_their_listings(ask, tmp_path, monkeyp
     item = MapSelection(open_run("run"), one, {"unmet": "1", "place": "1"})
     scope: dict = {}
     exec(item.python(str(run)), scope)
-    assert set(item.table(Run.open(run))["listing_id"]) == {*scope["found"]} & {*one.ids}
+    assert set(item.table(Run.open(run))["listing_id"]) == {*scope["result"]} & {*one.ids}
     assert set(one.ids[layer["regions"][0]["listings"]]) <= set(place.listings)
 
 
