@@ -14,7 +14,7 @@ DEBUG = "LISTING_VIBES_DEBUG"
 EXTRAS = {
     name: extra
     for extra, names in {
-        "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib diffusers",
+        "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib diffusers optuna",
         "app": "streamlit starlette plotly",
         "serve": "fastapi uvicorn prometheus_client httptools uvloop",
         "export": "onnx onnxscript onnxruntime openvino pymilvus",

@@ -35,7 +35,7 @@ def test_from_the_overview_to_neighbors_and_back(page, explorer):
     expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
     expect(page).to_have_url(f"{explorer.url}/similar?listing=l05")
     photos = page.get_by_role("list", name="Photos of this listing")
-    assert photos.locator(".photo").count() == 1
+    expect(photos.locator(".photo")).to_have_count(1)
     top = near(page).bounding_box()["y"]  # on a wide screen the neighbors stand beside the listing
     assert (top < photos.bounding_box()["y"] + 200) == (page.viewport_size["width"] > 640)
     expected = run.similar("l05")["listing_id"].tolist()

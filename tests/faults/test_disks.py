@@ -33,13 +33,13 @@ COMMANDS = {
     "batch": ["batch", "{}/run", "{}/lists"],
     "batch of listings": ["batch", "{}/run", "{}/lists", "--kind", "listings"],
     "launch": ["launch", "{}/run", "home-0003"],
-    "search": ["search", "{}/run", "canopy bed"],
+    "similar --text": ["similar", "{}/run", "--text", "canopy bed"],
     "recommend": ["recommend", "{}/run", "user-0001"],
     "report": ["report", "{}/run", "{}/report.html"],
     "refresh": ["refresh", "{}/run", "--listings", "{}/new/listings", "--events", "{}/new/events"],
     "forget": ["forget", "{}/run", "user-0003"],
     "monitor": ["monitor", "{}/run", "--memo", "{}/memo.md"],
-    "experiment": ["experiment", "{}/shown", "--events", "{}/shown", "--html", "{}/lost.html"],
+    "experiment": ["experiment", "{}/shown", "--html", "{}/lost.html"],
     "export": ["export", "{}/run", "{}/export"],
     "export --format vectors": ["export", "{}/run", "{}/vectors", "--format", "vectors"],
     "check": ["check", "{}/market"],
@@ -51,9 +51,9 @@ COMMANDS = {
 #: Those that only read.
 USER_ENCODERS = {"similar", "recommend", "launch", "check", "check --model", "explain"}
 #: Those that the stage has nothing for, and what they say.
-NEEDS = {"search": "has no photos"}
-#: Those that wait for visitors, or write nowhere but into the user's cache.
-LEFT_OUT = {"serve", "explore", "demo"}
+NEEDS = {"similar --text": "has no photos"}
+#: Those that wait for visitors, write nowhere but into the user's cache, or train several times.
+LEFT_OUT = {"serve", "explore", "demo", "tune"}
 SETTINGS = "[encoder]\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\n[training]\nmax_steps = 4\n[features]\ntext = false\n"
 GRID = (
     '[base]\npreset = "tiny"\n[base.training]\nmax_steps = 2\n[[variant]]\nname = "full"\nquestion = "All"\n'

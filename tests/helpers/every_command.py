@@ -54,10 +54,10 @@ def commands(folder: Path) -> dict[str, list[list[object]]]:
         "evaluate": [[run], [other, "--baselines", "none"]],
         "compare": [[run, other]],
         "ablate": [[market, folder / "ablation", "--grid", folder / "grid.toml", "--seeds", "0"]],
-        "similar": [[run, "l01"]],
+        "tune": [],  # `train`, several times
+        "similar": [[run, "l01"], [run, "--text", "canopy bed"]],
         "recommend": [[run, "u1"]],
         "batch": [[run, folder / "alike", "--kind", "listings"], [run, folder / "lists", "--engine", "ray"]],
-        "search": [[run, "canopy bed"]],
         "launch": [[run, "l01"]],
         "explain": [[run, "u1", "l01"]],
         "demand": [[run]],
@@ -69,7 +69,7 @@ def commands(folder: Path) -> dict[str, list[list[object]]]:
         "explore": [],  # below, as a process of its own
         "demo": [],
         "serve": [],
-        "experiment": [[folder / "shown", "--events", folder / "posted"]],
+        "experiment": [[folder / "shown"]],
     }
 
 

@@ -82,8 +82,9 @@ def first_problem(error: ValidationError, model: type[BaseModel] | None = None) 
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         keys = [] if model is None else [name for name in _keys_of(model) if not key.startswith(f"{name}.")]
-        neighbors = get_close_matches(key, keys, 1, 0.65)
-        fix = f"write '{neighbors[0]}'" if neighbors else "correct its spelling"
+        last = {name.rpartition(".")[2]: name for name in keys}
+        neighbors = get_close_matches(key.rpartition(".")[2], last, 1, 0.65)
+        fix = f"write '{last[neighbors[0]]}'" if neighbors else "correct its spelling"
         return f"unknown key '{key}'; {fix}, or remove it."
     raised = problem.get("ctx", {}).get("error")
     message = str(raised) if raised is not None else problem["msg"].lower()

@@ -91,7 +91,9 @@ def test_a_cold_listing_has_neighbors_and_first_users(show, chilly, eventless, t
 def test_a_draft_from_empty_fields_gets_neighbors_and_an_audience(show, chilly):
     page = show("cold", chilly, view="new")
     (offered,) = components(page)
-    assert [card["href"].split("&")[0] for card in offered["cards"]] == ["/cold?view=new"] * 6
+    assert {card["href"].split("&")[0] for card in offered["cards"]} == {"/cold?view=new"} and len(
+        offered["cards"]
+    ) > 3
     click(page, "Start with empty fields")
     assert "Fill in what is known" in texts(page)
     assert page.number_input(key="new-price").value is None and not page.slider  # unknown is empty, not 0
@@ -154,7 +156,9 @@ def test_a_draft_starts_from_a_listing_or_a_link(show, chilly, bare, tmp_path):
     assert page.number_input(key="new-price").value == 160
     page.number_input(key="new-price").set_value(170).run()
     assert json.loads(page.query_params["draft"])["price"] == 170 and page.query_params["like"] == "l08"
-    assert "Its photos do not count here" in texts(page)  # their encoder is missing
+    assert "Its photos do not count here" not in texts(
+        page
+    )  # the market has their vectors, without their encoder
     click(page, "Empty the form")
     assert page.number_input(key="new-price").value is None and page.query_params["draft"] == "{}"
     draft = {"title": "Home", "price": 90, "room_type": "Loft", "color": "red", "built_year": "old"}

@@ -194,9 +194,9 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
 
     lines = [
         {
-            "Attribute": plain(items[change["attribute"]].label),
-            "Now": plain(write(change, "before")),
-            "Instead": plain(write(change, "after")),
+            "Attribute": items[change["attribute"]].label,
+            "Now": write(change, "before"),
+            "Instead": write(change, "after"),
             "Audience": f"{change['audience']:,}",
             "Gain": _write_gain(change),
         }
@@ -213,7 +213,7 @@ def _show_changes(opened: OpenRun, result: Launch) -> None:
     st.pills(
         "Take one into the draft",
         range(len(best)),
-        format_func=lambda number: f"{lines[number]['Attribute']}: {lines[number]['Instead']}",
+        format_func=lambda number: plain(f"{lines[number]['Attribute']}: {lines[number]['Instead']}"),
         **hold("try-change", None, take),
     )
 

@@ -97,10 +97,11 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def default_comparison(keys: list[str], first: str) -> str:
-    """Return the default to compare with: the best method without a model of the same run, else any other ranking."""
+    """Return the default to compare with: the best method without a model of the same run, else another ranking, of this run first."""
     run, _ = split_key(first)
+    others = sorted((key for key in keys if key != first), key=lambda key: split_key(key)[0] != run)
     key = f"{run}/{usual_baseline(open_run(run).run)}"
-    return key if key in keys and key != first else next(other for other in keys if other != first)
+    return key if key in others else others[0]
 
 
 def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
