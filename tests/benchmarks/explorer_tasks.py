@@ -125,7 +125,7 @@ def find_by_photo(user: User, photo: Path) -> str:
     cards = user.page.get_by_role("list", name="Listings that look most like the photo").get_by_role(
         "listitem"
     )
-    expect(cards.nth(2).locator("img.ready").first).to_be_visible(timeout=PATIENCE)
+    expect(cards.nth(2).locator("img").first).to_have_js_property("complete", True)
     return "; ".join(cards.nth(place).locator(".title").inner_text() for place in range(3))
 
 

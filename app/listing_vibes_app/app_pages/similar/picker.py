@@ -177,7 +177,10 @@ def _show_photo_matches(
             why="" if seen else page_url(opened, "similar", **params, why=opened.view.ids[row]),
         )
         cards.append(card)
-    gallery(opened, cards, key="covers", label="Listings by their nearest photo", score_help=score_help)
+    label = (
+        "Listings by their nearest photo" if "seen" in result else "Listings that look most like the photo"
+    )
+    gallery(opened, cards, key="covers", label=label, score_help=score_help)
 
 
 def _classify_photos(opened: OpenRun) -> None:
