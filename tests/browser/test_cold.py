@@ -115,7 +115,7 @@ def test_a_photo_alone_finds_listings_that_are_explained_and_starts_a_draft(page
     page.goto("/similar?by=photo")
     page.locator('input[type="file"]').set_input_files(photo)
     found = search_photos(run, photo=photo, k=len(run.listing_ids))
-    near = page.get_by_role("list", name="Listings by their nearest photo")
+    near = page.get_by_role("list", name="Listings that look most like the photo")
     assert_listings(near, found["listing_id"].tolist())
     near.get_by_role("button", name="Why is").nth(1).click()
     dialog = page.get_by_role("dialog")
