@@ -5,7 +5,6 @@ closes stdin.
 """
 
 import os
-import shutil
 import sys
 import threading
 from pathlib import Path
@@ -110,14 +109,11 @@ def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "P
 
 def _train(market: "Market", run: Path, settings: "Resolved", photos: "PhotoVectors | None") -> None:
     """Train into `run`, from its checkpoint if there is one; a finished run is not changed."""
+    from listing_vibes.training.checkpoints import can_resume
     from listing_vibes.training.train import train
 
-    if (run / "run.toml").is_file():
-        return
-    resume = (run / ".training" / "run.toml").is_file()
-    if not resume and run.exists():  # stopped before its first checkpoint
-        shutil.rmtree(run)
-    train(market, run, settings, photos, resume)
+    if not (run / "run.toml").is_file():
+        train(market, run, settings, photos, can_resume(run))
 
 
 def _exit_with_parent() -> None:

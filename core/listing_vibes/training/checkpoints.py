@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import threading
 import time
@@ -135,3 +136,11 @@ class Checkpoints:
         if signal.getsignal(number) is signal.SIG_DFL:
             raise SystemExit(128 + number)
         signal.raise_signal(number)
+
+
+def can_resume(run: Path) -> bool:
+    """Return whether a stopped training has a checkpoint; the folder of one without is removed, so that it can start again."""
+    resume = (run / ".training" / "run.toml").is_file()
+    if not resume and run.exists():
+        shutil.rmtree(run)
+    return resume

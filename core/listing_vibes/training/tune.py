@@ -24,6 +24,7 @@ from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Notice, Report, Stage, shown
 from listing_vibes.tables import render_table
 from listing_vibes.training.api import MarketLike, train
+from listing_vibes.training.checkpoints import can_resume
 
 if TYPE_CHECKING:
     import optuna
@@ -108,7 +109,7 @@ class _Search:
         for name, params in compared.items():
             recalls = [self.measure(params, seed, f"{name}, seed {seed}") for seed in range(SEEDS)]
             means[name] = (float(np.mean(recalls)), float(np.std(recalls, ddof=1)))
-        chosen = settings_of(best.params) if means["best trial"] > means["defaults"] else {}
+        chosen = settings_of(best.params) if means["best trial"][0] > means["defaults"][0] else {}
         write_text(self.out / SETTINGS, tomli_w.dumps(chosen))
         rows = [{"trial": trial.number + 1, "recall": trial.value} | trial.params for trial in completed]
         table = pd.DataFrame(rows).sort_values("recall", ascending=False, ignore_index=True)
@@ -149,10 +150,7 @@ class _Search:
         if not outcome.is_file():
             self.report(Stage(name))
             if not (run / "run.toml").is_file():
-                resume = (run / ".training" / "run.toml").is_file()
-                if not resume:  # stopped before its first checkpoint
-                    shutil.rmtree(run, ignore_errors=True)
-                train(self.market, run, settings, resume=resume, progress=self.report)
+                train(self.market, run, settings, resume=can_resume(run), progress=self.report)
             lines = (run / "train.jsonl").read_text(encoding="utf-8").splitlines()
             recalls = [json.loads(line).get(CRITERION) for line in lines]
             valid = [recall for recall in recalls if recall is not None]
