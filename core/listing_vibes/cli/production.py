@@ -264,27 +264,19 @@ def serve(
 
 Place = Annotated[str, typer.Argument(metavar="PLACE", help="the database of --impressions")]
 Actions = Annotated[list[str] | None, typer.Option(help="actions that count; repeatable; default: all")]
-Html = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="write a page with the photos of lost responses")
-]
 
 
 @app.command(rich_help_panel=PRODUCTION)
-def experiment(place: Place, action: Actions = None, html: Html = None, json_: options.Json = False) -> None:
+def experiment(place: Place, action: Actions = None, json_: options.Json = False) -> None:
     """Judge an experiment: which of two served runs is better, with an interval that is valid however often you check."""
     from listing_vibes.serving.experiment.verdict import experiment as judged
 
     verdict = judged(place, action)
-    if html is not None:
-        from listing_vibes.report.documents import write_experiment
-
-        write_experiment(verdict, html)
     typer.echo(json.dumps(verdict.to_dict()) if json_ else repr(verdict))
 
 
 LIMITS = "thresholds that differ from the defaults"
 ThresholdFile = Annotated[Path | None, typer.Option("--thresholds", metavar="FILE.toml", help=LIMITS)]
-Memo = Annotated[Path | None, typer.Option(metavar="FILE", help="write a memo, .md or .html")]
 Queries = Annotated[Path | None, options.table_file("write one row per query of the newest events")]
 
 
@@ -293,7 +285,6 @@ def monitor(
     run: options.RunPath,
     thresholds: ThresholdFile = None,
     blend: options.Blend = None,
-    memo: Memo = None,
     queries: Queries = None,
     json_: options.Json = False,
 ) -> None:
@@ -304,15 +295,9 @@ def monitor(
     from listing_vibes.serving.monitor.monitor import monitor as check_run
 
     limits = Thresholds.of(thresholds)
-    if memo is not None and memo.suffix not in (".md", ".html"):
-        raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
     opened = Run.open(run)
     with progress_bar() as progress:
         result = check_run(opened, limits, blend=blend, progress=progress)
-    if memo is not None:
-        from listing_vibes.report.documents import write_memo
-
-        write_memo(result, memo)
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market))
     typer.echo(result.model_dump_json() if json_ else result.text())

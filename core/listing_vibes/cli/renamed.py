@@ -28,6 +28,8 @@ OPTIONS = {
     "--interleave": "no option, since two runs are interleaved unless there is --split",
     "--all": "the command vibes batch RUN OUT --kind users|listings",
     "--listing": "vibes launch RUN LISTING",
+    "--memo": "vibes monitor RUN > FILE, whose text has every finding",
+    "--html": "vibes experiment PLACE, whose text has the lost responses",
     "--vectors": "--format vectors",
     **dict.fromkeys(RULES, "--rules FILE, which takes every rule (block for --exclude)"),
 }
