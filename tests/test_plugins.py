@@ -56,10 +56,10 @@ def test_a_run_is_made_with_the_packages_classes(plugin, tmp_path):  # noqa: F81
     run = train(
         Market.open(folder), tmp_path / "run", preset="tiny", encoder="colors",
         training={"loss": "hinge", "max_steps": 4, "batch": 8, "fresh": 8},
-        features={"text_views": ["letters"]},
+        features={"text_encoder": "letters"},
     )  # fmt: skip
     settings = run.manifest.settings
-    assert (settings.training.loss, settings.features.text_views) == ("hinge", ("letters",))
+    assert (settings.training.loss, settings.features.text_encoder) == ("hinge", "letters")
     assert run.manifest.photo_encoder == "colors@1"
     assert run.vectors("photos").shape[1] == 48
     assert {one.name: one.kind for one in run.market.attributes}["moved_in"] == "month"

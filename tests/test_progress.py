@@ -1,6 +1,6 @@
 """What long work tells, and how a terminal shows it."""
 
-from listing_vibes.progress import Counted, Notice, Stage, Trained, Validated, renamed
+from listing_vibes.progress import Counted, Notice, Stage, Trained, Validated
 from listing_vibes.progress.bar import ProgressBar
 
 
@@ -43,12 +43,3 @@ def test_a_part_of_the_work_is_told_with_one_decimal(capsys, monkeypatch):
     with ProgressBar() as bar:
         bar(Counted("placing listings", 89.61458974, 100))
     assert capsys.readouterr().err.splitlines() == ["placing listings: 89.6 of 100"]
-
-
-def test_what_is_counted_can_go_by_another_name():
-    told = []
-    report = renamed(told.append, "photos, vae")
-    assert report is not None and renamed(None, "photos") is None
-    report(Counted("photos", 1, 2))
-    report(Stage("features"))
-    assert told == [Counted("photos, vae", 1, 2), Stage("features")]

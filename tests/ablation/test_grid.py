@@ -131,8 +131,8 @@ def test_seeds_are_those_of_trainings(seeds):
 @pytest.mark.parametrize(
     "one, other, inputs, is_same",
     [
-        ({"text": False}, {"text": False, "text_views": ["tfidf"]}, EVERYTHING, True),
-        ({"photos": 0}, {"photos": 0, "photo_join": "concat"}, EVERYTHING, True),
+        ({"text": False}, {"text": False, "text_encoder": "tfidf"}, EVERYTHING, True),
+        ({"photos": 0}, {"photos": 0, "photo_encoder": "vae"}, EVERYTHING, True),
         ({"photos": 3}, {"photos": 9}, replace(EVERYTHING, photos=3), True),
         ({"photos": 1}, {"photos": 8}, replace(EVERYTHING, photos=1), True),
         ({}, {"photos": 1}, EVERYTHING, False),

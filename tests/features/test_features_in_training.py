@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from listing_vibes.features.featurizer import FeatureConfig
-from listing_vibes.features.photos.vectors import PhotoVectors, combine
+from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.engine import Engine
@@ -13,16 +13,13 @@ from listing_vibes.training.train import train
 
 VARIANTS = {
     "wordpiece": {"tokenisation": "wordpiece", "text": False},
-    "views": {"text_views": ("minilm", "tfidf"), "photos": 1},
+    "tfidf": {"text_encoder": "tfidf", "photos": 1},
 }
 
 
 def photos_of(market: Market) -> PhotoVectors:
-    parts = []
-    for seed, name in enumerate(("one", "two")):
-        vectors = np.random.default_rng(seed).normal(size=(len(market.photos), 40)).astype(np.float16)
-        parts.append(PhotoVectors(vectors, np.ones(len(vectors), bool), [], name))
-    return combine(parts)
+    vectors = np.random.default_rng(0).normal(size=(len(market.photos), 40)).astype(np.float16)
+    return PhotoVectors(vectors, np.ones(len(vectors), bool), [], "one")
 
 
 @pytest.mark.slow

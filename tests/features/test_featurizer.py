@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.content_spaces import attribute_vectors, photo_space
@@ -41,20 +42,19 @@ def test_listings_after_training_change_nothing_that_was_fitted(market, photos, 
     write_market(tmp_path / "other", market.config, listings, market.photos)
     later = PhotoVectors(photos.vectors.copy(), photos.ok, [], "eye")
     later.vectors[30:] *= 7
-    options = {"text": True, "text_views": ("minilm", "tfidf")}
+    options = {"text": True, "text_encoder": "tfidf"}
     before, after = (
         fit(one, vectors, rows, **options)
         for one, vectors in ((market, photos), (Market.open(tmp_path / "other"), later))
     )
     assert before.vocabulary == after.vocabulary
     assert "review_scores_rating" not in {entry.name for entry in before.vocabulary.attributes}  # excluded
-    for one, other in zip(before.texts, after.texts, strict=True):
-        np.testing.assert_array_equal(one.reducer.matrix, other.reducer.matrix)
+    np.testing.assert_array_equal(before.text.reducer.matrix, after.text.reducer.matrix)
     np.testing.assert_array_equal(before.photo.matrix, after.photo.matrix)
 
 
 def test_loaded_and_joined_features_are_those_of_all_listings(market, photos, tmp_path):
-    fitted = fit(market, photos, text=True, text_views=("tfidf",))
+    fitted = fit(market, photos, text=True, text_encoder="tfidf")
     fitted.save(tmp_path)
     every, loaded = fitted.transform(market, photos), Featurizer.load(tmp_path).transform(market, photos)
     parts = [
@@ -85,8 +85,16 @@ def test_vectors_of_another_encoder_are_refused(market, photos):
     with pytest.raises(VibesError, match="--encoder eye"):
         fit(market, photos).transform(market, PhotoVectors(photos.vectors, photos.ok, [], "other eye"))
     with pytest.raises(VibesError, match="is vae"):
-        fit(market, photos, photo_encoders=("vae",))
-    assert fit(market, photos, photo_encoders=("ey",)).photo_encoder == "eye"
+        fit(market, photos, photo_encoder="vae")
+    assert fit(market, photos, photo_encoder="ey").photo_encoder == "eye"
+
+
+def test_settings_of_earlier_versions_are_read_unless_a_model_has_several_encoders():
+    former = {"photo_encoders": ["vae"], "photo_join": "tokens", "text_views": ["tfidf"]}
+    assert FeatureConfig.model_validate(former) == FeatureConfig(photo_encoder="vae", text_encoder="tfidf")
+    for wrong in ({"text_views": ["tfidf", "own-bert"]}, {"text_encoder": "word2vec"}):
+        with pytest.raises(ValidationError):
+            FeatureConfig.model_validate(wrong)
 
 
 def attributes_of(folder, **columns):

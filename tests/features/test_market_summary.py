@@ -59,7 +59,7 @@ def test_it_is_written_with_a_run_and_read_again(trained, tmp_path):
 
 def test_photos_are_as_far_as_their_vectors_moved():
     reducer = SimpleNamespace(transform=lambda vectors: vectors)
-    featurizer = SimpleNamespace(photo_encoder="eye", photo_reducers=[1], photo=reducer)
+    featurizer = SimpleNamespace(photo_encoder="eye", photo=reducer)
     vectors, ok = np.random.default_rng(0).standard_normal((400, 8)).astype(np.float32), np.ones(400, bool)
     one = PhotoSpread.of(featurizer, PhotoVectors(vectors, ok, [], "eye"))
     two = PhotoSpread.of(featurizer, PhotoVectors(vectors + 1, ok, [], "eye"))

@@ -51,7 +51,7 @@ def market():
         np.where(rng.random(n) < 0.3, np.arange(n) + n, -1),
     ]
     text = {"title": np.where(listings["title"].isna(), -1, np.arange(n))}
-    return vocabulary, tokenise(vocabulary, listings, [photos], [text])
+    return vocabulary, tokenise(vocabulary, listings, [photos], text)
 
 
 def rows_of(tokens, start=0, end=None):

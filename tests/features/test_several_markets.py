@@ -9,7 +9,7 @@ from listing_vibes.features.common_attributes import BUCKETS, common_attributes,
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_ranks import MarketRanks, rank_name
-from listing_vibes.features.photos.vectors import PhotoVectors, combine
+from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.market import Market
 
 HOMES = {"rooms": [1, 2, 2, 4], "rent": [500, 800, 900, 2000], "district": ["Old", "Old", "Mill", "Mill"]}
@@ -66,27 +66,21 @@ def test_a_column_with_another_name_is_shared_by_same_as():
 def test_texts_that_the_sentence_encoder_cannot_read_are_tfidf():
     titles = ["駅近の広い家", "静かな和室", "庭付の新築", "格安の部屋"]
     both = [market(name, attributes={"title": {"kind": "text"}}, title=titles) for name in "AB"]
-    assert [view.name for view in fitted(both, text=True).texts] == ["tfidf"]
+    assert fitted(both, text=True).text.name == "tfidf"
 
 
-@pytest.mark.parametrize("join", ["tokens", "concat"])
-def test_photos_of_all_markets_fit_one_reducer_for_each_view(tiny_market, join):
+def test_photos_of_all_markets_fit_one_reducer(tiny_market):
     opened = [Market.open(tiny_market(name, listings=6, photos=2)) for name in ("one", "two")]
     rng = np.random.default_rng(0)
 
-    def photos(names: str) -> PhotoVectors:
-        parts = [rng.normal(size=(12, 10)).astype(np.float16) for _ in names]
-        return combine(
-            [PhotoVectors(part, np.ones(12, bool), [], n) for part, n in zip(parts, names, strict=True)]
-        )
+    def photos(name: str) -> PhotoVectors:
+        return PhotoVectors(rng.normal(size=(12, 10)).astype(np.float16), np.ones(12, bool), [], name)
 
-    given = [photos("ab"), photos("ab")]
-    featurizer = fitted(opened, given, photo_join=join)
-    assert len(featurizer.photo_reducers) == (2 if join == "tokens" else 1)
-    assert len(featurizer.transform(opened[1], given[1]).photo) == 12 * len(featurizer.photo_reducers)
-    assert fitted(opened, [None, given[1]], photo_join=join).photo_encoder == "a+b"
+    given = [photos("a"), photos("a")]
+    assert len(fitted(opened, given).transform(opened[1], given[1]).photo) == 12
+    assert fitted(opened, [None, given[1]]).photo_encoder == "a"
     with pytest.raises(VibesError, match="name one with --encoder"):
-        fitted(opened, [given[0], photos("a")])
+        fitted(opened, [given[0], photos("b")])
 
 
 @pytest.mark.parametrize(

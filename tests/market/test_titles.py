@@ -78,7 +78,7 @@ def test_texts_in_other_scripts_are_compared_by_their_words(tmp_path):
     market, rows = Market.open(tmp_path), np.arange(120)
     assert [(item.name, item.kind) for item in market.attributes] == [("title", "text"), ("kind", "category")]
     fitted = Featurizer.fit(market, FeatureConfig(), 16, rows, np.empty(0), None)
-    assert [view.name for view in fitted.texts] == ["tfidf"]
+    assert fitted.text.name == "tfidf"
     vectors = text_vectors(market, np.ones(120, bool))
     cosines = vectors @ vectors.T - 2 * np.eye(120)
     same = (cosines[:-1].argmax(axis=1) - rows[:-1]) % len(TOWNS) == 0

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors, combine
+from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.sequences import listing_sequences
-from listing_vibes.features.tokens.tabular import bin_offsets, photo_key, text_key
+from listing_vibes.features.tokens.tabular import attribute_keys, bin_offsets, photo_key
 from listing_vibes.market.market import Market
 from listing_vibes.model.config import EncoderConfig
 from listing_vibes.model.inputs import TokenBatch
@@ -177,22 +177,19 @@ def market(tiny_market) -> Market:
     return Market.open(path)
 
 
-def photos_of(market: Market) -> PhotoVectors:
-    rng, count = np.random.default_rng(0), len(market.photos)
-    vectors = [rng.normal(size=(count, 20)).astype(np.float16) for _ in "ab"]
-    return combine(
-        [PhotoVectors(part, np.ones(count, bool), [], name) for part, name in zip(vectors, "ab", strict=True)]
-    )
-
-
 @pytest.mark.slow
-def test_each_encoder_passes_its_own_layer_that_starts_as_the_identity(market):
-    photos = photos_of(market)
-    config = FeatureConfig(text_views=("minilm-whitened", "tfidf"), words=False)
+def test_photos_texts_and_precomputed_vectors_pass_layers_that_start_as_the_identity(market):
+    rng, count = np.random.default_rng(0), len(market.photos)
+    np.save(market.path / "clip.npy", rng.normal(size=(15, 20)).astype(np.float32))
+    with (market.path / "market.toml").open("a") as stream:
+        stream.write('\n[vectors.clip]\npath = "clip.npy"\ntokens = true\n')
+    market = Market.open(market.path)
+    photos = PhotoVectors(rng.normal(size=(count, 20)).astype(np.float16), np.ones(count, bool), [], "a")
+    config = FeatureConfig(text_encoder="tfidf", words=False)
     featurizer = Featurizer.fit(market, config, WIDTH, np.arange(15), np.empty(0), photos)
     features, vocabulary = featurizer.transform(market, photos), featurizer.vocabulary
     embedder = TokenEmbedder(vocabulary, WIDTH)
-    for layer in (*embedder.photo_layers, *embedder.text_layers):
+    for layer in (*embedder.photo_layers, embedder.text):
         assert torch.equal(layer.weight, torch.eye(WIDTH)) and not layer.bias.any()
         torch.nn.init.normal_(layer.weight)
     tokens = TokenBatch(listing_sequences(features.tokens, np.arange(15)))
@@ -201,8 +198,7 @@ def test_each_encoder_passes_its_own_layer_that_starts_as_the_identity(market):
     expected = {
         photo_key(vocabulary, 0): (embedder.photo, photo, tokens.photo),
         photo_key(vocabulary, 1): (embedder.more_photos[0], photo, tokens.photo),
-        text_key(vocabulary, "title", 0): (embedder.text, text, tokens.text),
-        text_key(vocabulary, "title", 1): (embedder.more_texts[0], text, tokens.text),
+        attribute_keys(vocabulary)["title"]: (embedder.text, text, tokens.text),
     }
     seen = set()
     for token, key in enumerate(tokens.key.tolist()):

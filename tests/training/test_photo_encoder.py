@@ -191,7 +191,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(market, settings, fr
     assert (tmp_path / "run" / "train.jsonl").read_text() == (run.path / "train.jsonl").read_text()
 
 
-@pytest.mark.parametrize("change", [{"photos": 0}, {"photo_encoders": ["vae"]}])
+@pytest.mark.parametrize("change", [{"photos": 0}, {"photo_encoder": "vae"}])
 def test_settings_without_a_photo_encoder_to_train_are_refused(change):
     with pytest.raises(VibesError, match="photo_train_blocks"):
         Settings.of(features={"photo_train_blocks": 1, **change})

@@ -106,7 +106,7 @@ def test_settings_are_what_the_user_said_for_the_run_but_shorter_and_once_only(t
         ({"history": "cls"}, "history"),
         ({"encoder": {"width": 64}}, "encoder.width"),
         ({"training": {"max_listings": 80}}, "training.max_listings"),
-        ({"features": {"text_views": ["tfidf"]}}, "features.text_views"),
+        ({"features": {"text_encoder": "tfidf"}}, "features.text_encoder"),
         ({"training": {"recipe": "two-stage"}}, "two-stage"),
     ],
 )

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -22,13 +21,7 @@ Content = tuple[Market, PhotoVectors | None]
 
 
 def control_content(name: str, market: Market, photos: PhotoVectors | None) -> Content:
-    """Return `market` and its photo vectors with the content replaced by the control `name`.
-
-    Raises:
-        VibesError: the photos have several encoders, which controls do not support.
-    """
-    if photos is not None and photos.parts:
-        raise VibesError("A control of an ablation supports one photo encoder; give a single encoder.")
+    """Return `market` and its photo vectors with the content replaced by the control `name`."""
     return CONTROLS[name](market, photos)
 
 

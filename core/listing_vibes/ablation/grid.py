@@ -151,7 +151,7 @@ def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
     features["text"] &= inputs.text
     features["words"] &= inputs.text
     if not features["text"]:
-        features["text_views"] = default["text_views"]
+        features["text_encoder"] = default["text_encoder"]
     if not inputs.timestamps:
         result["training"]["recency_days"] = 0
     return result

@@ -96,14 +96,14 @@ def save_ranks(folder: Path, evaluation: "Evaluation", market: "Market", note: s
 
 
 def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "PhotoVectors | None":
-    """Return the photo vectors of the variant's encoders, else of the ablation's encoder."""
+    """Return the photo vectors of the variant's encoder, else of the ablation's encoder."""
     from listing_vibes.features.photos.market_photos import market_photos
-    from listing_vibes.features.photos.vectors import JOIN, load_photo_vectors
+    from listing_vibes.features.photos.vectors import load_photo_vectors
 
     if not len(market.photos) or (job.baseline is None and not settings.features.photos):
         return None
-    if encoders := JOIN.join(settings.features.photo_encoders):
-        return market_photos(market, encoders)
+    if settings.features.photo_encoder:
+        return market_photos(market, settings.features.photo_encoder)
     return load_photo_vectors(market.path, market.photos, job.photo_encoder) if job.photo_encoder else None
 
 

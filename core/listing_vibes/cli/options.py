@@ -15,9 +15,7 @@ MarketPath = Annotated[
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Strict = Annotated[bool, typer.Option("--strict", help="exit code 2 if there is any issue")]
-Encoder = Annotated[
-    str, typer.Option(help="photo encoder: a timm name, vae, or several as a+b; auto = the best available")
-]
+Encoder = Annotated[str, typer.Option(help="photo encoder: a timm name or vae; auto = the best available")]
 Weights = Annotated[Path | None, typer.Option(help="file with the photo encoder's weights")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 = any free port")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]

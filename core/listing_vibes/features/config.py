@@ -1,5 +1,6 @@
 """Configuration of the features: which parts of a listing and of a history the model reads, and in which form."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,7 +16,8 @@ from pydantic import (
 from listing_vibes.features.photos.trainable import TRAINABLE
 from listing_vibes.features.texts.sources import TEXT_SOURCES
 
-TextView = Annotated[str, AfterValidator(TEXT_SOURCES.known)]
+#: The settings of earlier versions that were lists, and those that replace them.
+LISTS = {"photo_encoders": "photo_encoder", "text_views": "text_encoder"}
 
 
 class FeatureConfig(BaseModel):
@@ -27,44 +29,42 @@ class FeatureConfig(BaseModel):
     attributes: bool = True
 
     photos: int = Field(4, ge=0, le=32, description="photo tokens a listing, 0 = none, 1 = the cover")
-    photo_encoders: tuple[str, ...] = Field((), description="empty = what --encoder says")
-    photo_join: Literal["tokens", "concat"] = (
-        "tokens"  # several encoders: one token for each, or one concatenated token
-    )
+    photo_encoder: str = Field("", description="empty = what --encoder says")
     photo_train_blocks: int = Field(
         0, ge=0, le=3, description="last stages of EfficientNet-Lite0 that train with the model; 0 = frozen"
     )
 
     text: bool = True  # tokens with the sentence vectors of each text attribute
-    text_views: tuple[TextView, ...] = Field(("minilm-whitened",), min_length=1)  # one token each
+    text_encoder: Annotated[str, AfterValidator(TEXT_SOURCES.known)] = "minilm-whitened"
     words: bool = True  # tabular: the set of known words of each text attribute
 
     vectors: bool = True  # tokens of the market's precomputed vectors, where market.toml has `tokens = true`
 
     meta: bool = True  # action and duration tokens in histories
 
-    @field_validator("text_views", "photo_encoders")
-    @classmethod
-    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise ValueError(f"'{twice[0]}' is listed twice; list it once")
-        return names
-
     @model_validator(mode="before")
     @classmethod
-    def _trainable(cls, given: Any) -> Any:
-        """Default to the trainable encoder where stages of an encoder are trained."""
-        if isinstance(given, dict) and given.get("photo_train_blocks") and not given.get("photo_encoders"):
-            return {**given, "photo_encoders": (TRAINABLE,)}
-        return given
+    def _complete(cls, given: Any) -> Any:
+        """Read runs of earlier versions, and default to the trainable encoder where stages of an encoder are trained."""
+        if not isinstance(given, Mapping):
+            return given
+        values = {key: value for key, value in given.items() if key not in (*LISTS, "photo_join")}
+        for former, name in LISTS.items():
+            encoders = given.get(former, ())
+            if len(encoders) > 1:
+                raise ValueError(f"{former} has {len(encoders)} encoders, but a model reads one; set {name}")
+            for encoder in encoders:
+                values[name] = encoder
+        if values.get("photo_train_blocks") and not values.get("photo_encoder"):
+            values["photo_encoder"] = TRAINABLE
+        return values
 
     @field_validator("photo_train_blocks")
     @classmethod
     def _check_trainable(cls, stages: int, info: ValidationInfo) -> int:
         result = info.data
-        if stages and result.get("photo_encoders", ()) != (TRAINABLE,):
-            raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoders or set this to 0")
+        if stages and result.get("photo_encoder") != TRAINABLE:
+            raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoder or set this to 0")
         if stages and not result.get("photos"):
             raise ValueError("this needs a photo, and photos is 0; set it to 0 as well")
         return stages

@@ -26,13 +26,13 @@ from listing_vibes.features.photos.photo_tokens import (
     fit_photos,
     fit_precomputed,
     gather_views,
-    photo_views,
+    photo_view,
     precomputed_views,
 )
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.features.sequences import Meta
-from listing_vibes.features.texts.views import TextVectorsView, distinct_texts, fit_texts
+from listing_vibes.features.texts.vectors import TextVectors, distinct_texts, fit_texts
 from listing_vibes.features.tokens.tabular import tokenise
 from listing_vibes.features.tokens.vocabulary import Vocabulary, extend_vocabulary, fit_vocabulary
 from listing_vibes.features.tokens.wordpiece import LISTING_TOKENS, fit_pieces, tokenise_pieces
@@ -54,31 +54,26 @@ class Featurizer:
     config: FeatureConfig
     width: int
     vocabulary: Vocabulary
-    photo_reducers: list[Reducer]  # one for each view: an encoder, or all encoders concatenated
-    photo_encoder: str  # several: their names joined by "+"; "" = no photos
-    texts: list[TextVectorsView]
+    photo: Reducer | None  # None = no photos
+    photo_encoder: str  # "" = no photos
+    text: TextVectors | None
     within: MarketRanks | None = None  # for a model of several markets
     vectors: dict[str, Reducer] = field(default_factory=dict)  # by the name of precomputed vectors
-
-    @property
-    def photo(self) -> Reducer | None:
-        """The reducer of the first photo encoder; None where the model reads no photos."""
-        return self.photo_reducers[0] if self.photo_reducers else None
 
     @property
     def longest_listing(self) -> int:
         """The most tokens of a listing, `[CLS]` included.
 
-        No listing of these columns has more: an attribute has one token (a text one for each view
-        and one for its words), word pieces are at most `LISTING_TOKENS`, and photos at most `config.photos` for each encoder.
+        No listing of these columns has more: an attribute has one token (a text one for its vector and one for its words), word
+        pieces are at most `LISTING_TOKENS`, and photos at most `config.photos`.
         """
         config, texts = self.config, sum(entry.kind == "text" for entry in self.vocabulary.attributes)
         if config.tokenisation == "wordpiece":
             attributes = LISTING_TOKENS if self.vocabulary.attributes else 0
         else:
             attributes = len(self.vocabulary.attributes) - texts + texts * config.words
-        vectors = config.photos * len(self.photo_reducers) + len(self.vectors)
-        return 1 + attributes + texts * len(self.texts) + vectors
+        vectors = config.photos * (self.photo is not None) + len(self.vectors)
+        return 1 + attributes + texts * (self.text is not None) + vectors
 
     @classmethod
     def fit(
@@ -113,14 +108,12 @@ class Featurizer:
         actions = list(dict.fromkeys(action for market in markets for action in market.actions))
         listings = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
         vocabulary = _fit_vocabulary(listings, attributes, actions, config, durations)
-        encoder, reducers = fit_photos(markets, config, width, rows, photos)
-        texts = fit_texts(
-            parts, [text_cache(market) for market in markets], vocabulary, config, width, report
-        )
+        encoder, reducer = fit_photos(markets, config, width, rows, photos)
+        text = fit_texts(parts, [text_cache(market) for market in markets], vocabulary, config, width, report)
         precomputed = fit_precomputed(markets[0], config, width, rows[0]) if len(markets) == 1 else {}
         if len(markets) > 1 and not vocabulary.pieces:
             vocabulary = keep_common_values(vocabulary, parts)
-        return cls._of(config, width, vocabulary, reducers, encoder, texts, within, precomputed)
+        return cls._of(config, width, vocabulary, reducer, encoder, text, within, precomputed)
 
     def extend(
         self,
@@ -136,22 +129,19 @@ class Featurizer:
         listings = market.listings.iloc[rows]
         fresh = _fit_vocabulary(listings, market.attributes, market.actions, config, durations)
         vocabulary = extend_vocabulary(self.vocabulary, fresh, listings)
-        encoder, reducers = self.photo_encoder, self.photo_reducers
-        if (
-            not reducers and not self.vectors
-        ):  # The views of precomputed vectors stay after those of the photos.
-            encoder, reducers = fit_photos([market], config, width, [rows], [photos])
-        texts = self.texts or fit_texts([listings], [text_cache(market)], vocabulary, config, width, report)
+        encoder, reducer = self.photo_encoder, self.photo
+        if reducer is None and not self.vectors:  # The views of precomputed vectors stay after the photos.
+            encoder, reducer = fit_photos([market], config, width, [rows], [photos])
+        text = self.text or fit_texts([listings], [text_cache(market)], vocabulary, config, width, report)
         precomputed = self.vectors or fit_precomputed(market, config, width, rows)
-        return self._of(config, width, vocabulary, reducers, encoder, texts, here.within, precomputed)
+        return self._of(config, width, vocabulary, reducer, encoder, text, here.within, precomputed)
 
     @classmethod
     def _of(cls, config: FeatureConfig, width: int, vocabulary: Vocabulary, *fitted: Any) -> Featurizer:
-        """Return the featurizer of these parts, the vocabulary with the number of views of photos and texts."""
+        """Return the featurizer of these parts, the vocabulary with the number of views."""
         result = cls(config, width, vocabulary, *fitted)
-        photos, texts = len(result.photo_reducers) + len(result.vectors), len(result.texts)
-        sizes = {"photo_views": max(photos, 1), "text_views": max(texts, 1)}
-        return replace(result, vocabulary=vocabulary.model_copy(update=sizes))
+        views = (result.photo is not None) + len(result.vectors)
+        return replace(result, vocabulary=vocabulary.model_copy(update={"photo_views": max(views, 1)}))
 
     def transform(
         self, market: Market, photos: PhotoVectors | None, report: Report | None = None
@@ -179,9 +169,8 @@ class Featurizer:
         within = self.within.of(market.shared().listings)
         here = replace(self, within=within)
         rows, vectors = here._texts(here.view(market).listings, text_cache(market), None)
-        used = [np.concatenate([of[of >= 0] for of in view.values()]) for view in rows]
-        means = [vectors[np.unique(mine)].mean(axis=0) for mine in used if len(mine)]
-        text = [mean.astype(float).tolist() for mean in means] if len(means) == len(self.texts) else []
+        used = np.unique([row for of in rows.values() for row in of[of >= 0]])
+        text = [vectors[used].mean(axis=0).astype(float).tolist()] if len(used) else []
         return replace(here, within=within.model_copy(update={"text": text}))
 
     def view(self, market: Market) -> Market:
@@ -213,51 +202,43 @@ class Featurizer:
         self, market: Market, photos: PhotoVectors | None
     ) -> list[tuple[VectorView | None, Reducer, int]]:
         """Return the views of photos and precomputed vectors, each with its reducer and its most tokens for a listing."""
-        available: list[VectorView] = []
-        if self.photo_reducers and photos is not None and len(market.photos):
-            if photos.encoder != self.photo_encoder:
+        views: list[tuple[VectorView | None, Reducer, int]] = []
+        if self.photo is not None:
+            photos = photos if len(market.photos) else None
+            if photos is not None and photos.encoder != self.photo_encoder:
                 raise VibesError(
                     f"The photos of {market.path} are embedded by '{photos.encoder}', but the model was trained on "
                     f"'{self.photo_encoder}'; run `vibes embed {market.path} NEW_RUN --encoder {self.photo_encoder}`."
                 )
-            available = photo_views(market, self.config, photos)
-        shown: Sequence[VectorView | None] = available or [None] * len(self.photo_reducers)
-        views = [
-            (view, reducer, self.config.photos)
-            for view, reducer in zip(shown, self.photo_reducers, strict=True)
-        ]
+            views.append((photo_view(market, self.config, photos), self.photo, self.config.photos))
         given = precomputed_views(market, self.config, self.vectors)
         return [*views, *((given.get(name), reducer, 1) for name, reducer in self.vectors.items())]
 
     def _texts(
         self, listings: pd.DataFrame, cache: Path, report: Report | None
-    ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
-        """Return for each view and text attribute the row (L,) of each listing's text, and the vectors of all views, concatenated."""
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return for each text attribute the row (L,) of each listing's text, -1 for none, and the vectors of the distinct texts."""
         names = [name for name in self.vocabulary.sentences if name in listings]
-        if not self.texts or not names:
-            return [], np.zeros((0, self.width), np.float32)
+        if self.text is None or not names:
+            return {}, np.zeros((0, self.width), np.float32)
         texts = distinct_texts(listings, names)
         number = {text: place for place, text in enumerate(texts)}
         rows = {name: listings[name].map(number).fillna(-1).to_numpy(np.int32) for name in names}
-        shifted = [
-            {name: np.where(of >= 0, of + view * len(texts), -1) for name, of in rows.items()}
-            for view in range(len(self.texts))
-        ]
-        vectors = [view.transform(texts, cache, report) for view in self.texts]
+        vectors = self.text.transform(texts, cache, report)
         if self.within is not None and self.within.text:
-            means = np.asarray(self.within.text, np.float32)
-            vectors = [of - mean for of, mean in zip(vectors, means, strict=True)]
-        return shifted, np.concatenate(vectors)
+            vectors = vectors - np.asarray(self.within.text[0], np.float32)
+        return rows, vectors
 
     def save(self, run: Path) -> None:
         """Write `vocabulary.json` and `features.safetensors` into a run folder."""
         from safetensors.numpy import save_file
 
-        parts = {_part("photo", n): reducer.to_arrays() for n, reducer in enumerate(self.photo_reducers)}
-        parts |= {_part("vectors", n): reducer.to_arrays() for n, reducer in enumerate(self.vectors.values())}
+        parts = {_part(number): reducer.to_arrays() for number, reducer in enumerate(self.vectors.values())}
+        if self.photo is not None:
+            parts["photo"] = self.photo.to_arrays()
         heads: list[dict[str, Any]] = []
-        for number, view in enumerate(self.texts):
-            head, parts[_part("text", number)] = view.state()
+        if self.text is not None:
+            head, parts["text"] = self.text.state()
             heads.append(head)
         arrays = {
             f"{part}.{key}": np.ascontiguousarray(value)
@@ -290,20 +271,17 @@ class Featurizer:
             for name, array in _arrays(run / "features.safetensors").items():
                 part, _, key = name.partition(".")
                 parts.setdefault(part, {})[key] = array
-            photos = sum(part.startswith("photo") for part in parts)
-            within = head.get("within")
+            within, texts = head.get("within"), head["texts"]
             return cls(
                 config=FeatureConfig.model_validate(head["config"]),
                 width=int(head["width"]),
                 vocabulary=Vocabulary.model_validate(head["vocabulary"]),
-                photo_reducers=[Reducer.from_arrays(parts[_part("photo", n)]) for n in range(photos)],
+                photo=Reducer.from_arrays(parts["photo"]) if "photo" in parts else None,
                 photo_encoder=str(head["photo_encoder"]),
-                texts=[
-                    TextVectorsView.restore(of, parts[_part("text", n)]) for n, of in enumerate(head["texts"])
-                ],
+                text=TextVectors.restore(texts[0], parts["text"]) if texts else None,
                 within=None if within is None else MarketRanks.model_validate(within),
                 vectors={
-                    name: Reducer.from_arrays(parts[_part("vectors", n)])
+                    name: Reducer.from_arrays(parts[_part(n)])
                     for n, name in enumerate(head.get("vectors", []))
                 },
             )
@@ -363,9 +341,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _part(name: str, number: int) -> str:
-    """Return the prefix of a view's array names: photo, photo1, photo2, ..."""
-    return f"{name}{number or ''}"
+def _part(number: int) -> str:
+    """Return the prefix of the array names of precomputed vectors: vectors, vectors1, vectors2, ..."""
+    return f"vectors{number or ''}"
 
 
 def text_cache(market: Market) -> Path:

@@ -88,12 +88,11 @@ class PhotoSpread(_Part):
         """Return the statistics of a sample of photos with a vector by the encoder of `featurizer`; None where there are none."""
         if featurizer.photo is None or photos is None or photos.encoder != featurizer.photo_encoder:
             return None
-        shown = photos.parts[0] if photos.parts and len(featurizer.photo_reducers) > 1 else photos
-        rows = np.flatnonzero(shown.ok)
+        rows = np.flatnonzero(photos.ok)
         if len(rows) < 2:
             return None
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), PHOTOS)).astype(int)]
-        return cls.by(featurizer.photo.transform(np.asarray(shown.vectors[rows], np.float32)))
+        return cls.by(featurizer.photo.transform(np.asarray(photos.vectors[rows], np.float32)))
 
     @classmethod
     def by(cls, vectors: np.ndarray) -> PhotoSpread:

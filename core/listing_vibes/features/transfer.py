@@ -85,7 +85,7 @@ class TransferReport(BaseModel):
             }
             beyond = {name: share for name, share in outgrown.items() if share}
         photos: Literal["", "known", "new", "gone"] = ""
-        if featurizer.photo_reducers:
+        if featurizer.photo is not None:
             photos = "known" if has_photos else "gone"
         elif has_photos and featurizer.config.photos:
             photos = "new"

@@ -29,8 +29,8 @@ class TokenEmbedder(nn.Module):
     """Embed tokens: key + value + piecewise-linear part + mean of a set + photo or text vector.
 
     Numbers have a vector per quantile bin plus the piecewise-linear encoding (Gorishniy et al. 2022, section 3.2.1): lower bins
-    count fully, and the number's bin by a fraction. Photos and texts pass one linear layer per encoder ("view"), which is
-    initialized as the identity and selected by the token's key.
+    count fully, and the number's bin by a fraction. Photos, texts and each precomputed vector ("views") pass a linear layer, which
+    is initialized as the identity.
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:
@@ -45,28 +45,20 @@ class TokenEmbedder(nn.Module):
         self.slope = nn.Parameter(torch.empty(len(first), width))
         self.photo, self.text = nn.Linear(width, width), nn.Linear(width, width)
         self.more_photos = nn.ModuleList(nn.Linear(width, width) for _ in range(vocabulary.photo_views - 1))
-        self.more_texts = nn.ModuleList(nn.Linear(width, width) for _ in range(vocabulary.text_views - 1))
         self.photo_view: Tensor
-        self.text_view: Tensor
-        for name, view in zip(("photo_view", "text_view"), view_of_key(vocabulary), strict=True):
-            self.register_buffer(name, torch.from_numpy(view), persistent=False)
+        self.register_buffer("photo_view", torch.from_numpy(view_of_key(vocabulary)), persistent=False)
         # Values have the norm 1 of photo and text vectors; keys have a smaller norm.
         nn.init.normal_(self.key.weight, std=0.02)
         nn.init.normal_(self.value.weight, std=width**-0.5)
         nn.init.normal_(self.slope, std=0.5 * width**-0.5)
-        for layer in (*self.photo_layers, *self.text_layers):
+        for layer in (*self.photo_layers, self.text):
             nn.init.eye_(layer.weight)
             nn.init.zeros_(layer.bias)
 
     @property
     def photo_layers(self) -> list[nn.Linear]:
-        """Return the linear layer of each photo encoder."""
+        """Return the linear layer of the photos and of each precomputed vector."""
         return cast(list[nn.Linear], [self.photo, *self.more_photos])
-
-    @property
-    def text_layers(self) -> list[nn.Linear]:
-        """Return the linear layer of each text encoder."""
-        return cast(list[nn.Linear], [self.text, *self.more_texts])
 
     def forward(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
         """Return vectors (n, d); `photos` (P, d) and `texts` (T, d) are indexed by the tokens' rows."""
@@ -81,7 +73,7 @@ class TokenEmbedder(nn.Module):
                 batch.set_member, self.value.weight, batch.set_offset, mode="mean", include_last_offset=True
             )
         x = _add_content(x, batch.photo, photos, self.photo_layers, self.photo_view[batch.key])
-        return _add_content(x, batch.text, texts, self.text_layers, self.text_view[batch.key])
+        return _add_content(x, batch.text, texts, [self.text], torch.zeros_like(batch.text))
 
 
 def _add_content(x: Tensor, rows: Tensor, vectors: Tensor, layers: list[nn.Linear], view: Tensor) -> Tensor:

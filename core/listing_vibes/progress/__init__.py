@@ -6,7 +6,7 @@ them on a terminal.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 
@@ -74,10 +74,3 @@ def shown(progress: Report | bool) -> Iterator[Report]:
             yield bar
     else:
         yield progress if callable(progress) else silent
-
-
-def renamed(report: Report | None, what: str) -> Report | None:
-    """Return `report` with the name `what` for every counted stage."""
-    if report is None:
-        return None
-    return lambda update: report(replace(update, what=what) if isinstance(update, Counted) else update)

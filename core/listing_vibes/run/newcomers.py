@@ -19,11 +19,9 @@ from listing_vibes.features.content_spaces import attribute_featurizer, attribut
 from listing_vibes.features.featurizer import Features, Featurizer, text_cache
 from listing_vibes.features.photos.trainable import trained_weights
 from listing_vibes.features.photos.vectors import (
-    JOIN,
     Encoder,
     PhotoVectors,
     cache_root,
-    combine,
     embed_photos,
     load_photo_vectors,
 )
@@ -139,7 +137,8 @@ class Newcomers:
             if photos and engine.featurizer.photo_encoder:
                 every = new_listings(self.run.market, [{}], photos, Path(folder) / "photographed")
                 rows = np.array([number for order in orders for number in order], int)
-                shown = _at_rows(self._embed(every, photos, engine.featurizer.photo_encoder), rows)
+                shown = self._embed(every, photos, engine.featurizer.photo_encoder)
+                shown = replace(shown, vectors=shown.vectors[rows], ok=shown.ok[rows])
             features = engine.featurizer.transform(market, shown)
             return unit_rows(replace(engine, features=features).encode_listings())
 
@@ -151,8 +150,7 @@ class Newcomers:
             cached = load_photo_vectors(market.path, market.photos, name)
             if cached is not None and cached.ok.all():
                 return cached
-            parts = name.split(JOIN)
-            return combine([embed_photos(market.path, market.photos, self._encoders(part)) for part in parts])
+            return embed_photos(market.path, market.photos, self._encoders(name))
 
         digests = tuple(hashlib.sha256(content).digest() for content in contents)
         return self._photo_vectors.get((name, digests), make)
@@ -229,12 +227,6 @@ def parse_cell(attribute: Attribute, name: str, value: Any) -> Any:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     return type_of(attribute.kind).parse(attribute.typed(value), attribute.label, name)
-
-
-def _at_rows(photos: PhotoVectors, rows: np.ndarray) -> PhotoVectors:
-    """Return the vectors of photos in the order `rows` (P,)."""
-    parts = tuple(_at_rows(part, rows) for part in photos.parts)
-    return replace(photos, vectors=photos.vectors[rows], ok=photos.ok[rows], parts=parts)
 
 
 def load_run_encoder(run: Run, name: str) -> Encoder:

@@ -73,7 +73,7 @@ def train(
             The training is then shorter.
         refit: a run to train again with its settings, number of steps and photo encoder, also on its validation events; with
             `everything` also on its test events.
-        encoder: the photo encoder: a timm name, "vae", several as "a+b"; "auto" = that of the settings, else the best available.
+        encoder: the photo encoder: a timm name or "vae"; "auto" = that of the settings, else the best available.
         weights: a file with the photo encoder's weights.
         progress: called with each update of `listing_vibes.progress`, or True for lines (and a bar, in a terminal) on stderr.
         settings: single keys that replace those of `config`: `preset`, `seed`, `history`, `training={"max_steps": 100}`, ...
@@ -170,7 +170,7 @@ def _photo_encoder(
     if first is not None and first.manifest.photo_encoder:
         return first.manifest.photo_encoder
     stored = "" if before is None else before.photo_encoder
-    return stored or "+".join(settings.features.photo_encoders) or AUTO
+    return stored or settings.features.photo_encoder or AUTO
 
 
 def _manifest(run: Path | None) -> Manifest | None:

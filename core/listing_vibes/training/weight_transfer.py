@@ -14,7 +14,6 @@ from listing_vibes.features.tokens.tabular import (
     key_count,
     photo_key,
     piece_keys,
-    text_key,
 )
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.attribute_types import AttributeVocabulary, type_of
@@ -170,9 +169,6 @@ def _keys(vocabulary: Vocabulary) -> list[Meaning]:
         first = attribute_keys(vocabulary)[entry.name]
         for key in range(type_of(entry.kind).keys):
             result[first + key] = ("key", entry.name, entry.kind, str(key))
-    for view in range(1, vocabulary.text_views):
-        for name in vocabulary.sentences:
-            result[text_key(vocabulary, name, view)] = ("text", name, str(view))
     for view in range(1, vocabulary.photo_views):
         result[photo_key(vocabulary, view)] = ("photo", str(view))
     if vocabulary.pieces:

@@ -1,4 +1,4 @@
-"""A market's photo vectors by name: one encoder, the market's autoencoder, or several."""
+"""A market's photo vectors by the name of an encoder."""
 
 import subprocess
 import sys
@@ -13,7 +13,6 @@ from listing_vibes.features.photos.vectors import load_photo_vectors
 from listing_vibes.market.market import Market
 
 pytest.importorskip("diffusers")
-LITE0 = "tf_efficientnet_lite0"
 
 
 @pytest.fixture
@@ -24,31 +23,19 @@ def market(tiny_market, monkeypatch) -> Market:
 
 
 @pytest.mark.slow
-def test_two_encoders_by_their_short_and_their_full_names(market):
-    updates: set[str] = set()
-    both = market_photos(market, f"{LITE0}+vae", report=lambda one: updates.add(one.what))
-    assert updates == {"training the autoencoder", "photos, vae", f"photos, {LITE0}"}
-    first, second = both.parts
-    assert first.vectors.shape == (4, 1280) and second.vectors.shape == (4, 256) and both.ok.all()
-    assert both.encoder == f"{first.encoder}+{second.encoder}" and first.encoder.startswith(LITE0)
-    again, read = (
-        market_photos(market, both.encoder),
-        load_photo_vectors(market.path, market.photos, both.encoder),
-    )
-    np.testing.assert_array_equal(again.vectors, both.vectors)
-    np.testing.assert_array_equal(read.vectors, both.vectors)
-    assert load_photo_vectors(market.path, market.photos, f"{first.encoder}+other") is None
-    assert load_photo_vectors(market.path, market.photos).encoder == first.encoder
+def test_an_encoder_by_its_short_and_its_full_name(market):
+    first = market_photos(market, "vae")
+    assert first.vectors.shape == (4, 256) and first.ok.all() and first.encoder.startswith("vae-")
+    again = market_photos(market, first.encoder)
+    read = load_photo_vectors(market.path, market.photos, first.encoder)
+    for vectors in (again.vectors, read.vectors):
+        np.testing.assert_array_equal(vectors, first.vectors)
     child = "import sys, listing_vibes.training.api; assert not {'timm', 'torchvision'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", child], check=True)  # timm is only imported for photos
 
 
-def test_names_that_cannot_be_used_are_refused(market, tmp_path, tiny_market):
-    for names, weights in (
-        ("vae+vae", None),
-        (f"{LITE0}+vae", tmp_path / "w.safetensors"),
-        ("nonsense", None),
-    ):
+def test_a_name_that_cannot_be_used_is_refused(market, tiny_market):
+    for name in ("nonsense", "tf_efficientnet_lite0+vae"):
         with pytest.raises(VibesError):
-            market_photos(market, names, weights=weights)
+            market_photos(market, name)
     assert market_photos(Market.open(tiny_market("bare", photos=0)), "vae") is None

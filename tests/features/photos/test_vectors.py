@@ -85,7 +85,7 @@ def test_vectors_are_in_the_order_of_the_table_and_embedded_once(market, monkeyp
     assert calls[-1] == Counted("photos", 10, 10) and len(calls) == -(-10 // batch)
     monkeypatch.setattr(photo_files, "read", lambda file: pytest.fail(f"{file} was read again"))
     np.testing.assert_array_equal(embed_photos(market, shuffled, encoder).vectors, result.vectors)
-    np.testing.assert_array_equal(load_photo_vectors(market, shuffled).vectors, result.vectors)
+    np.testing.assert_array_equal(load_photo_vectors(market, shuffled, "color-1").vectors, result.vectors)
     assert encoder.count == 10
 
 
@@ -112,7 +112,7 @@ def test_broken_photos_are_named_and_skipped(market, tmp_path):
         ("", "empty"),
     ]:
         assert reason in reasons[path]
-    again = load_photo_vectors(market, photos)
+    again = load_photo_vectors(market, photos, "color-1")
     assert again.broken == result.broken
     np.testing.assert_array_equal(again.vectors, result.vectors)
 
@@ -128,7 +128,7 @@ def test_content_is_encoded_once_under_all_its_names_and_stamps(market, monkeypa
     assert encoder.count == 1 and result.ok.tolist() == [True, False]
     for path in photos["path"][1:]:
         os.utime(market / path, ns=(1, 1))
-    assert load_photo_vectors(market, photos[1:]).ok.all()
+    assert load_photo_vectors(market, photos[1:], "color-1").ok.all()
     monkeypatch.setattr(module, "open_photo", lambda *args: pytest.fail("decoded again"))
     assert embed_photos(market, photos[1:], encoder).ok.all()
 
@@ -137,14 +137,14 @@ def test_a_changed_file_loses_its_old_vector(market):
     embed_photos(market, TEN, ColorEncoder())
     paint(market, "4.png", (7, 7, 7))
     (market / "photos" / "5.png").write_text("no image")
-    stale = load_photo_vectors(market, TEN)
+    stale = load_photo_vectors(market, TEN, "color-1")
     assert not stale.ok[4] and stale.vectors[4].tolist() == [0, 0, 0]
     assert [path for path, _ in stale.broken] == ["photos/4.png", "photos/5.png"]
     encoder = ColorEncoder()
     result = embed_photos(market, TEN, encoder)
     assert result.vectors[4].tolist() == [7, 7, 7] and [path for path, _ in result.broken] == ["photos/5.png"]
     paint(market, "5.png", (8, 8, 8))
-    assert load_photo_vectors(market, TEN).broken == [("photos/5.png", NOT_EMBEDDED)]
+    assert load_photo_vectors(market, TEN, "color-1").broken == [("photos/5.png", NOT_EMBEDDED)]
     assert embed_photos(market, TEN, encoder).broken == [] and encoder.count == 2
 
 
@@ -164,9 +164,8 @@ test_vectors.embed_photos(Path({str(market)!r}), test_vectors.TEN, test_vectors.
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "stuck\n"
         process.send_signal(signal.SIGKILL)
-    assert load_photo_vectors(market, TEN) is None  # nothing was finished ...
     partial = load_photo_vectors(market, TEN, "color-1")
-    assert partial.ok.sum() == 6  # ... but two batches of three are there
+    assert partial.ok.sum() == 6  # two batches of three
     assert dict(partial.broken)["photos/9.png"] == NOT_EMBEDDED
     encoder = ColorEncoder()
     result = embed_photos(market, TEN, encoder)
@@ -177,11 +176,11 @@ test_vectors.embed_photos(Path({str(market)!r}), test_vectors.TEN, test_vectors.
 def test_two_encoders_are_never_mixed(market):
     one = embed_photos(market, TEN, ColorEncoder("one"))
     embed_photos(market, TEN.head(5), ColorEncoder("two", width=2))
-    latest = load_photo_vectors(market, TEN)
-    assert latest.encoder == "two" and latest.vectors.shape == (10, 2) and latest.ok.sum() == 5
+    two = load_photo_vectors(market, TEN, "two")
+    assert two.encoder == "two" and two.vectors.shape == (10, 2) and two.ok.sum() == 5
     np.testing.assert_array_equal(load_photo_vectors(market, TEN, "one").vectors, one.vectors)
     assert load_photo_vectors(market, TEN, "three") is None
-    assert load_photo_vectors(market / "nowhere", TEN) is None
+    assert load_photo_vectors(market / "nowhere", TEN, "one") is None
 
 
 def test_a_vector_that_is_not_finite_is_no_vector(market):
@@ -195,5 +194,5 @@ def test_a_vector_that_is_not_finite_is_no_vector(market):
     result = embed_photos(market, TEN, Strange())
     assert [path for path, _ in result.broken] == ["photos/2.png", "photos/3.png"]
     assert np.isfinite(result.vectors).all()
-    assert load_photo_vectors(market, TEN).broken == result.broken
+    assert load_photo_vectors(market, TEN, "color-1").broken == result.broken
     assert embed_photos(market, TEN, ColorEncoder()).ok.all()  # such photos are tried again

@@ -74,7 +74,7 @@ def pieces_of(vocabulary, tokens, row):
 
 def test_each_known_attribute_is_its_name_and_its_value():
     vocabulary = vocabulary_of()
-    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [])
+    tokens = tokenise_pieces(vocabulary, LISTINGS, [], {})
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder(), local_files_only=True)
     for row, pairs in enumerate(WORDS):
         expected = []
@@ -86,7 +86,7 @@ def test_each_known_attribute_is_its_name_and_its_value():
 
 def test_pieces_that_training_never_saw_share_one_id():
     vocabulary = vocabulary_of(rows=(1,))
-    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [])
+    tokens = tokenise_pieces(vocabulary, LISTINGS, [], {})
     assert ("value", "[UNK]") in pieces_of(vocabulary, tokens, 0)
     assert ("value", "[UNK]") not in pieces_of(vocabulary, tokens, 1)
     assert vocabulary.size == 1 + len(vocabulary.pieces) and vocabulary.total == vocabulary.size + 1 + 8
@@ -96,7 +96,7 @@ def test_pieces_that_training_never_saw_share_one_id():
 def test_an_attribute_and_a_listing_have_their_budgets(monkeypatch):
     monkeypatch.setattr(wordpiece, "ATTRIBUTE_TOKENS", 3)
     monkeypatch.setattr(wordpiece, "LISTING_TOKENS", 8)
-    assert np.diff(tokenise_pieces(vocabulary_of(), LISTINGS, [], []).offset).tolist() == [8, 5, 8]
+    assert np.diff(tokenise_pieces(vocabulary_of(), LISTINGS, [], {}).offset).tolist() == [8, 5, 8]
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(0, 60))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors, combine
+from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.model.encoder import encode_histories, encode_listings
@@ -19,20 +19,18 @@ pytestmark = pytest.mark.slow
 
 WIDTH, LISTINGS = 128, 30
 CASES = {
-    "cls": ({"history": "cls"}, "a"),
-    "listing-vectors": ({"history": "listing-vectors"}, "a"),
-    "two photo encoders": ({}, "ab"),
-    "word pieces": ({"history": "cls", "features": {"tokenisation": "wordpiece"}}, ""),
-    "a listing side of its own": ({"history": "cls", "training": {"recipe": "two-stage"}}, ""),
+    "cls": ({"history": "cls"}, True),
+    "listing-vectors": ({"history": "listing-vectors"}, True),
+    "precomputed vectors": ({}, True),
+    "word pieces": ({"history": "cls", "features": {"tokenisation": "wordpiece"}}, False),
+    "a listing side of its own": ({"history": "cls", "training": {"recipe": "two-stage"}}, False),
 }
 
 
-def photos_of(market: Market, names: str) -> PhotoVectors | None:
-    rng, count = np.random.default_rng(0), len(market.photos)
-    vectors = [rng.normal(size=(count, 24)).astype(np.float16) for _ in names]
-    ok = np.ones(count, bool)
-    parts = [PhotoVectors(part, ok, [], name) for part, name in zip(vectors, names, strict=True)]
-    return combine(parts) if parts else None
+def photos_of(market: Market) -> PhotoVectors:
+    count = len(market.photos)
+    vectors = np.random.default_rng(0).normal(size=(count, 24)).astype(np.float16)
+    return PhotoVectors(vectors, np.ones(count, bool), [], "a")
 
 
 @torch.inference_mode()
@@ -42,8 +40,13 @@ def run(graph, arrays) -> np.ndarray:
 
 @pytest.mark.parametrize("name", CASES)
 def test_graphs_give_what_the_model_gives(tiny_market, name):
-    market = Market.open(tiny_market(listings=LISTINGS, users=9, events_per_user=9, photos=2))
-    settings, photos = CASES[name][0], photos_of(market, CASES[name][1])
+    folder = tiny_market(listings=LISTINGS, users=9, events_per_user=9, photos=2)
+    if name == "precomputed vectors":
+        np.save(folder / "clip.npy", np.random.default_rng(1).normal(size=(LISTINGS, 20)).astype(np.float32))
+        with (folder / "market.toml").open("a") as stream:
+            stream.write('\n[vectors.clip]\npath = "clip.npy"\ntokens = true\n')
+    market, (settings, has_photos) = Market.open(folder), CASES[name]
+    photos = photos_of(market) if has_photos else None
     features = {"text": False, **settings.get("features", {})}
     chosen = Resolved.model_validate({"preset": "tiny", **settings, "features": features})
     log = EventLog.from_market(market)

@@ -1,42 +1,31 @@
-"""A market's photo vectors by the names of one or several encoders of any kind."""
+"""A market's photo vectors by the name of an encoder of any kind."""
 
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoders import PHOTO_ENCODERS, VERSION
 from listing_vibes.features.photos.vae import is_vae, market_vae
-from listing_vibes.features.photos.vectors import JOIN, Encoder, PhotoVectors, combine, embed_photos
+from listing_vibes.features.photos.vectors import Encoder, PhotoVectors, embed_photos
 from listing_vibes.market.market import Market
-from listing_vibes.progress import Report, renamed
+from listing_vibes.progress import Report
 
 
 def market_photos(
-    market: Market, names: str = "auto", weights: Path | None = None, report: Report | None = None
+    market: Market, name: str = "auto", weights: Path | None = None, report: Report | None = None
 ) -> PhotoVectors | None:
     """Return the vectors of all photos, embedding those that are not cached; None for a market without photos.
 
     Args:
-        names: of one encoder (see `load_photo_encoder`; "vae": the market's autoencoder), or several joined by "+".
-        weights: a weights file, allowed only for a single encoder.
+        name: of the encoder, see `load_photo_encoder`; "vae": the market's autoencoder.
+        weights: a weights file.
 
     Raises:
-        VibesError: an encoder is not available, or a name occurs twice.
+        VibesError: the encoder is not available.
     """
     if not len(market.photos):
         return None
-    encoders = names.split(JOIN)
-    if len(set(encoders)) < len(encoders):
-        raise VibesError(f"The photo encoders '{names}' contain a name twice; give each name once.")
-    if weights is not None and len(encoders) > 1:
-        raise VibesError(
-            f"One weights file cannot serve the {len(encoders)} photo encoders '{names}'; give one encoder."
-        )
-    parts: list[PhotoVectors] = []
-    for name in reversed(encoders):  # the first one last, so that it becomes the default for reading
-        encoder = encoder_of(market, name, weights, report)
-        what = "photos" if len(encoders) == 1 else f"photos, {name}"
-        parts.append(embed_photos(market.path, market.photos, encoder, report=renamed(report, what)))
-    return combine(parts[::-1])
+    encoder = encoder_of(market, name, weights, report)
+    return embed_photos(market.path, market.photos, encoder, report=report)
 
 
 def encoder_of(

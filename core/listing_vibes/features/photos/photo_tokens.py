@@ -1,4 +1,4 @@
-"""The tokens of a listing's vectors: its photos, encoder by encoder, and the precomputed vectors that the market brings."""
+"""The tokens of a listing's vectors: its photos, and the precomputed vectors that the market brings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
-from listing_vibes.features.photos.vectors import JOIN, PhotoVectors
+from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.reduce import Reducer
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -30,25 +30,20 @@ class VectorView:
         return np.asarray(self.table[self.row[chosen]], np.float32)
 
 
-def photo_views(market: Market, config: FeatureConfig, photos: PhotoVectors | None) -> list[VectorView]:
-    """Return the photo vectors that get their own tokens: each encoder's, or all concatenated; empty where there are none.
+def photo_view(market: Market, config: FeatureConfig, photos: PhotoVectors | None) -> VectorView | None:
+    """Return the photo vectors that get tokens; None where there are none.
 
     Raises:
-        VibesError: the configuration has other encoders.
+        VibesError: the configuration has another encoder.
     """
     if photos is None or not config.photos or not photos.ok.any():
-        return []
-    names = photos.encoder.split(JOIN)
-    requested = config.photo_encoders or names
-    if len(names) != len(requested) or not all(
-        a.startswith(b) for a, b in zip(names, requested, strict=True)
-    ):
+        return None
+    if not photos.encoder.startswith(config.photo_encoder):
         raise VibesError(
-            f"features.photo_encoders is {JOIN.join(requested)}, but the photo vectors are of {photos.encoder}; "
-            "leave out --encoder, or give the same."
+            f"features.photo_encoder is {config.photo_encoder}, but the photo vectors are of {photos.encoder}; leave out "
+            "--encoder, or give the same."
         )
-    parts = photos.parts if photos.parts and config.photo_join == "tokens" else (photos,)
-    return [_photo_view(market, part) for part in parts]
+    return _photo_view(market, photos)
 
 
 def _photo_view(market: Market, photos: PhotoVectors) -> VectorView:
@@ -110,8 +105,8 @@ def fit_photos(
     width: int,
     rows: Sequence[np.ndarray],
     photos: Sequence[PhotoVectors | None],
-) -> tuple[str, list[Reducer]]:
-    """Return the name of the markets' photo encoder, and a reducer for each of its views; "" where there is no photo to read.
+) -> tuple[str, Reducer | None]:
+    """Return the name of the markets' photo encoder, and the reducer of its vectors; "" and None where there is no photo to read.
 
     Args:
         rows: (n,) training listings of each market.
@@ -125,11 +120,11 @@ def fit_photos(
         raise VibesError(
             f"The photos of {here.path} are embedded by '{name}', those of {there.path} by '{other}'; name one with --encoder."
         )
-    views = [photo_views(market, config, item) for market, item in zip(markets, photos, strict=True)]
-    known = [mine for mine, of in zip(rows, views, strict=True) if of]
-    fitted = [_fit_view(view, known, width) for view in zip(*filter(None, views), strict=True)]
-    reducers = [reducer for reducer in fitted if reducer is not None]
-    return (next(iter(given)) if reducers else ""), reducers
+    views = [photo_view(market, config, item) for market, item in zip(markets, photos, strict=True)]
+    available = [view for view in views if view is not None]
+    known = [mine for view, mine in zip(views, rows, strict=True) if view is not None]
+    reducer = _fit_view(available, known, width) if available else None
+    return (next(iter(given)) if reducer is not None else ""), reducer
 
 
 def fit_precomputed(
@@ -142,7 +137,7 @@ def fit_precomputed(
 
 
 def photos_used(market: Market, config: FeatureConfig, photos: PhotoVectors) -> np.ndarray:
-    """Return (P,) the photos table's row of each vector that `gather_views` returns for one encoder."""
+    """Return (P,) the photos table's row of each photo vector that `gather_views` returns."""
     view = _photo_view(market, photos)
     return view.row[view.position < config.photos]
 

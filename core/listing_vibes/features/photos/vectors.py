@@ -15,20 +15,14 @@ from PIL import Image
 
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.features.photos.trainable import is_trained
-from listing_vibes.features.units import unit_rows
 from listing_vibes.features.vector_cache import VectorCache
 from listing_vibes.market import photo_files
-from listing_vibes.market.caches import can_be_written, market_cache
+from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns
-from listing_vibes.market.documents import write_text
 from listing_vibes.market.photo_decoding import open_photo
 from listing_vibes.market.photo_files import PhotoProblem
 from listing_vibes.progress import Counted, Notice, Report
 
-#: Joins the names of several encoders.
-JOIN = "+"
-LATEST = "latest.txt"
 NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
 #: Photos per call of the encoder, while threads decode the next ones.
 BATCH = 32
@@ -56,15 +50,13 @@ class PhotoVectors:
         vectors: (P, width) float16 of the encoder, zero for a photo that is not ok.
         ok: (P,) bool.
         broken: (path, reason) of each path that is not ok, without duplicates, in table order.
-        encoder: name of the encoder; vectors of two encoders are never compared. Of several: their names joined by "+".
-        parts: of several encoders, the vectors of each; `vectors` then holds them concatenated.
+        encoder: name of the encoder; vectors of two encoders are never compared.
     """
 
     vectors: np.ndarray
     ok: np.ndarray
     broken: list[tuple[str, str]]
     encoder: str
-    parts: tuple[PhotoVectors, ...] = ()
 
 
 @dataclass
@@ -194,8 +186,6 @@ def embed_photos(
 ) -> PhotoVectors:
     """Embed the photos of a market; content that this encoder has embedded before is not embedded again.
 
-    The encoder becomes the default of `load_photo_vectors`, unless a run has trained it.
-
     Args:
         market_path: the market's folder; no path of `photos` may leave it.
         photos: table with a column `path`.
@@ -209,34 +199,21 @@ def embed_photos(
     root, paths = cache_root(market_path, cache), photo_paths(photos)
     job = PhotoPass(market_path, VectorCache(root, encoder.name, encoder.width), encoder)
     job.run(paths, report)
-    if not is_trained(encoder.name) and can_be_written(root):
-        write_text(root / LATEST, encoder.name)
     return job.gather(paths)
 
 
-def load_photo_vectors(
-    market_path: Path, photos: pd.DataFrame, encoder_name: str | None = None
-) -> PhotoVectors | None:
+def load_photo_vectors(market_path: Path, photos: pd.DataFrame, encoder_name: str) -> PhotoVectors | None:
     """Load what `embed_photos` cached, without the encoder; None where this encoder embedded nothing.
 
     Args:
         market_path, photos: as for `embed_photos`. A file with a changed stamp is hashed, so that a
             copied market is not embedded again; a photo with new content is not ok.
-        encoder_name: None uses the encoder of the last `embed_photos`; "a+b" uses two.
 
     Raises:
         VibesError: there is no column `path`, or the cache is damaged.
     """
-    if encoder_name is not None and JOIN in encoder_name:
-        parts = [load_photo_vectors(market_path, photos, name) for name in encoder_name.split(JOIN)]
-        available = [part for part in parts if part is not None]
-        return combine(available) if len(available) == len(parts) else None
-    root, paths = cache_root(market_path), photo_paths(photos)
-    if encoder_name is None:
-        if not (root / LATEST).is_file():
-            return None
-        encoder_name = (root / LATEST).read_text(encoding="utf-8")
-    job = PhotoPass(market_path, VectorCache(root, encoder_name, None))
+    paths = photo_paths(photos)
+    job = PhotoPass(market_path, VectorCache(cache_root(market_path), encoder_name, None))
     if job.store.width is None:
         return None
     job.run(paths)
@@ -249,21 +226,6 @@ def photo_center(photos: PhotoVectors | None) -> np.ndarray | None:
         return None
     mean: np.ndarray = np.asarray(photos.vectors[photos.ok], np.float32).mean(axis=0)
     return mean
-
-
-def combine(parts: list[PhotoVectors]) -> PhotoVectors:
-    """Concatenate the vectors of several encoders for one photos table, each scaled to norm 1.
-
-    Only photos with a vector of every encoder are ok.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    ok = np.logical_and.reduce([part.ok for part in parts])  # (P,)
-    units = [unit_rows(part.vectors.astype(np.float32)) for part in parts]
-    vectors = np.where(ok[:, None], np.concatenate(units, axis=1), 0).astype(np.float16)  # (P, sum of widths)
-    broken = dict(line for part in reversed(parts) for line in part.broken)
-    names = JOIN.join(part.encoder for part in parts)
-    return PhotoVectors(vectors, ok, list(broken.items()), names, tuple(parts))
 
 
 def report_broken_photos(market: Path, photos: PhotoVectors | None, report: Report) -> None:

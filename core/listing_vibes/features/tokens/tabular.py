@@ -4,6 +4,7 @@ Tokens are numbers; `listing_vibes.model.model` converts them to vectors:
 key + value + piecewise-linear part + mean of a set + projected photo or text vector.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,16 +95,14 @@ class TokenColumns:
         self.parts.append(part)
         self.members.append(np.array([member for s in sets or () for member in s], np.int32))
 
-    def add_texts(self, vocabulary: Vocabulary, name: str, text_rows: list[dict[str, np.ndarray]]) -> None:
-        """Add the sentence vectors of the attribute `name`, view by view."""
-        for view, by_name in enumerate(text_rows):
-            if name in by_name:
-                rows = by_name[name]
-                present = np.flatnonzero(rows >= 0)
-                self.add(present, text_key(vocabulary, name, view), text=rows[present])
+    def add_texts(self, key: int, rows: np.ndarray | None) -> None:
+        """Add the sentence vectors of an attribute with this key."""
+        if rows is not None:
+            present = np.flatnonzero(rows >= 0)
+            self.add(present, key, text=rows[present])
 
     def add_photos(self, vocabulary: Vocabulary, photo_rows: list[list[np.ndarray]]) -> None:
-        """Add the photo vectors, encoder by encoder."""
+        """Add the vectors of photos and the precomputed ones, view by view."""
         for view, places in enumerate(photo_rows):
             for rows in places:
                 present = np.flatnonzero(rows >= 0)
@@ -149,20 +148,9 @@ def first_extra_key(vocabulary: Vocabulary) -> int:
     )  # reserved as for a text, whatever the last type is
 
 
-def text_key(vocabulary: Vocabulary, name: str, view: int) -> int:
-    """Return the key of the sentence vector of the text attribute `name` in view number `view`."""
-    if view == 0:
-        return attribute_keys(vocabulary)[name]
-    texts = vocabulary.sentences
-    return first_extra_key(vocabulary) + (view - 1) * len(texts) + texts.index(name)
-
-
 def photo_key(vocabulary: Vocabulary, view: int) -> int:
-    """Return the key of the photo vectors of encoder number `view`."""
-    texts = len(vocabulary.sentences)
-    return (
-        PHOTO if view == 0 else first_extra_key(vocabulary) + (vocabulary.text_views - 1) * texts + view - 1
-    )
+    """Return the key of the vectors of view number `view`: the photos, if the model reads any, then each precomputed one."""
+    return PHOTO if view == 0 else first_extra_key(vocabulary) + view - 1
 
 
 def piece_keys(vocabulary: Vocabulary) -> tuple[int, int]:
@@ -177,15 +165,12 @@ def key_count(vocabulary: Vocabulary) -> int:
     return first + 2 * bool(vocabulary.pieces)
 
 
-def view_of_key(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    """Return (K,) int64 photo view and (K,) int64 text view whose linear layer applies to a token with that key."""
-    photo, text = np.zeros((2, key_count(vocabulary)), np.int64)
+def view_of_key(vocabulary: Vocabulary) -> np.ndarray:
+    """Return (K,) int64 view whose linear layer applies to a photo token with that key."""
+    views = np.zeros(key_count(vocabulary), np.int64)
     for view in range(1, vocabulary.photo_views):
-        photo[photo_key(vocabulary, view)] = view
-    for view in range(1, vocabulary.text_views):
-        for name in vocabulary.sentences:
-            text[text_key(vocabulary, name, view)] = view
-    return photo, text
+        views[photo_key(vocabulary, view)] = view
+    return views
 
 
 def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
@@ -202,14 +187,14 @@ def tokenise(
     vocabulary: Vocabulary,
     listings: pd.DataFrame,
     photo_rows: list[list[np.ndarray]] | None = None,
-    text_rows: list[dict[str, np.ndarray]] | None = None,
+    text_rows: Mapping[str, np.ndarray] | None = None,
     use_words: bool = True,
 ) -> Tokens:
     """Return the tokens of all `listings`; missing values have no token.
 
     Args:
-        photo_rows: for each photo encoder and photo position the rows (L,) of the photo vectors, -1 where there is none.
-        text_rows: for each text view and text attribute the rows (L,) of the text vectors, -1 where there is none.
+        photo_rows: for each view and photo position the rows (L,) of the photo vectors, -1 where there is none.
+        text_rows: for each text attribute the rows (L,) of the text vectors, -1 where there is none.
         use_words: whether an attribute with sentence vectors also has a token with the set of its known words.
     """
     columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
@@ -218,7 +203,7 @@ def tokenise(
         if not set(kind.columns(entry.name)) <= set(listings):
             continue
         if kind.sentences:
-            columns.add_texts(vocabulary, entry.name, text_rows or [])
+            columns.add_texts(keys[entry.name], (text_rows or {}).get(entry.name))
         for values in kind.tokenize(entry, listings, use_words):
             parts = {"value": values.value, "fraction": values.fraction}
             parts["bin"] = None if values.bin is None else bins[entry.name] + values.bin

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 
@@ -14,8 +14,6 @@ BUCKETS = 8  # quantile buckets of a duration
 class Vocabulary(BaseModel):
     """The vocabularies of all attributes, of the actions and the duration buckets, and all other sizes of a model."""
 
-    model_config = ConfigDict(extra="forbid")
-
     attributes: list[AttributeVocabulary]
     actions: list[str] = []
     duration_edges: list[float] = []  # inner quantile edges, seconds
@@ -23,8 +21,7 @@ class Vocabulary(BaseModel):
     pieces: list[
         str
     ] = []  # word-piece tokenization: the pieces of ids 1, 2, ...; the first is for unknown ones
-    photo_views: int = 1  # photo encoders with their own tokens and linear layer
-    text_views: int = 1  # the same for text views
+    photo_views: int = 1  # of photos and precomputed vectors, each with its own tokens and linear layer
 
     @property
     def total(self) -> int:

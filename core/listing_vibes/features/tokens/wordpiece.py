@@ -5,6 +5,7 @@ by a token type. The pieces are those of MiniLM's tokenizer that occur in the tr
 id. Each attribute is truncated first, then the longest ones until the listing fits its budget.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from listing_vibes.errors import needs
 from listing_vibes.features.texts.encoder import minilm_folder
-from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, piece_keys
+from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, attribute_keys, piece_keys
 from listing_vibes.features.tokens.vocabulary import Vocabulary, duration_edges
 from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 
@@ -52,9 +53,9 @@ def tokenise_pieces(
     vocabulary: Vocabulary,
     listings: pd.DataFrame,
     photo_rows: list[list[np.ndarray]],
-    text_rows: list[dict[str, np.ndarray]],
+    text_rows: Mapping[str, np.ndarray],
 ) -> Tokens:
-    """Return the tokens of all `listings`: the words of each known attribute, then the text views, then the photos."""
+    """Return the tokens of all `listings`: the words of each known attribute, then the text vectors, then the photos."""
     tokenizer = _tokenizer()
     ours = np.ones(len(tokenizer), np.int32)  # by the tokenizer's number; 1 = unknown
     ours[tokenizer.convert_tokens_to_ids(vocabulary.pieces[1:])] = np.arange(2, 1 + len(vocabulary.pieces))
@@ -62,7 +63,7 @@ def tokenise_pieces(
     lengths = np.array([[len(ids) for ids in column] for column, _ in spoken]).reshape(-1, len(listings)).T
     stored = fair_cut(lengths, LISTING_TOKENS)  # (L, A)
     key_word, value_word = piece_keys(vocabulary)
-    columns = TokenColumns()
+    columns, keys = TokenColumns(), attribute_keys(vocabulary)
     for number, (column, names) in enumerate(spoken):
         count = stored[:, number]
         present = np.flatnonzero(count > 0)
@@ -70,10 +71,10 @@ def tokenise_pieces(
             continue
         value = np.concatenate([column[row][: count[row]] for row in present])
         inside = np.concatenate([np.arange(count[row]) for row in present])
-        keys = np.where(inside < names, key_word, value_word)
-        columns.add(np.repeat(present, count[present]), keys, value=ours[value])
+        words = np.where(inside < names, key_word, value_word)
+        columns.add(np.repeat(present, count[present]), words, value=ours[value])
     for name in vocabulary.sentences:
-        columns.add_texts(vocabulary, name, text_rows)
+        columns.add_texts(keys[name], text_rows.get(name))
     columns.add_photos(vocabulary, photo_rows)
     return columns.tokens(len(listings))
 

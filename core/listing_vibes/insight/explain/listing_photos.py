@@ -9,13 +9,7 @@ import numpy as np
 
 from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.vectors import (
-    JOIN,
-    PhotoVectors,
-    combine,
-    embed_photos,
-    load_photo_vectors,
-)
+from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
 from listing_vibes.features.units import unit_rows
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.newcomers import Newcomers, load_run_encoder
@@ -43,12 +37,10 @@ def listing_photos(run: Run, row: int) -> tuple[np.ndarray, np.ndarray]:
     if cached is not None:
         vectors, ok = cached.vectors[rows], cached.ok[rows]
     else:
-        table, encoders = run.market.photos.iloc[rows], run.manifest.photo_encoder.split(JOIN)
+        encoder, table = load_run_encoder(run, run.manifest.photo_encoder), run.market.photos.iloc[rows]
         with TemporaryDirectory(prefix="vibes-") as folder:
-            path, cache = run.market.path, Path(folder)
-            parts = [embed_photos(path, table, load_run_encoder(run, name), cache=cache) for name in encoders]
-            embedded = combine(parts)
-            vectors, ok = np.asarray(embedded.vectors), embedded.ok
+            embedded = embed_photos(run.market.path, table, encoder, cache=Path(folder))
+        vectors, ok = embedded.vectors, embedded.ok
     return np.flatnonzero(ok), unit_rows(np.asarray(vectors[ok], np.float32) - center)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.market_ranks import rank_name
-from listing_vibes.features.tokens.tabular import Tokens, attribute_keys, photo_key, text_key
+from listing_vibes.features.tokens.tabular import PHOTO, Tokens, attribute_keys, photo_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.units import unit_rows
 from listing_vibes.insight.explain.listing_photos import listing_photos, photo_positions
@@ -110,13 +110,12 @@ def token_parts(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, 
         rank = named.pop(rank_name(name), None)  # a number and its rank are the same attribute
         if rank is not None:
             named[name] = rank | named.get(name, False)
-    views = len(featurizer.photo_reducers)
-    for view, name in enumerate(featurizer.vectors, views):
+    reads_photos = featurizer.photo is not None
+    for view, name in enumerate(featurizer.vectors, int(reads_photos)):
         named[name] = (key == photo_key(vocabulary, view)) & has_photo
     parts = {Part("attribute", name): mask for name, mask in named.items() if mask.any()}
-    for view in range(views):
-        for number, token in enumerate(np.flatnonzero((key == photo_key(vocabulary, view)) & has_photo)):
-            parts.setdefault(Part("photo", number), np.zeros(len(key), bool))[token] = True
+    for number, token in enumerate(np.flatnonzero((key == PHOTO) & has_photo) if reads_photos else ()):
+        parts[Part("photo", number)] = np.arange(len(key)) == token
     return parts
 
 
@@ -125,10 +124,8 @@ def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
     first, result = attribute_keys(vocabulary), {}
     for entry in vocabulary.attributes:
         kind = type_of(entry.kind)
-        keys = [] if vocabulary.pieces else [first[entry.name] + key for key in range(kind.keys)]
-        if kind.sentences:
-            keys += [text_key(vocabulary, entry.name, view) for view in range(vocabulary.text_views)]
-        result[entry.name] = keys
+        count = kind.keys if not vocabulary.pieces else int(kind.sentences)
+        result[entry.name] = [first[entry.name] + key for key in range(count)]
     return result
 
 

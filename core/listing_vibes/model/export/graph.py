@@ -73,7 +73,7 @@ class EmbedGraph(nn.Module):
     def __init__(self, embedder: TokenEmbedder) -> None:
         super().__init__()
         self.key, self.value = embedder.key, embedder.value
-        self.layers = nn.ModuleList([*embedder.photo_layers, *embedder.text_layers])
+        self.layers = nn.ModuleList([*embedder.photo_layers, embedder.text])
         slope = embedder.slope.detach()
         below = F.pad(slope.cumsum(0), (0, 0, 1, 0))  # (bins + 1, d), row b = sum of slopes before b
         self.reached: Tensor

@@ -71,19 +71,19 @@ def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabular
     set_row = np.zeros(len(sizes), np.int64)
     set_row[having] = np.arange(2, 2 + len(having))
 
-    photo_view, text_view = view_of_key(vocabulary)
+    photo_view = view_of_key(vocabulary)
     tables = (
-        (sequences.photo, features.photo, photo_view, 0),
-        (sequences.text, features.text, text_view, vocabulary.photo_views),
+        (sequences.photo, features.photo, photo_view),
+        (sequences.text, features.text, np.full(len(photo_view), vocabulary.photo_views)),
     )
     content = np.zeros(len(sizes), np.int64)
     width = max(features.photo.shape[1], features.text.shape[1])
     vectors, views = [np.zeros((2, width), np.float32)], [np.array([-1, -1])]
-    for rows, table, view, first in tables:
+    for rows, table, view in tables:
         has = np.flatnonzero(rows >= 0)
         # Different views have different linear layers, so each pair of row and view is a separate content.
         pair, place = np.unique(
-            np.stack([rows[has], first + view[sequences.key[has]]], axis=1), axis=0, return_inverse=True
+            np.stack([rows[has], view[sequences.key[has]]], axis=1), axis=0, return_inverse=True
         )
         content[has] = sum(map(len, vectors)) + place.reshape(-1)
         vectors.append(table[pair[:, 0]].astype(np.float32).reshape(-1, width))

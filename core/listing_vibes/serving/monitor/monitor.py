@@ -264,11 +264,10 @@ def drift_checks(
         labels |= {rank_name(name): f"{label} (rank in the market)" for name, label in labels.items()}
         checks += attribute_checks(seen, here, groups, labels, limits, training_advice(run))
         if photos is not None and featurizer.photo is not None:
-            first = photos.parts[0] if photos.parts and len(featurizer.photo_reducers) > 1 else photos
             rows = np.flatnonzero(photos.ok)
             sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int)]
             rows = np.union1d(rows[np.isin(listing[rows], groups[0].rows)][-MOST:], sample)
-            reduced = featurizer.photo.transform(np.asarray(first.vectors[rows], np.float32))
+            reduced = featurizer.photo.transform(np.asarray(photos.vectors[rows], np.float32))
             checks.append(photo_check(seen, reduced, listing[rows].astype(np.int64), groups, limits))
     if split is not None and split.t1 is not None and newest.queries is not None:
         before, after = _last_histories(run, newest)

@@ -16,13 +16,7 @@ import pyarrow.parquet as pq
 
 from listing_vibes.defaults import K
 from listing_vibes.features.photos.trainable import trained_weights
-from listing_vibes.features.photos.vectors import (
-    JOIN,
-    NOT_EMBEDDED,
-    PhotoVectors,
-    combine,
-    load_photo_vectors,
-)
+from listing_vibes.features.photos.vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.download.limits import Limits
@@ -284,11 +278,7 @@ class Refresher:
             return result
         from listing_vibes.features.photos.market_photos import market_photos
 
-        parts = [
-            market_photos(market, part, trained_weights(run.folder, part), lambda _: self.tick())
-            for part in reversed(name.split(JOIN))  # the first is then the encoder of the market's photos
-        ]
-        return combine([part for part in reversed(parts) if part is not None])
+        return market_photos(market, name, trained_weights(run.folder, name), lambda _: self.tick())
 
 
 def updated_pushes(

@@ -1,4 +1,4 @@
-"""Encoders of texts, by their names in `features.text_views`: one class in one file, or one of an installed package."""
+"""Encoders of texts, by their names in `features.text_encoder`: one class in one file, or one of an installed package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,10 +26,7 @@ class FitOptions:
 
 
 class TextSource(ABC):
-    """An encoder of texts: `own_bert.py` in this folder defines `features.text_views = ["own-bert"]`."""
-
-    #: Whether the vectors are whitened when they are reduced to the model's width, so that rare differences count as much as common ones.
-    whiten: ClassVar[bool] = True
+    """An encoder of texts: `own_bert.py` in this folder defines `features.text_encoder = "own-bert"`."""
 
     @classmethod
     def fit_source(cls, texts: Sequence[str], options: FitOptions) -> Self:

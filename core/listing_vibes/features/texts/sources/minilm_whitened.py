@@ -1,11 +1,18 @@
-"""The packaged sentence encoder, whitened: rare differences count as much as common ones."""
+"""The packaged sentence encoder; see `listing_vibes.features.texts.encoder`."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from pathlib import Path
 
-from listing_vibes.features.texts.sources.minilm import MiniLM
+import numpy as np
+
+from listing_vibes.features.texts.encoder import embed_texts
+from listing_vibes.features.texts.sources import TextSource
+from listing_vibes.progress import Report
 
 
-class MiniLMWhitened(MiniLM):
-    """The default, which measured better than `minilm`."""
+class MiniLMWhitened(TextSource):
+    """The packaged MiniLM, the default; a run does not store its weights."""
 
-    whiten: ClassVar[bool] = True
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
+        """Return (N, 384) float32, L2-normalized."""
+        return embed_texts(texts, cache, report)

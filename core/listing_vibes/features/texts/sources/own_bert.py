@@ -59,7 +59,7 @@ class OwnBert(TextSource):
         base = load_text_encoder()
         texts = sorted(text for text in texts if text.strip())
         if not texts:
-            raise VibesError("There is no text to train own-bert on; leave it out of features.text_views.")
+            raise VibesError("There is no text to train own-bert on; set features.text to false.")
         parts = f"{base.name} {STEPS} {options.seed} {BATCH} {TOKENS} {RATE} {MASKED}\0" + "\0".join(texts)
         key = hashlib.sha256(parts.encode("utf-8", "replace")).hexdigest()[:16]
         cached = _folder(options.cache, key) / WEIGHTS

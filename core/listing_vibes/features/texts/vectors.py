@@ -1,7 +1,4 @@
-"""The text vectors of the model: one or several views of each text, reduced to the model's width.
-
-`listing_vibes.features.texts.sources` has their encoders.
-"""
+"""The text vectors of the model, reduced to its width; `listing_vibes.features.texts.sources` has their encoders."""
 
 from __future__ import annotations
 
@@ -21,18 +18,9 @@ from listing_vibes.market.words import is_latin
 from listing_vibes.progress import Report
 
 
-def readable(views: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Return the views that suit such texts: the packaged sentence encoder was trained on English and knows at best the
-    letters of other scripts, so that TF-IDF of words and letters works better for these.
-    """
-    if is_latin(texts):
-        return list(views)
-    return list(dict.fromkeys("tfidf" if view.startswith("minilm") else view for view in views))
-
-
 @dataclass(frozen=True, eq=False)
-class TextVectorsView:
-    """A fitted view: an encoder of texts and the reducer of its vectors to the model's width."""
+class TextVectors:
+    """An encoder of texts, and the reducer of its vectors to the model's width."""
 
     name: str
     source: TextSource
@@ -41,8 +29,11 @@ class TextVectorsView:
     @classmethod
     def fit(
         cls, name: str, parts: Sequence[tuple[Sequence[str], Path]], width: int, report: Report | None = None
-    ) -> TextVectorsView:
-        """Fit on the distinct texts of the training period of each market, whose vectors are cached in a folder."""
+    ) -> TextVectors:
+        """Fit on the distinct texts of the training period of each market, whose vectors are cached in a folder.
+
+        They are whitened, so that rare differences count as much as common ones.
+        """
         distinct, first = np.unique(
             np.array([text for texts, _ in parts for text in texts], object), return_index=True
         )
@@ -50,7 +41,7 @@ class TextVectorsView:
         source = TEXT_SOURCES[name].fit_source(distinct.tolist(), options)
         vectors = [source.vectors(texts, cache, report) for texts, cache in parts]
         wide = vectors[0] if len(vectors) == 1 else np.concatenate(vectors)[first]
-        return cls(name, source, Reducer.fit(wide, width, whiten=source.whiten))
+        return cls(name, source, Reducer.fit(wide, width, whiten=True))
 
     def transform(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """Reduce (N,) texts to (N, width) float32."""
@@ -63,8 +54,8 @@ class TextVectorsView:
         return {"name": self.name, **head}, {**self.reducer.to_arrays(), **source_arrays}
 
     @classmethod
-    def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> TextVectorsView:
-        """Restore a view from `state`."""
+    def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> TextVectors:
+        """Restore what `state` returned."""
         source_arrays = {
             key.removeprefix("source."): v for key, v in arrays.items() if key.startswith("source.")
         }
@@ -79,18 +70,22 @@ def fit_texts(
     config: FeatureConfig,
     width: int,
     report: Report | None,
-) -> list[TextVectorsView]:
-    """Return the text views that `config` names, fitted on the training listings of each market, whose vectors are in `caches`."""
+) -> TextVectors | None:
+    """Return the text vectors that `config` names, fitted on the training listings of each market, whose vectors are in `caches`.
+
+    The packaged encoder was trained on English and knows at best the letters of other scripts, so that TF-IDF of words and
+    letters replaces it for these.
+    """
     if not config.text:
-        return []
+        return None
     texts = [distinct_texts(part, [name for name in vocabulary.sentences if name in part]) for part in parts]
     distinct = sorted(set().union(*texts))
     if len(distinct) < 2:
-        return []
-    return [
-        TextVectorsView.fit(view, list(zip(texts, caches, strict=True)), width, report)
-        for view in readable(config.text_views, distinct)
-    ]
+        return None
+    name = config.text_encoder
+    if name.startswith("minilm") and not is_latin(distinct):
+        name = "tfidf"
+    return TextVectors.fit(name, list(zip(texts, caches, strict=True)), width, report)
 
 
 def distinct_texts(listings: pd.DataFrame, names: list[str]) -> list[str]:
