@@ -31,7 +31,7 @@ FACES = [
     "listing_vibes.serving.experiment.verdict:experiment",
     "listing_vibes.insight.explain.explain:explain",
     "listing_vibes.insight.beats:five_beats",
-    "listing_vibes.insight.demand.demand:demand",
+    "listing_vibes.insight.demand:demand",
     "listing_vibes.insight.map.space_map:name_group",
     "listing_vibes.insight.map.space_map:select_on_map",
     "listing_vibes.insight.market_shift:measure_shift",

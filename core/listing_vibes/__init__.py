@@ -15,7 +15,7 @@ from listing_vibes.version import __version__
 if TYPE_CHECKING:
     from listing_vibes.evaluation.run_evaluation import evaluate
     from listing_vibes.insight.comparison import compare
-    from listing_vibes.insight.demand.demand import demand
+    from listing_vibes.insight.demand import demand
     from listing_vibes.insight.explain.explain import explain
     from listing_vibes.insight.launch.launch import launch
     from listing_vibes.insight.map.space_map import name_group, select_on_map
@@ -62,7 +62,7 @@ _FACES = {
     "evaluate": "listing_vibes.evaluation.run_evaluation",
     "compare": "listing_vibes.insight.comparison",
     "experiment": "listing_vibes.serving.experiment.verdict",
-    "demand": "listing_vibes.insight.demand.demand",
+    "demand": "listing_vibes.insight.demand",
     "launch": "listing_vibes.insight.launch.launch",
     "download": "listing_vibes.market.download.job",
     "search_photos": "listing_vibes.insight.search.search",

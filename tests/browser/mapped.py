@@ -7,7 +7,7 @@ import pandas as pd
 
 from browser.painted import embed_run, paint_market, train_run
 from listing_vibes import Run
-from listing_vibes.insight.demand.regions import candidate_regions
+from listing_vibes.insight.demand import candidate_regions
 from listing_vibes.insight.map.vibe_map import COLUMNS, DRAWN_OF, embeddings_of
 
 

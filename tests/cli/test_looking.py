@@ -34,7 +34,7 @@ class Called(Exception):
             ["explain", "user-0001", "home-0003", *AT, "--blend", "recency"],
             "listing_vibes.insight.explain.explain:explain_listing", ("user-0001", "home-0003", MOMENT, "recency"), {},
         ),
-        (["demand", *AT, "--by", "month"], "listing_vibes.insight.demand.demand:demand", (MOMENT, "month"), {}),
+        (["demand", *AT], "listing_vibes.insight.demand:demand", (MOMENT,), {}),
         (["launch", "home-0003"], "listing_vibes.insight.launch.launch:launch", ("home-0003",), {}),
     ],
     ids=["text", "photo", "explain", "demand", "launch"],

@@ -9,7 +9,7 @@ from helpers.serving import app_of, serving
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.run.conditions import explain_unmet, read_condition
+from listing_vibes.run.conditions import read_condition
 from listing_vibes.run.describe import explain_empty
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes.run.rules import Rules
@@ -69,17 +69,6 @@ def test_the_numbers_of_a_rule_and_of_a_draft_are_written_as_in_the_table(tmp_pa
     assert made.listings["Preis"].tolist() == [12_990, 12_990, 12.99]
     with pytest.raises(VibesError, match="Preis is 'ab,5'; give a number"):
         new_listings(market, [{"Preis": "ab,5"}], [], tmp_path)
-
-
-def test_a_value_that_no_listing_has_is_explained_with_the_nearest(tmp_path):
-    listings = "listing_id,brand,size,tags,price\na,Zara,M / 38,red|blue,5\nb,Gucci,L / 40,red,6\n"
-    (tmp_path / "listings.csv").write_text(listings)
-    market = Market.open(tmp_path)
-    for text, nearest in [("brand=Zarra", "Zara"), ("size=M/38", "M / 38"), ("tags=gren|blu", "blue")]:
-        assert f"'{text}'; '{nearest}'" in explain_unmet(market, Rules(where=("price>=6", text)))
-    for text in ("brand=Prada", "price>=7"):
-        assert "is nearest" not in explain_unmet(market, Rules(where=(text,)))
-    assert explain_unmet(market, Rules(where=("brand=Zara", "price>=6"))) is None
 
 
 def test_an_empty_list_says_why(trained, tmp_path):

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -132,27 +132,25 @@ def explain(
     typer.echo(as_json(opened, explanation.to_dict()) if json_ else explanation.to_text())
 
 
-By = Annotated[Literal["month"] | None, typer.Option(help="month = repeat it for the end of every month")]
-Regions = Annotated[Path | None, options.table_file("write one row per region and time")]
+Regions = Annotated[Path | None, options.table_file("write one row per region")]
 
 
 @app.command(rich_help_panel=USE)
 def demand(
     run: options.RunPath,
     at: options.At = None,
-    by: By = None,
     out: Regions = None,
     json_: options.Json = False,
 ) -> None:
     """Find unmet demand: regions with significantly more users per active listing than the market."""
-    from listing_vibes.insight.demand.demand import demand as find_demand
+    from listing_vibes.insight.demand import demand as find_demand
     from listing_vibes.market.io import write_table
     from listing_vibes.run.run import Run
 
     opened = Run.open(run)
     moment = moment_of(at, opened.market)
     with progress_bar() as progress:
-        result = find_demand(opened, moment, by, report=progress)
+        result = find_demand(opened, moment, report=progress)
     if out is not None:
         write_table(out, result.frame())
     typer.echo(as_json(opened, result.to_dict()) if json_ else repr(result))

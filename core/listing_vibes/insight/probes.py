@@ -6,38 +6,30 @@ attributes: the number itself would give the answer away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import bootstrap_means, interval
-from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-TABLE = ("space", "value", "low", "high", "listings")
-PREDICTIONS = (C.LISTING, "space", "truth", "predicted")
 PENALTIES = np.logspace(-1, 4, 11)  # of the ridge, chosen within each training part
 ORDERS = 10.0  # a positive number that spans more than this is predicted by its logarithm
 FEWEST = 20  # listings with the number
 FOLDS = 5
 
 
-@dataclass(frozen=True, eq=False)
-class Probes:
-    """What was predicted: one row a space, and every out-of-fold prediction."""
-
-    table: pd.DataFrame  # columns TABLE; value is R2, with its 95 % interval over listings
-    predictions: pd.DataFrame  # columns PREDICTIONS
-
-
-def probe_run(run: Run, question: str) -> Probes:
+def probe_run(run: Run, question: str) -> pd.DataFrame:
     """Predict a number of the market, the attribute `question`, from every space of a run.
+
+    Returns:
+        One row a space: `space, value, low, high, listings`; the value is R2, with its 95 % interval over listings.
 
     Raises:
         VibesError: the attribute is not numeric, or fewer than 20 listings have it.
@@ -47,10 +39,8 @@ def probe_run(run: Run, question: str) -> Probes:
         raise VibesError(f"'{question}' is not a numeric attribute of {market.path}; name another attribute.")
     spaces = {name: run.vectors(name) for name in run.spaces if name != "attributes"}
     spaces["attributes"] = attributes_without(market, question)
-    ids, values = np.asarray(run.listing_ids), market.listings[question].to_numpy(float, na_value=np.nan)
-    parts = [probe(space, vectors, values, ids) for space, vectors in spaces.items()]
-    tables, predictions = zip(*((part.table, part.predictions) for part in parts), strict=True)
-    return Probes(pd.concat(tables, ignore_index=True), pd.concat(predictions, ignore_index=True))
+    values = market.listings[question].to_numpy(float, na_value=np.nan)
+    return pd.DataFrame([probe(space, vectors, values) for space, vectors in spaces.items()])
 
 
 def attributes_without(market: Market, question: str) -> np.ndarray:
@@ -63,11 +53,11 @@ def attributes_without(market: Market, question: str) -> np.ndarray:
     return content_spaces(replace(market, attributes=rest), None)["attributes"]
 
 
-def probe(space: str, vectors: np.ndarray, values: np.ndarray, listing: np.ndarray, seed: int = 0) -> Probes:
-    """Predict the numbers `values` (N,) of the listings `listing` (N,) from their `vectors` (N, d).
+def probe(space: str, vectors: np.ndarray, values: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """Predict the numbers `values` (N,) of listings from their `vectors` (N, d), and return a row of `probe_run`.
 
     Listings without the number or with a zero vector are left out. Positive numbers that span more than a factor of ten are
-    predicted by their logarithm, and are so in the predictions. R2 of a constant prediction is 0.
+    predicted by their logarithm. R2 of a constant prediction is 0.
 
     Raises:
         VibesError: fewer than 20 listings have the number, or all the same one.
@@ -88,16 +78,6 @@ def probe(space: str, vectors: np.ndarray, values: np.ndarray, listing: np.ndarr
     inputs = (inputs - inputs.mean(axis=0)) / (np.sqrt(inputs.var(axis=0).mean()) or 1.0)
     folds = KFold(FOLDS, shuffle=True, random_state=seed)
     predicted = cross_val_predict(RidgeCV(PENALTIES), inputs, target, cv=folds)
-    value, low, high = _r2(target, predicted, seed)
-    frame = pd.DataFrame(
-        {C.LISTING: listing[usable], "space": space, "truth": target, "predicted": predicted}
-    )
-    table = pd.DataFrame([(space, value, low, high, len(target))], columns=list(TABLE))
-    return Probes(table, frame)
-
-
-def _r2(target: np.ndarray, predicted: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """Return 1 - squared error over variance, and its bootstrap interval over listings."""
     columns = np.column_stack([np.square(target - predicted), target, np.square(target)])
 
     def r2(means: np.ndarray) -> np.ndarray:
@@ -105,4 +85,6 @@ def _r2(target: np.ndarray, predicted: np.ndarray, seed: int) -> tuple[float, fl
         return np.asarray(1 - error / np.maximum(square - value**2, 1e-12))
 
     low, high = interval(r2(bootstrap_means(columns, seed=seed))[:, None])
-    return float(r2(columns.mean(axis=0, keepdims=True))[0]), float(low[0]), float(high[0])
+    value = float(r2(columns.mean(axis=0, keepdims=True))[0])
+    row = {"value": value, "low": float(low[0]), "high": float(high[0])}
+    return {"space": space, **row, "listings": len(target)}

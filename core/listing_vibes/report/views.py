@@ -300,11 +300,10 @@ def _compare(runs: Runs, name: str, params: Params) -> View:
 
 
 def _probes(run: Run, question: str) -> View:
-    table = probe_run(run, question).table
     label = {item.name: item.label for item in run.market.attributes}.get(question, question)
     rows = [
         Row(row["space"], max(row["value"], 0.0), max(row["low"], 0.0), max(row["high"], 0.0))
-        for row in table.to_dict("records")
+        for row in probe_run(run, question).to_dict("records")
     ]
     caption = f"Share of the variance of {label} that is predicted from each space, with 95 % intervals."
     return View(rows=Rows(rows, caption))

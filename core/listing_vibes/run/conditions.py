@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +39,6 @@ KILOMETERS = {"km": 1.0, "m": 0.001}
 EARTH_RADIUS = 6371.0  # km
 WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<unit>km|m)\s+of\s+(?P<location>{LOCATION})\s*")
 LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")
-#: At most this many values of an attribute are compared with one that no listing has, since a caller waits for the error.
-MOST_ALIKE = 3000
 
 
 @dataclass(frozen=True)
@@ -164,29 +161,11 @@ def measure_distance(market: Market, location: Sequence[float]) -> np.ndarray:
 
 
 def explain_unmet(market: Market, rules: Rules) -> str | None:
-    """Return a sentence about the first condition that no listing fulfills, with the nearest value; None if each is fulfilled."""
+    """Return a sentence about the first condition that no listing fulfills; None if each is fulfilled."""
     for text in rules.where:
-        condition = read_condition(market, text)
-        if not condition.fulfilled(market).any():
-            nearest = _nearest_value(market, condition)
-            hint = f"'{nearest}' is nearest" if nearest else "change that condition, or leave it out"
-            return f"No listing of the market fulfills '{text}'; {hint}."
+        if not read_condition(market, text).fulfilled(market).any():
+            return f"No listing of the market fulfills '{text}'; change that condition, or leave it out."
     return None
-
-
-def _nearest_value(market: Market, condition: Condition) -> str:
-    """Return the value of the market that is most similar to a requested one; "" if none is similar."""
-    attribute = condition.attribute
-    if attribute is None or attribute.shown_as not in ("category", "multi"):
-        return ""
-    values = market.column(attribute.name).explode().dropna().astype("str")
-    available: dict[str, str] = {
-        value.casefold(): value for value in values.value_counts().index[:MOST_ALIKE]
-    }
-    for requested in condition.values[:3]:
-        if nearest := get_close_matches(str(requested).casefold()[:100], available, 1):
-            return available[nearest[0]]
-    return ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
@@ -13,7 +12,7 @@ import pandas as pd
 
 from listing_vibes.cache import Cache
 from listing_vibes.defaults import K
-from listing_vibes.errors import VibesError, VibesWarning
+from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
 from listing_vibes.run.conditions import resolve_rules
@@ -25,7 +24,6 @@ from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import POPULAR, Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run_blend import RunBlend
-from listing_vibes.words import count
 
 #: Recommenders that are cached, since requests may have any number of different rules.
 RECOMMENDERS = 64
@@ -58,34 +56,23 @@ class Run(RunFolder):
 
         Returns:
             A frame `listing_id, score` (cosine), and `title` if the market's listings have titles; for several listings, after a
-            column `query_id`. Queries without a vector in this space are left out with a warning, and named in
-            `attrs["without_vectors"]`.
+            column `query_id`.
 
         Raises:
-            VibesError: there is no such listing, space or attribute, or no query has a vector in this space.
+            VibesError: there is no such listing, space or attribute, or a query has no vector in this space.
         """
         ids, single = parse_listings(listings)
         space = self.spaces[0] if space is None else space
         rows = self.rows(ids)  # (Q,)
         has_vector = self.index(space).known[rows]  # (Q,)
-        query, without = (
-            [item for item, has in zip(ids, has_vector, strict=True) if has == wanted]
-            for wanted in (True, False)
-        )
-        if without:
-            message = f"Listing '{without[0]}' has nothing in the space '{space}'; choose another space."
-            if not query:
-                raise VibesError(message)
-            more = f"{count(len(without), 'listing')} of {len(ids):,} left out: "
-            warnings.warn(more + message, VibesWarning, stacklevel=2)
+        if not has_vector.all():
+            missing = ids[int(np.argmin(has_vector))]
+            raise VibesError(f"Listing '{missing}' has nothing in the space '{space}'; choose another space.")
         rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.needs_moment else None
-        result = maker.similar(rows[has_vector], moment, rules.length(k))
-        frame = self._frames(result, None if single else query, "query_id", maker.rules.shows_rule)
-        if without:
-            frame.attrs["without_vectors"] = without
-        return frame
+        result = maker.similar(rows, moment, rules.length(k))
+        return self._frames(result, None if single else ids, "query_id", maker.rules.shows_rule)
 
     def recommend(
         self,

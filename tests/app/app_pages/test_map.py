@@ -183,7 +183,7 @@ def test_a_selection_is_the_same_table_by_its_link_by_python_and_as_a_file(run, 
     for other in (scope["result"], link, item.table(Run.open(run))):
         assert other["listing_id"].tolist() == ids and other.columns.tolist() == python.columns.tolist()
     about = ask("about", group="1").json()
-    assert set(about) == {"traits", "words"}
+    assert set(about) == {"traits"}
 
 
 def test_a_group_is_named_by_anybody_and_keeps_the_name(run, ask):
@@ -204,11 +204,10 @@ def test_regions_of_unmet_demand_come_with_their_listings(ask, tmp_path, monkeyp
     run = short_run(tmp_path)
     monkeypatch.setattr(sys, "argv", ["main.py", str(run)])
     layer = ask("unmet").json()
-    (place, *_) = demand(Run.open(run)).regions
+    result = demand(Run.open(run))
+    place = result.regions[0]
     one = load_maps(open_run("run"))["photos"]
-    assert layer["regions"][0]["text"].startswith(
-        f"{place.figures[-1].users:,.0f} of {place.figures[-1].all_users} users want this"
-    )
+    assert layer["regions"][0]["text"].startswith(f"{place.users:,.0f} of {result.all_users} users want this")
     assert one.ids[layer["regions"][0]["wanted"]].tolist() == place.wanted
     item = MapSelection(open_run("run"), one, {"unmet": "1", "place": "1"})
     scope: dict = {}

@@ -19,9 +19,8 @@ import streamlit as st
 
 from listing_vibes.progress import Counted
 
-PHOTOS = "reading photos"  # the step before the drawing, if photos were not classified yet
 #: The program of the process, which writes each progress update as a line.
-_SCRIPT = f"""
+_SCRIPT = """
 import json, os, sys, threading, time
 def follow(parent):
     while os.getppid() == parent:
@@ -32,13 +31,13 @@ from listing_vibes import Run
 from listing_vibes.errors import sentence_of
 from listing_vibes.insight.search.photo_search import prepare_looks
 from listing_vibes.insight.map.vibe_map import save_map
-from listing_vibes.progress import Counted, renamed
+from listing_vibes.progress import Counted
 def report(update):
     if isinstance(update, Counted):
         print(json.dumps([update.what, update.done, update.total, update.left]), flush=True)
 try:
     run = Run.open(sys.argv[1])
-    prepare_looks(run, renamed(report, {PHOTOS!r}))
+    prepare_looks(run, report)
     save_map(run, report=report)
 except Exception as error:
     sys.exit(sentence_of(error))

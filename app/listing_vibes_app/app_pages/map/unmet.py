@@ -6,8 +6,7 @@ import numpy as np
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.demand.demand import DAYS, Demand, Figures, Region, demand
-from listing_vibes.insight.demand.regions import LEVEL
+from listing_vibes.insight.demand import DAYS, LEVEL, Demand, Region, demand
 from listing_vibes.insight.map.space_map import LOCATION, SpaceMap
 from listing_vibes_app.kit.days import market_days
 from listing_vibes_app.server.runs import BY_RUN, OpenRun
@@ -27,9 +26,9 @@ def has_unmet(opened: OpenRun, space: str) -> bool:
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_RUN)
-def unmet(opened: OpenRun, space: str, at: int | None, by_month: bool = False) -> Demand:
+def unmet(opened: OpenRun, space: str, at: int | None) -> Demand:
     """Return the unmet demand in a space at a moment (None: after the last event)."""
-    return demand(opened.run, at, "month" if by_month else None, space)
+    return demand(opened.run, at, space)
 
 
 def unmet_layer(opened: OpenRun, drawn: SpaceMap, at: int | None) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def unmet_layer(opened: OpenRun, drawn: SpaceMap, at: int | None) -> dict[str, A
     regions = [
         {
             "name": place.name,
-            "text": sentence(place.figures[-1]),
+            "text": sentence(result, place),
             "reasons": reasons(place),
             "listings": numbers(place.listings),
             "wanted": numbers(place.wanted),
@@ -57,9 +56,8 @@ def unmet_layer(opened: OpenRun, drawn: SpaceMap, at: int | None) -> dict[str, A
             f"whole market ({count(result.tests, 'region')} tested). Another map, or another day, may show some."
         )
         return {"regions": [], "note": note}
-    first = result.regions[0].figures[-1]
     note = (
-        f"{count(first.all_users, 'user')} active in the {DAYS} days before, {count(first.all_active, 'listing')} active then; "
+        f"{count(result.all_users, 'user')} active in the {DAYS} days before, {count(result.all_active, 'listing')} active then; "
         f"{count(result.tests, 'region')} tested; “at least” is a {LEVEL:.0%} bound over all of them together."
     )
     return {"regions": regions, "note": note}
@@ -67,22 +65,21 @@ def unmet_layer(opened: OpenRun, drawn: SpaceMap, at: int | None) -> dict[str, A
 
 def reasons(place: Region) -> list[str]:
     """Return what the listings of a region's users have in common, against what is active."""
-    lines = [
+    return [
         f"{trait.label}: {trait.text} ({100 * trait.inside:.0f}% against {100 * trait.outside:.0f}%)"
         for trait in place.traits[:4]
     ]
-    return [*lines, *(["words: " + ", ".join(place.words[:4])] if place.words else [])]
 
 
-def sentence(figures: Figures) -> str:
+def sentence(result: Demand, place: Region) -> str:
     """Return a sentence with the number of users, the number of active listings and the lower bound of their ratio."""
-    users = f"{figures.users:,.0f} of {count(figures.all_users, 'user')} want this"
-    if figures.lift is None:
-        return f"{users}; no listing is active here (at least {figures.low:.1f} times too few)."
-    verb = "is" if figures.active == 1 else "are"
+    users = f"{place.users:,.0f} of {count(result.all_users, 'user')} want this"
+    if place.lift is None:
+        return f"{users}; no listing is active here (at least {place.low:.1f} times too few)."
+    verb = "is" if place.active == 1 else "are"
     return (
-        f"{users}, {count(figures.active, 'listing')} {verb} active: {figures.lift:.1f} times as many users to a listing as in the "
-        f"market, at least {figures.low:.1f}."
+        f"{users}, {count(place.active, 'listing')} {verb} active: {place.lift:.1f} times as many users to a listing as in the "
+        f"market, at least {place.low:.1f}."
     )
 
 

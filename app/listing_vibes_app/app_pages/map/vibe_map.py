@@ -101,14 +101,13 @@ class MapSelection:
 
 
 def export_map(opened: OpenRun, drawn: SpaceMap) -> None:
-    """Draw the export menu with the selection in the URL, and unmet demand by month while its layer is shown."""
+    """Draw the export menu with the selection in the URL, and unmet demand while its layer is shown."""
     item = MapSelection(opened, drawn, st.query_params.to_dict())
 
-    def by_month() -> bytes:
-        return spreadsheet_csv(
-            unmet(opened, drawn.space, end_of_day(opened, item.params.get("day")), by_month=True).frame()
-        )
+    def regions() -> bytes:
+        at = end_of_day(opened, item.params.get("day"))
+        return spreadsheet_csv(unmet(opened, drawn.space, at).frame())
 
     with as_code(opened, [item]):
         if "unmet" in item.params and has_unmet(opened, drawn.space):
-            download("Unmet demand by month as CSV", by_month, f"{opened.name}-unmet-demand.csv", "unmet-csv")
+            download("Unmet demand as CSV", regions, f"{opened.name}-unmet-demand.csv", "unmet-csv")

@@ -1,8 +1,7 @@
-"""What distinguishes groups of listings: attributes, what photos show and words of texts, by coverage and lift, and a name."""
+"""What distinguishes groups of listings: attributes and what photos show, by coverage and lift, and a name."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,23 +15,17 @@ from listing_vibes.insight.map.tones import coded_tones
 from listing_vibes.market.attribute_types import Coded, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.market.words import unspaced, words
 
 if TYPE_CHECKING:
     from scipy import sparse  # a slow import that the first page does not need
 
-#: Minimum coverage of a group by a trait, and minimum lift over all others; the same for words, with a maximum share of the others
-#: that have them.
+#: Minimum coverage of a group by a trait, and minimum lift over all others.
 COVERAGE, LIFT = 0.4, 1.25
 #: Traits are selected on one half of the listings, up to this number, and confirmed on the other half by coverage, lift and this
 #: number of standard errors of the difference. Chance findings of one half are rarely confirmed by the other.
 CANDIDATES, NAME_COVERAGE, NAME_LIFT, ERRORS = 6, 0.5, 1.5, 2.0
-WORD_COVERAGE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
 LEADING = 2  # maximum number of leading traits of a name
 LOOKS, PLAIN = "Seen in photos", 0.1  # label of photo classes, and the minimum probability of one in a photo
-TEXTS = 300  # texts read per group
-WORDS = 6  # words per group
-_NO_WORDS = re.compile(r"<[^>]+>|\d+")  # HTML, and numbers, which attributes cover better
 
 
 @dataclass(frozen=True)
@@ -53,11 +46,10 @@ class Trait:
 
 @dataclass(frozen=True)
 class Portrait:
-    """A group: its name, its traits and words of its texts, the most distinctive first."""
+    """A group: its name and its traits, the most distinctive first."""
 
     name: str
     traits: list[Trait] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
     is_named: bool = True  # False: no trait was confirmed, and the name is a number
 
 
@@ -65,10 +57,8 @@ def portraits(
     market: Market,
     rows: np.ndarray,
     groups: np.ndarray,
-    seed: int = 0,
     coded: Sequence[Coded] | None = None,
     leading: Collection[str] = (),
-    with_words: bool = True,
 ) -> list[Portrait]:
     """Return a portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) their groups, -1 for none.
 
@@ -77,7 +67,6 @@ def portraits(
     Args:
         coded: the values of the n listings, for callers with several groupings; None: `coded_attributes(market, rows)`.
         leading: labels of the traits to put first in names.
-        with_words: whether to look for words of their texts, which takes longer.
     """
     count = int(groups.max(initial=-1)) + 1
     if not count:
@@ -87,7 +76,7 @@ def portraits(
         (label, printable(text), printable(piece)) for label, given, _, _ in coded for text, piece in given
     ]
     holds = _value_matrix(coded, len(rows))
-    is_held_out = np.random.default_rng(seed).permutation(len(rows)) % 2 == 1
+    is_held_out = np.random.default_rng(0).permutation(len(rows)) % 2 == 1
     candidates = _rank(*_shares(holds[~is_held_out], groups[~is_held_out], count), NAME_COVERAGE, NAME_LIFT)
     confirmed = _confirm(holds[is_held_out], groups[is_held_out], count)
     inside, outside = _shares(holds, groups, count)
@@ -105,18 +94,16 @@ def portraits(
         make_traits(group, order[:CANDIDATES][confirmed[group, order[:CANDIDATES]]])
         for group, order in enumerate(candidates)
     ]
-    spoken = _words(market, rows, groups, count, seed) if with_words else [[] for _ in range(count)]
-    names = _names(named, leading)
-    return [Portrait(*parts) for parts in zip(names, traits, spoken, map(bool, named), strict=True)]
+    return [Portrait(*parts) for parts in zip(_names(named, leading), traits, map(bool, named), strict=True)]
 
 
 def apart(
-    market: Market, rows: np.ndarray, chosen: np.ndarray, seed: int = 0, coded: Sequence[Coded] | None = None
+    market: Market, rows: np.ndarray, chosen: np.ndarray, coded: Sequence[Coded] | None = None
 ) -> Portrait:
     """Return the portrait of the `chosen` (n,) bool among the listings `rows` (n,); `coded` as for `portraits`."""
     if not chosen.any():
         return Portrait("Nothing")
-    return portraits(market, rows, np.where(chosen, 0, -1), seed, coded)[0]
+    return portraits(market, rows, np.where(chosen, 0, -1), coded)[0]
 
 
 def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
@@ -239,36 +226,3 @@ def _names(traits: Sequence[Sequence[Trait]], leading: Collection[str]) -> list[
         name = name[:1].upper() + name[1:] or f"Group {number}"
         names.append(f"{name} ({number})" if name in names else name)
     return names
-
-
-def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, seed: int) -> list[list[str]]:
-    """Return the distinctive words of each group's texts."""
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    names = [item.name for item in market.attributes if type_of(item.kind).sentences]
-    names = list(dict.fromkeys([*names, *([market.title] if market.title else [])]))
-    rng = np.random.default_rng(seed)
-    subset = np.concatenate([rng.permutation(np.flatnonzero(groups == g))[:TEXTS] for g in range(-1, count)])
-    texts = (
-        market.listings[names].iloc[rows[subset]].fillna("").astype(str).agg(" ".join, axis=1)
-        if names
-        else []
-    )
-    if not any(map(_spoken, texts)):
-        return [[] for _ in range(count)]
-    vectorizer = CountVectorizer(analyzer=_spoken, binary=True)
-    holds = vectorizer.fit_transform(texts)
-    inside, outside = _shares(holds, groups[subset], count)
-    available = vectorizer.get_feature_names_out()
-    ranked = _rank(np.where(outside <= WORD_COMMON, inside, 0), outside, WORD_COVERAGE, WORD_LIFT)
-    return [available[order[:WORDS]].tolist() for order in ranked]
-
-
-def _spoken(text: str) -> list[str]:
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-
-    return [
-        word
-        for word in words(_NO_WORDS.sub(" ", text))
-        if word not in ENGLISH_STOP_WORDS and (len(word) > 2 or unspaced(word))
-    ]

@@ -33,7 +33,7 @@ def groups_part(drawn: SpaceMap) -> list[dict[str, Any]]:
         typical = drawn.typical(number, TYPICAL).tolist()
         item = {"name": name, "size": int(drawn.sizes[number]), "typical": typical}
         at = {"x": int(middles[number][0]), "y": int(middles[number][1])} if number in middles else {}
-        results.append({**item, **at, **_reasons(drawn.portraits[number])})
+        results.append({**item, **at, "traits": _traits(drawn.portraits[number])})
     return results
 
 
@@ -60,8 +60,8 @@ def about_part(drawn: SpaceMap, params: Mapping[str, str]) -> dict[str, Any]:
     """
     chosen = chosen_by(drawn, params)
     if chosen.all() or not chosen.any():
-        return {"traits": [], "words": []}
-    return _reasons(apart(drawn.run.market, drawn.rows, chosen, coded=drawn.coded))
+        return {"traits": []}
+    return {"traits": _traits(apart(drawn.run.market, drawn.rows, chosen, drawn.coded))}
 
 
 def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:
@@ -89,8 +89,7 @@ def has_days(drawn: SpaceMap) -> MarketDays | None:
     return MarketDays.of(run.log, run.catalogue) if len(run.market.events) else None
 
 
-def _reasons(portrait: Portrait) -> dict[str, Any]:
-    traits = [
+def _traits(portrait: Portrait) -> list[list[Any]]:
+    return [
         [f"{trait.label}: {trait.text}", trait.inside, trait.outside] for trait in portrait.traits[:TRAITS]
     ]
-    return {"traits": traits, "words": list(portrait.words)}

@@ -84,7 +84,7 @@ class SpaceMap:
             return self.grouped_by.portraits
         return self._portraits(np.arange(len(self.rows)), self.cluster.astype(int))
 
-    def _portraits(self, members: np.ndarray, groups: np.ndarray, with_words: bool = True) -> list[Portrait]:
+    def _portraits(self, members: np.ndarray, groups: np.ndarray) -> list[Portrait]:
         """Return the portraits of `groups` (m,) of the listings `members` (m,) of the map."""
         return portraits(
             self.run.market,
@@ -92,7 +92,6 @@ class SpaceMap:
             groups,
             coded=coded_at(self.coded, len(self.rows), members),
             leading=(TONES,) if self.space == "photos" else (),
-            with_words=with_words,
         )
 
     @property
@@ -145,7 +144,7 @@ class SpaceMap:
         count = int(groups.max(initial=-1)) + 1
         if count < 2:
             return []
-        given = self._portraits(members, groups, with_words=False)
+        given = self._portraits(members, groups)
         results: dict[str, tuple[int, str, np.ndarray]] = {}
         for number, item in enumerate(given):
             # Of several with one name, the first is labeled.

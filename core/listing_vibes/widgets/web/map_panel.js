@@ -126,15 +126,13 @@ async function settle(map, numbers) {
   if (!numbers.length || map.panelOf !== key || map.aboutOf === key) return
   const { about } = map.parts
   about.replaceChildren(h("p", { class: "hint" }, "Comparing with the rest …"))
-  const { traits, words } = await json(map, "about", paramsOf(map))
+  const { traits } = await json(map, "about", paramsOf(map))
   if (map.panelOf !== key) return
   map.aboutOf = key
-  const isApart = traits.length || words.length
-  const none = "Nothing in the attributes or texts sets these listings apart."
+  const none = "No attribute sets these listings apart."
   about.replaceChildren(...[
-    isApart ? h("h3", {}, "What sets it apart") : map.size < map.n && h("p", { class: "hint" }, none),
+    traits.length ? h("h3", {}, "What sets it apart") : map.size < map.n && h("p", { class: "hint" }, none),
     traits.length && traitTable(traits),
-    words.length && h("p", { class: "hint" }, `Words: ${words.join(", ")}`),
   ].filter(Boolean))
 }
 

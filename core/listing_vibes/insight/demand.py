@@ -1,24 +1,22 @@
-"""Unmet demand: regions of a space with significantly more users per active listing than the market."""
+"""Unmet demand: regions of a space with significantly more users per active listing than the market.
+
+Candidates are the branches of a tree over the listings, with small regions inside larger ones, as in the tree-based scan statistic
+(Kulldorff, Fang and Walsh 2003, "A tree-based scan statistic for database disease surveillance"); the tree is Ward's (1963).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import Audience
-from listing_vibes.insight.demand.regions import (
-    LEVEL,
-    Lifts,
-    candidate_regions,
-    measure_lifts,
-    select_regions,
-)
+from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import Portrait, Trait, coded_at, coded_map, portraits
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
@@ -28,32 +26,25 @@ from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY, ranges
 from listing_vibes.market.moments import Moment
-from listing_vibes.progress import Counted, Report
+from listing_vibes.progress import Report
 from listing_vibes.run.run import Run
 from listing_vibes.tables import render_table
 from listing_vibes.words import count
 
 LEAST = 1.5  # default minimum lift of a region with unmet demand
 DAYS = 28  # days before the moment in which a user must have been active
-USERS = 2000  # most recently active users per moment; more add little for a hundredth of all demand
+USERS = 2000  # most recently active users; more add little for a hundredth of all demand
 NEAR = 15  # listings per user that share the user's demand evenly
 MOSTLY, FEWEST = 0.5, 20  # share of a user's demand in a region to be its user; minimum number of its users
 SHOWN = 8  # listings shown per region
-By = Literal["month"]
-
-
-@dataclass(frozen=True)
-class Figures:
-    """The figures of a region at a moment."""
-
-    at: str | int  # the day, or the position if events have no times
-    all_users: int  # number of users considered, the most recently active ones
-    users: float  # number of them with demand in the region
-    active: int  # active listings in the region
-    all_active: int  # active listings in the market
-    lift: float | None  # users per active listing, relative to the market; None without active listings
-    low: float  # lower bound of the lift, at `LEVEL` for all regions and moments together
-    is_significant: bool  # whether `low` reaches the requested minimum
+SMALLEST, SHARE = 20, 0.02  # minimum size of a region: number of listings, and share of all listings
+LARGEST = 1 / 3  # maximum share of a region
+SINGLE = 3000  # number of listings up to which the leaves of the tree are single listings
+GROUPS, SAMPLE = 500, 10_000  # with more listings, the leaves are so many clusters of a sample
+OVERLAP = 0.2  # maximum share of a region's listings that are in a region with a greater lift
+DRAWS = 200  # draws of the bootstrap over users
+LEVEL = 0.95
+HALVINGS, WIDEST = 30, 1e4  # steps of the bisection, and the largest lift
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +52,11 @@ class Region:
     """A region with unmet demand."""
 
     name: str
-    figures: list[Figures]  # one per moment
+    users: float  # number of users with demand in the region
+    active: int  # active listings in the region
+    lift: float | None  # users per active listing, relative to the market; None without active listings
+    low: float  # lower bound of the lift, at `LEVEL` for all regions together
     traits: list[Trait]  # traits of listings in these users' histories, compared with active listings
-    words: list[str]
     wanted: list[str]  # listings of the region with the most demand, active or not
     nearest: list[str]  # active listings that are nearest to these users
     listings: list[str] = field(repr=False)  # all listings ever published in the region
@@ -76,43 +69,45 @@ class Demand:
     market: str
     run: str
     space: str
+    at: str | int  # the day, or the position if events have no times
+    all_users: int  # number of users considered, the most recently active ones
+    all_active: int  # active listings in the market
     least: float
     tests: int  # number of regions that were tested
-    regions: list[Region]  # the most significant first
+    regions: list[Region]  # the greatest lower bound of the lift first
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per region and moment: `region, name`, the fields of `Figures`, `wanted` and `nearest` (ids, separated by spaces)."""
+        """Return one row per region: `region, name, users, active, lift, low`, `wanted` and `nearest` (ids, separated by spaces)."""
+        names = ("name", "users", "active", "lift", "low")
         rows = [
-            {"region": number, "name": region.name, **asdict(figures)}
+            {"region": number, **{name: getattr(region, name) for name in names}}
             | {"wanted": " ".join(region.wanted), "nearest": " ".join(region.nearest)}
             for number, region in enumerate(self.regions, 1)
-            for figures in region.figures
         ]
-        columns = ["region", "name", *Figures.__dataclass_fields__, "wanted", "nearest"]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=["region", *names, "wanted", "nearest"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes demand --json`."""
         return {**asdict(self), "level": LEVEL}
 
     def __repr__(self) -> str:
-        size = f"{self.market}: {count(self.tests, 'region')} of the space '{self.space}' tested"
+        size = (
+            f"{self.market} at {self.at}, {count(self.all_users, 'user')} and {count(self.all_active, 'active listing')}: "
+            f"{count(self.tests, 'region')} of the space '{self.space}' tested"
+        )
         if not self.regions:
             return f"{size}; none has significantly {self.least:g} times as many users per active listing as the market ({LEVEL:.0%})."
         rows = [
             {
                 "region": region.name,
-                "at": figures.at,
-                "users": f"{figures.users:,.0f} of {figures.all_users:,}",
-                "active": f"{figures.active:,} of {figures.all_active:,}",
-                "lift": "-" if figures.lift is None else f"{figures.lift:.1f}",
-                f"at least ({LEVEL:.0%})": f"{figures.low:.1f}",
-                "significant": "yes" if figures.is_significant else "no",
+                "users": f"{region.users:,.0f}",
+                "active": f"{region.active:,}",
+                "lift": "-" if region.lift is None else f"{region.lift:.1f}",
+                f"at least ({LEVEL:.0%})": f"{region.low:.1f}",
                 "most wanted": " ".join(region.wanted[:3]),
                 "nearest active": " ".join(region.nearest[:3]),
             }
             for region in self.regions
-            for figures in region.figures
         ]
         note = "Lift: users per active listing, relative to the market."
         return f"{size}.\n\n{render_table(pd.DataFrame(rows))}\n\n{note}"
@@ -121,7 +116,6 @@ class Demand:
 def demand(
     run: Run | Path | str,
     at: Moment | None = None,
-    by: By | None = None,
     space: str | None = None,
     least: float = LEAST,
     seed: int = 0,
@@ -131,59 +125,55 @@ def demand(
 
     >>> result = demand(run, at="2025-03-01")
     >>> result.frame().columns.tolist()[:6]
-    ['region', 'name', 'at', 'all_users', 'users', 'active']
+    ['region', 'name', 'users', 'active', 'lift', 'low']
 
     The demand of users active in the four weeks before the moment is the top of the model's recommendations from all listings
     ever published. It is compared with the active listings, region by region of `space`. A region is returned if it has
     significantly more than `least` times as many users per active listing as the market (95 %, for all regions tested
-    together; see `listing_vibes.insight.demand.regions`).
+    together; see `measure_lifts`).
 
     Args:
         run: a run, or its folder.
         at: the moment; None: after the last event.
-        by: "month": at the end of every month up to `at`, for the users active in it.
         space: the space of the regions; None: "photos" (what listings look like) if the run has them, else "model".
         least: minimum lift; 1 returns every region with a lift significantly above 1.
 
     Raises:
-        VibesError: the run has no model or no such space, no user was active before the moment, there are months without
-            timestamps, or `least` is below 1.
+        VibesError: the run has no model or no such space, no user was active before the moment, or `least` is below 1.
     """
     opened = run if isinstance(run, Run) else Run.open(run)
     opened.needs_model()
     if not least >= 1:
         raise VibesError(f"The minimum lift is {least:g}; give 1 or more.")
     space = space or ("photos" if "photos" in opened.spaces else "model")
-    available, moment = opened.index(space).known, opened.moment(at)
-    start = moment - DAYS * DAY if opened.log.timed else None
-    periods = _months(opened, moment) if by == "month" else [(start, moment)]
-    moments = []
-    for number, (since, until) in enumerate(periods):
-        moments.append(UserDemand.of(opened, until, since, report if len(periods) == 1 else None))
-        if report is not None and len(periods) > 1:
-            report(Counted("months", number + 1, len(periods)))
-    rows = np.flatnonzero(moments[-1].published & available)
+    available, moment, is_timed = opened.index(space).known, opened.moment(at), opened.log.timed
+    users = UserDemand.of(opened, moment, moment - DAYS * DAY if is_timed else None, report)
+    rows = np.flatnonzero(users.published & available)
     regions = [rows[part] for part in candidate_regions(opened.vectors(space)[rows], seed)]
-    lifts = [item.lifts(regions, least, len(regions) * len(moments), seed) for item in moments]
-    selected = select_regions(lifts, regions, len(available), least) if regions else []
+    active, total = np.array([users.active[part].sum() for part in regions], int), int(users.active.sum())
+    shares, low = measure_lifts(users.shares(regions), active, total, len(regions), seed)
+    selected = select_regions(low, regions, len(available), least)
     coded = _coded(opened) if selected else []
     described: list[Region] = []
     for number in selected:
-        part = regions[number]
-        figures = [item.figures(lift, number, part, least) for item, lift in zip(moments, lifts, strict=True)]
-        last = max(place for place, item in enumerate(figures) if item.is_significant)
-        described.append(_describe(opened, space, moments[last], figures, part, coded, described))
-    return Demand(opened.market.name, str(opened.path), space, least, len(regions), described)
-
-
-def _months(run: Run, moment: int) -> list[tuple[int | None, int]]:
-    """Return (start, end) of every month with an event before `moment`, where the last one ends."""
-    times = run.log.time[run.log.time < moment]
-    if not run.log.timed or not len(times):
-        raise VibesError("There are no months, since no event before that moment has a time; leave out --by.")
-    months = pd.to_datetime(times, unit="ns").to_period("M").unique().sort_values()
-    starts, ends = (item.to_timestamp().as_unit("ns").asi8.tolist() for item in (months, months + 1))
-    return [(start, min(end, moment)) for start, end in zip(starts, ends, strict=True)]
+        measured = {
+            "users": round(float(shares[number]) * len(users.audience), 1),
+            "active": int(active[number]),
+            "lift": float(shares[number]) * total / int(active[number]) if active[number] else None,
+            "low": float(low[number]),
+        }
+        described.append(_describe(opened, space, users, measured, regions[number], coded, described))
+    return Demand(
+        market=opened.market.name,
+        run=str(opened.path),
+        space=space,
+        at=str(np.datetime64(moment - 1, "ns").astype("datetime64[D]")) if is_timed else moment,
+        all_users=len(users.audience),
+        all_active=total,
+        least=least,
+        tests=len(regions),
+        regions=described,
+    )
 
 
 @dataclass(frozen=True)
@@ -218,27 +208,6 @@ class UserDemand:
             total += inside[column]
         return np.asarray(total / max(1, self.first.shape[1]))
 
-    def lifts(self, regions: list[np.ndarray], least: float, tests: int, seed: int) -> Lifts:
-        """Return the lifts of the regions, see `measure_lifts`."""
-        active = np.array([self.active[rows].sum() for rows in regions], np.int64)
-        return measure_lifts(self.shares(regions), active, int(self.active.sum()), least, tests, seed)
-
-    def figures(self, lifts: Lifts, number: int, rows: np.ndarray, least: float) -> Figures:
-        """Return the figures of the region `number` with these rows."""
-        log, at = self.audience.run.log, self.audience.at
-        active, total = int(self.active[rows].sum()), int(self.active.sum())
-        share, low = float(lifts.share[number]), float(lifts.low[number])
-        return Figures(
-            at=str(np.datetime64(at - 1, "ns").astype("datetime64[D]")) if log.timed else at,
-            all_users=len(self.audience),
-            users=round(share * len(self.audience), 1),
-            active=active,
-            all_active=total,
-            lift=share * total / active if active else None,
-            low=low,
-            is_significant=low >= least,
-        )
-
     def users_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the users with at least `MOSTLY` of their demand in the region `rows`, or the `FEWEST` with the largest share."""
         share = self.shares([rows])[:, 0]
@@ -251,6 +220,67 @@ class UserDemand:
         log, events = self.audience.run.log, ranges(start, length)
         pairs = np.stack([np.repeat(users, length), log.listing[events]], axis=1)[log.is_positive[events]]
         return np.unique(pairs, axis=0)[:, 1]
+
+
+def candidate_regions(vectors: np.ndarray, seed: int = 0) -> list[np.ndarray]:
+    """Return the rows of each region among L2-normalized `vectors` (n, d); none if there are too few listings."""
+    count = len(vectors)
+    low, high = max(SMALLEST, SHARE * count), LARGEST * count
+    if high < low:
+        return []
+    from scipy.cluster.hierarchy import linkage  # a slow import, deferred for pages that need no test
+
+    parts = [np.array([row]) for row in range(count)]
+    if count > SINGLE:
+        sample = np.sort(np.random.default_rng(seed).choice(count, min(SAMPLE, count), replace=False))
+        _, centers = spherical_kmeans(vectors[sample], GROUPS, seed)
+        blocks = np.array_split(vectors, 1 + count // SAMPLE)
+        nearest = np.concatenate([(block @ centers.T).argmax(axis=1) for block in blocks])
+        parts = [rows for number in range(len(centers)) if len(rows := np.flatnonzero(nearest == number))]
+    for pair in linkage(np.stack([vectors[part].mean(axis=0) for part in parts]), "ward")[:, :2].astype(int):
+        parts.append(np.sort(np.concatenate([parts[branch] for branch in pair])))
+    return [part for part in parts if low <= len(part) <= high]
+
+
+def measure_lifts(
+    demand: np.ndarray, active: np.ndarray, total: int, tests: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of all demand in each region, (P,), and the lower bound of its lift, (P,).
+
+    The lift is the users per active listing, relative to the market; its bounds hold for all regions together, with the
+    confidence `LEVEL`. Users are resampled (Poisson bootstrap, Hanley and MacGibbon 2006). Given their share, the number of active
+    listings in a region is binomial where supply follows demand, and the bound inverts that test (Clopper and Pearson 1934), each
+    region at the level corrected for the number of tests (Bonferroni).
+
+    Args:
+        demand: (U, P) share of each user's demand in each region, from 0 to 1.
+        active: (P,) active listings of each region, of `total`.
+    """
+    from scipy.special import bdtr  # a slow import, deferred for pages that need no lift
+
+    weight = np.random.default_rng(seed).poisson(1.0, (DRAWS, len(demand))).astype(np.float32)  # (B, U)
+    weight[:, 0] += weight.sum(axis=1) == 0  # in a small sample all users may have the weight 0
+    drawn = (weight @ demand.astype(np.float32)) / weight.sum(axis=1, keepdims=True)  # (B, P)
+    low, high = np.full(len(active), 1 / WIDEST), np.full(len(active), WIDEST)
+    for _ in range(HALVINGS):
+        middle = np.sqrt(low * high)
+        p_value = bdtr(active, total, np.minimum(drawn / middle, 1.0)).mean(axis=0)
+        is_rejected = p_value <= (1 - LEVEL) / max(tests, 1)
+        low, high = np.where(is_rejected, middle, low), np.where(is_rejected, high, middle)
+    return demand.mean(axis=0, dtype=np.float64), low
+
+
+def select_regions(low: np.ndarray, regions: list[np.ndarray], rows: int, least: float) -> list[int]:
+    """Return the regions whose lift has a lower bound `low` (P,) of at least `least`, the greatest first.
+
+    Each shares at most `OVERLAP` of its listings with those before it; `rows` is the number of listings.
+    """
+    taken, selected = np.zeros(rows, bool), []
+    for region in np.argsort(-low, kind="stable"):
+        if low[region] >= least and taken[regions[region]].mean() <= OVERLAP:
+            taken[regions[region]] = True
+            selected.append(int(region))
+    return selected
 
 
 def _coded(run: Run) -> list[Coded]:
@@ -268,25 +298,25 @@ def _describe(
     run: Run,
     space: str,
     demand: UserDemand,
-    figures: list[Figures],
+    measured: dict[str, Any],
     rows: np.ndarray,
     coded: Sequence[Coded],
     before: Sequence[Region],
 ) -> Region:
+    """Return the region with the listings `rows` and the figures `measured`."""
     users, ids = demand.users_of(rows), np.asarray(run.listing_ids)
     history, active = demand.listings_of(users), np.flatnonzero(demand.active)
     both, group = np.concatenate([history, active]), np.repeat([0, -1], [len(history), len(active)])
     values = coded_at(coded, len(run.market.listings), both)
     leading = (TONES,) if space == "photos" else ()
-    portrait, *_ = [*portraits(run.market, both, group, coded=values, leading=leading), Portrait("Group 1")]
+    portrait, *_ = [*portraits(run.market, both, group, values, leading), Portrait("Group 1")]
     name = f"Region {len(before) + 1}" if portrait.name == "Group 1" else portrait.name
     wanted = np.bincount(demand.first.ravel(), minlength=len(ids))[rows]
     near = run.vectors("model")[active] @ demand.audience.vectors[users].mean(axis=0)
     return Region(
+        **measured,
         name=f"{name} ({len(before) + 1})" if name in {region.name for region in before} else name,
-        figures=figures,
         traits=portrait.traits,
-        words=portrait.words,
         wanted=ids[rows[np.argsort(-wanted, kind="stable")[:SHOWN]]].tolist(),
         nearest=ids[active[np.argsort(-near, kind="stable")[:SHOWN]]].tolist(),
         listings=ids[rows].tolist(),
