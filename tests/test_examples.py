@@ -35,7 +35,7 @@ FACES = [
     "listing_vibes.insight.map.space_map:name_group",
     "listing_vibes.insight.map.space_map:select_on_map",
     "listing_vibes.insight.market_shift:measure_shift",
-    "listing_vibes.insight.search.search:search_photos",
+    "listing_vibes.insight.photo_search:search_photos",
     "listing_vibes.insight.launch.launch:launch",
     "listing_vibes.insight.selection.pages:selection",
     "listing_vibes.serving.monitor.monitor:monitor",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from listing_vibes.insight.launch.launch import launch
     from listing_vibes.insight.map.space_map import name_group, select_on_map
     from listing_vibes.insight.market_shift import measure_shift
-    from listing_vibes.insight.search.search import search_photos
+    from listing_vibes.insight.photo_search import search_photos
     from listing_vibes.insight.selection.pages import selection
     from listing_vibes.market.download.job import download
     from listing_vibes.market.market import Market
@@ -65,7 +65,7 @@ _FACES = {
     "demand": "listing_vibes.insight.demand",
     "launch": "listing_vibes.insight.launch.launch",
     "download": "listing_vibes.market.download.job",
-    "search_photos": "listing_vibes.insight.search.search",
+    "search_photos": "listing_vibes.insight.photo_search",
     "select_on_map": "listing_vibes.insight.map.space_map",
     "name_group": "listing_vibes.insight.map.space_map",
     "measure_shift": "listing_vibes.insight.market_shift",

@@ -57,8 +57,7 @@ def draft(path: Path, repeat: int) -> Rows:
 
 def search(path: Path, repeat: int) -> Rows:
     """Time searches by words after the first one."""
-    from listing_vibes.insight.search.photo_search import PhotoSearch
-    from listing_vibes.insight.search.search import search_photos
+    from listing_vibes.insight.photo_search import PhotoSearch, search_photos
     from listing_vibes.run.run import Run
 
     run = Run.open(path)

@@ -14,7 +14,7 @@ from listing_vibes.run.rules import Rules
 AT = ("--at", "2025-02-20T12:00")
 MOMENT = pd.Timestamp("2025-02-20T12:00", tz="UTC").value
 RULES = Rules(k=3, live_only=True, where=("price<=900", "rooms=2"))
-SEARCH = "listing_vibes.insight.search.search:search_photos"
+SEARCH = "listing_vibes.insight.photo_search:search_photos"
 
 
 class Called(Exception):

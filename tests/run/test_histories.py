@@ -151,8 +151,8 @@ def test_a_list_of_listing_ids_is_a_history(numbered):
     several = numbered.recommend([ids, [9]], 6)
     assert several["user_id"].tolist() == [""] * 12
     same(several.drop(columns="user_id").head(6), expected)
-    mixed = numbered.recommend([numbered.log.users[0], ids, pd.DataFrame({"listing_id": [9]})], 6)
-    same(mixed.drop(columns="user_id").iloc[6:12].reset_index(drop=True), expected)
+    with pytest.raises(VibesError):
+        numbered.recommend([numbered.log.users[0], ids])
 
 
 def test_an_id_of_a_user_and_of_a_listing_can_be_given_for_certain(numbered):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from listing_vibes.insight.search.photo_search import PhotoSearch
+from listing_vibes.insight.photo_search import PhotoSearch
 from listing_vibes.progress import Counted, Update
 from listing_vibes_app.server.runs import MOST, OpenRun
 from listing_vibes_app.view.formats import time_left

@@ -43,7 +43,7 @@ def similar(
     if listing is not None:
         result = opened.similar(listing, space=space, at=moment, rules=chosen)
     else:
-        from listing_vibes.insight.search.search import search_photos
+        from listing_vibes.insight.photo_search import search_photos
 
         if space not in (None, "photos"):
             raise VibesError(

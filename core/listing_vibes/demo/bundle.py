@@ -32,8 +32,8 @@ from listing_vibes.insight.beats import FILE as BEATS
 from listing_vibes.insight.beats import five_beats
 from listing_vibes.insight.map.vibe_map import FILE as MAP
 from listing_vibes.insight.map.vibe_map import save_map
-from listing_vibes.insight.search.photo_search import FILE as LOOKS
-from listing_vibes.insight.search.photo_search import PhotoSearch
+from listing_vibes.insight.photo_search import FILE as LOOKS
+from listing_vibes.insight.photo_search import PhotoSearch
 from listing_vibes.market.caches import run_cache_file
 from listing_vibes.market.durable import atomic_path, copy_file
 from listing_vibes.market.market import Market

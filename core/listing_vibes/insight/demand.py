@@ -21,7 +21,7 @@ from listing_vibes.insight.map.cluster_names import Portrait, Trait, coded_at, c
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import read_map
-from listing_vibes.insight.search.photo_search import PhotoSearch
+from listing_vibes.insight.photo_search import PhotoSearch
 from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY, ranges

@@ -1,7 +1,6 @@
 """Typical users made from the market itself: groups of similar histories, and what distinguishes each group.
 
 Personas are clusters of spherical k-means over the mean vectors of users' histories, each represented by its most typical user.
-In a market without events the clusters are of listings, and those nearest to the center make the history.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 GROUPS = 6
-POINTS = 4000  # maximum number of users or listings to cluster
+POINTS = 4000  # maximum number of users to cluster
 LEAST = 3  # minimum number of distinct listings of a user
 LENGTH = 6  # maximum number of events in the history of a persona
 EVENTS = 20_000  # maximum number of (user, listing) pairs for names
@@ -36,26 +35,17 @@ class Persona:
 
     name: str  # the distinctive traits of the group
     history: pd.DataFrame = field(repr=False, compare=False)  # for `Run.recommend`
-    members: int  # users, or listings, in the group
-    user: str | None  # the most typical user, whose last events are the history; None: made of listings
+    members: int  # users in the group
+    user: str  # the most typical user, whose last events are the history
 
 
 def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
-    """Return the market's personas, the largest group first; none if no space has vectors of half of the listings."""
+    """Return the market's personas, the largest group first; none without users, or if no space has vectors of half of the listings."""
     space = next((name for name in run.spaces if run.index(name).known.mean() >= 0.5), None)
-    if space is None:
+    users, history = _histories(run.log)
+    if space is None or len(users) < 2:
         return []
-    from scipy import sparse
-
-    log, vectors = run.log, run.vectors(space)
-    users, history = _histories(log)
-    if len(users) < 2:
-        users = np.empty(0, np.int64)
-        listings = _sample(np.flatnonzero(run.index(space).known), POINTS)
-        history = sparse.identity(len(vectors), np.float32, format="csr")[listings]
-    points = unit_rows(np.asarray(history @ vectors))
-    if not len(points):
-        return []
+    points = unit_rows(np.asarray(history @ run.vectors(space)))
     group, centers = spherical_kmeans(points, min(groups, len(points)))
     largest = np.argsort(-np.bincount(group), kind="stable")
     group, centers = np.argsort(largest)[group], centers[largest]
@@ -63,12 +53,8 @@ def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
     for number, (name, center) in enumerate(zip(_names(run, history, group), centers, strict=True)):
         members = np.flatnonzero(group == number)
         typical = members[np.argsort(-(points[members] @ center), kind="stable")]
-        if len(users):
-            user = int(users[typical[0]])
-            results.append(Persona(name, _last_events(run, user), len(members), log.users[user]))
-        else:
-            ids = [run.listing_ids[row] for row in history[typical[:LENGTH]].indices]
-            results.append(Persona(name, pd.DataFrame({C.LISTING: ids}), len(members), None))
+        user = int(users[typical[0]])
+        results.append(Persona(name, _last_events(run, user), len(members), run.log.users[user]))
     return results
 
 

@@ -10,12 +10,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.documents import first_problem
 from listing_vibes.market.io import read_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import to_moments
@@ -121,17 +119,6 @@ def _to_events(history: History) -> Sequence[Event]:
     ]
 
 
-class HistoryRow(BaseModel):
-    """An event of a history file in JSON; other keys are not read."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-    listing_id: str | int | float
-    action: str | None = None
-    duration_s: str | float | None = None
-    timestamp: str | int | float | None = None
-
-
 def read_history(path: Path) -> pd.DataFrame:
     """Read a history file: a JSON list of events or of ids (or `{"history": [...]}`), or a table, see `clean_history`.
 
@@ -142,20 +129,14 @@ def read_history(path: Path) -> pd.DataFrame:
         return clean_history(read_table(path), str(path))
     try:
         content = from_json(path.read_text(encoding="utf-8-sig"))
-        events = content.get("history") if isinstance(content, dict) else content
-        if isinstance(events, list):
-            events = [event if isinstance(event, dict) else {C.LISTING: event} for event in events]
-        rows = TypeAdapter(list[HistoryRow]).validate_python(events)
     except OSError as error:
         raise VibesError(f"Cannot read the history {path}: {error.strerror}; check the path.") from error
-    except ValidationError as error:
-        raise VibesError(
-            f'{path}: {first_problem(error).rstrip(".")}; write [{{"listing_id": "..."}}, ...], oldest first.'
-        ) from error
     except ValueError as error:
         raise VibesError(f"{path} is not valid JSON ({error}); correct it.") from error
-    table = pd.DataFrame([row.model_dump(exclude_unset=True) for row in rows], dtype=object)
-    return clean_history(table, str(path))
+    events = content.get("history") if isinstance(content, dict) else content
+    if not isinstance(events, list):
+        raise VibesError(f'{path} is no list of events; write [{{"listing_id": "..."}}, ...], oldest first.')
+    return clean_history(_to_history(events), str(path))
 
 
 def clean_history(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -219,14 +200,14 @@ def named_rows(run: RunFolder, ids: Sequence[str], rule: str) -> np.ndarray:
     return np.array([run.listing_row[item] for item in dict.fromkeys(ids)], np.int64)
 
 
-def parse_queries(run: RunFolder, queries: Any) -> tuple[list[str | History], bool]:
+def parse_queries(run: RunFolder, queries: Any) -> tuple[list[str] | list[History], bool]:
     """Return the users (as ids) and histories that `Run.recommend` is called with, and whether the query is a single one.
 
-    A list of ids is read as several users if all are users, and as one history if all are listings. In a list of lists each
-    member is a history.
+    A list of ids is read as several users if all are users, and as one history if all are listings. In a list of lists or frames
+    each member is a history.
 
     Raises:
-        VibesError: an id is neither a user nor a listing or, in a list, is both; or a member is not a query.
+        VibesError: an id is neither a user nor a listing or, in a list, is both; or a member is not a query, or of another kind.
     """
     if isinstance(queries, pd.DataFrame):
         table = queries.reset_index() if {C.LISTING, C.USER} & set(queries.index.names) else queries
@@ -249,18 +230,15 @@ def parse_queries(run: RunFolder, queries: Any) -> tuple[list[str | History], bo
         return [user], True
     if all(isinstance(member, Event | Mapping) for member in members):  # An empty list is an empty history.
         return [_to_history(members)], True
-    are_histories = [not isinstance(member, str | Real) for member in members]
-    if any(are_histories):
-        parts = zip(members, are_histories, strict=True)
-        return [
-            _to_history(member) if is_history else _parse_id(member) for member, is_history in parts
-        ], False
+    if not any(isinstance(member, str | Real) for member in members):
+        return [_to_history(member) for member in members], False
     ids = [_parse_id(member) for member in members]
     are_users, are_listings = (
         [item in available for item in ids] for available in (run.user_number, run.listing_row)
     )
     if all(are_listings) and not all(are_users):
-        return [[Event(item) for item in ids]], True
+        history: History = [Event(item) for item in ids]
+        return [history], True
     if all(are_users) != all(are_listings) or (any(are_users) and not any(are_listings)):
         return list(ids), False
     raise NotThere(

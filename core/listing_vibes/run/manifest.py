@@ -1,7 +1,6 @@
 """`run.toml`: the manifest of a run."""
 
 from collections.abc import Mapping
-from os.path import normpath
 from pathlib import Path
 
 import tomli_w
@@ -11,7 +10,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.transfer import TransferReport
 from listing_vibes.market.caches import DEMO, MODELS
 from listing_vibes.market.documents import first_problem, read_toml, write_text
-from listing_vibes.market.io import find_table
 from listing_vibes.model.settings import Forbidding, Resolved, merged
 
 #: Incremented when older run folders can no longer be read.
@@ -83,10 +81,17 @@ class Manifest(Forbidding):
         """
         path = run / "run.toml"
         if not path.is_file():
-            raise _no_run(run)
+            raise VibesError(
+                f"{run} is not a run folder (it has no run.toml); create a run with `vibes train MARKET RUN`, or `vibes embed MARKET "
+                "RUN` for a market without events."
+            )
         content = read_toml(path, "check its permissions")
         if content.get("format") != RUN_FORMAT:
-            raise _other_format(run, content)
+            command = "train" if content.get("trained_on") else "embed"
+            raise VibesError(
+                f"{path} has format {content.get('format')}, and this version reads format {RUN_FORMAT}; create the run again with "
+                f"`vibes {command} MARKET {run}-new`."
+            )
         try:
             settings = content.get("settings")
             if isinstance(settings, Mapping):
@@ -106,32 +111,6 @@ class Manifest(Forbidding):
         content["settings"] = settings.given.model_dump(exclude_unset=True, exclude_none=True)
         content["resolved"] = settings.model_dump(exclude={"given"}, exclude_none=True)
         write_text(run / "run.toml", tomli_w.dumps(content))
-
-
-def _other_format(run: Path, content: Mapping[str, object]) -> VibesError:
-    """Return the error for a run of another version, with the command that creates it again."""
-    listed = content.get("markets")  # of a model of several markets
-    markets = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
-    paths = [item.get("path") for item in markets] or [content.get("market")]
-    folders = [normpath(run / path) if isinstance(path, str) and path else "MARKET" for path in paths]
-    command = "train" if content.get("trained_on") else "embed"
-    return VibesError(
-        f"{run / 'run.toml'} has format {content.get('format')}, and this version reads format {RUN_FORMAT}; create the run again "
-        f"with `vibes {command} {' '.join(folders)} {run}-new`."
-    )
-
-
-def _no_run(run: Path) -> VibesError:
-    if find_table(run, "listings") is not None:
-        return VibesError(
-            f"{run} is a market, not a run; create one with `vibes train {run} RUN`, or with `vibes embed {run} RUN` "
-            "if it has no events, and name that folder."
-        )
-    if run.is_file():
-        return VibesError(f"{run} is a file, not a run; give the folder of a run, such as {run.parent}.")
-    return VibesError(
-        f"{run} is not a run folder (it has no run.toml); create one with `vibes train MARKET {run}`."
-    )
 
 
 def named_model(run: Path | str) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -95,7 +94,7 @@ class Run(RunFolder):
         Args:
             queries: a user id, as text or number; or a history: a frame with `listing_id` and optionally `action` and
                 `duration_s`, a list of such events, or of listing ids, oldest first or sorted by `timestamp`; or several of
-                these. A list of ids is read as several users if all are users, and as a history if all are listings.
+                these, all users or all histories. A list of ids is several users if all are users, and a history if all are listings.
             k: the maximum number of listings; None for that of the rules.
             at: the moment as text, date or Timestamp (or the position, in a market without timestamps); a user's history has
                 the events before it, and the candidates are active at it. None for after the last known event.
@@ -116,20 +115,16 @@ class Run(RunFolder):
         query, single = parse_queries(self, queries)
         rules, moment = Rules.of(rules), self.moment(at)
         maker = self.recommender(None, rules, blend=blend)
-        lists: list[Lists] = []
-        empty: list[bool] = []
-        for is_user, group in groupby(query, lambda item: isinstance(item, str)):
-            subset: list[Any] = list(group)
-            before = None if at is None else moment
-            given = of_users(self, subset, before) if is_user else of_histories(self, subset)
-            lists.append(maker.recommend(*given, moment, rules.length(k)))
-            empty.extend(given.empty)
-        result = Lists.joined(lists)
-        names = None if single else [item if isinstance(item, str) else "" for item in query]
+        users = [item for item in query if isinstance(item, str)]  # all of them, or none
+        given = of_users(self, users, None if at is None else moment)
+        if len(users) < len(query):
+            given = of_histories(self, [item for item in query if not isinstance(item, str)])
+        result, empty = maker.recommend(*given, moment, rules.length(k)), given.empty
+        names = None if single else users or [""] * len(query)
         frame = self._frames(result, names, C.USER, maker.rules.shows_rule)
-        if any(empty):
+        if empty.any():
             frame["fallback"] = np.repeat(empty, (result.rows >= 0).sum(axis=1))
-        if scorer := POPULAR if empty and all(empty) else maker.scorer:
+        if scorer := POPULAR if len(empty) and empty.all() else maker.scorer:
             frame.attrs["scorer"] = scorer
         return frame
 

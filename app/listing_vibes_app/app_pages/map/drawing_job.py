@@ -29,7 +29,7 @@ def follow(parent):
 threading.Thread(target=follow, args=(int(sys.argv[2]),), daemon=True).start()
 from listing_vibes import Run
 from listing_vibes.errors import sentence_of
-from listing_vibes.insight.search.photo_search import prepare_looks
+from listing_vibes.insight.photo_search import prepare_looks
 from listing_vibes.insight.map.vibe_map import save_map
 from listing_vibes.progress import Counted
 def report(update):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.search.search import search_photos
+from listing_vibes.insight.photo_search import search_photos
 from listing_vibes.insight.selection.filters import NAMES
 from listing_vibes_app.app_pages.similar.explanation import why_photo_dialog
 from listing_vibes_app.app_pages.similar.filters import (

@@ -58,8 +58,7 @@ def start_from(opened: OpenRun, name: str, target: str) -> None:
     with st.spinner("Looking for typical users …"):
         result = _personas(opened)
     if result:
-        typical = "the most typical user of a group" if result[0].user else "a group of like listings"
-        st.markdown(f"**Start from a persona**, {typical}")
+        st.markdown("**Start from a persona**, the most typical user of a group")
     for start in range(0, len(result), IN_ROW):
         for column, number in zip(st.columns(IN_ROW), range(start, len(result)), strict=False):
             persona = result[number]
@@ -100,8 +99,6 @@ def _personas(opened: OpenRun) -> list[Persona]:
 
 def _describe_persona(opened: OpenRun, persona: Persona) -> str:
     events = count(len(persona.history), "listing")
-    if persona.user is None:
-        return f"The {events} in the middle of a group of {count(persona.members, 'listing')}"
     who = opened.view.user_name(opened.view.user_row[persona.user])
     return f"The last {events} of {who}, the most typical of {count(persona.members, 'user')}"
 

@@ -18,7 +18,7 @@ from listing_vibes.insight.map.region import grid_places, inside, read_outline
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map
-from listing_vibes.insight.search.photo_search import PhotoSearch
+from listing_vibes.insight.photo_search import PhotoSearch
 from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import read_condition

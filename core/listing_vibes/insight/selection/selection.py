@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from listing_vibes.insight.search.search import search_photos
+from listing_vibes.insight.photo_search import search_photos
 from listing_vibes.insight.selection.histories import as_rows
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.histories import Event

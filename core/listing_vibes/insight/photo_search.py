@@ -1,12 +1,15 @@
-"""Search of listings by what their photos show, in words; see `listing_vibes.features.photos.looks`."""
+"""Search of listings by what their photos show, in words (see `listing_vibes.features.photos.looks`) or by another photo."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +22,22 @@ from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.moments import Moment
 from listing_vibes.market.photo_files import PhotoFolders
 from listing_vibes.progress import Report
+from listing_vibes.run.conditions import Groups
+from listing_vibes.run.describe import with_titles
+from listing_vibes.run.histories import named_rows
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
+
+if TYPE_CHECKING:
+    from listing_vibes.run.newcomers import Newcomers  # a slow import that a search by words does not need
 
 FILE = "looks.npz"
 ENCODER = LITE0
+#: Rules that say which listings may be found; those that order them are of no use to a description.
+TAKES = ("k", "live_only", "where", "block")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +53,7 @@ class PhotoSearch:
         file = run_cache_file(run.path, FILE)
         if not file.is_file():  # called by pages for each of their runs
             return None
-        looks = load_looks(file, photos_of(run.market)) or load_looks(file, run.market.fingerprint)
+        looks = load_looks(file, photos_of(run.market))
         return None if looks is None else cls(run, looks)
 
     @classmethod
@@ -87,21 +100,85 @@ class PhotoSearch:
                 f"'{encoder.name}'; delete {run_cache_file(self.run.path, FILE)}."
             )
         query, market = encoder.encode([text.strip()])[0], self.run.market  # (d,)
-        result = pd.DataFrame(
-            {
-                C.LISTING: market.photos[C.LISTING].to_numpy(str),
-                "photo": market.photos.groupby(C.LISTING, sort=False).cumcount().to_numpy(),
-                "score": self.looks.similarity(query).astype(float),  # (P,)
-            }
-        )[np.asarray(self.looks.ok, bool)]
+        photos = market.photos[[C.LISTING]].reset_index(drop=True)
+        photos["photo"] = photos.groupby(C.LISTING, sort=False).cumcount()
+        photos["score"] = self.looks.similarity(query).astype(float)  # (P,)
+        is_candidate = np.asarray(self.looks.ok, bool)
         if may is not None:
-            result = result[may[result[C.LISTING].map(market.listing_row).to_numpy(int)]]
-        best = (
-            result.sort_values("score", ascending=False, kind="stable")
-            .drop_duplicates(C.LISTING)
-            .head(len(result) if most is None else most)
-        )
+            is_candidate = is_candidate & may[photos[C.LISTING].map(market.listing_row).to_numpy(int)]
+        ranked = photos[is_candidate].sort_values("score", ascending=False, kind="stable")
+        best = ranked.drop_duplicates(C.LISTING)[:most]
         return best.assign(seen=self.looks.seen(best.index.to_numpy(), query)).reset_index(drop=True)
+
+
+def search_photos(
+    run: Run,
+    words: str = "",
+    k: int | None = None,
+    at: Moment | None = None,
+    rules: Rules | Mapping[str, Any] | None = None,
+    report: Report | None = None,
+    photos: PhotoSearch | None = None,
+    photo: Path | str | bytes | None = None,
+    newcomers: Newcomers | None = None,
+) -> pd.DataFrame:
+    """Return the listings with the photo that is nearest to `words`, or those that look most like another `photo`, the best first.
+
+    Photos are classified once for a search by words, and that is cached.
+
+    >>> search_photos(run, "canopy bed", k=3)
+    Traceback (most recent call last):
+    listing_vibes.errors.VibesError: ...market has no photos, so none can be searched.
+
+    Args:
+        k: the maximum number of listings; None: `rules.k`.
+        at: the moment of `rules.live_only`; None: after the last event known.
+        rules: `where`, `live_only` and `block`.
+        report: gets the progress of photos that have to be classified first.
+        photos: an open search of the photos of the run.
+        photo: a file or its content; listings are compared with it in the space of photos.
+        newcomers: encodes `photo`, for callers with several photos.
+
+    Returns:
+        `listing_id, score`, by words also `photo, seen` (see `PhotoSearch.find`), and `title` where the market names its listings.
+
+    Raises:
+        VibesError: no photos, neither words nor a photo or both, a photo that cannot be read, an invalid `k`, a rule that orders
+            lists, or a condition that cannot be read.
+    """
+    if photo is not None and words.strip():
+        raise VibesError("Give either words or a photo to search for, not both.")
+    query = Rules.of(rules)
+    others = [name for name in query.model_fields_set if name not in TAKES and getattr(query, name)]
+    if others:
+        raise VibesError(f"The rules have '{others[0]}'; a search takes {', '.join(TAKES[1:])}.")
+    may = run.catalogue.live(run.moment(at)) if query.live_only else np.ones(len(run.listing_ids), bool)
+    if (fulfilling := Groups.of(query, run.market).fulfilling) is not None:
+        may = may & fulfilling
+    may[named_rows(run, query.block, "block")] = False
+    if photo is not None:
+        scores = np.where(may, photo_scores(run, photo, newcomers), -np.inf).astype(np.float32)
+        return with_titles(run, run.nearest(scores, query.length(k)))
+    opened = photos or PhotoSearch.open(run) or PhotoSearch.make(run, report)
+    return with_titles(run, opened.find(words, may, query.length(k)))
+
+
+def photo_scores(run: Run, photo: Path | str | bytes, newcomers: Newcomers | None = None) -> np.ndarray:
+    """Return the cosines (L,) of the listings to a photo, in the space of photos; -inf without a photo."""
+    from listing_vibes.run.newcomers import Newcomers
+
+    if "photos" not in run.spaces:
+        raise VibesError(f"{run.path} has no space of photos, so it cannot be searched by a photo.")
+    name = "The photo" if isinstance(photo, bytes) else str(photo)
+    try:
+        content = photo if isinstance(photo, bytes) else Path(photo).read_bytes()
+    except OSError as error:
+        raise VibesError(f"Cannot read the photo {name}: {error.strerror}; check the path.") from error
+    encoded = (newcomers or Newcomers(run)).encode({}, [content], ["photos"])
+    if "photos" not in encoded.scores:
+        reason = next((reason for _, reason in encoded.broken), "cannot be used")
+        raise VibesError(f"{name} {reason}; give another file.")
+    return encoded.scores["photos"]
 
 
 def prepare_looks(run: Run, report: Report | None = None) -> None:

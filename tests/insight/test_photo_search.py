@@ -9,8 +9,7 @@ import pytest
 from browser.painted import ColourEncoder, embed_run, paint_market
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks, save_looks
-from listing_vibes.insight.search.photo_search import FILE, PhotoSearch, photos_of
-from listing_vibes.insight.search.search import search_photos
+from listing_vibes.insight.photo_search import FILE, PhotoSearch, photos_of, search_photos
 from listing_vibes.market.market import Market
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run
@@ -75,7 +74,7 @@ def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
     # photos l00: 0 1, l01: 0 1; the second of l01 is a sofa, the first of l00 half one
     shares = np.array([[0.5, 0.5], [0, 1], [0, 1], [1, 0]], np.float16)
     classes = np.tile(np.array([0, 1], np.int16), (4, 1))
-    from listing_vibes.insight.search.photo_search import _text_encoder
+    from listing_vibes.insight.photo_search import _text_encoder
 
     looks = Looks(classes, shares, np.array(["sofa", "wall"]), words, np.array([_text_encoder().name]))
     found = PhotoSearch(run, looks).find("sofa")
@@ -98,12 +97,11 @@ def test_what_was_seen_is_kept_as_long_as_the_photos_are_the_same(tmp_path):
     photo = Market.open(path).photos["path"].iloc[0]
     count = len(run.market.photos)
     looks = Looks(np.zeros((count, 1), np.int16), np.ones((count, 1), np.float16), np.array(["sofa"]), np.ones((1, 4)), np.array(["t"]))  # fmt: skip
-    for kept_by in (run.market.fingerprint, photos_of(run.market)):  # the first as until now
-        save_looks(looks, run.path / FILE, kept_by)
-        assert PhotoSearch.open(run) is not None
+    save_looks(looks, run.path / FILE, photos_of(run.market))
+    assert PhotoSearch.open(run) is not None
     pd.read_parquet(path / "events.parquet").iloc[:-1].to_parquet(path / "events.parquet", index=False)
     again = Run.open(run.path)
-    assert again.market.fingerprint != kept_by and PhotoSearch.open(again) is not None
+    assert again.market.fingerprint != run.market.fingerprint and PhotoSearch.open(again) is not None
     os.utime(path / photo, (1, 1))
     assert PhotoSearch.open(again) is not None
     with (path / photo).open("ab") as stream:
@@ -115,7 +113,7 @@ def test_a_look_finds_what_its_rules_let_be_found(tmp_path):
     run = Run.open(
         embed_run(paint_market(tmp_path / "market", listings=7, users=2, ending=True), tmp_path / "run")
     )
-    from listing_vibes.insight.search.photo_search import _text_encoder
+    from listing_vibes.insight.photo_search import _text_encoder
 
     count = len(run.market.photos)
     looks = Looks(
