@@ -31,7 +31,7 @@ from listing_vibes.device import (
 )
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import vae
-from listing_vibes.features.photos.market_photos import market_photos
+from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.vae import market_vae
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder

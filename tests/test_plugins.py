@@ -14,8 +14,7 @@ from browser.painted import paint_market
 from helpers.plugins import forget_plugins, plugin, plugin_folder  # noqa: F401
 from listing_vibes import Market, Run, evaluate, train
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.encoders import PHOTO_ENCODERS
-from listing_vibes.features.photos.market_photos import encoder_of
+from listing_vibes.features.photos.encoders import PHOTO_ENCODERS, encoder_of
 from listing_vibes.features.texts.sources import TEXT_SOURCES
 from listing_vibes.market.attribute_types import ATTRIBUTE_TYPES
 from listing_vibes.market.importers import IMPORTERS

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers.on_devices import WAYS, photo_market, same_weights_same_answers, settings_of, trained_on
-from listing_vibes.features.photos.market_photos import market_photos
+from listing_vibes.features.photos.encoders import market_photos
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 

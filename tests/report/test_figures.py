@@ -7,7 +7,7 @@ import pytest
 
 from listing_vibes.report import figures
 from listing_vibes.report.figures import GROUPS, TICKS, Map, Row, Rows
-from listing_vibes.report.measured import slices_of
+from listing_vibes.report.text import slices_of
 
 
 def drawn(count: int, groups: int) -> Map:

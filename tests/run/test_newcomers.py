@@ -6,7 +6,7 @@ import pytest
 
 from browser.painted import ColourEncoder, embed_run, paint_market, train_run
 from listing_vibes.features.photos import vae
-from listing_vibes.features.photos.market_photos import market_photos
+from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.market.market import Market
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.run import Run

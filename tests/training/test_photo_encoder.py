@@ -16,7 +16,7 @@ from helpers.tiny import tiny_events, tiny_listings, tiny_photos
 from listing_vibes.cli.model import embed
 from listing_vibes.errors import VibesError
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.photos.market_photos import market_photos
+from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.features.photos.tail import load_photo_encoder
 from listing_vibes.features.photos.trainable import PREFIX, is_trained
 from listing_vibes.features.photos.vectors import embed_photos

@@ -97,7 +97,7 @@ def save_ranks(folder: Path, evaluation: "Evaluation", market: "Market", note: s
 
 def _load_photos(market: "Market", settings: "Resolved", job: JobSettings) -> "PhotoVectors | None":
     """Return the photo vectors of the variant's encoder, else of the ablation's encoder."""
-    from listing_vibes.features.photos.market_photos import market_photos
+    from listing_vibes.features.photos.encoders import market_photos
     from listing_vibes.features.photos.vectors import load_photo_vectors
 
     if not len(market.photos) or (job.baseline is None and not settings.features.photos):

@@ -85,7 +85,7 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
     if not len(market.photos):
         return None
     with needs("Embedding photos"), progress_bar() as progress:
-        from listing_vibes.features.photos.market_photos import market_photos
+        from listing_vibes.features.photos.encoders import market_photos
 
         return market_photos(market, encoder, weights, progress)
 

@@ -17,8 +17,8 @@ import numpy as np
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.reduce import unit_rows
 from listing_vibes.features.tokens.tabular import bin_offsets
-from listing_vibes.features.units import unit_rows
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.precomputed_vectors import precomputed_vectors

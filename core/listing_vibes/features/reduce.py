@@ -1,4 +1,4 @@
-"""Reduce frozen vectors to the model's width, so that its first layer can start as the identity."""
+"""Reduce frozen vectors to the model's width, so that its first layer can start as the identity; and scale vectors to length 1."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 
+LEAST = 1e-9  # lower bound of a length in a division
 #: Rows of a fit; more rows change the directions little and need more memory.
 FIT_ROWS = 50_000
 #: Rows that a transform converts to float32 at a time.
@@ -89,3 +90,13 @@ class Reducer:
         if mean is None or matrix is None or matrix.ndim != 2 or mean.shape != matrix.shape[:1]:
             raise VibesError("A stored reducer is damaged; train the run again.")
         return cls(np.asarray(mean, np.float32), np.asarray(matrix, np.float32))
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Return the rows of `vectors` (N, d) scaled to length 1; a zero row stays zero.
+
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    units: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), LEAST)
+    return units

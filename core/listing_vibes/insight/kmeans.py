@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from listing_vibes.features.units import unit_rows
+from listing_vibes.features.reduce import unit_rows
 
 
 def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

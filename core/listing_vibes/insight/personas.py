@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from listing_vibes.features.units import unit_rows
+from listing_vibes.features.reduce import unit_rows
 from listing_vibes.insight.kmeans import spherical_kmeans
 from listing_vibes.insight.map.cluster_names import portraits
 from listing_vibes.market.columns import Columns as C

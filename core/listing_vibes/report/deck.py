@@ -26,8 +26,14 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import write_text
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.report.figures import BOX
-from listing_vibes.report.measured import ablation, quality, slices_of
-from listing_vibes.report.text import describe_limits, describe_method, not_measured
+from listing_vibes.report.text import (
+    ablation,
+    describe_limits,
+    describe_method,
+    not_measured,
+    quality,
+    slices_of,
+)
 from listing_vibes.report.views import Runs, view_of
 from listing_vibes.scoring.ranking_names import method_name
 from listing_vibes.words import percent
@@ -139,7 +145,7 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
         "head": _head(run),
         "slides": list(zip(slides, views, strict=True)),
         "box": round(min(max(median(shapes), SHAPES[0]), SHAPES[1]), 2),
-        "quality": (quality(metrics) if metrics.get("results") else None) or not_measured(run),
+        "quality": quality(metrics) or not_measured(run),
         "method": describe_method(run.manifest.settings if run.has_model else None, metrics),
         "limits": describe_limits(run),
         "lead": LEAD,

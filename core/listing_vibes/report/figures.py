@@ -15,9 +15,9 @@ from listing_vibes.insight.map.space_map import SpaceMap
 from listing_vibes.market.market import Market
 from listing_vibes.market.thumbnails import data_address, thumbnail
 from listing_vibes.market.titles import title_of
-from listing_vibes.report.text import SPACES
 from listing_vibes.words import count
 
+SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # candidate distances of two ticks of an axis
 TICKS = 5  # maximum, in addition to 0
 #: Colors of the map's groups, readable on a light and a dark background.

@@ -1,28 +1,34 @@
-"""Texts of the report: comparisons, the method in plain words, and its limits."""
+"""The results of a run in words and as figures, the method in plain words, and its limits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from listing_vibes.ablation.table import figures_of, read_ablation, variant_name
 from listing_vibes.evaluation.intervals import SIGNIFICANT
-from listing_vibes.evaluation.result import DRAWN, LEFT_OUT, TUNED, WITHIN
+from listing_vibes.evaluation.result import DRAWN, LEFT_OUT
+from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.rankings import METRIC, best_baseline
-from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.model.settings import Resolved
+from listing_vibes.report.figures import Row, Rows
 from listing_vibes.run.describe import user_encoder_sentence
-from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, uses_model
-from listing_vibes.words import count
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
+from listing_vibes.tables import write_p
+from listing_vibes.words import count, percent
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
 BETTER, WORSE, NOT_DIFFERENT = "significantly better", "significantly worse", "not significantly different"
-NAMED = 6  # maximum number of columns named in a sentence
+SLICES = ("warm listings", "cold listings", "warm users", "cold users")
+TITLES = {"ndcg": "NDCG", "mrr": "MRR", "recall": "Recall", "coverage": "Coverage"}
 USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
     "has the figures."
 )
-SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}
 PROTOCOLS = {
     "temporal": "Trained on earlier events and tested on later ones: for each test event, the model sees what the user did "
     "before it, ranks all listings that were active then and new to the user, and is right where the next one is "
@@ -31,14 +37,105 @@ PROTOCOLS = {
 }
 
 
+def quality(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the results of all methods for `templates/deck.html`; None without test queries.
+
+    Returns:
+        `lines`: the result of the default ranking, its comparison with baselines, and the protocol, in words; `figure`; `titles`
+        and `table`: all metrics of each method, the best method first.
+    """
+    results = metrics.get("results", {})
+    ranked = sorted(results, key=lambda name: -(results[name].get(METRIC, {}).get("value") or 0))
+    figures = {name: results[name].get(METRIC, {}) for name in ranked}
+    rows = [
+        _row(method_name(name), figure, name == DEFAULT_RANKING)
+        for name, figure in figures.items()
+        if figure.get("value") is not None
+    ]
+    if not rows:
+        return None
+    lines, best = [], best_baseline(results)
+    if (value := figures.get(DEFAULT_RANKING, {}).get("value")) is not None:
+        lines.append(
+            f"{percent(value)} of the next listings that people interacted with were among the 30 that the default ranking put first."
+        )
+        if best is not None:
+            share = percent(figures[best]["value"])
+            lines.append(
+                f"The best baseline is {method_name(best)} with {share}. {describe_difference(metrics, best)}"
+            )
+    verdicts = compare_methods(metrics.get("differences", {}))
+    if words := [f"{word} {', '.join(map(method_name, names))}" for word, names in verdicts.items() if names]:
+        lines.append(f"In paired tests the default ranking is {'; '.join(words)}.")
+    lines.append(PROTOCOLS.get(metrics.get("protocol", ""), "") + describe_notes(metrics))
+    size = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
+    names = list(next(iter(results.values())))
+    caption = f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {size}"
+    return {
+        "lines": lines,
+        "figure": Rows(rows, caption),
+        "titles": [_title(name) for name in names],
+        "table": [
+            (method_name(name), [results[name].get(metric, {}).get("value") for metric in names])
+            for name in ranked
+        ],
+    }
+
+
+def _title(metric: str) -> str:
+    name, at, k = metric.partition("@")
+    return TITLES.get(name, name) + at + k
+
+
+def bars(figures: Sequence[Bar]) -> Rows:
+    """Return the recall of a few methods, the default ranking marked."""
+    caption = "Recall@30: of the listings that people opened next, the share that was among the first 30 of the list."
+    rows = [_row(bar.label, bar.model_dump(), bar.method == DEFAULT_RANKING) for bar in figures]
+    return Rows(rows, caption, as_bars=True)
+
+
+def slices_of(metrics: dict[str, Any]) -> Rows | None:
+    """Return the recall of the default ranking by slice of queries."""
+    rows = []
+    for name, part in metrics.get("slices", {}).items():
+        result = part.get("results", {}).get(DEFAULT_RANKING, {}).get(METRIC)
+        if (name in SLICES or name.startswith("history ")) and result and result["value"] is not None:
+            label, note = name[:1].upper() + name[1:], count(part["queries"], "query", "queries")
+            rows.append(_row(label, result, True, note))
+    caption = "Recall@30 of the default ranking by kind of query, with 95 % intervals over users."
+    return Rows(rows, caption) if rows else None
+
+
+def _row(label: str, result: dict[str, Any], is_default: bool, note: str = "") -> Row:
+    kind = "model" if is_default else "other"
+    return Row(label, result["value"], result["low"], result["high"], kind, note)
+
+
+def ablation(run: Run) -> Rows | None:
+    """Return every variant with its difference to its reference; None if the run has no ablation."""
+    table = read_ablation(run.path / "ablation.parquet")
+    if table is None:
+        return None
+    rows = []
+    for name, row in figures_of(table).iterrows():
+        kind, sign, note = "plain", "", ""
+        if not pd.isna(row["difference"]):
+            note = f"{100 * row['difference']:+.1f} points to {variant_name(row['reference'])}, p {write_p(row['p_value'])}"
+            if row["p_value"] < SIGNIFICANT:
+                kind, sign = ("better", "▲ ") if row["difference"] > 0 else ("worse", "▼ ")
+        low, high = (None if pd.isna(row[end]) else float(row[end]) for end in ("low", "high"))
+        rows.append(Row(f"{sign}{variant_name(name)}", float(row["value"]), low, high, kind, note))
+    caption = "Recall@30 of every variant, mean over users and trainings, with 95 % intervals."
+    return Rows(rows, caption) if rows else None
+
+
 def describe_difference(metrics: dict[str, Any], baseline: str, metric: str = METRIC) -> str:
     """Return the difference of the default ranking to a baseline in words, with its interval and corrected verdict."""
     result = metrics.get("differences", {}).get(f"{DEFAULT_RANKING} - {baseline}", {}).get(metric)
     if not result or result.get("low") is None:
         return ""
     value, low, high = (f"{100 * result[name]:+.1f}".replace("-", "−") for name in ("value", "low", "high"))
-    corrected = " after the correction for the number of methods" if "p_holm" in result else ""
-    return f"Difference: {value} points ({low} to {high}), {_verdict(result)}{corrected}."
+    return f"Difference: {value} points ({low} to {high}), {_verdict(result)} after the correction for the number of methods."
 
 
 def compare_methods(differences: dict[str, Any], metric: str = METRIC) -> dict[str, list[str]]:
@@ -81,22 +178,20 @@ def not_measured(run: Run) -> str:
         return USED_UP
     if not len(run.market.events):
         return "This run was not measured: its market has no events to test lists on. Similar listings need none."
-    why = "it has not been evaluated" if run.has_model else "it has no trained model"
-    return f"This run was not measured: {why}."
+    return "This run was not measured: it has not been evaluated."
 
 
 PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."
-UNTRAINED = (
-    f"Listings are compared by their attributes and by their photos. {PHOTOS_READ}",
-    "No model was trained here, so nothing is learned from what people did: what is near a listing looks like it "
-    "or has similar attributes.",
-)
 
 
 def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple[str, ...]:
     """Describe the model of these settings in plain words; without a model, the comparison of listings."""
     if settings is None:
-        return UNTRAINED
+        return (
+            f"Listings are compared by their attributes and by their photos. {PHOTOS_READ}",
+            "No model was trained here, so nothing is learned from what people did: what is near a listing looks like it "
+            "or has similar attributes.",
+        )
     sentences = (
         f"Every listing is read as a short text: its attributes, its photos and its description. {PHOTOS_READ}",
         "A user is the sequence of the listings that they interacted with, in order, with what they did and for how long. "
@@ -107,19 +202,10 @@ def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple
     )
     if best_baseline(metrics.get("results", {})) is None:
         return sentences
-    note = metrics.get("notes", {}).get(TUNED)
-    part = "validation weeks" if metrics.get("protocol") == "temporal" else "validation"
-    part = "last eighth of what trained" if note == WITHIN else part
-    tuned = f"tuned on the {part}, and " if note in (None, WITHIN) else ""
-    baselines = "The baselines are popularity and models that count which users did what together."
-    return (*sentences, f"{baselines} They are {tuned}tested on exactly the same queries.")
-
-
-def describe_cold(run: Run) -> str:
-    """Define cold listings and users for the queries of this run."""
-    if run.transferred:
-        return "Cold means: without an event in the training period of this market; the model was trained on another market."
-    return "Cold means: not seen in training."
+    return (
+        *sentences,
+        "The baselines are popularity and models that count which users did what together, tested on exactly the same queries.",
+    )
 
 
 def describe_limits(run: Run) -> list[str]:
@@ -134,11 +220,7 @@ def describe_limits(run: Run) -> list[str]:
     if not len(market.events):
         lines.append("This market has no events, so nothing here is about what people did.")
     if excluded := market.config.excluded:
-        leaks = leaks_by_name(excluded)
-        more = " and others" if len(leaks) > NAMED else ""
-        names = f"their names reveal the future or the answer: {', '.join(leaks[:NAMED])}{more}"
-        why = f", {len(leaks)} of them because {names}" if leaks else ""
-        lines.append(f"{count(len(excluded), 'column was', 'columns were')} kept from the model{why}.")
+        lines.append(f"{count(len(excluded), 'column was', 'columns were')} kept from the model.")
     return lines
 
 

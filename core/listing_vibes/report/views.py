@@ -31,8 +31,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
 from listing_vibes.report.figures import Map, Photo, Row, Rows, map_figure, photos_of
-from listing_vibes.report.measured import ablation, bars, slices_of
-from listing_vibes.report.text import describe_cold, not_measured
+from listing_vibes.report.text import ablation, bars, not_measured, slices_of
 from listing_vibes.run.describe import cell_text
 from listing_vibes.run.histories import user_number
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
@@ -213,7 +212,7 @@ def _cold(runs: Runs, name: str, params: Params) -> View:
     rows = slices_of(run.metrics or {})
     if rows is None:
         raise VibesError(not_measured(run))
-    return View(describe_cold(run), rows=rows)
+    return View("Cold means: without an event in the training.", rows=rows)
 
 
 def _newcomer(run: Run, params: Params) -> View:

@@ -25,8 +25,8 @@ from listing_vibes.features.photos.vectors import (
     embed_photos,
     load_photo_vectors,
 )
+from listing_vibes.features.reduce import unit_rows
 from listing_vibes.features.texts.encoder import text_key
-from listing_vibes.features.units import unit_rows
 from listing_vibes.features.vector_cache import copy_vectors
 from listing_vibes.market.attribute_types import Attribute, type_of
 from listing_vibes.market.columns import Columns as C
@@ -241,5 +241,5 @@ def load_run_encoder(run: Run, name: str) -> Encoder:
 @cached_per_object
 def _load_encoder(market: Market, name: str, weights: Path | None) -> Encoder:
     with needs("Reading photos"):
-        from listing_vibes.features.photos.market_photos import encoder_of
+        from listing_vibes.features.photos.encoders import encoder_of
     return encoder_of(market, name, weights)

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from listing_vibes.features.reduce import Reducer
+from listing_vibes.features.reduce import Reducer, unit_rows
 from listing_vibes.features.texts.encoder import embed_texts
 from listing_vibes.features.texts.sources.tfidf import Tfidf
-from listing_vibes.features.units import unit_rows
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.caches import writable_cache
 from listing_vibes.market.market import Market

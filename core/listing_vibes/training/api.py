@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.market_photos import market_photos
+from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.features.photos.trainable import TRAINABLE, is_trained
 from listing_vibes.features.photos.vectors import report_broken_photos
 from listing_vibes.market.market import Market

@@ -121,8 +121,7 @@ def trained_photos(
     Raises:
         VibesError: the market has no photos, they have another encoder, or the recipe freezes the listings.
     """
-    from listing_vibes.features.photos.feature_maps import photo_maps
-    from listing_vibes.features.photos.tail import PhotoTail, load_photo_encoder
+    from listing_vibes.features.photos.tail import PhotoTail, load_photo_encoder, photo_maps
 
     stages, training = settings.features.photo_train_blocks, settings.training
     option = f"features.photo_train_blocks = {stages}"
@@ -151,7 +150,7 @@ def embed_with_trained(
     report: Report | None = None,
 ) -> tuple[Featurizer, PhotoVectors]:
     """Return the photo vectors of the market by the trained encoder, and the featurizer that uses them."""
-    from listing_vibes.features.photos.feature_maps import cache_vectors
+    from listing_vibes.features.photos.tail import cache_vectors
 
     tail = tail_of(model)
     encoder = tail.encoder()

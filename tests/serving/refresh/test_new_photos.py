@@ -11,7 +11,7 @@ from tests.market.download.hosting import hosting
 import listing_vibes.serving.refresh.photos as photos
 import listing_vibes.serving.refresh.refresher as refresher_module
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.market_photos import market_photos
+from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.market import Market

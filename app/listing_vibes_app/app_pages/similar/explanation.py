@@ -7,7 +7,7 @@ import streamlit as st
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.explain.explain import Explanation, explain_similarity
-from listing_vibes.insight.explain.listing_photos import compare_photos
+from listing_vibes.insight.explain.occlusion import compare_photos
 from listing_vibes.market.thumbnails import data_address, preview
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.gallery import Card, gallery, listing_card

@@ -7,7 +7,6 @@ vector of a photo is the mean of its latent, pooled to a coarse grid.
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -102,11 +101,6 @@ def market_vae(
             f"The autoencoder in {file} is '{full_name}', not '{name}'; give the file of that one with --weights."
         )
     return VaeEncoder(model, full_name)
-
-
-def is_vae(name: str) -> bool:
-    """Return whether a photo encoder's name, short or full, is that of an autoencoder."""
-    return re.fullmatch(rf"{VAE}(-\d+-[0-9a-f]{{8}})?", name) is not None
 
 
 def _model() -> Any:

@@ -276,7 +276,7 @@ class Refresher:
         result = load_photo_vectors(market.path, market.photos, name)
         if result is not None and all(reason != NOT_EMBEDDED for _, reason in result.broken):
             return result
-        from listing_vibes.features.photos.market_photos import market_photos
+        from listing_vibes.features.photos.encoders import market_photos
 
         return market_photos(market, name, trained_weights(run.folder, name), lambda _: self.tick())
 

@@ -1,4 +1,4 @@
-"""Photo encoders of installed packages; the built-in ones are the timm models, the trained ones and the market's autoencoder."""
+"""A market's photo vectors by the name of an encoder: a timm model, a trained one, the market's autoencoder, or one of a package."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import numpy as np
 from PIL import Image
 
 from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.vectors import Encoder, PhotoVectors, embed_photos
+from listing_vibes.market.market import Market
+from listing_vibes.progress import Report
 from listing_vibes.registry import Registry
 
 #: Separates an encoder's entry point name from its version.
@@ -52,3 +55,48 @@ class CustomPhotoEncoder(ABC):
 PHOTO_ENCODERS: Registry[CustomPhotoEncoder] = Registry(
     __name__, CustomPhotoEncoder, "photo encoder", group="listing_vibes.encoders"
 )
+
+
+def market_photos(
+    market: Market, name: str = "auto", weights: Path | None = None, report: Report | None = None
+) -> PhotoVectors | None:
+    """Return the vectors of all photos, embedding those that are not cached; None for a market without photos.
+
+    Args:
+        name: of the encoder, see `load_photo_encoder`; "vae": the market's autoencoder.
+        weights: a weights file.
+
+    Raises:
+        VibesError: the encoder is not available.
+    """
+    if not len(market.photos):
+        return None
+    encoder = encoder_of(market, name, weights, report)
+    return embed_photos(market.path, market.photos, encoder, report=report)
+
+
+def encoder_of(
+    market: Market, name: str, weights: Path | None = None, report: Report | None = None
+) -> Encoder:
+    """Return a photo encoder by its short or full name; the market's autoencoder is trained at its first use.
+
+    Raises:
+        VibesError: the encoder is not available, or is another version of a package's.
+    """
+    if name == "vae" or name.startswith("vae-"):
+        from listing_vibes.features.photos.vae import market_vae
+
+        return market_vae(market.path, market.photos, name, weights, report=report)
+    key, _, version = name.partition(VERSION)
+    if key in PHOTO_ENCODERS:
+        custom = PHOTO_ENCODERS[key].open(weights)
+        if custom.name.partition(VERSION)[0] != key or (version and custom.name != name):
+            raise VibesError(
+                f"The photo encoder '{name}' is now '{custom.name}', whose vectors cannot be compared with earlier ones; "
+                "install the earlier version, or train again."
+            )
+        return custom
+    # Importing timm is avoided for markets without photos.
+    from listing_vibes.features.photos.tail import load_photo_encoder
+
+    return load_photo_encoder(name, weights)

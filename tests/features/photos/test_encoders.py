@@ -8,7 +8,7 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos import vae
-from listing_vibes.features.photos.market_photos import market_photos
+from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.features.photos.vectors import load_photo_vectors
 from listing_vibes.market.market import Market
 
