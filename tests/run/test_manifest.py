@@ -45,26 +45,10 @@ def test_a_run_with_a_setting_of_another_version_is_refused_in_one_sentence(trai
         Run.open(tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    ("content", "command"),
-    [
-        ({"market": "../homes", "trained_on": "a"}, "vibes train {0}/homes {0}/run-new"),
-        ({"market": "../homes"}, "vibes embed {0}/homes {0}/run-new"),
-        (
-            {"market": "", "trained_on": "a", "markets": [{"path": "/a"}, {"path": "/b"}]},
-            "vibes train /a /b {0}/run-new",
-        ),
-        ({"market": "", "trained_on": "a"}, "vibes train MARKET {0}/run-new"),
-        ({"market": 3, "trained_on": "a", "markets": 5}, "vibes train MARKET {0}/run-new"),
-    ],
-)
-def test_a_run_of_another_format_names_the_command_that_creates_it_again(tmp_path, content, command):
+@pytest.mark.parametrize("command", ["train", "embed"])
+def test_a_run_of_another_format_names_the_command_that_creates_it_again(tmp_path, command):
+    content = {"format": 2, "market": "../homes", "trained_on": "a" if command == "train" else ""}
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.toml").write_text(tomli_w.dumps(content | {"format": 2}))
+    (tmp_path / "run" / "run.toml").write_text(tomli_w.dumps(content))
     done = vibes("recommend", tmp_path / "run", "ann", check=2)
-    assert f"`{command.format(tmp_path)}`" in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_a_file_of_a_run_is_no_run(trained, tmp_path):
-    with pytest.raises(VibesError, match=f"is a file, not a run; give .* {trained.path}.$"):
-        Run.open(trained.path / "listings.safetensors")
+    assert f"`vibes {command} MARKET {tmp_path}/run-new`" in done.stderr and done.stderr.count("\n") == 1

@@ -1,12 +1,11 @@
-"""A cache of vectors by content hash, one SQLite file for each encoder, safe for concurrent processes; a kill loses only unflushed data."""
+"""A cache of vectors by content hash, one SQLite file for each encoder, safe for concurrent processes; a kill loses nothing that was written."""
 
 from __future__ import annotations
 
 import errno
 import re
 import sqlite3
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +16,6 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import write_error
 
 FILE = "vectors.sqlite"
-#: A kill loses at most this many vectors, or this many seconds of work.
-FLUSH_ROWS = 4096
-FLUSH_SECONDS = 10.0
 READ_ROWS = 500  # keys in a query
 BUSY_SECONDS = 60.0
 
@@ -63,23 +59,11 @@ class VectorCache:
         self.encoder, self.width, self.dtype = encoder, width, np.dtype(dtype)
         self._names: dict[str, Entry] = {}
         self._keys: set[bytes] = set()
-        self._new_vectors: dict[bytes, np.ndarray] = {}
-        self._new_names: dict[str, Entry] = {}
-        self._flushed = time.monotonic()
         if (self.folder / FILE).is_file():
             self._load()
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._keys
-
-    def add(self, key: bytes, vector: np.ndarray) -> None:
-        """Store a vector (width,) under a 32-byte key."""
-        self._keys.add(key)
-        self._new_vectors[key] = np.asarray(vector, self.dtype)
-
-    def remember(self, name: str, stamp: str, key: bytes | None, problem: str | None = None) -> None:
-        """Store that `name`, while its stamp is unchanged, has the content `key`, or no vector because of `problem`."""
-        self._names[name] = self._new_names[name] = Entry(stamp, key, problem)
 
     def recall(self, name: str, stamp: str) -> Entry | None:
         """Return the entry of an unchanged name; None where its file has to be read."""
@@ -88,15 +72,14 @@ class VectorCache:
             return None
         return entry
 
-    def flush(self, only_if_due: bool = False) -> None:
-        """Write new data in one transaction; `only_if_due` waits until there is enough of it.
+    def write(self, vectors: Mapping[bytes, np.ndarray], names: Mapping[str, Entry] | None = None) -> None:
+        """Store vectors (width,) by their 32-byte key, and the entries of names, in one transaction.
 
         Raises:
             VibesError: the disk is full or the folder cannot be written.
         """
-        fresh = len(self._new_vectors) + len(self._new_names)
-        due = fresh >= FLUSH_ROWS or time.monotonic() - self._flushed >= FLUSH_SECONDS
-        if not fresh or (only_if_due and not due):
+        names = names or {}
+        if not vectors and not names:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -111,11 +94,12 @@ class VectorCache:
                     database.execute(statement)
                 if not database.execute("SELECT 1 FROM encoder").fetchone():
                     database.execute("INSERT INTO encoder VALUES (?, ?, ?)", facts)
-                rows = ((key, vector.tobytes()) for key, vector in self._new_vectors.items())
+                rows = ((key, np.asarray(vector, self.dtype).tobytes()) for key, vector in vectors.items())
                 database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
-                names = ((name, *entry) for name, entry in self._new_names.items())
-                database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", names)
-        self._new_vectors, self._new_names, self._flushed = {}, {}, time.monotonic()
+                entries = ((name, *entry) for name, entry in names.items())
+                database.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", entries)
+        self._keys.update(vectors)
+        self._names.update(names)
 
     def gather(
         self, keys: Sequence[bytes | None], into: np.ndarray | None = None
@@ -128,7 +112,6 @@ class VectorCache:
         Raises:
             VibesError: the file cannot be read any more.
         """
-        self.flush()
         vectors = np.zeros((len(keys), self.width or 0), self.dtype) if into is None else into  # (N, width)
         available = np.array([key is not None and key in self._keys for key in keys], bool)  # (N,)
         rows: dict[bytes, list[int]] = {}
@@ -182,10 +165,11 @@ def copy_vectors(source: Path, target: Path, keys: Sequence[bytes]) -> None:
         with suppress(sqlite3.Error, TypeError, ValueError), closing(sqlite3.connect(file)) as database:
             name, width, dtype = database.execute("SELECT name, width, dtype FROM encoder").fetchone()
             store = VectorCache(target, name, width, np.dtype(dtype).type)
+            copied: dict[bytes, np.ndarray] = {}
             for key in keys:
                 for (vector,) in database.execute("SELECT vector FROM vectors WHERE key = ?", (key,)):
-                    store.add(key, np.frombuffer(vector, dtype))
-            store.flush()
+                    copied[key] = np.frombuffer(vector, dtype)
+            store.write(copied)
 
 
 def folder_name(encoder: str) -> str:

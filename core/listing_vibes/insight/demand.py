@@ -156,12 +156,10 @@ def demand(
     coded = _coded(opened) if selected else []
     described: list[Region] = []
     for number in selected:
-        measured = {
-            "users": round(float(shares[number]) * len(users.audience), 1),
-            "active": int(active[number]),
-            "lift": float(shares[number]) * total / int(active[number]) if active[number] else None,
-            "low": float(low[number]),
-        }
+        share, supply = float(shares[number]), int(active[number])
+        lift = share * total / supply if supply else None
+        number_of_users = round(share * len(users.audience), 1)
+        measured = {"users": number_of_users, "active": supply, "lift": lift, "low": float(low[number])}
         described.append(_describe(opened, space, users, measured, regions[number], coded, described))
     return Demand(
         market=opened.market.name,

@@ -155,8 +155,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(HERE.parent)!r})
 import test_vectors
-from listing_vibes.features import vector_cache
-vector_cache.FLUSH_SECONDS, test_vectors.module.BATCH = 0.0, 3
+test_vectors.module.BATCH = 3
 assert not {{"torch", "timm", "transformers", "sklearn"}} & set(sys.modules)
 test_vectors.embed_photos(Path({str(market)!r}), test_vectors.TEN, test_vectors.StuckEncoder())
 """

@@ -19,7 +19,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoder import LITE0_SIZE, PhotoEncoder, load_frozen
 from listing_vibes.features.photos.trainable import LITE0, PREFIX, STORED, is_trained
 from listing_vibes.features.photos.vectors import PhotoPass, cache_root, photo_paths
-from listing_vibes.features.vector_cache import VectorCache
+from listing_vibes.features.vector_cache import Entry, VectorCache
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_files import PhotoProblem, locate, stamp
@@ -190,7 +190,8 @@ def cache_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, v
     """
     root = cache_root(market.path)
     vector_cache = VectorCache(root, load_trunk(stages)[0].name, None)
-    store = VectorCache(root, encoder, vectors.shape[1])
+    new_vectors: dict[bytes, np.ndarray] = {}
+    entries: dict[str, Entry] = {}
     for path, vector in zip(market.photos[C.PATH].iloc[rows], vectors, strict=True):
         try:
             mark = stamp(locate(market.path, path))
@@ -198,6 +199,5 @@ def cache_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, v
             continue
         entry = vector_cache.recall(path, mark)
         if entry is not None and entry.key is not None:  # a photo that changed since has to pass the encoder
-            store.add(entry.key, vector)
-            store.remember(path, mark, entry.key)
-    store.flush()
+            new_vectors[entry.key], entries[path] = vector, Entry(mark, entry.key, None)
+    VectorCache(root, encoder, vectors.shape[1]).write(new_vectors, entries)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from listing_vibes.cores import cores
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.features.vector_cache import VectorCache
+from listing_vibes.features.vector_cache import Entry, VectorCache
 from listing_vibes.market import photo_files
 from listing_vibes.market.caches import market_cache
 from listing_vibes.market.columns import Columns
@@ -104,8 +104,6 @@ class PhotoPass:
                 done += len(photos)
                 if report is not None:
                     report(Counted("photos", done, len(distinct)))
-        if self.encoder is not None:
-            self.store.flush()
 
     def gather(self, paths: Sequence[str], into: np.ndarray | None = None) -> PhotoVectors:
         """Return the vectors of `paths` (P,), written into an array (P, width) of zeros where one is given."""
@@ -153,27 +151,25 @@ class PhotoPass:
         return photo
 
     def _encode(self, batch: list[_Photo]) -> None:
-        # Equal photos in a batch are encoded once.
+        """Encode the new photos of a batch, equal ones once, and store what became of each."""
         new = {p.key: p.pixels for p in batch if p.pixels is not None and p.key not in self.store}
+        vectors: dict[bytes, np.ndarray] = {}
         if new and self.encoder is not None:
-            vectors = self.encoder.encode(np.stack(list(new.values())))  # (N, H, W, 3) -> (N, width)
+            encoded = self.encoder.encode(np.stack(list(new.values())))  # (N, H, W, 3) -> (N, width)
             largest = np.finfo(self.store.dtype).max
-            for key, vector in zip(new, vectors, strict=True):
-                if (np.abs(vector) <= largest).all():  # False for NaN as well
-                    self.store.add(key, vector)
+            is_usable = (np.abs(encoded) <= largest).all(axis=1)  # False for NaN as well
+            vectors = {key: vector for key, vector, ok in zip(new, encoded, is_usable, strict=True) if ok}
+        entries: dict[str, Entry] = {}
         for photo in batch:
-            if not photo.problem and photo.key not in self.store:
-                photo.problem = (
-                    "the encoder returned a non-finite vector for it"
-                    if self.encoder is not None
-                    else NOT_EMBEDDED
-                )
-            settled = None if photo.problem else photo.key
-            self._settle(photo.path, settled, photo.problem)
-            if photo.stamp and self.encoder is not None:
-                self.store.remember(photo.path, photo.stamp, settled, photo.problem or None)
+            problem = photo.problem
+            if not problem and photo.key not in self.store and photo.key not in vectors:
+                problem = "the encoder returned a non-finite vector for it" if self.encoder else NOT_EMBEDDED
+            settled = None if problem else photo.key
+            self._settle(photo.path, settled, problem)
+            if photo.stamp:
+                entries[photo.path] = Entry(photo.stamp, settled, problem or None)
         if self.encoder is not None:
-            self.store.flush(only_if_due=True)
+            self.store.write(vectors, entries)
 
 
 def embed_photos(

