@@ -8,6 +8,7 @@ import pytest
 
 from helpers.commands import vibes
 from listing_vibes.market.market import Market
+from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.default_space import default_space
 from listing_vibes.run.run import Run
 
@@ -39,6 +40,22 @@ def test_photos_compare_where_there_are_few_attributes_and_most_listings_have_on
     there["photos"][: len(market.listings) // 2 + 1] = 0
     assert default_space(few, there).space == "attributes"
     assert default_space(few, {"photos": there["photos"]}).space == "photos"
+
+
+@pytest.mark.parametrize(
+    ("queries", "weights", "expected"),
+    [
+        (500, {"model": 0.3, "attributes": 0.6, "recent": 2.0}, "attributes"),
+        (500, {"model": 0.6, "attributes": 0.3, "recent": 2.0}, "model"),
+        (500, {"attributes": -0.2, "photos": 0.1}, "photos"),
+        (20, {"model": 0.3, "attributes": 0.6}, "model"),
+    ],
+)
+def test_the_fitted_blend_decides_with_enough_validation_queries(market, queries, weights, expected):
+    blend = BlendWeights(weights=weights, scales=dict.fromkeys(weights, 1.0), queries=queries)
+    there = spaces(market, "model", "photos", "attributes")
+    assert default_space(market, there, 0.9, blend).space == expected
+    assert default_space(market, there, None, blend).space == "model"
 
 
 def test_command_python_and_pages_compare_by_the_same_space(tiny_market, tmp_path):

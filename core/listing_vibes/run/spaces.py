@@ -211,15 +211,15 @@ def _embed(
         }
         manifest = manifest.model_copy(update=changed)
     spaces = spaces_of(market, photos, engine, report, available)
-    default = default_space(market, spaces, share)
-    if report is not None:
-        report(Notice(default.sentence))
     save_spaces(out, market, spaces, photos)
     if engine is not None:
         save_prepared(out, engine.features, market.fingerprint)
     if carried is not None or settings.blend is None:
         settings = _with_blend(settings, engine, spaces, market, carried)
         manifest = manifest.model_copy(update={"settings": settings})
+    default = default_space(market, spaces, share, settings.blend)
+    if report is not None:
+        report(Notice(default.sentence))
     return manifest.model_copy(update={"default_space": default})
 
 
