@@ -86,6 +86,11 @@ def test_simultaneous_events_are_those_on_different_listings_of_training():
         assert simultaneous_share(log, train) == pytest.approx(share)
     order = shuffled_baskets(log, np.ones(9, bool), np.random.default_rng(0))
     assert sorted(order) == list(range(9)) and order[[2, 5, 8]].tolist() == [2, 5, 8]
+    untimed = replace(log, time=np.array([0, 1, 2, 3, 4, 0, 1, 2, 0]), timed=False)
+    train = np.arange(9) != 4
+    orders = [shuffled_baskets(untimed, train, np.random.default_rng(seed)) for seed in range(9)]
+    assert all(np.array_equal(user[order], user) and order[4] == 4 for order in orders)
+    assert len({tuple(order[:4]) for order in orders}) > 4, "without timestamps a user is one basket"
 
 
 def test_joined_markets_have_their_own_users_histories_and_queries(small_market, quick):

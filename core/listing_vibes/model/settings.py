@@ -43,7 +43,8 @@ class TrainingConfig(Forbidding):
     baskets: Baskets = Field(
         "auto",
         description="simultaneous events of a user: order = they do not predict each other; set = they also predict each other, in a "
-        "random order per epoch; auto = set if a fifth of the events is simultaneous with another one",
+        "random order per epoch; auto = set if a fifth of the events is simultaneous with another one; without timestamps and without "
+        "equal positions, set says that the order of events means nothing",
     )
     late_interaction: Annotated[float, Field(ge=0, le=10)] | Auto = Field(
         "auto",

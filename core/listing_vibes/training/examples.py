@@ -113,8 +113,13 @@ def simultaneous_share(log: EventLog, train: np.ndarray) -> float:
 
 
 def shuffled_baskets(log: EventLog, train: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the rows (N,) of the log with the simultaneous training events of each user shuffled."""
+    """Return the rows (N,) of the log with the simultaneous training events of each user shuffled.
+
+    Without timestamps and without equal positions, all training events of a user are one basket.
+    """
     rows = np.flatnonzero(train)
     order = np.arange(len(log))
-    order[rows] = rows[np.lexsort((rng.random(len(rows)), log.time[rows], log.user[rows]))]
+    ordered = log.timed or simultaneous_share(log, train) > 0
+    time = log.time[rows] if ordered else np.zeros(len(rows), np.int64)
+    order[rows] = rows[np.lexsort((rng.random(len(rows)), time, log.user[rows]))]
     return order
