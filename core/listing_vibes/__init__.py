@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from listing_vibes.errors import VibesError
-from listing_vibes.faces import face
+from listing_vibes.lazy_imports import import_lazily
 from listing_vibes.version import __version__
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ __all__ = [
     "tune",
 ]
 
-_FACES = {
+_MODULES = {
     "Market": "listing_vibes.market.market",
     "Run": "listing_vibes.run.run",
     "train": "listing_vibes.training.api",
@@ -77,8 +77,8 @@ _FACES = {
 
 
 def __getattr__(name: str) -> Any:
-    return face(__name__, _FACES, "train", name)
+    return import_lazily(__name__, _MODULES, "train", name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_FACES])
+    return sorted([*globals(), *_MODULES])

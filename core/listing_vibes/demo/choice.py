@@ -27,7 +27,7 @@ r^-position (Richardson, Dominowska & Ragno 2007; Craswell et al. 2008; Joachims
 alternative that is considered with probability w has the multinomial logit offset E_uj = log w = - position log r.
 
 **Sessions.** At most one per day, day and hour from a calendar; clicks 1 + geometric. A listing viewed before is less
-attractive by `seen`, a saved one by `kept`; users still return to them, as real users do.
+attractive by `seen`, a saved one by `saved`; users still return to them, as real users do.
 
 **Interest.** After the click all photos are seen: V with T_u times `gallery`, standardized over what the session
 could show, plus normal noise. Actions are an ordered probit on it (view < photo_swipe < favourite < phone < message); log

@@ -15,8 +15,8 @@ from listing_vibes.market.columns import Columns as C
 DAY_SECONDS = 86_400
 #: Starting hours of sessions: share, mean, standard deviation.
 HOURS = ((0.15, 8.2, 0.9), (0.25, 12.6, 1.3), (0.60, 20.3, 1.6))
-NEW, SEEN, KEPT = 0, 1, 2
-KEEPS = ACTIONS.index("favourite")  # from this action on, a listing counts as saved
+NEW, SEEN, SAVED = 0, 1, 2
+SAVES = ACTIONS.index("favourite")  # from this action on, a listing counts as saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +54,13 @@ def simulate_events(
 
 
 def _days(stock: Stock, people: People, rng: np.random.Generator, parameters: Parameters) -> Iterator[Visits]:
-    memory = np.zeros((len(people), len(stock.sale)), np.int8)  # (U, L) NEW, SEEN or KEPT
+    memory = np.zeros((len(people), len(stock.sale)), np.int8)  # (U, L) NEW, SEEN or SAVED
     views = np.zeros((parameters.market.days, len(stock.sale)))  # (D, L)
     for day in range(parameters.market.days):
         user = np.flatnonzero(people.visits[:, day])
         recent = views[max(0, day - parameters.page.popular_days) : day].sum(axis=0)  # (L,)
         visits = _day(stock, people, user, day, recent, memory, rng, parameters)
-        state = np.where(visits.action >= KEEPS, KEPT, SEEN).astype(np.int8)
+        state = np.where(visits.action >= SAVES, SAVED, SEEN).astype(np.int8)
         np.maximum.at(memory, (visits.user, visits.listing), state)
         views[day] = np.bincount(visits.listing, minlength=len(stock.sale))
         yield visits
@@ -85,7 +85,7 @@ def _day(
     sorting = order(stock, start, recent, page) + rng.normal(0, page.noise, shown.shape)
     value = utility(stock, people, user, start, parameters)
     values = memory[user]
-    offset = exposure(sorting, shown, page.position) + c.seen * (values == SEEN) + c.kept * (values == KEPT)
+    offset = exposure(sorting, shown, page.position) + c.seen * (values == SEEN) + c.saved * (values == SAVED)
     total = np.where(shown, value + offset + rng.gumbel(0, 1, shown.shape), -np.inf)  # (S, L)
     most = min(c.most_clicks, total.shape[1])
     chosen = np.argsort(-total, axis=1)[:, :most]  # (S, K) best first

@@ -5,18 +5,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from listing_vibes.faces import face
+from listing_vibes.lazy_imports import import_lazily
 
 if TYPE_CHECKING:
     from listing_vibes.widgets.gallery_widget import GalleryWidget
     from listing_vibes.widgets.map_widget import MapWidget
 
 __all__ = ["GalleryWidget", "MapWidget"]
-_FACES = {
+_MODULES = {
     "GalleryWidget": "listing_vibes.widgets.gallery_widget",
     "MapWidget": "listing_vibes.widgets.map_widget",
 }
 
 
 def __getattr__(name: str) -> Any:
-    return face(__name__, _FACES, "notebook", name)
+    return import_lazily(__name__, _MODULES, "notebook", name)

@@ -52,7 +52,7 @@ def test_blank_texts_are_zero_and_strange_ones_have_vectors(minilm):
 
 
 def test_each_text_is_encoded_once_and_then_never(minilm, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoder, "FLUSHED", 3)
+    monkeypatch.setattr(encoder, "WRITTEN", 3)
     counting, calls = Counting(minilm.folder), []
     first = embed_texts([*TEXTS, *TEXTS, ""], tmp_path, calls.append, counting)
     assert sorted(counting.encoded) == sorted(text.strip() for text in TEXTS)

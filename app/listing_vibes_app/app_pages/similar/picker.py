@@ -74,7 +74,7 @@ def picker(opened: OpenRun) -> None:
         if by == "words":
             shuffle_button()
     passing = read_filters(opened).mask(opened.view.market)
-    {"words": show_word_matches, "look": show_look_matches, "photo": show_photo_matches}[by](
+    {"words": show_word_matches, "look": show_matches_in_photos, "photo": show_photo_matches}[by](
         opened, query, passing
     )
 
@@ -108,7 +108,7 @@ def show_covers(opened: OpenRun, rows: np.ndarray, line: str) -> None:
     gallery(opened, cards, key="covers", label="Listings to choose from")
 
 
-def show_look_matches(opened: OpenRun, text: str, passing: np.ndarray) -> None:
+def show_matches_in_photos(opened: OpenRun, text: str, passing: np.ndarray) -> None:
     """Show the listings that are `passing` (L,) bool the filters, by their photo nearest to `text`."""
     photos = photo_search(opened)
     if photos is None:

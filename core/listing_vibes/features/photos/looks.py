@@ -57,7 +57,7 @@ class Looks:
         best = np.argsort(-weight, axis=1, kind="stable")[:, :most]
         names = self.names[np.take_along_axis(self.classes[photos], best, axis=1)]
         present = np.take_along_axis(weight, best, axis=1) > 0
-        return [", ".join(row[there]) for row, there in zip(names, present, strict=True)]
+        return [", ".join(row[mask]) for row, mask in zip(names, present, strict=True)]
 
     def frequent(self, most: int) -> list[str]:
         """Return the classes that several photos clearly show, the most frequent first, as texts to search for."""

@@ -116,9 +116,9 @@ def fit_photos(
     """
     given = {item.encoder: market for market, item in zip(markets, photos, strict=True) if item is not None}
     if len(given) > 1:
-        (name, here), (other, there), *_ = given.items()
+        (name, first), (other, second), *_ = given.items()
         raise VibesError(
-            f"The photos of {here.path} are embedded by '{name}', those of {there.path} by '{other}'; name one with --encoder."
+            f"The photos of {first.path} are embedded by '{name}', those of {second.path} by '{other}'; name one with --encoder."
         )
     views = [photo_view(market, config, item) for market, item in zip(markets, photos, strict=True)]
     available = [view for view in views if view is not None]

@@ -72,9 +72,9 @@ class Selection:
         """Return Python code that assigns these rows to `result`; `run` is the run's folder."""
         name, query, options = self._call()
         arguments = [_literal(query), *(f"{key}={_literal(value)}" for key, value in options.items())]
-        faces, call = "Run", f"run.{name}"
+        names, call = "Run", f"run.{name}"
         if name == "search":
-            faces, call, arguments = "Run, search_photos", "search_photos", ["run", *arguments]
+            names, call, arguments = "Run, search_photos", "search_photos", ["run", *arguments]
         line = f"result = {call}({', '.join(arguments)})"
         if len(line) > WIDTH or "\n" in line:
             line = (
@@ -82,7 +82,7 @@ class Selection:
                 + "".join(f"    {_indented(argument)},\n" for argument in arguments)
                 + ")"
             )
-        return f"from listing_vibes import {faces}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
+        return f"from listing_vibes import {names}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
 
     def _call(self) -> tuple[str, Any, dict[str, Any]]:
         """Return the name of the call, its query, and its options."""
