@@ -17,12 +17,17 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.audience import Audience
 from listing_vibes.insight.kmeans import spherical_kmeans
-from listing_vibes.insight.map.cluster_names import Portrait, Trait, coded_at, coded_map, portraits
+from listing_vibes.insight.map.cluster_names import (
+    ListingValues,
+    Portrait,
+    Trait,
+    attribute_values,
+    portraits,
+)
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.photo_search import PhotoSearch
-from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY, ranges
 from listing_vibes.market.moments import Moment
@@ -153,14 +158,14 @@ def demand(
     active, total = np.array([users.active[part].sum() for part in regions], int), int(users.active.sum())
     shares, low = measure_lifts(users.shares(regions), active, total, len(regions), seed)
     selected = select_regions(low, regions, len(available), least)
-    coded = _coded(opened) if selected else []
+    values = _values(opened) if selected else ListingValues.of([], 0)
     described: list[Region] = []
     for number in selected:
         share, supply = float(shares[number]), int(active[number])
         lift = share * total / supply if supply else None
         number_of_users = round(share * len(users.audience), 1)
         measured = {"users": number_of_users, "active": supply, "lift": lift, "low": float(low[number])}
-        described.append(_describe(opened, space, users, measured, regions[number], coded, described))
+        described.append(_describe(opened, space, users, measured, regions[number], values, described))
     return Demand(
         market=opened.market.name,
         run=str(opened.path),
@@ -281,7 +286,7 @@ def select_regions(low: np.ndarray, regions: list[np.ndarray], rows: int, least:
     return selected
 
 
-def _coded(run: Run) -> list[Coded]:
+def _values(run: Run) -> ListingValues:
     """Return the values of all listings for portraits: attributes, and photo classes if available."""
     drawn, search = read_map(run), PhotoSearch.open(run) if len(run.market.photos) else None
     tones = pd.DataFrame(columns=list(COLUMNS))
@@ -289,7 +294,7 @@ def _coded(run: Run) -> list[Coded]:
         tones = drawn.drop_duplicates(C.LISTING).set_index(C.LISTING)
     tones = tones.reindex(index=run.listing_ids, columns=list(COLUMNS))
     rows = np.arange(len(run.market.listings))
-    return coded_map(run.market, rows, tones, None if search is None else search.looks)
+    return attribute_values(run.market, rows, tones, None if search is None else search.looks)
 
 
 def _describe(
@@ -298,16 +303,15 @@ def _describe(
     demand: UserDemand,
     measured: dict[str, Any],
     rows: np.ndarray,
-    coded: Sequence[Coded],
+    values: ListingValues,
     before: Sequence[Region],
 ) -> Region:
     """Return the region with the listings `rows` and the figures `measured`."""
     users, ids = demand.users_of(rows), np.asarray(run.listing_ids)
     history, active = demand.listings_of(users), np.flatnonzero(demand.active)
     both, group = np.concatenate([history, active]), np.repeat([0, -1], [len(history), len(active)])
-    values = coded_at(coded, len(run.market.listings), both)
     leading = (TONES,) if space == "photos" else ()
-    portrait, *_ = [*portraits(run.market, both, group, values, leading), Portrait("Group 1")]
+    portrait, *_ = [*portraits(values.take(both), group, leading), Portrait("Group 1")]
     name = f"Region {len(before) + 1}" if portrait.name == "Group 1" else portrait.name
     wanted = np.bincount(demand.first.ravel(), minlength=len(ids))[rows]
     near = run.vectors("model")[active] @ demand.audience.vectors[users].mean(axis=0)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from listing_vibes.features.reduce import unit_rows
 from listing_vibes.insight.kmeans import spherical_kmeans
-from listing_vibes.insight.map.cluster_names import portraits
+from listing_vibes.insight.map.cluster_names import attribute_values, portraits
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.histories import events_at
@@ -73,7 +73,9 @@ def _names(run: Run, history: sparse.csr_matrix, group: np.ndarray) -> list[str]
     """Return a name for each group by the listings of its members, weighted by the number of members."""
     member, listing = history.nonzero()
     chosen = _sample(np.arange(len(listing)), EVENTS)
-    names = [item.name for item in portraits(run.market, listing[chosen], group[member[chosen]])]
+    names = [
+        item.name for item in portraits(attribute_values(run.market, listing[chosen]), group[member[chosen]])
+    ]
     return [*names, *(f"Group {n + 1}" for n in range(len(names), int(group.max()) + 1))]
 
 

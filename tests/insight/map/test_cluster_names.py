@@ -7,17 +7,21 @@ import pytest
 from browser.painted import paint_market
 from listing_vibes.features.photos.looks import Looks
 from listing_vibes.insight.map.cluster_names import (
+    ListingValues,
     apart,
-    coded_at,
-    coded_attributes,
+    attribute_values,
     coded_looks,
     most_typical,
     portraits,
 )
-from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
+
+
+@pytest.fixture
+def values(market):
+    return attribute_values(market, np.arange(40))
 
 
 @pytest.fixture
@@ -54,8 +58,8 @@ def market(tmp_path):
 GROUPS = np.where(np.arange(40) < 20, 0, 1)
 
 
-def test_traits_are_frequent_here_and_rare_elsewhere_and_name_the_group(market):
-    boats, lofts = portraits(market, np.arange(40), GROUPS)
+def test_traits_are_frequent_here_and_rare_elsewhere_and_name_the_group(values):
+    boats, lofts = portraits(values, GROUPS)
     found = {(trait.label, trait.text): (trait.inside, trait.outside) for trait in boats.traits}
     for trait in (
         ("AttributeType", "Houseboat"),
@@ -68,17 +72,12 @@ def test_traits_are_frequent_here_and_rare_elsewhere_and_name_the_group(market):
     assert ("Price", "the lowest third") in found and "Host" not in {label for label, _ in found}
     assert boats.name.startswith("Houseboat") and lofts.name.startswith("Loft")
     assert {"Floor 3", "high price"} <= {trait.piece for trait in lofts.traits}
-    names = [one.name for one in portraits(market, np.arange(40), np.arange(40) % 5)]
+    names = [one.name for one in portraits(values, np.arange(40) % 5)]
     assert len(set(names)) == 5 and all(names)
 
 
-def test_half_a_number_is_told_so_too():
-    _, pieces, _, _ = type_of("number").traits("Bathrooms", pd.Series([1.0, 1.5, 1.5, 2.5]))
-    assert [piece for _, piece in pieces] == ["Bathrooms 1.5", "Bathrooms 1", "Bathrooms 2.5"]
-
-
-def test_groups_with_the_same_traits_in_another_order_are_told_apart_by_a_further_trait(market):
-    rows, groups, drawn = np.arange(400) % 40, np.arange(400) % 4, np.random.default_rng(0).random(400)
+def test_groups_with_the_same_traits_in_another_order_are_told_apart_by_a_further_trait():
+    groups, drawn = np.arange(400) % 4, np.random.default_rng(0).random(400)
     coded = []
     for name, *shares in (
         ("bright", 0.9, 0.8, 0, 0),
@@ -87,18 +86,14 @@ def test_groups_with_the_same_traits_in_another_order_are_told_apart_by_a_furthe
     ):
         held = np.flatnonzero(drawn < np.array(shares)[groups])
         coded.append((name, [(name, name)], held, np.zeros(len(held), int)))
-    first, second, *_ = portraits(market, rows, groups, coded=coded)
+    first, second, *_ = portraits(ListingValues.of(coded, 400), groups)
     assert set(first.name.lower().split(" · ")) == {"bright", "wood"}
     assert set(second.name.lower().split(" · ")) == {"bright", "wood", "garden"}
 
 
-def test_a_name_takes_only_what_holds_in_both_halves_of_the_listings(market):
+def test_a_name_takes_only_what_holds_in_both_halves_of_the_listings():
     """Of 200 listings in a group 120 are bright in one half and none in the other: six in ten, but not in each half."""
-    rows, groups, halves = (
-        np.arange(400) % 40,
-        np.repeat([0, 1], 200),
-        np.random.default_rng(0).permutation(400) % 2,
-    )
+    groups, halves = np.repeat([0, 1], 200), np.random.default_rng(0).permutation(400) % 2
     bright = np.flatnonzero((groups == 0) & (halves == 1))
     wood = np.flatnonzero((groups == 0) & (np.arange(400) % 10 < 7))
     coded = [
@@ -109,27 +104,27 @@ def test_a_name_takes_only_what_holds_in_both_halves_of_the_listings(market):
             np.repeat([0, 1], [len(bright), len(wood)]),
         )
     ]
-    first, second = portraits(market, rows, groups, coded=coded, leading=("Photos",))
+    first, second = portraits(ListingValues.of(coded, 400), groups, ("Photos",))
     assert first.name == "Wood" and first.traits[0].piece == "wood"
     assert second.name == "Group 2" and second.traits == []
 
 
-def test_chance_names_hardly_a_group(market):
+def test_chance_names_hardly_a_group():
     rng = np.random.default_rng(0)
     place, code = np.nonzero(rng.random((120, 40)) < 0.4)
     coded = [("Amenities", [(f"a{n}", f"a{n}") for n in range(40)], place, code)]
-    names = [one.name for one in portraits(market, np.arange(120) % 40, np.arange(120) % 6, coded=coded)]
+    names = [one.name for one in portraits(ListingValues.of(coded, 120), np.arange(120) % 6)]
     assert sum(name.startswith("Group ") for name in names) >= 5
 
 
-def test_listings_between_the_groups_count_as_elsewhere_and_may_come_in_any_order(market):
+def test_listings_between_the_groups_count_as_elsewhere_and_may_come_in_any_order(market, values):
     groups = np.where(np.arange(40) < 10, 0, -1)  # half of the boats
-    traits = {trait.text: trait for trait in portraits(market, np.arange(40), groups)[0].traits}
+    traits = {trait.text: trait for trait in portraits(values, groups)[0].traits}
     assert traits["Houseboat"].inside == 1 and traits["Houseboat"].outside == pytest.approx(1 / 3)
     rows = np.random.default_rng(0).permutation(40)
-    assert apart(market, rows, rows < 20).name.startswith("Houseboat")
-    assert apart(market, np.arange(40), np.zeros(40, bool)).traits == []
-    everything = apart(market, np.arange(40), np.ones(40, bool))
+    assert apart(attribute_values(market, rows), rows < 20).name.startswith("Houseboat")
+    assert apart(values, np.zeros(40, bool)).traits == []
+    everything = apart(values, np.ones(40, bool))
     assert all(trait.outside == 0 for trait in everything.traits)
 
 
@@ -138,19 +133,6 @@ def test_the_most_typical_are_nearest_to_the_mean():
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     assert most_typical(vectors, 2).tolist() == [2, 3]
     assert most_typical(vectors[:1], 5).tolist() == [0]
-
-
-def test_values_counted_once_give_the_same_portraits(market):
-    rows, groups = np.arange(40), np.arange(40) % 3 - 1
-    coded = coded_attributes(market, rows)
-    assert portraits(market, rows, groups, coded=coded) == portraits(market, rows, groups)
-    assert apart(market, rows, groups == 1, coded=coded) == apart(market, rows, groups == 1)
-    kept = groups >= 0
-    expected = portraits(market, rows[kept], groups[kept])
-    assert (
-        portraits(market, rows[kept], groups[kept], coded=coded_at(coded, 40, np.flatnonzero(kept)))
-        == expected
-    )
 
 
 def test_a_group_is_named_by_what_its_photos_show(tmp_path):
@@ -166,6 +148,6 @@ def test_a_group_is_named_by_what_its_photos_show(tmp_path):
     assert (label, told[1]) == ("Seen in photos", ("four-poster", "“four-poster” in photos"))
     beds = place[code == 1].tolist()
     assert beds == [0, 1, 2, 3, 4] and sorted(place[code == 0]) == list(range(9))  # the last one has no photo
-    found = portraits(market, rows, np.where(rows < 7, 0, 1), coded=[(label, told, place, code)])
+    found = portraits(ListingValues.of([(label, told, place, code)], 10), np.where(rows < 7, 0, 1))
     assert found[0].name == "“four-poster” in photos" and found[0].traits[0].inside == 1
     assert "four-poster" not in found[1].name

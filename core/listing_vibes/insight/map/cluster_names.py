@@ -53,40 +53,62 @@ class Portrait:
     is_named: bool = True  # False: no trait was confirmed, and the name is a number
 
 
-def portraits(
-    market: Market,
-    rows: np.ndarray,
-    groups: np.ndarray,
-    coded: Sequence[Coded] | None = None,
-    leading: Collection[str] = (),
-) -> list[Portrait]:
-    """Return a portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) their groups, -1 for none.
+@dataclass(frozen=True, eq=False)
+class ListingValues:
+    """Which of V values n listings have.
+
+    Attributes:
+        words: label of the attribute, the value in words, and both as part of a name.
+        has: (n, V) 0 or 1.
+    """
+
+    words: list[tuple[str, str, str]]
+    has: sparse.csr_matrix
+
+    @classmethod
+    def of(cls, coded: Sequence[Coded], count: int) -> ListingValues:
+        """Return the values of `count` listings; a repeated value counts once."""
+        from scipy import sparse
+
+        parts = [
+            sparse.csr_matrix((np.ones(len(listing), np.int32), (listing, code)), (count, len(given)))
+            for _, given, listing, code in coded
+        ]
+        has = sparse.hstack(parts, "csr") if parts else sparse.csr_matrix((count, 0), dtype=np.int32)
+        has.data[:] = 1
+        words = [
+            (label, printable(text), printable(piece))
+            for label, given, _, _ in coded
+            for text, piece in given
+        ]
+        return cls(words, has)
+
+    def take(self, rows: np.ndarray) -> ListingValues:
+        """Return the values of the listings at `rows` (m,), which may repeat."""
+        return ListingValues(self.words, self.has[rows])
+
+
+def portraits(values: ListingValues, groups: np.ndarray, leading: Collection[str] = ()) -> list[Portrait]:
+    """Return a portrait of each group 0..G-1; `groups` (n,) has that of each listing, -1 for none.
 
     Names are unique. A group without a confirmed trait is named by its number.
 
     Args:
-        coded: the values of the n listings, for callers with several groupings; None: `coded_attributes(market, rows)`.
         leading: labels of the traits to put first in names.
     """
     count = int(groups.max(initial=-1)) + 1
     if not count:
         return []
-    coded = coded_attributes(market, rows) if coded is None else coded
-    values = [
-        (label, printable(text), printable(piece)) for label, given, _, _ in coded for text, piece in given
-    ]
-    holds = _value_matrix(coded, len(rows))
-    is_held_out = np.random.default_rng(0).permutation(len(rows)) % 2 == 1
-    candidates = _rank(*_shares(holds[~is_held_out], groups[~is_held_out], count), NAME_COVERAGE, NAME_LIFT)
-    confirmed = _confirm(holds[is_held_out], groups[is_held_out], count)
-    inside, outside = _shares(holds, groups, count)
+    is_held_out = np.random.default_rng(0).permutation(len(groups)) % 2 == 1
+    selected = _shares(values.has[~is_held_out], groups[~is_held_out], count)
+    candidates = _rank(*selected, NAME_COVERAGE, NAME_LIFT)
+    confirmed = _confirm(values.has[is_held_out], groups[is_held_out], count)
+    inside, outside = _shares(values.has, groups, count)
     ranked = _rank(inside, outside, COVERAGE, LIFT)
 
     def make_traits(group: int, order: np.ndarray) -> list[Trait]:
-        shares = zip(inside[group, order].tolist(), outside[group, order].tolist(), strict=True)
         return [
-            Trait(label, text, piece, mine, others)
-            for (label, text, piece), (mine, others) in zip((values[at] for at in order), shares, strict=True)
+            Trait(*values.words[int(at)], float(inside[group, at]), float(outside[group, at])) for at in order
         ]
 
     traits = [make_traits(group, order) for group, order in enumerate(ranked)]
@@ -97,13 +119,11 @@ def portraits(
     return [Portrait(*parts) for parts in zip(_names(named, leading), traits, map(bool, named), strict=True)]
 
 
-def apart(
-    market: Market, rows: np.ndarray, chosen: np.ndarray, coded: Sequence[Coded] | None = None
-) -> Portrait:
-    """Return the portrait of the `chosen` (n,) bool among the listings `rows` (n,); `coded` as for `portraits`."""
+def apart(values: ListingValues, chosen: np.ndarray) -> Portrait:
+    """Return the portrait of the `chosen` (n,) bool among n listings."""
     if not chosen.any():
         return Portrait("Nothing")
-    return portraits(market, rows, np.where(chosen, 0, -1), coded)[0]
+    return portraits(values, np.where(chosen, 0, -1))[0]
 
 
 def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
@@ -111,24 +131,26 @@ def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
     return np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:k]
 
 
-def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
-    """Return the values of every attribute of the listings `rows` (n,) as numbers."""
-    results = []
+def attribute_values(
+    market: Market, rows: np.ndarray, tones: pd.DataFrame | None = None, looks: Looks | None = None
+) -> ListingValues:
+    """Return the values of every attribute of the listings `rows` (n,) of the market.
+
+    Args:
+        tones: n rows, see `listing_vibes.insight.map.tones`.
+        looks: classes of all photos of the market.
+    """
+    coded: list[Coded] = [] if tones is None else coded_tones(tones)
+    if looks is not None:
+        coded.append(coded_looks(looks, market, rows))
+    attributes = []
     for item in market.attributes:
         if not type_of(item.kind).has_traits or item.name == market.title:
             continue
         values = market.listings[item.name].iloc[rows].reset_index(drop=True).dropna()
         if len(values):
-            results.append(type_of(item.kind).traits(item.label, values))
-    return results
-
-
-def coded_map(market: Market, rows: np.ndarray, tones: pd.DataFrame, looks: Looks | None) -> list[Coded]:
-    """Return all values for portraits of a map's groups: attributes of its listings, the rows (n,) of the market, their `tones`
-    (n rows) and photo classes `looks`, if photos were classified.
-    """
-    coded = [*coded_attributes(market, rows), *coded_tones(tones)]
-    return coded if looks is None else [*coded, coded_looks(looks, market, rows)]
+            attributes.append(type_of(item.kind).traits(item.label, values))
+    return ListingValues.of([*attributes, *coded], len(rows))
 
 
 def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
@@ -145,31 +167,7 @@ def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
     return LOOKS, given, seen[:, 0], seen[:, 1]
 
 
-def coded_at(coded: Sequence[Coded], count: int, rows: np.ndarray) -> list[Coded]:
-    """Return the values at the positions `rows` (n,), which may repeat, of `count` listings."""
-    from scipy import sparse
-
-    results = []
-    for label, given, place, code in coded:
-        matrix = sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(given)))
-        results.append((label, given, *matrix[rows].nonzero()))
-    return results
-
-
-def _value_matrix(coded: Sequence[Coded], count: int) -> sparse.csr_matrix:
-    """Return the indicator matrix (n, V) of V values of n listings."""
-    from scipy import sparse
-
-    parts = [
-        sparse.csr_matrix((np.ones(len(place), np.int32), (place, code)), (count, len(given)))
-        for _, given, place, code in coded
-    ]
-    result = sparse.hstack(parts, "csr") if parts else sparse.csr_matrix((count, 0), dtype=np.int32)
-    result.data[:] = 1  # a repeated value counts once
-    return result
-
-
-def _shares(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _shares(has: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return for each group and value (G, V) the share of its listings with the value, and the share of all others."""
     from scipy import sparse
 
@@ -177,13 +175,13 @@ def _shares(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[n
     shape = (count, len(groups))
     belongs = sparse.csr_matrix((np.ones(len(member), np.int32), (groups[member], member)), shape)
     size = np.bincount(groups[member], minlength=count)[:, None]  # (G, 1)
-    having, total = (belongs @ holds).toarray(), np.asarray(holds.sum(axis=0))
+    having, total = (belongs @ has).toarray(), np.asarray(has.sum(axis=0))
     return having / np.maximum(size, 1), (total - having) / np.maximum(len(groups) - size, 1)
 
 
-def _confirm(holds: sparse.csr_matrix, groups: np.ndarray, count: int) -> np.ndarray:
+def _confirm(has: sparse.csr_matrix, groups: np.ndarray, count: int) -> np.ndarray:
     """Return which values are significantly more common in each group than in all others, (G, V) bool."""
-    inside, outside = _shares(holds, groups, count)
+    inside, outside = _shares(has, groups, count)
     size = np.bincount(groups[groups >= 0], minlength=count)[:, None]  # (G, 1)
     others = np.maximum(len(groups) - size, 1)
     pooled = (inside * size + outside * others) / (size + others)

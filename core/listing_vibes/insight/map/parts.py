@@ -61,7 +61,7 @@ def about_part(drawn: SpaceMap, params: Mapping[str, str]) -> dict[str, Any]:
     chosen = chosen_by(drawn, params)
     if chosen.all() or not chosen.any():
         return {"traits": []}
-    return {"traits": _traits(apart(drawn.run.market, drawn.rows, chosen, drawn.coded))}
+    return {"traits": _traits(apart(drawn.values, chosen))}
 
 
 def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:

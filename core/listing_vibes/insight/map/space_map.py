@@ -12,14 +12,19 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks
 from listing_vibes.insight.days import MarketDays
-from listing_vibes.insight.map.cluster_names import Portrait, coded_at, coded_map, most_typical, portraits
+from listing_vibes.insight.map.cluster_names import (
+    ListingValues,
+    Portrait,
+    attribute_values,
+    most_typical,
+    portraits,
+)
 from listing_vibes.insight.map.group_names import given_names, save_name
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map
 from listing_vibes.insight.photo_search import PhotoSearch
-from listing_vibes.market.attribute_types import Coded
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.conditions import read_condition
 from listing_vibes.run.run import Run
@@ -73,9 +78,9 @@ class SpaceMap:
         return np.asarray(np.array(self.run.listing_ids)[self.rows])
 
     @cached_property
-    def coded(self) -> list[Coded]:
-        """The values of all attributes as numbers, and the photo classes if the photos were classified."""
-        return coded_map(self.run.market, self.rows, self.tones, self.looks())
+    def values(self) -> ListingValues:
+        """The values of all attributes, and the photo classes if the photos were classified."""
+        return attribute_values(self.run.market, self.rows, self.tones, self.looks())
 
     @cached_property
     def portraits(self) -> list[Portrait]:
@@ -86,13 +91,8 @@ class SpaceMap:
 
     def _portraits(self, members: np.ndarray, groups: np.ndarray) -> list[Portrait]:
         """Return the portraits of `groups` (m,) of the listings `members` (m,) of the map."""
-        return portraits(
-            self.run.market,
-            self.rows[members],
-            groups,
-            coded=coded_at(self.coded, len(self.rows), members),
-            leading=(TONES,) if self.space == "photos" else (),
-        )
+        leading = (TONES,) if self.space == "photos" else ()
+        return portraits(self.values.take(members), groups, leading)
 
     @property
     def names(self) -> list[str]:
