@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import listing_vibes.run.candidates as candidates
 import listing_vibes.run.recommender as recommender_module
 import listing_vibes.search.approximate as approximate
 from helpers.blends import KNN, fixed_blend
@@ -240,17 +241,23 @@ def test_a_listing_gets_the_same_list_from_every_caller(run, client, tmp_path_fa
     assert command("similar", str(run.path), listings[0], "--space", space, *told) == alone[listings[0]]
 
 
-def test_only_a_large_batch_builds_an_index_and_only_where_one_vector_says_it_all(run, tmp_path, monkeypatch):
+def test_a_large_batch_gets_the_same_lists_from_an_index_where_scores_are_inner_products(
+    run, tmp_path, monkeypatch
+):
     built, choose = [], approximate.choose_index
-    monkeypatch.setattr(recommender_module, "EXACT_TO", 10)
-    monkeypatch.setattr(
-        approximate, "choose_index", lambda *told, **more: built.append(told) or choose(*told, **more)
-    )
-    for blend in ("recency", "neighbors+recency"):
+    monkeypatch.setattr(approximate, "AXES", 16)  # at most as many as listings
+    for module in (recommender_module, approximate):
+        monkeypatch.setattr(module, "EXACT_TO", 10)
+    for module in (recommender_module, candidates):
+        monkeypatch.setattr(module, "choose_index", lambda *given: built.append(given) or choose(*given))
+    for blend in (NOTHING, "recency", "neighbors+recency", "ids"):
         built.clear()
-        personal = blend != "recency" or bool(run.late_interaction.weight)
-        prepare(run.path, tmp_path / blend, "recommend", Rules(), chunk=30, blend=blend).write_chunk(0)
-        assert len(built) == (0 if personal else 1)
+        out = tmp_path / blend
+        score_here(prepare(run.path, out, "recommend", Rules(), chunk=30, blend=blend), 2)
+        assert len(built) == (0 if blend == "ids" or run.late_interaction.weight else 1)
+        users = list(run.log.users[:5])
+        frame = run.recommend(users, blend=blend)
+        assert lists(out, users) == {user: of_frame(frame[frame["user_id"] == user]) for user in users}
     for number, rules in enumerate((Rules(boost=("fresh 0.5 14d",)), Rules())):
         built.clear()
         prepare(run.path, tmp_path / f"near{number}", "similar", rules, chunk=30).write_chunk(0)

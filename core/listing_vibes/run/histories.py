@@ -55,6 +55,13 @@ def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> Histor
     return HistoryBatch(log, bounds[:, 0], bounds[:, 1])
 
 
+def history_ends(run: RunFolder, at: int) -> np.ndarray:
+    """Return (U,) where the history of each user of a run ends at a moment."""
+    log = run.log
+    ends: np.ndarray = log.start[:-1] + np.bincount(log.user[log.time < at], minlength=len(log.users))
+    return ends
+
+
 def user_number(run: RunFolder, user: str) -> int:
     """Return the number of a user in the run's log.
 

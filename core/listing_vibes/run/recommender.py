@@ -13,9 +13,10 @@ import numpy as np
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
+from listing_vibes.run.candidates import Candidates, weighted_scorers
 from listing_vibes.run.conditions import Groups
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.histories import named_rows
+from listing_vibes.run.histories import history_ends, named_rows
 from listing_vibes.run.ranking import CandidateRanker, Lists, Requests, Search, search_scores
 from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.run_blend import MOMENTS, RunBlend
@@ -26,7 +27,8 @@ from listing_vibes.scoring.neighbors import encode_untrained
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.scoring.scorer import VectorScorer
-from listing_vibes.search.index import EXACT_TO, ExactIndex
+from listing_vibes.search.approximate import QUERIES, CandidateIndex, choose_index
+from listing_vibes.search.index import EXACT_TO
 
 #: Scores in memory at a time.
 HELD = 16_000_000
@@ -45,7 +47,8 @@ class Recommender:
     Args:
         rules: resolved rules, see `Rules.resolved`.
         additions: the blend; None: the model only.
-        batch: True for very many queries; with many listings an approximate index with measured recall retrieves the candidates.
+        batch: True for very many queries; with more than `EXACT_TO` listings an approximate index with measured recall retrieves the
+            candidates, unless scores are no inner products (id models, late interaction, boosts and style directions).
     """
 
     def __init__(
@@ -66,7 +69,8 @@ class Recommender:
         self._blocked = np.append(named_rows(run, rules.block, "block"), unlike)
         self.moves = ScoreMoves(run, space, rules, unlike)
         self._eligible: Cache[tuple[int | None, bool], np.ndarray] = Cache(MOMENTS)
-        self._indexes: Cache[int | None, ExactIndex] = Cache(1)
+        self._similar: Cache[None, CandidateIndex | None] = Cache(1)
+        self._candidates: Cache[int, Candidates | None] = Cache(1)
 
     def similar(self, rows: np.ndarray, at: int | None = None, k: int | None = None) -> Lists:
         """Return the nearest listings of each of `rows` (B,), without itself.
@@ -77,8 +81,8 @@ class Recommender:
         """
         vectors = self.run.vectors(self.space)
         requests = Requests(rows, rows, np.arange(len(rows)), at, self._length(k))
-        if self._is_indexed and not self.moves.any:
-            return self._rank(self.index(None).search, vectors[rows], requests)
+        if (index := self._index_of_similar()) is not None:
+            return self._rank(index.search, vectors[rows], requests)
         return self._rank_scores(
             lambda subset: self.moves.add_to(vectors[rows[subset]] @ vectors.T, at), requests
         )
@@ -91,21 +95,27 @@ class Recommender:
         Listings with an unwanted event are in no list, and similar ones get lower scores unless the model has learned this.
         """
         lists = Lists.empty(len(start), self._length(k))
-        is_empty = start == end
-        is_scored = np.full(len(start), not self._is_indexed or self.scores_all)
-        if self._lowers_unwanted(log):
+        is_empty, candidates = start == end, self._candidates_at(at)
+        is_scored = np.full(len(start), candidates is None)
+        if log.has_negatives:  # The penalty of listings similar to unwanted ones is no inner product.
             is_scored[log.negatives(start, end)[0]] = True
         if is_empty.any():
             lists.put(is_empty, self._popular(int(is_empty.sum()), at, k))
-        for subset, indexed in ((~is_empty & is_scored, False), (~is_empty & ~is_scored, True)):
+        for subset, by in ((~is_empty & is_scored, None), (~is_empty & ~is_scored, candidates)):
             if subset.any():
-                lists.put(subset, self._for_histories(log, start[subset], end[subset], at, k, indexed))
+                lists.put(subset, self._for_histories(log, start[subset], end[subset], at, k, by))
         return lists
 
     def _for_histories(
-        self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None, indexed: bool
+        self,
+        log: EventLog,
+        start: np.ndarray,
+        end: np.ndarray,
+        at: int,
+        k: int | None,
+        candidates: Candidates | None,
     ) -> Lists:
-        """Return lists for histories with events, by the index (`indexed`) or by the scores of all listings."""
+        """Return lists for histories with events, by the index of `candidates` or (None) by the scores of all listings."""
         vectors = self._encode_histories(log, start, end)
         newest = log.listing[log.newest_positive(start, end)].astype(np.int64)  # (B,)
         owner, banned = log.negatives(start, end)
@@ -113,14 +123,16 @@ class Recommender:
             banned = log.listing[ranges(start, end - start)].astype(np.int64)
             owner = np.repeat(np.arange(len(start)), end - start)
         requests = Requests(newest, banned, owner, at, self._length(k))
-        if indexed:
-            queries = (
-                vectors if self._when(at) is None else with_column(vectors * self._factor, np.float32(1))
-            )
-            return self._rank(self.index(at).search, queries, requests)
+        if candidates is not None and candidates.index is not None:
+            weighted = weighted_scorers(self._scorer(vectors, log)) or []
+            queries = candidates.query_vectors(weighted, _queries(start, end, at))
+            return self._rank(candidates.index.search, queries, requests)
 
         def score(part: np.ndarray) -> np.ndarray:
-            return self.moves.add_to(self._scores(log, vectors[part], start[part], end[part], at), at)
+            scores = self.with_additions(
+                self._model_scorer(vectors[part], log), log, start[part], end[part], at
+            )
+            return self.moves.add_to(scores, at)
 
         return self._rank_scores(score, requests)
 
@@ -197,27 +209,15 @@ class Recommender:
         """Return the name of the scorer for users if it is not a trained model, such as `UNTRAINED`; else empty."""
         return "" if self.space == "model" else UNTRAINED
 
-    @property
-    def personal(self) -> bool:
-        """Return whether the parts of the blend differ from user to user."""
-        return self.additions is not None and self.additions.score_all
+    def _model_scorer(self, vectors: np.ndarray, log: EventLog) -> VectorScorer:
+        """Return the scorer of the space for histories of `log` with these vectors (B, d)."""
+        table = self.run.vectors(self.space)
+        return VectorScorer("model", table, lambda *_: vectors, log, self.late_interaction)
 
-    @property
-    def scores_all(self) -> bool:
-        """Return whether every listing must be scored for every user, since an index cannot compute the scores."""
-        return self.moves.any or self.personal or bool(self.late_interaction.weight)
-
-    def _lowers_unwanted(self, log: EventLog) -> bool:
-        """Return whether listings similar to the unwanted ones of a history in `log` get lower scores."""
-        return self.late_interaction.lowers_unwanted and log.has_negatives
-
-    def _scores(
-        self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int
-    ) -> np.ndarray:
-        """Return the scores (b, L) float32 of all listings in the blend."""
-        table, late = self.run.vectors(self.space), self.late_interaction
-        model = VectorScorer("model", table, lambda *_: vectors, log, late)
-        return self.with_additions(model, log, start, end, at)
+    def _scorer(self, vectors: np.ndarray, log: EventLog) -> Scorer:
+        """Return the scorer, blended, for histories of `log` with these vectors (B, d)."""
+        model = self._model_scorer(vectors, log)
+        return model if self.additions is None else self.additions.scorer(model, log)
 
     def with_additions(
         self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
@@ -246,11 +246,6 @@ class Recommender:
             return None
         return additions.gain(when)
 
-    @property
-    def _factor(self) -> np.float32:
-        """Return the factor of the model's scores in the blend."""
-        return np.float32(1) if self.additions is None else self.additions.fit.factor("model")
-
     def _when(self, at: int | None) -> int | None:
         """Return the moment at which recent events are counted; None without recency."""
         has_recent = self.additions is not None and self.additions.has_recent
@@ -275,15 +270,16 @@ class Recommender:
 
     def warm(self, at: int | None) -> None:
         """Load everything for lists at a moment, or (None) for lists of similar listings, before threads share it."""
-        if self._is_indexed and not (self.moves.any if at is None else self.scores_all):
-            self.index(at)
-        if at is not None:
+        if at is None:
+            self._index_of_similar()
+        else:
+            self._candidates_at(at)
             self.gain_at(at)
             self.eligible(at)
+            if self.additions is not None:
+                self.additions.open()
         if self.moves.any:
             self.moves.gain(at)
-        if self.personal and self.additions is not None:
-            self.additions.open()
 
     @property
     def _has_vector(self) -> np.ndarray:
@@ -292,24 +288,41 @@ class Recommender:
 
     @property
     def _is_indexed(self) -> bool:
-        """Return whether an approximate index retrieves the candidates."""
-        return self._batch and len(self.run.vectors(self.space)) > EXACT_TO
+        """Return whether an index may retrieve the candidates."""
+        return self._batch and len(self.run.vectors(self.space)) > EXACT_TO and not self.moves.any
 
-    def index(self, at: int | None) -> ExactIndex:
-        """Return the index of a batch; at a moment, with the gains by recent events as an additional column."""
+    def _sample_rows(self, usable: np.ndarray) -> np.ndarray:
+        """Return some of the positions where `usable` is True, by which an index is chosen."""
+        rows = np.flatnonzero(usable)
+        return np.sort(np.random.default_rng(0).choice(rows, min(QUERIES, len(rows)), replace=False))
 
-        def make() -> ExactIndex:
-            from listing_vibes.search.approximate import QUERIES, choose_index
+    def _index_of_similar(self) -> CandidateIndex | None:
+        """Return the index of the space for lists of similar listings; None where all listings are compared."""
+        if not self._is_indexed:
+            return None
 
-            vectors, gain = self.run.vectors(self.space), None if at is None else self.gain_at(at)
-            if gain is None:
-                return choose_index(vectors)
-            available = np.flatnonzero(self._has_vector)
-            rows = np.random.default_rng(0).choice(available, min(QUERIES, len(available)), replace=False)
-            table = with_column(vectors, np.where(self._has_vector, gain, np.float32(0)))
-            return choose_index(table, with_column(vectors[rows] * self._factor, np.float32(1)))
+        def make() -> CandidateIndex | None:
+            vectors = self.run.vectors(self.space)
+            return choose_index([vectors], vectors[self._sample_rows(self._has_vector)])
 
-        return self._indexes.get(self._when(at), make)
+        return self._similar.get(None, make)
+
+    def _candidates_at(self, at: int) -> Candidates | None:
+        """Return the candidates of lists for users at a moment; None where all listings are scored."""
+        if not self._is_indexed:
+            return None
+
+        def make() -> Candidates | None:
+            log, ends = self.run.log, history_ends(self.run, at)
+            users = self._sample_rows(ends > log.start[:-1])
+            start, end = log.start[users], ends[users]
+            weighted = weighted_scorers(self._scorer(self._encode_histories(log, start, end), log))
+            if weighted is None or not len(users):
+                return None
+            candidates = Candidates(weighted, self.gain_at(at), _queries(start, end, at))
+            return candidates if candidates.index is not None else None
+
+        return self._candidates.get(self.run.counted_at(at), make)
 
 
 def _queries(start: np.ndarray, end: np.ndarray, at: int) -> Queries:
@@ -344,11 +357,3 @@ def _recent_events(run: RunFolder) -> RecentEvents:
 @cached_per_object
 def _popular_cache(run: RunFolder) -> Cache[int, tuple[np.ndarray, np.ndarray]]:
     return Cache(MOMENTS)
-
-
-def with_column(vectors: np.ndarray, values: np.ndarray | np.float32) -> np.ndarray:
-    """Return vectors (B, d) with an additional column, (B, d + 1).
-
-    With 1 in queries and a gain in listings, inner products include the gain, so that any index can search by it.
-    """
-    return np.column_stack([vectors, np.broadcast_to(values, len(vectors))])

@@ -36,11 +36,6 @@ class RunBlend:
         self._gains: Cache[int, np.ndarray | None] = Cache(MOMENTS)
 
     @property
-    def score_all(self) -> bool:
-        """Return whether every listing must be scored for every query, since features differ from user to user."""
-        return any(name in self.fit.weights for name in (*NEIGHBORS, "ids"))
-
-    @property
     def has_recent(self) -> bool:
         """Return whether the blend has features of listings at a moment."""
         return bool(self._moments)

@@ -102,12 +102,21 @@ class VectorNeighbors:
         """Return how histories are used, if not by their mean."""
         return "by the nearest listing of a history" if self.nearest else ""
 
-    def _mean(self, batch: Queries) -> np.ndarray:
-        """Return weighted means (B, L) of cosines."""
+    @property
+    def is_linear(self) -> bool:
+        """Return whether scores are inner products of `query_vectors` and `vectors`, but for unwanted events."""
+        return not self.nearest
+
+    def query_vectors(self, batch: Queries) -> np.ndarray:
+        """Return the weighted mean vectors (B, d) float32 of histories."""
         weight = history_matrix(self.log, batch.start, batch.end, self.decay)  # (B, L)
         total = weight @ self.present.astype(np.float32)  # (B,)
-        mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
-        result: np.ndarray = mean @ self.vectors.T
+        mean: np.ndarray = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]
+        return mean
+
+    def _mean(self, batch: Queries) -> np.ndarray:
+        """Return weighted means (B, L) of cosines."""
+        result: np.ndarray = self.query_vectors(batch) @ self.vectors.T
         return result
 
     def _nearest(self, batch: Queries) -> np.ndarray:

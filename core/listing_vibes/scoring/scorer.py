@@ -21,6 +21,25 @@ class VectorScorer:
     log: EventLog = field(repr=False)
     late: LateInteraction = field(default_factory=LateInteraction)
 
+    @property
+    def vectors(self) -> np.ndarray:
+        """Return the vectors (L, d) float32 of listings."""
+        return self.listings
+
+    @property
+    def present(self) -> np.ndarray:
+        """Return (L,) bool: all listings, since one without a vector has the cosine 0."""
+        return np.ones(len(self.listings), bool)
+
+    @property
+    def is_linear(self) -> bool:
+        """Return whether scores are inner products of `query_vectors` and `vectors`, but for unwanted events."""
+        return not self.late.weight
+
+    def query_vectors(self, batch: Queries) -> np.ndarray:
+        """Return the vectors (B, d) float32 of histories."""
+        return self.encode(batch.start, batch.end)
+
     def score(self, batch: Queries) -> np.ndarray:
         """Return cosines (B, L) float32, or late interaction scores."""
         start, end = batch.start, batch.end

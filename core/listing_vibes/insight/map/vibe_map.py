@@ -20,8 +20,8 @@ from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.run.contents import LISTINGS
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from listing_vibes.search.approximate import choose_index
-from listing_vibes.search.index import best
+from listing_vibes.search.approximate import QUERIES, choose_index
+from listing_vibes.search.index import ExactIndex, best
 
 NEIGHBORS = 15
 AT_ONCE = 4_000_000  # maximum number of similarities in memory
@@ -95,7 +95,8 @@ def nearest_neighbors(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarr
     """Return the `k` nearest of each of `vectors` (n, d), L2-normalized, itself among them: rows (n, k) int32 and cosine
     distances (n, k) float32, the nearest first. Exact up to `listing_vibes.search.index.EXACT_TO`.
     """
-    index, size = choose_index(vectors), max(1, AT_ONCE // len(vectors))
+    sample = vectors[np.linspace(0, len(vectors) - 1, min(QUERIES, len(vectors))).astype(int)]
+    index, size = choose_index([vectors], sample) or ExactIndex(vectors), max(1, AT_ONCE // len(vectors))
     parts = [index.search(vectors[first : first + size], k) for first in range(0, len(vectors), size)]
     rows = np.concatenate([part[0] for part in parts]).astype(np.int32)
     away = np.maximum(1 - np.concatenate([part[1] for part in parts]), 0).astype(np.float32)

@@ -32,6 +32,7 @@ from listing_vibes.model.settings import BlendWeights
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.conditions import resolve_rules
 from listing_vibes.run.fits import serving_fit
+from listing_vibes.run.histories import history_ends
 from listing_vibes.run.ranking import Lists
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import RULED, Rules
@@ -96,6 +97,7 @@ class JobScorer:
     Attributes:
         rows: (Q,) the listings with a vector, or the users with a history, in the order of the chunks.
         ends: (U,) where the history of each user ends at the job's moment.
+        listing_ids: (L,) object.
     """
 
     job: Job
@@ -104,6 +106,7 @@ class JobScorer:
     recommender: Recommender
     rows: np.ndarray
     ends: np.ndarray
+    listing_ids: np.ndarray
 
     @classmethod
     def of(cls, job: Job, folder: Path, run: Run) -> JobScorer:
@@ -119,7 +122,7 @@ class JobScorer:
             if recommender.groups.region is not None:  # order the listings by region
                 rows = rows[np.argsort(recommender.groups.region[rows], kind="stable")]
         recommender.warm(job.at if job.kind == "recommend" else None)
-        return cls(job, folder, run, recommender, rows, ends)
+        return cls(job, folder, run, recommender, rows, ends, np.array(run.listing_ids, object))
 
     @classmethod
     def reopen(cls, folder: Path) -> JobScorer:
@@ -137,8 +140,8 @@ class JobScorer:
 
     def write_chunk(self, number: int) -> int:
         """Score a chunk and write its file; return the number of its lists."""
-        job, rows = self.job, self.rows[number * self.job.chunk :][: self.job.chunk]
-        ids = np.array(self.run.listing_ids, dtype=object)
+        job, ids = self.job, self.listing_ids
+        rows = self.rows[number * job.chunk :][: job.chunk]
         if job.kind == "similar":
             names, lists = ids[rows], self.recommender.similar(rows, job.at)
         else:
@@ -192,13 +195,6 @@ def list_table(
     if "rule" in schema.names:
         columns.append(pa.DictionaryArray.from_arrays(lists.ruled[line, rank].astype(np.int32), list(RULED)))
     return pa.table(columns, schema)
-
-
-def history_ends(run: Run, at: int) -> np.ndarray:
-    """Return (U,) where the history of each user of a run ends at a moment."""
-    log = run.log
-    ends: np.ndarray = log.start[:-1] + np.bincount(log.user[log.time < at], minlength=len(log.users))
-    return ends
 
 
 def part_path(folder: Path, number: int) -> Path:

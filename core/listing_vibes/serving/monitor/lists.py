@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from listing_vibes.defaults import K
+from listing_vibes.run.histories import history_ends
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import Coverage
-from listing_vibes.serving.batch.job import history_ends
 from listing_vibes.serving.monitor.checks import Check, Thresholds
 from listing_vibes.words import count
 
