@@ -14,7 +14,7 @@ import pytest
 import listing_vibes
 from helpers.copies import copied
 from listing_vibes import Market, Run, evaluate, train
-from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment
+from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment
 
 PAGE = Path(__file__).resolve().parent.parent / "assets" / "docs" / "how-to" / "python.md"
 OPTIONS = doctest.ELLIPSIS

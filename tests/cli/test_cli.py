@@ -94,10 +94,6 @@ def test_a_process_of_its_own_prints_the_same_tables_and_json(folders, tmp_path)
     "arguments, sentence",
     [
         (["check", "{f}/nowhere"], "no market folder"),
-        (["photos", "{f}/market"], "vibes embed MARKET RUN"),
-        (["serve", "{f}/run", "{f}/run", "--split", ".5", "--other-with=ids"], "--other-blend"),
-        (["similar", "{f}/run", "--all"], "vibes batch RUN OUT"),
-        (["similar", "{f}/run", LISTING, "--at-most", "2", "district"], "--rules FILE"),
         (["similar", "{f}/run", LISTING, "--rules", "{f}/nowhere.json"], "not a file"),
         (["similar", "{f}/nowhere", "x"], "not a run folder"),
         (["recommend", "{f}/run"], "a history with --history FILE"),

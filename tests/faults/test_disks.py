@@ -17,7 +17,7 @@ from listing_vibes.cli.shared import app
 from listing_vibes.market.importers.movielens_1m import ATTRIBUTES, EXCLUDED
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
-from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment
+from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment
 
 #: Every command, and what it is called with; {} is the disk, on which a copy of the stage lies.
 COMMANDS = {
@@ -51,7 +51,7 @@ COMMANDS = {
 #: Those that only read.
 USER_ENCODERS = {"similar", "recommend", "launch", "check", "check --model", "explain"}
 #: Those that the stage has nothing for, and what they say.
-NEEDS = {"similar --text": "has no photos"}
+NEEDS = {"similar --text": "has no photos", "experiment": "takes no events"}
 #: Those that wait for visitors, write nowhere but into the user's cache, or train several times.
 LEFT_OUT = {"serve", "explore", "demo", "tune"}
 SETTINGS = "[encoder]\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\n[training]\nmax_steps = 4\n[features]\ntext = false\n"
@@ -88,7 +88,7 @@ def test_a_command_is_done_or_says_in_one_sentence_why_not(name, state, tmp_path
         (place / "addressed").mkdir()
         (place / "addressed" / "listings.csv").write_text("listing_id,rooms\na,1\n")
         (place / "addressed" / "photos.csv").write_text("listing_id,url\na,http://127.0.0.1:9/a.jpg\n")
-        begin_experiment(place / "shown", Setup(design="split", a=Arm(run="a"), b=Arm(run="b")))
+        begin_experiment(place / "shown", Setup(a=Arm(run="a"), b=Arm(run="b")))
         before = _answers(place / "run")
         fill(place) if state == "full" else read_only(place)
         done = vibes(*(argument.replace("{}", str(place)) for argument in COMMANDS[name]), check=None)

@@ -101,7 +101,7 @@ def look_at_run(path: Path) -> Any:
     found: dict[str, Any] = {"ids": run.listing_ids, "trained on": run.manifest.trained_on}
     found |= {space: _digest(run.vectors(space)) for space in run.spaces}
     found["recommended"] = run.recommend(run.log.users[0], 5).to_csv(float_format="%.4f")
-    found["pushed"], found["events"], found["measured"] = len(run.pushes), len(run.log), bool(run.metrics)
+    found["events"], found["measured"] = len(run.log), bool(run.metrics)
     return json.dumps(found, sort_keys=True)
 
 

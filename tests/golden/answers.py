@@ -43,7 +43,7 @@ RULES = {
     "untimed": [["--where", "style=city"], ["--same", "style"], ["--at-most", "2", "style"], ["--diversity", "0.5"]],
 }  # fmt: skip
 BLENDS = {
-    "demo": ["nothing", "recency", "neighbours+recency"],
+    "demo": ["nothing", "recency", "neighbors+recency"],
     "typed": ["nothing", "recency"],
     "untimed": ["nothing"],
 }

@@ -20,7 +20,7 @@ from fastapi.testclient import TestClient
 
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import EVENT, EventLog, read_events
-from listing_vibes.serving.experiment.assignment import Setup
+from listing_vibes.serving.experiment.setup import Setup
 from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.service.access import Access
 from listing_vibes.serving.service.app import FOLLOW_S, make_app

@@ -94,8 +94,7 @@ def test_a_table_is_written_in_the_format_of_its_name(tmp_path):
             read_stored_table(tmp_path / name, ["user_id", "at"], "evaluate the run again")
     assert (tmp_path / "q.csv").read_text(encoding="utf-8-sig") == "user_id,rank\na,1\nb,2\n"
     assert read_stored_table(tmp_path / "none.csv", ["rank"], "evaluate the run again") is None
-    for words in (("check", "nowhere", "--rejects"), ("demand", "nowhere", "--out")):
-        assert f"Option {words[-1]} is 'q.txt'" in vibes(*words, "q.txt", check=2).stderr
+    assert "Option --out is 'q.txt'" in vibes("demand", "nowhere", "--out", "q.txt", check=2).stderr
 
 
 @pytest.mark.parametrize("kind", ["str", "object", "category", pd.ArrowDtype(pa.string())], ids=str)

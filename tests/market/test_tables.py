@@ -24,7 +24,7 @@ def issues(market: Market) -> list[tuple[str, int, str, int]]:
 @pytest.mark.parametrize(
     ("tables", "says"),
     [
-        ({"listings": "Preis,ID\n1,a\n"}, r"listings\.csv lacks the column listing_id .it has Preis, ID..*\[columns\.listings\] listing_id = \"ID\""),
+        ({"listings": "Preis,ID\n1,a\n"}, r"listings\.csv lacks the column listing_id .it has Preis, ID."),
         ({"listings": "listing_id,price\na,1\nb,2\n a ,3\n"}, "row 3: 'a'"), ({"listings": "listing_id,price\na,1\n,2\n"}, "row 2"),
         ({"listings": "listing_id,price\n"}, "no listing"),
         ({"toml": "[attributes.rooms]\nkind = 'number'"}, "'rooms'"), ({"toml": "title = 'headline'"}, "'headline'"),

@@ -153,7 +153,6 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
         "queries.parquet": [
             _table("queries.parquet", user_id=["a"], at=[1], target=["b"], **{"rank of model": ["first"]})
         ],
-        "pushes.parquet": [_table("pushes.parquet", x=[1])],
     }.items()
     for number, damage in enumerate(damages)
 }
@@ -172,5 +171,5 @@ def read_all(path: Path) -> None:
         run.similar(run.listing_ids[0], 3, space)
     if run.has_model:
         run.recommend(run.log.users[0], 3)
-    _ = run.metrics, run.pushes, run.transferred, load_fits(path), read_map(run), load_rankings(run)
+    _ = run.metrics, run.transferred, load_fits(path), read_map(run), load_rankings(run)
     _ = read_ablation(path / "ablation.parquet")

@@ -23,7 +23,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.user_names import VARIABLE, UserNames
 from listing_vibes.serving.database import Busy, Database
 from listing_vibes.serving.events import append_events, read_events
-from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment, read_setup
+from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment, read_setup
 from listing_vibes.serving.forget import forget
 from listing_vibes.serving.impressions import ImpressionLog, read_impressions
 from listing_vibes.serving.places import FILE, resolve_place
@@ -112,11 +112,11 @@ def test_a_refresh_reads_what_was_posted_once(place):
 
 
 def test_a_database_has_one_experiment_and_places_are_shown_without_a_password(place):
-    setup = Setup(design="split", a=Arm(run="a"), b=Arm(run="b"), events="x")
+    setup = Setup(a=Arm(run="a"), b=Arm(run="b"), events="x")
     assert begin_experiment(place, setup) == read_setup(place) == setup
     again = Setup(**setup.model_dump(exclude={"salt"}))
     assert begin_experiment(place, again) == setup != again  # with the salt that it has
-    for other in ({"design": "interleave"}, {"events": "elsewhere"}, {"share": 0.2}):
+    for other in ({"b": Arm(run="c")}, {"events": "elsewhere"}):
         with pytest.raises(VibesError):
             begin_experiment(place, setup.model_copy(update=other))
     assert resolve_place("postgresql://me:secret@host/db") == "postgresql://me@host/db"

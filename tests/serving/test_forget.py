@@ -148,7 +148,7 @@ def test_places_that_are_named_lose_them_too(run, tiny_market, tmp_path):
 
 
 @pytest.mark.slow
-def test_lists_queries_and_pushes_of_a_trained_run(trained, tmp_path):
+def test_lists_and_queries_of_a_trained_run(trained, tmp_path):
     run, market = copied(trained, tmp_path), trained.market
     (tmp_path / "new").mkdir()
     gone, stays = market.events[C.USER].unique()[[3, 4]]
@@ -160,14 +160,23 @@ def test_lists_queries_and_pushes_of_a_trained_run(trained, tmp_path):
     vibes("batch", run.path, tmp_path / "lists")
     vibes("evaluate", run.path, "--queries", run.path / "queries.parquet")
     assert len(traces(tmp_path, gone)) >= 4
-    pushes, model = Run.open(run.path).pushes, (run.path / "model.safetensors").read_bytes()
+    model = (run.path / "model.safetensors").read_bytes()
     assert "--refit" in vibes("forget", run.path, gone, "--also", tmp_path / "lists").stdout
     assert traces(tmp_path, gone) == []
     opened = Run.open(run.path)
-    pd.testing.assert_frame_equal(opened.pushes, pushes[pushes[C.USER] != gone].reset_index(drop=True))
     assert (opened.folder / "model.safetensors").read_bytes() == model
     assert len(opened.recommend(stays)) == 30 and stamp_of(run.path).version == 2
     assert opened.recommend(gone)["fallback"].all()
+
+
+def test_a_journal_of_an_earlier_release_that_names_them_is_named(run, tmp_path):
+    journal = tmp_path / "live" / "events-20250101-0a.jsonl"
+    journal.parent.mkdir()
+    journal.write_text(f'{{"user_id": "{STAYS}"}}\n{{"user_id": "{GONE[0]}"}}\n')
+    with pytest.raises(VibesError, match="is a journal of"):
+        forget(run.path, GONE, [tmp_path / "live"])
+    assert traces(tmp_path, GONE[0]) == ["live/events-20250101-0a.jsonl"]
+    assert forget(run.path, ["u006"], [tmp_path / "live"]).rows
 
 
 class Killed(BaseException):

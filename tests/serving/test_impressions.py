@@ -26,7 +26,7 @@ def test_a_response_is_one_row_a_listing(tmp_path):
     log = ImpressionLog(tmp_path)
     assert read_impressions(tmp_path).empty
     log.append([impression(1, ["x", "y"]), impression(2, [], user=None, rules=Rules(where=("rooms>=3",)))])
-    log.append([impression(3, ["x"], arm="B", makers=[B])])
+    log.append([impression(3, ["x"], teams=[1], makers=[A, B])])
     log.append([impression(4, ["p", "q", "r"], teams=[1, -1, 0], makers=[A, B])])
     assert log.database.path.stat().st_mode & 0o777 == 0o600  # it names users
     log.database.close()

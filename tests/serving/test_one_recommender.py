@@ -1,4 +1,4 @@
-"""One question has one answer, whoever asks: Python, command, batch job, service and pushes."""
+"""One question has one answer, whoever asks: Python, command, batch job and service."""
 
 import json
 import shutil
@@ -26,7 +26,6 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.serving.batch.job import prepare, score_here
-from listing_vibes.serving.refresh.refresher import updated_pushes
 
 FITS = [
     fixed_blend("recency", recent=0.3),
@@ -212,16 +211,6 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     assert named(answer["results"]) == alone[user]
     for found in alone.values():
         obeyed(run, rules, found)
-
-
-@pytest.mark.parametrize("blend", [None, NOTHING, *(fit.parts for fit in FITS)])
-def test_what_is_pushed_is_what_a_user_is_recommended(run, blend):
-    users = run.log.users[3:60:19]
-    before = run.pushes
-    pushed = updated_pushes(before, run, users, "name", blend).to_pandas()
-    for user in users:
-        mine = pushed[pushed[C.USER] == user].sort_values("rank")["candidate_id"].tolist()
-        assert mine == run.recommend(user, blend=blend)[C.LISTING].tolist()
 
 
 @few

@@ -32,12 +32,12 @@ class MarketView:
     load_log: Callable[[], EventLog]
 
     def __len__(self) -> int:
-        return len(self.market.plain)
+        return len(self.market.listings)
 
     @cached_property
     def ids(self) -> list[str]:
         """Listing ids by row."""
-        return list(self.market.plain[C.LISTING])
+        return list(self.market.listings[C.LISTING])
 
     @cached_property
     def log(self) -> EventLog:

@@ -31,7 +31,7 @@ class SearchIndex:
     def build(cls, view: MarketView) -> SearchIndex:
         """Index every listing of a market."""
         title = view.market.title
-        cells = view.market.column(title).tolist() if title is not None else [None] * len(view)
+        cells = view.market.listings[title].tolist() if title is not None else [None] * len(view)
         titles = [
             printable(cell) if isinstance(cell, str) and cell.strip() else view.title(row)
             for row, cell in enumerate(cells)

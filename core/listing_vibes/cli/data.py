@@ -43,7 +43,6 @@ def import_(
 
 CHECK_MODEL = "also show how much of the market the model of this run, or an included model, covers"
 CheckModel = Annotated[Path | None, typer.Option(metavar="RUN", help=CHECK_MODEL)]
-Rejects = Annotated[Path | None, options.table_file("write the rows with issues")]
 
 
 @app.command(rich_help_panel=DATA)
@@ -52,14 +51,11 @@ def check(
     model: CheckModel = None,
     json_: options.Json = False,
     strict: options.Strict = False,
-    rejects: Rejects = None,
 ) -> None:
     """Show a market's counts, types and split, and name every issue."""
-    from listing_vibes.market.io import write_table
     from listing_vibes.market.market import Market
     from listing_vibes.market.profile import profile
     from listing_vibes.market.profile_text import render
-    from listing_vibes.market.rejects import market_rejects
 
     opened = Market.open(market)
     with progress_bar() as progress:
@@ -71,10 +67,6 @@ def check(
         shift = measure_shift(opened, model)
         document, text = document | {"model": shift.model_dump(mode="json")}, f"{text}\n\n{shift.to_text()}"
     typer.echo(json.dumps(document, default=str) if json_ else text)
-    if rejects is not None:
-        table = market_rejects(opened)
-        write_table(rejects, table)
-        typer.echo(f"Wrote {len(table):,} rows to {rejects}.", err=True)
     if strict and result.issues:
         raise VibesError(f"{market} has {count(len(result.issues), 'issue')}, the first: {result.issues[0]}")
 

@@ -144,7 +144,6 @@ def refresh(
     database: Database = None,
     every: Every = None,
     store: Store = None,
-    blend: options.Blend = None,
     download: Download = False,
     strict: options.Strict = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON document per poll on stdout")] = False,
@@ -183,7 +182,7 @@ def refresh(
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         limits = Limits() if download else None
-        keep_fresh(run, sources, interval, stop, report, after=follow, blend=blend, limits=limits)
+        keep_fresh(run, sources, interval, stop, report, after=follow, limits=limits)
     finally:
         signal.signal(signal.SIGTERM, before)
     if interval is None and failed:
@@ -218,8 +217,6 @@ EVENTS = "accept events at POST /events and store them in a database: a folder, 
 Events = Annotated[str | None, typer.Option(metavar="PLACE", help=EVENTS)]
 Impressions = Annotated[str | None, typer.Option(metavar="PLACE", help="record every response in a database")]
 HashUsers = Annotated[bool, typer.Option("--hash-users", help="store users as keyed hashes")]
-SPLIT = "share of users that get the second run; default: every list is interleaved from both"
-Split = Annotated[float | None, typer.Option(metavar="SHARE", help=SPLIT)]
 OtherBlend = Annotated[str | None, typer.Option(metavar="PARTS", help="as --blend, for the second run")]
 
 
@@ -234,7 +231,6 @@ def serve(
     events: Events = None,
     impressions: Impressions = None,
     hash_users: HashUsers = False,
-    split: Split = None,
     other_blend: OtherBlend = None,
 ) -> None:
     """Serve similar, recommend and embed over HTTP, always with the newest version of the run; see /docs.
@@ -247,8 +243,8 @@ def serve(
         from listing_vibes.serving.service.server import ServiceSettings
         from listing_vibes.serving.service.server import serve as run_service
 
-    if other is None and (split is not None or other_blend is not None):
-        raise VibesError("Options --split and --other-blend need two runs; give the second one, too.")
+    if other is None and other_blend is not None:
+        raise VibesError("Option --other-blend needs two runs; give the second one, too.")
 
     def ready(address: str) -> None:
         runs = f"{run}" if other is None else f"{run} and {other}"
@@ -256,9 +252,7 @@ def serve(
         if warning := exposure_warning(host, Access.of_environment()):
             typer.echo(warning, err=True)
 
-    settings = ServiceSettings(
-        run, blend, events, impressions, hash_users, other, other_blend, split, workers=workers
-    )
+    settings = ServiceSettings(run, blend, events, impressions, hash_users, other, other_blend, workers)
     run_service(settings, host, port, ready)
 
 

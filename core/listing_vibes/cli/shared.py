@@ -8,7 +8,6 @@ import typer
 from typer.core import TyperGroup
 
 from listing_vibes import __version__
-from listing_vibes.cli.renamed import check_names
 from listing_vibes.errors import VibesError, needs
 
 if TYPE_CHECKING:
@@ -24,15 +23,6 @@ DATA, MODEL, USE, PRODUCTION = "Data", "Model", "Use", "Production"
 
 class Commands(TyperGroup):
     """Command group whose help shows the full sentence of each command, by help panel."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command that the arguments name.
-
-        Raises:
-            VibesError: the command or an option is gone.
-        """
-        check_names(args)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each group."""

@@ -53,7 +53,7 @@ def with_unit(text: str, unit: str) -> str:
 def years_of(market: Market) -> frozenset[str]:
     """Return the names of the numbers without a unit whose values are all years."""
     names = [item.name for item in market.attributes if item.shown_as == "number" and not item.unit]
-    columns = ((name, market.column(name).dropna()) for name in names)
+    columns = ((name, market.listings[name].dropna()) for name in names)
     return frozenset(
         name
         for name, available in columns

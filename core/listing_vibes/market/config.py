@@ -75,9 +75,6 @@ class MarketConfig(BaseModel):
     photo_root: str = ""  # second folder of photos, relative to the market's; read-only
     title: str | None = None  # the attribute that names a listing on the screen
     attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
-    columns: dict[Literal["listings", "photos", "events"], dict[str, str]] = Field(
-        default_factory=dict
-    )  # see `column_names`
     actions: list[str] = Field(default_factory=list)  # weakest first
     unwanted: list[str] = Field(default_factory=lambda: [HIDE])  # actions that say "not this"
     excluded: list[str] = Field(default_factory=list)  # columns that never reach the model

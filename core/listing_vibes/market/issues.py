@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,11 +21,9 @@ class Issue:
     count: int = 1
     #: (count,) int64, 0-based rows of the table as it was read; None for a file or column.
     rows: np.ndarray | None = field(default=None, compare=False, repr=False)
-    #: The column's name in the file, where market.toml maps it.
-    file_column: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.file}, column {self.file_column or self.column}" if self.column else self.file
+        where = f"{self.file}, column {self.column}" if self.column else self.file
         if self.row:
             where += f", row {self.row}"
         times = f" ({self.count} rows)" if self.count > 1 else ""
@@ -41,10 +39,9 @@ class Issue:
 
 @dataclass
 class Notes:
-    """Collect the issues of one file; `names` has the columns' names in it, where market.toml maps them."""
+    """Collect the issues of one file."""
 
     file: str
-    names: Mapping[str, str] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
 
     def add(self, column: str, bad: np.ndarray, values: pd.Series, message: str) -> None:
@@ -53,14 +50,11 @@ class Notes:
         if len(rows):
             cell = values.iloc[rows[0]]
             value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
-            in_file = self.names.get(column, "")
-            self.issues.append(
-                Issue(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows, in_file)
-            )
+            self.issues.append(Issue(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
 
     def add_column(self, column: str, message: str) -> None:
         """Record an issue of a column."""
-        self.issues.append(Issue(self.file, column, 0, "", message, file_column=self.names.get(column, "")))
+        self.issues.append(Issue(self.file, column, 0, "", message))
 
     def unread(self, raw: pd.DataFrame, used: Collection[str]) -> None:
         """Record the columns of `raw` that this table does not use."""

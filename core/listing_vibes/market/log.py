@@ -58,7 +58,7 @@ class EventLog:
         codes, users = pd.factorize(events[C.USER])
         timed = C.TIMESTAMP in events.columns
         when = events[C.TIMESTAMP if timed else C.POSITION].astype("int64").to_numpy()
-        listing = rows_in(events[C.LISTING], market.plain[C.LISTING])
+        listing = rows_in(events[C.LISTING], market.listings[C.LISTING])
         order = order_of(codes, when)
         order = np.arange(len(events)) if order is None else order
         action = np.full(len(events), -1, np.int16)
@@ -77,7 +77,7 @@ class EventLog:
             start=np.searchsorted(user, np.arange(len(users) + 1)),
             users=users.astype(object).tolist(),
             actions=list(market.actions),
-            listings=len(market.plain),
+            listings=len(market.listings),
             timed=timed,
             unwanted=tuple(market.config.unwanted),
         )

@@ -4,15 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.attribute_types import Attribute
-from listing_vibes.market.cached_listings import Listings, Parts, cached_listings
-from listing_vibes.market.column_names import rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
@@ -26,8 +24,6 @@ from listing_vibes.market.user_names import UserNames
 from listing_vibes.market.values import rows_in
 from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count
-
-_PARTS = "_parts"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,7 +81,7 @@ class Market:
             raise VibesError(
                 f"{tables} {what}: it holds no listings.parquet, listings.csv or listings.csv.gz; give the folder that does."
             )
-        market = cls._validate(path, config, sources, read_table, now, events_too, tables, use_cache=True)
+        market = cls._validate(path, config, sources, read_table, now, events_too, tables)
         return market._with_stamps(stamps)
 
     @classmethod
@@ -129,7 +125,6 @@ class Market:
         described = config_of(config, **keys)
         given = {"listings": listings, "photos": photos, "events": events}
         frames = {name: as_table(frame, name) for name, frame in given.items() if frame is not None}
-        frames = {name: rename_columns(frame, source_of(name), described) for name, frame in frames.items()}
         root = None
         if "photos" in frames:
             frames["photos"], root = photo_paths(frames["photos"], photo_root)
@@ -153,20 +148,10 @@ class Market:
         now: pd.Timestamp | None = None,
         events_too: bool = True,
         tables: Path | None = None,
-        use_cache: bool = False,
     ) -> "Market":
         """Return the market of the tables that `load_table` returns for `sources`, which are also their names in messages."""
-
-        def read_listings() -> Listings:
-            return Listings(*listings_table(load_table(sources["listings"]), sources["listings"], config))
-
-        if use_cache:
-            listings = cached_listings(path, sources["listings"], config, read_listings)
-        else:
-            listings = read_listings()
-        table: Any = listings.table  # see `__post_init__`
-        index = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
-        issues = list(listings.issues)
+        table, kinds, issues = listings_table(load_table(sources["listings"]), sources["listings"], config)
+        index = pd.Index(table[C.LISTING])
         types = {C.LISTING: "str", C.POSITION: "int32", C.PATH: "str"}
         photos = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
         if "photos" in sources:
@@ -188,7 +173,7 @@ class Market:
         events = events.assign(**{C.USER: names.shown(events[C.USER])})
         attributes = [
             Attribute(name, setting.kind, printable(setting.label), printable(setting.unit), setting.decimal)
-            for name, setting in listings.kinds.items()
+            for name, setting in kinds.items()
             if setting.kind is not None
         ]
         return cls(path, config, table, photos, events, actions, attributes, issues, tables)
@@ -197,25 +182,11 @@ class Market:
         object.__setattr__(self, "stamps", stamps)
         return self
 
-    def __post_init__(self) -> None:
-        """Convert a table in parts to the field `listings` on its first access."""
-        if isinstance(self.listings, Parts):
-            self.__dict__[_PARTS] = self.__dict__.pop("listings")
-
-    if not TYPE_CHECKING:  # otherwise mypy would accept any attribute name
-
-        def __getattr__(self, name: str) -> Any:
-            if name != "listings" or _PARTS not in self.__dict__:
-                raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
-            # The parts stay: another thread may be reading them.
-            table = self.__dict__[name] = self.__dict__[_PARTS].to_frame()
-            return table
-
     def __repr__(self) -> str:
         names = [attribute.name for attribute in self.attributes]
         shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         return (
-            f"Market '{self.name}': {count(len(self.plain), 'listing')}, {count(len(names), 'attribute')}{f' ({shown})' if names else ''}, "
+            f"Market '{self.name}': {count(len(self.listings), 'listing')}, {count(len(names), 'attribute')}{f' ({shown})' if names else ''}, "
             f"{count(len(self.photos), 'photo')}, {count(len(self.events), 'event')}"
         )
 
@@ -229,29 +200,19 @@ class Market:
         """Return the same market with the attribute names that other markets use (`same_as` in `market.toml`)."""
         return self.renamed({item.name: self.config.shared_name(item.name) for item in self.attributes})
 
-    @property
-    def plain(self) -> pd.DataFrame:
-        """The listings, maybe without the columns of sets, which is faster where those are not needed."""
-        parts: Parts | None = self.__dict__.get(_PARTS)
-        return self.listings if parts is None or "listings" in self.__dict__ else parts.plain
-
     @cached_property
     def title(self) -> str | None:
         """The title column of the listings: that of `market.toml`, else by `find_title`; None where there is none."""
         name = self.config.title
         if name is None:
             return find_title(self)
-        has_name = name in self.plain or any(attribute.name == name for attribute in self.attributes)
+        has_name = name in self.listings or any(attribute.name == name for attribute in self.attributes)
         return name if has_name else None
 
     def title_text(self, row: int) -> str | None:
         """Return the title of a listing; None where it has none."""
-        title = None if self.title is None else self.column(self.title).iat[row]
+        title = None if self.title is None else self.listings[self.title].iat[row]
         return title.strip() or None if isinstance(title, str) else None
-
-    def column(self, name: str) -> pd.Series:
-        """Return one column of the listings."""
-        return self.plain[name] if name in self.plain else self.listings[name]
 
     @property
     def tables(self) -> Path:
@@ -281,14 +242,14 @@ class Market:
     @cached_property
     def listing_row(self) -> dict[str, int]:
         """Row number by listing id."""
-        return {listing: row for row, listing in enumerate(self.plain[C.LISTING].tolist())}
+        return {listing: row for row, listing in enumerate(self.listings[C.LISTING].tolist())}
 
     def rows(self, ids: pd.Series) -> np.ndarray:
         """Return the rows (n,) of the listings `ids` (n,), -1 for an unknown one."""
         if "listing_row" in vars(self):
             return np.array([self.listing_row.get(item, -1) for item in ids], np.int64)
         # The dictionary of a million ids takes half a second, a search for a few of them 30 ms.
-        return rows_in(ids, self.plain[C.LISTING])
+        return rows_in(ids, self.listings[C.LISTING])
 
     @cached_property
     def cover(self) -> dict[str, str]:
@@ -301,7 +262,7 @@ class Market:
         """The moment after the last event, in the time of a log; 1 without events. Events on disk are read for it."""
         events, source = self.events, find_table(self.tables, "events")
         if events.empty and source is not None:
-            index, now = pd.Index(self.plain[C.LISTING]), pd.Timestamp.now("UTC")
+            index, now = pd.Index(self.listings[C.LISTING]), pd.Timestamp.now("UTC")
             events = events_table(read_table(source), source, index, self.config, now)[0]
         if events.empty:
             return 1
@@ -311,7 +272,9 @@ class Market:
         """Return when each listing is active: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""
         limits, bounds = np.iinfo(np.int64), []
         for name, default in ((C.PUBLISHED, limits.min), (C.EXPIRES, limits.max)):
-            moments = self.plain.get(name, pd.Series(pd.NaT, self.plain.index, dtype="datetime64[ns, UTC]"))
+            moments = self.listings.get(
+                name, pd.Series(pd.NaT, self.listings.index, dtype="datetime64[ns, UTC]")
+            )
             bounds.append(np.where(moments.isna(), default, moments.astype("int64").to_numpy()))
         return bounds[0], bounds[1]
 

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.column_names import read_market_table
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import find_table
+from listing_vibes.market.io import find_table, read_table
 from listing_vibes.market.values import as_ids
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def precomputed_vectors(market: Market, name: str, complete: bool = True) -> np.
     source = find_table(market.tables, "listings")
     if source is None:
         return None
-    table = read_market_table(source, market.config)
+    table = read_table(source)
     setting, key = market.config.vectors[name], f"[vectors.{name}] of {market.tables / 'market.toml'}"
     if setting.path:
         vectors = _of_file(market, setting.path, key)

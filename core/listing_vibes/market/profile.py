@@ -11,9 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import type_of
-from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import find_table
+from listing_vibes.market.io import find_table, read_header
 from listing_vibes.market.issues import Issue
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import EventLog
@@ -140,7 +139,7 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS, report: Report | Non
         message = "repeats user, listing and time of an earlier event; kept"
         issues.append(Issue(_file(market, "events"), "", 0, "", message, events.repeated))
     source = find_table(market.tables, "listings")
-    columns = market_columns(source, market.config) if source is not None else []
+    columns = [] if source is None else read_header(source).columns
     attributes = [
         AttributeProfile(
             name=item.name,
@@ -156,7 +155,7 @@ def profile(market: Market, most_photos: int = MOST_PHOTOS, report: Report | Non
         name=market.name,
         path=str(market.path),
         fingerprint=market.fingerprint,
-        listings=len(market.plain),
+        listings=len(market.listings),
         attributes=attributes,
         events=events,
         split=split,
@@ -238,7 +237,7 @@ def _profile_photos(market: Market, most: int, report: Report) -> tuple[PhotosPr
     per_listing = market.photos.groupby(C.LISTING).size().to_numpy()
     photos = PhotosProfile(
         count=int(rows.sum()),
-        listings_with=len(per_listing) / len(market.plain),
+        listings_with=len(per_listing) / len(market.listings),
         per_listing=Spread.of(per_listing) if len(per_listing) else None,
         opened=len(opened),
         missing=missing,
@@ -273,7 +272,7 @@ def _vector_issues(market: Market) -> list[Issue]:
 def _notes(market: Market, events: EventsProfile | None, split: SplitProfile | None) -> list[str]:
     """Return consequences of the numbers for recommendations and metrics, one sentence each."""
     has_published, has_expires = (
-        name in market.plain and market.plain[name].notna().any() for name in (C.PUBLISHED, C.EXPIRES)
+        name in market.listings and market.listings[name].notna().any() for name in (C.PUBLISHED, C.EXPIRES)
     )
     notes = []
     if market.title is None:
@@ -308,6 +307,6 @@ def _leaks(market: Market, log: EventLog) -> dict[str, str]:
     # A measured leak says more than a name, so it comes last and wins.
     return {
         **dict.fromkeys(leaks_by_name([a.name for a in market.attributes]), "has the name of a value that is known only later"),
-        **dict.fromkeys(leaks_by_text(market.plain[words]), "has ratings or numbers of reviews in its text"),
-        **dict.fromkeys(leaks_by_counts(market.plain[amounts], log.counts()), "predicts how many events a listing has"),
+        **dict.fromkeys(leaks_by_text(market.listings[words]), "has ratings or numbers of reviews in its text"),
+        **dict.fromkeys(leaks_by_counts(market.listings[amounts], log.counts()), "predicts how many events a listing has"),
     }  # fmt: skip

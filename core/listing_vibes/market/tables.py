@@ -4,18 +4,16 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import infer_type, type_of, unparsed_cells
-from listing_vibes.market.column_names import check_names, names_in
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import HIDE, AttributeConfig, MarketConfig
-from listing_vibes.market.io import TABLES
 from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_files import leaves_market, with_paths
@@ -46,7 +44,7 @@ def require(table: pd.DataFrame, shown: object, names: Sequence[str]) -> None:
     """Check that a table has columns, each once.
 
     Args:
-        shown: what messages call it, such as its path; for a table of a market they say how market.toml names a column.
+        shown: what messages call it, such as its path.
         names: the columns; "path or url" requires one of them.
 
     Raises:
@@ -56,24 +54,35 @@ def require(table: pd.DataFrame, shown: object, names: Sequence[str]) -> None:
     for name in names:
         if not set(name.split(" or ")) & set(columns):
             raise VibesError(
-                f"{shown} lacks the column {name} (it has {', '.join(columns[:8])}); rename or add it"
-                f"{_mapping_hint(PurePath(str(shown)), name.partition(' ')[0], columns)}."
+                f"{shown} lacks the column {name} (it has {', '.join(columns[:8])}); rename or add it."
             )
     duplicated = table.columns[table.columns.duplicated()]
     if len(duplicated):
         raise VibesError(f"{shown} has the column '{duplicated[0]}' twice; remove one.")
 
 
-def _mapping_hint(path: PurePath, name: str, columns: Sequence[str]) -> str:
-    """Return a hint how `market.toml` can map one of the `columns` to the column `name` of a market's table; "" for other tables."""
-    table = path.name.partition(".")[0]
-    if table not in TABLES or not len(columns):
-        return ""
-    spelled = {column.casefold(): column for column in columns}
-    neighbors = spelled[(difflib.get_close_matches(name, spelled, 1, 0.2) or list(spelled))[0]]
-    return (
-        f", or name it in market.toml: [columns.{table}] {name} = {json.dumps(neighbors, ensure_ascii=False)}"
+def _check_names(
+    key: str, names: Sequence[str], valid: Sequence[str], others: Sequence[str], source: Path
+) -> list[Issue]:
+    """Check the names that market.toml lists under `key` against the `valid` columns of a table.
+
+    Returns:
+        the issues of unknown names.
+
+    Raises:
+        VibesError: a name is close to one of the `others`, which would then reach the model.
+    """
+    unknown, spelled = (
+        [name for name in names if name not in valid],
+        {name.casefold(): name for name in others},
     )
+    for name in unknown:
+        for match in difflib.get_close_matches(name.casefold(), spelled, 1, 0.8):
+            raise VibesError(
+                f"market.toml lists '{name}' as {key}, which {source} does not have, and not '{spelled[match]}', which it has; correct "
+                "the name."
+            )
+    return [Issue("market.toml", key, 0, name, f"is not in {source.name}; remove it") for name in unknown]
 
 
 def listings_table(
@@ -87,12 +96,12 @@ def listings_table(
     Raises:
         VibesError: there is no `listing_id` column or no listing, an id is empty or duplicate, or an attribute of market.toml is missing.
     """
-    raw, notes = _read_columns(raw, path, "listings", config)
+    raw, notes = _read_columns(raw, path, "listings")
     names = list(map(str, raw.columns))
     _check_described(names, path, config)
     reached = [name for name in names if name not in config.excluded]
-    notes.issues += check_names("excluded", config.excluded, [*names, C.PLACE], reached, path)
-    columns = {C.LISTING: _listing_ids(raw, path, config)}
+    notes.issues += _check_names("excluded", config.excluded, [*names, C.PLACE], reached, path)
+    columns = {C.LISTING: _listing_ids(raw, path)}
     attributes: dict[str, AttributeConfig] = {}
     for name in names:
         if name == C.LISTING or name in config.unread:
@@ -128,14 +137,10 @@ def listings_table(
     return pd.DataFrame(columns), attributes, notes.issues
 
 
-def _read_columns(
-    raw: pd.DataFrame, path: Path, name: str, config: MarketConfig
-) -> tuple[pd.DataFrame, Notes]:
-    """Return the table `name` with the market's column names, which it must have, and a collector of its issues."""
-    mapped = names_in(list(map(str, raw.columns)), path, config)
-    table = raw.rename(columns=mapped).reset_index(drop=True)
-    require(table, path, NEEDED[name])
-    return table, Notes(path.name, {column: in_file for in_file, column in mapped.items()})
+def _read_columns(raw: pd.DataFrame, path: Path, name: str) -> tuple[pd.DataFrame, Notes]:
+    """Return the table `name`, which must have the columns that it needs, and a collector of its issues."""
+    require(raw, path, NEEDED[name])
+    return raw.reset_index(drop=True), Notes(path.name)
 
 
 def _check_described(names: list[str], path: Path, config: MarketConfig) -> None:
@@ -157,20 +162,20 @@ def _check_described(names: list[str], path: Path, config: MarketConfig) -> None
             )
 
 
-def _listing_ids(raw: pd.DataFrame, path: Path, config: MarketConfig) -> pd.Series:
+def _listing_ids(raw: pd.DataFrame, path: Path) -> pd.Series:
     """Return the ids of the listings; raise an error where there are none, or one is empty or duplicate."""
     if raw.empty:
         raise VibesError(f"{path} has no listing; add at least one row.")
-    ids, column = as_ids(raw[C.LISTING]), config.columns.get("listings", {}).get(C.LISTING, C.LISTING)
+    ids = as_ids(raw[C.LISTING])
     empty = ids.isna() | (ids == "")
     if empty.any():
         raise VibesError(
-            f"{path}, column {column}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
+            f"{path}, column {C.LISTING}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
         )
     if ids.nunique() < len(ids):
         row = int(ids.duplicated().argmax())
         raise VibesError(
-            f"{path}, column {column}, row {row + 1}: '{ids.iloc[row]}' occurs twice; keep one row for each listing."
+            f"{path}, column {C.LISTING}, row {row + 1}: '{ids.iloc[row]}' occurs twice; keep one row for each listing."
         )
     return ids
 
@@ -212,7 +217,7 @@ def photos_table(
 
     A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_files`).
     """
-    raw, notes = _read_columns(raw, path, "photos", config)
+    raw, notes = _read_columns(raw, path, "photos")
     raw = with_paths(raw)
     notes.unread(raw, (C.LISTING, C.PATH, C.URL, C.POSITION))
     ids, paths = as_ids(raw[C.LISTING]), raw[C.PATH].astype("str").str.strip()
@@ -256,7 +261,7 @@ def events_table(
     Raises:
         VibesError: neither `timestamp` nor `position`, or no user or listing column.
     """
-    raw, notes = _read_columns(raw, path, "events", config)
+    raw, notes = _read_columns(raw, path, "events")
     notes.unread(raw, (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION))
     time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION
     when, bad = _times(raw, time_name, now, day_first, notes)
@@ -316,7 +321,7 @@ def check_unwanted(events: pd.DataFrame, actions: list[str], path: Path, config:
     """
     if "unwanted" not in config.model_fields_set:
         return []
-    issues = check_names("unwanted", config.unwanted, [*actions, HIDE], actions, path)
+    issues = _check_names("unwanted", config.unwanted, [*actions, HIDE], actions, path)
     if actions and set(actions) <= set(config.unwanted) and len(events) and events[C.ACTION].notna().all():
         raise VibesError(
             f"market.toml lists all actions of {path} as unwanted ({', '.join(actions)}), so that no event is positive; "

@@ -27,7 +27,9 @@ def find_title(market: Market) -> str | None:
     """Return the attribute with the name of a title whose values, text or categories, differ between most listings; None: there is none."""
     by_name = {item.name.strip().lower().replace(" ", "_"): item for item in market.attributes}
     for item in (by_name[name] for name in TITLES if name in by_name):
-        is_varied = item.kind == "category" and 2 * market.column(item.name).nunique() > len(market.plain)
+        is_varied = item.kind == "category" and 2 * market.listings[item.name].nunique() > len(
+            market.listings
+        )
         if item.kind == "text" or is_varied:
             return item.name
     return None

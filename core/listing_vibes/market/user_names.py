@@ -24,10 +24,9 @@ LEAST_KEY = 16  # characters
 class UserNames:
     """The names of a market's users.
 
-    The tables hold the ids themselves. All readers of `Market` (page, command, service, pushes, lists,
-    tables of queries, Python) sees names: the ids, or with `[privacy] users = "hashed"` in `market.toml` the first 80 bits of
-    their HMAC-SHA256 (RFC 2104). The key is that of the environment variable `LISTING_VIBES_USER_KEY`, else a random one that
-    in the market's folder.
+    The tables hold the ids themselves. All readers of `Market` (page, command, service, lists, tables of queries, Python) see
+    names: the ids, or with `[privacy] users = "hashed"` in `market.toml` the first 80 bits of their HMAC-SHA256 (RFC 2104). The
+    key is that of the environment variable `LISTING_VIBES_USER_KEY`, else a random one in the market's folder.
     """
 
     def __init__(self, market: Path, hashed: bool) -> None:

@@ -212,19 +212,14 @@ def _split_text(text: str, separator: str) -> list[Any]:
     return text.split(separator)
 
 
-def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str] | None]:
+def to_sets(column: pd.Series, separator: str = SEPARATOR) -> list[list[str] | None]:
     """Return `to_set` of each cell; equal texts are parsed once, and each cell has a separate list."""
-    parsed: dict[str, list[str]] = {}
-    sets: list[list[str] | None] = []
     with no_garbage_collection():
-        for cell in column:
-            if isinstance(cell, str):
-                if cell not in parsed:
-                    parsed[cell] = to_set(cell, separator) or []
-                sets.append(parsed[cell].copy())
-            else:
-                sets.append(to_set(cell, separator))
-    return sets
+        if column.dtype == object:  # lists cannot be keys
+            return [to_set(cell, separator) for cell in column]
+        codes, distinct = pd.factorize(column)
+        sets = [*(to_set(cell, separator) for cell in distinct), None]  # -1, the last: missing
+        return [None if sets[code] is None else [*sets[code]] for code in codes.tolist()]
 
 
 @contextmanager

@@ -15,10 +15,9 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import Attribute, type_of
-from listing_vibes.market.column_names import market_columns, read_market_table
 from listing_vibes.market.columns import MAX_COORDINATE
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import find_table
+from listing_vibes.market.io import find_table, read_header, read_table
 from listing_vibes.market.log import DAY
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import moment_in_log
@@ -225,7 +224,7 @@ def attribute_name(market: Market, given: str, parameter: str) -> str:
             return attribute.name
     reserved = {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
     reserved |= {attribute.name for attribute in market.attributes}
-    others = [name for name in market_columns(_listings_table(market), market.config) if name not in reserved]
+    others = [name for name in read_header(_listings_table(market)).columns if name not in reserved]
     if given in others:
         return given
     raise VibesError(
@@ -238,7 +237,7 @@ def _column(market: Market, name: str) -> pd.Series:
     """Return the values (L,) of a column of the listings table, also of one that the model does not use, such as the seller's id."""
     if name in market.listings:
         return market.listings[name]
-    raw = read_market_table(_listings_table(market), market.config)
+    raw = read_table(_listings_table(market))
     by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
     return by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)
 

@@ -22,10 +22,8 @@ from listing_vibes.run.manifest import FileFacts, Manifest
 LISTINGS = "listings.safetensors"
 #: Computed from the other files if it is missing or damaged.
 DERIVED = "prepared.safetensors"
-#: The files of a state; pushes exist only after a refresh.
-FILES = (
-    LISTINGS, "model.safetensors", "vocabulary.json", "features.safetensors", DERIVED, "pushes.parquet", "seen.json",
-)  # fmt: skip
+#: The files of a state.
+FILES = (LISTINGS, "model.safetensors", "vocabulary.json", "features.safetensors", DERIVED, "seen.json")
 #: The spaces that a run may have, in addition to the market's own vectors.
 SPACES = ("model", "photos", "attributes")
 MAX_HASHED_BYTES = 64 * 2**20

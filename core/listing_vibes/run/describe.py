@@ -82,14 +82,14 @@ def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4)
     rows = market.rows(ranked[C.LISTING])
     title = market.title
     short = [a for a in market.attributes if type_of(a.kind).short and a.name != title]
-    shown = sorted(short, key=lambda a: is_code(market.column(a.name)))[:attributes]  # Codes come last.
+    shown = sorted(short, key=lambda a: is_code(market.listings[a.name]))[:attributes]  # Codes come last.
     columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
     if (cost := price(market)) is not None:
         unit = display_unit(market, cost)
         columns = [column for column in columns if column[1] != cost.name]
         columns.append((f"{cost.label} ({unit})" if unit else cost.label, cost.name))
     for label, name in columns:
-        values = market.column(name)
+        values = market.listings[name]
         grouped = name not in years_of(market)
         table[label] = [cut(cell_text(values.iat[row], grouped), 48) if row >= 0 else "" for row in rows]
     table["score"] = [f"{score:.3f}" for score in ranked["score"]]
@@ -110,7 +110,7 @@ def with_titles(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
         ranked.attrs["market_changed"] = True
     if market.title is None:
         return ranked
-    titles = market.column(market.title)
+    titles = market.listings[market.title]
     rows = market.rows(ranked[C.LISTING])
     return ranked.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
 

@@ -83,7 +83,7 @@ class Engine:
         features = None
         if photos is None and is_sound(run, DERIVED) and not (adapt and featurizer.within):
             features = load_prepared(run, market.fingerprint)
-        if features is None or features.tokens.listings != len(market.plain):
+        if features is None or features.tokens.listings != len(market.listings):
             if photos is None and featurizer.photo is not None:
                 photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
                 if photos is None and len(market.photos):

@@ -59,7 +59,7 @@ def load_fit(run: Path, blend: str) -> BlendWeights:
         VibesError: the run has no such blend.
     """
     fits = {frozenset(blend_parts(fit.name).split("+")): fit for fit in load_fits(run)}
-    query = frozenset(part.strip() for part in blend.replace("neighbours", "neighbors").split("+"))
+    query = frozenset(part.strip() for part in blend.split("+"))
     if query in fits:
         return fits[query]
     if fits:

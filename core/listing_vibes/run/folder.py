@@ -15,7 +15,6 @@ import pandas as pd
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json
-from listing_vibes.market.io import read_stored_table
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment, moment_in_log
@@ -42,9 +41,7 @@ from listing_vibes.search.index import ExactIndex, normalize
 if TYPE_CHECKING:
     from listing_vibes.run.engine import Engine
 
-PUSHES = "pushes.parquet"
 MINUTE = 60 * 10**9  # nanoseconds
-PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
 
 
 class RunFolder:
@@ -215,15 +212,6 @@ class RunFolder:
     def outdated(self) -> bool:
         """Return whether the run folder has a newer version: the run was refreshed, embedded or trained since it was opened."""
         return stamp_of(self.path) != self.stamp
-
-    @cached_property
-    def pushes(self) -> pd.DataFrame:
-        """Return the recommendations for the users with new events in the refreshes of this run, as of the last refresh.
-
-        The columns are `user_id, rank, candidate_id, score, run, at`, as in the output of `vibes batch`.
-        """
-        stored = read_stored_table(self.folder / PUSHES, PUSH_COLUMNS, "embed the run again, and refresh it")
-        return pd.DataFrame(columns=list(PUSH_COLUMNS)) if stored is None else stored
 
     @cached_property
     def market_changed(self) -> bool:

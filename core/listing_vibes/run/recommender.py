@@ -1,6 +1,6 @@
 """Lists of similar listings and of recommendations, for one query or a million.
 
-The steps are: score, mask, one greedy pass for the rules, top k. Pages, commands, batch jobs, the service and pushes all use this
+The steps are: score, mask, one greedy pass for the rules, top k. Pages, commands, batch jobs and the service all use this
 module, so that equal queries give equal lists.
 """
 

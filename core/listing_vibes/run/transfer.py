@@ -41,7 +41,7 @@ def shares_listings(market: Market, run: Path) -> bool:
         for item in [path.parent for path in manifests] or [run]:
             with reading(item) as folder:
                 ids = read_spaces(folder / "listings.safetensors")["listing_id"]
-            if market.plain[C.LISTING].isin(ids.tolist()).any():
+            if market.listings[C.LISTING].isin(ids.tolist()).any():
                 return True
     except (VibesError, OSError):
         return True

@@ -61,7 +61,6 @@ impressions_table = sql.Table(
     sql.Column("kind", sql.Text, nullable=False),
     sql.Column(C.USER, sql.Text, index=True),
     sql.Column("query", sql.Text),
-    sql.Column("arm", sql.Text),
     sql.Column("answer", sql.Text, nullable=False),
 )
 state_table = sql.Table(

@@ -18,24 +18,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from listing_vibes.errors import NotThere, VibesError, needs
-from listing_vibes.market.column_names import names_in
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import WRITING, atomic_path, copy_file, only_writer, sweep_left
 from listing_vibes.market.io import TABLE_SUFFIXES, csv_header, read_header, read_table, to_frame
 from listing_vibes.market.market import Market
-from listing_vibes.market.rejects import REJECT_COLUMNS
 from listing_vibes.market.user_names import FILE, VARIABLE, UserNames
 from listing_vibes.market.values import as_ids, id_text
 from listing_vibes.run.contents import seal
-from listing_vibes.run.folder import PUSHES
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import STATES, building, folder_of, publish, remove, stamp_of
 from listing_vibes.serving.places import FILE as DATABASE
 from listing_vibes.serving.places import is_database, is_database_url, shown_place
 from listing_vibes.serving.refresh.market_tables import replaceable, write_tables
 from listing_vibes.serving.refresh.refresher import copy_run, manifest_over
-from listing_vibes.serving.refresh.state import RefreshState
+from listing_vibes.serving.refresh.sources import JOURNALS
+from listing_vibes.serving.refresh.state import REJECT_COLUMNS, RefreshState
 
 #: Seconds to wait for the readers of an old version: a service polls for a newer one every 2 seconds.
 PATIENCE_S = 30.0
@@ -74,6 +71,10 @@ class UsersToForget:
         """Add the hashed names of the users in another place."""
         self._given |= {names.of(name): user for name, user in list(self._given.items())}
 
+    def are_named_in(self, content: bytes) -> bool:
+        """Return whether lines of JSON have one of these users."""
+        return any(json.dumps(name).encode() in content for name in self._given)
+
     def rows_in(self, users: pd.Series) -> np.ndarray:
         """Return which rows (n,) bool belong to these users."""
         users = as_ids(users)
@@ -93,7 +94,8 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
 
     Raises:
         NotThere: some of the users have no rows anywhere (the others are removed).
-        VibesError: a folder cannot be written, or a version with rows of the users is still being read.
+        VibesError: a folder cannot be written, a version with rows of the users is still being read, or a journal of 0.1.0 names them
+            (all else is removed).
     """
     market, done = Run.open(run).market_on_disk, Forgotten()  # an open run would pin its version
     who, places = UsersToForget(users, market.names), [str(place) for place in also]
@@ -121,6 +123,11 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
         _forget_in_places(folders, places, who, done)
     for item in runs:
         _remove_versions(item, who, done)
+    for file in dict.fromkeys(file for folder in folders for file in folder.rglob(JOURNALS)):
+        if who.are_named_in(file.read_bytes()):
+            raise VibesError(
+                f"{file} is a journal of 0.1.0 that names these users, which is not rewritten; remove it, and run the same command again."
+            )
     missing = [user for user in users if id_text(user) not in who.found]
     if missing:
         others = "; the others are removed" if len(missing) < len(users) else ""
@@ -180,8 +187,6 @@ def _forget_in_run(path: Path, who: UsersToForget, done: Forgotten) -> None:
     with building(path) as built:
         config = market.config.model_copy(update={"actions": list(market.actions)})
         write_tables(built / "market", market, config, {})
-        if (run.folder / PUSHES).is_file():
-            copy_file(run.folder / PUSHES, built / PUSHES)
         next_version = folder_of(path, stamp_of(path).version + 1)
         for table in list(_tables_in(built)):
             if count := remove_rows(table, who):
@@ -244,18 +249,15 @@ def rows_of(path: Path, who: UsersToForget) -> np.ndarray:
         ) from error
     if tuple(columns) == REJECT_COLUMNS:
         return who.rows_in(read_table(path)["cells"].map(_user_in))
-    # The market.toml in the same folder may map the column.
-    mapped = names_in(columns, path, MarketConfig.load(path.parent / "market.toml"), strict=False)
-    name = next((name for name in columns if mapped.get(name, name) == C.USER), None)
-    if name is None:
+    if C.USER not in columns:
         return np.zeros(0, bool)
     is_parquet = path.suffix == ".parquet"
-    table = to_frame(pq.read_table(path, columns=[name])) if is_parquet else read_table(path)
-    return who.rows_in(table[name])
+    table = to_frame(pq.read_table(path, columns=[C.USER])) if is_parquet else read_table(path)
+    return who.rows_in(table[C.USER])
 
 
 def _user_in(cells: str) -> str | None:
-    """Return the user of a row that `listing_vibes.market.rejects` wrote as JSON."""
+    """Return the user of a row that `listing_vibes.serving.refresh.state` wrote as JSON."""
     try:
         return id_text(json.loads(cells).get(C.USER))
     except (ValueError, TypeError, AttributeError, RecursionError):

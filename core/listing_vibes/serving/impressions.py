@@ -23,13 +23,13 @@ ARMS = ("A", "B")
 #: Seconds that a write waits for other writers.
 WRITE_S = 0.5
 #: Columns of the table of impressions. `position` counts from 1; it is missing for a response without listings. `arm` is the arm of an
-#: experiment that placed the listing, empty without one or if both would have; `tried`: whether the response is part of an experiment.
+#: experiment that placed the listing, missing without one or if both would have; `tried`: whether the response is part of one.
 COLUMNS = {
     "request_id": "str", "time": "datetime64[us, UTC]", "kind": "str", C.USER: "str", "query": "str", "position": "Int16",
     C.LISTING: "str", "score": "float32", "arm": "str", "run": "str", "version": "int32", "scorer": "str", "rules": "str",
     "tried": "bool",
 }  # fmt: skip
-_STORED = ("request_id", "time", "kind", C.USER, "query", "arm", "answer")
+_STORED = ("request_id", "time", "kind", C.USER, "query", "answer")
 
 
 class Maker(NamedTuple):
@@ -48,7 +48,6 @@ class Impression(NamedTuple):
         kind: "recommend" or "similar".
         query: the query listing of similar listings.
         makers: sources of the list; in an experiment both, A first.
-        arm: the arm in an experiment with split users; None: no experiment, or interleaving.
         teams: for each listing the index in `makers` of its source, -1: both; None: the first for all.
     """
 
@@ -61,7 +60,6 @@ class Impression(NamedTuple):
     makers: Sequence[Maker]
     listings: Sequence[str]
     scores: Sequence[float]
-    arm: str | None = None
     teams: Sequence[int] | None = None
 
 
@@ -106,7 +104,7 @@ class ImpressionLog:
             "teams": item.teams,
         }
         user = None if item.user is None else self.names.of(item.user)
-        cells = (item.request_id, item.at, item.kind, user, item.query, item.arm, to_json(answer).decode())
+        cells = (item.request_id, item.at, item.kind, user, item.query, to_json(answer).decode())
         return dict(zip(_STORED, cells, strict=True))
 
 
@@ -149,9 +147,7 @@ def impressions_frame(rows: Sequence[Any]) -> pd.DataFrame:
     names = ["rules", "listings", "scores", "teams", "tried", *Maker._fields]
     shown = shown.join(pd.DataFrame(answers, columns=names, index=shown.index))
     shown = shown.explode(["listings", "scores", "teams"])
-    team = shown["teams"].map({-1: None, 0: ARMS[0], 1: ARMS[1]}).astype(object)
-    shown["tried"] |= shown["arm"].notna()
-    shown["arm"] = shown["arm"].where(shown["teams"].isna(), team)
+    shown["arm"] = shown["teams"].map({-1: None, 0: ARMS[0], 1: ARMS[1]}).astype(object)
     for name in Maker._fields:  # an interleaved list has two sources
         shown[name] = shown[name].str[0].where(shown["arm"] != ARMS[1], shown[name].str[-1])
     shown["position"] = (shown.groupby(level=0).cumcount() + 1).where(shown["listings"].notna())

@@ -56,9 +56,6 @@ def _table(name: str) -> bytes:
             }
         ),
         "ablation": pd.DataFrame([dict.fromkeys(COLUMNS, 1) | {"variant": "full", "slice": "all"}]),
-        "pushes": pd.DataFrame(
-            {"user_id": ids, "rank": 1, "candidate_id": ids, "score": 0.5, "run": "a", "at": 1}
-        ),
     }[name]
     place = Path(__file__).with_name(f".{name}.parquet")
     try:
@@ -109,7 +106,6 @@ for _name, _read, _seed in (
     ),
     ("map.parquet", lambda run: _opened(run, read_map), lambda: _table("map")),
     ("queries.parquet", lambda run: _opened(run, load_rankings), lambda: _table("queries")),
-    ("pushes.parquet", lambda run: _opened(run, lambda one: one.pushes), lambda: _table("pushes")),
     ("ablation.parquet", lambda run: read_ablation(run / "ablation.parquet"), lambda: _table("ablation")),
     ("vocabulary.json", _answers, lambda: _file("vocabulary.json")),
     ("model.safetensors", _answers, lambda: _file("model.safetensors")),

@@ -18,7 +18,7 @@ from listing_vibes.run.fits import save_fits
 from listing_vibes.run.rules import Rules
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import append_events
-from listing_vibes.serving.experiment.assignment import A, Arm, B, Setup, begin_experiment, read_setup
+from listing_vibes.serving.experiment.setup import A, Arm, B, Setup, begin_experiment, read_setup
 from listing_vibes.serving.experiment.verdict import experiment
 from listing_vibes.serving.impressions import Impression, ImpressionLog, Maker, read_impressions
 from listing_vibes.serving.places import FILE
@@ -36,9 +36,9 @@ def second(trained, tmp_path_factory):
     return run
 
 
-def app(trained, second, folder, **design):
+def app(trained, second, folder):
     setup = Setup(
-        a=Arm(run=str(trained.path)), b=Arm(run=str(second.path), blend="recency"), events=str(folder / "live"), **design
+        a=Arm(run=str(trained.path)), b=Arm(run=str(second.path), blend="recency"), events=str(folder / "live")
     )  # fmt: skip
     setup = begin_experiment(folder / "shown", setup)
     experiment = setup, CurrentRun(second.path, "recency")
@@ -51,7 +51,7 @@ def recommended(run, user: object, k: int, blend: str | None = None) -> list[str
 
 @pytest.mark.slow
 def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, second, tmp_path):
-    service, _ = app(trained, second, tmp_path, design="interleave")
+    service, _ = app(trained, second, tmp_path)
     users = trained.log.users[:12]
     with serving(service) as client:
 
@@ -85,7 +85,7 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
         assert after["arm"][of_a["request_id"]].isna().all()
     found = experiment(tmp_path / "shown")
     document = found.to_dict()
-    assert document["wins"] == {A: 1, B: 10} and document["units"] == {"of": "answers", "all": 12}
+    assert document["wins"] == {A: 1, B: 10} and document["responses"] == 12
     assert document["events"] == {"joined": 12, "all": 13}
     assert document["verdict"] is None and document["difference"]["value"] == pytest.approx(9 / 11)
     assert document["difference"]["low"] < 0 < document["difference"]["high"]
@@ -98,30 +98,8 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
 
 
 @pytest.mark.slow
-def test_split_users_keep_their_run_and_each_counts_once(trained, second, tmp_path):
-    service, setup = app(trained, second, tmp_path, design="split", share=0.4)
-    users = trained.log.users[:12]
-    with serving(service) as client:
-        for is_new in (True, False):
-            for user in users:
-                response = client.get(f"/recommend/{user}?k=4&live_only=false").json()
-                listings = [row["listing_id"] for row in response["results"]]
-                run, blend = (trained, None) if setup.arm_of(user) == A else (second, "recency")
-                if is_new:  # of the first event on, lists know more than the run
-                    assert listings == recommended(run, user, 4, blend)
-                event = {"user_id": user, "listing_id": listings[0], "request_id": response["request_id"]}
-                client.post("/events", json=event)
-        client.post("/recommend", json={"history": [trained.listing_ids[3]]} | RULES)
-    found = experiment(tmp_path / "shown")
-    document, arms = found.to_dict(), [setup.arm_of(user) for user in users]
-    assert document["wins"] == {arm: arms.count(arm) for arm in (A, B)} and document["decided"] == 12
-    assert sum(document["units"][arm] for arm in (A, B)) == 13  # and a response without a user
-    assert document["balance_p"] > 0.001 and found.decisions[C.USER].tolist() == users
-
-
-@pytest.mark.slow
 def test_an_interleaved_list_keeps_a_rule_that_both_lists_keep(trained, second, tmp_path):
-    service, _ = app(trained, second, tmp_path, design="interleave")
+    service, _ = app(trained, second, tmp_path)
     seller = trained.market.listings.set_index(C.LISTING)["building"]
     with serving(service) as client:
         for user in trained.log.users[:3]:
@@ -133,31 +111,31 @@ def test_an_interleaved_list_keeps_a_rule_that_both_lists_keep(trained, second, 
 
 
 def record(folder, at, *responses):
-    """Impressions of the listings x and y: their id, kind, arm, teams and makers."""
+    """Impressions of the listings x and y: their id, kind, teams and makers."""
     log = ImpressionLog(folder)
     log.append(
         [
-            Impression(one, at + number, kind, one, None, Rules(), [Maker(name, 0, "model") for name in makers], ["x", "y"], [0.5, 0.4], arm, teams)
-            for number, (one, kind, arm, teams, makers) in enumerate(responses)
+            Impression(one, at + number, kind, one, None, Rules(), [Maker(name, 0, "model") for name in makers], ["x", "y"], [0.5, 0.4], teams)
+            for number, (one, kind, teams, makers) in enumerate(responses)
         ]
     )  # fmt: skip
     log.database.close()
 
 
 def begin(folder, events) -> None:
-    begin_experiment(folder, Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b"), events=str(events)))
+    begin_experiment(folder, Setup(a=Arm(run="a"), b=Arm(run="b"), events=str(events)))
 
 
 def test_only_responses_of_the_experiment_count(tmp_path):
     at, shown, live = 1_750_000_000_000_000, tmp_path / "shown", tmp_path / "live"
-    record(shown, at, ("before", "recommend", None, None, "a"))
+    record(shown, at, ("before", "recommend", None, "a"))
     begin(shown, live)
     responses = [
-        ("both", "recommend", None, [0, 1], "ab"),
-        ("same", "recommend", None, [-1, -1], "ab"),
-        ("early", "recommend", None, [0, 1], "ab"),
-        ("of A", "recommend", None, None, "a"),
-        ("similar", "similar", None, None, "a"),
+        ("both", "recommend", [0, 1], "ab"),
+        ("same", "recommend", [-1, -1], "ab"),
+        ("early", "recommend", [0, 1], "ab"),
+        ("of A", "recommend", None, "a"),
+        ("similar", "similar", None, "a"),
     ]
     record(shown, at + 10_000_000, *responses)
     acted = {"both": 12, "same": 13, "early": 1, "of A": 14, "similar": 15, "elsewhere": 16}
@@ -167,8 +145,8 @@ def test_only_responses_of_the_experiment_count(tmp_path):
     ]
     append_events(Database(live, "--events", create=True), [events])
     found = experiment(shown)
-    assert found.units == {"all": 3} and found.events == (5, 6)
-    assert found.decisions["request_id"].tolist() == ["both"] and found.outcomes.tolist() == [True]
+    assert found.responses == 3 and found.events == (5, 6)
+    assert found.decisions["request_id"].tolist() == ["both"] and found.decisions["arm"].tolist() == [B]
 
 
 def test_a_verdict_has_its_interval(tmp_path):
@@ -177,25 +155,28 @@ def test_a_verdict_has_its_interval(tmp_path):
     with pytest.raises(VibesError, match="start one"):
         experiment(shown)
     begin(shown, live)
-    record(shown, 10**15, ("r", "recommend", None, [0, 1], "ab"))
+    record(shown, 10**15, ("r", "recommend", [0, 1], "ab"))
     Database(live, "--events", create=True).close()
     empty = experiment(shown)
     assert empty.verdict is None and empty.to_dict()["difference"]["value"] is None and repr(empty)
     rng = np.random.default_rng(0)
     for share, verdict in ((0.65, B), (0.35, A)):
-        found = replace(empty, outcomes=rng.random(800) < share, units={"all": 2000})
+        decisions = pd.DataFrame({"arm": np.where(rng.random(800) < share, B, A)})
+        found = replace(empty, decisions=decisions, responses=2000)
         document = found.to_dict()
         low, high = document["difference"]["low"], document["difference"]["high"]
         assert found.verdict == verdict and low < 2 * share - 1 < high and (low > 0) == (share > 0.5)
-    with sqlite3.connect(shown / FILE) as base:
-        base.execute("UPDATE vibes_state SET value = '{' WHERE name = 'experiment'")
-    with pytest.raises(VibesError, match="damaged"):
-        experiment(shown)
+    split = Setup(a=Arm(run="a"), b=Arm(run="b")).model_dump_json().replace('"interleave"', '"split"')
+    for state in ("{", split):
+        with sqlite3.connect(shown / FILE) as base:
+            base.execute("UPDATE vibes_state SET value = ? WHERE name = 'experiment'", [state])
+        with pytest.raises(VibesError, match="choose another place"):
+            experiment(shown)
 
 
 @pytest.mark.parametrize(
     "options",
-    [["{b}"], ["--split", "0.5"], ["{b}", "--split", "1.5", "--impressions", "{dir}"], ["--hash-users"]],
+    [["{b}"], ["--other-blend", "recency"], ["--hash-users"]],
 )
 def test_options_that_contradict_each_other_are_refused(trained, second, tmp_path, options):
     filled = [one.format(b=second.path, dir=tmp_path) for one in options]
@@ -203,7 +184,7 @@ def test_options_that_contradict_each_other_are_refused(trained, second, tmp_pat
 
 
 def test_a_run_over_another_market_is_refused(trained, bare, tmp_path):
-    settings = ServiceSettings(trained.path, impressions=str(tmp_path / "shown"), other=bare.path, split=0.5)
+    settings = ServiceSettings(trained.path, impressions=str(tmp_path / "shown"), other=bare.path)
     with pytest.raises(VibesError, match="another market"):
         serve(settings, ready=lambda url: pytest.fail("it listens"))
     assert not (tmp_path / "shown").exists() or read_setup(tmp_path / "shown") is None

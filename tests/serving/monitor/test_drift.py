@@ -16,7 +16,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
-from listing_vibes.serving.monitor.drift import Group, attribute_checks, history_check, photo_check
+from listing_vibes.serving.monitor.drift import Group, attribute_checks, photo_check
 from listing_vibes.serving.monitor.monitor import groups_of, monitor
 from listing_vibes.serving.service.metrics import Metrics
 
@@ -98,9 +98,6 @@ def test_photos_and_histories_are_named_when_they_moved_and_not_when_they_did_no
     other = np.where(listing[:, None] >= 150, vectors * 0.4, vectors)
     assert photo_check(seen, other, listing, group, LIMITS).crossed
     assert photo_check(seen, vectors, listing, [Group("few", "few", np.arange(5))], LIMITS) is None
-
-    assert not history_check(vectors[:300], vectors[300:400], LIMITS).crossed
-    assert history_check(vectors[:300], vectors[300:400] + 0.7, LIMITS).crossed
 
 
 def test_thresholds_come_from_a_file_and_wrong_ones_are_refused(tmp_path):

@@ -90,7 +90,7 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     better = replace(newest_queries(Run.open(shop / "run")), measured=np.full(80, 0.95))
     worse = recall_check(better, asked, Run.open(shop / "run"), found.thresholds)
     assert worse.crossed and worse.before == pytest.approx(0.95) and worse.p < 0.01
-    assert {"coverage", "cold", "attribute", "histories", "vectors"} <= set(by_name)
+    assert {"coverage", "cold", "attribute", "vectors"} <= set(by_name)
 
 
 def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, before):

@@ -90,18 +90,6 @@ def test_new_rows_come_behind_and_the_last_of_several_counts(market):
     assert table["review_scores_rating"].tolist()[-2:] == ["5", "5"]  # excluded, and yet in the table
 
 
-def test_new_rows_may_lack_columns_that_market_toml_maps(market):
-    columns = {"listings": {"price": "Preis"}, "events": {"duration_s": "Sekunden"}}
-    config, changes = pinned_config(market).model_copy(update={"columns": columns}), Changes()
-    rows = pd.DataFrame({C.LISTING: [market.listings[C.LISTING][0]], "title": ["Another"]})
-    merge_listings(own_listings(market), market, config, [Frame("listings.csv", rows)], changes)
-    assert changes.tables["listings"]["title"][0] == "Another" and not changes.problems
-    clicks = pd.DataFrame({C.USER: ["new"], C.LISTING: rows[C.LISTING], C.TIMESTAMP: ["2024-01-05"]})
-    ids = pd.Index(market.listings[C.LISTING])
-    merge_events(market.events, True, config, ids, [Frame("events.csv", clicks)], NONE, changes)
-    assert changes.tables["events"][C.USER].tolist().count("new") == 1 and not changes.problems
-
-
 def test_a_file_that_was_read_before_an_embedding_brings_only_listings_that_are_not_there(market):
     rows = market.listings.head(2).assign(title="as it was delivered")
     rows[C.LISTING] = [market.listings[C.LISTING].iloc[0], "never there"]

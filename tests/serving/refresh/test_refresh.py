@@ -17,7 +17,6 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import copy_file, only_writer
 from listing_vibes.market.market import Market
 from listing_vibes.market.values import no_garbage_collection
-from listing_vibes.run.folder import PUSH_COLUMNS
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import stamp_of
@@ -95,29 +94,25 @@ def test_what_is_new_equals_a_full_rebuild_at_the_price_of_what_is_new(shop, tmp
         np.testing.assert_allclose(opened.vectors(space), rebuilt.vectors(space), atol=2e-3)
     for name, array in vars(rebuilt.engine.features.tokens).items():
         np.testing.assert_array_equal(getattr(opened.engine.features.tokens, name), array, err_msg=name)
-    pushes = opened.pushes
-    assert list(pushes) == list(PUSH_COLUMNS) and pushes[C.USER].nunique() == 10
-    for user, mine in pushes.groupby(C.USER):
-        for served in (opened.recommend(user), rebuilt.recommend(user)):
-            assert mine["candidate_id"].tolist() == served[C.LISTING].tolist()
+    for user in market.events[C.USER].unique()[:3]:
+        assert opened.recommend(user)[C.LISTING].tolist() == rebuilt.recommend(user)[C.LISTING].tolist()
 
     # The same rows again, in another file and another process, change nothing.
     shop.deliver("again", events=new_events(shop.market, list(fresh[C.LISTING]), 40, 10))
     assert not refresher.refresh().published and not shop.refresh().published
 
-    # A listing that expires costs no encoding and is pushed no more.
+    # A listing that expires costs no encoding and is recommended no more.
     networks.clear()
-    pushed, before = pushes["candidate_id"].iloc[0], market.listings.set_index(C.LISTING)
+    user, before = market.events[C.USER].iloc[0], market.listings.set_index(C.LISTING)
+    expiring = opened.recommend(user)[C.LISTING].iloc[0]
     first = shop.market.events[C.TIMESTAMP].min()
-    shop.deliver("gone", listings=pd.DataFrame({C.LISTING: [pushed], C.EXPIRES: [first]}))
+    shop.deliver("gone", listings=pd.DataFrame({C.LISTING: [expiring], C.EXPIRES: [first]}))
     result = refresher.refresh()
     assert result.published and result.expired == 1 and not networks
     run = Run.open(shop.run)
-    now = run.market.listings.set_index(C.LISTING).loc[pushed]
-    assert now.drop(C.EXPIRES).equals(before.loc[pushed].drop(C.EXPIRES))  # other columns keep their values
-    ranks = run.pushes.groupby(C.USER)["rank"]
-    assert pushed not in set(run.pushes["candidate_id"])
-    assert (ranks.max() == ranks.size()).all() and run.pushes[C.USER].nunique() == 10
+    now = run.market.listings.set_index(C.LISTING).loc[expiring]
+    assert now.drop(C.EXPIRES).equals(before.loc[expiring].drop(C.EXPIRES))  # other columns keep their values
+    assert expiring not in run.recommend(user)[C.LISTING].tolist()
 
 
 @pytest.mark.slow
@@ -289,7 +284,6 @@ def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
                 assert is_same or (run.version == 0 and run.outdated)
                 assert run.listing_ids == market.listings[C.LISTING].tolist()
                 assert len(run.vectors("model")) == len(run.listing_ids)
-                assert set(run.pushes["candidate_id"]) <= set(run.listing_ids)
                 Market.open(market.path)  # the folder itself has complete tables at any moment, too
                 seen.add((run.version, len(run.listing_ids), len(market.events)))
             except Exception as error:

@@ -55,7 +55,7 @@ def show_beats(opened: OpenRun, only: str | None) -> None:
 def describe_market(opened: OpenRun) -> str:
     """Return the size of the market, its note, and what the run lacks."""
     market, view = opened.view.market, opened.view
-    sizes = [count(len(market.plain), "listing")]
+    sizes = [count(len(market.listings), "listing")]
     if view.has_photos:
         sizes.append(count(len(market.photos), "photo"))
     if view.has_events:

@@ -15,13 +15,12 @@ from typing import Any
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.column_names import read_market_table
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.address import parse_photo_url
 from listing_vibes.market.download.fetch import Fetcher
 from listing_vibes.market.download.limits import Failed, Limits, Stopped
 from listing_vibes.market.durable import only_writer, sweep_left
-from listing_vibes.market.io import find_table, write_table
+from listing_vibes.market.io import find_table, read_table, write_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_files import PHOTOS, download_problem, with_paths
 from listing_vibes.progress import Counted, Report, silent
@@ -108,7 +107,7 @@ def download(
     path, limits = market.path if isinstance(market, Market) else Path(market), Limits.of(limits)
     opened = Market.open(path, events_too=False)
     source = find_table(opened.tables, "photos")
-    raw = with_paths(read_market_table(source, opened.config)) if source is not None else pd.DataFrame()
+    raw = with_paths(read_table(source)) if source is not None else pd.DataFrame()
     if source is None or C.URL not in raw or not raw[C.URL].notna().any():
         raise VibesError(
             f"{path} has no photo with a URL, so there is nothing to fetch; write the URLs into the column "

@@ -13,7 +13,6 @@ import pandas as pd
 import pyarrow as pa
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.column_names import rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.frames import as_table
@@ -73,20 +72,14 @@ class ThreeTables(Importer):
         config = None
         if not (target / "market.toml").is_file():
             config = self.load_config(str(path)) or MarketConfig(name=target.resolve().name)
-        names = config or MarketConfig.load(target / "market.toml")
-        tables = {
-            name: _read(name, shown, parts, names) for name, shown, parts in self.open_tables(str(path))
-        }
+        tables = {name: _read(name, shown, parts) for name, shown, parts in self.open_tables(str(path))}
         copy = None
         if "photos" in tables:
-            tables["photos"] = rename_columns(tables["photos"], Path("photos"), names)
             copy = partial(_copy_photos, tables["photos"], self.find_photos(str(path)), target)
         write_market(target, config, tables["listings"], tables.get("photos"), tables.get("events"), copy)
 
 
-def _read(
-    name: str, shown: str, parts: Iterator[pa.Table | pd.DataFrame], config: MarketConfig
-) -> pd.DataFrame:
+def _read(name: str, shown: str, parts: Iterator[pa.Table | pd.DataFrame]) -> pd.DataFrame:
     """Return the rows of a table.
 
     Raises:
@@ -98,7 +91,7 @@ def _read(
         if isinstance(part, pd.DataFrame):
             part = pa.Table.from_pandas(as_table(part, name), preserve_index=False)
         if not read:
-            require(rename_columns(part[:0].to_pandas(), Path(name), config), shown, NEEDED[name])
+            require(part[:0].to_pandas(), shown, NEEDED[name])
         budget.take(part.nbytes, part.num_rows * part.num_columns)
         read.append(part.replace_schema_metadata(None))
     try:

@@ -1,4 +1,4 @@
-"""Lists of a service with two runs: team-draft interleaving, or a split of the users."""
+"""Lists of a service with two runs, by team-draft interleaving."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.experiment.assignment import B, Setup
+from listing_vibes.serving.experiment.setup import Setup
 from listing_vibes.serving.service.lists import ListRequest, RunState, ServedList
-from listing_vibes.serving.service.models import SimilarQuery
+from listing_vibes.serving.service.models import RecommendQuery
 
 #: Team of a listing that both lists would have picked.
 BOTH = -1
@@ -69,27 +69,14 @@ def answer_by_both(
     Args:
         make: `RunState.answer` or `RunState.explain`.
     """
-    arms = [_arm_of(setup, a, request) for request in requests]
-    of_a = iter(make(a, [request for request, arm in zip(requests, arms, strict=True) if arm != B]))
-    by_b = [request for request, arm in zip(requests, arms, strict=True) if arm in (B, "both")]
-    of_b = iter(make(b, by_b))
-    answers: list[Answer] = []
-    for request, arm in zip(requests, arms, strict=True):
-        answer = next(of_b) if arm == B else next(of_a)
-        if arm == "both":
-            answer = _interleave(setup, a, request, answer, next(of_b))
-        elif isinstance(answer, ServedList):
-            answer = answer._replace(arm=arm)
-        answers.append(answer)
-    return answers
-
-
-def _arm_of(setup: Setup, a: RunState, request: ListRequest) -> str | None:
-    if isinstance(request.query, SimilarQuery) or request.query.blend is not None:
-        return None
-    if setup.design == "interleave":
-        return "both"
-    return setup.arm_of(a.name_of(request.subject) or request.request_id)
+    shared = [
+        isinstance(request.query, RecommendQuery) and request.query.blend is None for request in requests
+    ]
+    of_b = iter(make(b, [request for request, is_shared in zip(requests, shared, strict=True) if is_shared]))
+    return [
+        _interleave(setup, a, request, of_a, next(of_b)) if is_shared else of_a
+        for request, of_a, is_shared in zip(requests, make(a, requests), shared, strict=True)
+    ]
 
 
 def _interleave(setup: Setup, a: RunState, request: ListRequest, of_a: Answer, of_b: Answer) -> Answer:

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, needs
@@ -18,14 +17,12 @@ from listing_vibes.market.config import MarketConfig
 from listing_vibes.words import count, percent
 
 with needs("An experiment", "serve"):
-    from listing_vibes.serving.experiment.assignment import A, B, Setup, read_setup
+    from listing_vibes.serving.experiment.setup import A, B, Setup, read_setup
     from listing_vibes.serving.impressions import read_feedback, read_impressions
     from listing_vibes.serving.places import resolve_place
 
 #: Number of lost responses per arm that the document lists.
 MAX_LOST = 10
-#: p-value below which the split of the users deviates from the setup (sample ratio mismatch).
-UNBALANCED = 0.001
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,65 +31,43 @@ class Experiment:
 
     Attributes:
         setup: the experiment.
-        units: number of units that could have decided: responses of interleaved lists, else users; by arm for a split.
-        outcomes: (n,) bool, whether each unit that decided did so for B, in the order of the decisions.
-        decisions: (n rows) `request_id, user_id, acted_at, arm, listing_id, position`, in that order.
+        responses: number of interleaved responses.
+        decisions: (n rows) `request_id, user_id, acted_at, arm, listing_id, position` of the responses that decided, in that order.
         events: number of events on a response of this database, and of all events that name a response.
-        balance: always-valid p-value that the split of users matches the setup; None for interleaved lists.
         lost: by arm the newest responses that it lost: the chosen listing, and the best listing of this arm.
     """
 
     setup: Setup
-    units: Mapping[str, int]
-    outcomes: np.ndarray
+    responses: int
     decisions: pd.DataFrame
     events: tuple[int, int]
-    balance: float | None
     lost: Mapping[str, list[dict[str, Any]]]
-
-    @property
-    def null(self) -> float:
-        """Return the share of B among the decisions if neither run is better."""
-        return self.setup.share if self.setup.design == "split" else 0.5
 
     @cached_property
     def tested(self) -> AlwaysValid:
-        """Return the share of B among the decisions, with its test."""
-        return always_valid(self.outcomes, self.null)
+        """Return the share of B among the decisions, with its test against one half."""
+        return always_valid((self.decisions["arm"] == B).to_numpy(bool))
 
     @property
     def verdict(self) -> str | None:
         """Return "A" or "B", the better run; None while the difference is not significant."""
         if self.tested.p_value > 1 - LEVEL or self.tested.value is None:
             return None
-        return B if self.tested.low >= self.null else A
-
-    def difference(self, share: float | None) -> float | None:
-        """Return B's share minus A's if interleaved, else the relative lift of B, for a share of B among the decisions; None: unknown."""
-        if share is None or self.setup.design == "interleave":
-            return None if share is None else 2 * share - 1
-        odds = self.setup.share / (1 - self.setup.share)
-        return None if share >= 1 else share / (1 - share) / odds - 1
+        return B if self.tested.low >= 0.5 else A
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the document of `vibes experiment --json`."""
-        tested, decided, wins = self.tested, len(self.outcomes), int(self.outcomes.sum())
+        """Return the document of `vibes experiment --json`; the difference is B's share of the decisions minus A's."""
+        tested, wins = self.tested, int((self.decisions["arm"] == B).sum())
+        shares = {"value": tested.value, "low": tested.low, "high": tested.high}
+        difference = {name: None if share is None else 2 * share - 1 for name, share in shares.items()}
         return {
-            "design": self.setup.design,
             "arms": {A: self.setup.a.model_dump(), B: self.setup.b.model_dump()},
-            "share": self.setup.share,
-            "units": {"of": "answers" if self.setup.design == "interleave" else "users", **self.units},
-            "decided": decided,
-            "wins": {A: decided - wins, B: wins},
+            "responses": self.responses,
+            "decided": len(self.decisions),
+            "wins": {A: len(self.decisions) - wins, B: wins},
             "events": {"joined": self.events[0], "all": self.events[1]},
-            "difference": {
-                "value": self.difference(tested.value),
-                "low": self.difference(tested.low),
-                "high": self.difference(tested.high),
-                "p_value": tested.p_value,
-            },
+            "difference": difference | {"p_value": tested.p_value},
             "verdict": self.verdict,
-            "balance_p": self.balance,
             "lost": dict(self.lost),
         }
 
@@ -106,30 +81,20 @@ class Experiment:
 
     def sentences(self) -> list[str]:
         """Return the verdict, the figures, and warnings, as sentences."""
-        document, units = self.to_dict(), self.units
+        document = self.to_dict()
         wins, difference = document["wins"], document["difference"]
-        value, low, high = (
-            "unknown" if difference[name] is None else percent(difference[name], unit=" %", signed=True)
-            for name in ("value", "low", "high")
-        )
-        interval = f"95 % interval {low} to {high}, p {difference['p_value']:.3g}"
         lines = ["No verdict yet: the difference is not significant."]
-        if not len(self.outcomes):
+        if not len(self.decisions):
             lines = ["No verdict yet: no user has interacted with a shown listing."]
         elif self.verdict is not None:
             lines = [f"{self.verdict} is better than {A if self.verdict == B else B}."]
-        if self.setup.design == "split":
-            acted = "; ".join(f"{arm}: {wins[arm]:,} of {units[arm]:,} users acted" for arm in (A, B))
-            compared = f"B's users act more often than A's by {value} ({interval})."
-        else:
-            acted = f"{len(self.outcomes):,} of {count(units['all'], 'response')} decided: {wins[A]:,} for A, {wins[B]:,} for B"
-            compared = f"B's share minus A's: {value} ({interval})."
-        lines.append(f"{acted}. {compared}" if len(self.outcomes) else f"{acted}.")
-        if self.balance is not None and self.balance < UNBALANCED:
-            lines.append(
-                f"The users are not split as they should be ({self.setup.share:.3g} to B; p {self.balance:.2g}): users "
-                "of one arm get lost. Find the cause first; until then the verdict is not valid."
+        line = f"{len(self.decisions):,} of {count(self.responses, 'response')} decided: {wins[A]:,} for A, {wins[B]:,} for B."
+        if len(self.decisions):
+            value, low, high = (
+                percent(difference[name], unit=" %", signed=True) for name in ("value", "low", "high")
             )
+            line += f" B's share minus A's: {value} (95 % interval {low} to {high}, p {difference['p_value']:.3g})."
+        lines.append(line)
         joined, total = self.events
         if joined < total:
             lines.append(
@@ -139,15 +104,14 @@ class Experiment:
 
 
 def experiment(folder: Path | str, actions: Sequence[str] | None = None) -> Experiment:
-    """Evaluate the experiment of `vibes serve A B`, with or without `--split`, so far; the function behind `vibes experiment`.
+    """Evaluate the experiment of `vibes serve A B` so far; the function behind `vibes experiment`.
 
     >>> experiment(shown).verdict in ("A", "B", None)
     True
 
-    Interleaved, a response decides for the arm of its first listing that has an event. Split, a user decides for their arm with
-    their first event on a listing that they were shown. A decision is final as long as events are not removed and arrive in the
-    order of their times. If the arms are equal, each decision is as likely as the coin, so the test is exact at any number of
-    checks.
+    A response decides for the arm of its first listing that has an event. A decision is final as long as events are not removed
+    and arrive in the order of their times. If the arms are equal, each decision is as likely as the coin, so the test is exact at
+    any number of checks.
 
     Args:
         folder: the place of `--impressions`.
@@ -189,21 +153,17 @@ def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experime
     shown = shown[shown["tried"]]
     # An event cannot precede its impression; some clocks have a resolution of one second.
     counted = joined[joined["arm"].notna() & ~(joined["acted_at"] < joined["time"].dt.floor("s"))]
-    balance, lost = None, {A: list[dict[str, Any]](), B: list[dict[str, Any]]()}
-    if setup.design == "interleave":
-        decisions = counted.drop_duplicates("request_id")
-        units = {"all": int(shown["request_id"].nunique())}
-        lost = {arm: _lost(arm, shown, decisions) for arm in (A, B)}
-    else:
-        unit = shown[C.USER].fillna(shown["request_id"])
-        arms = shown.assign(unit=unit).drop_duplicates("unit")["arm"]
-        decisions = counted.assign(unit=counted[C.USER].fillna(counted["request_id"])).drop_duplicates("unit")
-        units = {A: int((arms == A).sum()), B: int((arms == B).sum())}
-        balance = always_valid((arms == B).to_numpy(), setup.share).p_value
-    decided = decisions[["request_id", C.USER, "acted_at", "arm", C.LISTING, "position"]]
-    outcomes = (decisions["arm"] == B).to_numpy(bool)
-    events = len(joined), len(feedback)
-    return Experiment(setup, units, outcomes, decided.reset_index(drop=True), events, balance, lost)
+    decisions = counted.drop_duplicates("request_id")
+    decisions = decisions[["request_id", C.USER, "acted_at", "arm", C.LISTING, "position"]].reset_index(
+        drop=True
+    )
+    return Experiment(
+        setup=setup,
+        responses=int(shown["request_id"].nunique()),
+        decisions=decisions,
+        events=(len(joined), len(feedback)),
+        lost={arm: _lost(arm, shown, decisions) for arm in (A, B)},
+    )
 
 
 def _lost(arm: str, shown: pd.DataFrame, decisions: pd.DataFrame) -> list[dict[str, Any]]:

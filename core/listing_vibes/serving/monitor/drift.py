@@ -1,4 +1,4 @@
-"""Drift of attributes, photos and histories since training, with significance tests."""
+"""Drift of attributes and photos since training, with significance tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from listing_vibes.errors import printable
 from listing_vibes.features.market_summary import MarketSummary, PhotoSpread, Spread
 from listing_vibes.market.market import Market
 from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Thresholds
-from listing_vibes.words import count
 
 #: Permutations of a test, and maximum number of a group's photos that are read.
 PERMUTATIONS, MOST = 200, 5000
@@ -137,29 +136,3 @@ def photo_check(
                 hint=f"the photos of {group.words}: are they sharp, complete, and of the listings?",
             ))  # fmt: skip
     return min(checks, key=lambda item: (item.p, -(item.value or 0)), default=None)
-
-
-def history_check(before: np.ndarray, after: np.ndarray, limits: Thresholds) -> Check | None:
-    """Return the shift of the users' last listings: vectors of histories (n, d) in training, and of the newest."""
-    if min(len(before), len(after)) < FEWEST:
-        return None
-    both = np.concatenate([before, after])
-    centered = both - both.mean(axis=0)
-    reduced = centered @ np.linalg.svd(centered, full_matrices=False)[2].T
-    everyone, newest = np.arange(len(both)), np.arange(len(before), len(both))
-
-    def distance(rows: np.ndarray) -> float:
-        rest = np.setdiff1d(everyone, rows)
-        return PhotoSpread.by(reduced[rest]).distance(PhotoSpread.by(reduced[rows]))
-
-    value, p, limit = (
-        distance(newest),
-        permutation_p(distance, newest, everyone[: len(before)]),
-        limits.history_shift,
-    )
-    return Check(
-        name="histories", value=value, p=p, crossed=limit is not None and value > limit and p < ALPHA,
-        sentence=f"What {count(len(after), 'user')} interacted with last lies {value:.0%} of the spread away from what trained "
-        f"(p {p:.3f}).",
-        hint="the page Users at a late and an early date: who came that did not come before, and what they look for.",
-    )  # fmt: skip

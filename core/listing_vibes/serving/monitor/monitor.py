@@ -38,15 +38,12 @@ from listing_vibes.serving.monitor.drift import (
     TRAIN,
     Group,
     attribute_checks,
-    history_check,
     permutation_p,
     photo_check,
 )
 from listing_vibes.serving.monitor.lists import cold_check, coverage_check, now_and_then
 from listing_vibes.words import count
 
-#: Maximum number of compared histories, and the number of last events of each that count.
-HISTORIES, LAST = 1000, 5
 #: Size of the group of newest listings, which is checked separately if there are twice as many new ones, so that recent drift shows.
 NEWEST = 100
 METRIC = "recall@30"
@@ -244,7 +241,7 @@ def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]
 def drift_checks(
     run: Run, newest: NewestQueries, train: np.ndarray | None, limits: Thresholds
 ) -> list[Check]:
-    """Return the checks of the drift of listings, photos and histories since training."""
+    """Return the checks of the drift of listings and photos since training."""
     split, market, featurizer = newest.split, run.market, run.engine.featurizer
     groups = groups_of(run, split.t1 if split is not None and train is not None else None, train)
     new = next((group.rows for group in groups if group.name == "new"), np.zeros(0, np.int64))
@@ -269,9 +266,6 @@ def drift_checks(
             rows = np.union1d(rows[np.isin(listing[rows], groups[0].rows)][-MOST:], sample)
             reduced = featurizer.photo.transform(np.asarray(photos.vectors[rows], np.float32))
             checks.append(photo_check(seen, reduced, listing[rows].astype(np.int64), groups, limits))
-    if split is not None and split.t1 is not None and newest.queries is not None:
-        before, after = _last_histories(run, newest)
-        checks.append(history_check(before, after, limits))
     return [check for check in checks if check is not None]
 
 
@@ -282,22 +276,6 @@ def _photos(run: Run) -> PhotoVectors | None:
         return None
     photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
     return photos if photos is not None and photos.ok.any() else None
-
-
-def _last_histories(run: Run, newest: NewestQueries) -> list[np.ndarray]:
-    """Return the vectors (n, d) of the last events of users at the end of training, and at the newest queries."""
-    log, queries, split = run.log, newest.queries, newest.split
-    assert queries is not None and split is not None
-    trained = np.flatnonzero(split.train)
-    last = trained[np.append(log.user[trained][1:] != log.user[trained][:-1], True)]
-    last = np.sort(last[np.argsort(-log.time[last], kind="stable")[:HISTORIES]])
-    is_last = np.append(queries.user[1:] != queries.user[:-1], True)  # last query of each user
-    vectors = []
-    for end in (last + 1, queries.end[is_last][:HISTORIES]):
-        start = np.maximum(log.start[log.user[end - 1]], end - LAST)
-        encoded = run.engine.encode_histories(log, start, end, listings=run.vectors("model"))
-        vectors.append(encoded.astype(np.float64))
-    return vectors
 
 
 def _age_checks(run: Run, limits: Thresholds) -> list[Check]:

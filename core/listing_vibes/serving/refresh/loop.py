@@ -33,7 +33,6 @@ def keep_fresh(
     stop: threading.Event,
     report: Callable[[RefreshResult | VibesError], None],
     after: Callable[[Run], object] = lambda run: None,
-    blend: str | None = None,
     limits: Limits | None = None,
 ) -> None:
     """Poll the sources every `every` seconds (None: once) until `stop` is set, which also cancels a running refresh.
@@ -44,7 +43,7 @@ def keep_fresh(
     Args:
         report: called with the result or the error of each refresh.
         after: called with the run at the start and after each refresh that published a version.
-        blend, limits: see `Refresher`.
+        limits: see `Refresher`.
 
     Raises:
         VibesError: the run cannot be refreshed, or the first refresh failed.
@@ -56,7 +55,7 @@ def keep_fresh(
         with suppress(OSError):
             os.utime(path / REFRESHING)
 
-    refresher = Refresher(path, sources, tick, blend, limits)
+    refresher = Refresher(path, sources, tick, limits)
     is_first = is_behind = True
     with only_writer(path, "vibes refresh", name=REFRESHING), suppress(Stopped):  # one loop per run
         while True:

@@ -11,12 +11,11 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.attribute_types import type_of
-from listing_vibes.market.column_names import read_market_table
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.durable import copy_file, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
-from listing_vibes.market.io import TABLES, find_table, table_files
+from listing_vibes.market.io import TABLES, find_table, read_table, table_files
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import infer_day_first, to_moments
 from listing_vibes.market.photo_files import with_paths
@@ -51,7 +50,7 @@ def pinned_config(market: Market) -> MarketConfig:
 def raw_table(market: Market, name: str) -> pd.DataFrame:
     """Return a table of the market as stored on disk; an empty one without columns if there is none."""
     source = find_table(market.tables, name)
-    return pd.DataFrame() if source is None else read_market_table(source, market.config)
+    return pd.DataFrame() if source is None else read_table(source)
 
 
 def day_first(raw: pd.DataFrame) -> dict[str, bool]:

@@ -122,8 +122,8 @@ def _typed_listings(
     if raw.empty:
         return raw
     described = {name: setting for name, setting in config.attributes.items() if name in raw.columns}
-    # New rows have the market's column names, and maybe not all columns.
-    update: dict[str, Any] = {"attributes": described, "title": None, "excluded": [], "columns": {}}
+    # New rows may lack columns.
+    update: dict[str, Any] = {"attributes": described, "title": None, "excluded": []}
     existing = config.model_copy(update=update)
     typed, _, issues = listings_table(raw, path, existing, day_first=changes.day_first)
     changes.issues += [(frame, issue.within(places)) for issue in issues]
@@ -275,9 +275,8 @@ def _typed_events(
         raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
     listings = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
     existing = [name for name in unread if name in frame.rows]
-    unmapped = config.model_copy(update={"columns": {}})  # as above
     table, _, issues = events_table(
-        frame.rows, path, listings, unmapped, _NEVER, day_first=changes.day_first, extra=existing
+        frame.rows, path, listings, config, _NEVER, day_first=changes.day_first, extra=existing
     )
     changes.issues += [(frame, issue) for issue in issues]
     return table

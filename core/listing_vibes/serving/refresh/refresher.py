@@ -1,35 +1,29 @@
-"""One refresh: poll the sources, merge their rows, encode new listings, and publish a version with its lists."""
+"""One refresh: poll the sources, merge their rows, encode new listings, and publish a version."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from listing_vibes.defaults import K
 from listing_vibes.features.photos.trainable import trained_weights
 from listing_vibes.features.photos.vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer, sweep_left
-from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.run.engine import Engine, load_prepared, save_prepared
-from listing_vibes.run.folder import PUSHES
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces, spaces_of, stored_vectors
 from listing_vibes.run.versions import building, publish, stamp_of, sweep
-from listing_vibes.serving.batch.job import fingerprint_of, list_schema, list_table
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
     day_first,
@@ -49,8 +43,6 @@ from listing_vibes.serving.refresh.state import RefreshState, load_waiting, save
 
 #: Tables in the order of reading: a listing is written before its first event, so events are read first.
 ORDER = ("events", "photos", "listings")
-#: Batch size of users whose lists are made.
-USERS = 1024
 
 
 class Stopped(Exception):
@@ -94,7 +86,6 @@ class Refresher:
     Args:
         sources: sources by table: `events`, `listings`, `photos`.
         tick: called regularly during a refresh; may raise `Stopped`.
-        blend: the blend of these recommendations, see `Run.recommend`; None: the default.
         limits: limits for fetching new photos by URL; None: they are not fetched.
     """
 
@@ -103,10 +94,9 @@ class Refresher:
         path: Path,
         sources: Mapping[str, Source],
         tick: Callable[[], None] = lambda: None,
-        blend: str | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.path, self.sources, self.tick, self.blend = path, dict(sources), tick, blend
+        self.path, self.sources, self.tick = path, dict(sources), tick
         self._limits, self._is_first = limits, True
 
     def refresh(self, wait: float = 0.0) -> RefreshResult:
@@ -157,8 +147,6 @@ class Refresher:
             now: seconds since 1970; retry: whether to try the rows that wait again.
         """
         run = Run.open(self.path)
-        if self.blend is not None:
-            run.additions(self.blend)  # raises now if the blend was not fitted
         update_market_folder(run, state.replaced)
         if not len(run.listing_ids) or run.market.listings[C.LISTING].tolist() != run.listing_ids:
             raise changed_market(run)
@@ -230,29 +218,20 @@ class Refresher:
         return changes
 
     def _publish(self, run: Run, config: MarketConfig, changes: Changes) -> None:
-        """Publish the run's next state: the changed tables, the vectors of all listings, lists for users with new events."""
+        """Publish the run's next state: the changed tables, and the vectors of all listings."""
         with building(self.path) as built:
             write_tables(built / "market", run.market, config, changes.tables)
             market = Market.open(run.market.path, tables=built / "market")
             self.tick()
             is_same = not (changes.new or changes.changed)
             copy_run(run, built, market, vectors=is_same)
-            engine = run.engine if is_same and run.has_model else None
             if not is_same:
-                engine = self._encode(run, built, market)
-            manifest = manifest_over(run, market)
-            opened = Run(built, manifest, market, fits_in=self.path)
-            if engine is not None:
-                opened.engine = engine
-                users = market.names.shown(pd.Series(changes.users, dtype="str")).tolist()
-                name = f"{self.path.resolve().name}-{fingerprint_of(built, market.fingerprint)[:8]}"
-                pushes = updated_pushes(run.pushes, opened, users, name, self.blend)
-                pq.write_table(pushes, built / PUSHES, compression="zstd")
-            manifest.save(built)
+                self._encode(run, built, market)
+            manifest_over(run, market).save(built)
             self.tick()
             publish(self.path, built)
 
-    def _encode(self, run: Run, built: Path, market: Market) -> Engine | None:
+    def _encode(self, run: Run, built: Path, market: Market) -> None:
         """Write the vectors of all listings; the model encodes only new ones."""
         photos, engine, available = self._photo_vectors(run, market), None, {}
         if run.has_model:
@@ -266,7 +245,6 @@ class Refresher:
             vectors[: len(run.listing_ids)] = run.stored(space)
             spaces[space] = vectors
         save_spaces(built, market, {name: spaces[name] for name in (*run.spaces, *spaces)}, photos)
-        return engine
 
     def _photo_vectors(self, run: Run, market: Market) -> PhotoVectors | None:
         """Return the vectors of all photos by the run's encoder, which embeds only new ones; None if there are no photos."""
@@ -279,33 +257,6 @@ class Refresher:
         from listing_vibes.features.photos.encoders import market_photos
 
         return market_photos(market, name, trained_weights(run.folder, name), lambda _: self.tick())
-
-
-def updated_pushes(
-    before: pd.DataFrame, run: Run, users: Sequence[str], name: str, blend: str | None = None
-) -> pa.Table:
-    """Return the table of pushes: new lists of `run.recommend` for `users`, and the lists in `before` for others.
-
-    Listings that are no longer active are removed from the earlier lists.
-
-    Args:
-        run: the state to be published, with its market and its model.
-        name: the name of the run in the rows.
-        blend: the blend, see `Run.recommend`.
-    """
-    market, at = run.market, run.after_last_event
-    ids, schema = np.array(run.listing_ids, dtype=object), list_schema(C.USER, market.timed)
-    rest = before[~before[C.USER].isin(users) & before["candidate_id"].isin(ids[run.catalogue.live(at)])]
-    rest = rest.assign(rank=rest.groupby(C.USER).cumcount() + 1)
-    parts = [pa.Table.from_pandas(rest, schema, preserve_index=False)]
-    recommender = run.recommender(blend=blend)
-    for first in range(0, len(users), USERS):
-        # A log of these users only: building that of all users would sort all events.
-        events = market.events[market.events[C.USER].isin(users[first : first + USERS])]
-        log = EventLog.from_frame(events, market)
-        lists = recommender.recommend(log, log.start[:-1], log.start[1:], at, K)
-        parts.append(list_table(schema, log.users, ids, lists, name, at))
-    return pa.concat_tables(parts)
 
 
 def copy_run(run: Run, built: Path, market: Market, vectors: bool = True) -> None:

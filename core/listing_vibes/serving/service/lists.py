@@ -64,7 +64,6 @@ class ServedList(NamedTuple):
 
     results: Results
     makers: tuple[Maker, ...]
-    arm: str | None = None
     teams: list[int] | None = None
 
 

@@ -28,7 +28,7 @@ from listing_vibes.run.shared import Shared
 from listing_vibes.run.transfer import is_other_market
 from listing_vibes.serving.database import Database
 from listing_vibes.serving.events import EventLog
-from listing_vibes.serving.experiment.assignment import Arm, Setup, begin_experiment
+from listing_vibes.serving.experiment.setup import Arm, Setup, begin_experiment
 from listing_vibes.serving.impressions import ImpressionLog
 from listing_vibes.serving.places import resolve_place
 from listing_vibes.serving.service.access import Access
@@ -54,8 +54,7 @@ class ServiceSettings:
         events: database of posted events, see `listing_vibes.serving.database.Database`; None: events are not accepted.
         impressions: database in which every response is recorded; None: responses are not recorded.
         hash_users: whether users are recorded there as keyed hashes.
-        other: a second run to compare with the first, with `other_blend`.
-        split: share of the users that get the second run; None: every list is interleaved from both.
+        other: a second run, with `other_blend`; every list is interleaved from both.
         workers: number of worker processes.
     """
 
@@ -66,7 +65,6 @@ class ServiceSettings:
     hash_users: bool = False
     other: Path | None = None
     other_blend: str | None = None
-    split: float | None = None
     workers: int = 1
 
 
@@ -106,10 +104,6 @@ def prepare(settings: ServiceSettings) -> Setup | None:
         raise VibesError(
             "Two runs and --hash-users need impressions; give --impressions PLACE to record them."
         )
-    if settings.split is not None and not 0 < settings.split < 1:
-        raise VibesError(
-            f"Option --split is {settings.split:g}; give the share of the users that get the second run, such as 0.5."
-        )
     run = Run.open(settings.run)
     if settings.other is not None and is_other_market(settings.other, run.market):
         raise VibesError(
@@ -126,10 +120,8 @@ def prepare(settings: ServiceSettings) -> Setup | None:
     return begin_experiment(
         settings.impressions,
         Setup(
-            design="interleave" if settings.split is None else "split",
             a=Arm(run=str(settings.run.resolve()), blend=settings.blend),
             b=Arm(run=str(settings.other.resolve()), blend=settings.other_blend),
-            share=settings.split or 0.5,
             events="" if settings.events is None else resolve_place(settings.events),
         ),
     )

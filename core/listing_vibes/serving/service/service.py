@@ -16,8 +16,8 @@ from typing import Any
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.serving.database import Busy
 from listing_vibes.serving.events import Accepted, EventLog, PostedEvent
-from listing_vibes.serving.experiment.assignment import Setup
 from listing_vibes.serving.experiment.interleaving import answer_by_both
+from listing_vibes.serving.experiment.setup import Setup
 from listing_vibes.serving.impressions import Impression, ImpressionLog
 from listing_vibes.serving.service.batcher import Batcher
 from listing_vibes.serving.service.lists import CurrentRun, ListRequest, RunState, ServedList
@@ -169,7 +169,6 @@ class Service:
             makers=served.makers,
             listings=[listing.listing_id for listing in listings],
             scores=[listing.score for listing in listings],
-            arm=served.arm,
             teams=served.teams,
         )
         try:

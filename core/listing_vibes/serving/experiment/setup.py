@@ -1,4 +1,4 @@
-"""Setup of an experiment and its assignment, stored with the impressions: the same for every service and after a restart."""
+"""Setup of an experiment, stored with the impressions: the same for every service and after a restart."""
 
 from __future__ import annotations
 
@@ -30,39 +30,29 @@ class Arm(BaseModel):
 
 
 class Setup(BaseModel):
-    """An experiment.
+    """An experiment: every list is interleaved from two runs.
 
     Attributes:
-        design: "interleave" (every list from both) or a split of the users.
-        share: share of the users that get B in a split.
         events: database of events of the services; empty: none.
-        salt: makes the assignment independent of other experiments.
+        salt: makes the coins independent of other experiments.
+        design: refuses the experiments of 0.1.0 that split the users.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
-    design: Literal["interleave", "split"]
     a: Arm
     b: Arm
-    share: float = Field(0.5, gt=0, lt=1)
     events: str = ""
     salt: str = Field(default_factory=lambda: secrets.token_hex(16))
+    design: Literal["interleave"] = "interleave"
 
     def __str__(self) -> str:
-        design = "interleaved" if self.design == "interleave" else f"{self.share:.3g} of the users get B"
-        return f"A: {self.a}, B: {self.b}, {design}, events in {self.events or 'no database'}"
-
-    def arm_of(self, unit: str) -> str:
-        """Return the arm of a user, or of a request without one; it is deterministic."""
-        return B if self._hash(unit) / 2**64 < self.share else A
+        return f"A: {self.a}, B: {self.b}, events in {self.events or 'no database'}"
 
     def coins(self, request_id: str) -> random.Random:
-        """Return the random generator of one interleaved list, which is reproducible with the salt."""
-        return random.Random(self._hash(request_id))  # nosec B311
-
-    def _hash(self, unit: str) -> int:
-        digest = hashlib.blake2b(unit.encode("utf-8", "surrogatepass"), key=self.salt.encode(), digest_size=8)
-        return int.from_bytes(digest.digest(), "big")
+        """Return the random generator of one list, which is reproducible with the salt."""
+        digest = hashlib.blake2b(request_id.encode(), key=self.salt.encode(), digest_size=8).digest()
+        return random.Random(int.from_bytes(digest, "big"))  # nosec B311
 
 
 def begin_experiment(place: Path | str, setup: Setup) -> Setup:
@@ -87,7 +77,7 @@ def read_setup(place: Path | str) -> Setup | None:
     """Return the experiment of a database; None if it has none.
 
     Raises:
-        VibesError: the database does not exist, or its experiment is damaged.
+        VibesError: the database does not exist, or its experiment cannot be read.
     """
     database = Database(place, "--impressions")
     try:
@@ -101,4 +91,6 @@ def _parse(database: Database, setup: str) -> Setup:
     try:
         return Setup.model_validate_json(setup)
     except ValidationError as error:
-        raise VibesError(f"The experiment of {database.name} is damaged; restore it from a copy.") from error
+        raise VibesError(
+            f"The experiment of {database.name} is damaged, or splits the users, as no longer possible; choose another place."
+        ) from error
