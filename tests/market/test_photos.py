@@ -17,7 +17,7 @@ from PIL import Image
 
 from listing_vibes.market import photo_decoding, photo_files
 from listing_vibes.market.photo_decoding import MemoryBudget, decoding_problem, open_photo, photo_problem
-from listing_vibes.market.photo_files import OUTSIDE, PhotoFolders, PhotoProblem, locate, read
+from listing_vibes.market.photo_files import OUTSIDE, PhotoProblem, locate, read
 
 # pytest resets the filters that `photo_decoding` sets at import.
 pytestmark = [
@@ -114,7 +114,7 @@ def test_bytes_that_are_no_photo_are_refused_with_the_reason(tmp_path, data, rea
         decode(data)
     (tmp_path / "a.png").write_bytes(data)
     if not data.startswith(png_header(300, 300)[:24]):  # a check does not decode the pixels
-        assert reason in photo_problem("a.png", PhotoFolders(tmp_path, None))
+        assert reason in photo_problem("a.png", tmp_path)
 
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8))
@@ -134,17 +134,17 @@ def test_a_damaged_photo_is_decoded_or_one_sentence(data, changes, cut):
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "ppm", "tiff"])
 def test_a_truncated_photo_is_damaged_and_trailing_bytes_are_no_damage(tmp_path, suffix):
-    path, folders = tmp_path / f"a.{suffix}", PhotoFolders(tmp_path, None)
+    path = tmp_path / f"a.{suffix}"
     PHOTO.save(path)
     data = path.read_bytes()
     for content in (data, data + b"trailer" * 2000):  # cameras append data
         path.write_bytes(content)
-        assert photo_problem(path.name, folders) is None
+        assert photo_problem(path.name, tmp_path) is None
     for share in (0.3, 0.97):
         path.write_bytes(data[: int(len(data) * share)])
-        assert photo_problem(path.name, folders) is not None
+        assert photo_problem(path.name, tmp_path) is not None
     path.write_bytes(b"")
-    assert photo_problem(path.name, folders) == "is an empty file"
+    assert photo_problem(path.name, tmp_path) == "is an empty file"
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_a_huge_file_and_one_that_takes_more_memory_than_the_budget_are_refused(
         monkeypatch.setattr(module, "MAX_BYTES", 5)
     with pytest.raises(PhotoProblem, match="larger than"):
         read(path)
-    assert photo_problem("photos/a.webp", PhotoFolders(market, None)).startswith("is larger than")
+    assert photo_problem("photos/a.webp", market).startswith("is larger than")
 
 
 BOMBS = """

@@ -5,7 +5,6 @@ import warnings
 
 from PIL import Image
 
-from listing_vibes.market.photo_files import PhotoFolders
 from listing_vibes_app.view.market import MarketView
 
 #: Width to height of a photo box, by its CSS aspect ratio.
@@ -15,13 +14,13 @@ SAMPLE = 40  # covers in the sample
 
 def photo_box(view: MarketView) -> str:
     """Return the CSS aspect ratio of a market's photo boxes: the one in `BOXES` nearest to the median of sampled covers."""
-    covers, folders = list(view.market.cover.values()), PhotoFolders.of(view.market.path)
+    covers = list(view.market.cover.values())
     shapes = []
     for name in covers[:: max(1, len(covers) // SAMPLE)]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(folders.file(name)) as image:  # reads the header only
+                with Image.open(view.market.path / name) as image:  # reads the header only
                     shapes.append(image.width / image.height)
         except (OSError, ValueError, Image.DecompressionBombError):
             continue  # skip a broken file

@@ -92,10 +92,9 @@ def export(
     for name in dict.fromkeys(formats or ([] if milvus else ["onnx"])):
         (_export_vectors if name == VECTORS else _export_model)(opened, folder, name)
     if milvus is not None:
-        from listing_vibes.serving.refresh.milvus import MilvusFollower
+        from listing_vibes.serving.export.vectors import fill_collection
 
-        number, _ = MilvusFollower(milvus).follow(opened)
-        typer.echo(f"{milvus}: {number:,} vectors")
+        typer.echo(f"{milvus}: {fill_collection(opened, milvus):,} vectors")
 
 
 def _export_vectors(run: "Run", folder: Path, name: str) -> None:
@@ -131,7 +130,6 @@ New = Annotated[str | None, typer.Option(metavar="NEW", help=NEW)]
 URL = "database of the SQL queries: a SQLAlchemy URL, such as postgresql+psycopg://user@host/name"
 Database = Annotated[str | None, typer.Option(envvar="LISTING_VIBES_DATABASE", help=URL)]
 Every = Annotated[str | None, typer.Option(help="polling interval, such as 10m; default: poll once")]
-Store = Annotated[str | None, typer.Option(metavar="PLACE", help="Milvus collection that is kept up to date")]
 Download = Annotated[bool, typer.Option("--download", help="download photos that --photos names by URL")]
 
 
@@ -143,7 +141,6 @@ def refresh(
     photos: New = None,
     database: Database = None,
     every: Every = None,
-    store: Store = None,
     download: Download = False,
     strict: options.Strict = False,
     json_: Annotated[bool, typer.Option("--json", help="one JSON document per poll on stdout")] = False,
@@ -156,7 +153,6 @@ def refresh(
 
     from listing_vibes.market.download.limits import Limits
     from listing_vibes.serving.refresh.loop import keep_fresh, seconds_of, status
-    from listing_vibes.serving.refresh.milvus import MilvusFollower
     from listing_vibes.serving.refresh.sources import source_of
 
     given = {"events": events, "listings": listings, "photos": photos}
@@ -164,7 +160,6 @@ def refresh(
     if not sources:
         raise VibesError("There is no source to read; give --events NEW, --listings NEW or both.")
     interval = None if every is None else seconds_of(every)
-    follow = MilvusFollower(store).follow if store is not None else lambda run: None
     failed: list[str] = []
     stop = threading.Event()
 
@@ -182,7 +177,7 @@ def refresh(
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         limits = Limits() if download else None
-        keep_fresh(run, sources, interval, stop, report, after=follow, limits=limits)
+        keep_fresh(run, sources, interval, stop, report, limits)
     finally:
         signal.signal(signal.SIGTERM, before)
     if interval is None and failed:
@@ -271,7 +266,6 @@ def experiment(place: Place, action: Actions = None, json_: options.Json = False
 
 LIMITS = "thresholds that differ from the defaults"
 ThresholdFile = Annotated[Path | None, typer.Option("--thresholds", metavar="FILE.toml", help=LIMITS)]
-Queries = Annotated[Path | None, options.table_file("write one row per query of the newest events")]
 
 
 @app.command(rich_help_panel=PRODUCTION)
@@ -279,21 +273,16 @@ def monitor(
     run: options.RunPath,
     thresholds: ThresholdFile = None,
     blend: options.Blend = None,
-    queries: Queries = None,
     json_: options.Json = False,
 ) -> None:
     """Check whether a run is still good: recall on new events, coverage, drift, age; exit code 1 if a threshold is crossed."""
-    from listing_vibes.market.io import write_table
     from listing_vibes.run.run import Run
     from listing_vibes.serving.monitor.checks import Thresholds
     from listing_vibes.serving.monitor.monitor import monitor as check_run
 
     limits = Thresholds.of(thresholds)
-    opened = Run.open(run)
     with progress_bar() as progress:
-        result = check_run(opened, limits, blend=blend, progress=progress)
-    if queries is not None:
-        write_table(queries, result.queries_frame(opened.market))
+        result = check_run(Run.open(run), limits, blend=blend, progress=progress)
     typer.echo(result.model_dump_json() if json_ else result.text())
     if result.crossed:
         raise typer.Exit(1)

@@ -14,7 +14,6 @@ from listing_vibes.features.market_ranks import rank_name
 from listing_vibes.market.attribute_types import Attribute, AttributeVocabulary, type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_files import PhotoFolders
 
 if TYPE_CHECKING:
     from listing_vibes.features.featurizer import Featurizer
@@ -111,8 +110,7 @@ class TransferReport(BaseModel):
 
 def _has_photos(market: Market) -> bool:
     """Return whether any file of a market's photos table exists."""
-    folders = PhotoFolders.of(market.path)
-    return any(os.path.isfile(folders.file(name)) for name in market.photos[C.PATH])
+    return any(os.path.isfile(os.path.join(market.path, name)) for name in market.photos[C.PATH])
 
 
 def _names(names: Sequence[str]) -> str:

@@ -23,7 +23,6 @@ from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import Moment
-from listing_vibes.market.photo_files import PhotoFolders
 from listing_vibes.progress import Report
 from listing_vibes.run.conditions import Groups
 from listing_vibes.run.describe import with_titles
@@ -198,11 +197,11 @@ def photos_of(market: Market) -> str:
     It does not cover the whole market, since then each refresh, even of events only, would classify all photos again; nor the
     files' dates, which a copy or a checkout changes.
     """
-    digest, folders = hashlib.sha256(ENCODER.encode()), PhotoFolders.of(market.path)
+    digest = hashlib.sha256(ENCODER.encode())
     for listing, path in zip(market.photos[C.LISTING], market.photos[C.PATH], strict=True):
         size = -1
         with suppress(OSError, ValueError, TypeError):  # a missing file counts as well
-            size = os.stat(folders.file(path)).st_size
+            size = os.stat(os.path.join(market.path, path)).st_size
         digest.update(repr((str(listing), str(path), size)).encode())
     return digest.hexdigest()
 

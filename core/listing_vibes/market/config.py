@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
@@ -72,7 +72,6 @@ class MarketConfig(BaseModel):
     name: str = ""
     note: str = ""  # one sentence shown with the market, e.g. that its events are simulated
     currency: str = ""
-    photo_root: str = ""  # second folder of photos, relative to the market's; read-only
     title: str | None = None  # the attribute that names a listing on the screen
     attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
     actions: list[str] = Field(default_factory=list)  # weakest first
@@ -107,13 +106,6 @@ class MarketConfig(BaseModel):
         if repeated := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"'{repeated[0]}' is listed twice; remove one")
         return names
-
-    @field_validator("photo_root")
-    @classmethod
-    def _check_root(cls, folder: str) -> str:
-        if PurePath(folder).anchor and PurePath(folder) == PurePath(PurePath(folder).anchor):
-            raise ValueError("the folder contains all files of this machine; name the folder of the photos")
-        return folder
 
     @field_validator("attributes")
     @classmethod

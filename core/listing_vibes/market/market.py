@@ -17,7 +17,6 @@ from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
 from listing_vibes.market.issues import Issue
-from listing_vibes.market.photo_files import root_issues
 from listing_vibes.market.tables import check_unwanted, events_table, listings_table, photos_table
 from listing_vibes.market.titles import find_title
 from listing_vibes.market.user_names import UserNames
@@ -158,7 +157,7 @@ class Market:
             photos, photo_issues = photos_table(
                 load_table(sources["photos"]), sources["photos"], index, config
             )
-            issues += [*photo_issues, *root_issues(path, config)]
+            issues += photo_issues
         now = pd.Timestamp.now("UTC") if now is None else now
         if "events" in sources:
             raw = (load_table if events_too else read_header)(sources["events"])

@@ -18,7 +18,7 @@ from threading import Condition, Lock
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from listing_vibes.market.photo_files import MAX_BYTES, TOO_LARGE, PhotoFolders, PhotoProblem
+from listing_vibes.market.photo_files import MAX_BYTES, TOO_LARGE, PhotoProblem, locate
 
 #: A larger image is a mistake or a decompression bomb.
 MAX_PIXELS = 100_000_000
@@ -192,13 +192,13 @@ def _reason(error: Exception) -> str:
     return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
 
-def photo_problem(name: str, folders: PhotoFolders) -> str | None:
+def photo_problem(name: str, market: Path) -> str | None:
     """Return why the photo at the path `name` of a market cannot be used ("is missing", "is not an image"), or None.
 
     The header is read; the pixels are decoded only where the file does not end as its format requires.
     """
     try:
-        file = folders.locate(name)
+        file = locate(market, name)
     except PhotoProblem as problem:
         return problem.reason
     size = file.stat().st_size

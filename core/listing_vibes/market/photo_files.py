@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import stat as modes
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 
@@ -15,9 +12,6 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.fingerprint import stamp as file_stamp
-from listing_vibes.market.issues import Issue
 from listing_vibes.market.storage import is_address
 
 #: Folders of photos: downloaded files, and those whose table gives only a URL.
@@ -26,7 +20,7 @@ FETCHED = f"{PHOTOS}by-url/"
 _SUFFIX = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|avif)", re.IGNORECASE)
 _HASHED = re.compile(rf"{FETCHED}[0-9a-f]{{2}}/[0-9a-f]{{32}}")
 MISSING = "is missing"
-OUTSIDE = "lies outside of the market folder (name its folder as photo_root in market.toml)"
+OUTSIDE = "lies outside of the market folder"
 MAX_BYTES = 256 * 2**20
 TOO_LARGE = f"is larger than {MAX_BYTES // 2**20} MB"
 
@@ -43,63 +37,28 @@ class PhotoProblem(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class PhotoFolders:
-    """The folders that photos are read from; `root`, which is read-only, is None where market.toml does not name one."""
+def locate(market: Path, path: object) -> Path:
+    """Return the real file of a photo's path in a market.
 
-    market: Path
-    root: Path | None
-
-    @classmethod
-    def of(cls, market: Path) -> PhotoFolders:
-        """Return the folders of a market.
-
-        Raises:
-            VibesError: its market.toml cannot be read.
-        """
-        file = os.path.join(market, "market.toml")
-        return cls(Path(market), _root(Path(market), file_stamp(file)))
-
-    def file(self, path: str) -> str:
-        """Return the file of a photo's path, in the market or else below `root`; check it with `contain`."""
-        inside = os.path.join(self.market, path)
-        if self.root is None or os.path.isfile(inside):
-            return inside
-        return os.path.join(self.root, path)
-
-    def contain(self, file: Path) -> bool:
-        """Return whether a resolved path is in one of the folders."""
-        return any(
-            file.is_relative_to(folder.resolve()) for folder in (self.market, self.root) if folder is not None
-        )
-
-    def locate(self, path: object) -> Path:
-        """Return the real file of a photo's path.
-
-        Raises:
-            PhotoProblem: the path is empty, leaves the folders (symbolic links are followed), or is not a file.
-        """
-        if not isinstance(path, str) or not path:
-            raise PhotoProblem("has an empty path")
-        try:
-            file = Path(self.file(path)).resolve()
-            if not self.contain(file):
-                raise PhotoProblem(OUTSIDE)
-            mode = file.stat().st_mode
-        except FileNotFoundError as error:
-            hint = " (`vibes download MARKET` fetches it)" if path.startswith(FETCHED) else ""
-            raise PhotoProblem(f"{MISSING}{hint}") from error
-        # unreadable, a symbolic link loop, a NUL in the name
-        except (OSError, RuntimeError, ValueError) as error:
-            raise PhotoProblem(f"has a path that cannot be followed ({error})") from error
-        if not modes.S_ISREG(mode):  # a folder, or a pipe that would block forever
-            raise PhotoProblem("is not a file")
-        return file
-
-
-def locate(market_path: Path, photo_path: object) -> Path:
-    """Return the real file of a photo's path in a market; see `PhotoFolders.locate`."""
-    return PhotoFolders.of(market_path).locate(photo_path)
+    Raises:
+        PhotoProblem: the path is empty, leaves the folder (symbolic links are followed), or is not a file.
+    """
+    if not isinstance(path, str) or not path:
+        raise PhotoProblem("has an empty path")
+    try:
+        file = Path(market, path).resolve()
+        if not file.is_relative_to(Path(market).resolve()):
+            raise PhotoProblem(OUTSIDE)
+        mode = file.stat().st_mode
+    except FileNotFoundError as error:
+        hint = " (`vibes download MARKET` fetches it)" if path.startswith(FETCHED) else ""
+        raise PhotoProblem(f"{MISSING}{hint}") from error
+    # unreadable, a symbolic link loop, a NUL in the name
+    except (OSError, RuntimeError, ValueError) as error:
+        raise PhotoProblem(f"has a path that cannot be followed ({error})") from error
+    if not modes.S_ISREG(mode):  # a folder, or a pipe that would block forever
+        raise PhotoProblem("is not a file")
+    return file
 
 
 def stamp(file: Path) -> str:
@@ -122,21 +81,6 @@ def read(file: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise PhotoProblem(TOO_LARGE)
     return data
-
-
-def root_issues(market: Path, config: MarketConfig) -> list[Issue]:
-    """Return the issue of a missing `photo_root`."""
-    if not config.photo_root or (market / config.photo_root).is_dir():
-        return []
-    message = "is not a folder on this machine; photos are read from the market only"
-    return [Issue("market.toml", "photo_root", 0, config.photo_root, message)]
-
-
-@lru_cache(maxsize=64)
-def _root(market: Path, stamp: object) -> Path | None:
-    """Return the photo folder that market.toml names; `stamp` is a cache key of the file's state."""
-    root = MarketConfig.load(market / "market.toml").photo_root
-    return market / root if root else None
 
 
 def leaves_market(text: str) -> bool:

@@ -18,7 +18,7 @@ from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_decoding import photo_problem
-from listing_vibes.market.photo_files import MISSING, OUTSIDE, PhotoFolders
+from listing_vibes.market.photo_files import MISSING, OUTSIDE
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.market.splits import Catalogue, Split, make_split, returning
 from listing_vibes.progress import Counted, Report, silent
@@ -220,13 +220,15 @@ def _profile_split(log: EventLog, split: Split) -> SplitProfile:
 
 def _profile_photos(market: Market, most: int, report: Report) -> tuple[PhotosProfile, list[Issue]]:
     rows = market.photos[C.PATH].value_counts(sort=False)  # rows per file, in order of first occurrence
-    paths, folders = rows.index.tolist(), PhotoFolders.of(market.path)
+    paths = rows.index.tolist()
     opened = {paths[row] for row in np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int)}
     # `os.path` is twice as fast as Path, and there may be a million.
-    checked = [name for name in paths if name in opened or not os.path.isfile(folders.file(name))]
+    checked = [
+        name for name in paths if name in opened or not os.path.isfile(os.path.join(market.path, name))
+    ]
     reasons = []
     for number, name in enumerate(checked):
-        reasons.append(photo_problem(name, folders))
+        reasons.append(photo_problem(name, market.path))
         if number % REPORTED == 0:
             report(Counted("photos", number, len(checked)))
     problems = pd.Series(reasons, checked, dtype=object).dropna()

@@ -1,4 +1,4 @@
-"""Vectors of listings and users as Parquet, for DuckDB, pandas, pgvector, Qdrant, Milvus and others.
+"""Vectors of listings and users as Parquet, for DuckDB, pandas, pgvector, Qdrant and others, and a Milvus collection of listings.
 
 out/listings.parquet   listing_id, space, model, vector: one row per listing and space
 out/users.parquet      user_id, model, vector: one row per user with a history, if the run has a model and events
@@ -13,11 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path, sweep_left
 from listing_vibes.progress import Counted, Report
 from listing_vibes.run.engine import weights_digest
 from listing_vibes.run.run import Run
+from listing_vibes.search.milvus_store import MilvusStore
 
 LISTINGS, USERS = "listings.parquet", "users.parquet"
 #: Batch sizes: rows that are written and histories that are encoded.
@@ -44,6 +46,31 @@ def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[st
     else:
         (out / USERS).unlink(missing_ok=True)  # stale file of an earlier export
     return rows
+
+
+def fill_collection(run: Run, place: str) -> int:
+    """Make a Milvus collection hold the active listings of `run`, with vectors of the model's space, or the run's first; return how many.
+
+    Args:
+        place: see `MilvusStore.open`; the collection is `listings_SPACE`.
+
+    Raises:
+        VibesError: the collection cannot be opened or written.
+    """
+    space = run.spaces[0]
+    vectors = run.vectors(space)
+    is_in = run.catalogue.live(run.after_last_event) & vectors.any(axis=1)
+    ids = np.array(run.listing_ids, dtype=object)[is_in].tolist()
+    names = [
+        attribute.name
+        for attribute in run.market.attributes
+        if type_of(attribute.kind).short and attribute.name != C.LISTING
+    ]
+    store = MilvusStore.open(place, vectors.shape[1], f"listings_{space}")
+    store.delete(sorted({*store.ids()} - {*ids}))
+    store.upsert(ids, vectors[is_in], run.market.listings[names][is_in].reset_index(drop=True))
+    store.save()
+    return len(ids)
 
 
 def model_of(run: Run, space: str) -> str:

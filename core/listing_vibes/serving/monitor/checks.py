@@ -10,9 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listing_vibes.errors import VibesError, escaped
-from listing_vibes.insight.rankings import ABOUT, KEY
 from listing_vibes.market.documents import first_problem, read_json, read_toml, write_text
-from listing_vibes.market.market import Market
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.tables import render_table
 
@@ -104,7 +102,6 @@ class Monitored(BaseModel):
     queries: int = 0  # of the newest events
     thresholds: Thresholds
     checks: list[Check]
-    evaluation: Any = Field(None, exclude=True, repr=False)  # of the newest queries, if there are any
 
     @property
     def crossed(self) -> list[Check]:
@@ -133,12 +130,6 @@ class Monitored(BaseModel):
         columns |= {name: name for name in ("value", "before", "p", "crossed")}
         rows = [[getattr(check, name) for name in columns.values()] for check in self.checks]
         return pd.DataFrame(rows, columns=list(columns))
-
-    def queries_frame(self, market: Market) -> pd.DataFrame:
-        """Return the newest queries with the rank of the target, as `vibes evaluate --queries` writes them."""
-        if self.evaluation is None:
-            return pd.DataFrame(columns=[*KEY, "rank", *ABOUT])
-        return self.evaluation.queries_frame(market, self.evaluation.names[0])
 
     def text(self) -> str:
         """Return the output of `vibes monitor`: first the crossed thresholds, then all checks as a table."""

@@ -121,7 +121,6 @@ def monitor(
         queries=0 if evaluation is None else len(evaluation.queries),
         thresholds=limits,
         checks=checks,
-        evaluation=evaluation,
     )
     if save:
         result.save(opened.path)
@@ -193,7 +192,9 @@ def recall_check(newest: NewestQueries, evaluation: Evaluation | None, run: Run,
             p = permutation_p(lambda drawn: -float(drawn.mean()), values, measured)
             crossed = bool(limit is not None and values.mean() < (1 - limit) * before and p < ALPHA)
         sentence += f", of too few users (below {FEWEST}) to compare" if p is None else f" (p {p:.3f})"
-    hint = "`vibes monitor RUN --queries OUT.parquet`; its rows with the greatest rank are the missed queries"
+    hint = (
+        "`vibes evaluate RUN --queries OUT.parquet`; its rows with the greatest rank are the missed queries"
+    )
     return Check(
         name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, p=p, crossed=crossed,
         sentence=f"{sentence}.", hint=f"{hint}; if nothing in the data explains it, {training_advice(run)}.",

@@ -15,7 +15,6 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer
-from listing_vibes.run.run import Run
 from listing_vibes.serving.refresh.refresher import Refresher, RefreshResult, Stopped
 from listing_vibes.serving.refresh.sources import Source
 from listing_vibes.words import count
@@ -32,7 +31,6 @@ def keep_fresh(
     every: float | None,
     stop: threading.Event,
     report: Callable[[RefreshResult | VibesError], None],
-    after: Callable[[Run], object] = lambda run: None,
     limits: Limits | None = None,
 ) -> None:
     """Poll the sources every `every` seconds (None: once) until `stop` is set, which also cancels a running refresh.
@@ -42,7 +40,6 @@ def keep_fresh(
 
     Args:
         report: called with the result or the error of each refresh.
-        after: called with the run at the start and after each refresh that published a version.
         limits: see `Refresher`.
 
     Raises:
@@ -56,22 +53,16 @@ def keep_fresh(
             os.utime(path / REFRESHING)
 
     refresher = Refresher(path, sources, tick, limits)
-    is_first = is_behind = True
+    is_first = True
     with only_writer(path, "vibes refresh", name=REFRESHING), suppress(Stopped):  # one loop per run
         while True:
             started = time.monotonic()
             try:
                 tick()
-                result = refresher.refresh(wait=0.0 if is_first else WAIT_S)
-                report(result)
-                if is_behind or result.published:
-                    is_behind = True
-                    after(Run.open(path))
-                    is_behind = False
+                report(refresher.refresh(wait=0.0 if is_first else WAIT_S))
             except VibesError as error:
                 if is_first or every is None:
                     raise
-                is_behind = True  # it may have failed after the publication
                 report(error)
             if every is None:
                 return

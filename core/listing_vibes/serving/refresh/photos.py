@@ -19,7 +19,7 @@ from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.issues import Issue, Notes
 from listing_vibes.market.photo_decoding import photo_problem
-from listing_vibes.market.photo_files import PhotoFolders, PhotoProblem, locate, path_of, read, with_paths
+from listing_vibes.market.photo_files import PhotoProblem, locate, path_of, read, with_paths
 from listing_vibes.market.tables import require
 from listing_vibes.market.values import as_ids, to_numbers
 from listing_vibes.serving.refresh.merge import Changes
@@ -150,7 +150,7 @@ def _copy_into_market(market: Path, folder: Path, path: object) -> str:
         PhotoProblem: the file is missing, outside the folder, not an image, or still being written.
     """
     file = locate(folder, path)
-    if problem := photo_problem(str(path), PhotoFolders(folder, None)):
+    if problem := photo_problem(str(path), folder):
         raise PhotoProblem(problem)
     content = read(file)
     inside = f"photos/{hashlib.sha256(content).hexdigest()[:32]}{file.suffix.lower()}"
