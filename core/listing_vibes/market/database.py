@@ -96,18 +96,6 @@ def connected(engine: Any) -> Iterator[Any]:
         yield connection
 
 
-def column_names(connection: Any, statement: Any, what: str) -> list[str]:
-    """Return the column names of a SELECT, without reading rows.
-
-    Raises:
-        VibesError: the database rejects the statement.
-    """
-    import sqlalchemy as sql
-
-    with _wrap_errors(connection, what):
-        return list(connection.execute(statement.where(sql.false())).keys())
-
-
 def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataFrame]:
     """Yield the rows of a SELECT, `CHUNK` at a time; one empty frame where there are none.
 

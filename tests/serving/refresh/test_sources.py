@@ -2,12 +2,10 @@
 
 import os
 import time
-from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, text
 
-import listing_vibes.serving.refresh.sources as sources
 from listing_vibes.errors import VibesError
 from listing_vibes.serving.refresh.loop import seconds_of
 from listing_vibes.serving.refresh.sources import FileSource, SqlSource, source_of
@@ -83,48 +81,6 @@ def put(engine, *ids):
         connection.execute(text("INSERT INTO events VALUES (:u, :i, 'l')"), rows)
 
 
-def test_a_query_goes_on_from_its_cursor_and_sees_what_became_visible_late(shop, monkeypatch):
-    query = "SELECT user_id, listing_id, id AS cursor FROM events WHERE listing_id <> 'a:b';"
-    source = SqlSource(str(shop.url), query, "events")
-    assert poll(source, {})[0] == []
-    monkeypatch.setattr(sources, "OVERLAP", 3)
-    put(shop, *range(10))
-    rows, marks = poll(source, {})
-    assert rows == [f"u{n}" for n in range(10)]
-    rows, marks = poll(source, marks)  # of these the newest, once more
-    assert rows == ["u7", "u8", "u9"] and not source.poll(marks).frames
-    put(shop, 20, 22)
-    rows, marks = poll(source, marks)
-    assert rows == ["u7", "u8", "u9", "u20", "u22"]
-    put(shop, 21)  # its transaction took longer
-    assert poll(source, marks)[0] == ["u9", "u20", "u21", "u22"]
-
-
-@pytest.mark.parametrize("column", ["day", "moment", "name", "number"])
-def test_a_cursor_is_what_databases_give(tmp_path, monkeypatch, column):
-    monkeypatch.setattr(sources, "OVERLAP", 1)
-    from sqlalchemy import Column, Date, DateTime, MetaData, Numeric, String, Table
-
-    engine, metadata = create_engine(f"sqlite:///{tmp_path / 'typed.db'}"), MetaData()
-    columns = {"day": Date, "moment": DateTime, "name": String, "number": Numeric(12, 0)}
-    table = Table("events", metadata, *(Column(name, kind) for name, kind in columns.items()))
-    metadata.create_all(engine)
-    with engine.begin() as connection:
-        for hour in range(3):
-            moment = datetime(2024, 5, 1 + hour, 12, tzinfo=UTC).replace(tzinfo=None)
-            row = {"day": moment.date(), "moment": moment, "name": f"n{hour}", "number": hour}
-            connection.execute(table.insert(), row)
-    source = SqlSource(str(engine.url), f"SELECT name, {column} AS cursor FROM events", "events")
-    rows, marks = poll(source, {})
-    assert rows == ["n0", "n1", "n2"] and poll(source, marks)[0] == ["n2"]
-
-
-def test_a_cursor_that_is_none_is_an_error_at_the_first_poll(shop):
-    put(shop, 1, 2)
-    with pytest.raises(VibesError, match="cursor"):
-        SqlSource(str(shop.url), "SELECT user_id, id + 0.5 AS cursor FROM events", "events").poll({})
-
-
 @pytest.mark.parametrize(
     "query",
     [
@@ -134,7 +90,7 @@ def test_a_cursor_that_is_none_is_an_error_at_the_first_poll(shop):
         "WITH a AS (SELECT user_id FROM events WHERE listing_id <> '--') SELECT * FROM a",
     ],
 )
-def test_a_query_without_a_cursor_is_read_in_full_where_it_gives_other_rows(shop, tmp_path, query):
+def test_a_query_is_read_where_it_gives_other_rows(shop, tmp_path, query):
     put(shop, 1)
     (tmp_path / "q.sql").write_text(query)
     source = source_of("events", str(tmp_path / "q.sql"), str(shop.url))

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.database import (
     QUERY,
-    column_names,
     connected,
     engine_of,
     queried,
@@ -42,13 +38,6 @@ DIGEST = ("ETag", "etag", "md5Hash")
 WRITTEN = ("LastModified", "last_modified", "updated", "mtime", "created")
 #: Files in which 0.1.0 stored posted events and impressions.
 JOURNALS = "*-*.jsonl"
-CURSOR = "cursor"
-#: Types of a cursor, with the parser of its text.
-_CURSORS: dict[str, Callable[[str], Any]] = {
-    "int": int, "str": str, "date": date.fromisoformat, "datetime": datetime.fromisoformat,
-}  # fmt: skip
-#: Number of newest rows of a query that are read again at the next poll: a transaction may become visible after a later one.
-OVERLAP = 5000
 
 
 @dataclass(frozen=True)
@@ -183,11 +172,9 @@ class StoreSource:
 
 
 class SqlSource:
-    """The rows of a query on a database.
+    """The rows of a query on a database, read in full at every poll; those that were merged before change nothing.
 
-    If the query has a column `cursor` (a number, a text or a moment that grows with new and changed rows, such as an id or
-    `updated_at`), only rows from the last cursor on are read, and the newest `OVERLAP` rows of the last poll again; otherwise
-    all rows are read at every poll.
+    A query of a large table selects its recent rows, such as `WHERE updated_at > now() - interval '2 days'`.
 
     Raises:
         VibesError: SQLAlchemy or the database's driver is not installed, or the URL is invalid.
@@ -199,54 +186,17 @@ class SqlSource:
         self._engine = engine_of(address, "--database")
 
     def poll(self, marks: Marks) -> Poll:
-        """Return the rows from the last cursor on; nothing if they are those of the last poll."""
+        """Return the rows; nothing if they are those of the last poll."""
         key = hashlib.sha256(self._query.encode()).hexdigest()[:16]
-        since, before = marks.get(key) or [None, ""]
         with connected(self._engine) as connection:
-            rows = self._read(connection, _load_cursor(since))
-        if CURSOR in rows:
-            values = rows.pop(CURSOR).dropna()
-            if len(values):
-                _dump_cursor(values.iloc[-1])  # raises on an invalid cursor at the first poll
-            if len(values) > OVERLAP:  # with fewer rows, some below the first one may still become visible
-                since = _dump_cursor(values.iloc[len(values) - OVERLAP])
-        digest = hashlib.sha256(pd.util.hash_pandas_object(rows.astype("str"), index=False).to_numpy())
-        mark = [since, digest.hexdigest()]
-        if mark == [since, before]:
-            return Poll(marks={key: mark})
-        return Poll([Frame(self._what[0].lower() + self._what[1:], rows, key, mark)])
-
-    def _read(self, connection: Any, since: Any) -> pd.DataFrame:
-        import sqlalchemy as sql
-
-        statement = select_all(queried(self._query))
-        if CURSOR in column_names(connection, statement, self._what):
-            cursor: Any = sql.column(CURSOR)
-            statement = statement.order_by(cursor)
-            if since is not None:
-                statement = statement.where(cursor >= since)
-        return pd.concat(read_frames(connection, statement, self._what), ignore_index=True)
-
-
-def _dump_cursor(value: Any) -> list[str]:
-    """Return a cursor as JSON: its type and its text.
-
-    Raises:
-        VibesError: the value is not a whole number, a text, a day or a moment.
-    """
-    if isinstance(value, np.integer | float | Decimal) and value % 1 == 0:
-        value = int(value)
-    kind = "datetime" if isinstance(value, datetime) else type(value).__name__
-    if kind not in _CURSORS:
-        raise VibesError(
-            f"The column '{CURSOR}' of the query holds {value!r}; select a whole number, a text or a moment."
-        )
-    return [kind, str(value)]
-
-
-def _load_cursor(stored: Any) -> Any:
-    """Return the value of a stored cursor; None if there is none."""
-    return _CURSORS[stored[0]](stored[1]) if isinstance(stored, list) else None
+            parts = read_frames(connection, select_all(queried(self._query)), self._what)
+            rows = pd.concat(parts, ignore_index=True)
+        digest = hashlib.sha256(
+            pd.util.hash_pandas_object(rows.astype("str"), index=False).to_numpy()
+        ).hexdigest()
+        if marks.get(key) == digest:
+            return Poll(marks={key: digest})
+        return Poll([Frame(self._what[0].lower() + self._what[1:], rows, key, digest)])
 
 
 Source = FileSource | StoreSource | SqlSource
