@@ -16,8 +16,6 @@ from listing_vibes.errors import VibesError, needs
 QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\s", re.IGNORECASE | re.DOTALL)
 #: Rows in memory at a time.
 CHUNK = 20_000
-#: Comment lines at the end of a query.
-_REMARKS = re.compile(r"(?:\n\s*--[^\n]*|\s)+\Z")
 
 
 def engine_of(address: Any, label: str, **options: Any) -> Any:
@@ -49,12 +47,11 @@ def engine_of(address: Any, label: str, **options: Any) -> Any:
     return engine
 
 
-def queried(query: str) -> Any:
-    """Return a query without parameters as a subquery to select from."""
+def statement_of(query: str) -> Any:
+    """Return a query without parameters as a statement."""
     import sqlalchemy as sql
 
-    # A comment in the last line must not comment out the bracket.
-    return sql.text(f"({_REMARKS.sub('', query).strip().rstrip(';')}\n) AS vibes_news".replace(":", r"\:"))
+    return sql.text(query.replace(":", r"\:"))
 
 
 def query_of(text: str, option: str) -> str:
@@ -110,13 +107,6 @@ def read_frames(connection: Any, statement: Any, what: str) -> Iterator[pd.DataF
             yield _frame([tuple(row) for row in rows], columns)
     if is_empty:
         yield pd.DataFrame(columns=columns)
-
-
-def select_all(source: Any) -> Any:
-    """Return a SELECT of all columns and rows of a table, or of a subquery of `queried`."""
-    import sqlalchemy as sql
-
-    return sql.select(sql.text("*")).select_from(source)
 
 
 @contextmanager

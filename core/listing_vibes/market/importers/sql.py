@@ -10,10 +10,9 @@ from listing_vibes.market.database import (
     QUERY,
     connected,
     engine_of,
-    queried,
     query_of,
     read_frames,
-    select_all,
+    statement_of,
 )
 from listing_vibes.market.importers._three_tables import SourceTable, ThreeTables
 from listing_vibes.market.io import TABLES
@@ -38,12 +37,12 @@ class Sql(ThreeTables):
                 for name in TABLES:
                     if (source := self._source(connection, name)) is not None:
                         shown = f"What --{name} selects"
-                        yield name, shown, read_frames(connection, select_all(source), shown)
+                        yield name, shown, read_frames(connection, source, shown)
         finally:
             engine.dispose()
 
     def _source(self, connection: Any, name: str) -> Any:
-        """Return the source of a table's SELECT; None where it is not named and does not exist."""
+        """Return the statement that selects a table; None where it is not named and does not exist."""
         import sqlalchemy as sql
 
         inspector, given = sql.inspect(connection), self.names[name]
@@ -51,7 +50,7 @@ class Sql(ThreeTables):
             return None
         query = query_of(given or name, name)
         if QUERY.match(query):
-            return queried(query)
+            return statement_of(query)
         schema, _, table = query.strip().rpartition(".")
         if not inspector.has_table(table, schema=schema or None):
             tables = ", ".join(sorted(inspector.get_table_names(schema=schema or None))[:20])
@@ -59,4 +58,4 @@ class Sql(ThreeTables):
                 f"The database has no table '{query.strip()}' for --{name}; name one of its tables ({tables or 'none'}) "
                 "or write a query."
             )
-        return sql.table(table, schema=schema or None)
+        return sql.select(sql.text("*")).select_from(sql.table(table, schema=schema or None))

@@ -21,10 +21,9 @@ from listing_vibes.market.database import (
     QUERY,
     connected,
     engine_of,
-    queried,
     query_of,
     read_frames,
-    select_all,
+    statement_of,
 )
 from listing_vibes.market.io import TABLE_SUFFIXES
 from listing_vibes.market.storage import Place, is_address
@@ -189,7 +188,7 @@ class SqlSource:
         """Return the rows; nothing if they are those of the last poll."""
         key = hashlib.sha256(self._query.encode()).hexdigest()[:16]
         with connected(self._engine) as connection:
-            parts = read_frames(connection, select_all(queried(self._query)), self._what)
+            parts = read_frames(connection, statement_of(self._query), self._what)
             rows = pd.concat(parts, ignore_index=True)
         digest = hashlib.sha256(
             pd.util.hash_pandas_object(rows.astype("str"), index=False).to_numpy()
