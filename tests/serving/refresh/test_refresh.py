@@ -102,9 +102,9 @@ def test_what_is_new_equals_a_full_rebuild_at_the_price_of_what_is_new(shop, tmp
     assert not refresher.refresh().published and not shop.refresh().published
 
     # A listing that expires costs no encoding and is recommended no more.
-    networks.clear()
     user, before = market.events[C.USER].iloc[0], market.listings.set_index(C.LISTING)
     expiring = opened.recommend(user)[C.LISTING].iloc[0]
+    networks.clear()
     first = shop.market.events[C.TIMESTAMP].min()
     shop.deliver("gone", listings=pd.DataFrame({C.LISTING: [expiring], C.EXPIRES: [first]}))
     result = refresher.refresh()
