@@ -12,7 +12,6 @@ memory    of the page's JavaScript and of the server
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import math
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import psutil
 from playwright.sync_api import Page, sync_playwright
+from tests.benchmarks.arguments import parse_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -152,13 +152,7 @@ def measure(run: Path, brushes: int, seconds: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--brushes", type=int, default=60)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    given = parser.parse_args()
+    given = parse_arguments(__doc__, run=Path, brushes=60, seconds=6.0)
     print(json.dumps(measure(given.run.resolve(), given.brushes, given.seconds), indent=1))
 
 

@@ -9,11 +9,11 @@ every value is one that two towns have, so that no host and no neighbourhood is 
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
+from tests.benchmarks.arguments import parse_arguments
 from tests.benchmarks.transfer import SETTINGS, TOWNS, WITHOUT, market_of, trained
 
 from listing_vibes.market.caches import MODELS
@@ -36,12 +36,7 @@ def ship(run: Path, target: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    given = parser.parse_args()
+    given = parse_arguments(__doc__, out=Path, data=Path("../shared/data"))
     markets = [market_of(town, given.data, given.out, WITHOUT) for town in TOWNS]
     trained(markets, given.out / "run", config=SETTINGS)
     ship(given.out / "run", MODELS / "homes")

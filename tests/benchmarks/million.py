@@ -7,7 +7,6 @@ Writes FOLDER/market, FOLDER/new (ten more listings and 100 more events) and FOL
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from tests.benchmarks.arguments import parse_arguments
 
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.columns import Columns as C
@@ -136,15 +136,9 @@ def train_small(folder: Path, rng: np.random.Generator) -> None:
 
 def main() -> None:
     """Make the market, and unless `--only-market` the small run."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = parse_arguments(
+        __doc__, folder=Path, listings=1_000_000, users=1_000_000, each=EVENTS, only_market=False
     )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--listings", type=int, default=1_000_000)
-    parser.add_argument("--users", type=int, default=1_000_000)
-    parser.add_argument("--each", type=int, default=EVENTS, help="events of a user, on average")
-    parser.add_argument("--only-market", action="store_true")
-    options = parser.parse_args()
     rng = np.random.default_rng(0)
     make_market(options.folder, options.listings, options.users, options.each, rng)
     if not options.only_market:

@@ -9,7 +9,6 @@ batches of 32. The sides take turns; the best turn counts, by the clock on the w
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
+from tests.benchmarks.arguments import parse_arguments
 from tests.helpers.machine import machine
 
 from listing_vibes.features.photos import encoder as photo_encoder
@@ -107,14 +107,7 @@ def _as_it_comes(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("market", type=Path)
-    parser.add_argument("--photos", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--repeat", type=int, default=3)
-    given = parser.parse_args()
+    given = parse_arguments(__doc__, market=Path, photos=64, threads=os.cpu_count() or 1, repeat=3)
     result = measure(given.market, given.photos, given.threads, given.repeat)
     print(json.dumps(result))
 
