@@ -213,17 +213,6 @@ def explain_ranked(
     results = []
     for row in rows:
         ranks = [1 + int((line[candidates] > line[row]).sum()) for line in order]
-        adds = occluded.scores[0, row] - occluded.scores[1:, row]
-        events = [
-            {
-                "event": int(event) - start + 1,
-                "listing_id": run.listing_ids[log.listing[event]],
-                "action": log.actions[log.action[event]] if log.action[event] >= 0 else None,
-                "adds": float(added),
-                "rank_without": None if occluded.shorter is None else ranks[1 + number],
-            }
-            for number, (event, added) in enumerate(zip(occluded.events, adds, strict=True))
-        ]
         blend = {name: float(part[0, row] - part[0, candidates].mean()) for name, part in parts.items()}
         attributes, photos = None, None
         if time.monotonic() < until:
@@ -234,13 +223,30 @@ def explain_ranked(
                 rank=ranks[0],
                 score=float(occluded.scores[0, row]),
                 ranking=_ranking_name(recommender),
-                events=_by_adds(events),
+                events=_explain_events(run, log, start, occluded, ranks[1:], row),
                 attributes=attributes,
                 photos=photos,
                 blend=blend if len(blend) > 1 else {},
             )
         )
     return results
+
+
+def _explain_events(
+    run: Run, log: EventLog, start: int, occluded: OccludedHistory, ranks: Sequence[int], row: int
+) -> list[dict[str, Any]]:
+    """Return the contributions of events to the score of a listing, with its `ranks` without each (none for a single event)."""
+    events = [
+        {
+            "event": int(event) - start + 1,
+            "listing_id": run.listing_ids[log.listing[event]],
+            "action": log.actions[log.action[event]] if log.action[event] >= 0 else None,
+            "adds": float(occluded.scores[0, row] - occluded.scores[1 + number, row]),
+            "rank_without": ranks[number] if ranks else None,
+        }
+        for number, event in enumerate(occluded.events)
+    ]
+    return _by_adds(events)
 
 
 def _ranking_name(recommender: Recommender) -> str:
