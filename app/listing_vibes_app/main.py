@@ -55,11 +55,13 @@ st.logo(ICON, size="large")
 st.html(
     STYLE + ("<style>.stMainBlockContainer { padding-top: 3.8rem !important }</style>" if several else "")
 )
-with link_notices(), boundary():
+# Drawn before the page and placed below it: the keyboard works from the start, and no page replaces an open dialog.
+body = st.container()
+presenter(page.title, PAGES)
+with body, link_notices(), boundary():
     if several:
         run_selector(pages)
     market_notice()
     for problem in PROBLEMS:
         st.warning(problem)
     page.run()
-presenter(page.title, PAGES)

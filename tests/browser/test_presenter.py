@@ -25,6 +25,7 @@ def test_pinned_views_become_a_deck_that_is_presented_saved_and_opened(page, tmp
     page.get_by_role("button", name="Pin this view as a slide").click()
     page.goto("/users?user=u1")
     wait_until_quiet(page)
+    expect(page.get_by_role("button", name="Deck (1)")).to_be_visible()
     page.keyboard.press("p")
     page.get_by_role("button", name="Deck (2)").click()
     editor = page.get_by_role("dialog", name="Deck")
@@ -105,3 +106,33 @@ def test_the_keyboard_reaches_listings_pages_and_commands(page, explorer):
     found.get_by_role("textbox").press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{explorer.url}/users?user=u3")
+
+
+#: Presses Ctrl K in the first frame that shows the buttons, before anything else can happen.
+PRESS_AT_ONCE = """() => {
+  const isShown = (node) => node.textContent === "Present" && node.checkVisibility()
+  const look = () => {
+    const roots = [...document.querySelectorAll("*")].map((node) => node.shadowRoot).filter(Boolean)
+    if (!roots.some((root) => [...root.querySelectorAll("button")].some(isShown))) return requestAnimationFrame(look)
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "k", ctrlKey: true, bubbles: true }))
+  }
+  requestAnimationFrame(look)
+}"""
+
+
+def test_a_key_pressed_while_the_page_is_drawn_opens_a_dialog_that_stays(page):
+    page.add_init_script(f"({PRESS_AT_ONCE})()")
+    dialog = page.get_by_role("dialog", name="Find")
+    for _ in range(3):
+        page.goto("/")
+        expect(dialog).to_be_visible()
+        wait_until_quiet(page)
+        expect(dialog).to_be_visible()
+    for title in ("Users", "Compare"):
+        dialog.get_by_role("textbox").fill(title)
+        dialog.get_by_role("textbox").press("Enter")
+        expect(dialog).not_to_be_visible()
+        page.keyboard.press("Control+k")
+        expect(page.get_by_role("heading", name=title).first).to_be_visible()
+        wait_until_quiet(page)
+        expect(dialog).to_be_visible()

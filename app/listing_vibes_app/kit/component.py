@@ -15,8 +15,9 @@ import streamlit as st
 from listing_vibes.widgets.scripts import WEB, drawing, read_files
 
 _TURNS = "component-turns"
-#: A browser may call a component's script with updates in any order, so data older than what is shown is skipped. The script
-#: returns a cleanup function, which is called before the next update.
+#: A browser may call a component's script with updates in any order, so data older than what is shown is skipped. The script may
+#: return a function that undoes it before the next update. Streamlit also calls that of an outdated update after the next one, so
+#: only a component that was removed is undone then.
 IN_ORDER = """
 export default (given) => {
   const host = given.parentElement
@@ -26,7 +27,7 @@ export default (given) => {
     host.turn = turn
     host.undo = drawn({ ...given, data })
   }
-  return () => host.undo?.()
+  return () => host.isConnected || host.undo?.()
 }
 """
 

@@ -243,5 +243,6 @@ export default function ({ parentElement, data }) {
   showCount()
   const clicks = { find: palette, pin, deck: edit, main: present }
   for (const [name, run] of Object.entries(clicks)) root.querySelector(`.line .${name}`).onclick = run
+  root.hidden = false
   return () => document.removeEventListener("keydown", onKey)
 }

@@ -12,8 +12,9 @@ from listing_vibes_app.server.params import read_choice
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import run_paths
 
+#: Hidden until the script listens, so that no click or key is lost.
 _HTML = """
-<div class="presenter">
+<div class="presenter" hidden>
   <div class="line">
     <span class="status" role="status"></span>
     <button type="button" class="find" aria-label="Find anything (Ctrl K)">⌕</button>
