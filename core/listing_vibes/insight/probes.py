@@ -19,7 +19,9 @@ from listing_vibes.market.market import Market
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-PENALTIES = np.logspace(-1, 4, 11)  # of the ridge, chosen within each training part
+PENALTIES = np.logspace(
+    -1, 4, 11
+)  # of the ridge; one is chosen for all folds, which costs a fifth of a choice within each
 ORDERS = 10.0  # a positive number that spans more than this is predicted by its logarithm
 FEWEST = 20  # listings with the number
 FOLDS = 5
@@ -62,7 +64,7 @@ def probe(space: str, vectors: np.ndarray, values: np.ndarray, seed: int = 0) ->
     Raises:
         VibesError: fewer than 20 listings have the number, or all the same one.
     """
-    from sklearn.linear_model import RidgeCV
+    from sklearn.linear_model import Ridge, RidgeCV
     from sklearn.model_selection import KFold, cross_val_predict
 
     usable = np.isfinite(values) & np.any(vectors != 0, axis=1)
@@ -77,7 +79,8 @@ def probe(space: str, vectors: np.ndarray, values: np.ndarray, seed: int = 0) ->
     # One scale for all columns: a column that hardly varies says hardly anything.
     inputs = (inputs - inputs.mean(axis=0)) / (np.sqrt(inputs.var(axis=0).mean()) or 1.0)
     folds = KFold(FOLDS, shuffle=True, random_state=seed)
-    predicted = cross_val_predict(RidgeCV(PENALTIES), inputs, target, cv=folds)
+    penalty = RidgeCV(PENALTIES).fit(inputs, target).alpha_
+    predicted = cross_val_predict(Ridge(penalty), inputs, target, cv=folds)
     columns = np.column_stack([np.square(target - predicted), target, np.square(target)])
 
     def r2(means: np.ndarray) -> np.ndarray:

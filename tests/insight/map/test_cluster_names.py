@@ -91,6 +91,18 @@ def test_groups_with_the_same_traits_in_another_order_are_told_apart_by_a_furthe
     assert set(second.name.lower().split(" · ")) == {"bright", "wood", "garden"}
 
 
+def test_of_groups_with_one_name_the_second_has_a_trait_of_its_own_or_a_number():
+    """A garden in 36 % and 60 % is too little for a name among all, and enough between the two groups that are alike."""
+    groups, drawn = np.arange(1200) % 4, np.random.default_rng(0).random(1200)
+    for garden, name in (([0.36, 0.6, 0.6, 0.6], "Bright · wood · garden"), ([0.36] * 4, "Group 2")):
+        coded = []
+        for trait, shares in (("bright", [0.9, 0.9, 0, 0]), ("wood", [0.8, 0.8, 0, 0]), ("garden", garden)):
+            held = np.flatnonzero(drawn < np.array(shares)[groups])
+            coded.append((trait, [(trait, trait)], held, np.zeros(len(held), int)))
+        first, second, *_ = portraits(ListingValues.of(coded, 1200), groups)
+        assert (first.name, second.name, second.is_named) == ("Bright · wood", name, name != "Group 2")
+
+
 def test_a_name_takes_only_what_holds_in_both_halves_of_the_listings():
     """Of 200 listings in a group 120 are bright in one half and none in the other: six in ten, but not in each half."""
     groups, halves = np.repeat([0, 1], 200), np.random.default_rng(0).permutation(400) % 2

@@ -50,7 +50,7 @@ class Portrait:
 
     name: str
     traits: list[Trait] = field(default_factory=list)
-    is_named: bool = True  # False: no trait was confirmed, and the name is a number
+    is_named: bool = True  # False: no trait distinguishes it, and the name is a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,8 @@ class ListingValues:
 def portraits(values: ListingValues, groups: np.ndarray, leading: Collection[str] = ()) -> list[Portrait]:
     """Return a portrait of each group 0..G-1; `groups` (n,) has that of each listing, -1 for none.
 
-    Names are unique. A group without a confirmed trait is named by its number.
+    Names are unique: of groups with the same traits, the smaller ones also have a trait that distinguishes them from those. A group
+    without a confirmed trait is named by its number.
 
     Args:
         leading: labels of the traits to put first in names.
@@ -100,23 +101,27 @@ def portraits(values: ListingValues, groups: np.ndarray, leading: Collection[str
     if not count:
         return []
     is_held_out = np.random.default_rng(0).permutation(len(groups)) % 2 == 1
-    selected = _shares(values.has[~is_held_out], groups[~is_held_out], count)
-    candidates = _rank(*selected, NAME_COVERAGE, NAME_LIFT)
-    confirmed = _confirm(values.has[is_held_out], groups[is_held_out], count)
     inside, outside = _shares(values.has, groups, count)
-    ranked = _rank(inside, outside, COVERAGE, LIFT)
 
     def make_traits(group: int, order: np.ndarray) -> list[Trait]:
         return [
             Trait(*values.words[int(at)], float(inside[group, at]), float(outside[group, at])) for at in order
         ]
 
-    traits = [make_traits(group, order) for group, order in enumerate(ranked)]
-    named = [
-        make_traits(group, order[:CANDIDATES][confirmed[group, order[:CANDIDATES]]])
-        for group, order in enumerate(candidates)
-    ]
-    return [Portrait(*parts) for parts in zip(_names(named, leading), traits, map(bool, named), strict=True)]
+    traits = [make_traits(*item) for item in enumerate(_rank(inside, outside, COVERAGE, LIFT))]
+    named = [make_traits(*item) for item in enumerate(_confirmed(values.has, groups, count, is_held_out))]
+    names = _names(named, leading)
+    for twins in _same_names(names):
+        among = np.isin(groups, twins)
+        least = (COVERAGE, LIFT)
+        confirmed = _confirmed(values.has[among], groups[among], count, is_held_out[among], least)
+        for group in twins[1:]:
+            pieces = [trait.piece for trait in make_traits(group, confirmed[group])]
+            longer = ([*names[group], piece] for piece in pieces if piece not in names[group])
+            names[group] = next((parts for parts in longer if set(parts) not in map(set, names)), [])
+    joined = [" · ".join(parts) for parts in names]
+    full = [name[:1].upper() + name[1:] or f"Group {number}" for number, name in enumerate(joined, 1)]
+    return [Portrait(*parts) for parts in zip(full, traits, map(bool, names), strict=True)]
 
 
 def apart(values: ListingValues, chosen: np.ndarray) -> Portrait:
@@ -179,7 +184,24 @@ def _shares(has: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[np.
     return having / np.maximum(size, 1), (total - having) / np.maximum(len(groups) - size, 1)
 
 
-def _confirm(has: sparse.csr_matrix, groups: np.ndarray, count: int) -> np.ndarray:
+def _confirmed(
+    has: sparse.csr_matrix,
+    groups: np.ndarray,
+    count: int,
+    is_held_out: np.ndarray,
+    least: tuple[float, float] = (NAME_COVERAGE, NAME_LIFT),
+) -> list[np.ndarray]:
+    """Return the values of each group that are distinctive in one half of the listings, and in the other as well."""
+    seen = ~is_held_out
+    candidates = _rank(*_shares(has[seen], groups[seen], count), *least)
+    confirmed = _confirm(has[is_held_out], groups[is_held_out], count, *least)
+    first = [order[:CANDIDATES] for order in candidates]
+    return [order[confirmed[group, order]] for group, order in enumerate(first)]
+
+
+def _confirm(
+    has: sparse.csr_matrix, groups: np.ndarray, count: int, coverage: float, lift: float
+) -> np.ndarray:
     """Return which values are significantly more common in each group than in all others, (G, V) bool."""
     inside, outside = _shares(has, groups, count)
     size = np.bincount(groups[groups >= 0], minlength=count)[:, None]  # (G, 1)
@@ -187,7 +209,7 @@ def _confirm(has: sparse.csr_matrix, groups: np.ndarray, count: int) -> np.ndarr
     pooled = (inside * size + outside * others) / (size + others)
     error = np.sqrt(pooled * (1 - pooled) * (1 / np.maximum(size, 1) + 1 / others))
     return np.asarray(
-        (inside >= NAME_COVERAGE) & (inside >= NAME_LIFT * outside) & (inside - outside >= ERRORS * error)
+        (inside >= coverage) & (inside >= lift * outside) & (inside - outside >= ERRORS * error)
     )
 
 
@@ -200,27 +222,28 @@ def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float)
     ]
 
 
-def _names(traits: Sequence[Sequence[Trait]], leading: Collection[str]) -> list[str]:
-    """Return a name for each group: its leading traits and the most distinctive others, at most one per attribute.
+def _names(traits: Sequence[Sequence[Trait]], leading: Collection[str]) -> list[list[str]]:
+    """Return the parts of each group's name: its leading traits and the most distinctive others, at most one per attribute.
 
-    A group with the traits of another one before it gets as many more as tell them apart.
+    A group with the traits of another one before it gets as many more as tell them apart, if it has them.
     """
-    names: list[str] = []
-    used: list[set[str]] = []
-    for number, mine in enumerate(traits, 1):
+    names: list[list[str]] = []
+    for mine in traits:
         first = list(dict.fromkeys(trait.piece for trait in mine if trait.label in leading))[:LEADING]
         others: dict[str, str] = {}
         for trait in mine:
             if trait.label not in leading:
                 others.setdefault(trait.label, trait.piece)
         fewest = 1 if first else 2
-        longer = ([*first, *list(others.values())[:length]] for length in range(fewest, len(others) + 1))
-        parts = next(
-            (parts for parts in longer if set(parts) not in used),
-            [*first, *others.values()][: len(first) + fewest],
-        )
-        used.append(set(parts))
-        name = " · ".join(parts)
-        name = name[:1].upper() + name[1:] or f"Group {number}"
-        names.append(f"{name} ({number})" if name in names else name)
+        lengths = range(fewest, max(fewest, len(others)) + 1)
+        longer = [[*first, *list(others.values())[:length]] for length in lengths]
+        names.append(next((parts for parts in longer if set(parts) not in map(set, names)), longer[0]))
     return names
+
+
+def _same_names(names: Sequence[list[str]]) -> list[list[int]]:
+    """Return the numbers of the groups that share a name, for each such name."""
+    numbers: dict[frozenset[str], list[int]] = {}
+    for number, parts in enumerate(names):
+        numbers.setdefault(frozenset(parts), []).append(number)
+    return [twins for parts, twins in numbers.items() if parts and len(twins) > 1]

@@ -145,13 +145,11 @@ class SpaceMap:
         if count < 2:
             return []
         given = self._portraits(members, groups)
-        results: dict[str, tuple[int, str, np.ndarray]] = {}
-        for number, item in enumerate(given):
-            # Of several with one name, the first is labeled.
-            name = item.name.removesuffix(f" ({number + 1})")
-            if item.is_named and name not in results:
-                results[name] = (level, name, self.middle(members[groups == number]))
-        return list(results.values())
+        return [
+            (level, item.name, self.middle(members[groups == number]))
+            for number, item in enumerate(given)
+            if item.is_named
+        ]
 
     def chosen(
         self, region: str = "", group: int | None = None, where: Sequence[str] = (), day: str | None = None
