@@ -4,14 +4,24 @@ import json
 import re
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import PHOTOS, WIDE_AND_PHONE
-from browser.seeing import assert_listings, assert_photos, assert_whole, covers, row_of, wait_until_quiet
+from browser.seeing import (
+    assert_listings,
+    assert_photos,
+    assert_whole,
+    covers,
+    row_of,
+    wait_until_quiet,
+    wait_until_still,
+)
 from listing_vibes import Run
 from listing_vibes.insight.selection.histories import MOST, as_rows, parse
 from listing_vibes.run.histories import read_history
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 HOME = "Home {} by the *old* harbour"
 
 
@@ -121,3 +131,18 @@ def test_two_histories_the_keyboard_and_a_full_history(page, explorer):
     page.wait_for_url(lambda url: "l03" not in url)
     now = parse_qs(urlsplit(page.url).query)["h"][0].split(",")
     assert now[:-1] == ["l04"] * (MOST - 1) and len(now) == MOST
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True, ids=["phone"])
+def test_a_finger_on_the_handle_moves_an_event_of_the_history(page):
+    page.goto("/simulate?h=l05,l06,l07")
+    handles = page.get_by_role("list", name="The history, oldest first").locator(".handle")
+    expect(handles).to_have_count(3)
+    wait_until_still(handles.last)
+    finger = page.context.new_cdp_session(page)
+    boxes = [handles.nth(place).bounding_box() for place in (2, 1)]
+    for kind, box in zip(("touchStart", "touchMove"), boxes, strict=True):
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_url("**h=l05%2Cl07%2Cl06")

@@ -48,23 +48,6 @@ NOTES = {
 }
 
 
-def list_options(
-    opened: OpenRun,
-    users: bool,
-    filters: Callable[[], None] = lambda: None,
-    more: Callable[[], Any] = lambda: None,
-) -> Rules:
-    """Draw the options of a list in one row and return its rules; each option is a query parameter.
-
-    Args:
-        users: True for a list for a user or a history, False for similar listings.
-        filters: draws the filters, before the menu of advanced options.
-        more: draws further options in this menu.
-    """
-    filters()
-    return advanced(opened, users, more)
-
-
 def read_selections(opened: OpenRun, page: str, **params: str) -> list[Selection]:
     """Return the lists that the URL of a page defines, read as in a notebook and a report; `params` replace some parameters."""
     link = Params(st.query_params.to_dict() | params)
@@ -90,8 +73,13 @@ def _capitalized(blend: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def advanced(opened: OpenRun, users: bool, more: Callable[[], Any]) -> Rules:
-    """Draw a button that opens the blend, the style direction and the rules of a list; return the rules."""
+def list_options(opened: OpenRun, users: bool, more: Callable[[], Any] = lambda: None) -> Rules:
+    """Draw a button that opens the blend, the style direction and the rules of a list, each a query parameter; return the rules.
+
+    Args:
+        users: True for a list for a user or a history, False for similar listings.
+        more: draws further options.
+    """
     market, params = opened.view.market, st.query_params.to_dict()
     now = read_rules(market, params, users)
     labels = {item.name: item.label for item in groupings(market)}

@@ -19,9 +19,8 @@ from listing_vibes.market.market import Market
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-PENALTIES = np.logspace(
-    -1, 4, 11
-)  # of the ridge; one is chosen for all folds, which costs a fifth of a choice within each
+#: Of the ridge; one is chosen for all folds, which costs a fifth of a choice within each.
+PENALTIES = np.logspace(-1, 4, 11)
 ORDERS = 10.0  # a positive number that spans more than this is predicted by its logarithm
 FEWEST = 20  # listings with the number
 FOLDS = 5

@@ -1,5 +1,7 @@
 """The explanation of a similarity: its change without an attribute or a photo, and a comparison of the photos."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -36,12 +38,7 @@ def why_dialog(opened: OpenRun, row: int, space: str) -> None:
     if number is None or number == row:
         return
 
-    @st.dialog("Why are these two alike?", width="large", on_dismiss=lambda: set_params(why=None))
-    def show() -> None:
-        with boundary():
-            _show(opened, (row, number), space)
-
-    show()
+    _open("Why are these two alike?", lambda: _show(opened, (row, number), space))
 
 
 def why_photo_dialog(opened: OpenRun, photo: bytes, scores: dict[str, float]) -> None:
@@ -50,10 +47,16 @@ def why_photo_dialog(opened: OpenRun, photo: bytes, scores: dict[str, float]) ->
     if listing not in scores:
         return
 
-    @st.dialog("Why is this one here?", width="large", on_dismiss=lambda: set_params(why=None))
+    _open("Why is this one here?", lambda: _show_photo_match(opened, photo, listing, scores[listing]))
+
+
+def _open(title: str, draw: Callable[[], None]) -> None:
+    """Open a dialog, which closing removes from the URL."""
+
+    @st.dialog(title, width="large", on_dismiss=lambda: set_params(why=None))
     def show() -> None:
         with boundary():
-            _show_photo_match(opened, photo, listing, scores[listing])
+            draw()
 
     show()
 

@@ -82,7 +82,8 @@ def show_neighbors(opened: OpenRun, row: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-neighbors"):
         space = space_switch(opened)
         show_as = partial(switch, "Show as", "view", VIEWS, "cards")
-        rules = list_options(opened, False, lambda: filters_button(opened, row), show_as)
+        filters_button(opened, row)
+        rules = list_options(opened, False, show_as)
         export = st.container(width="content")
     dials = dial_sliders(opened, rules)
     for reason in missing_spaces(opened):

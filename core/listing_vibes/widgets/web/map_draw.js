@@ -26,6 +26,26 @@ function spanOf(places) {
   return far.map((half) => 2 * half)
 }
 
+// Half the width and height of what is in sight, on the grid.
+const halvesOf = ({ canvas, unit }) => [canvas.clientWidth / 2 / unit, canvas.clientHeight / 2 / unit]
+
+// Where most listings in sight are, first those selected: the mean of the fullest of 25 fields.
+function densest({ n, x, y, places, lit, ...map }) {
+  const [halfX, halfY] = halvesOf(map)
+  const fields = Array.from({ length: 25 }, () => [0, 0, 0]) // how many listings, and the sums of their x and y
+  for (let i = 0; i < n; i++) {
+    const column = Math.floor(2.5 * ((places[2 * i] - x) / halfX + 1))
+    const row = Math.floor(2.5 * ((places[2 * i + 1] - y) / halfY + 1))
+    if ((lit && !lit[i]) || Math.min(column, row) < 0 || Math.max(column, row) > 4) continue
+    const field = fields[5 * row + column]
+    field[0] += 1
+    field[1] += places[2 * i]
+    field[2] += places[2 * i + 1]
+  }
+  const [count, sumX, sumY] = fields.reduce((most, field) => (field[0] > most[0] ? field : most))
+  return count ? [sumX / count, sumY / count] : [x, y]
+}
+
 // The listing nearest to a position, within reach; -1 for none.
 function nearest({ n, places }, x, y, reach) {
   let [best, least] = [-1, reach * reach]
@@ -125,7 +145,8 @@ function paintLabels(brush, map) {
     const [x, y] = onScreen(map, label.x, label.y)
     if (x < 0 || y < 0 || x > width || y > height) continue
     const parts = label.text.split(" · ")
-    const text = parts.map((_, at) => fitting(parts.slice(at))).find((other) => !shown.has(other)) ?? label.text
+    const text = parts.map((_, at) => fitting(parts.slice(at))).find((other) => !shown.has(other))
+    if (!text) continue
     const half = context.measureText(text).width / 2 + 6
     const at = Math.max(half, Math.min(width - half, x))
     const box = [at - half, y - 11, at + half, y + 11]

@@ -5,15 +5,15 @@ const BESIDE = 14
 const CACHED = 1200 // photos in memory
 
 // Squares are halved while they are larger than necessary.
-const sideOf = (map) => 2 ** Math.ceil(Math.log2(Math.min(TILE, map.canvas.clientWidth / BESIDE) / map.unit))
+const sideOf = ({ canvas, unit }) => 2 ** Math.ceil(Math.log2(Math.min(TILE, canvas.clientWidth / BESIDE) / unit))
 const roomOf = (map, side) => Math.min(side * map.unit, 2 * TILE) * 0.94
 const middleOf = (map, i, side) => [0, 1].map((axis) => (Math.floor(map.places[2 * i + axis] / side) + 0.5) * side)
 
 // Chooses the listing of each visible square, the first of the selected ones.
 function planPhotos(map) {
-  const { places, lit, canvas } = map
+  const { places, lit } = map
   const side = sideOf(map)
-  const [halfX, halfY] = [canvas.clientWidth / 2 / map.unit + side, canvas.clientHeight / 2 / map.unit + side]
+  const [halfX, halfY] = halvesOf(map).map((half) => half + side)
   const bySquare = new Map()
   for (let i = 0; i < map.n; i++) {
     const [x, y] = [places[2 * i], places[2 * i + 1]]

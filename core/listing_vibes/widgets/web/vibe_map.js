@@ -1,5 +1,5 @@
 // The vibe map: move, zoom, point at a listing, draw around listings, by pointer or keyboard; what is selected stands beside it.
-const AROUND = 80 // pixels beside the whole map, for the buttons over it and the photos at its edge
+const AROUND = 80 // pixels beside the whole map, for the buttons over it; twice as many for photos, which are wider than points
 const STEP = 1.5 // of the zoom
 const PAN = 80 // pixels that an arrow key moves the map
 const CORNERS = 80 // most corners of an outline
@@ -38,11 +38,20 @@ function use(map, name) {
   else if (name === "unmet") select(map, { unmet: !map.state.unmet, place: null })
   else if (name === "whole") Object.assign(map, MIDDLE)
   else if (name === "sight") {
-    const [halfX, halfY] = [map.canvas.clientWidth / 2 / map.unit, map.canvas.clientHeight / 2 / map.unit]
+    const [halfX, halfY] = halvesOf(map)
     const [left, right, low, high] = [map.x - halfX, map.x + halfX, map.y - halfY, map.y + halfY]
     choose(map, [[left, low], [right, low], [right, high], [left, high]])
-  } else zoom(map, name === "in" ? STEP : 1 / STEP, [map.x, map.y])
+  } else if (name === "out") zoom(map, 1 / STEP, [map.x, map.y])
+  else zoomIn(map)
   draw(map)
+}
+
+// Zooms to the listing pointed at or picked, else to where most listings are; it comes nearer to the middle, which is never empty then.
+function zoomIn(map) {
+  const marked = map.hovered >= 0 ? map.hovered : map.picked
+  const [x, y] = marked < 0 ? densest(map) : [map.places[2 * marked], map.places[2 * marked + 1]]
+  zoom(map, STEP, [x, y])
+  Object.assign(map, { x: (map.x + x) / 2, y: (map.y + y) / 2 })
 }
 
 // Zooms around a position, which stays where it is.
@@ -98,13 +107,13 @@ function paint(map) {
   const ratio = window.devicePixelRatio || 1
   const [width, height] = [canvas.clientWidth, canvas.clientHeight]
   Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) })
-  const room = (side) => Math.max(side - AROUND, 0.85 * side)
-  map.unit = Math.min(room(width) / map.span[0], room(height) / map.span[1]) * map.zoom
   const { color: ink, backgroundColor: ground, fontFamily: font, colorScheme: theme } = getComputedStyle(canvas)
   const brush = { context: canvas.getContext("2d"), ratio, ink, ground, font, theme: theme === "dark" ? "dark" : "light" }
   brush.context.scale(ratio, ratio)
   map.palette = map.data.palette[brush.theme]
   map.showsPhotos = map.data.photos && map.withPhotos
+  const room = (side) => Math.max(side - (map.showsPhotos ? 2 : 1) * AROUND, 0.7 * side)
+  map.unit = Math.min(room(width) / map.span[0], room(height) / map.span[1]) * map.zoom
   if (map.showsPhotos) planPhotos(map)
   else map.tiles = []
   paintPoints(brush, map)
