@@ -138,6 +138,7 @@ def test_a_finger_on_the_handle_moves_an_event_of_the_history(page):
     page.goto("/simulate?h=l05,l06,l07")
     handles = page.get_by_role("list", name="The history, oldest first").locator(".handle")
     expect(handles).to_have_count(3)
+    handles.last.scroll_into_view_if_needed()
     wait_until_still(handles.last)
     finger = page.context.new_cdp_session(page)
     boxes = [handles.nth(place).bounding_box() for place in (2, 1)]

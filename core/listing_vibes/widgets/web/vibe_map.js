@@ -1,5 +1,5 @@
 // The vibe map: move, zoom, point at a listing, draw around listings, by pointer or keyboard; what is selected stands beside it.
-const AROUND = 80 // pixels beside the whole map, for the buttons over it; twice as many for photos, which are wider than points
+const AROUND = 80 // pixels beside the whole map, for the buttons over it; more for photos, which are wider than points
 const STEP = 1.5 // of the zoom
 const PAN = 80 // pixels that an arrow key moves the map
 const CORNERS = 80 // most corners of an outline
@@ -112,7 +112,8 @@ function paint(map) {
   brush.context.scale(ratio, ratio)
   map.palette = map.data.palette[brush.theme]
   map.showsPhotos = map.data.photos && map.withPhotos
-  const room = (side) => Math.max(side - (map.showsPhotos ? 2 : 1) * AROUND, 0.7 * side)
+  const around = Math.max(AROUND, map.showsPhotos ? 3 * Math.min(TILE, width / BESIDE) : 0)
+  const room = (side) => Math.max(side - around, 0.7 * side)
   map.unit = Math.min(room(width) / map.span[0], room(height) / map.span[1]) * map.zoom
   if (map.showsPhotos) planPhotos(map)
   else map.tiles = []
