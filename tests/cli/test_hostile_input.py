@@ -58,9 +58,9 @@ def test_histories(bare, tmp_path, name, content):
 def test_a_file_a_market_or_a_run_in_place_of_another(bare, tmp_path):
     (tmp_path / "file").touch()
     for command, *rest in (("similar", "a"), ("recommend", "a"), ("explore",), ("export",), ("forget", "a")):
-        assert "is a file, not a run" in refuse(command, tmp_path / "file", *rest)
+        assert "is not a run folder" in refuse(command, tmp_path / "file", *rest)
     for command, *rest in (("evaluate",), ("similar", "a"), ("explore",)):
-        assert "is a market, not a run" in refuse(command, bare.market.path, *rest)
+        assert "is not a run folder" in refuse(command, bare.market.path, *rest)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.toml").write_bytes((bare.path / "run.toml").read_bytes())
     for command, *rest in (("check",), ("embed", tmp_path / "out")):

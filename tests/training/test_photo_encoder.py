@@ -141,8 +141,6 @@ def test_a_run_has_trained_stages_an_encoder_of_its_own_and_reads_vectors(run, m
     initial = load_photo_encoder("tf_efficientnet_lite0").model.conv_head.weight.numpy()
     assert np.abs(load_file(weights_file)[PREFIX + "head.weight"] - initial).max() > 1e-4
     assert len(run.similar("l003", 5)) == 5 and len(run.recommend(run.log.users[0], 2)) == 2
-    latest = (market.path / ".cache" / "photos" / "latest.txt").read_text()
-    assert latest == frozen.encoder  # other runs of the market continue with the frozen vectors
     trained = market_photos(market, name, weights_file)
     assert trained is not None and trained.ok.sum() == 13
     assert not np.allclose(trained.vectors, frozen.vectors, atol=1e-3)
