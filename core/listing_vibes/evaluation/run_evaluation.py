@@ -178,7 +178,7 @@ def _scorers(run: Run, split: Split, baselines: Baselines, report: Report) -> _S
     if left_out:
         result.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
     report(Stage("neighbors, chosen on validation"))
-    neighbors = untrained_neighbors(run, split, report)
+    neighbors = untrained_neighbors(run, split, report, tune=baselines != "none")
     features = {name: CachedScorer(scorer) for name, scorer in neighbor_features(neighbors).items()}
     tuned_on = choosing(split, log, catalogue)
     if not len(split.valid):

@@ -86,17 +86,22 @@ def default_ranking(run: Run, model: Scorer | None, split: Split) -> Scorer:
     return Renamed(DEFAULT_RANKING, model)
 
 
-def untrained_neighbors(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbors]:
-    """Return the neighbors by every space except the model's, and by texts, tuned on validation.
+def untrained_neighbors(
+    run: Run, split: Split, report: Report | None = None, tune: bool = True
+) -> list[VectorNeighbors]:
+    """Return the neighbors by every space except the model's, and by texts.
 
     Args:
         report: called with the progress of embedding texts that are not cached.
+        tune: tune them on validation; features of a blend do not need it, see `neighbor_features`.
     """
     log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
     spaces = {space: run.vectors(space) for space in NEIGHBORS if space in run.spaces}
     texts = text_vectors(run.market, log.counts(split.train) > 0, report=report)
     if texts is not None:
         spaces["text"] = texts
+    if not tune:
+        return [VectorNeighbors.of(vectors, log, name=NEIGHBORS[space]) for space, vectors in spaces.items()]
     return [
         VectorNeighbors.tune(vectors, log, split, catalogue, NEIGHBORS[space], seed)
         for space, vectors in spaces.items()

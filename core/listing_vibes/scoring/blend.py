@@ -75,11 +75,17 @@ class Blend:
 
     def score(self, batch: Queries) -> np.ndarray:
         """Return scores (B, L) float32."""
-        return self.personal(batch) + self.gain(batch.at)
+        scores = self.personal(batch)
+        scores += self.gain(batch.at)
+        return scores
 
     def personal(self, batch: Queries) -> np.ndarray:
         """Return the part of scores (B, L) float32 that depends on histories."""
-        return np.asarray(sum(part for _, part in self.parts(batch)))
+        parts = self.parts(batch)
+        _, scores = next(parts)
+        for _, part in parts:
+            scores += part
+        return scores
 
     def parts(self, batch: Queries) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each feature that depends on histories with its part of the scores, (B, L) float32."""
@@ -196,9 +202,7 @@ def _candidates(
         line = np.arange(len(batch))
         targets = allowed[line, batch.target]
         allowed[line, batch.target] = False
-        order = np.argsort(np.where(allowed, rng.random(allowed.shape, np.float32), 2), axis=1)[
-            :, :count
-        ]  # (B, C)
+        order = _smallest(np.where(allowed, rng.random(allowed.shape, np.float32), 2), count)  # (B, C)
         columns = np.column_stack([batch.target, order])
         valid[rows] = np.column_stack([targets, allowed[line[:, None], order]])
         for index, (name, part) in enumerate((scorers | moments).items()):  # type: ignore[operator]
@@ -209,6 +213,15 @@ def _candidates(
     scales = spread.mean(axis=0) if len(queries) else np.ones(size)
     scales[scales < 1e-9] = 1.0
     return np.nan_to_num(features / scales.astype(np.float32), neginf=-1e3), valid, scales
+
+
+def _smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Return the columns (B, count) of the smallest `values` (B, L) of each row, in order."""
+    if count == values.shape[1]:
+        return np.argsort(values, axis=1)
+    columns = np.argpartition(values, count, axis=1)[:, :count]  # sorting all of a large market takes longer
+    order = np.argsort(np.take_along_axis(values, columns, axis=1), axis=1)
+    return np.take_along_axis(columns, order, axis=1)
 
 
 def _fit(
