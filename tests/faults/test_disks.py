@@ -51,7 +51,7 @@ COMMANDS = {
 #: Those that only read.
 USER_ENCODERS = {"similar", "recommend", "launch", "check", "check --model", "explain"}
 #: Those that the stage has nothing for, and what they say.
-NEEDS = {"similar --text": "has no photos", "experiment": "takes no events"}
+NEEDS = {"similar --text": "has no photos"}
 #: Those that wait for visitors, write nowhere but into the user's cache, or train several times.
 LEFT_OUT = {"serve", "explore", "demo", "tune"}
 SETTINGS = "[encoder]\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\n[training]\nmax_steps = 4\n[features]\ntext = false\n"
