@@ -8,8 +8,9 @@ import numpy as np
 
 #: Up to so many scores numpy is used; it is as fast as FAISS, whose import takes half a second.
 AT_ONCE = 4_000_000
-#: Up to so many listings exact search is also the fastest for batches; see assets/docs/research/2026-11-30-speed.md.
-EXACT_TO = 100_000
+#: Up to so many listings batches are searched exactly: an index is faster from fewer on, but saves less than a minute or two there;
+#: see assets/docs/research/2026-11-30-speed.md.
+EXACT_TO = 50_000
 #: Vectors that are normalized at a time.
 PIECE = 512
 #: Below this share of allowed rows their vectors are copied first, which for a single query is only worth it at a lower share.
