@@ -38,12 +38,7 @@ def choices(view: MarketView) -> dict[str, str]:
     return values
 
 
-def coloring(
-    view: MarketView,
-    rows: np.ndarray,
-    cluster: np.ndarray,
-    by: str,
-) -> Coloring:
+def coloring(view: MarketView, rows: np.ndarray, cluster: np.ndarray, by: str) -> Coloring:
     """Return the colors of the listings `rows` (n,) by one of `choices`; groups (n,) are numbered in the legend.
 
     Raises:

@@ -36,10 +36,8 @@ def read_choice(name: str, options: Sequence[str], default: str = "") -> str:
     value = st.query_params.get(name, default)
     if value in options or value == default:
         return value
-    part, shown = (
-        quoted(name, value),
-        f"the page shows {quoted(name, default)}" if default else "it is left out",
-    )
+    part = quoted(name, value)
+    shown = f"the page shows {quoted(name, default)}" if default else "it is left out"
     report_unused(f"The link has {part}, which does not exist here; {shown}.", part)
     return default
 

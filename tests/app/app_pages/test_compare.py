@@ -59,7 +59,7 @@ def test_the_ablation_has_variants_with_their_difference_and_verdict(show, run, 
     assert shown["Value"].tolist() == ["20.0%", "40.0%", "30.0%", "39.0%"]
     assert shown["Verdict"].tolist() == ["—", "better", "worse", "not significant"]
     assert shown["Difference"].tolist() == ["—", "+20.0 points", "-10.0 points", "-1.0 points"]
-    assert shown["p"].tolist() == ["—", "< .001", "0.030", "0.800"]
+    assert shown["p"].tolist() == ["—", "< .001", ".030", ".800"]
     assert "Recall@30 on 40 test queries, mean over users and 2 trainings each" in texts(page)
     page.segmented_control(key="k").set_value("10").run()
     assert page.query_params == {"part": "ablation", "k": "10"} and page.dataframe[0].value[

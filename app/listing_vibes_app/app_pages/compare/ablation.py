@@ -7,6 +7,7 @@ import streamlit as st
 
 from listing_vibes.ablation.table import ALL, variant_name
 from listing_vibes.evaluation.intervals import SIGNIFICANT
+from listing_vibes.tables import write_p
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.controls import select, switch
@@ -60,10 +61,8 @@ def show_ablation(table: pd.DataFrame) -> None:
     named = shown.assign(kind=shown["verdict"], name=lines["Variant"])
     figure = charts.intervals(named, name, styles, hover=hover)
     figure.update_layout(showlegend=shown["verdict"].nunique() > 1)
-    alt, height = (
-        f"{name} of every variant with 95 percent intervals",
-        charts.rows_height(len(shown), legend=True),
-    )
+    alt = f"{name} of every variant with 95 percent intervals"
+    height = charts.rows_height(len(shown), legend=True)
     charts.show_chart(figure, key="ablation", alt=alt, height=height)
     charts.show_figures(lines, f"{name} of every variant with its interval and difference")
 
@@ -87,21 +86,12 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
     """Return the data of the chart as text."""
     lines = []
     for row in shown.to_dict("records"):
-        ends = row["low"], row["high"]
-        line = {
-            "Variant": variant_name(row["variant"]),
-            "Value": percent(row["value"]),
-        }
-        line |= {"95 % interval": charts.interval(*ends), "Compared with": MISSING, "Difference": MISSING}
-        line |= {"p": MISSING, "Verdict": MISSING}
+        line = {"Variant": variant_name(row["variant"]), "Value": percent(row["value"])}
+        line["95 % interval"] = charts.interval(row["low"], row["high"])
+        line |= dict.fromkeys(("Compared with", "Difference", "p", "Verdict"), MISSING)
         if not pd.isna(row["difference"]):
             line["Compared with"] = variant_name(row["reference"])
             line["Difference"] = f"{100 * row['difference']:+.1f} points"
-            line["p"], line["Verdict"] = p_value(row["p_value"]), row["verdict"]
+            line["p"], line["Verdict"] = write_p(row["p_value"]), row["verdict"]
         lines.append(line)
     return pd.DataFrame(lines)
-
-
-def p_value(value: float) -> str:
-    """Format a p-value as `< .001` or `0.042`."""
-    return "< .001" if value < 0.001 else f"{value:.3f}"

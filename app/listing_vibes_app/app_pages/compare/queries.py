@@ -8,8 +8,9 @@ import streamlit as st
 from listing_vibes.insight.comparison import Comparison
 from listing_vibes.insight.disagreements import Disagreement, describe_query, usual_baseline
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
+from listing_vibes.tables import write_p
 from listing_vibes.words import percent
-from listing_vibes_app.app_pages.compare.ablation import METRICS, p_value
+from listing_vibes_app.app_pages.compare.ablation import METRICS
 from listing_vibes_app.app_pages.compare.rankings import (
     compare_rankings,
     contestants,
@@ -130,7 +131,7 @@ def show_measures(comparison: Comparison, names: tuple[str, str]) -> None:
 
 def _difference(comparison: Comparison) -> str:
     main = comparison.differences[MAIN]
-    return f"{_points(main['value'])} ({_span(main)}, p {p_value(main['p_value'] or 0.0)})"
+    return f"{_points(main['value'])} ({_span(main)}, p {write_p(main['p_value'])})"
 
 
 def _line(
@@ -138,7 +139,7 @@ def _line(
 ) -> dict[str, str]:
     values = [percent(results[side][metric]["value"]) for side in ("first", "second")]
     line = {"Difference": _points(difference["value"]), "95 % interval": _span(difference)}
-    return dict(zip(names, values, strict=True)) | line | {"p": p_value(difference[p])}
+    return dict(zip(names, values, strict=True)) | line | {"p": write_p(difference[p])}
 
 
 def _points(value: float | None) -> str:

@@ -71,17 +71,13 @@ def show_history(opened: OpenRun, user: int) -> Known:
     later = total - available.events
     held_out = f"Held out: {later:,}." if later else "Nothing is held out."
     st.markdown(f"**{formats.count(total, 'event')}**{span}. Known here: {available.events:,}. {held_out}")
-    first_row, last_row = (
-        max(start, start + available.events - BEFORE),
-        min(end, start + available.events + AFTER),
-    )
+    first_row = max(start, start + available.events - BEFORE)
+    last_row = min(end, start + available.events + AFTER)
     hidden = total - (last_row - first_row)
     if hidden:
         st.caption(f"{hidden:,} events before or after these are not shown.")
-    cards, known = (
-        timeline(opened, start, range(first_row, last_row), available),
-        start + available.events - first_row,
-    )
+    cards = timeline(opened, start, range(first_row, last_row), available)
+    known = start + available.events - first_row
     gallery(
         opened,
         [*cards[:known][::-1], *cards[known:]],
