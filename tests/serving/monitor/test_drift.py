@@ -88,7 +88,7 @@ def test_the_shift_is_the_total_variation_with_a_chi_square_test(tmp_path):
     assert not check(np.arange(300, 400), Thresholds(attribute_shift=moved + 0.01)).crossed
 
 
-def test_photos_and_histories_are_named_when_they_moved_and_not_when_they_did_not():
+def test_photos_are_named_when_they_moved_and_not_when_they_did_not():
     rng = np.random.default_rng(1)
     vectors, listing = rng.normal(size=(600, 16)), np.repeat(np.arange(200), 3)
     seen = MarketSummary(name="then", listings=150, photos=PhotoSpread.by(vectors[:450]))

@@ -24,7 +24,7 @@ from listing_vibes.model.settings import Resolved, ResolvedTraining
 from listing_vibes.run.run import Run
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.monitor.checks import Monitored
-from listing_vibes.serving.monitor.monitor import monitor, newest_queries, recall_check
+from listing_vibes.serving.monitor.monitor import evaluate_newest, monitor, newest_queries, recall_check
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FileSource
 
@@ -79,7 +79,9 @@ def month(shop, before, change=lambda listings: listings):
 
 def test_of_an_honest_month_nothing_is_named(shop, before):
     found = monitor(month(shop, before))
-    asked = found.evaluation
+    run = Run.open(shop / "run")
+    newest = newest_queries(run)
+    asked = evaluate_newest(run, newest)
     assert not found.crossed, found.text()
     assert found.version == 1 and found.queries == len(asked.queries) > 100
     by_name = {check.name: check for check in found.checks}
@@ -87,8 +89,7 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     assert by_name["recall"].before == pytest.approx(metrics["value"])
     assert by_name["recall"].low < by_name["recall"].value < by_name["recall"].high
     assert asked.queries.at.min() >= int(found.since and pd.Timestamp(found.since, tz="UTC").value)
-    better = replace(newest_queries(Run.open(shop / "run")), measured=np.full(80, 0.95))
-    worse = recall_check(better, asked, Run.open(shop / "run"), found.thresholds)
+    worse = recall_check(replace(newest, measured=np.full(80, 0.95)), asked, run, found.thresholds)
     assert worse.crossed and worse.before == pytest.approx(0.95) and worse.p < 0.01
     assert {"coverage", "cold", "attribute", "vectors"} <= set(by_name)
 
