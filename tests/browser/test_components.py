@@ -95,7 +95,10 @@ def test_what_is_older_than_what_is_shown_is_skipped(blank):
     assert blank.evaluate(show, {"name": "first", "turn": 1}) == ['{"name":"second"}', 1, 0]
     assert blank.evaluate(show, {"name": "second", "turn": 2}) == ['{"name":"second"}', 2, 1]  # another theme
     assert blank.evaluate(show, {"name": "third", "turn": 3}) == ['{"name":"third"}', 3, 2]
-    assert blank.evaluate("() => { window.leave(); return [window.begun, window.undone] }") == [3, 3]
+    leave = "() => { window.leave(); return [window.begun, window.undone] }"
+    assert blank.evaluate(leave) == [3, 2], "the end of an outdated update does not undo what is shown"
+    blank.evaluate("() => document.getElementById('host').remove()")
+    assert blank.evaluate(leave) == [3, 3]
     first, same, _, other, again = AppTest.from_function(_script).run().session_state["turns"]
     assert first == same < other < again
 

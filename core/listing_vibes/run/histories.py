@@ -275,7 +275,10 @@ def _to_history(value: Any) -> History:
         if isinstance(member, Event):
             rows.append({C.LISTING: member.listing, C.ACTION: member.action, C.DURATION: member.duration_s})
         else:
-            rows.append(dict(member) if isinstance(member, Mapping) else {C.LISTING: _parse_id(member)})
+            row = dict(member) if isinstance(member, Mapping) else {C.LISTING: member}
+            if not isinstance(member, Mapping) or isinstance(row.get(C.LISTING), list | tuple | Mapping):
+                row[C.LISTING] = _parse_id(row[C.LISTING])
+            rows.append(row)
     return pd.DataFrame(rows, dtype=object)
 
 
