@@ -157,3 +157,10 @@ def test_a_folder_without_a_longformer_in_safetensors_is_refused(published, tmp_
     for name in names:
         with pytest.raises(VibesError, match=name):
             load_pretrained(tmp_path / name, ours)
+
+
+def test_transformers_may_pad_rows_beyond_our_positions():
+    torch.manual_seed(0)
+    ours = ListingEncoder(EncoderConfig(**SIZES)).eval()  # 60 positions, which it pads to 64
+    batch = rows(59, False)
+    assert_same(run_theirs(to_transformers(ours), *batch), run_ours(ours, *batch), batch[1])

@@ -117,6 +117,8 @@ def to_transformers(encoder: ListingEncoder) -> transformers.LongformerModel:
     import transformers  # Imported here, since the import takes seconds.
 
     config, like = encoder.config, encoder.token_type.weight
+    # transformers pads rows to a multiple of the window, and reads a position for each padding token.
+    padding = -config.max_tokens % max(config.windows)
     their_config = transformers.LongformerConfig(
         attention_window=list(config.windows),
         hidden_size=config.width,
@@ -126,7 +128,7 @@ def to_transformers(encoder: ListingEncoder) -> transformers.LongformerModel:
         hidden_act="gelu",
         hidden_dropout_prob=config.dropout,
         attention_probs_dropout_prob=config.attention_dropout,
-        max_position_embeddings=config.max_tokens + PADDING + 1,
+        max_position_embeddings=PADDING + 1 + config.max_tokens + padding,
         type_vocab_size=config.token_types,
         layer_norm_eps=config.layer_norm_eps,
         pad_token_id=PADDING,
@@ -137,7 +139,9 @@ def to_transformers(encoder: ListingEncoder) -> transformers.LongformerModel:
     state = encoder.state_dict()
     theirs = {their: state[our] for our, their in shared_weights(config.layers).items() if our in state}
     unread = like.new_zeros(PADDING + 1, config.width)
-    theirs[POSITIONS] = torch.cat([unread, state["token_position.weight"]])
+    theirs[POSITIONS] = torch.cat(
+        [unread, state["token_position.weight"], like.new_zeros(padding, config.width)]
+    )
     theirs[WORDS] = like.new_zeros(PADDING + 2, config.width)
     model.load_state_dict(theirs)
     return model.train(encoder.training)

@@ -285,7 +285,9 @@ def test_a_fresh_copy_of_the_demo_explains_the_space_of_photos_with_its_photos(t
         assert len(found.photos) == sum(sides)
         means = [listing_photos(demo, demo.row(name))[1].mean(axis=0) for name in ("home-0003", listing)]
         unit = [mean / np.linalg.norm(mean) for mean in means]
-        assert float(unit[0] @ unit[1]) == pytest.approx(score, abs=1e-4)
+        assert float(unit[0] @ unit[1]) == pytest.approx(
+            score, abs=0.02
+        )  # in float32; all photos are in bfloat16
     assert not (tmp_path / "demo" / ".cache" / "photos").exists()
     (demo.path / "photo_center.npy").unlink()
     found = explain_similarity(Run.open(demo.path), "home-0003", near["listing_id"][0], "photos")

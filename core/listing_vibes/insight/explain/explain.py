@@ -35,8 +35,8 @@ from listing_vibes.scoring.scorer import PrecomputedScores
 from listing_vibes.tables import render_table
 
 SHOWN = 5  # events, attributes and photos in the text
-#: Tolerance of a recomputed similarity, since lists use half precision.
-STALE = 0.005
+#: Tolerance of a recomputed similarity: vectors of many photos are computed partly in bfloat16, those of a few in float32.
+STALE = 0.02
 CHANGED = "The listings changed since the run was made, so the contribution of each part is unknown."
 
 
