@@ -135,7 +135,7 @@ def commands(setting: Setting) -> Rows:
         command_row("`vibes similar` (demo)", ["similar", run, "home-0007"], repeat),
         command_row("`vibes recommend` (demo)", ["recommend", run, "user-00016"], repeat),
         command_row("`vibes explain` (demo)", ["explain", run, "user-00016", "home-0007"], repeat),
-        command_row("`vibes similar --text` (demo)", ["similar", run, "--text", "canopy bed"], repeat),
+        command_row("`vibes similar --text WORDS` (demo)", ["similar", run, "--text", "canopy bed"], repeat),
         command_row("`vibes launch` with advice (demo)", ["launch", run, "home-0007"], repeat),
         command_row("`vibes demand` (demo)", ["demand", run], repeat),
     ]
@@ -239,7 +239,7 @@ def million_run(setting: Setting) -> tuple[Path, dict[str, Any] | None]:
     subprocess.run([sys.executable, *make], check=True)
     if not (run / "run.toml").is_file():
         embed = ["embed", market / "market", run, "--model", market / "small-run"]
-        row = command_row(f"`vibes embed --model` ({setting.listings:,} listings)", embed, 1)
+        row = command_row(f"`vibes embed --model RUN` ({setting.listings:,} listings)", embed, 1)
     return run, row
 
 
