@@ -21,6 +21,7 @@ from listing_vibes.model.settings import BlendWeights
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.scoring.tuning import validation_sample
+from listing_vibes.search.index import best
 
 #: Candidates per validation query, and queries per batch.
 CANDIDATES, BATCH = 512, 128
@@ -202,7 +203,7 @@ def _candidates(
         line = np.arange(len(batch))
         targets = allowed[line, batch.target]
         allowed[line, batch.target] = False
-        order = _smallest(np.where(allowed, rng.random(allowed.shape, np.float32), 2), count)  # (B, C)
+        order, _ = best(np.where(allowed, -rng.random(allowed.shape, np.float32), -2), count)  # (B, C)
         columns = np.column_stack([batch.target, order])
         valid[rows] = np.column_stack([targets, allowed[line[:, None], order]])
         for index, (name, part) in enumerate((scorers | moments).items()):  # type: ignore[operator]
@@ -213,15 +214,6 @@ def _candidates(
     scales = spread.mean(axis=0) if len(queries) else np.ones(size)
     scales[scales < 1e-9] = 1.0
     return np.nan_to_num(features / scales.astype(np.float32), neginf=-1e3), valid, scales
-
-
-def _smallest(values: np.ndarray, count: int) -> np.ndarray:
-    """Return the columns (B, count) of the smallest `values` (B, L) of each row, in order."""
-    if count == values.shape[1]:
-        return np.argsort(values, axis=1)
-    columns = np.argpartition(values, count, axis=1)[:, :count]  # sorting all of a large market takes longer
-    order = np.argsort(np.take_along_axis(values, columns, axis=1), axis=1)
-    return np.take_along_axis(columns, order, axis=1)
 
 
 def _fit(
