@@ -30,7 +30,7 @@ BASE = {
     "encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64},
     "features": {"text": False},
     "training": {
-        "batch": 16, "fresh": 16, "max_epochs": 2, "warmup": 5, "checkpoint_every": 4,
+        "batch": 16, "fresh": 16, "max_epochs": 1, "warmup": 5, "checkpoint_every": 4,
         "validate_every": 1000,
     },
 }  # fmt: skip
@@ -40,8 +40,7 @@ GRID = {
     "variant": [
         {"name": "popularity", "baseline": "popularity", "question": "ladder"},
         FULL,
-        {"name": "+ photos", "reference": "full", "set": {"features": {"photos": 9}}},
-        {"name": "served", "reference": "full", "question": "recency", "serving": "recency"},
+        {"name": "+ photos", "reference": "full", "needs": ["photos"], "set": {"features": {"photos": 9}}},
         {
             "name": "burst",
             "reference": "full",
@@ -68,7 +67,6 @@ def settings_of(market: str) -> str:
         fingerprint="",
         baseline=None,
         settings=BASE,
-        serving=None,
         control=None,
         photo_encoder="",
     ).model_dump_json()
@@ -84,7 +82,7 @@ def done(small_market, tmp_path_factory):
 def test_it_writes_the_table_the_ranks_and_the_figure(done, small_market):
     out, found, _ = done
     table = pd.read_parquet(out / "ablation.parquet")
-    assert list(dict.fromkeys(table["variant"])) == ["popularity", "full", "served", "log_in"]
+    assert list(dict.fromkeys(table["variant"])) == ["popularity", "full", "log_in"]
     for name in ("ablation.png", "ablation.svg"):
         assert (out / name).stat().st_size > 3000
     ranks = pd.read_parquet(folder_of(out, "full", 3) / "ranks.parquet")
@@ -97,17 +95,12 @@ def test_it_writes_the_table_the_ranks_and_the_figure(done, small_market):
 
 
 def test_its_ranks_are_those_of_evaluate(done, small_market):
-    out, found, _ = done
-    assert "x recent" in found.notes["served"]
+    out, _, _ = done
     run = Run.open(folder_of(out, "full", 3) / "run", small_market)
     assert run.manifest.settings.seed == 3
     assert run.manifest.settings.blend is not None  # left to the market, as `vibes train` leaves it
     evaluated = evaluate_run(run)
-    for name, label in (
-        ("full", "default ranking"),
-        ("served", "model + recency"),
-        ("popularity", "popularity"),
-    ):
+    for name, label in (("full", "default ranking"), ("popularity", "popularity")):
         kept = pd.read_parquet(folder_of(out, name, 3) / "ranks.parquet")
         assert np.array_equal(kept["rank"], evaluated.ranks[label])
     assert evaluated.names[:5] == [
@@ -122,7 +115,7 @@ def test_its_ranks_are_those_of_evaluate(done, small_market):
 def test_one_failure_is_named_and_its_reference_stands_in(done):
     _, found, updates = done
     assert "lower training.learning_rate" in found.failed["burst"]
-    assert [item.reference for item in found.measured] == [None, "popularity", "full", "full"]
+    assert [item.reference for item in found.measured] == [None, "popularity", "full"]
     assert "'+ photos'" in found.text() and "burst, seed 3: failed" in str(updates)
     document = json.loads(json.dumps(found.document()))
     assert document["seeds"] == [3] and "burst" in document["failed"] and "+ photos" in document["left_out"]

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from listing_vibes.ablation.figure import save_figure
-from listing_vibes.ablation.grid import Grid, Inputs, Plan, Variant, make_plan
+from listing_vibes.ablation.grid import Grid, Plan, Variant, available_inputs, make_plan
 from listing_vibes.ablation.jobs import Job, run_jobs
 from listing_vibes.ablation.table import Measured, ablation_table, render_ablation, variant_results
 from listing_vibes.ablation.worker import JOB, OUTCOME, RANKS, JobSettings, save_ranks
@@ -107,7 +107,6 @@ def ablate(
     """
     with needs("Training"):
         from listing_vibes.training.data import TrainingData
-        from listing_vibes.training.resolve import resolve
 
     check_seeds(seeds)
     base = Resolved.of(Settings.of(grid.base))
@@ -116,12 +115,7 @@ def ablate(
     if not len(split.test):
         raise VibesError(f"{market.path} has no test query, so there is nothing to compare variants on.")
 
-    plan = make_plan(
-        grid,
-        Inputs.of(market),
-        oracle is not None,
-        lambda settings: resolve(Resolved.of(settings), data),
-    )
+    plan = make_plan(grid, available_inputs(market), oracle is not None)
     for sentence in plan.left_out.values():
         report(Notice(sentence))
     out.mkdir(parents=True, exist_ok=True)
@@ -181,7 +175,6 @@ def _make_job(
         baseline=variant.baseline,
         # Settings that the grid leaves open are resolved from the market, as in `vibes train`.
         settings=settings.model_dump(mode="json", exclude_none=True, exclude_unset=True),
-        serving=variant.serving,
         control=variant.control,
         photo_encoder=photo_encoder,
     )

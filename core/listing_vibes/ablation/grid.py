@@ -1,7 +1,6 @@
 """The grid of an ablation: variants in TOML, each with a few settings, and the selection of variants for a market."""
 
-import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +9,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from listing_vibes.ablation.controls import check_control
 from listing_vibes.errors import VibesError
-from listing_vibes.features.config import FeatureConfig
 from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import first_problem, read_toml
@@ -23,6 +21,8 @@ from listing_vibes.scoring.ranking_names import ORACLE
 PACKAGED = ("default", "ladder")
 #: Settings that are the same for all variants: a variant with a different one would be evaluated on other queries.
 FIXED = ("seed", "split")
+#: What a market may lack.
+Input = Literal["photos", "text", "event features", "times"]
 
 
 def _check_baseline(name: str) -> str:
@@ -39,6 +39,7 @@ class Variant(BaseModel):
         "", description="question that it helps to answer, the group in tables and in the figure"
     )
     reference: str | None = Field(None, description="variant to compare with")
+    needs: list[Input] = Field([], description="inputs without which a market leaves it out")
     baseline: Annotated[str, AfterValidator(_check_baseline)] | None = None
     overrides: dict[str, Any] = Field(
         default_factory=dict, alias="set", description="settings as in --config of train"
@@ -47,14 +48,11 @@ class Variant(BaseModel):
         None,
         description="control that replaces the market's content, see `listing_vibes.ablation.controls`",
     )
-    serving: Literal["recency"] | None = Field(
-        None, description="blend, fitted on validation; none: the default blend"
-    )
 
     @model_validator(mode="after")
     def _check(self) -> "Variant":
-        if self.baseline is not None and (self.overrides or self.serving or self.control):
-            raise ValueError("a baseline takes no settings, no serving and no control")
+        if self.baseline is not None and (self.overrides or self.control):
+            raise ValueError("a baseline takes no settings and no control")
         for name in FIXED:
             if name in self.overrides:
                 raise ValueError(
@@ -118,110 +116,44 @@ def load_grid(source: str | Path) -> Grid:
         raise VibesError(f"{source}: {str(sentence or first_problem(error)).rstrip('.')}.") from error
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The inputs that a market has."""
-
-    photos: int  # maximum per listing
-    text: bool
-    meta: bool
-    timestamps: bool
-
-    @classmethod
-    def of(cls, market: Market) -> "Inputs":
-        """Read the inputs from the tables: photos, text attributes, actions or durations, times of the events."""
-        features = [name for name in (C.ACTION, C.DURATION) if name in market.events]
-        return cls(
-            photos=int(market.photos[C.LISTING].value_counts().max()) if len(market.photos) else 0,
-            text=any(type_of(attribute.kind).sentences for attribute in market.attributes),
-            meta=bool(market.events[features].notna().any(axis=None)) if features else False,
-            timestamps=market.timed,
-        )
-
-
-def effective(settings: Settings, inputs: Inputs) -> dict[str, Any]:
-    """Return the settings that have an effect on a market: two variants with equal ones train the same model."""
-    result = settings.model_dump(mode="json")
-    features, default = result["features"], FeatureConfig().model_dump(mode="json")
-    photos = min(settings.features.photos, inputs.photos)
-    if not photos:
-        features |= {key: value for key, value in default.items() if key.startswith("photo")}
-    features["photos"] = min(features["photos"], photos)
-    features["meta"] &= inputs.meta
-    features["text"] &= inputs.text
-    features["words"] &= inputs.text
-    if not features["text"]:
-        features["text_encoder"] = default["text_encoder"]
-    if not inputs.timestamps:
-        result["training"]["recency_days"] = 0
-    return result
+def available_inputs(market: Market) -> set[Input]:
+    """Return the inputs that the tables of a market have."""
+    features = [name for name in (C.ACTION, C.DURATION) if name in market.events]
+    has: dict[Input, bool] = {
+        "photos": len(market.photos) > 0,
+        "text": any(type_of(attribute.kind).sentences for attribute in market.attributes),
+        "event features": bool(features) and bool(market.events[features].notna().any(axis=None)),
+        "times": market.timed,
+    }
+    return {name for name, is_present in has.items() if is_present}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The variants of a grid that are evaluated on a market.
+    """The variants of a grid that are evaluated on a market, and the reason by name for each that is left out."""
 
-    Attributes:
-        left_out: the reason by name for each variant that is left out.
-        instead: by name of a variant the one that stands in for it as a reference.
-    """
-
+    grid: Grid
     variants: list[Variant]
     left_out: dict[str, str]
-    instead: dict[str, str | None]
 
     def reference_of(self, variant: Variant, evaluated: Collection[str]) -> str | None:
-        """Return the evaluated variant to compare with."""
+        """Return the evaluated variant to compare with; the reference of one that was not evaluated stands in for it."""
+        references = {item.name: item.reference for item in self.grid.variants}
         name = variant.reference
         while name is not None and name not in evaluated:
-            name = self.instead[name]
+            name = references[name]
         return name
 
 
-def make_plan(
-    grid: Grid,
-    inputs: Inputs,
-    has_oracle: bool = False,
-    resolve: Callable[[Settings], Settings] = lambda settings: settings,
-) -> Plan:
-    """Leave out variants without inputs in the market, and variants that would train the same model as one above them.
-
-    Args:
-        resolve: resolves settings for the market.
-    """
-    plan = Plan([], {}, {})
-    trained: dict[str, str] = {}  # name of a variant by its effective settings
+def make_plan(grid: Grid, inputs: Collection[Input], has_oracle: bool = False) -> Plan:
+    """Leave out the variants that need an input that a market lacks, and the oracle of a market that is not simulated."""
+    plan = Plan(grid, [], {})
     for variant in grid.variants:
-        settings = grid.settings(variant)
-        reason, plan.instead[variant.name] = "", variant.reference
-        if settings is None:
-            reason = _missing_input(variant.baseline or "", inputs, has_oracle)
-        else:
-            trains = effective(resolve(settings), inputs)
-            control = variant.control if _has_effect(variant.control, trains["features"]) else None
-            key = json.dumps([trains, variant.serving, control], sort_keys=True)
-            twin = trained.setdefault(key, variant.name)
-            if twin != variant.name:
-                reason, plan.instead[variant.name] = f"on this market it is the same as '{twin}'", twin
-        if reason:
-            plan.left_out[variant.name] = f"'{variant.name}' is left out: {reason}."
+        missing: list[str] = [name for name in variant.needs if name not in inputs]
+        if variant.baseline == ORACLE and not has_oracle:
+            missing = ["oracle, which only a simulated market has"]
+        if missing:
+            plan.left_out[variant.name] = f"'{variant.name}' is left out: the market has no {missing[0]}."
         else:
             plan.variants.append(variant)
     return plan
-
-
-def _has_effect(control: str | None, features: dict[str, Any]) -> bool:
-    """Return whether a model with these effective features reads the content replaced by a control."""
-    by_content = {"photos": features["photos"], "texts": features["text"] or features["words"]}
-    by_content["features"] = features["meta"]
-    return bool(control and by_content[control.rpartition("-")[2]])
-
-
-def _missing_input(baseline: str, inputs: Inputs, has_oracle: bool) -> str:
-    if baseline == "photo-neighbors" and not inputs.photos:
-        return "the market has no photos"
-    if baseline == "text-neighbors" and not inputs.text:
-        return "the market has no text"
-    if baseline == ORACLE and not has_oracle:
-        return "only a simulated market has an oracle"
-    return ""

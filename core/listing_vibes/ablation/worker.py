@@ -34,7 +34,6 @@ class JobSettings(BaseModel):
     fingerprint: str
     baseline: str | None
     settings: dict[str, Any]
-    serving: str | None
     control: str | None
     photo_encoder: str
 
@@ -53,10 +52,7 @@ def measure_variant(folder: Path) -> None:
     from listing_vibes.model.settings import Resolved, Settings
     from listing_vibes.run.run import Run
     from listing_vibes.run.scorer import default_ranking, model_scorer
-    from listing_vibes.scoring.blend import fit_blend, moments_of
     from listing_vibes.scoring.named import named_baseline
-    from listing_vibes.scoring.ranking import Scorer
-    from listing_vibes.scoring.ranking_names import blend_name
 
     job = read_json(folder / JOB, "remove the folder", JobSettings.model_validate)
     if job is None:
@@ -66,23 +62,17 @@ def measure_variant(folder: Path) -> None:
     if job.control:
         market, photos = control_content(job.control, market, photos)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    scorer: Scorer | None = None
     if job.baseline is None:
         _train(market, folder / RUN, settings, photos)
         run = Run.open(folder / RUN, market)
-        settings, scorer = run.manifest.settings, model_scorer(run)
+        settings = run.manifest.settings
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
-    if scorer is not None and job.serving is None:
-        scorer = default_ranking(run, scorer, split)
     note = ""
-    if scorer is None:
-        scorer = named_baseline(job.baseline or "", market, log, split, catalogue, photos, settings.seed)
+    if job.baseline is None:
+        scorer = default_ranking(run, model_scorer(run), split)
+    else:
+        scorer = named_baseline(job.baseline, market, log, split, catalogue, photos, settings.seed)
         note = f"It is {scorer.name}." if job.baseline == "best-id" else ""
-    elif job.serving == "recency":
-        moments = moments_of(log, split.train, catalogue)
-        name, model = blend_name("recency"), {"model": scorer}
-        prior = fit_blend(name, model, moments, log, split, catalogue, settings.seed)
-        scorer, note = prior, f"It is {prior.note}."
     save_ranks(folder, evaluate([scorer], log, split, catalogue, seed=settings.seed), market, note)
 
 
