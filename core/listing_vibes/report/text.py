@@ -184,7 +184,7 @@ def not_measured(run: Run) -> str:
 PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."
 
 
-def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple[str, ...]:
+def describe_method(settings: Resolved | None) -> tuple[str, ...]:
     """Describe the model of these settings in plain words; without a model, the comparison of listings."""
     if settings is None:
         return (
@@ -192,18 +192,13 @@ def describe_method(settings: Resolved | None, metrics: dict[str, Any]) -> tuple
             "No model was trained here, so nothing is learned from what people did: what is near a listing looks like it "
             "or has similar attributes.",
         )
-    sentences = (
+    return (
         f"Every listing is read as a short text: its attributes, its photos and its description. {PHOTOS_READ}",
         "A user is the sequence of the listings that they interacted with, in order, with what they did and for how long. "
         + user_encoder_sentence(settings),
         "So listings and users become points in the same space. The model is trained so that a user is near the "
         "listings that they interacted with next. What is near a user is recommended; what is near a listing is similar.",
         "The model knows no listing and no user by name. So it can place a new listing and a new user.",
-    )
-    if best_baseline(metrics.get("results", {})) is None:
-        return sentences
-    return (
-        *sentences,
         "The baselines are popularity and models that count which users did what together, tested on exactly the same queries.",
     )
 

@@ -22,6 +22,8 @@ from listing_vibes.run.rules import Rules
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.words import cut
 
+ATTRIBUTES = 4  # of a listing in a table
+
 
 def user_encoder_sentence(settings: Resolved) -> str:
     """Return how a trained run encodes a history, and what its default blend adds to the model."""
@@ -70,8 +72,8 @@ def explain_empty(run: RunFolder, rules: Rules) -> str:
     )
 
 
-def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
-    """Return `ranked` (listing_id, score) with the title, up to `attributes` short attributes, words before codes, and the price.
+def describe_listings(run: RunFolder, ranked: pd.DataFrame) -> pd.DataFrame:
+    """Return `ranked` (listing_id, score) with the title, a few short attributes, words before codes, and the price.
 
     Without the market's tables, `ranked` is returned unchanged.
     """
@@ -82,7 +84,7 @@ def describe_listings(run: RunFolder, ranked: pd.DataFrame, attributes: int = 4)
     rows = market.rows(ranked[C.LISTING])
     title = market.title
     short = [a for a in market.attributes if type_of(a.kind).short and a.name != title]
-    shown = sorted(short, key=lambda a: is_code(market.listings[a.name]))[:attributes]  # Codes come last.
+    shown = sorted(short, key=lambda a: is_code(market.listings[a.name]))[:ATTRIBUTES]  # Codes come last.
     columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
     if (cost := price(market)) is not None:
         unit = display_unit(market, cost)

@@ -63,15 +63,13 @@ def default_weights(
     return fit_blend(DEFAULT_RANKING, scorers, moments, log, split, catalogue, settings.seed).weights
 
 
-def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
-    """Return the scorer of the run's model only, for queries on `log` (None: the market's events).
+def model_scorer(run: Run) -> VectorScorer:
+    """Return the scorer of the run's model only.
 
     Raises:
         VibesError: the run has no model, or the market no longer has its listings.
     """
-    return engine_scorer(
-        run.engine, run.vectors("model"), run.log if log is None else log, run.late_interaction
-    )
+    return engine_scorer(run.engine, run.vectors("model"), run.log, run.late_interaction)
 
 
 def default_ranking(run: Run, model: Scorer | None, split: Split) -> Scorer:

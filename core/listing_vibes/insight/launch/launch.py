@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,6 @@ def _with_intervals(frame: pd.DataFrame) -> str:
 def launch(
     run: Run,
     listing: str | Mapping[str, Any] | Draft,
-    photos: Sequence[bytes] = (),
     *,
     advise: bool = True,
     crowd: Crowd | None = None,
@@ -171,7 +170,6 @@ def launch(
     Args:
         listing: the id of a listing of the market; values by attribute, optionally with `like`, a listing to start from,
             `photos`, paths of files, and `cover`; or a `Draft`.
-        photos: contents of image files, the cover first, instead of paths.
         advise: whether to evaluate single changes and covers as well.
         crowd: the users; None: the most recently active ones. Pass one for several calls.
         newcomers: encoder of drafts; pass one for several calls.
@@ -186,7 +184,6 @@ def launch(
         draft = listing
     elif isinstance(listing, Mapping):
         draft = Draft.of_mapping(run.market, listing)
-        draft = replace(draft, photos=tuple(photos)) if photos else draft
     else:
         row = run.row(str(listing))
         draft = Draft.of_listing(run.market, str(listing))
