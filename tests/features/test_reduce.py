@@ -49,15 +49,6 @@ def test_missing_components_are_zero(vectors, rows, width, rank, whiten):
     assert not out[:, rank:].any() and (out[:, :rank] != 0).any(axis=0).all()
 
 
-def test_many_rows_are_sampled_and_transformed_in_chunks(vectors, monkeypatch):
-    monkeypatch.setattr(reduce, "FIT_ROWS", 50)
-    monkeypatch.setattr(reduce, "CHUNK_ROWS", 7)
-    first = Reducer.fit(vectors, 4)
-    np.testing.assert_array_equal(first.matrix, Reducer.fit(vectors, 4).matrix)
-    expected = (vectors.astype(np.float32) - first.mean) @ first.matrix
-    np.testing.assert_allclose(first.transform(vectors), expected, atol=1e-6)
-
-
 def test_it_survives_a_file_and_what_is_damaged_is_refused(vectors, tmp_path):
     reducer = Reducer.fit(vectors, 20, whiten=True)
     save_file(reducer.to_arrays(), tmp_path / "reducer.safetensors")

@@ -1,8 +1,5 @@
 """Token sequences of listings and histories against a slow twin."""
 
-import tracemalloc
-from dataclasses import fields
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +13,6 @@ from listing_vibes.features.tokens.tabular import (
     TYPE_CLS,
     TYPE_CONTENT,
     TYPE_META,
-    Tokens,
     tokenise,
 )
 from listing_vibes.features.tokens.vocabulary import fit_vocabulary
@@ -77,29 +73,6 @@ def test_a_bare_listing_is_cls_and_its_tokens(market):
     assert rows_of(sequences) == [token for row in rows for token in [BARE_CLS, *listing(tokens, row)]]
     assert sequences.length.tolist() == [1 + tokens.offset[r + 1] - tokens.offset[r] for r in rows]
     assert (sequences.item == 0).all()
-
-
-def test_the_cost_of_a_batch_does_not_grow_with_the_catalogue(market):
-    _, small = market
-    times = 2_000
-    begin = np.arange(times)[:, None]
-    offsets = {
-        name: np.append((begin * every[-1] + every[:-1]).ravel(), times * every[-1])
-        for name, every in (("offset", small.offset), ("set_offset", small.set_offset))
-    }
-    rest = {f.name: np.tile(getattr(small, f.name), times) for f in fields(small) if f.name not in offsets}
-    large = Tokens(**offsets, **rest)
-    of_event, start, end = np.arange(30, dtype=np.int32), np.array([0, 10]), np.array([10, 30])
-    tracemalloc.start()
-    try:
-        bare = listing_sequences(large, np.array([4, 60_000 - 1]))
-        history = history_sequences(large, of_event, start, end, None, 50, 1000)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert rows_of(bare) == rows_of(listing_sequences(small, np.array([4, 29])))
-    assert rows_of(history) == rows_of(history_sequences(small, of_event, start, end, None, 50, 1000))
-    assert peak < 200_000
 
 
 @pytest.mark.parametrize("max_listings, max_tokens", [(50, 1000), (3, 1000), (50, 25), (50, 12)])

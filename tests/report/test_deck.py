@@ -5,8 +5,6 @@ import re
 import shutil
 from html import unescape
 from html.parser import HTMLParser
-from types import SimpleNamespace
-from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -168,39 +166,6 @@ def test_a_user_has_the_history_and_the_list_with_what_they_opened_later(trained
     )
 
 
-def test_where_two_rankings_differ_both_sides_are_shown(trained, monkeypatch):
-    events = trained.market.events
-    last = [events[events["user_id"] == user].iloc[-1] for user in events["user_id"].unique()[:2]]
-    rows = pd.DataFrame(
-        {
-            "user_id": [row.user_id for row in last],
-            "target": [row.listing_id for row in last],
-            "first": [1, 9],
-            "second": [8, 2],
-        }
-    )
-    rows = rows.assign(at=[row.timestamp for row in last], gain=[0.5, -0.5])
-    monkeypatch.setattr(views, "compare", lambda *_: SimpleNamespace(apart=rows))
-    monkeypatch.setattr(views, "usual_baseline", lambda _: "popularity")
-    monkeypatch.setattr(
-        views,
-        "first_lists",
-        lambda _run, scorer, rows, k: [
-            [target] if scorer == "popularity" else ["home-0001"] for target in rows["target"]
-        ],
-    )
-    shown = view(trained, "/compare")
-    assert [[strip.photos[-1].listing for strip in column] for column in shown.columns] == [
-        [row.listing_id, "home-0001", row.listing_id] for row in last
-    ]
-    assert [column[2].photos[0].is_hit for column in shown.columns] == [True, True]
-    assert (
-        "no. 8" in shown.columns[0][2].label
-        and "no. 2" in shown.columns[1][2].label
-        and "1 query" in shown.text
-    )
-
-
 @pytest.mark.slow
 def test_a_cold_listing_has_its_neighbors_and_its_first_audience(trained):
     listing = trained.listing_ids[3]
@@ -210,18 +175,6 @@ def test_a_cold_listing_has_its_neighbors_and_its_first_audience(trained):
         shown.lead.listing == listing and listings(near) == trained.similar(listing, 6)["listing_id"].tolist()
     )
     assert all(strip.photos for strip in audience) and "would find it among their first 30" in shown.text
-
-
-def test_a_draft_has_its_values_written_out_with_their_units(run, monkeypatch):
-    frame = pd.DataFrame(columns=["listing_id", "score", "user_id", "rank"])
-    nobody = SimpleNamespace(audience=frame, users=1, k=30, median_rank=None, competitors=frame)
-    monkeypatch.setattr(views, "launch", lambda *_, **__: nobody)
-    monkeypatch.setattr(views.Crowd, "of", lambda *_: None)
-    draft = {"price": 12_500_000.0, "built_year": 1995, "title": "New", "amenities": ["Wifi", "Sauna"]}
-    shown = view(run, "/cold?" + urlencode({"view": "new", "draft": json.dumps(draft)}))
-    assert shown.facts == [
-        ("Price per night (EUR)", "12,500,000"), ("Year built", "1995"), ("Title", "New"), ("Amenities", "Wifi, Sauna"),
-    ]  # fmt: skip
 
 
 def test_the_map_has_the_group_on_the_day_and_its_listings(run):

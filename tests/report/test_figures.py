@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 
-from listing_vibes.report import figures
 from listing_vibes.report.figures import GROUPS, TICKS, Map, Row, Rows
 from listing_vibes.report.text import slices_of
 
@@ -16,16 +15,6 @@ def drawn(count: int, groups: int) -> Map:
     cluster = np.arange(count) % (groups + 1) - 1
     sizes = [(f"group {number}", int((cluster == number).sum())) for number in range(groups)]
     return Map(places, cluster, sizes, "")
-
-
-def test_a_sample_of_dots_keeps_each_in_its_group(monkeypatch):
-    monkeypatch.setattr(figures, "DOTS", 20)
-    whole = drawn(100, 4)
-    made = whole.sampled()
-    known = {tuple(place): group for place, group in zip(whole.places, whole.cluster, strict=True)}
-    assert len(made.places) == 20 and len(set(made.cluster)) > 2
-    assert made.cluster.tolist() == [known[tuple(place)] for place in made.places]
-    assert made.groups == whole.groups and made.sampled() is made
 
 
 def test_dots_legend_and_numbers_of_a_group_agree_and_lie_within_the_picture():

@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.market import Market
@@ -91,16 +90,6 @@ def test_what_is_derived_is_computed_again(place, content, is_sealed):
         (place / DERIVED).write_bytes(content)
     read_all(place)
     assert np.isfinite(Run.open(place).engine.encode_listings()).all()
-
-
-def test_an_unused_space_is_not_read(place):
-    arrays = load_file(place / LISTINGS)
-    arrays["attributes"] = np.full_like(arrays["attributes"], np.nan)
-    save_file(arrays, place / LISTINGS)
-    run = Run.open(place)
-    assert len(run.similar("home-0003", k=5)) == 5
-    with pytest.raises(VibesError, match="attributes"):
-        run.similar("home-0003", k=5, space="attributes")
 
 
 def test_stored_features_are_those_that_are_computed_unless_the_market_changed(trained, tmp_path):

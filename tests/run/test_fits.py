@@ -1,6 +1,6 @@
 """What was fitted is kept, read back the same, and recommends as the row of the table does."""
 
-from types import MethodType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +12,6 @@ from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.splits import make_split
 from listing_vibes.model.settings import BlendWeights
 from listing_vibes.run.fits import FILE, copy_fits, load_fits, save_fits
-from listing_vibes.run.folder import MINUTE, RunFolder
-from listing_vibes.run.recommender import Recommender
-from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.versions import results_of
@@ -58,20 +55,6 @@ def run(tmp_path_factory) -> Run:
     )
     save_metrics(Run.open(path), evaluate_run(Run.open(path)))
     return Run.open(path)
-
-
-@pytest.mark.parametrize("timed", [True, False])
-def test_what_is_recent_is_counted_by_the_minute_and_never_without_the_last_event(timed):
-    after = 10 * MINUTE + 5  # behind the last event
-    run = SimpleNamespace(after_last_event=after, market=SimpleNamespace(timed=timed))
-    run.counted_at = MethodType(RunFolder.counted_at, run)
-    maker = Recommender(run, "model", Rules(), SimpleNamespace(has_recent=True, gain=lambda at: at))
-    for at, counted in (
-        (after - 3, after - 3), (after, after), (after + 1, after), (11 * MINUTE - 1, after), (11 * MINUTE, 11 * MINUTE),
-        (14 * MINUTE + 7, 14 * MINUTE),
-    ):  # fmt: skip
-        assert maker.gain_at(at) == (counted if timed else after)
-    assert Recommender(run, "model", Rules()).gain_at(after) is None
 
 
 def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):

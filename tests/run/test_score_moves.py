@@ -49,20 +49,6 @@ def test_an_invalid_boost_is_refused(market, text):
         read_boost(market, text)
 
 
-@pytest.mark.slow
-def test_a_boost_moves_scores_by_standard_deviations_of_all_of_them(trained):
-    user, text = trained.log.users[5], "fresh 1.5 30d"
-    plain = trained.recommend(user, 120).set_index(C.LISTING)["score"]
-    found = trained.recommend(user, 120, rules={"boost": text}).set_index(C.LISTING)["score"]
-    start, end = trained.log.history_at(trained.user_number[user], None)
-    vectors = trained.vectors("model")
-    mine = trained.engine.encode_histories(trained.log, np.array([start]), np.array([end]), vectors)[0]
-    gain = read_boost(trained.market, text).gain(trained.market, trained.after_last_event)
-    by_hand = pd.Series(plain + np.std(vectors @ mine) * pd.Series(gain, trained.listing_ids)[plain.index])
-    assert found[plain.index].to_numpy() == pytest.approx(by_hand.to_numpy(), abs=2e-3)
-    assert found.index[0] == by_hand.idxmax() and found.is_monotonic_decreasing
-
-
 @pytest.mark.parametrize("space", ["model", "attributes"])
 def test_the_direction_is_that_of_a_slow_discriminant(trained, space):
     vectors = trained.vectors(space).astype(np.float64)

@@ -54,16 +54,6 @@ def test_it_is_trained_once_by_seed_and_its_vectors_are_the_pooled_latent(market
     assert market_vae(market, PHOTOS).name == encoder.name
 
 
-def test_an_interrupted_training_leaves_nothing(market):
-    def stop(update):
-        if update.done == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        market_vae(market, PHOTOS, report=stop)
-    assert not list(market.rglob("*.safetensors"))
-
-
 def test_weights_that_are_missing_or_others_are_refused(market, tmp_path):
     for name, weights in (("vae-64-01234567", None), ("vae", tmp_path / "none.safetensors")):
         with pytest.raises(VibesError, match="--weights"):

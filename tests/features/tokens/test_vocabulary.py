@@ -85,14 +85,3 @@ def test_near_locations_share_more_cells(vocabulary):
     cells = place_ids(place, np.array([50.1, 50.1, 50.9, np.nan]), np.array([9.1, 9.101, 9.9, 9.0]))
     assert (cells[0] == cells[1]).sum() > (cells[0] == cells[2]).sum()
     assert (cells[3] == 0).all() and cells.max() < place.first + place.size
-
-
-def test_duration_buckets_are_quantiles():
-    durations = np.append(np.random.default_rng(0).exponential(60, 4000), np.nan)
-    vocabulary = fit_vocabulary(LISTINGS, [], ["view"], durations)
-    assert len(vocabulary.duration_edges) == 7 and vocabulary.total == 1 + 1 + 8
-    share = np.bincount(np.searchsorted(vocabulary.duration_edges, durations[:-1], "right")) / 4000
-    np.testing.assert_allclose(share, 1 / 8, atol=0.01)
-    equal = fit_vocabulary(LISTINGS, [], [], np.array([5.0] * 99 + [60.0]))
-    assert equal.duration_edges == [5.0]
-    assert fit_vocabulary(LISTINGS, [], [], np.full(3, np.nan)).duration_edges == []

@@ -10,7 +10,6 @@ import pytest
 
 from browser.painted import embed_run, paint_market, train_run, vectors
 from helpers.blends import KNN, fixed_blend
-from helpers.carried import carried
 from helpers.commands import vibes
 from helpers.serving import app_of, serving
 from listing_vibes.demo.shipped import ROOT
@@ -167,18 +166,6 @@ def test_ranks_are_those_of_lists_with_a_blend_a_boost_and_refused_listings(trai
     assert refused not in listed and ranks == pytest.approx([1, 12], abs=1)
 
 
-def test_a_listing_is_encoded_without_its_parts_once_for_all_histories(trained, monkeypatch):
-    first, second = trained.log.users[5], trained.log.users[6]
-    listings = trained.recommend(first, 4)[C.LISTING].tolist()
-    calls, encode = [], Engine.encode_listings
-    monkeypatch.setattr(
-        Engine, "encode_listings", lambda self, *rest: calls.append(self) or encode(self, *rest)
-    )
-    run = Run.open(trained.path)
-    explain(run, second, listings)
-    assert [item.listing for item in explain(run, first, listings)] == listings and len(calls) == 4
-
-
 def test_what_has_no_explanation_says_so(trained):
     user, listing, other = trained.log.users[5], *trained.listing_ids[:2]
     (late,) = explain(trained, user, listing, budget=0)
@@ -227,12 +214,6 @@ def test_in_the_photo_space_the_rest_is_the_mean_of_the_other_photos(painted):
     assert [place.tolist() for place in positions] == [[0, 1, 2], [0, 1, 2]]
 
 
-def test_in_the_attribute_space_a_shared_value_makes_alike_and_another_one_does_not(painted):
-    same, other = (explain_similarity(painted, "l02", listing, "attributes") for listing in ("l05", "l04"))
-    assert part_of(same.attributes, name="room_type")["adds"] > 0
-    assert part_of(other.attributes, name="room_type")["adds"] < 0 and not other.photos
-
-
 @pytest.mark.parametrize("space", ["model", "photos", "attributes"])
 def test_a_neighbor_has_the_score_and_the_rank_of_its_list(painted, space):
     near = painted.similar("l02", 6, space)
@@ -252,24 +233,6 @@ def test_a_run_without_a_model_explains_by_photos_behind_one_that_cannot_be_read
     for space in ("model", "nowhere"):
         with pytest.raises(VibesError):
             explain_similarity(run, "l00", "l01", space)
-
-
-@pytest.mark.parametrize("most", [None, 3], ids=["all events are read", "the newest three are read"])
-def test_an_event_adds_what_the_score_is_lower_without_it(painted, tmp_path, most):
-    run = painted
-    if most is not None:
-        training = painted.manifest.settings.training.model_copy(update={"max_listings": most})
-        run = copy_run(painted, tmp_path / "run", training=training)
-    events = run.market.events
-    history = events[events["user_id"] == "u1"].drop(columns=["user_id", "timestamp"]).reset_index(drop=True)
-    listings = run.recommend(history, k=3)["listing_id"].tolist()
-    targets = run.vectors("model")[[run.row(listing) for listing in listings]]
-    found, read = carried(run, history, listings), range(len(history) - (most or 8), len(history))
-    assert len(history) == 8 and found.shape == (8, 3)
-    for event in read:
-        expected = targets @ (user_vector(run, history) - user_vector(run, history.drop(index=event)))
-        np.testing.assert_allclose(found[event], expected, atol=1e-5)
-    np.testing.assert_allclose(found[: read.start], 0, atol=1e-6)
 
 
 @pytest.mark.slow

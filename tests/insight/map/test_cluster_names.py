@@ -11,7 +11,6 @@ from listing_vibes.insight.map.cluster_names import (
     apart,
     attribute_values,
     coded_looks,
-    most_typical,
     portraits,
 )
 from listing_vibes.market.config import AttributeConfig, MarketConfig
@@ -76,21 +75,6 @@ def test_traits_are_frequent_here_and_rare_elsewhere_and_name_the_group(values):
     assert len(set(names)) == 5 and all(names)
 
 
-def test_groups_with_the_same_traits_in_another_order_are_told_apart_by_a_further_trait():
-    groups, drawn = np.arange(400) % 4, np.random.default_rng(0).random(400)
-    coded = []
-    for name, *shares in (
-        ("bright", 0.9, 0.8, 0, 0),
-        ("wood", 0.8, 0.9, 0, 0),
-        ("garden", 0.35, 0.7, 0.35, 0.35),
-    ):
-        held = np.flatnonzero(drawn < np.array(shares)[groups])
-        coded.append((name, [(name, name)], held, np.zeros(len(held), int)))
-    first, second, *_ = portraits(ListingValues.of(coded, 400), groups)
-    assert set(first.name.lower().split(" · ")) == {"bright", "wood"}
-    assert set(second.name.lower().split(" · ")) == {"bright", "wood", "garden"}
-
-
 def test_of_groups_with_one_name_the_second_has_a_trait_of_its_own_or_a_number():
     """A garden in 36 % and 60 % is too little for a name among all, and enough between the two groups that are alike."""
     groups, drawn = np.arange(1200) % 4, np.random.default_rng(0).random(1200)
@@ -138,13 +122,6 @@ def test_listings_between_the_groups_count_as_elsewhere_and_may_come_in_any_orde
     assert apart(values, np.zeros(40, bool)).traits == []
     everything = apart(values, np.ones(40, bool))
     assert all(trait.outside == 0 for trait in everything.traits)
-
-
-def test_the_most_typical_are_nearest_to_the_mean():
-    angles = np.radians([0, 40, 20, 21])
-    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    assert most_typical(vectors, 2).tolist() == [2, 3]
-    assert most_typical(vectors[:1], 5).tolist() == [0]
 
 
 def test_a_group_is_named_by_what_its_photos_show(tmp_path):

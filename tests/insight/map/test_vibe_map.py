@@ -9,7 +9,6 @@ from listing_vibes.insight.map.vibe_map import (
     NEIGHBORS,
     WIDE,
     draw_map,
-    map_frame,
     nearest_neighbors,
     place_among,
     spread_out,
@@ -96,16 +95,6 @@ def test_neighbors_are_those_of_a_search_one_by_one(monkeypatch):
         "umap-learn takes the first distance above 0 for that to the nearest other"
     )
     assert (away >= 0).all()
-
-
-@pytest.mark.slow
-def test_drawing_reports_each_space(trained):
-    updates = []
-    frame = map_frame(trained, report=updates.append)
-    assert set(frame["space"]) == set(trained.spaces)
-    assert [(update.done, update.total) for update in updates] == [
-        (number, len(trained.spaces)) for number in range(len(trained.spaces))
-    ]
 
 
 @pytest.mark.slow

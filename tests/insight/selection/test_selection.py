@@ -82,16 +82,3 @@ def test_the_table_has_the_rows_and_all_attributes(trained):
     homes = trained.market.listings.set_index("listing_id")
     assert table["price"].tolist() == homes.loc[table["listing_id"], "price"].tolist()
     assert not table.columns.duplicated().any() and table["title"].notna().all()
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("/similar?listing=home-0003&is=mood:x&price=cheap", "“price=cheap” and “is=mood:x”"),
-        ("/similar?listing=home-0003&on=yesterday&space=photos", "“on=yesterday” and “space=photos”"),
-        ("/users?user=user-0001&per=mood&with=luck", "“per=mood” and “with=luck”"),
-    ],
-)
-def test_what_of_a_link_cannot_be_used_is_told(trained, url, said):
-    with pytest.raises(VibesError, match=said):
-        selection(trained, url)
