@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.moments import infer_day_first, moment_in_log, to_moments
+from listing_vibes.market.moments import moment_in_log, to_moments
 
 NOON = pd.Timestamp("2024-03-25T12:00", tz="UTC").value
 
 
-def minutes(column: pd.Series, **options) -> list[str]:
+def minutes(column: pd.Series) -> list[str]:
     """The moments of a column to the minute, "" where a cell is none."""
-    moments, bad = to_moments(column, **options)
+    moments, bad = to_moments(column)
     assert str(moments.dtype) == "datetime64[ns, UTC]" and (bad == (moments.isna() & column.notna())).all()
     return moments.astype("str").str[:16].where(moments.notna(), "").tolist()
 
@@ -45,17 +45,15 @@ def test_what_is_no_moment_for_sure_is_bad(cells):
 
 
 @pytest.mark.parametrize(
-    ("cells", "day_first", "moments"),
+    ("cells", "moments"),
     [
-        (["24/01/2024 01:57", "03/02/2024"], True, ["2024-01-24 01:57", "2024-02-03 00:00"]),
-        (["01/24/2024 06:07 PM", "3/2/2024 12:00:01 am"], False, ["2024-01-24 18:07", "2024-03-02 00:00"]),
-        (["01/02/2024", "2024-01-31"], None, ["", "2024-01-31 00:00"]), (["24/01/2024", "01/24/2024"], None, ["", ""]),
+        (["24/01/2024 01:57", "03/02/2024"], ["2024-01-24 01:57", "2024-02-03 00:00"]),
+        (["01/24/2024 06:07 PM", "3/2/2024 12:00:01 am"], ["2024-01-24 18:07", "2024-03-02 00:00"]),
+        (["01/02/2024", "2024-01-31"], ["", "2024-01-31 00:00"]), (["24/01/2024", "01/24/2024"], ["", ""]),
     ],
 )  # fmt: skip
-def test_the_whole_column_decides_whether_the_day_comes_first(cells, day_first, moments):
-    column = pd.Series(cells)
-    assert infer_day_first(column) is day_first and minutes(column) == moments
-    assert minutes(pd.Series(["01/02/2024"]), day_first=False) == ["2024-01-02 00:00"]
+def test_the_whole_column_decides_whether_the_day_comes_first(cells, moments):
+    assert minutes(pd.Series(cells)) == moments
 
 
 @pytest.mark.parametrize(

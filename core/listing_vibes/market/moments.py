@@ -58,14 +58,12 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
     raise VibesError(f"{name} is '{cut(str(at), 40)}'; give {expected}.")
 
 
-def to_moments(column: pd.Series, day_first: bool | None = None) -> tuple[pd.Series, np.ndarray]:
+def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
     """Return the UTC moments of a column: ISO dates and times, 20240131, Unix times, 31.01.2024 18:05, and 01/31/2024 6:05 PM.
 
     All Unix times of a column have one unit, that in which most lie between 1973 and 2128. Moments outside the range of 64-bit
-    nanoseconds (the years 1677 to 2262) are clipped to it.
-
-    Args:
-        day_first: whether 01/03/2024 is 1 March; None: infer it from the column (`infer_day_first`), else such cells are bad.
+    nanoseconds (the years 1677 to 2262) are clipped to it. 01/03/2024 is bad where no cell of the column shows whether the day comes
+    first.
 
     Returns:
         moments (N,) datetime64[ns, UTC], and bad (N,) bool: the cell is present but is not a moment.
@@ -73,7 +71,7 @@ def to_moments(column: pd.Series, day_first: bool | None = None) -> tuple[pd.Ser
     if pd.api.types.is_bool_dtype(column.dtype):  # as numbers they would be two seconds of 1970
         moments = pd.Series(pd.NaT, column.index, dtype="datetime64[ns, UTC]")
     elif is_textual(column):
-        moments = _parse_texts(column.astype("str").where(column.notna()), day_first)
+        moments = _parse_texts(column.astype("str").where(column.notna()))
     elif pd.api.types.is_datetime64_any_dtype(column.dtype):
         moments = pd.to_datetime(column, utc=True)
     else:
@@ -82,27 +80,19 @@ def to_moments(column: pd.Series, day_first: bool | None = None) -> tuple[pd.Ser
     return moments, (moments.isna() & column.notna()).to_numpy(copy=True)
 
 
-def infer_day_first(column: pd.Series) -> bool | None:
-    """Return whether the day comes first in cells such as 24/01/2024; None where both orders fit, or neither does."""
-    if not is_textual(column):
-        return None
-    texts = column.astype("str").where(column.notna(), "")
-    slashed = texts[texts.str.fullmatch(_SLASHED).to_numpy(bool)].str.extract(r"^(\d+)/(\d+)").astype("int64")
-    is_day = [bool((slashed[place] > 12).any()) for place in (0, 1)]
-    return is_day[0] if is_day[0] != is_day[1] else None
-
-
-def _parse_texts(texts: pd.Series, day_first: bool | None) -> pd.Series:
+def _parse_texts(texts: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
     if 2 * numbers.notna().sum() > texts.notna().sum():
         return _from_numbers(numbers)
     iso = texts.str.strip().str.replace(r"\s+UTC$", "Z", regex=True)  # as BigQuery writes it
     moments = pd.to_datetime(iso, utc=True, errors="coerce", format="ISO8601")
-    day_first = infer_day_first(texts) if day_first is None else day_first
-    for pattern, is_day_first in ((_DOTTED, True), (_SLASHED, day_first)):
+    for pattern in (_DOTTED, _SLASHED):
         rest = iso[moments.isna() & iso.str.fullmatch(pattern).fillna(False).astype(bool)]
-        if len(rest) and is_day_first is not None:
-            parsed = pd.to_datetime(rest, utc=True, errors="coerce", format="mixed", dayfirst=is_day_first)
+        # Which of the first two numbers is a day; it is known for dots only.
+        first, second = (rest.str.extract(r"^(\d+).(\d+)").astype("int64") > 12).any().tolist()
+        if pattern == _DOTTED or first != second:
+            day_first = pattern == _DOTTED or first
+            parsed = pd.to_datetime(rest, utc=True, errors="coerce", format="mixed", dayfirst=day_first)
             moments = moments.fillna(parsed)
     return moments
 

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,6 @@ from listing_vibes.market.values import (
     with_points,
 )
 
-#: Day-first is unknown for all columns of moments.
-NO_ORDER: Mapping[str, bool] = {}
 #: pandas' name of a column without a name; one that was read and written again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
 #: The columns that each table needs; of those separated by " or " one.
@@ -86,12 +84,9 @@ def _check_names(
 
 
 def listings_table(
-    raw: pd.DataFrame, path: Path, config: MarketConfig, day_first: Mapping[str, bool] = NO_ORDER
+    raw: pd.DataFrame, path: Path, config: MarketConfig
 ) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Issue]]:
     """Validate `listings`: return typed columns, the attributes with their types, and the issues.
-
-    Args:
-        day_first: by column, whether the day comes first in 01/03/2024, if known; see `to_moments`.
 
     Raises:
         VibesError: there is no `listing_id` column or no listing, an id is empty or duplicate, or an attribute of market.toml is missing.
@@ -108,7 +103,7 @@ def listings_table(
             continue
         column = raw[name]
         if name in (C.PUBLISHED, C.EXPIRES):
-            columns[name], bad = to_moments(column, day_first.get(name))
+            columns[name], bad = to_moments(column)
             notes.add(name, bad, column, f"{_DATE}; treated as unknown")
         elif name in MAX_COORDINATE:
             values, bad = to_numbers(column)
@@ -246,13 +241,11 @@ def events_table(
     listing_ids: pd.Index,
     config: MarketConfig,
     now: pd.Timestamp,
-    day_first: Mapping[str, bool] = NO_ORDER,
     extra: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[str], list[Issue]]:
     """Validate `events`; count and skip rows without a valid time or listing.
 
     Args:
-        day_first: as in `listings_table`.
         extra: additional columns, which are returned unchanged.
 
     Returns:
@@ -264,7 +257,7 @@ def events_table(
     raw, notes = _read_columns(raw, path, "events")
     notes.unread(raw, (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION))
     time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION
-    when, bad = _times(raw, time_name, now, day_first, notes)
+    when, bad = _times(raw, time_name, now, notes)
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
     strange = rows_in(listings, listing_ids) < 0
     notes.add(C.LISTING, strange, raw[C.LISTING], "is not a listing of this market; the event is skipped")
@@ -296,12 +289,10 @@ def events_table(
     return table.reset_index(drop=True), actions, notes.issues
 
 
-def _times(
-    raw: pd.DataFrame, name: str, now: pd.Timestamp, day_first: Mapping[str, bool], notes: Notes
-) -> tuple[pd.Series, np.ndarray]:
+def _times(raw: pd.DataFrame, name: str, now: pd.Timestamp, notes: Notes) -> tuple[pd.Series, np.ndarray]:
     """Return the times of events, moments or positions (N,), and (N,) bool: the rows to skip, which have no valid time."""
     if name == C.TIMESTAMP:
-        moments, bad = to_moments(raw[name], day_first.get(name))
+        moments, bad = to_moments(raw[name])
         bad |= raw[name].isna().to_numpy()
         notes.add(name, bad, raw[name], f"{_DATE}; the event is skipped")
         future = (moments > now).to_numpy()

@@ -5,12 +5,10 @@ from datetime import date
 import pandas as pd
 import pytest
 
-import listing_vibes.serving.refresh.merge as merge
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market
 from listing_vibes.serving.refresh.market_tables import (
-    day_first,
     keep_unread_cells,
     pinned_config,
     raw_table,
@@ -18,8 +16,6 @@ from listing_vibes.serving.refresh.market_tables import (
 )
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings, merge_photos
 from listing_vibes.serving.refresh.sources import Frame
-
-NONE = pd.DataFrame()
 
 
 @pytest.fixture
@@ -34,7 +30,7 @@ def own_listings(market: Market) -> pd.DataFrame:
 
 def merged(market: Market, *tables: pd.DataFrame, known: frozenset[str] = frozenset()):
     """The listings of a market with those of `tables`, and what changed."""
-    changes, table = Changes(day_first=day_first(raw_table(market, "listings"))), own_listings(market)
+    changes, table = Changes(), own_listings(market)
     frames = [Frame("new.csv", rows, key=str(number)) for number, rows in enumerate(tables)]
     merge_listings(table, market, pinned_config(market), frames, changes, known)
     return changes.tables.get("listings", table), changes
@@ -155,22 +151,6 @@ def test_cells_of_the_market_that_were_not_read_stay_as_they_are(tmp_path):
     assert [one.value for one in again.issues] == ["gratis", "tak", "soon"]
 
 
-@pytest.mark.parametrize(
-    ("own", "days"),
-    [
-        ("13/01/2024", ["2024-06-05", "2024-01-24"]),
-        ("01/13/2024", ["2024-05-06", "2024-01-24"]),
-        ("05/06/2024", ["2024-06-05", "2024-01-24"]),
-    ],
-)
-def test_new_rows_begin_with_the_day_where_the_markets_own_or_else_they_do(tmp_path, own, days):
-    (tmp_path / "listings.csv").write_text(f"listing_id,price,published_at\na,1,{own}\nb,2,\n")
-    rows = pd.DataFrame({C.LISTING: ["b", "c"], C.PUBLISHED: ["05/06/2024", "24/01/2024"]})
-    table, changes = merged(Market.open(tmp_path), rows)
-    assert [str(moment)[:10] for moment in table[C.PUBLISHED].tolist()[1:]] == days
-    assert not changes.issues
-
-
 def test_new_photos_come_behind_those_that_a_listing_has_each_once():
     table = pd.DataFrame({C.LISTING: ["a", "a", "b"], C.POSITION: [0, 1, 4], C.PATH: ["a0", "a1", "b0"]})
     rows = [("a", "a2"), ("new", "n0"), ("a", "a1"), ("new", "n1"), ("new", "n0"), ("later", "l0")]
@@ -193,11 +173,11 @@ class Events:
         self.events = typed_events(market, raw_table(market, "events")) if events is None else events
         self.known = pd.Index(market.listings[C.LISTING])
 
-    def merge(self, *tables: pd.DataFrame, waiting: pd.DataFrame = NONE, **config) -> Changes:
+    def merge(self, *tables: pd.DataFrame, **config) -> Changes:
         changes, timed = Changes(), self.market.timed if len(self.market.events) else None
         frames = [Frame(f"{number}.csv", rows) for number, rows in enumerate(tables)]
         given = self.config.model_copy(update=config)
-        merge_events(self.events, timed, given, self.known, frames, waiting, changes)
+        merge_events(self.events, timed, given, self.known, frames, changes)
         return changes
 
 
@@ -225,15 +205,6 @@ def test_columns_of_events_that_are_not_read_come_along(tmp_path):
     (tmp_path / "events.csv").unlink()
     stored.to_parquet(tmp_path / "events.parquet", index=False)
     assert len(Market.open(tmp_path).events) == 3
-
-
-def test_the_newest_events_wait_and_it_is_said_what_is_given_up(market, monkeypatch):
-    monkeypatch.setattr(merge, "MOST_WAITING", 2)
-    rows = pd.DataFrame({C.USER: list("abc"), C.LISTING: "not there yet", C.TIMESTAMP: "2024-01-05"})
-    changes = Events(market).merge(rows)
-    assert changes.waiting["events"][C.USER].tolist() == ["b", "c"] and len(changes.problems) == 1
-    again = Events(market).merge(rows[1:], waiting=changes.waiting["events"])  # as a query does at each poll
-    assert again.waiting["events"][C.USER].tolist() == ["b", "c"] and not again.problems
 
 
 def test_what_is_not_wanted_is_none_in_a_market_without_actions(market):

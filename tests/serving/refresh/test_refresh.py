@@ -20,11 +20,10 @@ from listing_vibes.market.values import no_garbage_collection
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import stamp_of
-from listing_vibes.serving.refresh import market_tables, refresher
+from listing_vibes.serving.refresh import market_tables
 from listing_vibes.serving.refresh.loop import keep_fresh
 from listing_vibes.serving.refresh.refresher import Refresher, Stopped
 from listing_vibes.serving.refresh.sources import FileSource
-from listing_vibes.serving.refresh.state import RefreshState, load_waiting, save_waiting
 
 
 class Shop:
@@ -123,21 +122,15 @@ def test_events_wait_for_their_listing_and_for_their_time(shop):
     events.loc[0, C.TIMESTAMP] = pd.Timestamp.now("UTC").ceil("s") + pd.Timedelta(days=1)
     shop.deliver("a", events=events)
     result = shop.refresh()
-    assert (result.published, result.events, result.waiting) == (False, 0, 6)
+    assert (result.published, result.events, result.waiting) == (True, 0, 6)
+    assert len(Run.open(shop.run).log) == len(shop.market.events)
     (shop.folder / "events" / "a.parquet").unlink()  # it was read
     embed_market(Market.open(shop.market.path), shop.run, None, shop.run)
     shop.deliver("a", listings=new_listings(shop.market, 1))
-    refresher = shop.refresher()
-    result = refresher.refresh()
-    assert (result.events, result.new, result.waiting) == (5, 1, 1)
-    assert not refresher.refresh().published
-    waiting = load_waiting(shop.run, "events")
-    save_waiting(shop.run, "events", waiting.assign(**{C.TIMESTAMP: pd.Timestamp.now("UTC")}))
-    assert (
-        not refresher.refresh().published
-    )  # rows that wait are tried every ten minutes, and by a new process
-    result = shop.refresh()
-    assert (result.events, result.waiting) == (1, 0)
+    assert shop.refresh().new == 1
+    assert len(Run.open(shop.run).log) == len(shop.market.events) + 5
+    later = pd.Timestamp.now("UTC") + pd.Timedelta(days=2)
+    assert len(Market.open(shop.market.path, now=later).events) == len(shop.market.events) + 6
 
 
 @pytest.mark.slow
@@ -194,14 +187,10 @@ def test_a_market_folder_that_was_left_half_way_follows_at_the_next_refresh(shop
 
 
 @pytest.mark.slow
-def test_a_market_that_was_changed_by_hand_is_refused_until_it_is_embedded_and_stays_as_it_is(
-    shop, monkeypatch
-):
+def test_a_market_that_was_changed_by_hand_is_refused_until_it_is_embedded_and_stays_as_it_is(shop):
     fresh, folder = new_listings(shop.market, 2), shop.market.path
     shop.deliver("a", listings=fresh)
-    with monkeypatch.context() as patched:  # Parquet does not tell it any more
-        patched.setattr(refresher, "day_first", lambda raw: {"published_at": True})
-        shop.refresh()
+    shop.refresh()
     corrected, lost = fresh[C.LISTING]
     table = pd.read_parquet(folder / "listings.parquet")
     table.loc[table[C.LISTING] == corrected, "title"] = "Corrected"
@@ -214,7 +203,6 @@ def test_a_market_that_was_changed_by_hand_is_refused_until_it_is_embedded_and_s
     assert opened.version == 3 and opened.made == opened.folder
     result = shop.refresh()
     assert (result.new, result.changed) == (1, 0)
-    assert RefreshState.load(shop.run).day_first == {"published_at": True}
     titles = pd.read_parquet(folder / "listings.parquet").set_index(C.LISTING)["title"]
     assert titles[corrected] == "Corrected" and titles[lost] == fresh["title"].iloc[1]
 
@@ -324,7 +312,7 @@ def test_a_file_that_cannot_be_read_is_a_problem_and_all_others_are_merged(shop)
 
 
 @pytest.mark.slow
-def test_types_and_date_formats_that_were_inferred_at_first_stay(trained, tmp_path):
+def test_types_that_were_inferred_at_first_stay(trained, tmp_path):
     run = copied(trained, tmp_path)
     (run.market.path / "market.toml").unlink(missing_ok=True)
     market = Market.open(run.market.path)
@@ -338,13 +326,3 @@ def test_types_and_date_formats_that_were_inferred_at_first_stay(trained, tmp_pa
     shop.refresh()
     kinds = {a.name: a.kind for a in Run.open(shop.run).market.attributes}
     assert kinds == {a.name: a.kind for a in market.attributes}
-
-    dated, new = tmp_path / "dated", tmp_path / "new-dates"
-    dated.mkdir(), new.mkdir()
-    (dated / "listings.csv").write_text("listing_id,price,published_at\na,1,01/13/2024\nb,2,01/02/2024\n")
-    embed_market(Market.open(dated), tmp_path / "other", None, None)
-    for name in ("c", "d"):
-        (new / f"{name}.csv").write_text(f"listing_id,price,published_at\n{name},3,05/06/2024\n")
-        assert not Refresher(tmp_path / "other", {"listings": FileSource(new)}).refresh().problems
-    published = Market.open(dated).listings[C.PUBLISHED]
-    assert published.tolist()[2:] == [pd.Timestamp("2024-05-06", tz="UTC")] * 2

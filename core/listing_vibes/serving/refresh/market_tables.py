@@ -17,7 +17,7 @@ from listing_vibes.market.durable import copy_file, sweep_left
 from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.io import TABLES, find_table, read_table, table_files
 from listing_vibes.market.market import Market
-from listing_vibes.market.moments import infer_day_first, to_moments
+from listing_vibes.market.moments import to_moments
 from listing_vibes.market.photo_files import with_paths
 from listing_vibes.market.values import as_ids, to_numbers, with_points
 from listing_vibes.run.run import Run
@@ -51,12 +51,6 @@ def raw_table(market: Market, name: str) -> pd.DataFrame:
     """Return a table of the market as stored on disk; an empty one without columns if there is none."""
     source = find_table(market.tables, name)
     return pd.DataFrame() if source is None else read_table(source)
-
-
-def day_first(raw: pd.DataFrame) -> dict[str, bool]:
-    """Return by column whether the day comes first in dates with slashes, for the columns that show it."""
-    values = {name: infer_day_first(raw[name]) for name in MOMENTS if name in raw}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def typed_events(market: Market, raw: pd.DataFrame) -> pd.DataFrame:

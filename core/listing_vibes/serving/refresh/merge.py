@@ -20,8 +20,6 @@ from listing_vibes.market.values import as_ids
 from listing_vibes.serving.refresh.market_tables import EVENT_COLUMNS
 from listing_vibes.serving.refresh.sources import Frame
 
-#: Maximum number of events that wait for their listing or their time, and of photos that wait for a file; the newest are kept.
-MOST_WAITING = 100_000
 _NEVER = pd.Timestamp.max.tz_localize("UTC")
 
 
@@ -32,12 +30,11 @@ class Changes:
     Attributes:
         tables: changed tables by name.
         new, changed: ids of new listings, and of listings with a changed value or photo.
-        users: users with new events; events: number of new events.
-        waiting: by table, rows that could not be merged yet and are retried.
+        users: users with new events; events: number of new events; waiting: those on unknown listings or in the future.
+        photos_waiting: photos that could not be read or fetched and are retried.
         taken: frames that could be read, with their table.
         problems: files and queries that could not be used, one sentence each.
         issues: issues of the merged rows as in `vibes check`, each with its frame.
-        day_first: by column whether the day comes first in dates, if the market's own rows show it.
     """
 
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -45,20 +42,11 @@ class Changes:
     changed: set[str] = field(default_factory=set)
     users: list[str] = field(default_factory=list)
     events: int = 0
-    waiting: dict[str, pd.DataFrame] = field(default_factory=dict)
+    waiting: int = 0
+    photos_waiting: pd.DataFrame = field(default_factory=pd.DataFrame)
     taken: list[tuple[str, Frame]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     issues: list[tuple[Frame, Issue]] = field(default_factory=list)
-    day_first: dict[str, bool] = field(default_factory=dict)
-
-    def wait(self, name: str, rows: pd.DataFrame) -> None:
-        """Set the newest of `rows`, which are last, as waiting."""
-        self.waiting[name] = rows.tail(MOST_WAITING).reset_index(drop=True)
-        if len(rows) > MOST_WAITING:
-            self.problems.append(
-                f"More than {MOST_WAITING:,} {name} wait; the {len(rows) - MOST_WAITING:,} that wait longest are dropped. Deliver "
-                "the listings and the photo files first."
-            )
 
 
 def merge_listings(
@@ -124,8 +112,7 @@ def _typed_listings(
     described = {name: setting for name, setting in config.attributes.items() if name in raw.columns}
     # New rows may lack columns.
     update: dict[str, Any] = {"attributes": described, "title": None, "excluded": []}
-    existing = config.model_copy(update=update)
-    typed, _, issues = listings_table(raw, path, existing, day_first=changes.day_first)
+    typed, _, issues = listings_table(raw, path, config.model_copy(update=update))
     changes.issues += [(frame, issue.within(places)) for issue in issues]
     return typed.assign(**{name: rows[name].iloc[places].array for name in unread})
 
@@ -200,21 +187,18 @@ def merge_events(
     config: MarketConfig,
     listing_ids: pd.Index,
     frames: Sequence[Frame],
-    waiting: pd.DataFrame,
     changes: Changes,
-    now: pd.Timestamp | None = None,
 ) -> None:
-    """Append the events of `frames` and of `waiting` to `table` without duplicates.
+    """Append the events of `frames` to `table` without duplicates.
 
-    A duplicate has the same user, listing, time, action and duration.
+    A duplicate has the same user, listing, time, action and duration. Events on unknown listings and in the future are appended as
+    well: the market skips them until their listing or their time has come.
 
     Args:
         table: all events of the market; timed: whether they have timestamps, None if there are no events.
         listing_ids: ids of all listings, including new ones.
-        now: events after this time wait.
     """
-    unread = [name for name in table.columns if name not in EVENT_COLUMNS]
-    parts = [waiting] if len(waiting) else []
+    unread, parts = [name for name in table.columns if name not in EVENT_COLUMNS], list[pd.DataFrame]()
     for frame in frames:
         if timed is None and parts:  # the first events determine it
             timed = C.TIMESTAMP in parts[0]
@@ -227,42 +211,27 @@ def merge_events(
         changes.taken.append(("events", frame))
     if not parts:
         return
+    rows = pd.concat(parts, ignore_index=True)
     if table.empty:
-        table = pd.concat(parts, ignore_index=True)[:0]
-    elif C.ACTION not in table:
-        table, parts = _with_unwanted(table, parts, config.unwanted)
+        table = rows[:0]
+    elif C.ACTION not in table and C.ACTION in rows and rows[C.ACTION].isin(config.unwanted).any():
+        # A model that was trained without actions knows only those that say "not this".
+        rows[C.ACTION] = rows[C.ACTION].where(rows[C.ACTION].isin(config.unwanted))
+        table = table.assign(**{C.ACTION: pd.Series(None, table.index, dtype="str")})
     keys = [name for name in EVENT_COLUMNS if name in table]
-    rows = pd.concat([part.reindex(columns=[*keys, *unread]) for part in parts], ignore_index=True)
-    rows = rows.astype({name: table[name].dtype for name in keys})
+    rows = rows.reindex(columns=[*keys, *unread]).astype({name: table[name].dtype for name in keys})
     for name in unread:
         old, new = with_common_type(table[name], rows[name])
         table, rows = table.assign(**{name: old}), rows.assign(**{name: new})
+    mine = table[keys][table[C.USER].isin(rows[C.USER].unique())]
+    rows = rows[~pd.concat([mine, rows[keys]]).duplicated().to_numpy()[len(mine) :]]
     waits = ~rows[C.LISTING].isin(listing_ids).to_numpy(bool)
     if C.TIMESTAMP in rows:
-        waits |= (rows[C.TIMESTAMP] > (now or pd.Timestamp.now("UTC"))).to_numpy(bool)
-    changes.wait("events", rows[waits].drop_duplicates(keys))
-    rows = rows[~waits]
-    mine = table[keys][table[C.USER].isin(rows[C.USER].unique())]
-    fresh = rows[~pd.concat([mine, rows[keys]]).duplicated().to_numpy()[len(mine) :]]
-    if len(fresh):
-        changes.tables["events"] = pd.concat([table, fresh], ignore_index=True)
-        changes.events, changes.users = len(fresh), sorted(fresh[C.USER].unique())
-
-
-def _with_unwanted(
-    table: pd.DataFrame, parts: list[pd.DataFrame], unwanted: Sequence[str]
-) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """Return the unwanted actions ("not this") of new events in a market without actions; they never show interest."""
-    has_unwanted = [C.ACTION in part and part[C.ACTION].isin(unwanted).any() for part in parts]
-    if not any(has_unwanted):
-        return table, parts
-    parts = [
-        part.assign(**{C.ACTION: part[C.ACTION].where(part[C.ACTION].isin(unwanted))})
-        if C.ACTION in part
-        else part
-        for part in parts
-    ]
-    return table.assign(**{C.ACTION: pd.Series(None, table.index, dtype="str")}), parts
+        waits |= (rows[C.TIMESTAMP] > pd.Timestamp.now("UTC")).to_numpy(bool)
+    changes.waiting, changes.events = int(waits.sum()), int((~waits).sum())
+    changes.users = sorted(rows[C.USER][~waits].unique())
+    if len(rows):
+        changes.tables["events"] = pd.concat([table, rows], ignore_index=True)
 
 
 def _typed_events(
@@ -275,8 +244,6 @@ def _typed_events(
         raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
     listings = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
     existing = [name for name in unread if name in frame.rows]
-    table, _, issues = events_table(
-        frame.rows, path, listings, config, _NEVER, day_first=changes.day_first, extra=existing
-    )
+    table, _, issues = events_table(frame.rows, path, listings, config, _NEVER, extra=existing)
     changes.issues += [(frame, issue) for issue in issues]
     return table

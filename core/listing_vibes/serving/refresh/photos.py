@@ -1,6 +1,6 @@
 """Photo files of new listings, copied into the market and named by the hash of their content or URL.
 
-A photo that cannot be read or fetched waits: it is retried every `RETRY_S`, and by the first refresh of a process, for a day.
+A photo that cannot be read or fetched waits: every refresh tries it again, for a day.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame
 from listing_vibes.words import count
 
-#: Seconds between two tries of the rows that wait, and after which a photo that still fails is dropped: a day.
-RETRY_S, PATIENCE_S = 600.0, 86_400.0
+#: Seconds after which a photo that still cannot be read or fetched is dropped: a day.
+PATIENCE_S = 86_400.0
 #: Columns of photos that wait: the folder in which their path starts ("" for the market), and when they first failed.
 FOLDER, SINCE = "folder", "since"
 
@@ -39,11 +39,10 @@ def new_photos(
     limits: Limits | None,
     now: float,
     changes: Changes,
-    is_due: bool = True,
 ) -> pd.DataFrame:
-    """Return the photos of `frames`, and of `waiting` if these are due: `listing_id, path`; those that wait now are set in `changes`."""
+    """Return the photos of `frames` and of those that wait: `listing_id, path`; those that still wait are set in `changes`."""
     photos, waits = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], [waiting[:0]]
-    for folder, rows in waiting.groupby(FOLDER, sort=False) if len(waiting) and is_due else ():
+    for folder, rows in waiting.groupby(FOLDER, sort=False) if len(waiting) else ():
         base = Path(str(folder)) if folder else None
         ready, failed, _ = photo_rows(
             market, Frame("", rows[[C.LISTING, C.PATH, C.URL]], folder=base), limits
@@ -61,16 +60,16 @@ def new_photos(
             changes.problems.append(str(error))
             continue
         changes.taken.append(("photos", frame))
-    left = pd.concat(waits if is_due else [waiting, *waits], ignore_index=True)
+    left = pd.concat(waits, ignore_index=True)
     if len(left):
-        is_old = (now - left[SINCE] >= PATIENCE_S).to_numpy(bool) & is_due
+        is_old = (now - left[SINCE] >= PATIENCE_S).to_numpy(bool)
         if is_old.any():
             changes.problems.append(
                 f"{count(int(is_old.sum()), 'photo')} could not be read or fetched for a day and dropped, the first: "
                 f"'{left[C.PATH][is_old].iloc[0]}'. Correct the files or URLs, and deliver the rows again."
             )
         left = left[~is_old].drop_duplicates([FOLDER, C.LISTING, C.PATH])
-    changes.wait("photos", left)
+    changes.photos_waiting = left.reset_index(drop=True)
     return pd.concat(photos, ignore_index=True)
 
 

@@ -26,7 +26,6 @@ from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces, spaces_o
 from listing_vibes.run.versions import building, publish, stamp_of, sweep
 from listing_vibes.serving.refresh.market_tables import (
     changed_market,
-    day_first,
     keep_unread_cells,
     pinned_config,
     raw_table,
@@ -37,7 +36,7 @@ from listing_vibes.serving.refresh.market_tables import (
     write_tables,
 )
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings, merge_photos
-from listing_vibes.serving.refresh.photos import RETRY_S, new_photos
+from listing_vibes.serving.refresh.photos import new_photos
 from listing_vibes.serving.refresh.sources import Poll, Source
 from listing_vibes.serving.refresh.state import RefreshState, load_waiting, save_rejected, save_waiting
 
@@ -56,8 +55,8 @@ class RefreshResult:
     Attributes:
         version: the run's version after the refresh; published: whether this refresh published it.
         events, users: number of new events, and of their users; new, changed, expired: number of listings.
-        waiting: number of events on unknown listings, or in the future.
-        photos_waiting: number of photos that could not be read or fetched and are retried.
+        waiting: number of other new events, which are on unknown listings or in the future.
+        photos_waiting: number of all photos that could not be read or fetched and are retried.
         problems: rows, files and queries that could not be used unchanged, one sentence each.
         unread: how many of the problems are files and queries that could not be used at all.
         rejected: number of rows that were left out, or merged without one of their cells; they are in the run's `rejected.csv`.
@@ -114,7 +113,7 @@ class Refresher:
             started = time.time()
             sweep_left(self.path)  # files of a killed refresh
             state, polls = RefreshState.load(self.path), dict[str, Poll]()
-            waiting = {name: load_waiting(self.path, name) for name in ("events", "photos")}
+            waiting = load_waiting(self.path)
             for name in ORDER:
                 if (source := self.sources.get(name)) is not None:
                     polls[name] = source.poll(state.marks.get(name, {}).get(source.place, {}))
@@ -122,12 +121,9 @@ class Refresher:
             result = RefreshResult(stamp_of(self.path).version)
             result.problems = [problem for poll in polls.values() for problem in poll.problems]
             result.unread = len(result.problems)
-            retry = self._is_first or started - state.tried >= RETRY_S
-            is_due = self._is_first or (retry and any(map(len, waiting.values())))
-            if is_due or any(poll.frames for poll in polls.values()):
-                self._take_in(state, polls, waiting, result, started, retry)
+            if self._is_first or len(waiting) or any(poll.frames for poll in polls.values()):
+                self._take_in(state, polls, waiting, result, started)
                 self._is_first = False
-            result.waiting, result.photos_waiting = len(waiting["events"]), len(waiting["photos"])
             state.save(self.path)
             result.seconds = time.time() - started
             return result
@@ -136,28 +132,22 @@ class Refresher:
         self,
         state: RefreshState,
         polls: dict[str, Poll],
-        waiting: dict[str, pd.DataFrame],
+        waiting: pd.DataFrame,
         result: RefreshResult,
         now: float,
-        retry: bool,
     ) -> None:
-        """Merge the polled rows, publish the changes, and update `state` and `waiting` for the next refresh.
-
-        Args:
-            now: seconds since 1970; retry: whether to try the rows that wait again.
-        """
+        """Merge the polled rows and the photos that wait, publish the changes, and update `state`; `now` is in seconds since 1970."""
         run = Run.open(self.path)
         update_market_folder(run, state.replaced)
         if not len(run.listing_ids) or run.market.listings[C.LISTING].tolist() != run.listing_ids:
             raise changed_market(run)
         config = pinned_config(run.market)
-        changes = self._merge(run.market, config, state, polls, waiting, now, retry)
-        state.tried = now if retry else state.tried
+        changes = self._merge(run.market, config, state, polls, waiting, now)
+        result.waiting, result.photos_waiting = changes.waiting, len(changes.photos_waiting)
         result.problems += changes.problems
         result.unread = len(result.problems)
         result.problems += [str(issue) for _, issue in changes.issues]
         result.rejected = save_rejected(self.path, changes.issues, run.market.names)
-        state.day_first = changes.day_first
         if changes.tables:
             state.replaced = replaceable(run, state.replaced)
             state.save(self.path)  # saved before the publication, and before the tables become Parquet
@@ -171,9 +161,7 @@ class Refresher:
             result.new, result.changed = len(changes.new), len(changes.changed)
             result.expired = int((was_active & ~is_active[: len(was_active)]).sum())
             sweep(self.path)
-        for name, rows in changes.waiting.items():
-            save_waiting(self.path, name, rows)
-        waiting |= changes.waiting
+        save_waiting(self.path, changes.photos_waiting)
         for name, poll in polls.items():
             taken = {frame.key: frame.mark for table, frame in changes.taken if table == name}
             state.marks.setdefault(name, {})[self.sources[name].place] = poll.marks | taken
@@ -184,16 +172,13 @@ class Refresher:
         config: MarketConfig,
         state: RefreshState,
         polls: dict[str, Poll],
-        waiting: dict[str, pd.DataFrame],
+        waiting: pd.DataFrame,
         now: float,
-        retry: bool,
     ) -> Changes:
         frames = {name: polls[name].frames if name in polls else [] for name in ORDER}
-        # Tables written by a refresh no longer show the original date format.
-        changes = Changes(day_first=dict(state.day_first))
+        changes = Changes()
         if frames["listings"]:
             raw = raw_table(market, "listings")
-            changes.day_first = day_first(raw) | changes.day_first
             marks = state.earlier.get("listings", {}).get(self.sources["listings"].place, {})
             merged = frozenset(f.key for f in frames["listings"] if marks.get(f.key) == f.mark)
             unread = raw[[name for name in raw if name not in market.listings]]
@@ -203,16 +188,13 @@ class Refresher:
                 table = keep_unread_cells(changes.tables["listings"], raw, market.listings, config)
                 changes.tables["listings"] = table
         ids = pd.Index([*market.listings[C.LISTING], *changes.new])
-        if frames["photos"] or len(waiting["photos"]):
-            rows = new_photos(
-                market.path, frames["photos"], waiting["photos"], self._limits, now, changes, retry
-            )
+        if frames["photos"] or len(waiting):
+            rows = new_photos(market.path, frames["photos"], waiting, self._limits, now, changes)
             merge_photos(typed_photos(market), ids, rows, changes)
-        if frames["events"] or len(waiting["events"]):
+        if frames["events"]:
             raw = raw_table(market, "events")
-            changes.day_first = day_first(raw) | changes.day_first
-            table, timed = typed_events(market, raw), market.timed if len(market.events) else None
-            merge_events(table, timed, config, ids, frames["events"], waiting["events"], changes)
+            table, timed = typed_events(market, raw), market.timed if len(raw) else None
+            merge_events(table, timed, config, ids, frames["events"], changes)
             if "events" in changes.tables:
                 changes.tables["events"] = keep_unread_cells(changes.tables["events"], raw, table, config)
         return changes

@@ -1,4 +1,4 @@
-"""The state between refreshes: how far the sources were read, which rows wait, and which were rejected.
+"""The state between refreshes: how far the sources were read, which photos wait, and which rows were rejected.
 
 It is stored in the run folder and written after the publication, so after an interrupted refresh the same rows are read again, which
 changes nothing.
@@ -23,7 +23,7 @@ from listing_vibes.market.values import as_ids
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh.sources import Frame, Marks
 
-STATE, REJECTED = "refresh.json", "rejected.csv"
+STATE, REJECTED, WAITING = "refresh.json", "rejected.csv", "waiting-photos.parquet"
 REJECT_COLUMNS = ("file", "row", "column", "problem", "cells")
 #: Maximum number of rows of `rejected.csv`; the newest are kept.
 MOST_REJECTED = 100_000
@@ -37,17 +37,13 @@ class RefreshState:
         embedded: id of the embedding of the run that the marks belong to; after a new embedding everything is read again.
         marks: marks by source and place.
         earlier: the marks from before the run was embedded again.
-        day_first: by column whether the day comes first in dates of the original tables, before they became Parquet.
         replaced: digests of the files in the market's folder that the published state replaces.
-        tried: when the rows that wait were last tried, seconds since 1970.
     """
 
     embedded: list[Any] = field(default_factory=list)
     marks: dict[str, dict[str, Marks]] = field(default_factory=dict)
     earlier: dict[str, dict[str, Marks]] = field(default_factory=dict)
-    day_first: dict[str, bool] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
-    tried: float = 0.0
 
     @classmethod
     def load(cls, run: Path) -> RefreshState:
@@ -72,22 +68,17 @@ class RefreshState:
         write_json(run / STATE, asdict(self))
 
 
-def load_waiting(run: Path, name: str) -> pd.DataFrame:
-    """Return the rows that wait to be merged into the table `name`."""
-    file = _waiting_file(run, name)
-    return pd.read_parquet(file) if file.is_file() else pd.DataFrame()
+def load_waiting(run: Path) -> pd.DataFrame:
+    """Return the photos that wait."""
+    return pd.read_parquet(run / WAITING) if (run / WAITING).is_file() else pd.DataFrame()
 
 
-def save_waiting(run: Path, name: str, rows: pd.DataFrame) -> None:
-    """Save `rows` as the waiting rows of the table `name`."""
-    if len(rows):
-        write_table(_waiting_file(run, name), rows)
+def save_waiting(run: Path, photos: pd.DataFrame) -> None:
+    """Save the photos that wait."""
+    if len(photos):
+        write_table(run / WAITING, photos)
     else:
-        _waiting_file(run, name).unlink(missing_ok=True)
-
-
-def _waiting_file(run: Path, name: str) -> Path:
-    return run / f"waiting-{name}.parquet"
+        (run / WAITING).unlink(missing_ok=True)
 
 
 def save_rejected(run: Path, issues: Sequence[tuple[Frame, Issue]], names: UserNames) -> int:
