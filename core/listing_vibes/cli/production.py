@@ -275,7 +275,7 @@ def monitor(
     blend: options.Blend = None,
     json_: options.Json = False,
 ) -> None:
-    """Check whether a run is still good: recall on new events, coverage, drift, age; exit code 1 if a threshold is crossed."""
+    """Check whether a run is still good: recall on new events, coverage, drift; exit code 1 if a threshold is crossed."""
     from listing_vibes.run.run import Run
     from listing_vibes.serving.monitor.checks import Thresholds
     from listing_vibes.serving.monitor.monitor import monitor as check_run

@@ -101,9 +101,9 @@ def test_photos_are_named_when_they_moved_and_not_when_they_did_not():
 
 
 def test_thresholds_come_from_a_file_and_wrong_ones_are_refused(tmp_path):
-    (tmp_path / "t.toml").write_text("recall_drop = 0.2\nevent_days = 2\nphoto_shift = 'none'\n")
+    (tmp_path / "t.toml").write_text("recall_drop = 0.2\nphoto_shift = 'none'\n")
     told = Thresholds.of(tmp_path / "t.toml")
-    assert (told.recall_drop, told.event_days, told.photo_shift) == (0.2, 2, None)
+    assert (told.recall_drop, told.photo_shift) == (0.2, None)
     (tmp_path / "t.toml").write_text("recal_drop = 0.3\n")
     for wrong in (tmp_path / "t.toml", {"recall_drop": 2}):
         with pytest.raises(VibesError):

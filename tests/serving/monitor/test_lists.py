@@ -38,14 +38,3 @@ def test_lists_of_fewer_listings_cross_a_threshold_where_it_is_significant():
     result = check(first, second, Thresholds(coverage_drop=0.1))  # too few lists for a test
     assert abs(result.value - result.before) > 0.1 * result.before and not result.crossed
     assert check(wide, None, LIMITS).before is None
-
-
-def test_cold_listings_have_the_share_of_a_loop():
-    now, then = lists_of(5), lists_of(6, among=20)
-    is_cold = ~np.isin(np.arange(LISTINGS), [0, 3, 9, 14, 20, 31])
-    share = float(np.mean(is_cold[now.active]))
-    check = lists.cold_check(is_cold, now, then, Thresholds(cold_share=share))
-    assert (check.value, check.before, check.crossed) == (share, share, False)
-    assert lists.cold_check(is_cold, now, then, Thresholds(cold_share=share - 0.01)).crossed
-    entries = sum(n for n, cold in zip(counted(now), is_cold, strict=True) if cold) / sum(counted(now))
-    assert f"they have {entries:.0%}" in check.sentence

@@ -91,7 +91,7 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     assert asked.queries.at.min() >= int(found.since and pd.Timestamp(found.since, tz="UTC").value)
     worse = recall_check(replace(newest, measured=np.full(80, 0.95)), asked, run, found.thresholds)
     assert worse.crossed and worse.before == pytest.approx(0.95) and worse.p < 0.01
-    assert {"coverage", "cold", "attribute", "vectors"} <= set(by_name)
+    assert {"coverage", "attribute"} <= set(by_name)
 
 
 def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, before):

@@ -27,8 +27,6 @@ class Thresholds(BaseModel):
         coverage_drop: relative drop of the coverage of lists since the start of the test period.
         attribute_shift: total variation distance of an attribute's values.
         photo_shift: Fréchet distance as a share of the variance of the training photos.
-        cold_share: share of active listings without an event in training.
-        vectors_days, event_days: age of the vectors, and of the newest event, in days.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -37,9 +35,6 @@ class Thresholds(BaseModel):
     coverage_drop: float | None = Field(0.25, ge=0, le=1)
     attribute_shift: float | None = Field(0.1, ge=0, le=1)
     photo_shift: float | None = Field(0.1, ge=0)
-    cold_share: float | None = Field(None, ge=0, le=1)
-    vectors_days: float | None = Field(None, ge=0)
-    event_days: float | None = Field(None, ge=0)
 
     @classmethod
     def of(cls, given: Thresholds | Mapping[str, Any] | Path | str | None) -> Thresholds:

@@ -1,4 +1,4 @@
-"""Checks of lists now and at the start of the test period: catalogue coverage, and the share of cold listings."""
+"""Check of lists now and at the start of the test period: catalogue coverage."""
 
 from __future__ import annotations
 
@@ -79,18 +79,4 @@ def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresho
     return Check(
         name="coverage", value=value, low=low, high=high, before=before, crossed=crossed, sentence=f"{sentence}.",
         hint="the listings that are in no list: what they have in common, and whether photos or attributes are missing.",
-    )  # fmt: skip
-
-
-def cold_check(cold: np.ndarray, now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
-    """Check the share of cold listings (L,) among active listings, and report their share of list entries."""
-    value, limit = float(cold[now.active].mean()), limits.cold_share
-    before = None if then is None or not then.active.any() else float(cold[then.active].mean())
-    entries = cold[now.rows[now.rows >= 0]].mean() if (now.rows >= 0).any() else 0.0
-    was = "" if before is None else f" ({before:.0%} at the start of the test period)"
-    return Check(
-        name="cold", value=value, before=before, crossed=limit is not None and value > limit,
-        sentence=f"{value:.0%} of the active listings are cold (without an event in training){was}; they have {entries:.0%} of the "
-        "list entries.",
-        hint="the page Cold start; recall on cold listings in `vibes evaluate RUN`.",
     )  # fmt: skip

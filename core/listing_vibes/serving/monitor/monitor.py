@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vecto
 from listing_vibes.insight.market_shift import nearest_market
 from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import Queries, Split
 from listing_vibes.progress import Report, shown
 from listing_vibes.run.contents import read_spaces
@@ -41,7 +39,7 @@ from listing_vibes.serving.monitor.drift import (
     permutation_p,
     photo_check,
 )
-from listing_vibes.serving.monitor.lists import cold_check, coverage_check, now_and_then
+from listing_vibes.serving.monitor.lists import coverage_check, now_and_then
 from listing_vibes.words import count
 
 #: Size of the group of newest listings, which is checked separately if there are twice as many new ones, so that recent drift shows.
@@ -74,7 +72,7 @@ def monitor(
     save: bool = True,
     progress: Report | bool = False,
 ) -> Monitored:
-    """Check whether a run is still good: recall on the newest events, lists, drift and age; the function behind `vibes monitor`.
+    """Check whether a run is still good: recall on the newest events, lists and drift; the function behind `vibes monitor`.
 
     The newest events are those after the last evaluated query, or after training.
 
@@ -105,9 +103,7 @@ def monitor(
     if len(opened.log):
         now, then = now_and_then(opened, None if split is None else split.t2, blend)
         checks.append(coverage_check(now, then, limits))
-        if train is not None and now.active.any():
-            checks.append(cold_check(opened.log.counts(train) == 0, now, then, limits))
-    checks += drift_checks(opened, newest, train, limits) + _age_checks(opened, limits)
+    checks += drift_checks(opened, newest, train, limits)
     begin = None if newest.queries is None else newest.since
     since = str(np.datetime64(begin, "ns"))[:19] if begin is not None and opened.log.timed else begin
     result = Monitored(
@@ -277,22 +273,3 @@ def _photos(run: Run) -> PhotoVectors | None:
         return None
     photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
     return photos if photos is not None and photos.ok.any() else None
-
-
-def _age_checks(run: Run, limits: Thresholds) -> list[Check]:
-    """Return the checks of the age of the vectors and of the newest event, in days."""
-    moments = {"vectors": (run.folder / "listings.safetensors").stat().st_mtime_ns}
-    if run.log.timed and len(run.log):
-        moments["newest event"] = int(run.log.time.max())
-    checks = []
-    for (name, at), limit in zip(moments.items(), (limits.vectors_days, limits.event_days), strict=False):
-        days = max(0.0, (time.time_ns() - at) / DAY)
-        age = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
-        crossed, hint = (
-            limit is not None and days > limit,
-            "whether `vibes refresh` still runs and gets events.",
-        )
-        checks.append(
-            Check(name=name, value=days, crossed=crossed, sentence=f"Age of the {name}: {age}.", hint=hint)
-        )
-    return checks
