@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import pandas as pd
-import pyarrow as pa
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.frames import as_table
 from listing_vibes.market.importers import Importer
-from listing_vibes.market.io import to_frame
 from listing_vibes.market.photo_files import is_url, may_be_photo
 from listing_vibes.market.storage import Place, storage_errors
 from listing_vibes.market.table_limit import TableBudget
@@ -26,7 +24,7 @@ from listing_vibes.market.writer import write_market
 
 COPIES = 8  # photos that are copied in parallel
 #: A table of the market: its name, what messages call it, and its rows in parts, at least one.
-SourceTable = tuple[str, str, Iterator[pa.Table | pd.DataFrame]]
+SourceTable = tuple[str, str, Iterator[pd.DataFrame]]
 
 
 class ThreeTables(Importer):
@@ -79,30 +77,21 @@ class ThreeTables(Importer):
         write_market(target, config, tables["listings"], tables.get("photos"), tables.get("events"), copy)
 
 
-def _read(name: str, shown: str, parts: Iterator[pa.Table | pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of a table.
+def _read(name: str, shown: str, parts: Iterator[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of a table as Parquet stores them; cells of several types become text.
 
     Raises:
-        VibesError: it lacks a column, exceeds the memory limit, has values of several types in one column, or has no listing.
+        VibesError: it lacks a column, exceeds the memory limit, or has no listing.
     """
-    budget, read = TableBudget(shown), list[pa.Table]()
-    for rows in parts:
-        part = rows
-        if isinstance(part, pd.DataFrame):
-            part = pa.Table.from_pandas(as_table(part, name), preserve_index=False)
-        if not read:
-            require(part[:0].to_pandas(), shown, NEEDED[name])
-        budget.take(part.nbytes, part.num_rows * part.num_columns)
-        read.append(part.replace_schema_metadata(None))
-    try:
-        frame = to_frame(pa.concat_tables(read, promote_options="permissive"))
-    except pa.ArrowException as error:
-        raise VibesError(
-            f"{shown} has values of several types in one column ({error}); cast it to one type in a query."
-        ) from error
-    if name == "listings" and frame.empty:
+    budget, frames = TableBudget(shown), list[pd.DataFrame]()
+    for part in parts:
+        require(part, shown, NEEDED[name])
+        budget.take(int(part.memory_usage(deep=True).sum()))
+        frames.append(part)
+    table = as_table(pd.concat(frames, ignore_index=True), name)
+    if name == "listings" and table.empty:
         raise VibesError(f"{shown} has no rows; check the table.")
-    return frame
+    return table
 
 
 def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) -> None:

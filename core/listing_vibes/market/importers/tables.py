@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.dataset as ds
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.importers._three_tables import SourceTable, ThreeTables
-from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, check_text
+from listing_vibes.market.io import TABLE_SUFFIXES, TABLES
 from listing_vibes.market.storage import Place, is_address, plain, storage_errors
-
-ROWS = 1_024  # of a Parquet file at a time: a repeated text expands few bytes to many
 
 
 class Tables(ThreeTables):
@@ -92,24 +89,11 @@ def _has_wildcards(place: Place) -> bool:
     return "*" in place.path or "[" in place.path  # `?` starts the query of a signed URL
 
 
-def _read_parts(place: Place, files: list[str]) -> Iterator[pa.Table | pd.DataFrame]:
-    """Yield CSV tables, or the rows of Parquet files, with types that can hold the values of all of them."""
-    if not plain(files[0]).endswith(".parquet"):
-        yield from (replace(place, path=name).read_table() for name in files)
-        return
-    with storage_errors(place):
-        options: dict[str, object] = {
-            "format": "parquet",
-            "filesystem": place.files,
-            "partition_base_dir": "" if _has_wildcards(place) else place.path,
-            "partitioning": ds.HivePartitioning.discover(infer_dictionary=False),
-        }
-        rows = ds.dataset(files, **options)
-        schemas = [rows.schema, *(part.physical_schema for part in rows.get_fragments())]
-        schema = pa.unify_schemas(schemas, promote_options="permissive").remove_metadata()
-        rows = ds.dataset(files, schema=schema, **options)
-        yield rows.schema.empty_table()
-        for batch in rows.to_batches(batch_size=ROWS, batch_readahead=2, fragment_readahead=2):
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                check_text(column, f"{place.shown}, column {name}")
-            yield pa.Table.from_batches([batch])
+def _read_parts(place: Place, files: list[str]) -> Iterator[pd.DataFrame]:
+    """Yield the rows of each file, with the partitions that its folders name (`day=2024-05-01/`) as columns."""
+    base = re.split(r"[*\[]", place.path)[0].rpartition("/")[0] if _has_wildcards(place) else place.path
+    for name in files:
+        rows = replace(place, path=name).read_table()
+        folders = name.removeprefix(base).split("/")[:-1]
+        partitions = dict(folder.split("=", 1) for folder in folders if "=" in folder)
+        yield rows.assign(**{key: value for key, value in partitions.items() if key not in rows})
