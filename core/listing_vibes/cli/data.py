@@ -1,6 +1,7 @@
 """Commands on a market: import, check, download."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -93,7 +94,7 @@ def download(
     limits = Limits.of({"private": allow_private, "robots": not ignore_robots, **given})
     with progress_bar() as progress:
         result, failures = fetch_photos(market, limits, progress)
-    for reason, number in list(result.to_dict()["reasons"].items())[:20]:
+    for reason, number in Counter(result.failed.values()).most_common(20):
         typer.echo(printable(f"{count(number, 'photo')}: {reason}"), err=True)
     typer.echo(result.text(failures), err=True)
     if strict and (missing := len(result.failed) + result.left):

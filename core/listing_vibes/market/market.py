@@ -154,9 +154,8 @@ class Market:
         types = {C.LISTING: "str", C.POSITION: "int32", C.PATH: "str"}
         photos = pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in types.items()})
         if "photos" in sources:
-            photos, photo_issues = photos_table(
-                load_table(sources["photos"]), sources["photos"], index, config
-            )
+            rows, photo_issues = photos_table(load_table(sources["photos"]), sources["photos"], index)
+            photos = rows.reset_index(drop=True)
             issues += photo_issues
         now = pd.Timestamp.now("UTC") if now is None else now
         if "events" in sources:

@@ -206,11 +206,12 @@ def _resolve_attribute(
 
 
 def photos_table(
-    raw: pd.DataFrame, path: Path, listing_ids: pd.Index, config: MarketConfig
+    raw: pd.DataFrame, path: Path, listing_ids: pd.Index
 ) -> tuple[pd.DataFrame, list[Issue]]:
     """Validate `photos`: count and skip rows of unknown listings and paths that leave the market.
 
-    A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_files`).
+    A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_files`). The index of the result is the row
+    of each photo.
     """
     raw, notes = _read_columns(raw, path, "photos")
     raw = with_paths(raw)
@@ -232,7 +233,7 @@ def photos_table(
     table = pd.DataFrame({C.LISTING: ids, C.POSITION: order, C.PATH: paths})[~(empty | strange | leaving)]
     table = table.drop_duplicates([C.LISTING, C.PATH]).sort_values([C.LISTING, C.POSITION], kind="stable")
     table[C.POSITION] = table.groupby(C.LISTING).cumcount().astype("int32")
-    return table.reset_index(drop=True), notes.issues
+    return table, notes.issues
 
 
 def events_table(

@@ -58,7 +58,7 @@ def _table(name: str, suffix: str) -> Callable[[Path], Callable[[bytes], object]
             if name == "listings":
                 return listings_table(table, path, config)
             if name == "photos":
-                return photos_table(table, path, known, config)
+                return photos_table(table, path, known)
             return events_table(table, path, known, config, now)
 
         return feed

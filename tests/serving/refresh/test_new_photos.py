@@ -64,7 +64,7 @@ def test_only_photos_that_were_never_seen_are_embedded_also_before_their_listing
 
     result = refresher.refresh()
     assert (result.new, result.changed, embedded) == (0, 1, [1])
-    assert "outside" in result.problems[0] and "lost.png" in result.problems[1]
+    assert "leaves" in result.problems[0] and "lost.png" in result.problems[1]
     run.market.listings.iloc[[0]].assign(**{C.LISTING: "fresh"}).to_parquet(
         tmp_path / "listings" / "a.parquet"
     )

@@ -4,14 +4,10 @@ import asyncio
 import base64
 import io
 import json
-import string
 import time
 import zlib
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.serving import app_of, serving
@@ -145,33 +141,6 @@ def test_thirty_megabytes_of_empty_lists_are_refused_before_they_are_parsed(clie
     assert time.process_time() - begin < 3
     refused(client.post("/recommend", content=body, headers=JSON), 413)
     refused(client.post("/recommend", content=(b" " * 2**18 for _ in range(5)), headers=JSON), 413)
-
-
-leaf = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-    | st.sampled_from(["home-0001", "view", "price"])
-)  # fmt: skip
-names = st.sampled_from(
-    ["history", "listing_id", "action", "duration_s", "k", "at", "blend", "where", "same", "diversity", "attributes", "photos", "spaces"]
-) | st.text(string.printable, max_size=5)  # fmt: skip
-tree = st.recursive(
-    leaf, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=5), max_leaves=12
-)
-events = st.fixed_dictionaries(
-    {"listing_id": st.sampled_from(["home-0001", "home-0002"])}, optional={"action": leaf, "duration_s": leaf}
-)
-histories = st.fixed_dictionaries(
-    {"history": st.lists(events, max_size=4)},
-    optional=dict.fromkeys(("k", "at", "blend", "seller", "at_most", "diversity", "live_only"), leaf)
-    | {"where": st.lists(leaf, max_size=2), "same": st.lists(leaf, max_size=2)},
-)
-
-
-@given(tree | histories, st.sampled_from(["/recommend", "/embed"]))
-def test_any_body_is_answered_or_refused(client, body: Any, path: str):
-    response = client.post(path, content=json.dumps(body), headers=JSON)
-    if response.status_code != 200:
-        refused(response)
 
 
 async def echo(scope, receive, send):

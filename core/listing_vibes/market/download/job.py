@@ -67,12 +67,6 @@ class Downloaded:
             line += f" {self.left:,} left: {reason}run the same again."
         return line
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON, the failures counted by their reason."""
-        reasons = pd.Series(list(self.failed.values()), dtype="str").value_counts()
-        counts = {"named": self.named, "present": self.present, "fetched": self.fetched, "left": self.left}
-        total = {"bytes": sum(self.sizes.values()), "used_up": self.used_up, "failed": len(self.failed)}
-        return counts | total | {"reasons": reasons.to_dict()}
 
 
 def download(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +21,6 @@ with needs("An experiment", "serve"):
     from listing_vibes.serving.impressions import read_feedback, read_impressions
     from listing_vibes.serving.places import resolve_place
 
-#: Number of lost responses per arm that the document lists.
-MAX_LOST = 10
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Experiment:
@@ -34,14 +31,12 @@ class Experiment:
         responses: number of interleaved responses.
         decisions: (n rows) `request_id, user_id, acted_at, arm, listing_id, position` of the responses that decided, in that order.
         events: number of events on a response of this database, and of all events that name a response.
-        lost: by arm the newest responses that it lost: the chosen listing, and the best listing of this arm.
     """
 
     setup: Setup
     responses: int
     decisions: pd.DataFrame
     events: tuple[int, int]
-    lost: Mapping[str, list[dict[str, Any]]]
 
     @cached_property
     def tested(self) -> AlwaysValid:
@@ -68,14 +63,10 @@ class Experiment:
             "events": {"joined": self.events[0], "all": self.events[1]},
             "difference": difference | {"p_value": tested.p_value},
             "verdict": self.verdict,
-            "lost": dict(self.lost),
         }
 
     def __repr__(self) -> str:
         lines = [f"A: {self.setup.a}", f"B: {self.setup.b}", "", *self.sentences()]
-        for arm, rows in self.lost.items():
-            lines += ["", f"Lost by {arm}, the newest:"] if rows else []
-            lines += [_lost_line(row) for row in rows]
         method = "Interval and p are valid at any time (a mixture sequential test, Johari et al. 2017)."
         return "\n".join([*lines, "", method])
 
@@ -162,29 +153,7 @@ def judge(setup: Setup, shown: pd.DataFrame, feedback: pd.DataFrame) -> Experime
         responses=int(shown["request_id"].nunique()),
         decisions=decisions,
         events=(len(joined), len(feedback)),
-        lost={arm: _lost(arm, shown, decisions) for arm in (A, B)},
     )
-
-
-def _lost(arm: str, shown: pd.DataFrame, decisions: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the newest responses in which a listing of the other arm was chosen, with the best listing of this arm."""
-    rows = decisions[decisions["arm"] != arm].tail(MAX_LOST)[::-1]
-    best = shown[(shown["arm"] == arm) & shown["request_id"].isin(rows["request_id"])]
-    best = best.drop_duplicates("request_id").set_index("request_id")
-
-    def describe(row: Any) -> dict[str, Any]:
-        return {C.LISTING: row.listing_id, "position": int(row.position)}
-
-    return [
-        {
-            "request_id": row.request_id,
-            C.USER: None if pd.isna(row.user_id) else row.user_id,
-            "at": str(row.acted_at),
-            "chosen": describe(row),
-            "own": describe(best.loc[row.request_id]) if row.request_id in best.index else None,
-        }
-        for row in rows.itertuples()
-    ]
 
 
 def _unwanted_actions(setup: Setup) -> Sequence[str]:
@@ -195,11 +164,3 @@ def _unwanted_actions(setup: Setup) -> Sequence[str]:
         return Run.open(Path(setup.a.run), events_too=False).market.config.unwanted
     except VibesError:  # the run or its market is not available
         return MarketConfig().unwanted
-
-
-def _lost_line(row: Mapping[str, Any]) -> str:
-    chosen, best = (
-        item and f"{item['listing_id']} (rank {item['position']})" for item in (row["chosen"], row["own"])
-    )
-    user = row["user_id"] or "an unknown user"
-    return f"  {row['at'][:16]} {user} ({row['request_id']}) chose {chosen}{f' rather than {best}' if best else ''}"

@@ -17,11 +17,11 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.issues import Issue, Notes
+from listing_vibes.market.issues import Issue
 from listing_vibes.market.photo_decoding import photo_problem
 from listing_vibes.market.photo_files import PhotoProblem, locate, path_of, read, with_paths
-from listing_vibes.market.tables import require
-from listing_vibes.market.values import as_ids, to_numbers
+from listing_vibes.market.tables import photos_table, require
+from listing_vibes.market.values import as_ids
 from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame
 from listing_vibes.words import count
@@ -95,20 +95,13 @@ def photo_rows(
     Raises:
         VibesError: the frame lacks a column.
     """
-    name = Path(frame.name)
-    raw, notes = with_paths(frame.rows.reset_index(drop=True)), Notes(name.name)
+    name, raw = Path(frame.name), with_paths(frame.rows.reset_index(drop=True))
     require(raw, name, (C.LISTING, C.PATH))
-    notes.unread(raw, (C.LISTING, C.PATH, C.URL, C.POSITION))
     fetched = _fetch(market, raw, limits)
-    table = pd.DataFrame({C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH]})
-    is_unnamed = (table[C.LISTING].isna() | (table[C.LISTING] == "")).to_numpy(bool)
-    notes.add(C.LISTING, is_unnamed, raw[C.LISTING], "is empty; the photo is skipped")
-    if C.POSITION in raw:
-        position, bad = to_numbers(raw[C.POSITION])
-        notes.add(C.POSITION, bad, raw[C.POSITION], "is not a number; the photo goes last")
-        table = table.iloc[position.argsort(kind="stable")]
+    ids = as_ids(raw[C.LISTING])
+    table, issues = photos_table(raw, name, pd.Index(ids[ids != ""].dropna().unique()))
     rows, failed = [], []
-    for row, listing, path in table[~is_unnamed[table.index]].itertuples(name=None):
+    for row, listing, path in table[[C.LISTING, C.PATH]].itertuples(name=None):
         try:
             if fetched.get(path):
                 raise PhotoProblem(f"was not fetched ({fetched[path]})")
@@ -119,11 +112,11 @@ def photo_rows(
         except PhotoProblem as problem:
             what = f"of listing '{listing}' is skipped: {problem}"
             value = path if isinstance(path, str) else ""
-            notes.issues.append(Issue(name.name, C.PATH, row + 1, value, what, rows=np.array([row])))
+            issues.append(Issue(name.name, C.PATH, row + 1, value, what, rows=np.array([row])))
             failed.append(row)
         else:
             rows.append((listing, path))
-    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), failed, notes.issues
+    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), failed, issues
 
 
 def _fetch(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, str]:
