@@ -205,9 +205,7 @@ def _resolve_attribute(
     return setting.model_copy(update={"kind": kind, "label": label})
 
 
-def photos_table(
-    raw: pd.DataFrame, path: Path, listing_ids: pd.Index
-) -> tuple[pd.DataFrame, list[Issue]]:
+def photos_table(raw: pd.DataFrame, path: Path, listing_ids: pd.Index) -> tuple[pd.DataFrame, list[Issue]]:
     """Validate `photos`: count and skip rows of unknown listings and paths that leave the market.
 
     A photo with a URL gets the path of its downloaded file (`listing_vibes.market.photo_files`). The index of the result is the row

@@ -112,7 +112,7 @@ def test_a_photo_that_is_cut_short_or_missing_is_tried_again_by_the_next_refresh
     assert (result.changed, result.photos_waiting, result.rejected) == (1, 1, 1)
     (pictures.folder / "late.png").unlink()
     result = Refresher(pictures.run.path, pictures.sources).refresh()
-    assert (result.published, result.photos_waiting, result.problems) == (False, 1, [])  # it was said once
+    assert (result.published, result.photos_waiting, len(result.problems)) == (False, 1, 1)
     (pictures.folder / "late.png").write_bytes(whole)
     result = Refresher(pictures.run.path, pictures.sources).refresh()
     assert (result.published, result.photos_waiting, pictures.shown()) == (True, 0, 3)
@@ -126,7 +126,7 @@ def test_a_photo_is_tried_again_for_a_day(pictures, monkeypatch):
         result = Refresher(pictures.run.path, pictures.sources).refresh()
         assert result.photos_waiting == (hour < 25)
         problems += [hour for _ in result.problems]
-    assert problems == [0, 25]
+    assert problems == [0, 23, 25]
 
 
 def test_photos_are_downloaded_again_after_an_error_and_never_from_this_machine(pictures):

@@ -68,7 +68,6 @@ class Downloaded:
         return line
 
 
-
 def download(
     market: Market | Path | str,
     limits: Limits | Mapping[str, Any] | None = None,

@@ -31,7 +31,7 @@ class Changes:
         tables: changed tables by name.
         new, changed: ids of new listings, and of listings with a changed value or photo.
         users: users with new events; events: number of new events; waiting: those on unknown listings or in the future.
-        photos_waiting: photos that could not be read or fetched and are retried.
+        photos_waiting: number of photos that could not be read or fetched and are tried again.
         taken: frames that could be read, with their table.
         problems: files and queries that could not be used, one sentence each.
         issues: issues of the merged rows as in `vibes check`, each with its frame.
@@ -43,7 +43,7 @@ class Changes:
     users: list[str] = field(default_factory=list)
     events: int = 0
     waiting: int = 0
-    photos_waiting: pd.DataFrame = field(default_factory=pd.DataFrame)
+    photos_waiting: int = 0
     taken: list[tuple[str, Frame]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     issues: list[tuple[Frame, Issue]] = field(default_factory=list)

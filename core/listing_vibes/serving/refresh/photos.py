@@ -1,12 +1,12 @@
 """Photo files of new listings, copied into the market and named by the hash of their content or URL.
 
-A photo that cannot be read or fetched waits: every refresh tries it again, for a day.
+A file of rows is read again by every refresh as long as one of its photos cannot be read or fetched, for a day.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,81 +16,63 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.download.job import fetch_photos
 from listing_vibes.market.download.limits import Limits
-from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.durable import copy_file
+from listing_vibes.market.fingerprint import file_sha256
 from listing_vibes.market.issues import Issue
 from listing_vibes.market.photo_decoding import photo_problem
-from listing_vibes.market.photo_files import PhotoProblem, locate, path_of, read, with_paths
+from listing_vibes.market.photo_files import PhotoProblem, locate, path_of, stamp, with_paths
 from listing_vibes.market.tables import photos_table, require
 from listing_vibes.market.values import as_ids
 from listing_vibes.serving.refresh.merge import Changes
 from listing_vibes.serving.refresh.sources import Frame
-from listing_vibes.words import count
 
-#: Seconds after which a photo that still cannot be read or fetched is dropped: a day.
+#: Seconds after which photos that still cannot be read or fetched are given up: a day.
 PATIENCE_S = 86_400.0
-#: Columns of photos that wait: the folder in which their path starts ("" for the market), and when they first failed.
-FOLDER, SINCE = "folder", "since"
 
 
 def new_photos(
     market: Path,
     frames: Sequence[Frame],
-    waiting: pd.DataFrame,
+    failing: Mapping[str, float],
     limits: Limits | None,
     now: float,
     changes: Changes,
-) -> pd.DataFrame:
-    """Return the photos of `frames` and of those that wait: `listing_id, path`; those that still wait are set in `changes`."""
-    photos, waits = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], [waiting[:0]]
-    for folder, rows in waiting.groupby(FOLDER, sort=False) if len(waiting) else ():
-        base = Path(str(folder)) if folder else None
-        ready, failed, _ = photo_rows(
-            market, Frame("", rows[[C.LISTING, C.PATH, C.URL]], folder=base), limits
-        )
-        photos.append(ready)
-        waits.append(rows.iloc[failed])
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the photos of `frames`: `listing_id, path`; and since when frames have photos that fail, in seconds since 1970.
+
+    Args:
+        failing: as returned for the refresh before.
+    """
+    photos, still_failing = [pd.DataFrame({C.LISTING: [], C.PATH: []}, dtype="str")], dict[str, float]()
     for frame in frames:
+        failed = 0
         try:
             if len(frame.rows):
                 ready, failed, issues = photo_rows(market, frame, limits)
                 photos.append(ready)
-                waits.append(_rows_that_wait(frame, now).iloc[failed].dropna(subset=[C.PATH]))
                 changes.issues += [(frame, issue) for issue in issues]
         except VibesError as error:
             changes.problems.append(str(error))
             continue
-        changes.taken.append(("photos", frame))
-    left = pd.concat(waits, ignore_index=True)
-    if len(left):
-        is_old = (now - left[SINCE] >= PATIENCE_S).to_numpy(bool)
-        if is_old.any():
-            changes.problems.append(
-                f"{count(int(is_old.sum()), 'photo')} could not be read or fetched for a day and dropped, the first: "
-                f"'{left[C.PATH][is_old].iloc[0]}'. Correct the files or URLs, and deliver the rows again."
-            )
-        left = left[~is_old].drop_duplicates([FOLDER, C.LISTING, C.PATH])
-    changes.photos_waiting = left.reset_index(drop=True)
-    return pd.concat(photos, ignore_index=True)
-
-
-def _rows_that_wait(frame: Frame, now: float) -> pd.DataFrame:
-    """Return the rows of a frame in the format of waiting photos."""
-    rows = with_paths(frame.rows.reset_index(drop=True)).reindex(columns=[C.LISTING, C.PATH, C.URL])
-    rows = rows.assign(**{C.LISTING: as_ids(rows[C.LISTING])}).astype({C.PATH: "str", C.URL: "str"})
-    folder = "" if frame.folder is None else str(frame.folder.resolve())
-    return rows.assign(**{FOLDER: folder, SINCE: now})
+        name = f"{frame.key} {frame.mark}"
+        since = failing.get(name, now)
+        if failed and now - since < PATIENCE_S:
+            still_failing[name] = since
+            changes.photos_waiting += failed
+        else:
+            changes.taken.append(("photos", frame))
+    return pd.concat(photos, ignore_index=True), still_failing
 
 
 def photo_rows(
     market: Path, frame: Frame, limits: Limits | None = None
-) -> tuple[pd.DataFrame, list[int], list[Issue]]:
+) -> tuple[pd.DataFrame, int, list[Issue]]:
     """Return the photos of a frame: `listing_id, path`, the path inside the market, cover first.
 
     Paths in a file are relative to that file and must not leave its folder; the photos are copied to
     `photos/HASH.suffix`, so that a file in the market never changes its content. Paths from a database are relative to the
     market and must exist. Photos given by a URL are fetched within `limits` (None: only those fetched before
-    are used). Also returned are the rows of `frame` that could not be read or fetched, and one issue per unusable photo,
-    with those of these rows last.
+    are used). Also returned are how many could not be read or fetched, and one issue per unusable photo.
 
     Raises:
         VibesError: the frame lacks a column.
@@ -100,7 +82,7 @@ def photo_rows(
     fetched = _fetch(market, raw, limits)
     ids = as_ids(raw[C.LISTING])
     table, issues = photos_table(raw, name, pd.Index(ids[ids != ""].dropna().unique()))
-    rows, failed = [], []
+    rows, failed = [], 0
     for row, listing, path in table[[C.LISTING, C.PATH]].itertuples(name=None):
         try:
             if fetched.get(path):
@@ -113,7 +95,7 @@ def photo_rows(
             what = f"of listing '{listing}' is skipped: {problem}"
             value = path if isinstance(path, str) else ""
             issues.append(Issue(name.name, C.PATH, row + 1, value, what, rows=np.array([row])))
-            failed.append(row)
+            failed += 1
         else:
             rows.append((listing, path))
     return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), failed, issues
@@ -144,9 +126,13 @@ def _copy_into_market(market: Path, folder: Path, path: object) -> str:
     file = locate(folder, path)
     if problem := photo_problem(str(path), folder):
         raise PhotoProblem(problem)
-    content = read(file)
-    inside = f"photos/{hashlib.sha256(content).hexdigest()[:32]}{file.suffix.lower()}"
+    inside = f"photos/{_digest(file, stamp(file))[:32]}{file.suffix.lower()}"
     if not (market / inside).is_file():
-        with atomic_path(market / inside) as temporary:
-            temporary.write_bytes(content)
+        copy_file(file, market / inside)
     return inside
+
+
+@lru_cache(maxsize=100_000)
+def _digest(file: Path, stamp: str) -> str:
+    """Return the content hash of a file; `stamp` is part of the cache key, so that a changed file is hashed again."""
+    return file_sha256(file)

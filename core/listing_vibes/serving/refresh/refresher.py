@@ -38,7 +38,7 @@ from listing_vibes.serving.refresh.market_tables import (
 from listing_vibes.serving.refresh.merge import Changes, merge_events, merge_listings, merge_photos
 from listing_vibes.serving.refresh.photos import new_photos
 from listing_vibes.serving.refresh.sources import Poll, Source
-from listing_vibes.serving.refresh.state import RefreshState, load_waiting, save_rejected, save_waiting
+from listing_vibes.serving.refresh.state import RefreshState, save_rejected
 
 #: Tables in the order of reading: a listing is written before its first event, so events are read first.
 ORDER = ("events", "photos", "listings")
@@ -56,7 +56,7 @@ class RefreshResult:
         version: the run's version after the refresh; published: whether this refresh published it.
         events, users: number of new events, and of their users; new, changed, expired: number of listings.
         waiting: number of other new events, which are on unknown listings or in the future.
-        photos_waiting: number of all photos that could not be read or fetched and are retried.
+        photos_waiting: number of photos that could not be read or fetched and are tried again.
         problems: rows, files and queries that could not be used unchanged, one sentence each.
         unread: how many of the problems are files and queries that could not be used at all.
         rejected: number of rows that were left out, or merged without one of their cells; they are in the run's `rejected.csv`.
@@ -113,7 +113,6 @@ class Refresher:
             started = time.time()
             sweep_left(self.path)  # files of a killed refresh
             state, polls = RefreshState.load(self.path), dict[str, Poll]()
-            waiting = load_waiting(self.path)
             for name in ORDER:
                 if (source := self.sources.get(name)) is not None:
                     polls[name] = source.poll(state.marks.get(name, {}).get(source.place, {}))
@@ -121,29 +120,24 @@ class Refresher:
             result = RefreshResult(stamp_of(self.path).version)
             result.problems = [problem for poll in polls.values() for problem in poll.problems]
             result.unread = len(result.problems)
-            if self._is_first or len(waiting) or any(poll.frames for poll in polls.values()):
-                self._take_in(state, polls, waiting, result, started)
+            if self._is_first or any(poll.frames for poll in polls.values()):
+                self._take_in(state, polls, result, started)
                 self._is_first = False
             state.save(self.path)
             result.seconds = time.time() - started
             return result
 
     def _take_in(
-        self,
-        state: RefreshState,
-        polls: dict[str, Poll],
-        waiting: pd.DataFrame,
-        result: RefreshResult,
-        now: float,
+        self, state: RefreshState, polls: dict[str, Poll], result: RefreshResult, now: float
     ) -> None:
-        """Merge the polled rows and the photos that wait, publish the changes, and update `state`; `now` is in seconds since 1970."""
+        """Merge the polled rows, publish the changes, and update `state`; `now` is in seconds since 1970."""
         run = Run.open(self.path)
         update_market_folder(run, state.replaced)
         if not len(run.listing_ids) or run.market.listings[C.LISTING].tolist() != run.listing_ids:
             raise changed_market(run)
         config = pinned_config(run.market)
-        changes = self._merge(run.market, config, state, polls, waiting, now)
-        result.waiting, result.photos_waiting = changes.waiting, len(changes.photos_waiting)
+        changes = self._merge(run.market, config, state, polls, now)
+        result.waiting, result.photos_waiting = changes.waiting, changes.photos_waiting
         result.problems += changes.problems
         result.unread = len(result.problems)
         result.problems += [str(issue) for _, issue in changes.issues]
@@ -161,7 +155,6 @@ class Refresher:
             result.new, result.changed = len(changes.new), len(changes.changed)
             result.expired = int((was_active & ~is_active[: len(was_active)]).sum())
             sweep(self.path)
-        save_waiting(self.path, changes.photos_waiting)
         for name, poll in polls.items():
             taken = {frame.key: frame.mark for table, frame in changes.taken if table == name}
             state.marks.setdefault(name, {})[self.sources[name].place] = poll.marks | taken
@@ -172,7 +165,6 @@ class Refresher:
         config: MarketConfig,
         state: RefreshState,
         polls: dict[str, Poll],
-        waiting: pd.DataFrame,
         now: float,
     ) -> Changes:
         frames = {name: polls[name].frames if name in polls else [] for name in ORDER}
@@ -188,8 +180,9 @@ class Refresher:
                 table = keep_unread_cells(changes.tables["listings"], raw, market.listings, config)
                 changes.tables["listings"] = table
         ids = pd.Index([*market.listings[C.LISTING], *changes.new])
-        if frames["photos"] or len(waiting):
-            rows = new_photos(market.path, frames["photos"], waiting, self._limits, now, changes)
+        if "photos" in polls:
+            photos = frames["photos"]
+            rows, state.failing = new_photos(market.path, photos, state.failing, self._limits, now, changes)
             merge_photos(typed_photos(market), ids, rows, changes)
         if frames["events"]:
             raw = raw_table(market, "events")

@@ -1,4 +1,4 @@
-"""The state between refreshes: how far the sources were read, which photos wait, and which rows were rejected.
+"""The state between refreshes: how far the sources were read, and which rows were rejected.
 
 It is stored in the run folder and written after the publication, so after an interrupted refresh the same rows are read again, which
 changes nothing.
@@ -23,7 +23,7 @@ from listing_vibes.market.values import as_ids
 from listing_vibes.run.versions import stamp_of
 from listing_vibes.serving.refresh.sources import Frame, Marks
 
-STATE, REJECTED, WAITING = "refresh.json", "rejected.csv", "waiting-photos.parquet"
+STATE, REJECTED = "refresh.json", "rejected.csv"
 REJECT_COLUMNS = ("file", "row", "column", "problem", "cells")
 #: Maximum number of rows of `rejected.csv`; the newest are kept.
 MOST_REJECTED = 100_000
@@ -38,12 +38,14 @@ class RefreshState:
         marks: marks by source and place.
         earlier: the marks from before the run was embedded again.
         replaced: digests of the files in the market's folder that the published state replaces.
+        failing: since when frames of photos have some that cannot be read or fetched, in seconds since 1970.
     """
 
     embedded: list[Any] = field(default_factory=list)
     marks: dict[str, dict[str, Marks]] = field(default_factory=dict)
     earlier: dict[str, dict[str, Marks]] = field(default_factory=dict)
     replaced: dict[str, str] = field(default_factory=dict)
+    failing: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, run: Path) -> RefreshState:
@@ -66,19 +68,6 @@ class RefreshState:
     def save(self, run: Path) -> None:
         """Write the state into the run folder."""
         write_json(run / STATE, asdict(self))
-
-
-def load_waiting(run: Path) -> pd.DataFrame:
-    """Return the photos that wait."""
-    return pd.read_parquet(run / WAITING) if (run / WAITING).is_file() else pd.DataFrame()
-
-
-def save_waiting(run: Path, photos: pd.DataFrame) -> None:
-    """Save the photos that wait."""
-    if len(photos):
-        write_table(run / WAITING, photos)
-    else:
-        (run / WAITING).unlink(missing_ok=True)
 
 
 def save_rejected(run: Path, issues: Sequence[tuple[Frame, Issue]], names: UserNames) -> int:
