@@ -57,7 +57,7 @@ def evaluate(
             raise ValueError("a query's target is not among its candidates")
         if new_by is not None:
             allowed = allowed & new_by.candidates(log, batch)
-        candidates[rows] = allowed.sum(axis=1)
+        candidates[rows] = [np.count_nonzero(row) for row in allowed]
         for scorer in scorers:
             scores = checked_scores(scorer, batch, log.listings)  # (B, L)
             ranks[scorer.name][rows] = pessimistic_ranks(scores, allowed, batch.target)

@@ -123,13 +123,14 @@ class Catalogue:
 
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
         """Return (Q, L) bool: which listings each query may recommend."""
-        allowed = np.ones((len(queries), log.listings), bool)
+        if queries.masked and queries.live:
+            allowed = self.live(queries.at[:, None])
+        else:
+            allowed = np.ones((len(queries), log.listings), bool)
         if not queries.masked:
             if log.has_negatives:
                 allowed[log.negatives(queries.start, queries.end)] = False
             return allowed
-        if queries.live:
-            allowed = self.live(queries.at[:, None])
         rows = np.repeat(np.arange(len(queries)), queries.length)
         allowed[rows, log.listing[ranges(queries.start, queries.length)]] = False
         return allowed

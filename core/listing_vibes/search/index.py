@@ -11,6 +11,8 @@ AT_ONCE = 4_000_000
 #: Up to so many listings batches are searched exactly: an index is faster from fewer on, but saves less than a minute or two there;
 #: see assets/docs/research/2026-11-30-speed.md.
 EXACT_TO = 50_000
+#: Numbers of a long row whose largest one is computed first.
+BLOCK = 512
 #: Vectors that are normalized at a time.
 PIECE = 512
 #: Below this share of allowed rows their vectors are copied first, which for a single query is only worth it at a lower share.
@@ -56,9 +58,7 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
     result = np.full((len(scores), k), -np.inf, np.float32)
     if not count or not len(scores):
         return rows, result
-    edge = np.partition(scores, scores.shape[1] - count, axis=1)[:, scores.shape[1] - count]  # (B,)
-    column = np.stack([_first_of(row, least, count) for row, least in zip(scores, edge, strict=True)])
-    column.sort(axis=1)
+    column = np.stack([_first_of(row, count) for row in scores])
     value = np.take_along_axis(scores, column, axis=1)
     order = np.argsort(-value, axis=1, kind="stable")
     column, value = np.take_along_axis(column, order, axis=1), np.take_along_axis(value, order, axis=1)
@@ -68,10 +68,17 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
     return rows, result
 
 
-def _first_of(row: np.ndarray, edge: np.ndarray, count: int) -> np.ndarray:
-    """Return the positions (count,) of all numbers above `edge`, the `count`-th largest of `row` (n,), and of the first equal ones."""
-    above = np.flatnonzero(row > edge)
-    return np.append(above, np.flatnonzero(row == edge)[: count - len(above)])
+def _first_of(row: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions (count,), ascending, of the `count` largest numbers of `row` (n,), and of equal ones the first."""
+    subset = np.arange(len(row))
+    if len(row) > BLOCK * count:
+        # As many numbers as blocks are at least as large as the largest ones of their blocks, so few numbers have to be sorted.
+        largest = row[: len(row) // BLOCK * BLOCK].reshape(-1, BLOCK).max(axis=1)
+        subset = np.flatnonzero(row >= np.partition(largest, -count)[-count])
+        row = row[subset]
+    edge = np.partition(row, -count)[-count]
+    above, equal = np.flatnonzero(row > edge), np.flatnonzero(row == edge)
+    return subset[np.sort(np.append(above, equal[: count - len(above)]))]
 
 
 def _nearest_by_faiss(
