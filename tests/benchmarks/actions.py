@@ -126,7 +126,7 @@ def nearest(path: Path, repeat: int) -> Rows:
 
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
-    run = Run.open(path, events_too=False)
+    run = Run.open(path)
     vectors = run.vectors("model")
     rng = np.random.default_rng(0)
     # A user's vector lies between a few listings.

@@ -58,7 +58,7 @@ def test_the_market_of_the_reference_is_read_as_it_says(tmp_path):
 
 
 def test_the_cards_figures_are_those_of_the_bundled_run():
-    card, metrics = CARD.read_text(encoding="utf-8"), Run.open(bundled_run(), events_too=False).metrics
+    card, metrics = CARD.read_text(encoding="utf-8"), Run.open(bundled_run()).metrics
     rows = re.findall(r"^\| ([\w +]+) \| (\.\d+) \((\S+)\) \| (\.\d+) \((\S+)\) \|$", card, re.MULTILINE)
     assert {name for name, *_ in rows} >= {
         "default ranking",

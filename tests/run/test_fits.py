@@ -19,6 +19,7 @@ from listing_vibes.scoring.baselines.ease import Ease
 from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.search.index import ExactIndex
 
 
 def near(space: str) -> BlendWeights:
@@ -38,7 +39,10 @@ def test_a_row_is_scored_again_from_its_stored_weights(random_log, always_live, 
     first = [Ease.fit(Interactions.of(log, split.train))]
     rows = blends_of(model, first, near, log, split, catalogue)
     save_fits(tmp_path, [row.weights for row in rows])
-    given = {"spaces": ["attributes"], "vectors": lambda space: vectors, "path": tmp_path}
+    index = ExactIndex.of_stored(vectors)
+    given = {
+        "spaces": ["attributes"], "index": lambda space: index, "vectors": lambda space: index.vectors, "path": tmp_path,
+    }  # fmt: skip
     manifest = SimpleNamespace(settings=SimpleNamespace(seed=0))
     run = SimpleNamespace(log=log, catalogue=catalogue, manifest=manifest, **given)
     for row, fit in zip(rows, load_fits(tmp_path), strict=True):

@@ -109,7 +109,7 @@ def run_facts(name: str) -> tuple[str, str]:
 
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _facts(path: str, stamps: tuple[int, ...]) -> tuple[str, str]:
-    run = Run.open(Path(path), events_too=False)
+    run = Run.open(Path(path))
     preset = run.manifest.settings.preset if run.has_model else "untrained"
     return run.manifest.market_name or run.path.resolve().name, preset
 

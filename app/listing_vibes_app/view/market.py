@@ -37,7 +37,8 @@ class MarketView:
     @cached_property
     def ids(self) -> list[str]:
         """Listing ids by row."""
-        return list(self.market.listings[C.LISTING])
+        ids: list[str] = self.market.listings[C.LISTING].to_numpy(object).tolist()
+        return ids
 
     @cached_property
     def log(self) -> EventLog:
@@ -57,7 +58,7 @@ class MarketView:
     @property
     def has_events(self) -> bool:
         """True where the market has at least one event."""
-        return len(self.market.events) > 0
+        return len(self.log) > 0
 
     # titles
 
@@ -76,7 +77,7 @@ class MarketView:
 
     @cached_property
     def _photos(self) -> tuple[np.ndarray, list[str]]:
-        rows = self.market.photos[C.LISTING].map(self.market.listing_row).to_numpy(np.int64)  # (P,)
+        rows = self.market.rows(self.market.photos[C.LISTING])  # (P,)
         order = np.argsort(rows, kind="stable")
         paths = self.market.photos[C.PATH].to_numpy()[order].tolist()
         return np.searchsorted(rows[order], np.arange(len(self) + 1)), paths
@@ -93,23 +94,18 @@ class MarketView:
         """The attributes on cards and in tables: all except the title."""
         return [item for item in self.market.attributes if item.name != self.market.title]
 
-    @cached_property
-    def _columns(self) -> dict[str, list[Any]]:
-        names = [item.name for item in self.attributes if item.shown_as != "place"]
-        columns = {name: self.market.listings[name].tolist() for name in names}
-        if any(item.shown_as == "place" for item in self.attributes):
-            latitude, longitude = self.market.listings[C.LATITUDE], self.market.listings[C.LONGITUDE]
-            columns[C.PLACE] = list(zip(latitude.tolist(), longitude.tolist(), strict=True))
-        return columns
-
     def raw(self, row: int, attribute: Attribute) -> Any:
         """Return the value in the table; None if it is missing."""
-        value = self._columns[C.PLACE if attribute.shown_as == "place" else attribute.name][row]
-        if isinstance(value, tuple):
-            return None if any(pd.isna(part) for part in value) else value
+        if attribute.shown_as == "place":
+            place = tuple(self._cell(row, name) for name in (C.LATITUDE, C.LONGITUDE))
+            return None if None in place else place
+        return self._cell(row, attribute.name)
+
+    def _cell(self, row: int, name: str) -> Any:
+        value = self.market.listings[name].iat[row]
         if isinstance(value, list):
             return value
-        return None if pd.isna(value) else value
+        return None if pd.isna(value) else value.item() if isinstance(value, np.generic) else value
 
     def text(self, row: int, attribute: Attribute) -> str:
         """Return a listing's value, formatted for display."""
@@ -170,9 +166,9 @@ class MarketView:
         """The attributes of a card: a price first, then short ones that most listings have, then codes if too few remain."""
         priced = [item for item in self.attributes if formats.is_currency(self.unit(item))][:1]
         available = {
-            name: float(self.market.listings[name].notna().mean())
-            for name in self._columns
-            if name != C.PLACE
+            item.name: float(self.market.listings[item.name].notna().mean())
+            for item in self.attributes
+            if item.shown_as != "place"
         }
         short = [
             item

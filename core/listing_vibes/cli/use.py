@@ -38,7 +38,7 @@ def similar(
 
     if sum(query is not None for query in (listing, text, photo)) != 1:
         raise VibesError("Give one of: a LISTING, --text WORDS, --photo FILE.")
-    chosen, opened = read_rules(rules, k, where), Run.open(run, events_too=False)
+    chosen, opened = read_rules(rules, k, where), Run.open(run)
     moment = moment_of(at, opened.market)
     if listing is not None:
         result = opened.similar(listing, space=space, at=moment, rules=chosen)

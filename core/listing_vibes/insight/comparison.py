@@ -187,7 +187,7 @@ def compare(
     """
     from listing_vibes.run.run import Run
 
-    runs = [run if isinstance(run, Run) else Run.open(run, events_too=False) for run in (first, second)]
+    runs = [run if isinstance(run, Run) else Run.open(run) for run in (first, second)]
     frames = [_require_rankings(run) for run in runs]
     names = [
         (str(run.path), _choose_ranking(run, rankers(frame), name))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,23 @@ from listing_vibes.market.fingerprint import file_stamps, fingerprint_of
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.io import TABLES, find_table, read_header, read_table
 from listing_vibes.market.issues import Issue
-from listing_vibes.market.tables import check_unwanted, events_table, listings_table, photos_table
+from listing_vibes.market.tables import (
+    NEEDED,
+    check_unwanted,
+    events_table,
+    listings_table,
+    photos_table,
+    require,
+)
 from listing_vibes.market.titles import find_title
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.market.values import rows_in
 from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count
+
+#: The fields of a market that are computed from its events.
+OF_EVENTS = ("events", "actions", "issues")
+_LOAD = "_load_events"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,7 +69,7 @@ class Market:
         >>> Market.open(folder / "market").name
         'A small simulated market'
 
-        Without `events_too` the events stay on disk and `events` is empty.
+        Without `events_too` the events, their actions and their issues are read on first use.
         `tables` is a folder with another version of `market.toml` and the three tables (`listing_vibes.serving.refresh`);
         photos and caches are still those of `path`.
 
@@ -82,6 +93,19 @@ class Market:
             )
         market = cls._validate(path, config, sources, read_table, now, events_too, tables)
         return market._with_stamps(stamps)
+
+    if not TYPE_CHECKING:  # otherwise mypy would accept any attribute name
+
+        def __getattr__(self, name: str) -> Any:
+            """Read the events that `open` left on disk."""
+            if name not in OF_EVENTS or _LOAD not in vars(self):
+                raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
+            vars(self).update(vars(self)[_LOAD]())
+            if self.stamps != file_stamps(self.tables):
+                raise VibesError(
+                    f"The tables of {self.tables} changed since they were opened; open them again."
+                )
+            return vars(self)[name]
 
     @classmethod
     def from_frames(
@@ -157,24 +181,36 @@ class Market:
             rows, photo_issues = photos_table(load_table(sources["photos"]), sources["photos"], index)
             photos = rows.reset_index(drop=True)
             issues += photo_issues
-        now = pd.Timestamp.now("UTC") if now is None else now
-        if "events" in sources:
-            raw = (load_table if events_too else read_header)(sources["events"])
-            events, actions, event_issues = events_table(raw, sources["events"], index, config, now)
-            if events_too:
-                unwanted = check_unwanted(events, actions, sources["events"], config)
-                issues += [*event_issues, *unwanted]
-        else:
-            raw = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []})
-            events, actions, _ = events_table(raw, Path("events"), index, config, now)
         names = UserNames(path, config.privacy.users == "hashed")
-        events = events.assign(**{C.USER: names.shown(events[C.USER])})
+        source = sources.get("events")
+
+        def load_events() -> dict[str, Any]:
+            if source is None:
+                raw = pd.DataFrame({C.USER: [], C.LISTING: [], C.POSITION: []})
+            else:
+                raw = load_table(source)
+            moment = pd.Timestamp.now("UTC") if now is None else now
+            events, actions, found = events_table(raw, source or Path("events"), index, config, moment)
+            if source is not None:
+                found += check_unwanted(events, actions, source, config)
+            events = events.assign(**{C.USER: names.shown(events[C.USER])})
+            return {"events": events, "actions": actions, "issues": [*issues, *found]}
+
         attributes = [
             Attribute(name, setting.kind, printable(setting.label), printable(setting.unit), setting.decimal)
             for name, setting in kinds.items()
             if setting.kind is not None
         ]
-        return cls(path, config, table, photos, events, actions, attributes, issues, tables)
+        market = cls(path, config, table, photos, table.head(0), [], attributes, issues, tables)
+        if events_too or source is None:
+            vars(market).update(load_events())
+        else:
+            header = read_header(source)
+            require(header, source, NEEDED["events"])
+            for name in OF_EVENTS:
+                del vars(market)[name]
+            vars(market).update({_LOAD: load_events, "timed": C.TIMESTAMP in header.columns})
+        return market
 
     def _with_stamps(self, stamps: list[Any] | None) -> "Market":
         object.__setattr__(self, "stamps", stamps)
@@ -222,7 +258,7 @@ class Market:
         """The market's configured name, or that of its folder."""
         return printable(self.config.name or self.path.resolve().name)
 
-    @property
+    @cached_property
     def timed(self) -> bool:
         """True where events have timestamps, False where only their order is known."""
         return C.TIMESTAMP in self.events.columns
@@ -254,17 +290,6 @@ class Market:
         """Return the path of each listing's first photo, by listing id; listings without photos are left out."""
         first = self.photos[self.photos[C.POSITION] == 0]
         return dict(zip(first[C.LISTING].tolist(), first[C.PATH].tolist(), strict=True))
-
-    @cached_property
-    def after_last_event(self) -> int:
-        """The moment after the last event, in the time of a log; 1 without events. Events on disk are read for it."""
-        events, source = self.events, find_table(self.tables, "events")
-        if events.empty and source is not None:
-            index, now = pd.Index(self.listings[C.LISTING]), pd.Timestamp.now("UTC")
-            events = events_table(read_table(source), source, index, self.config, now)[0]
-        if events.empty:
-            return 1
-        return int(events[C.TIMESTAMP if self.timed else C.POSITION].astype("int64").max()) + 1
 
     def live_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """Return when each listing is active: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""

@@ -27,7 +27,6 @@ FILES = (LISTINGS, "model.safetensors", "vocabulary.json", "features.safetensors
 #: The spaces that a run may have, in addition to the market's own vectors.
 SPACES = ("model", "photos", "attributes")
 MAX_HASHED_BYTES = 64 * 2**20
-CHUNK = 512  # vectors
 #: The key of the metadata in a header, and in it the key of a file's note.
 METADATA, NOTE = "__metadata__", "made of"
 #: The numpy type of each type name in a file.
@@ -83,7 +82,7 @@ def is_sound(folder: Path, name: str) -> bool:
 
 
 def read_spaces(path: Path, widths: Mapping[str, int] | None = None) -> dict[str, np.ndarray]:
-    """Return the `listing_id` (L,), and the vectors (L, d) of each space, whose values are not checked; see `check_vectors`.
+    """Return the `listing_id` (L,), and the vectors (L, d) of each space, whose values are not checked.
 
     Args:
         widths: the required width of each space; None for any.
@@ -107,22 +106,6 @@ def read_spaces(path: Path, widths: Mapping[str, int] | None = None) -> dict[str
         if vectors.dtype.kind != "f" or vectors.shape != expected:
             raise damaged(path, f"{name} is {vectors.dtype} {vectors.shape}, not floats {expected}")
     return arrays
-
-
-def check_vectors(path: Path, name: str, vectors: np.ndarray) -> None:
-    """Check that the vectors (L, d) of the space `name` are finite.
-
-    Raises:
-        VibesError: a vector contains NaN or infinity; the message names the file.
-    """
-    for begin in range(0, len(vectors), CHUNK):  # Temporary arrays of a chunk stay in the processor's cache.
-        subset = vectors[begin : begin + CHUNK]
-        # numpy converts float16 one number at a time; comparing the bits is faster.
-        is_finite = (
-            (subset.view(np.uint16) & 0x7FFF) < 0x7C00 if subset.dtype == np.float16 else np.isfinite(subset)
-        )
-        if not is_finite.all():
-            raise damaged(path, f"{name} contains NaN or infinity")
 
 
 def damaged(path: Path, reason: object) -> VibesError:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.market.cached_log import cached_log
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json
 from listing_vibes.market.log import EventLog
@@ -25,7 +26,6 @@ from listing_vibes.run.contents import (
     SPACES,
     check_loaded,
     check_opened,
-    check_vectors,
     damaged,
     read_spaces,
 )
@@ -69,10 +69,9 @@ class RunFolder:
         manifest: Manifest,
         market: Market | None = None,
         lease: Lease | None = None,
-        events_too: bool = True,
         fits_in: Path | None = None,
     ) -> None:
-        self.path, self.manifest, self._given, self._events_too = path, manifest, market, events_too
+        self.path, self.manifest, self._given = path, manifest, market
         self._fits_in = path if fits_in is None else fits_in
         lease = lease or Lease(stamp_of(path), path)  # Without a lease the version is not published yet.
         self.folder, self.stamp, self.version = lease.folder, lease.stamp, lease.stamp.version
@@ -81,8 +80,8 @@ class RunFolder:
             weakref.finalize(self, os.close, lease.lock)
 
     @classmethod
-    def open(cls, path: Path | str, market: Market | None = None, events_too: bool = True) -> Self:
-        """Open the run folder at `path`; without `events_too` the market's events are not loaded.
+    def open(cls, path: Path | str, market: Market | None = None) -> Self:
+        """Open the run folder at `path`; the market is opened and its events are read on first use.
 
         >>> run = Run.open(folder / "run")
         >>> run.spaces, run.vectors("model").shape
@@ -97,7 +96,7 @@ class RunFolder:
                 f"The training of {path} has not finished; go on with `vibes train MARKET {path} --resume`."
             )
         lease = lease_current(path)
-        run = cls(path, Manifest.load(lease.folder), market, lease, events_too)
+        run = cls(path, Manifest.load(lease.folder), market, lease)
         if not (run.folder / LISTINGS).is_file():
             runs = sorted(str(item.parent) for item in (path / MARKETS).glob("*/run.toml"))
             hint = f"open one of its runs (as {runs[0]}), or " if runs else ""
@@ -149,12 +148,14 @@ class RunFolder:
             raise VibesError(f"{self.path} has no space '{space}'; it has: {', '.join(self.spaces)}.")
         if space not in self._indexes:
             stored, name = self._arrays[space], f"{self.path.resolve()} {space}"
-            check_vectors(self.folder / LISTINGS, space, stored)
-            self._indexes[space] = (
-                ExactIndex.of_stored(stored)
-                if self.shared is None
-                else self.shared.index(name, self.stamp, stored.shape, partial(normalize, stored))
-            )
+            try:
+                self._indexes[space] = (
+                    ExactIndex.of_stored(stored)
+                    if self.shared is None
+                    else self.shared.index(name, self.stamp, stored.shape, partial(normalize, stored))
+                )
+            except ValueError as error:
+                raise damaged(self.folder / LISTINGS, f"{space}: {error}") from error
         return self._indexes[space]
 
     def vectors(self, space: str) -> np.ndarray:
@@ -192,7 +193,7 @@ class RunFolder:
             )
         # Without tables of this version, those of the newest one are in the market's folder.
         tables = self.folder / "market" if (self.folder / "market").is_dir() else None
-        market = Market.open(self._market_path, None, self._events_too, tables)
+        market = Market.open(self._market_path, None, False, tables)
         if tables is None and self.outdated and market.fingerprint != self.manifest.fingerprint:
             raise VibesError(
                 f"{self.path} was refreshed or embedded again since it was opened; open it again."
@@ -272,7 +273,7 @@ class RunFolder:
     @cached_property
     def log(self) -> EventLog:
         """Return the market's events."""
-        return EventLog.from_market(self.market)
+        return cached_log(self.market)
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -346,8 +347,8 @@ class RunFolder:
 
     @cached_property
     def after_last_event(self) -> int:
-        """Return the moment after the last known event, in the time of the market's log."""
-        return self.market.after_last_event
+        """Return the moment after the last known event, in the time of the market's log; 1 without events."""
+        return int(self.log.time.max()) + 1 if len(self.log) else 1
 
     def counted_at(self, at: int) -> int:
         """Return the moment at which recent events are counted for a request at a moment.

@@ -17,6 +17,7 @@ from listing_vibes.scoring.interactions import IdModel, Interactions
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.text_space import text_vectors
+from listing_vibes.scoring.tuning import DECAYS
 
 #: Moments whose gains and masks are cached.
 MOMENTS = 5
@@ -69,10 +70,10 @@ class RunBlend:
 
     @cached_property
     def _moments(self) -> dict[str, Moment]:
-        if not {"recent", "age"} & self.fit.weights.keys():
+        if not any(self.fit.weights.get(name) for name in ("recent", "age")):
             return {}
         moments = moments_of(self.run.log, self._fitting_events, self.run.catalogue)
-        return {name: moment for name, moment in moments.items() if name in self.fit.weights}
+        return {name: moment for name, moment in moments.items() if self.fit.weights.get(name)}
 
     @property
     def _fitting_events(self) -> np.ndarray:
@@ -80,22 +81,18 @@ class RunBlend:
 
     @cached_property
     def _neighbors(self) -> dict[str, VectorNeighbors]:
-        return {
-            space: VectorNeighbors.of(self._vectors(space), self.run.log, name=NEIGHBORS[space])
-            for space in NEIGHBORS
-            if space in self.fit.weights
-        }
+        return {space: self._neighbors_by(space) for space in NEIGHBORS if space in self.fit.weights}
 
-    def _vectors(self, space: str) -> np.ndarray:
-        run = self.run
+    def _neighbors_by(self, space: str) -> VectorNeighbors:
+        run, name = self.run, NEIGHBORS[space]
         if space in run.spaces:
-            return run.vectors(space)
+            return VectorNeighbors(run.log, run.vectors(space), run.index(space).known, DECAYS[0], name)
         vectors = None
         if space == "text":
             vectors = text_vectors(run.market, run.log.counts(self._fitting_events) > 0)
         if vectors is None:
             raise VibesError(f"{run.path} has no {space} vectors for neighbors; evaluate it again.")
-        return vectors
+        return VectorNeighbors.of(vectors, run.log, name=name)
 
     @cached_property
     def _ids(self) -> IdModel:

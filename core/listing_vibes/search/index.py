@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
+
+from listing_vibes.cores import cores
 
 #: Up to so many scores numpy is used; it is as fast as FAISS, whose import takes half a second.
 AT_ONCE = 4_000_000
@@ -13,8 +16,8 @@ AT_ONCE = 4_000_000
 EXACT_TO = 50_000
 #: Numbers of a long row whose largest one is computed first.
 BLOCK = 512
-#: Vectors that are normalized at a time.
-PIECE = 512
+#: Vectors that are normalized at a time, and those that a core gets at a time.
+PIECE, SHARE = 512, 64 * 512
 #: Below this share of allowed rows their vectors are copied first, which for a single query is only worth it at a lower share.
 FEW, FEW_OF_ONE = 0.5, 0.1
 
@@ -105,17 +108,27 @@ def _nearest_by_faiss(
 def normalize(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Normalize `stored` (L, d) of any float type into `vectors` (L, d) float32, and return (L,) bool: which are not zero.
 
-    This is done in chunks, so that temporary arrays stay in the processor's cache; allocating new memory would take more time than
-    the arithmetic.
+    This is done on all cores, and in chunks, so that temporary arrays stay in a core's cache; allocating new memory would take more
+    time than the arithmetic.
+
+    Raises:
+        ValueError: a vector contains NaN or infinity.
     """
-    available = np.zeros(len(stored), bool)
-    for begin in range(0, len(stored), PIECE):
-        subset = vectors[begin : begin + PIECE]
-        subset[:] = stored[begin : begin + PIECE]
-        norm = np.linalg.norm(subset, axis=1, keepdims=True)  # (n, 1)
-        available[begin : begin + PIECE] = norm[:, 0] > 0
-        subset /= np.where(norm > 0, norm, 1)
-    return available
+    length = np.zeros(len(stored), np.float32)
+
+    def work(first: int) -> None:
+        for begin in range(first, min(first + SHARE, len(stored)), PIECE):
+            subset = vectors[begin : begin + PIECE]
+            subset[:] = stored[begin : begin + PIECE]
+            norm = np.linalg.norm(subset, axis=1, keepdims=True)  # (n, 1)
+            length[begin : begin + PIECE] = norm[:, 0]
+            subset /= np.where(norm > 0, norm, 1)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(work, range(0, len(stored), SHARE)))
+    if not np.isfinite(length).all():
+        raise ValueError("a vector contains NaN or infinity")
+    return length > 0
 
 
 class ExactIndex:
@@ -130,7 +143,11 @@ class ExactIndex:
 
     @classmethod
     def of_stored(cls, stored: np.ndarray) -> ExactIndex:
-        """Return the index of vectors (L, d) of any float type after normalizing them."""
+        """Return the index of vectors (L, d) of any float type after normalizing them.
+
+        Raises:
+            ValueError: a vector contains NaN or infinity.
+        """
         vectors = np.empty(stored.shape, np.float32)
         return cls(vectors, normalize(stored, vectors))
 

@@ -75,7 +75,7 @@ def market(folder: Path) -> Callable[[bytes], object]:
         for path, part in zip(files, content.split(b"\0", 3), strict=False):
             path.write_bytes(part)
         opened = Market.open(folder)
-        return opened.live_interval(), opened.after_last_event, EventLog.from_market(opened), profile(opened)
+        return opened.live_interval(), EventLog.from_market(opened), profile(opened)
 
     return feed
 

@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+import pandas as pd
+
 from listing_vibes.insight.beats import Beat, Strip
 from listing_vibes.scoring.ranking_names import uses_model
 from listing_vibes.widgets.scripts import GALLERY
@@ -55,8 +57,9 @@ def _strip(opened: OpenRun, beat: Beat, strip: Strip) -> dict[str, Any]:
     view, size = opened.view, LARGE if len(strip.listings) == 1 else SMALL
     is_ranked = beat.key == "visitor" and strip is beat.strips[-1]
     cards = []
-    for rank, listing in enumerate(strip.listings, 1):
-        row, is_hit = view.market.listing_row[listing], listing in strip.hits
+    rows = view.market.rows(pd.Series(strip.listings, dtype="str")).tolist()
+    for rank, (listing, row) in enumerate(zip(strip.listings, rows, strict=True), 1):
+        is_hit = listing in strip.hits
         photo = cover_url(opened.name, view, row, size)
         marks: dict[str, Any] = {"step": str(rank) if is_ranked else "", "badge": "opened" if is_hit else ""}
         words: dict[str, Any] = {"title": "", "facts": []} if photo else {}

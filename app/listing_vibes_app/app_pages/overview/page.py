@@ -59,14 +59,10 @@ def describe_market(opened: OpenRun) -> str:
     if view.has_photos:
         sizes.append(count(len(market.photos), "photo"))
     if view.has_events:
-        sizes += [
-            count(int(market.events["user_id"].nunique()), "visitor"),
-            count(len(market.events), "event"),
-        ]
+        sizes += [count(len(view.log.users), "visitor"), count(len(view.log), "event")]
     line = " · ".join(sizes)
     if view.has_events and market.timed:
-        when = market.events["timestamp"]
-        line += f", {moment(when.min().value)} to {moment(when.max().value)}"
+        line += f", {moment(int(view.log.time.min()))} to {moment(int(view.log.time.max()))}"
     return " ".join([f"{line}.", *filter(None, [market.config.note]), *missing_spaces(opened)])
 
 

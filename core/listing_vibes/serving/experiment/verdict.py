@@ -161,6 +161,6 @@ def _unwanted_actions(setup: Setup) -> Sequence[str]:
     from listing_vibes.run.run import Run
 
     try:
-        return Run.open(Path(setup.a.run), events_too=False).market.config.unwanted
+        return Run.open(Path(setup.a.run)).market.config.unwanted
     except VibesError:  # the run or its market is not available
         return MarketConfig().unwanted

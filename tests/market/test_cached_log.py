@@ -1,0 +1,82 @@
+"""Events of large markets are validated once, and cached where no table changed since; here from one event on."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market import cached_log as module
+from listing_vibes.market.cached_log import FILE, cached_log
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.forget import forget
+
+
+@pytest.fixture(autouse=True)
+def always(monkeypatch):
+    monkeypatch.setattr(module, "FEWEST", 1)
+
+
+def columns(log: EventLog) -> list:
+    arrays = [log.user, log.listing, log.time, log.action, log.duration, log.start]
+    return [*(array.tolist() for array in map(np.nan_to_num, arrays)), log.users, log.actions, log.timed]
+
+
+def cached_users(path) -> set[str]:
+    return set(pq.read_table(path / ".cache" / FILE)[C.USER].to_pylist())
+
+
+def lazily(path) -> Market:
+    return Market.open(path, events_too=False)
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_cached_events_are_those_of_the_tables_until_a_table_changes(tiny_market, tmp_path, hashed):
+    path = tiny_market("market", photos=0)
+    if hashed:
+        with (path / "market.toml").open("a") as stream:
+            stream.write('\n[privacy]\nusers = "hashed"\n')
+    expected = columns(EventLog.from_market(Market.open(path)))
+    assert columns(cached_log(lazily(path))) == expected
+    again = lazily(path)
+    assert columns(cached_log(again)) == expected and "events" not in vars(again)
+    assert ("u003" in cached_users(path)) != hashed
+    (path / ".cache" / FILE).write_bytes((path / ".cache" / FILE).read_bytes()[:-100])
+    assert columns(cached_log(lazily(path))) == expected
+    events = pd.read_parquet(path / "events.parquet")
+    events[events[C.USER] != "u003"].to_parquet(path / "events.parquet", index=False)
+    assert len(cached_log(lazily(path)).users) == len(expected[-3]) - 1
+
+
+def test_events_of_the_future_and_of_few_readers_are_not_cached(tiny_market):
+    path = tiny_market("market", photos=0)
+    (path / "events.parquet").chmod(0o600)
+    cached_log(lazily(path))
+    (path / "events.parquet").chmod(0o644)
+    events = pd.read_parquet(path / "events.parquet")
+    events.loc[0, C.TIMESTAMP] = pd.Timestamp.now("UTC") + pd.Timedelta(days=1)
+    events.to_parquet(path / "events.parquet", index=False)
+    assert len(cached_log(lazily(path))) == len(events) - 1
+    assert not (path / ".cache" / FILE).exists()
+
+
+def test_users_are_forgotten_in_the_cache_as_well(tiny_market, tmp_path):
+    path = tiny_market("market", photos=0)
+    embed_market(Market.open(path), tmp_path / "run", None)
+    cached_log(lazily(path))
+    before = cached_users(path)
+    forget(tmp_path / "run", ["u003"])
+    assert cached_users(path) == before - {"u003"} != before
+
+
+def test_events_that_changed_since_the_market_was_opened_are_refused(tiny_market):
+    path = tiny_market("market", photos=0)
+    market, events = lazily(path), pd.read_parquet(path / "events.parquet")
+    assert market.timed and market.events.equals(Market.open(path).events)
+    changed = lazily(path)
+    events.head(3).to_parquet(path / "events.parquet", index=False)
+    with pytest.raises(VibesError):
+        _ = changed.events
