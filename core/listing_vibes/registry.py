@@ -73,10 +73,10 @@ class Registry(Mapping[str, type[T]], Generic[T]):
     the name of a built-in extension or of another plugin is refused when that name is requested.
 
         >>> from listing_vibes.market.importers import IMPORTERS
-        >>> "houses" in IMPORTERS
+        >>> "hm" in IMPORTERS
         True
-        >>> IMPORTERS["houses"].__name__
-        'Houses'
+        >>> IMPORTERS["hm"].__name__
+        'HM'
     """
 
     def __init__(

@@ -72,7 +72,7 @@ def test_names_that_no_file_system_takes(bare, tmp_path):
     for words in (
         ("similar", LONG, "a"), ("check", LONG), ("recommend", bare.path, "--history", f"{LONG}.json"),
         ("recommend", bare.path, "--history", f"{LONG}.csv"), ("batch", bare.path, tmp_path / LONG, "--kind", "listings"),
-        ("import", "houses", LONG, tmp_path / "m"), ("forget", bare.path, "a", "--also", LONG),
+        ("import", "hm", LONG, tmp_path / "m"), ("forget", bare.path, "a", "--also", LONG),
     ):  # fmt: skip
         error = vibes(*words, check=2).stderr
         assert "too long" in error and "Traceback" not in error and "unexpected error" not in error

@@ -50,15 +50,9 @@ language,country,production
 2,Serial (1990),Drama,tt2,Serial,1990–1991,NOT RATED,,,,,,,,,,
 """
 BASKETS = "transactions_train.csv"
-ROOMS = ("frontal", "kitchen", "bedroom", "bathroom")
 #: The files of each source, text or bytes by path.
 SOURCES = {
     "inside-airbnb": {"listings.csv": AIRBNB, "reviews.csv.gz": gzip.compress(REVIEWS.encode())},
-    "houses": {
-        "houses.csv": "item_id,bedrooms,bathrooms,area_sqft,zipcode,price_usd\n1,4,2.5,4053,08525,869500\n",
-        "photos.csv": "item_id,path,room\n" + "".join(f"1,photos/1_{room}.jpg,{room}\n" for room in sorted(ROOMS)),
-        **{f"photos/1_{room}.jpg": room for room in ROOMS},
-    },
     "hm": {
         "articles.csv.gz": gzip.compress(ARTICLES.encode()), BASKETS: BOUGHT, "images/010/0108775015.webp": "0108775015",
         "images/010/0108775044.jpg": "0108775044", "images/011/0110065001.jpg": "0110065001",
@@ -72,7 +66,7 @@ SOURCES = {
 
 @pytest.fixture
 def source(tmp_path):
-    """`source("houses", **{"photos.csv": None})`: the folder of a source with other files, or without one."""
+    """`source("hm", **{"articles.csv.gz": None})`: the folder of a source with other files, or without one."""
 
     def write(name, **changes):
         folder = tmp_path / "source" / name
@@ -89,7 +83,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def imported(source, tmp_path):
-    """`imported("houses")`: the market of a source, opened."""
+    """`imported("movielens-1m")`: the market of a source, opened."""
 
     def run(name, path="", **changes):
         import_market(name, source(name, **changes) / path, tmp_path / "market")
@@ -132,15 +126,6 @@ def test_invalid_prices_and_dates_of_a_snapshot_are_issues_of_the_market(importe
     )
     values = {(issue.column, issue.row, issue.value) for issue in market.issues}
     assert {("price", 3, "eighty"), ("timestamp", 3, "last May")} <= values
-
-
-def test_houses_become_a_market_whose_cover_is_the_front(imported):
-    market = imported("houses")
-    assert market.listings.loc[0, ["zipcode", "price_usd", "bathrooms"]].tolist() == ["08525", 869500, 2.5]
-    assert [(a.name, a.kind, a.label) for a in market.attributes][-1] == ("zipcode", "category", "ZIP code")
-    assert market.photos["path"].tolist() == [f"photos/1_{room}.jpg" for room in ROOMS]
-    assert market.cover == {"1": "photos/1_frontal.jpg"} and len(market.events) == 0
-    assert (market.path / "photos" / "1_kitchen.jpg").read_bytes() == b"kitchen"
 
 
 def test_films_become_a_market(imported):
@@ -238,8 +223,7 @@ def test_an_invalid_unisrec_file_is_named(tmp_path, file, content, says):
 @pytest.mark.parametrize(
     ("name", "file", "column"),
     [
-        ("inside-airbnb", "listings.csv", "host_id"), ("inside-airbnb", "reviews.csv.gz", "reviewer_id"), ("houses", "houses.csv", "zipcode"),
-        ("houses", "photos.csv", "room"), ("hm", "articles.csv.gz", "detail_desc"), ("movielens-1m", "items.csv", "plot"),
+        ("inside-airbnb", "listings.csv", "host_id"), ("inside-airbnb", "reviews.csv.gz", "reviewer_id"), ("hm", "articles.csv.gz", "detail_desc"), ("movielens-1m", "items.csv", "plot"),
         ("movielens-1m", "events.csv", "position"),
     ],
 )  # fmt: skip
@@ -274,21 +258,21 @@ def test_an_unknown_source_or_folder_and_a_target_with_other_content_are_refused
     for name in set(IMPORTERS) - {"sql"}:
         with pytest.raises(VibesError, match=r"There is no (folder )?.*nowhere"):
             import_market(name, tmp_path / "nowhere", tmp_path / "market")
-    houses, airbnb = source("houses"), source("inside-airbnb")
+    films, airbnb = source("movielens-1m"), source("inside-airbnb")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("dear")
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     for target, overwrite in (
-        (houses / "houses.csv", False), (houses, True), (airbnb, False), (tmp_path / "home", True),  # a folder of raw tables may look like a market
+        (films / "items.csv", False), (films, True), (airbnb, False), (tmp_path / "home", True),  # a folder of raw tables may look like a market
     ):  # fmt: skip
         with pytest.raises(VibesError, match=r"is a file|holds the files of|holds (no|a) market"):
-            import_market("houses", houses, target, overwrite=overwrite)
+            import_market("movielens-1m", films, target, overwrite=overwrite)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
 def test_a_market_is_imported_again_only_with_overwrite(imported, source):
-    market = imported("houses")
-    done = vibes("import", "houses", source("houses"), market.path, check=2)
+    market = imported("movielens-1m")
+    done = vibes("import", "movielens-1m", source("movielens-1m"), market.path, check=2)
     assert "--overwrite" in done.stderr and Market.open(market.path).fingerprint == market.fingerprint
-    vibes("import", "houses", source("houses"), market.path, "--overwrite")
-    assert len(Market.open(market.path).photos) == 4
+    vibes("import", "movielens-1m", source("movielens-1m"), market.path, "--overwrite")
+    assert len(Market.open(market.path).photos) == 1

@@ -101,8 +101,8 @@ def test_an_invalid_url_is_one_sentence_without_its_password(tmp_path):
     with pytest.raises(VibesError, match=r"Connecting failed on .*me:\*\*\*@127") as error:
         import_market("sql", "postgresql+psycopg://me:secret@127.0.0.1:1/shop", tmp_path / "market")
     assert "secret" not in str(error.value) and not (tmp_path / "nowhere.db").exists()
-    with pytest.raises(VibesError, match="houses has no option --events"):
-        import_market("houses", tmp_path, tmp_path / "market", events="clicks")
+    with pytest.raises(VibesError, match="hm has no option --events"):
+        import_market("hm", tmp_path, tmp_path / "market", events="clicks")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from listing_vibes.features.featurizer import Featurizer
@@ -42,8 +43,9 @@ def test_a_town_is_compared_by_the_model_until_half_of_its_columns_have_other_na
 
 
 def test_houses_with_photos_are_compared_by_their_attributes(real_data: Path, tmp_path):
-    import_market("houses", real_data / "houses", tmp_path / "market")
-    assert chosen(Market.open(tmp_path / "market"), photos=True) == "attributes"
+    homes = pd.read_csv(real_data / "houses" / "houses.csv").rename(columns={"item_id": "listing_id"})
+    market = Market.from_frames(homes, path=tmp_path / "market", attributes={"zipcode": "category"})
+    assert chosen(market, photos=True) == "attributes"
 
 
 def test_the_demo_is_compared_by_its_own_model_or_by_its_attributes():

@@ -10,7 +10,6 @@ import pytest
 
 from helpers.commands import vibes
 from helpers.copies import copied
-from helpers.newcomers import new_events, new_listings
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
@@ -19,29 +18,34 @@ from listing_vibes.serving.refresh.state import REJECTED
 
 
 @pytest.mark.slow
-def test_it_polls_until_it_is_stopped(trained, tmp_path):
-    run = copied(trained, tmp_path)
+def test_it_polls_until_it_is_stopped(tmp_path):
+    homes = pd.DataFrame({C.LISTING: [f"home-{number}" for number in range(9)], "rooms": range(9)})
+    events = pd.DataFrame(
+        {C.USER: "u", C.LISTING: homes[C.LISTING], C.TIMESTAMP: [f"2024-03-0{day}" for day in range(1, 10)]}
+    )
+    market = Market.from_frames(homes, events, path=tmp_path / "market")
+    embed_market(market, tmp_path / "run", None)
     for name in ("events", "listings"):
         (tmp_path / name).mkdir()
-    command = [sys.executable, "-m", "listing_vibes", "refresh", str(run.path), "--every", "0.2s", "--json"]
+    command = [sys.executable, "-m", "listing_vibes", "refresh", str(tmp_path / "run")]
+    command += ["--every", "0.2s", "--json"]
     command += ["--events", str(tmp_path / "events"), "--listings", str(tmp_path / "listings")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
         first = json.loads(process.stdout.readline())
         assert not first["published"] and first["version"] == 0
-        new_listings(run.market, 3).to_csv(tmp_path / "listings" / "a.csv", index=False)
-        new_events(run.market, [], 9, 10).to_csv(tmp_path / "events" / "a.csv", index=False)
-        new = events = 0
-        while new + events < 12:  # two polls may share the files
+        homes[:3].assign(**{C.LISTING: list("abc")}).to_csv(tmp_path / "listings" / "a.csv", index=False)
+        events.assign(**{C.USER: "new"}).to_csv(tmp_path / "events" / "a.csv", index=False)
+        merged = 0
+        while merged < 12:  # two polls may share the files
             result = json.loads(process.stdout.readline())
             assert "error" not in result, result
-            if result["published"]:
-                new, events = new + result["new"], events + result["events"]
+            merged += result["new"] + result["events"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 0
         assert process.stderr.read() == ""
-    assert not list((run.path / "versions").glob(".building*"))
-    assert len(Run.open(run.path).listing_ids) == len(run.listing_ids) + 3
+    assert not list((tmp_path / "run" / "versions").glob(".building*"))
+    assert len(Run.open(tmp_path / "run").listing_ids) == 12
 
 
 @pytest.mark.parametrize(
