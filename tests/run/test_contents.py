@@ -1,24 +1,108 @@
 """The files of a run: written and mapped alike, checked and not believed, computed again where they are derived."""
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from safetensors.numpy import load_file, save_file
 
+from listing_vibes.ablation.table import COLUMNS, read_ablation
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.market.market import Market
 from listing_vibes.run.contents import DERIVED, LISTINGS, map_arrays, read_note, save_arrays, seal, to_strings
 from listing_vibes.run.engine import Engine
+from listing_vibes.run.fits import load_fits
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
-from run.damages import DAMAGES, SMALL_RUN, read_all
 
+SMALL_RUN = Path(__file__).parent / "small_run"
+WEIGHTS = "model.safetensors"
 ARRAYS = {
     "listing_id": np.array(["a", "home-0002", "ü"]),
     "model": np.arange(12, dtype=np.float16).reshape(3, 4),
     "offset": np.arange(4),
     "empty": np.zeros((0, 4), np.float32),
 }
+
+
+def arrays(name: str, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]):
+    """Return a damage of the arrays of a file."""
+    return lambda run: save_file(
+        {key: np.ascontiguousarray(value) for key, value in change(load_file(run / name)).items()}, run / name
+    )
+
+
+def text(name: str, content: str | bytes):
+    """Return a damage that replaces a file."""
+    return lambda run: (run / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def table(name: str, **columns: object):
+    return lambda run: pd.DataFrame(columns).to_parquet(run / name)
+
+
+def setting(old: str, new: str):
+    def damage(run: Path) -> None:
+        before = (run / "run.toml").read_text()
+        assert old in before
+        (run / "run.toml").write_text(before.replace(old, new))
+
+    return damage
+
+
+def spoiled(array: np.ndarray) -> np.ndarray:
+    array.reshape(-1)[:1] = np.nan
+    return array
+
+
+IDS = [f"home-{number:04d}" for number in range(24)]
+PLACES = {"space": "model", "listing_id": IDS, "x": 0.5, "y": 0.5, "cluster": 0}
+ABLATION = {name: [1] for name in COLUMNS} | {"variant": "full", "slice": "all", "metric": "recall"}
+DAMAGES = [
+    (LISTINGS, arrays(LISTINGS, lambda a: a | {"model": a["model"][:5]})),
+    (LISTINGS, arrays(LISTINGS, lambda a: a | {"model": spoiled(a["model"])})),
+    (LISTINGS, arrays(LISTINGS, lambda a: a | {"model": a["model"].astype(np.int8)})),
+    (LISTINGS, arrays(LISTINGS, lambda a: a | {"listing_id": np.repeat(a["listing_id"][:12], 2, axis=0)})),
+    (LISTINGS, arrays(LISTINGS, lambda a: {"listing_id": a["listing_id"]})),
+    (LISTINGS, text(LISTINGS, b"")),
+    (LISTINGS, lambda run: (run / LISTINGS).unlink()),
+    (WEIGHTS, arrays(WEIGHTS, lambda a: {name: value.astype(np.int8) for name, value in a.items()})),
+    (WEIGHTS, arrays(WEIGHTS, lambda a: {name: spoiled(value) for name, value in a.items()})),
+    (WEIGHTS, arrays(WEIGHTS, lambda a: {name: value.T for name, value in a.items()})),
+    (WEIGHTS, text(WEIGHTS, b"\x10\x00\x00\x00\x00\x00\x00\x00{}")),
+    ("features.safetensors", text("features.safetensors", b"")),
+    ("vocabulary.json", lambda run: (run / "vocabulary.json").unlink()),
+    ("vocabulary.json", text("vocabulary.json", "[" * 100_000)),
+    ("run.toml", text("run.toml", "format = 1\nx = " + "[" * 5000)),
+    ("run.toml", setting("seed = 0", "seed = " + "9" * 5000)),
+    ("run.toml", setting("width = 8", "width = 800000")),
+    ("current.json", text("current.json", '{"base": "x", "version": -3, "made": 0, "model": 0}')),
+    ("metrics.json", text("metrics.json", '{"results": {"model": {"recall@30": {"value": "much"}}}}')),
+    ("metrics.json", text("metrics.json", '{"a":' * 50_000)),
+    ("serving.json", text("serving.json", '[{"name": "model + recency", "weight": Infinity}]')),
+    ("map.parquet", table("map.parquet", **PLACES | {"x": np.nan})),
+    ("map.parquet", text("map.parquet", b"PAR1")),
+    ("ablation.parquet", table("ablation.parquet", **ABLATION | {"value": "good"})),
+    (
+        "queries.parquet",
+        table("queries.parquet", user_id=["a"], at=[1], target=["b"], **{"rank of a": ["1st"]}),
+    ),
+]
+
+
+def read_all(path: Path) -> None:
+    """Read everything that is ever read of a run."""
+    run = Run.open(path)
+    for space in run.spaces:
+        run.similar(run.listing_ids[0], 3, space)
+    run.recommend(run.log.users[0], 3)
+    _ = run.metrics, run.transferred, load_fits(path), read_map(run), load_rankings(run)
+    _ = read_ablation(path / "ablation.parquet")
 
 
 @pytest.fixture
@@ -34,22 +118,21 @@ def test_arrays_are_mapped_as_they_were_and_the_same_ones_give_the_same_bytes(tm
     for name in ("one", "two"):
         save_arrays(tmp_path / name, ARRAYS, "a note")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    arrays = map_arrays(tmp_path / "one")
+    mapped = map_arrays(tmp_path / "one")
     assert read_note(tmp_path / "one") == "a note" and read_note(tmp_path / "none") == ""
-    assert to_strings(arrays.pop("listing_id")).tolist() == ARRAYS["listing_id"].tolist()
-    for name, array in arrays.items():
+    assert to_strings(mapped.pop("listing_id")).tolist() == ARRAYS["listing_id"].tolist()
+    for name, array in mapped.items():
         np.testing.assert_array_equal(array, ARRAYS[name])
         assert array.dtype == ARRAYS[name].dtype
-    base = arrays["model"]
+    base = mapped["model"]
     while isinstance(base.base, np.ndarray):
         base = base.base
     assert isinstance(base, np.memmap)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", DAMAGES)
-def test_damage_is_told_in_one_sentence_that_names_the_file(name, place):
-    file, damage = DAMAGES[name]
+@pytest.mark.parametrize(("file", "damage"), DAMAGES)
+def test_damage_is_told_in_one_sentence_that_names_the_file(file, damage, place):
     damage(place)
     with pytest.raises(VibesError) as error:
         read_all(place)
@@ -81,11 +164,11 @@ def _far(arrays: dict[str, np.ndarray]) -> None:
 def test_what_is_derived_is_computed_again(place, content, is_sealed):
     if is_sealed:
         seal(place, Manifest.load(place))
-    note, arrays = read_note(place / DERIVED), {**map_arrays(place / DERIVED)}
+    note, stored = read_note(place / DERIVED), {**map_arrays(place / DERIVED)}
     (place / DERIVED).unlink()
     if content is _far:
-        content(arrays)
-        save_arrays(place / DERIVED, arrays, note)
+        content(stored)
+        save_arrays(place / DERIVED, stored, note)
     elif content is not None:
         (place / DERIVED).write_bytes(content)
     read_all(place)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,8 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.run.versions import RESULTS, building, publish_results
-from run.damages import SMALL_RUN
+
+SMALL_RUN = Path(__file__).parent / "small_run"
 
 
 @pytest.fixture
