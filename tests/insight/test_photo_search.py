@@ -9,6 +9,7 @@ import pytest
 from browser.painted import ColourEncoder, embed_run, paint_market
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks, save_looks
+from listing_vibes.features.texts.encoder import load_text_encoder
 from listing_vibes.insight.photo_search import FILE, PhotoSearch, photos_of, search_photos
 from listing_vibes.market.market import Market
 from listing_vibes.run.newcomers import Newcomers
@@ -62,8 +63,6 @@ def test_a_photo_finds_the_listings_that_look_like_it_under_rules(tmp_path):
 
 
 def query_of(text):
-    from listing_vibes.features.texts.encoder import load_text_encoder
-
     return load_text_encoder().encode([text])[0]
 
 
@@ -74,9 +73,7 @@ def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
     # photos l00: 0 1, l01: 0 1; the second of l01 is a sofa, the first of l00 half one
     shares = np.array([[0.5, 0.5], [0, 1], [0, 1], [1, 0]], np.float16)
     classes = np.tile(np.array([0, 1], np.int16), (4, 1))
-    from listing_vibes.insight.photo_search import _text_encoder
-
-    looks = Looks(classes, shares, np.array(["sofa", "wall"]), words, np.array([_text_encoder().name]))
+    looks = Looks(classes, shares, np.array(["sofa", "wall"]), words, np.array([load_text_encoder().name]))
     found = PhotoSearch(run, looks).find("sofa")
     assert found[["listing_id", "photo"]].to_numpy().tolist() == [["l01", 1], ["l00", 0]]
     assert found["score"].iloc[0] == pytest.approx(1, abs=1e-3) and found["seen"].iloc[0] == "sofa"
@@ -113,12 +110,10 @@ def test_a_look_finds_what_its_rules_let_be_found(tmp_path):
     run = Run.open(
         embed_run(paint_market(tmp_path / "market", listings=7, users=2, ending=True), tmp_path / "run")
     )
-    from listing_vibes.insight.photo_search import _text_encoder
-
     count = len(run.market.photos)
     looks = Looks(
         np.zeros((count, 1), np.int16), np.linspace(0.9, 0.1, count).astype(np.float16)[:, None],
-        np.array(["sofa"]), query_of("sofa")[None].astype(np.float16), np.array([_text_encoder().name]),
+        np.array(["sofa"]), query_of("sofa")[None].astype(np.float16), np.array([load_text_encoder().name]),
     )  # fmt: skip
     prices, all_of_them = (
         run.market.listings.set_index("listing_id")["price"],

@@ -25,7 +25,6 @@ from listing_vibes.insight.map.cluster_names import (
     portraits,
 )
 from listing_vibes.insight.map.tones import COLUMNS
-from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import read_map
 from listing_vibes.insight.photo_search import PhotoSearch
 from listing_vibes.market.columns import Columns as C
@@ -165,7 +164,7 @@ def demand(
         lift = share * total / supply if supply else None
         number_of_users = round(share * len(users.audience), 1)
         measured = {"users": number_of_users, "active": supply, "lift": lift, "low": float(low[number])}
-        described.append(_describe(opened, space, users, measured, regions[number], values, described))
+        described.append(_describe(opened, users, measured, regions[number], values, described))
     return Demand(
         market=opened.market.name,
         run=str(opened.path),
@@ -299,7 +298,6 @@ def _values(run: Run) -> ListingValues:
 
 def _describe(
     run: Run,
-    space: str,
     demand: UserDemand,
     measured: dict[str, Any],
     rows: np.ndarray,
@@ -310,8 +308,7 @@ def _describe(
     users, ids = demand.users_of(rows), np.asarray(run.listing_ids)
     history, active = demand.listings_of(users), np.flatnonzero(demand.active)
     both, group = np.concatenate([history, active]), np.repeat([0, -1], [len(history), len(active)])
-    leading = (TONES,) if space == "photos" else ()
-    portrait, *_ = [*portraits(values.take(both), group, leading), Portrait("Group 1")]
+    portrait, *_ = [*portraits(values.take(both), group), Portrait("Group 1")]
     name = f"Region {len(before) + 1}" if portrait.name == "Group 1" else portrait.name
     wanted = np.bincount(demand.first.ravel(), minlength=len(ids))[rows]
     near = run.vectors("model")[active] @ demand.audience.vectors[users].mean(axis=0)

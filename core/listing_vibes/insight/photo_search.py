@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from listing_vibes.cache import cached_per_object
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.features.photos.looks import Looks, classify_photos, load_looks, save_looks
 from listing_vibes.features.photos.trainable import LITE0
-from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
+from listing_vibes.features.texts.encoder import load_text_encoder
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -72,7 +71,7 @@ class PhotoSearch:
             from listing_vibes.features.photos.tail import load_photo_encoder
         photos = market_photos(market, ENCODER, report=report)
         assert photos is not None  # it has photos
-        looks = classify_photos(photos.vectors, photos.ok, load_photo_encoder(ENCODER), _text_encoder())
+        looks = classify_photos(photos.vectors, photos.ok, load_photo_encoder(ENCODER), load_text_encoder())
         with suppress(OSError, VibesError):
             save_looks(looks, run_cache(run.path) / FILE, photos_of(market))
         return cls(run, looks)
@@ -92,7 +91,7 @@ class PhotoSearch:
         """
         if not text.strip():
             raise VibesError("The description is empty; write what the photo should show.")
-        encoder = _text_encoder()
+        encoder = load_text_encoder()
         if encoder.name != str(self.looks.text_encoder[0]):
             raise VibesError(
                 f"The photos were described with '{self.looks.text_encoder[0]}', the available text encoder is "
@@ -204,8 +203,3 @@ def photos_of(market: Market) -> str:
             size = os.stat(os.path.join(market.path, path)).st_size
         digest.update(repr((str(listing), str(path), size)).encode())
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _text_encoder() -> TextEncoder:
-    return load_text_encoder()

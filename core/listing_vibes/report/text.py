@@ -14,7 +14,7 @@ from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.rankings import METRIC, best_baseline
 from listing_vibes.model.settings import Resolved
 from listing_vibes.report.figures import Row, Rows
-from listing_vibes.run.describe import user_encoder_sentence
+from listing_vibes.run.describe import default_blend_sentence
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, ORACLE, method_name, uses_model
 from listing_vibes.tables import write_p
 from listing_vibes.words import count, percent
@@ -194,8 +194,8 @@ def describe_method(settings: Resolved | None) -> tuple[str, ...]:
         )
     return (
         f"Every listing is read as a short text: its attributes, its photos and its description. {PHOTOS_READ}",
-        "A user is the sequence of the listings that they interacted with, in order, with what they did and for how long. "
-        + user_encoder_sentence(settings),
+        "A user is the sequence of the listings that they interacted with, in order, with what they did and for how long, "
+        f"which the user encoder {settings.history} turns into a vector.{default_blend_sentence(settings)}",
         "So listings and users become points in the same space. The model is trained so that a user is near the "
         "listings that they interacted with next. What is near a user is recommended; what is near a listing is similar.",
         "The model knows no listing and no user by name. So it can place a new listing and a new user.",

@@ -14,26 +14,13 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.market.titles import is_code
 from listing_vibes.model.settings import Resolved
-from listing_vibes.model.variants.user_encoders import USER_ENCODERS
 from listing_vibes.run.conditions import explain_unmet
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.run.rules import Rules
-from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.words import cut
 
 ATTRIBUTES = 4  # of a listing in a table
-
-
-def user_encoder_sentence(settings: Resolved) -> str:
-    """Return how a trained run encodes a history, and what its default blend adds to the model."""
-    late = LateInteraction.of(settings.training).weight
-    more = (
-        f"; a listing's greatest cosine to a listing of the history is added with weight {late:g}"
-        if late
-        else ""
-    )
-    return f"A history is encoded as follows: {USER_ENCODERS[settings.history].sentence}{more}.{default_blend_sentence(settings)}"
 
 
 def default_blend_sentence(settings: Resolved) -> str:
@@ -44,22 +31,16 @@ def default_blend_sentence(settings: Resolved) -> str:
     return f" Scores are a blend: {settings.blend.note}{trained}."
 
 
-def untrained_sentence(run: RunFolder) -> str:
-    """Return how a run without a model recommends."""
-    blended = default_blend_sentence(run.manifest.settings)
-    return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}.{blended}"
-
-
 def list_sentence(run: RunFolder, recommended: pd.DataFrame, blend: str | None = None) -> str:
     """Return how a list of recommendations was made with the requested `blend`; empty if by the model only."""
     if not len(recommended):
         return ""
     if "fallback" in recommended:
         return "There is no history, so these are popular and recent listings; give a history with --history FILE."
+    blended = default_blend_sentence(run.manifest.settings)
     if not run.has_model:
-        return untrained_sentence(run)
-    added = default_blend_sentence(run.manifest.settings).strip() if blend is None else ""
-    return f"{added} Use --blend nothing for the model only." if added else ""
+        return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}.{blended}"
+    return f"{blended.strip()} Use --blend nothing for the model only." if blended and blend is None else ""
 
 
 def explain_empty(run: RunFolder, rules: Rules) -> str:

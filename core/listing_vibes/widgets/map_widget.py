@@ -15,7 +15,6 @@ from listing_vibes.insight.map.parts import (
     about_part,
     facets_part,
     groups_part,
-    has_days,
     names_part,
     places_part,
 )
@@ -79,7 +78,7 @@ class MapWidget(anywidget.AnyWidget):
         if not load_maps(run):
             raise VibesError(f"{run.path} has too few listings for a map.")
         self.run, self._map = run, map_of(run, space)
-        self._days = has_days(self._map)
+        self._days = MarketDays.of(self._map.run.log, self._map.run.catalogue)
         data = {
             "n": len(self._map.rows),
             "url": "notebook",

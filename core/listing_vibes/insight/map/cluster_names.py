@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ COVERAGE, LIFT = 0.4, 1.25
 #: Traits are selected on one half of the listings, up to this number, and confirmed on the other half by coverage, lift and this
 #: number of standard errors of the difference. Chance findings of one half are rarely confirmed by the other.
 CANDIDATES, NAME_COVERAGE, NAME_LIFT, ERRORS = 6, 0.5, 1.5, 2.0
-LEADING = 2  # maximum number of leading traits of a name
+PARTS = 2  # traits of a name, unless another group has the same
 LOOKS, PLAIN = "Seen in photos", 0.1  # label of photo classes, and the minimum probability of one in a photo
 
 
@@ -88,14 +88,10 @@ class ListingValues:
         return ListingValues(self.words, self.has[rows])
 
 
-def portraits(values: ListingValues, groups: np.ndarray, leading: Collection[str] = ()) -> list[Portrait]:
+def portraits(values: ListingValues, groups: np.ndarray) -> list[Portrait]:
     """Return a portrait of each group 0..G-1; `groups` (n,) has that of each listing, -1 for none.
 
-    Names are unique: of groups with the same traits, the smaller ones also have a trait that distinguishes them from those. A group
-    without a confirmed trait is named by its number.
-
-    Args:
-        leading: labels of the traits to put first in names.
+    Names are unique. A group without a confirmed trait, or with those of a larger group only, is named by its number.
     """
     count = int(groups.max(initial=-1)) + 1
     if not count:
@@ -110,15 +106,7 @@ def portraits(values: ListingValues, groups: np.ndarray, leading: Collection[str
 
     traits = [make_traits(*item) for item in enumerate(_rank(inside, outside, COVERAGE, LIFT))]
     named = [make_traits(*item) for item in enumerate(_confirmed(values.has, groups, count, is_held_out))]
-    names = _names(named, leading)
-    for twins in _same_names(names):
-        among = np.isin(groups, twins)
-        least = (COVERAGE, LIFT)
-        confirmed = _confirmed(values.has[among], groups[among], count, is_held_out[among], least)
-        for group in twins[1:]:
-            pieces = [trait.piece for trait in make_traits(group, confirmed[group])]
-            longer = ([*names[group], piece] for piece in pieces if piece not in names[group])
-            names[group] = next((parts for parts in longer if set(parts) not in map(set, names)), [])
+    names = _names(named)
     joined = [" · ".join(parts) for parts in names]
     full = [name[:1].upper() + name[1:] or f"Group {number}" for number, name in enumerate(joined, 1)]
     return [Portrait(*parts) for parts in zip(full, traits, map(bool, names), strict=True)]
@@ -185,32 +173,20 @@ def _shares(has: sparse.csr_matrix, groups: np.ndarray, count: int) -> tuple[np.
 
 
 def _confirmed(
-    has: sparse.csr_matrix,
-    groups: np.ndarray,
-    count: int,
-    is_held_out: np.ndarray,
-    least: tuple[float, float] = (NAME_COVERAGE, NAME_LIFT),
+    has: sparse.csr_matrix, groups: np.ndarray, count: int, is_held_out: np.ndarray
 ) -> list[np.ndarray]:
-    """Return the values of each group that are distinctive in one half of the listings, and in the other as well."""
+    """Return the values of each group that are distinctive in one half of the listings, and significantly so in the other."""
     seen = ~is_held_out
-    candidates = _rank(*_shares(has[seen], groups[seen], count), *least)
-    confirmed = _confirm(has[is_held_out], groups[is_held_out], count, *least)
-    first = [order[:CANDIDATES] for order in candidates]
-    return [order[confirmed[group, order]] for group, order in enumerate(first)]
-
-
-def _confirm(
-    has: sparse.csr_matrix, groups: np.ndarray, count: int, coverage: float, lift: float
-) -> np.ndarray:
-    """Return which values are significantly more common in each group than in all others, (G, V) bool."""
-    inside, outside = _shares(has, groups, count)
-    size = np.bincount(groups[groups >= 0], minlength=count)[:, None]  # (G, 1)
-    others = np.maximum(len(groups) - size, 1)
+    candidates = _rank(*_shares(has[seen], groups[seen], count), NAME_COVERAGE, NAME_LIFT)
+    inside, outside = _shares(has[is_held_out], groups[is_held_out], count)
+    size = np.bincount(groups[is_held_out & (groups >= 0)], minlength=count)[:, None]  # (G, 1)
+    others = np.maximum(is_held_out.sum() - size, 1)
     pooled = (inside * size + outside * others) / (size + others)
     error = np.sqrt(pooled * (1 - pooled) * (1 / np.maximum(size, 1) + 1 / others))
-    return np.asarray(
-        (inside >= coverage) & (inside >= lift * outside) & (inside - outside >= ERRORS * error)
-    )
+    confirmed = (inside >= NAME_COVERAGE) & (inside >= NAME_LIFT * outside)
+    confirmed &= inside - outside >= ERRORS * error
+    first = [order[:CANDIDATES] for order in candidates]
+    return [order[confirmed[group, order]] for group, order in enumerate(first)]
 
 
 def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float) -> list[np.ndarray]:
@@ -222,28 +198,17 @@ def _rank(inside: np.ndarray, outside: np.ndarray, coverage: float, lift: float)
     ]
 
 
-def _names(traits: Sequence[Sequence[Trait]], leading: Collection[str]) -> list[list[str]]:
-    """Return the parts of each group's name: its leading traits and the most distinctive others, at most one per attribute.
+def _names(traits: Sequence[Sequence[Trait]]) -> list[list[str]]:
+    """Return the parts of each group's name: its two most distinctive traits, at most one per attribute.
 
-    A group with the traits of another one before it gets as many more as tell them apart, if it has them.
+    A group with the traits of another one before it gets as many more as tell them apart; none if it has no more.
     """
     names: list[list[str]] = []
     for mine in traits:
-        first = list(dict.fromkeys(trait.piece for trait in mine if trait.label in leading))[:LEADING]
-        others: dict[str, str] = {}
+        by_label: dict[str, str] = {}
         for trait in mine:
-            if trait.label not in leading:
-                others.setdefault(trait.label, trait.piece)
-        fewest = 1 if first else 2
-        lengths = range(fewest, max(fewest, len(others)) + 1)
-        longer = [[*first, *list(others.values())[:length]] for length in lengths]
-        names.append(next((parts for parts in longer if set(parts) not in map(set, names)), longer[0]))
+            by_label.setdefault(trait.label, trait.piece)
+        pieces = list(by_label.values())
+        longer = (pieces[:length] for length in range(PARTS, max(PARTS, len(pieces)) + 1))
+        names.append(next((parts for parts in longer if set(parts) not in map(set, names)), []))
     return names
-
-
-def _same_names(names: Sequence[list[str]]) -> list[list[int]]:
-    """Return the numbers of the groups that share a name, for each such name."""
-    numbers: dict[frozenset[str], list[int]] = {}
-    for number, parts in enumerate(names):
-        numbers.setdefault(frozenset(parts), []).append(number)
-    return [twins for parts, twins in numbers.items() if parts and len(twins) > 1]

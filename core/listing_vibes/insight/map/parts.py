@@ -9,7 +9,6 @@ from urllib.parse import unquote
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.days import MarketDays
 from listing_vibes.insight.map.cluster_names import Portrait, apart
 from listing_vibes.insight.map.facets import facets
 from listing_vibes.insight.map.space_map import SpaceMap
@@ -81,12 +80,6 @@ def chosen_by(drawn: SpaceMap, params: Mapping[str, str]) -> np.ndarray:
 def read_where(text: str) -> list[str]:
     """Return the conditions in a parameter of a URL, which are escaped and separated by semicolons."""
     return [unquote(part) for part in text.split(";") if part]
-
-
-def has_days(drawn: SpaceMap) -> MarketDays | None:
-    """Return the days of the map's market; None if its events have no times."""
-    run = drawn.run
-    return MarketDays.of(run.log, run.catalogue) if len(run.market.events) else None
 
 
 def _traits(portrait: Portrait) -> list[list[Any]]:

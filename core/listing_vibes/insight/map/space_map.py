@@ -22,7 +22,6 @@ from listing_vibes.insight.map.cluster_names import (
 from listing_vibes.insight.map.group_names import given_names, save_name
 from listing_vibes.insight.map.region import grid_places, inside, read_outline
 from listing_vibes.insight.map.tones import COLUMNS
-from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import LEAST, coarse_layout, place_among, read_map
 from listing_vibes.insight.photo_search import PhotoSearch
 from listing_vibes.market.columns import Columns as C
@@ -91,8 +90,7 @@ class SpaceMap:
 
     def _portraits(self, members: np.ndarray, groups: np.ndarray) -> list[Portrait]:
         """Return the portraits of `groups` (m,) of the listings `members` (m,) of the map."""
-        leading = (TONES,) if self.space == "photos" else ()
-        return portraits(self.values.take(members), groups, leading)
+        return portraits(self.values.take(members), groups)
 
     @property
     def names(self) -> list[str]:
@@ -173,7 +171,7 @@ class SpaceMap:
         for condition in where:
             result &= read_condition(market, condition).fulfilled(market)[self.rows]
         if day is not None:
-            days = MarketDays.of(self.run.log, self.run.catalogue) if len(market.events) else None
+            days = MarketDays.of(self.run.log, self.run.catalogue)
             number = None if days is None else days.number(day)
             if days is None or number is None:
                 raise VibesError(

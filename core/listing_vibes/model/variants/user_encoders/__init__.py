@@ -20,8 +20,6 @@ class HistoryEncoding(ABC):
 
     #: Whether a history is one row of tokens, rather than one vector per listing.
     reads_tokens: ClassVar[bool]
-    #: How a user's vector is computed, as the end of a sentence.
-    sentence: ClassVar[str]
 
     @abstractmethod
     def model(self, vocabulary: Vocabulary, config: EncoderConfig) -> ListingModel:

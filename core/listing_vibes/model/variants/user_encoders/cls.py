@@ -16,7 +16,6 @@ class Cls(HistoryEncoding):
     """The `[CLS]` of one sequence, newest listing first (Recformer, Li et al. 2023)."""
 
     reads_tokens = True
-    sentence = "one sequence of all its listings' tokens, newest first, through the Longformer"
 
     def model(self, vocabulary: Vocabulary, config: EncoderConfig) -> ListingModel:
         from listing_vibes.model.model import ListingModel

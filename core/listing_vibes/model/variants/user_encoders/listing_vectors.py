@@ -16,7 +16,6 @@ class ListingVectors(HistoryEncoding):
     """Encodes each listing separately, then the history by `listing_vibes.model.model.UserEncoder`."""
 
     reads_tokens = False
-    sentence = "each listing alone through the Longformer, then a causal pass over the vectors"
 
     def model(self, vocabulary: Vocabulary, config: EncoderConfig) -> ListingModel:
         from listing_vibes.model.model import ListingEncoder, ListingModel, UserEncoder
