@@ -19,6 +19,7 @@ baseline = "itemknn"
 name = "looks"
 question = "ladder"
 reference = "popularity"
+needs = ["photos"]
 baseline = "photo-neighbors"
 """
 
