@@ -15,7 +15,6 @@ from listing_vibes.insight.selection.params import (
     escaped,
     fitted_blends,
     groupings,
-    initial_blend,
     read_rules,
 )
 from listing_vibes.insight.selection.selection import Selection
@@ -65,7 +64,7 @@ def blend_switch(opened: OpenRun) -> None:
         return
     options = {} if default is None else {DEFAULT: _capitalized(default.parts)}
     options |= {NOTHING: "Nothing", **{name: _capitalized(name) for name in additions}}
-    switch("Blend with", "with", options, initial_blend(opened.run, additions), help=HELP)
+    switch("Blend with", "with", options, NOTHING if default is None else DEFAULT, help=HELP)
 
 
 def _capitalized(blend: str) -> str:

@@ -87,17 +87,17 @@ class Newcomers:
         newcomer = Newcomer({}, {}, [])
         if "model" in requested and run.has_model:
             newcomer.vectors["model"] = self.encode_models([cells], photos)[0]
-        broken: dict[int, str] = {}
-        center = load_photo_center(run.folder) if photos else None
+        encoder = run.manifest.photo_encoder
+        if (
+            not encoder and "model" in newcomer.vectors
+        ):  # a model that reads photos, over a market without any
+            encoder = run.engine.featurizer.photo_encoder
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = new_listings(run.market, [cells], photos, Path(folder))
-            of_model = run.engine.featurizer.photo_encoder if "model" in newcomer.vectors else ""
-            encoders = dict.fromkeys(filter(None, (run.manifest.photo_encoder, of_model)))
-            for name in encoders if photos else ():
-                shown = self._embed(market, photos, name)
-                broken |= {int(Path(path).name): reason for path, reason in shown.broken}
-                is_of_run = name == run.manifest.photo_encoder and "photos" in requested
-                if is_of_run and shown.ok.any() and center is not None:
+            if photos and encoder:
+                shown, center = self._embed(market, photos, encoder), load_photo_center(run.folder)
+                newcomer.broken.extend((int(Path(path).name), reason) for path, reason in shown.broken)
+                if "photos" in requested and shown.ok.any() and center is not None:
                     centered = np.asarray(shown.vectors[shown.ok], np.float32) - center
                     newcomer.vectors["photos"] = unit_rows(unit_rows(centered).mean(axis=0, keepdims=True))[0]
             for space, vector in newcomer.vectors.items():
@@ -108,7 +108,6 @@ class Newcomers:
                 if vectors[-1].any():
                     newcomer.vectors["attributes"], has_vector = vectors[-1], vectors[:-1].any(axis=1)
                     newcomer.scores["attributes"] = np.where(has_vector, vectors[:-1] @ vectors[-1], -np.inf)
-        newcomer.broken.extend(sorted(broken.items()))
         return newcomer
 
     def encode_models(

@@ -198,10 +198,6 @@ def test_what_was_fitted_can_be_blended_in(show, trained, tmp_path):
     control.set_value("nothing").run()
     assert "with" not in page.query_params
     assert all(card["score"].startswith("Similarity ") for card in recommended(page)["cards"])
-    # Trained blend recency, it is first shown with recency.
-    settle(run)
-    page = show("users", run, **ASKED)
-    assert page.segmented_control(key="with").value == "recency" and "with" not in page.query_params
     # Recency in its default ranking can be left out.
     settle(run, fixed_blend(recent=0.05))
     page = show("users", run, **ASKED)

@@ -115,19 +115,8 @@ def fitted_blends(run: RunFolder) -> list[str]:
     return [name for name in names if default is None or name != default.parts]
 
 
-def initial_blend(run: RunFolder, fitted: list[str]) -> str:
-    """Return the blend where the URL names none: the default one, or recency with a model that was trained with it, else nothing."""
-    if default_blend(run) is not None:
-        return DEFAULT
-    trained = run.has_model and run.manifest.settings.training.recent_days
-    return "recency" if trained and "recency" in fitted else NOTHING
-
-
 def read_blend(run: RunFolder, params: Params) -> str | None:
     """Read the blend of a URL, as `Run.recommend` takes it."""
-    fitted = fitted_blends(run)
-    initial = initial_blend(run, fitted)
-    blend = params.choice("with", (NOTHING, initial, *fitted), initial)
-    if blend == DEFAULT or (blend == NOTHING and default_blend(run) is None):
-        return None
-    return blend
+    initial = NOTHING if default_blend(run) is None else DEFAULT
+    blend = params.choice("with", (NOTHING, initial, *fitted_blends(run)), initial)
+    return None if blend == initial else blend
