@@ -170,8 +170,8 @@ def test_reasons_name_the_events_and_the_part_that_add_most(show, trained):
         assert part["note"] == f"+{best['adds']:.3f}{moved}"
 
 
-def settle(run, blend=None):
-    """Write what the lists of a run add, whose loss knew 60 days."""
+def settle(run, blend):
+    """Write the default blend of a run, whose loss knew 60 days."""
     manifest = Manifest.load(run)
     training = manifest.settings.training.model_copy(update={"recency_days": 60})
     settings = manifest.settings.model_copy(update={"training": training, "blend": blend})
