@@ -1,16 +1,18 @@
 """The spaces that need no model: listings compared by their photos, and by their attributes.
 
-In the attributes space every known attribute has the same weight. A value with bins, such as a number, is an angle on a quarter
-circle at its quantile, so that the cosine of two numbers falls smoothly with their distance in rank; a category, a
-set or words are one-hot or bag vectors with inverse document frequencies; a text is its sentence vector. The sparse
-part is reduced by truncated SVD. Each part is centered, since what all listings share makes none of them
+In the attributes space a value with bins, such as a number, is an angle on a quarter circle at its quantile, so that the cosine of
+two numbers falls smoothly with their distance in rank; a category, a set or words are one-hot or bag vectors with inverse document
+frequencies; a text is its sentence vector. Every known attribute has the same weight, or what a match in it is worth
+(`listing_vibes.scoring.attribute_weights`): weights are factors of the attribute's cosine. The sparse part is reduced by truncated SVD. Each part is centered, since what all listings share makes none of them
 similar (Mu and Viswanath 2018, arXiv 1702.01417, for word vectors); a missing attribute has no
 effect.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,8 +20,9 @@ from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.reduce import unit_rows
-from listing_vibes.features.tokens.tabular import bin_offsets
+from listing_vibes.features.tokens.tabular import Tokens, attribute_of_keys, bin_offsets
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import ranges
 from listing_vibes.market.market import Market
 from listing_vibes.market.precomputed_vectors import precomputed_vectors
 from listing_vibes.progress import Report
@@ -34,20 +37,45 @@ FITTED_TO = 200_000
 ROUNDING = 1e-6
 
 
+@dataclass(frozen=True, eq=False)
+class AttributeSpace:
+    """The attributes space of a market: its featurizer, the features of its listings, and the weights of attributes."""
+
+    featurizer: Featurizer
+    features: Features
+    weights: Mapping[str, float]  # 1 for an attribute without one
+
+    @classmethod
+    def of(cls, market: Market, weights: Mapping[str, float], report: Report | None = None) -> AttributeSpace:
+        """Return the space fitted on every listing, without photos and histories."""
+        config, rows = FeatureConfig(photos=0, vectors=False, meta=False), np.arange(len(market.listings))
+        featurizer = Featurizer.fit(market, config, WIDTH, rows, np.empty(0), None, report)
+        return cls(featurizer, featurizer.transform(market, None, report), weights)
+
+    def vectors(self) -> np.ndarray:
+        """Return the `attribute_vectors` (L, d) of the market's listings."""
+        return attribute_vectors(self.featurizer, self.features, weights=self.weights)
+
+
 def content_spaces(
-    market: Market, photos: PhotoVectors | None, report: Report | None = None, complete: bool = True
+    market: Market,
+    photos: PhotoVectors | None,
+    report: Report | None = None,
+    complete: bool = True,
+    attributes: AttributeSpace | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the vectors (L, d) of each space: `photos`, `attributes` and precomputed vectors, where the market has their data.
 
-    `complete` is as in `listing_vibes.market.precomputed_vectors`.
+    Args:
+        complete: see `listing_vibes.market.precomputed_vectors`.
+        attributes: the attributes space; None for equal weights.
     """
     values: dict[str, np.ndarray] = {}
     if photos is not None and photos.ok.any():
         owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
         values["photos"] = photo_space(photos.vectors, owner, photos.ok, len(market.listings))
     if market.attributes:
-        featurizer = attribute_featurizer(market, report)
-        values["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None, report))
+        values["attributes"] = (attributes or AttributeSpace.of(market, {}, report)).vectors()
     for name in market.config.vectors:
         vectors = precomputed_vectors(market, name, complete)
         if vectors is not None:
@@ -55,37 +83,28 @@ def content_spaces(
     return values
 
 
-def attribute_featurizer(market: Market, report: Report | None = None) -> Featurizer:
-    """Return the featurizer of the attributes space: fitted on every listing, without photos and histories."""
-    config, rows = FeatureConfig(photos=0, vectors=False, meta=False), np.arange(len(market.listings))
-    return Featurizer.fit(market, config, WIDTH, rows, np.empty(0), None, report)
-
-
-def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | None = None) -> np.ndarray:
+def attribute_vectors(
+    featurizer: Featurizer,
+    features: Features,
+    fitted: int | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> np.ndarray:
     """Return (L, d) float32, L2-normalized; a zero row where a listing has no attribute.
 
     d is 2 for each number, at most 256 for categories, sets and words together, and the width of the texts. The inverse
     document frequencies, the SVD and each part's mean are fitted on the first `fitted` listings (None: all).
+
+    Args:
+        weights: the weight of each attribute's cosine; 1 where none is given.
     """
-    tokens, vocabulary = features.tokens, featurizer.vocabulary
+    tokens = features.tokens
     available = tokens.listings if fitted is None else fitted
-    owner = np.repeat(np.arange(tokens.listings), np.diff(tokens.offset))
-    blocks: list[np.ndarray] = []
-    for entry, first in ((e, bin_offsets(vocabulary).get(e.name)) for e in vocabulary.attributes):
-        if first is not None and entry.size:
-            mine = (tokens.bin >= first) & (tokens.bin < first + entry.size)
-            angle = (tokens.bin[mine] - first + tokens.fraction[mine]) / entry.size * (np.pi / 2)
-            block = np.zeros((tokens.listings, 2), np.float32)
-            block[owner[mine]] = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-            blocks.append(block)
-    words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size, available)
-    if words.nnz:
-        blocks.append(_reduce(words, available))
-    text = np.flatnonzero(tokens.text >= 0)
-    if len(text):
-        block = np.zeros((tokens.listings, features.text.shape[1]), np.float32)
-        np.add.at(block, owner[text], features.text[tokens.text[text]])
-        blocks.append(block)
+    blocks = []
+    for part in attribute_parts(featurizer, features, available, weights):
+        if isinstance(part, np.ndarray):
+            blocks.append(part)
+        elif part.nnz:
+            blocks.append(_reduce(part, available))
     if not blocks:
         return np.zeros((tokens.listings, 1), np.float32)
     something: np.ndarray = np.any([_center(block, available) for block in blocks], axis=0)  # (L,)
@@ -93,6 +112,51 @@ def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | 
     if not full.any():  # all listings are equal
         return something[:, None].astype(np.float32)
     return unit_rows(full)
+
+
+def attribute_parts(
+    featurizer: Featurizer, features: Features, fitted: int, weights: Mapping[str, float] | None = None
+) -> list[np.ndarray | sparse.csr_matrix]:
+    """Return the parts (L, .) of the attributes space before reduction: numbers, categories with sets and words, and texts."""
+    tokens, vocabulary = features.tokens, featurizer.vocabulary
+    owner = np.repeat(np.arange(tokens.listings), np.diff(tokens.offset))
+    size = np.sqrt([(weights or {}).get(entry.name, 1.0) for entry in vocabulary.attributes])
+    scale = np.append(size, 1.0).astype(np.float32)[attribute_of_keys(vocabulary)[tokens.key]]  # (T,)
+    parts: list[np.ndarray | sparse.csr_matrix] = []
+    for entry, first in ((e, bin_offsets(vocabulary).get(e.name)) for e in vocabulary.attributes):
+        if first is not None and entry.size:
+            mine = (tokens.bin >= first) & (tokens.bin < first + entry.size)
+            angle = (tokens.bin[mine] - first + tokens.fraction[mine]) / entry.size * (np.pi / 2)
+            block = np.zeros((tokens.listings, 2), np.float32)
+            block[owner[mine]] = np.stack([np.cos(angle), np.sin(angle)], axis=1) * scale[mine, None]
+            parts.append(block)
+    parts.append(_bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size, fitted, scale))
+    text = np.flatnonzero(tokens.text >= 0)
+    if len(text):
+        block = np.zeros((tokens.listings, features.text.shape[1]), np.float32)
+        np.add.at(block, owner[text], features.text[tokens.text[text]] * scale[text, None])
+        parts.append(block)
+    return parts
+
+
+def parts_by_attribute(
+    featurizer: Featurizer, features: Features, rows: np.ndarray
+) -> dict[str, list[np.ndarray | sparse.csr_matrix]]:
+    """Return the `attribute_parts` (n, .) of each attribute alone that are not zero, of the listings `rows` (n,)."""
+    tokens = features.tokens
+    count = np.diff(tokens.offset)[rows]
+    tokens = tokens.taken(ranges(tokens.offset[rows], count), count)
+    owner = np.repeat(np.arange(len(rows)), count)
+    attribute = attribute_of_keys(featurizer.vocabulary)[tokens.key]  # (T,)
+    parts = {}
+    for number, entry in enumerate(featurizer.vocabulary.attributes):
+        mine = np.flatnonzero(attribute == number)
+        only = tokens.taken(mine, np.bincount(owner[mine], minlength=len(rows)))
+        every = attribute_parts(featurizer, replace(features, tokens=only), len(rows))
+        parts[entry.name] = [
+            part for part in every if (part.any() if isinstance(part, np.ndarray) else part.nnz)
+        ]
+    return parts
 
 
 def _center(block: np.ndarray, fitted: int) -> np.ndarray:
@@ -111,14 +175,16 @@ def _center(block: np.ndarray, fitted: int) -> np.ndarray:
     return message
 
 
-def _bags(value: np.ndarray, tokens: Any, owner: np.ndarray, size: int, fitted: int) -> sparse.csr_matrix:
-    """Return (L, V): each token has unit weight, spread over its members, times the square root of the idf."""
+def _bags(
+    value: np.ndarray, tokens: Tokens, owner: np.ndarray, size: int, fitted: int, scale: np.ndarray
+) -> sparse.csr_matrix:
+    """Return (L, V): each token has the weight `scale` (T,), spread over its members, times the square root of the idf."""
     sizes = np.diff(tokens.set_offset)
     single = np.flatnonzero(value > 0)
     member_of = np.repeat(np.arange(len(sizes)), sizes)
     rows = np.concatenate([owner[single], owner[member_of]])
     columns = np.concatenate([value[single], tokens.set_member])
-    weights = np.concatenate([np.ones(len(single)), 1 / np.sqrt(sizes[member_of])]).astype(np.float32)
+    weights = np.concatenate([scale[single], scale[member_of] / np.sqrt(sizes[member_of])]).astype(np.float32)
     is_present = columns > 0
     from scipy import sparse
 

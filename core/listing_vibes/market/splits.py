@@ -168,7 +168,7 @@ def choosing(split: Split, log: EventLog, catalogue: Catalogue) -> Split:
     train = split.train & (log.time < t1)
     if not train.any():
         return split
-    valid = _next_listing(log, catalogue, log.before, split.train & (log.time >= t1))
+    valid = next_listing(log, catalogue, log.before, split.train & (log.time >= t1))
     return replace(split, t1=t1, train=train, valid=valid) if len(valid) else split
 
 
@@ -194,12 +194,12 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
         t1=t1,
         t2=t2,
         train=train,
-        valid=_next_listing(log, catalogue, before, (log.time >= t1) & (log.time < t2)),
-        test=_next_listing(log, catalogue, before, log.time >= t2),
+        valid=next_listing(log, catalogue, before, (log.time >= t1) & (log.time < t2)),
+        test=next_listing(log, catalogue, before, log.time >= t2),
     )
 
 
-def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chosen: np.ndarray) -> Queries:
+def next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chosen: np.ndarray) -> Queries:
     """Return queries at the chosen positive events that have a history, on an active listing outside the history."""
     event = np.flatnonzero(chosen & log.is_positive & (before > log.start[log.user]))
     user, target, at = log.user[event], log.listing[event], log.time[event]

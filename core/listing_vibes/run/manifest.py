@@ -62,6 +62,9 @@ class Manifest(Forbidding):
     carried: TransferReport | None = (
         None  # of a model of another market, or one that started from another run
     )
+    attribute_weights: dict[str, float] = Field(
+        default_factory=dict
+    )  # of the attributes space; 1 for an attribute without one
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Resolved = Resolved()  # in two tables: [settings], what the user said, and [resolved], all
     markets: list[KnownMarket] | None = None  # of a model of several markets

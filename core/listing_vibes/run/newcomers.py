@@ -15,8 +15,8 @@ import pandas as pd
 from listing_vibes.cache import Cache, cached_per_object
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs
-from listing_vibes.features.content_spaces import attribute_featurizer, attribute_vectors
-from listing_vibes.features.featurizer import Features, Featurizer, text_cache
+from listing_vibes.features.content_spaces import AttributeSpace, attribute_vectors
+from listing_vibes.features.featurizer import Features, text_cache
 from listing_vibes.features.photos.trainable import trained_weights
 from listing_vibes.features.photos.vectors import (
     Encoder,
@@ -156,17 +156,17 @@ class Newcomers:
 
 
 @cached_per_object
-def attribute_features(run: Run) -> tuple[Featurizer, Features]:
-    """Return the featurizer of the attribute space and the features of the run's listings."""
-    featurizer = attribute_featurizer(run.market)
-    return featurizer, featurizer.transform(run.market, None)
+def attribute_space(run: Run) -> AttributeSpace:
+    """Return the attributes space of the run's market."""
+    return AttributeSpace.of(run.market, run.manifest.attribute_weights)
 
 
 def encode_attributes(run: Run, chosen: Features | Market) -> np.ndarray:
     """Return the vectors in the attribute space of all listings of a run and of n others, (L + n, d), fitted on the run's."""
-    featurizer, features = attribute_features(run)
-    others = featurizer.transform(chosen, None) if isinstance(chosen, Market) else chosen
-    return attribute_vectors(featurizer, features.join(others), fitted=features.tokens.listings)
+    space = attribute_space(run)
+    others = space.featurizer.transform(chosen, None) if isinstance(chosen, Market) else chosen
+    both, fitted = space.features.join(others), space.features.tokens.listings
+    return attribute_vectors(space.featurizer, both, fitted, space.weights)
 
 
 def new_listings(

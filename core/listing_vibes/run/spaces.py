@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.content_spaces import content_spaces
+from listing_vibes.features.content_spaces import AttributeSpace, content_spaces
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.market_summary import coverage
 from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
@@ -34,6 +34,7 @@ from listing_vibes.run.transfer import (
     transfer_settings,
 )
 from listing_vibes.run.versions import building, forget, publish, reading, sweep
+from listing_vibes.scoring.attribute_weights import weighted_attributes
 
 #: The files of a model in a run folder.
 MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
@@ -50,17 +51,19 @@ def spaces_of(
     report: Report | None = None,
     stored: dict[bytes, np.ndarray] | None = None,
     complete: bool = True,
+    attributes: AttributeSpace | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the embeddings (L, d) in each space that the market and the model support.
 
     Args:
+        attributes: the attributes space; None for equal weights.
         stored: the engine's vectors (d,) of listings by the digest of their content, which are not encoded again.
         complete: see `listing_vibes.market.precomputed_vectors`.
     """
     values: dict[str, np.ndarray] = {}
     if engine is not None:
         values["model"] = _model_space(engine, stored or {}, report)
-    values |= content_spaces(market, photos, report, complete)
+    values |= content_spaces(market, photos, report, complete, attributes)
     if not values:
         raise VibesError(
             f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."
@@ -185,12 +188,14 @@ def _embed(
         settings=Resolved(),
     )
     engine, share, carried, settings = None, None, None, manifest.settings
+    prior: dict[str, float] = {}
     available: dict[bytes, np.ndarray] = {}
     if source is not None and model_run is not None:
         stored = Manifest.load(source)
         settings, trained_on = transfer_settings(stored, market)
         is_same = trained_on == market.fingerprint
         carried = None if is_same else _report_transfer(market, model_run, source, stored)
+        prior = {} if carried is None else stored.attribute_weights
         if carried is not None and report is not None:
             report(Notice(f"The model of {model_run} {carried.sentence}."))
         engine = Engine.load(source, market, settings, photos, adapt=True)
@@ -210,33 +215,23 @@ def _embed(
             "settings": settings,
         }
         manifest = manifest.model_copy(update=changed)
-    spaces = spaces_of(market, photos, engine, report, available)
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = split_of_model(log, catalogue, settings.split, carried) if log.is_positive.any() else None
+    attributes = weighted_attributes(market, log, split, catalogue, prior, settings.seed, report)
+    if attributes is not None:
+        manifest = manifest.model_copy(update={"attribute_weights": attributes.weights})
+    spaces = spaces_of(market, photos, engine, report, available, attributes=attributes)
     save_spaces(out, market, spaces, photos)
     if engine is not None:
         save_prepared(out, engine.features, market.fingerprint)
     if carried is not None or settings.blend is None:
-        settings = _with_blend(settings, engine, spaces, market, carried)
+        blend = None if split is None else default_weights(engine, settings, spaces, log, split, catalogue)
+        settings = settings.model_copy(update={"blend": blend})
         manifest = manifest.model_copy(update={"settings": settings})
     default = default_space(market, spaces, share, settings.blend)
     if report is not None:
         report(Notice(default.sentence))
     return manifest.model_copy(update={"default_space": default})
-
-
-def _with_blend(
-    settings: Resolved,
-    engine: Engine | None,
-    spaces: dict[str, np.ndarray],
-    market: Market,
-    transfer: TransferReport | None,
-) -> Resolved:
-    """Return `settings` with the default blend over the market; without one if the market has no events."""
-    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    blend = None
-    if log.is_positive.any():
-        split = split_of_model(log, catalogue, settings.split, transfer)
-        blend = default_weights(engine, settings, spaces, log, split, catalogue)
-    return settings.model_copy(update={"blend": blend})
 
 
 def _report_transfer(

@@ -8,7 +8,7 @@ the prior decides, with many the market. No library fits it with sampled candida
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -156,10 +156,11 @@ def fit_blend(
     share = 1 / count[user]  # (Q,) so that each user counts once
     kept = valid[:, 0] if len(queries) else np.zeros(0, bool)
     features, valid, share = features[kept], valid[kept], share[kept]
-    scale, _ = _fit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST), ["all"])
+    scale, _ = fit_logit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST))
     size = max(float(scale[0]), LEAST)
-    weights, errors = _fit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0, names)
-    alone, _ = _fit(features, valid, share, np.zeros(len(names)), np.full(len(names), WEAK), names)
+    least = np.array([0.0 if name == RECENT else -np.inf for name in names])
+    weights, errors = fit_logit(features, valid, share, size * mean, (max(size, 1.0) * spread) ** -2.0, least)
+    alone, _ = fit_logit(features, valid, share, np.zeros(len(names)), np.full(len(names), WEAK), least)
     parts = {"weights": weights, "scales": scales, "errors": errors, "alone": alone}
     stored = {key: dict(zip(names, np.round(part, 6).tolist(), strict=True)) for key, part in parts.items()}
     return Blend(BlendWeights(name=name, queries=len(share), **stored), scorers, moments)
@@ -216,13 +217,13 @@ def _candidates(
     return np.nan_to_num(features / scales.astype(np.float32), neginf=-1e3), valid, scales
 
 
-def _fit(
+def fit_logit(
     features: np.ndarray,
     valid: np.ndarray,
     share: np.ndarray,
     mean: np.ndarray,
     precision: np.ndarray,
-    names: Sequence[str],
+    least: np.ndarray | float = -np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights (F,) of the highest posterior and their standard errors (F,), by Laplace's approximation.
 
@@ -231,7 +232,7 @@ def _fit(
         valid: (Q, C) bool, the candidates.
         share: (Q,) the weight of each query.
         mean: (F,) of the prior, with `precision` (F,).
-        names: of the features; `RECENT` gets no negative weight.
+        least: (F,) the least weights.
     """
 
     def choice(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -250,7 +251,7 @@ def _fit(
 
     from scipy.optimize import minimize  # slow to import, and needed for a fit only
 
-    bounds = [(0.0 if name == RECENT else None, None) for name in names]
+    bounds = [(bound, None) for bound in np.broadcast_to(least, mean.shape)]
     weights = minimize(loss, mean, jac=True, method="L-BFGS-B", bounds=bounds).x
     chance, _ = choice(weights)
     curvature = np.diag(precision)

@@ -8,6 +8,7 @@ from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Split, choosing
+from listing_vibes.scoring.attribute_weights import weighted_attributes
 from listing_vibes.scoring.baselines import BASELINES, first_level, in_order, tuned
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
 from listing_vibes.scoring.ranking import Scorer
@@ -67,7 +68,8 @@ def neighbors_by(
     if space == "text":
         vectors = text_vectors(market, log.counts(split.train) > 0)
     else:
-        vectors = content_spaces(market, photos).get(space)
+        attributes = weighted_attributes(market, log, split, catalogue, {}, seed)
+        vectors = content_spaces(market, photos, attributes=attributes).get(space)
     if vectors is None:
         raise VibesError(
             f"{market.path} has no {space}, so there are no {NEIGHBORS[space]}; choose another baseline."

@@ -129,7 +129,17 @@ def write_runs(
         report(Stage(f"embedding {name}"))
         embed_market(market, runs / name, vectors, model, report)
     forget(run)
-    seal(run, manifest)
+    weights = _mean_weights(markets, [Manifest.load(runs / name) for name in folder_names(markets)])
+    seal(run, manifest.model_copy(update={"attribute_weights": weights}))
+
+
+def _mean_weights(markets: Sequence[Market], runs: Sequence[Manifest]) -> dict[str, float]:
+    """Return the mean weight of each attribute over the `runs` of `markets` that have it, by its shared name."""
+    weights: dict[str, list[float]] = {}
+    for market, run in zip(markets, runs, strict=True):
+        for name, weight in run.attribute_weights.items():
+            weights.setdefault(market.config.shared_name(name), []).append(weight)
+    return {name: round(float(np.mean(values)), 3) for name, values in weights.items()}
 
 
 def folder_names(markets: Sequence[Market]) -> list[str]:

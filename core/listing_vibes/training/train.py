@@ -33,6 +33,7 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.scorer import default_weights
 from listing_vibes.run.spaces import library_versions, save_spaces, spaces_of
 from listing_vibes.run.versions import forget
+from listing_vibes.scoring.attribute_weights import weighted_attributes
 from listing_vibes.scoring.recency import RecentEvents
 from listing_vibes.training.checkpoints import TrainingState
 from listing_vibes.training.data import TrainingData
@@ -333,7 +334,10 @@ def write_run(job: Job, manifest: Manifest, data: TrainingData, fitted: Fitted, 
     save_summaries(run, [*before, MarketSummary.of(market, data.known, featurizer, photos)])
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
-    spaces = spaces_of(market, photos, engine, report)
+    attributes = weighted_attributes(market, data.log, data.split, data.catalogue, {}, settings.seed, report)
+    if attributes is not None:
+        manifest = manifest.model_copy(update={"attribute_weights": attributes.weights})
+    spaces = spaces_of(market, photos, engine, report, attributes=attributes)
     # Finite weights may give embeddings that are not finite, and a refit has no validation to detect this.
     check_finite(
         "embedding of a listing", spread(spaces["model"]), manifest.steps, settings.training.learning_rate

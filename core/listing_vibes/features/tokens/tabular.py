@@ -148,6 +148,15 @@ def first_extra_key(vocabulary: Vocabulary) -> int:
     )  # reserved as for a text, whatever the last type is
 
 
+def attribute_of_keys(vocabulary: Vocabulary) -> np.ndarray:
+    """Return (K,) the number of the attribute that each key belongs to; -1 for keys of none."""
+    result = np.full(key_count(vocabulary), -1)
+    for number, entry in enumerate(vocabulary.attributes):
+        first = attribute_keys(vocabulary)[entry.name]
+        result[first : first + type_of(entry.kind).keys] = number
+    return result
+
+
 def photo_key(vocabulary: Vocabulary, view: int) -> int:
     """Return the key of the vectors of view number `view`: the photos, if the model reads any, then each precomputed one."""
     return PHOTO if view == 0 else first_extra_key(vocabulary) + view - 1

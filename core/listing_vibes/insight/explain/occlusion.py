@@ -26,7 +26,7 @@ from listing_vibes.market.attribute_types import type_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.histories import HistoryBatch
-from listing_vibes.run.newcomers import Newcomers, attribute_features, encode_attributes, load_run_encoder
+from listing_vibes.run.newcomers import Newcomers, attribute_space, encode_attributes, load_run_encoder
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import load_photo_center
 
@@ -60,9 +60,13 @@ def occlude_listing(run: Run, space: str, row: int) -> OccludedListing:
         case "model":  # It does not depend on the history, so it is cached.
             return _model_cache(run).get(row, lambda: _occlude_in_model(run, row))
         case "attributes":
-            count = len(run.listing_ids)
+            attributes, count = attribute_space(run), len(run.listing_ids)
             return _occlude(
-                run, *attribute_features(run), row, lambda chosen: encode_attributes(run, chosen)[count:]
+                run,
+                attributes.featurizer,
+                attributes.features,
+                row,
+                lambda chosen: encode_attributes(run, chosen)[count:],
             )
         case "photos":
             return _occlude_photos(run, row)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from listing_vibes.features.content_spaces import AttributeSpace
 from listing_vibes.features.photos.trainable import trained_weights
 from listing_vibes.features.photos.vectors import NOT_EMBEDDED, PhotoVectors, load_photo_vectors
 from listing_vibes.market.columns import Columns as C
@@ -214,7 +215,8 @@ class Refresher:
             available = stored_vectors(run.folder, run.folder, engine)
             save_prepared(built, engine.features, market.fingerprint)
         self.tick()
-        spaces = spaces_of(market, photos, engine, lambda _: self.tick(), available, complete=False)
+        attributes = AttributeSpace.of(market, run.manifest.attribute_weights) if market.attributes else None
+        spaces = spaces_of(market, photos, engine, lambda _: self.tick(), available, False, attributes)
         for space in set(run.spaces) - set(spaces):  # such as "photos" if no photo can be read any more
             vectors = np.zeros((len(market.listings), run.stored(space).shape[1]), np.float32)
             vectors[: len(run.listing_ids)] = run.stored(space)
