@@ -2,7 +2,7 @@
 
 P(next listing | candidates) = softmax(sum of weight x cosine to the history in one attribute + recency), a conditional logit as in
 `listing_vibes.scoring.blend`. It starts as attribute neighbors, with the same weight for each attribute or the weights of another
-market as the mean of a Gaussian prior, whose standard deviation is the mean weight, so that with few events it stays there. No value is learned, only the worth of sharing it, so that
+market as the mean of a Gaussian prior, whose standard deviation is the mean weight and at most 1, so that with few events it stays there. No value is learned, only the worth of sharing it, so that
 weights apply in markets with other values.
 """
 
@@ -76,7 +76,9 @@ def fit_attribute_weights(
         scale, _ = fit_logit((features @ mean)[..., None], valid, share, np.ones(1), np.full(1, LEAST))
         size = max(float(scale[0]), LEAST)
         least = np.where(np.arange(len(mean)) < len(names), 0.0, -np.inf)
-        weights, _ = fit_logit(features, valid, share, size * mean, np.full(len(mean), size**-2), least)
+        weights, _ = fit_logit(
+            features, valid, share, size * mean, np.full(len(mean), max(1.0, size**-2)), least
+        )
         start = weights[: len(names)]
     return dict(zip(names, np.round(start / max(start.mean(), 1e-9), 3).tolist(), strict=True))
 
