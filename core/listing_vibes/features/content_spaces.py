@@ -1,11 +1,11 @@
 """The spaces that need no model: listings compared by their photos, and by their attributes.
 
-In the attributes space a value with bins, such as a number, is an angle on a quarter circle at its quantile, so that the cosine of
-two numbers falls smoothly with their distance in rank; a category, a set or words are one-hot or bag vectors with inverse document
-frequencies; a text is its sentence vector. Every known attribute has the same weight, or what a match in it is worth
-(`listing_vibes.scoring.attribute_weights`): weights are factors of the attribute's cosine. The sparse part is reduced by truncated SVD. Each part is centered, since what all listings share makes none of them
-similar (Mu and Viswanath 2018, arXiv 1702.01417, for word vectors); a missing attribute has no
-effect.
+In the attributes space a value with bins, such as a number, is an angle on a quarter circle at its quantile, so that the cosine of two
+numbers falls smoothly with their distance in rank; a category, a set or words are one-hot or bag vectors with inverse document
+frequencies; a text is its sentence vector. The cosine of each attribute has a weight, what a match in it is worth
+(`listing_vibes.scoring.attribute_weights`); without events all weights are equal. The sparse part is reduced by truncated SVD. Each
+part is centered, since what all listings share makes none of them similar (Mu and Viswanath 2018, arXiv 1702.01417, for word vectors);
+a missing attribute has no effect.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a match in each attribute is worth: the weights of the attributes space, fitted on the events of training.
 
 P(next listing | candidates) = softmax(sum of weight x cosine to the history in one attribute + recency), a conditional logit as in
-`listing_vibes.scoring.blend`. It starts as attribute neighbors, with the same weight for each attribute or the weights of another
-market as the mean of a Gaussian prior, whose standard deviation is the mean weight and at most 1, so that with few events it stays there. No value is learned, only the worth of sharing it, so that
-weights apply in markets with other values.
+`listing_vibes.scoring.blend`. It starts as attribute neighbors: equal weights, or those of another market, are the mean of a Gaussian
+prior, whose standard deviation is the mean weight and at most 1, so that with few events the weights stay there. No value is learned,
+only what it is worth to share one, so that weights apply in markets with other values.
 """
 
 from __future__ import annotations
