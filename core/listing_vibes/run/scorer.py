@@ -14,6 +14,7 @@ from listing_vibes.progress import Report
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
+from listing_vibes.scoring.attribute_weights import weights_in_words
 from listing_vibes.scoring.blend import fit_blend, moments_of
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbors import NEIGHBORS, VectorNeighbors
@@ -100,9 +101,13 @@ def untrained_neighbors(
         spaces["text"] = texts
     if not tune:
         return [VectorNeighbors.of(vectors, log, name=NEIGHBORS[space]) for space, vectors in spaces.items()]
-    return [
+    tuned = [
         VectorNeighbors.tune(vectors, log, split, catalogue, NEIGHBORS[space], seed)
         for space, vectors in spaces.items()
+    ]
+    weights = weights_in_words(run.market, run.manifest.attribute_weights)
+    return [
+        replace(item, weights=weights) if item.name == NEIGHBORS["attributes"] else item for item in tuned
     ]
 
 

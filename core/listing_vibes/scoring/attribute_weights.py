@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 QUERIES, CANDIDATES, BATCH = 1000, 256, 128
 #: The most listings that candidates are sampled from.
 LISTINGS = 20_000
+#: The attributes that a table names with their weights.
+SHOWN = 5
 
 
 def weighted_attributes(
@@ -81,6 +83,13 @@ def fit_attribute_weights(
         )
         start = weights[: len(names)]
     return dict(zip(names, np.round(start / max(start.mean(), 1e-9), 3).tolist(), strict=True))
+
+
+def weights_in_words(market: Market, weights: Mapping[str, float]) -> str:
+    """Return the greatest `SHOWN` weights, such as "2.5 x Room type, 1.8 x Price"; "" if there are none."""
+    labels = {item.name: item.label for item in market.attributes}
+    greatest = sorted(weights, key=lambda name: -weights[name])[:SHOWN]
+    return ", ".join(f"{weights[name]:.1f} x {labels.get(name, name)}" for name in greatest)
 
 
 def _batches(

@@ -32,6 +32,7 @@ class VectorNeighbors:
     decay: float
     name: str
     nearest: bool = False
+    weights: str = ""  # those of attributes, in words
 
     @classmethod
     def of(
@@ -99,8 +100,10 @@ class VectorNeighbors:
 
     @property
     def note(self) -> str:
-        """Return how histories are used, if not by their mean."""
-        return "by the nearest listing of a history" if self.nearest else ""
+        """Return how histories are used, if not by their mean, and the weights of attributes."""
+        return ", ".join(
+            filter(None, ["by the nearest listing of a history" if self.nearest else "", self.weights])
+        )
 
     @property
     def is_linear(self) -> bool:
