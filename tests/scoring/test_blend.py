@@ -103,10 +103,17 @@ def test_many_queries_give_the_market_its_weights_and_few_those_of_other_markets
     found, error = (np.array([*part.values()]) for part in (many.alone, many.errors))
     assert (np.abs(found - market.weights) < 4 * error + 0.1).all() and error.max() < 0.1
     assert abs(many.weights["attributes"] - many.alone["attributes"]) < 0.05 and many.queries > few.queries
-    mean, _ = prior_of(["model", "attributes"])
+    mean, _ = prior_of(["model", "attributes"], np.bincount(market.log.user[market.split.train]))
     none = market.fit(0)
     assert none.weights["attributes"] / none.weights["model"] == pytest.approx(mean[1] / mean[0], rel=1e-4)
     assert few.weights["attributes"] > many.weights["attributes"] + 0.2  # other markets want more than 0
+
+
+def test_a_model_of_more_examples_has_a_greater_weight_in_the_prior():
+    names = ["model", "attributes", "recent"]
+    little, much, more = (prior_of(names, np.full(users, 3))[0] for users in (100, 30_000, 500_000))
+    assert much[0] > little[0] + 0.3 and much[1] < little[1] and much[2] < little[2]
+    assert (prior_of(names, np.full(50_000, 3))[0] == more).all()  # beyond the markets of the prior
 
 
 @pytest.mark.parametrize("timed", [True, False])

@@ -19,7 +19,8 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, Queries, Split, next_listing
 from listing_vibes.progress import Report
-from listing_vibes.scoring.blend import LEAST, fit_logit, moments_of
+from listing_vibes.scoring.blend import LEAST, moments_of
+from listing_vibes.scoring.conditional_logit import fit_logit
 from listing_vibes.scoring.interactions import history_matrix
 from listing_vibes.scoring.ranking import batches as batches_of
 from listing_vibes.scoring.tuning import DECAYS

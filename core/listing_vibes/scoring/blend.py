@@ -7,6 +7,7 @@ the prior decides, with many the market. No library fits it with sampled candida
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import numpy as np
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
 from listing_vibes.model.settings import BlendWeights
+from listing_vibes.scoring.conditional_logit import fit_logit
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores
 from listing_vibes.scoring.recency import RecentEvents, log_counts
 from listing_vibes.scoring.tuning import validation_sample
@@ -29,6 +31,10 @@ CANDIDATES, BATCH = 512, 128
 WEAK = 1.0
 #: The smallest overall scale of weights: a prior of weight zero would rank nothing.
 LEAST = 0.1
+#: The tables of the prior: weights at one example, their changes by a tenfold of examples, and standard deviations.
+PRIOR = ("mean", "slope", "spread")
+#: The least and most examples of the markets of the prior, about.
+EXAMPLES = (100, 100_000)
 #: The count of events, whose weight is never negative: in leave-one-out each listing lacks its held-out events, so that a fit would
 #: otherwise take few events for the sign of a target.
 RECENT = "recent"
@@ -149,7 +155,7 @@ def fit_blend(
     measured = queries if len(queries) else choosing(split, log, catalogue).valid.take(slice(0, 2 * BATCH))
     features, valid, scales = _candidates(scorers, moments, log, measured, catalogue, seed)
     names = [*scorers, *moments]
-    mean, spread = prior_of(names)
+    mean, spread = prior_of(names, np.bincount(log.user[split.train]))
     if not len(queries):
         features, valid = features[:0], valid[:0]
     _, user, count = np.unique(queries.user, return_inverse=True, return_counts=True)
@@ -174,9 +180,17 @@ def _prior() -> dict[str, dict[str, float]]:
     return tables
 
 
-def prior_of(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means and standard deviations (F,) of the weights in other markets, relative to their overall size."""
-    mean, spread = (np.array([_prior()[table][name] for name in names]) for table in ("mean", "spread"))
+def prior_of(names: list[str], events: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means and standard deviations (F,) of the weights in other markets, relative to their overall size.
+
+    A mean changes by its slope with each tenfold of examples, since a model of more examples has a greater weight.
+
+    Args:
+        events: (U,) training events of each user; all but a user's first are examples.
+    """
+    tenfolds = math.log10(np.clip(np.maximum(events - 1, 0).sum(), *EXAMPLES))
+    mean, slope, spread = (np.array([_prior()[table][name] for name in names]) for table in PRIOR)
+    mean = mean + slope * tenfolds
     if not mean.any():  # None of these features has a weight in other markets.
         mean[0] = 1.0
     return mean, spread
@@ -215,49 +229,3 @@ def _candidates(
     scales = spread.mean(axis=0) if len(queries) else np.ones(size)
     scales[scales < 1e-9] = 1.0
     return np.nan_to_num(features / scales.astype(np.float32), neginf=-1e3), valid, scales
-
-
-def fit_logit(
-    features: np.ndarray,
-    valid: np.ndarray,
-    share: np.ndarray,
-    mean: np.ndarray,
-    precision: np.ndarray,
-    least: np.ndarray | float = -np.inf,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights (F,) of the highest posterior and their standard errors (F,), by Laplace's approximation.
-
-    Args:
-        features: (Q, C, F), of the target first.
-        valid: (Q, C) bool, the candidates.
-        share: (Q,) the weight of each query.
-        mean: (F,) of the prior, with `precision` (F,).
-        least: (F,) the least weights.
-    """
-
-    def choice(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scores = np.where(valid, features @ weights, -np.inf)
-        scores -= scores.max(axis=1, keepdims=True)
-        odds = np.exp(scores)
-        total = odds.sum(axis=1, keepdims=True)
-        return odds / total, np.log(total[:, 0]) - scores[:, 0]  # (Q, C) probabilities, (Q,) losses
-
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        chance, losses = choice(weights)
-        expected = np.einsum("qc,qcf->qf", chance, features)
-        gap = weights - mean
-        gradient = share @ (expected - features[:, 0]) + precision * gap
-        return float(share @ losses + 0.5 * precision @ gap**2), gradient
-
-    from scipy.optimize import minimize  # slow to import, and needed for a fit only
-
-    bounds = [(bound, None) for bound in np.broadcast_to(least, mean.shape)]
-    weights = minimize(loss, mean, jac=True, method="L-BFGS-B", bounds=bounds).x
-    chance, _ = choice(weights)
-    curvature = np.diag(precision)
-    for part in range(0, len(features), BATCH):
-        rows = slice(part, part + BATCH)
-        centered = features[rows] - np.einsum("qc,qcf->qf", chance[rows], features[rows])[:, None]
-        weighted = centered * (chance[rows] * share[rows, None])[..., None]
-        curvature = curvature + np.einsum("qcf,qcg->fg", weighted, centered)
-    return weights, np.sqrt(np.diag(np.linalg.inv(curvature)))
