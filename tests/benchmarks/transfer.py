@@ -77,7 +77,10 @@ def market_of(town: str, data: Path, out: Path, without: list[str]) -> Market:
         config = MarketConfig.load(folder / "market.toml")
         kept = {name: one for name, one in config.attributes.items() if name not in without}
         excluded = list(dict.fromkeys([*config.excluded, *without]))
-        config.model_copy(update={"attributes": kept, "excluded": excluded}).save(folder / "market.toml")
+        *place, year, month = town.split("-")
+        name = f"Homes in {' '.join(place).title()}, {year}-{month} (Inside Airbnb)"
+        changed = {"name": name, "attributes": kept, "excluded": excluded}
+        config.model_copy(update=changed).save(folder / "market.toml")
     return Market.open(folder)
 
 

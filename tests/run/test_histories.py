@@ -91,7 +91,7 @@ def numbered(trained, tmp_path_factory) -> Run:
 
 
 def same(left: pd.DataFrame, right: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(left, right)
+    pd.testing.assert_frame_equal(left, right, rtol=3e-5)  # scores have five digits
     assert len(left)
 
 
