@@ -73,13 +73,6 @@ def test_photos_and_values_move_it_and_a_broken_photo_is_left_out(run, newcomers
     np.testing.assert_allclose(broken.vectors["photos"], first.vectors["photos"], atol=1e-6)
 
 
-def test_cells_are_parsed_as_those_of_a_table(newcomers):
-    cells = {"price": "€120.00", "amenities": "Wifi|Sauna", "room_type": " Private room ", "built_year": ""}
-    plain = {"price": 120.0, "amenities": ["Wifi", "Sauna"], "room_type": "Private room"}
-    vectors = [newcomers.encode(draft, spaces=["model"]).vectors["model"] for draft in (cells, plain)]
-    np.testing.assert_array_equal(*vectors)
-
-
 def test_without_a_model_and_events_the_other_spaces_answer(tmp_path):
     run = Run.open(embed_run(paint_market(tmp_path / "market", users=0), tmp_path / "run"))
     cells, photos = entered(run, "l04")

@@ -8,7 +8,6 @@ import pytest
 
 from browser.painted import embed_run, paint_market
 from helpers.commands import vibes
-from helpers.small_market import generate
 from listing_vibes.errors import NotThere, VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
@@ -71,16 +70,6 @@ def test_a_run_opens_without_its_market_and_says_so_when_it_changed(trained, tmp
     assert len(gone.similar(gone.listing_ids[0], 5)) == 5
     with pytest.raises(VibesError, match="no longer at"):
         gone.market  # noqa: B018
-
-
-@pytest.mark.slow
-def test_a_model_serves_a_market_it_never_saw(trained, tmp_path):
-    generate(tmp_path / "new", listings=60, users=20, seed=9)
-    embed_market(Market.open(tmp_path / "new"), tmp_path / "run", None, trained.path)
-    run = Run.open(tmp_path / "run")
-    assert run.manifest.trained_on == trained.manifest.trained_on != run.manifest.fingerprint
-    assert len(run.recommend(run.log.users[0], 5)) == 5
-    assert (run.path / "model.safetensors").read_bytes() == (trained.path / "model.safetensors").read_bytes()
 
 
 def test_a_listing_without_a_photo_has_no_neighbors_by_photos(tmp_path):
