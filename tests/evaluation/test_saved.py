@@ -27,8 +27,6 @@ def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp
         assert rankers(load_rankings(Run.open(path))) == full.names
         assert Run.open(path).metrics["users"] == len(full.users)
     assert len(notices) == 3 and "saved evaluation with more baselines" in notices[0].text
-    measure(baselines="fast", new_by="district")  # as full, and newer
-    assert Run.open(path).metrics["new_by"]["attribute"] == "district"
 
 
 def test_events_that_a_refresh_brings_are_no_part_of_the_test_until_asked_for(trained, tmp_path):

@@ -136,7 +136,7 @@ def _train(folder: Path) -> None:
 
 def _evaluate(folder: Path) -> None:
     run = Run.open(folder / "run")
-    save_metrics(run, evaluate_run(run, new_by="district", baselines="none"))
+    save_metrics(run, evaluate_run(run, baselines="none"))
 
 
 def _before_evaluation(folder: Path) -> None:

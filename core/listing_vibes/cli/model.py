@@ -100,8 +100,6 @@ def embed(
     typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.{left_out}", err=True)
 
 
-NEW_BY = "also rank without listings that share this attribute with the history"
-NewBy = Annotated[str | None, typer.Option(metavar="ATTRIBUTE", help=NEW_BY)]
 BASELINES = "baselines to compare with: all, all but slow ones, or none"
 EvaluateBaselines = Annotated[options.Baselines, typer.Option(help=BASELINES)]
 USERS = "evaluate a random sample of this many users; default: all"
@@ -114,7 +112,6 @@ def evaluate(
     run: options.RunPath,
     json_: options.Json = False,
     queries: Queries = None,
-    new_by: NewBy = None,
     baselines: EvaluateBaselines = "all",
     users: Users = None,
 ) -> None:
@@ -125,7 +122,7 @@ def evaluate(
 
     opened = Run.open(run)
     with progress_bar() as progress:
-        result = measure(opened, new_by=new_by, baselines=baselines, users=users, progress=progress)
+        result = measure(opened, baselines=baselines, users=users, progress=progress)
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market, result.names[0]))
     typer.echo(as_json(opened, result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.new_by import NewBy
 from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, Queries, Split
@@ -24,23 +23,17 @@ def evaluate(
     cutoffs: Cutoffs = DEFAULT,
     seed: int = 0,
     report: Report | None = None,
-    new_by: NewBy | None = None,
 ) -> Evaluation:
     """Rank the target of every query (default: the test queries of `split`) by every scorer.
 
     The other scorers are compared with the first one. Ranks are pessimistic: ties count against the
     target. Memory is bounded by `batch_size` x L scores per scorer, and by 64 MiB for each of four.
 
-    Args:
-        new_by: use only candidates without a shared value with the history, and only queries with such a target.
-
     Raises:
         VibesError: there is no query.
         ValueError: two scorers share a name, a score is NaN or of a wrong shape, a target is not a candidate.
     """
     queries = split.test if queries is None else queries
-    if new_by is not None:
-        queries = queries.take(new_by.has_new_target(log, queries))
     if len(queries) == 0:
         raise VibesError(
             "There is no query to evaluate: no event of the test period has an earlier event of the same user and a "
@@ -55,8 +48,6 @@ def evaluate(
     for rows, batch, allowed in batches(log, queries, catalogue, batch_size, len(scorers)):
         if split.protocol == "temporal" and not allowed[np.arange(len(batch)), batch.target].all():
             raise ValueError("a query's target is not among its candidates")
-        if new_by is not None:
-            allowed = allowed & new_by.candidates(log, batch)
         candidates[rows] = [np.count_nonzero(row) for row in allowed]
         for scorer in scorers:
             scores = checked_scores(scorer, batch, log.listings)  # (B, L)

@@ -54,7 +54,6 @@ class EvaluationRequest(BaseModel):
 
     protocol: Protocol
     history_hidden: bool = False
-    new_by: str | None = None
     baselines: Baselines = "all"
     users: int | None = Field(None, ge=1)
     t1: int | None = None
@@ -82,8 +81,6 @@ class Evaluation:
     notes: dict[str, str] = field(default_factory=dict)  # by scorer or subject
     request: EvaluationRequest | None = None
     fits: "list[BlendWeights]" = field(default_factory=list)  # the blends as fitted on validation
-    new_by: str | None = None  # the attribute in which all candidates differ from the history
-    new: "Evaluation | None" = None  # the same scorers on such candidates only
 
     @property
     def protocol(self) -> str:
@@ -167,7 +164,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `vibes evaluate --json`; None for an interval of fewer than two users."""
-        document = {
+        return {
             "protocol": self.protocol,
             "history_hidden": self.queries.masked,
             "queries": len(self.queries),
@@ -178,16 +175,6 @@ class Evaluation:
             "stability": self.stability,
             "notes": self.notes,
         }
-        if self.new is not None:
-            new = self.new
-            document["new_by"] = {
-                "attribute": new.new_by,
-                "queries": len(new.queries),
-                "users": len(new.users),
-                "results": new.results,
-                "differences": new.differences,
-            }
-        return document
 
     def queries_frame(self, market: Market, name: str = DEFAULT_RANKING) -> pd.DataFrame:
         """Return one row per query: user_id, at, target, rank (of scorer `name`), candidates, history_length, cold flags.
@@ -246,7 +233,7 @@ class Evaluation:
             pairs = render_table(differences_frame(self.differences, metric))
             parts += ["", f"Paired differences of {metric} (p-values with Holm's correction):", pairs, ""]
         parts += [f"{name} = {note}" for name, note in self.notes.items()]
-        return "\n".join(parts if self.new is None else [*parts, "", self.new.table()])
+        return "\n".join(parts)
 
     def slice_table(self, metric: str = "recall@30") -> str:
         """Return one metric of every scorer in every slice, as plain text."""
@@ -257,12 +244,11 @@ class Evaluation:
     def headline(self) -> str:
         """Return protocol and size in one line, and the recalls that are trivial because few listings were ranked."""
         hidden = ", history hidden" if self.queries.masked and self.protocol == "leave-one-out" else ""
-        new = f", what is new by {self.new_by}" if self.new_by else ""
         size = f"{count(len(self.queries), 'query', 'queries')} of {count(len(self.users), 'user')}"
         most = int(self.candidates.max(initial=0))
         trivial = " and ".join(f"recall@{k}" for k in self.cutoffs.recall if k >= most)
         note = f"; with {count(most, 'candidate')} at most, {trivial} is 1 in any order" if trivial else ""
-        return f"{self.protocol}{hidden}{new}: {size}{note}"
+        return f"{self.protocol}{hidden}: {size}{note}"
 
 
 def results_frame(results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.intervals import SIGNIFICANT, Results
-from listing_vibes.evaluation.new_by import NewBy
 from listing_vibes.evaluation.protocol import evaluate as rank_queries
 from listing_vibes.evaluation.result import (
     DRAWN,
@@ -54,7 +53,6 @@ def evaluate(
     protocol: str | None = None,
     *,
     hide_history: bool | None = None,
-    new_by: str | None = None,
     baselines: str = "all",
     users: int | None = None,
     new_test: bool = False,
@@ -77,7 +75,6 @@ def evaluate(
         protocol: "temporal" or "leave-one-out"; None: the protocol of the training; the other one would test the model on its training data.
         hide_history: in leave-one-out, exclude the history from the candidates; False: include it, as papers do; None: exclude it
             unless 2 % of the training events return to a listing.
-        new_by: an attribute; also evaluate without the listings that share its value with the history.
         baselines: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (only the model and
             its blends); a note of the evaluation lists what was left out.
         users: size of a random sample of users, the same for every run of a market; None: all users.
@@ -97,7 +94,7 @@ def evaluate(
         raise VibesError(f"The baselines are '{baselines}'; use {', '.join(get_args(Baselines))}.")
     opened = run if isinstance(run, Run) else Run.open(run)
     with shown(progress) as report:
-        given = (hide_history, new_by, baselines, users, new_test)
+        given = (hide_history, baselines, users, new_test)
         result = evaluate_run(opened, protocol, report, also, *given)  # type: ignore[arg-type]
         if save and not save_metrics(opened, result):
             report(
@@ -114,14 +111,12 @@ def evaluate_run(
     report: Report | None = None,
     also: Sequence[Scorer] = (),
     hide_history: bool | None = None,
-    new_by: str | None = None,
     baselines: Baselines = "all",
     users: int | None = None,
     new_test: bool = False,
 ) -> Evaluation:
     """Evaluate an open run without saving; see `evaluate`."""
     _check_request(run, protocol, users, baselines != "none" or bool(also))
-    new = None if new_by is None else NewBy.of(run.market, new_by)
     split, notes = _frozen_split(run, protocol, new_test)
     split = split.with_history(hide_history)
     ranked = _scorers(run, split, baselines, report or silent)
@@ -129,13 +124,6 @@ def evaluate_run(
     queries = split.test if users is None else _sample_users(split.test, users, notes)
     seed = run.manifest.settings.seed
     result = rank_queries(scorers, run.log, split, run.catalogue, queries, seed=seed, report=report)
-    if new is not None and new.has_new_target(run.log, queries).any():
-        among = rank_queries(
-            scorers, run.log, split, run.catalogue, queries, seed=seed, report=report, new_by=new
-        )
-        result = replace(result, new=replace(among, new_by=new_by, notes={}))
-    elif new is not None:
-        notes[f"new by {new_by}"] = "no query, every target shares a value with the history"
     if ranked.blends:
         notes[DEFAULT_RANKING] = _describe_default(run.manifest.settings)
     if run.transferred and run.manifest.carried is not None:
@@ -145,7 +133,6 @@ def evaluate_run(
     request = EvaluationRequest(
         protocol=split.protocol,
         history_hidden=queries.masked,
-        new_by=new_by,
         baselines=baselines,
         users=users,
         t1=split.t1,

@@ -67,9 +67,4 @@ def save_queries(folder: Path, evaluation: Evaluation, market: Market) -> None:
 def _saved_request(run: Run) -> EvaluationRequest | None:
     """Return the request of the saved evaluation of the run's current model."""
     path = results_of(run.path, run.stamp) / FILE
-    request = read_json(path, "remove it and evaluate the run again", EvaluationRequest.model_validate)
-    if (
-        request is None and run.metrics is not None
-    ):  # saved by a version without requests, which evaluated everything
-        return EvaluationRequest(protocol=run.metrics.get("protocol") or "temporal")
-    return request
+    return read_json(path, "remove it and evaluate the run again", EvaluationRequest.model_validate)

@@ -89,13 +89,12 @@ Results = dict[str, dict[str, Estimate]]
 
 
 class Slice(BaseModel):
-    """The results on a part of the queries, or among candidates with a new value of an attribute."""
+    """The results on a part of the queries."""
 
     queries: Count = 0
     users: Count = 0
     results: Results = {}
     differences: Results = {}
-    attribute: StrictStr = ""
 
 
 class Metrics(Slice):
@@ -107,7 +106,6 @@ class Metrics(Slice):
     slices: dict[str, Slice] = {}
     stability: list[dict[str, Number | StrictStr | None]] = []
     notes: dict[str, StrictStr] = {}
-    new_by: Slice | None = None
 
 
 def parse_metrics(content: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from export import open_split
 
-from listing_vibes.evaluation.new_by import NewBy
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import Evaluation
 from listing_vibes.market.market import Market
@@ -54,15 +53,12 @@ class FileScorer:
         return scores
 
 
-def score(
-    market: Market, log, catalogue, split: Split, out: Path, alone: bool = False, new_by: str | None = None
-) -> Evaluation:
+def score(market: Market, log, catalogue, split: Split, out: Path, alone: bool = False) -> Evaluation:
     """Every peer of the folder on the test queries; beside them EASE, which a large market takes minutes for."""
     files = [path for path in sorted(out.glob("*.parquet")) if path.stem not in INPUTS]
     peers = [FileScorer.read(path, market, split.test) for path in files]
     beside = [] if alone else [Ease.tune(log, split, catalogue)]
-    among = None if new_by is None else NewBy.of(market, new_by)
-    return evaluate([*peers, *beside], log, split, catalogue, new_by=among)
+    return evaluate([*peers, *beside], log, split, catalogue)
 
 
 if __name__ == "__main__":
@@ -76,11 +72,8 @@ if __name__ == "__main__":
         help="as in `vibes evaluate`, --no for --keep-history",
     )
     parser.add_argument("--alone", action="store_true", help="without EASE beside them")
-    parser.add_argument("--new-by", help="as in `vibes evaluate`")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     market, log, catalogue, split = open_split(given.market, given.protocol)
-    found = score(
-        market, log, catalogue, split.with_history(given.hide_history), given.out, given.alone, given.new_by
-    )
+    found = score(market, log, catalogue, split.with_history(given.hide_history), given.out, given.alone)
     print(json.dumps(found.to_dict()) if given.json else found.table())
