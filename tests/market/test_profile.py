@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from listing_vibes.market.market import Market
-from listing_vibes.market.profile import profile
-from listing_vibes.market.profile_text import WIDTH, render
+from listing_vibes.market.profile import WIDTH, profile, render
 
 LISTINGS = "listing_id,town\na,Ulm\nb,Ulm\nc,Bonn\n"
 EVENTS = "user_id,listing_id,timestamp\n"

@@ -55,8 +55,7 @@ def check(
 ) -> None:
     """Show a market's counts, types and split, and name every issue."""
     from listing_vibes.market.market import Market
-    from listing_vibes.market.profile import profile
-    from listing_vibes.market.profile_text import render
+    from listing_vibes.market.profile import profile, render
 
     opened = Market.open(market)
     with progress_bar() as progress:

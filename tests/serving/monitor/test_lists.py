@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from listing_vibes.serving.monitor import lists
 from listing_vibes.serving.monitor.checks import Thresholds
-from listing_vibes.serving.monitor.lists import SampledLists
+from listing_vibes.serving.monitor.monitor import SampledLists, coverage_check
 
 LISTINGS, LIMITS = 40, Thresholds()
 
@@ -30,7 +29,7 @@ def test_coverage_is_that_of_a_loop():
 
 
 def test_lists_of_fewer_listings_cross_a_threshold_where_it_is_significant():
-    check, wide, narrow = lists.coverage_check, lists_of(0), lists_of(1, among=12)
+    check, wide, narrow = coverage_check, lists_of(0), lists_of(1, among=12)
     assert check(narrow, wide, LIMITS).crossed and not check(wide, narrow, LIMITS).crossed
     for value in (None, 0.9):
         assert not check(narrow, wide, Thresholds(coverage_drop=value)).crossed

@@ -132,7 +132,7 @@ def pictured(tmp_path_factory):
 
         demo = Market.open(bundled_run().parent)
         some = demo.listings.iloc[::8].reset_index(drop=True)
-        shots = demo.photos[demo.photos[C.LISTING].isin(some[C.LISTING]) & (demo.photos[C.POSITION] < 2)]
+        shots = demo.photos[demo.photos[C.LISTING].isin(some[C.LISTING]) & (demo.photos[C.POSITION] < 1)]
         events = demo.events[demo.events[C.LISTING].isin(some[C.LISTING])].iloc[::4]
         old, shown = some[:90], shots[shots[C.LISTING].isin(some[C.LISTING][:90])]
         write_market(

@@ -1,5 +1,6 @@
 """New photos: brought into the market, embedded once, and seen by the space of photos as after a full rebuild."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from tests.market.download.hosting import hosting
 
 import listing_vibes.serving.refresh.refresher as refresher_module
+from helpers.copies import copied
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.encoders import market_photos
 from listing_vibes.market.columns import Columns as C
@@ -23,11 +25,18 @@ from listing_vibes.serving.refresh.state import STATE
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def embedded_run(tiny_pattern, tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("pictured")
+    shutil.copytree(tiny_pattern(5, 4, 5, 1, True, False, 0), folder / "market")
+    market = Market.open(folder / "market")
+    embed_market(market, folder / "run", market_photos(market))
+    return Run.open(folder / "run")
+
+
 @pytest.fixture
-def run(tiny_market, tmp_path):
-    market = Market.open(tiny_market(listings=5, users=4, photos=1))
-    embed_market(market, tmp_path / "run", market_photos(market))
-    return Run.open(tmp_path / "run")
+def run(embedded_run, tmp_path) -> Run:
+    return copied(embedded_run, tmp_path)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from listing_vibes.defaults import K
 from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.result import Evaluation
@@ -24,10 +25,11 @@ from listing_vibes.market.splits import Queries, Split
 from listing_vibes.progress import Report, shown
 from listing_vibes.run.contents import read_spaces
 from listing_vibes.run.fits import serving_fit
+from listing_vibes.run.histories import history_ends
 from listing_vibes.run.run import Run
 from listing_vibes.run.run_blend import RunBlend
 from listing_vibes.run.scorer import model_scorer
-from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
+from listing_vibes.scoring.metrics import DEFAULT, Coverage, per_query, user_means
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.serving.monitor.checks import ALPHA, FEWEST, Check, Monitored, Thresholds, model_of
@@ -39,12 +41,13 @@ from listing_vibes.serving.monitor.drift import (
     permutation_p,
     photo_check,
 )
-from listing_vibes.serving.monitor.lists import coverage_check, now_and_then
 from listing_vibes.words import count
 
 #: Size of the group of newest listings, which is checked separately if there are twice as many new ones, so that recent drift shows.
 NEWEST = 100
 METRIC = "recall@30"
+#: Maximum number of sampled lists.
+LISTS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,6 +206,71 @@ def training_advice(run: Run) -> str:
         return TRAIN
     command = f"`vibes train {run.market.path} RUN --init-from {run.path}`"
     return f"train a model of this market with {command}" if len(run.log) else ""
+
+
+@dataclass(frozen=True, eq=False)
+class SampledLists:
+    """Lists of the users who were active last before a moment.
+
+    Attributes:
+        active: (L,) bool, the candidates; rows: (n, k) rows of listings, -1 in shorter lists.
+    """
+
+    active: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, run: Run, at: int, most: int, blend: str | None = None) -> SampledLists:
+        """Return the lists at a moment of the `most` users who were active last before it."""
+        log, start, end = run.log, run.log.start[:-1], history_ends(run, at)
+        users = np.flatnonzero(end > start)
+        users = np.sort(users[np.argsort(-log.time[end[users] - 1], kind="stable")[:most]])
+        lists = run.recommender(blend=blend).recommend(log, start[users], end[users], at, K)
+        return cls(run.catalogue.live(at) & run.index("model").known, lists.rows)
+
+    @property
+    def coverage(self) -> tuple[float, float | None, float | None]:
+        """Return the share of active listings that are in at least one list, with its jackknife interval over users."""
+        result, users = Coverage(len(self.active)), np.arange(len(self.rows))
+        has_listing = self.rows >= 0
+        user = np.repeat(users, has_listing.sum(axis=1))
+        result.add(user, self.rows[has_listing], self.active[None])
+        return result.value, *result.interval(users)
+
+
+def now_and_then(
+    run: Run, then: int | None, blend: str | None = None
+) -> tuple[SampledLists, SampledLists | None]:
+    """Return the lists after the last event and those at the moment `then`.
+
+    Both have the same number of lists per active listing, since more lists show more of a catalogue.
+    """
+    log, now = run.log, run.after_last_event
+    if then is None or not log.timed:
+        return SampledLists.of(run, now, LISTS, blend), None
+    users = [len(np.unique(log.user[log.time < at])) for at in (now, then)]
+    active = [max(1, int(run.catalogue.live(at).sum())) for at in (now, then)]
+    each = min(min(LISTS, number) / listings for number, listings in zip(users, active, strict=True))
+    first, second = (max(2, round(each * listings)) for listings in active)
+    return SampledLists.of(run, now, first, blend), SampledLists.of(run, then, second, blend)
+
+
+def coverage_check(now: SampledLists, then: SampledLists | None, limits: Thresholds) -> Check:
+    """Check the share of active listings that are in at least one list."""
+    value, low, high = now.coverage
+    sentence = f"{count(len(now.rows), 'list')} of {K} show {value:.0%} of the {count(int(now.active.sum()), 'active listing')}"
+    before, limit, crossed = None, limits.coverage_drop, False
+    if then is not None:
+        before, least, _ = then.coverage
+        sentence += (
+            f"; at the start of the test period the same number of lists per listing showed {before:.0%}"
+        )
+        is_significant = high is not None and least is not None and high < least
+        crossed = limit is not None and value < (1 - limit) * before and is_significant
+    return Check(
+        name="coverage", value=value, low=low, high=high, before=before, crossed=crossed, sentence=f"{sentence}.",
+        hint="the listings that are in no list: what they have in common, and whether photos or attributes are missing.",
+    )  # fmt: skip
 
 
 def groups_of(run: Run, t1: int | None, train: np.ndarray | None) -> list[Group]:
