@@ -34,27 +34,6 @@ def test_a_count_beyond_all_numbers_is_all_there_are(bare, tmp_path):
     assert len(pd.read_parquet(tmp_path / "lists")) == len(bare.listing_ids) * (len(bare.listing_ids) - 1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.json", b"[" * 100_000),
-        ("a.json", b'[{"listing_id": "\\ud800"}]'),
-        ("a.json", b'[{"listing_id": "a", "duration_s": %s}]' % (b"9" * 400)),
-        ("a.json", b'[{"listing_id": "a", "duration_s": %s}]' % (b"9" * 5000)),
-        ("a.json", b'[{"listing_id": ["a"]}]'),
-        ("a.json", b"\xff\xfe"),
-        ("a.json", b"null"),
-        ("a.csv", b"listing_id\n\xff"),
-        ("a.csv", b"listing_id,duration_s\na,%s\n" % (b"9" * 400)),
-        ("a.parquet", b"PAR1"),
-    ],
-)
-def test_histories(bare, tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    refuse("recommend", bare.path, "--history", tmp_path / name)
-
-
 def test_a_file_a_market_or_a_run_in_place_of_another(bare, tmp_path):
     (tmp_path / "file").touch()
     for command, *rest in (("similar", "a"), ("recommend", "a"), ("explore",), ("export",), ("forget", "a")):
@@ -90,15 +69,3 @@ def test_parquet_that_is_no_text(tiny_market):
     events = pq.read_table(path / "events.parquet").slice(0, 12)
     pq.write_table(events.set_column(0, "user_id", broken), path / "events.parquet")
     refuse("check", path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "text",
-    ["a = " + "[" * 50_000, "[" + ".".join("a" * 5000) + "]", "x" * 3_000_000, f"name = {'9' * 5000}"],
-    ids=["deep", "dotted", "long", "number"],
-)
-def test_settings_of_a_market_that_are_deep_or_huge(tiny_market, text):
-    path = tiny_market(photos=0)
-    (path / "market.toml").write_text(text)
-    assert "market.toml" in refuse("check", path)
