@@ -146,7 +146,7 @@ def deck_html(runs: Runs, slides: Sequence[Slide] | None = None, report: Report 
         "slides": list(zip(slides, views, strict=True)),
         "box": round(min(max(median(shapes), SHAPES[0]), SHAPES[1]), 2),
         "quality": quality(metrics) or not_measured(run),
-        "method": describe_method(run.manifest.settings if run.has_model else None),
+        "method": describe_method(run.manifest.settings if run.has_model else None, bool(run.market.cover)),
         "limits": describe_limits(run),
         "lead": LEAD,
         "script": script,

@@ -184,16 +184,17 @@ def not_measured(run: Run) -> str:
 PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."
 
 
-def describe_method(settings: Resolved | None) -> tuple[str, ...]:
+def describe_method(settings: Resolved | None, has_photos: bool) -> tuple[str, ...]:
     """Describe the model of these settings in plain words; without a model, the comparison of listings."""
+    parts, network = ("attributes, its photos", f" {PHOTOS_READ}") if has_photos else ("attributes", "")
     if settings is None:
         return (
-            f"Listings are compared by their attributes and by their photos. {PHOTOS_READ}",
+            f"Listings are compared by their attributes{' and by their photos' * has_photos}.{network}",
             "No model was trained here, so nothing is learned from what people did: what is near a listing looks like it "
             "or has similar attributes.",
         )
     return (
-        f"Every listing is read as a short text: its attributes, its photos and its description. {PHOTOS_READ}",
+        f"Every listing is read as a short text: its {parts} and its description.{network}",
         "A user is the sequence of the listings that they interacted with, in order, with what they did and for how long, "
         f"which the user encoder {settings.history} turns into a vector.{default_blend_sentence(settings)}",
         "So listings and users become points in the same space. The model is trained so that a user is near the "
