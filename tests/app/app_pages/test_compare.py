@@ -17,6 +17,7 @@ from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.probes import probe_run
 from listing_vibes.insight.quiz import quiz
 from listing_vibes.insight.rankings import load_rankings
+from listing_vibes_app.app_pages.compare import queries as compare_queries
 from listing_vibes_app.view.formats import ordinal
 
 pytestmark = pytest.mark.slow
@@ -177,6 +178,29 @@ def test_the_lists_of_a_query_mark_the_next_listing(show, run):
         place = query["rank of default ranking"]
         hits = [card["step"] for card in ranked["cards"] if card["tone"] == "hit"]
         assert hits == ([f"Our model: {place}"] if place <= 8 else [])
+
+
+def test_the_bars_and_the_queries_are_there_before_lists_are_ranked_again(show, run, monkeypatch):
+    rank(run, default_ranking=[1, 9, 4], popularity=[3, 2, 4])
+    events, lists_of, gallery = [], compare_queries.lists_of, compare_queries.gallery
+
+    def note(name, call):
+        def noted(*given, **more):
+            events.append(name)
+            return call(*given, **more)
+
+        monkeypatch.setattr(compare_queries, name, noted)
+
+    note("lists_of", lists_of)
+    note("gallery", gallery)
+    page = show("compare", run, part="queries")
+    assert events == ["gallery"] * 2 + ["lists_of", "gallery", "gallery"] * 2
+    (bars,) = components(page, "beats")
+    expected = compare(run, run, other="popularity").results
+    values = [expected[side]["recall@30"]["value"] for side in ("second", "first")]
+    assert [(bar["label"], bar["value"]) for bar in bars["bars"]] == list(
+        zip(["Popularity", "Our model"], values, strict=True)
+    )
 
 
 def test_two_runs_are_compared_by_their_default_rankings(show, run, other, bare, tmp_path):

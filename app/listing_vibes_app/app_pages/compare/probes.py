@@ -45,8 +45,8 @@ def scores(table: pd.DataFrame) -> pd.DataFrame:
     lines = [
         (
             NAMES.get(space, label_of(space)),
-            f"{row['value']:.2f}",
-            f"{row['low']:.2f} to {row['high']:.2f}",
+            f"{row['value']:z.2f}",
+            f"{row['low']:z.2f} to {row['high']:z.2f}",
             f"{row['listings']:,.0f}",
         )
         for space in ("photos", "model", "attributes")

@@ -4,9 +4,11 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from listing_vibes.insight.beats import Bar
 from listing_vibes.insight.comparison import Comparison
-from listing_vibes.insight.disagreements import Disagreement, describe_query, usual_baseline
+from listing_vibes.insight.disagreements import describe_query, usual_baseline
 from listing_vibes.insight.rankings import distinct_examples, ranking_name
 from listing_vibes.tables import write_p
 from listing_vibes.words import percent
@@ -17,6 +19,7 @@ from listing_vibes_app.app_pages.compare.rankings import (
     is_ready,
     lists_of,
 )
+from listing_vibes_app.kit.beats import show_bars
 from listing_vibes_app.kit.controls import button, select
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.gallery import gallery, listing_card
@@ -32,6 +35,7 @@ MAIN = "recall@30"
 SHOWN, MORE, MOST = 2, 2, 12  # queries for each ranking
 LISTED = 8  # listings of each ranking
 NEWEST = 8  # listings of a history
+STRIP: dict[str, Any] = {"layout": "strip", "least": 130}
 RANK_HELP = (
     "The rank that each gave to the listing which the user interacted with next; ties count against it."
 )
@@ -55,11 +59,12 @@ def show_queries(opened: OpenRun) -> None:
         empty("Both are the same", "Choose two different rankings to see where they differ.")
         return
     (run, scorer), (other_run, other_scorer) = split_key(first), split_key(second)
-    comparison = compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
     # The short labels omit what both rankings have in common.
     names = (run_title(run), run_title(other_run))
     if scorer != other_scorer:
         names = (ranking_name(scorer), ranking_name(other_scorer))
+    comparison = compare_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
+    show_bars("compared", list_bars(opened, comparison, (scorer, other_scorer), names))
     result = comparison.apart
     if result.empty:
         empty("They never differ", "Both gave the same rank to every next listing.")
@@ -72,23 +77,40 @@ def show_queries(opened: OpenRun) -> None:
     )
     shown = read_number("queries", SHOWN, SHOWN, MOST)
     sides = distinct_examples(*ahead, shown)
-    both = pd.concat(sides, ignore_index=True)
-    lists = [_lists(options[key], *split_key(key), both) for key in (first, second)]
-    drawn = 0
+    frames = []
     for side, (column, rows) in enumerate(zip(st.columns(2, gap="medium"), sides, strict=True)):
         with column:
             st.header(plain(f"{names[side]} was better"), anchor=False)
             if rows.empty:
                 st.markdown("On no query.")
-            for row in rows.to_dict("records"):
-                if (query := describe_query(open_run(run).run, row)) is not None:
-                    _show_query(
-                        open_run(run), query, names, [part[drawn] for part in lists], f"query-{side}-{drawn}"
-                    )
-                drawn += 1
+            for number, row in enumerate(rows.to_dict("records")):
+                frames.append(_show_query(open_run(run), row, names, f"query-{side}-{number}"))
     if max(map(len, ahead)) > shown and shown < MOST:
         button("Load more", "expand_more", lambda: set_params(queries=shown + MORE), key="more-queries")
+    both = pd.concat(sides, ignore_index=True)
+    for place, key in enumerate((first, second)):  # after the queries: fitting a ranking again takes seconds
+        lists = _lists(options[key], *split_key(key), both)
+        for number, (frame, listed, target) in enumerate(zip(frames, lists, both["target"], strict=True)):
+            if frame is not None:
+                with frame[place]:
+                    _show_list(open_run(run), names[place], listed, target, f"list-{number}-{place}")
     show_measures(comparison, names)
+
+
+def list_bars(
+    opened: OpenRun, comparison: Comparison, scorers: tuple[str, str], names: tuple[str, str]
+) -> list[Bar]:
+    """Return the bars of popularity, from the run's evaluation, and of two rankings, the first last."""
+    measured = (opened.run.metrics or {}).get("results", {}).get("popularity", {}).get(MAIN)
+    figures = [(name, label, comparison.results[side][MAIN])
+               for name, label, side in zip(scorers, names, ("first", "second"), strict=True)]  # fmt: skip
+    if measured and "popularity" not in scorers:
+        figures.append(("popularity", ranking_name("popularity"), measured))
+    return [
+        Bar(method=name, label=label, **{part: figure.get(part) for part in ("value", "low", "high")})
+        for name, label, figure in reversed(figures)
+        if figure.get("value") is not None
+    ]
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -163,16 +185,18 @@ def _lists(name: str, run: str, scorer: str, queries: pd.DataFrame) -> list[list
             st.caption(why, width="content")
         return ["Not fitted here yet."] * len(queries)
     try:
-        with st.spinner(f"Ranking by {plain(name)} …"):
-            return list(lists_of(opened, scorer, queries, LISTED))
+        return list(lists_of(opened, scorer, queries, LISTED))
     except Exception as error:
         return [describe_error(error)] * len(queries)
 
 
 def _show_query(
-    opened: OpenRun, query: Disagreement, names: tuple[str, str], lists: list[list[str] | str], key: str
-) -> None:
-    """Show a query: the history and the next listing, a link to the user at that moment, and both lists."""
+    opened: OpenRun, row: dict[str, Any], names: tuple[str, str], key: str
+) -> list[DeltaGenerator] | None:
+    """Show a query: the history and the next listing, and a link to the user at that moment; return the frames of both lists."""
+    query = describe_query(opened.run, row)
+    if query is None:
+        return None
     view, rows = opened.view, opened.view.market.listing_row
     user = view.user_name(view.user_row[query.user])
     with st.container(border=True):
@@ -185,22 +209,21 @@ def _show_query(
         steps = ["History, newest first"] + [""] * NEWEST
         history = zip(query.history, steps, strict=False)
         cards += [listing_card(opened, rows[item], step=step, facts=[]) for item, step in history]
-        strip: dict[str, Any] = {"layout": "strip", "least": 130}
-        gallery(
-            opened, cards, key=f"{key}-history", label=f"Next listing, and the history of {user}", **strip
-        )
-        for number, (name, result) in enumerate(zip(names, lists, strict=True)):
-            if isinstance(result, str) or not result:
-                st.caption(plain(f"First by {name}: {result or 'nothing'}"))
-                continue
-            cards = [
-                listing_card(
-                    opened,
-                    row,
-                    facts=[],
-                    step=f"{name}: {place + 1}",
-                    tone="hit" if result[place] == query.target else "",
-                )
-                for place, row in known_rows(opened, result)
-            ]
-            gallery(opened, cards, key=f"{key}-{number}", label=f"First by {name}", **strip)
+        label = f"Next listing, and the history of {user}"
+        gallery(opened, cards, key=f"{key}-history", label=label, **STRIP)
+        frames = [st.empty() for _ in names]
+        for name, frame in zip(names, frames, strict=True):
+            frame.caption(plain(f"First by {name}: ranking …"))
+        return frames
+
+
+def _show_list(opened: OpenRun, name: str, listed: list[str] | str, target: str, key: str) -> None:
+    """Show the first listings of a ranking, with a mark on the next listing."""
+    if isinstance(listed, str) or not listed:
+        st.caption(plain(f"First by {name}: {listed or 'nothing'}"))
+        return
+    cards = []
+    for place, row in known_rows(opened, listed):
+        tone = "hit" if listed[place] == target else ""
+        cards.append(listing_card(opened, row, facts=[], step=f"{name}: {place + 1}", tone=tone))
+    gallery(opened, cards, key=key, label=f"First by {name}", **STRIP)

@@ -5,7 +5,7 @@ import streamlit as st
 from listing_vibes.insight.beats import Beat, iterate_beats
 from listing_vibes.serving.monitor.checks import Monitored
 from listing_vibes.words import count
-from listing_vibes_app.app_pages.overview.beats import show_beat
+from listing_vibes_app.kit.beats import show_beat
 from listing_vibes_app.kit.controls import button
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.spaces import missing_spaces

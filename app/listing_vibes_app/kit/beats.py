@@ -1,11 +1,12 @@
-"""The beats of the first page: photos with a sentence, and three bars."""
+"""The beats of the first page: photos with a sentence, and bars of methods, which Compare shows, too."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from listing_vibes.insight.beats import Beat, Strip
+from listing_vibes.insight.beats import Bar, Beat, Strip
 from listing_vibes.scoring.ranking_names import uses_model
 from listing_vibes.widgets.scripts import GALLERY
 from listing_vibes.words import percent
@@ -13,7 +14,6 @@ from listing_vibes_app.kit.component import component
 from listing_vibes_app.kit.gallery import frame_data, listing_card, page_url
 from listing_vibes_app.server.photos import LARGE, SMALL, base_path, cover_url
 from listing_vibes_app.server.runs import OpenRun, run_params
-from listing_vibes_app.view.photo_box import BOXES
 
 #: Label of the link of each beat.
 MORE = {
@@ -37,19 +37,22 @@ def show_beat(opened: OpenRun, beat: Beat) -> None:
         "href": base_path() + href,
         "only": page_url(opened, "", beat=beat.key),
         "more": MORE[beat.key],
-        "portrait": BOXES[opened.box] < 1,
         "strips": [_strip(opened, beat, strip) for strip in beat.strips],
-        "bars": [
-            {
-                "label": bar.label,
-                "model": uses_model(bar.method),
-                "text": percent(bar.value, 0),
-                **bar.model_dump(include={"value", "low", "high"}),
-            }
-            for bar in beat.bars
-        ],
+        "bars": _rows(beat.bars),
     }
     _component(key=f"beat-{beat.key}", data=data, height="content")
+
+
+def show_bars(key: str, bars: Iterable[Bar]) -> None:
+    """Draw only the bars of a beat."""
+    _component(key=key, data={"key": "recall", "strips": [], "bars": _rows(bars)}, height="content")
+
+
+def _rows(bars: Iterable[Bar]) -> list[dict[str, Any]]:
+    """Return what the script draws of each bar."""
+    return [
+        {**bar.model_dump(), "model": uses_model(bar.method), "text": percent(bar.value, 0)} for bar in bars
+    ]
 
 
 def _strip(opened: OpenRun, beat: Beat, strip: Strip) -> dict[str, Any]:
@@ -63,7 +66,9 @@ def _strip(opened: OpenRun, beat: Beat, strip: Strip) -> dict[str, Any]:
         photo = cover_url(opened.name, view, row, size)
         marks: dict[str, Any] = {"step": str(rank) if is_ranked else "", "badge": "opened" if is_hit else ""}
         words: dict[str, Any] = {"title": "", "facts": []} if photo else {}
-        card = listing_card(opened, row, photo=photo, count=0, tone="hit" if is_hit else "", **marks, **words)
+        card = listing_card(
+            opened, row, photo=photo, photos=[], tone="hit" if is_hit else "", **marks, **words
+        )
         cards.append(asdict(card))
     frame = frame_data(opened, strip.label, "tiles", 0, 0)
-    return {**frame, "cards": cards, "scoreHelp": "", "examples": None}
+    return {**frame, "cards": cards, "scoreHelp": ""}

@@ -8,26 +8,27 @@ function strip(data, root) {
 function bars(rows) {
   const most = Math.max(...rows.map((row) => row.high ?? row.value))
   const percent = (share) => `${(100 * share) / most}%`
-  const interval = ({ low, high, interval }) => low !== null && high !== null &&
-    h("span", { class: "interval", title: interval, style: `left: ${percent(low)}; width: ${percent(high - low)}` })
+  const interval = ({ low, high }) => low !== null && high !== null &&
+    h("span", { class: "interval", style: `left: ${percent(low)}; width: ${percent(high - low)}` })
   return h("ul", { class: "bars" }, ...rows.map((row) =>
     h("li", { class: row.model ? "model" : "" },
-      h("span", { class: "method" }, row.label),
+      h(row.model ? "b" : "span", { class: "method" }, row.label),
       h("span", { class: "track" }, h("span", { class: "bar", style: `width: ${percent(row.value)}` }), interval(row)),
       h("strong", {}, row.text),
     ),
   ))
 }
 
+const header = (data) => h("header", {},
+  h("div", {}, h("h2", {}, h("a", { href: data.only, class: "only" }, data.title)), h("p", {}, data.sentence)),
+  h("a", { href: data.href, class: "button more" }, data.more),
+)
+
 export default function ({ data, parentElement }) {
   const beat = parentElement.querySelector(".beat")
-  beat.className = `beat ${data.key} ${data.portrait ? "portrait" : ""}`
+  beat.className = `beat ${data.key}`
   beat.replaceChildren(
-    h("header", {},
-      h("h2", {}, link(data.only, { class: "only" }, data.title)),
-      h("p", {}, data.sentence),
-      link(data.href, { class: "button more" }, data.more),
-    ),
+    ...(data.title ? [header(data)] : []),
     h("div", { class: "evidence" }, ...data.strips.map((given) => strip(given, parentElement)), data.bars.length && bars(data.bars)),
   )
 }
